@@ -1,0 +1,42 @@
+"""The rig that every other test leans on keeps its promises."""
+
+import smtplib
+import socket
+
+import pytest
+import redis
+import sqlalchemy as sa
+
+from nurture.store.database import Database
+from nurture.store.tables import lanes, shards
+from tests.rig.loopback import OutsideNetwork
+from tests.rig.smtp import SmtpSink
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_each_test_gets_a_complete_database_of_its_own(database: Database, time: str) -> None:
+    with database.write() as connection:
+        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(64)), time
+        assert connection.scalars(sa.select(lanes.c.name)).all() == ["main"]
+        connection.execute(lanes.insert(), {"name": "second"})
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_each_test_gets_an_empty_redis(redis_url: str, time: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.set("key", time, nx=True)
+
+
+def test_sink_has_on_disk_what_it_accepted(smtp_sink: SmtpSink) -> None:
+    with smtplib.SMTP("127.0.0.1", smtp_sink.port, local_hostname="localhost") as client:
+        client.sendmail("a@nurture.example", ["b@nurture.example"], b"Subject: x\r\n\r\n.a dot\r\n")
+        [mail] = smtp_sink.taken
+    assert (mail.sender, mail.recipients) == ("a@nurture.example", ("b@nurture.example",))
+    assert mail.data == b"Subject: x\r\n\r\n.a dot\r\n"
+
+
+def test_another_machine_cannot_be_reached() -> None:
+    with socket.socket() as client, pytest.raises(OutsideNetwork):
+        client.connect(("192.0.2.1", 25))
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("mail.example", 25)

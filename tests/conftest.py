@@ -1,0 +1,115 @@
+"""What every test may ask for: real databases, Redis and an SMTP server, each private to the test session.
+
+database              an opened, complete `Database`; the test runs once on SQLite and once on PostgreSQL
+database_url          its URL, for tests that start a process
+postgresql_database   PostgreSQL only        sqlite_database   SQLite only
+redis_url             an emptied Redis       smtp_sink         a mail server that keeps what it takes
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import freezegun
+import pytest
+import redis
+
+from nurture.store.database import Database
+from tests.rig import databases
+from tests.rig.loopback import stay_on_loopback
+from tests.rig.postgres import Postgres, running_postgres
+from tests.rig.redis import running_redis
+from tests.rig.smtp import SmtpSink, running_smtp_sink
+
+# Servers, brokers and pools wait by the monotonic clock; frozen they would wait for ever.
+freezegun.configure(  # type: ignore[no-untyped-call]
+    extend_ignore_list=["celery", "kombu", "redis", "billiard", "apscheduler", "psycopg", "sqlalchemy", "tests.rig"]
+)
+
+
+def pytest_configure() -> None:
+    """Keep the whole session on this machine."""
+    stay_on_loopback()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Give the PostgreSQL server of this session."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres: Postgres) -> str:
+    """Return the database that each test's own is copied from."""
+    return databases.postgresql_template(postgres)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file that each test's own is copied from."""
+    return databases.sqlite_template(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a fresh, complete database, once for each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a fresh, complete SQLite database."""
+    with databases.sqlite_copy(sqlite_template, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgres: Postgres, postgresql_template: str) -> Iterator[str]:
+    """Give the URL of a fresh, complete PostgreSQL database."""
+    with databases.postgresql_copy(postgres, postgresql_template) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Give a fresh, complete, opened database, once for each kind."""
+    with databases.opened(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    """Give a fresh, complete, opened SQLite database."""
+    with databases.opened(sqlite_url) as database:
+        yield database
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[Database]:
+    """Give a fresh, complete, opened PostgreSQL database."""
+    with databases.opened(postgresql_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Give the URL of the Redis server of this session."""
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """Return the URL of an emptied Redis."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
+@pytest.fixture
+def smtp_sink(tmp_path: Path) -> Iterator[SmtpSink]:
+    """Give a mail server that takes everything."""
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    with running_smtp_sink(folder) as sink:
+        yield sink

@@ -1,0 +1,71 @@
+"""A fresh, complete database for each test, cheaply: copies of a template that was made once."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nurture.store.database import Database, open_database
+from nurture.store.tables import lanes, metadata, shards
+from tests.rig.postgres import Postgres
+
+SHARDS = 64
+
+
+def build(database: Database) -> None:
+    """Create every table, the shard rows and the first lane."""
+    with database.write() as connection:
+        metadata.create_all(connection)
+        connection.execute(shards.insert(), [{"id": number} for number in range(SHARDS)])
+        connection.execute(lanes.insert(), {"name": "main"})
+
+
+def sqlite_template(folder: Path) -> Path:
+    """Return a built SQLite file to copy."""
+    path = folder / "template.db"
+    database = open_database(f"sqlite:///{path}")
+    build(database)
+    database.close()
+    # The write-ahead log goes into the file, so that one file is the whole database.
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
+def postgresql_template(postgres: Postgres) -> str:
+    """Return the name of a built PostgreSQL database to copy."""
+    name = postgres.create()
+    database = open_database(postgres.url(name))
+    build(database)
+    database.close()
+    return name
+
+
+@contextmanager
+def sqlite_copy(template: Path, folder: Path) -> Iterator[str]:
+    """Give the URL of a copy of the SQLite template."""
+    path = folder / "nurture.db"
+    shutil.copyfile(template, path)
+    yield f"sqlite:///{path}"
+
+
+@contextmanager
+def postgresql_copy(postgres: Postgres, template: str) -> Iterator[str]:
+    """Give the URL of a copy of the PostgreSQL template; dropped afterwards."""
+    name = postgres.create(template=template)
+    try:
+        yield postgres.url(name)
+    finally:
+        postgres.drop(name)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """Open the database at `url` for as long as the block runs."""
+    database = open_database(url)
+    try:
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,32 @@
+"""Keeps the tests on this machine: a connection to any other address raises, whoever asks for it."""
+
+import socket
+import sys
+from typing import Any
+
+
+class OutsideNetwork(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+def stay_on_loopback() -> None:
+    """Refuse connections that leave this machine, for the rest of this process."""
+    sys.addaudithook(_watch)
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"} and not _is_local(arguments[1]):
+        message = f"the test connects to {arguments[1]!r}; only loopback addresses are allowed"
+        raise OutsideNetwork(message)
+    if event == "socket.getaddrinfo" and not _is_local((arguments[0],)):
+        # As on a machine without a network: code that handles an unknown host can be tested.
+        raise socket.gaierror(socket.EAI_NONAME, f"{arguments[0]!r}: the tests resolve no foreign names")
+
+
+def _is_local(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a Unix socket
+    host = address[0]
+    if isinstance(host, bytes):
+        host = host.decode()
+    return host in {None, "", "localhost", "::1", "0.0.0.0", socket.gethostname()} or host.startswith("127.")  # noqa: S104

