@@ -1,0 +1,156 @@
+"""Where a contact stands: everything `advance` reads and writes about one person.
+
+`facts` holds what conditions read (and SQL reads the same document), `memory` what the folds need beside it.
+Both are JSON documents of plain values; instants in them are microseconds.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.measure import Track
+from nurture.domain.message import PlannedMessage
+
+RunStatus = Literal["active", "done", "stopped", "cancelled"]
+
+
+@dataclass(slots=True)
+class Run:
+    """One contact in one measure for one key.
+
+    status: `active`; `done` all steps passed; `stopped` an exit, stage or track change or unknown date ended
+    it (reason); `cancelled` merged, superseded, ops or measure gone (reason).
+    """
+
+    measure: str
+    key: str
+    # The entity's or event's key without a generation; "" for `per contact`.
+    entity_key: str
+    track: Track
+    started_at: Instant
+    # The step it stands at, and since when.
+    step: str
+    step_since: Instant
+    status: RunStatus = "active"
+    reason: str = ""
+    ended_at: Instant | None = None
+    # When the step next needs attention; FOREVER: only an event or a settled message moves it.
+    due_at: Instant = FOREVER
+    # True while the step's message is decided and not settled.
+    mailing: bool = False
+    holdout: bool = False
+    variant: str = ""
+    # Ids of the mail steps decided so far, in order: what `planned` is counted from.
+    decided: list[str] = field(default_factory=list)
+    # Values fixed when the first mail passed the guard.
+    let: dict[str, Any] = field(default_factory=dict)
+    # Name, properties and occurred_at of the event that started it.
+    data: dict[str, Any] = field(default_factory=dict)
+    # The rules hash under which it last moved.
+    rules_hash: str = ""
+    # Database id; 0 until stored.
+    id: int = 0
+
+
+@dataclass(slots=True)
+class Contact:
+    """The state of one contact. Copy it before changing it; `advance` does."""
+
+    id: int
+    track: Track
+    stage: str
+    first_seen_at: Instant
+    # IANA zone and BCP 47 locale, None until known.
+    zone: str | None = None
+    locale: str | None = None
+    # What conditions read: fact name -> bool, int, str, list. Keys with a colon are event facts (`last:NAME`).
+    facts: dict[str, Any] = field(default_factory=dict)
+    # Everything the folds need besides: entities, trait sources, conversions, holds, trigger memory, done runs.
+    memory: dict[str, Any] = field(default_factory=dict)
+    # Active runs by (measure, key).
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    stage_since: Instant = 0
+    track_since: Instant = 0
+    # The latest effective time folded; happenings never go behind it.
+    clock: Instant = 0
+    wake_at: Instant = FOREVER
+    # Raised by every change, also by consent and suppression; the wire gate compares it.
+    version: int = 0
+    # rules_hash of the playbook whose baseline the contact has taken.
+    adopted: str = ""
+
+    def copy(self) -> "Contact":
+        """Return a deep copy that shares nothing with this one."""
+        return copy.deepcopy(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of track or stage, with its evidence."""
+
+    kind: Literal["track", "stage"]
+    before: str
+    after: str
+    # occurred_at of the evidence.
+    at: Instant
+    # When it was noticed.
+    noticed_at: Instant
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneReached:
+    """A milestone, celebrated once per key."""
+
+    name: str
+    key: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChange:
+    """The contact starts or stops watching an object."""
+
+    kind: str
+    key: str
+    since: Instant
+    watching: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Messages stored before this batch and not yet on the wire are cancelled.
+
+    run_key None: those of every run of the measure. The store applies these before it inserts new messages.
+    """
+
+    measure: str
+    run_key: str | None
+    reason: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class NonEntry:
+    """A trigger that fired and did not start a run, with the reason: kept for `contact why`."""
+
+    measure: str
+    at: Instant
+    reason: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Advance:
+    """What `advance` decided; the store writes all of it in one transaction."""
+
+    contact: Contact
+    transitions: list[Transition] = field(default_factory=list)
+    milestones: list[MilestoneReached] = field(default_factory=list)
+    # Runs created, moved or ended, by (measure, key), in their last state.
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    messages: list[PlannedMessage] = field(default_factory=list)
+    cancellations: list[Cancellation] = field(default_factory=list)
+    watches: list[WatchChange] = field(default_factory=list)
+    non_entries: list[NonEntry] = field(default_factory=list)

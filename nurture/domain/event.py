@@ -1,0 +1,57 @@
+"""Events: what leads and customers did, and the identities they did it under."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nurture.domain.instant import Instant
+
+IdentityKind = Literal["user_id", "email", "phone", "anonymous_id"]
+EventKind = Literal["track", "identify", "page", "screen", "group", "alias", "object", "ops", "timer"]
+
+#: Strongest first: the order in which an event is routed and a survivor chosen.
+IDENTITY_KINDS: tuple[IdentityKind, ...] = ("user_id", "email", "phone", "anonymous_id")
+
+#: The event name that a call without a name of its own stands for.
+KIND_NAMES: Mapping[str, str] = {
+    "identify": "Identified",
+    "page": "Page Viewed",
+    "screen": "Screen Viewed",
+    "group": "Grouped",
+    "alias": "Aliased",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """One name under which a contact is known; `value` is canonical (see `domain.identity`)."""
+
+    kind: IdentityKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, as the inbox accepted it."""
+
+    # Position in the order of application; 0 until a drain has given it one.
+    seq: int
+    # Who handed it in: a write key's name, `import`, `cli`, `ops`, `object`, `web`, `celery`.
+    source: str
+    # Unique within the source; the same id is the same event.
+    message_id: str
+    kind: EventKind
+    # `Order Completed`; for calls without a name see KIND_NAMES.
+    name: str
+    # When it happened, corrected by the client's clock skew, never later than received_at.
+    occurred_at: Instant
+    # When the inbox took it; its effective time for the engine.
+    received_at: Instant
+    identities: tuple[Identity, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    # Traits of an identify or group call (or of `context.traits`).
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    # locale, timezone, campaign ...: the call's context, as far as it is kept.
+    context: Mapping[str, Any] = field(default_factory=dict)
+    # True for imports that make facts and a baseline and never mail.
+    historic: bool = False

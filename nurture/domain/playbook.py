@@ -1,0 +1,257 @@
+"""The playbook: the whole programme as frozen values, what `advance` and the guard decide by.
+
+Built by `nurture.playbook.load` from a folder, or from the database where it was published.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nurture.domain.conditions import Condition, Vocabulary
+from nurture.domain.instant import DAY, HOUR, Duration
+from nurture.domain.measure import LocalSlot, Measure, Purpose, Track
+
+#: `date` is kept as text, `MM-DD` or `YYYY-MM-DD`, and reads as text.
+FactType = Literal["bool", "integer", "decimal", "instant", "text", "date", "set", "verdict", "window"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventMatch:
+    """Events of these names for whose properties `where` holds."""
+
+    names: tuple[str, ...]
+    where: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFact:
+    """A fact folded from events.
+
+    count        integer, 0 at first            sum, min, max   of `property`; sum 0, others unknown at first
+    first, last  instant of the event; never    latest          value of `property` of the newest event
+    set          the distinct values of `property`, newest `keep`
+    window       instants of events within `within`, newest `keep`; reads as their count at `now`
+    ever         true once `at_least` events fell within one span of `within`
+    """
+
+    name: str
+    fold: Literal["count", "sum", "min", "max", "first", "last", "latest", "set", "window", "ever"]
+    type: FactType
+    of: tuple[EventMatch, ...]
+    property: str | None = None
+    # Decimal digits kept of a decimal (money: 2); the stored value is an integer.
+    scale: int = 2
+    within: Duration = 0
+    at_least: int = 1
+    keep: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TraitFact:
+    """The newest value of a trait; unknown until one is given."""
+
+    name: str
+    trait: str
+    type: FactType
+    scale: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class EntityFact:
+    """Things of a contact with a key and a life of their own: carts, orders, appointments, cases.
+
+    Events of `of` with the property `key` open and touch the entity; each property of such an event becomes
+    a field (newest occurred_at wins). `lines` keeps a keyed list (the goods of a cart): added and removed by
+    events. Closed entities stay as tombstones for `remember`. Scalars for conditions: `NAME.open` (count),
+    `NAME.ever` (count), `NAME.last_at` (instant).
+    """
+
+    name: str
+    key: str
+    of: tuple[EventMatch, ...]
+    # event name -> `key` (same key if given, else every one last touched before it) or `all`.
+    closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
+    keep: int = 20
+    remember: Duration = 30 * DAY
+    # The line list: property that identifies a line, events that add one and that remove one.
+    line_key: str | None = None
+    added_by: tuple[str, ...] = ()
+    removed_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFact:
+    """A three-valued fact: the newest sign decides; no sign at all is unknown; an open `no` entity blocks yes."""
+
+    name: str
+    yes: tuple[EventMatch, ...]
+    no: tuple[EventMatch, ...]
+    # Names of entities (cases) of which an open one means `no`.
+    open_no: tuple[str, ...] = ()
+
+
+Fact = FoldFact | TraitFact | EntityFact | VerdictFact
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a track; `when` uses only facts that grow. Order in the playbook is the order of stages."""
+
+    name: str
+    track: Track
+    when: Condition
+    # Kinds of call to action that measures of this stage may make.
+    may_ask: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What makes a lead a customer, and what takes it back."""
+
+    # A converting event, keyed by the property `key` (order_id).
+    by: tuple[EventMatch, ...]
+    key: str
+    # Events with the same key that reverse it in full.
+    reversed_by: tuple[EventMatch, ...] = ()
+    # The hold put on when the only conversion is reversed.
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A dated fact, celebrated once per `per`: contact, year, or a property of the event."""
+
+    name: str
+    of: EventMatch
+    per: str = "contact"
+    # The n-th such event only (2 = second order); None: each.
+    nth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A named reason to withhold, with an end and an owner."""
+
+    name: str
+    stops: frozenset[Purpose]
+    owner: str
+    at_most: Duration
+    starts: tuple[EventMatch, ...] = ()
+    ends: tuple[EventMatch, ...] = ()
+    # The property that ties an end to its start (case_id); None: any end ends all.
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a person may consent to; its words per locale stand in the playbook's strings."""
+
+    name: str
+    # True: counts only after the person confirmed by the link.
+    double_opt_in: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many mails of these purposes in a sliding window; `gap`: least time between two."""
+
+    name: str
+    purposes: frozenset[Purpose]
+    at_most: int
+    within: Duration
+    gap: Duration = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """Things without a person: products, pieces, webinars. Facts = newest property values of its events."""
+
+    kind: str
+    # The property that names it: `product_id`.
+    key: str
+    # Events that change it (with or without a person).
+    of: tuple[str, ...]
+    # Contact events that start and end watching.
+    watched_from: tuple[str, ...] = ()
+    watched_until: tuple[str, ...] = ()
+    # Events on which the watchers are woken.
+    wakes: tuple[str, ...] = ()
+    # How long somebody waits at most.
+    watch_for: Duration = 180 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Touchpoint:
+    """A named kind of event, with its channel."""
+
+    name: str
+    channel: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A buyer role, learnt from evidence; the latest match wins."""
+
+    name: str
+    of: tuple[EventMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A named offer that coupons are minted from."""
+
+    name: str
+    percent: int
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Local minutes of the day between which nothing but the exempt purposes leaves; may span midnight."""
+
+    start: int = 21 * 60
+    end: int = 8 * 60
+    exempt: frozenset[Purpose] = frozenset({"transactional"})
+
+
+@dataclass(frozen=True, eq=False)
+class Playbook:
+    """The whole programme. Values per subject; `measures` by path. Compared and hashed by identity."""
+
+    name: str
+    brand: Mapping[str, Any]
+    # Sender per purpose or `default`: {"name": ..., "address": ..., "reply_to": ...}.
+    senders: Mapping[str, Mapping[str, str]]
+    locales: tuple[str, ...]
+    default_locale: str
+    default_zone: str
+    facts: Mapping[str, Fact]
+    stages: tuple[Stage, ...]
+    conversion: Conversion
+    measures: Mapping[str, Measure]
+    vocabulary: Vocabulary
+    # Types of event properties, for `where` and for `event.NAME` in a step's `when`.
+    properties: Vocabulary = field(default_factory=lambda: Vocabulary({}))
+    milestones: tuple[Milestone, ...] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    topics: Mapping[str, Topic] = field(default_factory=dict)
+    caps: tuple[Cap, ...] = ()
+    objects: Mapping[str, ObjectKind] = field(default_factory=dict)
+    touchpoints: tuple[Touchpoint, ...] = ()
+    personas: tuple[Persona, ...] = ()
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    quiet_hours: QuietHours = QuietHours()
+    default_slot: LocalSlot = LocalSlot(10 * 60)
+    # How far ahead the guard looks for competitors of one slot.
+    arbitration: Duration = 4 * HOUR
+    # What a publish does with people for whom a condition trigger already holds: `none` takes their answer as
+    # baseline, `enter` lets them in.
+    backlog: Literal["none", "enter"] = "none"
+    # Hash of all rules and hash of all words; see docs/playbook.md.
+    rules_hash: str = ""
+    content_hash: str = ""
+
+    def stages_of(self, track: str) -> tuple[Stage, ...]:
+        """Return the track's stages in order."""
+        return tuple(stage for stage in self.stages if stage.track == track)

@@ -1,0 +1,150 @@
+"""Local time: slots, quiet hours, days and months in a contact's zone.
+
+Every conversion uses the offset in force at the target instant. A wall time in a spring gap becomes the first
+instant after the gap; one that occurs twice in autumn becomes its first occurrence. Zones come from the pinned
+`tzdata` package, never from the host, so every worker computes the same instant.
+"""
+
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from nurture.domain.instant import MINUTE, SECOND, Instant, from_datetime, to_datetime
+from nurture.domain.measure import LocalSlot
+from nurture.domain.playbook import QuietHours
+
+# The host's zone files are of unknown age; without a search path zoneinfo reads the tzdata package.
+zoneinfo.reset_tzpath(to=())
+
+_DAY_MINUTES = 24 * 60
+#: A slot on a weekday and a day of month recurs within this many days (28 years hold every combination).
+_SEARCH_DAYS = 800
+
+
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> zoneinfo.ZoneInfo:
+    """Return the zone of that IANA name. Raises ValueError when there is none."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"{name!r} is not a time zone; write an IANA name such as Europe/Berlin"
+        raise ValueError(message) from error
+
+
+@lru_cache(maxsize=4096)
+def is_zone(name: str) -> bool:
+    """Tell whether that is an IANA zone name."""
+    try:
+        zone_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def local(at: Instant, zone: str) -> datetime:
+    """Return the aware local datetime of an instant."""
+    return to_datetime(at).astimezone(zone_of(zone))
+
+
+def at_wall(day: date, minute_of_day: int, zone: str) -> Instant:
+    """Return the instant of a local wall time; `minute_of_day` 0..1439."""
+    info = zone_of(zone)
+    wall = datetime(day.year, day.month, day.day, minute_of_day // 60, minute_of_day % 60, tzinfo=info)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(info).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return from_datetime(instant)
+    return _end_of_gap(wall, info)
+
+
+def _end_of_gap(wall: datetime, info: zoneinfo.ZoneInfo) -> Instant:
+    """Return the first instant after the gap that swallows `wall`, by halving down to the second."""
+    early = from_datetime(wall.replace(fold=1).astimezone(UTC))
+    late = from_datetime(wall.replace(fold=0).astimezone(UTC))
+    before = to_datetime(early).astimezone(info).utcoffset()
+    while late - early > SECOND:
+        middle = early + (late - early) // (2 * SECOND) * SECOND
+        if to_datetime(middle).astimezone(info).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late
+
+
+def _last_day(day: date) -> int:
+    following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    return (following - timedelta(days=1)).day
+
+
+def _allows(slot: LocalSlot, day: date) -> bool:
+    if day.weekday() not in slot.weekdays:
+        return False
+    return slot.month_day is None or day.day == min(slot.month_day, _last_day(day))
+
+
+def next_slot(slot: LocalSlot, *, after: Instant, zone: str) -> Instant:
+    """Return the first instant at or after `after` that lies in the slot, in the contact's zone.
+
+    A slot without a time of day is open all day: `after` itself on an allowed day, else the next such
+    midnight. Raises ValueError for a slot that never comes.
+    """
+    start = local(after, zone).date()
+    if slot.minute_of_day is None and _allows(slot, start):
+        return after
+    for ahead in range(_SEARCH_DAYS):
+        day = start + timedelta(days=ahead)
+        if not _allows(slot, day):
+            continue
+        instant = at_wall(day, slot.minute_of_day or 0, zone)
+        if instant >= after:
+            return instant
+    message = f"the slot {slot} never comes; allow a weekday and a day of the month that meet"
+    raise ValueError(message)
+
+
+def is_quiet(quiet: QuietHours, *, at: Instant, zone: str) -> bool:
+    """Tell whether `at` lies in the quiet hours, which may span midnight."""
+    wall = local(at, zone)
+    minute = wall.hour * 60 + wall.minute
+    if quiet.start <= quiet.end:
+        return quiet.start <= minute < quiet.end
+    return minute >= quiet.start or minute < quiet.end
+
+
+def out_of_quiet(quiet: QuietHours, *, at: Instant, zone: str) -> Instant:
+    """Return `at` when mail may leave then, else the end of these quiet hours."""
+    if not is_quiet(quiet, at=at, zone=zone):
+        return at
+    return next_slot(LocalSlot(quiet.end % _DAY_MINUTES), after=at, zone=zone)
+
+
+def start_of_day(at: Instant, zone: str, *, days: int = 0) -> Instant:
+    """Return the first instant of the local day `days` after the one that holds `at`."""
+    return at_wall(local(at, zone).date() + timedelta(days=days), 0, zone)
+
+
+def end_of_day(at: Instant, zone: str) -> Instant:
+    """Return the last minute of the local day that holds `at`."""
+    return start_of_day(at, zone, days=1) - MINUTE
+
+
+def start_of_next_month(at: Instant, zone: str) -> Instant:
+    """Return the first instant of the local month after the one that holds `at`."""
+    day = local(at, zone).date()
+    return at_wall(date(day.year + day.month // 12, day.month % 12 + 1, 1), 0, zone)
+
+
+def end_of_month(at: Instant, zone: str) -> Instant:
+    """Return the last minute of the local month that holds `at`."""
+    return start_of_next_month(at, zone) - MINUTE
+
+
+def on_local_day(at: Instant, minute_of_day: int | None, zone: str) -> Instant:
+    """Return the given time of day on the local day of `at`; `at` itself when no time is given."""
+    return at if minute_of_day is None else at_wall(local(at, zone).date(), minute_of_day, zone)
+
+
+def yearly(month: int, day: int, *, year: int) -> date:
+    """Return that day of the year; 29 February falls on 28 February where there is none."""
+    if (month, day) == (2, 29) and _last_day(date(year, 2, 1)) == 28:  # noqa: PLR2004 - the calendar's own
+        return date(year, 2, 28)
+    return date(year, month, day)

@@ -1,0 +1,117 @@
+"""Many rows in one statement, the same way on both databases: the rows travel as one JSON parameter.
+
+`relation` turns that parameter into something to select from, so inserts, updates and joins of a batch are
+each a single statement whatever the batch's size. Text must hold no NUL character (the inbox removes them).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+Row = dict[str, Any]
+
+
+def relation(connection: sa.Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Row]) -> sa.FromClause:
+    """Return `rows` as a relation named `given` with these columns (names and types of a table's own)."""
+    data = [[row.get(column.name) for column in columns] for row in rows]
+    text = msgspec.json.encode(data).decode()
+    given = sa.bindparam(None, text, type_=sa.Text(), unique=True)
+    if connection.dialect.name == "postgresql":
+        each = sa.func.jsonb_array_elements(sa.cast(given, postgresql.JSONB)).table_valued(
+            sa.column("value", postgresql.JSONB), name="each"
+        )
+        value = each.c.value
+        picked = [_pick_postgresql(value, place, column) for place, column in enumerate(columns)]
+    else:
+        each = sa.func.json_each(given).table_valued(sa.column("value", sa.Text), name="each")
+        picked = [
+            sa.type_coerce(sa.func.json_extract(each.c.value, f"$[{place}]"), column.type).label(column.name)
+            for place, column in enumerate(columns)
+        ]
+    return sa.select(*picked).subquery("given")
+
+
+def _pick_postgresql(value: Any, place: int, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    if isinstance(column.type, sa.JSON):
+        return sa.type_coerce(value.op("->")(sa.literal(place, sa.Integer)), column.type).label(column.name)
+    text = value.op("->>")(sa.literal(place, sa.Integer))
+    return sa.cast(text, column.type).label(column.name)
+
+
+def insert(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Row],
+    *,
+    columns: Sequence[str] | None = None,
+    conflict: Sequence[str] | None = None,
+    update: Sequence[str] = (),
+    returning: Sequence[str] = (),
+) -> list[sa.Row[Any]]:
+    """Insert all rows in one statement; nothing for no rows.
+
+    conflict: the columns of a unique key; on a clash the row is left alone, or its `update` columns are set
+    to the new values. returning: columns of the rows inserted or updated, in no order.
+    """
+    if not rows:
+        return []
+    names = list(columns or rows[0].keys())
+    given = relation(connection, [table.c[name] for name in names], rows)
+    # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
+    source = sa.select(*(given.c[name] for name in names)).where(sa.true())
+    build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = build(table).from_select(names, source)
+    if conflict is not None:
+        if update:
+            statement = statement.on_conflict_do_update(
+                index_elements=list(conflict),
+                set_={name: statement.excluded[name] for name in update},
+            )
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=list(conflict))
+    if returning:
+        statement = statement.returning(*(table.c[name] for name in returning))
+        return list(connection.execute(statement))
+    connection.execute(statement)
+    return []
+
+
+def update(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str],
+    columns: Sequence[str],
+    where: sa.ColumnElement[bool] | None = None,
+    returning: Sequence[str] = (),
+) -> list[sa.Row[Any]]:
+    """Set `columns` of the rows named by `key` in one statement; `where` narrows (over the table's columns)."""
+    if not rows:
+        return []
+    names = [*key, *columns]
+    given = relation(connection, [table.c[name] for name in names], rows)
+    statement: Any = sa.update(table).values({name: given.c[name] for name in columns})
+    statement = statement.where(*(table.c[name] == given.c[name] for name in key))
+    if where is not None:
+        statement = statement.where(where)
+    if returning:
+        statement = statement.returning(*(table.c[name] for name in returning))
+        return list(connection.execute(statement))
+    connection.execute(statement)
+    return []
+
+
+def any_of(column: sa.Column[Any], values: Sequence[Any], connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """Return `column IN values` with the values as one parameter, whatever their number."""
+    text = sa.bindparam(None, msgspec.json.encode(list(values)).decode(), type_=sa.Text(), unique=True)
+    if connection.dialect.name == "postgresql":
+        each = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB)).table_valued(
+            sa.column("value", sa.Text)
+        )
+        return column.in_(sa.select(sa.cast(each.c.value, column.type)))
+    each = sa.func.json_each(text).table_valued(sa.column("value", column.type))
+    return column.in_(sa.select(each.c.value))

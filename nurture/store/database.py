@@ -1,0 +1,156 @@
+"""Opening PostgreSQL or SQLite so that both keep the same promises.
+
+SQLite: WAL, synchronous FULL, every writer begins IMMEDIATE (a deferred transaction that reads, then writes,
+silently loses other writers' updates), readers on a second engine that cannot write. PostgreSQL: READ
+COMMITTED, locks are taken explicitly. Documents are encoded by msgspec.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from nurture.clock import pause
+from nurture.domain.errors import SettingsError, Transient
+
+T = TypeVar("T")
+
+#: Transactions that may be repeated whole: serialization failure, deadlock, admin shutdown, lost connection.
+_REPEATABLE = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006", "55P03"}
+_ATTEMPTS = 6
+
+
+def encode(value: Any) -> str:
+    """Return JSON text of a plain value."""
+    return msgspec.json.encode(value).decode()
+
+
+decode = msgspec.json.decode
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database, opened; thread-safe."""
+
+    writer: sa.Engine
+    reader: sa.Engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether this is the embedded database."""
+        return self.writer.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Open one transaction that may write; commits at the end, rolls back on any exception."""
+        with self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open one transaction that cannot write."""
+        with self.reader.begin() as connection:
+            yield connection
+
+    def run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do `work` in one writing transaction; repeat it whole when the database asks for that.
+
+        `work` must have no effect outside the transaction. Raises Transient when it never succeeds: the
+        caller leaves the work where it was.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.writer.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not is_repeatable(error):
+                    raise
+                last = error
+                pause(min(0.02 * 2**attempt, 1.0) * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
+        message = f"the database refused the transaction {_ATTEMPTS} times: {last.orig}"
+        raise Transient(message) from last
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def is_repeatable(error: DBAPIError) -> bool:
+    """Tell whether the whole transaction may simply be done again."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _REPEATABLE
+    return isinstance(error, OperationalError) and "locked" in str(error.orig)
+
+
+def open_database(url: str, *, pool_size: int = 5) -> Database:
+    """Open the database at `url` (`sqlite:///file` or `postgresql://...`). Creates no table.
+
+    Raises SettingsError for a URL that cannot be used; connecting happens at first use.
+    """
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _open_sqlite(parsed)
+        if parsed.get_backend_name() == "postgresql":
+            return _open_postgresql(parsed, pool_size)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise SettingsError(_unusable(url)) from error
+    raise SettingsError(_unusable(url))
+
+
+def _unusable(url: str) -> str:
+    scheme = url.split(":", 1)[0]
+    return (
+        f"NURTURE_DATABASE_URL: cannot use a {scheme!r} database; "
+        "write sqlite:///nurture.db or postgresql://user:password@host/name"
+    )
+
+
+def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
+    engine = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        json_serializer=encode,
+        json_deserializer=decode,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "nurture"},
+    )
+    return Database(writer=engine, reader=engine.execution_options(postgresql_readonly=True))
+
+
+def _open_sqlite(url: sa.URL) -> Database:
+    def engine(begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
+        made = sa.create_engine(
+            url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}
+        )
+
+        @event.listens_for(made, "connect")
+        def _connect(connection: Any, _record: Any) -> None:
+            # The driver would begin DEFERRED by itself, and late; the begin event below does it instead.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @event.listens_for(made, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return made
+
+    shared = ("busy_timeout = 30000", "foreign_keys = ON", "cache_size = -32000", "temp_store = MEMORY")
+    writer = engine("BEGIN IMMEDIATE", ("journal_mode = WAL", "synchronous = FULL", *shared))
+    reader = engine("BEGIN", (*shared, "query_only = ON"))
+    return Database(writer=writer, reader=reader)

@@ -1,0 +1,515 @@
+"""Every table, the same for PostgreSQL and SQLite. Instants are BIGINT microseconds UTC (`domain.instant`).
+
+Migrations under `store/migrations` build exactly these; a test compares both. Append-only tables (events,
+transitions, consents, audit ...) are never updated but by erasure.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from nurture.domain.instant import FOREVER
+from nurture.domain.message import STATES
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite gives rowids only to INTEGER keys.
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+#: A document that SQL reads into.
+Document = sa.JSON().with_variant(JSONB, "postgresql")
+Instant = sa.BigInteger
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", BigId, primary_key=True, autoincrement=True)
+
+
+#: Facts about this database: suppression key fingerprint, active playbook, epoch, ...
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# ---- inbox -----------------------------------------------------------------------------------------------
+
+#: Accepted events not yet applied. De-duplication is decided by `events`, under the contact's lock.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    _id(),
+    sa.Column("shard", sa.SmallInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("historic", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Canonical identities; a row that has none feeds an object.
+    sa.Column("user_id", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("anonymous_id", sa.Text),
+    # alias only: the earlier id that joins.
+    sa.Column("previous_id", sa.Text),
+    # JSON text: {"properties": ..., "traits": ..., "context": ...}; opaque to SQL.
+    sa.Column("body", sa.Text, nullable=False),
+    # Raised and committed before the rule runs alone, so that what kills the process is found.
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+)
+sa.Index("ix_inbox_shard_id", inbox.c.shard, inbox.c.id)
+for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
+    _where = inbox.c[_kind].is_not(None)
+    sa.Index(f"ix_inbox_{_kind}", inbox.c[_kind], postgresql_where=_where, sqlite_where=_where)
+
+#: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
+shards = sa.Table("shards", metadata, sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False))
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    _id(),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text),
+    sa.Column("received_at", Instant, nullable=False),
+    # shape | rule | conflict | crash | too_old
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # The item as it came, cut to a bound.
+    sa.Column("raw", sa.Text, nullable=False),
+    sa.Column("contact_id", sa.BigInteger),
+)
+
+# ---- identity --------------------------------------------------------------------------------------------
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    _id(),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("track_since", Instant, nullable=False),
+    sa.Column("stage_since", Instant, nullable=False),
+    sa.Column("first_seen_at", Instant, nullable=False),
+    sa.Column("zone", sa.Text),
+    sa.Column("locale", sa.Text),
+    # Where mail goes: the canonical address of the newest e-mail identity; NULL after erasure.
+    sa.Column("email", sa.Text),
+    sa.Column("facts", Document, nullable=False),
+    sa.Column("clock", Instant, nullable=False),
+    sa.Column("wake_at", Instant, nullable=False, server_default=str(FOREVER)),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("adopted", sa.Text, nullable=False, server_default=""),
+    # The contact that this one was merged into; every chain is one link long.
+    sa.Column("survivor", sa.BigInteger),
+    sa.Column("erased_at", Instant),
+    sa.CheckConstraint("track IN ('lead', 'customer')", name="track"),
+)
+_wakes = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < FOREVER)
+sa.Index("ix_contacts_wake_at", contacts.c.wake_at, postgresql_where=_wakes, sqlite_where=_wakes)
+sa.Index(
+    "ix_contacts_survivor",
+    contacts.c.survivor,
+    postgresql_where=contacts.c.survivor.is_not(None),
+    sqlite_where=contacts.c.survivor.is_not(None),
+)
+sa.Index("ix_contacts_email", contacts.c.email)
+
+contact_state = sa.Table(
+    "contact_state",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # JSON text of Contact.memory; opaque to SQL.
+    sa.Column("memory", sa.Text, nullable=False),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+sa.Index("ix_identities_contact_id", identities.c.contact_id)
+
+merges = sa.Table(
+    "merges",
+    metadata,
+    _id(),
+    sa.Column("survivor", sa.BigInteger, nullable=False),
+    sa.Column("merged", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # JSON text: the event or operator that joined them.
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("undone_at", Instant),
+)
+sa.Index("ix_merges_survivor", merges.c.survivor)
+
+# ---- advance ---------------------------------------------------------------------------------------------
+
+#: Applied events; `id` is the order of application. Unique (source, message_id) is what "once" rests on.
+events = sa.Table(
+    "events",
+    metadata,
+    _id(),
+    # NULL: the event named no contact and fed an object.
+    sa.Column("contact_id", sa.BigInteger),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("historic", sa.Boolean, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("source", "message_id"),
+)
+sa.Index("ix_events_contact_id_id", events.c.contact_id, events.c.id)
+
+transitions = sa.Table(
+    "transitions",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("noticed_at", Instant, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+)
+sa.Index("ix_transitions_contact_id", transitions.c.contact_id)
+
+milestones = sa.Table(
+    "milestones",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.UniqueConstraint("contact_id", "name", "key"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("entity_key", sa.Text, nullable=False),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("step_since", Instant, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("mailing", sa.Boolean, nullable=False),
+    sa.Column("holdout", sa.Boolean, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    # JSON text: ids of the mail steps decided, in order; `planned` is counted from it.
+    sa.Column("decided", sa.Text, nullable=False),
+    # Written by advance and, when the first mail passes, by the guard.
+    sa.Column("let", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("rules_hash", sa.Text, nullable=False),
+    sa.UniqueConstraint("contact_id", "measure", "key"),
+    sa.CheckConstraint("status IN ('active', 'done', 'stopped', 'cancelled')", name="status"),
+)
+_active = runs.c.status == "active"
+sa.Index("ix_runs_active", runs.c.contact_id, postgresql_where=_active, sqlite_where=_active)
+sa.Index("ix_runs_measure", runs.c.measure)
+
+#: Why a trigger that fired started no run: the newest reason per contact and measure.
+non_entries = sa.Table(
+    "non_entries",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    # JSON text: {"values": {...}, "at": {field: instant}}.
+    sa.Column("facts", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("changed_at", Instant, nullable=False),
+)
+
+watches = sa.Table(
+    "watches",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("since", Instant, nullable=False),
+)
+sa.Index("ix_watches_order", watches.c.kind, watches.c.key, watches.c.since, watches.c.contact_id)
+sa.Index("ix_watches_contact_id", watches.c.contact_id)
+
+#: An object's event whose watchers are being woken, in order of waiting; the cursor is (since, contact).
+object_wakes = sa.Table(
+    "object_wakes",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("event_id", sa.BigInteger, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("cursor_since", Instant, nullable=False),
+    sa.Column("cursor_contact", sa.BigInteger, nullable=False),
+)
+
+# ---- outbox, guard, wire ---------------------------------------------------------------------------------
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("mail", sa.Text, nullable=False),
+    # lead, customer or any: the track it was written for.
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("holdout", sa.Boolean, nullable=False),
+    sa.Column("request", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("decided_at", Instant, nullable=False),
+    # When the guard looks at it next; starts as the first instant its own schedule allows.
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("valid_until", Instant, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.Column("sent_at", Instant),
+    # The attempt now made or last made; 0 before the first.
+    sa.Column("attempt", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Instant),
+    # contacts.version that the guard saw; the wire gate compares.
+    sa.Column("contact_version", sa.BigInteger),
+    sa.Column("playbook_id", sa.BigInteger),
+    # JSON text: the frozen values, template hash, Date, boundary; what the bytes are made from.
+    sa.Column("context", sa.Text),
+    sa.Column("content_hash", sa.Text),
+    # The Message-ID header, the same for every attempt.
+    sa.Column("header_id", sa.Text),
+    # JSON text: the newest verdict with all its checks.
+    sa.Column("verdict", sa.Text),
+    # False until the run that waits for it has been told of its end.
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.UniqueConstraint("contact_id", "measure", "run_key", "step"),
+    # Track law: the path begins with the track it was written for.
+    sa.CheckConstraint("track IN ('lead', 'customer', 'any')", name="track"),
+    sa.CheckConstraint("measure LIKE track || '/%'", name="track_of_measure"),
+    sa.CheckConstraint("track <> 'any' OR purpose IN ('transactional', 'service')", name="any_purpose"),
+    sa.CheckConstraint(f"status IN ({', '.join(repr(s) for s in STATES)})", name="status"),
+)
+_waiting = messages.c.status == "waiting"
+sa.Index("ix_messages_due", messages.c.lane, messages.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
+_leased = messages.c.status.in_(("ready", "on_wire"))
+sa.Index("ix_messages_leased", messages.c.lease_until, postgresql_where=_leased, sqlite_where=_leased)
+_doubt = messages.c.status == "in_doubt"
+sa.Index("ix_messages_doubt", messages.c.due_at, postgresql_where=_doubt, sqlite_where=_doubt)
+_untold = sa.and_(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
+sa.Index("ix_messages_untold", messages.c.contact_id, postgresql_where=_untold, sqlite_where=_untold)
+sa.Index("ix_messages_measure_status", messages.c.measure, messages.c.status)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    _id(),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.SmallInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # sent | retry | failed | in_doubt | lane_paused
+    sa.Column("outcome", sa.Text, nullable=False),
+    # How far the conversation got: connect, greeted, mail, rcpt, data, dot, replied.
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reply", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+)
+sa.Index("ix_attempts_message_id", attempts.c.message_id)
+
+#: One code per run and offer, minted once.
+coupons = sa.Table(
+    "coupons",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("offer", sa.Text, nullable=False),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("minted_at", Instant, nullable=False),
+    sa.UniqueConstraint("contact_id", "measure", "run_key", "offer"),
+)
+
+#: Stop switches: `all`, a measure's path or a lane's name.
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    # Mails a second; NULL: as fast as it goes.
+    sa.Column("rate", sa.Integer),
+    # Token bucket: what is left and when it was filled.
+    sa.Column("tokens", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("filled_at", Instant, nullable=False, server_default="0"),
+)
+
+# ---- feedback and law ------------------------------------------------------------------------------------
+
+#: Append-only. The newest row of a (contact, topic) speaks; a merge reads all and takes the stricter.
+consents = sa.Table(
+    "consents",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    # pending | granted | withdrawn
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.UniqueConstraint("contact_id", "topic", "state", "at", "source"),
+    sa.CheckConstraint("state IN ('pending', 'granted', 'withdrawn')", name="state"),
+)
+sa.Index("ix_consents_contact_id", consents.c.contact_id, consents.c.topic)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    # HMAC-SHA256 of the canonical address under SUPPRESSION_KEY, hex; survives erasure.
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    # all | marketing
+    sa.Column("scope", sa.Text, primary_key=True),
+    # unsubscribed | hard_bounce | complaint | erased | ops
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("message_id", sa.BigInteger),
+    # bounce_hard | bounce_soft | complaint | delivered | open | click | reply | unsubscribe
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("raw", sa.Text, nullable=False),
+)
+sa.Index("ix_feedback_message_id", feedback.c.message_id)
+
+# ---- operating -------------------------------------------------------------------------------------------
+
+playbooks = sa.Table(
+    "playbooks",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rules_hash", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    # JSON text: {path: text} of every file.
+    sa.Column("files", sa.Text, nullable=False),
+    sa.Column("published_at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    # none | enter
+    sa.Column("backlog", sa.Text, nullable=False),
+)
+
+#: The one row that says which playbook is active; read in each batch's transaction.
+active_playbook = sa.Table(
+    "active_playbook",
+    metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("playbook_id", sa.BigInteger, nullable=False),
+    # Contacts up to this id have been woken for it.
+    sa.Column("woken", sa.BigInteger, nullable=False),
+)
+
+sends = sa.Table(
+    "sends",
+    metadata,
+    sa.Column("request", sa.Text, primary_key=True),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("audience", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("people", sa.BigInteger, nullable=False),
+    # Contacts up to this id have been handed to the inbox.
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Boolean, nullable=False),
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    # blake2b of the file's bytes and of the options.
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Boolean, nullable=False),
+)
+
+#: Any number of schedulers: who inserts the slot does the work.
+job_slots = sa.Table(
+    "job_slots",
+    metadata,
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("slot", Instant, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    # JSON text: ids and counts, never addresses.
+    sa.Column("detail", sa.Text, nullable=False),
+    # sha256 over the row before and this one.
+    sa.Column("chain", sa.Text, nullable=False),
+)
