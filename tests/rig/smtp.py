@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Taken:
 
     def parsed(self) -> EmailMessage:
         """Return the mail as the standard library reads it."""
-        return cast(EmailMessage, message_from_bytes(self.data, policy=policy.default))
+        return message_from_bytes(self.data, policy=policy.default)
 
 
 class SmtpSink(socketserver.ThreadingTCPServer):
@@ -106,7 +105,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                 self._say("250 ok")
 
     def _data(self) -> bytes:
-        lines = []
+        lines: list[bytes] = []
         for line in self.rfile:
             if line == b".\r\n":
                 return b"".join(lines)
