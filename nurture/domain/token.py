@@ -1,0 +1,103 @@
+"""Signed tokens for the links in a mail: who may act, on what, and nothing else.
+
+A token is `base64url(key id | tag | payload)`: one byte that says which secret signed, 16 bytes of
+HMAC-SHA256, and the payload as compact JSON. It hides nothing (a payload carries ids, never an address) and
+cannot be made without a secret. Each purpose signs with a key of its own, so a token taken from one link is
+worthless on another page. Old links outlive a new secret: every secret in `Keys` verifies, the newest signs.
+"""
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+#: 128 bits of the tag are kept: out of reach for guessing over HTTP, and the link stays short.
+_TAG_BYTES = 16
+#: A longer token was not made here; refusing it early bounds the work a stranger can ask for.
+TOKEN_LENGTH_MAX = 2048
+
+
+@lru_cache(maxsize=256)
+def _purpose_key(secret: bytes, purpose: str) -> bytes:
+    """Derive the key of one purpose from a secret."""
+    return hmac.digest(secret, b"nurture token: " + purpose.encode(), "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Signing secrets, newest first. The first signs; all verify.
+
+    Raises ValueError when there is none, or one is shorter than 16 bytes. Its `repr` shows no secret.
+    """
+
+    secrets: tuple[bytes, ...] = field(repr=False)
+    # The first byte of each secret's hash, in the same order: the hint in a token which secret to try.
+    ids: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what could be guessed; compute the key ids."""
+        if not self.secrets:
+            message = "no signing secret; give at least one of 16 bytes or more"
+            raise ValueError(message)
+        if any(len(secret) < 16 for secret in self.secrets):
+            message = "a signing secret is shorter than 16 bytes; make a longer one"
+            raise ValueError(message)
+        ids = bytes(hashlib.sha256(b"nurture key id: " + secret).digest()[0] for secret in self.secrets)
+        object.__setattr__(self, "ids", ids)
+
+
+def sign(keys: Keys, purpose: str, payload: Mapping[str, Any]) -> str:
+    """Return a short URL-safe token for the purpose (`unsubscribe`, `click` ...).
+
+    payload: JSON values under short names, for example `{"c": contact id, "m": message id, "t": topic}`.
+    The same payload gives the same token, whatever the order of its names.
+    """
+    body = json.dumps(dict(payload), separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    tag = hmac.digest(_purpose_key(keys.secrets[0], purpose), body, "sha256")[:_TAG_BYTES]
+    return urlsafe_b64encode(keys.ids[:1] + tag + body).rstrip(b"=").decode()
+
+
+def verify(keys: Keys, purpose: str, token: str) -> dict[str, Any] | None:
+    """Return the payload of a token that one of the keys signed for this purpose, else None.
+
+    Every way to be wrong gives the same None: damaged, foreign, other purpose, retired secret.
+    """
+    raw = _decode(token)
+    if raw is None:
+        return None
+    key_id, tag, body = raw[0], raw[1 : 1 + _TAG_BYTES], raw[1 + _TAG_BYTES :]
+    for secret, candidate in zip(keys.secrets, keys.ids, strict=True):
+        if candidate != key_id:
+            continue
+        expected = hmac.digest(_purpose_key(secret, purpose), body, "sha256")[:_TAG_BYTES]
+        if hmac.compare_digest(expected, tag):
+            return _payload(body)
+    return None
+
+
+def _decode(token: str) -> bytes | None:
+    """Return the bytes of a token in its one canonical spelling."""
+    if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
+        return None
+    text = token.encode()
+    try:
+        raw = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    except (NotBase64, ValueError):
+        return None
+    # Python's decoder skips foreign characters and ignores spare bits; only the spelling we made counts.
+    if len(raw) <= 1 + _TAG_BYTES or urlsafe_b64encode(raw).rstrip(b"=") != text:
+        return None
+    return raw
+
+
+def _payload(body: bytes) -> dict[str, Any] | None:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
