@@ -1,0 +1,103 @@
+"""The words a condition may use and what it reads: truth values, terms, the vocabulary, one contact's reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nurture.domain.instant import Duration, Instant
+
+TermType = Literal["bool", "integer", "decimal", "instant", "text", "set", "verdict", "window"]
+Absent = Literal["unknown", "zero", "never", "empty", "no"]
+
+
+class Truth(Enum):
+    """Yes, no or unknown, with Kleene's `&`, `|` and `~`. Only yes counts as true in an `if`."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> bool:
+        """Unknown means do not act, so only yes is true."""
+        return self is Truth.YES
+
+    def __and__(self, other: "Truth") -> "Truth":
+        """No if either is no, yes if both are yes, else unknown."""
+        if self is Truth.NO or other is Truth.NO:
+            return Truth.NO
+        return Truth.YES if self is other else Truth.UNKNOWN
+
+    def __or__(self, other: "Truth") -> "Truth":
+        """Yes if either is yes, no if both are no, else unknown."""
+        if self is Truth.YES or other is Truth.YES:
+            return Truth.YES
+        return Truth.NO if self is other is Truth.NO else Truth.UNKNOWN
+
+    def __invert__(self) -> "Truth":
+        """Swap yes and no; unknown stays unknown."""
+        if self is Truth.UNKNOWN:
+            return self
+        return Truth.NO if self is Truth.YES else Truth.YES
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One name a condition may use, with the type of what is stored under it.
+
+    Stored as JSON: bool; integer; decimal as value x 10^scale; instant in microseconds; text; set as a list
+    of text; verdict as `yes`, `no` or `unknown`; window as an ascending list of instants, read as how many
+    lie within `within` before now.
+    """
+
+    name: str
+    type: TermType
+    # What a missing value stands for; `empty` is the empty set, or the empty text.
+    absent: Absent = "unknown"
+    # Decimal digits kept; 0 but for decimals.
+    scale: int = 0
+    # The span of a window.
+    within: Duration = 0
+    # True for what never shrinks as events are folded (count, ever, max); stages may use only such.
+    grows: bool = False
+
+
+#: Names every contact has; columns of `contacts` in SQL, put into `Reading.facts` by the caller.
+BUILT_INS: Mapping[str, Term] = MappingProxyType(
+    {
+        **{name: Term(name, "text") for name in ("track", "stage", "locale", "zone", "lifecycle")},
+        "first_seen_at": Term("first_seen_at", "instant"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names a condition may use. `built_ins=False` leaves out track, stage ... (conditions on an event)."""
+
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    built_ins: bool = True
+
+    def term(self, name: str) -> Term | None:
+        """Return the term of that name, or None."""
+        return self.terms.get(name) or (BUILT_INS.get(name) if self.built_ins else None)
+
+    def names(self) -> frozenset[str]:
+        """Return every name there is."""
+        return frozenset(self.terms) | (frozenset(BUILT_INS) if self.built_ins else frozenset())
+
+    def merged(self, more: Mapping[str, Term]) -> "Vocabulary":
+        """Return a vocabulary with these terms too; they win over terms of the same name."""
+        return Vocabulary({**self.terms, **more}, self.built_ins)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything a condition may read about one contact at one instant."""
+
+    # Fact name -> stored value; a missing name or None is absent, a value of the wrong type is unknown.
+    facts: Mapping[str, Any]
+    now: Instant
+    # IANA name of the contact's zone; local terms are unknown when there is no such zone.
+    zone: str = "UTC"
