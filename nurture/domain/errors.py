@@ -1,15 +1,15 @@
 """The one tree of errors. A message says what is wrong, where, and what to change.
 
-    NurtureError
-    ├── UserError            somebody outside must change something; exit code 2, HTTP 4xx
-    │   ├── SettingsError    a setting is missing or wrong
-    │   ├── PlaybookError    the playbook does not load; carries every fault
-    │   ├── ConditionError   a condition does not parse or type-check
-    │   ├── InputError       a row, body, address or argument is wrong
-    │   └── NotFoundError    a contact, measure or message that does not exist
-    ├── CheckFailed          a check found something; exit code 1
-    ├── Transient            infrastructure; the same work may be tried again
-    └── Poison               one event or template that cannot be processed; quarantine it
+NurtureError
+├── UserError            somebody outside must change something; exit code 2, HTTP 4xx
+│   ├── SettingsError    a setting is missing or wrong
+│   ├── PlaybookError    the playbook does not load; carries every fault
+│   ├── ConditionError   a condition does not parse or type-check
+│   ├── InputError       a row, body, address or argument is wrong
+│   └── NotFoundError    a contact, measure or message that does not exist
+├── CheckFailed          a check found something; exit code 1
+├── Transient            infrastructure; the same work may be tried again
+└── Poison               one event or template that cannot be processed; quarantine it
 """
 
 from collections.abc import Sequence

@@ -145,6 +145,6 @@ def on_local_day(at: Instant, minute_of_day: int | None, zone: str) -> Instant:
 
 def yearly(month: int, day: int, *, year: int) -> date:
     """Return that day of the year; 29 February falls on 28 February where there is none."""
-    if (month, day) == (2, 29) and _last_day(date(year, 2, 1)) == 28:  # noqa: PLR2004 - the calendar's own
+    if (month, day) == (2, 29) and _last_day(date(year, 2, 1)) == 28:
         return date(year, 2, 28)
     return date(year, month, day)

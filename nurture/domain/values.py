@@ -16,7 +16,7 @@ _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EPOCH_MILLISECONDS = 10**11
 
 
-def coerce(value: Any, kind: str, *, scale: int = 2) -> Any:  # noqa: PLR0911 - one return a type
+def coerce(value: Any, kind: str, *, scale: int = 2) -> Any:
     """Return `value` as its stored form for the fact type `kind`, or None when it is of another type.
 
     decimal: whole number of 10**-scale. instant: microseconds, from RFC 3339 text or epoch seconds or

@@ -1,0 +1,368 @@
+"""Facts: folding events into what is known of a contact.
+
+Every fold gives the same result in whatever order events arrive, and however often one is folded by order of
+occurrence: counts add, firsts and lasts are extremes, the latest value is the greatest by (occurred_at,
+source, message id). `Contact.facts` holds what conditions read, `Contact.memory` what the folds need besides:
+
+    latest      {fact: [occurred_at, source, message_id]}
+    set, ever   {fact: {value: last instant}}, {fact: [instants]}
+    entities    {name: {key: {fields, at, lines, opened_at, touched_at, closed_at}}}
+    closings    {name: {"all": instant, "keys": {key: instant}}}
+    signs       {verdict: {"yes": instant, "no": instant}}
+"""
+
+from bisect import insort
+from collections.abc import Mapping
+from typing import Any
+
+from nurture.domain.conditions import Reading, Truth
+from nurture.domain.contact import Contact, Run
+from nurture.domain.event import Event
+from nurture.domain.index import Index, index_of
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.playbook import EntityFact, EventMatch, FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.timing import is_zone
+from nurture.domain.values import coerce, coerced
+
+#: A set holds this many values unless the playbook says otherwise; an entity this many lines.
+_LINES_MAX = 50
+_FIELDS_MAX = 60
+
+
+def empty(contact_id: int, *, first_seen_at: Instant, playbook: Playbook) -> Contact:
+    """Return the state of a contact of whom nothing is known yet: on the first stage of the lead track."""
+    stage = playbook.stages_of("lead")[0].name
+    contact = Contact(
+        id=contact_id,
+        track="lead",
+        stage=stage,
+        first_seen_at=first_seen_at,
+        stage_since=first_seen_at,
+        track_since=first_seen_at,
+    )
+    contact.facts["first_seen_at"] = first_seen_at
+    return contact
+
+
+def reading(
+    contact: Contact, playbook: Playbook, *, now: Instant, extra: Mapping[str, Any] | None = None
+) -> Reading:
+    """Return what conditions may read about the contact at `now`; `extra` names come on top."""
+    facts = dict(contact.facts)
+    facts["track"] = contact.track
+    facts["stage"] = contact.stage
+    facts["locale"] = contact.locale
+    facts["zone"] = contact.zone
+    if extra:
+        facts.update(extra)
+    return Reading(facts=facts, now=now, zone=contact.zone or playbook.default_zone)
+
+
+def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
+    """Return the names that a run adds to a reading: let values, `entity.FIELD`, `event.PROPERTY`."""
+    names: dict[str, Any] = dict(run.let)
+    terms = playbook.properties.terms
+    names.update({f"event.{k}": v for k, v in coerced(run.data.get("properties", {}), terms).items()})
+    names.update({f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), terms).items()})
+    return names
+
+
+def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
+    """Return the present fields of the run's entity, with `lines` as a list; {} when it has none."""
+    measure = playbook.measures.get(run.measure)
+    if measure is None or measure.entity is None:
+        return {}
+    found = contact.memory.get("entities", {}).get(measure.entity, {}).get(run.entity_key)
+    if found is None:
+        return {}
+    lines = [line["fields"] for line in found["lines"].values() if line["present"]]
+    return {**found["fields"], "lines": lines}
+
+
+def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
+    """Return what templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
+    known = {name: value for name, value in contact.facts.items() if ":" not in name and "." not in name}
+    known.update(track=contact.track, stage=contact.stage, locale=contact.locale, zone=contact.zone)
+    names: dict[str, Any] = {"contact": known}
+    if run is not None:
+        names["event"] = dict(run.data.get("properties", {}))
+        names["entity"] = entity_fields(contact, run, playbook)
+        names["entity_key"] = run.entity_key
+        names["generation"] = int(run.data.get("generation", 0))
+        names.update(run.let)
+    return names
+
+
+def holds_for(match: EventMatch, event: Event, playbook: Playbook) -> bool:
+    """Tell whether the event is one that `match` means; an unknown `where` is no."""
+    if match.where is None:
+        return True
+    facts = coerced(event.properties, playbook.properties.terms)
+    given = Reading(facts=facts, now=event.occurred_at, zone=playbook.default_zone)
+    return match.where.truth(given) is Truth.YES
+
+
+def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
+    """Fold one event into facts and memory, in place. Moves no stage and starts nothing."""
+    index = index_of(playbook)
+    contact.first_seen_at = min(contact.first_seen_at, event.occurred_at)
+    contact.facts["first_seen_at"] = contact.first_seen_at
+    _remember(contact, event, index)
+    _fold_who(contact, event)
+    for fact in index.traits:
+        if fact.trait in event.traits:
+            _fold_trait(contact, event, fact)
+    for fold_fact, match in index.folds.get(event.name, ()):
+        if holds_for(match, event, playbook):
+            _FOLDS[fold_fact.fold](contact, event, fold_fact)
+    for persona, match in index.personas.get(event.name, ()):
+        if holds_for(match, event, playbook) and _is_newest(contact, event, "persona"):
+            contact.facts["persona"] = persona.name
+    _fold_entities(contact, event, playbook, index)
+    for verdict, sign, match in index.signs.get(event.name, ()):
+        if holds_for(match, event, playbook):
+            signs = contact.memory.setdefault("signs", {}).setdefault(verdict.name, {})
+            signs[sign] = max(signs.get(sign, NEVER), event.occurred_at)
+    for verdict in index.verdicts:
+        _judge(contact, verdict)
+
+
+# ---- single folds ----------------------------------------------------------------------------------------
+
+
+def _remember(contact: Contact, event: Event, index: Index) -> None:
+    if event.name not in index.remembered:
+        return
+    facts, at = contact.facts, event.occurred_at
+    facts[f"count:{event.name}"] = facts.get(f"count:{event.name}", 0) + 1
+    facts[f"first:{event.name}"] = min(facts.get(f"first:{event.name}", at), at)
+    facts[f"last:{event.name}"] = max(facts.get(f"last:{event.name}", at), at)
+
+
+def _is_newest(contact: Contact, event: Event, slot: str) -> bool:
+    """Tell whether this event is the newest for the slot, and note it."""
+    latest = contact.memory.setdefault("latest", {})
+    mine = [event.occurred_at, event.source, event.message_id]
+    if slot in latest and mine <= latest[slot]:
+        return False
+    latest[slot] = mine
+    return True
+
+
+def _fold_who(contact: Contact, event: Event) -> None:
+    """Fold zone and locale from the call's context or traits."""
+    zone = event.traits.get("timezone") or event.context.get("timezone")
+    if isinstance(zone, str) and is_zone(zone) and _is_newest(contact, event, "@zone"):
+        contact.zone = zone
+    locale = event.traits.get("locale") or event.context.get("locale")
+    if isinstance(locale, str) and locale and _is_newest(contact, event, "@locale"):
+        contact.locale = locale.replace("_", "-")[:35]
+
+
+def _store(contact: Contact, name: str, value: Any) -> None:
+    """Keep the value, or forget it when it is unknown."""
+    if value is None:
+        contact.facts.pop(name, None)
+    else:
+        contact.facts[name] = value
+
+
+def _fold_trait(contact: Contact, event: Event, fact: TraitFact) -> None:
+    if _is_newest(contact, event, fact.name):
+        _store(contact, fact.name, coerce(event.traits[fact.trait], fact.type, scale=fact.scale))
+
+
+def _count(contact: Contact, event: Event, fact: FoldFact) -> None:  # noqa: ARG001 - folds share one shape
+    contact.facts[fact.name] = contact.facts.get(fact.name, 0) + 1
+
+
+def _property(event: Event, fact: FoldFact, kind: str | None = None) -> Any:
+    return coerce(event.properties.get(fact.property or ""), kind or fact.type, scale=fact.scale)
+
+
+def _sum(contact: Contact, event: Event, fact: FoldFact) -> None:
+    value = _property(event, fact)
+    contact.facts[fact.name] = contact.facts.get(fact.name, 0) + (value or 0)
+
+
+def _extreme(contact: Contact, event: Event, fact: FoldFact) -> None:
+    value = _property(event, fact)
+    if value is not None:
+        choose = min if fact.fold == "min" else max
+        contact.facts[fact.name] = choose(contact.facts.get(fact.name, value), value)
+
+
+def _first(contact: Contact, event: Event, fact: FoldFact) -> None:
+    contact.facts[fact.name] = min(contact.facts.get(fact.name, event.occurred_at), event.occurred_at)
+
+
+def _last(contact: Contact, event: Event, fact: FoldFact) -> None:
+    contact.facts[fact.name] = max(contact.facts.get(fact.name, event.occurred_at), event.occurred_at)
+
+
+def _latest(contact: Contact, event: Event, fact: FoldFact) -> None:
+    if (fact.property or "") in event.properties and _is_newest(contact, event, fact.name):
+        _store(contact, fact.name, _property(event, fact))
+
+
+def _set(contact: Contact, event: Event, fact: FoldFact) -> None:
+    given = event.properties.get(fact.property or "")
+    seen: dict[str, Instant] = contact.memory.setdefault("sets", {}).setdefault(fact.name, {})
+    for raw in given if isinstance(given, list) else [given]:
+        value = coerce(raw, "text")
+        if value is not None:
+            seen[value] = max(seen.get(value, NEVER), event.occurred_at)
+    newest = sorted(seen, key=lambda value: (seen[value], value))[-fact.keep :]
+    contact.memory["sets"][fact.name] = {value: seen[value] for value in newest}
+    contact.facts[fact.name] = newest
+
+
+def _window(contact: Contact, event: Event, fact: FoldFact) -> None:
+    instants: list[Instant] = list(contact.facts.get(fact.name, ()))
+    insort(instants, event.occurred_at)
+    bound = instants[-1] - fact.within
+    contact.facts[fact.name] = [at for at in instants if at > bound][-fact.keep :]
+
+
+def _ever(contact: Contact, event: Event, fact: FoldFact) -> None:
+    if contact.facts.get(fact.name):
+        return
+    kept = contact.memory.setdefault("ever", {})
+    instants: list[Instant] = kept.get(fact.name, [])
+    insort(instants, event.occurred_at)
+    spans = zip(instants, instants[fact.at_least - 1 :], strict=False)
+    if any(late - early <= (fact.within or late - early) for early, late in spans):
+        contact.facts[fact.name] = True
+        kept.pop(fact.name, None)
+    else:
+        kept[fact.name] = instants[-fact.keep :]
+
+
+_FOLDS = {
+    "count": _count,
+    "sum": _sum,
+    "min": _extreme,
+    "max": _extreme,
+    "first": _first,
+    "last": _last,
+    "latest": _latest,
+    "set": _set,
+    "window": _window,
+    "ever": _ever,
+}
+
+
+# ---- entities --------------------------------------------------------------------------------------------
+
+
+def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> None:
+    touched = set()
+    for fact, match in index.opens.get(event.name, ()):
+        if holds_for(match, event, playbook) and _touch(contact, event, fact):
+            touched.add(fact.name)
+    for fact in index.closes.get(event.name, ()):
+        _close(contact, event, fact)
+        touched.add(fact.name)
+    for fact in index.entities:
+        if fact.name in touched:
+            _settle(contact, fact)
+
+
+def entity_key(event: Event, fact: EntityFact) -> str | None:
+    """Return the key that the event names the entity by, as text."""
+    key = event.properties.get(fact.key)
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        return None
+    return str(key)[:200]
+
+
+def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
+    key = entity_key(event, fact)
+    if key is None:
+        return False
+    known = contact.memory.setdefault("entities", {}).setdefault(fact.name, {})
+    at = event.occurred_at
+    if key not in known:
+        known[key] = {
+            "fields": {},
+            "at": {},
+            "lines": {},
+            "opened_at": at,
+            "touched_at": at,
+            "closed_at": None,
+        }
+        contact.facts[f"{fact.name}.ever"] = contact.facts.get(f"{fact.name}.ever", 0) + 1
+    entity = known[key]
+    entity["opened_at"] = min(entity["opened_at"], at)
+    entity["touched_at"] = max(entity["touched_at"], at)
+    stamp = [at, event.message_id]
+    is_line = fact.line_key is not None and event.name in (*fact.added_by, *fact.removed_by)
+    if is_line:
+        _touch_line(entity, event, fact, stamp)
+    for name, value in event.properties.items():
+        if is_line and name not in (fact.key, "currency"):
+            continue
+        if len(entity["at"]) >= _FIELDS_MAX and name not in entity["at"]:
+            continue
+        if stamp > entity["at"].get(name, [NEVER, ""]):
+            entity["fields"][name], entity["at"][name] = value, stamp
+    return True
+
+
+def _touch_line(entity: dict[str, Any], event: Event, fact: EntityFact, stamp: list[Any]) -> None:
+    line_key = event.properties.get(fact.line_key or "")
+    if not isinstance(line_key, str | int):
+        return
+    line = entity["lines"].setdefault(str(line_key), {"at": [NEVER, ""], "present": False, "fields": {}})
+    if stamp > line["at"]:
+        line["at"], line["present"] = stamp, event.name in fact.added_by
+        line["fields"] = dict(event.properties)
+    if len(entity["lines"]) > _LINES_MAX:
+        oldest = min(entity["lines"], key=lambda name: entity["lines"][name]["at"])
+        del entity["lines"][oldest]
+
+
+def _close(contact: Contact, event: Event, fact: EntityFact) -> None:
+    closings = contact.memory.setdefault("closings", {}).setdefault(fact.name, {"all": NEVER, "keys": {}})
+    key = entity_key(event, fact)
+    if fact.closed_by[event.name] == "key" and key is not None:
+        closings["keys"][key] = max(closings["keys"].get(key, NEVER), event.occurred_at)
+        for spare in sorted(closings["keys"], key=lambda name: (closings["keys"][name], name))[: -fact.keep]:
+            del closings["keys"][spare]
+    else:
+        closings["all"] = max(closings["all"], event.occurred_at)
+
+
+def _settle(contact: Contact, fact: EntityFact) -> None:
+    """Work out which entities are closed, drop the oldest beyond `keep`, and publish the scalars."""
+    known = contact.memory.get("entities", {}).get(fact.name, {})
+    closings = contact.memory.get("closings", {}).get(fact.name, {"all": NEVER, "keys": {}})
+    for key, entity in known.items():
+        if key in closings["keys"]:
+            entity["closed_at"] = closings["keys"][key]
+        elif closings["all"] >= entity["touched_at"]:
+            entity["closed_at"] = closings["all"]
+        elif entity["closed_at"] is not None and key not in closings["keys"]:
+            entity["closed_at"] = None
+    newest = max((entity["touched_at"] for entity in known.values()), default=NEVER)
+    order = sorted(known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key))
+    forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
+    for key in {*order[: max(len(known) - fact.keep, 0)], *forgotten}:
+        del known[key]
+    contact.facts[f"{fact.name}.open"] = sum(entity["closed_at"] is None for entity in known.values())
+    if newest > NEVER:
+        last = contact.facts.get(f"{fact.name}.last_at", newest)
+        contact.facts[f"{fact.name}.last_at"] = max(last, newest)
+
+
+def _judge(contact: Contact, fact: VerdictFact) -> None:
+    """Let the newest sign decide; at the same instant the bad one counts; an open `no` entity blocks yes."""
+    signs = contact.memory.get("signs", {}).get(fact.name, {})
+    yes, no = signs.get("yes", NEVER), signs.get("no", NEVER)
+    is_blocked = any(contact.facts.get(f"{name}.open", 0) for name in fact.open_no)
+    if is_blocked or (no > NEVER and no >= yes):
+        contact.facts[fact.name] = "no"
+    else:
+        contact.facts[fact.name] = "yes" if yes > NEVER else "unknown"
+    if yes > NEVER:
+        contact.facts[f"{fact.name}.yes_at"] = yes
