@@ -1,8 +1,9 @@
 """What a playbook wants to know of an event, looked up by the event's name. Built once per playbook."""
 
-from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from nurture.domain.conditions import Condition
 from nurture.domain.measure import (
@@ -29,6 +30,8 @@ from nurture.domain.playbook import (
     TraitFact,
     VerdictFact,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -81,71 +84,52 @@ def conditions_of(playbook: Playbook) -> list[Condition]:
     return found
 
 
+def _by_name(pairs: Iterable[tuple[EventMatch, T]]) -> dict[str, list[T]]:
+    """Group interests by the names of the events they match."""
+    grouped: dict[str, list[T]] = {}
+    for match, interest in pairs:
+        for name in match.names:
+            grouped.setdefault(name, []).append(interest)
+    return grouped
+
+
+def _of(names: Iterable[str]) -> EventMatch:
+    return EventMatch(tuple(names))
+
+
 def _add_facts(index: Index, playbook: Playbook) -> None:
-    folds, opens, closes = defaultdict(list), defaultdict(list), defaultdict(list)
-    signs = defaultdict(list)
-    for fact in playbook.facts.values():
-        if isinstance(fact, FoldFact):
-            for match in fact.of:
-                for name in match.names:
-                    folds[name].append((fact, match))
-        elif isinstance(fact, EntityFact):
-            for match in fact.of:
-                for name in match.names:
-                    opens[name].append((fact, match))
-            for name in fact.closed_by:
-                closes[name].append(fact)
-        elif isinstance(fact, VerdictFact):
-            for sign, matches in (("yes", fact.yes), ("no", fact.no)):
-                for match in matches:
-                    for name in match.names:
-                        signs[name].append((fact, sign, match))
-    index.folds, index.opens, index.closes, index.signs = dict(folds), dict(opens), dict(closes), dict(signs)
-    facts = playbook.facts.values()
+    facts, objects = playbook.facts.values(), playbook.objects.values()
+    folded = [fact for fact in facts if isinstance(fact, FoldFact)]
     index.traits = tuple(fact for fact in facts if isinstance(fact, TraitFact))
     index.entities = tuple(fact for fact in facts if isinstance(fact, EntityFact))
     index.verdicts = tuple(fact for fact in facts if isinstance(fact, VerdictFact))
-    for persona in playbook.personas:
-        for match in persona.of:
-            for name in match.names:
-                index.personas.setdefault(name, []).append((persona, match))
-    for kind in playbook.objects.values():
-        for name in kind.watched_from:
-            index.watch_from.setdefault(name, []).append(kind)
-        for name in kind.watched_until:
-            index.watch_until.setdefault(name, []).append(kind)
+    index.folds = _by_name((match, (fact, match)) for fact in folded for match in fact.of)
+    index.opens = _by_name((match, (fact, match)) for fact in index.entities for match in fact.of)
+    index.closes = _by_name((_of(fact.closed_by), fact) for fact in index.entities)
+    index.signs = _by_name(
+        (match, (fact, sign, match))
+        for fact in index.verdicts
+        for sign, matches in (("yes", fact.yes), ("no", fact.no))
+        for match in matches
+    )
+    index.personas = _by_name((match, (one, match)) for one in playbook.personas for match in one.of)
+    index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in objects)
+    index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in objects)
 
 
 def _add_measures(index: Index, playbook: Playbook) -> None:
-    quiet, dates, schedules, conditions = [], [], [], []
-    for measure in playbook.measures.values():
-        match measure.trigger:
-            case OnEvent() as trigger:
-                for name in trigger.names:
-                    index.triggers.setdefault(name, []).append((measure, trigger))
-            case OnObject() as trigger:
-                for name in trigger.names:
-                    index.objects.setdefault(name, []).append((measure, trigger))
-            case OnMilestone(milestone):
-                index.by_milestone.setdefault(milestone, []).append(measure)
-            case OnStage(stage):
-                index.by_stage.setdefault(stage, []).append(measure)
-            case OnQuiet() as trigger:
-                quiet.append((measure, trigger))
-            case OnDate() as trigger:
-                dates.append((measure, trigger))
-            case OnSchedule() as trigger:
-                schedules.append((measure, trigger))
-            case OnCondition():
-                conditions.append(measure)
-            case _:
-                pass
-        for ending in measure.exits:
-            index.exits.setdefault(ending.event, []).append((measure, ending))
-        for step in measure.steps:
-            if isinstance(step, WaitUntilEvent):
-                for name in step.names:
-                    index.waits.setdefault(name, []).append((measure, step))
-    index.quiet, index.dates, index.schedules = tuple(quiet), tuple(dates), tuple(schedules)
-    index.conditions = tuple(conditions)
-    index.series = frozenset(measure.path for measure in playbook.measures.values() if measure.series)
+    measures = playbook.measures.values()
+    on = [(measure, measure.trigger) for measure in measures]
+    index.triggers = _by_name((_of(t.names), (m, t)) for m, t in on if isinstance(t, OnEvent))
+    index.objects = _by_name((_of(t.names), (m, t)) for m, t in on if isinstance(t, OnObject))
+    index.by_milestone = _by_name((_of([t.milestone]), m) for m, t in on if isinstance(t, OnMilestone))
+    index.by_stage = _by_name((_of([t.stage]), m) for m, t in on if isinstance(t, OnStage))
+    index.quiet = tuple((m, t) for m, t in on if isinstance(t, OnQuiet))
+    index.dates = tuple((m, t) for m, t in on if isinstance(t, OnDate))
+    index.schedules = tuple((m, t) for m, t in on if isinstance(t, OnSchedule))
+    index.conditions = tuple(m for m, t in on if isinstance(t, OnCondition))
+    index.series = frozenset(measure.path for measure in measures if measure.series)
+    index.exits = _by_name((_of([e.event]), (m, e)) for m in measures for e in m.exits)
+    index.waits = _by_name(
+        (_of(s.names), (m, s)) for m in measures for s in m.steps if isinstance(s, WaitUntilEvent)
+    )

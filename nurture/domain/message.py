@@ -92,7 +92,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the guard said: `send`, `defer` (until, reason), `skip` or `expire` (reason); all checks, hits and misses."""
+    """What the guard said, with all its checks, hits and misses; `until` for a deferral."""
 
     action: Literal["send", "defer", "skip", "expire", "cancel"]
     reason: str

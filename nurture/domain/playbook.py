@@ -242,7 +242,7 @@ class Playbook:
     personas: tuple[Persona, ...] = ()
     offers: Mapping[str, Offer] = field(default_factory=dict)
     quiet_hours: QuietHours = QuietHours()
-    default_slot: LocalSlot = LocalSlot(10 * 60)
+    default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))
     # How far ahead the guard looks for competitors of one slot.
     arbitration: Duration = 4 * HOUR
     # What a publish does with people for whom a condition trigger already holds: `none` takes their answer as

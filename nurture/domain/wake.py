@@ -5,7 +5,7 @@ Every rule that can change with time names its next instant here; sleeping past 
 """
 
 from collections.abc import Iterator
-import datetime
+from datetime import date
 
 from nurture.domain.conditions import Truth
 from nurture.domain.instant import FOREVER, Instant
@@ -82,7 +82,7 @@ def _single_date(work: Work, trigger: OnDate, value: object) -> Instant | None:
         return _on(work, value + trigger.offset, trigger)
     if isinstance(value, str) and len(value) == _FULL_DATE:
         try:
-            day = datetime.date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError:
             return None
         return _on(work, at_wall(day, 0, work.zone) + trigger.offset, trigger)
