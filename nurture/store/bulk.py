@@ -14,24 +14,32 @@ from sqlalchemy.dialects import postgresql, sqlite
 Row = dict[str, Any]
 
 
-def relation(connection: sa.Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Row]) -> sa.FromClause:
-    """Return `rows` as a relation named `given` with these columns (names and types of a table's own)."""
+def relation(
+    connection: sa.Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Row]
+) -> sa.FromClause:
+    """Return `rows` as a relation named `given` with these columns (names and types of a table's own).
+
+    Its further column `place_` is the row's place in `rows`, for those who need the order.
+    """
     data = [[row.get(column.name) for column in columns] for row in rows]
     text = msgspec.json.encode(data).decode()
     given = sa.bindparam(None, text, type_=sa.Text(), unique=True)
     if connection.dialect.name == "postgresql":
         each = sa.func.jsonb_array_elements(sa.cast(given, postgresql.JSONB)).table_valued(
-            sa.column("value", postgresql.JSONB), name="each"
+            sa.column("value", postgresql.JSONB), with_ordinality="key", name="each"
         )
+        each = each.render_derived()
         value = each.c.value
         picked = [_pick_postgresql(value, place, column) for place, column in enumerate(columns)]
     else:
-        each = sa.func.json_each(given).table_valued(sa.column("value", sa.Text), name="each")
+        each = sa.func.json_each(given).table_valued(
+            sa.column("value", sa.Text), sa.column("key", sa.Integer), name="each"
+        )
         picked = [
             sa.type_coerce(sa.func.json_extract(each.c.value, f"$[{place}]"), column.type).label(column.name)
             for place, column in enumerate(columns)
         ]
-    return sa.select(*picked).subquery("given")
+    return sa.select(*picked, each.c.key.label("place_")).subquery("given")
 
 
 def _pick_postgresql(value: Any, place: int, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
@@ -51,7 +59,7 @@ def insert(
     update: Sequence[str] = (),
     returning: Sequence[str] = (),
 ) -> list[sa.Row[Any]]:
-    """Insert all rows in one statement; nothing for no rows.
+    """Insert all rows in one statement, in the order given (ids grow with it); nothing for no rows.
 
     conflict: the columns of a unique key; on a clash the row is left alone, or its `update` columns are set
     to the new values. returning: columns of the rows inserted or updated, in no order.
@@ -61,7 +69,7 @@ def insert(
     names = list(columns or rows[0].keys())
     given = relation(connection, [table.c[name] for name in names], rows)
     # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
-    source = sa.select(*(given.c[name] for name in names)).where(sa.true())
+    source = sa.select(*(given.c[name] for name in names)).where(sa.true()).order_by(given.c.place_)
     build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = build(table).from_select(names, source)
     if conflict is not None:
@@ -105,7 +113,9 @@ def update(
     return []
 
 
-def any_of(column: sa.Column[Any], values: Sequence[Any], connection: sa.Connection) -> sa.ColumnElement[bool]:
+def any_of(
+    column: sa.Column[Any], values: Sequence[Any], connection: sa.Connection
+) -> sa.ColumnElement[bool]:
     """Return `column IN values` with the values as one parameter, whatever their number."""
     text = sa.bindparam(None, msgspec.json.encode(list(values)).decode(), type_=sa.Text(), unique=True)
     if connection.dialect.name == "postgresql":

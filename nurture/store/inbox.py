@@ -1,0 +1,87 @@
+"""The inbox's rows: accepted events that no drain has applied yet, the shards they are spread over, quarantine.
+
+Nothing here decides anything; `flow.inbox` and `flow.drain` do.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.event import IDENTITY_KINDS
+from nurture.domain.instant import FOREVER
+from nurture.store.bulk import Row, any_of, insert
+from nurture.store.tables import identities, inbox, quarantine, shards
+
+#: How many shards there are; an event's shard is a hash of its strongest identity.
+SHARDS = 64
+
+_INSERTED = tuple(column.name for column in inbox.columns if column.name not in ("id", "attempts"))
+
+
+def append(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert accepted events in the order given, in one statement."""
+    insert(connection, inbox, rows, columns=_INSERTED)
+
+
+def set_aside(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert rows of `quarantine`, in one statement."""
+    columns = ("source", "message_id", "received_at", "stage", "reason", "raw", "contact_id")
+    insert(connection, quarantine, rows, columns=columns)
+
+
+def open_shards(connection: sa.Connection) -> None:
+    """Insert the rows of `shards` that are missing."""
+    insert(connection, shards, [{"id": number} for number in range(SHARDS)], conflict=["id"])
+
+
+def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
+    """Lock the shard, or (None) the free one whose oldest event waits longest; None when there is none."""
+    oldest = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.shard == shards.c.id).scalar_subquery()
+    statement = sa.select(shards.c.id).with_for_update(skip_locked=True).limit(1)
+    if shard is None:
+        statement = statement.where(oldest.is_not(None)).order_by(oldest)
+    else:
+        statement = statement.where(shards.c.id == shard)
+    return connection.execute(statement).scalar()
+
+
+def peek(connection: sa.Connection, shard: int, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the shard's oldest rows, in order."""
+    statement = sa.select(inbox).where(inbox.c.shard == shard).order_by(inbox.c.id).limit(limit)
+    return connection.execute(statement).all()
+
+
+def pending(
+    connection: sa.Connection, contacts: Sequence[int], *, up_to: int = FOREVER, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """Return the oldest rows, of any shard, under any identity of these contacts: at most `limit`, in order.
+
+    up_to: the greatest inbox id looked at.
+    """
+    mine = sa.select(identities.c.kind, identities.c.value).where(
+        any_of(identities.c.contact_id, contacts, connection)
+    )
+    known = mine.cte("known")
+    branches = [
+        sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
+        for kind in IDENTITY_KINDS
+    ]
+    # An alias waits under its earlier id too, whatever kind of id that is.
+    branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
+    found = sa.union(*(branch.where(inbox.c.id <= up_to) for branch in branches)).subquery("found")
+    statement = (
+        sa.select(inbox).where(inbox.c.id.in_(sa.select(found.c.id))).order_by(inbox.c.id).limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Delete these rows: they were applied, or set aside."""
+    connection.execute(sa.delete(inbox).where(any_of(inbox.c.id, ids, connection)))
+
+
+def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Count one more attempt to apply each of these rows."""
+    statement = sa.update(inbox).where(any_of(inbox.c.id, ids, connection))
+    connection.execute(statement.values(attempts=inbox.c.attempts + 1))
