@@ -6,26 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nurture.store import migrations
 from nurture.store.database import Database, open_database
-from nurture.store.tables import lanes, metadata, shards
 from tests.rig.postgres import Postgres
-
-SHARDS = 64
-
-
-def build(database: Database) -> None:
-    """Create every table, the shard rows and the first lane."""
-    with database.write() as connection:
-        metadata.create_all(connection)
-        connection.execute(shards.insert(), [{"id": number} for number in range(SHARDS)])
-        connection.execute(lanes.insert(), {"name": "main"})
 
 
 def sqlite_template(folder: Path) -> Path:
     """Return a built SQLite file to copy."""
     path = folder / "template.db"
     database = open_database(f"sqlite:///{path}")
-    build(database)
+    migrations.upgrade(database)
     database.close()
     # The write-ahead log goes into the file, so that one file is the whole database.
     connection = sqlite3.connect(path)
@@ -38,7 +28,7 @@ def postgresql_template(postgres: Postgres) -> str:
     """Return the name of a built PostgreSQL database to copy."""
     name = postgres.create()
     database = open_database(postgres.url(name))
-    build(database)
+    migrations.upgrade(database)
     database.close()
     return name
 
