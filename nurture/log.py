@@ -1,0 +1,85 @@
+"""One way to log: a line is an event with named values, as JSON for machines or in colour for people.
+
+What Celery, uvicorn and SQLAlchemy log goes the same way. E-mail addresses never reach a log: the last
+processor cuts them to `***@domain`. Bind what a stretch of work is about with `about(contact=..., run=...)`.
+"""
+
+import logging
+import re
+import sys
+from contextlib import AbstractContextManager
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from nurture.clock import SystemClock
+from nurture.domain.instant import to_iso
+
+_ADDRESS = re.compile(r"[^\s<>\"'(),:;@=\[\]{}]+@([\w-]+(?:\.[\w-]+)*)")
+#: Libraries that tell more than anybody wants at the level of the rest.
+_QUIET = {"alembic": logging.WARNING, "apscheduler": logging.WARNING, "uvicorn.access": logging.WARNING}
+
+
+def start_logging(
+    *,
+    style: Literal["auto", "console", "json"] = "auto",
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    stream: TextIO | None = None,
+) -> None:
+    """Set up logging of this process, ours and the libraries'. stream: default standard error."""
+    output = stream or sys.stderr
+    machine = style == "json" or (style == "auto" and not output.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        _add_time,
+        *([structlog.processors.format_exc_info] if machine else []),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    renderer: Processor = structlog.processors.JSONRenderer() if machine else _console(output)
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redact],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
+
+
+def get_logger(room: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a room."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"nurture.{room}")
+    return logger
+
+
+def about(**values: Any) -> AbstractContextManager[None]:
+    """Bind values (contact, run, message, shard, lane: ids) to every line logged inside the block."""
+    return structlog.contextvars.bound_contextvars(**values)
+
+
+def redact(_logger: WrappedLogger, _method: str, line: Any) -> str:
+    """Cut every e-mail address in a finished line to its domain, wherever it came from."""
+    return _ADDRESS.sub(r"***@\1", str(line))
+
+
+def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["at"] = to_iso(SystemClock().now())
+    return event
+
+
+def _console(output: TextIO) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
+    )
