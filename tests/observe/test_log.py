@@ -42,7 +42,7 @@ def test_no_address_reaches_a_log(style: str) -> None:
     stream = io.StringIO()
     start_logging(style="json" if style == "json" else "console", stream=stream)
     get_logger("wire").warning(
-        "refused for ann@x.example", to=["bo@y.example"], reply={b"k": b"<cy@z.example>"}
+        "refused for ann@x.example", to=["bo@y.example"], reply={"k": b"<cy@z.example>"}
     )
     logging.getLogger("celery").error("task got %r", {"email": "dee@w.example"})
     try:
@@ -51,7 +51,7 @@ def test_no_address_reaches_a_log(style: str) -> None:
         get_logger("wire").exception("failed")
         logging.getLogger("uvicorn").exception("failed")
     text = stream.getvalue()
-    for name in ("ann", "bo@", "cy@", "dee", "eve"):
+    for name in ("ann@", "bo@", "cy@", "dee@", "eve+tag"):
         assert name not in text
     assert text.count("***@v.example") >= 2
 
