@@ -12,6 +12,18 @@ TermType = Literal["bool", "integer", "decimal", "instant", "text", "set", "verd
 Absent = Literal["unknown", "zero", "never", "empty", "no"]
 
 
+_ABSENCES: Mapping[TermType, tuple[Absent, ...]] = {
+    "bool": ("unknown", "no"),
+    "integer": ("unknown", "zero"),
+    "decimal": ("unknown", "zero"),
+    "instant": ("unknown", "never"),
+    "text": ("unknown", "empty"),
+    "set": ("unknown", "empty"),
+    "verdict": ("unknown",),
+    "window": ("unknown", "zero", "empty"),
+}
+
+
 class Truth(Enum):
     """Yes, no or unknown, with Kleene's `&`, `|` and `~`. Only yes counts as true in an `if`."""
 
@@ -61,6 +73,12 @@ class Term:
     within: Duration = 0
     # True for what never shrinks as events are folded (count, ever, max); stages may use only such.
     grows: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an absence that the type has no value for, such as text that is absent as zero."""
+        if self.absent not in _ABSENCES[self.type]:
+            message = f"{self.name}: a missing {self.type} is {' or '.join(_ABSENCES[self.type])}, not {self.absent}"
+            raise ValueError(message)
 
 
 #: Names every contact has; columns of `contacts` in SQL, put into `Reading.facts` by the caller.

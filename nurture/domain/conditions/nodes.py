@@ -1,0 +1,336 @@
+"""What a condition means once it is parsed: a small tree that all four readings walk.
+
+Values are what is compared, nodes are what answers yes, no or unknown. Every number is an integer in the
+scale of its fact and every instant is microseconds, so no reading converts anything. `text` is the part of
+the condition a node was written as, for explanations.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nurture.domain.conditions.terms import TermType, Truth
+from nurture.domain.instant import Duration
+
+Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+Unit = Literal["hour", "weekday", "day", "month"]
+Plain = bool | int | str | tuple[str, ...]
+
+#: What each operator does to two values.
+TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = MappingProxyType(
+    {
+        "==": operator.eq,
+        "!=": operator.ne,
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+    }
+)
+
+#: `a op b` is the same as `b FLIPPED[op] a`.
+FLIPPED: Mapping[Operator, Operator] = MappingProxyType(
+    {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+)
+
+#: `not (a op b)` is the same as `a OPPOSITE[op] b`.
+OPPOSITE: Mapping[Operator, Operator] = MappingProxyType(
+    {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+)
+
+
+# ---- values ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value stored in the facts under `key`; a window reads as the count of its instants."""
+
+    text: str
+    key: str
+    type: TermType
+    # What a missing value stands for; None: it is unknown.
+    absent: Plain | None = None
+    scale: int = 0
+    within: Duration = 0
+    grows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value written in the condition; decimals as value x 10^scale."""
+
+    text: str
+    value: int | str
+    type: Literal["integer", "decimal", "instant", "text"]
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The latest (or earliest) of several instants; unknown when one of them is."""
+
+    text: str
+    of: tuple["Value", ...]
+    latest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Whole 24 h periods since (or until) an instant; endless since what never happened."""
+
+    text: str
+    of: "Value"
+    until: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The hour, weekday (`mon`), day of the month or month of now in the contact's zone."""
+
+    text: str
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A value, or another one where it is unknown."""
+
+    text: str
+    value: "Value"
+    otherwise: "Value"
+
+
+Value = Stored | Fixed | Extreme | Days | Local | Default
+
+
+# ---- nodes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """True or False, always."""
+
+    text: str
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part: Kleene's and."""
+
+    text: str
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part: Kleene's or."""
+
+    text: str
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite; unknown stays unknown."""
+
+    text: str
+    part: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """Whether the part's answer is among these; never unknown."""
+
+    text: str
+    part: "Node"
+    among: frozenset[Truth]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whether a value is known; never unknown."""
+
+    text: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A stored bool or verdict."""
+
+    text: str
+    fact: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One value against a fixed one: numbers and instants as integers, text with `==` and `!=` only."""
+
+    text: str
+    value: Value
+    op: Operator
+    bound: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Several numbers (or two instants) against each other: sum of factor x value, plus constant, op 0."""
+
+    text: str
+    parts: tuple[tuple[int, Value], ...]
+    constant: int
+    op: Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Two texts are equal."""
+
+    text: str
+    left: Value
+    right: Value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A value is among fixed ones."""
+
+    text: str
+    value: Value
+    options: tuple[int, ...] | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """A set holds a text."""
+
+    text: str
+    within: Value
+    item: Value
+
+
+Node = Constant | All | AnyOf | Not | Is | Known | Flag | Compare | Balance | Same | OneOf | Contains
+
+#: The classes above, to tell an answer from a value.
+NODES = (Constant, All, AnyOf, Not, Is, Known, Flag, Compare, Balance, Same, OneOf, Contains)
+
+
+# ---- what the trees tell about themselves ----------------------------------------------------------------
+
+
+def type_of(value: Value) -> TermType:
+    """Return the type a value is compared as; a window counts as integer."""
+    match value:
+        case Stored():
+            return "integer" if value.type == "window" else value.type
+        case Fixed():
+            return value.type
+        case Extreme():
+            return "instant"
+        case Days():
+            return "integer"
+        case Local():
+            return "text" if value.unit == "weekday" else "integer"
+        case Default():
+            return type_of(value.value)
+
+
+def scale_of(value: Value) -> int:
+    """Return how many decimal digits a number's integer holds."""
+    if isinstance(value, Default):
+        return scale_of(value.value)
+    return value.scale if isinstance(value, Stored | Fixed) else 0
+
+
+def is_moving(value: Value) -> bool:
+    """Tell whether the value changes while nothing happens."""
+    match value:
+        case Days() | Local():
+            return True
+        case Stored():
+            return value.type == "window"
+        case Default():
+            return is_moving(value.value) or is_moving(value.otherwise)
+        case _:
+            return False
+
+
+def values_of(node: Node) -> tuple[Value, ...]:
+    """Return the values a leaf compares; none for nodes made of parts."""
+    match node:
+        case Known() | Compare() | OneOf():
+            return (node.value,)
+        case Flag():
+            return (node.fact,)
+        case Balance():
+            return tuple(value for _, value in node.parts)
+        case Same():
+            return (node.left, node.right)
+        case Contains():
+            return (node.within, node.item)
+        case _:
+            return ()
+
+
+def parts_of(node: Node) -> tuple[Node, ...]:
+    """Return the nodes a node is made of."""
+    match node:
+        case All() | AnyOf():
+            return node.parts
+        case Not() | Is():
+            return (node.part,)
+        case _:
+            return ()
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """Yield every node that compares values."""
+    parts = parts_of(node)
+    if not parts:
+        yield node
+    for part in parts:
+        yield from leaves(part)
+
+
+def moves(node: Node) -> bool:
+    """Tell whether the answer can change while nothing happens.
+
+    Whether a value is known never moves, but for the answer that is asked about by `is`.
+    """
+    return any(
+        not isinstance(leaf, Known) and any(is_moving(value) for value in values_of(leaf))
+        for leaf in leaves(node)
+    )
+
+
+def grows(node: Node) -> bool:
+    """Tell whether the answer, once yes, stays yes as facts grow: what the evidence of a stage must do."""
+    match node:
+        case Constant():
+            return True
+        case All() | AnyOf():
+            return all(grows(part) for part in node.parts)
+        case Is():
+            return node.among == {Truth.YES} and grows(node.part)
+        case Known():
+            return isinstance(node.value, Stored) and node.value.grows
+        case Flag():
+            return node.fact.grows and node.fact.type == "bool"
+        case Compare():
+            return node.op in {">", ">="} and isinstance(node.value, Stored) and _only_grows(node.value)
+        case Balance():
+            up = node.op in {">", ">="} and all(factor > 0 for factor, _ in node.parts)
+            down = node.op in {"<", "<="} and all(factor < 0 for factor, _ in node.parts)
+            return (up or down) and all(_only_grows(value) for _, value in node.parts)
+        case Contains():
+            return _only_grows(node.within) and isinstance(node.item, Fixed)
+        case _:
+            return False
+
+
+def _only_grows(value: Value) -> bool:
+    return isinstance(value, Stored) and value.grows and value.type != "window"

@@ -1,0 +1,110 @@
+"""From text to Python's syntax tree, within bounds, and from its nodes back to places in the text."""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nurture.domain.errors import ConditionError
+
+#: A condition is read by people; what is longer or deeper is made of facts instead.
+LENGTH_MAX = 2_000
+DEPTH_MAX = 30
+
+_SPACES = str.maketrans("\n\r\t\f\v", "     ")
+
+#: What people write in other languages, and what it is here.
+_HINTS = (
+    (r"&&", "write `and`"),
+    (r"\|\|", "write `or`"),
+    (r"<>", "write `!=`"),
+    (r"!(?!=)", "write `not`"),
+    (r"[“”‘’]", 'write plain quotes: "'),
+    (r"(?<![=!<>])=(?!=)", "write `==` to compare"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of one condition, to cut pieces out of and to point into."""
+
+    text: str
+    # The same as UTF-8: the parser counts columns in bytes.
+    encoded: bytes
+
+    def piece(self, node: ast.expr) -> str:
+        """Return the part of the text that a syntax node was read from, on one line."""
+        return " ".join(self.encoded[node.col_offset : node.end_col_offset].decode().split())
+
+    def fault(self, node: ast.expr, message: str) -> ConditionError:
+        """Return the error that points at a syntax node."""
+        return ConditionError(message, column=len(self.encoded[: node.col_offset].decode()))
+
+
+def read(text: str) -> tuple[Source, ast.expr]:
+    """Return the text's syntax tree. Raises ConditionError for what is no expression or out of bounds."""
+    if len(text) > LENGTH_MAX:
+        raise ConditionError(
+            f"the condition has {len(text)} characters; at most {LENGTH_MAX} are read: make facts of its parts",
+            column=LENGTH_MAX,
+        )
+    if "\\" in text:
+        raise ConditionError("`\\` is not read; write the character itself", column=text.index("\\"))
+    if not text.strip():
+        raise ConditionError("the condition is empty; write True for everybody")
+    flat = text.translate(_SPACES)
+    source = Source(flat, flat.encode("utf-8", "surrogatepass"))
+    tree = _parse(flat)
+    _check_end(flat, source, tree)
+    _check_depth(source, tree)
+    return source, tree
+
+
+def _parse(text: str) -> ast.expr:
+    # Blanks in front would be read as an indentation.
+    blanks = len(text) - len(text.lstrip())
+    try:
+        tree = ast.parse(text.lstrip(), mode="eval").body
+    except SyntaxError as error:
+        column = min(max((error.offset or 1) - 1, 0) + blanks, len(text))
+        raise ConditionError(f"cannot be read here: {error.msg}{_hint(text)}", column=column) from error
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        raise ConditionError(f"cannot be read: {str(error) or 'too deeply nested'}") from error
+    if blanks:
+        shift = len(text[:blanks].encode())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.expr):
+                node.col_offset += shift
+                node.end_col_offset = (node.end_col_offset or 0) + shift
+    return tree
+
+
+def _hint(text: str) -> str:
+    return next((f" ({advice})" for sign, advice in _HINTS if re.search(sign, text)), "")
+
+
+def _check_end(text: str, source: Source, tree: ast.expr) -> None:
+    """Refuse a comment: on one line it would swallow what follows it."""
+    rest = source.encoded[tree.end_col_offset :].decode()
+    if rest.strip(" )"):
+        raise ConditionError(
+            "comments are not read; write them beside the condition", column=text.rindex(rest) + 1
+        )
+
+
+def _check_depth(source: Source, tree: ast.expr) -> None:
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > DEPTH_MAX:
+            raise source.fault(node, f"nested more than {DEPTH_MAX} deep; make facts of its parts")
+        waiting.extend(
+            (child, depth + 1) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)
+        )
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return `; did you mean ...?` with the words that look most alike, or nothing."""
+    found = difflib.get_close_matches(word, sorted(words), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(found)}?" if found else ""
