@@ -53,11 +53,10 @@ def test_noise_is_refused_without_an_exception(noise: str) -> None:
     assert verify(KEYS, "unsubscribe", noise) is None
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda t: t + "=", lambda t: t + "\n", lambda t: " " + t, lambda t: t[:10] + "!" + t[10:]]
-)
-def test_only_the_canonical_spelling_counts(spoil) -> None:  # type: ignore[no-untyped-def]
-    assert verify(KEYS, "unsubscribe", spoil(sign(KEYS, "unsubscribe", PAYLOAD))) is None
+@pytest.mark.parametrize("spelling", ["{}=", "{}\n", " {}", "!{}"])
+def test_only_the_canonical_spelling_counts(spelling: str) -> None:
+    token = sign(KEYS, "unsubscribe", PAYLOAD)
+    assert verify(KEYS, "unsubscribe", spelling.format(token)) is None
 
 
 def test_an_overlong_token_is_refused_unread() -> None:
