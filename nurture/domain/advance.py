@@ -110,6 +110,8 @@ def _adopt(work: Work, at: Instant) -> None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
             steps.adopt(work, measure, run, at)
+    if not is_new and playbook.backlog == "enter":
+        triggers.on_conditions(work, at)
     contact.adopted = playbook.rules_hash
 
 

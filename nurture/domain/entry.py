@@ -33,6 +33,8 @@ class Firing:
     event_id: str = ""
     # Request id of an ops send.
     request: str | None = None
+    # The earliest instant that ops allow its mail to leave.
+    send_at: Instant | None = None
 
     @classmethod
     def of(cls, event: Event, at: Instant, entity_key: str | None) -> "Firing":
@@ -109,6 +111,8 @@ def start(
     )
     if firing.request is not None:
         run.data["request"] = firing.request
+    if firing.send_at is not None:
+        run.data["send_at"] = firing.send_at
     work.note_started(run)
     if measure.series and any(
         other.measure in work.index.series and other is not run and not other.data.get("queued")

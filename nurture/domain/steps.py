@@ -136,7 +136,8 @@ def _stand(run: Run, step: Step, place: int, at: Instant) -> None:
 
 def _decide(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant) -> None:
     """Plan the step's message; the run then waits for its end."""
-    due_at = at if step.send_at is None else next_slot(step.send_at, after=at, zone=work.zone)
+    earliest = max(at, int(run.data.get("send_at", at)))
+    due_at = earliest if step.send_at is None else next_slot(step.send_at, after=earliest, zone=work.zone)
     valid_for = measure.valid_for if step.valid_for is None else step.valid_for
     run.decided.append(step.id)
     run.mailing, run.due_at = True, FOREVER
