@@ -324,6 +324,8 @@ class Measure:
     holdable: bool = True
     # Opens and clicks are recorded.
     tracking: bool = True
+    # Where these people come from, in words.
+    audience_source: str = ""
     # Hash of what decides (not of words); a change makes people be judged anew.
     rules_hash: str = ""
 

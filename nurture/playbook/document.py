@@ -1,0 +1,228 @@
+"""YAML text to plain values that still know their lines.
+
+Reads YAML 1.2 (ruamel) as a tree of nodes: mappings, lists, text, numbers, true and false. What different
+YAML readers understand differently (`yes`, `10:00`, `010`, dates, anchors, tags) is a fault, so that a file
+means the same to every tool; broken YAML is one fault with its line.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from nurture.playbook.fault import Faults
+
+#: Keys and list places from the document's root.
+Loc = Sequence[str | int]
+
+#: A person's file stays far below; a hostile one must not exhaust the reader.
+MOST_NODES = 20_000
+MOST_DEPTH = 24
+
+_YAML_1_1_WORDS = {"yes", "no", "on", "off", "y", "n"}
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)")
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML text read: its plain value, and the line of every place in it."""
+
+    path: str
+    data: Any
+    _root: Node | None
+    _lines: tuple[str, ...]
+    # Lines of the file before the YAML begins (front matter).
+    _skipped: int = 0
+
+    def line(self, loc: Loc, *, column: int = 0) -> int:
+        """Return the line (from 1) of a place; of its nearest parent that exists otherwise.
+
+        Parts of `loc` that name nothing (the tags pydantic puts between) are passed over.
+        column: the character inside the text at `loc`.
+        """
+        key, value = _find(self._root, loc)
+        if column and isinstance(value, ScalarNode):
+            return self._line_within(value, column)
+        return _line_of(key) + self._skipped
+
+    def _line_within(self, node: ScalarNode, column: int) -> int:
+        """Count the characters that are not white space; folding changes nothing but white space."""
+        ahead = len("".join(node.value[:column].split()))
+        line = node.start_mark.line
+        text = self._lines[line][node.start_mark.column :]
+        if node.style in ("|", ">"):
+            line += 1
+            text = self._lines[line] if line < len(self._lines) else ""
+        elif node.style in ("'", '"'):
+            text = text[1:]
+        while (seen := len("".join(text.split()))) <= ahead and line < node.end_mark.line:
+            ahead -= seen
+            line += 1
+            text = self._lines[line] if line < len(self._lines) else ""
+        return int(line) + 1 + self._skipped
+
+
+def _line_of(node: Node | None) -> int:
+    return 1 if node is None else int(node.start_mark.line) + 1
+
+
+def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
+    """Return the node whose line speaks for `loc` (a key, a list entry) and the value found last."""
+    key, value = root, root
+    for part in loc:
+        if isinstance(value, MappingNode) and isinstance(part, str):
+            for key_node, value_node in value.value:
+                if key_node.value == part:
+                    key, value = key_node, value_node
+                    break
+        elif isinstance(value, SequenceNode) and isinstance(part, int) and part < len(value.value):
+            key = value = value.value[part]
+    return key, value
+
+
+def read_document(path: str, text: str, faults: Faults, *, skipped: int = 0) -> Document | None:
+    """Read one YAML text whose top is a mapping. None, and a fault, when it is not YAML at all.
+
+    skipped: lines of the file above the text.
+    """
+    for number, line in enumerate(text.splitlines()):
+        if line.startswith("%"):
+            faults.add(path, number + 1 + skipped, "a YAML directive", "remove the line; files are YAML 1.2")
+            return None
+    try:
+        root = YAML(typ="rt", pure=True).compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line_number = (mark.line if mark else 0) + 1 + skipped
+        faults.add(path, line_number, f"not YAML ({_problem(error)})", _remedy(text, line_number - skipped))
+        return None
+    except (YAMLError, RecursionError, ValueError) as error:
+        reason = (
+            "nested too deeply" if isinstance(error, RecursionError) else "a character YAML does not allow"
+        )
+        faults.add(path, _line_at(text, error) + skipped, f"not YAML ({reason})", "rewrite this place")
+        return None
+    if not isinstance(root, MappingNode):
+        faults.add(path, 1 + skipped, "no keys in this file", "write `key: value` lines")
+        return None
+    reader = _Reader(path, faults, skipped)
+    data = reader.value(root, ())
+    if reader.gave_up:
+        return None
+    return Document(path, data, root, tuple(text.splitlines()), skipped)
+
+
+def _problem(error: MarkedYAMLError) -> str:
+    return " ".join(str(error.problem or error.context or "unreadable").split())
+
+
+def _remedy(text: str, line: int) -> str:
+    lines = text.splitlines()
+    here = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "{{" in here and not re.search(r"""["'].*\{\{""", here):
+        return 'put text that holds {{ }} into quotes: "{{ ... }}"'
+    if "\t" in here:
+        return "indent with spaces, not tabs"
+    if here.count(": ") > 1 and not here.lstrip().startswith(("-", "{")):
+        return "put text that holds `: ` into quotes"
+    return "check indentation, quotes and brackets here and on the line above"
+
+
+def _line_at(text: str, error: Exception) -> int:
+    position = getattr(error, "position", 0)
+    return text.count("\n", 0, position if isinstance(position, int) else 0) + 1
+
+
+class _Reader:
+    """Walks the nodes once: plain values out, faults for what readers disagree about."""
+
+    def __init__(self, path: str, faults: Faults, skipped: int) -> None:
+        self.path = path
+        self.faults = faults
+        self.skipped = skipped
+        self.seen: set[int] = set()
+        self.gave_up = False
+
+    def value(self, node: Node, loc: tuple[str | int, ...]) -> Any:
+        """Return the node's plain value."""
+        if self.gave_up:
+            return None
+        if id(node) in self.seen:
+            return self._give_up(
+                node, "an anchor used again (`*name`)", "write the value out where it is needed"
+            )
+        self.seen.add(id(node))
+        if len(loc) > MOST_DEPTH or len(self.seen) > MOST_NODES:
+            return self._give_up(node, "too many or too deeply nested values", "split the file")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, SequenceNode):
+            return [self.value(each, (*loc, place)) for place, each in enumerate(node.value)]
+        return self._scalar(node, loc) if isinstance(node, ScalarNode) else None
+
+    def _mapping(self, node: MappingNode, loc: tuple[str | int, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key_node, ScalarNode):
+                # `{{ name }}` without quotes reads as a mapping used as a key.
+                self._fault(
+                    key_node, "a mapping used as a key", 'put text with {{ }} into quotes: "{{ ... }}"'
+                )
+            elif key == "<<":
+                self._fault(key_node, "a merge key (`<<`)", "write the keys out")
+            elif key in found:
+                self._fault(key_node, f"`{key}` is given twice", "keep one of them")
+            else:
+                found[key] = self.value(value_node, (*loc, key))
+        return found
+
+    def _scalar(self, node: ScalarNode, loc: tuple[str | int, ...]) -> Any:
+        text, tag = node.value, str(node.tag).removeprefix(_TAG)
+        if node.style is None and self._surprise(node, text, tag, loc):
+            self.faults.break_off(self.path, loc)
+        if tag == "bool":
+            return text.lower() == "true"
+        if tag == "int":
+            return int(text) if _INTEGER.fullmatch(text) else 0
+        if tag == "float":
+            return float(text.replace("_", "")) if text.strip("+-.").lower() not in ("inf", "nan") else 0.0
+        if tag == "null":
+            return None
+        if tag not in ("str", "timestamp"):
+            self._fault(node, f"the tag `{tag}`", "remove it; values are text, numbers, true, false, lists")
+        return text
+
+    def _surprise(self, node: ScalarNode, text: str, tag: str, loc: tuple[str | int, ...]) -> bool:
+        """Report an unquoted value that is empty or that YAML readers disagree about; tell whether it is."""
+        if tag == "null":
+            name = loc[-1] if loc else "value"
+            self._fault(node, f"`{name}` is empty", "give a value, or remove the key ({} for no settings)")
+        elif text.lower() in _YAML_1_1_WORDS:
+            what = f"`{text}` is text to some YAML readers and true or false to others"
+            self._fault(node, what, f'write true or false, or "{text}" in quotes for the word')
+        elif _CLOCK.fullmatch(text):
+            self._fault(node, f"`{text}` is a number to some YAML readers", f'write "{text}" in quotes')
+        elif tag == "timestamp":
+            what = f"`{text}` is a date to some YAML readers and text to others"
+            self._fault(node, what, f'write "{text}" in quotes')
+        elif tag == "int" and not _INTEGER.fullmatch(text):
+            what = f"`{text}` is a different number to different YAML readers"
+            self._fault(node, what, "write a plain decimal number, or put it in quotes")
+        else:
+            return False
+        return True
+
+    def _fault(self, node: Node, what: str, change: str) -> None:
+        self.faults.add(self.path, _line_of(node) + self.skipped, what, change)
+
+    def _give_up(self, node: Node, what: str, change: str) -> None:
+        self._fault(node, what, change)
+        self.gave_up = True

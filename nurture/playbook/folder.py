@@ -1,0 +1,116 @@
+"""Where a playbook's files stand, and what their places mean: the path is the track and the stage.
+
+playbook.yaml
+_layout/...
+any/<measure>/...   lead/<stage or any>/<measure>/...   customer/<stage or any>/<measure>/...
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from nurture.domain.measure import MessageTrack
+from nurture.playbook.fault import Faults
+
+PROGRAMME = "playbook.yaml"
+MEASURE = "measure.yaml"
+SAMPLE = "sample.json"
+LAYOUT = "_layout"
+
+_FOLDER = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_MAIL = re.compile(
+    r"(?P<mail>[a-z][a-z0-9_]*)(@(?P<variant>[a-z][a-z0-9_]*))?\.(?P<locale>[A-Za-z0-9-]+)\.(?P<part>mjml|txt)"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MailFile:
+    """A part of a mail: `<mail>[@<variant>].<locale>.<mjml or txt>`."""
+
+    mail: str
+    variant: str
+    locale: str
+    part: str
+    path: str = ""
+
+
+@dataclass(slots=True)
+class MeasureFolder:
+    """The files of one measure."""
+
+    path: str
+    track: MessageTrack
+    # A stage's name or `any`; of `any/<measure>` it is `any`.
+    stage: str
+    # File name -> text.
+    files: dict[str, str] = field(default_factory=dict)
+    mails: list[MailFile] = field(default_factory=list)
+
+    def file(self, name: str) -> str:
+        """Return the path of one of its files."""
+        return f"{self.path}/{name}"
+
+
+@dataclass(slots=True)
+class Folder:
+    """A playbook's files by their places."""
+
+    programme: str | None = None
+    # File name under `_layout/` -> text.
+    layout: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, MeasureFolder] = field(default_factory=dict)
+
+
+def arrange(files: Mapping[str, str], faults: Faults) -> Folder:
+    """Sort {path: text} by what each place means; a file in no place is a fault."""
+    folder = Folder(programme=files.get(PROGRAMME))
+    if folder.programme is None:
+        faults.add(
+            PROGRAMME, 1, "there is no playbook.yaml", "add it; `nurture init` gives you a complete one"
+        )
+    for path in sorted(files):
+        if path == PROGRAMME:
+            continue
+        parts = PurePosixPath(path).parts
+        if parts[0] == LAYOUT:
+            folder.layout["/".join(parts[1:])] = files[path]
+        elif not parts[0].startswith(("_", ".")):
+            _place(folder, parts, files[path], faults)
+    for measure in folder.measures.values():
+        if MEASURE not in measure.files:
+            faults.add(
+                measure.file(MEASURE), 1, "the folder has no measure.yaml", "add it, or remove the folder"
+            )
+    return folder
+
+
+def _place(folder: Folder, parts: tuple[str, ...], text: str, faults: Faults) -> None:
+    path = "/".join(parts)
+    depth = {"any": 3, "lead": 4, "customer": 4}.get(parts[0])
+    if depth is None or len(parts) != depth:
+        faults.add(path, 1, "this place means nothing", f"move it to {_places(parts[0])}")
+        return
+    if not all(_FOLDER.fullmatch(part) for part in parts[1:-1]):
+        faults.add(path, 1, "a folder's name is wrong", "use small letters, digits and _")
+        return
+    place, name = "/".join(parts[:-1]), parts[-1]
+    track: MessageTrack = "any" if parts[0] == "any" else "lead" if parts[0] == "lead" else "customer"
+    stage = "any" if track == "any" else parts[1]
+    measure = folder.measures.setdefault(place, MeasureFolder(place, track, stage))
+    measure.files[name] = text
+    match = _MAIL.fullmatch(name)
+    if match is not None:
+        measure.mails.append(
+            MailFile(match["mail"], match["variant"] or "", match["locale"], match["part"], path)
+        )
+    elif name not in (MEASURE, SAMPLE):
+        faults.add(
+            path, 1, "nothing reads this file", "name mails <mail>.<locale>.mjml and <mail>.<locale>.txt"
+        )
+
+
+def _places(track: str) -> str:
+    if track in ("lead", "customer"):
+        return f"{track}/any/<measure>/ or {track}/<stage>/<measure>/"
+    return "any/<measure>/, lead/<stage>/<measure>/, customer/<stage>/<measure>/ or _layout/"

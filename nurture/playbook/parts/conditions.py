@@ -1,0 +1,42 @@
+"""Conditions inside files: parsed against a vocabulary, their errors placed at file and line."""
+
+import re
+
+from nurture.domain.conditions import ALWAYS, Condition, Vocabulary, parse
+from nurture.domain.errors import ConditionError
+from nurture.playbook.document import Document, Loc
+from nurture.playbook.fault import Faults
+from nurture.playbook.folder import PROGRAMME
+
+
+class Conditions:
+    """Parses conditions; each fault goes where the text stands."""
+
+    def __init__(self, faults: Faults) -> None:
+        """Report into `faults`."""
+        self._faults = faults
+        self._unread: frozenset[str] | None = None
+
+    def read(
+        self, text: str | None, vocabulary: Vocabulary, document: Document, loc: Loc
+    ) -> Condition | None:
+        """Return the parsed condition; None for None."""
+        return None if text is None else self.need(text, vocabulary, document, loc)
+
+    def need(self, text: str, vocabulary: Vocabulary, document: Document, loc: Loc) -> Condition:
+        """Return the parsed condition, ALWAYS in place of one that does not parse."""
+        try:
+            return parse(text, vocabulary)
+        except ConditionError as error:
+            if not self._mentions_unread(text):
+                what, _, change = str(error).partition("; ")
+                remedy = change or "see docs/playbook.md, Conditions"
+                self._faults.at(document, loc, f"condition: {what}", remedy, column=error.column)
+            return ALWAYS
+
+    def _mentions_unread(self, text: str) -> bool:
+        """Tell whether the condition uses a fact or property that is itself broken: that fault is enough."""
+        if self._unread is None:
+            facts = self._faults.broken_names(PROGRAMME, "facts")
+            self._unread = facts | self._faults.broken_names(PROGRAMME, "properties")
+        return any(re.search(rf"\b{re.escape(name)}\b", text) for name in self._unread)

@@ -1,0 +1,70 @@
+"""Event matchers: which events something is about. `Order Completed`, a list, or `{event:, where:}`."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from nurture.playbook.schema.values import ConditionText, EventName, Strict
+
+EventNames = Annotated[
+    Annotated[EventName, Tag("name")] | Annotated[list[EventName], Field(min_length=1), Tag("names")],
+    Discriminator(
+        lambda value: "names" if isinstance(value, list) else "name",
+    ),
+]
+
+
+class Match(Strict):
+    """Events of these names for whose properties `where` holds."""
+
+    event: EventNames
+    where: ConditionText | None = None
+
+
+def _one(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "name"
+    return "match" if isinstance(value, (dict, Match)) else None
+
+
+def _form(value: Any) -> str | None:
+    return "list" if isinstance(value, list) else _one(value)
+
+
+_REMEDY = "write an event's name, {event: NAME, where: CONDITION}, or a list of these"
+OneMatcher = Annotated[
+    Annotated[EventName, Tag("name")] | Annotated[Match, Tag("match")],
+    Discriminator(_one, custom_error_type="form", custom_error_message=_REMEDY),
+]
+#: One or several matchers.
+EventMatcher = Annotated[
+    Annotated[EventName, Tag("name")]
+    | Annotated[Match, Tag("match")]
+    | Annotated[list[OneMatcher], Field(min_length=1), Tag("list")],
+    Discriminator(_form, custom_error_type="form", custom_error_message=_REMEDY),
+]
+EventMatcherValue = str | Match | list[str | Match]
+
+
+def names_of(value: str | list[str]) -> tuple[str, ...]:
+    """Return event names in order, whichever way they were written."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def matchers_of(value: EventMatcherValue) -> list[tuple[tuple[str | int, ...], tuple[str, ...], str | None]]:
+    """Return (place inside the value, event names, condition or None) of each matcher written.
+
+    Neighbouring plain names of a list become one matcher, as they mean the same.
+    """
+    if isinstance(value, str):
+        return [((), (value,), None)]
+    if isinstance(value, Match):
+        return [(("where",), names_of(value.event), value.where)]
+    plain = tuple(each for each in value if isinstance(each, str))
+    found: list[tuple[tuple[str | int, ...], tuple[str, ...], str | None]] = (
+        [((), plain, None)] if plain else []
+    )
+    for place, each in enumerate(value):
+        if isinstance(each, Match):
+            found.append(((place, "where"), names_of(each.event), each.where))
+    return found

@@ -1,0 +1,355 @@
+"""The model of `measure.yaml`: essentials, trigger, how often, what ends it, and its steps."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from nurture.domain.measure import Kind, Purpose
+from nurture.playbook.schema.events import EventMatcher, EventNames
+from nurture.playbook.schema.values import (
+    ClockText,
+    ConditionText,
+    DurationText,
+    EventName,
+    Name,
+    OffsetText,
+    PercentText,
+    PropertyName,
+    Strict,
+    WeekdayName,
+    Words,
+)
+
+StepId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", description="Names the step for ever.")]
+Dated = Annotated[str, Field(pattern=r"^((entity|event)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Slot(Strict):
+    """A local time on allowed weekdays."""
+
+    local_time: ClockText | None = None
+    weekdays: Annotated[list[WeekdayName], Field(min_length=1)] | None = None
+
+
+class ScheduleSlot(Slot):
+    """A local time on weekdays, or on a day of the month (31: the last)."""
+
+    month_day: Annotated[int, Field(ge=1, le=31)] | None = None
+
+
+# ---- triggers --------------------------------------------------------------------------------------------
+
+
+class ConditionTrigger(Strict):
+    """The audience's answer turning to yes."""
+
+    condition: Literal["audience"]
+
+
+class EventTrigger(Strict):
+    """An event."""
+
+    event: EventMatcher
+    where: ConditionText | None = None
+
+
+class QuietTrigger(Strict):
+    """An open entity nobody touched for so long."""
+
+    quiet: DurationText
+    entity: Name
+
+
+class MilestoneTrigger(Strict):
+    """A milestone reached."""
+
+    milestone: Name
+
+
+class StageTrigger(Strict):
+    """A stage entered."""
+
+    stage: Name
+
+
+class DateTrigger(Strict):
+    """A date fact, plus or minus an offset."""
+
+    date: Name
+    offset: OffsetText | None = None
+    yearly: bool | None = None
+    local_time: ClockText | None = None
+
+
+class ScheduleTrigger(Strict):
+    """A local time, again and again."""
+
+    schedule: ScheduleSlot
+
+
+class ObjectTrigger(Strict):
+    """An object's event, for the people who watch the object."""
+
+    kind: Name = Field(alias="object")
+    event: EventNames
+
+
+_TRIGGERS = ("object", "quiet", "condition", "event", "milestone", "stage", "date", "schedule")
+
+
+def _trigger(value: Any) -> str | None:
+    if value == "ops":
+        return "ops"
+    if isinstance(value, dict):
+        return next((key for key in _TRIGGERS if key in value), None)
+    return None
+
+
+AnyTrigger = Annotated[
+    Annotated[ConditionTrigger, Tag("condition")]
+    | Annotated[EventTrigger, Tag("event")]
+    | Annotated[QuietTrigger, Tag("quiet")]
+    | Annotated[MilestoneTrigger, Tag("milestone")]
+    | Annotated[StageTrigger, Tag("stage")]
+    | Annotated[DateTrigger, Tag("date")]
+    | Annotated[ScheduleTrigger, Tag("schedule")]
+    | Annotated[ObjectTrigger, Tag("object")]
+    | Annotated[Literal["ops"], Tag("ops")],
+    Discriminator(
+        _trigger,
+        custom_error_type="form",
+        custom_error_message="write ops, or a mapping with one of " + ", ".join(sorted(_TRIGGERS)),
+    ),
+]
+
+
+# ---- once, exit, let, objects ----------------------------------------------------------------------------
+
+
+class OnceFile(Strict):
+    """How often a contact may have a run, and what names a run."""
+
+    per: PropertyName | None = None
+    gap: DurationText | None = None
+    again_after: DurationText | None = None
+    again_on: list[EventName] = Field(default_factory=list)
+
+
+OnceText = Annotated[str, Field(pattern=r"^per [A-Za-z_][A-Za-z0-9_]*$")]
+AnyOnce = Annotated[
+    Annotated[OnceText, Tag("text")] | Annotated[OnceFile, Tag("mapping")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "mapping"),
+]
+
+
+class ExitFile(Strict):
+    """An event that ends the run; with `key`, only one about the run's own entity."""
+
+    event: EventName
+    key: PropertyName | None = None
+    reason: Name | None = None
+
+
+AnyExit = Annotated[
+    Annotated[EventName, Tag("name")] | Annotated[ExitFile, Tag("exit")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "exit"),
+]
+
+
+class CouponLet(Strict):
+    """A code, minted once per run."""
+
+    coupon: Name
+
+
+class EndOfMonthLet(Strict):
+    """The end of the local month in which the first mail goes."""
+
+    end_of_month: Literal["local"]
+    at_least: DurationText | None = None
+
+
+class InLet(Strict):
+    """The end of the local day so long after the first mail."""
+
+    duration: DurationText = Field(alias="in")
+
+
+def _let(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return next((key for key in ("coupon", "end_of_month", "in") if key in value), None)
+    return None
+
+
+AnyLet = Annotated[
+    Annotated[CouponLet, Tag("coupon")]
+    | Annotated[EndOfMonthLet, Tag("end_of_month")]
+    | Annotated[InLet, Tag("in")],
+    Discriminator(
+        _let,
+        custom_error_type="form",
+        custom_error_message="write {coupon: OFFER}, {end_of_month: local} or {in: 5d}",
+    ),
+]
+
+
+class BindingFile(Strict):
+    """Binds a name to an object that is read when the mail is sent."""
+
+    kind: Name
+    key: Annotated[str, Field(pattern=r"^((entity|event|contact)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+# ---- steps -----------------------------------------------------------------------------------------------
+
+
+class CalendarFile(Strict):
+    """A calendar attachment; each text is a template."""
+
+    method: Literal["REQUEST", "CANCEL"]
+    uid: Words | None = None
+    start: Words
+    end: Words
+    summary: Words
+    location: str | None = None
+    zone: str | None = None
+
+
+AnySendAt = Annotated[
+    Annotated[Literal["now"], Tag("now")] | Annotated[Slot, Tag("slot")],
+    Discriminator(
+        lambda value: "slot" if isinstance(value, (dict, Slot)) else "now",
+    ),
+]
+
+
+class MailStepFile(Strict):
+    """Send a mail."""
+
+    mail: StepId
+    id: StepId | None = None
+    when: ConditionText | None = None
+    send_at: AnySendAt | None = None
+    valid_for: DurationText | None = None
+    send_if: ConditionText | None = None
+    calendar: CalendarFile | None = None
+
+
+class ForWait(Strict):
+    """Until an event, or a time at most."""
+
+    names: EventNames = Field(alias="for")
+    key: PropertyName | None = None
+    at_most: DurationText
+
+
+class UntilWait(Strict):
+    """Until the next such local time."""
+
+    until: Slot
+    at_least: DurationText | None = None
+
+
+class DateWait(Strict):
+    """Until a date, plus or minus an offset."""
+
+    date: Dated
+    offset: OffsetText | None = None
+    local_time: ClockText | None = None
+
+
+def _wait(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "duration"
+    if isinstance(value, dict):
+        return next((key for key in ("for", "until", "date") if key in value), None)
+    return None
+
+
+AnyWait = Annotated[
+    Annotated[DurationText, Tag("duration")]
+    | Annotated[ForWait, Tag("for")]
+    | Annotated[UntilWait, Tag("until")]
+    | Annotated[DateWait, Tag("date")],
+    Discriminator(
+        _wait,
+        custom_error_type="form",
+        custom_error_message="write a duration, {for: EVENT, at_most: 5d}, {until: {...}} or {date: FACT, offset: -1d}",
+    ),
+]
+
+
+class WaitStepFile(Strict):
+    """Wait."""
+
+    wait: AnyWait
+    id: StepId | None = None
+    when: ConditionText | None = None
+
+
+def _step(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return next((key for key in ("mail", "wait") if key in value), None)
+    return None
+
+
+AnyStep = Annotated[
+    Annotated[MailStepFile, Tag("mail")] | Annotated[WaitStepFile, Tag("wait")],
+    Discriminator(_step, custom_error_type="form", custom_error_message="write `mail: NAME` or `wait: 2d`"),
+]
+
+
+class CallToAction(Strict):
+    """What the reader is asked to do, and the link that does it (a template)."""
+
+    kind: Name
+    link: Words
+
+
+class MetricFile(Strict):
+    """What shows whether the measure works."""
+
+    event: EventName
+    within: DurationText
+    expect: Words
+
+
+class MeasureFile(Strict):
+    """`measure.yaml`."""
+
+    goal: Annotated[Words, Field(description="What this is for, in words.")]
+    audience: Annotated[ConditionText, Field(description="Whom it may reach; True: everybody on the track.")]
+    audience_source: Annotated[Words, Field(description="Where these people come from.")] | None = None
+    form: Annotated[Name, Field(description="One of the playbook's `forms`.")]
+    call_to_action: CallToAction
+    kind: Kind
+    purpose: Purpose
+    topic: Name | None = None
+    metric: MetricFile | None = None
+    trigger: AnyTrigger
+    entity: Name | None = None
+    once: AnyOnce | None = None
+    exit: list[AnyExit] = Field(default_factory=list)
+    holdout: PercentText | None = None
+    variants: Annotated[dict[Name, Annotated[int, Field(ge=1, le=100)]], Field(min_length=2)] | None = None
+    let: dict[Name, AnyLet] = Field(default_factory=dict)
+    objects: dict[Name, BindingFile] = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=0, le=100)] | None = None
+    valid_for: DurationText | None = None
+    horizon: DurationText | None = None
+    lane: Name | None = None
+    on_stage_change: Literal["stop", "continue"] | None = None
+    handover: (
+        Annotated[str, Field(pattern=r"^(any|lead/[a-z0-9_]+|customer/[a-z0-9_]+)/[a-z0-9_]+$")] | None
+    ) = None
+    series: bool | None = None
+    holdable: bool | None = None
+    tracking: bool | None = None
+    steps: Annotated[list[AnyStep], Field(min_length=1)]
+
+
+class FrontMatter(Strict):
+    """The lines between `---` at the top of a mail: its subject and preheader, both templates."""
+
+    subject: Words
+    preheader: Words

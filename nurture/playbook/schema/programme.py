@@ -1,0 +1,178 @@
+"""The model of `playbook.yaml`: brand, facts, stages and everything the measures refer to by name."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from nurture.domain.measure import Purpose
+from nurture.playbook.schema.events import EventMatcher, EventNames
+from nurture.playbook.schema.facts import AnyFact
+from nurture.playbook.schema.values import (
+    ClockText,
+    ConditionText,
+    DurationText,
+    EventName,
+    LocaleText,
+    Name,
+    PropertyName,
+    Strict,
+    ValueType,
+    Words,
+    ZoneText,
+    refuse,
+)
+
+
+class Brand(Strict):
+    """Who writes. Further keys are free; templates read all of them as `brand.KEY`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: Words
+    shop_url: Words
+    address: Annotated[
+        Words, Field(description="Postal address, shown in every footer (the law asks for it).")
+    ]
+
+
+class Sender(Strict):
+    """From whom mail of a purpose comes."""
+
+    name: Words
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="The From address.")]
+    reply_to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _answers_are_read(self) -> "Sender":
+        for address in (self.address, self.reply_to or ""):
+            if address.lower().startswith(("noreply@", "no-reply@", "no_reply@", "donotreply@")):
+                raise refuse(f"{address} cannot be answered", "write an address that somebody reads")
+        return self
+
+
+class Quiet(Strict):
+    """Local hours in which nothing leaves, but for the purposes excepted; may span midnight."""
+
+    start: ClockText = Field(alias="from")
+    end: ClockText = Field(alias="to")
+    exempt: list[Purpose] | None = Field(default=None, alias="except")
+
+
+class ConversionFile(Strict):
+    """What makes a lead a customer."""
+
+    by: EventMatcher
+    key: PropertyName
+    reversed_by: EventMatcher | None = None
+    hold: Name | None = None
+
+
+class StageFile(Strict):
+    """A stage: its evidence and what mail in it may ask for."""
+
+    when: ConditionText
+    may_ask: list[Name]
+
+
+class Stages(Strict):
+    """The stages of both tracks, in order."""
+
+    lead: Annotated[dict[Name, StageFile], Field(min_length=1)]
+    customer: Annotated[dict[Name, StageFile], Field(min_length=1)]
+
+
+class MilestoneFile(Strict):
+    """A dated fact; `nth: 2` for the second such event only."""
+
+    of: EventMatcher
+    per: PropertyName | None = None
+    nth: Annotated[int, Field(ge=1)] | None = None
+
+
+class HoldFile(Strict):
+    """A reason to withhold, with an end and an owner."""
+
+    starts: EventMatcher | None = Field(default=None, alias="from")
+    ends: EventMatcher | None = Field(default=None, alias="until")
+    key: PropertyName | None = None
+    at_most: DurationText
+    owner: Words
+    stops: Annotated[list[Purpose], Field(min_length=1)]
+
+
+class TopicFile(Strict):
+    """What a person may consent to."""
+
+    double_opt_in: bool | None = None
+
+
+class CapFile(Strict):
+    """At most so many mails of these purposes in a sliding window."""
+
+    purposes: Annotated[list[Purpose], Field(min_length=1)]
+    at_most: Annotated[int, Field(ge=1)]
+    within: DurationText
+    gap: DurationText | None = None
+
+
+class ObjectFile(Strict):
+    """Things without a person: products, pieces, webinars."""
+
+    key: PropertyName
+    of: EventNames
+    watched_from: list[EventName] = Field(default_factory=list)
+    watched_until: list[EventName] = Field(default_factory=list)
+    wakes: list[EventName] = Field(default_factory=list)
+    watch_for: DurationText | None = None
+
+
+class TouchpointFile(Strict):
+    """A named kind of event, with its channel."""
+
+    channel: Name
+    events: Annotated[list[EventName], Field(min_length=1)]
+
+
+class OfferFile(Strict):
+    """A named offer that coupons are minted from."""
+
+    percent: Annotated[int, Field(ge=1, le=100)]
+    prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]
+
+
+class ActionFile(Strict):
+    """A kind of call to action."""
+
+    sells: bool
+
+
+class ProgrammeFile(Strict):
+    """`playbook.yaml`."""
+
+    name: Words
+    brand: Brand
+    senders: dict[Literal["default"] | Purpose, Sender]
+    locales: Annotated[list[LocaleText], Field(min_length=1, description="The first one is the default.")]
+    default_zone: ZoneText
+    quiet_hours: Quiet | None = None
+    default_send_at: ClockText | None = None
+    arbitration: DurationText | None = None
+    properties: dict[PropertyName, ValueType] = Field(default_factory=dict)
+    conversion: ConversionFile
+    facts: dict[Name, AnyFact]
+    stages: Stages
+    milestones: dict[Name, MilestoneFile] = Field(default_factory=dict)
+    holds: dict[Name, HoldFile] = Field(default_factory=dict)
+    topics: dict[Name, TopicFile] = Field(default_factory=dict)
+    caps: dict[Name, CapFile] = Field(default_factory=dict)
+    objects: dict[Name, ObjectFile] = Field(default_factory=dict)
+    touchpoints: dict[Name, TouchpointFile] = Field(default_factory=dict)
+    personas: dict[Name, EventMatcher] = Field(default_factory=dict)
+    offers: dict[Name, OfferFile] = Field(default_factory=dict)
+    actions: Annotated[dict[Name, ActionFile], Field(min_length=1)]
+    forms: Annotated[list[Name], Field(min_length=1)]
+
+    @property
+    def brand_values(self) -> dict[str, Any]:
+        """Return the brand as templates read it."""
+        return self.brand.model_dump()

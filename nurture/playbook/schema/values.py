@@ -1,0 +1,170 @@
+"""The small words of the file language: durations, local times, percents, names, conditions.
+
+Each type reads the text a person writes and gives the engine's value; each carries its JSON Schema.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from nurture.domain.instant import parse_duration
+
+
+class Strict(BaseModel):
+    """A mapping of the files: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def refuse(what: str, change: str) -> PydanticCustomError:
+    """Return an error that `validate` turns into a fault with these words."""
+    return PydanticCustomError("fault", "{what}: {change}", {"what": what, "change": change})
+
+
+def _text(read: Callable[[str], Any], form: str) -> Callable[[Any], Any]:
+    def validate(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise refuse(f"{value!r} is not {form}", f"write {form}")
+        return read(value)
+
+    return validate
+
+
+def _duration(text: str) -> int:
+    try:
+        value = parse_duration(text)
+    except (ValueError, OverflowError):
+        raise refuse(f"{text!r} is not a duration", "write for example 15m, 2h, 30d or 1w") from None
+    if value < 0:
+        raise refuse(f"{text!r} is negative", "only an `offset` may be negative")
+    return value
+
+
+def _offset(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except (ValueError, OverflowError):
+        raise refuse(f"{text!r} is not an offset", "write for example -7d, 2h or 30d") from None
+
+
+def _clock(text: str) -> int:
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", text)
+    if match is None:
+        raise refuse(f"{text!r} is not a time of day", 'write "HH:MM", from "00:00" to "23:59"')
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _percent(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,3})(?:\.(\d{1,2}))?\s*%", text)
+    value = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0")) if match else -1
+    if not 0 <= value <= 10_000:
+        raise refuse(f"{text!r} is not a percentage", "write for example 10% or 2.5%")
+    return value
+
+
+def _condition(value: Any) -> str:
+    # YAML reads an unquoted True as a truth value; conditions are text.
+    if isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise refuse(
+            f"{value!r} is not a condition", "write for example `orders >= 1`, or True for everybody"
+        )
+    return value.strip()
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refuse(f"{text!r} is not a time zone", "write an IANA name such as Europe/Berlin") from None
+    return text
+
+
+def _matching(pattern: str, form: str) -> AfterValidator:
+    def validate(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise refuse(f"{value!r} is not {form}", f"write {form}")
+        return value
+
+    return AfterValidator(validate)
+
+
+def _schema(pattern: str, description: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
+
+
+_UNITS = r"^\s*%s(\d+\s*[smhdw]\s*)+$"
+_NAME = r"[a-z][a-z0-9_]{0,59}"
+_PROPERTY = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+_LOCALE = r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?"
+
+#: Microseconds, written `2h`, `30d`, `1d 12h`.
+DurationText = Annotated[
+    int,
+    BeforeValidator(_text(_duration, "a duration such as 2h or 30d")),
+    _schema(_UNITS % "", "A duration: 90s, 15m, 2h, 30d, 1w, 1d 12h."),
+]
+#: Microseconds, may be negative: `-7d`.
+OffsetText = Annotated[
+    int,
+    BeforeValidator(_text(_offset, "an offset such as -7d or 2h")),
+    _schema(_UNITS % "[-+]?", "An offset: -7d is seven days before, 2h is two hours after."),
+]
+#: Minutes after local midnight, written "HH:MM".
+ClockText = Annotated[
+    int,
+    BeforeValidator(_text(_clock, 'a time of day such as "09:30"')),
+    _schema(r"^([01]\d|2[0-3]):[0-5]\d$", 'A local time of day in quotes: "09:30".'),
+]
+#: Hundredths of a percent, written `10%`.
+PercentText = Annotated[
+    int,
+    BeforeValidator(_text(_percent, "a percentage such as 10%")),
+    _schema(r"^\d{1,3}(\.\d{1,2})?\s*%$", "A percentage: 10% or 2.5%."),
+]
+#: An expression over facts, still as text; `build` parses it.
+ConditionText = Annotated[
+    str,
+    BeforeValidator(_condition),
+    WithJsonSchema(
+        {"type": ["string", "boolean"], "description": "A condition, such as `orders >= 1`; True: always."}
+    ),
+]
+ZoneText = Annotated[
+    str, AfterValidator(_zone), WithJsonSchema({"type": "string", "description": "An IANA zone."})
+]
+LocaleText = Annotated[
+    str,
+    _matching(_LOCALE, "a locale such as en, de-AT or zh-CN"),
+    _schema(f"^{_LOCALE}$", "A BCP 47 locale: en, zh-CN."),
+]
+#: A name that conditions and templates use.
+Name = Annotated[
+    str,
+    _matching(_NAME, "a name of small letters, digits and _"),
+    _schema(f"^{_NAME}$", "A name: small letters, digits, underscore."),
+]
+#: A property of an event, as tracking sends it.
+PropertyName = Annotated[
+    str,
+    _matching(_PROPERTY, "a property name of letters, digits and _"),
+    _schema(f"^{_PROPERTY}$", "The name of an event property."),
+]
+
+
+def _words(value: str) -> str:
+    if not value.strip():
+        raise refuse("empty text", "write something here")
+    return value
+
+
+#: Text that says something.
+Words = Annotated[str, AfterValidator(_words), _schema(r"\S", "Text.")]
+EventName = Annotated[str, AfterValidator(_words), _schema(r"\S", "An event's name: Order Completed.")]
+WeekdayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ValueType = Literal["bool", "integer", "decimal", "instant", "date", "text"]
