@@ -91,43 +91,54 @@ class Settings(BaseModel):
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     database_url: Annotated[str, AfterValidator(_database)] = Field(
-        "sqlite:///nurture.db", repr=False, description="where everything is kept: SQLite file or PostgreSQL"
+        default="sqlite:///nurture.db",
+        repr=False,
+        description="where everything is kept: SQLite file or PostgreSQL",
     )
     broker_url: str = Field(
-        "memory://",
+        default="memory://",
         repr=False,
         description="Celery's broker: redis://host:6379/0; memory:// inside one process",
     )
     mail_url: str = Field(
-        "maildir:mailbox",
+        default="maildir:mailbox",
         repr=False,
         description="where mail goes: maildir:PATH, smtp://, smtps://; several lanes",
     )
-    playbook: Path = Field(Path("email_templates"), description="folder of the programme")
+    playbook: Path = Field(default=Path("email_templates"), description="folder of the programme")
     base_url: Annotated[str, AfterValidator(_http_url)] = Field(
-        "", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"
+        default="", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"
     )
     secret_key: Annotated[tuple[Secret, ...], BeforeValidator(_words)] = Field(
-        (), description="signs the links in mails; several, newest first: the first signs, all verify"
+        default=(), description="signs the links in mails; several, newest first: the first signs, all verify"
     )
     suppression_key: Secret | None = Field(
-        None, description="hashes suppressed addresses; made once per database, never changed"
+        default=None, description="hashes suppressed addresses; made once per database, never changed"
     )
-    only_to: Words = Field((), description="addresses or domains that may be mailed at all; empty: everybody")
+    only_to: Words = Field(
+        default=(), description="addresses or domains that may be mailed at all; empty: everybody"
+    )
     write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = Field(
-        (), description="keys with which applications hand in events"
+        default=(), description="keys with which applications hand in events"
     )
-    admin_password: SecretStr | None = Field(None, description="opens the console and the operators' API")
+    admin_password: SecretStr | None = Field(
+        default=None, description="opens the console and the operators' API"
+    )
     webhook_secrets: Annotated[dict[str, SecretStr], BeforeValidator(_pairs)] = Field(
-        {}, description="provider=secret of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks"
+        default={},
+        description="provider=secret of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks",
     )
-    http_host: str = Field("127.0.0.1", description="address that HTTP listens on")
-    http_port: int = Field(8025, ge=0, le=65535, description="port that HTTP listens on")
-    metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's own /metrics; 0: none")
+    http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
+    http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of a worker's own /metrics; 0: none"
+    )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto: console on a terminal, else JSON lines"
+        default="auto", description="auto: console on a terminal, else JSON lines"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level shown")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level shown"
+    )
 
     @property
     def embedded(self) -> bool:
