@@ -1,0 +1,69 @@
+# Everything here can be run again, as root or not, and says what it does. No server has to run already.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+# A target that is named `help` first: `make` alone explains itself.
+.PHONY: help demo up test check bench faults docs lock format clean
+help:  ## list the targets
+	@echo "make TARGET [ARGS=\"...\"]"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+demo: .venv/run  ## a shop's customers live through weeks in a minute; ends by serving the console
+	$(BIN)/nurture demo $(ARGS)
+
+up: .venv/run  ## the whole engine in one process, on SQLite, mail into a local mailbox
+	$(BIN)/nurture up $(ARGS)
+
+test: .venv/test check  ## every check and every test, on real PostgreSQL, Redis and SMTP
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: .venv/test  ## static checks only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: .venv/test  ## measure throughput; prints what was measured and on what
+	$(BIN)/python -m bench $(ARGS)
+
+faults: .venv/test  ## the slow tests that break things on purpose: kill, cut, restore
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
+docs: .venv/test  ## write docs/reference from the program itself
+	$(BIN)/python -m docs.write $(ARGS)
+
+format: .venv/test  ## lay the code out
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/test  ## resolve the dependencies anew and pin them with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	  --no-emit-index-url pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	  --no-emit-index-url pyproject.toml --group dev -o requirements-dev.lock
+
+clean:  ## remove the virtual environment and what tools left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The environment is rebuilt when its lock is newer. `test` holds all that `run` holds, so it serves for both.
+.venv/run: requirements.lock pyproject.toml
+	@test -e .venv/test || $(MAKE) --no-print-directory .venv/made LOCK=requirements.lock
+	@touch $@
+
+.venv/test: requirements-dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory .venv/made LOCK=requirements-dev.lock
+	@touch $@ .venv/run
+
+.PHONY: .venv/made
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "nurture needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 2; }
+	@test -x $(BIN)/python || { echo "making the virtual environment .venv"; $(PYTHON) -m venv .venv; } \
+	  || { echo "this Python makes no virtual environments; on Debian: apt-get install python3-venv"; exit 2; }
+	@echo "installing $(LOCK) (each file is checked against its hash)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@echo "installing nurture itself"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
