@@ -1,0 +1,31 @@
+"""What the architecture tests read: the repository's own files."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def tracked() -> list[Path]:
+    """Return every file that git knows and that is there, or in an unpacked archive every file."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listing.returncode:
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    names = listing.stdout.decode().split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def python_files(*folders: str) -> list[Path]:
+    """Return the Python files below the folders, in order."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    """Return the path as people write it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
