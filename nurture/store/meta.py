@@ -21,16 +21,12 @@ def put_once(connection: sa.Connection, key: str, value: str) -> str:
     return value if kept is None else kept
 
 
-def bind_suppression_key(connection: sa.Connection, fingerprint: str, *, may_write: bool) -> None:
-    """Check the key that this database's hashes are made with; the first one (may_write) stays for ever.
+def require_suppression_key(connection: sa.Connection, fingerprint: str) -> None:
+    """Remember which suppression key this database's hashes are made with; the first one stays.
 
     Raises SettingsError for another key: with it everybody who ever unsubscribed would be mailed again.
     """
-    kept = put_once(connection, _SUPPRESSION, fingerprint) if may_write else get(connection, _SUPPRESSION)
-    if kept is None:
-        message = "the database has no suppression key yet; run `nurture migrate`"
-        raise SettingsError(message)
-    if kept != fingerprint:
+    if put_once(connection, _SUPPRESSION, fingerprint) != fingerprint:
         message = (
             "NURTURE_SUPPRESSION_KEY is not the key that this database's suppressions were made with; "
             "set the one it was first migrated with (with another, suppressed people would be mailed again)"

@@ -16,10 +16,7 @@ def test_first_value_stays(database: Database) -> None:
 
 def test_another_suppression_key_refuses_to_start(database: Database) -> None:
     with database.write() as connection:
-        with pytest.raises(SettingsError, match="nurture migrate"):
-            meta.bind_suppression_key(connection, "first", may_write=False)
-        meta.bind_suppression_key(connection, "first", may_write=True)
-        meta.bind_suppression_key(connection, "first", may_write=False)
-        for may_write in (True, False):
-            with pytest.raises(SettingsError, match="NURTURE_SUPPRESSION_KEY"):
-                meta.bind_suppression_key(connection, "second", may_write=may_write)
+        meta.require_suppression_key(connection, "first")
+        meta.require_suppression_key(connection, "first")
+        with pytest.raises(SettingsError, match="NURTURE_SUPPRESSION_KEY"):
+            meta.require_suppression_key(connection, "second")

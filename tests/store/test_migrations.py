@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from nurture.domain.errors import SettingsError
 from nurture.store import migrations
-from nurture.store.database import Database
+from nurture.store.database import Database, open_database
 from nurture.store.tables import lanes, metadata, shards
 from tests.rig.databases import opened
 from tests.rig.postgres import Postgres
@@ -88,10 +89,15 @@ def test_failing_migration_changes_nothing(empty: Database) -> None:
         assert shape(connection) == before
 
 
-def test_state_tells_the_version_of_a_database(empty: Database) -> None:
-    assert migrations.state(empty) == "none"
+def test_process_tells_what_to_run_when_the_shape_is_another(empty: Database) -> None:
+    with pytest.raises(SettingsError, match="nurture migrate"):
+        migrations.require_current(empty)
     migrations.upgrade(empty)
-    assert migrations.state(empty) == "current"
-    with empty.write() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    assert migrations.state(empty) == "a newer"
+    migrations.require_current(empty)
+
+
+def test_wrong_folder_is_told_and_no_file_is_made(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/absent.db")
+    with pytest.raises(SettingsError, match="there is no database"):
+        migrations.require_current(database)
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,6 @@ contract a version later: processes of the version before may still be running.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import sqlalchemy as sa
 from alembic import command
@@ -15,6 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from nurture.domain.errors import SettingsError
 from nurture.store.database import Database
 
 #: Any constant will do, as long as nothing else in the database locks it.
@@ -41,16 +41,18 @@ def head() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
-def state(database: Database) -> Literal["none", "an older", "current", "a newer"]:
-    """Tell of which version of the program the database is; `none`: it has no tables of ours."""
+def require_current(database: Database) -> None:
+    """Return quietly when the database has this version's shape. Raises SettingsError saying what to run."""
+    name = sa.make_url(str(database.writer.url)).database
+    if database.is_sqlite and name and name != ":memory:" and not Path(name).exists():
+        message = f"there is no database {name} here; start with `nurture up`, or `nurture migrate` to make it"
+        raise SettingsError(message)
     with database.read() as connection:
         found = current(connection)
-    if not found:
-        return "none"
-    if found == head():
-        return "current"
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return "an older" if found in known else "a newer"
+    if found != head():
+        state = f"is at revision {found}" if found else "has no tables yet"
+        message = f"the database {state}, this version needs {head()}; run `nurture migrate`"
+        raise SettingsError(message)
 
 
 def _run(database: Database, step: Callable[[Config, str], None], revision: str) -> str:
