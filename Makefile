@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+  --custom-compile-command "make lock" pyproject.toml --group build
 
 # A target that is named `help` first: `make` alone explains itself.
 .PHONY: help demo up test check bench faults docs lock format clean
@@ -17,7 +19,7 @@ up: .venv/run  ## the whole engine in one process, on SQLite, mail into a local 
 	$(BIN)/nurture up $(ARGS)
 
 test: .venv/test check  ## every check and every test, on real PostgreSQL, Redis and SMTP
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/test  ## static checks only
 	$(BIN)/ruff check
@@ -40,17 +42,15 @@ format: .venv/test  ## lay the code out
 
 lock: .venv/test  ## resolve the dependencies anew and pin them with hashes
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	  --no-emit-index-url pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	  --no-emit-index-url pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --group dev -o requirements-dev.lock
 
 clean:  ## remove the virtual environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# The environment is rebuilt when its lock is newer. `test` holds all that `run` holds, so it serves for both.
+# The environment is rebuilt when its lock is newer. What the tests need includes what running needs.
 .venv/run: requirements.lock pyproject.toml
-	@test -e .venv/test || $(MAKE) --no-print-directory .venv/made LOCK=requirements.lock
+	@$(MAKE) --no-print-directory .venv/made LOCK=$(if $(wildcard .venv/test),requirements-dev.lock,requirements.lock)
 	@touch $@
 
 .venv/test: requirements-dev.lock pyproject.toml
