@@ -143,7 +143,7 @@ def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     if not mail:
         return
     _watch(work, event)
-    _leave_place(work, moved, at)
+    leave_place(work, moved, at)
     _exit(work, event, at)
     _end_waits(work, event, at)
     if event.historic:
@@ -183,7 +183,7 @@ def _object_keys(event: Event, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
+def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
     """Stop or hand over the runs written for the track or stage just left."""
     kinds = {transition.kind for transition in moved}
     if not kinds:

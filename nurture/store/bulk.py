@@ -70,8 +70,27 @@ def insert(
     given = relation(connection, [table.c[name] for name in names], rows)
     # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
     source = sa.select(*(given.c[name] for name in names)).where(sa.true()).order_by(given.c.place_)
+    return insert_from(
+        connection, table, names, source, conflict=conflict, update=update, returning=returning
+    )
+
+
+def insert_from(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    source: sa.Select[Any],
+    *,
+    conflict: Sequence[str] | None = None,
+    update: Sequence[str] = (),
+    returning: Sequence[str] = (),
+) -> list[sa.Row[Any]]:
+    """Insert what `source` selects for these columns; conflict, update and returning as in `insert`.
+
+    source: has a WHERE clause, be it true, for SQLite's sake.
+    """
     build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = build(table).from_select(names, source)
+    statement = build(table).from_select(list(columns), source)
     if conflict is not None:
         if update:
             statement = statement.on_conflict_do_update(

@@ -34,7 +34,7 @@ def encode(value: Any) -> str:
 decode = msgspec.json.decode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Database:
     """One database, opened; thread-safe."""
 

@@ -46,6 +46,14 @@ def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
     return connection.execute(statement).scalar()
 
 
+def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
+    """Tell whether the shard, or (None) any, has rows."""
+    statement = sa.select(inbox.c.id).limit(1)
+    if shard is not None:
+        statement = statement.where(inbox.c.shard == shard)
+    return connection.execute(statement).first() is not None
+
+
 def peek(connection: sa.Connection, shard: int, *, limit: int) -> Sequence[sa.Row[Any]]:
     """Return the shard's oldest rows, in order."""
     statement = sa.select(inbox).where(inbox.c.shard == shard).order_by(inbox.c.id).limit(limit)
@@ -76,6 +84,12 @@ def pending(
     return connection.execute(statement).all()
 
 
+def find(connection: sa.Connection, ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
+    """Return those of these rows that are still there, in order."""
+    statement = sa.select(inbox).where(any_of(inbox.c.id, ids, connection)).order_by(inbox.c.id)
+    return connection.execute(statement).all()
+
+
 def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Delete these rows: they were applied, or set aside."""
     connection.execute(sa.delete(inbox).where(any_of(inbox.c.id, ids, connection)))
@@ -85,3 +99,11 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Count one more attempt to apply each of these rows."""
     statement = sa.update(inbox).where(any_of(inbox.c.id, ids, connection))
     connection.execute(statement.values(attempts=inbox.c.attempts + 1))
+
+
+def reasons_known(connection: sa.Connection, stage: str, contacts: Sequence[int]) -> set[tuple[int, str]]:
+    """Return (contact, reason) of what was set aside at this stage before for these contacts."""
+    statement = sa.select(quarantine.c.contact_id, quarantine.c.reason).where(
+        quarantine.c.stage == stage, any_of(quarantine.c.contact_id, contacts, connection)
+    )
+    return {(row.contact_id, row.reason) for row in connection.execute(statement)}

@@ -6,10 +6,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.clock import ManualClock
+from nurture.domain.advance import advance
+from nurture.domain.contact import Contact
+from nurture.domain.counts import Counts
 from nurture.domain.event import Identity
 from nurture.domain.instant import parse_iso
-from nurture.flow.inbox import NewEvent
+from nurture.domain.playbook import Playbook
+from nurture.flow.drain import drain, ring
+from nurture.flow.inbox import NewEvent, accept
+from nurture.flow.replay import verify_replay
+from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.store import tables
+from nurture.store.contacts import load_contacts
 from nurture.store.database import Database
+from nurture.store.identity import known_by
+from tests.domain.build import a_playbook
 
 NOW = parse_iso("2026-05-04T12:00:00Z")
 
@@ -51,3 +63,93 @@ def statements(database: Database) -> Iterator[list[str]]:
         yield seen
     finally:
         sa.event.remove(database.writer, "before_cursor_execute", note)
+
+
+class World:
+    """A database with a programme and a clock, and the drains to run on it."""
+
+    def __init__(self, database: Database, playbook: Playbook | None = None, *, rule: Any = advance) -> None:
+        """Begin at NOW, with a small programme unless one is given."""
+        self.database = database
+        self.clock = ManualClock(NOW)
+        self.rule = rule
+        self.use(playbook or a_playbook())
+
+    def use(self, playbook: Playbook) -> None:
+        """Work by this playbook from now on."""
+        self.playbook = playbook
+        self.playbooks = GivenPlaybook(LoadedPlaybook(1, playbook, {}))
+
+    def accept(self, *events: NewEvent) -> None:
+        """Take events in, in one transaction."""
+        with self.database.write() as connection:
+            accept(connection, events)
+
+    def drain(self, shard: int | None = None, limit: int = 500) -> Counts:
+        """Drain one batch."""
+        return drain(
+            self.database,
+            shard=shard,
+            clock=self.clock,
+            playbooks=self.playbooks,
+            limit=limit,
+            rule=self.rule,
+        )
+
+    def settle(self, limit: int = 500) -> Counts:
+        """Drain until nothing is pending."""
+        total = Counts()
+        for _ in range(500):
+            counts = self.drain(limit=limit)
+            total.update(counts)
+            if not self.rows(tables.inbox):
+                return total
+        raise AssertionError(f"the inbox never came to rest: {self.rows(tables.inbox)[:3]}")
+
+    def take(self, *events: NewEvent) -> Counts:
+        """Accept events and drain until nothing is pending."""
+        self.accept(*events)
+        return self.settle()
+
+    def ring(self, limit: int = 500) -> Counts:
+        """Ring one batch of alarms."""
+        return ring(self.database, clock=self.clock, playbooks=self.playbooks, limit=limit, rule=self.rule)
+
+    def rows(self, table: sa.Table, **where: Any) -> list[Any]:
+        """Return the rows of a table, by its key."""
+        statement = sa.select(table).order_by(*table.primary_key.columns)
+        with self.database.read() as connection:
+            found = connection.execute(
+                statement.where(*(table.c[name] == value for name, value in where.items()))
+            )
+            return list(found.all())
+
+    def who(self, name: str) -> int:
+        """Return the living contact known as `u1`, `e1` ..."""
+        (identity,) = names(name)
+        with self.database.read() as connection:
+            return known_by(connection, [identity]).owners[identity]
+
+    def contact(self, name: str) -> Contact:
+        """Return the state of the contact known as `u1`, `e1` ..."""
+        contact = self.who(name)
+        with self.database.read() as connection:
+            return load_contacts(connection, [contact], self.playbook)[contact]
+
+    def applied(self, contact: int) -> list[str]:
+        """Return the message ids applied to a contact, in order."""
+        return [row.message_id for row in self.rows(tables.events, contact_id=contact)]
+
+    def quarantined(self) -> list[tuple[str, str | None]]:
+        """Return (stage, message id) of what was set aside."""
+        return [(row.stage, row.message_id) for row in self.rows(tables.quarantine)]
+
+    def check(self) -> None:
+        """Check what must hold after everything: stored state is what the events say, and nobody is lost."""
+        living = [row.id for row in self.rows(tables.contacts) if row.survivor is None]
+        for contact in living:
+            assert verify_replay(self.database, contact, self.playbook) == []
+        owners = {row.contact_id for row in self.rows(tables.identities)}
+        assert owners <= set(living)
+        for row in self.rows(tables.contacts):
+            assert row.survivor is None or row.survivor in living, "a chain of survivors"

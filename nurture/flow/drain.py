@@ -1,0 +1,178 @@
+"""The drain: pending events are applied to their contacts, once and in order; and the alarm clock rings.
+
+Enters: the inbox, and contacts whose alarm is due. Leaves: events numbered, facts, track and stage moved, runs
+begun, messages decided, objects folded; then the guard. Each function does one bounded batch in transactions
+of its own, may be called by any number of workers at once, and returns what it did; `counts.more` says that
+the caller should come again at once.
+"""
+
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from nurture.clock import Clock
+from nurture.domain.advance import advance
+from nurture.domain.counts import Counts
+from nurture.flow import poison
+from nurture.flow.batch import Applied, Rule, Taken, apply, take_locked, take_shard, transact
+from nurture.flow.identity import join
+from nurture.playbook import PlaybookSource
+from nurture.store import adoption, inbox
+from nurture.store import contacts as people
+from nurture.store.database import Database
+
+__all__ = ["BATCH", "adopt", "drain", "ring"]
+
+#: Rows of one batch; a larger one holds its locks longer and gains little.
+BATCH: Final = 500
+
+#: Shards of which this process has finished a batch. The first batch of each has its attempts counted before
+#: it runs, because the process before this one may have died of it.
+_proven: WeakKeyDictionary[Database, set[int]] = WeakKeyDictionary()
+
+
+class _Suspect(Exception):
+    """This batch may be what killed a process: count its attempts first."""
+
+    def __init__(self, shard: int) -> None:
+        super().__init__(shard)
+        self.shard = shard
+
+
+def drain(
+    database: Database,
+    *,
+    shard: int | None,
+    clock: Clock,
+    playbooks: PlaybookSource,
+    limit: int = BATCH,
+    rule: Rule = advance,
+) -> Counts:
+    """Apply the oldest events of the shard, or (None) of the free shard that waits longest.
+
+    Counts `applied`, `duplicate`, `quarantined`, `merged`, `created`, `contacts`, `objects` and what
+    `store.saving.save` counts; nothing at all when the shard is empty or somebody else's. Raises Transient
+    when the database does not let it through; everything not yet applied is still in the inbox then.
+    """
+    with database.read() as connection:
+        if not inbox.is_waiting(connection, shard):
+            return Counts()
+    now = clock.now()
+    counts = Counts()
+    try:
+        done = transact(
+            database, _batch(database, shard, None, clock=clock, playbooks=playbooks, limit=limit, rule=rule)
+        )
+    except _Suspect as suspect:
+        marked = poison.mark(database, suspect.shard, playbooks=playbooks, limit=limit)
+        counts.add(marked.counts)
+        if not marked.rows:
+            return counts
+        work = _batch(
+            database, suspect.shard, marked.rows, clock=clock, playbooks=playbooks, limit=limit, rule=rule
+        )
+        done = transact(database, work)
+    if done is None:
+        return counts
+    taken, applied = done
+    if taken.shard is not None:
+        _proven.setdefault(database, set()).add(taken.shard)
+    counts.add(applied.counts)
+    for row in taken.joins:
+        counts.add(join(database, row.id, now=now, playbooks=playbooks))
+    for failure in applied.failures:
+        counts.add(poison.separate(database, failure, now=now, playbooks=playbooks, rule=rule))
+    return counts
+
+
+def _batch(
+    database: Database,
+    shard: int | None,
+    only: frozenset[int] | None,
+    *,
+    clock: Clock,
+    playbooks: PlaybookSource,
+    limit: int,
+    rule: Rule,
+) -> Callable[[sa.Connection], tuple[Taken, Applied] | None]:
+    """Return the transaction of one batch; `only` these rows when their attempts have been counted."""
+
+    def work(connection: sa.Connection) -> tuple[Taken, Applied] | None:
+        playbook = playbooks.active(connection).playbook
+        taken = take_shard(connection, shard, limit=limit, playbook=playbook)
+        if taken is None:
+            return None
+        if only is not None:
+            taken.keep_only(only)
+        elif taken.shard is not None:
+            first = taken.rows()[:1]
+            is_proven = taken.shard in _proven.get(database, ())
+            if not is_proven or any(row.attempts for row in first):
+                raise _Suspect(taken.shard)
+        return taken, apply(connection, taken, now=clock.now(), playbook=playbook, rule=rule)
+
+    return work
+
+
+def ring(
+    database: Database,
+    *,
+    clock: Clock,
+    playbooks: PlaybookSource,
+    limit: int = BATCH,
+    rule: Rule = advance,
+) -> Counts:
+    """Advance contacts whose alarm is due, the longest due first, with whatever is pending for them.
+
+    A contact that somebody else holds is left to them. Counts `rung` beside what `drain` counts. An idle call
+    reads one index entry.
+    """
+    with database.read() as connection:
+        if not people.is_any_due(connection, now=clock.now()):
+            return Counts()
+
+    def work(connection: sa.Connection) -> tuple[Taken, Applied] | None:
+        due = people.claim_due(connection, now=clock.now(), limit=limit)
+        if not due:
+            return None
+        playbook = playbooks.active(connection).playbook
+        taken = take_locked(connection, due, limit=2 * limit)
+        # Who waits for an event that only a drain can apply waits for that drain.
+        applied = apply(connection, taken, now=clock.now(), playbook=playbook, rule=rule, always=True)
+        applied.counts["rung"] = len(due)
+        applied.counts.more = len(due) >= limit
+        return taken, applied
+
+    done = transact(database, work)
+    if done is None:
+        return Counts()
+    _, applied = done
+    for failure in applied.failures:
+        # What the events of such a contact do is the drain's to find out; here only its alarm matters.
+        alone = poison.pause_alarm(database, failure, now=clock.now(), playbooks=playbooks, rule=rule)
+        applied.counts.add(alone)
+    return applied.counts
+
+
+def adopt(database: Database, *, clock: Clock, playbooks: PlaybookSource, limit: int = BATCH) -> Counts:
+    """After a publish, wake the next contacts by id, so that they take up the new rules; `limit` a call.
+
+    How often it is called is the rate. Who has the rules already sleeps on. Counts `woken`.
+    """
+    now = clock.now()
+
+    def work(connection: sa.Connection) -> Counts:
+        rules_hash = playbooks.active(connection).playbook.rules_hash
+        ids = adoption.lock_page(connection, limit=limit)
+        if not ids:
+            return Counts()
+        counts = Counts(woken=adoption.wake_page(connection, ids, rules_hash=rules_hash, at=now))
+        counts.more = len(ids) == limit
+        return counts
+
+    with database.read() as connection:
+        if not adoption.is_adopting(connection):
+            return Counts()
+    return database.run(work)

@@ -1,0 +1,162 @@
+"""Identity: two contacts that turn out to be one person become one, in a transaction of its own.
+
+Enters: a pending event that names two stored contacts, or an operator who knows. Leaves: one survivor with the
+names of both, facts answered anew from the events of both, one run per measure and key, and a row of `merges`
+with the evidence. Messages, consents, events and runs keep the contact they began with; `contacts.survivor`
+maps it, so caps, once, guard and reports read both. Consent: a merge makes the stricter of both hold, from its
+own instant on, until the person says something newer (`domain.consent`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.counts import Counts
+from nurture.domain.errors import NotFoundError
+from nurture.domain.identity import Candidate, home_of, survivor_first
+from nurture.domain.instant import Instant
+from nurture.domain.merging import Merged, merge_states
+from nurture.domain.playbook import Playbook
+from nurture.flow.batch import Raced, transact
+from nurture.flow.replay import replay_events
+from nurture.flow.sharing import all_named, earlier_in, named_in
+from nurture.playbook import PlaybookSource
+from nurture.store import contacts as people
+from nurture.store import identity as store
+from nurture.store import inbox
+from nurture.store.database import Database
+from nurture.store.events import load_events
+from nurture.store.objects import hand_watches
+from nurture.store.saving import give_up, save
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a merge does."""
+
+    survivor: int
+    merged: int
+    # Names the survivor gains.
+    names: int
+    # Measures whose run was given up because the other side's is further.
+    given_up: tuple[str, ...]
+
+
+def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSource) -> Counts:
+    """Merge the contacts that a pending event shows to be one person; the event itself stays pending.
+
+    Decided anew under the locks; a row that is gone, or joins nobody any more, changes nothing.
+    """
+
+    def work(connection: sa.Connection) -> Counts:
+        rows = inbox.find(connection, [row_id])
+        if not rows:
+            return Counts()
+        row = rows[0]
+        named, earlier = named_in(row), earlier_in(row)
+        known = store.known_by(connection, all_named(rows))
+        home = home_of(named, earlier, owners=known.owners, names=known.names)
+        if home.contact is None or not home.joins:
+            return Counts()
+        everyone = (home.contact, *home.joins)
+        first = _survivor(connection, everyone, known)
+        missing = {name: (first, row.occurred_at, row.source) for name in named if name not in known.owners}
+        if missing and not store.claim(connection, missing):
+            raise Raced
+        locked = people.lock_contacts(connection, everyone)
+        if any(other.survivor is not None for other in locked.values()):
+            raise Raced
+        playbook = playbooks.active(connection).playbook
+        evidence = {"source": row.source, "message_id": row.message_id, "event": row.name}
+        for other in sorted(set(everyone) - {first}):
+            _merge(connection, first, other, now=now, playbook=playbook, evidence=evidence)
+        counts = Counts(merged=len(everyone) - 1)
+        counts.more = True
+        return counts
+
+    return transact(database, work)
+
+
+def merge(
+    connection: sa.Connection,
+    one: int,
+    two: int,
+    *,
+    now: Instant,
+    playbook: Playbook,
+    evidence: Mapping[str, Any],
+) -> Joined:
+    """Make one of two living contacts because an operator says so, also with two user ids.
+
+    The one with a user id stays, else the older. Raises NotFoundError for a contact that does not live.
+    """
+    locked = people.lock_contacts(connection, (one, two))
+    _require_living(locked, one, two)
+    survivor, other = _ordered(connection, one, two)
+    return _merge(connection, survivor, other, now=now, playbook=playbook, evidence=evidence)
+
+
+def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, playbook: Playbook) -> Joined:
+    """Say what `merge` would do now; changes nothing."""
+    survivor, other = _ordered(connection, one, two)
+    merged = _merged(connection, survivor, other, now=now, playbook=playbook)
+    names = store.known_of(connection, [other]).names.get(other, set())
+    return Joined(survivor, other, len(names), tuple(run.measure for run in merged.given_up))
+
+
+def _merge(
+    connection: sa.Connection,
+    survivor: int,
+    other: int,
+    *,
+    now: Instant,
+    playbook: Playbook,
+    evidence: Mapping[str, Any],
+) -> Joined:
+    merged = _merged(connection, survivor, other, now=now, playbook=playbook)
+    # Before the two are one family: the given-up run's mail only, not that of the run which stays.
+    give_up(connection, [run.id for run in merged.given_up], reason="merged", at=now)
+    names = store.move(connection, other, survivor)
+    store.note_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
+    store.mail_to_newest(connection, survivor)
+    hand_watches(connection, other, survivor)
+    save(connection, [merged.advance])
+    return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
+
+
+def _merged(
+    connection: sa.Connection, survivor: int, other: int, *, now: Instant, playbook: Playbook
+) -> Merged:
+    states = people.load_contacts(connection, [survivor, other], playbook)
+    _require_living(states, survivor, other)
+    events = load_events(connection, [survivor, other])
+    together = sorted((*events[survivor], *events[other]), key=lambda event: event.seq)
+    replayed = replay_events(survivor, together, playbook)
+    return merge_states(states[survivor], states[other], replayed, now=now, playbook=playbook)
+
+
+def _ordered(connection: sa.Connection, one: int, two: int) -> tuple[int, int]:
+    survivor = _survivor(connection, (one, two), store.known_of(connection, [one, two]))
+    return survivor, two if survivor == one else one
+
+
+def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store.Known) -> int:
+    seen = people.first_seen(connection, contacts)
+    candidates = [
+        Candidate(
+            contact,
+            first_seen_at=seen.get(contact, 0),
+            has_user_id=any(name.kind == "user_id" for name in known.names.get(contact, ())),
+        )
+        for contact in contacts
+    ]
+    return survivor_first(candidates)[0].contact
+
+
+def _require_living(found: Mapping[int, Any], *ids: int) -> None:
+    for contact in ids:
+        row = found.get(contact)
+        if row is None or getattr(row, "survivor", None) is not None:
+            raise NotFoundError(f"there is no living contact:{contact}; it may have been merged or erased")

@@ -1,0 +1,252 @@
+"""Contacts as rows: making, locking, loading and finding them. What `advance` decided is written by `save`.
+
+A person's family is their contact and everything ever merged into it (`contacts.survivor`, one link long).
+Runs, messages, consents and events keep the contact they began with; who reads them reads the family.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from nurture.domain.contact import Contact, Run
+from nurture.domain.errors import NotFoundError
+from nurture.domain.facts import empty
+from nurture.domain.identity import canonical_email, canonical_user_id
+from nurture.domain.instant import Instant
+from nurture.domain.message import Settled
+from nurture.domain.playbook import Playbook
+from nurture.store.bulk import Row, any_of, insert, update
+from nurture.store.database import decode
+from nurture.store.family import family
+from nurture.store.saving import save
+from nurture.store.tables import contact_state, contacts, identities, messages, runs
+
+__all__ = [
+    "claim_due",
+    "create_contacts",
+    "first_seen",
+    "is_any_due",
+    "load_contacts",
+    "load_settled",
+    "lock_contacts",
+    "put_off",
+    "resolve_who",
+    "run_of",
+    "save",
+    "set_emails",
+    "wake",
+]
+
+# Spelled out, not bound: a prepared statement with a parameter there could not use the partial index.
+_ACTIVE = runs.c.status == sa.literal_column("'active'")
+_LIVING = contacts.c.survivor.is_(None)
+
+
+def create_contacts(
+    connection: sa.Connection, first_seen: Sequence[tuple[Instant, str | None]], playbook: Playbook
+) -> list[int]:
+    """Insert a new contact for each (first_seen_at, address) and return their ids in that order."""
+    rows = []
+    for at, email in first_seen:
+        new = empty(0, first_seen_at=at, playbook=playbook)
+        rows.append(
+            {
+                "track": new.track,
+                "stage": new.stage,
+                "track_since": at,
+                "stage_since": at,
+                "first_seen_at": at,
+                "email": email,
+                "facts": {},
+                "clock": 0,
+            }
+        )
+    return sorted(row.id for row in insert(connection, contacts, rows, returning=["id"]))
+
+
+def lock_contacts(
+    connection: sa.Connection, ids: Iterable[int], *, skip_locked: bool = False
+) -> dict[int, Any]:
+    """Lock these contacts in id order until the transaction ends: id -> row with id, survivor and email.
+
+    Read whatever else is needed in a later statement: this one's snapshot may be older than its locks.
+    skip_locked: leave out those that somebody else holds.
+    """
+    statement = (
+        sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email)
+        .where(any_of(contacts.c.id, sorted(ids), connection))
+        .order_by(contacts.c.id)
+        .with_for_update(skip_locked=skip_locked)
+    )
+    return {row.id: row for row in connection.execute(statement)}
+
+
+def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, str | None]:
+    """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> address.
+
+    Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
+    """
+    statement = (
+        sa.select(contacts.c.id, contacts.c.email)
+        .where(_LIVING, contacts.c.wake_at <= now)
+        .order_by(contacts.c.wake_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return {row.id: row.email for row in connection.execute(statement)}
+
+
+def is_any_due(connection: sa.Connection, *, now: Instant) -> bool:
+    """Tell whether any alarm is due."""
+    statement = sa.select(contacts.c.id).where(_LIVING, contacts.c.wake_at <= now).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def wake(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
+    """Set the alarm of these contacts to `at`, unless it rings earlier."""
+    statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection), contacts.c.wake_at > at)
+    connection.execute(statement.values(wake_at=at))
+
+
+def put_off(connection: sa.Connection, contact: int, *, until: Instant) -> None:
+    """Let the contact's alarm ring at `until`, not earlier."""
+    connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(wake_at=until))
+
+
+def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]) -> None:
+    """Mail these contacts at another of their addresses from now on: contact -> (address, since)."""
+    ordered = sorted(newest.items())
+    rows: list[Row] = [{"id": contact, "email": email} for contact, (email, _) in ordered]
+    update(connection, contacts, rows, key=["id"], columns=["email"])
+    since: list[Row] = [{"kind": "email", "value": email, "since": at} for _, (email, at) in ordered]
+    update(connection, identities, since, key=["kind", "value"], columns=["since"])
+
+
+# ---- reading ---------------------------------------------------------------------------------------------
+
+
+def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playbook) -> dict[int, Contact]:
+    """Load these contacts with their active runs, in two statements; ids that do not exist are left out.
+
+    A contact that no event has been applied to yet is empty under this playbook.
+    """
+    statement = (
+        sa.select(contacts, contact_state.c.memory)
+        .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
+        .where(any_of(contacts.c.id, ids, connection))
+    )
+    found = {row.id: _contact(row, playbook) for row in connection.execute(statement)}
+    people = family(connection, ids)
+    running = sa.select(people.c.person, runs).join(runs, runs.c.contact_id == people.c.id).where(_ACTIVE)
+    for row in connection.execute(running):
+        if row.person in found:
+            found[row.person].runs[row.measure, row.key] = run_of(row)
+    return found
+
+
+def first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
+    """Return contact -> first_seen_at."""
+    statement = sa.select(contacts.c.id, contacts.c.first_seen_at).where(
+        any_of(contacts.c.id, ids, connection)
+    )
+    return {row.id: row.first_seen_at for row in connection.execute(statement)}
+
+
+def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
+    if row.clock == 0 and not row.facts:
+        new = empty(row.id, first_seen_at=row.first_seen_at, playbook=playbook)
+        new.version = row.version
+        return new
+    return Contact(
+        id=row.id,
+        track=row.track,
+        stage=row.stage,
+        first_seen_at=row.first_seen_at,
+        zone=row.zone,
+        locale=row.locale,
+        facts=row.facts,
+        memory=decode(row.memory) if row.memory else {},
+        stage_since=row.stage_since,
+        track_since=row.track_since,
+        clock=row.clock,
+        wake_at=row.wake_at,
+        version=row.version,
+        adopted=row.adopted,
+    )
+
+
+def run_of(row: sa.Row[Any]) -> Run:
+    """Return the run of a row of `runs`."""
+    return Run(
+        measure=row.measure,
+        key=row.key,
+        entity_key=row.entity_key,
+        track=row.track,
+        started_at=row.started_at,
+        step=row.step,
+        step_since=row.step_since,
+        status=row.status,
+        reason=row.reason,
+        ended_at=row.ended_at,
+        due_at=row.due_at,
+        mailing=row.mailing,
+        holdout=row.holdout,
+        variant=row.variant,
+        decided=decode(row.decided),
+        let=decode(row.let),
+        data=decode(row.data),
+        rules_hash=row.rules_hash,
+        id=row.id,
+    )
+
+
+def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
+    """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
+    people = family(connection, ids)
+    statement = (
+        sa.select(
+            people.c.person,
+            messages.c.id,
+            messages.c.measure,
+            messages.c.run_key,
+            messages.c.step,
+            messages.c.status,
+            messages.c.settled_at,
+            messages.c.reason,
+        )
+        .join(messages, messages.c.contact_id == people.c.id)
+        .where(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
+        .order_by(messages.c.settled_at, messages.c.id)
+    )
+    found: dict[int, list[Settled]] = {}
+    for row in connection.execute(statement):
+        settled = Settled(row.id, row.measure, row.run_key, row.step, row.status, row.settled_at, row.reason)
+        found.setdefault(row.person, []).append(settled)
+    return found
+
+
+def resolve_who(connection: sa.Connection, who: str) -> int:
+    """Return the living contact meant by an e-mail address, `id:USER_ID` or `contact:N`.
+
+    Raises NotFoundError.
+    """
+    kind, _, rest = who.partition(":")
+    if kind == "contact" and rest.isdigit():
+        known = sa.select(contacts.c.id, contacts.c.survivor).where(contacts.c.id == int(rest))
+    else:
+        names = (
+            {"kind": "user_id", "value": canonical_user_id(rest)}
+            if kind == "id"
+            else {"kind": "email", "value": canonical_email(who)}
+        )
+        known = (
+            sa.select(contacts.c.id, contacts.c.survivor)
+            .join(identities, identities.c.contact_id == contacts.c.id)
+            .where(*(identities.c[column] == value for column, value in names.items()))
+        )
+    row = connection.execute(known).one_or_none()
+    if row is None:
+        message = f"nobody is known as {who!r}; write an e-mail address, id:USER_ID or contact:NUMBER"
+        raise NotFoundError(message)
+    return cast("int", row.survivor or row.id)

@@ -1,0 +1,81 @@
+"""Applied events: the order of application, and that nothing is applied twice."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.event import Event
+from nurture.store.bulk import Row, any_of, insert, relation
+from nurture.store.database import decode
+from nurture.store.family import family
+from nurture.store.tables import events
+
+#: (source, message id): the same pair is the same event.
+Key = tuple[str, str]
+
+_COLUMNS = (
+    *("contact_id", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "body"),
+)
+
+
+def add_events(connection: sa.Connection, rows: Sequence[Row]) -> dict[Key, int]:
+    """Insert events in order; return the sequence number of each that is new, the others were applied before.
+
+    The numbers grow with the order given, and, under the contact's lock, with the order of application.
+    """
+    columns = ["id", "source", "message_id"]
+    added = insert(
+        connection, events, rows, columns=_COLUMNS, conflict=["source", "message_id"], returning=columns
+    )
+    return {(row.source, row.message_id): row.id for row in added}
+
+
+def find_events(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
+    """Return the stored events of these keys."""
+    if not keys:
+        return {}
+    rows = [{"source": source, "message_id": message_id} for source, message_id in keys]
+    given = relation(connection, [events.c.source, events.c.message_id], rows)
+    statement = sa.select(events).join(
+        given, sa.and_(events.c.source == given.c.source, events.c.message_id == given.c.message_id)
+    )
+    return {(row.source, row.message_id): row for row in connection.execute(statement)}
+
+
+def drop_events(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Take back events added in this transaction."""
+    if ids:
+        connection.execute(sa.delete(events).where(any_of(events.c.id, ids, connection)))
+
+
+def load_events(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Event]]:
+    """Return every event of these people, with those of the contacts merged into them, in order of application."""
+    people = family(connection, ids)
+    statement = (
+        sa.select(people.c.person, events)
+        .join(events, events.c.contact_id == people.c.id)
+        .order_by(people.c.person, events.c.id)
+    )
+    found: dict[int, list[Event]] = {contact: [] for contact in ids}
+    for row in connection.execute(statement):
+        found[row.person].append(event_of(row, seq=row.id))
+    return found
+
+
+def event_of(row: sa.Row[Any], *, seq: int) -> Event:
+    """Return the event of a row of `events` or `inbox`; its names stay behind."""
+    body: Mapping[str, Any] = decode(row.body)
+    return Event(
+        seq=seq,
+        source=row.source,
+        message_id=row.message_id,
+        kind=row.kind,
+        name=row.name,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        properties=body.get("properties", {}),
+        traits=body.get("traits", {}),
+        context=body.get("context", {}),
+        historic=row.historic,
+    )

@@ -1,0 +1,110 @@
+"""Who is known under which names: rows of `identities` and `merges`. Decides nothing; see `domain.identity`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.event import IDENTITY_KINDS, Identity
+from nurture.domain.instant import FOREVER, Instant
+from nurture.store.bulk import any_of, insert, relation
+from nurture.store.database import encode
+from nurture.store.tables import contacts, identities, merges
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of some people: who owns each name, under which names each is known, since when."""
+
+    owners: dict[Identity, int] = field(default_factory=dict)
+    names: dict[int, set[Identity]] = field(default_factory=dict)
+    since: dict[Identity, Instant] = field(default_factory=dict)
+
+    def learn(self, identity: Identity, contact: int, since: Instant) -> None:
+        """Note that the name is this contact's."""
+        self.owners[identity] = contact
+        self.names.setdefault(contact, set()).add(identity)
+        self.since[identity] = since
+
+
+def known_by(connection: sa.Connection, named: Sequence[Identity]) -> Known:
+    """Return all names of every contact that owns one of the names given."""
+    if not named:
+        return Known()
+    rows = [{"kind": identity.kind, "value": identity.value} for identity in named]
+    given = relation(connection, [identities.c.kind, identities.c.value], rows)
+    owned = identities.alias("owned")
+    owner = sa.select(owned.c.contact_id).join(
+        given, sa.and_(owned.c.kind == given.c.kind, owned.c.value == given.c.value)
+    )
+    return _known(connection, identities.c.contact_id.in_(owner))
+
+
+def known_of(connection: sa.Connection, ids: Sequence[int]) -> Known:
+    """Return all names of these contacts."""
+    return _known(connection, any_of(identities.c.contact_id, ids, connection))
+
+
+def _known(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Known:
+    statement = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
+    known = Known()
+    for kind, value, contact, since in connection.execute(statement.where(where)):
+        known.learn(Identity(kind, value), contact, since)
+    return known
+
+
+def names_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Identity, ...]]:
+    """Return contact -> its newest name of each kind, strongest first; for events made here for a known contact."""
+    known = known_of(connection, ids)
+    found: dict[int, tuple[Identity, ...]] = {}
+    for contact, names in known.names.items():
+        newest = {name.kind: name for name in sorted(names, key=lambda name: (known.since[name], name))}
+        found[contact] = tuple(newest[kind] for kind in IDENTITY_KINDS if kind in newest)
+    return found
+
+
+def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
+    """Insert names nobody owns yet: identity -> (contact, since, source). Tell whether all were still free.
+
+    Sorted, so that two drains that claim the same names wait for each other and never in a circle.
+    """
+    rows = [
+        {"kind": name.kind, "value": name.value, "contact_id": contact, "since": since, "source": source}
+        for name, (contact, since, source) in sorted(wanted.items())
+    ]
+    taken = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
+    return len(taken) == len(rows)
+
+
+def move(connection: sa.Connection, merged: int, survivor: int) -> int:
+    """Give every name of `merged` to `survivor` and return how many."""
+    statement = sa.update(identities).where(identities.c.contact_id == merged).values(contact_id=survivor)
+    return connection.execute(statement).rowcount
+
+
+def note_merge(
+    connection: sa.Connection, *, survivor: int, merged: int, at: Instant, evidence: Mapping[str, Any]
+) -> None:
+    """Keep the evidence of a merge and point `merged`, and all that was merged into it, at the survivor."""
+    connection.execute(
+        sa.insert(merges).values(survivor=survivor, merged=merged, at=at, evidence=encode(dict(evidence)))
+    )
+    connection.execute(
+        sa.update(contacts)
+        .where(sa.or_(contacts.c.id == merged, contacts.c.survivor == merged))
+        .values(survivor=survivor, wake_at=FOREVER, version=contacts.c.version + 1)
+    )
+
+
+def mail_to_newest(connection: sa.Connection, contact: int) -> None:
+    """Make the contact's newest address the one its mail goes to."""
+    newest = (
+        sa.select(identities.c.value)
+        .where(identities.c.contact_id == contact, identities.c.kind == "email")
+        .order_by(identities.c.since.desc(), identities.c.value)
+        .limit(1)
+    )
+    connection.execute(
+        sa.update(contacts).where(contacts.c.id == contact).values(email=newest.scalar_subquery())
+    )

@@ -1,0 +1,294 @@
+"""Writing what `advance` decided for a batch of contacts: a constant number of statements, whatever its size.
+
+Called with the contacts locked. Repeating it cannot make a second message: (contact, measure, run key, step)
+is unique, and a message belongs to the contact that its run began with.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.contact import Advance, Run
+from nurture.domain.counts import Counts
+from nurture.domain.instant import FOREVER, Instant
+from nurture.store.bulk import Row, any_of, insert, insert_from, relation, update
+from nurture.store.database import encode
+from nurture.store.family import family
+from nurture.store.tables import (
+    contact_state,
+    contacts,
+    messages,
+    milestones,
+    non_entries,
+    runs,
+    transitions,
+    watches,
+)
+
+_CONTACT = (
+    *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
+    *("clock", "wake_at", "version", "adopted"),
+)
+_RUN_MOVES = (
+    *("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "decided", "let", "data"),
+    "rules_hash",
+)
+_RUN_STAYS = ("contact_id", "measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
+_MESSAGE = (
+    *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
+    *("request", "status", "reason", "decided_at", "due_at", "valid_until", "settled_at", "told"),
+)
+_RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
+
+
+def save(connection: sa.Connection, advances: Sequence[Advance]) -> Counts:
+    """Write the advances, at most one for each contact, in at most twelve statements.
+
+    Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
+    """
+    _save_contacts(connection, advances)
+    counts = Counts(runs=_save_runs(connection, advances))
+    # Before new messages are inserted: a cancellation means only what was decided before this batch.
+    counts["cancelled"] = _cancel(connection, advances)
+    counts["messages"] = _save_messages(connection, advances)
+    counts["transitions"] = _save_transitions(connection, advances)
+    counts["milestones"] = _save_milestones(connection, advances)
+    _save_watches(connection, advances)
+    _save_non_entries(connection, advances)
+    return counts
+
+
+def give_up(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, at: Instant) -> None:
+    """Cancel these active runs and their own unsent messages, not those of any other run."""
+    if not run_ids:
+        return
+    mine = any_of(runs.c.id, run_ids, connection)
+    unsent = messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
+    connection.execute(
+        sa.update(messages)
+        .where(
+            mine,
+            messages.c.contact_id == runs.c.contact_id,
+            messages.c.measure == runs.c.measure,
+            messages.c.run_key == runs.c.key,
+            unsent,
+        )
+        .values(
+            status="cancelled",
+            reason=reason,
+            settled_at=at,
+            told=sa.true(),
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+    ended = {"status": "cancelled", "reason": reason, "ended_at": at, "due_at": FOREVER, "mailing": False}
+    connection.execute(sa.update(runs).where(mine).values(**ended))
+
+
+def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
+    """Note that the runs know of the end of these messages."""
+    if message_ids:
+        statement = sa.update(messages).where(any_of(messages.c.id, message_ids, connection))
+        connection.execute(statement.values(told=sa.true()))
+
+
+def _save_contacts(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    rows: list[Row] = [
+        {"id": one.contact.id, **{name: getattr(one.contact, name) for name in _CONTACT}} for one in advances
+    ]
+    update(connection, contacts, rows, key=["id"], columns=_CONTACT)
+    memories = [{"contact_id": one.contact.id, "memory": encode(one.contact.memory)} for one in advances]
+    insert(connection, contact_state, memories, conflict=["contact_id"], update=["memory"])
+
+
+def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    begun = [
+        {"contact_id": one.contact.id, **_run_row(run)}
+        for one in advances
+        for run in one.runs.values()
+        if not run.id
+    ]
+    moved = [{"id": run.id, **_run_row(run)} for one in advances for run in one.runs.values() if run.id]
+    columns = (*_RUN_STAYS, *_RUN_MOVES)
+    key = ["contact_id", "measure", "key"]
+    insert(connection, runs, begun, columns=columns, conflict=key)
+    update(connection, runs, moved, key=["id"], columns=_RUN_MOVES)
+    return len(begun)
+
+
+def _run_row(run: Run) -> Row:
+    return {
+        "measure": run.measure,
+        "key": run.key,
+        "entity_key": run.entity_key,
+        "track": run.track,
+        "started_at": run.started_at,
+        "holdout": run.holdout,
+        "variant": run.variant,
+        "status": run.status,
+        "reason": run.reason,
+        "ended_at": run.ended_at,
+        "step": run.step,
+        "step_since": run.step_since,
+        "due_at": run.due_at,
+        "mailing": run.mailing,
+        "decided": encode(run.decided),
+        "let": encode(run.let),
+        "data": encode(run.data),
+        "rules_hash": run.rules_hash,
+    }
+
+
+def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    """Cancel the unsent messages of the runs named, wherever in the person's family they were decided."""
+    rows: dict[tuple[int, str, str | None], Row] = {}
+    for one in advances:
+        for ending in one.cancellations:
+            # The first reason counts, as it would have one by one.
+            rows.setdefault(
+                (one.contact.id, ending.measure, ending.run_key),
+                {
+                    "contact_id": one.contact.id,
+                    "measure": ending.measure,
+                    "run_key": ending.run_key,
+                    "reason": ending.reason,
+                    "settled_at": ending.at,
+                },
+            )
+    if not rows:
+        return 0
+    names = ("contact_id", "measure", "run_key", "reason", "settled_at")
+    given = relation(connection, [messages.c[name] for name in names], list(rows.values()))
+    people = family(connection, list({row["contact_id"] for row in rows.values()}))
+    concerned = (
+        sa.select(
+            messages.c.id,
+            sa.func.min(given.c.reason).label("reason"),
+            sa.func.min(given.c.settled_at).label("at"),
+        )
+        .join(people, people.c.id == messages.c.contact_id)
+        .join(given, sa.and_(given.c.contact_id == people.c.person, given.c.measure == messages.c.measure))
+        .where(
+            sa.or_(given.c.run_key.is_(None), given.c.run_key == messages.c.run_key),
+            messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")]),
+        )
+        .group_by(messages.c.id)
+        .subquery("concerned")
+    )
+    statement = (
+        sa.update(messages)
+        .where(messages.c.id == concerned.c.id)
+        .values(
+            status="cancelled",
+            reason=concerned.c.reason,
+            settled_at=concerned.c.at,
+            told=sa.true(),
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    rows: list[Row] = []
+    for one in advances:
+        for message in one.messages:
+            run = one.runs.get((message.measure, message.run_key))
+            ended = bool(message.cancelled)
+            rows.append(
+                {
+                    "contact_id": one.contact.id,
+                    "run_id": run.id if run is not None else 0,
+                    "measure": message.measure,
+                    "run_key": message.run_key,
+                    "step": message.step,
+                    "mail": message.mail,
+                    "track": message.track,
+                    "purpose": message.purpose,
+                    "topic": message.topic,
+                    "lane": message.lane,
+                    "priority": message.priority,
+                    "holdout": message.holdout,
+                    "request": message.request,
+                    "status": "cancelled" if ended else "waiting",
+                    "reason": message.cancelled,
+                    "decided_at": message.decided_at,
+                    "due_at": message.due_at,
+                    "valid_until": message.valid_until,
+                    "settled_at": message.decided_at if ended else None,
+                    "told": ended,
+                }
+            )
+    if not rows:
+        return 0
+    given = relation(
+        connection, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)], rows
+    )
+    owner = sa.func.coalesce(runs.c.contact_id, given.c.contact_id).label("contact_id")
+    source = (
+        sa.select(owner, *(given.c[name] for name in _MESSAGE))
+        .select_from(given.outerjoin(runs, runs.c.id == given.c.run_id))
+        .where(sa.true())
+        .order_by(given.c.place_)
+    )
+    key = ["contact_id", "measure", "run_key", "step"]
+    insert_from(connection, messages, ["contact_id", *_MESSAGE], source, conflict=key)
+    return len(rows)
+
+
+def _save_transitions(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    names = ("kind", "before", "after", "at", "noticed_at", "evidence")
+    rows: list[Row] = [
+        {"contact_id": one.contact.id, **{name: getattr(change, name) for name in names}}
+        for one in advances
+        for change in one.transitions
+    ]
+    insert(connection, transitions, rows)
+    return len(rows)
+
+
+def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    rows: list[Row] = [
+        {"contact_id": one.contact.id, "name": reached.name, "key": reached.key, "at": reached.at}
+        for one in advances
+        for reached in one.milestones
+    ]
+    insert(connection, milestones, rows, conflict=["contact_id", "name", "key"])
+    return len(rows)
+
+
+def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    last = {(change.kind, change.key, one.contact.id): change for one in advances for change in one.watches}
+    begun: list[Row] = []
+    ended: list[Row] = []
+    for (kind, key, contact), change in last.items():
+        row = {"kind": kind, "key": key, "contact_id": contact, "since": change.since}
+        (begun if change.watching else ended).append(row)
+    insert(connection, watches, begun, conflict=["kind", "key", "contact_id"])
+    if ended:
+        names = ("kind", "key", "contact_id")
+        given = relation(connection, [watches.c[name] for name in names], ended)
+        gone = sa.exists().where(*(given.c[name] == watches.c[name] for name in names))
+        connection.execute(
+            sa.delete(watches).where(
+                any_of(watches.c.contact_id, [r["contact_id"] for r in ended], connection), gone
+            )
+        )
+
+
+def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    newest: dict[tuple[int, str], Row] = {}
+    for one in advances:
+        for refusal in one.non_entries:
+            newest[one.contact.id, refusal.measure] = {
+                "contact_id": one.contact.id,
+                "measure": refusal.measure,
+                "at": refusal.at,
+                "reason": refusal.reason,
+                "detail": refusal.detail,
+            }
+    key = ["contact_id", "measure"]
+    insert(connection, non_entries, list(newest.values()), conflict=key, update=["at", "reason", "detail"])
