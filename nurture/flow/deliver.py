@@ -1,0 +1,105 @@
+"""Delivery: due messages of a lane through both gates and out of a transport.
+
+Enters: waiting messages. `claim` (the chunk gate) guards and leases them, `Stream` renders and opens the wire
+gate window by window, the transport speaks, `outcomes.write` settles. `recover` picks up what a worker left
+behind. Any number of processes may do all of this at once; stopping one anywhere loses nothing and repeats no
+marketing mail.
+"""
+
+import sqlalchemy as sa
+
+from nurture.clock import Clock, monotonic
+from nurture.domain.counts import Counts
+from nurture.flow import outcomes
+from nurture.flow.claim import claim
+from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
+from nurture.flow.outcomes import Told
+from nurture.flow.stream import Stream
+from nurture.mail.transport import Outcome, Transport
+from nurture.store import wire
+from nurture.store.database import Database
+
+__all__ = ["Chunk", "Delivery", "claim", "deliver", "recover"]
+
+#: Outcomes are written at least this often while letters are under way.
+_FLUSH_SECONDS = 1.0
+
+
+def deliver(
+    database: Database, delivery: Delivery, *, lane: str, transport: Transport, limit: int = 200
+) -> Counts:
+    """Deliver up to `limit` due messages of the lane; returns counts by outcome.
+
+    counts: those of the chunk gate (`claimed`, `ready`, `deferred`, `skipped`, `expired`, `cancelled`), of the
+    wire gate (`changed`, `not_begun`, `template_broken`) and of the transport (`sent`, `retry`, `failed`,
+    `in_doubt`, `lane_paused`, `late`). `more`: come again at once.
+    """
+    chunk = claim(database, delivery, lane=lane, limit=limit)
+    if not chunk.ready:
+        return chunk.counts
+    stream = Stream(database, delivery, chunk)
+    desk = _Desk(database, delivery, stream, lane)
+    try:
+        for outcome in transport.send(stream.letters()):
+            desk.take(outcome)
+    finally:
+        # Also when the transport broke off: what was heard is written, what was not begun goes back.
+        desk.flush()
+        stream.close()
+    if chunk.counts["lane_paused"]:
+        chunk.counts.more = False
+    return chunk.counts
+
+
+class _Desk:
+    """Collects outcomes and writes them a window at a time."""
+
+    def __init__(self, database: Database, delivery: Delivery, stream: Stream, lane: str) -> None:
+        self._database = database
+        self._delivery = delivery
+        self._stream = stream
+        self._lane = lane
+        self._told: list[Told] = []
+        self._since = 0.0
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep an outcome; write what has gathered when it is a window or a second old."""
+        if not self._told:
+            self._since = monotonic()
+        begun = self._stream.begun.pop(outcome.message_id, None)
+        if begun is not None:
+            self._told.append(Told(outcome, *begun))
+        if len(self._told) >= WINDOW_MAILS or monotonic() - self._since > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered, in one transaction."""
+        told, self._told = self._told, []
+        if told:
+            written = self._database.run(
+                lambda connection: outcomes.write(connection, self._delivery, self._lane, told)
+            )
+            self._stream.counts.add(written)
+
+
+def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
+    """Pick up what stopped workers left: three small transactions, each bounded by `limit`.
+
+    counts: `freed` (leased, not on the wire: waiting again), `in_doubt` (on the wire without an outcome),
+    `retried` (transactional, in doubt for ten minutes without evidence: waiting again).
+    """
+    counts = Counts()
+
+    def free(connection: sa.Connection) -> int:
+        lease = clock.lease_now(connection)
+        return wire.free_lapsed(connection, lease=lease, now=clock.now(), limit=limit)
+
+    counts["freed"] = database.run(free)
+    counts["in_doubt"] = database.run(
+        lambda connection: outcomes.doubt_lapsed(connection, clock, limit=limit)
+    )
+    counts["retried"] = database.run(
+        lambda connection: wire.retry_doubted(connection, now=clock.now(), limit=limit)
+    )
+    counts.more = max(counts.values()) >= limit
+    return counts

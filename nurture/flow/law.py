@@ -1,0 +1,200 @@
+"""What people and receiving servers decide about us, written at once: consent, suppression, stop switches.
+
+Every function writes in the caller's own transaction, before anybody is told that it happened, and raises the
+version of the contacts concerned: mail guarded before goes back to the guard at the wire gate. The event for
+the timeline is the caller's to put beside it. Each is safe to repeat.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
+from nurture.domain.consent import EVERYTHING, State
+from nurture.domain.errors import NotFoundError
+from nurture.domain.instant import FOREVER, Instant
+from nurture.store import law
+from nurture.store.database import encode
+
+Scope = Literal["all", "marketing"]
+SuppressionReason = Literal["unsubscribed", "hard_bounce", "complaint", "erased", "ops"]
+
+#: Messages brought back at once when a switch is turned on again; the others come up within half an hour.
+_REVIVED_MAX: Final = 10_000
+
+
+def address_hash(address: str, key: bytes) -> str:
+    """Return what a suppression knows of an address: HMAC-SHA256 under SUPPRESSION_KEY, hex.
+
+    address: canonical (`domain.identity`). The hash survives erasure; the address cannot be read from it.
+    """
+    return hmac.digest(key, address.encode(), hashlib.sha256).hex()
+
+
+def grant(
+    connection: sa.Connection,
+    *,
+    contact_id: int,
+    topic: str,
+    now: Instant,
+    source: str,
+    evidence: Mapping[str, Any],
+    suppression_key: bytes | None = None,
+) -> int:
+    """Note that the person agreed to the topic, and return the living contact's id.
+
+    suppression_key: given when the person agreed by an act of their own (a confirmation, the preference
+    centre): it takes back an earlier unsubscribe from everything. Without it (imports) nothing is taken back.
+    now: when they agreed. Raises NotFoundError.
+    """
+    person = _say(connection, contact_id, topic, "granted", now=now, source=source, evidence=evidence)
+    address = law.address_of(connection, person) if suppression_key is not None else None
+    if suppression_key is not None and address is not None:
+        hashed = address_hash(address, suppression_key)
+        law.lift(connection, hashed, scope="marketing", reason="unsubscribed", before=now)
+    return person
+
+
+def pending(
+    connection: sa.Connection,
+    *,
+    contact_id: int,
+    topic: str,
+    now: Instant,
+    source: str,
+    evidence: Mapping[str, Any],
+) -> int:
+    """Note that the topic was asked for and waits for the confirmation link. Raises NotFoundError."""
+    return _say(connection, contact_id, topic, "pending", now=now, source=source, evidence=evidence)
+
+
+def unsubscribe(
+    connection: sa.Connection,
+    *,
+    contact_id: int,
+    topic: str | None,
+    now: Instant,
+    source: str,
+    evidence: Mapping[str, Any],
+    suppression_key: bytes,
+) -> int:
+    """Withdraw one topic, or (None) everything: then the address is suppressed for marketing too.
+
+    Returns the living contact's id. Raises NotFoundError.
+    """
+    word = topic or EVERYTHING
+    person = _say(connection, contact_id, word, "withdrawn", now=now, source=source, evidence=evidence)
+    address = law.address_of(connection, person) if topic is None else None
+    if address is not None:
+        _suppress(
+            connection,
+            address,
+            scope="marketing",
+            reason="unsubscribed",
+            now=now,
+            source=source,
+            key=suppression_key,
+        )
+    return person
+
+
+def suppress(
+    connection: sa.Connection,
+    *,
+    address: str,
+    scope: Scope,
+    reason: SuppressionReason,
+    now: Instant,
+    source: str,
+    suppression_key: bytes,
+) -> list[int]:
+    """Mail nothing (`all`) or no marketing to the address any more; return the contacts it belongs to.
+
+    address: canonical. It stays suppressed when the contact is erased or comes back by an import.
+    """
+    ids = law.lock_addressed(connection, address)
+    _suppress(connection, address, scope=scope, reason=reason, now=now, source=source, key=suppression_key)
+    return ids
+
+
+def set_switch(
+    connection: sa.Connection, name: str, *, paused: bool, reason: str, actor: str, now: Instant
+) -> int:
+    """Pause or resume a measure (its path), a lane, `all` or `restored`; return how many messages were revived.
+
+    A paused switch stops all that has not passed the wire gate. Resuming `all` leaves `restored` alone.
+    """
+    row = {"name": name, "paused": paused, "reason": reason, "actor": actor, "at": now}
+    law.put_switch(connection, row)
+    if paused:
+        return 0
+    measure = name if "/" in name else None
+    return law.revive(connection, measure, now=now, limit=_REVIVED_MAX)
+
+
+def stop_after_restore(connection: sa.Connection, *, reason: str, actor: str, now: Instant) -> None:
+    """Stop every lane: a journal knows more than the database does, so the database went back."""
+    set_switch(connection, RESTORED_SWITCH, paused=True, reason=reason, actor=actor, now=now)
+
+
+def resume_after_restore(connection: sa.Connection, *, actor: str, now: Instant) -> None:
+    """Let the lanes run again after a restore, `all` too."""
+    for name in (RESTORED_SWITCH, ALL_SWITCH):
+        set_switch(connection, name, paused=False, reason="", actor=actor, now=now)
+
+
+def cancel_measure(
+    connection: sa.Connection, measure: str, *, now: Instant, limit: int = 500
+) -> law.Cancelled:
+    """Cancel the measure's active runs and unsent messages of at most `limit` contacts.
+
+    Repeat in transactions of their own until `contacts` is 0; pause the measure first, so that nothing new
+    begins meanwhile.
+    """
+    return law.cancel_batch(connection, measure, reason="cancelled_by_ops", now=now, limit=limit)
+
+
+def _say(
+    connection: sa.Connection,
+    contact_id: int,
+    topic: str,
+    state: State,
+    *,
+    now: Instant,
+    source: str,
+    evidence: Mapping[str, Any],
+) -> int:
+    person = law.lock_person(connection, contact_id)
+    if person is None:
+        raise NotFoundError(f"there is no contact {contact_id}")
+    row = {
+        "contact_id": person,
+        "topic": topic,
+        "state": state,
+        "at": now,
+        "source": source,
+        "evidence": encode(dict(evidence)),
+    }
+    law.add_consents(connection, [row])
+    return person
+
+
+def _suppress(
+    connection: sa.Connection,
+    address: str,
+    *,
+    scope: Scope,
+    reason: SuppressionReason,
+    now: Instant,
+    source: str,
+    key: bytes,
+) -> None:
+    hashed = address_hash(address, key)
+    if reason != "unsubscribed":
+        # A person may take back an unsubscribe; nothing stronger may hide behind it.
+        law.lift(connection, hashed, scope=scope, reason="unsubscribed", before=FOREVER)
+    row = {"address_hash": hashed, "scope": scope, "reason": reason, "at": now, "source": source}
+    law.add_suppressions(connection, [row])

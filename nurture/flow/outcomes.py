@@ -1,0 +1,214 @@
+"""What became of letters, written once: the ledger, the attempts, and everything that follows from them.
+
+Enters: outcomes of a transport. Leaves: settled messages and woken contacts, messages that wait for another
+try, suppressed addresses, paused or resting lanes. One transaction for a window of outcomes, safe to repeat.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from nurture.clock import Clock
+from nurture.domain.backoff import next_try
+from nurture.domain.counts import Counts
+from nurture.domain.instant import FOREVER, Instant
+from nurture.flow import law
+from nurture.flow.delivery import (
+    DOUBTS_MAX,
+    EVIDENCE_WAIT,
+    SLOW_REST,
+    UNREACHED_REST,
+    Delivery,
+    Ready,
+)
+from nurture.flow.seal import sealed
+from nurture.mail.letter import Letter, Outcome
+from nurture.store import wire
+from nurture.store.bulk import Row
+from nurture.store.contacts import wake
+from nurture.store.database import encode
+
+#: Stages at which the conversation had not come to the message yet.
+_UNREACHED = ("connect", "greeted")
+_SETTLING = ("sent", "failed", "in_doubt")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An outcome with the message and letter it is about, and when that passed the wire gate."""
+
+    outcome: Outcome
+    ready: Ready
+    letter: Letter
+    gate_at: Instant
+
+
+def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequence[Told]) -> Counts:
+    """Write the outcomes; counts them by kind, and as `late` what another attempt had overtaken.
+
+    Contacts are locked before messages, as everywhere. Only the worker's own attempt that is still on the wire
+    is settled; where it was put in doubt meanwhile, `sent` and `failed` are evidence and settle it.
+    """
+    now = delivery.clock.now()
+    settling = [each for each in told if each.outcome.outcome in _SETTLING]
+    awaited = wire.lock_waiting(connection, [_of_run(each.ready) for each in settling])
+    for each in told:
+        if each.outcome.suppress:
+            _suppress(connection, delivery, each, now)
+    refusals = wire.count_attempts(connection, [each.ready.id for each in told])
+    rows = {each.ready.id: _row(each, refusals, now) for each in told}
+    written = wire.settle(connection, list(rows.values()), worker=delivery.worker)
+    evidence = [
+        rows[each.ready.id]
+        for each in settling
+        if each.ready.id not in written and each.outcome.outcome != "in_doubt"
+    ]
+    written |= wire.settle_doubt(connection, evidence)
+    wire.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
+    if awaited:
+        wake(connection, awaited, at=now)
+    _mind_the_lane(connection, lane, told, now)
+    return _count(told, written)
+
+
+def _row(told: Told, refusals: Mapping[tuple[int, str], int], now: Instant) -> Row:
+    """Return what the outcome makes of the message."""
+    outcome, ready = told.outcome, told.ready
+    row: Row = {
+        "id": ready.id,
+        "attempt": ready.attempt,
+        "status": "waiting",
+        "reason": "",
+        "due_at": now,
+        "settled_at": None,
+        "sent_at": None,
+        "context": None,
+    }
+    match outcome.outcome:
+        case "sent":
+            row |= {"status": "sent", "due_at": ready.due_at, "settled_at": now, "sent_at": told.gate_at}
+        case "failed":
+            reason = "hard_bounce" if outcome.suppress else "refused"
+            row |= {"status": "failed", "reason": reason, "due_at": ready.due_at, "settled_at": now}
+        case "in_doubt":
+            row |= doubted(ready.purpose, refusals.get((ready.id, "in_doubt"), 0) + 1, now)
+            row["sent_at"] = told.gate_at
+        case "retry":
+            reached = outcome.stage not in _UNREACHED
+            tries = refusals.get((ready.id, "retry"), 0) + 1
+            due_at = next_try(ready.id, tries, now=now, asked=outcome.retry_after, reached=reached)
+            row |= {"reason": "retry", "due_at": min(due_at, max(ready.valid_until, now))}
+            # The same bytes for every attempt, whatever becomes of the template meanwhile.
+            row["context"] = encode(sealed(ready.context, told.letter.data))
+        case "lane_paused":
+            row |= {"reason": "lane_paused"}
+    return row
+
+
+def doubted(purpose: str, doubts: int, now: Instant) -> Row:
+    """Return what doubt makes of a message: marketing is settled by it, transactional waits for evidence.
+
+    doubts: how often this message came to be in doubt, this time included.
+    """
+    if purpose == "transactional" and doubts < DOUBTS_MAX:
+        return {"status": "in_doubt", "reason": "in_doubt", "due_at": now + EVIDENCE_WAIT, "settled_at": None}
+    return {"status": "in_doubt", "reason": "in_doubt", "due_at": FOREVER, "settled_at": now}
+
+
+def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
+    """Put in doubt what is on the wire under a lapsed lease: its worker stopped, and nobody knows how far it got."""
+    now, lease = clock.now(), clock.lease_now(connection)
+    lapsed = wire.lapsed_on_wire(connection, lease=lease, limit=limit)
+    if not lapsed:
+        return 0
+    keys = ("contact_id", "measure", "run_key")
+    awaited = wire.lock_waiting(connection, [{key: getattr(row, key) for key in keys} for row in lapsed])
+    doubts = wire.count_attempts(connection, [row.id for row in lapsed])
+    rows = [
+        {
+            "id": row.id,
+            "attempt": row.attempt,
+            **doubted(row.purpose, doubts.get((row.id, "in_doubt"), 0) + 1, now),
+        }
+        for row in lapsed
+    ]
+    written = wire.doubt(connection, rows, lease=lease)
+    wire.tell_attempts(
+        connection,
+        [
+            {
+                "message_id": row.id,
+                "attempt": row.attempt,
+                "at": now,
+                "outcome": "in_doubt",
+                # How far it got is not known; the final dot is the furthest it may have got unheard.
+                "stage": "dot",
+                "code": "",
+                "reply": "the worker stopped before it wrote an outcome",
+                "worker": row.lease_owner,
+            }
+            for row in lapsed
+            if row.id in written
+        ],
+    )
+    if awaited:
+        wake(connection, awaited, at=now)
+    return len(written)
+
+
+def _attempt(told: Told, worker: str, now: Instant) -> Row:
+    outcome = told.outcome
+    return {
+        "message_id": told.ready.id,
+        "attempt": told.ready.attempt,
+        "at": now,
+        "outcome": outcome.outcome,
+        "stage": outcome.stage,
+        "code": outcome.code,
+        "reply": outcome.reply,
+        "worker": worker,
+    }
+
+
+def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: Instant) -> None:
+    law.suppress(
+        connection,
+        address=told.ready.address,
+        scope="all",
+        reason="hard_bounce",
+        now=now,
+        source="smtp",
+        suppression_key=delivery.suppression_key,
+    )
+
+
+def _mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Told], now: Instant) -> None:
+    """Pause the lane when we are at fault; let it rest when it is asked to slow down or is not reached."""
+    ours = [each.outcome for each in told if each.outcome.outcome == "lane_paused"]
+    if ours:
+        reason = f"{ours[0].stage}: {ours[0].code} {ours[0].reply}".strip()
+        law.set_switch(connection, lane, paused=True, reason=reason, actor="deliver", now=now)
+        return
+    unreached = [
+        each
+        for each in told
+        if each.outcome.outcome == "retry"
+        and each.outcome.stage in _UNREACHED
+        and each.outcome.retry_after != 0
+    ]
+    if any(each.outcome.slow for each in told):
+        wire.rest_lane(connection, lane, until=now + SLOW_REST)
+    elif len(unreached) == len(told) > 0:
+        wire.rest_lane(connection, lane, until=now + UNREACHED_REST)
+
+
+def _count(told: Sequence[Told], written: set[int]) -> Counts:
+    counts = Counts()
+    for each in told:
+        counts[each.outcome.outcome if each.ready.id in written else "late"] += 1
+    return counts
+
+
+def _of_run(ready: Ready) -> Row:
+    return {"contact_id": ready.owner_id, "measure": ready.measure, "run_key": ready.run_key}

@@ -1,0 +1,186 @@
+"""From a claimed chunk to letters that may leave now: rendering, then the wire gate, window by window.
+
+`letters` is a generator that a transport draws from when it can begin a letter: only then is the next window
+rendered and put through the gate, so that a slow server never holds letters that passed long ago. What passed
+and could not begin in time passes the gate again; what does not pass goes back to the guard.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+import sqlalchemy as sa
+
+from nurture.clock import monotonic
+from nurture.domain.checks import PAUSE_LOOK
+from nurture.domain.errors import Poison
+from nurture.domain.instant import Instant
+from nurture.domain.message import Check, Verdict
+from nurture.flow import law
+from nurture.flow.claim import verdict_text
+from nurture.flow.compose import make_letter
+from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
+from nurture.flow.seal import sealed
+from nurture.mail.faults import MissingValue
+from nurture.mail.letter import Letter
+from nurture.store import wire
+from nurture.store.bulk import Row
+from nurture.store.contacts import wake
+from nurture.store.database import Database, encode
+
+#: Windows in a row that were over before their first letter began: the database is too slow to send by.
+_FRUITLESS_MAX = 3
+
+
+class Stream:
+    """The letters of one chunk on their way to a transport."""
+
+    def __init__(self, database: Database, delivery: Delivery, chunk: Chunk) -> None:
+        """Begin with all of the chunk's messages ready and none rendered."""
+        self._database = database
+        self._delivery = delivery
+        self._chunk = chunk
+        self._queue: deque[Ready] = deque(chunk.ready)
+        # Rendered and not begun, passed through an earlier gate or not.
+        self._rendered: deque[tuple[Ready, Letter]] = deque()
+        #: Given to the transport: message id -> the message, its letter and when it passed the gate.
+        self.begun: dict[int, tuple[Ready, Letter, Instant]] = {}
+        self.counts = chunk.counts
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield letters that may begin now; ends when none is left or the lane's rate is used up."""
+        fruitless = 0
+        while fruitless < _FRUITLESS_MAX and self._fill():
+            # Counted from before the gate: who is stopped between gate and letter finds the time over.
+            opened = monotonic()
+            gate_at, passed = self._pass(list(islice(self._rendered, WINDOW_MAILS)))
+            fruitless = fruitless + 1 if passed else fruitless
+            while passed and monotonic() - opened <= WINDOW_SECONDS:
+                fruitless = 0
+                ready, letter = passed.popleft()
+                self.begun[ready.id] = (ready, letter, gate_at)
+                yield letter
+            self._rendered.extendleft(reversed(passed))
+
+    def close(self) -> None:
+        """Give back what was never begun; it is due again at once."""
+        left = [*(ready for ready, _ in self._rendered), *self._queue]
+        self._rendered.clear()
+        self._queue.clear()
+        if left:
+            self.counts["not_begun"] += len(left)
+            self._give_back(left, "not_begun")
+
+    # ---- rendering -------------------------------------------------------------------------------------
+
+    def _fill(self) -> bool:
+        """Render until a window is full or nothing is left; tells whether there is anything to send."""
+        while self._queue and len(self._rendered) < WINDOW_MAILS:
+            ready = self._queue.popleft()
+            try:
+                self._rendered.append((ready, make_letter(self._delivery, ready)))
+            except MissingValue as missing:
+                self._refuse(ready, str(missing))
+            except Poison as poison:
+                self._set_aside(ready, str(poison))
+        return bool(self._rendered)
+
+    def _refuse(self, ready: Ready, missing: str) -> None:
+        """Skip the mail: a value that its template needs is missing, and unknown means do not send."""
+        checks = (*ready.verdict.checks, Check("template", passed=False, detail=missing))
+        verdict = Verdict("skip", "template_value", checks)
+
+        def work(connection: sa.Connection) -> None:
+            now = self._delivery.clock.now()
+            awaited = wire.lock_waiting(connection, [_of_run(ready)])
+            row: Row = {
+                **_of_attempt(ready),
+                "reason": verdict.reason,
+                "settled_at": now,
+                "verdict": verdict_text(verdict, at=now),
+            }
+            if wire.skip_ready(connection, [row], worker=self._delivery.worker) and awaited:
+                wake(connection, awaited, at=now)
+
+        self._database.run(work)
+        self.counts["skipped"] += 1
+
+    def _set_aside(self, ready: Ready, reason: str) -> None:
+        """Pause the measure of a broken template, not the lane; its mail waits."""
+
+        def work(connection: sa.Connection) -> None:
+            now = self._delivery.clock.now()
+            wire.give_back(
+                connection,
+                [_of_attempt(ready)],
+                worker=self._delivery.worker,
+                due_at=now + PAUSE_LOOK,
+                # The reason by which resuming the measure finds it.
+                reason="paused",
+            )
+            law.set_switch(
+                connection,
+                ready.measure,
+                paused=True,
+                reason=f"template_broken: {reason}"[:500],
+                actor="deliver",
+                now=now,
+            )
+
+        self._database.run(work)
+        self.counts["template_broken"] += 1
+
+    # ---- the gate --------------------------------------------------------------------------------------
+
+    def _pass(self, window: list[tuple[Ready, Letter]]) -> tuple[Instant, deque[tuple[Ready, Letter]]]:
+        """Put a window through the wire gate, and take it from what is rendered."""
+        for _ in window:
+            self._rendered.popleft()
+        now, granted, passed = self._database.run(lambda connection: self._gate(connection, window))
+        self._rendered.extendleft(reversed(window[granted:]))
+        if granted < len(window):
+            # The rate is used up: what is left is given back, and the lane comes up again with new tokens.
+            self.close()
+        self.counts["changed"] += granted - len(passed)
+        if granted > len(passed):
+            self.counts.more = True
+        return now, deque(each for each in window if each[0].id in passed)
+
+    def _gate(
+        self, connection: sa.Connection, window: list[tuple[Ready, Letter]]
+    ) -> tuple[Instant, int, set[int]]:
+        now = self._delivery.clock.now()
+        lease = self._delivery.clock.lease_now(connection)
+        granted = wire.take_tokens(connection, self._chunk.lane, len(window), now=now)
+        rows = [_at_gate(ready, letter) for ready, letter in window[:granted]]
+        worker = self._delivery.worker
+        passed = wire.pass_gate(
+            connection, rows, worker=worker, now=now, lease=lease, until=lease + WIRE_LEASE
+        )
+        back = [_of_attempt(ready) for ready, _ in window[:granted] if ready.id not in passed]
+        wire.give_back(connection, back, worker=worker, due_at=now, reason="changed")
+        return now, granted, passed
+
+    def _give_back(self, left: list[Ready], reason: str) -> None:
+        rows = [_of_attempt(ready) for ready in left]
+
+        def work(connection: sa.Connection) -> None:
+            now = self._delivery.clock.now()
+            wire.give_back(connection, rows, worker=self._delivery.worker, due_at=now, reason=reason)
+
+        self._database.run(work)
+
+
+def _of_attempt(ready: Ready) -> Row:
+    return {"id": ready.id, "attempt": ready.attempt}
+
+
+def _of_run(ready: Ready) -> Row:
+    return {"contact_id": ready.owner_id, "measure": ready.measure, "run_key": ready.run_key}
+
+
+def _at_gate(ready: Ready, letter: Letter) -> Row:
+    """Return the message as the gate compares it; transactional mail keeps its bytes from here on."""
+    keeps = ready.purpose == "transactional"
+    context = encode(sealed(ready.context, letter.data)) if keeps else None
+    return {**_of_attempt(ready), "contact_id": ready.contact_id, "context": context}

@@ -1,0 +1,211 @@
+"""Consent, suppression and stop switches as rows; every writer takes the contact's lock before it writes.
+
+Lock order as everywhere: contacts by id, then runs and messages, then switches and lanes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from nurture.domain.consent import Consent, Join, State
+from nurture.domain.instant import Instant
+from nurture.store.bulk import Row, any_of, insert
+from nurture.store.tables import consents, contacts, merges, messages, runs, suppressions, switches
+
+_CONSENT_COLUMNS = ("contact_id", "topic", "state", "at", "source", "evidence")
+
+
+# ---- whose law it is -------------------------------------------------------------------------------------
+
+
+def lock_person(connection: sa.Connection, contact_id: int) -> int | None:
+    """Lock the contact and who it was merged into, raise the living one's version, return its id.
+
+    None when there is no such contact. The raised version sends back what was guarded before.
+    """
+    survivor = sa.select(contacts.c.survivor).where(contacts.c.id == contact_id).scalar_subquery()
+    statement = (
+        sa.select(contacts.c.id, contacts.c.survivor)
+        .where(sa.or_(contacts.c.id == contact_id, contacts.c.id == survivor))
+        .order_by(contacts.c.id)
+        .with_for_update()
+    )
+    found = {row.id: row.survivor for row in connection.execute(statement)}
+    if contact_id not in found:
+        return None
+    person = found[contact_id] or contact_id
+    raise_versions(connection, [person])
+    return int(person)
+
+
+def raise_versions(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Raise the version of these contacts, so that what was guarded before is guarded again."""
+    statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection))
+    connection.execute(statement.values(version=contacts.c.version + 1))
+
+
+def lock_addressed(connection: sa.Connection, address: str) -> list[int]:
+    """Lock the contacts mailed at this address, in id order, raise their versions and return their ids."""
+    statement = (
+        sa.select(contacts.c.id).where(contacts.c.email == address).order_by(contacts.c.id).with_for_update()
+    )
+    ids = list(connection.execute(statement).scalars())
+    raise_versions(connection, ids)
+    return ids
+
+
+def address_of(connection: sa.Connection, contact_id: int) -> str | None:
+    """Return where the contact's mail goes."""
+    statement = sa.select(contacts.c.email).where(contacts.c.id == contact_id)
+    return connection.execute(statement).scalar()
+
+
+# ---- consent ---------------------------------------------------------------------------------------------
+
+
+def add_consents(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Append rows of evidence; one that is there already is left as it is."""
+    key = ("contact_id", "topic", "state", "at", "source")
+    insert(connection, consents, rows, columns=_CONSENT_COLUMNS, conflict=key)
+
+
+def consent_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Consent]:
+    """Return every row of evidence of these contacts."""
+    statement = sa.select(
+        consents.c.contact_id, consents.c.topic, consents.c.state, consents.c.at, consents.c.id
+    ).where(any_of(consents.c.contact_id, contact_ids, connection))
+    return [
+        Consent(row.contact_id, row.topic, cast("State", row.state), row.at, row.id)
+        for row in connection.execute(statement)
+    ]
+
+
+def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Join]:
+    """Return the merges, not undone, into these contacts."""
+    statement = sa.select(merges.c.survivor, merges.c.merged, merges.c.at).where(
+        any_of(merges.c.survivor, contact_ids, connection), merges.c.undone_at.is_(None)
+    )
+    return [Join(row.survivor, row.merged, row.at) for row in connection.execute(statement)]
+
+
+# ---- suppression -----------------------------------------------------------------------------------------
+
+
+def add_suppressions(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Suppress; what is suppressed already keeps its first reason."""
+    columns = ("address_hash", "scope", "reason", "at", "source")
+    insert(connection, suppressions, rows, columns=columns, conflict=("address_hash", "scope"))
+
+
+def lift(connection: sa.Connection, address_hash: str, *, scope: str, reason: str, before: Instant) -> int:
+    """Remove a suppression of this scope and reason that was put on before an instant; return how many."""
+    statement = sa.delete(suppressions).where(
+        suppressions.c.address_hash == address_hash,
+        suppressions.c.scope == scope,
+        suppressions.c.reason == reason,
+        suppressions.c.at < before,
+    )
+    return connection.execute(statement).rowcount
+
+
+def suppressed(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return address hash -> scope -> reason, for those of these that are suppressed at all."""
+    statement = sa.select(suppressions.c.address_hash, suppressions.c.scope, suppressions.c.reason).where(
+        any_of(suppressions.c.address_hash, hashes, connection)
+    )
+    found: dict[str, dict[str, str]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.address_hash, {})[row.scope] = row.reason
+    return found
+
+
+# ---- switches --------------------------------------------------------------------------------------------
+
+
+def paused(connection: sa.Connection) -> dict[str, str]:
+    """Return the paused switches with their reasons."""
+    statement = sa.select(switches.c.name, switches.c.reason).where(switches.c.paused)
+    return {row.name: row.reason for row in connection.execute(statement)}
+
+
+def put_switch(connection: sa.Connection, row: Mapping[str, Any]) -> None:
+    """Set one switch."""
+    columns = ("paused", "reason", "actor", "at")
+    insert(connection, switches, [dict(row)], conflict=("name",), update=columns)
+
+
+def revive(connection: sa.Connection, measure: str | None, *, now: Instant, limit: int) -> int:
+    """Make waiting messages that a pause had deferred due now, of one measure or (None) of all; return how many.
+
+    At most `limit`, those locked by somebody left out: the rest come up by themselves.
+    """
+    found = (
+        sa.select(messages.c.id)
+        .where(
+            messages.c.status == sa.literal_column("'waiting'"),
+            messages.c.reason == "paused",
+            messages.c.due_at > now,
+        )
+        .order_by(messages.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if measure is not None:
+        found = found.where(messages.c.measure == measure)
+    ids = list(connection.execute(found).scalars())
+    if ids:
+        statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
+        connection.execute(statement.values(due_at=now))
+    return len(ids)
+
+
+# ---- cancelling a measure --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What one batch of a cancellation ended."""
+
+    contacts: int
+    runs: int
+    messages: int
+
+
+def cancel_batch(
+    connection: sa.Connection, measure: str, *, reason: str, now: Instant, limit: int
+) -> Cancelled:
+    """End the measure's active runs and unsent messages of at most `limit` contacts; none left: contacts is 0."""
+    active = sa.and_(runs.c.measure == measure, runs.c.status == sa.literal_column("'active'"))
+    unsent = sa.and_(messages.c.measure == measure, messages.c.status.in_(("waiting", "ready")))
+    concerned = sa.union(
+        sa.select(runs.c.contact_id).where(active), sa.select(messages.c.contact_id).where(unsent)
+    ).subquery()
+    statement = sa.select(concerned.c.contact_id).order_by(concerned.c.contact_id).limit(limit)
+    ids = list(connection.execute(statement).scalars())
+    if not ids:
+        return Cancelled(0, 0, 0)
+    _lock_with_survivors(connection, ids)
+    ended = sa.update(runs).where(active, any_of(runs.c.contact_id, ids, connection))
+    ended = ended.values(status="cancelled", reason=reason, ended_at=now, mailing=False)
+    cancelled = sa.update(messages).where(unsent, any_of(messages.c.contact_id, ids, connection))
+    cancelled = cancelled.values(
+        status="cancelled", reason=reason, settled_at=now, lease_owner=None, lease_until=None
+    )
+    return Cancelled(
+        contacts=len(ids),
+        runs=connection.execute(ended).rowcount,
+        messages=connection.execute(cancelled).rowcount,
+    )
+
+
+def _lock_with_survivors(connection: sa.Connection, ids: Sequence[int]) -> None:
+    survivors = sa.select(contacts.c.survivor).where(any_of(contacts.c.id, ids, connection))
+    statement = (
+        sa.select(contacts.c.id)
+        .where(sa.or_(any_of(contacts.c.id, ids, connection), contacts.c.id.in_(survivors)))
+        .order_by(contacts.c.id)
+        .with_for_update()
+    )
+    raise_versions(connection, list(connection.execute(statement).scalars()))

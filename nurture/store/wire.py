@@ -1,0 +1,330 @@
+"""The wire gate and what comes after it: leases, outcomes, attempts, lapsed work, the rate of a lane.
+
+Everything a worker writes here is fenced by the attempt it was given and by its lease: who was stopped for
+too long neither sends nor overwrites what others did meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
+from nurture.domain.instant import SECOND, Instant
+from nurture.store.bulk import Row, any_of, insert, insert_from, relation, update
+from nurture.store.outbox import Rows
+from nurture.store.tables import attempts, contacts, lanes, messages, runs, switches
+
+#: What `ix_messages_leased` holds, spelt out so that the index is used.
+_LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
+#: What ends a lease.
+_FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+_ATTEMPT = ("message_id", "attempt", "at", "outcome", "stage", "code", "reply", "worker")
+_OUTCOME = ("status", "reason", "due_at", "settled_at", "sent_at", "context")
+
+
+# ---- the wire gate ---------------------------------------------------------------------------------------
+
+
+def pass_gate(
+    connection: sa.Connection,
+    rows: Sequence[Row],
+    *,
+    worker: str,
+    now: Instant,
+    lease: Instant,
+    until: Instant,
+) -> set[int]:
+    """Put on the wire those messages that are still exactly what was guarded, and return their ids.
+
+    rows: `id`, `attempt`, `contact_id` (the living contact), `context` (None: as it is). One statement checks
+    that the message is ready (or past an earlier gate and not begun), that attempt and lease are the worker's
+    and live by `lease` (database time), that the contact's version and track are those the guard saw, and
+    that no switch is off. until: the lease from now on.
+    """
+    if not rows:
+        return set()
+    names = ("id", "attempt", "contact_id", "context")
+    given = relation(connection, [messages.c[name] for name in names], rows)
+    off = sa.select(switches.c.name).where(
+        switches.c.paused,
+        sa.or_(
+            switches.c.name.in_((ALL_SWITCH, RESTORED_SWITCH)),
+            switches.c.name == messages.c.lane,
+            switches.c.name == messages.c.measure,
+        ),
+    )
+    statement = (
+        sa.update(messages)
+        .values(
+            status="on_wire",
+            sent_at=now,
+            lease_until=until,
+            context=sa.func.coalesce(given.c.context, messages.c.context),
+        )
+        .where(
+            messages.c.id == given.c.id,
+            messages.c.attempt == given.c.attempt,
+            messages.c.status.in_(("ready", "on_wire")),
+            messages.c.lease_owner == worker,
+            messages.c.lease_until > lease,
+            contacts.c.id == given.c.contact_id,
+            contacts.c.survivor.is_(None),
+            contacts.c.erased_at.is_(None),
+            contacts.c.version == messages.c.contact_version,
+            sa.or_(messages.c.track == "any", messages.c.track == contacts.c.track),
+            ~sa.exists(off.correlate(messages)),
+        )
+        .returning(messages.c.id)
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def give_back(
+    connection: sa.Connection, rows: Sequence[Row], *, worker: str, due_at: Instant, reason: str
+) -> int:
+    """Let messages wait again that were not begun. Returns how many still were the worker's.
+
+    rows: `id`, `attempt`.
+    """
+    given = relation(connection, [messages.c.id, messages.c.attempt], rows)
+    values = {**_FREE, "status": "waiting", "due_at": due_at, "reason": reason, "sent_at": None}
+    statement = sa.update(messages).values(**values).where(_held(given, worker))
+    return connection.execute(statement).rowcount if rows else 0
+
+
+def skip_ready(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
+    """Skip messages that cannot be rendered. Returns how many still were the worker's.
+
+    rows: `id`, `attempt`, `reason`, `settled_at`, `verdict`.
+    """
+    names = ("reason", "settled_at", "verdict")
+    given = relation(connection, [messages.c[name] for name in ("id", "attempt", *names)], rows)
+    values = {**_FREE, "status": "skipped", **{name: given.c[name] for name in names}}
+    statement = sa.update(messages).values(**values).where(_held(given, worker))
+    return connection.execute(statement).rowcount if rows else 0
+
+
+def _held(given: sa.FromClause, worker: str) -> sa.ColumnElement[bool]:
+    """Return what holds for messages of these attempts that are the worker's and not begun."""
+    return sa.and_(
+        messages.c.id == given.c.id,
+        messages.c.attempt == given.c.attempt,
+        messages.c.status.in_(("ready", "on_wire")),
+        messages.c.lease_owner == worker,
+    )
+
+
+# ---- outcomes --------------------------------------------------------------------------------------------
+
+
+def tell_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Append to `attempts` what is not written yet; a repeated transaction writes nothing twice."""
+    if not rows:
+        return
+    given = relation(connection, [attempts.c[name] for name in _ATTEMPT], rows)
+    known = sa.exists().where(
+        attempts.c.message_id == given.c.message_id,
+        attempts.c.attempt == given.c.attempt,
+        attempts.c.worker == given.c.worker,
+        attempts.c.outcome == given.c.outcome,
+    )
+    source = sa.select(*(given.c[name] for name in _ATTEMPT)).where(~known).order_by(given.c.place_)
+    insert_from(connection, attempts, _ATTEMPT, source)
+
+
+def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
+    """Write outcomes of the worker's own attempts that are on the wire; returns the ids written.
+
+    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `context` (None: as it is).
+    """
+    if not rows:
+        return set()
+    given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_OUTCOME)], rows)
+    values = {**_FREE, **{name: given.c[name] for name in _OUTCOME}}
+    # No context given: it stays as it is.
+    values["context"] = sa.func.coalesce(given.c.context, messages.c.context)
+    statement = (
+        sa.update(messages)
+        .values(**values)
+        .where(
+            messages.c.id == given.c.id,
+            messages.c.attempt == given.c.attempt,
+            messages.c.status == "on_wire",
+            messages.c.lease_owner == worker,
+        )
+        .returning(messages.c.id)
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+    """Let late evidence (`sent`, `failed`) settle the same attempt where it is in doubt; returns the ids written."""
+    in_doubt = messages.c.status == sa.literal_column("'in_doubt'")
+    columns = ("status", "reason", "due_at", "settled_at")
+    key = ("id", "attempt")
+    found = update(connection, messages, rows, key=key, columns=columns, where=in_doubt, returning=("id",))
+    return {row.id for row in found}
+
+
+def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """Return (message, outcome) -> how many of its attempts ended so, those that never got to it left out."""
+    statement = (
+        sa.select(attempts.c.message_id, attempts.c.outcome, sa.func.count())
+        .where(
+            any_of(attempts.c.message_id, ids, connection),
+            attempts.c.stage.not_in(("connect", "greeted")),
+        )
+        .group_by(attempts.c.message_id, attempts.c.outcome)
+    )
+    return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
+
+
+def lock_waiting(connection: sa.Connection, rows: Sequence[Row]) -> list[int]:
+    """Lock, in id order, the living contacts whose run waits for one of these messages; return their ids.
+
+    rows: `contact_id`, `measure`, `run_key` of messages; a message's run has the message's contact.
+    """
+    if not rows:
+        return []
+    given = relation(connection, [messages.c.contact_id, messages.c.measure, messages.c.run_key], rows)
+    owner = contacts.alias("owner")
+    waits = (
+        sa.select(sa.func.coalesce(owner.c.survivor, owner.c.id))
+        .select_from(given)
+        .join(owner, owner.c.id == given.c.contact_id)
+        .join(
+            runs,
+            sa.and_(
+                runs.c.contact_id == given.c.contact_id,
+                runs.c.measure == given.c.measure,
+                runs.c.key == given.c.run_key,
+                runs.c.mailing,
+                runs.c.status == sa.literal_column("'active'"),
+            ),
+        )
+    )
+    statement = sa.select(contacts.c.id).where(contacts.c.id.in_(waits))
+    statement = statement.order_by(contacts.c.id).with_for_update()
+    return list(connection.execute(statement).scalars())
+
+
+# ---- lapsed work -----------------------------------------------------------------------------------------
+
+
+def free_lapsed(connection: sa.Connection, *, lease: Instant, now: Instant, limit: int) -> int:
+    """Let ready messages whose lease has lapsed wait again, due at once; returns how many."""
+    found = (
+        sa.select(messages.c.id)
+        .where(_LEASED, messages.c.status == "ready", messages.c.lease_until <= lease)
+        .order_by(messages.c.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.execute(found).scalars())
+    if not ids:
+        return 0
+    statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
+    values = {**_FREE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}
+    return connection.execute(statement.values(**values)).rowcount
+
+
+def lapsed_on_wire(connection: sa.Connection, *, lease: Instant, limit: int) -> Rows:
+    """Return messages on the wire whose lease has lapsed; nothing is locked, `doubt` looks again."""
+    names = ("id", "contact_id", "measure", "run_key", "purpose", "attempt", "lease_owner")
+    statement = (
+        sa.select(*(messages.c[name] for name in names))
+        .where(_LEASED, messages.c.status == "on_wire", messages.c.lease_until <= lease)
+        .order_by(messages.c.lease_until)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def doubt(connection: sa.Connection, rows: Sequence[Row], *, lease: Instant) -> set[int]:
+    """Put lapsed messages on the wire in doubt, those of another attempt left alone; returns the ids written."""
+    lapsed = sa.and_(messages.c.status == "on_wire", messages.c.lease_until <= lease)
+    columns = ("status", "reason", "due_at", "settled_at", *_FREE)
+    free = [{**row, **_FREE} for row in rows]
+    key = ("id", "attempt")
+    found = update(connection, messages, free, key=key, columns=columns, where=lapsed, returning=("id",))
+    return {row.id for row in found}
+
+
+def retry_doubted(connection: sa.Connection, *, now: Instant, limit: int) -> int:
+    """Let transactional messages wait again whose time for evidence is over; returns how many."""
+    found = (
+        sa.select(messages.c.id)
+        .where(messages.c.status == sa.literal_column("'in_doubt'"), messages.c.due_at <= now)
+        .order_by(messages.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.execute(found).scalars())
+    if not ids:
+        return 0
+    statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
+    values = {**_FREE, "status": "waiting", "reason": "in_doubt", "sent_at": None}
+    return connection.execute(statement.values(**values)).rowcount
+
+
+# ---- the rate of a lane ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """A lane's bucket: mails a second (None: no limit), what is left, when it was filled (ahead of now: it rests)."""
+
+    rate: int | None
+    tokens: int
+    filled_at: Instant
+
+    def available(self, now: Instant) -> int | None:
+        """Return how many mails may leave at `now`; None: as many as there are."""
+        if self.filled_at > now:
+            return 0
+        if self.rate is None:
+            return None
+        return self._filled(now)[0]
+
+    def taken(self, count: int, now: Instant) -> "LaneState":
+        """Return the bucket after `count` left."""
+        if self.rate is None or self.filled_at > now:
+            return self
+        tokens, filled_at = self._filled(now)
+        return LaneState(self.rate, tokens - count, filled_at)
+
+    def _filled(self, now: Instant) -> tuple[int, Instant]:
+        rate = self.rate or 1
+        # A second's worth at most is kept, so that an idle lane does not burst.
+        gained = min((now - self.filled_at) * rate // SECOND, rate - min(self.tokens, rate))
+        if self.tokens + gained >= rate:
+            return rate, now
+        return self.tokens + gained, self.filled_at + gained * SECOND // rate
+
+
+def lane_state(connection: sa.Connection, lane: str, *, lock: bool = False) -> LaneState:
+    """Return the lane's bucket; a lane without a row has no limit. lock: for writing it back."""
+    statement = sa.select(lanes.c.rate, lanes.c.tokens, lanes.c.filled_at).where(lanes.c.name == lane)
+    row = connection.execute(statement.with_for_update() if lock else statement).first()
+    return LaneState(row.rate, row.tokens, row.filled_at) if row else LaneState(None, 0, 0)
+
+
+def take_tokens(connection: sa.Connection, lane: str, wanted: int, *, now: Instant) -> int:
+    """Take up to `wanted` mails out of the lane's bucket, and return how many may leave now."""
+    state = lane_state(connection, lane, lock=True)
+    available = state.available(now)
+    if available is None:
+        return wanted
+    granted = max(0, min(wanted, available))
+    after = state.taken(granted, now)
+    statement = sa.update(lanes).where(lanes.c.name == lane)
+    connection.execute(statement.values(tokens=after.tokens, filled_at=after.filled_at))
+    return granted
+
+
+def rest_lane(connection: sa.Connection, lane: str, *, until: Instant) -> None:
+    """Let the lane rest: nothing leaves through it before `until`."""
+    row: Row = {"name": lane, "tokens": 0, "filled_at": until}
+    insert(connection, lanes, [row], conflict=("name",), update=("tokens", "filled_at"))
