@@ -1,0 +1,193 @@
+"""Opens what came over HTTP: unpacked within bounds, repaired where clients are known to err, split into items.
+
+Bytes in, a `Body` of still undecoded items out; `app.ingest` reads those one by one. Pure, no I/O.
+"""
+
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from nurture.domain.errors import InputError
+from nurture.domain.instant import SECOND, Instant, parse_iso
+
+#: On the wire, compressed. The Segment clients stop at 475 KB before compression.
+COMPRESSED_BYTES_MAX: Final = 500 * 1024
+#: After decompression, or of a body sent plain.
+BODY_BYTES_MAX: Final = 5 * 1024 * 1024
+ITEMS_MAX: Final = 2_500
+
+
+class NotJson(InputError):
+    """The body is not JSON; send a Segment call or batch."""
+
+
+class TooLarge(InputError):
+    """The body is larger than what is taken at once; send smaller batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body opened far enough to authenticate it: its items still undecoded."""
+
+    items: tuple[bytes | msgspec.Raw, ...]
+    # Bytes of the plain body.
+    size: int
+    sent_at: Instant | None = None
+    # The write key that travelled inside the body; None when there was none.
+    write_key: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    batch: msgspec.Raw = msgspec.Raw()
+    sentAt: Any = None  # noqa: N815 - the wire's own name
+    writeKey: Any = None  # noqa: N815 - the wire's own name
+
+
+_read_envelope = msgspec.json.Decoder(_Envelope).decode
+_read_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def inflate(body: bytes, *, encoding: str = "") -> bytes:
+    """Return the plain body; gzip is recognised by its first bytes, whatever the headers say.
+
+    Never holds more than `BODY_BYTES_MAX` + 1 bytes of output, so a bomb costs no memory. Raises TooLarge,
+    or NotJson for a damaged stream.
+    """
+    zipped = body[:2] == b"\x1f\x8b" or encoding.lower() in ("gzip", "deflate")
+    if len(body) > (COMPRESSED_BYTES_MAX if zipped else BODY_BYTES_MAX):
+        raise TooLarge(_too_large(zipped=zipped))
+    if not zipped:
+        return body
+    try:
+        return _unzip(body)
+    except zlib.error as error:
+        if body[:1] in (b"{", b"["):  # a proxy unpacked it and left the header
+            return body
+        raise NotJson(f"the compressed body is damaged ({error}); send it again") from error
+
+
+def _too_large(*, zipped: bool) -> str:
+    if zipped:
+        return f"more than {COMPRESSED_BYTES_MAX // 1024} KB compressed; send smaller batches"
+    return f"more than {BODY_BYTES_MAX // 1024 // 1024} MB; send smaller batches"
+
+
+def _unzip(body: bytes) -> bytes:
+    parts: list[bytes] = []
+    room = BODY_BYTES_MAX + 1
+    while body:
+        # 47: gzip or zlib, by their header. A gzip file may have several members.
+        stream = zlib.decompressobj(wbits=47)
+        parts.append(stream.decompress(body, room))
+        room -= len(parts[-1])
+        if room <= 0:
+            raise TooLarge(_too_large(zipped=False))
+        if not stream.eof:
+            raise zlib.error("the end of the stream is missing")
+        body = stream.unused_data if stream.unused_data[:2] == b"\x1f\x8b" else b""
+    return b"".join(parts)
+
+
+def open_body(body: bytes) -> Body:
+    """Split a plain body into its items; a batch, a list of calls or a single call.
+
+    Raises NotJson, or TooLarge for more than `ITEMS_MAX` items.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        return _split(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _split(repair(body))
+
+
+def _split(body: bytes) -> Body:
+    if body[:1] == b"[":
+        return Body(items=_bounded(_read_batch(body)), size=len(body))
+    if body[:1] != b"{":
+        msgspec.json.decode(body)  # JSON, and no call: rejected below as such
+        return Body(items=(body,), size=len(body))
+    envelope = _read_envelope(body)
+    key = envelope.writeKey if isinstance(envelope.writeKey, str) else None
+    sent_at = read_instant(envelope.sentAt)
+    batched = bytes(memoryview(envelope.batch)[:1]) == b"["
+    items = _bounded(_read_batch(envelope.batch)) if batched else (body,)
+    return Body(items=items, size=len(body), sent_at=sent_at, write_key=key)
+
+
+def _bounded(items: list[msgspec.Raw]) -> tuple[bytes | msgspec.Raw, ...]:
+    if len(items) > ITEMS_MAX:
+        raise TooLarge(f"{len(items)} items; at most {ITEMS_MAX} in one request")
+    return tuple(items)
+
+
+#: A string may lack its end: matching it anyway keeps the scan linear whatever is sent.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+#: Far more than the inbox takes, far less than what breaks a parser.
+_PRUNE_DEPTH: Final = 64
+
+
+def repair(body: bytes) -> bytes:
+    """Return strict JSON of what was nearly so: NaN and Infinity, broken UTF-8, lone surrogates, bottomless depth.
+
+    Python's own encoder writes NaN, so real clients send it. Raises NotJson when nothing helps.
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        try:
+            value = _read_leniently(text)
+        except RecursionError:
+            value = _read_leniently(_prune(text))
+    except ValueError as error:
+        raise NotJson(f"the body is not JSON: {error}") from error
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _read_leniently(text: str) -> Any:
+    return json.loads(
+        text, strict=False, parse_constant=lambda _: None, parse_float=_finite_or_none, parse_int=_int_or_none
+    )
+
+
+def _finite_or_none(text: str) -> float | None:
+    number = float(text)
+    return number if abs(number) < float("inf") else None
+
+
+def _int_or_none(text: str) -> int | None:
+    return int(text) if len(text) < 100 else None
+
+
+def _prune(text: str) -> str:
+    """Put null in place of everything deeper than `_PRUNE_DEPTH`; such an item is refused for its depth anyway."""
+    kept: list[str] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark in "[{":
+            depth += 1
+            if depth == _PRUNE_DEPTH + 1:
+                kept.append(text[start : token.start()] + "null")
+        elif mark in "]}":
+            if depth == _PRUNE_DEPTH + 1:
+                start = token.end()
+            depth -= 1
+    if depth <= _PRUNE_DEPTH:
+        kept.append(text[start:])
+    return "".join(kept)
+
+
+def read_instant(value: Any) -> Instant | None:
+    """Return the instant of ISO text, or of a number of seconds or milliseconds; None for anything else."""
+    try:
+        if isinstance(value, str):
+            return parse_iso(value)
+        if type(value) in (int, float):
+            # 1e11 seconds is the year 5138, 1e11 milliseconds 1973.
+            return int(value * SECOND) if abs(value) < 1e11 else int(value * 1_000)
+    except (ValueError, OverflowError):
+        pass
+    return None

@@ -1,0 +1,291 @@
+"""Reads what analytics clients send: the items of one body in, `NewEvent`s and rejected items out. Pure, no I/O.
+
+Tolerant of every client of the Segment family that was recorded (docs/http.md): explicit nulls, times as text
+or numbers, ids as numbers, traits inside the context. A bad item is rejected alone, with its reason, and never
+costs the batch. The next room is `flow.inbox`, which cleans texts, refuses what is nested too deep or too old,
+and stores all in one transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from nurture.app.body import Body, NotJson, read_instant, repair
+from nurture.domain.event import KIND_NAMES, EventKind, Identity, IdentityKind
+from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
+from nurture.domain.instant import HOUR, SECOND, Duration, Instant
+from nurture.flow.inbox import NewEvent, Rejected
+
+#: The limit of Segment's own API for one call.
+ITEM_BYTES_MAX: Final = 32 * 1024
+#: Of event names, message ids and identities.
+TEXT_MAX: Final = 200
+#: How much of a rejected item is kept.
+RAW_CHARACTERS_MAX: Final = 2_000
+#: A difference below this between sentAt and our clock is transit, not skew; correcting it would only blur times.
+SKEW_MIN: Final[Duration] = 5 * SECOND
+
+#: What of a call's context is kept; the rest (library, address of the sender) tells nothing about the person.
+_CONTEXT_KEPT: Final = (
+    "locale",
+    "timezone",
+    "campaign",
+    "page",
+    "referrer",
+    "device",
+    "os",
+    "userAgent",
+    "groupId",
+)
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one body came to: events to accept and items to set aside."""
+
+    events: list[NewEvent] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class _Item(msgspec.Struct):
+    type: Any = None
+    event: Any = None
+    name: Any = None
+    category: Any = None
+    userId: Any = None  # noqa: N815 - the wire's own names
+    anonymousId: Any = None  # noqa: N815
+    previousId: Any = None  # noqa: N815
+    groupId: Any = None  # noqa: N815
+    messageId: Any = None  # noqa: N815
+    timestamp: Any = None
+    originalTimestamp: Any = None  # noqa: N815
+    sentAt: Any = None  # noqa: N815
+    properties: Any = None
+    traits: Any = None
+    context: Any = None
+
+
+_read_item = msgspec.json.Decoder(_Item).decode
+
+
+class _Refused(Exception):
+    """One item cannot be taken; the message is its reason."""
+
+    message_id: str | None = None
+
+
+def read_items(body: Body, *, source: str, received_at: Instant, kind: str | None = None) -> Intake:
+    """Read every item on its own.
+
+    source: the write key's name. kind: what the endpoint says its single calls are. An item without a
+    messageId gets one made from its content, so that a repeated request is recognised; equal items of one
+    body stay apart.
+    """
+    intake = Intake()
+    reader = _Reader(source=source, received_at=received_at, sent_at=body.sent_at, kind=kind)
+    for item in body.items:
+        try:
+            intake.events.append(reader.read(item))
+        except _Refused as refusal:
+            row = reject(
+                item, str(refusal), source=source, received_at=received_at, message_id=refusal.message_id
+            )
+            intake.rejected.append(row)
+    return intake
+
+
+def reject(
+    raw: bytes | msgspec.Raw, reason: str, *, source: str, received_at: Instant, message_id: str | None = None
+) -> Rejected:
+    """Return the quarantine row of something that could not be read, its text cut to a bound."""
+    text = bytes(memoryview(raw)[: RAW_CHARACTERS_MAX * 4]).decode("utf-8", "replace")
+    return Rejected(
+        source=source,
+        message_id=message_id,
+        received_at=received_at,
+        stage="shape",
+        reason=reason,
+        raw=text.replace("\x00", "")[:RAW_CHARACTERS_MAX],
+    )
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads the items of one body: what they share, and how often a content has been seen."""
+
+    source: str
+    received_at: Instant
+    sent_at: Instant | None
+    kind: str | None
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def read(self, raw: bytes | msgspec.Raw) -> NewEvent:
+        """Return the event of one item. Raises _Refused."""
+        if len(memoryview(raw)) > ITEM_BYTES_MAX:
+            raise _Refused(f"item: larger than {ITEM_BYTES_MAX // 1024} KB")
+        item = _decode(raw)
+        try:
+            return self._event(item)
+        except _Refused as refusal:
+            refusal.message_id = item.messageId[:TEXT_MAX] if isinstance(item.messageId, str) else None
+            raise
+
+    def _event(self, item: _Item) -> NewEvent:
+        kind = self._kind(item)
+        properties = _object(item.properties, "properties")
+        traits = _object(item.traits, "traits")
+        context = _object(item.context, "context")
+        person = traits if kind != "group" else {}
+        if isinstance(known := context.get("traits"), dict):
+            person = {**known, **person}
+        identities = _identities(item, person)
+        if kind != "track" and not identities:
+            raise _Refused(f"{kind}: no person; give userId, anonymousId or traits.email")
+        name = self._name(item, kind, properties)
+        return NewEvent(
+            source=self.source,
+            message_id=_text(item.messageId, "messageId") or self._content_id(item, kind),
+            kind=kind,
+            name=name,
+            occurred_at=self._occurred_at(item),
+            received_at=self.received_at,
+            historic=False,
+            identities=identities,
+            previous_id=_previous_id(item) if kind == "alias" else None,
+            properties=properties,
+            traits=traits if kind == "group" else person,
+            context={key: context[key] for key in _CONTEXT_KEPT if context.get(key) is not None},
+        )
+
+    def _kind(self, item: _Item) -> EventKind:
+        given = item.type if isinstance(item.type, str) else self.kind
+        kind = _KINDS.get(given.strip().lower()) if given else None
+        if kind is None:
+            raise _Refused(
+                f"type: {given!r:.40} is none of {', '.join(_KINDS)}" if given else "type: missing"
+            )
+        return kind
+
+    def _name(self, item: _Item, kind: EventKind, properties: dict[str, Any]) -> str:
+        if kind == "track":
+            name = _text(item.event, "event")
+            if name is None:
+                raise _Refused("event: missing; name what happened")
+            return name
+        if kind == "group":
+            group = _text(item.groupId, "groupId")
+            if group is None:
+                raise _Refused("groupId: missing")
+            properties["group_id"] = group
+        elif kind in ("page", "screen"):
+            for field_name in ("name", "category"):
+                value = getattr(item, field_name)
+                if isinstance(value, str) and value:
+                    properties.setdefault(field_name, value)
+        return KIND_NAMES[kind]
+
+    def _occurred_at(self, item: _Item) -> Instant:
+        """Return when it happened by our clock: the client's time plus its skew, never later than now.
+
+        Where a forwarder corrected `timestamp` already, `originalTimestamp` is the one that sentAt goes with.
+        """
+        said = item.timestamp if item.originalTimestamp is None else item.originalTimestamp
+        if said is None or said == "":
+            return self.received_at
+        at = read_instant(said)
+        if at is None:
+            raise _Refused(f"timestamp: {said!r:.40} is not a date; write 2026-01-31T09:00:00Z")
+        sent_at = self.sent_at if self.sent_at is not None else read_instant(item.sentAt)
+        if sent_at is not None and abs(self.received_at - sent_at) > SKEW_MIN:
+            at += self.received_at - sent_at
+        return min(at, self.received_at)
+
+    def _content_id(self, item: _Item, kind: str) -> str:
+        # Without a time of its own, only nearness tells a repeated request from a second happening.
+        at = item.originalTimestamp or item.timestamp or self.received_at // HOUR
+        said = (kind, at, *(getattr(item, name) for name in _CONTENT))
+        digest = blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
+        place = self.seen.get(digest, 0)
+        self.seen[digest] = place + 1
+        return f"content-{digest}" if place == 0 else f"content-{digest}-{place}"
+
+
+_KINDS: Final[dict[str, EventKind]] = {
+    "identify": "identify",
+    "track": "track",
+    "page": "page",
+    "screen": "screen",
+    "group": "group",
+    "alias": "alias",
+}
+#: What makes the content of an item without a message id; its sentAt changes with every repetition.
+_CONTENT: Final = (
+    *("event", "name", "category", "userId", "anonymousId", "previousId", "groupId"),
+    *("properties", "traits", "context"),
+)
+
+
+def _decode(raw: bytes | msgspec.Raw) -> _Item:
+    try:
+        item = _read_item(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            item = _read_item(repair(bytes(memoryview(raw))))
+        except (msgspec.DecodeError, NotJson) as error:
+            raise _Refused(f"item: not an object ({error})") from error
+    return item
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    """Return the object, empty for null and for the `[]` that PHP makes of one. Raises _Refused."""
+    if not value:
+        return {}
+    if type(value) is not dict:
+        raise _Refused(f"{name}: not an object")
+    return value
+
+
+def _text(value: Any, name: str) -> str | None:
+    """Return an id or name as text; numbers are written out, empty text is none. Raises _Refused."""
+    if type(value) is not str:
+        if value is None:
+            return None
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int:
+            raise _Refused(f"{name}: neither text nor a whole number")
+        value = str(value)
+    value = value.strip()
+    if len(value) > TEXT_MAX:
+        raise _Refused(f"{name}: longer than {TEXT_MAX} characters")
+    return value or None
+
+
+def _identities(item: _Item, person: dict[str, Any]) -> tuple[Identity, ...]:
+    """Return the canonical identities, strongest first; what is no e-mail address or phone number is left out."""
+    found: list[Identity] = []
+    user_id = _text(item.userId, "userId")
+    email = person.get("email")
+    # Many sites use the address as user id and send no trait.
+    if email is None and user_id is not None and "@" in user_id:
+        email = user_id
+    named: tuple[tuple[IdentityKind, Any, Callable[[str], str | None]], ...] = (
+        ("user_id", user_id, canonical_user_id),
+        ("email", email, canonical_email),
+        ("phone", person.get("phone"), canonical_phone),
+        ("anonymous_id", _text(item.anonymousId, "anonymousId"), canonical_user_id),
+    )
+    for kind, value, canonical in named:
+        if isinstance(value, str) and value and (known := canonical(value)) is not None:
+            found.append(Identity(kind, known))
+    return tuple(found)
+
+
+def _previous_id(item: _Item) -> str:
+    before = _text(item.previousId, "previousId")
+    if before is None:
+        raise _Refused("previousId: missing; an alias joins an earlier id to userId")
+    return before

@@ -1,0 +1,88 @@
+"""The one HTTP application: every route, what they share, and what happens when something is away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+import nurture
+from nurture.app.services import Services
+from nurture.web import operations, segment
+from nurture.web.brand import active_playbook, brand_of
+from nurture.web.commit import GroupCommit
+from nurture.web.console import Console
+from nurture.web.pages import stylesheet
+from nurture.web.public import PublicPages
+from nurture.web.request import WriteKeys
+
+_ABOUT = "Events in; every person's place in the journey kept true; the mail that fits out."
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application over these services; whoever opened the services closes them."""
+    commit = GroupCommit(database=services.database, bells=services.bells)
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+        commit.start()
+        try:
+            yield
+        finally:
+            commit.stop()
+
+    # The pages for people are our own: FastAPI's load scripts from another host.
+    application = FastAPI(
+        title="nurture",
+        version=nurture.__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    door = segment.Door(write_keys=WriteKeys(services.settings), commit=commit, clock=services.clock)
+    application.include_router(segment.routes(door, base_url=services.settings.public_url))
+    application.include_router(PublicPages(services).routes())
+    application.include_router(operations.routes(services))
+    application.include_router(Console(services, application).routes())
+    _add_styles(application, services)
+    application.add_exception_handler(SQLAlchemyError, _away)
+    application.add_exception_handler(RequestValidationError, _not_found)
+    application.add_exception_handler(HTTPException, _plain)
+    return application
+
+
+def _add_styles(application: FastAPI, services: Services) -> None:
+    """Serve the style sheet, and the brand's colour as one of its own: no page needs an inline style."""
+
+    @application.get("/static/nurture.css", include_in_schema=False)
+    async def sheet() -> Response:
+        headers = {
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(stylesheet(), media_type="text/css", headers=headers)
+
+    @application.get("/brand.css", include_in_schema=False)
+    def brand() -> Response:
+        with services.database.read() as connection:
+            color = brand_of(active_playbook(services, connection), None).color
+        text = f":root {{ --brand: {color}; }}\n" if color else ""
+        headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+        return Response(text, media_type="text/css", headers=headers)
+
+
+async def _away(_request: Request, _error: Exception) -> Response:
+    headers = {"Retry-After": "5", "Cache-Control": "no-store"}
+    return Response("The database is away; try again in a moment.\n", 503, headers, "text/plain")
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return Response("Not found.\n", 404, media_type="text/plain")
+
+
+async def _plain(_request: Request, error: Exception) -> Response:
+    status, said = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "Error")
+    return Response(f"{said}.\n", status, getattr(error, "headers", None), "text/plain")

@@ -1,0 +1,196 @@
+"""Builders for the web room's tests: a playbook, services over a real database, and a live server."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.clock import Clock, SystemClock
+from nurture.domain.conditions import ALWAYS, Vocabulary
+from nurture.domain.event import IDENTITY_KINDS
+from nurture.domain.instant import Instant, parse_iso
+from nurture.domain.playbook import Conversion, Playbook, Stage, Topic
+from nurture.domain.token import Keys
+from nurture.playbook import LoadedPlaybook
+from nurture.settings import Settings
+from nurture.store.database import Database, decode
+from nurture.store.tables import consents, contacts, identities, inbox, quarantine
+from nurture.web import create_app, make_server
+
+NOW = parse_iso("2026-05-04T12:00:00Z")
+KEYS = Keys((b"a secret of the tests, long enough",))
+WIRE = Path(__file__).parent / "wire"
+
+STRINGS = {
+    "en": "topic_news: News and guides\ntopic_news_about: one short mail a week\ntopic_offers: Offers\n",
+    "zh-CN": "topic_news: 资讯与指南\ntopic_news_about: 每周一封短邮件\ntopic_offers: 优惠\n",
+}
+
+
+def a_playbook() -> LoadedPlaybook:
+    """Return a published playbook with two topics, in two languages."""
+    playbook = Playbook(
+        name="lark",
+        brand={"name": "Lark & Kettle", "address": "Kesselhof 3, Berlin", "color": "#1f5a4c"},
+        senders={},
+        locales=("en", "zh-CN"),
+        default_locale="en",
+        default_zone="Europe/Berlin",
+        facts={},
+        stages=(Stage("aware", "lead", ALWAYS, frozenset()), Stage("excite", "customer", ALWAYS, frozenset())),
+        conversion=Conversion(by=(), key="order_id"),
+        measures={},
+        vocabulary=Vocabulary(),
+        topics={"news": Topic("news"), "offers": Topic("offers")},
+    )
+    files = {f"_layout/strings.{locale}.yaml": text for locale, text in STRINGS.items()}
+    return LoadedPlaybook(1, playbook, files)
+
+
+class OnePlaybook:
+    """A source that always gives the same playbook."""
+
+    def __init__(self, loaded: LoadedPlaybook) -> None:
+        self.loaded = loaded
+
+    def active(self, connection: sa.Connection) -> LoadedPlaybook:
+        return self.loaded
+
+
+class HeardBells:
+    """Bells that remember who rang."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, queue: str, key: str) -> None:
+        self.rung.append((queue, key))
+
+
+def a_service(database: Database, *, clock: Clock | None = None, **settings: Any) -> Services:
+    """Return services over a real database, with the write key `WK` of the source `shop`."""
+    given = {
+        "write_keys": ("shop=WK-1234", "WK"),
+        "secret_key": ("a secret of the tests, long enough",),
+        "suppression_key": "another secret of the tests",
+        "http_port": 1,
+        **settings,
+    }
+    return Services(
+        database=database,
+        settings=Settings(**given),
+        clock=clock or SystemClock(),
+        keys=KEYS,
+        playbooks=OnePlaybook(a_playbook()),
+        bells=HeardBells(),
+    )
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[str]:
+    """Run a real server for as long as the block; give its URL."""
+    server = make_server(create_app(services), host="127.0.0.1", port=0)
+    started = threading.Event()
+    startup = server.startup
+
+    async def tell(*arguments: Any, **named: Any) -> None:
+        await startup(*arguments, **named)
+        started.set()
+
+    server.startup = tell  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert started.wait(10), "the server did not start"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+
+
+@contextmanager
+def asking(services: Services, **given: Any) -> Iterator[httpx.Client]:
+    """Give a client of a live server."""
+    with serving(services) as url, httpx.Client(base_url=url, **given) as client:
+        yield client
+
+
+def recorded(name: str) -> list[dict[str, Any]]:
+    """Return the requests that real clients sent: method `m`, path `p`, headers `h`, body `b`."""
+    return [json.loads(line) for line in (WIRE / f"{name}.jsonl").read_text().splitlines()]
+
+
+def accepted(database: Database) -> list[dict[str, Any]]:
+    """Return the inbox, oldest first, as plain values with the body opened."""
+    with database.read() as connection:
+        rows = connection.execute(sa.select(inbox).order_by(inbox.c.id)).mappings().all()
+    return [{**row, **decode(row["body"])} for row in rows]
+
+
+def set_aside(database: Database) -> list[Any]:
+    """Return the quarantine, oldest first."""
+    with database.read() as connection:
+        return list(connection.execute(sa.select(quarantine).order_by(quarantine.c.id)))
+
+
+def said(database: Database) -> list[tuple[int, str, str]]:
+    """Return the evidence of consent: (contact, topic, state), oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(sa.select(consents).order_by(consents.c.id))
+        return [(row.contact_id, row.topic, row.state) for row in rows]
+
+
+def a_contact(
+    database: Database, email: str = "mara@example.com", *, locale: str | None = "en", at: Instant = NOW, **given: Any
+) -> int:
+    """Store a contact with an address and a user id; return its id."""
+    row = {
+        "track": "lead",
+        "stage": "aware",
+        "track_since": at,
+        "stage_since": at,
+        "first_seen_at": at,
+        "clock": at,
+        "facts": {},
+        "email": email,
+        "locale": locale,
+        **given,
+    }
+    with database.write() as connection:
+        number = connection.execute(sa.insert(contacts).values(row).returning(contacts.c.id)).scalar_one()
+        names = {"email": email, "user_id": f"user-{number}"}
+        rows = [
+            {"kind": kind, "value": names[kind], "contact_id": number, "since": at, "source": "test"}
+            for kind in IDENTITY_KINDS
+            if kind in names
+        ]
+        connection.execute(sa.insert(identities), rows)
+    return int(number)
+
+
+def a_track(number: int, **given: Any) -> dict[str, Any]:
+    """Return a track call as the clients write it."""
+    return {
+        "type": "track",
+        "userId": f"user-{number}",
+        "anonymousId": None,
+        "event": "Order Completed",
+        "messageId": f"message-{number}",
+        "timestamp": "2026-05-04T11:00:00.000Z",
+        "properties": {"order_id": f"o-{number}", "revenue": 12.5},
+        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
+        "integrations": {},
+        **given,
+    }
+
+
+def a_batch(items: Sequence[Any], **given: Any) -> dict[str, Any]:
+    """Return a batch of calls, without sentAt."""
+    return {"batch": list(items), **given}
