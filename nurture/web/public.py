@@ -20,8 +20,8 @@ from nurture.app.services import Services
 from nurture.domain.errors import Transient
 from nurture.domain.instant import Instant
 from nurture.domain.token import sign, verify
-from nurture.web import acts
-from nurture.web.acts import Person
+from nurture.flow import acts
+from nurture.flow.acts import Person
 from nurture.web.brand import Brand, active_playbook, brand_of
 from nurture.web.pages import PUBLIC_HEADERS, page
 from nurture.web.request import read_form
