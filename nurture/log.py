@@ -18,7 +18,7 @@ from nurture.domain.instant import to_iso
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),:;@=\[\]{}]+@([\w-]+(?:\.[\w-]+)*)")
 #: Libraries that tell more than anybody wants at the level of the rest.
-_QUIET = {"alembic": logging.WARNING, "apscheduler": logging.WARNING, "uvicorn.access": logging.WARNING}
+_QUIET = ("alembic", "apscheduler", "celery.app.trace", "celery.worker.strategy", "uvicorn.access")
 
 
 def start_logging(
@@ -47,15 +47,15 @@ def start_logging(
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redact],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name, least in _QUIET.items():
-        logging.getLogger(name).setLevel(max(least, root.level))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def get_logger(room: str) -> structlog.stdlib.BoundLogger:

@@ -4,13 +4,14 @@ A counter counts in the process that did the work; a worker of several processes
 directory that PROMETHEUS_MULTIPROC_DIR names. The gauges come from SQL, so any process tells the same.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 
@@ -55,16 +56,23 @@ def page(database: Database, *, clock: Clock) -> bytes:
     """Return everything as Prometheus reads it (CONTENT_TYPE)."""
     gauges = CollectorRegistry(auto_describe=False)
     gauges.register(_Backlogs(database, clock.now()))
-    return prometheus_client.generate_latest(_counters()) + prometheus_client.generate_latest(gauges)
+    return prometheus_client.generate_latest(registry()) + prometheus_client.generate_latest(gauges)
 
 
-def _counters() -> CollectorRegistry:
+def registry() -> CollectorRegistry:
+    """Return the counters: of all processes that share a directory, else of this one."""
     together = CollectorRegistry()
     try:
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     except ValueError:  # no shared directory: this process is all there is
         return prometheus_client.REGISTRY
     return together
+
+
+def forget_process(pid: int) -> None:
+    """Tell the shared directory, if there is one, that a process has ended; its counts stay."""
+    with contextlib.suppress(TypeError):  # there is no directory
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class _Backlogs(Collector):

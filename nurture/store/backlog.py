@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from nurture.domain.instant import FOREVER, Instant
-from nurture.store.tables import contacts, inbox, messages, switches
+from nurture.store.tables import contacts, inbox, messages, shards, switches
 
 _WAITING = messages.c.status == sa.literal_column("'waiting'")
 
@@ -52,3 +52,9 @@ def _due_since(connection: sa.Connection, now: Instant) -> dict[str, Instant]:
         "deliver": None if "all" in paused else connection.scalar(due),
     }
     return {queue: since for queue, since in oldest.items() if since is not None and since <= now}
+
+
+def busy_shards(connection: sa.Connection) -> list[int]:
+    """Return the shards that events are pending in."""
+    pending = sa.exists(sa.select(inbox.c.id).where(inbox.c.shard == shards.c.id))
+    return list(connection.scalars(sa.select(shards.c.id).where(pending).order_by(shards.c.id)))

@@ -1,0 +1,42 @@
+"""One process that does everything: it starts, works, stops, and does so again."""
+
+from pathlib import Path
+
+from nurture.app.services import Services
+from nurture.clock import monotonic
+from tests.workers.installation import (
+    contacts_known,
+    eventually,
+    installed,
+    mails_decided,
+    order,
+    settings_of,
+)
+from workers.application import app
+from workers.embedded import Embedded
+
+
+def hand_in(*items: dict[str, object]) -> None:
+    app.send_task("nurture.hand_in", [list(items)], queue="inbox")
+
+
+def test_event_handed_in_is_a_decided_mail_within_a_second_and_again_after_a_restart(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with installed(settings_of(tmp_path, sqlite_url)) as services:
+        play(services, order(1, who="ann"))
+        play(services, order(2, who="bo"))
+        assert contacts_known(services) == 2
+
+
+def play(services: Services, event: dict[str, object]) -> None:
+    """Start, hand in, wait for the mail that it causes, stop."""
+    before = mails_decided(services)
+    embedded = Embedded(services)
+    embedded.start()
+    start = monotonic()
+    hand_in(event)
+    assert eventually(lambda: mails_decided(services) > before)
+    assert monotonic() - start < 2.0
+    embedded.stop()
+    embedded.stop()

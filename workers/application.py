@@ -1,0 +1,87 @@
+"""The Celery application and every setting of it, each with its reason."""
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from nurture.domain.errors import SettingsError
+from nurture.log import start_logging
+from nurture.settings import Settings, load_settings
+from workers.queues import INBOX, QUEUES, ROUTES
+
+#: For how long a task drains before it rings again and ends, in seconds.
+DRAIN_SECONDS = 20.0
+#: A task that takes longer than this hangs; deliveries may wait for slow servers.
+TASK_SECONDS_MAX = 90
+DELIVERY_SECONDS_MAX = 720
+#: A bell nobody answered in this time is worthless: the poll threads have looked meanwhile.
+BELL_SECONDS_MAX = 60
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Return Celery's configuration for these settings."""
+    memory = settings.broker_url.startswith("memory:")
+    return {
+        # Without a host Celery warns that there is none.
+        "broker_url": "memory://localhost/" if memory else settings.broker_url,
+        # A worker starts, and polls, also while the broker is away.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 2.0,
+        # In memory a message is looked for as often as it may be late; Redis pushes. Silence is told soon.
+        "broker_transport_options": {"polling_interval": 0.02}
+        if memory
+        else {"socket_connect_timeout": 2.0, "socket_keepalive": True},
+        # Publishing never waits for a broker that is away: the poll threads find the row.
+        "task_publish_retry": False,
+        # Messages are ids from ourselves and events from applications: data, never code.
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # The database is the truth; nobody reads a result.
+        "task_ignore_result": True,
+        "result_backend": None,
+        # A bell that is lost is made good by the next look; one that comes twice finds nothing to do.
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "task_queues": QUEUES,
+        "task_routes": ROUTES,
+        "task_default_queue": INBOX,
+        "task_create_missing_queues": False,
+        "task_soft_time_limit": None if memory else TASK_SECONDS_MAX - 30,
+        "task_time_limit": None if memory else TASK_SECONDS_MAX,
+        # Memory that libraries do not give back is given back by the process.
+        "worker_max_tasks_per_child": 10_000,
+        # After TERM running tasks may end; after that they are given this long.
+        "worker_soft_shutdown_timeout": 30.0,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": not memory,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def configure(settings: Settings) -> None:
+    """Use these settings from now on, instead of those this process finds by itself."""
+    app.conf.update(configuration(settings))
+
+
+def _found() -> dict[str, Any]:
+    try:
+        return configuration(load_settings())
+    except SettingsError as error:
+        # Celery's command line asked; it would show a traceback.
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
+
+
+app = Celery("nurture", include=["workers.tasks", "workers.lifecycle"])
+app.add_defaults(_found)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_signal: Any) -> None:
+    """Celery logs as everything else does."""
+    settings = load_settings()
+    start_logging(style=settings.log_format, level=settings.log_level)

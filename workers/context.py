@@ -1,0 +1,99 @@
+"""What a worker process holds: the services, its bells and one transport per lane; made at the first use.
+
+Made after the fork, never before: a child must not speak on its parent's connections.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from nurture.app.opening import open_existing
+from nurture.app.services import Services
+from nurture.flow.delivery import Delivery
+from nurture.mail.transport import Transport, open_lanes, open_transport
+from workers.bells import CeleryBells, open_bells
+
+
+@dataclass(slots=True)
+class Lane:
+    """A lane's transport in this process; one conversation at a time."""
+
+    name: str
+    transport: Transport
+    busy: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Give True and hold the lane, or False when this process speaks on it already."""
+        if not self.busy.acquire(blocking=False):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.busy.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything the rooms need to run in this process."""
+
+    services: Services
+    bells: CeleryBells
+    lanes: dict[str, Lane]
+    delivery: Delivery
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        for lane in self.lanes.values():
+            lane.transport.close()
+        self.services.close()
+
+
+def make_context(services: Services) -> Context:
+    """Return a context over services that are open already."""
+    settings = services.settings
+    lanes = open_lanes(settings.mail_url)
+    return Context(
+        services=services,
+        bells=open_bells(settings),
+        lanes={name: Lane(name, open_transport(url)) for name, url in lanes.items()},
+        delivery=Delivery(
+            clock=services.clock,
+            playbooks=services.playbooks,
+            keys=services.keys,
+            suppression_key=settings.suppression_secret,
+            base_url=settings.public_url,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            only_to=frozenset(settings.only_to),
+        ),
+    )
+
+
+_lock = Lock()
+_made: dict[int, Context] = {}
+
+
+def here() -> Context:
+    """Return this process's context; opens the installation at the first call."""
+    with _lock:
+        made = _made.get(os.getpid())
+        if made is None:
+            made = _made[os.getpid()] = make_context(open_existing())
+        return made
+
+
+def known() -> bool:
+    """Tell whether this process has a context already."""
+    return os.getpid() in _made
+
+
+def use(context: Context | None) -> None:
+    """Take this context for the process, or (None) forget the present one."""
+    with _lock:
+        _made.clear()
+        if context is not None:
+            _made[os.getpid()] = context

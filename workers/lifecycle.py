@@ -1,0 +1,82 @@
+"""What happens when a worker process begins and ends: its own context, its poll threads, its metrics port.
+
+With the prefork pool that is every child, and never the parent; with threads it is the one process. An
+embedded run brings its own context and threads, and is left alone here.
+"""
+
+import os
+import socket
+import sys
+from typing import Any
+
+import prometheus_client
+from celery import signals
+
+from nurture.app.opening import open_existing
+from nurture.domain.errors import SettingsError
+from nurture.metrics import forget_process, registry
+from nurture.settings import load_settings
+from workers import context
+from workers.poll import Poller
+
+#: Pools that tell of each of their processes; the others run in the worker's own.
+_TELLING_POOLS = {"prefork", "processes", "solo"}
+_pollers: dict[int, Poller] = {}
+
+
+def begin() -> None:
+    """Start looking for work in this process."""
+    poller = Poller(who=f"{socket.gethostname()}:{os.getpid()}")
+    _pollers.clear()
+    _pollers[os.getpid()] = poller
+    poller.start()
+
+
+def end() -> None:
+    """Finish what the poll threads are at, then let go of every connection."""
+    poller = _pollers.pop(os.getpid(), None)
+    if poller is None:
+        return
+    poller.stop()
+    if context.known():
+        context.here().close()
+        context.use(None)
+
+
+@signals.worker_init.connect
+def _worker_begins(sender: Any, **_signal: Any) -> None:
+    if context.known():
+        return
+    try:
+        open_existing().close()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
+    port = load_settings().metrics_port
+    if port:
+        prometheus_client.start_http_server(port, addr="0.0.0.0", registry=registry())  # noqa: S104 - asked for
+    if str(sender.pool_cls) not in _TELLING_POOLS:
+        begin()
+
+
+@signals.worker_process_init.connect
+def _child_begins(**_signal: Any) -> None:
+    begin()
+
+
+@signals.worker_process_shutdown.connect
+def _child_ends(**_signal: Any) -> None:
+    end()
+    forget_process(os.getpid())
+
+
+@signals.worker_shutdown.connect
+def _worker_ends(**_signal: Any) -> None:
+    end()
+
+
+@signals.task_prerun.connect
+def _called(**_signal: Any) -> None:
+    poller = _pollers.get(os.getpid())
+    if poller:
+        poller.called()

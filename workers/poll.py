@@ -1,0 +1,94 @@
+"""Looking for work without being called: why an absent broker makes everything slower and stops nothing.
+
+Two threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
+up nobody's state. They look every 1-5 s, each process at its own moments; an embedded run looks every 0.5 s.
+A process that answers bells is not silent, and its threads leave the work to the tasks.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from threading import Event, Thread
+
+from nurture.clock import monotonic
+from nurture.log import get_logger
+from workers import rounds
+from workers.context import Context, here
+
+#: Bounds between which the pause of a worker process lies, in seconds.
+PAUSE_SECONDS = (1.0, 5.0)
+#: A process that ran a task within so many seconds is being called.
+CALLED_SECONDS = 1.0
+#: After so many failures in a row the pause doubles no more.
+FAILURES_MAX = 4
+_log = get_logger("poll")
+
+Look = Callable[[Context], object]
+
+
+def look_at_state(context: Context) -> None:
+    """Apply what is pending, then let due alarms ring."""
+    rounds.apply(context)
+    rounds.wake(context)
+
+
+def look_at_mail(context: Context) -> None:
+    """Take back what lost workers held, then deliver on every lane."""
+    rounds.recover(context)
+    for lane in context.lanes:
+        rounds.send(context, lane)
+
+
+class Poller:
+    """The poll threads of one process."""
+
+    def __init__(
+        self,
+        *,
+        who: str,
+        pause: tuple[float, float] = PAUSE_SECONDS,
+        looks: Sequence[Look] = (look_at_state, look_at_mail),
+        context: Callable[[], Context] = here,
+    ) -> None:
+        """Prepare one thread per look. who: names the process; its moments are a hash of it."""
+        self._who = who
+        self._pause = pause
+        self._context = context
+        self._ended = Event()
+        self._called_at = -CALLED_SECONDS
+        self._threads = [Thread(target=self._run, args=(look,), name=look.__name__) for look in looks]
+
+    def start(self) -> None:
+        """Begin to look."""
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def stop(self, *, seconds: float = 30.0) -> None:
+        """Let each thread finish the batch it is at, and end it; waits at most `seconds` for each."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def called(self) -> None:
+        """Remember that a bell was answered in this process just now."""
+        self._called_at = monotonic()
+
+    def _run(self, look: Look) -> None:
+        number, failures = 0, 0
+        while not self._ended.wait(self._seconds(look, number) * 2 ** min(failures, FAILURES_MAX)):
+            number += 1
+            if monotonic() - self._called_at < CALLED_SECONDS:
+                continue
+            try:
+                look(self._context())
+                failures = 0
+            except Exception:  # noqa: BLE001 - a thread that ends helps nobody
+                # The database may be away; the thread must be there when it is back.
+                failures += 1
+                _log.exception("looking failed; tried again later", look=look.__name__, failures=failures)
+
+    def _seconds(self, look: Look, number: int) -> float:
+        """Return a pause between the bounds: a hash of who looks, for what and how often."""
+        shortest, longest = self._pause
+        digest = blake2b(f"{self._who}:{look.__name__}:{number}".encode(), digest_size=4).digest()
+        return shortest + (longest - shortest) * int.from_bytes(digest) / 2**32

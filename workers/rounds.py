@@ -1,0 +1,112 @@
+"""Rounds: a room's batches one after another, for a bounded time; then its bell is rung again if more is left.
+
+Tasks and poll threads run the same rounds. The rooms themselves are in `nurture.flow`; here only is decided
+how often they are called, what is counted and who is rung next.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from nurture.app import ingest
+from nurture.app.body import open_body
+from nurture.clock import monotonic
+from nurture.domain.counts import Counts
+from nurture.flow.deliver import deliver
+from nurture.flow.deliver import recover as take_back
+from nurture.flow.drain import adopt, drain, ring
+from nurture.flow.inbox import accept, quarantine, shard_for
+from nurture.flow.objects import wake_watchers
+from nurture.metrics import count, timed
+from nurture.store.database import encode
+from workers.application import DRAIN_SECONDS
+from workers.context import Context
+from workers.queues import ADVANCE, DELIVER, INBOX
+
+
+def apply(context: Context, shard: int | None = None) -> Counts:
+    """Apply what is pending in a shard (None: in any)."""
+    services = context.services
+    done = _repeat(
+        INBOX,
+        lambda: drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks),
+    )
+    if done.more and shard is not None:
+        context.bells.ring(INBOX, str(shard))
+    _announce(context, done)
+    return done
+
+
+def wake(context: Context) -> Counts:
+    """Let every alarm that is due ring, wake who waits for an object, and who has not met a new playbook."""
+    services = context.services
+    database, clock, playbooks = services.database, services.clock, services.playbooks
+    done = _repeat(ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
+    done.add(_repeat(ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
+    done.add(_repeat(ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks)))
+    if done.more:
+        context.bells.ring(ADVANCE, "")
+    _announce(context, done)
+    return done
+
+
+def send(context: Context, name: str) -> Counts:
+    """Deliver what is due on a lane; nothing when this process speaks on it already, or it has no such lane."""
+    lane = context.lanes.get(name)
+    if lane is None:
+        return Counts()
+    with lane.taken() as free:
+        if not free:
+            return Counts()
+        done = _repeat(
+            DELIVER,
+            lambda: deliver(context.services.database, context.delivery, lane=name, transport=lane.transport),
+        )
+    if done.more:
+        context.bells.ring(DELIVER, name)
+    return done
+
+
+def recover(context: Context) -> Counts:
+    """Take back what workers that are gone had claimed."""
+    services = context.services
+    return _repeat(DELIVER, lambda: take_back(services.database, clock=services.clock))
+
+
+def hand_in(context: Context, items: list[dict[str, Any]], source: str) -> Counts:
+    """Accept events that another Celery application hands in, in the item shape of Segment's API."""
+    services = context.services
+    body = open_body(encode({"batch": items}).encode())
+    intake = ingest.read_items(body, source=source, received_at=services.clock.now())
+
+    def work(connection: Any) -> int:
+        accepted = accept(connection, intake.events)
+        quarantine(connection, intake.rejected)
+        return accepted
+
+    accepted = services.database.run(work)
+    for shard in {shard_for(event) for event in intake.events}:
+        context.bells.ring(INBOX, str(shard))
+    done = Counts(accepted=accepted, rejected=len(intake.rejected))
+    count(INBOX, done)
+    return done
+
+
+def _repeat(room: str, batch: Callable[[], Counts]) -> Counts:
+    """Call a room until nothing is left or the time is up; `more` tells which."""
+    until = monotonic() + DRAIN_SECONDS
+    total = Counts()
+    while True:
+        with timed(room):
+            counts = batch()
+        count(room, counts)
+        total.update(counts)
+        if not counts.more or monotonic() >= until:
+            total.more = counts.more
+            return total
+
+
+def _announce(context: Context, done: Counts) -> None:
+    """Ring for the mails that a state's change has just decided."""
+    if done["messages"]:
+        for lane in context.lanes:
+            context.bells.ring(DELIVER, lane)

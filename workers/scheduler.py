@@ -1,0 +1,111 @@
+"""The clock: every few seconds a tick, and any number of schedulers may tick.
+
+APScheduler only says when. Each tick inserts its (job, slot) row in the transaction of its effect; who comes
+second finds the row and does nothing. Bells are rung after the commit. Nothing is kept in memory that a
+restart would miss: what is due stands in the database.
+"""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+import sqlalchemy as sa
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from nurture.app.services import Services
+from nurture.domain.instant import DAY, SECOND, Instant
+from nurture.log import get_logger
+from nurture.mail.transport import open_lanes
+from nurture.store import bulk
+from nurture.store.backlog import busy_shards
+from nurture.store.tables import job_slots
+from workers.queues import ADVANCE, DELIVER, INBOX
+
+_log = get_logger("scheduler")
+
+#: What a tick asks for after its commit: (queue, key).
+Rings = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to be done once in every stretch of time."""
+
+    name: str
+    # Length of the stretch; it begins at multiples of this since 1970.
+    seconds: int
+    # Does the work in the tick's transaction and returns whom to ring afterwards.
+    effect: Callable[[sa.Connection, Services, Instant], Rings]
+
+
+def look(connection: sa.Connection, services: Services, _now: Instant) -> Rings:
+    """Ring wherever something may be due: a bell that was lost is made good."""
+    shards = [(INBOX, str(shard)) for shard in busy_shards(connection)]
+    lanes = [(DELIVER, lane) for lane in open_lanes(services.settings.mail_url)]
+    return [*shards, (ADVANCE, ""), *lanes]
+
+
+def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
+    """Forget the slots of yesterday."""
+    connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
+    return ()
+
+
+JOBS = (Job("look", 5, look), Job("tidy", 3600, tidy))
+
+
+def tick(job: Job, services: Services) -> bool:
+    """Do the job unless somebody did it in this slot already; tell whether it was done here."""
+    now = services.clock.now()
+    slot = now - now % (job.seconds * SECOND)
+
+    def work(connection: sa.Connection) -> Rings | None:
+        row = {"job": job.name, "slot": slot, "at": now}
+        first = bulk.insert(connection, job_slots, [row], conflict=["job", "slot"], returning=["slot"])
+        return job.effect(connection, services, now) if first else None
+
+    rings = services.database.run(work)
+    for queue, key in rings or ():
+        services.bells.ring(queue, key)
+    return rings is not None
+
+
+def start_scheduler(services: Services) -> BaseScheduler:
+    """Start ticking in a thread of this process and return the scheduler; `shutdown()` ends it."""
+    scheduler = _scheduler(BackgroundScheduler, services)
+    scheduler.start()
+    return scheduler
+
+
+def run_scheduler(services: Services) -> None:
+    """Tick until INT or TERM: the process `nurture scheduler`."""
+    scheduler = _scheduler(BlockingScheduler, services)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: scheduler.shutdown(wait=False))
+    _log.info("ticking", jobs=[job.name for job in JOBS])
+    scheduler.start()
+
+
+def _scheduler(kind: type[BaseScheduler], services: Services) -> Any:
+    scheduler = kind(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
+    for job in JOBS:
+        scheduler.add_job(
+            _tick_safely,
+            "interval",
+            args=(job, services),
+            seconds=job.seconds,
+            misfire_grace_time=job.seconds,
+        )
+    return scheduler
+
+
+def _tick_safely(job: Job, services: Services) -> None:
+    try:
+        tick(job, services)
+    except Exception:  # noqa: BLE001 - a clock that stops helps nobody
+        # The database may be away; the next tick makes it good.
+        _log.exception("a tick failed", job=job.name)

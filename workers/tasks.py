@@ -1,0 +1,49 @@
+"""The tasks: each takes its bell off, then runs its room's rounds. A message carries ids, never more.
+
+One exception: `nurture.hand_in`, through which another Celery application hands in events. Until it has run,
+what it carries is only in the broker and may be lost with it; HTTP is the durable way.
+"""
+
+from typing import Any
+
+from workers import rounds
+from workers.application import DELIVERY_SECONDS_MAX, app
+from workers.context import here
+from workers.queues import ADVANCE, DELIVER, INBOX
+
+
+@app.task(name="nurture.inbox.drain")
+def drain_shard(shard: str) -> None:
+    """Apply the events pending in one shard."""
+    here().bells.answer(INBOX, shard)
+    rounds.apply(here(), int(shard))
+
+
+@app.task(name="nurture.advance.wake")
+def wake_contacts() -> None:
+    """Let due alarms ring."""
+    here().bells.answer(ADVANCE, "")
+    rounds.wake(here())
+
+
+@app.task(
+    name="nurture.deliver.send",
+    soft_time_limit=DELIVERY_SECONDS_MAX - 60,
+    time_limit=DELIVERY_SECONDS_MAX,
+)
+def send_lane(lane: str) -> None:
+    """Deliver what is due on one lane, after taking back what lost workers held."""
+    here().bells.answer(DELIVER, lane)
+    rounds.recover(here())
+    rounds.send(here(), lane)
+
+
+@app.task(name="nurture.hand_in")
+def hand_in(items: list[dict[str, Any]], source: str = "celery") -> None:
+    """Accept events in the item shape of Segment's API: a list of {"type", "userId", "event", ...}.
+
+    Any Celery application on the same broker may call it by name:
+    `app.send_task("nurture.hand_in", [[{"type": "track", "userId": "7", "event": "Order Completed",
+    "messageId": "order-7", "properties": {...}}]], queue="inbox")`. With a `messageId` it may be sent twice.
+    """
+    rounds.hand_in(here(), items, source)
