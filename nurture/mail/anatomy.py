@@ -1,0 +1,129 @@
+"""What a template is made of, read from its syntax tree: the names it needs, its layouts, its literals.
+
+Also the rules that hold before anything is rendered: layouts are named by plain text and exist, loops do not
+nest deeper than three, nothing recurses.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import meta, nodes
+
+#: A path into the template's names: ("contact", "first_name"), ("deadline",).
+Need = tuple[str, ...]
+
+_REFERENCES: Final = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+_NESTED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that the source breaks."""
+
+    line: int
+    what: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """One source file, without the layouts it names."""
+
+    # Names it may read, at most two deep: what is below travels whole.
+    needs: frozenset[Need]
+    # Layouts it extends, includes or imports, as it names them.
+    references: frozenset[str]
+    # Text literals: the same in every mail.
+    literals: frozenset[str]
+    breaches: tuple[Breach, ...]
+
+
+def anatomy(tree: nodes.Template) -> Anatomy:
+    """Return what the tree of one source shows."""
+    references, breaches = set[str](), list[Breach]()
+    for node in tree.find_all(_REFERENCES):
+        name = getattr(node, "template", None)
+        if isinstance(name, nodes.Const) and isinstance(name.value, str):
+            references.add(name.value)
+        else:
+            breaches.append(Breach(node.lineno, "a layout named by an expression", "name it in quotes"))
+    breaches += _loops(tree)
+    return Anatomy(
+        needs=frozenset(_needs(tree)),
+        references=frozenset(references),
+        literals=frozenset(node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)),
+        breaches=tuple(breaches),
+    )
+
+
+def free_names(tree: nodes.Template) -> Iterator[tuple[str, int]]:
+    """Yield (name, line) of names that the source takes from outside. Costs a compilation: for checks only."""
+    free = meta.find_undeclared_variables(tree)
+    seen: set[str] = set()
+    for node in tree.find_all(nodes.Name):
+        if node.ctx == "load" and node.name in free and node.name not in seen:
+            seen.add(node.name)
+            yield node.name, node.lineno
+
+
+def lines_of(tree: nodes.Template, need: Need) -> int:
+    """Return the first line that reads this two-part name; 1 when none does."""
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and (node.node.name, node.attr) == need:
+            return node.lineno
+    return 1
+
+
+def _needs(node: nodes.Node) -> Iterator[Need]:
+    """Yield what is read, bound names among it: a name too many only makes the frozen values larger."""
+    if isinstance(node, nodes.Name):
+        if node.ctx == "load":
+            yield (node.name,)
+        return
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        yield (node.node.name, node.attr)
+        return
+    if (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.node, nodes.Name)
+        and isinstance(node.arg, nodes.Const)
+    ):
+        yield (node.node.name, str(node.arg.value))
+        return
+    for child in node.iter_child_nodes():
+        yield from _needs(child)
+
+
+def _loops(tree: nodes.Template) -> list[Breach]:
+    breaches = [
+        Breach(loop.lineno, "a loop that calls itself", "leave `recursive` out")
+        for loop in tree.find_all(nodes.For)
+        if loop.recursive
+    ]
+
+    def walk(node: nodes.Node, depth: int) -> None:
+        for child in node.iter_child_nodes():
+            deeper = depth + isinstance(child, nodes.For)
+            if isinstance(child, nodes.For) and deeper == _NESTED_MAX + 1:
+                change = f"nest at most {_NESTED_MAX} loops"
+                breaches.append(Breach(child.lineno, "loops nested too deep", change))
+            walk(child, deeper)
+
+    walk(tree, 0)
+    return breaches
+
+
+def pruned(view: dict[str, object], needs: frozenset[Need]) -> dict[str, object]:
+    """Return of the view only what the needs name; unknown values (None) are left out, as if not there."""
+    whole = {need[0] for need in needs if len(need) == 1}
+    kept: dict[str, object] = {}
+    for name, value in view.items():
+        if name in whole or not isinstance(value, dict):
+            if name in whole or any(need[0] == name for need in needs):
+                kept[name] = value
+            continue
+        inner = {key: value[key] for first, *rest in needs if first == name for key in rest if key in value}
+        if inner or any(need[0] == name for need in needs):
+            kept[name] = inner
+    return kept

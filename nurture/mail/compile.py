@@ -1,0 +1,235 @@
+"""Templates: a playbook's files, compiled when they are first needed and kept.
+
+`Templates.of(files, playbook)` is cheap; each mail compiles on its first use (some milliseconds) and stays.
+Objects of one instance may be used by several threads.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import jinja2
+from markupsafe import escape
+
+from nurture.domain.playbook import Playbook
+from nurture.mail.anatomy import Anatomy, Need, anatomy
+from nurture.mail.faults import TemplateFault, TemplateProblem
+from nurture.mail.imprint import Imprint, imprint_of
+from nurture.mail.sandbox import Names, Sandbox
+from nurture.mail.skeleton import Skeletons
+from nurture.mail.source import LAYOUT, Source, layout_path, loader, path_of, read_source, read_yaml
+
+#: A file longer than this is no mail.
+SOURCE_LENGTH_MAX: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One mail in one locale, compiled."""
+
+    # The MJML file; the text part stands beside it.
+    path: str
+    locale: str
+    subject: jinja2.Template
+    preheader: jinja2.Template
+    markup: jinja2.Template
+    text: jinja2.Template
+    # Names it reads, layouts included.
+    needs: frozenset[Need]
+    # Text that is the same in every mail of this template: brand, strings, literals; as is and escaped.
+    fixed: frozenset[str]
+    # Of everything it is made from.
+    digest: str
+
+
+class Templates:
+    """All templates of a playbook."""
+
+    def __init__(self, files: Mapping[str, str], imprint: Imprint) -> None:
+        """Keep files ({path: text}) and imprint; compile nothing yet."""
+        self.files = files
+        self.imprint = imprint
+        self.brand = Names("brand", imprint.brand)
+        self.markup = Sandbox(loader(files, part="mjml"), markup=True)
+        self.plain = Sandbox(loader(files, part="txt"), markup=False)
+        self.skeletons = Skeletons()
+        self._templates: dict[tuple[str, str, str, str], Template] = {}
+        self._anatomies: dict[tuple[str, str], Anatomy] = {}
+        self._strings: dict[str, Names] = {}
+        self._expressions: dict[tuple[str, str], jinja2.Template] = {}
+
+    @classmethod
+    def of(cls, files: Mapping[str, str], playbook: Playbook) -> "Templates":
+        """Return the templates of a built playbook and the files that it was built from."""
+        return cls(files, imprint_of(playbook))
+
+    @cached_property
+    def _locales(self) -> Mapping[tuple[str, str, str], tuple[str, ...]]:
+        """(measure, mail, variant) -> locales that there is an MJML file in."""
+        found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for path in sorted(self.files):
+            measure, _, name = path.rpartition("/")
+            stem, _, part = name.rpartition(".")
+            if part == "mjml" and not path.startswith(LAYOUT):
+                mail, _, locale = stem.partition(".")
+                mail, _, variant = mail.partition("@")
+                found[measure, mail, variant].append(locale)
+        return {key: tuple(locales) for key, locales in found.items()}
+
+    def mails(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield (measure, mail, variant, locale) of every mail there is."""
+        for (measure, mail, variant), locales in self._locales.items():
+            for locale in locales:
+                yield measure, mail, variant, locale
+
+    def variant_for(self, measure: str, mail: str, variant: str) -> str:
+        """Return the variant if it has a template of its own, else "" for the plain one."""
+        return variant if (measure, mail, variant) in self._locales else ""
+
+    def locale_for(self, measure: str, mail: str, variant: str, wanted: str | None) -> str:
+        """Return the locale in which somebody who wants this one (BCP 47, None: unknown) gets the mail.
+
+        The same tag, else the same language, else the playbook's default.
+        """
+        there = self._locales.get((measure, mail, self.variant_for(measure, mail, variant)), ())
+        tag = (wanted or "").replace("_", "-").lower()
+        for locale in there:
+            if locale.lower() == tag:
+                return locale
+        language = tag.partition("-")[0]
+        for locale in there:
+            if locale.lower().partition("-")[0] == language:
+                return locale
+        return self.imprint.default_locale
+
+    def template(self, measure: str, mail: str, variant: str, locale: str) -> Template:
+        """Return the compiled mail; a variant without files is the plain mail.
+
+        Raises TemplateFault when a file is missing or does not compile.
+        """
+        key = (measure, mail, self.variant_for(measure, mail, variant), locale)
+        found = self._templates.get(key)
+        if found is None:
+            found = self._templates[key] = self._compile(*key)
+        return found
+
+    def strings(self, locale: str) -> Names:
+        """Return the frame's words in a locale, in the default one where there are none."""
+        words = self._strings.get(locale)
+        if words is None:
+            path = f"{LAYOUT}/strings.{locale}.yaml"
+            if path not in self.files:
+                path = f"{LAYOUT}/strings.{self.imprint.default_locale}.yaml"
+            given = read_yaml(path, self.files[path]) if path in self.files else {}
+            words = self._strings[locale] = Names("strings", given)
+        return words
+
+    def expression(self, path: str, text: str) -> jinja2.Template:
+        """Return a short text template that stands in another file: a link, a calendar's summary."""
+        key = (path, text)
+        found = self._expressions.get(key)
+        if found is None:
+            found = self._expressions[key] = self._made(self.plain, path, text, line=1)
+        return found
+
+    def anatomy(self, env: Sandbox, path: str, text: str) -> Anatomy:
+        """Return what a source is made of. Raises TemplateFault when it does not parse or breaks a rule."""
+        key = (path, text)
+        found = self._anatomies.get(key)
+        if found is None:
+            if len(text) > SOURCE_LENGTH_MAX:
+                raise _fault(path, 1, f"{len(text)} characters", f"a mail has at most {SOURCE_LENGTH_MAX}")
+            try:
+                found = anatomy(env.parse(text, name=path, filename=path))
+            except jinja2.TemplateSyntaxError as error:
+                change = "see docs/delivery.md, Templates"
+                raise _fault(path, error.lineno, error.message or "does not parse", change) from error
+            for breach in found.breaches:
+                raise _fault(path, breach.line, breach.what, breach.change)
+            self._anatomies[key] = found
+        return found
+
+    # ---- compiling -------------------------------------------------------------------------------------
+
+    def _compile(self, measure: str, mail: str, variant: str, locale: str) -> Template:
+        path = path_of(measure, mail, variant, locale, "mjml")
+        text_path = path_of(measure, mail, variant, locale, "txt")
+        source = read_source(path, self._file(path))
+        text = self._file(text_path)
+        parts = [
+            *self._family(self.plain, path, source.subject),
+            *self._family(self.plain, path, source.preheader),
+            *self._family(self.markup, path, source.body),
+            *self._family(self.plain, text_path, text),
+        ]
+        link = self.imprint.links.get(measure, "")
+        return Template(
+            path=path,
+            locale=locale,
+            subject=self._made(self.plain, path, source.subject, line=source.subject_line),
+            preheader=self._made(self.plain, path, source.preheader, line=source.preheader_line),
+            markup=self._made(self.markup, path, source.body),
+            text=self._made(self.plain, text_path, text),
+            needs=frozenset().union(*(part.needs for _, _, part in parts)),
+            fixed=self._fixed(source, parts, locale),
+            digest=self._digest(locale, link, [given for _, given, _ in parts]),
+        )
+
+    def _file(self, path: str) -> str:
+        if path not in self.files:
+            raise _fault(path, 1, "the file is missing", "add it, or take its mail out of the measure")
+        return self.files[path]
+
+    def _family(self, env: Sandbox, path: str, text: str) -> list[tuple[str, str, Anatomy]]:
+        """Return (path, text, anatomy) of a source and of every layout it comes to name."""
+        part = "mjml" if env is self.markup else "txt"
+        waiting, seen, family = [(path, text)], set[str](), list[tuple[str, str, Anatomy]]()
+        while waiting:
+            here, source = waiting.pop()
+            found = self.anatomy(env, here, source)
+            family.append((here, source, found))
+            for name in sorted(found.references):
+                layout = layout_path(self.files, name, part=part)
+                if layout is None:
+                    raise _fault(
+                        here, 1, f"no layout `{name}`", f"add {LAYOUT}/{name}.{part}, or name another"
+                    )
+                if layout not in seen:
+                    seen.add(layout)
+                    waiting.append((layout, self.files[layout]))
+        return family
+
+    def _made(self, env: Sandbox, path: str, text: str, *, line: int = 1) -> jinja2.Template:
+        try:
+            # Blank lines put a text from inside a file on its own line for error messages.
+            code = env.compile("\n" * (line - 1) + text if line > 1 else text, path, path)
+        except jinja2.TemplateSyntaxError as error:
+            change = "see docs/delivery.md, Templates"
+            raise _fault(path, error.lineno, error.message or "does not compile", change) from error
+        return jinja2.Template.from_code(env, code, env.make_globals(None))
+
+    def _fixed(self, source: Source, parts: list[tuple[str, str, Anatomy]], locale: str) -> frozenset[str]:
+        known: set[str] = {locale, source.subject, source.preheader}
+        for values in (self.brand, self.strings(locale)):
+            known.update(value for value in values.values() if isinstance(value, str))
+        for _, _, part in parts:
+            known |= part.literals
+        return frozenset(known | {str(escape(text)) for text in known})
+
+    def _digest(self, locale: str, link: str, sources: list[str]) -> str:
+        whole = [locale, link, sources, self.brand, self.strings(locale)]
+        text = json.dumps(whole, ensure_ascii=False, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def names_for(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with each mapping named after itself, so that what is missing in it can be named."""
+    return {name: Names(name, value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _fault(path: str, line: int, what: str, change: str) -> TemplateFault:
+    return TemplateFault(TemplateProblem(path, line, what, change))

@@ -1,0 +1,72 @@
+"""What all mails of a playbook share: brand, senders, locales, the links and calendars of its measures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nurture.domain.measure import Calendar, MailStep
+from nurture.domain.playbook import Playbook
+
+
+@dataclass(frozen=True, slots=True)
+class Imprint:
+    """Plain values only, so that it can be handed to another process."""
+
+    # The playbook's name; part of List-Id and Feedback-ID.
+    name: str
+    brand: Mapping[str, Any]
+    # Per purpose or `default`: {"name", "address", "reply_to"}.
+    senders: Mapping[str, Mapping[str, str]]
+    locales: tuple[str, ...]
+    # The locale that everything is there in.
+    default_locale: str
+    # Link template of each measure's call to action, by the measure's path.
+    links: Mapping[str, str] = field(default_factory=dict)
+    # Whether a measure's clicks and opens are recorded; measures that are not named are not tracked.
+    tracked: frozenset[str] = frozenset()
+    # Calendar templates: measure -> step -> field -> text.
+    calendars: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    # Decimal digits of the facts that are stored scaled.
+    scales: Mapping[str, int] = field(default_factory=dict)
+    # Names of `let` and `objects`, by measure: what its templates may read besides the usual ones.
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def sender(self, purpose: str) -> dict[str, str]:
+        """Return who writes mail of this purpose."""
+        return dict(self.senders.get(purpose) or self.senders["default"])
+
+
+def imprint_of(playbook: Playbook) -> Imprint:
+    """Return the imprint of a playbook."""
+    measures = playbook.measures.values()
+    return Imprint(
+        name=playbook.name,
+        brand=dict(playbook.brand),
+        senders={purpose: dict(sender) for purpose, sender in playbook.senders.items()},
+        locales=tuple(playbook.locales),
+        default_locale=playbook.default_locale,
+        links={measure.path: measure.action.link for measure in measures},
+        tracked=frozenset(measure.path for measure in measures if measure.tracking),
+        calendars={
+            measure.path: {
+                step.id: _calendar(step.calendar)
+                for step in measure.steps
+                if isinstance(step, MailStep) and step.calendar
+            }
+            for measure in measures
+        },
+        scales={name: term.scale for name, term in playbook.vocabulary.terms.items() if term.scale},
+        names={measure.path: (*measure.let, *measure.objects) for measure in measures},
+    )
+
+
+def _calendar(calendar: Calendar) -> dict[str, str]:
+    return {
+        "method": calendar.method,
+        "uid": calendar.uid,
+        "start": calendar.start,
+        "end": calendar.end,
+        "summary": calendar.summary,
+        "location": calendar.location,
+        "zone": calendar.zone or "",
+    }

@@ -1,0 +1,60 @@
+"""The links of a mail: public pages under BASE_URL, each with a token that says who may do what.
+
+| name        | page          | payload            | what the page does                                    |
+|-------------|---------------|--------------------|-------------------------------------------------------|
+| unsubscribe | `/u/TOKEN`    | c, m, t            | GET shows, POST withdraws the topic (RFC 8058)        |
+| preferences | `/p/TOKEN`    | c, m               | topics, fewer mails                                   |
+| survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
+| confirm     | `/confirm/TOKEN` | c, m, t         | grants the topic that was asked for                   |
+| click       | `/c/TOKEN`    | m                  | records a click, goes on to the mail's own target     |
+| open        | `/o/TOKEN`    | m                  | records an open                                       |
+
+c: contact id, m: message id, t: topic. The token's purpose is the link's name. No link carries a URL: where a
+click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from nurture.domain.token import Keys, sign
+
+#: Link name -> path of its page.
+PAGES: Final[Mapping[str, str]] = {
+    "unsubscribe": "/u/",
+    "preferences": "/p/",
+    "survey": "/s/",
+    "confirm": "/confirm/",
+    "click": "/c/",
+    "open": "/o/",
+}
+_WITHOUT_CONTACT: Final = frozenset({"click", "open"})
+
+
+def links_for(
+    keys: Keys,
+    base_url: str,
+    *,
+    contact_id: int,
+    message_id: int,
+    topic: str | None,
+    asked: str | None = None,
+    names: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Return link name -> URL.
+
+    topic: the mail's own; unsubscribing withdraws it. asked: the topic that somebody asked for and is to confirm.
+    Without a topic its link is left out. names: only these; None: all.
+    """
+    topics = {"unsubscribe": topic, "confirm": asked}
+    root = base_url.rstrip("/")
+    links: dict[str, str] = {}
+    for name, page in PAGES.items():
+        if (names is not None and name not in names) or (name in topics and topics[name] is None):
+            continue
+        payload: dict[str, Any] = {"m": message_id}
+        if name not in _WITHOUT_CONTACT:
+            payload["c"] = contact_id
+        if name in topics:
+            payload["t"] = topics[name]
+        links[name] = f"{root}{page}{sign(keys, name, payload)}"
+    return links

@@ -1,0 +1,141 @@
+"""The MIME form of a mail: skeletons built once by the standard library, bodies filled in per mail.
+
+    multipart/alternative            text/plain, text/html
+    multipart/mixed                  with a calendar: the alternative (text/calendar as its third) and the .ics file
+
+Bodies are 7-bit with CRLF line ends, whatever the text holds. Plain where that is possible: HTML says what is
+beyond ASCII by character references (its lines are short already, see `skeleton.to_html`).
+Else quoted-printable, or base64 where much of the text is not ASCII.
+"""
+
+import hashlib
+import re
+from binascii import b2a_base64, b2a_qp
+from email import policy
+from email.message import EmailMessage
+from functools import lru_cache
+from typing import Final, Literal
+
+Encoding = Literal["7bit", "quoted-printable", "base64"]
+
+_SLOT: Final = re.compile(rb"@@(TEXT|HTML|CALENDAR|FILE|OUTER|INNER)@@")
+_BASE64_LINE: Final = 76
+# RFC 5322 allows 998 characters; some servers count a little differently.
+_LINE_MAX: Final = 990
+
+
+def assemble(headers: bytes, *, boundary: str, text: str, html: str, calendar: bytes, method: str) -> bytes:
+    """Return the complete mail.
+
+    headers: all lines but those of MIME, each ended by CRLF. boundary: any text; the same makes the same
+    boundaries. calendar: CRLF bytes, empty for none; method: its METHOD.
+    """
+    text_bytes, text_encoding = _text(text)
+    html_bytes, html_encoding = _html(html)
+    tag = hashlib.blake2b(boundary.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest().encode()
+    fillings = {
+        b"TEXT": text_bytes,
+        b"HTML": html_bytes,
+        # A hash of the Message-ID: nobody can put a line of it into a body.
+        b"OUTER": b"=_o" + tag,
+        b"INNER": b"=_i" + tag,
+    }
+    if calendar:
+        fillings[b"CALENDAR"] = fillings[b"FILE"] = _base64(calendar)
+    parts = list(_skeleton(text_encoding, html_encoding, method if calendar else ""))
+    parts[1::2] = [fillings[name] for name in parts[1::2]]
+    return headers + b"".join(parts)
+
+
+@lru_cache(maxsize=32)
+def _skeleton(text: Encoding, html: Encoding, method: str) -> tuple[bytes, ...]:
+    """Return the mail's frame in pieces; every second one is the name of what belongs there."""
+    letter = EmailMessage(policy=policy.SMTP)
+    letter.set_content("@@TEXT@@", cte="7bit")
+    letter.add_alternative("@@HTML@@", subtype="html", cte="7bit")
+    _say_encodings(letter, {"text/plain": text, "text/html": html})
+    letter.set_boundary("@@INNER@@")
+    if method:
+        letter = _with_calendar(letter, method)
+    return tuple(_SLOT.split(letter.as_bytes().replace(b"@@\r\n\r\n", b"@@\r\n")))
+
+
+def _with_calendar(alternative: EmailMessage, method: str) -> EmailMessage:
+    """Return the same with a calendar as third alternative and as attached file."""
+    alternative.add_alternative("@@CALENDAR@@", subtype="calendar", cte="7bit", params={"method": method})
+    alternative.add_attachment("@@FILE@@", cte="7bit", filename="invite.ics")
+    # Not text/calendar again: some programs would show the appointment twice.
+    list(alternative.iter_attachments())[-1].set_type("application/ics")
+    alternative.set_boundary("@@OUTER@@")
+    _say_encodings(alternative, {"text/calendar": "base64", "application/ics": "base64"})
+    return alternative
+
+
+def _say_encodings(letter: EmailMessage, encodings: dict[str, Encoding]) -> None:
+    """Declare the encodings that the bodies will have when they are filled in; only the mail has a version."""
+    for part in letter.walk():
+        if part is not letter:
+            del part["MIME-Version"]
+        encoding = encodings.get(part.get_content_type())
+        if encoding:
+            del part["Content-Transfer-Encoding"]
+            part["Content-Transfer-Encoding"] = encoding
+
+
+def _text(text: str) -> tuple[bytes, Encoding]:
+    """Return a text part encoded, and how."""
+    data = _lines(text)
+    if data.isascii() and _is_sendable(data):
+        return data, "7bit"
+    return _encoded(data)
+
+
+def _html(html: str) -> tuple[bytes, Encoding]:
+    """Return an HTML part encoded, and how."""
+    data = _lines(html)
+    foreign = (
+        0 if data.isascii() else len(data.decode("ascii", "replace")) - len(data.decode("ascii", "ignore"))
+    )
+    # A reference takes as many characters as encoding would, or fewer; in a style sheet it would not be read.
+    if foreign * 6 <= len(data) and (not foreign or _has_plain_styles(html)):
+        if foreign:
+            data = data.decode().encode("ascii", "xmlcharrefreplace")
+        if _is_sendable(data):
+            return data, "7bit"
+    return _encoded(_lines(html))
+
+
+def _has_plain_styles(html: str) -> bool:
+    """Tell whether no style sheet holds anything beyond ASCII."""
+    end = 0
+    while (start := html.find("<style", end)) >= 0:
+        end = html.find("</style>", start)
+        if end < 0 or not html[start:end].isascii():
+            return False
+    return True
+
+
+def _is_sendable(data: bytes) -> bool:
+    """Tell whether lines are short enough and none begins as a mailbox separator does."""
+    return b"\nFrom " not in data and max(map(len, data.split(b"\r\n"))) <= _LINE_MAX
+
+
+def _lines(text: str) -> bytes:
+    """Return text as UTF-8 with CRLF line ends and one at its end."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return (text if text.endswith("\n") else text + "\n").replace("\n", "\r\n").encode("utf-8", "replace")
+
+
+def _encoded(data: bytes) -> tuple[bytes, Encoding]:
+    """Return data in the shorter encoding: quoted-printable triples every byte beyond ASCII."""
+    foreign = len(data) - len(data.decode("ascii", "ignore"))
+    if foreign * 6 <= len(data):
+        return b2a_qp(data, quotetabs=False, istext=True), "quoted-printable"
+    return _base64(data), "base64"
+
+
+def _base64(data: bytes) -> bytes:
+    whole = b2a_base64(data, newline=False)
+    lines = [whole[start : start + _BASE64_LINE] for start in range(0, len(whole), _BASE64_LINE)]
+    return b"\r\n".join(lines) + b"\r\n"
