@@ -44,6 +44,8 @@ def advance(
     """
     state = contact if owned else contact.copy()
     work = Work(state, playbook, Advance(state))
+    if state.adopted == playbook.rules_hash and state.wake_at > state.clock:
+        work.alarm = state.wake_at
     for happening in happenings:
         effective = happening.at if isinstance(happening, Settled) else happening.received_at
         at = max(effective, state.clock)
@@ -59,7 +61,7 @@ def advance(
     if mail and state.clock:
         _adopt(work, max(now, state.clock))
         _ring_until(work, now)
-        state.wake_at = next_wake(work, state.clock)
+        state.wake_at = _alarm(work)
     state.version += 1
     return work.result
 
@@ -75,13 +77,21 @@ def _ring_until(work: Work, until: Instant) -> None:
     for _ in range(_RINGS_MAX):
         if contact.clock >= until:
             return
-        at = next_wake(work, contact.clock)
+        at = _alarm(work)
         if at > until:
             return
         _ring(work, at)
         contact.clock = at
+        work.forget_reading()
     message = f"contact {contact.id} rang {_RINGS_MAX} times without rest; look at the runs due at once"
     raise Poison(message)
+
+
+def _alarm(work: Work) -> Instant:
+    """Return when the contact must next be looked at, worked out once after each change."""
+    if work.alarm is None:
+        work.alarm = next_wake(work, work.contact.clock)
+    return work.alarm
 
 
 def _ring(work: Work, at: Instant) -> None:
@@ -110,6 +120,7 @@ def _adopt(work: Work, at: Instant) -> None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
             steps.adopt(work, measure, run, at)
+    work.forget_reading()
     if not is_new and playbook.backlog == "enter":
         triggers.on_conditions(work, at)
     contact.adopted = playbook.rules_hash

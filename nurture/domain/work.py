@@ -25,6 +25,9 @@ class Work:
     playbook: Playbook
     result: Advance
     index: Index = field(init=False)
+    # The alarm clock as it was last set, None when something has happened since: setting it is the dearest
+    # part of an advance.
+    alarm: Instant | None = None
     # The reading at one instant, until a fact changes.
     _reading: Reading | None = None
 
@@ -38,8 +41,8 @@ class Work:
         return self.contact.zone or self.playbook.default_zone
 
     def forget_reading(self) -> None:
-        """Say that facts changed."""
-        self._reading = None
+        """Say that something changed: what was read and when to look again are out of date."""
+        self._reading = self.alarm = None
 
     def reading(self, at: Instant) -> Reading:
         """Return what conditions may read at `at`."""

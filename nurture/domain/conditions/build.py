@@ -143,7 +143,7 @@ def _compare(tree: ast.Compare, scope: Scope) -> Built:
 
 
 def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, *, text: str | None, scope: Scope) -> Node:
-    text = text or f"{scope.source.piece(left)} {compare.SIGNS[type(op)]} {scope.source.piece(right)}"
+    text = text or f"{_bracketed(left, scope)} {compare.SIGNS[type(op)]} {_bracketed(right, scope)}"
     if isinstance(op, ast.Is | ast.IsNot):
         return _is(left, right, text=text, negated=isinstance(op, ast.IsNot), scope=scope)
     if isinstance(op, ast.In | ast.NotIn):
@@ -154,6 +154,12 @@ def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, *, text: str | None, s
     if isinstance(first, NODES) or isinstance(second, NODES):
         return _switch(first, second, op, text=text, at=(left, right), scope=scope)
     return compare.comparison(first, op, second, text=text, at=(left, right), scope=scope)
+
+
+def _bracketed(tree: ast.expr, scope: Scope) -> str:
+    """Return a side of a comparison as it was written, with the brackets that the tree does not keep."""
+    piece = scope.source.piece(tree)
+    return f"({piece})" if isinstance(tree, ast.BoolOp | ast.Compare) else piece
 
 
 def _is(left: ast.expr, right: ast.expr, *, text: str, negated: bool, scope: Scope) -> Node:
@@ -203,7 +209,7 @@ def _known(tree: ast.Call, scope: Scope) -> Node:
     asked = tuple(value for _, value in built.parts) if isinstance(built, Sum) else (built,)
     if not asked:
         raise scope.fault(argument, f"{scope.source.piece(argument)} is always known")
-    parts = tuple(Known(text, value) for value in asked)
+    parts = tuple(Known(f"known({value.text})", value) for value in asked)
     return parts[0] if len(parts) == 1 else All(text, parts)
 
 

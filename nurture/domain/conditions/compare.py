@@ -66,10 +66,10 @@ def comparison(
     if isinstance(first, Sum) or isinstance(second, Sum) or kinds[0] == "number":
         left, right = total(first, at=at[0], scope=scope), total(second, at=at[1], scope=scope)
         return _numbers(left, op, right, text=text, at=at, scope=scope)
+    if isinstance(first, Fixed) and isinstance(second, Fixed):
+        raise scope.fault(at[0], f"{text}: both sides are fixed; name a fact")
     if isinstance(first, Fixed):
         first, second, op, at = second, first, FLIPPED[op], (at[1], at[0])
-    if isinstance(first, Fixed):
-        raise scope.fault(at[0], f"{text}: both sides are fixed; name a fact")
     if kinds[0] == "instant":
         return _instants(first, op, second, text=text)
     return _texts(first, op, second, text=text, at=at, scope=scope)
@@ -90,7 +90,7 @@ def _numbers(left: Sum, op: Operator, right: Sum, *, text: str, at: Places, scop
         raise scope.fault(at[0], f"{text}: both sides are fixed; name a fact")
     check_one_moves(difference, at=at[1], scope=scope)
     scale = max(scale_of(value) for _, value in difference.parts)
-    constant = _whole(difference.constant, scale, at=at, scope=scope)
+    constant = _whole(difference.constant, scale, name=scope.source.piece(at[0]), at=at[1], scope=scope)
     if len(difference.parts) == 1:
         ((sign, value),) = difference.parts
         # sign * value + constant op 0
@@ -105,13 +105,13 @@ def check_one_moves(numbers: Sum, *, at: ast.expr, scope: Scope) -> None:
         raise scope.fault(at, "two terms here move with time; compare a moving one with a fixed one")
 
 
-def _whole(number: Fraction, scale: int, *, at: Places, scope: Scope) -> int:
+def _whole(number: Fraction, scale: int, *, name: str, at: ast.expr, scope: Scope) -> int:
     scaled = number * Fraction(10**scale)
     if scaled.denominator != 1:
         kept = f"keeps {scale} decimal digits" if scale else "is a whole number"
-        raise scope.fault(at[1], f"{scope.source.piece(at[0])} {kept}; what it is compared with has more")
+        raise scope.fault(at, f"{name} {kept}; what it is compared with has more")
     if abs(scaled.numerator) > NUMBER_MAX:
-        raise scope.fault(at[1], "the number is too large; 64 bits are kept")
+        raise scope.fault(at, "the number is too large; 64 bits are kept")
     return scaled.numerator
 
 
@@ -128,7 +128,7 @@ def alike(first: Value, other: Value | Sum, *, at: ast.expr, scope: Scope) -> Va
         if other.parts:
             raise scope.fault(at, f"{scope.source.piece(at)} is no single value; write a number or a fact")
         scale = scale_of(first)
-        fixed = _whole(other.constant, scale, at=(at, at), scope=scope)
+        fixed = _whole(other.constant, scale, name=first.text, at=at, scope=scope)
         return Fixed(scope.source.piece(at), fixed, "decimal" if scale else "integer", scale)
     if scale_of(other) != scale_of(first):
         raise scope.fault(

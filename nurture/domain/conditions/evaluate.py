@@ -80,10 +80,25 @@ def _stored(value: Stored) -> Read:
     key, expected, absent = value.key, _CLASSES[value.type], value.absent
     if value.type == "window":
         return _window(value)
+    if value.type == "set":
+        return _set(value)
 
     def read(facts: Facts, now: Instant, zone: str) -> Any:
         found = facts.get(key)
         if found.__class__ is expected:
+            return found
+        return absent if found is None else None
+
+    return read
+
+
+def _set(value: Stored) -> Read:
+    """Return the list of texts. A list is of one kind, that of its newest: a window is no set."""
+    key, absent = value.key, value.absent
+
+    def read(facts: Facts, now: Instant, zone: str) -> Any:
+        found = facts.get(key)
+        if found.__class__ is list and (not found or found[-1].__class__ is str):
             return found
         return absent if found is None else None
 
@@ -96,7 +111,7 @@ def _window(value: Stored) -> Read:
 
     def read(facts: Facts, now: Instant, zone: str) -> int | None:
         found = facts.get(key)
-        if found.__class__ is list:
+        if found.__class__ is list and (not found or found[-1].__class__ is int):
             return len(found) - bisect_right(found, now - within)
         return absent if found is None else None  # type: ignore[return-value]
 

@@ -67,7 +67,8 @@ def _parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.lstrip(), mode="eval").body
     except SyntaxError as error:
-        column = min(max((error.offset or 1) - 1, 0) + blanks, len(text))
+        # No offset: the text ended too early.
+        column = min(error.offset - 1 + blanks, len(text)) if error.offset else len(text)
         raise ConditionError(f"cannot be read here: {error.msg}{_hint(text)}", column=column) from error
     except (ValueError, MemoryError, RecursionError, OverflowError) as error:
         raise ConditionError(f"cannot be read: {str(error) or 'too deeply nested'}") from error
@@ -87,10 +88,9 @@ def _hint(text: str) -> str:
 def _check_end(text: str, source: Source, tree: ast.expr) -> None:
     """Refuse a comment: on one line it would swallow what follows it."""
     rest = source.encoded[tree.end_col_offset :].decode()
-    if rest.strip(" )"):
-        raise ConditionError(
-            "comments are not read; write them beside the condition", column=text.rindex(rest) + 1
-        )
+    if "#" in rest:
+        column = len(text) - len(rest) + rest.index("#")
+        raise ConditionError("comments are not read; write them beside the condition", column=column)
 
 
 def _check_depth(source: Source, tree: ast.expr) -> None:

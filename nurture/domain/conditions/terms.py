@@ -39,7 +39,7 @@ class Truth(Enum):
         """No if either is no, yes if both are yes, else unknown."""
         if self is Truth.NO or other is Truth.NO:
             return Truth.NO
-        return Truth.YES if self is other else Truth.UNKNOWN
+        return Truth.YES if self is other is Truth.YES else Truth.UNKNOWN
 
     def __or__(self, other: "Truth") -> "Truth":
         """Yes if either is yes, no if both are no, else unknown."""

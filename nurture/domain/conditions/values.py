@@ -4,7 +4,6 @@ import ast
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from math import isfinite
 from typing import Any
 
 from nurture.domain.conditions.nodes import (
@@ -80,8 +79,8 @@ def literal(tree: ast.Constant, scope: Scope) -> Value | Sum:
     if isinstance(value, str):
         return Fixed(scope.source.piece(tree), value, "text")
     if isinstance(value, int | float):
-        # Beyond 64 bits is refused before the exact value is made: 1e999999 would fill the memory.
-        if not isfinite(value) or abs(value) > NUMBER_MAX:
+        # Beyond 64 bits (or infinite) is refused before the exact value is made: it could fill the memory.
+        if abs(value) > NUMBER_MAX:
             raise scope.fault(tree, "the number is too large; 64 bits are kept")
         return Sum((), Fraction(value) if isinstance(value, int) else _exact(tree, scope))
     if value is None:

@@ -1,0 +1,101 @@
+"""The demonstration: people live through days of virtual time in the real pipeline, in a folder of its own."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nurture.app.opening import migrate
+from nurture.app.services import Services
+from nurture.clock import ManualClock, SystemClock
+from nurture.domain.errors import InputError
+from nurture.domain.instant import DAY, Instant, to_iso
+from nurture.flow.delivery import Delivery
+from nurture.mail.transport import open_lanes, open_transport
+from nurture.reports import ledger
+from nurture.settings import Settings, load_settings
+from nurture.simulation.people import lives
+from nurture.simulation.play import Stage
+from nurture.simulation.reactions import Reactions
+
+#: The demonstration's own folder; made anew each time, known by this mark.
+FOLDER = Path("nurture-demo")
+_MARK = "made by nurture demo; deleted and made anew by the next one\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How many people live how long."""
+
+    people: int = 200
+    days: int = 60
+    seed: int = 7
+    folder: Path = FOLDER
+
+
+def prepare(options: Options) -> Settings:
+    """Make the folder anew and return the settings of an installation inside it.
+
+    Raises InputError when the folder holds anything that a demonstration did not make.
+    """
+    folder = options.folder
+    mark = folder / "DEMO"
+    if folder.exists() and not mark.exists() and any(folder.iterdir()):
+        message = f"{folder}: not made by a demonstration; move it away, or run in another folder"
+        raise InputError(message)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    mark.write_text(_MARK, encoding="utf-8")
+    return load_settings(
+        database_url=f"sqlite:///{folder / 'nurture.db'}",
+        mail_url=f"maildir:{folder / 'mailbox'}",
+        broker_url="memory://",
+    )
+
+
+def play(
+    options: Options, *, progress: Callable[[Instant], None] | None = None
+) -> tuple[Services, dict[str, Any]]:
+    """Let the people live; returns the opened installation, now on real time, and the summary."""
+    settings = prepare(options)
+    end = SystemClock().now()
+    start = (end - options.days * DAY) // DAY * DAY
+    clock = ManualClock(start)
+    services = migrate(settings, clock=clock)
+    settings = services.settings
+    lanes = {name: open_transport(url) for name, url in open_lanes(settings.mail_url).items()}
+    delivery = Delivery(
+        clock=clock,
+        playbooks=services.playbooks,
+        keys=services.keys,
+        suppression_key=settings.suppression_secret,
+        base_url=settings.public_url,
+        worker="demo",
+    )
+    react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
+    stage = Stage(services.database, delivery, clock, lanes, react=react)
+    inputs = lives(options.people, start=start, days=options.days, seed=options.seed)
+    counts = stage.play(inputs, end, progress=progress)
+    for transport in lanes.values():
+        transport.close()
+    return services, summary(services, start=start, end=end, applied=counts["applied"])
+
+
+def summary(services: Services, *, start: Instant, end: Instant, applied: int) -> dict[str, Any]:
+    """Return what became of everybody: by stage, by measure, by reason."""
+    with services.database.read() as connection:
+        measures = ledger.measures(connection)
+        reasons: dict[str, int] = {}
+        for row in measures:
+            for reason, count in row["skips"].items():
+                reasons[reason] = reasons.get(reason, 0) + count
+        return {
+            "from": to_iso(start),
+            "to": to_iso(end),
+            "events": applied,
+            "stages": ledger.people(connection),
+            "measures": measures,
+            "reasons": dict(sorted(reasons.items(), key=lambda item: -item[1])),
+            "mails": sum(row["sent"] for row in measures),
+        }

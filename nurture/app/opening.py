@@ -1,0 +1,81 @@
+"""Opening an installation: `migrate`, `up` and `demo` create it, everything else wants it to be there."""
+
+from sqlalchemy.exc import DBAPIError
+
+from nurture.app.bells import Bells, NoBells
+from nurture.app.services import Services
+from nurture.clock import Clock, SystemClock
+from nurture.domain.errors import SettingsError
+from nurture.domain.token import Keys
+from nurture.playbook import PublishedPlaybooks, load_files, publish
+from nurture.settings import Settings, complete, load_settings
+from nurture.store import migrations
+from nurture.store.database import open_database
+from nurture.store.meta import require_suppression_key
+
+
+def open_services(
+    settings: Settings, *, clock: Clock | None = None, bells: Bells | None = None, pool_size: int = 5
+) -> Services:
+    """Wire the services for complete settings; connects at first use."""
+    return Services(
+        database=open_database(settings.database_url, pool_size=pool_size),
+        settings=settings,
+        clock=clock or SystemClock(),
+        keys=Keys(settings.signing_secrets),
+        playbooks=PublishedPlaybooks(),
+        bells=bells or NoBells(),
+    )
+
+
+def open_existing(
+    settings: Settings | None = None,
+    *,
+    bells: Bells | None = None,
+    clock: Clock | None = None,
+    serves: bool = False,
+    pool_size: int = 5,
+) -> Services:
+    """Open what is there.
+
+    Raises SettingsError when there is no database, one of another version, or one that does not answer.
+    """
+    settings = settings or load_settings()
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        migrations.require_current(database)
+        settings = complete(settings, serves=serves)
+        database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
+    except DBAPIError as error:
+        raise SettingsError(unreachable(settings, error)) from error
+    finally:
+        database.close()
+    return open_services(settings, bells=bells, clock=clock, pool_size=pool_size)
+
+
+def unreachable(settings: Settings, error: DBAPIError) -> str:
+    """Return the one line for a database that does not answer."""
+    shown = settings.shown()["NURTURE_DATABASE_URL"]
+    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
+    return f"NURTURE_DATABASE_URL: {shown} does not answer: {lines[-1] if lines else error}"
+
+
+def migrate(settings: Settings, *, clock: Clock | None = None, serves: bool = False) -> Services:
+    """Create or upgrade the database, bind its suppression key, publish the playbook where none is active.
+
+    A playbook with faults raises PlaybookError before anything is created.
+    """
+    files = load_files(settings.playbook)
+    settings = complete(settings, create=True, serves=serves)
+    services = open_services(settings, clock=clock)
+    database = services.database
+    try:
+        migrations.upgrade(database)
+        database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
+    except DBAPIError as error:
+        raise SettingsError(unreachable(settings, error)) from error
+    with database.read() as connection:
+        is_published = services.playbooks.active_id(connection) is not None
+    if not is_published:
+        publish(database, files, now=services.clock.now(), actor="migrate", backlog="none")
+    return services

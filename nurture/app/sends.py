@@ -1,0 +1,213 @@
+"""Ops sends: one measure to one person or an audience, through the same inbox and the same guard as all else.
+
+Each person gets an internal event (kind `ops`, id `request:contact`), so a repeated request, a second terminal
+or a restart half way sends nothing twice. The stop switch is `nurture pause` or `nurture cancel`.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app import audience
+from nurture.app.people import unknown_measure
+from nurture.app.services import Services
+from nurture.domain.conditions import Condition, Truth
+from nurture.domain.errors import NotFoundError
+from nurture.domain.event import Identity
+from nurture.domain.facts import reading
+from nurture.domain.instant import Instant
+from nurture.domain.measure import Measure
+from nurture.domain.playbook import Playbook
+from nurture.flow.inbox import NewEvent, accept
+from nurture.store import tables as t
+from nurture.store.audit import record
+from nurture.store.contacts import load_contacts, resolve_who
+from nurture.store.identity import names_of
+
+#: People shown before an operator says yes.
+_SHOWN = 5
+
+
+def request_id(measure: str, target: str, now: Instant) -> str:
+    """Return a request id of its own for this call."""
+    return blake2b(f"{measure}\x1f{target}\x1f{now}".encode(), digest_size=8).hexdigest()
+
+
+def measure_of(playbook: Playbook, path: str) -> Measure:
+    """Return the measure. Raises NotFoundError with near misses."""
+    found = playbook.measures.get(path)
+    if found is None:
+        raise NotFoundError(unknown_measure(path, list(playbook.measures)))
+    return found
+
+
+def plan(services: Services, path: str, *, who: str | None, expression: str | None) -> dict[str, Any]:
+    """Say what a send would do at this instant: how many people, the first five, and who may not enter and why."""
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        measure = measure_of(playbook, path)
+        now = services.clock.now()
+        people = _targets(connection, playbook, who=who, expression=expression, now=now)
+        refused: dict[str, int] = {}
+        shown: list[dict[str, Any]] = []
+        count = 0
+        for page in people:
+            for contact in load_contacts(connection, page, playbook).values():
+                reason = _refusal(contact, measure, playbook, now)
+                if reason is not None:
+                    refused[reason] = refused.get(reason, 0) + 1
+                    continue
+                count += 1
+                if len(shown) < _SHOWN:
+                    shown.append({"contact": contact.id, "track": contact.track, "stage": contact.stage})
+        _name(connection, shown)
+        return {"measure": path, "people": count, "first": shown, "not_entering": refused}
+
+
+def _refusal(contact: Any, measure: Measure, playbook: Playbook, now: Instant) -> str | None:
+    if measure.track not in ("any", contact.track):
+        return "other_track"
+    if measure.stage not in ("any", contact.stage):
+        return "other_stage"
+    if measure.audience.truth(reading(contact, playbook, now=now)) is not Truth.YES:
+        return "audience"
+    return None
+
+
+def _name(connection: sa.Connection, shown: list[dict[str, Any]]) -> None:
+    ids = [row["contact"] for row in shown]
+    rows = connection.execute(sa.select(t.contacts.c.id, t.contacts.c.email).where(t.contacts.c.id.in_(ids)))
+    emails = {row.id: row.email for row in rows}
+    for row in shown:
+        row["email"] = emails.get(row["contact"])
+
+
+def _targets(
+    connection: sa.Connection, playbook: Playbook, *, who: str | None, expression: str | None, now: Instant
+) -> Any:
+    if who is not None:
+        return iter([[resolve_who(connection, who)]])
+    condition: Condition = audience.read(playbook, expression or "True")
+    return audience.ids(connection, condition, playbook, now=now)
+
+
+def send(
+    services: Services,
+    path: str,
+    *,
+    who: str | None,
+    expression: str | None,
+    request: str,
+    actor: str,
+    at: Instant | None = None,
+) -> dict[str, Any]:
+    """Hand the request to the inbox, page by page; each page is committed with the cursor behind it.
+
+    at: when the mail may leave first; None: now. Returns people handed in by this call and in all.
+    """
+    now = services.clock.now()
+    handed = 0
+    total = _open(
+        services,
+        request,
+        path=path,
+        target=who or f"audience: {expression or 'True'}",
+        now=now,
+        actor=actor,
+    )
+    while True:
+        page = services.database.run(
+            lambda connection: _page(
+                services, connection, path, who=who, expression=expression, request=request, at=at
+            )
+        )
+        handed += page
+        if page == 0:
+            break
+    services.bells.ring("inbox", "all")
+    return {"request": request, "measure": path, "people": total + handed, "handed_in": handed}
+
+
+def _open(services: Services, request: str, *, path: str, target: str, now: Instant, actor: str) -> int:
+    def work(connection: sa.Connection) -> int:
+        measure_of(services.playbooks.active(connection).playbook, path)
+        known = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
+        if known is not None:
+            return int(known.people)
+        connection.execute(
+            sa.insert(t.sends).values(
+                request=request,
+                measure=path,
+                audience=target,
+                at=now,
+                actor=actor,
+                people=0,
+                cursor=0,
+                done=False,
+            )
+        )
+        detail = {"request": request, "measure": path}
+        record(connection, at=now, actor=actor, action="send", detail=detail)
+        return 0
+
+    return services.database.run(work)
+
+
+def _page(
+    services: Services,
+    connection: sa.Connection,
+    path: str,
+    *,
+    who: str | None,
+    expression: str | None,
+    request: str,
+    at: Instant | None,
+) -> int:
+    """Hand in the next page of people and move the cursor, in one transaction; 0 when done."""
+    playbook = services.playbooks.active(connection).playbook
+    locked = sa.select(t.sends).where(t.sends.c.request == request).with_for_update()
+    state = connection.execute(locked).one()
+    if state.done:
+        return 0
+    now = services.clock.now()
+    if who is not None:
+        page = [resolve_who(connection, who)]
+    else:
+        condition = audience.read(playbook, expression or "True")
+        page = next(audience.ids(connection, condition, playbook, now=now, after=state.cursor), [])
+    names = names_of(connection, page)
+    properties: dict[str, Any] = {"measure": path, "request": request}
+    if at is not None:
+        properties["send_at"] = at
+    events = [
+        _event(request, contact, names[contact], now=now, properties=properties)
+        for contact in page
+        if names.get(contact)
+    ]
+    accept(connection, events)
+    connection.execute(
+        sa.update(t.sends)
+        .where(t.sends.c.request == request)
+        .values(
+            people=state.people + len(events),
+            cursor=page[-1] if page else state.cursor,
+            done=who is not None or not page,
+        )
+    )
+    return len(events)
+
+
+def _event(
+    request: str, contact: int, names: tuple[Identity, ...], *, now: Instant, properties: dict[str, Any]
+) -> NewEvent:
+    return NewEvent(
+        source="ops",
+        message_id=f"{request}:{contact}",
+        kind="ops",
+        name="Ops Send",
+        occurred_at=now,
+        received_at=now,
+        identities=names,
+        properties=properties,
+    )

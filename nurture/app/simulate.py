@@ -1,0 +1,117 @@
+"""Simulation: a programme on virtual time in a private temporary database, over made-up or real people."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nurture.app import imports
+from nurture.app.demo import summary
+from nurture.app.opening import migrate
+from nurture.app.services import Services
+from nurture.app.tabular import read_rows
+from nurture.clock import ManualClock, SystemClock
+from nurture.domain.errors import InputError
+from nurture.domain.instant import DAY, Instant
+from nurture.flow.delivery import Delivery
+from nurture.mail.transport import open_lanes
+from nurture.settings import load_settings
+from nurture.simulation.outlet import Outlet
+from nurture.simulation.people import lives
+from nurture.simulation.play import Input, Stage
+from nurture.simulation.reactions import Reactions
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Who lives how long under which programme."""
+
+    people: int = 1_000
+    days: int = 90
+    seed: int = 7
+    events: Path | None = None
+    contacts: Path | None = None
+    playbook: Path | None = None
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Play once and return the summary. Nothing leaves, nothing stays."""
+    with tempfile.TemporaryDirectory(prefix="nurture-simulation-") as folder:
+        settings = load_settings(
+            database_url=f"sqlite:///{folder}/simulation.db",
+            mail_url=f"maildir:{folder}/mailbox",
+            broker_url="memory://",
+            playbook=options.playbook,
+        )
+        inputs, start, end = _inputs(options)
+        clock = ManualClock(start)
+        services = migrate(settings, clock=clock)
+        try:
+            if options.contacts is not None:
+                imports.import_file(services, options.contacts, imports.Options(kind="contacts"))
+            counts = _play(services, clock, inputs, end, options)
+            return summary(services, start=start, end=end, applied=counts["applied"])
+        finally:
+            services.close()
+
+
+def _play(
+    services: Services, clock: ManualClock, inputs: Iterator[Input], end: Instant, options: Options
+) -> Any:
+    settings = services.settings
+    lanes = {name: Outlet() for name in open_lanes(settings.mail_url)}
+    delivery = Delivery(
+        clock=clock,
+        playbooks=services.playbooks,
+        keys=services.keys,
+        suppression_key=settings.suppression_secret,
+        base_url=settings.public_url,
+        worker="simulation",
+    )
+    react = None
+    if options.events is None:
+        react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
+    return Stage(services.database, delivery, clock, lanes, react=react).play(inputs, end)
+
+
+def _inputs(options: Options) -> tuple[Iterator[Input], Instant, Instant]:
+    """Return what happens, when it begins and when it ends."""
+    if options.events is None:
+        start = SystemClock().now() // DAY * DAY
+        made = lives(options.people, start=start, days=options.days, seed=options.seed)
+        return made, start, start + options.days * DAY
+    history = sorted(_history(options.events), key=lambda one: one.at)
+    if not history:
+        message = f"{options.events}: no event in it"
+        raise InputError(message)
+    start = history[0].at // DAY * DAY
+    return iter(history), start, history[-1].at + options.days * DAY
+
+
+def _history(path: Path) -> Iterator[Input]:
+    """Read a file of events as if each were handed in when it happened."""
+    options = imports.Options()
+    for row, event in imports.events_of(read_rows(path, imports.format_of(path, options)), options):
+        if event is None:
+            message = f"{path}:{row.line}: {row.fault}"
+            raise InputError(message)
+        yield Input(event.occurred_at, event=replace(event, received_at=event.occurred_at))
+
+
+def compare(options: Options, against: Path) -> dict[str, Any]:
+    """Play the same people under two programmes and return the differences in mails sent, by measure."""
+    mine = run(options)
+    other = run(replace(options, playbook=against))
+    sent = {row["measure"]: row["sent"] for row in mine["measures"]}
+    sent_against = {row["measure"]: row["sent"] for row in other["measures"]}
+    differences = [
+        {
+            "measure": name,
+            "mails": sent.get(name, 0),
+            "mails_against": sent_against.get(name, 0),
+            "difference": sent_against.get(name, 0) - sent.get(name, 0),
+        }
+        for name in sorted({*sent, *sent_against})
+    ]
+    return {"mails": mine["mails"], "mails_against": other["mails"], "differences": differences}

@@ -1,0 +1,82 @@
+"""One event by hand."""
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+from nurture.app.services import Services
+from nurture.domain.errors import InputError
+from nurture.domain.event import Identity
+from nurture.domain.identity import canonical_email, canonical_user_id
+from nurture.domain.instant import Instant, parse_iso, to_iso
+from nurture.flow.inbox import NewEvent, accept
+from nurture.store.contacts import resolve_who
+from nurture.store.identity import names_of
+
+
+def read_properties(pairs: list[str]) -> dict[str, Any]:
+    """Read `key=value` pairs; a value that is JSON (a number, true, a list) is taken as such."""
+    properties: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            message = f"-p {pair}: write key=value, for example -p revenue=19.90"
+            raise InputError(message)
+        try:
+            properties[name] = json.loads(text)
+        except ValueError:
+            properties[name] = text
+    return properties
+
+
+def read_instant(text: str) -> Instant:
+    """Read an instant from the command line. Raises InputError that shows the form."""
+    try:
+        return parse_iso(text)
+    except ValueError as error:
+        message = f"{text!r} is no date; write for example 2026-03-01T12:00:00Z"
+        raise InputError(message) from error
+
+
+def track(
+    services: Services, who: str, event: str, *, properties: dict[str, Any], at: Instant | None, actor: str
+) -> dict[str, Any]:
+    """Hand one event in for a person; an address or id not known yet makes a new contact."""
+    now = services.clock.now()
+    occurred_at = now if at is None else min(at, now)
+    text = json.dumps([who, event, properties, occurred_at, now], sort_keys=True, default=str)
+    message_id = blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def work(connection: Any) -> None:
+        identities = _who(connection, who)
+        given = NewEvent(
+            source="cli",
+            message_id=message_id,
+            kind="track",
+            name=event,
+            occurred_at=occurred_at,
+            received_at=now,
+            identities=identities,
+            properties=properties,
+            context={"actor": actor},
+        )
+        accept(connection, [given])
+
+    services.database.run(work)
+    services.bells.ring("inbox", "all")
+    return {"event": event, "who": who, "occurred_at": to_iso(occurred_at), "message_id": message_id}
+
+
+def _who(connection: Any, who: str) -> tuple[Identity, ...]:
+    if who.startswith("contact:"):
+        contact_id = resolve_who(connection, who)
+        return names_of(connection, [contact_id])[contact_id]
+    if who.startswith("id:"):
+        user_id = canonical_user_id(who.removeprefix("id:"))
+        if user_id is not None:
+            return (Identity("user_id", user_id),)
+    email = canonical_email(who)
+    if email is None:
+        message = f"{who!r}: write an e-mail address, id:USER_ID or contact:N"
+        raise InputError(message)
+    return (Identity("email", email),)

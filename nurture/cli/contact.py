@@ -1,0 +1,139 @@
+"""`nurture contact`: one person."""
+
+from typing import Annotated
+
+import typer
+
+from nurture.cli import output
+from nurture.cli.context import Json, Who, Yes, actor, confirm, services
+
+app = typer.Typer(
+    help="One person: where they stand, what happened, why a mail was or was not sent.", no_args_is_help=True
+)
+
+
+@app.command()
+def show(who: Who, *, as_json: Json = False) -> None:
+    """Show where a person stands.
+
+    Example: nurture contact show ada@example.com
+    """
+    from nurture.app import people
+
+    with services() as opened:
+        person = people.show(opened, who)
+    if as_json:
+        output.document(person)
+        return
+    simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
+    output.pairs(simple, title=f"contact:{person['contact']}")
+    output.pairs({"identities": list(person["identities"]), "mails": person["messages"]})
+    facts = {name: value for name, value in person["facts"].items() if ":" not in name}
+    output.pairs(facts, title="facts")
+    output.table(person["consents"], ["topic", "state", "at", "source"], title="consent")
+    output.table(person["holds"], ["hold", "until", "owner"], title="holds")
+    output.table(
+        person["runs"], ["measure", "key", "step", "since", "due_at", "holdout"], title="active runs"
+    )
+
+
+@app.command()
+def timeline(
+    who: Who,
+    *,
+    limit: Annotated[int, typer.Option(help="Newest moments.", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """Show everything that happened to a person, oldest first.
+
+    Example: nurture contact timeline id:42
+    """
+    from nurture.app import people
+
+    with services() as opened:
+        moments = people.timeline(opened, who, limit=limit)
+    if as_json:
+        output.lines(moments)
+    else:
+        output.table(moments, ["at", "kind", "what", "detail"])
+
+
+@app.command()
+def why(
+    who: Who,
+    measure: Annotated[str, typer.Argument(help="A measure's path, e.g. lead/convert/abandoned_cart.")],
+    *,
+    at: Annotated[str | None, typer.Option(help="As it stood then, e.g. 2026-03-01T12:00:00Z.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain why a person got a measure or not, with every condition and its value.
+
+    Example: nurture contact why ada@example.com customer/any/second_order_coupon
+    """
+    from nurture.app import people
+    from nurture.app.tracking import read_instant
+
+    with services() as opened:
+        answer = people.why(opened, who, measure, at=read_instant(at) if at else None)
+    if as_json:
+        output.document(answer)
+        return
+    output.console().print(
+        f"{measure} for contact:{answer['contact']}: {answer['outcome'].replace('_', ' ')}"
+    )
+    output.text(answer["answer"])
+    output.table(answer["mails"], ["step", "key", "status", "reason", "due_at", "sent_at"], title="mails")
+    output.table(answer["findings"], ["check", "met", "value", "change"], title="checks")
+
+
+@app.command()
+def merge(who: Who, other: Who, *, yes: Yes = False, as_json: Json = False) -> None:
+    """Join two contacts into one.
+
+    Example: nurture contact merge ada@example.com id:42
+    """
+    from nurture.app import people
+
+    with services() as opened:
+        one, two = people.show(opened, who), people.show(opened, other)
+        names = [
+            f"contact:{p['contact']} ({', '.join(p['identities'])}; {p['track']}/{p['stage']})"
+            for p in (one, two)
+        ]
+        confirm(f"Join {names[0]} and {names[1]}?", yes=yes)
+        joined = people.merge(opened, who, other, actor=actor())
+    if as_json:
+        output.document(joined)
+    else:
+        output.pairs(joined, title="joined")
+
+
+@app.command()
+def consent(
+    who: Who,
+    topic: Annotated[str, typer.Argument(help="A topic of the playbook, or * for everything.")],
+    state: Annotated[str, typer.Argument(help="granted or withdrawn.")],
+    *,
+    evidence: Annotated[str, typer.Option(help="How they said it: kept with the consent.")] = "told by ops",
+    as_json: Json = False,
+) -> None:
+    """Write down what a person said about a topic.
+
+    Example: nurture contact consent ada@example.com news withdrawn
+    """
+    from nurture.app import people
+    from nurture.domain.errors import InputError
+
+    if state == "granted":
+        with services() as opened:
+            done = people.consent(opened, who, topic, "granted", actor=actor(), evidence=evidence)
+    elif state == "withdrawn":
+        with services() as opened:
+            done = people.consent(opened, who, topic, "withdrawn", actor=actor(), evidence=evidence)
+    else:
+        message = f"{state!r}: write granted or withdrawn"
+        raise InputError(message)
+    if as_json:
+        output.document(done)
+    else:
+        output.pairs(done)

@@ -1,0 +1,51 @@
+"""What every command needs: the settings, the opened services, who is asking, and a yes before bulk actions."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nurture.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from nurture.app.services import Services
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines instead of a table.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop there.")]
+Who = Annotated[str, typer.Argument(help="An e-mail address, id:USER_ID or contact:N.", metavar="WHO")]
+
+
+@contextmanager
+def services() -> Iterator["Services"]:
+    """Open the services of an existing installation; says plainly when there is none here."""
+    from nurture.app.opening import open_existing
+
+    opened = open_existing()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def actor() -> str:
+    """Return who is at the keyboard, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return f"cli:{os.getuid()}"
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only with a yes. Raises UserError when nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        message = f"{question} Nobody to ask here; add --yes"
+        raise UserError(message)
+    if not typer.confirm(question):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Read-only queries and the words for their answers: people, why, timeline, the ledger. Writes nothing."""

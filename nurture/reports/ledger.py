@@ -1,0 +1,68 @@
+"""The ledger: mails one by one, and per measure what became of everything that was planned."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.instant import to_iso
+from nurture.store import tables as t
+from nurture.store.outbox import conservation
+
+
+def messages(
+    connection: sa.Connection,
+    *,
+    contacts: list[int] | None = None,
+    measure: str | None = None,
+    status: str | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Return the newest mails of the ledger, newest first, as plain values."""
+    statement = sa.select(t.messages).order_by(t.messages.c.id.desc()).limit(limit)
+    if contacts is not None:
+        statement = statement.where(t.messages.c.contact_id.in_(contacts))
+    if measure is not None:
+        statement = statement.where(t.messages.c.measure == measure)
+    if status is not None:
+        statement = statement.where(t.messages.c.status == status)
+    return [
+        {
+            "message": row.id,
+            "contact": row.contact_id,
+            "measure": row.measure,
+            "key": row.run_key,
+            "step": row.step,
+            "status": row.status,
+            "reason": row.reason,
+            "due_at": to_iso(row.due_at),
+            "sent_at": to_iso(row.sent_at) if row.sent_at else None,
+        }
+        for row in connection.execute(statement)
+    ]
+
+
+def measures(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Return conservation per measure, with skips by reason; `balanced` says that planned matches the ledger."""
+    reasons = connection.execute(
+        sa.select(t.messages.c.measure, t.messages.c.reason, sa.func.count())
+        .where(t.messages.c.status == "skipped")
+        .group_by(t.messages.c.measure, t.messages.c.reason)
+    )
+    skips: dict[str, dict[str, int]] = {}
+    for path, reason, count in reasons:
+        skips.setdefault(path, {})[reason] = count
+    return [{**row, "skips": skips.get(row["measure"], {})} for row in conservation(connection)]
+
+
+def people(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Return how many contacts stand at each stage of each track."""
+    c = t.contacts.c
+    statement = (
+        sa.select(c.track, c.stage, sa.func.count().label("people"))
+        .where(c.survivor.is_(None), c.erased_at.is_(None))
+        .group_by(c.track, c.stage)
+    )
+    return [
+        {"track": row.track, "stage": row.stage, "people": row.people}
+        for row in connection.execute(statement)
+    ]

@@ -1,0 +1,175 @@
+"""One person: where they stand, and everything that ever happened to them, in order."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.instant import FOREVER, Instant, to_iso
+from nurture.domain.journey import active_holds
+from nurture.domain.playbook import Playbook
+from nurture.store import tables as t
+from nurture.store.contacts import load_contacts
+from nurture.store.database import decode
+
+#: Rows of each kind that a timeline reads at most, newest first.
+_ROWS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a timeline."""
+
+    at: Instant
+    # event | track | stage | milestone | run | mail | consent | merge
+    kind: str
+    what: str
+    detail: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """Return the line for machines, the instant as RFC 3339 text."""
+        return {**asdict(self), "at": to_iso(self.at)}
+
+
+def family(connection: sa.Connection, contact_id: int) -> list[int]:
+    """Return the contact and all that were merged into it; messages and consents keep the id they were made for."""
+    statement = sa.select(t.contacts.c.id).where(
+        sa.or_(t.contacts.c.id == contact_id, t.contacts.c.survivor == contact_id)
+    )
+    return [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id))]
+
+
+def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, now: Instant) -> dict[str, Any]:
+    """Return where a contact stands, as plain values with instants as text."""
+    contact = load_contacts(connection, [contact_id], playbook)[contact_id]
+    ids = family(connection, contact_id)
+    row = connection.execute(sa.select(t.contacts).where(t.contacts.c.id == contact_id)).one()
+    names = connection.execute(
+        sa.select(t.identities.c.kind, t.identities.c.value)
+        .where(t.identities.c.contact_id.in_(ids))
+        .order_by(t.identities.c.kind, t.identities.c.value)
+    )
+    counts = connection.execute(
+        sa.select(t.messages.c.status, sa.func.count())
+        .where(t.messages.c.contact_id.in_(ids))
+        .group_by(t.messages.c.status)
+    )
+    return {
+        "contact": contact_id,
+        "merged": [other for other in ids if other != contact_id],
+        "identities": {f"{name.kind}:{name.value}": True for name in names},
+        "email": row.email,
+        "track": contact.track,
+        "track_since": to_iso(contact.track_since),
+        "stage": contact.stage,
+        "stage_since": to_iso(contact.stage_since),
+        "zone": contact.zone,
+        "locale": contact.locale,
+        "first_seen_at": to_iso(contact.first_seen_at),
+        "next_look_at": None if row.wake_at >= FOREVER else to_iso(row.wake_at),
+        "facts": dict(sorted(contact.facts.items())),
+        "holds": [
+            {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}
+            for hold in active_holds(contact, now=now, playbook=playbook)
+        ],
+        "consents": _consents(connection, ids),
+        "runs": [
+            {
+                "measure": run.measure,
+                "key": run.key,
+                "step": run.step,
+                "since": to_iso(run.step_since),
+                "due_at": None if run.due_at >= FOREVER else to_iso(run.due_at),
+                "holdout": run.holdout,
+            }
+            for run in sorted(contact.runs.values(), key=lambda run: (run.measure, run.key))
+        ],
+        "messages": dict(counts.tuples().all()),
+    }
+
+
+def _consents(connection: sa.Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        sa.select(t.consents)
+        .where(t.consents.c.contact_id.in_(ids))
+        .order_by(t.consents.c.at, t.consents.c.id)
+    )
+    newest = {row.topic: row for row in rows}
+    return [
+        {"topic": topic, "state": row.state, "at": to_iso(row.at), "source": row.source}
+        for topic, row in sorted(newest.items())
+    ]
+
+
+def timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
+    """Return the newest `limit` moments of a person, oldest first."""
+    ids = family(connection, contact_id)
+    moments = [
+        *_events(connection, ids),
+        *_moves(connection, ids),
+        *_milestones(connection, ids),
+        *_runs(connection, ids),
+        *_mails(connection, ids),
+        *_said(connection, ids),
+        *_merges(connection, contact_id),
+    ]
+    return sorted(moments, key=lambda moment: moment.at)[-limit:]
+
+
+def _newest(
+    connection: sa.Connection, table: sa.Table, ids: Sequence[int], order: sa.Column[Any]
+) -> list[Any]:
+    statement = sa.select(table).where(table.c.contact_id.in_(ids)).order_by(order.desc()).limit(_ROWS_MAX)
+    return list(connection.execute(statement))
+
+
+def _events(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    moments = []
+    for row in _newest(connection, t.events, ids, t.events.c.id):
+        properties = decode(row.body).get("properties", {})
+        shown = ", ".join(f"{k}={v}" for k, v in properties.items() if isinstance(v, str | int | float))[:160]
+        moments.append(Moment(row.occurred_at, "event", row.name, shown))
+    return moments
+
+
+def _moves(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    rows = _newest(connection, t.transitions, ids, t.transitions.c.id)
+    return [
+        Moment(row.at, row.kind, f"{row.before} → {row.after}", f"because of {row.evidence}") for row in rows
+    ]
+
+
+def _milestones(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    rows = _newest(connection, t.milestones, ids, t.milestones.c.id)
+    return [Moment(row.at, "milestone", row.name, row.key) for row in rows]
+
+
+def _runs(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    moments = []
+    for row in _newest(connection, t.runs, ids, t.runs.c.id):
+        name = f"{row.measure} {row.key}".strip()
+        moments.append(
+            Moment(row.started_at, "run", f"{name} begins", "in the holdout" if row.holdout else "")
+        )
+        if row.ended_at is not None:
+            moments.append(Moment(row.ended_at, "run", f"{name} {row.status}", row.reason))
+    return moments
+
+
+def _mails(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    moments = []
+    for row in _newest(connection, t.messages, ids, t.messages.c.id):
+        at = row.sent_at or row.settled_at or row.due_at
+        moments.append(Moment(at, "mail", f"{row.measure}/{row.step} {row.status}", row.reason))
+    return moments
+
+
+def _said(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    rows = _newest(connection, t.consents, ids, t.consents.c.id)
+    return [Moment(row.at, "consent", f"{row.topic} {row.state}", row.source) for row in rows]
+
+
+def _merges(connection: sa.Connection, contact_id: int) -> list[Moment]:
+    rows = connection.execute(sa.select(t.merges).where(t.merges.c.survivor == contact_id))
+    return [Moment(row.at, "merge", f"contact:{row.merged} joined", row.evidence[:160]) for row in rows]

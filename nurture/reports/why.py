@@ -1,0 +1,246 @@
+"""Why a person did or did not get a measure, in words and data, also when they never entered it.
+
+The answer is a verdict in one sentence and the checks behind it, each with the value it looked at and, for a
+miss, what would have changed it. What was decided is read from the ledger; what was never decided is judged
+on the contact's state now, or (`at`) on the state replayed up to then.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.conditions import Truth
+from nurture.domain.contact import Contact
+from nurture.domain.facts import reading
+from nurture.domain.instant import Instant, format_duration, to_iso
+from nurture.domain.measure import (
+    Measure,
+    OnCondition,
+    OnDate,
+    OnEvent,
+    OnMilestone,
+    OnObject,
+    OnOps,
+    OnQuiet,
+    OnSchedule,
+    OnStage,
+)
+from nurture.domain.playbook import Playbook
+from nurture.reports.person import family
+from nurture.store import tables as t
+from nurture.store.database import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: whether it was met, the value it looked at, and what would change the answer."""
+
+    check: str
+    met: bool
+    value: str
+    change: str = ""
+
+
+@dataclass(slots=True)
+class Why:
+    """The whole answer."""
+
+    contact: int
+    measure: str
+    # sent | waiting | deferred | skipped | cancelled | expired | failed | in_doubt | holdout | running | ended
+    # | never_entered
+    outcome: str
+    answer: str
+    findings: list[Finding] = field(default_factory=list)
+    mails: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Return the answer for machines."""
+        return asdict(self)
+
+
+def why(
+    connection: sa.Connection, contact: Contact, measure: Measure, *, playbook: Playbook, now: Instant
+) -> Why:
+    """Explain one measure for one contact. `contact` is its state at `now` (the newest, or a replayed one)."""
+    ids = family(connection, contact.id)
+    mails = _mails(connection, ids, measure.path, now)
+    if mails:
+        return _from_ledger(contact, measure, mails)
+    run = _newest_run(connection, ids, measure.path, now)
+    if run is not None:
+        return _from_run(contact, measure, run)
+    return _never(connection, ids, contact, measure, playbook=playbook, now=now)
+
+
+# ---- decided ---------------------------------------------------------------------------------------------
+
+
+def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant) -> list[dict[str, Any]]:
+    statement = (
+        sa.select(t.messages)
+        .where(
+            t.messages.c.contact_id.in_(ids), t.messages.c.measure == measure, t.messages.c.decided_at <= now
+        )
+        .order_by(t.messages.c.id)
+    )
+    mails = []
+    for row in connection.execute(statement):
+        verdict = decode(row.verdict) if row.verdict else {}
+        mails.append(
+            {
+                "message": row.id,
+                "step": row.step,
+                "key": row.run_key,
+                "status": row.status,
+                "reason": row.reason,
+                "decided_at": to_iso(row.decided_at),
+                "due_at": to_iso(row.due_at),
+                "sent_at": to_iso(row.sent_at) if row.sent_at else None,
+                "holdout": bool(row.holdout),
+                "checks": verdict.get("checks", []),
+            }
+        )
+    return mails
+
+
+def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]) -> Why:
+    newest = mails[-1]
+    status, reason = newest["status"], newest["reason"]
+    name = f"{newest['step']} was"
+    if newest["holdout"]:
+        outcome, answer = (
+            "holdout",
+            "The contact is in the holdout that measures the effect: nothing is sent.",
+        )
+    elif status == "sent":
+        outcome, answer = "sent", f"{name} sent at {newest['sent_at']}."
+    elif status in ("waiting", "ready") and reason:
+        outcome, answer = "deferred", f"{name} deferred until {newest['due_at']}: {reason}."
+    elif status in ("waiting", "ready", "on_wire"):
+        outcome, answer = "waiting", f"{newest['step']} is due at {newest['due_at']}."
+    else:
+        outcome, answer = status, f"{name} {status.replace('_', ' ')}: {reason}."
+    findings = [
+        Finding(str(check["name"]), bool(check["passed"]), str(check.get("detail", "")))
+        for check in newest["checks"]
+    ]
+    return Why(contact.id, measure.path, outcome, answer, findings, mails)
+
+
+def _newest_run(connection: sa.Connection, ids: list[int], measure: str, now: Instant) -> sa.Row[Any] | None:
+    statement = (
+        sa.select(t.runs)
+        .where(t.runs.c.contact_id.in_(ids), t.runs.c.measure == measure, t.runs.c.started_at <= now)
+        .order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).one_or_none()
+
+
+def _from_run(contact: Contact, measure: Measure, run: sa.Row[Any]) -> Why:
+    started = to_iso(run.started_at)
+    if run.status == "active":
+        answer = f"Entered at {started}; stands at step {run.step}, next look at {to_iso(run.due_at)}."
+        return Why(contact.id, measure.path, "running", answer)
+    answer = f"Entered at {started}; {run.status} at {to_iso(run.ended_at)} before any mail: {run.reason}."
+    return Why(contact.id, measure.path, "ended", answer)
+
+
+# ---- never entered ---------------------------------------------------------------------------------------
+
+
+def _never(
+    connection: sa.Connection,
+    ids: list[int],
+    contact: Contact,
+    measure: Measure,
+    *,
+    playbook: Playbook,
+    now: Instant,
+) -> Why:
+    findings = [
+        Finding(
+            "track",
+            measure.track in ("any", contact.track),
+            f"the contact is on the {contact.track} track",
+            f"the measure is for the {measure.track} track",
+        ),
+        Finding(
+            "stage",
+            measure.stage in ("any", contact.stage),
+            f"the contact is at {contact.stage}",
+            f"the measure is for {measure.stage}",
+        ),
+        _trigger(connection, ids, measure, now),
+        *_audience(contact, measure, playbook=playbook, now=now),
+    ]
+    refusal = connection.execute(
+        sa.select(t.non_entries).where(
+            t.non_entries.c.contact_id.in_(ids),
+            t.non_entries.c.measure == measure.path,
+            t.non_entries.c.at <= now,
+        )
+    ).first()
+    if refusal is not None:
+        text = f"at {to_iso(refusal.at)}: {refusal.detail or refusal.reason}"
+        findings.append(Finding(f"refused ({refusal.reason})", False, text))
+    missed = [finding for finding in findings if not finding.met]
+    if missed:
+        first = missed[0]
+        change = f" ({first.change})" if first.change else ""
+        answer = f"Never entered: {first.check}: {first.value}{change}."
+    else:
+        answer = (
+            "Never entered: every condition is met now, but what starts it has not happened since they were."
+        )
+    return Why(contact.id, measure.path, "never_entered", answer, findings)
+
+
+def _audience(contact: Contact, measure: Measure, *, playbook: Playbook, now: Instant) -> list[Finding]:
+    given = reading(contact, playbook, now=now)
+    truth = measure.audience.truth(given)
+    lines = measure.audience.explain(given).lines()
+    change = measure.audience.next_change(given)
+    when = f"; the answer may next change at {to_iso(change)}" if change is not None else ""
+    return [
+        Finding("audience", truth is Truth.YES, f"{measure.audience.text} is {truth.name.lower()}{when}"),
+        *(Finding("audience part", truth is Truth.YES, line.rstrip()) for line in lines),
+    ]
+
+
+def _trigger(connection: sa.Connection, ids: list[int], measure: Measure, now: Instant) -> Finding:
+    names, words = trigger_words(measure)
+    if not names:
+        return Finding("trigger", True, words)
+    statement = sa.select(sa.func.count(), sa.func.max(t.events.c.occurred_at)).where(
+        t.events.c.contact_id.in_(ids), t.events.c.name.in_(names), t.events.c.received_at <= now
+    )
+    count, last = connection.execute(statement).one()
+    if not count:
+        return Finding("trigger", False, f"none of {', '.join(names)} has happened", words)
+    return Finding("trigger", True, f"{words}; last happened {to_iso(last)}")
+
+
+def trigger_words(measure: Measure) -> tuple[tuple[str, ...], str]:
+    """Return the event names that wake the measure (none for calendar triggers) and the trigger in words."""
+    match measure.trigger:
+        case OnEvent(names=names):
+            return names, f"wakes on {', '.join(names)}"
+        case OnObject(kind=kind, names=names):
+            return names, f"wakes those who wait for a {kind} on {', '.join(names)}"
+        case OnMilestone(milestone=milestone):
+            return (), f"wakes on the milestone {milestone}"
+        case OnStage(stage=stage):
+            return (), f"wakes on entering the stage {stage}"
+        case OnQuiet(entity=entity, quiet=quiet):
+            return (), f"wakes when an open {entity} was left alone for {format_duration(quiet)}"
+        case OnDate(fact=fact, offset=offset):
+            return (), f"wakes at the date {fact} {format_duration(offset)}"
+        case OnSchedule():
+            return (), "wakes by the calendar"
+        case OnCondition():
+            return (), "wakes when the audience turns to yes"
+        case OnOps():
+            return (), "wakes only when ops send it"

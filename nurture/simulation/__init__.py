@@ -1,0 +1,1 @@
+"""The programme on virtual time: made-up or real people in the real pipeline, tick by tick."""

@@ -1,0 +1,112 @@
+"""How made-up people react to the mails that reached them: as people do, mostly not at all.
+
+Each reaction goes the way a real one goes: a confirmation through the page's own act, an order as an event, an
+unsubscribe through the law. Drawn from the seed and the message, so the same seed reacts alike.
+"""
+
+import random  # noqa: TID251 - seeded, so the same seed reacts alike
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.instant import HOUR, MINUTE, Instant
+from nurture.flow import acts
+from nurture.simulation.play import Act, Input
+from nurture.store import tables as t
+from nurture.store.database import Database
+
+#: Of a thousand marketing mails so many are answered by an unsubscribe.
+_UNSUBSCRIBES = 12
+
+
+class Reactions:
+    """Reads the mails sent since the last look and draws what people do about them."""
+
+    def __init__(self, *, seed: int, suppression_key: bytes) -> None:
+        """Draw from this seed."""
+        self._seed = seed
+        self._key = suppression_key
+        self._seen: Instant = 0
+        self._done: set[int] = set()
+
+    def __call__(self, database: Database, now: Instant) -> Iterable[Input]:
+        """Return the reactions to mail sent since the last call."""
+        m = t.messages.c
+        columns = (m.id, m.contact_id, m.measure, m.run_key, m.step, m.topic, m.sent_at)
+        statement = sa.select(*columns).where(m.status == "sent", m.sent_at >= self._seen).order_by(m.id)
+        with database.read() as connection:
+            rows = [row for row in connection.execute(statement) if row.id not in self._done]
+        if rows:
+            newest = max(row.sent_at for row in rows)
+            if newest > self._seen:
+                self._seen, self._done = newest, set()
+            self._done.update(row.id for row in rows)
+        return [one for row in rows for one in self._to(row, now)]
+
+    def _to(self, row: Any, now: Instant) -> Iterator[Input]:
+        name = row.measure.rsplit("/", 1)[-1]
+        # S311: made-up people, no secret.
+        chance = random.Random(f"{self._seed}:{row.contact_id}:{row.measure}:{row.run_key}:{row.step}")  # noqa: S311
+        at = now + MINUTE * chance.randrange(3, 240)
+        draw = chance.random()
+        if name == "confirm_subscription":
+            if draw < 0.8:
+                yield Input(now + MINUTE * chance.randrange(2, 40), act=self._confirms(row))
+            return
+        if row.topic is not None and chance.randrange(1000) < _UNSUBSCRIBES:
+            yield Input(at, act=self._unsubscribes(row))
+            return
+        if name == "nps_survey" and draw < 0.5:
+            score = chance.choice((3, 5, 6, 7, 8, 9, 9, 10, 10, 10))
+            yield Input(at, act=self._tells(row, "Survey Answered", survey="nps_survey", score=score))
+        elif name in ("second_order_coupon", "abandoned_cart", "back_in_stock") and draw < 0.18:
+            yield Input(at + HOUR, act=self._tells(row, "Order Completed", **_order(row)))
+        elif name in ("welcome_series", "interest_digest") and draw < 0.35:
+            yield Input(at, act=self._tells(row, "Article Read", category="brewing", title="From the mail"))
+
+    def _confirms(self, row: Any) -> Act:
+        def act(connection: sa.Connection, at: Instant) -> None:
+            person = acts.find_person(connection, row.contact_id)
+            topic = acts.asked_topic(connection, row.id)
+            if person is not None and topic is not None:
+                evidence = {"message": row.id}
+                acts.agree(connection, person, topic, now=at, evidence=evidence, suppression_key=self._key)
+                # The page of this made-up company offers both beside it.
+                for more in ("reminders", "surveys"):
+                    person = acts.find_person(connection, row.contact_id)
+                    if person is not None:
+                        acts.agree(
+                            connection, person, more, now=at, evidence=evidence, suppression_key=self._key
+                        )
+
+        return act
+
+    def _unsubscribes(self, row: Any) -> Act:
+        def act(connection: sa.Connection, at: Instant) -> None:
+            person = acts.find_person(connection, row.contact_id)
+            if person is not None:
+                evidence = {"message": row.id}
+                acts.stop(connection, person, row.topic, now=at, evidence=evidence, suppression_key=self._key)
+
+        return act
+
+    def _tells(self, row: Any, name: str, **properties: Any) -> Act:
+        def act(connection: sa.Connection, at: Instant) -> None:
+            person = acts.find_person(connection, row.contact_id)
+            if person is not None:
+                acts.tell(connection, person, name, properties, now=at, message_id=f"reaction-{row.id}")
+
+        return act
+
+
+def _order(row: Any) -> dict[str, Any]:
+    return {
+        "order_id": f"o-mail-{row.id}",
+        "revenue": 24.5,
+        "total": 24.5,
+        "currency": "EUR",
+        "products": [
+            {"product_id": "ethiopia-250", "name": "Ethiopia Guji 250 g", "price": 24.5, "quantity": 1}
+        ],
+    }
