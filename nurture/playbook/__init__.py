@@ -6,6 +6,7 @@ Nothing here sends, decides or reads a clock.
 """
 
 from nurture.playbook.built import LoadedPlaybook, build, faults_of, rebuild
+from nurture.playbook.diff import Change, Difference, InFlight, compare, with_people
 from nurture.playbook.fault import Fault
 from nurture.playbook.load import load_files
 from nurture.playbook.published import (
@@ -15,17 +16,24 @@ from nurture.playbook.published import (
     publish,
     rollback,
 )
+from nurture.playbook.schema.export import json_schemas
 
 __all__ = [
+    "Change",
+    "Difference",
     "Fault",
     "GivenPlaybook",
+    "InFlight",
     "LoadedPlaybook",
     "PlaybookSource",
     "PublishedPlaybooks",
     "build",
+    "compare",
     "faults_of",
+    "json_schemas",
     "load_files",
     "publish",
     "rebuild",
     "rollback",
+    "with_people",
 ]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from nurture.domain.errors import PlaybookError
 from nurture.domain.playbook import Playbook
+from nurture.mail.compile import Templates
 from nurture.playbook import hashes
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.journey import check_answers, check_place
@@ -38,6 +39,8 @@ class LoadedPlaybook:
     playbook: Playbook
     # {path: text} as published.
     files: Mapping[str, str]
+    # The mails; each compiles when it is first needed.
+    templates: Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ def _loaded(
         for path, measure in playbook.measures.items()
     }
     playbook = replace(playbook, measures=measures, content_hash=hashes.content_hash(files))
-    return LoadedPlaybook(id_, replace(playbook, rules_hash=hashes.rules_hash(playbook)), dict(files))
+    playbook = replace(playbook, rules_hash=hashes.rules_hash(playbook))
+    return LoadedPlaybook(id_, playbook, dict(files), Templates.of(files, playbook))
 
 
 def _read(files: Mapping[str, str], faults: Faults) -> _Read | None:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -44,7 +45,6 @@ class Document:
     def line(self, loc: Loc, *, column: int = 0) -> int:
         """Return the line (from 1) of a place; of its nearest parent that exists otherwise.
 
-        Parts of `loc` that name nothing (the tags pydantic puts between) are passed over.
         column: the character inside the text at `loc`.
         """
         key, value = _find(self._root, loc)
@@ -77,14 +77,23 @@ def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
     """Return the node whose line speaks for `loc` (a key, a list entry) and the value found last."""
     key, value = root, root
     for part in loc:
-        if isinstance(value, MappingNode) and isinstance(part, str):
-            for key_node, value_node in value.value:
-                if key_node.value == part:
-                    key, value = key_node, value_node
-                    break
+        if isinstance(value, MappingNode):
+            found = next((pair for pair in value.value if pair[0].value == part), None)
+            if found is None:
+                break
+            key, value = found
         elif isinstance(value, SequenceNode) and isinstance(part, int) and part < len(value.value):
             key = value = value.value[part]
+        else:
+            break
     return key, value
+
+
+# Composing is most of the work of a build; what was read a moment ago (check, then publish) is read once.
+@lru_cache(maxsize=64)
+def _composed(text: str) -> Node | None:
+    found: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+    return found
 
 
 def read_document(path: str, text: str, faults: Faults, *, skipped: int = 0) -> Document | None:
@@ -97,7 +106,7 @@ def read_document(path: str, text: str, faults: Faults, *, skipped: int = 0) -> 
             faults.add(path, number + 1 + skipped, "a YAML directive", "remove the line; files are YAML 1.2")
             return None
     try:
-        root = YAML(typ="rt", pure=True).compose(io.StringIO(text))
+        root = _composed(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line_number = (mark.line if mark else 0) + 1 + skipped
@@ -176,6 +185,7 @@ class _Reader:
                 self._fault(
                     key_node, "a mapping used as a key", 'put text with {{ }} into quotes: "{{ ... }}"'
                 )
+                self.faults.break_off(self.path, loc)
             elif key == "<<":
                 self._fault(key_node, "a merge key (`<<`)", "write the keys out")
             elif key in found:

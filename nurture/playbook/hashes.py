@@ -20,10 +20,12 @@ from nurture.domain.playbook import Playbook
 #: Raised when the hash's own making changes, so that everybody is judged anew once.
 _VERSION = "1"
 #: Fields that are words: they decide nothing.
-_WORDS = {
-    Measure: {"goal", "audience_source", "form", "action", "kind", "metric", "rules_hash"},
-    MailStep: {"calendar"},
-    Playbook: {"name", "brand", "senders", "measures", "vocabulary", "backlog", "rules_hash", "content_hash"},
+WORDS: Mapping[type, frozenset[str]] = {
+    Measure: frozenset({"goal", "audience_source", "form", "action", "kind", "metric", "rules_hash"}),
+    MailStep: frozenset({"calendar"}),
+    Playbook: frozenset(
+        {"name", "brand", "senders", "measures", "vocabulary", "backlog", "rules_hash", "content_hash"}
+    ),
 }
 
 
@@ -34,13 +36,13 @@ def content_hash(files: Mapping[str, str]) -> str:
 
 def measure_rules_hash(measure: Measure, playbook: Playbook) -> str:
     """Return the hash of what decides in this measure, with the definitions of what it reads."""
-    return _digest([_plain(measure), {name: _plain(value) for name, value in _read_by(measure, playbook)}])
+    return _digest([plain(measure), {name: plain(value) for name, value in read_by(measure, playbook)}])
 
 
 def rules_hash(playbook: Playbook) -> str:
     """Return the hash of all rules; the measures must carry theirs."""
     measures = {path: measure.rules_hash for path, measure in playbook.measures.items()}
-    return _digest([_plain(playbook), measures])
+    return _digest([plain(playbook), measures])
 
 
 def _digest(value: Any) -> str:
@@ -48,21 +50,21 @@ def _digest(value: Any) -> str:
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a domain value as plain JSON values in one canonical form."""
     if isinstance(value, Condition):
         return canonical(value.text)
     if is_dataclass(value) and not isinstance(value, type):
-        left_out = _WORDS.get(type(value), set())
-        kept = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
+        left_out = WORDS.get(type(value), frozenset())
+        kept = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
         return {"": type(value).__name__, **kept}
     if isinstance(value, Mapping):
         # Order matters nowhere but in `closed_by`-like choices, which are by key.
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, frozenset | set):
-        return sorted(_plain(each) for each in value)
+        return sorted(plain(each) for each in value)
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value
 
 
@@ -82,8 +84,8 @@ def conditions_of(measure: Measure) -> list[Condition]:
     return [condition for condition in found if condition is not None]
 
 
-def _read_by(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
-    """Return what the measure reads: facts, property types, stages, its milestone, by a telling name."""
+def read_by(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
+    """Return (name, definition) of what the measure reads: facts, property types, stages, milestones, objects."""
     names = {term for condition in conditions_of(measure) for term in condition.terms}
     names |= {measure.entity or "", measure.trigger.fact if isinstance(measure.trigger, OnDate) else ""}
     names |= {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}

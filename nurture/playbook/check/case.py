@@ -38,6 +38,15 @@ class Case:
         """Whether its purpose needs a topic's consent."""
         return self.measure.purpose in MARKETING
 
+    def is_broken(self, *loc: str | int) -> bool:
+        """Tell whether a place in its measure.yaml did not read and has a stand-in."""
+        return self.faults.is_broken(self.draft.document.path, loc)
+
+    @property
+    def has_all_steps(self) -> bool:
+        """Whether every step read; only then can a check speak of what is missing among them."""
+        return not any(self.is_broken("steps", place) for place in range(len(self.given.steps)))
+
     def fault(self, loc: Loc, what: str, change: str) -> None:
         """Report at a place in its measure.yaml."""
         self.faults.at(self.draft.document, loc, what, change)

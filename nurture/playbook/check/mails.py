@@ -58,51 +58,41 @@ def _check_files(case: Case) -> None:
         _check_file(case, mail, used, variants)
         there[mail.mail, mail.variant].add((mail.locale, mail.part))
     for place, step in enumerate(case.measure.steps):
-        loc = ("steps", place, "mail")
-        if isinstance(step, MailStep) and not case.faults.is_broken(case.draft.document.path, loc):
+        if isinstance(step, MailStep):
             own = [variant for variant in variants if (step.mail, variant) in there]
+            # Whoever has no mail of their own gets the plain one.
             plain = [] if variants and len(own) == len(variants) else [""]
             for variant in (*plain, *own):
                 stem = f"{step.mail}@{variant}" if variant else step.mail
-                missing = [
-                    (locale, part)
-                    for locale in case.playbook.locales
-                    for part in PARTS
-                    if (locale, part) not in there[step.mail, variant]
-                ]
-                _report_missing(case, place, stem, missing)
+                _check_parts(case, place, stem, there[step.mail, variant])
     bare = [name for name in variants if not any((mail, name) in there for mail in used)]
-    if len(bare) > 1 and not case.faults.is_broken(case.draft.document.path, ("variants",)):
-        what = f"variants {' and '.join(bare)} send the same mails"
-        case.fault(
-            ("variants",), what, "give all but one a mail of its own: <mail>@<variant>.<locale>.mjml and .txt"
-        )
+    if len(bare) > 1 and case.has_all_steps:
+        change = "give all but one a mail of its own: <mail>@<variant>.<locale>.mjml and .txt"
+        case.fault(("variants",), f"variants {' and '.join(bare)} send the same mails", change)
 
 
 def _check_file(case: Case, mail: MailFile, used: Iterable[str], variants: Iterable[str]) -> None:
-    if mail.mail not in used and not case.faults.is_broken(case.draft.document.path, ("steps",)):
-        if not any(
-            case.faults.is_broken(case.draft.document.path, ("steps", n))
-            for n in range(len(case.given.steps))
-        ):
+    if mail.mail not in used:
+        if case.has_all_steps:
             case.faults.add(mail.path, 1, f"no step sends `{mail.mail}`", "add a step, or remove the file")
     elif mail.variant and mail.variant not in variants:
-        case.faults.add(
-            mail.path, 1, f"no variant `{mail.variant}`", "declare it under `variants` in measure.yaml"
-        )
+        if not case.is_broken("variants"):
+            change = "declare it under `variants` in measure.yaml"
+            case.faults.add(mail.path, 1, f"no variant `{mail.variant}`", change)
     elif mail.locale not in case.playbook.locales:
         known = ", ".join(case.playbook.locales)
-        case.faults.add(
-            mail.path, 1, f"no locale `{mail.locale}`", f"known: {known}; see `locales` in playbook.yaml"
-        )
+        change = f"known: {known}; see `locales` in playbook.yaml"
+        case.faults.add(mail.path, 1, f"no locale `{mail.locale}`", change)
 
 
-def _report_missing(case: Case, place: int, stem: str, missing: Iterable[tuple[str, str]]) -> None:
-    for locale, part in missing:
-        path = case.draft.folder.file(f"{stem}.{locale}.{part}")
-        case.fault(
-            ("steps", place, "mail"), f"mail `{stem}` has no {_PART_WORDS[part]} for {locale}", f"add {path}"
-        )
+def _check_parts(case: Case, place: int, stem: str, there: set[tuple[str, str]]) -> None:
+    for locale in case.playbook.locales:
+        for part in PARTS:
+            if (locale, part) not in there:
+                what = f"mail `{stem}` has no {_PART_WORDS[part]} for {locale}"
+                case.fault(
+                    ("steps", place, "mail"), what, f"add {case.draft.folder.file(f'{stem}.{locale}.{part}')}"
+                )
 
 
 # ---- sample ----------------------------------------------------------------------------------------------
@@ -134,7 +124,9 @@ def _check_sample_names(case: Case, path: str, text: str, sample: dict[str, Any]
     contact = _CONTACT_EXTRA | case.known("facts", case.playbook.facts)
     unknown = [(name, "key", _SAMPLE_KEYS) for name in sample if name not in _SAMPLE_KEYS]
     unknown += [(name, "fact", contact) for name in sample.get("contact", {}) if name not in contact]
-    lets, objects = set(case.given.let), set(case.given.objects)
+    path_ = case.draft.document.path
+    lets = set(case.given.let) | case.faults.broken_names(path_, "let")
+    objects = set(case.given.objects) | case.faults.broken_names(path_, "objects")
     unknown += [(name, "let value", lets) for name in sample.get("let", {}) if name not in lets]
     unknown += [(name, "object", objects) for name in sample.get("objects", {}) if name not in objects]
     for name, kind, known in unknown:

@@ -5,7 +5,7 @@ import re
 from nurture.domain.conditions import ALWAYS, Condition, Vocabulary, parse
 from nurture.domain.errors import ConditionError
 from nurture.playbook.document import Document, Loc
-from nurture.playbook.fault import Faults
+from nurture.playbook.fault import Faults, list_of
 from nurture.playbook.folder import PROGRAMME
 
 
@@ -29,9 +29,8 @@ class Conditions:
             return parse(text, vocabulary)
         except ConditionError as error:
             if not self._mentions_unread(text):
-                what, _, change = str(error).partition("; ")
-                remedy = change or "see docs/playbook.md, Conditions"
-                self._faults.at(document, loc, f"condition: {what}", remedy, column=error.column)
+                what, change = _words(str(error), vocabulary)
+                self._faults.at(document, loc, f"condition: {what}", change, column=error.column)
             return ALWAYS
 
     def _mentions_unread(self, text: str) -> bool:
@@ -40,3 +39,17 @@ class Conditions:
             facts = self._faults.broken_names(PROGRAMME, "facts")
             self._unread = facts | self._faults.broken_names(PROGRAMME, "properties")
         return any(re.search(rf"\b{re.escape(name)}\b", text) for name in self._unread)
+
+
+def _words(message: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    """Return what is wrong and what to change out of a condition's error message."""
+    what, _, change = message.partition("; ")
+    if change:
+        return what, change
+    if message.startswith("there is no fact"):
+        own = [name for name in vocabulary.names() if not name.startswith(("event.", "entity."))]
+        return message, f"known: {list_of(own, most=20)}"
+    what, _, change = message.rpartition(": ")
+    if what and not message.startswith("cannot be read"):
+        return what, change
+    return message, "see docs/playbook.md, Conditions"

@@ -170,7 +170,7 @@ class ProgrammeBuilder:
     def _check_names(self) -> None:
         """Check what must be there and what must be one of a kind."""
         given = self._given
-        if "default" not in given.senders:
+        if "default" not in self._known("senders", given.senders):
             self._fault(("senders",), "no default sender", "add default: {name: ..., address: ...}")
         for section, names in (("locales", given.locales), ("forms", given.forms)):
             for name in sorted({name for name in names if names.count(name) > 1}):

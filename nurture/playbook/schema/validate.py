@@ -138,16 +138,26 @@ def _nearest(name: str, model: type[BaseModel], loc: Loc) -> str:
 
 
 def _plain(data: Any, loc: Loc, *, missing: bool = False) -> tuple[str | int, ...]:
-    """Return `loc` without the union tags that name nothing in the data."""
-    found: list[str | int] = []
-    for place, part in enumerate(loc):
-        is_item = isinstance(data, list) and isinstance(part, int) and part < len(data)
-        if is_item or (isinstance(data, dict) and part in data):
-            data = data[part]
-        elif not (missing and place == len(loc) - 1):
-            continue
-        found.append(part)
-    return tuple(found)
+    """Return `loc` without the union tags that name nothing in the data.
+
+    A tag may be spelt like a key (`mail`), so the reading that finds most of the place is taken.
+    missing: the last part names a key that is not there, and is kept.
+    """
+    if missing:
+        return (*_longest(data, tuple(loc[:-1])), loc[-1])
+    return _longest(data, tuple(loc))
+
+
+def _longest(data: Any, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if not loc:
+        return ()
+    part, rest = loc[0], loc[1:]
+    is_item = isinstance(data, list) and isinstance(part, int) and part < len(data)
+    if not is_item and not (isinstance(data, dict) and part in data):
+        return _longest(data, rest)
+    found = (part, *_longest(data[part], rest))
+    passed_over = _longest(data, rest)
+    return found if len(found) >= len(passed_over) else passed_over
 
 
 def _replace(data: Any, loc: Loc, kind: str, standins: Mapping[str, Any]) -> tuple[str | int, ...]:

@@ -1,0 +1,174 @@
+"""What differs between two playbooks, and what that means for the people in flight.
+
+A measure is added, removed, changed in its rules (who, when, how often: people are judged anew) or in its words
+only (nobody is woken). A measure moved to another folder is another measure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from nurture.domain.instant import format_duration
+from nurture.domain.measure import Measure, Step, WaitFor, WaitUntilEvent
+from nurture.domain.playbook import Playbook
+from nurture.playbook import hashes
+from nurture.playbook.built import LoadedPlaybook
+
+Kind = Literal["added", "removed", "rules", "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """People who stand at one step, and what becomes of them."""
+
+    step: str
+    people: int
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One measure that differs."""
+
+    measure: str
+    kind: Kind
+    # What differs: keys of measure.yaml, facts it reads, files of its mails.
+    details: tuple[str, ...] = ()
+    # Who stands at which step when the change comes; filled by `with_people`.
+    in_flight: tuple[InFlight, ...] = ()
+
+    @property
+    def people(self) -> int:
+        """How many runs are in flight."""
+        return sum(each.people for each in self.in_flight)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Everything that differs."""
+
+    changes: tuple[Change, ...]
+    # Parts of playbook.yaml whose rules differ: `facts orders`, `caps`, ...
+    programme: tuple[str, ...]
+    # True when people are woken and judged anew.
+    wakes: bool
+    # Files outside of measures whose words differ: playbook.yaml, the layout.
+    words: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Tell whether anything differs."""
+        return bool(self.changes or self.programme or self.words)
+
+
+def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
+    """Return what publishing `new` in place of `old` would change, measure by measure in path order."""
+    before, after = old.playbook.measures, new.playbook.measures
+    changes: list[Change] = []
+    for path in sorted({*before, *after}):
+        if path not in after:
+            changes.append(Change(path, "removed"))
+        elif path not in before:
+            changes.append(Change(path, "added"))
+        elif before[path].rules_hash != after[path].rules_hash:
+            changes.append(Change(path, "rules", tuple(_rules(path, old.playbook, new.playbook))))
+        elif files := _changed_files(f"{path}/", old.files, new.files):
+            changes.append(Change(path, "words", files))
+    measures = {f"{path}/" for path in {*before, *after}}
+    outside = [
+        path
+        for path in _changed_files("", old.files, new.files)
+        if not any(path.startswith(measure) for measure in measures)
+    ]
+    programme = tuple(_programme(old.playbook, new.playbook))
+    wakes = old.playbook.rules_hash != new.playbook.rules_hash
+    words = tuple(path for path in outside if path != "playbook.yaml" or not programme)
+    return Difference(tuple(changes), programme, wakes, words)
+
+
+def with_people(
+    difference: Difference,
+    old: LoadedPlaybook,
+    new: LoadedPlaybook,
+    in_flight: Mapping[tuple[str, str], int],
+) -> Difference:
+    """Return the difference with what it means for people in flight.
+
+    in_flight: {(measure, step): runs}, as `store.playbooks.in_flight` counts them.
+    """
+    changes = []
+    for change in difference.changes:
+        steps = {step: count for (path, step), count in in_flight.items() if path == change.measure}
+        before, after = (loaded.playbook.measures.get(change.measure) for loaded in (old, new))
+        found = tuple(
+            InFlight(step, count, effect(step, before, after)) for step, count in sorted(steps.items())
+        )
+        changes.append(replace(change, in_flight=found))
+    return replace(difference, changes=tuple(changes))
+
+
+def effect(step_id: str, before: Measure | None, after: Measure | None) -> str:
+    """Say what becomes of people who stand at a step of `before` when `after` takes its place."""
+    if after is None:
+        return "their runs end: the measure is gone"
+    new = after.step(step_id)
+    if new is None:
+        place = before.position(step_id) if before is not None else None
+        if place is None or place >= len(after.steps):
+            return "their runs end: the step is gone and none comes after"
+        return f"they go on at `{after.steps[place].id}`: their step is gone"
+    old = before.step(step_id) if before is not None else None
+    if old is None or hashes.plain(old) == hashes.plain(new):
+        return "they go on"
+    return _changed_step(old, new)
+
+
+def _changed_step(old: Step, new: Step) -> str:
+    was, now = _span(old), _span(new)
+    if was is not None and now is not None and was != now:
+        spans = f"{format_duration(was)} -> {format_duration(now)}"
+        if now < was:
+            return f"they leave when the shorter time is over, at once where it is ({spans})"
+        return f"they wait on, the time they waited counts ({spans})"
+    if type(old) is not type(new):
+        return "they go on at the step of the same id, which is another kind now"
+    return "they go on; the step's changed rules are judged anew"
+
+
+def _span(step: Step) -> int | None:
+    match step:
+        case WaitFor(duration=span) | WaitUntilEvent(at_most=span):
+            return span
+        case _:
+            return None
+
+
+def _rules(path: str, old: Playbook, new: Playbook) -> Iterable[str]:
+    """Return the fields whose rules differ, and what the measure reads that is defined otherwise now."""
+    before, after = old.measures[path], new.measures[path]
+    for field in fields(Measure):
+        if field.name not in hashes.WORDS[Measure]:
+            was, now = getattr(before, field.name), getattr(after, field.name)
+            if hashes.plain(was) != hashes.plain(now):
+                yield field.name
+    was_read, now_read = dict(hashes.read_by(before, old)), dict(hashes.read_by(after, new))
+    for name in sorted({*was_read, *now_read}):
+        if hashes.plain(was_read.get(name)) != hashes.plain(now_read.get(name)):
+            yield name
+
+
+def _programme(old: Playbook, new: Playbook) -> Iterable[str]:
+    for field in fields(Playbook):
+        if field.name in hashes.WORDS[Playbook]:
+            continue
+        was, now = getattr(old, field.name), getattr(new, field.name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            for name in sorted({*was, *now}):
+                if hashes.plain(was.get(name)) != hashes.plain(now.get(name)):
+                    yield f"{field.name} {name}"
+        elif hashes.plain(was) != hashes.plain(now):
+            yield field.name
+
+
+def _changed_files(prefix: str, old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    paths = {path for path in {*old, *new} if path.startswith(prefix)}
+    return tuple(sorted(path for path in paths if old.get(path) != new.get(path)))

@@ -1,0 +1,48 @@
+"""JSON Schemas of the files, for editors that complete and check while somebody types."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from nurture.playbook.schema.measure import FrontMatter, MeasureFile
+from nurture.playbook.schema.programme import ProgrammeFile
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: File -> its model.
+_FILES: dict[str, type[BaseModel]] = {
+    "playbook.yaml": ProgrammeFile,
+    "measure.yaml": MeasureFile,
+    "mail.mjml": FrontMatter,
+}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return a JSON Schema (2020-12) for each kind of file: `playbook.yaml`, `measure.yaml`, `mail.mjml`.
+
+    `mail.mjml` is the front matter of a mail. Point an editor at one with a first line such as
+    `# yaml-language-server: $schema=measure.schema.json`.
+    """
+    return {
+        name: {"$schema": _DIALECT, "title": name, **_without_null(model.model_json_schema())}
+        for name, model in _FILES.items()
+    }
+
+
+def _without_null(value: Any) -> Any:
+    """Take out null, which the files never hold, and the defaults it would stand for."""
+    if isinstance(value, list):
+        return [_without_null(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {
+        key: _without_null(each) for key, each in value.items() if not (key == "default" and each is None)
+    }
+    if "patternProperties" in kept:
+        # A name that does not match is a fault, for editors too.
+        kept["additionalProperties"] = False
+    choices = kept.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        left = [choice for choice in choices if choice != {"type": "null"}]
+        del kept["anyOf"]
+        kept |= left[0] if len(left) == 1 else {"anyOf": left}
+    return kept

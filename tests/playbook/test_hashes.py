@@ -1,0 +1,71 @@
+"""Words change the content hash only; rules change the rules hash; a fact's meaning is part of what asks for it."""
+
+import pytest
+
+from nurture.playbook import build
+from tests.playbook.builder import a_playbook, changed
+
+GUIDE = "lead/aware/guide/measure.yaml"
+COUPON = "customer/any/coupon/measure.yaml"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (GUIDE, "goal: readers who find what they need", "goal: readers who come back"),
+        (GUIDE, "goal:", "# why it exists\ngoal:"),
+        (GUIDE, "views >= 1", "(views  >= 1)"),
+        (GUIDE, 'expect: "+2%"', 'expect: "+3%"'),
+        ("lead/aware/guide/guide.en.txt", "Something useful.", "Something helpful."),
+        ("_layout/base.mjml", "{{ brand.address }}", "{{ brand.name }}, {{ brand.address }}"),
+        ("playbook.yaml", "name: Little Shop, address: hello", "name: The Little Shop, address: hello"),
+    ],
+)
+def test_words_change_the_content_hash_only(path: str, old: str, new: str) -> None:
+    before, after = build(a_playbook()).playbook, build(changed(path, old, new)).playbook
+    assert before.content_hash != after.content_hash
+    assert before.rules_hash == after.rules_hash
+    hashes = [
+        {name: measure.rules_hash for name, measure in each.measures.items()} for each in (before, after)
+    ]
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "measures"),
+    [
+        (GUIDE, "views >= 1", "views >= 2", {"lead/aware/guide"}),
+        (GUIDE, "wait: 2d", "wait: 3d", {"lead/aware/guide"}),
+        (GUIDE, "topic: news", "topic: offers", {"lead/aware/guide"}),
+        (COUPON, "holdout: 10%", "holdout: 5%", {"customer/any/coupon"}),
+        (COUPON, "at_most: 5d", "at_most: 6d", {"customer/any/coupon"}),
+        # The audience of one measure reads it.
+        (
+            "playbook.yaml",
+            "views: {count: Page Viewed, within: 7d}",
+            "views: {count: Page Viewed, within: 8d}",
+            {"lead/aware/guide"},
+        ),
+        # A verdict's `where` reads the property's type, and one audience reads the verdict.
+        ("playbook.yaml", "where: score >= 9", "where: score >= 8", {"customer/any/coupon"}),
+        # No measure reads it; the whole playbook differs all the same.
+        ("playbook.yaml", "within: 14d}}", "within: 15d}}", set()),
+    ],
+)
+def test_rules_change_the_rules_hash_of_whom_they_concern(
+    path: str, old: str, new: str, measures: set[str]
+) -> None:
+    before, after = build(a_playbook()).playbook, build(changed(path, old, new)).playbook
+    assert before.rules_hash != after.rules_hash
+    differing = {
+        name
+        for name in before.measures
+        if before.measures[name].rules_hash != after.measures[name].rules_hash
+    }
+    assert differing == measures
+
+
+def test_the_same_files_give_the_same_hashes() -> None:
+    first, second = build(a_playbook()).playbook, build(dict(reversed(a_playbook().items()))).playbook
+    assert (first.rules_hash, first.content_hash) == (second.rules_hash, second.content_hash)
+    assert len(first.rules_hash) == len(first.content_hash) == 32

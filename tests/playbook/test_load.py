@@ -1,0 +1,58 @@
+"""A folder on disk: what is read of it, and its bounds."""
+
+from pathlib import Path
+
+import pytest
+
+from nurture.domain.errors import PlaybookError
+from nurture.playbook import load, load_files
+from nurture.playbook.load import MOST_BYTES_PER_FILE
+from tests.playbook.builder import a_playbook
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, "utf-8")
+    return root
+
+
+def test_a_folder_reads_as_its_files(tmp_path: Path) -> None:
+    assert load_files(write(tmp_path, a_playbook())) == a_playbook()
+
+
+def test_line_ends_and_byte_order_marks_mean_nothing(tmp_path: Path) -> None:
+    (tmp_path / "playbook.yaml").write_bytes("\ufeffname: a\r\nlocales: [en]\r\n".encode())
+    assert load_files(tmp_path) == {"playbook.yaml": "name: a\nlocales: [en]\n"}
+
+
+def test_pictures_hidden_files_and_links_are_left_out(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"playbook.yaml": "", "logo.png": "", ".git/x.yaml": "", ".env.yaml": "", "README.md": ""}
+    )
+    (tmp_path / "secret.txt").symlink_to("/etc/hostname")
+    assert list(load_files(tmp_path)) == ["playbook.yaml"]
+
+
+def test_what_cannot_be_read_is_named_all_at_once(tmp_path: Path) -> None:
+    write(tmp_path, {"playbook.yaml": "x", "b.txt": "a\n\0", "c.txt": "y" * (MOST_BYTES_PER_FILE + 1)})
+    write(tmp_path, {"1/2/3/4/5/deep.txt": ""})
+    (tmp_path / "a.txt").write_bytes(b"one\ntwo \xff")
+    with pytest.raises(PlaybookError) as caught:
+        load_files(tmp_path)
+    assert list(caught.value.faults) == [
+        "1/2/3/4/5:1: too deep: see docs/playbook.md",
+        "a.txt:2: not UTF-8: save the file as UTF-8",
+        "b.txt:2: a NUL character: remove it",
+        f"c.txt:1: {MOST_BYTES_PER_FILE + 1} bytes: keep each file under {MOST_BYTES_PER_FILE}",
+    ]
+
+
+def test_a_wrong_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PlaybookError, match="there is no such folder"):
+        load_files(tmp_path / "nowhere")
+    monkeypatch.setattr(load, "MOST_FILES", 3)
+    for number in range(4):
+        (tmp_path / f"{number}.txt").touch()
+    with pytest.raises(PlaybookError, match="too many or too large files"):
+        load_files(tmp_path)
