@@ -12,12 +12,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
+from nurture.domain.checks import PAUSE_LOOK
 from nurture.domain.guard import decide
 from nurture.domain.instant import Instant
-from nurture.domain.message import Status, Verdict
+from nurture.domain.message import Check, Status, Verdict
 from nurture.flow.cases import Circumstances, Item, case_of, load
 from nurture.flow.compose import freeze_all
 from nurture.flow.delivery import CLAIM_LEASE, Chunk, Delivery, Ready
+from nurture.flow.law import set_switch
+from nurture.mail.faults import MissingValue, TemplateFault
 from nurture.playbook import LoadedPlaybook
 from nurture.store import law, outbox, wire
 from nurture.store.bulk import Row
@@ -78,40 +81,62 @@ def _judge_and_write(
     loaded: LoadedPlaybook,
 ) -> None:
     verdicts = judge(items, given)
-    passed = [(item, verdict) for item, verdict in verdicts if verdict.action == "send"]
-    contexts = freeze_all(
-        connection, [item for item, _ in passed], delivery=delivery, loaded=loaded, given=given
-    )
+    passed = [item for item, verdict in verdicts if verdict.action == "send"]
+    contexts = freeze_all(connection, passed, delivery=delivery, loaded=loaded, given=given)
     until = delivery.clock.lease_now(connection) + CLAIM_LEASE
     rows: list[Row] = []
-    for item, verdict in verdicts:
-        context = contexts.get(item.due.id)
-        if context is None:
+    ended: list[Item] = []
+    faults: dict[str, TemplateFault] = {}
+    for item, guarded in verdicts:
+        verdict, context = guarded, contexts.get(item.due.id)
+        if isinstance(context, TemplateFault):
+            verdict = unmade(guarded, context, now=given.now)
+            if verdict.action == "defer":
+                faults.setdefault(item.due.measure, context)
+        if isinstance(context, dict):
+            leased = {
+                "status": "ready",
+                "reason": "",
+                "attempt": item.due.attempt + 1,
+                "lease_owner": delivery.worker,
+                "lease_until": until,
+                "contact_version": item.person.version,
+                "playbook_id": loaded.id,
+                "context": encode(context),
+                "header_id": context["header_id"],
+                "verdict": verdict_text(verdict, at=given.now),
+            }
+            rows.append({**_unchanged(item), **leased})
+            chunk.ready.append(_ready(item, verdict, context, loaded))
+        else:
             rows.append(_held_back(item, verdict, given.now))
             chunk.counts[_ENDS.get(verdict.action, "deferred")] += 1
-        else:
-            rows.append(
-                {
-                    **_unchanged(item),
-                    "status": "ready",
-                    "reason": "",
-                    "attempt": item.due.attempt + 1,
-                    "lease_owner": delivery.worker,
-                    "lease_until": until,
-                    "contact_version": item.person.version,
-                    "playbook_id": loaded.id,
-                    "context": encode(context),
-                    "header_id": context["header_id"],
-                    "verdict": verdict_text(verdict, at=given.now),
-                }
-            )
-            chunk.ready.append(_ready(item, verdict, context, loaded))
+            if verdict.action in _ENDS and _is_awaited(item):
+                ended.append(item)
     chunk.counts["ready"] += len(chunk.ready)
     outbox.write_verdicts(connection, rows)
-    ended = [item for item, verdict in verdicts if verdict.action in _ENDS]
-    awaited = sorted({item.person.contact.id for item in ended if _is_awaited(item)})
-    if awaited:
-        wake(connection, awaited, at=given.now)
+    if ended:
+        wake(connection, sorted({item.person.contact.id for item in ended}), at=given.now)
+    for measure, fault in faults.items():
+        pause_broken(connection, measure, fault, now=given.now)
+
+
+def unmade(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
+    """Return the verdict on a mail that passed the guard and cannot be made.
+
+    A value missing in this mail skips it: unknown means do not send. A broken template makes it wait, with the
+    reason by which resuming its measure finds it.
+    """
+    checks = (*guarded.checks, Check("template", passed=False, detail=str(fault)))
+    if isinstance(fault, MissingValue):
+        return Verdict("skip", "template_value", checks)
+    return Verdict("defer", "paused", checks, until=now + PAUSE_LOOK)
+
+
+def pause_broken(connection: sa.Connection, measure: str, fault: TemplateFault, *, now: Instant) -> None:
+    """Pause the measure of a broken template; its lane goes on."""
+    reason = f"template_broken: {fault}"[:500]
+    set_switch(connection, measure, paused=True, reason=reason, actor="deliver", now=now)
 
 
 def judge(items: Sequence[Item], given: Circumstances) -> list[tuple[Item, Verdict]]:

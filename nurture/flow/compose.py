@@ -4,18 +4,104 @@ Enters: a message that passed the guard. Leaves: its context, a JSON document ke
 the bytes can be made again at any time; then the `Letter` for a transport.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import hmac
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
+from nurture.domain.facts import view
+from nurture.domain.guard import zone_for
 from nurture.flow import mint
 from nurture.flow.cases import Circumstances, Item
 from nurture.flow.delivery import Composer, Delivery, Ready
 from nurture.flow.seal import bytes_of
+from nurture.mail.compile import Templates
+from nurture.mail.faults import TemplateFault
+from nurture.mail.frozen import Addressee, Frozen, freeze
+from nurture.mail.headers import header_id
 from nurture.mail.letter import Letter
+from nurture.mail.links import PAGES, links_for
+from nurture.mail.render import render
 from nurture.playbook import LoadedPlaybook
 from nurture.store.database import decode
+
+#: Links that record what somebody did; only in mails of measures that are tracked.
+_TRACKING: Final = frozenset({"click", "open"})
+#: Playbooks whose compiled templates a process keeps.
+_KEPT: Final = 6
+
+
+class TemplateComposer:
+    """Makes mails from the playbook's own templates. Safe for several threads."""
+
+    def __init__(self) -> None:
+        """Know no playbook yet."""
+        self._lock = Lock()
+        self._kept: OrderedDict[int, tuple[LoadedPlaybook, Templates]] = OrderedDict()
+
+    def templates(self, loaded: LoadedPlaybook) -> Templates:
+        """Return the playbook's templates, compiled as they are used."""
+        # By object: the number of an unpublished playbook says nothing, and an entry keeps its object alive.
+        key = id(loaded.playbook)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = (loaded, Templates.of(loaded.files, loaded.playbook))
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key][1]
+
+    def freeze(
+        self, item: Item, *, delivery: Delivery, loaded: LoadedPlaybook, given: Circumstances
+    ) -> dict[str, Any]:
+        """Return the context of a mail (`nurture.mail.frozen.Frozen`).
+
+        Raises MissingValue when its call to action or calendar needs a value that is missing, TemplateFault
+        when the template is broken.
+        """
+        due, contact, templates = item.due, item.person.contact, self.templates(loaded)
+        addressee = Addressee(
+            address=item.person.address or "",
+            locale=contact.locale,
+            zone=zone_for(contact.zone, loaded.playbook),
+            links=_links(item, delivery),
+            view=_view(item, loaded),
+        )
+        sender = templates.imprint.sender(due.purpose)
+        frozen = freeze(
+            templates,
+            addressee,
+            measure=due.measure,
+            step=due.step,
+            mail=due.mail,
+            variant=item.run.variant if item.run else "",
+            purpose=due.purpose,
+            topic=due.topic,
+            header_id=item.row.header_id or _header_id(due.id, delivery, sender["address"]),
+            date=given.now,
+        )
+        return cast("dict[str, Any]", frozen)
+
+    def letter(self, ready: Ready) -> Letter:
+        """Render a frozen mail. Raises MissingValue or TemplateFault."""
+        frozen = cast("Frozen", ready.context)
+        return self.sealed(ready, render(self.templates(ready.loaded), frozen))
+
+    def sealed(self, ready: Ready, data: bytes) -> Letter:
+        """Address the bytes of a mail: from its sender, to its one recipient."""
+        context = ready.context
+        return Letter(ready.id, ready.attempt, context["sender"]["address"], context["to"], data)
+
+
+TEMPLATES: Final = TemplateComposer()
+
+
+def composer_of(delivery: Delivery) -> Composer:
+    """Return what makes this delivery's mails."""
+    return delivery.composer or TEMPLATES
 
 
 def freeze_all(
@@ -25,17 +111,24 @@ def freeze_all(
     delivery: Delivery,
     loaded: LoadedPlaybook,
     given: Circumstances,
-) -> dict[int, dict[str, Any]]:
-    """Return message id -> context of mails that passed; what their runs promise is fixed on the way.
+) -> dict[int, dict[str, Any] | TemplateFault]:
+    """Return message id -> context of mails that passed, or why there can be none.
 
-    A mail that has been on the wire before keeps its bytes and its Message-ID.
+    What their runs promise is fixed on the way. A mail that has been on the wire before keeps its bytes and
+    its Message-ID.
     """
     mint.fix(connection, items, keys=delivery.keys, playbook=loaded.playbook, now=given.now)
     composer = composer_of(delivery)
-    return {
-        item.due.id: _kept(item) or composer.freeze(item, delivery=delivery, loaded=loaded, given=given)
-        for item in items
-    }
+    contexts: dict[int, dict[str, Any] | TemplateFault] = {}
+    for item in items:
+        kept = _kept(item)
+        try:
+            contexts[item.due.id] = kept or composer.freeze(
+                item, delivery=delivery, loaded=loaded, given=given
+            )
+        except TemplateFault as fault:
+            contexts[item.due.id] = fault
+    return contexts
 
 
 def make_letter(delivery: Delivery, ready: Ready) -> Letter:
@@ -48,13 +141,6 @@ def make_letter(delivery: Delivery, ready: Ready) -> Letter:
     return composer.letter(ready) if kept is None else composer.sealed(ready, kept)
 
 
-def composer_of(delivery: Delivery) -> Composer:
-    """Return what makes this delivery's mails."""
-    if delivery.composer is None:
-        raise NotImplementedError
-    return delivery.composer
-
-
 def _kept(item: Item) -> dict[str, Any] | None:
     """Return the context of an earlier attempt that was on the wire, unless the person's address is another now."""
     if item.row.context is None:
@@ -62,3 +148,30 @@ def _kept(item: Item) -> dict[str, Any] | None:
     context: dict[str, Any] = decode(item.row.context)
     same = context.get("to") == item.person.address
     return context if same and bytes_of(context) is not None else None
+
+
+def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
+    """Return the Message-ID: the same for every attempt, and another in every other database."""
+    tag = hmac.digest(delivery.suppression_key, b"nurture message: %d" % message_id, "sha256").hex()[:16]
+    return header_id(message_id, tag, sender=sender)
+
+
+def _links(item: Item, delivery: Delivery) -> dict[str, str]:
+    asked = item.run.data.get("properties", {}).get("topic") if item.run else None
+    tracked = item.measure is not None and item.measure.tracking
+    return links_for(
+        delivery.keys,
+        delivery.base_url,
+        contact_id=item.person.contact.id,
+        message_id=item.due.id,
+        topic=item.due.topic,
+        asked=asked if isinstance(asked, str) else None,
+        names=None if tracked else PAGES.keys() - _TRACKING,
+    )
+
+
+def _view(item: Item, loaded: LoadedPlaybook) -> Mapping[str, Any]:
+    """Return what templates may read: facts, the run's event and entity, what it fixed, and the objects."""
+    names = view(item.person.contact, loaded.playbook, item.run)
+    names["contact"]["email"] = item.person.address
+    return {**names, **item.objects}

@@ -31,7 +31,8 @@ from nurture.store.database import encode
 
 #: Stages at which the conversation had not come to the message yet.
 _UNREACHED = ("connect", "greeted")
-_SETTLING = ("sent", "failed", "in_doubt")
+#: Outcomes that settle a doubt, however late they are heard.
+_EVIDENCE = ("sent", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,18 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     is settled; where it was put in doubt meanwhile, `sent` and `failed` are evidence and settle it.
     """
     now = delivery.clock.now()
-    settling = [each for each in told if each.outcome.outcome in _SETTLING]
-    awaited = wire.lock_waiting(connection, [_of_run(each.ready) for each in settling])
+    refusals = wire.count_attempts(connection, [each.ready.id for each in told])
+    rows = {each.ready.id: _row(each, refusals, now) for each in told}
+    settled = [each.ready for each in told if rows[each.ready.id]["settled_at"] is not None]
+    awaited = wire.lock_waiting(connection, [_of_run(ready) for ready in settled])
     for each in told:
         if each.outcome.suppress:
             _suppress(connection, delivery, each, now)
-    refusals = wire.count_attempts(connection, [each.ready.id for each in told])
-    rows = {each.ready.id: _row(each, refusals, now) for each in told}
     written = wire.settle(connection, list(rows.values()), worker=delivery.worker)
     evidence = [
         rows[each.ready.id]
-        for each in settling
-        if each.ready.id not in written and each.outcome.outcome != "in_doubt"
+        for each in told
+        if each.ready.id not in written and each.outcome.outcome in _EVIDENCE
     ]
     written |= wire.settle_doubt(connection, evidence)
     wire.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
@@ -122,18 +123,19 @@ def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
     lapsed = wire.lapsed_on_wire(connection, lease=lease, limit=limit)
     if not lapsed:
         return 0
-    keys = ("contact_id", "measure", "run_key")
-    awaited = wire.lock_waiting(connection, [{key: getattr(row, key) for key in keys} for row in lapsed])
     doubts = wire.count_attempts(connection, [row.id for row in lapsed])
-    rows = [
-        {
+    rows = {
+        row.id: {
             "id": row.id,
             "attempt": row.attempt,
             **doubted(row.purpose, doubts.get((row.id, "in_doubt"), 0) + 1, now),
         }
         for row in lapsed
-    ]
-    written = wire.doubt(connection, rows, lease=lease)
+    }
+    keys = ("contact_id", "measure", "run_key")
+    settled = [row for row in lapsed if rows[row.id]["settled_at"] is not None]
+    awaited = wire.lock_waiting(connection, [{key: getattr(row, key) for key in keys} for row in settled])
+    written = wire.doubt(connection, list(rows.values()), lease=lease)
     wire.tell_attempts(
         connection,
         [

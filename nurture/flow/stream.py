@@ -12,16 +12,12 @@ from itertools import islice
 import sqlalchemy as sa
 
 from nurture.clock import monotonic
-from nurture.domain.checks import PAUSE_LOOK
-from nurture.domain.errors import Poison
 from nurture.domain.instant import Instant
-from nurture.domain.message import Check, Verdict
-from nurture.flow import law
-from nurture.flow.claim import verdict_text
+from nurture.flow.claim import pause_broken, unmade, verdict_text
 from nurture.flow.compose import make_letter
 from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
 from nurture.flow.seal import sealed
-from nurture.mail.faults import MissingValue
+from nurture.mail.faults import TemplateFault
 from nurture.mail.letter import Letter
 from nurture.store import wire
 from nurture.store.bulk import Row
@@ -41,8 +37,10 @@ class Stream:
         self._delivery = delivery
         self._chunk = chunk
         self._queue: deque[Ready] = deque(chunk.ready)
-        # Rendered and not begun, passed through an earlier gate or not.
+        # Rendered and not begun; some may have passed a gate whose time is over.
         self._rendered: deque[tuple[Ready, Letter]] = deque()
+        # Past the gate that is open now, and not begun.
+        self._passed: deque[tuple[Ready, Letter]] = deque()
         #: Given to the transport: message id -> the message, its letter and when it passed the gate.
         self.begun: dict[int, tuple[Ready, Letter, Instant]] = {}
         self.counts = chunk.counts
@@ -53,18 +51,20 @@ class Stream:
         while fruitless < _FRUITLESS_MAX and self._fill():
             # Counted from before the gate: who is stopped between gate and letter finds the time over.
             opened = monotonic()
-            gate_at, passed = self._pass(list(islice(self._rendered, WINDOW_MAILS)))
-            fruitless = fruitless + 1 if passed else fruitless
-            while passed and monotonic() - opened <= WINDOW_SECONDS:
+            gate_at = self._pass(list(islice(self._rendered, WINDOW_MAILS)))
+            fruitless = fruitless + 1 if self._passed else fruitless
+            while self._passed and monotonic() - opened <= WINDOW_SECONDS:
                 fruitless = 0
-                ready, letter = passed.popleft()
+                ready, letter = self._passed.popleft()
                 self.begun[ready.id] = (ready, letter, gate_at)
                 yield letter
-            self._rendered.extendleft(reversed(passed))
+            self._rendered.extendleft(reversed(self._passed))
+            self._passed.clear()
 
     def close(self) -> None:
         """Give back what was never begun; it is due again at once."""
-        left = [*(ready for ready, _ in self._rendered), *self._queue]
+        left = [*(ready for ready, _ in (*self._passed, *self._rendered)), *self._queue]
+        self._passed.clear()
         self._rendered.clear()
         self._queue.clear()
         if left:
@@ -79,72 +79,48 @@ class Stream:
             ready = self._queue.popleft()
             try:
                 self._rendered.append((ready, make_letter(self._delivery, ready)))
-            except MissingValue as missing:
-                self._refuse(ready, str(missing))
-            except Poison as poison:
-                self._set_aside(ready, str(poison))
+            except TemplateFault as fault:
+                self._unmade(ready, fault)
         return bool(self._rendered)
 
-    def _refuse(self, ready: Ready, missing: str) -> None:
-        """Skip the mail: a value that its template needs is missing, and unknown means do not send."""
-        checks = (*ready.verdict.checks, Check("template", passed=False, detail=missing))
-        verdict = Verdict("skip", "template_value", checks)
+    def _unmade(self, ready: Ready, fault: TemplateFault) -> None:
+        """Skip the mail that lacks a value; for a broken template pause its measure, and let the mail wait."""
 
-        def work(connection: sa.Connection) -> None:
+        def work(connection: sa.Connection) -> str:
             now = self._delivery.clock.now()
-            awaited = wire.lock_waiting(connection, [_of_run(ready)])
+            verdict = unmade(ready.verdict, fault, now=now)
             row: Row = {
                 **_of_attempt(ready),
+                "status": "skipped" if verdict.action == "skip" else "waiting",
                 "reason": verdict.reason,
-                "settled_at": now,
+                "due_at": verdict.until or ready.due_at,
+                "settled_at": now if verdict.action == "skip" else None,
                 "verdict": verdict_text(verdict, at=now),
             }
-            if wire.skip_ready(connection, [row], worker=self._delivery.worker) and awaited:
+            awaited = wire.lock_waiting(connection, [_of_run(ready)] if verdict.action == "skip" else [])
+            wire.hold_back(connection, [row], worker=self._delivery.worker)
+            if awaited:
                 wake(connection, awaited, at=now)
+            if verdict.action == "defer":
+                pause_broken(connection, ready.measure, fault, now=now)
+            return "skipped" if verdict.action == "skip" else "template_broken"
 
-        self._database.run(work)
-        self.counts["skipped"] += 1
-
-    def _set_aside(self, ready: Ready, reason: str) -> None:
-        """Pause the measure of a broken template, not the lane; its mail waits."""
-
-        def work(connection: sa.Connection) -> None:
-            now = self._delivery.clock.now()
-            wire.give_back(
-                connection,
-                [_of_attempt(ready)],
-                worker=self._delivery.worker,
-                due_at=now + PAUSE_LOOK,
-                # The reason by which resuming the measure finds it.
-                reason="paused",
-            )
-            law.set_switch(
-                connection,
-                ready.measure,
-                paused=True,
-                reason=f"template_broken: {reason}"[:500],
-                actor="deliver",
-                now=now,
-            )
-
-        self._database.run(work)
-        self.counts["template_broken"] += 1
+        self.counts[self._database.run(work)] += 1
 
     # ---- the gate --------------------------------------------------------------------------------------
 
-    def _pass(self, window: list[tuple[Ready, Letter]]) -> tuple[Instant, deque[tuple[Ready, Letter]]]:
-        """Put a window through the wire gate, and take it from what is rendered."""
-        for _ in window:
-            self._rendered.popleft()
+    def _pass(self, window: list[tuple[Ready, Letter]]) -> Instant:
+        """Put a window through the wire gate; returns when it was."""
         now, granted, passed = self._database.run(lambda connection: self._gate(connection, window))
-        self._rendered.extendleft(reversed(window[granted:]))
+        for _ in window[:granted]:
+            self._rendered.popleft()
         if granted < len(window):
-            # The rate is used up: what is left is given back, and the lane comes up again with new tokens.
+            # The rate is used up: what is left goes back, and the lane comes up again with new tokens.
             self.close()
+        self._passed.extend(each for each in window[:granted] if each[0].id in passed)
         self.counts["changed"] += granted - len(passed)
-        if granted > len(passed):
-            self.counts.more = True
-        return now, deque(each for each in window if each[0].id in passed)
+        self.counts.more |= granted > len(passed)
+        return now
 
     def _gate(
         self, connection: sa.Connection, window: list[tuple[Ready, Letter]]

@@ -94,14 +94,14 @@ def give_back(
     return connection.execute(statement).rowcount if rows else 0
 
 
-def skip_ready(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
-    """Skip messages that cannot be rendered. Returns how many still were the worker's.
+def hold_back(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
+    """Skip or defer messages that cannot be made. Returns how many still were the worker's.
 
-    rows: `id`, `attempt`, `reason`, `settled_at`, `verdict`.
+    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `verdict`.
     """
-    names = ("reason", "settled_at", "verdict")
+    names = ("status", "reason", "due_at", "settled_at", "verdict")
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *names)], rows)
-    values = {**_FREE, "status": "skipped", **{name: given.c[name] for name in names}}
+    values = {**_FREE, "sent_at": None, **{name: given.c[name] for name in names}}
     statement = sa.update(messages).values(**values).where(_held(given, worker))
     return connection.execute(statement).rowcount if rows else 0
 
