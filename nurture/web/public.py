@@ -32,6 +32,11 @@ T = TypeVar("T")
 #: Of a survey's comment; the form says the same.
 COMMENT_CHARACTERS_MAX = 2_000
 ANSWER_CHARACTERS_MAX = 80
+#: A transparent GIF of one pixel.
+PIXEL = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
+    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +111,12 @@ class PublicPages:
             ("/p/{token}", "preferences", self._show_preferences, self._save_preferences),
             ("/s/{token}", "survey", self._show_survey, self._answer_survey),
         ):
-            router.add_api_route(
-                path, self._shower(purpose, show), methods=["GET", "HEAD"], summary=f"Show the {purpose} page"
-            )
+            _add_page(router, path, self._shower(purpose, show), f"Show the {purpose} page")
             router.add_api_route(
                 path, self._doer(purpose, act), methods=["POST"], summary=f"Do what the {purpose} page says"
             )
-        router.add_api_route(
-            "/c/{token}", self._click, methods=["GET", "HEAD"], summary="Go where a mail's link leads"
-        )
+        _add_page(router, "/c/{token}", self._click, "Go where a mail's link leads")
+        _add_page(router, "/o/{token}", self._open, "The picture of a mail that was opened")
         return router
 
     # ---- one way in, for all of them ---------------------------------------------------------------------
@@ -355,12 +357,29 @@ class PublicPages:
     # ---- click -------------------------------------------------------------------------------------------
 
     def _click(self, token: str, request: Request) -> Response:
-        """Redirect to the target that the token carries, and to nothing else."""
+        """Redirect to where the mail's own call to action leads, and to nothing that a request could name."""
         payload = verify(self._services.keys, "click", token)
-        target = payload.get("u") if payload else None
-        if not isinstance(target, str) or urlsplit(target).scheme not in ("http", "https"):
-            return nowhere(request.headers.get("accept-language", ""))
+        message = payload.get("m") if payload else None
+        language = request.headers.get("accept-language", "")
+        if not isinstance(message, int):
+            return nowhere(language)
+        try:
+            target = self._read(lambda connection: acts.target_of(connection, message))
+        except SQLAlchemyError:
+            return _plain("away", language, status=503)
+        if target is None or urlsplit(target).scheme not in ("http", "https"):
+            return nowhere(language)
         return RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS)
+
+    def _open(self, token: str) -> Response:  # noqa: ARG002 - the picture is the same for everybody
+        """Return the one transparent pixel."""
+        return Response(PIXEL, media_type="image/gif", headers=PUBLIC_HEADERS)
+
+
+def _add_page(router: APIRouter, path: str, show: Callable[..., Response], summary: str) -> None:
+    """Add a page that GET and HEAD show; the API's description names it once."""
+    router.add_api_route(path, show, methods=["GET"], summary=summary)
+    router.add_api_route(path, show, methods=["HEAD"], include_in_schema=False)
 
 
 def nowhere(language: str) -> Response:

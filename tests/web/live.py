@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.clock import Clock, SystemClock
-from nurture.domain.conditions import ALWAYS, Vocabulary
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant, parse_iso
-from nurture.domain.playbook import Conversion, Playbook, Stage, Topic
 from nurture.domain.token import Keys
-from nurture.playbook import LoadedPlaybook
+from nurture.playbook import GivenPlaybook, LoadedPlaybook, rebuild
 from nurture.settings import Settings
 from nurture.store.database import Database, decode
 from nurture.store.tables import consents, contacts, identities, inbox, quarantine
@@ -27,40 +25,38 @@ NOW = parse_iso("2026-05-04T12:00:00Z")
 KEYS = Keys((b"a secret of the tests, long enough",))
 WIRE = Path(__file__).parent / "wire"
 
-STRINGS = {
-    "en": "topic_news: News and guides\ntopic_news_about: one short mail a week\ntopic_offers: Offers\n",
-    "zh-CN": "topic_news: 资讯与指南\ntopic_news_about: 每周一封短邮件\ntopic_offers: 优惠\n",
+FILES = {
+    "playbook.yaml": """
+name: lark
+brand: {name: Lark & Kettle, shop_url: "https://lark.example", address: "Kesselhof 3, Berlin", color: "#1f5a4c"}
+senders: {default: {name: Lark, address: hello@lark.example, reply_to: hello@lark.example}}
+locales: [en, zh-CN]
+default_zone: Europe/Berlin
+conversion: {by: Order Completed, key: order_id}
+stages:
+  lead: {aware: {when: "True", may_ask: [read]}}
+  customer: {excite: {when: "True", may_ask: [read]}}
+topics: {news: {}, offers: {}}
+actions: {read: {sells: false}}
+forms: [letter]
+facts: {orders: {count: Order Completed}}
+""",
+    "_layout/strings.en.yaml": """
+topic_news: News and guides
+topic_news_about: one short mail a week
+topic_offers: Offers
+""",
+    "_layout/strings.zh-CN.yaml": """
+topic_news: 资讯与指南
+topic_news_about: 每周一封短邮件
+topic_offers: 优惠
+""",
 }
 
 
 def a_playbook() -> LoadedPlaybook:
     """Return a published playbook with two topics, in two languages."""
-    playbook = Playbook(
-        name="lark",
-        brand={"name": "Lark & Kettle", "address": "Kesselhof 3, Berlin", "color": "#1f5a4c"},
-        senders={},
-        locales=("en", "zh-CN"),
-        default_locale="en",
-        default_zone="Europe/Berlin",
-        facts={},
-        stages=(Stage("aware", "lead", ALWAYS, frozenset()), Stage("excite", "customer", ALWAYS, frozenset())),
-        conversion=Conversion(by=(), key="order_id"),
-        measures={},
-        vocabulary=Vocabulary(),
-        topics={"news": Topic("news"), "offers": Topic("offers")},
-    )
-    files = {f"_layout/strings.{locale}.yaml": text for locale, text in STRINGS.items()}
-    return LoadedPlaybook(1, playbook, files)
-
-
-class OnePlaybook:
-    """A source that always gives the same playbook."""
-
-    def __init__(self, loaded: LoadedPlaybook) -> None:
-        self.loaded = loaded
-
-    def active(self, connection: sa.Connection) -> LoadedPlaybook:
-        return self.loaded
+    return rebuild(FILES, id_=1)
 
 
 class HeardBells:
@@ -87,7 +83,7 @@ def a_service(database: Database, *, clock: Clock | None = None, **settings: Any
         settings=Settings(**given),
         clock=clock or SystemClock(),
         keys=KEYS,
-        playbooks=OnePlaybook(a_playbook()),
+        playbooks=GivenPlaybook(a_playbook()),
         bells=HeardBells(),
     )
 
@@ -95,7 +91,14 @@ def a_service(database: Database, *, clock: Clock | None = None, **settings: Any
 @contextmanager
 def serving(services: Services) -> Iterator[str]:
     """Run a real server for as long as the block; give its URL."""
-    server = make_server(create_app(services), host="127.0.0.1", port=0)
+    with running(create_app(services)) as url:
+        yield url
+
+
+@contextmanager
+def running(application: Any) -> Iterator[str]:
+    """Run any ASGI application on a port of its own; give its URL."""
+    server = make_server(application, host="127.0.0.1", port=0)
     started = threading.Event()
     startup = server.startup
 
@@ -113,6 +116,25 @@ def serving(services: Services) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(15)
+
+
+class Theatre:
+    """An application that hands every request to the one now on stage: one server for many tests.
+
+    Nobody starts the writers of the inbox here; it is for pages.
+    """
+
+    def __init__(self) -> None:
+        self.application: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                said = (await receive())["type"]
+                await send({"type": f"{said}.complete"})
+                if said == "lifespan.shutdown":
+                    return
+        await self.application(scope, receive, send)
 
 
 @contextmanager
@@ -148,7 +170,12 @@ def said(database: Database) -> list[tuple[int, str, str]]:
 
 
 def a_contact(
-    database: Database, email: str = "mara@example.com", *, locale: str | None = "en", at: Instant = NOW, **given: Any
+    database: Database,
+    email: str = "mara@example.com",
+    *,
+    locale: str | None = "en",
+    at: Instant = NOW,
+    **given: Any,
 ) -> int:
     """Store a contact with an address and a user id; return its id."""
     row = {
@@ -191,6 +218,6 @@ def a_track(number: int, **given: Any) -> dict[str, Any]:
     }
 
 
-def a_batch(items: Sequence[Any], **given: Any) -> dict[str, Any]:
+def a_batch(items: Iterable[Any], **given: Any) -> dict[str, Any]:
     """Return a batch of calls, without sentAt."""
     return {"batch": list(items), **given}

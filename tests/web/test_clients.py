@@ -29,7 +29,10 @@ def client(request: pytest.FixtureRequest, services: Services) -> Iterator[Any]:
     """Give a client that keeps its failures in `given_up`."""
     failures: Failures = []
     with serving(services) as url:
-        given: dict[str, Any] = {"host": url, "on_error": lambda error, items: failures.append((error, items))}
+        given: dict[str, Any] = {
+            "host": url,
+            "on_error": lambda error, items: failures.append((error, items)),
+        }
         if request.param == "rudder":
             client = RudderClient("WK", **given)
         else:

@@ -102,7 +102,9 @@ def test_the_write_key_may_travel_in_the_body() -> None:
     assert open_body(b'{"batch": [], "writeKey": 7}').write_key is None
 
 
-@pytest.mark.parametrize("body", [b"", b"nope", b'{"batch": [{]}', b'{"batch": [', b"\xff\xfe", b'"', b"{} {}"])
+@pytest.mark.parametrize(
+    "body", [b"", b"nope", b'{"batch": [{]}', b'{"batch": [', b"\xff\xfe", b'"', b"{} {}"]
+)
 def test_what_is_no_json_at_all_is_refused_whole(body: bytes) -> None:
     with pytest.raises(NotJson):
         open_body(body)
@@ -171,11 +173,16 @@ def test_placeholders_for_a_missing_id_make_nobody() -> None:
 
 def test_an_address_used_as_user_id_is_an_address_too() -> None:
     event = only(a_track(1, userId="Mara@Example.com"))
-    assert event.identities == (Identity("user_id", "Mara@Example.com"), Identity("email", "mara@example.com"))
+    assert event.identities == (
+        Identity("user_id", "Mara@Example.com"),
+        Identity("email", "mara@example.com"),
+    )
 
 
 def test_a_groups_traits_are_not_the_persons() -> None:
-    event = only({"type": "group", "userId": "u", "groupId": "acme", "traits": {"email": "info@acme.example"}})
+    event = only(
+        {"type": "group", "userId": "u", "groupId": "acme", "traits": {"email": "info@acme.example"}}
+    )
     assert event.identities == (Identity("user_id", "u"),)
     assert event.traits == {"email": "info@acme.example"}
 
@@ -206,7 +213,11 @@ def test_nan_which_pythons_encoder_writes_becomes_null_and_costs_nothing() -> No
 
 
 def test_numbers_out_of_range_cost_only_themselves() -> None:
-    body = b'[{"type":"track","userId":"u","event":"A","properties":{"a":1e999,"b":' + b"9" * 5_000 + b',"c":2}}]'
+    body = (
+        b'[{"type":"track","userId":"u","event":"A","properties":{"a":1e999,"b":'
+        + b"9" * 5_000
+        + b',"c":2}}]'
+    )
     assert only(body).properties == {"a": None, "b": None, "c": 2}
 
 
@@ -223,7 +234,15 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 def test_bottomless_nesting_costs_only_its_own_item() -> None:
     deep = b"[" * 9_000 + b"]" * 9_000
     good = json.dumps(a_track(1)).encode()
-    intake = read(b'{"batch":[' + deep + b"," + good + b',{"type":"track","event":"D","properties":{"a":' + deep + b"}}]}")
+    intake = read(
+        b'{"batch":['
+        + deep
+        + b","
+        + good
+        + b',{"type":"track","event":"D","properties":{"a":'
+        + deep
+        + b"}}]}"
+    )
     assert [event.message_id for event in intake.events][:1] == ["message-1"]
     assert intake.rejected[0].reason.startswith("item: not an object")
 
@@ -259,7 +278,13 @@ def test_nothing_happens_later_than_it_was_received() -> None:
 
 def test_times_come_as_text_of_any_offset_or_as_numbers() -> None:
     wanted = NOW - HOUR
-    for said in ("2026-05-04T11:00:00Z", "2026-05-04T13:00:00+02:00", wanted // SECOND, wanted / SECOND, wanted // 1000):
+    for said in (
+        "2026-05-04T11:00:00Z",
+        "2026-05-04T13:00:00+02:00",
+        wanted // SECOND,
+        wanted / SECOND,
+        wanted // 1000,
+    ):
         assert occurred(said) == wanted
     assert occurred("2026-05-04T11:00:00.123456789Z") == wanted + 123456
 
