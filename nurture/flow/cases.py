@@ -252,6 +252,8 @@ def object_keys(
     root, _, entity_field = binding.key.partition(".")
     if root == "entity":
         value = entity_fields(contact, run, playbook).get(entity_field)
+    elif root == "contact":
+        value = contact.facts.get(entity_field)
     else:
         value = run.data.get("properties", {}).get(binding.key)
     if not isinstance(value, list):
