@@ -75,6 +75,8 @@ def make_context(services: Services) -> Context:
 
 _lock = Lock()
 _made: dict[int, Context] = {}
+# A fork in the moment that another thread holds the lock would leave it held in the child for ever.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def here() -> Context:

@@ -11,6 +11,7 @@ from typing import Any
 
 import prometheus_client
 from celery import signals
+from celery.concurrency import get_implementation
 
 from nurture.app.opening import open_existing
 from nurture.domain.errors import SettingsError
@@ -20,7 +21,7 @@ from workers import context
 from workers.poll import Poller
 
 #: Pools that tell of each of their processes; the others run in the worker's own.
-_TELLING_POOLS = {"prefork", "processes", "solo"}
+_TELLING_POOLS = {"celery.concurrency.prefork", "celery.concurrency.solo"}
 _pollers: dict[int, Poller] = {}
 
 
@@ -55,7 +56,7 @@ def _worker_begins(sender: Any, **_signal: Any) -> None:
     port = load_settings().metrics_port
     if port:
         prometheus_client.start_http_server(port, addr="0.0.0.0", registry=registry())  # noqa: S104 - asked for
-    if str(sender.pool_cls) not in _TELLING_POOLS:
+    if get_implementation(sender.pool_cls).__module__ not in _TELLING_POOLS:
         begin()
 
 

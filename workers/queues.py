@@ -1,6 +1,6 @@
 """The queues, one per room that works in the background. docker-compose.yml must consume each; a test looks."""
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 INBOX = "inbox"
 ADVANCE = "advance"
@@ -9,7 +9,8 @@ FEEDBACK = "feedback"
 MEASUREMENT = "measurement"
 
 NAMES = (INBOX, ADVANCE, DELIVER, FEEDBACK, MEASUREMENT)
-QUEUES = tuple(Queue(name) for name in NAMES)
+# Each with an exchange of its own: without one all would share the default's, and get each other's messages.
+QUEUES = tuple(Queue(name, Exchange(name), routing_key=name) for name in NAMES)
 #: Task -> where its messages go.
 ROUTES = {
     "nurture.hand_in": {"queue": INBOX},

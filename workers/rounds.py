@@ -26,10 +26,14 @@ from workers.queues import ADVANCE, DELIVER, INBOX
 def apply(context: Context, shard: int | None = None) -> Counts:
     """Apply what is pending in a shard (None: in any)."""
     services = context.services
-    done = _repeat(
-        INBOX,
-        lambda: drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks),
-    )
+
+    def batch() -> Counts:
+        counts = drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks)
+        # A drain speaks of its own shard; when any will do, there may be more until one finds nothing.
+        counts.more = counts.more or (shard is None and counts.total() > 0)
+        return counts
+
+    done = _repeat(INBOX, batch)
     if done.more and shard is not None:
         context.bells.ring(INBOX, str(shard))
     _announce(context, done)

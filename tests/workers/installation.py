@@ -68,7 +68,7 @@ def mails_decided(services: Services) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(messages)) or 0
 
 
-def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
+def eventually(holds: Callable[[], bool], *, seconds: float = 60.0) -> bool:
     """Wait for what other processes do; return whether it came true in time."""
     from time import sleep  # noqa: TID251 - another process cannot be awaited
 

@@ -1,0 +1,102 @@
+"""Any number of schedulers tick; each slot is done once."""
+
+from collections import Counter
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.clock import ManualClock
+from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from nurture.domain.token import Keys
+from nurture.playbook import PublishedPlaybooks
+from nurture.store.database import Database
+from nurture.store.tables import inbox, job_slots
+from tests.workers.installation import settings_of
+from workers.scheduler import Job, Rings, look, tick, tidy
+
+NOW = 1_000 * HOUR
+
+
+class RememberingBells:
+    """Keeps who was rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, queue: str, key: str) -> None:
+        self.rung.append((queue, key))
+
+
+def services_of(database: Database, folder: Path, clock: ManualClock) -> tuple[Services, RememberingBells]:
+    bells = RememberingBells()
+    settings = settings_of(folder, "sqlite:///unused.db", mail_url="main=maildir:a bulk=maildir:b")
+    return Services(
+        database, settings, clock, keys=Keys((b"x" * 32,)), playbooks=PublishedPlaybooks(), bells=bells
+    ), bells
+
+
+def test_many_schedulers_do_a_slot_once(database: Database, tmp_path: Path) -> None:
+    services, bells = services_of(database, tmp_path, ManualClock(NOW))
+    job = Job("count", 60, lambda _connection, _services, now: [("inbox", str(now))])
+    barrier = Barrier(6)
+
+    def race() -> None:
+        barrier.wait()
+        tick(job, services)
+
+    threads = [Thread(target=race) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bells.rung == [("inbox", str(NOW))]
+
+
+def test_slot_follows_the_clock_and_none_is_made_up_for(database: Database, tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    services, _ = services_of(database, tmp_path, clock)
+    job = Job("count", 60, lambda *_: ())
+    assert [tick(job, services), tick(job, services)] == [True, False]
+    clock.advance_to(NOW + 59 * SECOND)
+    assert not tick(job, services)
+    clock.advance_to(NOW + HOUR)
+    assert [tick(job, services), tick(job, services)] == [True, False]
+
+
+def test_effect_that_fails_leaves_its_slot_to_the_next(database: Database, tmp_path: Path) -> None:
+    services, _ = services_of(database, tmp_path, ManualClock(NOW))
+
+    def fail(_connection: sa.Connection, _services: Services, _now: Instant) -> Rings:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        tick(Job("job", 60, fail), services)
+    assert tick(Job("job", 60, lambda *_: ()), services)
+
+
+def test_look_rings_for_busy_shards_alarms_and_every_lane(database: Database, tmp_path: Path) -> None:
+    services, bells = services_of(database, tmp_path, ManualClock(NOW))
+    event = {"source": "s", "kind": "track", "name": "X", "occurred_at": 0, "received_at": 0, "body": "{}"}
+    with database.write() as connection:
+        rows = [event | {"shard": shard, "message_id": str(number)} for number, shard in enumerate((5, 5, 9))]
+        connection.execute(inbox.insert(), rows)
+    assert tick(Job("look", 5, look), services)
+    expected = [("inbox", "5"), ("inbox", "9"), ("advance", ""), ("deliver", "main"), ("deliver", "bulk")]
+    assert Counter(bells.rung) == Counter(expected)
+
+
+def test_tidy_forgets_old_slots(database: Database, tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    services, _ = services_of(database, tmp_path, clock)
+    job = Job("count", 60, lambda *_: ())
+    tick(job, services)
+    clock.advance_to(NOW + 2 * DAY)
+    tick(job, services)
+    tick(Job("tidy", 3600, tidy), services)
+    with database.read() as connection:
+        left = connection.execute(sa.select(job_slots.c.job, job_slots.c.slot)).all()
+    later = NOW + 2 * DAY
+    assert {tuple(row) for row in left} == {("count", later - later % MINUTE), ("tidy", later - later % HOUR)}

@@ -1,0 +1,132 @@
+"""The worker as it runs in production: `celery -A workers worker` with its processes, on PostgreSQL."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from celery import Celery
+
+from nurture.app.body import open_body
+from nurture.app.ingest import read_items
+from nurture.app.services import Services
+from nurture.flow.inbox import accept
+from nurture.store.database import encode
+from tests.architecture.sources import ROOT
+from tests.rig.process import free_port
+from tests.rig.redis import Redis
+from tests.workers.installation import (
+    contacts_known,
+    environment,
+    eventually,
+    installed,
+    mails_decided,
+    order,
+    settings_of,
+)
+from workers.application import configuration
+from workers.bells import CeleryBells, LocalHooks, RedisHooks
+from workers.queues import NAMES
+
+
+@contextmanager
+def worker(folder: Path, environment: dict[str, str], *options: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a worker; its log is `worker.log` in the folder."""
+    command = [sys.executable, "-m", "celery", "-A", "workers", "worker", "--concurrency", "2", *options]
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def accepted(services: Services, *items: dict[str, object]) -> None:
+    """Put events into the inbox and ring nobody."""
+    body = open_body(encode({"batch": items}).encode())
+    intake = read_items(body, source="test", received_at=services.clock.now())
+    services.database.run(lambda connection: accept(connection, intake.events))
+
+
+def client(broker_url: str) -> Celery:
+    """Return another application on the same broker."""
+    app = Celery("shop", set_as_current=False)
+    app.conf.update(broker_url=broker_url, task_publish_retry=False)
+    return app
+
+
+def test_message_goes_to_its_own_queue_alone(redis_url: str, tmp_path: Path) -> None:
+    app = Celery("nurture", set_as_current=False)
+    app.conf.update(configuration(settings_of(tmp_path, "sqlite:///unused.db", broker_url=redis_url)))
+    with redis.Redis.from_url(redis_url) as keys, app.connection() as connection:
+        for queue in app.amqp.queues.values():
+            queue(connection).declare()
+        CeleryBells(app, LocalHooks()).ring("deliver", "main")
+        assert {name: keys.llen(name) for name in NAMES} == {name: int(name == "deliver") for name in NAMES}
+
+
+def test_other_applications_hand_in_and_bells_are_answered(
+    postgresql_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    given = {"broker_url": redis_url}
+    with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
+        with worker(tmp_path, environment(tmp_path, postgresql_url, **given)) as process:
+            app = client(redis_url)
+            for number in range(20):
+                app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
+                # The same event again, as a careful application does.
+                app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
+            assert eventually(lambda: mails_decided(services) == 20), (tmp_path / "worker.log").read_text()
+            app.close()
+        assert process.returncode == 0
+        assert contacts_known(services) == 20
+        assert "@people.example" not in (tmp_path / "worker.log").read_text().replace(
+            "***@people.example", ""
+        )
+
+
+def test_without_redis_everything_is_slower_and_nothing_stops(postgresql_url: str, tmp_path: Path) -> None:
+    given = {"broker_url": f"redis://127.0.0.1:{free_port()}/0"}
+    with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
+        accepted(services, order(1))
+        with worker(tmp_path, environment(tmp_path, postgresql_url, **given)):
+            assert eventually(lambda: mails_decided(services) == 1), (tmp_path / "worker.log").read_text()
+
+
+def test_emptied_redis_costs_latency_only(postgresql_url: str, tmp_path: Path) -> None:
+    redis = Redis()
+    given = {"broker_url": redis.url}
+    try:
+        with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
+            app = client(redis.url)
+            app.conf.update(configuration(services.settings))
+            bells = CeleryBells(app, RedisHooks(redis.url))
+            accepted(services, *(order(number, who=f"p{number}") for number in range(30)))
+            for shard in range(64):
+                bells.ring("inbox", str(shard))
+            redis.stop()
+            redis.start()
+            with worker(tmp_path, environment(tmp_path, postgresql_url, **given)):
+                assert eventually(lambda: mails_decided(services) == 30), (
+                    tmp_path / "worker.log"
+                ).read_text()
+            app.close()
+    finally:
+        redis.stop()
+
+
+def test_wrong_settings_are_told_in_one_line_and_exit_two(tmp_path: Path) -> None:
+    for wrong, said in (
+        ({"NURTURE_DATABASE_URL": "oracle://x"}, "NURTURE_DATABASE_URL"),
+        ({"NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/absent.db"}, "there is no database"),
+    ):
+        with worker(tmp_path, wrong) as process:
+            process.wait(30)
+        log = (tmp_path / "worker.log").read_text()
+        assert process.returncode == 2, log
+        assert said in log
+        assert "Traceback" not in log
