@@ -1,0 +1,37 @@
+"""The reviewed mails: what every mail looked like when somebody last read it.
+
+Write them anew after changing words or layout, then read the difference:
+
+    python -m tests.programme.golden
+"""
+
+from pathlib import Path
+
+from tests.programme.samples import Mail, mails, parts
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def expected(mail: Mail) -> dict[Path, str]:
+    """Return file -> text of the mail as it is now: subject, preheader and text part; HTML."""
+    now = parts(mail)
+    return {
+        GOLDEN / f"{mail}.txt": f"Subject: {now.subject}\nPreheader: {now.preheader}\n\n{now.text}",
+        GOLDEN / f"{mail}.html": now.html.rstrip("\n") + "\n",
+    }
+
+
+def rewrite() -> int:
+    """Write all golden files, remove those of mails that are gone, and return how many there are."""
+    wanted = {path: text for mail in mails() for path, text in expected(mail).items()}
+    for path in GOLDEN.rglob("*.*"):
+        if path not in wanted:
+            path.unlink()
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return len(wanted)
+
+
+if __name__ == "__main__":
+    print(f"{rewrite()} files under {GOLDEN.relative_to(Path.cwd())}")  # noqa: T201 - a command's answer

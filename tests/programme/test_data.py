@@ -1,0 +1,113 @@
+"""A mail reads well when little is known of the person or the order, and says something else when facts differ."""
+
+from typing import Any
+
+import pytest
+
+from nurture.mail.faults import MissingValue
+from tests.programme.samples import Mail, mails, parts, sample
+
+LOCALES = ("en", "zh-CN")
+
+
+def changed(measure: str, **given: dict[str, Any]) -> dict[str, Any]:
+    """Return the measure's sample with these names replaced (`contact={...}` is all that is known)."""
+    return {**sample(measure), **given}
+
+
+@pytest.mark.parametrize("mail", mails(), ids=str)
+def test_a_stranger_is_greeted_without_a_name(mail: Mail) -> None:
+    values = sample(mail.measure)
+    values["contact"].pop("first_name", None)
+    read = parts(mail, values)
+    assert "Anna" not in read.subject + read.text + read.html
+    if "greeting()" in read.text + read.html:
+        pytest.fail("a macro was printed instead of called")
+
+
+@pytest.mark.parametrize(
+    ("persona", "en", "zh"),
+    [
+        ("home", "Sour or thin", "偏酸"),
+        ("office", "One name per week", "值日"),
+        ("cafe", "Put the recipe", "配方"),
+    ],
+)
+def test_the_guide_is_written_for_the_persona(persona: str, en: str, zh: str) -> None:
+    measure = "lead/subscribe/welcome_series"
+    given = changed(measure, contact={"persona": persona})
+    for locale, words in zip(LOCALES, (en, zh), strict=True):
+        read = parts(Mail(measure, "guide", "", locale), given)
+        assert words in read.text
+        assert words in read.html
+        assert f"start?for={persona}" in read.text
+
+
+@pytest.mark.parametrize("track", ["lead/convert", "customer/any"])
+def test_the_stock_note_says_what_is_true(track: str) -> None:
+    measure = f"{track}/abandoned_cart"
+    product = {"product_id": "grinder-ridge", "name": "Ridge hand grinder", "name_zh": "Ridge 手摇磨豆机"}
+    few = changed(measure, objects={"product": {**product, "stock": 2}})
+    none = changed(
+        measure, objects={"product": {**product, "stock": 0, "alternative_name": "Vale hand grinder"}}
+    )
+    assert "we have 2 of it." in parts(Mail(measure, "stock", "", "en"), few).text
+    assert "库存 2 件" in parts(Mail(measure, "stock", "", "zh-CN"), few).text
+    sold_out = parts(Mail(measure, "stock", "", "en"), none)
+    assert "at the moment it is sold out" in sold_out.text
+    assert "Vale hand grinder" in sold_out.html
+    assert "已经卖完" in parts(Mail(measure, "stock", "", "zh-CN"), none).text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_receipt_needs_only_the_order(locale: str) -> None:
+    mail = Mail("customer/any/order_confirmation", "receipt", "", locale)
+    read = parts(mail, changed(mail.measure, contact={}, event={"order_id": 4711, "revenue": 29.99}))
+    assert "4711" in read.text
+    assert "29.99" in read.text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_receipt_takes_off_the_discount(locale: str) -> None:
+    mail = Mail("customer/any/order_confirmation", "receipt", "", locale)
+    event = {"order_id": "A", "total": "20.00", "discount": "5", "currency": "USD"}
+    read = parts(mail, changed(mail.measure, event=event))
+    assert "−" in read.text
+    assert "5.00" in read.text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_parcel_without_a_tracking_page_leads_to_the_order(locale: str) -> None:
+    mail = Mail("customer/any/order_shipped", "shipped", "", locale)
+    read = parts(mail, changed(mail.measure, event={"order_id": "LK-1", "tracking_number": "42"}))
+    assert "https://shop.larkandkettle.example/account/orders/LK-1" in read.text
+    assert "42" in read.html
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_case_promises_a_time_only_when_there_is_one(locale: str) -> None:
+    mail = Mail("customer/any/case_acknowledged", "received", "", locale)
+    read = parts(mail, changed(mail.measure, event={"case_id": "C-1"}))
+    assert ("in the order" if locale == "en" else "先后") in read.text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_digest_needs_only_a_title_and_a_link(locale: str) -> None:
+    mail = Mail("lead/subscribe/interest_digest", "digest", "", locale)
+    piece = {"title": "Water, and why it matters more than the machine you use", "url": "https://a.example/x"}
+    read = parts(mail, changed(mail.measure, objects={"piece": piece}))
+    assert read.subject.endswith("…")
+    assert "https://a.example/x" in read.text
+
+
+def test_a_mail_whose_essential_value_is_missing_is_not_written() -> None:
+    mail = Mail("customer/any/second_order_coupon", "offer", "", "en")
+    with pytest.raises(MissingValue) as caught:
+        parts(mail, changed(mail.measure, let={"deadline": "2026-06-30T21:59:59Z"}))
+    assert caught.value.variable == "code"
+
+
+def test_a_name_cannot_bring_markup_into_a_mail() -> None:
+    mail = Mail("customer/any/birthday", "wishes", "", "en")
+    given = changed(mail.measure, contact={"first_name": "<img src=x>"})
+    assert "<img src=x>" not in parts(mail, given).html
