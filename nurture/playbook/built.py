@@ -18,10 +18,12 @@ from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.matrix import check_matrix
 from nurture.playbook.check.names import check_names
 from nurture.playbook.check.steps import check_steps
+from nurture.playbook.check.templates import check_rendering
 from nurture.playbook.check.wording import check_layout_wording, check_wording
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Fault, Faults
 from nurture.playbook.folder import MEASURE, PROGRAMME, Folder, MeasureFolder, arrange
+from nurture.playbook.front_matter import MailHead
 from nurture.playbook.parts.conditions import Conditions
 from nurture.playbook.parts.measure import Draft, build_measure
 from nurture.playbook.parts.programme import ProgrammeBuilder
@@ -56,23 +58,27 @@ class _Read:
 def build(files: Mapping[str, str]) -> LoadedPlaybook:
     """Build a playbook and check it in full.
 
-    files: {path with slashes: text}, as `load_files` returns them. Raises PlaybookError with every fault.
+    files: {path with slashes: text}, as `load_files` returns them. Renders every mail from its sample in a
+    process of its own. Raises PlaybookError with every fault.
     """
     faults = Faults()
     read = _read(files, faults)
     if read is not None:
-        _check(read, faults)
+        _check(read, files, faults, render=True)
     if faults or read is None:
         raise PlaybookError([str(fault) for fault in faults.sorted()])
     return _loaded(read, files, id_=0)
 
 
-def faults_of(files: Mapping[str, str]) -> list[Fault]:
-    """Return every fault of a playbook, in the order of files and lines; none when it may be published."""
+def faults_of(files: Mapping[str, str], *, render: bool = True) -> list[Fault]:
+    """Return every fault of a playbook, in the order of files and lines; none when it may be published.
+
+    render: False leaves out what only rendering the mails shows, for a quick look while somebody types.
+    """
     faults = Faults()
     read = _read(files, faults)
     if read is not None:
-        _check(read, faults)
+        _check(read, files, faults, render=render)
     return faults.sorted()
 
 
@@ -140,16 +146,19 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
     return [] if given is None else [(given, document, folder)]
 
 
-def _check(read: _Read, faults: Faults) -> None:
+def _check(read: _Read, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
     check_strings(read.playbook, read.folder.layout, faults)
     check_layout_wording(read.folder.layout, faults)
-    for draft in read.drafts:
-        case = Case(draft, read.playbook, read.programme, faults)
+    cases = [Case(draft, read.playbook, read.programme, faults) for draft in read.drafts]
+    heads: dict[str, MailHead] = {}
+    for case in cases:
         check_place(case)
         check_names(case)
         check_matrix(case)
         check_answers(case)
         check_steps(case)
-        heads = check_mails(case, read.folder.layout)
-        check_subjects(case, heads, {})
+        heads |= check_mails(case, read.folder.layout)
         check_wording(case, heads)
+    subjects = check_rendering(cases, files) if render else {}
+    for case in cases:
+        check_subjects(case, heads, subjects)

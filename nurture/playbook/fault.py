@@ -61,14 +61,39 @@ class Faults:
         broken = self._broken.get(path, ())
         return any(tuple(loc[: len(place)]) == place for place in broken)
 
+    def has_broken(self, path: str, section: str | None = None) -> bool:
+        """Tell whether any place of the file (or of one section of it) is broken."""
+        places = self._broken.get(path, set())
+        return any(section is None or place[:1] in ((), (section,)) for place in places)
+
     def broken_names(self, path: str, section: str) -> frozenset[str]:
         """Return the entries of a section that did not read: names that exist, but mean nothing yet."""
         places = self._broken.get(path, ())
         return frozenset(str(place[1]) for place in places if len(place) > 1 and place[0] == section)
 
+    def known(self, path: str, section: str, names: Iterable[str], *, depth: int = 2) -> frozenset[str]:
+        """Return a section's names, also those that did not read; every name when that cannot be told.
+
+        depth: how deep the names stand in the file; 2 for most sections.
+        """
+        is_unclear = self.has_broken(path, section) if depth > 2 else self.is_broken(path, (section,))
+        if is_unclear:
+            return AnyName(names)
+        return frozenset(names) | self.broken_names(path, section)
+
     def sorted(self) -> list[Fault]:
         """Return all faults by file (`playbook.yaml` first) and line."""
         return sorted(self._found, key=lambda f: (f.path != "playbook.yaml", f.path, f.line, f.what))
+
+
+class AnyName(frozenset[str]):
+    """Names of a section that did not read: whatever is asked for may be among them."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        """Say yes."""
+        return True
 
 
 def list_of(names: Iterable[object], *, most: int = 12) -> str:

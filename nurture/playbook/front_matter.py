@@ -27,10 +27,12 @@ def read_head(path: str, text: str, faults: Faults) -> MailHead | None:
     ends = [place for place, line in enumerate(lines) if line.rstrip() == "---"]
     if not lines[0].startswith("---") or len(ends) < 2 or ends[0] != 0:
         faults.add(path, 1, "no front matter", "begin with `---`, `subject:`, `preheader:`, `---`")
+        faults.break_off(path, ())
         return None
     end = ends[1]
     document = read_document(path, "\n".join(lines[1:end]), faults, skipped=1)
     words = read_model(FrontMatter, document, faults, _STANDINS) if document else None
     if document is None or words is None:
+        faults.break_off(path, ())
         return None
     return MailHead(words, document, "\n".join(lines[end + 1 :]), end + 1)

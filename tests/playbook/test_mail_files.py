@@ -10,8 +10,8 @@ from tests.playbook.builder import a_mail, a_playbook, a_text, changed
 GUIDE = "lead/aware/guide"
 
 
-def faults(files: Mapping[str, str]) -> list[str]:
-    return [str(fault) for fault in faults_of(files)]
+def faults(files: Mapping[str, str], *, render: bool = False) -> list[str]:
+    return [str(fault) for fault in faults_of(files, render=render)]
 
 
 def without(path: str) -> dict[str, str]:
@@ -110,9 +110,9 @@ def test_a_subject_fits_a_phone(locale: str, subject: str, length: int, most: in
 def test_a_subject_is_measured_as_the_sample_renders_it() -> None:
     path = f"{GUIDE}/guide.en.mjml"
     short = with_file(path, a_mail("en", subject="{{ contact.first_name }}: " + "x" * 40))
-    assert faults(short) == []
+    assert faults(short, render=True) == []
     long = {**short, f"{GUIDE}/sample.json": '{"contact": {"first_name": "Maximiliane-Henriette"}}'}
-    assert faults(long) == [f"{path}:2: the subject has 63 characters: at most 50"]
+    assert faults(long, render=True) == [f"{path}:2: the subject has 63 characters: at most 50"]
 
 
 @pytest.mark.parametrize("part", ["mjml", "txt"])
@@ -184,3 +184,36 @@ def test_a_stage_of_the_other_track_is_no_place() -> None:
 def test_without_playbook_yaml_there_is_one_clear_fault() -> None:
     fault = "playbook.yaml:1: there is no playbook.yaml: add it; `nurture init` gives you a complete one"
     assert faults(without("playbook.yaml")) == [fault]
+
+
+# ---- rendered from the sample --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (
+            "{% if %}",
+            "7: Expected an expression, got 'end of statement block': see docs/delivery.md, Templates",
+        ),
+        (
+            "{{ contact.last_name }}",
+            '7: contact.last_name has no value: write {{ contact.last_name | default("...") }}',
+        ),
+        ("{{ deadline | date }}", "7: no `deadline` here: known: brand, contact, entity"),
+        ("{{ strings.hello }}", "7: no words `hello` in en: add it to _layout/strings.en.yaml"),
+        ("<mj-foo>x</mj-foo>", "7: no component <mj-foo>: it would vanish"),
+    ],
+    ids=["syntax", "missing-value", "unknown-name", "unknown-words", "unknown-component"],
+)
+def test_a_mail_renders_from_its_sample(body: str, fault: str) -> None:
+    path = f"{GUIDE}/guide.en.mjml"
+    files = with_file(path, a_mail("en", body=body))
+    assert any(str(found).startswith(f"{path}:{fault}") for found in faults_of(files))
+
+
+def test_a_value_the_call_to_action_needs_is_missed_at_its_line() -> None:
+    path = "lead/any/visit/measure.yaml"
+    files = changed(path, "{{ entity.appointment_id }}", "{{ entity.room }}")
+    (fault,) = [str(found) for found in faults_of(files)]
+    assert fault.startswith(f"{path}:4: entity.room has no value")

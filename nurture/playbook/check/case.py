@@ -53,7 +53,7 @@ class Case:
 
     def known(self, section: str, names: Iterable[str]) -> frozenset[str]:
         """Return a section's names, also those that exist and did not read."""
-        return frozenset(names) | self.faults.broken_names(PROGRAMME, section)
+        return self.faults.known(PROGRAMME, section, names, depth=3 if section == "stages" else 2)
 
     def entities(self) -> frozenset[str]:
         """Return the names of entities."""

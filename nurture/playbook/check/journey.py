@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from nurture.domain.playbook import EntityFact, Fact, FoldFact, Playbook, Stage, TraitFact, VerdictFact
 from nurture.playbook.check.case import Case
+from nurture.playbook.folder import PROGRAMME
 
 
 def check_place(case: Case) -> None:
@@ -13,9 +14,7 @@ def check_place(case: Case) -> None:
     if measure.track == "any" or measure.stage == "any":
         return
     stages = case.playbook.stages_of(measure.track)
-    if any(stage.name == measure.stage for stage in stages) or case.faults.broken_names(
-        "playbook.yaml", "stages"
-    ):
+    if any(stage.name == measure.stage for stage in stages) or case.faults.has_broken(PROGRAMME, "stages"):
         return
     other = "customer" if measure.track == "lead" else "lead"
     if any(stage.name == measure.stage for stage in case.playbook.stages_of(other)):

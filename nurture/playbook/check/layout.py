@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from nurture.domain.playbook import Playbook
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Faults
-from nurture.playbook.folder import LAYOUT
+from nurture.playbook.folder import LAYOUT, PROGRAMME
 
 
 def check_strings(playbook: Playbook, layout: Mapping[str, str], faults: Faults) -> None:
     """Check `_layout/strings.<locale>.yaml` of every locale."""
+    if faults.has_broken(PROGRAMME, "locales"):
+        return
     read: dict[str, Document] = {}
     for locale in playbook.locales:
         name = f"strings.{locale}.yaml"

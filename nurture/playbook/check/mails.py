@@ -8,7 +8,7 @@ from typing import Any
 
 from nurture.domain.measure import MailStep
 from nurture.playbook.check.case import Case
-from nurture.playbook.folder import SAMPLE, MailFile
+from nurture.playbook.folder import PROGRAMME, SAMPLE, MailFile
 from nurture.playbook.front_matter import MailHead, read_head
 from nurture.playbook.parts.facts import RESERVED
 
@@ -58,7 +58,7 @@ def _check_files(case: Case) -> None:
         _check_file(case, mail, used, variants)
         there[mail.mail, mail.variant].add((mail.locale, mail.part))
     for place, step in enumerate(case.measure.steps):
-        if isinstance(step, MailStep):
+        if isinstance(step, MailStep) and not case.faults.has_broken(PROGRAMME, "locales"):
             own = [variant for variant in variants if (step.mail, variant) in there]
             # Whoever has no mail of their own gets the plain one.
             plain = [] if variants and len(own) == len(variants) else [""]
@@ -79,7 +79,7 @@ def _check_file(case: Case, mail: MailFile, used: Iterable[str], variants: Itera
         if not case.is_broken("variants"):
             change = "declare it under `variants` in measure.yaml"
             case.faults.add(mail.path, 1, f"no variant `{mail.variant}`", change)
-    elif mail.locale not in case.playbook.locales:
+    elif mail.locale not in case.known("locales", case.playbook.locales):
         known = ", ".join(case.playbook.locales)
         change = f"known: {known}; see `locales` in playbook.yaml"
         case.faults.add(mail.path, 1, f"no locale `{mail.locale}`", change)
@@ -104,18 +104,21 @@ def _check_sample(case: Case) -> None:
     text = folder.files.get(SAMPLE)
     if text is None:
         case.faults.add(path, 1, "no sample.json", 'add {"contact": {...}, "event": {...}, "entity": {...}}')
+        case.faults.break_off(path, ())
         return
     try:
         sample = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         case.faults.add(path, line, "not JSON", f"{getattr(error, 'msg', error)}")
+        case.faults.break_off(path, ())
         return
     if not isinstance(sample, dict) or not all(
         isinstance(sample.get(name, {}), dict)
         for name in ("contact", "event", "entity", "let", "objects", "links")
     ):
         case.faults.add(path, 1, "no mapping of mappings", 'write {"contact": {...}, "event": {...}}')
+        case.faults.break_off(path, ())
         return
     _check_sample_names(case, path, text, sample)
 

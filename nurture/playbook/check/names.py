@@ -18,6 +18,7 @@ from nurture.domain.measure import (
 from nurture.domain.playbook import EntityFact, FoldFact, TraitFact
 from nurture.playbook.check.case import Case
 from nurture.playbook.document import Loc
+from nurture.playbook.folder import PROGRAMME
 from nurture.playbook.parts.facts import RESERVED
 
 _CALENDAR = {"contact", "event", "entity", "year", "month", "day"}
@@ -142,7 +143,7 @@ def _check_date(case: Case, loc: Loc, name: str) -> None:
         if root == "entity" and case.measure.entity is None:
             case.fault(loc, f"`{name}`, but the run has no entity", "add `entity:`")
         term = case.playbook.properties.terms.get(field)
-        if term is None and field not in case.faults.broken_names("playbook.yaml", "properties"):
+        if term is None and field not in case.faults.broken_names(PROGRAMME, "properties"):
             what = f"no property `{field}`"
             case.fault(loc, what, f"declare `{field}: instant` under `properties` in playbook.yaml")
         elif term is not None and case.programme.properties.get(field) not in ("instant", "date"):
@@ -236,11 +237,11 @@ def _check_condition(case: Case, loc: Loc, condition: Condition) -> None:
 def _texts_of(case: Case, name: str) -> frozenset[str] | None:
     match name:
         case "stage":
-            return frozenset(stage.name for stage in case.playbook.stages)
+            return case.known("stages", (stage.name for stage in case.playbook.stages))
         case "track":
             return frozenset({"lead", "customer"})
         case "persona":
-            return frozenset(persona.name for persona in case.playbook.personas)
+            return case.known("personas", (persona.name for persona in case.playbook.personas))
         case _:
             return None
 

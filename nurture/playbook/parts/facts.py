@@ -27,6 +27,15 @@ Valued = schema.SumFact | schema.MinFact | schema.MaxFact | schema.LatestFact
 _VALUED: Mapping[type, Literal["sum", "min", "max", "latest"]] = MappingProxyType(
     {schema.SumFact: "sum", schema.MinFact: "min", schema.MaxFact: "max", schema.LatestFact: "latest"}
 )
+#: Types whose values such a fact can take.
+_FOLDABLE: Mapping[str, tuple[ValueType, ...]] = MappingProxyType(
+    {
+        "sum": ("integer", "decimal"),
+        "min": ("integer", "decimal", "instant"),
+        "max": ("integer", "decimal", "instant"),
+        "latest": ("bool", "integer", "decimal", "instant", "date", "text"),
+    }
+)
 _TERM_TYPES: Mapping[str, FactType] = MappingProxyType({"date": "text"})
 
 
@@ -131,22 +140,21 @@ class FactBuilder:
     def _valued(self, name: str, given: Valued, loc: Loc) -> FoldFact:
         """Build a fact that takes a property's value, typed by itself or by `properties`."""
         fold = _VALUED[type(given)]
-        kind: FactType | None = (
-            given.type or self._types.get(given.source) or ("decimal" if fold == "sum" else None)
-        )
-        if kind is None and given.source not in self._faults.broken_names(self._document.path, "properties"):
-            what = f"no type for `{given.source}`"
-            self._faults.at(
-                self._document, loc, what, "add `type:`, or declare the property under `properties`"
-            )
-        elif fold == "sum" and kind not in ("integer", "decimal"):
-            what = f"`{given.source}` is {kind} and cannot be added up"
-            self._faults.at(self._document, loc, what, "use an integer or decimal property")
-        elif fold in ("min", "max") and kind not in ("integer", "decimal", "instant", None):
-            what = f"`{given.source}` is {kind} and has no smallest or largest"
-            self._faults.at(self._document, loc, what, "use an integer, decimal or instant property")
+        kind = given.type or self._types.get(given.source) or ("decimal" if fold == "sum" else None)
+        if kind not in _FOLDABLE[fold]:
+            self._report_type(given, kind, loc)
+            kind = "decimal"
         of = self._matchers.all(given.of, (*loc, "of"))
-        return FoldFact(name, fold, kind or "text", of, property=given.source, scale=_scale(given.scale))
+        return FoldFact(name, fold, kind, of, property=given.source, scale=_scale(given.scale))
+
+    def _report_type(self, given: Valued, kind: str | None, loc: Loc) -> None:
+        if kind is not None:
+            fitting = " or ".join(_FOLDABLE[_VALUED[type(given)]])
+            what = f"`{given.source}` is {kind}, which cannot be folded so"
+            self._faults.at(self._document, loc, what, f"use a property of type {fitting}")
+        elif given.source not in self._faults.broken_names(self._document.path, "properties"):
+            change = "add `type:`, or declare the property under `properties`"
+            self._faults.at(self._document, loc, f"no type for `{given.source}`", change)
 
     def _entity(self, name: str, given: schema.EntityFact, loc: Loc) -> EntityFact:
         lines = given.lines

@@ -200,7 +200,7 @@ class ProgrammeBuilder:
                     self._fault(("objects", kind, "wakes"), what, "add it to `of`")
 
     def _known(self, section: str, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(names) | self._faults.broken_names(self._document.path, section)
+        return self._faults.known(self._document.path, section, names)
 
     def _names(self, loc: Loc, kind: str, names: Sequence[str], known: frozenset[str]) -> None:
         for name in names:

@@ -1,0 +1,124 @@
+"""Mails rendered from their samples: what does not compile, what misses a value, what MJML would drop.
+
+The rendering happens in a process of its own (`nurture.mail.check`), as nobody has vouched for these templates
+yet. What was rendered a moment ago from the same text and sample is not rendered again.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from threading import Lock
+
+from nurture.domain.measure import MailStep
+from nurture.mail.check import MailOf, check_templates
+from nurture.mail.faults import TemplateProblem
+from nurture.mail.imprint import Imprint, imprint_of
+from nurture.playbook.check.case import Case
+from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
+
+_KEPT = 2_000
+#: Parts of playbook.yaml that every mail is made of.
+_NEEDED = ("brand", "senders", "locales", "default_zone", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What rendering one mail gave."""
+
+    problems: tuple[TemplateProblem, ...]
+    subject: str | None
+
+
+_seen: OrderedDict[str, _Seen] = OrderedDict()
+_lock = Lock()
+
+
+def check_rendering(cases: Sequence[Case], files: Mapping[str, str]) -> dict[str, str]:
+    """Render every mail of these measures from its sample; return the subjects by the MJML file's path.
+
+    Leaves out what another check has found to be missing or unreadable.
+    """
+    if not cases or any(cases[0].faults.has_broken(PROGRAMME, part) for part in _NEEDED):
+        return {}
+    imprint = imprint_of(cases[0].playbook)
+    layout = {path: text for path, text in files.items() if path.startswith(f"{LAYOUT}/")}
+    wanted: dict[str, tuple[MailOf, Case]] = {}
+    for case in cases:
+        for mail in _mails(case, files):
+            wanted[_key(mail, imprint, files, layout)] = (mail, case)
+    _render([(key, mail) for key, (mail, _) in wanted.items()], files, imprint)
+    subjects: dict[str, str] = {}
+    for key, (mail, case) in wanted.items():
+        with _lock:
+            seen = _seen.get(key)
+        if seen is not None:
+            for problem in seen.problems:
+                _report(case, mail, problem)
+            if seen.subject is not None:
+                subjects[mail.path] = seen.subject
+    return subjects
+
+
+def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailOf]:
+    measure = case.measure
+    if case.faults.has_broken(case.draft.document.path) or case.faults.has_broken(
+        case.draft.folder.file(SAMPLE)
+    ):
+        return
+    for step in measure.steps:
+        if isinstance(step, MailStep):
+            for variant in ("", *(variant.name for variant in measure.variants)):
+                for locale in case.playbook.locales:
+                    mail = MailOf(
+                        measure.path, step.id, step.mail, variant, locale, measure.purpose, measure.topic
+                    )
+                    text = mail.path.removesuffix(".mjml") + ".txt"
+                    if mail.path in files and text in files and not case.faults.has_broken(mail.path):
+                        yield mail
+
+
+def _key(mail: MailOf, imprint: Imprint, files: Mapping[str, str], layout: Mapping[str, str]) -> str:
+    """Return a hash of everything that the mail is rendered from."""
+    own = {path: text for path, text in files.items() if path.startswith(f"{mail.measure}/")}
+    del own[f"{mail.measure}/{MEASURE}"]
+    shared = {
+        **asdict(imprint),
+        "tracked": [],
+        "links": imprint.links.get(mail.measure),
+        "calendars": imprint.calendars.get(mail.measure),
+        "names": imprint.names.get(mail.measure),
+    }
+    text = json.dumps([mail, shared, own, layout], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _render(wanted: Iterable[tuple[str, MailOf]], files: Mapping[str, str], imprint: Imprint) -> None:
+    with _lock:
+        new = {mail: key for key, mail in wanted if key not in _seen}
+    if not new:
+        return
+    checked = check_templates(files, imprint, list(new))
+    with _lock:
+        for mail, key in new.items():
+            # A layout's problem is reported once; it belongs to whichever mail is asked about.
+            problems = tuple(problem for problem in checked.problems if _concerns(problem, mail))
+            _seen[key] = _Seen(problems, checked.subjects.get(mail.path))
+        while len(_seen) > _KEPT:
+            _seen.popitem(last=False)
+
+
+def _concerns(problem: TemplateProblem, mail: MailOf) -> bool:
+    stem = mail.path.removesuffix(".mjml")
+    return problem.path.startswith((f"{LAYOUT}/", f"{stem}.")) or problem.path == f"{mail.measure}/{MEASURE}"
+
+
+def _report(case: Case, mail: MailOf, problem: TemplateProblem) -> None:
+    if problem.path != case.draft.document.path:
+        case.faults.add(problem.path, problem.line, problem.what, problem.change)
+        return
+    place = case.measure.position(mail.step) or 0
+    is_calendar = "calendar" in problem.what
+    loc = ("steps", place, "calendar") if is_calendar else ("call_to_action", "link")
+    case.fault(loc, problem.what, problem.change)
