@@ -5,9 +5,7 @@ the bytes can be made again at any time; then the `Letter` for a transport.
 """
 
 import hmac
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from threading import Lock
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
@@ -18,7 +16,6 @@ from nurture.flow import mint
 from nurture.flow.cases import Circumstances, Item
 from nurture.flow.delivery import Composer, Delivery, Ready
 from nurture.flow.seal import bytes_of
-from nurture.mail.compile import Templates
 from nurture.mail.faults import TemplateFault
 from nurture.mail.frozen import Addressee, Frozen, freeze
 from nurture.mail.headers import header_id
@@ -30,29 +27,10 @@ from nurture.store.database import decode
 
 #: Links that record what somebody did; only in mails of measures that are tracked.
 _TRACKING: Final = frozenset({"click", "open"})
-#: Playbooks whose compiled templates a process keeps.
-_KEPT: Final = 6
 
 
 class TemplateComposer:
-    """Makes mails from the playbook's own templates. Safe for several threads."""
-
-    def __init__(self) -> None:
-        """Know no playbook yet."""
-        self._lock = Lock()
-        self._kept: OrderedDict[int, tuple[LoadedPlaybook, Templates]] = OrderedDict()
-
-    def templates(self, loaded: LoadedPlaybook) -> Templates:
-        """Return the playbook's templates, compiled as they are used."""
-        # By object: the number of an unpublished playbook says nothing, and an entry keeps its object alive.
-        key = id(loaded.playbook)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = (loaded, Templates.of(loaded.files, loaded.playbook))
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[key][1]
+    """Makes mails from the playbook's own templates."""
 
     def freeze(
         self, item: Item, *, delivery: Delivery, loaded: LoadedPlaybook, given: Circumstances
@@ -62,7 +40,7 @@ class TemplateComposer:
         Raises MissingValue when its call to action or calendar needs a value that is missing, TemplateFault
         when the template is broken.
         """
-        due, contact, templates = item.due, item.person.contact, self.templates(loaded)
+        due, contact, templates = item.due, item.person.contact, loaded.templates
         addressee = Addressee(
             address=item.person.address or "",
             locale=contact.locale,
@@ -88,7 +66,7 @@ class TemplateComposer:
     def letter(self, ready: Ready) -> Letter:
         """Render a frozen mail. Raises MissingValue or TemplateFault."""
         frozen = cast("Frozen", ready.context)
-        return self.sealed(ready, render(self.templates(ready.loaded), frozen))
+        return self.sealed(ready, render(ready.loaded.templates, frozen))
 
     def sealed(self, ready: Ready, data: bytes) -> Letter:
         """Address the bytes of a mail: from its sender, to its one recipient."""

@@ -15,6 +15,7 @@ from nurture.flow import law
 from nurture.flow.cases import Circumstances, Item
 from nurture.flow.deliver import claim, deliver, recover
 from nurture.flow.delivery import Chunk, Delivery, Ready
+from nurture.mail.compile import Templates
 from nurture.mail.faults import MissingValue, TemplateFault, TemplateProblem
 from nurture.mail.letter import Letter, Outcome
 from nurture.playbook import GivenPlaybook, LoadedPlaybook
@@ -100,7 +101,7 @@ class World:
         """What the worker has."""
         return Delivery(
             clock=self.clock,
-            playbooks=GivenPlaybook(LoadedPlaybook(1, self.playbook, {})),
+            playbooks=GivenPlaybook(LoadedPlaybook(1, self.playbook, {}, Templates.of({}, self.playbook))),
             keys=KEYS,
             suppression_key=SUPPRESSION_KEY,
             base_url="https://mail.shop.example",
