@@ -32,7 +32,9 @@ def turn(database: Database, delivery: Delivery, lanes: Mapping[str, Transport])
     """
     total = Counts()
     for _ in range(_ROUNDS_MAX):
-        done = _round(database, delivery, lanes)
+        with database.read() as connection:
+            waits = _waits(connection, delivery.clock.now())
+        done = _round(database, delivery, lanes, waits)
         total.update(done)
         if not done.more and not sum(done.values()):
             return total
@@ -40,18 +42,49 @@ def turn(database: Database, delivery: Delivery, lanes: Mapping[str, Transport])
     raise Transient(message)
 
 
-def _round(database: Database, delivery: Delivery, lanes: Mapping[str, Transport]) -> Counts:
-    """Give each room one batch."""
+def _round(
+    database: Database, delivery: Delivery, lanes: Mapping[str, Transport], waits: frozenset[str]
+) -> Counts:
+    """Give each room that has something waiting one batch."""
     clock, playbooks = delivery.clock, delivery.playbooks
-    done = drain(database, shard=None, clock=clock, playbooks=playbooks)
-    done.add(wake_watchers(database, clock=clock, playbooks=playbooks))
-    done.add(adopt(database, clock=clock, playbooks=playbooks))
-    done.add(ring(database, clock=clock, playbooks=playbooks))
-    for lane, transport in lanes.items():
-        done.add(deliver(database, delivery, lane=lane, transport=transport, limit=_CHUNK))
-    if not sum(done.values()):
+    done = Counts()
+    if "inbox" in waits:
+        done.add(drain(database, shard=None, clock=clock, playbooks=playbooks))
+    if "wakes" in waits:
+        done.add(wake_watchers(database, clock=clock, playbooks=playbooks))
+    if "adoption" in waits:
+        done.add(adopt(database, clock=clock, playbooks=playbooks))
+    if "alarms" in waits:
+        done.add(ring(database, clock=clock, playbooks=playbooks))
+    if "messages" in waits:
+        for lane, transport in lanes.items():
+            done.add(deliver(database, delivery, lane=lane, transport=transport, limit=_CHUNK))
+    if "leases" in waits:
         done.add(recover(database, clock=clock))
     return done
+
+
+def _waits(connection: sa.Connection, now: Instant) -> frozenset[str]:
+    """Return the rooms that have something waiting; one statement, each part one index entry."""
+    m = t.messages.c
+    newest = sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
+    parts = {
+        "inbox": sa.select(t.inbox.c.id),
+        "wakes": sa.select(t.object_wakes.c.id),
+        "adoption": sa.select(t.active_playbook.c.id).where(t.active_playbook.c.woken < newest),
+        "alarms": sa.select(t.contacts.c.id).where(
+            t.contacts.c.survivor.is_(None), t.contacts.c.wake_at <= now
+        ),
+        "messages": sa.select(m.id).where(m.status == "waiting", m.due_at <= now),
+        "leases": sa.select(m.id).where(
+            sa.or_(
+                sa.and_(m.status.in_(("ready", "on_wire")), m.lease_until <= now),
+                sa.and_(m.status == "in_doubt", m.due_at <= now),
+            )
+        ),
+    }
+    row = connection.execute(sa.select(*(sa.exists(part).label(name) for name, part in parts.items()))).one()
+    return frozenset(name for name in parts if getattr(row, name))
 
 
 def next_due(connection: sa.Connection) -> Instant:

@@ -4,7 +4,8 @@
 each a single statement whatever the batch's size. Text must hold no NUL character (the inbox removes them).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
+
+#: The parameter that carries a batch's rows.
+_GIVEN = "given_rows"
 
 
 def relation(
@@ -21,10 +25,17 @@ def relation(
 
     Its further column `place_` is the row's place in `rows`, for those who need the order.
     """
-    data = [[row.get(column.name) for column in columns] for row in rows]
-    text = msgspec.json.encode(data).decode()
-    given = sa.bindparam(None, text, type_=sa.Text(), unique=True)
-    if connection.dialect.name == "postgresql":
+    names = [column.name for column in columns]
+    given = sa.bindparam(None, _text(names, rows), type_=sa.Text(), unique=True)
+    return _relation(connection.dialect.name, columns, given)
+
+
+def _text(names: Sequence[str], rows: Sequence[Row]) -> str:
+    return msgspec.json.encode([[row.get(name) for name in names] for row in rows]).decode()
+
+
+def _relation(dialect: str, columns: Sequence[sa.Column[Any]], given: sa.BindParameter[str]) -> sa.Subquery:
+    if dialect == "postgresql":
         each = sa.func.jsonb_array_elements(sa.cast(given, postgresql.JSONB)).table_valued(
             sa.column("value", postgresql.JSONB), with_ordinality="key", name="each"
         )
@@ -66,13 +77,33 @@ def insert(
     """
     if not rows:
         return []
-    names = list(columns or rows[0].keys())
-    given = relation(connection, [table.c[name] for name in names], rows)
+    names = tuple(columns or rows[0].keys())
+    key = None if conflict is None else tuple(conflict)
+    statement = _insert_given(connection.dialect.name, table, names, key, tuple(update), tuple(returning))
+    return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
+
+
+@lru_cache(maxsize=256)
+def _insert_given(  # noqa: PLR0917 - a cache key has no names
+    dialect: str,
+    table: sa.Table,
+    names: tuple[str, ...],
+    conflict: tuple[str, ...] | None,
+    update: tuple[str, ...],
+    returning: tuple[str, ...],
+) -> Any:
+    """Return the statement; making one costs more than the database takes to run it, so each is made once."""
+    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
     # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
     source = sa.select(*(given.c[name] for name in names)).where(sa.true()).order_by(given.c.place_)
-    return insert_from(
-        connection, table, names, source, conflict=conflict, update=update, returning=returning
-    )
+    return _insert(dialect, table, names, source, conflict=conflict, update=update, returning=returning)
+
+
+def _run(
+    connection: sa.Connection, statement: Any, values: Mapping[str, str], returning: Sequence[str]
+) -> list[sa.Row[Any]]:
+    done = connection.execute(statement, values)
+    return list(done) if returning else []
 
 
 def insert_from(
@@ -89,7 +120,23 @@ def insert_from(
 
     source: has a WHERE clause, be it true, for SQLite's sake.
     """
-    build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = _insert(
+        connection.dialect.name, table, columns, source, conflict=conflict, update=update, returning=returning
+    )
+    return _run(connection, statement, {}, returning)
+
+
+def _insert(
+    dialect: str,
+    table: sa.Table,
+    columns: Sequence[str],
+    source: sa.Select[Any],
+    *,
+    conflict: Sequence[str] | None,
+    update: Sequence[str],
+    returning: Sequence[str],
+) -> Any:
+    build: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = build(table).from_select(list(columns), source)
     if conflict is not None:
         if update:
@@ -101,9 +148,7 @@ def insert_from(
             statement = statement.on_conflict_do_nothing(index_elements=list(conflict))
     if returning:
         statement = statement.returning(*(table.c[name] for name in returning))
-        return list(connection.execute(statement))
-    connection.execute(statement)
-    return []
+    return statement
 
 
 def update(
@@ -119,17 +164,26 @@ def update(
     """Set `columns` of the rows named by `key` in one statement; `where` narrows (over the table's columns)."""
     if not rows:
         return []
-    names = [*key, *columns]
-    given = relation(connection, [table.c[name] for name in names], rows)
-    statement: Any = sa.update(table).values({name: given.c[name] for name in columns})
-    statement = statement.where(*(table.c[name] == given.c[name] for name in key))
+    names = (*key, *columns)
+    statement = _update_given(connection.dialect.name, table, tuple(key), tuple(columns), tuple(returning))
     if where is not None:
         statement = statement.where(where)
-    if returning:
-        statement = statement.returning(*(table.c[name] for name in returning))
-        return list(connection.execute(statement))
-    connection.execute(statement)
-    return []
+    return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
+
+
+@lru_cache(maxsize=256)
+def _update_given(
+    dialect: str,
+    table: sa.Table,
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    returning: tuple[str, ...],
+) -> Any:
+    names = (*key, *columns)
+    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
+    statement: Any = sa.update(table).values({name: given.c[name] for name in columns})
+    statement = statement.where(*(table.c[name] == given.c[name] for name in key))
+    return statement.returning(*(table.c[name] for name in returning)) if returning else statement
 
 
 def any_of(
