@@ -6,7 +6,6 @@ costs the batch. The next room is `flow.inbox`, which cleans texts, refuses what
 and stores all in one transaction.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from nurture.app.body import Body, NotJson, read_instant, repair
-from nurture.domain.event import KIND_NAMES, EventKind, Identity, IdentityKind
+from nurture.domain.event import KIND_NAMES, EventKind, Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
 from nurture.flow.inbox import NewEvent, Rejected
@@ -29,16 +28,8 @@ RAW_CHARACTERS_MAX: Final = 2_000
 SKEW_MIN: Final[Duration] = 5 * SECOND
 
 #: What of a call's context is kept; the rest (library, address of the sender) tells nothing about the person.
-_CONTEXT_KEPT: Final = (
-    "locale",
-    "timezone",
-    "campaign",
-    "page",
-    "referrer",
-    "device",
-    "os",
-    "userAgent",
-    "groupId",
+_CONTEXT_KEPT: Final = frozenset(
+    {"locale", "timezone", "campaign", "page", "referrer", "device", "os", "userAgent", "groupId"}
 )
 
 
@@ -157,12 +148,14 @@ class _Reader:
             previous_id=_previous_id(item) if kind == "alias" else None,
             properties=properties,
             traits=traits if kind == "group" else person,
-            context={key: context[key] for key in _CONTEXT_KEPT if context.get(key) is not None},
+            context={
+                key: value for key, value in context.items() if key in _CONTEXT_KEPT and value is not None
+            },
         )
 
     def _kind(self, item: _Item) -> EventKind:
-        given = item.type if isinstance(item.type, str) else self.kind
-        kind = _KINDS.get(given.strip().lower()) if given else None
+        given = item.type if type(item.type) is str else self.kind
+        kind = _KINDS.get(given) or _KINDS.get(given.strip().lower()) if given else None
         if kind is None:
             raise _Refused(
                 f"type: {given!r:.40} is none of {', '.join(_KINDS)}" if given else "type: missing"
@@ -204,8 +197,11 @@ class _Reader:
         return min(at, self.received_at)
 
     def _content_id(self, item: _Item, kind: str) -> str:
-        # Without a time of its own, only nearness tells a repeated request from a second happening.
-        at = item.originalTimestamp or item.timestamp or self.received_at // HOUR
+        at = item.originalTimestamp or item.timestamp
+        if not at:
+            # Only nearness tells a repeated request from a second happening. A state may be told twice without
+            # harm, and must be: of `pro`, `free`, `pro` within an hour the last one counts.
+            at = self.received_at // HOUR if kind in ("track", "page", "screen") else self.received_at
         said = (kind, at, *(getattr(item, name) for name in _CONTENT))
         digest = blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
         place = self.seen.get(digest, 0)
@@ -266,21 +262,21 @@ def _text(value: Any, name: str) -> str | None:
 
 def _identities(item: _Item, person: dict[str, Any]) -> tuple[Identity, ...]:
     """Return the canonical identities, strongest first; what is no e-mail address or phone number is left out."""
-    found: list[Identity] = []
     user_id = _text(item.userId, "userId")
+    anonymous_id = _text(item.anonymousId, "anonymousId")
     email = person.get("email")
     # Many sites use the address as user id and send no trait.
     if email is None and user_id is not None and "@" in user_id:
         email = user_id
-    named: tuple[tuple[IdentityKind, Any, Callable[[str], str | None]], ...] = (
-        ("user_id", user_id, canonical_user_id),
-        ("email", email, canonical_email),
-        ("phone", person.get("phone"), canonical_phone),
-        ("anonymous_id", _text(item.anonymousId, "anonymousId"), canonical_user_id),
-    )
-    for kind, value, canonical in named:
-        if isinstance(value, str) and value and (known := canonical(value)) is not None:
-            found.append(Identity(kind, known))
+    found: list[Identity] = []
+    if user_id is not None and (known := canonical_user_id(user_id)) is not None:
+        found.append(Identity("user_id", known))
+    if type(email) is str and (known := canonical_email(email)) is not None:
+        found.append(Identity("email", known))
+    if type(phone := person.get("phone")) is str and (known := canonical_phone(phone)) is not None:
+        found.append(Identity("phone", known))
+    if anonymous_id is not None and (known := canonical_user_id(anonymous_id)) is not None:
+        found.append(Identity("anonymous_id", known))
     return tuple(found)
 
 

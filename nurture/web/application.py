@@ -14,6 +14,7 @@ from nurture.web import operations, segment
 from nurture.web.brand import active_playbook, brand_of
 from nurture.web.commit import GroupCommit
 from nurture.web.console import Console
+from nurture.web.customerio import TrackApi
 from nurture.web.pages import stylesheet
 from nurture.web.public import PublicPages
 from nurture.web.request import WriteKeys
@@ -44,6 +45,7 @@ def create_app(services: Services) -> FastAPI:
     )
     door = segment.Door(write_keys=WriteKeys(services.settings), commit=commit, clock=services.clock)
     application.include_router(segment.routes(door, base_url=services.settings.public_url))
+    application.include_router(TrackApi(door, services).routes())
     application.include_router(PublicPages(services).routes())
     application.include_router(operations.routes(services))
     application.include_router(Console(services, application).routes())

@@ -322,6 +322,11 @@ def test_without_id_and_time_only_nearness_tells_a_repetition() -> None:
     assert ids(call) != ids(call, received_at=NOW + 2 * HOUR)
 
 
+def test_a_state_told_again_without_id_and_time_counts_again() -> None:
+    call = {"type": "identify", "userId": "u", "traits": {"plan": "pro"}}
+    assert ids(call) != ids(call, received_at=NOW + MINUTE)
+
+
 # ---- bounds ----------------------------------------------------------------------------------------------
 
 
