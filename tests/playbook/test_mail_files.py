@@ -163,6 +163,9 @@ def test_every_locale_has_the_same_words() -> None:
     files = changed("_layout/strings.en.yaml", "leave: Unsubscribe", "leave: Unsubscribe\nreply: Just reply")
     fault = "_layout/strings.en.yaml:2: `reply` has no words in zh-CN: add it to _layout/strings.zh-CN.yaml"
     assert faults(files) == [fault]
+    files = changed("_layout/strings.en.yaml", "leave: Unsubscribe", "leave: [Unsubscribe]")
+    fault = "_layout/strings.en.yaml:1: `leave` is not text: write one text per key, in quotes where needed"
+    assert faults(files) == [fault]
     files = changed("_layout/strings.en.yaml", "topic_news: News\n", "")
     fault = "_layout/strings.en.yaml:1: no words for the topic `news`: "
     assert faults(files) == [fault + "add `topic_news:`; the preference centre shows it"]
