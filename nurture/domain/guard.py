@@ -57,7 +57,7 @@ REASONS: Mapping[str, str] = {
     "erased": "cancelled: the contact was erased",
     "no_address": "skipped: no e-mail address is known",
     "suppressed": "skipped: the address is suppressed, for all mail or for marketing",
-    "paused": "deferred: the measure, the lane or everything is paused",
+    "paused": "deferred: the measure (by ops, or for a broken template), the lane or everything is paused",
     "measure_gone": "cancelled: the active playbook has no such measure",
     "step_gone": "cancelled: the measure has no such mail step any more",
     "track": "cancelled: written for the other track",
@@ -85,7 +85,6 @@ REASONS: Mapping[str, str] = {
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
     # between the gates and on the wire
     "template_value": "skipped: a value the template needs is missing",
-    "template_broken": "deferred: the template fails; its measure is paused",
     "changed": "deferred: the contact changed between the gates, guarded again",
     "lease_lapsed": "deferred: the worker that held it stopped before the wire",
     "retry": "deferred: the receiving side asked to try again later",

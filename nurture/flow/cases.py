@@ -125,7 +125,7 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstance
     contacts = load_contacts(connection, list(living), given.playbook)
     family = [member for members in families.values() for member in members]
     said = _by(law.consent_rows(connection, family), "contact_id")
-    joins = _by(law.join_rows(connection, family), "survivor")
+    joins = _by(law.join_rows(connection, list(living)), "survivor")
     pending = outbox.pending_since(connection, family)
     hashes = {
         head: address_hash(row.email, given.suppression_key) for head, row in living.items() if row.email

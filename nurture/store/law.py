@@ -83,9 +83,12 @@ def consent_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[
 
 
 def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Join]:
-    """Return the merges, not undone, into these contacts."""
+    """Return the merges, not undone, that made these living contacts: into them, and into who was merged into them."""
+    mine = any_of(contacts.c.survivor, contact_ids, connection)
+    merged = sa.select(contacts.c.id).where(mine)
     statement = sa.select(merges.c.survivor, merges.c.merged, merges.c.at).where(
-        any_of(merges.c.survivor, contact_ids, connection), merges.c.undone_at.is_(None)
+        sa.or_(any_of(merges.c.survivor, contact_ids, connection), merges.c.survivor.in_(merged)),
+        merges.c.undone_at.is_(None),
     )
     return [Join(row.survivor, row.merged, row.at) for row in connection.execute(statement)]
 

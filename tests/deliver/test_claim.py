@@ -125,6 +125,19 @@ def test_the_stricter_consent_of_merged_contacts_counts(world: World) -> None:
     assert world.status(number) == ("skipped", "consent_withdrawn")
 
 
+def test_consent_given_after_a_merge_survives_the_next_merge(world: World) -> None:
+    oldest, old, ada = world.person("oldest", consent="withdrawn"), world.person("old"), world.person("ada")
+    number = world.mail(ada)
+    merge(world, oldest, old, at=NOON - 3 * HOUR)
+    with world.database.write() as connection:
+        word = {"contact_id": old, "topic": "offers", "state": "granted", "at": NOON - 2 * HOUR}
+        connection.execute(sa.insert(t.consents).values(word | {"source": "web", "evidence": "{}"}))
+    merge(world, old, ada)
+    with world.database.write() as connection:
+        connection.execute(sa.update(t.contacts).where(t.contacts.c.id == oldest).values(survivor=ada))
+    assert [ready.id for ready in world.claim().ready] == [number]
+
+
 def test_caps_count_the_mail_of_merged_contacts(database: Database) -> None:
     cap = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
     world = World(database, a_playbook(caps=(cap,)))
