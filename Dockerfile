@@ -15,6 +15,8 @@ COPY --from=build /opt/nurture /opt/nurture
 ENV PATH=/opt/nurture/bin:$PATH PYTHONUNBUFFERED=1
 USER nurture
 WORKDIR /var/lib/nurture
+# The programme that `nurture migrate` publishes first; mount your own over it.
+COPY email_templates email_templates
 EXPOSE 8025
 # Says what it can do; docker-compose.yml gives each service its command.
 CMD ["nurture", "--help"]
