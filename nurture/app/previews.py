@@ -1,11 +1,167 @@
-"""Previews: the exact mail of a measure, with its sample or with a person's own values; and test sends."""
+"""Previews: the exact mail of a measure, from its sample or with a person's own values; and test sends.
 
+With a person's values, what only a run has (the event that started it, the code it minted) comes from the
+person's newest run of the measure, and where there is none from the sample. Links carry no valid token.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
+import sqlalchemy as sa
+
+from nurture.app.sends import measure_of
 from nurture.app.services import Services
+from nurture.domain.contact import Run
+from nurture.domain.errors import InputError
+from nurture.domain.facts import view
+from nurture.domain.identity import canonical_email
+from nurture.domain.instant import SECOND
+from nurture.domain.measure import MailStep, Measure
+from nurture.mail.faults import TemplateFault
+from nurture.mail.frozen import Frozen
+from nurture.mail.letter import Letter
+from nurture.mail.render import render, render_parts
+from nurture.mail.sample import sample_frozen
+from nurture.mail.transport import open_lanes, open_transport
+from nurture.playbook import LoadedPlaybook
+from nurture.store import tables as t
+from nurture.store.contacts import load_contacts, resolve_who, run_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A mail chosen for a preview."""
+
+    loaded: LoadedPlaybook
+    measure: Measure
+    step: MailStep
+    frozen: Frozen
 
 
 def preview(services: Services, target: str, *, who: str | None, locale: str | None) -> dict[str, Any]:
-    raise NotImplementedError
-def send_test(services: Services, measure: str, *, to: str, who: str | None) -> dict[str, Any]:
-    raise NotImplementedError
+    """Return subject, preheader, text and HTML of a measure's mail.
+
+    target: MEASURE or MEASURE/STEP; without a step the first mail. Raises NotFoundError or InputError.
+    """
+    mail = _choose(services, target, who=who, locale=locale)
+    try:
+        parts = render_parts(mail.loaded.templates, mail.frozen)
+    except TemplateFault as fault:
+        message = f"{target}: {fault}"
+        raise InputError(message) from fault
+    return {
+        "measure": mail.measure.path,
+        "step": mail.step.id,
+        "locale": mail.frozen["locale"],
+        "subject": parts.subject,
+        "preheader": parts.preheader,
+        "text": parts.text,
+        "html": parts.html,
+    }
+
+
+def send_test(services: Services, target: str, *, to: str, who: str | None) -> dict[str, Any]:
+    """Send one mail to the operator's own address, marked as a test; it counts nowhere.
+
+    Raises InputError for an address that is none, or when the mail server does not take it.
+    """
+    address = canonical_email(to)
+    if address is None:
+        message = f"--test {to}: not an e-mail address"
+        raise InputError(message)
+    mail = _choose(services, target, who=who, locale=None)
+    frozen = mail.frozen
+    frozen["to"] = address
+    frozen["date"] = services.clock.now() // SECOND * SECOND
+    frozen["header_id"] = f"<test.{services.clock.now()}@{frozen['sender']['address'].rpartition('@')[2]}>"
+    data = _marked(render(mail.loaded.templates, frozen))
+    lanes = open_lanes(services.settings.mail_url)
+    transport = open_transport(lanes.get(mail.measure.lane, next(iter(lanes.values()))))
+    try:
+        letter = Letter(0, 1, frozen["sender"]["address"], address, data)
+        outcome = next(iter(transport.send([letter])))
+    finally:
+        transport.close()
+    if outcome.outcome != "sent":
+        message = f"the mail server did not take it ({outcome.stage}): {outcome.code} {outcome.reply}"
+        raise InputError(message)
+    return {"measure": mail.measure.path, "step": mail.step.id, "to": address, "reply": outcome.reply}
+
+
+def _choose(services: Services, target: str, *, who: str | None, locale: str | None) -> _Mail:
+    with services.database.read() as connection:
+        loaded = services.playbooks.active(connection)
+        measure, step = _step_of(loaded, target)
+        sample = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
+        if who is not None:
+            sample = _of_person(connection, loaded, measure, who, sample)
+    wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
+    frozen = sample_frozen(
+        loaded.templates,
+        measure=measure.path,
+        step=step.id,
+        mail=step.mail,
+        variant=measure.variants[0].name if measure.variants else "",
+        locale=wanted,
+        purpose=measure.purpose,
+        topic=measure.topic,
+        sample=sample,
+    )
+    return _Mail(loaded, measure, step, frozen)
+
+
+def _step_of(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
+    """Read MEASURE[/STEP]."""
+    measures = loaded.playbook.measures
+    path, _, step_id = target.rpartition("/")
+    if target in measures or path not in measures:
+        path, step_id = target, ""
+    measure = measure_of(loaded.playbook, path)
+    mails = [step for step in measure.steps if isinstance(step, MailStep)]
+    for step in mails:
+        if step_id in ("", step.id):
+            return measure, step
+    message = f"{path} has no mail step {step_id!r}; it has {', '.join(step.id for step in mails)}"
+    raise InputError(message)
+
+
+def _of_person(
+    connection: sa.Connection, loaded: LoadedPlaybook, measure: Measure, who: str, sample: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a sample made of the person's own values."""
+    contact_id = resolve_who(connection, who)
+    contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
+    run = _newest_run(connection, contact_id, measure)
+    names = view(contact, loaded.playbook, run)
+    made = {**sample, "contact": names["contact"]}
+    if run is not None:
+        made |= {
+            "event": names["event"] or sample.get("event", {}),
+            "entity": names["entity"] or sample.get("entity", {}),
+        }
+        made["let"] = {**sample.get("let", {}), **run.let}
+    return made
+
+
+def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) -> Run | None:
+    statement = (
+        sa.select(t.runs)
+        .where(t.runs.c.contact_id == contact_id, t.runs.c.measure == measure.path)
+        .order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else run_of(row)
+
+
+def _marked(data: bytes) -> bytes:
+    """Put [test] before the subject and take the unsubscribe headers off: they would lead nowhere."""
+    mail: EmailMessage = message_from_bytes(data, policy=policy.SMTP)
+    subject = str(mail["Subject"])
+    del mail["Subject"], mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]
+    mail["Subject"] = f"[test] {subject}"
+    return mail.as_bytes()

@@ -24,6 +24,7 @@ from nurture.flow.applied import Recorded, record, rejected
 from nurture.flow.inbox import Rejected, quarantine
 from nurture.flow.objects import fold_objects
 from nurture.flow.replay import FOLDED, begin, definitions, replay_events
+from nurture.flow.said import note_consents
 from nurture.flow.sharing import Row, Share, Sharing, all_named, named_in
 from nurture.store import contacts as people
 from nurture.store import inbox
@@ -270,6 +271,8 @@ def apply(
     mark_told(connection, told)
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
+    owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
+    counts["consents"] = note_consents(connection, events, owners, playbook)
     done = [row for row in taken.rows() if row.id not in lost]
     _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
     set_aside = recorded.conflicts + _conflicts_of(connection, taken)

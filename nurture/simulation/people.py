@@ -168,6 +168,8 @@ def _shopper(person: Person, at: Instant) -> None:
     cart = f"cart-{person.number}"
     person.does(at + MINUTE, "Product Viewed", **goods)
     person.does(at + 3 * MINUTE, "Product Added", cart_id=cart, **goods)
+    if person.chance.random() < 0.7:
+        person.does(at + 3 * MINUTE, "Consent Given", topic="reminders")
     if person.chance.random() < 0.5:
         _buys(person, at + 12 * MINUTE, cart=cart, goods=goods)
     if person.chance.random() < 0.6:
@@ -220,6 +222,7 @@ def _waiter(person: Person, at: Instant) -> None:
         at + MINUTE, "Product Viewed", product_id="grinder", name="Hand grinder", price=89.0, category="tools"
     )
     person.does(at + 2 * MINUTE, "Back In Stock Requested", product_id="grinder")
+    person.does(at + 2 * MINUTE, "Consent Given", topic="reminders")
 
 
 _LEAD = {"reader": _reader, "shopper": _shopper, "visitor": _visitor, "office": _office, "waiter": _waiter}
@@ -235,6 +238,8 @@ def _buys(
 ) -> None:
     """Order, shipment, delivery; seldom a case or a return."""
     goods = goods or product(person.chance)
+    if person.chance.random() < 0.6:
+        person.does(at, "Consent Given", topic="surveys")
     order = {
         "order_id": f"o-{person.number}-{number}",
         "revenue": goods["price"],

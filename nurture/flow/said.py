@@ -1,0 +1,62 @@
+"""What people said about their consent elsewhere, told to us as events: a box ticked, a word at the till.
+
+`Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything), `Unsubscribed` means a
+withdrawal too. Written in the transaction that applies the event; until then the guard holds the person's mail
+back, because an accepted event waits. A topic with double opt-in is only pending until its link is followed;
+a withdrawal always counts at once. Our own pages write consent themselves, before they answer.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from nurture.domain.consent import EVERYTHING
+from nurture.domain.event import Event
+from nurture.domain.playbook import Playbook
+from nurture.store.bulk import Row
+from nurture.store.database import encode
+from nurture.store.law import add_consents
+
+GIVEN = "Consent Given"
+WITHDRAWN = frozenset({"Consent Withdrawn", "Unsubscribed"})
+#: Sources that wrote the consent in the transaction that accepted the event.
+_WROTE_IT = frozenset({"web"})
+
+
+def note_consents(
+    connection: sa.Connection, events: Sequence[Event], owners: Mapping[int, int], playbook: Playbook
+) -> int:
+    """Write down the consents among these events and return how many.
+
+    owners: event seq -> contact, locked by the caller and saved with a raised version.
+    """
+    rows = [row for event in events if (row := _row(event, owners.get(event.seq), playbook)) is not None]
+    if rows:
+        add_consents(connection, rows)
+    return len(rows)
+
+
+def _row(event: Event, contact: int | None, playbook: Playbook) -> Row | None:
+    if contact is None or event.source in _WROTE_IT:
+        return None
+    if event.name != GIVEN and event.name not in WITHDRAWN:
+        return None
+    topic = event.properties.get("topic")
+    if event.name in WITHDRAWN:
+        known = isinstance(topic, str) and topic in playbook.topics
+        return _said(event, contact, str(topic) if known else EVERYTHING, "withdrawn")
+    if not isinstance(topic, str) or topic not in playbook.topics:
+        return None
+    state = "pending" if playbook.topics[topic].double_opt_in else "granted"
+    return _said(event, contact, topic, state)
+
+
+def _said(event: Event, contact: int, topic: str, state: str) -> Row:
+    return {
+        "contact_id": contact,
+        "topic": topic,
+        "state": state,
+        "at": event.occurred_at,
+        "source": f"event:{event.source}"[:200],
+        "evidence": encode({"event": event.seq, "name": event.name}),
+    }
