@@ -13,13 +13,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from nurture.app.bells import Bells
 from nurture.app.ingest import Intake
 from nurture.domain.errors import Transient
 from nurture.flow.inbox import NewEvent, Rejected, accept, quarantine, shard_for
+from nurture.metrics import count, timed
 from nurture.store.database import Database, encode
+
+log = structlog.get_logger(__name__)
 
 #: Events of one transaction; a single larger request still goes in whole.
 EVENTS_MAX = 2_000
@@ -50,10 +54,10 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._backlog = 0
         self._stopping = False
-        count = writers or (1 if database.is_sqlite else 2)
+        number_of = writers or (1 if database.is_sqlite else 2)
         self._threads = [
             threading.Thread(target=self._work, name=f"inbox-writer-{number}", daemon=True)
-            for number in range(count)
+            for number in range(number_of)
         ]
 
     def start(self) -> None:
@@ -84,8 +88,13 @@ class GroupCommit:
 
     def _work(self) -> None:
         while (group := self._take()) is not None:
-            for shard in self._store(group):
-                self._bells.ring("inbox", str(shard))
+            shards = self._store(group)
+            try:
+                for shard in shards:
+                    self._bells.ring("inbox", str(shard))
+            except Exception:
+                # The events are durable and the workers look by themselves; the next group must be stored too.
+                log.exception("bells_failed")
 
     def _take(self) -> list[_Waiting] | None:
         """Return what waits, up to a transaction's worth; None once stopped and empty."""
@@ -109,16 +118,26 @@ class GroupCommit:
         events = [event for waiting in group for event in waiting.intake.events]
         rejected = [item for waiting in group for item in waiting.intake.rejected]
         try:
-            _write(self._database, events, rejected)
-        except (SQLAlchemyError, Transient, OSError) as error:
-            away = Away(f"the database is away: {type(error).__name__}")
-            away.__cause__ = error
+            with timed("inbox"):
+                _write(self._database, events, rejected)
+        except Exception as error:  # noqa: BLE001 - whatever happens to one group, the thread serves the next
+            failure = _failure(error)
             for waiting in group:
-                waiting.stored.set_exception(away)
+                waiting.stored.set_exception(failure)
             return set()
+        count("inbox", {"accepted": len(events), "refused": len(rejected)})
         for waiting in group:
             waiting.stored.set_result(None)
         return {shard_for(event) for event in events}
+
+
+def _failure(error: Exception) -> Exception:
+    """Return what to tell the requests: that the database is away, or the fault itself, which is ours."""
+    if not isinstance(error, (SQLAlchemyError, Transient, OSError)):
+        return error
+    away = Away(f"the database is away: {type(error).__name__}")
+    away.__cause__ = error
+    return away
 
 
 def _weight(waiting: _Waiting) -> int:
