@@ -59,12 +59,27 @@ def anatomy(tree: nodes.Template) -> Anatomy:
 
 def free_names(tree: nodes.Template) -> Iterator[tuple[str, int]]:
     """Yield (name, line) of names that the source takes from outside. Costs a compilation: for checks only."""
-    free = meta.find_undeclared_variables(tree)
+    free = meta.find_undeclared_variables(tree) - set(_bound(tree))
     seen: set[str] = set()
     for node in tree.find_all(nodes.Name):
         if node.ctx == "load" and node.name in free and node.name not in seen:
             seen.add(node.name)
             yield node.name, node.lineno
+
+
+def _bound(tree: nodes.Template) -> Iterator[str]:
+    """Yield names that the file gives itself at its top: blocks see them, which Jinja's own search does not."""
+    for node in tree.body:
+        if isinstance(node, nodes.Macro):
+            yield node.name
+        elif isinstance(node, nodes.Import):
+            yield node.target
+        elif isinstance(node, nodes.FromImport):
+            yield from (name if isinstance(name, str) else name[1] for name in node.names)
+        elif isinstance(node, nodes.Assign):
+            yield from (target.name for target in node.target.find_all(nodes.Name))
+            if isinstance(node.target, nodes.Name):
+                yield node.target.name
 
 
 def lines_of(tree: nodes.Template, need: Need) -> int:

@@ -133,7 +133,7 @@ class Templates:
         key = (path, text)
         found = self._expressions.get(key)
         if found is None:
-            found = self._expressions[key] = self._made(self.plain, path, text, line=1)
+            found = self._expressions[key] = self._made(self.plain, path, text)
         return found
 
     def anatomy(self, env: Sandbox, path: str, text: str) -> Anatomy:
@@ -146,8 +146,7 @@ class Templates:
             try:
                 found = anatomy(env.parse(text, name=path, filename=path))
             except jinja2.TemplateSyntaxError as error:
-                change = "see docs/delivery.md, Templates"
-                raise _fault(path, error.lineno, error.message or "does not parse", change) from error
+                raise _syntax(path, error) from error
             for breach in found.breaches:
                 raise _fault(path, breach.line, breach.what, breach.change)
             self._anatomies[key] = found
@@ -161,17 +160,17 @@ class Templates:
         source = read_source(path, self._file(path))
         text = self._file(text_path)
         parts = [
-            *self._family(self.plain, path, source.subject),
-            *self._family(self.plain, path, source.preheader),
-            *self._family(self.markup, path, source.body),
-            *self._family(self.plain, text_path, text),
+            *self.family(self.plain, path, source.subject),
+            *self.family(self.plain, path, source.preheader),
+            *self.family(self.markup, path, source.body),
+            *self.family(self.plain, text_path, text),
         ]
         link = self.imprint.links.get(measure, "")
         return Template(
             path=path,
             locale=locale,
-            subject=self._made(self.plain, path, source.subject, line=source.subject_line),
-            preheader=self._made(self.plain, path, source.preheader, line=source.preheader_line),
+            subject=self._made(self.plain, path, source.subject),
+            preheader=self._made(self.plain, path, source.preheader),
             markup=self._made(self.markup, path, source.body),
             text=self._made(self.plain, text_path, text),
             needs=frozenset().union(*(part.needs for _, _, part in parts)),
@@ -184,7 +183,7 @@ class Templates:
             raise _fault(path, 1, "the file is missing", "add it, or take its mail out of the measure")
         return self.files[path]
 
-    def _family(self, env: Sandbox, path: str, text: str) -> list[tuple[str, str, Anatomy]]:
+    def family(self, env: Sandbox, path: str, text: str) -> list[tuple[str, str, Anatomy]]:
         """Return (path, text, anatomy) of a source and of every layout it comes to name."""
         part = "mjml" if env is self.markup else "txt"
         waiting, seen, family = [(path, text)], set[str](), list[tuple[str, str, Anatomy]]()
@@ -203,17 +202,15 @@ class Templates:
                     waiting.append((layout, self.files[layout]))
         return family
 
-    def _made(self, env: Sandbox, path: str, text: str, *, line: int = 1) -> jinja2.Template:
+    def _made(self, env: Sandbox, path: str, text: str) -> jinja2.Template:
         try:
-            # Blank lines put a text from inside a file on its own line for error messages.
-            code = env.compile("\n" * (line - 1) + text if line > 1 else text, path, path)
+            code = env.compile(text, path, path)
         except jinja2.TemplateSyntaxError as error:
-            change = "see docs/delivery.md, Templates"
-            raise _fault(path, error.lineno, error.message or "does not compile", change) from error
+            raise _syntax(path, error) from error
         return jinja2.Template.from_code(env, code, env.make_globals(None))
 
     def _fixed(self, source: Source, parts: list[tuple[str, str, Anatomy]], locale: str) -> frozenset[str]:
-        known: set[str] = {locale, source.subject, source.preheader}
+        known: set[str] = {locale, source.subject.strip(), source.preheader.strip()}
         for values in (self.brand, self.strings(locale)):
             known.update(value for value in values.values() if isinstance(value, str))
         for _, _, part in parts:
@@ -233,3 +230,10 @@ def names_for(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fault(path: str, line: int, what: str, change: str) -> TemplateFault:
     return TemplateFault(TemplateProblem(path, line, what, change))
+
+
+def _syntax(path: str, error: jinja2.TemplateSyntaxError) -> TemplateFault:
+    # An error inside a layout that was read on the way names the layout.
+    where = error.filename or path
+    what = (error.message or "does not compile").rstrip(".")
+    return _fault(where, error.lineno, what, "see docs/delivery.md, Templates")

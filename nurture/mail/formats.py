@@ -67,8 +67,9 @@ def _shown_date(day: Date, style: str, locale: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _shown_time(local: DateTime, style: str, locale: str) -> str:
-    return format_time(local, format=style, locale=babel_locale(locale))
+def _shown_time(instant: Instant, zone: str, style: str, locale: str) -> str:
+    # By instant and zone: one moment's datetimes in two zones are equal, and so would share a place in the cache.
+    return format_time(_local(instant, zone), format=style, tzinfo=_zone(zone), locale=babel_locale(locale))
 
 
 def date(value: Any, style: str = "long") -> str:
@@ -89,18 +90,18 @@ def time(value: Any, style: str = "short") -> str:
     if isinstance(value, Undefined):
         return str(value)
     now = RENDERING.get()
-    return _shown_time(_local(instant_of(value), now.zone), style, now.locale)
+    return _shown_time(instant_of(value), now.zone, style, now.locale)
 
 
 def datetime(value: Any, style: Style = "long") -> str:
-    """Return `July 6, 2026 at 3:00 PM`: the date in this style, the time short."""
+    """Return `July 6, 2026, 3:00 PM`: the date in this style, the time short."""
     if isinstance(value, Undefined):
         return str(value)
     now = RENDERING.get()
-    local = _local(instant_of(value), now.zone)
+    instant = instant_of(value)
     pattern = str(get_datetime_format(style, locale=babel_locale(now.locale))).replace("'", "")
-    day = _shown_date(local.date(), style, now.locale)
-    return pattern.replace("{1}", day).replace("{0}", _shown_time(local, "short", now.locale))
+    day = _shown_date(_local(instant, now.zone).date(), style, now.locale)
+    return pattern.replace("{1}", day).replace("{0}", _shown_time(instant, now.zone, "short", now.locale))
 
 
 def _number(value: Any) -> Decimal:

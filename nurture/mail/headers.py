@@ -1,6 +1,6 @@
 """The header lines of a mail, made as bytes that can say nothing but what they are meant to say.
 
-Names of headers are constants. Free text (subject, sender's name) is cleaned and, unless it is short plain
+Names of headers are constants. Free text (subject, sender's name) is cleaned and, unless it is plain
 ASCII, written as encoded words of our own making: the standard library reads text that looks like an encoded
 word as one, so a first name could smuggle a line in. Structured values (addresses, ids, URLs) must match a
 strict pattern or the mail is not made.
@@ -125,21 +125,24 @@ def _phrase(name: str, *, room: int) -> str:
     text = header_text(name)
     if not text:
         return ""
-    if _PLAIN.fullmatch(text) and "=?" not in text and len(text) <= _LINE_MAX - room:
+    if _PLAIN.fullmatch(text) and "=?" not in text:
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return _encoded(text, room=room)
 
 
 def _unstructured(text: str, *, room: int) -> str:
-    """Return free text for a header, folded where it is long. `room`: characters taken on the first line."""
+    """Return free text for a header; plain ASCII stays on one line, it is short enough for every server."""
     text = header_text(text)
-    if _PLAIN.fullmatch(text) and "=?" not in text and len(text) <= _LINE_MAX - room:
+    if _PLAIN.fullmatch(text) and "=?" not in text:
         return text
     return _encoded(text, room=room)
 
 
 def _encoded(text: str, *, room: int) -> str:
-    """Return encoded words (RFC 2047, UTF-8, base64), each on a line of its own, no character cut in two."""
+    """Return encoded words (RFC 2047, UTF-8, base64), each on a line of its own, no character cut in two.
+
+    room: characters that the header's name takes on the first line.
+    """
     words: list[str] = []
     chunk = b""
     # Four characters of base64 hold three bytes; twelve go to `=?utf-8?b?` and `?=`.

@@ -117,7 +117,7 @@ def _has_plain_styles(html: str) -> bool:
 
 def _is_sendable(data: bytes) -> bool:
     """Tell whether lines are short enough and none begins as a mailbox separator does."""
-    return b"\nFrom " not in data and max(map(len, data.split(b"\r\n"))) <= _LINE_MAX
+    return b"\nFrom " not in b"\n" + data and max(map(len, data.split(b"\r\n"))) <= _LINE_MAX
 
 
 def _lines(text: str) -> bytes:

@@ -36,7 +36,11 @@ def render(templates: Templates, frozen: Frozen) -> bytes:
 
     Raises MissingValue (skip this mail) or TemplateFault (set the template aside).
     """
-    parts = render_parts(templates, frozen)
+    return to_bytes(templates, frozen, render_parts(templates, frozen))
+
+
+def to_bytes(templates: Templates, frozen: Frozen, parts: Parts) -> bytes:
+    """Return the complete mail of rendered parts."""
     return assemble(
         header_lines(frozen, templates.imprint, subject=parts.subject),
         boundary=frozen["header_id"],

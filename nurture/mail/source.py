@@ -19,15 +19,12 @@ _FRONT_KEYS: Final = ("subject", "preheader")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One MJML file: its front matter as templates, its body with the front matter's lines left blank."""
+    """One MJML file as three templates, each with blank lines before it up to its own line in the file."""
 
     path: str
     subject: str
     preheader: str
-    # So line numbers of the body are those of the file.
     body: str
-    subject_line: int
-    preheader_line: int
 
 
 def path_of(measure: str, mail: str, variant: str, locale: str, part: str) -> str:
@@ -55,11 +52,9 @@ def read_source(path: str, text: str) -> Source:
     lines = found[1].split("\n")
     return Source(
         path=path,
-        subject=values["subject"],
-        preheader=values["preheader"],
+        subject="\n" * (_line(lines, "subject") - 1) + values["subject"],
+        preheader="\n" * (_line(lines, "preheader") - 1) + values["preheader"],
         body="\n" * found[0].count("\n") + text[found.end() :],
-        subject_line=_line(lines, "subject"),
-        preheader_line=_line(lines, "preheader"),
     )
 
 
