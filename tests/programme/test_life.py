@@ -34,6 +34,13 @@ def test_confirm_subscription_goes_at_once_and_again_only_on_request() -> None:
     ]
 
 
+def test_a_topic_without_double_opt_in_needs_no_confirmation() -> None:
+    life = Life().does("2026-06-01 10:00", "Consent Given", topic="reminders")
+    assert life.until("2026-06-02 10:00") == []
+    life.does("2026-06-02 10:00", "Consent Given", topic="offers")
+    assert life.until("2026-06-03 10:00") == ["2026-06-02 10:00 any/confirm_subscription confirm"]
+
+
 def test_welcome_series_takes_a_week() -> None:
     life = Life().does("2026-06-01 10:00", "Topic Confirmed", topic="news")
     assert only(life.until("2026-06-30 10:00"), "lead/subscribe/welcome_series") == [
@@ -55,14 +62,18 @@ def test_welcome_series_ends_with_an_order_or_a_reply() -> None:
         ]
 
 
-def test_interest_digest_comes_on_tuesdays_to_readers() -> None:
+def test_interest_digest_comes_on_tuesdays_to_readers_once_the_welcome_is_over() -> None:
     life = Life().does("2026-06-01 10:00", "Topic Confirmed", topic="news")
-    assert only(life.until("2026-06-05 10:00"), "lead/subscribe/interest_digest") == []
-    life.does("2026-06-05 10:00", "Article Read", category="brewing")
-    assert only(life.until("2026-06-17 10:00"), "lead/subscribe/interest_digest") == [
-        "2026-06-09 10:00 digest",
-        "2026-06-16 10:00 digest",
+    assert only(life.until("2026-06-17 10:00"), "lead/subscribe/interest_digest") == []
+    life.does("2026-06-17 10:00", "Article Read", category="brewing")
+    assert only(life.until("2026-07-01 10:00"), "lead/subscribe/interest_digest") == [
+        "2026-06-23 10:00 digest",
+        "2026-06-30 10:00 digest",
     ]
+    reader = Life().does("2026-06-01 10:00", "Article Read", category="brewing")
+    reader.does("2026-06-01 11:00", "Topic Confirmed", topic="news")
+    first = only(reader.until("2026-07-01 10:00"), "lead/subscribe/interest_digest")[0]
+    assert first == "2026-06-16 10:00 digest"
 
 
 def test_abandoned_cart_comes_after_two_quiet_hours_and_once_per_cart() -> None:
