@@ -37,6 +37,10 @@ def claim(database: Database, delivery: Delivery, *, lane: str, limit: int = 200
     Contacts that somebody else works on are passed over. counts: `claimed`, `ready`, and per verdict
     `deferred`, `skipped`, `expired`, `cancelled`. An empty chunk when nothing is due, the lane is paused or rests.
     """
+    with database.read() as connection:
+        # An idle lane takes no lock: on SQLite a writing transaction would make all others wait.
+        if not outbox.is_due(connection, lane, now=delivery.clock.now()):
+            return Chunk(lane)
     return database.run(lambda connection: _claim(connection, delivery, lane=lane, limit=limit))
 
 
@@ -58,7 +62,7 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
         playbook=loaded.playbook,
         now=now,
         switches=switches,
-        only_to=delivery.only_to,
+        only_to=frozenset(entry.lower().lstrip("@") for entry in delivery.only_to),
         suppression_key=delivery.suppression_key,
     )
     survivors = {row.survivor for row in found if row.survivor is not None}

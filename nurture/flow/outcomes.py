@@ -6,6 +6,7 @@ try, suppressed addresses, paused or resting lanes. One transaction for a window
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -115,6 +116,29 @@ def doubted(purpose: str, doubts: int, now: Instant) -> Row:
     if purpose == "transactional" and doubts < DOUBTS_MAX:
         return {"status": "in_doubt", "reason": "in_doubt", "due_at": now + EVIDENCE_WAIT, "settled_at": None}
     return {"status": "in_doubt", "reason": "in_doubt", "due_at": FOREVER, "settled_at": now}
+
+
+def evidence(
+    connection: sa.Connection,
+    *,
+    message_id: int,
+    status: Literal["sent", "failed"],
+    reason: str = "",
+    now: Instant,
+) -> bool:
+    """Let a report from outside (delivered, bounced, a journal read late) settle a message; tells whether it did.
+
+    In doubt becomes sent or failed, and the run that still waits goes on; sent becomes failed by a hard bounce.
+    reason: for `failed`, one of REASONS. Suppressing the address is the caller's business.
+    """
+    message = wire.message_key(connection, message_id)
+    if message is None:
+        return False
+    awaited = wire.lock_waiting(connection, [message])
+    is_new = wire.settle_by_evidence(connection, message_id, status=status, reason=reason, now=now)
+    if is_new and awaited:
+        wake(connection, awaited, at=now)
+    return is_new
 
 
 def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:

@@ -7,6 +7,7 @@ and could not begin in time passes the gate again; what does not pass goes back 
 
 from collections import deque
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import islice
 
 import sqlalchemy as sa
@@ -159,4 +160,10 @@ def _at_gate(ready: Ready, letter: Letter) -> Row:
     """Return the message as the gate compares it; transactional mail keeps its bytes from here on."""
     keeps = ready.purpose == "transactional"
     context = encode(sealed(ready.context, letter.data)) if keeps else None
-    return {**_of_attempt(ready), "contact_id": ready.contact_id, "context": context}
+    digest = blake2b(letter.data, digest_size=16).hexdigest()
+    return {
+        **_of_attempt(ready),
+        "contact_id": ready.contact_id,
+        "content_hash": digest,
+        "context": context,
+    }

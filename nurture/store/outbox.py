@@ -39,6 +39,12 @@ VERDICT = (
 # ---- claiming --------------------------------------------------------------------------------------------
 
 
+def is_due(connection: sa.Connection, lane: str, *, now: Instant) -> bool:
+    """Tell whether the lane has a due message; by index, locks nothing."""
+    statement = sa.select(messages.c.id).where(WAITING, messages.c.lane == lane, messages.c.due_at <= now)
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def lock_due(connection: sa.Connection, lane: str, *, now: Instant, limit: int) -> Rows:
     """Return (id, contact_id, survivor) of due messages in due order, and lock their contacts.
 

@@ -38,14 +38,15 @@ def pass_gate(
 ) -> set[int]:
     """Put on the wire those messages that are still exactly what was guarded, and return their ids.
 
-    rows: `id`, `attempt`, `contact_id` (the living contact), `context` (None: as it is). One statement checks
+    rows: `id`, `attempt`, `contact_id` (the living contact), `content_hash` (of the bytes), `context` (None: as
+    it is). One statement checks
     that the message is ready (or past an earlier gate and not begun), that attempt and lease are the worker's
     and live by `lease` (database time), that the contact's version and track are those the guard saw, and
     that no switch is off. until: the lease from now on.
     """
     if not rows:
         return set()
-    names = ("id", "attempt", "contact_id", "context")
+    names = ("id", "attempt", "contact_id", "content_hash", "context")
     given = relation(connection, [messages.c[name] for name in names], rows)
     off = sa.select(switches.c.name).where(
         switches.c.paused,
@@ -61,6 +62,7 @@ def pass_gate(
             status="on_wire",
             sent_at=now,
             lease_until=until,
+            content_hash=given.c.content_hash,
             context=sa.func.coalesce(given.c.context, messages.c.context),
         )
         .where(
@@ -166,6 +168,26 @@ def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
     key = ("id", "attempt")
     found = update(connection, messages, rows, key=key, columns=columns, where=in_doubt, returning=("id",))
     return {row.id for row in found}
+
+
+def message_key(connection: sa.Connection, message_id: int) -> Row | None:
+    """Return `contact_id`, `measure` and `run_key` of a message, None when there is none."""
+    columns = (messages.c.contact_id, messages.c.measure, messages.c.run_key)
+    row = connection.execute(sa.select(*columns).where(messages.c.id == message_id)).one_or_none()
+    return dict(row._mapping) if row is not None else None  # noqa: SLF001 - its public name
+
+
+def settle_by_evidence(
+    connection: sa.Connection, message_id: int, *, status: str, reason: str, now: Instant
+) -> bool:
+    """Let what others report settle a message: in doubt becomes `sent` or `failed`, sent becomes `failed`."""
+    may = ("in_doubt",) if status == "sent" else ("in_doubt", "sent")
+    statement = (
+        sa.update(messages)
+        .where(messages.c.id == message_id, messages.c.status.in_(may))
+        .values(status=status, reason=reason, settled_at=sa.func.coalesce(messages.c.settled_at, now))
+    )
+    return connection.execute(statement).rowcount > 0
 
 
 def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:

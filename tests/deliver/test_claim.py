@@ -200,7 +200,7 @@ def test_a_paused_measure_waits_and_resuming_brings_it_back_at_once(world: World
 
 def test_only_to_keeps_everybody_else_out(world: World) -> None:
     ada, staff = world.person("ada"), world.person("bo", email="bo@staff.example")
-    world.only_to = frozenset({"staff.example"})
+    world.only_to = frozenset({"@Staff.example"})
     hers, theirs = world.mail(ada), world.mail(staff)
     assert [ready.id for ready in world.claim().ready] == [theirs]
     assert world.status(hers) == ("skipped", "only_to")

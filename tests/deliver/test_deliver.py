@@ -1,11 +1,13 @@
 """From the chunk gate to the ledger: the wire gate, outcomes, retries, lanes and recovery, on both databases."""
 
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND
+from nurture.flow.outcomes import evidence
 from nurture.flow.stream import Stream
 from nurture.mail.letter import Letter
 from nurture.store import tables as t
@@ -37,6 +39,7 @@ def test_a_due_mail_is_sent_once(world: World) -> None:
     row = world.message(number)
     assert (row.status, row.reason, row.sent_at, row.settled_at) == ("sent", "", NOON, NOON)
     assert (row.lease_owner, row.lease_until, row.told) == (None, None, False)
+    assert row.content_hash == blake2b(letter.data, digest_size=16).hexdigest()
     assert world.contact(ada).wake_at == NOON
     assert world.attempts() == [(number, 1, "sent")]
     assert not world.deliver(post)
@@ -462,6 +465,31 @@ def test_late_evidence_settles_a_doubt(world: World) -> None:
 
     assert world.deliver(Slow())["sent"] == 1
     assert world.status(number) == ("sent", "")
+
+
+@pytest.mark.parametrize(("status", "reason"), [("sent", ""), ("failed", "hard_bounce")])
+def test_a_report_from_outside_settles_a_doubt(world: World, status: Any, reason: str) -> None:
+    ada = world.person()
+    number = world.mail(ada, RECEIPT.path, mailing=True)
+    world.deliver(answering("in_doubt", stage="dot"))
+    report = {"message_id": number, "status": status, "reason": reason, "now": world.clock.now()}
+    assert world.database.run(lambda connection: evidence(connection, **report))
+    assert world.status(number) == (status, reason)
+    assert world.contact(ada).wake_at == NOON
+    assert not world.database.run(lambda connection: evidence(connection, **report))
+    world.later(HOUR)
+    assert world.recover()["retried"] == 0
+
+
+def test_a_late_bounce_makes_a_sent_mail_failed_and_a_waiting_one_stays(world: World) -> None:
+    ada = world.person()
+    sent, waiting = world.mail(ada), world.mail(ada, run_key="2", due_at=NOON + DAY)
+    world.deliver()
+    for number in (sent, waiting, 999):
+        report = {"message_id": number, "status": "failed", "reason": "hard_bounce", "now": NOON}
+        world.database.run(lambda connection, report=report: evidence(connection, **report))  # type: ignore[misc]
+    assert world.status(sent) == ("failed", "hard_bounce")
+    assert world.status(waiting) == ("waiting", "")
 
 
 # ---- conservation ----------------------------------------------------------------------------------------
