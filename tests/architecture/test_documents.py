@@ -1,0 +1,49 @@
+"""The pages speak of what is there: every table, queue and task; no link leads nowhere."""
+
+import re
+
+from nurture.domain.message import STATES
+from nurture.store.tables import metadata
+from tests.architecture.sources import ROOT, name, tracked
+from workers.application import app
+from workers.queues import NAMES
+
+_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def test_every_table_stands_in_its_room() -> None:
+    page = (ROOT / "docs/flow.md").read_text()
+    assert {table for table in metadata.tables if f"`{table}`" not in page} == set()
+
+
+def test_every_queue_and_task_stands_in_the_map() -> None:
+    page = (ROOT / "docs/flow.md").read_text()
+    app.loader.import_default_modules()
+    tasks = {task for task in app.tasks if task.startswith("nurture.")}
+    assert {word for word in tasks | set(NAMES) if f"`{word}`" not in page} == set()
+    rooms = set(re.findall(r"^## (\w+)$", page, re.MULTILINE))
+    assert set(re.findall(r"\]\(#(\w+)\)", page)) <= rooms
+
+
+def test_readme_names_every_setting_that_compose_requires() -> None:
+    required = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text())
+    page = (ROOT / "README.md").read_text()
+    assert {setting for setting in required if setting not in page} == set()
+
+
+def test_ledger_words_are_those_of_the_states() -> None:
+    page = (ROOT / "docs/flow.md").read_text()
+    shown = {"sent", "skipped", "cancelled", "expired", "failed", "in doubt", "waiting"}
+    assert shown <= {state.replace("_", " ") for state in STATES}
+    assert all(word in page for word in shown)
+
+
+def test_no_link_leads_nowhere() -> None:
+    broken = []
+    for path in tracked():
+        if path.suffix != ".md":
+            continue
+        for target, _ in _LINK.findall(path.read_text(encoding="utf-8")):
+            if "://" not in target and not (path.parent / target).exists():
+                broken.append(f"{name(path)}: {target}")
+    assert broken == []
