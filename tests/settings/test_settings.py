@@ -19,7 +19,9 @@ def load(folder: Path, environment: dict[str, str] | None = None, **flags: objec
 def test_nearer_source_wins_and_is_named(tmp_path: Path) -> None:
     (tmp_path / "nurture.toml").write_text('http_host = "127.0.0.2"\nhttp_port = 1\nlog_level = "error"\n')
     (tmp_path / ".env").write_text("NURTURE_HTTP_PORT=2\nNURTURE_LOG_LEVEL=warning\nOTHER=1\n")
-    settings = load(tmp_path, {"NURTURE_LOG_LEVEL": "debug", "NURTURE_PLAYBOOK": ""}, base_url="https://x.example/")
+    settings = load(
+        tmp_path, {"NURTURE_LOG_LEVEL": "debug", "NURTURE_PLAYBOOK": ""}, base_url="https://x.example/"
+    )
     sources = settings.sources()
     assert (settings.http_host, settings.http_port, settings.log_level) == ("127.0.0.2", 2, "debug")
     assert sources["NURTURE_HTTP_HOST"] == str(tmp_path / "nurture.toml")
@@ -43,8 +45,13 @@ def test_all_faults_are_told_at_once_each_with_what_to_change(tmp_path: Path) ->
         load(tmp_path, wrong)
     faults = str(refused.value).splitlines()
     assert len(faults) == 6
-    assert "NURTURE_DATABSE_URL (environment): there is no such setting; did you mean NURTURE_DATABASE_URL?" in faults
-    assert any(fault.startswith("NURTURE_SECRET_KEY (environment): is shorter than 16 bytes") for fault in faults)
+    assert (
+        "NURTURE_DATABSE_URL (environment): there is no such setting; did you mean NURTURE_DATABASE_URL?"
+        in faults
+    )
+    assert any(
+        fault.startswith("NURTURE_SECRET_KEY (environment): is shorter than 16 bytes") for fault in faults
+    )
     assert "short," not in str(refused.value)
 
 

@@ -45,7 +45,9 @@ def require_current(database: Database) -> None:
     """Return quietly when the database has this version's shape. Raises SettingsError saying what to run."""
     name = sa.make_url(str(database.writer.url)).database
     if database.is_sqlite and name and name != ":memory:" and not Path(name).exists():
-        message = f"there is no database {name} here; start with `nurture up`, or `nurture migrate` to make it"
+        message = (
+            f"there is no database {name} here; start with `nurture up`, or `nurture migrate` to make it"
+        )
         raise SettingsError(message)
     with database.read() as connection:
         found = current(connection)
