@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from nurture.domain.consent import State, states
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
-from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
 from nurture.reports.person import family
-from nurture.store.database import decode
+from nurture.store.database import decode, encode
 from nurture.store.law import consent_rows, join_rows
 from nurture.store.tables import (
     consents,
@@ -213,6 +213,7 @@ class Story:
     identities: Sequence[sa.Row[Any]]
     consents: dict[str, State]
     runs: Sequence[sa.Row[Any]]
+    facts: list[tuple[str, str]] = field(default_factory=list)
     # Newest first; cut tells whether older entries were left out.
     timeline: list[Entry] = field(default_factory=list)
     cut: bool = False
@@ -245,6 +246,7 @@ def story(connection: sa.Connection, contact_id: int, *, limit: int = _STORY_MAX
         identities=names,
         consents=states(row.id, consent_rows(connection, ids), join_rows(connection, ids)),
         runs=entered,
+        facts=[(name, _fact(name, value)) for name, value in sorted((row.facts or {}).items())],
         timeline=entries[:limit],
         cut=len(entries) > limit,
     )
@@ -263,11 +265,13 @@ def _entries(connection: sa.Connection, contact_id: int, ids: Sequence[int], lim
         because = f"because of {row.evidence}"
         entries.append(Entry(row.at, row.kind, f"{row.before} → {row.after}", detail=because))
     entries += [
-        Entry(row.at, "milestone", _words(row.name), detail=row.key) for row in newest(milestones, milestones.c.at)
+        Entry(row.at, "milestone", _words(row.name), detail=row.key)
+        for row in newest(milestones, milestones.c.at)
     ]
     entries += [_of_message(row) for row in newest(messages, messages.c.decided_at)]
     entries += [
-        Entry(row.at, "topic", row.topic, tag=row.state, detail=row.source) for row in newest(consents, consents.c.at)
+        Entry(row.at, "topic", row.topic, tag=row.state, detail=row.source)
+        for row in newest(consents, consents.c.at)
     ]
     entries += [Entry(row.at, "merge", f"contact {row.merged} joined") for row in joined]
     return entries
@@ -303,6 +307,14 @@ def _check(said: dict[str, Any]) -> dict[str, Any]:
         "passed": bool(said.get("passed")),
         "detail": str(detail or ""),
     }
+
+
+def _fact(name: str, value: Any) -> str:
+    """Return a fact's value for people; instants are kept as whole numbers, told by their names."""
+    is_instant = name.startswith(("first:", "last:")) or name.endswith("_at")
+    if is_instant and type(value) is int and NEVER < value < FOREVER:
+        return to_iso(value)
+    return encode(value) if isinstance(value, list | dict | bool) else str(value)
 
 
 def _words(name: str) -> str:

@@ -126,7 +126,9 @@ def test_signing_in_leads_to_our_own_pages_only(guarded: httpx.Client, target: s
 
 def a_history(database: Database) -> int:
     """Store a contact with a bit of everything; return its id."""
-    contact = a_contact(database, facts={"orders": 2, "name": HOSTILE}, zone="Asia/Shanghai")
+    contact = a_contact(
+        database, facts={"orders": 2, "name": HOSTILE, "last:Order Completed": NOW}, zone="Asia/Shanghai"
+    )
     common = {"contact_id": contact, "measure": "lead/aware/guide"}
     checks = [{"name": "consent", "passed": False, "detail": HOSTILE}, {"name": "cap", "passed": True}]
     with database.write() as connection:
@@ -218,7 +220,15 @@ def test_the_overview_counts_people_messages_and_reasons(client: httpx.Client, c
 
 def test_a_contacts_page_tells_its_story_newest_first(client: httpx.Client, contact: int) -> None:
     text = client.get(f"/contacts/{contact}").text
-    for shown in ("mara@example.com", "Asia/Shanghai", "user-1", "granted", "Article Read", "2 checks"):
+    for shown in (
+        "mara@example.com",
+        "Asia/Shanghai",
+        "user-1",
+        "granted",
+        "Article Read",
+        "2 checks",
+        "2026-05-04T12:00:00Z",
+    ):
         assert shown in text
     assert text.index("aware → engage") < text.index("<b>Article Read</b>")
 

@@ -203,6 +203,12 @@ def test_events_carry_the_name_of_their_write_key(services: Services) -> None:
     assert "WK" not in unnamed
 
 
+def test_no_application_speaks_in_our_own_name(sqlite_database: Database) -> None:
+    with asking(a_service(sqlite_database, write_keys=("web=KEY-1",))) as client:
+        post(client, a_track(1), "/v1/track", auth=("KEY-1", ""))
+    assert accepted(sqlite_database)[0]["source"] == "key-web"
+
+
 def test_without_any_configured_key_this_machine_may_hand_in(sqlite_database: Database) -> None:
     with asking(a_service(sqlite_database, write_keys=())) as client:
         assert post(client, a_track(1), "/v1/track").status_code == 200
