@@ -34,7 +34,7 @@ faults: .venv/test  ## the slow tests that break things on purpose: kill, cut, r
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 docs: .venv/test  ## write docs/reference from the program itself
-	$(BIN)/python -m docs.write $(ARGS)
+	$(BIN)/python docs/write.py $(ARGS)
 
 format: .venv/test  ## lay the code out
 	$(BIN)/ruff check --fix

@@ -1,6 +1,8 @@
 """The pages speak of what is there: every table, queue and task; no link leads nowhere."""
 
 import re
+import subprocess
+import sys
 
 from nurture.domain.message import STATES
 from nurture.store.tables import metadata
@@ -36,6 +38,13 @@ def test_ledger_words_are_those_of_the_states() -> None:
     shown = {"sent", "skipped", "cancelled", "expired", "failed", "in doubt", "waiting"}
     assert shown <= {state.replace("_", " ") for state in STATES}
     assert all(word in page for word in shown)
+
+
+def test_reference_is_as_the_program_is() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/write.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_link_leads_nowhere() -> None:
