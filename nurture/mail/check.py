@@ -70,7 +70,7 @@ def check_templates(
     while left:
         job = {
             "files": dict(files),
-            "imprint": asdict(imprint) | {"tracked": []},
+            "imprint": asdict(imprint),
             "mails": left,
             "limits": limits,
         }

@@ -22,8 +22,6 @@ class Imprint:
     default_locale: str
     # Link template of each measure's call to action, by the measure's path.
     links: Mapping[str, str] = field(default_factory=dict)
-    # Whether a measure's clicks and opens are recorded; measures that are not named are not tracked.
-    tracked: frozenset[str] = frozenset()
     # Calendar templates: measure -> step -> field -> text.
     calendars: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     # Decimal digits of the facts that are stored scaled.
@@ -46,7 +44,6 @@ def imprint_of(playbook: Playbook) -> Imprint:
         locales=tuple(playbook.locales),
         default_locale=playbook.default_locale,
         links={measure.path: measure.action.link for measure in measures},
-        tracked=frozenset(measure.path for measure in measures if measure.tracking),
         calendars={
             measure.path: {
                 step.id: _calendar(step.calendar)

@@ -74,7 +74,6 @@ def an_imprint(**changes: Any) -> Imprint:
         "locales": ("en", "zh-CN"),
         "default_locale": "en",
         "links": {MEASURE: "{{ brand.shop_url }}/cart?code={{ code | default('none') }}"},
-        "tracked": frozenset({MEASURE}),
         "names": {MEASURE: ("code", "deadline")},
     }
     return Imprint(**given | changes)

@@ -1,0 +1,128 @@
+"""What the mail room costs: freezing, rendering, MIME, and speaking SMTP.
+
+    python bench/mail.py
+
+Renders a shipped mail (the abandoned cart, two lines) from its sample; speaks with `smtp_sink.py` over
+loopback. Every figure is the best of several rounds; those without a server count processor time, so that other
+work on the machine blurs them less.
+"""
+
+# ruff: noqa: E402 - run as a script, from a checkout
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# Without installing anything.
+sys.path.insert(0, str(ROOT))
+
+from nurture.domain.token import Keys
+from nurture.mail.compile import Templates
+from nurture.mail.headers import header_lines
+from nurture.mail.links import links_for
+from nurture.mail.render import render, render_parts, to_bytes
+from nurture.mail.sample import sample_frozen
+from nurture.mail.transport import Letter, open_transport
+from nurture.playbook import build, load_files
+
+MEASURE, MAIL = "customer/any/abandoned_cart", "left"
+
+
+def rate(work: Callable[[], object], *, rounds: int = 25, each: int = 40) -> float:
+    """Return how often a second the work can be done, in the best round."""
+    best = float("inf")
+    for _ in range(rounds):
+        begun = time.process_time()
+        for _ in range(each):
+            work()
+        best = min(best, (time.process_time() - begun) / each)
+    return 1 / best
+
+
+@contextmanager
+def sink(delay: float) -> Iterator[int]:
+    """Give the port of a sink that answers after so many seconds."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "bench/smtp_sink.py"), str(port), str(delay)]
+    ) as process:
+        while True:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            time.sleep(0.02)
+        try:
+            yield port
+        finally:
+            process.kill()
+
+
+def smtp_rate(port: int, data: bytes, *, connections: int, mails: int) -> tuple[float, float]:
+    """Return mails a second once so many connections stand, and microseconds of processor time a mail."""
+    transport = open_transport(f"smtp://127.0.0.1:{port}?connections={connections}&fresh=60")
+    letters = [Letter(number, 1, "bounce@shop.test", "a@x.test", data) for number in range(mails)]
+    for _ in transport.send(letters[: connections * 3]):
+        pass
+    best, cpu = 0.0, float("inf")
+    for _ in range(5):
+        begun, used = time.perf_counter(), time.process_time()
+        assert all(one.outcome == "sent" for one in transport.send(iter(letters)))
+        best = max(best, mails / (time.perf_counter() - begun))
+        cpu = min(cpu, (time.process_time() - used) / mails * 1e6)
+    transport.close()
+    return best, cpu
+
+
+def main() -> None:
+    """Measure and print one line per figure."""
+    files = load_files(ROOT / "email_templates")
+    playbook = build(files).playbook
+    templates = Templates.of(files, playbook)
+    measure = playbook.measures[MEASURE]
+
+    def frozen_one() -> object:
+        return sample_frozen(
+            templates,
+            measure=MEASURE,
+            step=MAIL,
+            mail=MAIL,
+            variant="",
+            locale="en",
+            purpose=measure.purpose,
+            topic=measure.topic,
+        )
+
+    frozen = frozen_one()
+    keys = Keys((b"a secret of more than sixteen bytes",))
+    data, parts = render(templates, frozen), render_parts(templates, frozen)
+    print(f"mail of {len(data)} bytes, HTML {len(parts.html)}")
+    figures = {
+        "links signed, 6 a mail": lambda: links_for(
+            keys, "https://x.test", contact_id=1, message_id=2, topic="t", asked="t"
+        ),
+        "frozen": frozen_one,
+        "both parts, proven skeleton": lambda: render_parts(templates, frozen),
+        "both parts, reference path": lambda: render_parts(templates, frozen, reference=True),
+        "headers": lambda: header_lines(frozen, templates.imprint, subject=parts.subject),
+        "MIME, headers included": lambda: to_bytes(templates, frozen, parts),
+        "whole render to bytes": lambda: render(templates, frozen),
+    }
+    for name, work in figures.items():
+        print(f"{name:32} {rate(work):10,.0f} /s")
+    for delay in (0.0, 0.02):
+        with sink(delay) as port:
+            for connections in (1, 16, 128):
+                mails = 3000 if not delay else max(60, connections * 40)
+                figure, cpu = smtp_rate(port, data, connections=connections, mails=mails)
+                name = f"SMTP, {delay * 1000:.0f} ms, {connections} connections"
+                print(f"{name:32} {figure:10,.0f} /s, {cpu:.0f} µs of processor a mail")
+
+
+if __name__ == "__main__":
+    main()
