@@ -6,7 +6,7 @@ constant number of statements. Next: `flow.deliver`.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -173,7 +173,7 @@ def verdict_text(verdict: Verdict, *, at: Instant) -> str:
             "reason": verdict.reason,
             "at": at,
             "until": verdict.until,
-            "checks": [asdict(check) for check in verdict.checks],
+            "checks": verdict.checks,
         }
     )
 
@@ -211,6 +211,7 @@ def _held_back(item: Item, verdict: Verdict, now: Instant) -> Row:
 def _ready(item: Item, verdict: Verdict, context: dict[str, Any], loaded: LoadedPlaybook) -> Ready:
     return Ready(
         loaded=loaded,
+        awaited=_is_awaited(item),
         verdict=verdict,
         due_at=item.due.due_at,
         valid_until=item.due.valid_until,

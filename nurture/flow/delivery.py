@@ -44,6 +44,8 @@ class Ready:
     address: str
     due_at: Instant
     valid_until: Instant
+    # Whether its run waits to hear what became of it.
+    awaited: bool
     verdict: Verdict
     # What it was guarded by, and what its templates come from.
     loaded: LoadedPlaybook

@@ -32,6 +32,8 @@ from nurture.store.database import encode
 
 #: Stages at which the conversation had not come to the message yet.
 _UNREACHED = ("connect", "greeted")
+#: Outcomes of which it counts how often a message had them.
+_COUNTED = ("retry", "in_doubt")
 #: Outcomes that settle a doubt, however late they are heard.
 _EVIDENCE = ("sent", "failed")
 
@@ -53,10 +55,11 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     is settled; where it was put in doubt meanwhile, `sent` and `failed` are evidence and settle it.
     """
     now = delivery.clock.now()
-    refusals = wire.count_attempts(connection, [each.ready.id for each in told])
+    again = [each.ready.id for each in told if each.outcome.outcome in _COUNTED]
+    refusals = wire.count_attempts(connection, again)
     rows = {each.ready.id: _row(each, refusals, now) for each in told}
     settled = [each.ready for each in told if rows[each.ready.id]["settled_at"] is not None]
-    awaited = wire.lock_waiting(connection, [_of_run(ready) for ready in settled])
+    awaited = wire.lock_waiting(connection, [_of_run(ready) for ready in settled if ready.awaited])
     for each in told:
         if each.outcome.suppress:
             _suppress(connection, delivery, each, now)

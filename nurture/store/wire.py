@@ -192,6 +192,8 @@ def settle_by_evidence(
 
 def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:
     """Return (message, outcome) -> how many of its attempts ended so, those that never got to it left out."""
+    if not ids:
+        return {}
     statement = (
         sa.select(attempts.c.message_id, attempts.c.outcome, sa.func.count())
         .where(
