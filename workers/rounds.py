@@ -11,6 +11,7 @@ from nurture.app import ingest
 from nurture.app.body import open_body
 from nurture.clock import monotonic
 from nurture.domain.counts import Counts
+from nurture.domain.errors import InputError
 from nurture.flow.deliver import deliver
 from nurture.flow.deliver import recover as take_back
 from nurture.flow.drain import adopt, drain, ring
@@ -76,11 +77,17 @@ def recover(context: Context) -> Counts:
     return _repeat(DELIVER, lambda: take_back(services.database, clock=services.clock))
 
 
-def hand_in(context: Context, items: list[dict[str, Any]], source: str) -> Counts:
-    """Accept events that another Celery application hands in, in the item shape of Segment's API."""
+def hand_in(context: Context, items: Any, source: str) -> Counts:
+    """Accept events that another Celery application hands in, in the item shape of Segment's API.
+
+    items: a list, or a single item. What cannot be read is quarantined with its reason.
+    """
     services = context.services
-    body = open_body(encode({"batch": items}).encode())
-    intake = ingest.read_items(body, source=source, received_at=services.clock.now())
+    raw, now = encode(items).encode(), services.clock.now()
+    try:
+        intake = ingest.read_items(open_body(raw), source=source, received_at=now)
+    except InputError as error:
+        intake = ingest.Intake(rejected=[ingest.reject(raw, str(error), source=source, received_at=now)])
 
     def work(connection: Any) -> int:
         accepted = accept(connection, intake.events)

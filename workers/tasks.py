@@ -39,7 +39,7 @@ def send_lane(lane: str) -> None:
 
 
 @app.task(name="nurture.hand_in")
-def hand_in(items: list[dict[str, Any]], source: str = "celery") -> None:
+def hand_in(items: Any, source: str = "celery") -> None:
     """Accept events in the item shape of Segment's API: a list of {"type", "userId", "event", ...}.
 
     Any Celery application on the same broker may call it by name:

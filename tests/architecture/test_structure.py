@@ -56,6 +56,12 @@ def test_task_is_thin_and_carries_ids() -> None:
             assert carried <= {"str", "int"}, f"{node.name} carries {carried}"
 
 
+def test_no_message_waits_in_the_broker_for_its_time() -> None:
+    waiting = re.compile(r"\b(eta|countdown)\s*=|\.retry\(|autoretry_for|\.(delay|apply_async)\(")
+    files = python_files("nurture", "workers")
+    assert [name(path) for path in files if waiting.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_nobody_asks_the_database_for_the_time() -> None:
     clocks = re.compile(r"\bcurrent_timestamp\b|\bclock_timestamp\b|\bnow\(\)|datetime\('now'", re.IGNORECASE)
     asking = set()

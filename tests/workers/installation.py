@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.app.opening import migrate
 from nurture.app.services import Services
-from nurture.clock import monotonic
+from nurture.clock import SystemClock, monotonic
+from nurture.domain.token import Keys
+from nurture.playbook import PublishedPlaybooks
 from nurture.settings import Settings, load_settings
+from nurture.store.database import Database
 from nurture.store.tables import contacts, messages
 from tests.architecture.sources import ROOT
 
@@ -42,6 +46,13 @@ def installed(settings: Settings) -> Iterator[Services]:
         yield services
     finally:
         services.close()
+
+
+def bare(database: Database, settings: Settings, **parts: Any) -> Services:
+    """Return services over a database in which no programme is published; parts: clock, bells."""
+    parts = {"clock": SystemClock()} | parts
+    keys, playbooks = Keys(settings.signing_secrets), PublishedPlaybooks()
+    return Services(database, settings, keys=keys, playbooks=playbooks, **parts)
 
 
 def order(number: int, *, who: str = "7") -> dict[str, object]:

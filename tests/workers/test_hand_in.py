@@ -1,0 +1,40 @@
+"""What other Celery applications hand in: accepted, or set aside with a reason; never a task that fails."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.store.database import Database
+from nurture.store.tables import inbox, quarantine
+from tests.workers.installation import bare, order, settings_of
+from workers import rounds
+from workers.context import make_context
+
+
+@pytest.mark.parametrize(
+    ("items", "accepted", "rejected"),
+    [
+        ([order(1), order(2)], 2, 0),
+        (order(1), 1, 0),
+        ([order(1), {"type": "track"}], 1, 1),
+        ([order(1) | {"properties": {"revenue": float("nan")}}], 1, 0),
+        ([], 0, 0),
+        ("nonsense", 0, 1),
+        (None, 0, 1),
+        ([order(number) for number in range(20_000)], 0, 1),
+    ],
+    ids=["list", "single", "bad item", "not a number", "nothing", "text", "null", "too many"],
+)
+def test_good_items_are_kept_and_bad_ones_set_aside(
+    database: Database, tmp_path: Path, items: Any, accepted: int, rejected: int
+) -> None:
+    context = make_context(bare(database, settings_of(tmp_path, "sqlite:///unused.db")))
+    done = rounds.hand_in(context, items, "shop")
+    assert (done["accepted"], done["rejected"]) == (accepted, rejected)
+    with database.read() as connection:
+        assert list(connection.scalars(sa.select(inbox.c.source))) == ["shop"] * accepted
+        reasons = list(connection.scalars(sa.select(quarantine.c.reason)))
+    assert len(reasons) == rejected
+    assert all(reasons)
