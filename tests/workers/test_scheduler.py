@@ -10,11 +10,9 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.clock import ManualClock
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
-from nurture.domain.token import Keys
-from nurture.playbook import PublishedPlaybooks
 from nurture.store.database import Database
 from nurture.store.tables import inbox, job_slots
-from tests.workers.installation import settings_of
+from tests.workers.installation import bare, settings_of
 from workers.scheduler import Job, Rings, look, tick, tidy
 
 NOW = 1_000 * HOUR
@@ -33,9 +31,7 @@ class RememberingBells:
 def services_of(database: Database, folder: Path, clock: ManualClock) -> tuple[Services, RememberingBells]:
     bells = RememberingBells()
     settings = settings_of(folder, "sqlite:///unused.db", mail_url="main=maildir:a bulk=maildir:b")
-    return Services(
-        database, settings, clock, keys=Keys((b"x" * 32,)), playbooks=PublishedPlaybooks(), bells=bells
-    ), bells
+    return bare(database, settings, clock=clock, bells=bells), bells
 
 
 def test_many_schedulers_do_a_slot_once(database: Database, tmp_path: Path) -> None:
