@@ -1,9 +1,14 @@
 """The pages speak of what is there: every table, queue and task; no link leads nowhere."""
 
 import re
+import shlex
 import subprocess
 import sys
+from typing import Any
 
+import typer
+
+from nurture.cli.root import app as command_line
 from nurture.domain.message import STATES
 from nurture.store.tables import metadata
 from tests.architecture.sources import ROOT, name, tracked
@@ -38,6 +43,26 @@ def test_ledger_words_are_those_of_the_states() -> None:
     shown = {"sent", "skipped", "cancelled", "expired", "failed", "in doubt", "waiting"}
     assert shown <= {state.replace("_", " ") for state in STATES}
     assert all(word in page for word in shown)
+
+
+def test_readme_shows_commands_that_exist() -> None:
+    page = (ROOT / "README.md").read_text()
+    shown = set(re.findall(r"(?:^ +|`)(nurture [a-z][^`#\n]*)", page, re.MULTILINE))
+    assert len(shown) >= 8
+    for line in shown:
+        command: Any = typer.main.get_command(command_line)
+        words = shlex.split(line)[1:]
+        while words and hasattr(command, "commands"):
+            assert words[0] in command.commands, line
+            command = command.commands[words.pop(0)]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= options, line
+
+
+def test_makefile_lists_what_readme_promises() -> None:
+    listed = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    promised = set(re.findall(r"\bmake ([a-z]+)\b(?=[ `]|$)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert {"demo", "test", "up"} <= promised & listed
 
 
 def test_reference_is_as_the_program_is() -> None:
