@@ -28,7 +28,7 @@ check: .venv/test  ## static checks only
 	$(BIN)/mypy
 
 bench: .venv/test  ## measure throughput; prints what was measured and on what
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(ARGS)
 
 faults: .venv/test  ## the slow tests that break things on purpose: kill, cut, restore
 	$(BIN)/python -m pytest -m faults $(ARGS)

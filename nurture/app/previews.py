@@ -33,7 +33,7 @@ from nurture.store.contacts import load_contacts, resolve_who, run_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Mail:
+class Chosen:
     """A mail chosen for a preview."""
 
     loaded: LoadedPlaybook
@@ -47,7 +47,7 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
 
     target: MEASURE or MEASURE/STEP; without a step the first mail. Raises NotFoundError or InputError.
     """
-    mail = _choose(services, target, who=who, locale=locale)
+    mail = choose(services, target, who=who, locale=locale)
     try:
         parts = render_parts(mail.loaded.templates, mail.frozen)
     except TemplateFault as fault:
@@ -73,7 +73,7 @@ def send_test(services: Services, target: str, *, to: str, who: str | None) -> d
     if address is None:
         message = f"--test {to}: not an e-mail address"
         raise InputError(message)
-    mail = _choose(services, target, who=who, locale=None)
+    mail = choose(services, target, who=who, locale=None)
     frozen = mail.frozen
     frozen["to"] = address
     frozen["date"] = services.clock.now() // SECOND * SECOND
@@ -92,7 +92,8 @@ def send_test(services: Services, target: str, *, to: str, who: str | None) -> d
     return {"measure": mail.measure.path, "step": mail.step.id, "to": address, "reply": outcome.reply}
 
 
-def _choose(services: Services, target: str, *, who: str | None, locale: str | None) -> _Mail:
+def choose(services: Services, target: str, *, who: str | None, locale: str | None) -> Chosen:
+    """Freeze a measure's mail from its sample or a person's values. Raises NotFoundError or InputError."""
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
         measure, step = _step_of(loaded, target)
@@ -111,7 +112,7 @@ def _choose(services: Services, target: str, *, who: str | None, locale: str | N
         topic=measure.topic,
         sample=sample,
     )
-    return _Mail(loaded, measure, step, frozen)
+    return Chosen(loaded, measure, step, frozen)
 
 
 def _step_of(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:

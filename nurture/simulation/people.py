@@ -211,6 +211,7 @@ def _office(person: Person, at: Instant) -> None:
     """Buys for an office, again and again; now and then something goes wrong."""
     person.is_known(at)
     person.does(at + MINUTE, "Article Read", category="office", title="Coffee for forty")
+    person.does(at + MINUTE, "Consent Given", topic="members")
     for place in range(person.chance.randrange(1, 4)):
         _buys(person, at + (1 + place * 17) * DAY, number=place)
 
@@ -266,7 +267,12 @@ def _buys(
     person.does(delivered, "Order Delivered", order_id=order["order_id"])
     if person.chance.random() < 0.12:
         opened = delivered + person.chance.randrange(2, 90) * HOUR
-        case = {"case_id": f"k-{person.number}-{number}", "subject": "A cracked lid", "reply_hours": 8}
+        case = {
+            "case_id": f"k-{person.number}-{number}",
+            "subject": "A cracked lid",
+            "agent": "Jonas",
+            "reply_by": to_iso(opened + 8 * HOUR),
+        }
         person.does(opened, "Support Case Opened", **case)
         person.does(
             opened + person.chance.randrange(5, 80) * HOUR, "Support Case Closed", case_id=case["case_id"]
@@ -313,7 +319,7 @@ def world(start: Instant, days: int, seed: int) -> Iterator[Input]:
                 "Article Published",
                 category=subject,
                 title=f"{subject.title()}, week {day // 7 + 1}",
-                summary=f"Five minutes on {subject}, with one thing to try this week.",
+                teaser=f"Five minutes on {subject}, with one thing to try this week.",
                 url=url,
                 minutes=5,
                 published_at=to_iso(at),

@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,18 +72,28 @@ class Postgres:
             connection.execute(statement)
 
 
+#: As people run it: what is committed is on the disk.
+_DURABLE = {
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "max_connections": "100",
+    "timezone": "UTC",
+}
+
+
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Give a server for as long as the block runs. Raises NotAvailable when there is none to be had."""
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """Give a server for as long as the block runs; `durable` for measuring. Raises NotAvailable when there is none."""
     given = os.environ.get("NURTURE_TEST_POSTGRES")
-    postgres = Postgres(given.replace("+psycopg", ""), None) if given else _start()
+    options = _DURABLE if durable else _OPTIONS
+    postgres = Postgres(given.replace("+psycopg", ""), None) if given else _start(options)
     try:
         yield postgres
     finally:
         postgres.stop()
 
 
-def _start() -> Postgres:
+def _start(settings: Mapping[str, str]) -> Postgres:
     home = make_home("postgres", drop_root=True)
     programs = _programs(home)
     data = home.path / "data"
@@ -91,7 +101,7 @@ def _start() -> Postgres:
     words = "-U nurture --auth=trust --no-sync --encoding=UTF8 --locale=C.UTF-8"
     home.run([programs / "initdb", "-D", data, *words.split()])
     port = free_port()
-    options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
+    options = [f"--{name}={value}" for name, value in settings.items()]
     listen = ["-h", "127.0.0.1", "-p", str(port), "-k", str(home.path)]
     server = Server(home, [programs / "postgres", "-D", data, *listen, *options], stop=signal.SIGINT)
     url = f"postgresql://nurture@127.0.0.1:{port}/postgres"

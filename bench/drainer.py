@@ -1,0 +1,38 @@
+"""One process of the advance benchmark: drains until the inbox is empty, prints its peak memory in MB."""
+
+import sys
+from collections.abc import Sequence
+
+from bench.stage import own_peak_mb
+from nurture.app.opening import open_existing
+from nurture.domain.advance import Happening, advance
+from nurture.domain.contact import Advance, Contact
+from nurture.domain.playbook import Playbook
+from nurture.flow.drain import drain
+
+
+def empty(
+    contact: Contact, happenings: Sequence[Happening], *, now: int, playbook: Playbook, owned: bool
+) -> Advance:
+    """Decide nothing: what is left is claiming, loading and writing."""
+    del happenings, playbook, owned
+    contact.clock = max(now, 1)
+    contact.version += 1
+    return Advance(contact)
+
+
+def main() -> None:
+    """Drain whatever shard is free, until there is nothing."""
+    rule = advance if sys.argv[1] == "advance" else empty
+    services = open_existing()
+    idle = 0
+    while idle < 20:
+        counts = drain(
+            services.database, shard=None, clock=services.clock, playbooks=services.playbooks, rule=rule
+        )
+        idle = 0 if sum(counts.values()) else idle + 1
+    print(f"{own_peak_mb():.1f}")
+    services.close()
+
+
+main()

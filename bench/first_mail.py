@@ -1,0 +1,115 @@
+"""first mail: from the HTTP event to the SMTP hand-over of the mail it triggers, quiet system."""
+
+import base64
+import http.client
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.bulk_send import sink
+from bench.ingest import _answers
+from bench.stage import Figure, Stage, database, process, until
+from tests.rig.postgres import Postgres
+from tests.rig.redis import Redis
+
+_EVENTS = 40
+
+
+def measure(postgres: Postgres, scale: float) -> list[Figure]:
+    """Return p95 in milliseconds, production and embedded; the scale does not matter here."""
+    del scale
+    return [_production(postgres), _embedded()]
+
+
+def _production(postgres: Postgres) -> Figure:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="nurture-bench-")))
+        url = stack.enter_context(database(postgres))
+        port, log = stack.enter_context(sink(folder))
+        redis = Redis()
+        stack.callback(redis.stop)
+        stage = Stage(url, mail_url=f"smtp://127.0.0.1:{port}?tls=none", broker_url=redis.url)
+        stage.migrated().close()
+        stack.enter_context(process(stage, "nurture.cli", "api"))
+        words = (
+            "celery",
+            "-A",
+            "workers",
+            "worker",
+            "--pool",
+            "threads",
+            "--concurrency",
+            "4",
+            "--loglevel",
+            "warning",
+        )
+        stack.enter_context(process(stage, *words, "-n", "w@bench"))
+        until(lambda: _answers(stage.port), seconds=30, what="the API to answer")
+        time.sleep(4.0)
+        p95 = _p95(stage.port, log)
+    return Figure(
+        "first mail", "HTTP to SMTP, PostgreSQL + Redis + 1 worker", p95, "ms p95", must="under 1,000 ms"
+    )
+
+
+def _embedded() -> Figure:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="nurture-bench-")))
+        port, log = stack.enter_context(sink(folder))
+        stage = Stage(f"sqlite:///{folder}/nurture.db", mail_url=f"smtp://127.0.0.1:{port}?tls=none")
+        running = stack.enter_context(process(stage, "nurture.cli", "up"))
+        begun = time.perf_counter()
+        until(lambda: _answers(stage.port), seconds=30, what="`nurture up` to answer")
+        ready = time.perf_counter() - begun
+        time.sleep(1.0)
+        p95 = _p95(stage.port, log)
+        memory = running.peak_mb()
+    what = f"HTTP to SMTP, `nurture up` (ready after {ready:.1f} s)"
+    return Figure("first mail", what, p95, "ms p95", must="under 2,000 ms", memory_mb=memory)
+
+
+def _p95(port: int, log: Path) -> float:
+    """Hand in orders one at a time and return the 95th percentile of the time to their confirmation."""
+    began: dict[str, float] = {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": "Basic " + base64.b64encode(b"bench:").decode(),
+    }
+    for n in range(_EVENTS):
+        email = f"first{n}@bench.example"
+        goods = {"product_id": "p1", "name": "Guji", "price": 13.5, "quantity": 1}
+        properties = {
+            "order_id": f"o{n}",
+            "revenue": 13.5,
+            "total": 13.5,
+            "currency": "EUR",
+            "products": [goods],
+        }
+        item = {
+            "type": "track",
+            "event": "Order Completed",
+            "userId": f"f{n}",
+            "messageId": f"f{n}",
+            "properties": properties,
+        }
+        item["context"] = {"traits": {"email": email}, "timezone": "Europe/Berlin"}
+        began[email] = time.time()
+        connection.request("POST", "/v1/batch", json.dumps({"batch": [item]}).encode(), headers)
+        connection.getresponse().read()
+        time.sleep(0.25)
+    until(lambda: len(_arrived(log)) >= _EVENTS, seconds=60, what=f"{_EVENTS} confirmations")
+    arrived = _arrived(log)
+    waits = sorted(1000 * (arrived[email] - at) for email, at in began.items())
+    return waits[int(0.95 * len(waits))]
+
+
+def _arrived(log: Path) -> dict[str, float]:
+    """Return recipient -> when the first mail came."""
+    found: dict[str, float] = {}
+    for line in log.read_text().splitlines():
+        recipient, _, at = line.partition(" ")
+        found.setdefault(recipient, float(at))
+    return found

@@ -1,0 +1,62 @@
+"""Many people at once, written as rows: the starting point of sending benchmarks, not what they measure."""
+
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.domain.instant import DAY, FOREVER
+from nurture.flow.replay import FOLDED, definitions
+from nurture.store import bulk
+from nurture.store import tables as t
+from nurture.store.database import encode
+
+_PAGE = 5_000
+
+
+def advocates(services: Services, people: int, topic: str) -> None:
+    """Make so many customers who bought twice, spoke well of it, and agreed to the topic."""
+    now = services.clock.now()
+    at = now - 40 * DAY
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+    conversions = {"a": {"at": at, "reversed": False}}
+    memory = encode({FOLDED: definitions(playbook), "conversions": conversions})
+    facts = {
+        "first_seen_at": at,
+        "orders": 2,
+        "spoke_well": 1,
+        "delights": 1,
+        "satisfied": "yes",
+        "first_name": "Ada",
+    }
+    for start in range(0, people, _PAGE):
+        numbers = range(start, min(start + _PAGE, people))
+        contacts = [
+            {
+                "track": "customer", "stage": "advocate", "track_since": at, "stage_since": at, "first_seen_at": at,
+                "email": f"p{n}@bench.example", "zone": "Europe/Berlin", "locale": "en", "facts": facts, "clock": at,
+                "wake_at": FOREVER, "version": 1, "adopted": playbook.rules_hash,
+            }
+            for n in numbers
+        ]  # fmt: skip
+
+        def work(connection: sa.Connection, contacts: list[bulk.Row] = contacts) -> None:
+            rows = bulk.insert(connection, t.contacts, contacts, returning=["id", "email"])
+            bulk.insert(
+                connection, t.contact_state, [{"contact_id": row.id, "memory": memory} for row in rows]
+            )
+            names = [("email", row.email, row.id) for row in rows]
+            bulk.insert(
+                connection,
+                t.identities,
+                [
+                    {"kind": k, "value": v, "contact_id": c, "since": at, "source": "bench"}
+                    for k, v, c in names
+                ],
+            )
+            said = {"topic": topic, "state": "granted", "at": at, "source": "web", "evidence": "{}"}
+            bulk.insert(connection, t.consents, [{"contact_id": row.id, **said} for row in rows])
+
+        services.database.run(work)
+    if services.database.writer.dialect.name == "postgresql":
+        with services.database.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("ANALYZE"))

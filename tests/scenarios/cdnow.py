@@ -1,0 +1,53 @@
+"""Real purchases: the complete history of every 30th customer of the CDNOW data set (Fader and Hardie)."""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+SLICE = Path(__file__).parent / "cdnow_slice.csv.gz"
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """What a file of purchases holds."""
+
+    customers: int
+    orders: int
+    # US dollars, in cents.
+    cents: int
+
+
+def purchases(rows: list[dict[str, str]]) -> Purchases:
+    """Count with nothing but the file."""
+    cents = sum(int(Decimal(row["revenue"]) * 100) for row in rows)
+    return Purchases(len({row["user_id"] for row in rows}), len(rows), cents)
+
+
+def rows_of_slice() -> list[dict[str, str]]:
+    """Return the slice's rows."""
+    with gzip.open(SLICE, "rt", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    """Write rows as a CSV file and return its path."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def quiet_buyers(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield (user id, day of the first order) of those who bought once and for 31 days nothing more."""
+    days: dict[str, list[datetime]] = {}
+    for row in rows:
+        days.setdefault(row["user_id"], []).append(datetime.fromisoformat(row["timestamp"]))
+    for user, when in days.items():
+        first, *later = sorted(when)
+        if not later or (later[0] - first).days >= 31:
+            yield user, first.date().isoformat()

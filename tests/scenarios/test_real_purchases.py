@@ -1,0 +1,136 @@
+"""Eighteen months of real purchases: imported, imported again, shuffled, historic, and lived through live."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nurture.app import doctor, imports
+from nurture.clock import ManualClock
+from nurture.domain.chance import share
+from nurture.domain.event import Identity
+from nurture.domain.instant import DAY, parse_iso
+from nurture.reports import ledger
+from nurture.simulation.play import Input
+from nurture.store import tables as t
+from nurture.store.database import Database
+from tests.scenarios.cdnow import Purchases, purchases, quiet_buyers, rows_of_slice, write
+from tests.scenarios.world import World
+
+ROWS = rows_of_slice()
+
+
+def stored(database: Database) -> Purchases:
+    """Count what the facts of all contacts say."""
+    with database.read() as connection:
+        facts = [
+            row.facts
+            for row in connection.execute(
+                sa.select(t.contacts.c.facts).where(t.contacts.c.survivor.is_(None))
+            )
+        ]
+    return Purchases(len(facts), sum(f["orders"] for f in facts), sum(f["spent"] for f in facts))
+
+
+def places(database: Database) -> dict[str, tuple[object, ...]]:
+    """Return where everybody stands, by address."""
+    c = t.contacts.c
+    with database.read() as connection:
+        rows = connection.execute(sa.select(c.email, c.track, c.stage, c.facts).where(c.survivor.is_(None)))
+        return {row.email: (row.track, row.stage, row.facts) for row in rows}
+
+
+def bring(world: World, path: Path, *, historic: bool) -> imports.Outcome:
+    """Import a file of events and apply it."""
+    outcome = imports.import_file(world.services, path, imports.Options(historic=historic))
+    world.work()
+    return outcome
+
+
+def test_every_order_and_cent_arrives_and_a_second_import_changes_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    world = World(database)
+    path = write(tmp_path / "orders.csv", ROWS)
+    bring(world, path, historic=True)
+    assert stored(database) == purchases(ROWS)
+    before = places(database)
+    assert {place[0] for place in before.values()} == {"customer"}
+    assert bring(world, path, historic=True).already_done
+    copied = write(tmp_path / "again.csv", [*ROWS, ROWS[0]])
+    bring(world, copied, historic=True)
+    assert places(database).keys() == before.keys()
+    assert stored(database).orders == len(ROWS) + 1
+
+
+def test_shuffled_rows_give_the_same_facts_tracks_and_stages(
+    sqlite_database: Database, postgresql_database: Database, tmp_path: Path
+) -> None:
+    ordered, shuffled = World(sqlite_database), World(postgresql_database)
+    mixed = sorted(ROWS, key=lambda row: share(row["order_id"]))
+    bring(ordered, write(tmp_path / "orders.csv", ROWS), historic=True)
+    bring(shuffled, write(tmp_path / "mixed.csv", mixed), historic=True)
+    assert places(postgresql_database) == places(sqlite_database)
+
+
+def test_a_historic_import_sends_nothing_also_not_within_the_year_after(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    world = World(sqlite_database)
+    bring(world, write(tmp_path / "orders.csv", ROWS), historic=True)
+    world.live(365 * DAY)
+    assert world.ledger() == []
+
+
+def test_lived_through_live_each_gets_what_the_playbook_says(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    users = sorted({row["user_id"] for row in ROWS})[::12]
+    rows = [row for row in ROWS if row["user_id"] in users]
+    world = World(sqlite_database, clock=ManualClock(parse_iso("1997-01-01T00:00:00Z")))
+    people = [
+        {"user_id": user, "email": f"{user}@customers.example", "consent_offers": "granted"} for user in users
+    ]
+    contacts = write(tmp_path / "people.csv", people)
+    imports.import_file(world.services, contacts, imports.Options(kind="contacts"))
+    inputs = sorted((as_told(world, row) for row in rows), key=lambda one: one.at)
+    world.stage.tick = DAY // 24
+    world.play(*inputs, until=parse_iso("1998-09-01T00:00:00Z"))
+    assert stored(sqlite_database) == purchases(rows)
+    names = {name for _, name, _, _ in world.ledger()}
+    assert not [name for name in names if name.startswith("lead/")]
+    with sqlite_database.read() as connection:
+        measures = {row["measure"]: row for row in ledger.measures(connection)}
+        coupons = set(
+            connection.execute(
+                sa.select(t.contacts.c.email)
+                .join(t.runs, t.runs.c.contact_id == t.contacts.c.id)
+                .where(t.runs.c.measure == "customer/any/second_order_coupon")
+            ).scalars()
+        )
+    assert measures["customer/any/order_confirmation"]["sent"] == len(rows)
+    assert coupons == {f"{user}@customers.example" for user, _ in quiet_buyers(rows)}
+    assert [finding for finding in doctor.examine(world.services, replayed=50) if not finding["ok"]] == []
+
+
+def as_told(world: World, row: dict[str, str]) -> Input:
+    """Return the purchase as a shop would have told it at the time."""
+    at = parse_iso(row["timestamp"])
+    goods = {
+        "product_id": "cd",
+        "name": "CD",
+        "quantity": int(row["quantity"]),
+        "price": float(row["revenue"]),
+    }
+    event = world.event(
+        "",
+        row["event"],
+        at=at,
+        id=row["order_id"],
+        order_id=row["order_id"],
+        revenue=float(row["revenue"]),
+        currency="USD",
+        products=[goods],
+    )
+    names = (Identity("user_id", row["user_id"]), Identity("email", row["email"]))
+    return Input(at, event=replace(event, identities=names, received_at=at))

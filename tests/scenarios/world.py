@@ -1,0 +1,162 @@
+"""A world for stories: one database, the shipped programme, virtual time, and a mailbox to look into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.clock import ManualClock
+from nurture.domain.event import Identity
+from nurture.domain.instant import MINUTE, Duration, Instant, parse_iso, to_iso
+from nurture.domain.token import Keys
+from nurture.flow import law
+from nurture.flow.delivery import Delivery
+from nurture.flow.inbox import NewEvent, accept
+from nurture.flow.turn import turn
+from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
+from nurture.settings import Settings
+from nurture.simulation.outlet import Outlet
+from nurture.simulation.play import Input, Stage
+from nurture.store import tables as t
+from nurture.store.contacts import resolve_who
+from nurture.store.database import Database
+
+SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
+MONDAY = parse_iso("2026-03-02T09:00:00Z")
+SECRET = "a-secret-for-tests-long-enough"
+
+
+@lru_cache(maxsize=1)
+def shipped() -> LoadedPlaybook:
+    """Return the shipped programme, built once."""
+    return build(load_files(SHIPPED))
+
+
+@dataclass
+class World:
+    """Everything a story needs; begins on a Monday at nine, UTC."""
+
+    database: Database
+    loaded: LoadedPlaybook = field(default_factory=shipped)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(MONDAY))
+    outlet: Outlet = field(default_factory=lambda: Outlet(keep=10_000))
+    _told: int = 0
+
+    def __post_init__(self) -> None:
+        """Wire the rooms."""
+        settings = Settings.model_validate(
+            {"secret_key": SECRET, "suppression_key": SECRET, "base_url": "https://mail.shop.example"}
+        )
+        self.services = Services(
+            database=self.database,
+            settings=settings,
+            clock=self.clock,
+            keys=Keys(settings.signing_secrets),
+            playbooks=GivenPlaybook(self.loaded),
+        )
+        self.delivery = Delivery(
+            clock=self.clock,
+            playbooks=self.services.playbooks,
+            keys=self.services.keys,
+            suppression_key=settings.suppression_secret,
+            base_url=settings.public_url,
+            worker="test",
+        )
+        self.stage = Stage(self.database, self.delivery, self.clock, {"main": self.outlet})
+
+    @property
+    def now(self) -> Instant:
+        """The virtual instant."""
+        return self.clock.now()
+
+    def tell(self, who: str, name: str, /, *, at: Instant | None = None, **properties: Any) -> None:
+        """Hand in one event of a person (an address), received now; applied at the next `work` or `until`."""
+        self.hand_in(self.event(who, name, at=at, **properties))
+
+    def event(self, who: str, name: str, /, *, at: Instant | None = None, **properties: Any) -> NewEvent:
+        """Return an event as an edge would read it; `traits`, `context`, `historic` are not properties."""
+        self._told += 1
+        known = {k: properties.pop(k) for k in ("traits", "context", "historic") if k in properties}
+        return NewEvent(
+            source="test",
+            message_id=str(properties.pop("id", f"t{self._told}")),
+            kind="identify" if name == "Identified" else "track",
+            name=name,
+            occurred_at=self.now if at is None else at,
+            received_at=self.now,
+            identities=(Identity("email", who),) if who else (),
+            properties=properties,
+            **known,
+        )
+
+    def hand_in(self, *events: NewEvent) -> None:
+        """Accept events, in one transaction."""
+        self.database.run(lambda connection: accept(connection, events))
+
+    def work(self) -> None:
+        """Let every room work until nothing is due now."""
+        turn(self.database, self.delivery, self.stage.lanes)
+
+    def until(self, at: Instant) -> None:
+        """Live until an instant."""
+        self.stage.tick = MINUTE
+        self.stage.play(iter(()), at)
+
+    def live(self, duration: Duration) -> None:
+        """Live on for so long."""
+        self.until(self.now + duration)
+
+    def play(self, *inputs: Input, until: Instant) -> None:
+        """Play inputs at their instants."""
+        self.stage.play(iter(inputs), until)
+
+    def consent(self, who: str, *topics: str) -> None:
+        """Let the person agree to topics by their own act."""
+        self.work()
+
+        def work(connection: Any) -> None:
+            for topic in topics:
+                law.grant(
+                    connection,
+                    contact_id=resolve_who(connection, who),
+                    topic=topic,
+                    now=self.now,
+                    source="web",
+                    evidence={},
+                )
+
+        self.database.run(work)
+
+    def mails(self, who: str | None = None) -> list[tuple[str, str]]:
+        """Return (when handed over, measure/step) of what was sent, in that order."""
+        return [(at, name) for at, name, status, _ in self.ledger(who) if status == "sent"]
+
+    def ledger(self, who: str | None = None) -> list[tuple[str, str, str, str]]:
+        """Return (when, measure/step, status, reason) of every decided mail, in order of sending or deciding."""
+        m = t.messages.c
+        statement = sa.select(m.sent_at, m.due_at, m.measure, m.step, m.status, m.reason, m.contact_id)
+        with self.database.read() as connection:
+            if who is not None:
+                statement = statement.where(m.contact_id == resolve_who(connection, who))
+            rows = sorted(
+                connection.execute(statement), key=lambda row: (row.sent_at or row.due_at, row.measure)
+            )
+        return [(to_iso(r.sent_at or r.due_at), f"{r.measure}/{r.step}", r.status, r.reason) for r in rows]
+
+    def letters(self) -> list[EmailMessage]:
+        """Return what the mail server got, parsed."""
+        return [message_from_bytes(letter.data, policy=policy.default) for letter in self.outlet.kept]
+
+    def facts(self, who: str) -> Mapping[str, Any]:
+        """Return what conditions read of the person."""
+        with self.database.read() as connection:
+            contact = resolve_who(connection, who)
+            found = connection.scalar(sa.select(t.contacts.c.facts).where(t.contacts.c.id == contact))
+            facts: Mapping[str, Any] = found or {}
+            return facts
