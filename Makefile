@@ -30,7 +30,7 @@ check: .venv/test  ## static checks only
 bench: .venv/test  ## measure throughput; prints what was measured and on what
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(ARGS)
 
-faults: .venv/test  ## the slow tests that break things on purpose: kill, cut, restore
+faults: .venv/test  ## only the tests that break things on purpose: kill, cut, empty
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 docs: .venv/test  ## write docs/reference from the program itself

@@ -25,9 +25,9 @@ def main(arguments: list[str]) -> int:
         server = _start(command, user=None if user == "-" else user, cwd=directory, output=output)
         threading.Thread(target=_stop_when_told, args=(server, int(stop)), daemon=True).start()
         code = server.wait()
-    shutil.rmtree(directory, ignore_errors=True)
     if _ended.is_set():
         log.unlink()
+    shutil.rmtree(directory, ignore_errors=True)
     return code
 
 

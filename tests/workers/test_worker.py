@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import redis
 from celery import Celery
 
@@ -31,6 +33,8 @@ from workers.application import configuration
 from workers.bells import CeleryBells, LocalHooks, RedisHooks
 from workers.queues import NAMES
 
+pytestmark = pytest.mark.faults
+
 
 @contextmanager
 def worker(folder: Path, environment: dict[str, str], *options: str) -> Iterator["subprocess.Popen[bytes]"]:
@@ -43,6 +47,12 @@ def worker(folder: Path, environment: dict[str, str], *options: str) -> Iterator
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+
+
+def metrics(port: str) -> str:
+    """Return the page that a worker serves for Prometheus."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
 
 
 def accepted(services: Services, *items: dict[str, object]) -> None:
@@ -72,9 +82,13 @@ def test_message_goes_to_its_own_queue_alone(redis_url: str, tmp_path: Path) -> 
 def test_other_applications_hand_in_and_bells_are_answered(
     postgresql_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    given = {"broker_url": redis_url}
+    port = str(free_port())
+    given = {"broker_url": redis_url, "metrics_port": port}
+    counters = tmp_path / "counters"
+    counters.mkdir()
     with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
-        with worker(tmp_path, environment(tmp_path, postgresql_url, **given)) as process:
+        shared = {"PROMETHEUS_MULTIPROC_DIR": str(counters)}
+        with worker(tmp_path, environment(tmp_path, postgresql_url, **given) | shared) as process:
             app = client(redis_url)
             for number in range(20):
                 app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
@@ -82,6 +96,8 @@ def test_other_applications_hand_in_and_bells_are_answered(
                 app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
             assert eventually(lambda: mails_decided(services) == 20), (tmp_path / "worker.log").read_text()
             app.close()
+            # What the worker's two processes did, added up.
+            assert 'nurture_items_total{reason="accepted",room="inbox"} 40.0' in metrics(port)
         assert process.returncode == 0
         assert contacts_known(services) == 20
         assert "@people.example" not in (tmp_path / "worker.log").read_text().replace(
