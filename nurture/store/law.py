@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from nurture.domain.consent import Consent, Join, State
 from nurture.domain.instant import Instant
 from nurture.store.bulk import Row, any_of, insert
+from nurture.store.family import family
 from nurture.store.tables import consents, contacts, merges, messages, runs, suppressions, switches
 
 _CONSENT_COLUMNS = ("contact_id", "topic", "state", "at", "source", "evidence")
@@ -84,11 +85,11 @@ def consent_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[
 
 def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Join]:
     """Return the merges, not undone, that made these living contacts: into them, and into who was merged into them."""
-    mine = any_of(contacts.c.survivor, contact_ids, connection)
-    merged = sa.select(contacts.c.id).where(mine)
-    statement = sa.select(merges.c.survivor, merges.c.merged, merges.c.at).where(
-        sa.or_(any_of(merges.c.survivor, contact_ids, connection), merges.c.survivor.in_(merged)),
-        merges.c.undone_at.is_(None),
+    members = family(connection, contact_ids)
+    statement = (
+        sa.select(merges.c.survivor, merges.c.merged, merges.c.at)
+        .join(members, members.c.id == merges.c.survivor)
+        .where(merges.c.undone_at.is_(None))
     )
     return [Join(row.survivor, row.merged, row.at) for row in connection.execute(statement)]
 
@@ -204,10 +205,11 @@ def cancel_batch(
 
 
 def _lock_with_survivors(connection: sa.Connection, ids: Sequence[int]) -> None:
-    survivors = sa.select(contacts.c.survivor).where(any_of(contacts.c.id, ids, connection))
+    known = sa.select(contacts.c.id, contacts.c.survivor).where(any_of(contacts.c.id, ids, connection))
+    everybody = {each for row in connection.execute(known) for each in row if each is not None}
     statement = (
         sa.select(contacts.c.id)
-        .where(sa.or_(any_of(contacts.c.id, ids, connection), contacts.c.id.in_(survivors)))
+        .where(any_of(contacts.c.id, sorted(everybody), connection))
         .order_by(contacts.c.id)
         .with_for_update()
     )

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant
 from nurture.store.bulk import Row, any_of, insert, relation, update
+from nurture.store.family import family
 from nurture.store.tables import contacts, coupons, identities, inbox, messages, objects, runs
 
 Rows = Sequence[Any]
@@ -77,9 +78,10 @@ def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
 
 def people(connection: sa.Connection, ids: Sequence[int]) -> Rows:
     """Return (id, survivor, email, erased_at, version) of these contacts and of all merged into them."""
+    members = family(connection, ids)
     statement = sa.select(
         contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at, contacts.c.version
-    ).where(sa.or_(any_of(contacts.c.id, ids, connection), any_of(contacts.c.survivor, ids, connection)))
+    ).join(members, members.c.id == contacts.c.id)
     return connection.execute(statement).all()
 
 
@@ -113,25 +115,28 @@ def runs_of(connection: sa.Connection, keys: Iterable[tuple[int, str, str]]) -> 
 
 
 def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, Instant]:
-    """Return contact -> when the oldest event was accepted that waits in the inbox under one of its identities."""
+    """Return contact -> when the oldest event was accepted that waits in the inbox under one of its identities.
+
+    One look into an index for each identity, however full the inbox is.
+    """
     mine = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id).where(
         any_of(identities.c.contact_id, contact_ids, connection)
     )
     known = mine.cte("known")
+
+    def oldest(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+        found = sa.select(sa.func.min(inbox.c.received_at)).where(column == known.c.value)
+        return found.correlate(known).scalar_subquery()
+
     found = [
-        sa.select(known.c.contact_id, inbox.c.received_at).join(
-            inbox, sa.and_(known.c.kind == kind, inbox.c[kind] == known.c.value)
-        )
+        sa.select(known.c.contact_id, oldest(inbox.c[kind]).label("at")).where(known.c.kind == kind)
         for kind in IDENTITY_KINDS
     ]
     # An alias waits under its earlier id too, whatever kind of id that is.
-    found.append(
-        sa.select(known.c.contact_id, inbox.c.received_at).join(inbox, inbox.c.previous_id == known.c.value)
-    )
+    found.append(sa.select(known.c.contact_id, oldest(inbox.c.previous_id).label("at")))
     waiting = sa.union_all(*found).subquery()
-    statement = sa.select(waiting.c.contact_id, sa.func.min(waiting.c.received_at)).group_by(
-        waiting.c.contact_id
-    )
+    statement = sa.select(waiting.c.contact_id, sa.func.min(waiting.c.at))
+    statement = statement.where(waiting.c.at.is_not(None)).group_by(waiting.c.contact_id)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
@@ -162,12 +167,10 @@ def fix_lets(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 def coupons_like(connection: sa.Connection, codes: Sequence[str], contact_ids: Sequence[int]) -> Rows:
     """Return the coupons with one of these codes, and all of these contacts."""
-    statement = sa.select(coupons).where(
-        sa.or_(
-            any_of(coupons.c.code, codes, connection), any_of(coupons.c.contact_id, contact_ids, connection)
-        )
-    )
-    return connection.execute(statement).all()
+    by_code = sa.select(coupons).where(any_of(coupons.c.code, codes, connection))
+    by_contact = sa.select(coupons).where(any_of(coupons.c.contact_id, contact_ids, connection))
+    # A union keeps both indexes in use; an OR would read the whole table.
+    return connection.execute(sa.union(by_code, by_contact)).all()
 
 
 def mint(connection: sa.Connection, rows: Sequence[Row]) -> None:

@@ -158,6 +158,20 @@ def test_a_lapsed_lease_does_not_pass_the_gate(world: World) -> None:
     assert world.status(number) == ("waiting", "changed")
 
 
+def test_an_earlier_attempt_of_the_same_worker_does_not_pass_the_gate_either(world: World) -> None:
+    number = world.mail(world.person())
+    stale = world.claim()
+    world.later(3 * MINUTE)
+    world.recover()
+    fresh = world.claim()
+    assert [ready.attempt for ready in (*stale.ready, *fresh.ready)] == [1, 2]
+    old = Stream(world.database, world.delivery, stale)
+    assert list(old.letters()) == []
+    old.close()
+    assert world.status(number) == ("ready", "")
+    assert [letter.attempt for letter in Stream(world.database, world.delivery, fresh).letters()] == [2]
+
+
 # ---- outcomes --------------------------------------------------------------------------------------------
 
 
