@@ -39,6 +39,7 @@ def shown(expression: str, value: Any, *, locale: str = "en", zone: str = "Europ
         ("{{ event.x | date }}", "06-10", "zh-CN", "UTC", "6月10日"),
         ("{{ event.x | time }}", INSTANT, "en", "Europe/Berlin", "12:30 AM"),
         ("{{ event.x | time }}", INSTANT, "zh-CN", "Asia/Shanghai", "06:30"),
+        ('{{ event.x | time("long") }}', INSTANT, "en", "Europe/Berlin", "12:30:00 AM +0200"),
         ("{{ event.x | datetime }}", INSTANT, "en", "UTC", "July 6, 2026, 10:30 PM"),
         ('{{ event.x | datetime("medium") }}', INSTANT, "zh-CN", "UTC", "2026年7月6日 22:30"),
         # Either side of the change to summer time.

@@ -38,6 +38,13 @@ def test_a_mailbox_that_cannot_be_written_is_a_retry(tmp_path: Path) -> None:
     assert list((tmp_path / "new").iterdir()) == []
 
 
+def test_what_could_not_be_delivered_leaves_nothing_behind(tmp_path: Path) -> None:
+    transport = MaildirTransport(tmp_path)
+    (tmp_path / "new").rmdir()
+    assert [one.outcome for one in transport.send(letters(2))] == ["retry"] * 2
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_a_mail_that_was_renamed_but_not_forced_to_the_disk_is_in_doubt(tmp_path: Path) -> None:
     class Fragile(MaildirTransport):
         def _force_folder(self) -> None:

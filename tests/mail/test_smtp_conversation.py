@@ -61,6 +61,15 @@ def test_a_kept_connection_that_the_server_closed_costs_no_letter() -> None:
         assert server.connections == 2
 
 
+def test_a_kept_connection_that_ends_as_it_is_spoken_to_costs_no_letter() -> None:
+    with chaos({"mail": ["250 ok", Cut(), "250 ok"]}) as server:
+        transport = SmtpTransport(smtp_options(f"{server.url}?connections=1"))
+        for _ in range(2):
+            assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+        transport.close()
+        assert server.connections == 2
+
+
 def test_an_idle_connection_is_given_up_in_time(server: ChaosSmtp) -> None:
     transport = SmtpTransport(smtp_options(f"{server.url}?connections=1&idle=0.000001"))
     for _ in range(3):

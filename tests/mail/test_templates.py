@@ -166,6 +166,12 @@ def test_loops_are_counted_over_the_whole_part() -> None:
         parts(body, wide)
 
 
+def test_a_part_that_grows_too_long_is_stopped_while_it_grows() -> None:
+    loops = "{% for a in range(900) %}{% for b in range(20) %}" + "x" * 90 + "{% endfor %}{% endfor %}"
+    with pytest.raises(TemplateFault, match="more than 1000000 characters"):
+        parts("", text=loops)
+
+
 @pytest.mark.parametrize(
     "body",
     [
