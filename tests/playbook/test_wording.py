@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nurture.playbook import faults_of
-from nurture.playbook.check.wording import pressing_words, readable
+from nurture.playbook.check.template_text import readable
+from nurture.playbook.check.wording import pressing_words
 from tests.playbook.builder import a_mail, a_playbook, a_text, changed
 
 ROOT = Path(__file__).parents[2]

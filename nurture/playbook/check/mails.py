@@ -8,6 +8,7 @@ from typing import Any
 
 from nurture.domain.measure import MailStep
 from nurture.playbook.check.case import Case
+from nurture.playbook.check.template_text import literal, outputs, references
 from nurture.playbook.folder import PROGRAMME, SAMPLE, MailFile
 from nurture.playbook.front_matter import MailHead, read_head
 from nurture.playbook.parts.facts import RESERVED
@@ -144,10 +145,7 @@ def _line_of(text: str, key: str) -> int:
 
 # ---- subject, unsubscribe --------------------------------------------------------------------------------
 
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_UNSUBSCRIBE = re.compile(r"\{\{[^{}]*\blinks\.unsubscribe\b[^{}]*\}\}")
-_COMMENT = re.compile(r"\{#.*?#\}|<!--.*?-->", re.DOTALL)
-_REFERENCE = re.compile(r"""\{%-?\s*(?:extends|include|import|from)\s+["']([^"']+)["']""")
+_UNSUBSCRIBE = re.compile(r"\blinks\.unsubscribe\b")
 
 
 def check_subjects(case: Case, heads: Mapping[str, MailHead], subjects: Mapping[str, str]) -> None:
@@ -156,7 +154,7 @@ def check_subjects(case: Case, heads: Mapping[str, MailHead], subjects: Mapping[
         head = heads.get(mail.path)
         if head is None:
             continue
-        subject = subjects.get(mail.path) or _TEMPLATE.sub("", head.words.subject)
+        subject = subjects.get(mail.path) or literal(head.words.subject)
         length = len(" ".join(subject.split()))
         most = SUBJECT_MOST.get(mail.locale.partition("-")[0], SUBJECT_MOST_ELSEWHERE)
         if length > most:
@@ -169,10 +167,10 @@ def has_unsubscribe(text: str, layout: Mapping[str, str], *, part: str) -> bool:
     """Tell whether the text, or a layout it extends or includes, writes the unsubscribe link."""
     waiting, seen = [text], set[str]()
     while waiting:
-        source = _COMMENT.sub("", waiting.pop())
-        if _UNSUBSCRIBE.search(source):
+        source = waiting.pop()
+        if any(_UNSUBSCRIBE.search(code) for code in outputs(source)):
             return True
-        for name in _REFERENCE.findall(source):
+        for name in references(source):
             file = name if name in layout else f"{name}.{part}"
             if file in layout and file not in seen:
                 seen.add(file)

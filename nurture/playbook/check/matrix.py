@@ -4,11 +4,13 @@ import re
 
 from nurture.domain.measure import LetCoupon
 from nurture.playbook.check.case import Case
+from nurture.playbook.check.template_text import literal, outputs
 from nurture.playbook.folder import PROGRAMME
 
 #: Words in a link that sell, whatever the mail calls itself.
 _SELLING = re.compile(r"(?<![a-z])(price|prices|pricing|cart|carts|checkout)(?![a-z])", re.IGNORECASE)
-_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_BRAND = re.compile(r"\bbrand\.([A-Za-z_][A-Za-z0-9_]*)")
+_KEY = re.compile(r"\b[A-Za-z0-9_]+_id\b")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -35,16 +37,14 @@ def check_matrix(case: Case) -> None:
 def selling_reason(case: Case) -> str:
     """Return what in the link sells, or nothing."""
     link = case.measure.action.link
-    plain = _PLACE.sub(" ", link)
-    word = _SELLING.search(plain)
+    code = " ".join(outputs(link))
+    brand = [str(case.playbook.brand.get(name, "")) for name in _BRAND.findall(code)]
+    # A key names a thing (`entity.cart_id`); an address of data's own may well sell (`event.checkout_url`).
+    word = _SELLING.search(" ".join([literal(link), _KEY.sub("", code), *brand]))
     if word is not None:
         return f"`{word[0]}`"
     coupons = {name for name, let in case.measure.let.items() if isinstance(let, LetCoupon)}
-    for place in _PLACE.findall(link):
-        for name in _NAME.findall(place):
-            if name in coupons:
-                return f"the coupon `{name}`"
-    return ""
+    return next((f"the coupon `{name}`" for name in _NAME.findall(code) if name in coupons), "")
 
 
 def _check_stage(case: Case, kind: str, *, sells: bool) -> None:

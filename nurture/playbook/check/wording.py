@@ -4,7 +4,6 @@ The rules stand in `wording.yaml`. They name wording for people to look at; `doc
 they miss and how often they cry for nothing.
 """
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Literal, cast
 
 from nurture.domain.measure import LetCoupon, LetEndOfMonth, LetIn, MailStep
 from nurture.playbook.check.case import Case
+from nurture.playbook.check.template_text import outputs, readable
 from nurture.playbook.document import read_document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import LAYOUT, MailFile
@@ -29,6 +29,7 @@ _REMEDIES: Mapping[Pressing, str] = {
 }
 #: Words of these languages are looked for; others are not judged.
 _LANGUAGES = ("en", "zh")
+_BLANK = r"\s{1,60}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,10 @@ def _rules(language: str) -> tuple[tuple[Pressing, re.Pattern[str]], ...]:
     if document is None or faults:
         raise ValueError("; ".join(str(fault) for fault in faults.sorted()))
     kinds = cast("Mapping[Pressing, list[str]]", document.data.get(language, {}))
-    # A blank in a rule is any white space in a text, so that wrapped lines are found too.
+    # A blank in a rule is white space in a text, so that wrapped lines are found too; bounded, as a text of
+    # nothing but blanks must not take minutes.
     return tuple(
-        (kind, re.compile("|".join(f"(?:{rule})" for rule in rules).replace(" ", r"\s+"), re.IGNORECASE))
+        (kind, re.compile("|".join(f"(?:{rule})" for rule in rules).replace(" ", _BLANK), re.IGNORECASE))
         for kind, rules in kinds.items()
     )
 
@@ -111,7 +113,6 @@ def _report(faults: Faults, path: str, line: int, found: Finding) -> None:
 
 # ---- what data a mail is bound to ------------------------------------------------------------------------
 
-_OUTPUT = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _DATED = re.compile(r"\|\s*(date|time|datetime)\b")
 
 
@@ -119,11 +120,13 @@ def _bound(case: Case, mail: MailFile, source: str) -> frozenset[Pressing]:
     """Return the kinds of wording that this mail's data makes true."""
     measure = case.measure
     steps = [step for step in measure.steps if isinstance(step, MailStep) and step.mail == mail.mail]
-    outputs = _OUTPUT.findall(source)
+    printed_code = outputs(source)
     lets = {name for name, let in measure.let.items() if isinstance(let, LetEndOfMonth | LetIn)}
     checked = bool(steps) and all(step.send_if is not None for step in steps)
-    dated = any(_DATED.search(output) for output in outputs)
-    printed = {name for name in lets for output in outputs if re.search(rf"\b{re.escape(name)}\b", output)}
+    dated = any(_DATED.search(output) for output in printed_code)
+    printed = {
+        name for name in lets for output in printed_code if re.search(rf"\b{re.escape(name)}\b", output)
+    }
     bound: set[Pressing] = set()
     if checked or dated or printed:
         bound.add("urgency")
@@ -131,41 +134,6 @@ def _bound(case: Case, mail: MailFile, source: str) -> frozenset[Pressing]:
         bound.add("scarcity")
     has_coupon = any(isinstance(let, LetCoupon) for let in measure.let.values())
     data = ("event.", "entity.", "line.", *(f"{name}." for name in measure.objects))
-    if has_coupon or measure.objects or any(root in output for output in outputs for root in data):
+    if has_coupon or measure.objects or any(root in output for output in printed_code for root in data):
         bound.add("price")
     return frozenset(bound)
-
-
-_COMMENT = re.compile(r"\{#.*?#\}|<!--.*?-->", re.DOTALL)
-_STATEMENT = re.compile(r"\{%.*?%\}", re.DOTALL)
-_TAG = re.compile(r"<[^<>]*>")
-_QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
-
-
-def readable(source: str) -> str:
-    """Return what a reader sees of a template, each line in its place; what data fills in stands as 9.
-
-    Text that stands in quotes inside template code is kept: a label handed to a macro is read too.
-    """
-    text = _COMMENT.sub(lambda match: _newlines(match[0]), source)
-    text = _STATEMENT.sub(lambda match: _quoted(match[0], filled=""), text)
-    text = _OUTPUT.sub(lambda match: _quoted(match[1], filled="9"), text)
-    return html.unescape(_TAG.sub(lambda match: _newlines(match[0]), text))
-
-
-def _newlines(text: str) -> str:
-    return " " + "\n" * text.count("\n")
-
-
-def _quoted(code: str, *, filled: str) -> str:
-    """Keep the quoted texts of template code; `filled` stands for each stretch that names data."""
-    kept: list[str] = []
-    end = 0
-    for match in _QUOTED.finditer(code):
-        kept += [_code(code[end : match.start()], filled), match[1] or match[2] or ""]
-        end = match.end()
-    return "".join([*kept, _code(code[end:], filled)])
-
-
-def _code(code: str, filled: str) -> str:
-    return (filled if re.search(r"\w", code) else "") + "\n" * code.count("\n")
