@@ -37,6 +37,8 @@ from nurture.domain.conditions.nodes import (
     Same,
     Stored,
     Value,
+    leaves,
+    values_of,
 )
 from nurture.domain.instant import DAY, FOREVER, NEVER, Instant
 from nurture.store import facts, tables
@@ -100,9 +102,9 @@ class _Audience:
             case Constant():
                 return _constant(node.value)
             case All():
-                return sa.and_(*(self.answer(part) for part in node.parts))
+                return sa.and_(*(self.answer(part) for part in sorted(node.parts, key=_cost)))
             case AnyOf():
-                return sa.or_(*(self.answer(part) for part in node.parts))
+                return sa.or_(*(self.answer(part) for part in sorted(node.parts, key=_cost)))
             case Not():
                 return bracketed(sa.not_(self.answer(node.part)))
             case Is():
@@ -306,6 +308,26 @@ class _Audience:
 
 
 # ---- the pieces ------------------------------------------------------------------------------------------
+
+
+def _cost(node: Node) -> int:
+    """Tell roughly how many looks into the document a node takes: the databases stop at the first that decides."""
+    values = [value for leaf in leaves(node) for value in values_of(leaf)]
+    return sum(_looks(value) for value in values)
+
+
+def _looks(value: Value) -> int:
+    match value:
+        case Stored():
+            return 0 if value.key in _COLUMNS else 3 if value.type in {"set", "window"} else 1
+        case Extreme():
+            return sum(_looks(one) for one in value.of)
+        case Days():
+            return _looks(value.of)
+        case Default():
+            return _looks(value.value) + _looks(value.otherwise)
+        case _:
+            return 0
 
 
 def _asked(answer: Boolean, among: frozenset[Truth]) -> Boolean:

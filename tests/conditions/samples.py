@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from nurture.domain.conditions import Condition, Reading, Term, Vocabulary, parse
@@ -62,6 +63,9 @@ EVES = tuple(
     )
 )
 
+#: A failure names its condition and facts; making a whole contact smaller would take minutes.
+unshrunk = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
 _TEXTS = ("pro", "free", "Köln", "北京", "a \"b\" 'c'", "", "yes", "5")
 _EVENTS = ("Order Completed", "Signed In", "已下单")
 
@@ -119,6 +123,7 @@ _moving = st.one_of(
     _made("days_since({})", _instants),
     _made("days_until({})", _instants),
     _made("(days_since({}) or 4)", _instants),
+    _made("(days_since({}) or days_until({}))", _instants, _instants),
     _made("silent_days({})", _events),
     _made("silent_days({}, {})", _events, _events),
 )
@@ -178,6 +183,22 @@ conditions = st.recursive(
     max_leaves=5,
 )
 
+_moving_leaves = st.one_of(
+    _made("{} {} {}", _moving, _signs, _small),
+    _made("{} {} {}", _moving, _signs, _still_integers),
+    _made("{} in [{}, {}]", _moving, _small, _small),
+    _made("local_weekday() in [{}, {}]", *[st.sampled_from(['"mon"', '"sat"', '"sun"'])] * 2),
+)
+
+#: The same where every comparison moves with time.
+moving_conditions = st.recursive(
+    _moving_leaves,
+    lambda inner: st.one_of(
+        _made("({} and {})", inner, inner), _made("({} or {})", inner, inner), _made("not ({})", inner)
+    ),
+    max_leaves=4,
+)
+
 
 # ---- facts -----------------------------------------------------------------------------------------------
 
@@ -190,8 +211,11 @@ def instants(draw: st.DrawFn, now: Instant) -> Instant:
 
 
 @st.composite
-def facts(draw: st.DrawFn, now: Instant) -> dict[str, Any]:
-    """Draw the facts of one contact: some missing, some of a wrong type, the rest near what conditions ask."""
+def facts(draw: st.DrawFn, now: Instant, *, complete: bool = False) -> dict[str, Any]:
+    """Draw the facts of one contact, near what conditions ask.
+
+    Some are missing and some of a wrong type, unless they are to be complete.
+    """
     text, number, instant = st.sampled_from(_TEXTS), st.integers(-3, 12), instants(now)
     values: dict[str, st.SearchStrategy[Any]] = {
         **dict.fromkeys(("orders", "trials", "cart.open", "nps"), number),
@@ -215,7 +239,7 @@ def facts(draw: st.DrawFn, now: Instant) -> dict[str, Any]:
     found: dict[str, Any] = {"first_seen_at": draw(instant)}
     kinds = draw(st.lists(st.integers(0, 9), min_size=len(values), max_size=len(values)))
     for (name, strategy), kind in zip(values.items(), kinds, strict=True):
-        if name in {"track", "stage"} or kind > 2:
+        if complete or name in {"track", "stage"} or kind > 2:
             found[name] = draw(strategy)
         elif kind == 0:
             found[name] = draw(wrong)

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from nurture.domain.conditions import Condition, Reading
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso, to_iso
-from tests.conditions.samples import EVES, NOW, ZONES, a_condition, a_reading, conditions, facts
+from tests.conditions.samples import (
+    EVES,
+    NOW,
+    ZONES,
+    a_condition,
+    a_reading,
+    conditions,
+    facts,
+    moving_conditions,
+    unshrunk,
+)
 
 QUARTER = 15 * MINUTE
 
@@ -39,7 +49,34 @@ QUARTER = 15 * MINUTE
         ("views_7d > orders", {"views_7d": [NOW - 2 * DAY], "orders": 0}, NOW + 5 * DAY),
         ("views_7d >= 1", {"views_7d": [NOW - 7 * DAY]}, None),
         ("(clicks_1d or 3) >= 2", {}, None),
+        ("(days_since(renewal_at) or days_since(first_seen_at)) > 95", {}, NOW + 6 * DAY),
         ("(clicks_1d or 3) >= 1", {"clicks_1d": [NOW - HOUR]}, NOW + 23 * HOUR),
+        # the first of several parts that ends a yes ends all of them, the last that ends a no
+        (
+            "views_7d >= 1 and days_since(renewal_at) < 2",
+            {"views_7d": [NOW - DAY], "renewal_at": NOW},
+            NOW + 2 * DAY,
+        ),
+        (
+            "views_7d >= 1 and days_since(renewal_at) < 9",
+            {"views_7d": [NOW - DAY], "renewal_at": NOW},
+            NOW + 6 * DAY,
+        ),
+        (
+            "views_7d < 1 and days_since(renewal_at) >= 9",
+            {"views_7d": [NOW - DAY], "renewal_at": NOW},
+            NOW + 9 * DAY,
+        ),
+        (
+            "views_7d < 1 or days_since(renewal_at) >= 9",
+            {"views_7d": [NOW - DAY], "renewal_at": NOW},
+            NOW + 6 * DAY,
+        ),
+        (
+            "views_7d >= 1 or days_since(renewal_at) < 9",
+            {"views_7d": [NOW - DAY], "renewal_at": NOW},
+            NOW + 9 * DAY,
+        ),
         # a part that is decided for good makes the rest need no look
         ("orders >= 1 and local_hour() == 3", {}, None),
         ("orders == 0 or local_hour() == 3", {}, None),
@@ -123,16 +160,27 @@ def test_every_minute_around_a_change_of_the_clocks(zone: str, eve: Instant) -> 
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(unshrunk, max_examples=80)
 @given(data=st.data(), text=conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
 def test_no_change_is_slept_through(data: st.DataObject, text: str, now: Instant, zone: str) -> None:
     reading = Reading(data.draw(facts(now)), now, zone)
     condition = a_condition(text)
     if condition.moving:
-        _check_walk(condition, reading, _moments(reading, days=20))
+        _check_walk(condition, reading, _moments(reading, days=14))
         _check_far(condition, reading)
     else:
         assert condition.next_change(reading) is None
+
+
+@settings(unshrunk, max_examples=80)
+@given(data=st.data(), text=moving_conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
+def test_no_change_of_several_moving_parts_is_slept_through(
+    data: st.DataObject, text: str, now: Instant, zone: str
+) -> None:
+    reading = Reading(data.draw(facts(now, complete=True)), now, zone)
+    condition = a_condition(text)
+    _check_walk(condition, reading, _moments(reading, days=14))
+    _check_far(condition, reading)
 
 
 def _check_walk(condition: Condition, reading: Reading, moments: Iterator[Instant]) -> None:

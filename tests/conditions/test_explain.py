@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nurture.domain.conditions import Explanation, Reading, Truth
 from nurture.domain.instant import DAY, HOUR, Instant
-from tests.conditions.samples import EVES, NOW, ZONES, a_condition, a_reading, conditions, facts
+from tests.conditions.samples import EVES, NOW, ZONES, a_condition, a_reading, conditions, facts, unshrunk
 
 
 def test_an_explanation_reads_as_lines() -> None:
@@ -95,7 +95,7 @@ def test_a_failing_comparison_says_what_it_needs(
     assert explanation.parts == ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(unshrunk, max_examples=80)
 @given(data=st.data(), text=conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
 def test_the_parts_of_an_explanation_tell_the_truth(
     data: st.DataObject, text: str, now: Instant, zone: str
@@ -110,6 +110,14 @@ def test_the_parts_of_an_explanation_tell_the_truth(
 
 def _every(explanation: Explanation) -> list[Explanation]:
     return [explanation, *(one for part in explanation.parts for one in _every(part))]
+
+
+def test_a_chain_of_comparisons_keeps_its_brackets() -> None:
+    explanation = a_condition("1 <= (nps or orders) < 5").explain(a_reading(orders=7))
+    assert [(part.text, part.detail) for part in explanation.parts] == [
+        ("1 <= (nps or orders)", "nps or orders is 7"),
+        ("(nps or orders) < 5", "nps or orders is 7, needs < 5"),
+    ]
 
 
 def test_a_part_that_time_will_please_says_when() -> None:

@@ -107,7 +107,7 @@ def _check_alike(
 def test_sql_and_python_answer_alike(database: Database) -> None:
     """Some thousand pairs of a random condition and a random contact, at instants around which clocks change."""
     for now in EVES:
-        _check_alike(database, _drawn(conditions, 40), _drawn(facts(now), 12), now)
+        _check_alike(database, _drawn(conditions, 30), _drawn(facts(now), 12), now)
 
 
 def test_every_shape_that_sql_writes_in_its_own_way_answers_alike(database: Database) -> None:

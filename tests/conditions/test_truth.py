@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from nurture.domain.conditions import ALWAYS, Reading, Term, Truth, Vocabulary, parse
 from nurture.domain.instant import DAY, HOUR, NEVER, parse_iso
-from tests.conditions.samples import EVES, NOW, VOCABULARY, ZONES, a_condition, a_reading, conditions, facts
+from tests.conditions.samples import (
+    EVES,
+    NOW,
+    VOCABULARY,
+    ZONES,
+    a_condition,
+    a_reading,
+    conditions,
+    facts,
+    unshrunk,
+)
 
 YES, NO, UNKNOWN = Truth.YES, Truth.NO, Truth.UNKNOWN
 
@@ -258,7 +268,7 @@ def test_truth_follows_kleene() -> None:
     assert [bool(a) for a in order] == [False, False, True]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(unshrunk, max_examples=100)
 @given(
     data=st.data(),
     first=conditions,
