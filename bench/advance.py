@@ -3,6 +3,9 @@
 import subprocess
 import sys
 import time
+from functools import partial
+
+import sqlalchemy as sa
 
 from bench.stage import ROOT, Figure, Stage, database, scalar
 from nurture.domain.event import Identity
@@ -36,7 +39,7 @@ def _run(postgres: Postgres, people: int, *, rule: str) -> tuple[float, float]:
                     for place in range(4)
                     for person in range(start, min(start + 2_000, people))
                 ]
-                services.database.run(lambda connection, events=events: accept(connection, events))
+                services.database.run(partial(_accept, events))
         finally:
             services.close()
         words = [sys.executable, "-m", "bench.drainer", rule]
@@ -53,6 +56,10 @@ def _run(postgres: Postgres, people: int, *, rule: str) -> tuple[float, float]:
         message = f"{left} events left, {done} of {4 * people} applied"
         raise AssertionError(message)
     return 4 * people / seconds, max(peaks)
+
+
+def _accept(events: list[NewEvent], connection: sa.Connection) -> None:
+    accept(connection, events)
 
 
 def _event(person: int, place: int, now: int) -> NewEvent:

@@ -130,7 +130,7 @@ def until(answer: object, *, seconds: float, what: str) -> float:
 def scalar(url: str, statement: str) -> int:
     """Return one number of the database."""
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(statement).fetchone()
     return int(row[0] or 0) if row else 0
 
 

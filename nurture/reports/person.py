@@ -51,7 +51,7 @@ def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, no
         .order_by(t.identities.c.kind, t.identities.c.value)
     )
     counts = connection.execute(
-        sa.select(t.messages.c.status, sa.func.count())
+        sa.select(t.messages.c.status, sa.func.count().label("mails"))
         .where(t.messages.c.contact_id.in_(ids))
         .group_by(t.messages.c.status)
     )
@@ -85,7 +85,7 @@ def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, no
             }
             for run in sorted(contact.runs.values(), key=lambda run: (run.measure, run.key))
         ],
-        "messages": dict(counts.tuples().all()),
+        "messages": {row.status: row.mails for row in counts},
     }
 
 

@@ -30,6 +30,7 @@ from nurture.domain.playbook import Playbook
 from nurture.reports.person import family
 from nurture.store import tables as t
 from nurture.store.database import decode
+from nurture.store.law import paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def why(
     ids = family(connection, contact.id)
     mails = _mails(connection, ids, measure.path, now)
     if mails:
-        return _from_ledger(contact, measure, mails)
+        return _paused(connection, measure, _from_ledger(contact, measure, mails))
     run = _newest_run(connection, ids, measure.path, now)
     if run is not None:
         return _from_run(contact, measure, run)
@@ -127,6 +128,21 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
         for check in newest["checks"]
     ]
     return Why(contact.id, measure.path, outcome, answer, findings, mails)
+
+
+def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
+    """Say that a mail not yet sent is held by a stop switch, where one is on."""
+    if answer.outcome not in ("waiting", "deferred"):
+        return answer
+    switches = paused(connection)
+    on = [name for name in ("all", measure.lane, measure.path) if name in switches]
+    if on:
+        answer.outcome = "deferred"
+        answer.answer = (
+            f"Held by the stop switch {on[0]}: {switches[on[0]]}. `nurture resume {on[0]}` lets it go."
+        )
+        answer.findings.append(Finding("switches", False, f"{on[0]} is paused: {switches[on[0]]}"))
+    return answer
 
 
 def _newest_run(connection: sa.Connection, ids: list[int], measure: str, now: Instant) -> sa.Row[Any] | None:

@@ -1,0 +1,133 @@
+"""What ops do with the command: hand in, look, explain, send, stop, export."""
+
+import json
+
+from tests.cli.shell import Shell
+
+ADA = "ada@example.com"
+
+
+def an_order(nurture: Shell, who: str = ADA, order: str = "o1") -> None:
+    words = ["-p", f"order_id={order}", "-p", "revenue=19.90", "-p", "currency=EUR", "-p", "total=19.90"]
+    goods = json.dumps([{"product_id": "p1", "name": "Guji", "price": 19.9, "quantity": 1}])
+    assert nurture("track", who, "Order Completed", *words, "-p", f"products={goods}").code == 0
+
+
+def test_an_event_by_hand_moves_the_person_and_sends_the_mail(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    an_order(nurture)
+    nurture.work()
+    person = nurture("contact", "show", ADA, "--json").document
+    assert (person["track"], person["stage"], person["facts"]["orders"]) == ("customer", "excite", 1)
+    kinds = [
+        json.loads(line)["kind"] for line in nurture("contact", "timeline", ADA, "--json").out.splitlines()
+    ]
+    assert {"event", "track", "stage", "milestone", "run", "mail"} <= set(kinds)
+    why = nurture("contact", "why", ADA, "customer/any/order_confirmation", "--json").document
+    assert why["outcome"] == "sent"
+    assert all(finding["met"] for finding in why["findings"])
+    before = nurture("contact", "why", ADA, "customer/any/second_order_coupon", "--json").document
+    assert before["outcome"] == "never_entered"
+    assert any(
+        "silent_days" in finding["value"] and "30" in finding["value"] for finding in before["findings"]
+    )
+
+
+def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    an_order(nurture)
+    nurture.work()
+    measure = "customer/any/order_confirmation"
+    dry = nurture("send", measure, "--audience", "orders >= 1", "--dry-run", "--json").document
+    assert (dry["people"], dry["first"][0]["email"]) == (1, ADA)
+    for _ in range(2):
+        said = nurture("send", measure, "--to", ADA, "--request", "r1", "--json")
+        assert said.code == 0
+        nurture.work()
+    ledger = [
+        json.loads(line) for line in nurture("messages", "--measure", measure, "--json").out.splitlines()
+    ]
+    assert sorted(row["key"] for row in ledger) == ["o1", "ops:r1"]
+
+
+def test_pause_holds_everything_and_resume_lets_it_go(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    assert nurture("pause", "all", "--reason", "checking").code == 0
+    an_order(nurture)
+    nurture.work()
+    held = [json.loads(line) for line in nurture("messages", "--json").out.splitlines()]
+    assert {row["status"] for row in held} == {"waiting"}
+    why = nurture("contact", "why", ADA, "customer/any/order_confirmation", "--json").document
+    assert "checking" in why["answer"]
+    assert nurture("resume", "all").code == 0
+    nurture.work()
+    sent = [json.loads(line) for line in nurture("messages", "--status", "sent", "--json").out.splitlines()]
+    assert len(sent) == len(held)
+
+
+def test_merge_consent_export_and_doctor(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    an_order(nurture)
+    an_order(nurture, "id:42", "o2")
+    nurture.work()
+    assert nurture("contact", "merge", ADA, "id:42", "--yes").code == 0
+    nurture.work()
+    person = nurture("contact", "show", "id:42", "--json").document
+    assert (person["facts"]["orders"], len(person["merged"])) == (2, 1)
+    assert nurture("contact", "consent", ADA, "offers", "withdrawn").code == 0
+    shown = nurture("contact", "show", ADA, "--json").document
+    assert [(c["topic"], c["state"]) for c in shown["consents"]] == [("offers", "withdrawn")]
+    rows = nurture("export", "contacts", "--audience", "orders == 2", "--json").out.splitlines()
+    assert [json.loads(row)["facts"]["orders"] for row in rows] == [2]
+    examined = nurture("doctor", "--json")
+    assert [finding for finding in examined.document if not finding["ok"]] == []
+
+
+def test_reports_add_up(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    an_order(nurture)
+    nurture.work()
+    for row in nurture("report", "measures", "--json").document:
+        ended = ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting")
+        assert row["planned"] == sum(row[name] for name in ended)
+    assert nurture("report", "stages", "--json").document == [
+        {"track": "customer", "stage": "excite", "people": 1}
+    ]
+
+
+def test_a_programme_of_ones_own_is_checked_compared_published_and_rolled_back(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    assert nurture("init", "mine").code == 0
+    path = nurture.folder / "mine/customer/any/birthday/measure.yaml"
+    path.write_text(
+        path.read_text("utf-8").replace("valid_for: ", "# mine\nvalid_for: 1h # ", 1),
+        "utf-8",
+    )
+    assert nurture("playbook", "check", "mine").code == 0
+    changes = nurture("playbook", "publish", "mine", "--dry-run", "--json").document
+    assert [row["measure"] for row in changes if "rules" in row["change"]] == ["customer/any/birthday"]
+    assert nurture("playbook", "publish", "mine", "--yes").code == 0
+    assert nurture("playbook", "rollback", "--yes").code == 0
+
+
+def test_the_exact_mail_is_shown_in_both_languages(nurture: Shell) -> None:
+    assert nurture("migrate").code == 0
+    english = nurture("preview", "customer/any/order_shipped", "--json").document
+    chinese = nurture("preview", "customer/any/order_shipped", "--locale", "zh-CN", "--json").document
+    assert english["html"].startswith("<!doctype html>")
+    assert english["subject"] != chinese["subject"]
+
+
+def test_every_command_explains_itself(nurture: Shell) -> None:
+    for words in (
+        ("import",),
+        ("contact", "why"),
+        ("audience",),
+        ("playbook", "publish"),
+        ("send",),
+        ("up",),
+    ):
+        said = nurture(*words, "--help")
+        assert said.code == 0
+        assert "Usage" in said.out
+    assert nurture("no-such-command").code == 2
