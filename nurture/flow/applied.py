@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from nurture.domain.event import Event
 from nurture.domain.instant import HOUR, Duration
 from nurture.flow.inbox import Rejected
-from nurture.flow.sharing import Row, named_in
 from nurture.store.database import decode, encode
 from nurture.store.events import add_events, event_of, find_events
+from nurture.store.inbox import Pending
 
 #: Times corrected by a client's clock skew differ a little each time the same call is repeated, and an event
 #: without a time of its own takes that of its arrival.
@@ -32,11 +32,11 @@ class Recorded:
     conflicts: list[Rejected] = field(default_factory=list)
 
 
-def record(connection: sa.Connection, rows: Sequence[tuple[Row, int | None]]) -> Recorded:
+def record(connection: sa.Connection, rows: Sequence[tuple[Pending, int | None]]) -> Recorded:
     """Add the rows (each with its contact) to `events`, in order; two statements at most."""
     numbers = add_events(connection, [_event_row(row, contact) for row, contact in rows])
     recorded = Recorded()
-    again: list[tuple[Row, int | None]] = []
+    again: list[tuple[Pending, int | None]] = []
     for row, contact in rows:
         number = numbers.pop((row.source, row.message_id), None)
         if number is None:
@@ -55,13 +55,13 @@ def record(connection: sa.Connection, rows: Sequence[tuple[Row, int | None]]) ->
     return recorded
 
 
-def rejected(row: Row, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
+def rejected(row: Pending, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
     """Return the row as an item for quarantine, with all that is needed to hand it in again."""
     raw = {
         "kind": row.kind,
         "name": row.name,
         "occurred_at": row.occurred_at,
-        "identities": {name.kind: name.value for name in named_in(row)},
+        "identities": {name.kind: name.value for name in row.named},
         "previous_id": row.previous_id,
         "body": row.body,
     }
@@ -76,7 +76,7 @@ def rejected(row: Row, stage: str, reason: str, *, contact_id: int | None) -> Re
     )
 
 
-def _event_row(row: Row, contact: int | None) -> dict[str, Any]:
+def _event_row(row: Pending, contact: int | None) -> dict[str, Any]:
     return {
         "contact_id": contact,
         "source": row.source,
@@ -90,7 +90,7 @@ def _event_row(row: Row, contact: int | None) -> dict[str, Any]:
     }
 
 
-def _is_same(row: Row, before: Row) -> bool:
+def _is_same(row: Pending, before: sa.Row[Any]) -> bool:
     if (row.kind, row.name) != (before.kind, before.name) or abs(
         row.occurred_at - before.occurred_at
     ) > _SAME_TIME:

@@ -5,7 +5,7 @@ runs, messages, objects. A transaction that finds the world changed between look
 and is done again; nothing has been written then.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -25,12 +25,13 @@ from nurture.flow.inbox import Rejected, quarantine
 from nurture.flow.objects import fold_objects
 from nurture.flow.replay import FOLDED, begin, definitions, replay_events
 from nurture.flow.said import note_consents
-from nurture.flow.sharing import Row, Share, Sharing, all_named, named_in
+from nurture.flow.sharing import Share, Sharing, all_named
 from nurture.store import contacts as people
 from nurture.store import inbox
 from nurture.store.database import Database
 from nurture.store.events import drop_events, load_events
 from nurture.store.identity import Known, claim, known_by
+from nurture.store.inbox import Pending
 from nurture.store.saving import mark_told, save
 
 T = TypeVar("T")
@@ -79,61 +80,54 @@ class Taken:
 
     shares: dict[int, Share]
     # Rows without a person.
-    things: list[Row] = field(default_factory=list)
+    things: list[Pending] = field(default_factory=list)
     # Rows that join two stored contacts, first in line.
-    joins: list[Row] = field(default_factory=list)
+    joins: list[Pending] = field(default_factory=list)
     # (row, its contact, contacts of other user ids that share a name with it)
-    conflicts: list[tuple[Row, int, tuple[int, ...]]] = field(default_factory=list)
+    conflicts: list[tuple[Pending, int, tuple[int, ...]]] = field(default_factory=list)
     # contact -> where its mail goes now.
     emails: dict[int, str | None] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     created: int = 0
-    shard: int | None = None
     # There are more rows in the shard.
     more: bool = False
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Pending]:
         """Return all rows, in order."""
         shared = (row for share in self.shares.values() for row in share.rows)
         return sorted([*self.things, *shared], key=lambda row: row.id)
 
-    def keep_only(self, ids: Collection[int]) -> None:
+    def keep(self, wanted: Callable[[Pending], bool]) -> None:
         """Leave every other row, and what comes after it for the same contact, in the inbox."""
-        self.things = [row for row in self.things if row.id in ids]
+        self.things = [row for row in self.things if wanted(row)]
         for share in self.shares.values():
-            left = next((place for place, row in enumerate(share.rows) if row.id not in ids), None)
+            left = next((place for place, row in enumerate(share.rows) if not wanted(row)), None)
             if left is not None:
                 share.until = min(share.until, share.rows[left].received_at)
                 share.rows = share.rows[:left]
 
 
-def take_shard(
-    connection: sa.Connection, shard: int | None, *, limit: int, playbook: Playbook
-) -> Taken | None:
-    """Take the shard's oldest rows and, of whatever shard, all that is pending for the same people.
+def take_shard(connection: sa.Connection, shard: int, *, limit: int, playbook: Playbook) -> Taken:
+    """Take the oldest rows of a locked shard and, of whatever shard, all that is pending for the same people.
 
-    shard None: the one that waits longest. At most twice `limit` rows, each contact's a prefix of what is
-    pending for it. None: the shard is empty or somebody else's.
+    At most twice `limit` rows, each contact's a prefix of what is pending for it.
     """
-    locked = inbox.lock_shard(connection, shard)
-    if locked is None:
-        return None
-    peeked = inbox.peek(connection, locked, limit=limit + 1)
+    peeked = inbox.peek(connection, shard, limit=limit + 1)
     if not peeked:
-        return None
+        return Taken({})
     # Alarms later than the first event left behind must wait for it: it may change what they decide.
     until, up_to = (
         (peeked[limit].received_at, peeked[limit - 1].id) if len(peeked) > limit else (FOREVER, FOREVER)
     )
     more = len(peeked) > limit
-    things = [row for row in peeked[:limit] if not named_in(row)]
-    rows = [row for row in peeked[:limit] if named_in(row)]
+    things = [row for row in peeked[:limit] if not row.named]
+    rows = [row for row in peeked[:limit] if row.named]
     if not rows:
-        return Taken({}, things=things, shard=locked, more=more)
-    known, created = _settle_names(connection, rows, up_to=up_to, limit=limit, playbook=playbook)
+        return Taken({}, things=things, more=more)
+    known, created = _settle_names(connection, rows, shard=shard, up_to=up_to, limit=limit, playbook=playbook)
     emails = _lock(connection, known.names)
     taken = _share_out(connection, sorted(known.names), known, up_to=up_to, until=until, limit=2 * limit)
-    taken.things, taken.emails, taken.created, taken.shard = things, emails, created, locked
+    taken.things, taken.emails, taken.created = things, emails, created
     taken.more = taken.more or more
     return taken
 
@@ -151,7 +145,13 @@ def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, 
 
 
 def _settle_names(
-    connection: sa.Connection, rows: Sequence[Row], *, up_to: int, limit: int, playbook: Playbook
+    connection: sa.Connection,
+    rows: Sequence[Pending],
+    *,
+    shard: int,
+    up_to: int,
+    limit: int,
+    playbook: Playbook,
 ) -> tuple[Known, int]:
     """Find whose the rows are, store the contacts and names that are missing, and return all names, no lock yet.
 
@@ -161,8 +161,8 @@ def _settle_names(
     named = all_named(rows)
     known = known_by(connection, named)
     if known.names:
-        theirs = inbox.pending(connection, sorted(known.names), up_to=up_to, limit=2 * limit)
-        rows = sorted({row.id: row for row in (*rows, *theirs)}.values(), key=lambda row: row.id)
+        theirs = inbox.pending(connection, sorted(known.names), up_to=up_to, outside=shard, limit=2 * limit)
+        rows = sorted([*rows, *theirs], key=lambda row: row.id)
         more = [name for name in all_named(rows) if name not in known.owners and name not in set(named)]
         found = known_by(connection, more)
         for name, owner in found.owners.items():
@@ -207,7 +207,7 @@ def _share_out(
     known: Known,
     *,
     limit: int,
-    rows: Sequence[Row] | None = None,
+    rows: Sequence[Pending] | None = None,
     up_to: int = FOREVER,
     until: Instant = FOREVER,
 ) -> Taken:
@@ -366,7 +366,7 @@ def in_order(events: Sequence[Event], settled: Sequence[Settled]) -> list[Happen
 
 
 def _mail_to_newest(
-    connection: sa.Connection, taken: Taken, rows: Sequence[Row], home: Mapping[int, int]
+    connection: sa.Connection, taken: Taken, rows: Sequence[Pending], home: Mapping[int, int]
 ) -> None:
     """Let mail go to the address that was named last (by occurred_at), when it is another than before."""
     now: dict[int, tuple[str | None, Instant]] = {}

@@ -6,15 +6,15 @@ of its own, may be called by any number of workers at once, and returns what it 
 the caller should come again at once.
 """
 
-from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from nurture.clock import Clock
 from nurture.domain.advance import advance
 from nurture.domain.counts import Counts
+from nurture.domain.instant import Instant
+from nurture.domain.playbook import Playbook
 from nurture.flow import poison
 from nurture.flow.batch import Applied, Rule, Taken, apply, take_locked, take_shard, transact
 from nurture.flow.identity import join
@@ -28,9 +28,7 @@ __all__ = ["BATCH", "adopt", "drain", "ring"]
 #: Rows of one batch; a larger one holds its locks longer and gains little.
 BATCH: Final = 500
 
-#: Shards of which this process has finished a batch. The first batch of each has its attempts counted before
-#: it runs, because the process before this one may have died of it.
-_proven: WeakKeyDictionary[Database, set[int]] = WeakKeyDictionary()
+_Done = tuple[Taken, Applied]
 
 
 class _Suspect(Exception):
@@ -59,26 +57,22 @@ def drain(
     with database.read() as connection:
         if not inbox.is_waiting(connection, shard):
             return Counts()
-    now = clock.now()
-    counts = Counts()
+    now, watch, counts = clock.now(), poison.watch_of(database), Counts()
+
+    def batch(connection: sa.Connection, marked: frozenset[int] = frozenset()) -> _Done | None:
+        playbook = playbooks.active(connection).playbook
+        return _batch(
+            connection, shard, marked, watch=watch, now=now, playbook=playbook, limit=limit, rule=rule
+        )
+
     try:
-        done = transact(
-            database, _batch(database, shard, None, clock=clock, playbooks=playbooks, limit=limit, rule=rule)
-        )
+        done = transact(database, batch)
     except _Suspect as suspect:
-        marked = poison.mark(database, suspect.shard, playbooks=playbooks, limit=limit)
-        counts.add(marked.counts)
-        if not marked.rows:
-            return counts
-        work = _batch(
-            database, suspect.shard, marked.rows, clock=clock, playbooks=playbooks, limit=limit, rule=rule
-        )
-        done = transact(database, work)
+        shard = suspect.shard
+        counts, done = poison.carefully(database, shard, batch, limit=limit)
     if done is None:
         return counts
     taken, applied = done
-    if taken.shard is not None:
-        _proven.setdefault(database, set()).add(taken.shard)
     counts.add(applied.counts)
     for row in taken.joins:
         counts.add(join(database, row.id, now=now, playbooks=playbooks))
@@ -88,32 +82,39 @@ def drain(
 
 
 def _batch(
-    database: Database,
+    connection: sa.Connection,
     shard: int | None,
-    only: frozenset[int] | None,
+    marked: frozenset[int],
     *,
-    clock: Clock,
-    playbooks: PlaybookSource,
+    watch: poison.Watch,
+    now: Instant,
+    playbook: Playbook,
     limit: int,
     rule: Rule,
-) -> Callable[[sa.Connection], tuple[Taken, Applied] | None]:
-    """Return the transaction of one batch; `only` these rows when their attempts have been counted."""
+) -> _Done | None:
+    """Do one batch of a free shard; only the rows `marked`, when their attempts have been counted.
 
-    def work(connection: sa.Connection) -> tuple[Taken, Applied] | None:
-        playbook = playbooks.active(connection).playbook
-        taken = take_shard(connection, shard, limit=limit, playbook=playbook)
-        if taken is None:
-            return None
-        if only is not None:
-            taken.keep_only(only)
-        elif taken.shard is not None:
-            first = taken.rows()[:1]
-            is_proven = taken.shard in _proven.get(database, ())
-            if not is_proven or any(row.attempts for row in first):
-                raise _Suspect(taken.shard)
-        return taken, apply(connection, taken, now=clock.now(), playbook=playbook, rule=rule)
-
-    return work
+    Raises _Suspect when they should have been.
+    """
+    locked = inbox.lock_shard(connection, shard)
+    if locked is None:
+        return None
+    if not marked and locked not in watch.proven:
+        raise _Suspect(locked)
+    taken = take_shard(connection, locked, limit=limit, playbook=playbook)
+    if marked:
+        taken.keep(lambda row: row.id in marked)
+    else:
+        if any(row.attempts and row.shard == locked for row in taken.rows()):
+            raise _Suspect(locked)
+        # What is suspected in another shard is run there, with its attempts counted.
+        taken.keep(lambda row: row.attempts == 0)
+    applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
+    if marked:
+        inbox.forget_attempts(connection, marked)
+        # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
+        applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked)
+    return taken, applied
 
 
 def ring(
@@ -139,6 +140,7 @@ def ring(
             return None
         playbook = playbooks.active(connection).playbook
         taken = take_locked(connection, due, limit=2 * limit)
+        taken.keep(lambda row: row.attempts == 0)
         # Who waits for an event that only a drain can apply waits for that drain.
         applied = apply(connection, taken, now=clock.now(), playbook=playbook, rule=rule, always=True)
         applied.counts["rung"] = len(due)

@@ -21,7 +21,7 @@ from nurture.domain.merging import Merged, merge_states
 from nurture.domain.playbook import Playbook
 from nurture.flow.batch import Raced, transact
 from nurture.flow.replay import replay_events
-from nurture.flow.sharing import all_named, earlier_in, named_in
+from nurture.flow.sharing import all_named, earlier_in
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import identity as store
@@ -29,7 +29,7 @@ from nurture.store import inbox
 from nurture.store.database import Database
 from nurture.store.events import load_events
 from nurture.store.objects import hand_watches
-from nurture.store.saving import give_up, save
+from nurture.store.saving import cancel_doubles, give_up, save
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         if not rows:
             return Counts()
         row = rows[0]
-        named, earlier = named_in(row), earlier_in(row)
+        named, earlier = row.named, earlier_in(row)
         known = store.known_by(connection, all_named(rows))
         home = home_of(named, earlier, owners=known.owners, names=known.names)
         if home.contact is None or not home.joins:
@@ -118,6 +118,7 @@ def _merge(
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
     # Before the two are one family: the given-up run's mail only, not that of the run which stays.
     give_up(connection, [run.id for run in merged.given_up], reason="merged", at=now)
+    cancel_doubles(connection, survivor, other, at=now)
     names = store.move(connection, other, survivor)
     store.note_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
     store.mail_to_newest(connection, survivor)

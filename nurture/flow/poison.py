@@ -7,22 +7,26 @@ was alone in two attempts is set aside unrun. Lost connections, deadlocks and th
 `Database.run` repeats them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from nurture.domain.counts import Counts
 from nurture.domain.instant import HOUR, Duration, Instant
 from nurture.flow.applied import rejected
-from nurture.flow.batch import Applied, Failure, Rule, apply, take_locked, take_shard, transact
+from nurture.flow.batch import Applied, Failure, Rule, apply, take_locked, transact
 from nurture.flow.inbox import Rejected, quarantine
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import inbox
 from nurture.store.database import Database
 from nurture.store.saving import save
+
+T = TypeVar("T")
 
 #: After so many attempts of which the last two were alone (500 -> 125 -> 31 -> 7 -> 1 -> 1), it is the row.
 CRASHES_MAX: Final = 6
@@ -31,45 +35,90 @@ _PAUSE: Final[Duration] = HOUR
 _ROWS_MAX: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """Rows whose attempts were counted: nothing else may be run in the batch that follows."""
+@dataclass(slots=True)
+class Watch:
+    """What this process knows of a database's shards."""
 
-    rows: frozenset[int]
-    counts: Counts
+    # Shards of which it has finished a batch. The first batch of each has its attempts counted before it runs,
+    # because the process before this one may have died of it.
+    proven: set[int] = field(default_factory=set)
+    # One careful batch at a time: its rows look suspicious to everybody else.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # Rows whose attempts are still counted although this process has survived them (the database was away).
+    survived: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
-def mark(database: Database, shard: int, *, playbooks: PlaybookSource, limit: int) -> Marked:
-    """Commit one more attempt for the shard's next rows, the fewer the more attempts they have had.
+_watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
 
-    A row that has had CRASHES_MAX is set aside as `crash`; then no rows are returned.
+
+def watch_of(database: Database) -> Watch:
+    """Return what this process knows of the database's shards."""
+    return _watches.setdefault(database, Watch())
+
+
+def carefully(
+    database: Database,
+    shard: int,
+    batch: Callable[[sa.Connection, frozenset[int]], T],
+    *,
+    limit: int,
+) -> tuple[Counts, T | None]:
+    """Run a batch of the shard's next rows whose attempts are committed before it begins.
+
+    The more attempts they have had, the fewer rows. batch: does them, and forgets the attempts of those left.
+    None with it: another one is being careful (then there is `more`), the shard is empty, or its first row had
+    had CRASHES_MAX and was set aside as `crash`.
     """
+    watch, counts = watch_of(database), Counts()
+    if not watch.lock.acquire(blocking=False):
+        counts.more = True
+        return counts, None
+    marked: list[frozenset[int]] = []
 
-    def work(connection: sa.Connection) -> Marked:
-        playbook = playbooks.active(connection).playbook
-        taken = take_shard(connection, shard, limit=limit, playbook=playbook)
-        if taken is None:
-            return Marked(frozenset(), Counts())
-        # Names and contacts that were missing are stored by now.
-        counts = Counts(created=taken.created)
-        rows = taken.rows()
-        if not rows:
-            # Only joins stand in line; they run no rule.
-            return Marked(frozenset({0} if taken.joins else ()), counts)
-        first = rows[0]
-        if first.attempts < CRASHES_MAX:
-            ids = [row.id for row in rows[: max(1, limit >> 2 * first.attempts)]]
-            inbox.raise_attempts(connection, ids)
-            return Marked(frozenset(ids), counts)
-        home = next((share.contact for share in taken.shares.values() if first in share.rows), None)
+    def mark() -> None:
+        if not marked:
+            marked.append(
+                database.run(lambda connection: _mark(connection, shard, watch, counts, limit=limit))
+            )
+
+    def work(connection: sa.Connection) -> T | None:
+        if inbox.lock_shard(connection, shard) is None:
+            return None
+        # In a transaction of its own while this one holds the shard: nobody else takes the marks for a death.
+        mark()
+        return batch(connection, marked[0]) if marked[0] else None
+
+    try:
+        if database.is_sqlite:
+            # It has one writer at a time; the lock above keeps the other threads away instead.
+            mark()
+        done = transact(database, work)
+        watch.survived.pop(shard, None)
+        watch.proven.add(shard)
+        return counts, done
+    finally:
+        watch.lock.release()
+
+
+def _mark(
+    connection: sa.Connection, shard: int, watch: Watch, counts: Counts, *, limit: int
+) -> frozenset[int]:
+    inbox.forget_attempts(connection, watch.survived.get(shard, frozenset()))
+    rows = inbox.peek(connection, shard, limit=limit)
+    if not rows:
+        return frozenset()
+    first = rows[0]
+    if first.attempts >= CRASHES_MAX:
         reason = f"the process ended {first.attempts} times while this event was applied"
-        quarantine(connection, [rejected(first, "crash", reason, contact_id=home)])
+        quarantine(connection, [rejected(first, "crash", reason, contact_id=None)])
         inbox.delete(connection, [first.id])
         counts["quarantined"] = 1
         counts.more = True
-        return Marked(frozenset(), counts)
-
-    return transact(database, work)
+        return frozenset()
+    marked = frozenset(row.id for row in rows[: max(1, limit >> 2 * first.attempts)])
+    inbox.raise_attempts(connection, sorted(marked))
+    watch.survived[shard] = marked
+    return marked
 
 
 def separate(
@@ -138,7 +187,7 @@ def _alone(
             return Applied(Counts())
         playbook = playbooks.active(connection).playbook
         taken = take_locked(connection, {contact: locked[contact].email}, limit=_ROWS_MAX)
-        taken.keep_only(set(rows))
+        taken.keep(lambda row: row.id in rows)
         taken.conflicts = []
         applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
         applied.counts.more = False

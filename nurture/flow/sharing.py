@@ -7,33 +7,22 @@ stored contacts, which wait for a transaction of their own. No I/O.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import sqlalchemy as sa
-
-from nurture.domain.event import IDENTITY_KINDS, Identity
-from nurture.domain.identity import earlier_identities, home_of
+from nurture.domain.event import Identity
+from nurture.domain.identity import Home, earlier_identities, home_of
 from nurture.domain.instant import FOREVER, Instant
 from nurture.store.identity import Known
-
-Row = sa.Row[Any]
-
-
-def named_in(row: Row) -> tuple[Identity, ...]:
-    """Return the identities the row gives, strongest first."""
-    return tuple(
-        Identity(kind, getattr(row, kind)) for kind in IDENTITY_KINDS if getattr(row, kind) is not None
-    )
+from nurture.store.inbox import Pending
 
 
-def earlier_in(row: Row) -> tuple[Identity, ...]:
+def earlier_in(row: Pending) -> tuple[Identity, ...]:
     """Return what an alias says the person was called before; nothing for other rows."""
     return earlier_identities(row.previous_id) if row.previous_id is not None else ()
 
 
-def all_named(rows: Iterable[Row]) -> list[Identity]:
+def all_named(rows: Iterable[Pending]) -> list[Identity]:
     """Return every identity the rows name in any way, each once."""
-    return list(dict.fromkeys(name for row in rows for name in (*named_in(row), *earlier_in(row))))
+    return list(dict.fromkeys(name for row in rows for name in (*row.named, *earlier_in(row))))
 
 
 @dataclass(slots=True)
@@ -41,7 +30,7 @@ class Share:
     """What one contact is given in a batch."""
 
     contact: int
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Pending] = field(default_factory=list)
     # When the first row left behind was received: alarms due later must wait until it is applied.
     until: Instant = FOREVER
 
@@ -55,25 +44,30 @@ class Sharing:
     may_add: bool
     shares: dict[int, Share] = field(default_factory=dict)
     # New contact -> the row that made it needed.
-    new: dict[int, Row] = field(default_factory=dict)
+    new: dict[int, Pending] = field(default_factory=dict)
     # New name -> the row that brought it.
-    added: dict[Identity, Row] = field(default_factory=dict)
-    # Rows that join stored contacts, and stand first in line for each of them.
-    joins: list[Row] = field(default_factory=list)
+    added: dict[Identity, Pending] = field(default_factory=dict)
+    # Pendings that join stored contacts, and stand first in line for each of them.
+    joins: list[Pending] = field(default_factory=list)
     # (row, its contact, contacts of other user ids that share a name with it)
-    conflicts: list[tuple[Row, int, tuple[int, ...]]] = field(default_factory=list)
+    conflicts: list[tuple[Pending, int, tuple[int, ...]]] = field(default_factory=list)
     # Contact -> when the first row left behind was received.
     ended: dict[int, Instant] = field(default_factory=dict)
     _made: int = 0
 
-    def give(self, rows: Sequence[Row]) -> None:
+    def give(self, rows: Sequence[Pending]) -> None:
         """Share out rows with a person, in order."""
         for row in rows:
             self._give(row)
 
-    def _give(self, row: Row) -> None:
-        known, named, earlier = self.known, named_in(row), earlier_in(row)
-        home = home_of(named, earlier, owners=known.owners, names=known.names)
+    def _give(self, row: Pending) -> None:
+        known, named, earlier = self.known, row.named, earlier_in(row)
+        owners = {known.owners.get(name) for name in named}
+        if len(owners) == 1 and None not in owners and not earlier:
+            # Nearly every event: all its names are one contact's.
+            home = Home(owners.pop())
+        else:
+            home = home_of(named, earlier, owners=known.owners, names=known.names)
         everyone = [*((home.contact,) if home.contact is not None else ()), *home.joins]
         unknown = self._unknown(named, earlier)
         if any(contact in self.ended for contact in everyone):
@@ -102,11 +96,11 @@ class Sharing:
             unknown.append(earlier[-1])
         return unknown
 
-    def _end(self, contacts: Sequence[int], row: Row) -> None:
+    def _end(self, contacts: Sequence[int], row: Pending) -> None:
         for contact in contacts:
             self.ended.setdefault(contact, row.received_at)
 
-    def _create(self, row: Row) -> int:
+    def _create(self, row: Pending) -> int:
         self._made += 1
         contact = -self._made
         self.new[contact] = row

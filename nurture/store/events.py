@@ -63,7 +63,7 @@ def load_events(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list
     return found
 
 
-def event_of(row: sa.Row[Any], *, seq: int) -> Event:
+def event_of(row: Any, *, seq: int) -> Event:
     """Return the event of a row of `events` or `inbox`; its names stay behind."""
     body: Mapping[str, Any] = decode(row.body)
     return Event(

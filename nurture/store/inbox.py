@@ -3,13 +3,14 @@
 Nothing here decides anything; `flow.inbox` and `flow.drain` do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.event import IDENTITY_KINDS
-from nurture.domain.instant import FOREVER
+from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
+from nurture.domain.instant import FOREVER, Instant
 from nurture.store.bulk import Row, any_of, insert
 from nurture.store.tables import identities, inbox, quarantine, shards
 
@@ -54,18 +55,64 @@ def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
     return connection.execute(statement).first() is not None
 
 
-def peek(connection: sa.Connection, shard: int, *, limit: int) -> Sequence[sa.Row[Any]]:
+@dataclass(slots=True)
+class Pending:
+    """A row of the inbox, with the names in it; fields as in the table."""
+
+    id: int
+    shard: int
+    source: str
+    message_id: str
+    kind: EventKind
+    name: str
+    occurred_at: Instant
+    received_at: Instant
+    historic: bool
+    previous_id: str | None
+    body: str
+    attempts: int
+    # Strongest first; empty: a row without a person.
+    named: tuple[Identity, ...]
+
+    @property
+    def email(self) -> str | None:
+        """The address the row gives."""
+        return next((name.value for name in self.named if name.kind == "email"), None)
+
+
+_PENDING = ("id", "shard", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic")
+_PENDING_REST = ("previous_id", "body", "attempts")
+_COLUMNS = tuple(inbox.c[name] for name in (*_PENDING, *_PENDING_REST, *IDENTITY_KINDS))
+_PLAIN = len(_PENDING) + len(_PENDING_REST)
+
+
+def _rows(connection: sa.Connection, statement: sa.Select[Any]) -> list[Pending]:
+    found = connection.execute(statement.order_by(inbox.c.id))
+    return [Pending(*(*row[:_PLAIN], _names(row[_PLAIN:]))) for row in found]
+
+
+def _names(values: Sequence[str | None]) -> tuple[Identity, ...]:
+    return tuple(
+        Identity(kind, value) for kind, value in zip(IDENTITY_KINDS, values, strict=True) if value is not None
+    )
+
+
+def peek(connection: sa.Connection, shard: int, *, limit: int) -> list[Pending]:
     """Return the shard's oldest rows, in order."""
-    statement = sa.select(inbox).where(inbox.c.shard == shard).order_by(inbox.c.id).limit(limit)
-    return connection.execute(statement).all()
+    return _rows(connection, sa.select(*_COLUMNS).where(inbox.c.shard == shard).limit(limit))
 
 
 def pending(
-    connection: sa.Connection, contacts: Sequence[int], *, up_to: int = FOREVER, limit: int
-) -> Sequence[sa.Row[Any]]:
+    connection: sa.Connection,
+    contacts: Sequence[int],
+    *,
+    limit: int,
+    up_to: int = FOREVER,
+    outside: int | None = None,
+) -> list[Pending]:
     """Return the oldest rows, of any shard, under any identity of these contacts: at most `limit`, in order.
 
-    up_to: the greatest inbox id looked at.
+    up_to: the greatest inbox id looked at. outside: a shard whose rows are left out.
     """
     mine = sa.select(identities.c.kind, identities.c.value).where(
         any_of(identities.c.contact_id, contacts, connection)
@@ -77,17 +124,14 @@ def pending(
     ]
     # An alias waits under its earlier id too, whatever kind of id that is.
     branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
-    found = sa.union(*(branch.where(inbox.c.id <= up_to) for branch in branches)).subquery("found")
-    statement = (
-        sa.select(inbox).where(inbox.c.id.in_(sa.select(found.c.id))).order_by(inbox.c.id).limit(limit)
-    )
-    return connection.execute(statement).all()
+    bounds = [inbox.c.id <= up_to] if outside is None else [inbox.c.id <= up_to, inbox.c.shard != outside]
+    found = sa.union(*(branch.where(*bounds) for branch in branches)).subquery("found")
+    return _rows(connection, sa.select(*_COLUMNS).where(inbox.c.id.in_(sa.select(found.c.id))).limit(limit))
 
 
-def find(connection: sa.Connection, ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
+def find(connection: sa.Connection, ids: Sequence[int]) -> list[Pending]:
     """Return those of these rows that are still there, in order."""
-    statement = sa.select(inbox).where(any_of(inbox.c.id, ids, connection)).order_by(inbox.c.id)
-    return connection.execute(statement).all()
+    return _rows(connection, sa.select(*_COLUMNS).where(any_of(inbox.c.id, ids, connection)))
 
 
 def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
@@ -99,6 +143,12 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Count one more attempt to apply each of these rows."""
     statement = sa.update(inbox).where(any_of(inbox.c.id, ids, connection))
     connection.execute(statement.values(attempts=inbox.c.attempts + 1))
+
+
+def forget_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
+    statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
+    connection.execute(statement.values(attempts=0))
 
 
 def reasons_known(connection: sa.Connection, stage: str, contacts: Sequence[int]) -> set[tuple[int, str]]:

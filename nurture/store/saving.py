@@ -87,6 +87,32 @@ def give_up(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, a
     connection.execute(sa.update(runs).where(mine).values(**ended))
 
 
+def cancel_doubles(connection: sa.Connection, survivor: int, merged: int, *, at: Instant) -> None:
+    """Of two people about to be one, cancel unsent mail that the other side has sent, or has waiting too.
+
+    The same mail is the same measure, run key and step; of two that wait, the survivor's stays.
+    """
+    people = family(connection, [survivor, merged])
+    ids: dict[int, list[int]] = {survivor: [], merged: []}
+    for row in connection.execute(sa.select(people.c.id, people.c.person)):
+        ids[row.person].append(row.id)
+    gone = ("on_wire", "sent", "in_doubt")
+    for mine, theirs, states in ((survivor, merged, gone), (merged, survivor, (*gone, "waiting", "ready"))):
+        double = messages.alias("double")
+        has_it = sa.exists().where(
+            any_of(double.c.contact_id, ids[theirs], connection),
+            *(double.c[name] == messages.c[name] for name in ("measure", "run_key", "step")),
+            double.c.status.in_(states),
+        )
+        statement = sa.update(messages).where(
+            any_of(messages.c.contact_id, ids[mine], connection),
+            messages.c.status.in_(("waiting", "ready")),
+            has_it,
+        )
+        ended = {"status": "cancelled", "reason": "merged", "settled_at": at}
+        connection.execute(statement.values(**ended, lease_owner=None, lease_until=None))
+
+
 def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
     """Note that the runs know of the end of these messages."""
     if message_ids:

@@ -78,7 +78,9 @@ class World:
     def use(self, playbook: Playbook) -> None:
         """Work by this playbook from now on."""
         self.playbook = playbook
-        self.playbooks = GivenPlaybook(LoadedPlaybook(1, playbook, {}))
+        # Nothing is rendered here.
+        unused: Any = None
+        self.playbooks = GivenPlaybook(LoadedPlaybook(1, playbook, files={}, templates=unused))
 
     def accept(self, *events: NewEvent) -> None:
         """Take events in, in one transaction."""

@@ -78,7 +78,11 @@ def test_the_names_of_a_person_lead_to_one_contact_and_one_order(database: Datab
     contact = world.who("u1")
     events = [an_event(f"m{number + 1}", ("u1", "e1", "p1", "a1")[number % 4]) for number in range(20)]
     world.accept(*events)
-    counts = world.drain(shard_of(names("a1")[0]))
+    shard = shard_of(names("a1")[0])
+    counts = world.drain(shard)
+    if counts.more:
+        # The first batch of a shard takes only its own rows.
+        counts += world.drain(shard)
     assert counts["applied"] == 20
     assert world.applied(contact) == [f"m{number}" for number in range(21)]
     world.check()

@@ -1,0 +1,129 @@
+"""One event that cannot be applied is set aside, everybody else's flow; what dies is found after restart."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from multiprocessing import get_context
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.domain.advance import Happening, advance
+from nurture.domain.contact import Advance, Contact
+from nurture.domain.event import Event
+from nurture.domain.instant import HOUR
+from nurture.flow.poison import CRASHES_MAX
+from nurture.store import tables
+from nurture.store.database import Database, decode, open_database
+from tests.inbox.building import NOW, World, an_event
+
+
+def bitten(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+    """Apply the rule, but raise for an event with the property `bad`."""
+    for happening in happenings:
+        if isinstance(happening, Event) and happening.properties.get("bad"):
+            message = "this event is bad"
+            raise ZeroDivisionError(message)
+    return advance(contact, happenings, **given)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_only_the_event_that_raises_alone_is_set_aside(database: Database, count: int) -> None:
+    world = World(database, rule=bitten)
+    bad = count // 2
+    world.accept(*(an_event(f"m{n}", "u1 e1", properties={"bad": n == bad}) for n in range(count)))
+    world.accept(*(an_event(f"n{n}", f"u{n + 2}") for n in range(5)))
+    counts = world.settle()
+    assert (counts["applied"], counts["quarantined"]) == (count + 4, 1)
+    assert world.quarantined() == [("rule", f"m{bad}")]
+    (row,) = world.rows(tables.quarantine)
+    assert row.reason == "ZeroDivisionError: this event is bad"
+    assert row.contact_id == world.who("u1")
+    raw = decode(row.raw)
+    assert (raw["name"], raw["identities"]) == ("Page Viewed", {"user_id": "u1", "email": "e1@example.com"})
+    assert world.applied(world.who("u1")) == [f"m{n}" for n in range(count) if n != bad]
+    world.check()
+
+
+def test_two_bad_ones_of_one_person_are_both_found(database: Database) -> None:
+    world = World(database, rule=bitten)
+    world.accept(*(an_event(f"m{n}", "u1", properties={"bad": n in (3, 4)}) for n in range(9)))
+    assert world.settle()["applied"] == 7
+    assert world.quarantined() == [("rule", "m3"), ("rule", "m4")]
+
+
+def test_an_alarm_that_raises_waits_an_hour_and_stops_nobody(database: Database) -> None:
+    world = World(database)
+    world.take(an_event("m1", "u1"), an_event("m2", "u2"))
+    first, second = world.who("u1"), world.who("u2")
+    with database.write() as connection:
+        connection.execute(sa.update(tables.contacts).values(wake_at=NOW))
+
+    def rule(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+        if contact.id == first:
+            raise KeyError(contact.id)
+        return advance(contact, happenings, **given)
+
+    world.rule = rule
+    world.clock.advance_to(NOW + HOUR)
+    world.ring()
+    rows = {row.id: row.wake_at for row in world.rows(tables.contacts)}
+    assert rows[first] == NOW + 2 * HOUR
+    assert rows[second] > NOW + HOUR
+    assert world.ring() == {}
+    world.clock.advance_to(NOW + 2 * HOUR)
+    world.ring()
+    assert world.quarantined() == [("rule", None)], "said once"
+
+
+def test_a_lost_connection_is_no_poison(database: Database) -> None:
+    world = World(database)
+    cuts = iter([True, True])
+
+    @sa.event.listens_for(database.writer, "before_cursor_execute")
+    def _cut(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if "INSERT INTO events" in statement and next(cuts, False):
+            if database.is_sqlite:
+                raise sqlite3.OperationalError("database is locked")
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    assert world.take(*(an_event(f"m{n}", "u1") for n in range(5)))["applied"] == 5
+    assert next(cuts, None) is None
+    assert world.quarantined() == []
+
+
+def deadly(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+    """Apply the rule, but end the process at an event with the property `deadly`."""
+    if any(isinstance(one, Event) and one.properties.get("deadly") for one in happenings):
+        os._exit(9)
+    return advance(contact, happenings, **given)
+
+
+def work_until_death(url: str) -> None:
+    """Drain everything, as a worker process would."""
+    World(open_database(url), rule=deadly).settle()
+
+
+def test_an_event_that_ends_the_process_is_found_by_restarting(database: Database, database_url: str) -> None:
+    world = World(database)
+    world.accept(*(an_event(f"m{n}", f"u{n % 40}", properties={"deadly": n == 77}) for n in range(160)))
+    # What is forked opens its own connections.
+    database.close()
+    deaths = 0
+    while True:
+        worker = get_context("fork").Process(target=work_until_death, args=(database_url,))
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        deaths += 1
+        assert worker.exitcode == 9
+        assert deaths <= CRASHES_MAX
+    assert deaths > 1
+    assert world.rows(tables.inbox) == []
+    assert world.quarantined() == [("crash", "m77")]
+    for n in range(40):
+        mine = [f"m{m}" for m in range(n, 160, 40) if m != 77]
+        assert world.applied(world.who(f"u{n}")) == mine
+    world.check()
