@@ -138,6 +138,18 @@ def test_consent_given_after_a_merge_survives_the_next_merge(world: World) -> No
     assert [ready.id for ready in world.claim().ready] == [number]
 
 
+def test_a_withdrawal_comes_along_through_two_merges(world: World) -> None:
+    oldest, old = world.person("oldest", consent="withdrawn"), world.person("old", consent=None)
+    ada = world.person("ada")
+    number = world.mail(ada)
+    merge(world, oldest, old, at=NOON - 3 * HOUR)
+    merge(world, old, ada)
+    with world.database.write() as connection:
+        connection.execute(sa.update(t.contacts).where(t.contacts.c.id == oldest).values(survivor=ada))
+    world.claim()
+    assert world.status(number) == ("skipped", "consent_withdrawn")
+
+
 def test_caps_count_the_mail_of_merged_contacts(database: Database) -> None:
     cap = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
     world = World(database, a_playbook(caps=(cap,)))
@@ -238,6 +250,21 @@ def test_what_the_first_mail_promises_is_fixed_once(database: Database) -> None:
         connection.execute(sa.insert(t.messages).values(values))
     (second,) = world.claim().ready
     assert second.context["let"] == let
+    with database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(t.coupons)) == 1
+
+
+def test_a_coupon_is_the_runs_whatever_becomes_of_its_notes(database: Database) -> None:
+    measure = a_measure(let={"code": LetCoupon("again")})
+    world = World(database, a_playbook(measure, offers={"again": Offer("again", 25, "AGAIN")}))
+    ada = world.person()
+    world.mail(ada)
+    (first,) = world.claim().ready
+    with database.write() as connection:
+        connection.execute(sa.update(t.runs).values(let="{}"))
+        connection.execute(sa.update(t.messages).values(status="waiting", lease_owner=None))
+    (second,) = world.claim().ready
+    assert second.context["let"] == first.context["let"] == world.run_let(ada)
     with database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(t.coupons)) == 1
 
