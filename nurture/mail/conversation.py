@@ -6,7 +6,6 @@ dot without a reply. A `Conversation` is driven by `smtp.SmtpTransport`: it is r
 ready, parks when there is no letter for it, and tells outcomes to its `Desk`.
 """
 
-import base64
 import ssl
 from collections.abc import Generator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, Final, Protocol
 from nurture.clock import monotonic
 from nurture.mail.envelope import envelope, stuffed, unsendable
 from nurture.mail.letter import Letter, Outcome, Result, Stage
+from nurture.mail.opening import Refused, connect, introduce
 from nurture.mail.replies import UNREADABLE, Judgement, Reply, judge, printable
 from nurture.mail.smtp_options import SmtpOptions
 from nurture.mail.wire import Cut, Silence, Want, Wire
@@ -50,16 +50,6 @@ class Desk(Protocol):
         """Be told how far a letter got."""
 
 
-class Refused(Exception):
-    """The server's reply ends the conversation before any letter."""
-
-    def __init__(self, judgement: Judgement, reply: Reply) -> None:
-        """Keep the reply and what it means."""
-        super().__init__(reply.text)
-        self.judgement = judgement
-        self.reply = reply
-
-
 class Conversation:
     """One connection and the letters on it."""
 
@@ -71,6 +61,7 @@ class Conversation:
         self.open = True
         # Parked: connected, and waiting for a letter.
         self.parked = False
+        # The monotonic second at which it parked, and the one until which it waits otherwise; 0: not begun.
         self.parked_at = 0.0
         self.until = 0.0
         self.writing = False
@@ -96,6 +87,18 @@ class Conversation:
     def is_free(self) -> bool:
         """True while no letter is in it."""
         return self.parked or self.is_opening
+
+    @property
+    def is_under_way(self) -> bool:
+        """True while it waits for the server: only that, or its time being over, moves it."""
+        return self.open and not self.parked and self.until > 0
+
+    def is_fit(self, *, idle: float) -> bool:
+        """Tell whether a connection that was put aside can be taken up: not idle too long, not past its time."""
+        now = monotonic()
+        if not self.parked:
+            return self.open and self.until > now
+        return now - self.parked_at <= idle and self.wire.is_quiet()
 
     # ---- driven from outside ---------------------------------------------------------------------------
 
@@ -139,7 +142,6 @@ class Conversation:
     def _whole(self) -> Talk:
         try:
             yield from self._opening()
-            self._stage = "mail"
             yield from self._letters()
             self._quit()
         except Refused as refusal:
@@ -170,67 +172,13 @@ class Conversation:
             self.desk.give_back(following, reply.text)
 
     def _opening(self) -> Talk:
-        options = self.options
-        yield from self.wire.connect(self._address[1], seconds=options.connect)
-        if options.tls == "implicit":
-            yield from self.wire.secure(options.context(), options.host, seconds=options.greeting)
-        yield from self._expect(2, seconds=options.greeting)
+        yield from connect(self.wire, self.options, self._address[1])
         self._stage = "greeted"
-        yield from self._hello()
-        if options.tls == "starttls":
-            yield from self._starttls()
-        if options.user:
-            yield from self._authenticate()
-
-    def _expect(self, hundred: int, *, seconds: float) -> Generator[Want, None, Reply]:
-        reply = yield from self.wire.reply(seconds=seconds)
-        if reply.code // 100 != hundred:
-            raise Refused(judge(self._stage, reply), reply)
-        return reply
-
-    def _command(self, line: str, hundred: int = 2) -> Generator[Want, None, Reply]:
-        yield from self._say(line)
-        return (yield from self._expect(hundred, seconds=self.options.command))
+        self._extensions = yield from introduce(self.wire, self.options)
+        self._stage = "mail"
 
     def _say(self, line: str) -> Generator[Want, None, None]:
         yield from self.wire.write(line.encode() + b"\r\n", seconds=self.options.command)
-
-    def _hello(self) -> Talk:
-        name = self.options.name or _literal(self.wire.local_address())
-        yield from self._say(f"EHLO {name}")
-        reply = yield from self.wire.reply(seconds=self.options.command)
-        self._extensions = {}
-        if reply.code in (500, 502):
-            # An old server: it knows no extension.
-            yield from self._command(f"HELO {name}")
-            return
-        if reply.code // 100 != 2:
-            raise Refused(judge(self._stage, reply), reply)
-        for line in reply.lines[1:]:
-            keyword, _, value = line.partition(" ")
-            self._extensions[keyword.upper()] = value.strip()
-
-    def _starttls(self) -> Talk:
-        if "STARTTLS" not in self._extensions:
-            text = "the server offers no STARTTLS; to send in clear text, say so with ?tls=none"
-            raise Refused(Judgement("lane_paused"), Reply(UNREADABLE, "", text))
-        yield from self._command("STARTTLS")
-        yield from self.wire.secure(self.options.context(), self.options.host, seconds=self.options.command)
-        # RFC 3207: what was offered before TLS is forgotten.
-        yield from self._hello()
-
-    def _authenticate(self) -> Talk:
-        offered = self._extensions.get("AUTH", "").upper().split()
-        user, password = self.options.user, self.options.password
-        if "PLAIN" in offered:
-            yield from self._command(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
-        elif "LOGIN" in offered:
-            yield from self._command("AUTH LOGIN", 3)
-            yield from self._command(_base64(user), 3)
-            yield from self._command(_base64(password))
-        else:
-            text = "the server offers neither AUTH PLAIN nor LOGIN; leave user and password out of MAIL_URL"
-            raise Refused(Judgement("lane_paused"), Reply(UNREADABLE, "", text))
 
     def _letters(self) -> Talk:
         """Say letter after letter; parks while there is none. Ends when the connection has served enough."""
@@ -382,14 +330,6 @@ def outcome_of(letter: Letter, judgement: Judgement, stage: Stage, reply: Reply)
 def _closing(reply: Reply) -> bool:
     """421 announces the end; after what could not be read nobody knows which reply comes next."""
     return reply.code in (421, UNREADABLE)
-
-
-def _literal(address: str) -> str:
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def _in_words(error: Exception) -> str:

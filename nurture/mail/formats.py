@@ -69,7 +69,7 @@ def _shown_date(day: Date, style: str, locale: str) -> str:
 @lru_cache(maxsize=4096)
 def _shown_time(instant: Instant, zone: str, style: str, locale: str) -> str:
     # By instant and zone: one moment's datetimes in two zones are equal, and so would share a place in the cache.
-    return format_time(_local(instant, zone), format=style, tzinfo=_zone(zone), locale=babel_locale(locale))
+    return format_time(_local(instant, zone), format=style, locale=babel_locale(locale))
 
 
 def date(value: Any, style: str = "long") -> str:

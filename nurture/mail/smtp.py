@@ -69,8 +69,7 @@ class SmtpTransport:
         with self._lock:
             while self._spare:
                 conversation = self._spare.pop()
-                tired = conversation.parked and monotonic() - conversation.parked_at > self.options.idle
-                if not tired and (not conversation.parked or conversation.wire.is_quiet()):
+                if conversation.is_fit(idle=self.options.idle):
                     conversation.desk = window
                     return conversation
                 self._count -= 1
@@ -112,6 +111,9 @@ class Window:
         self._given_back: set[tuple[int, int]] = set()
         self._told: deque[Outcome] = deque()
         self._crew: set[Conversation] = set()
+        # Those of the crew that wait for a letter, and the first second at which another's time may be over.
+        self._parked: list[Conversation] = []
+        self._soonest = float("inf")
         self._limit = self._options.connections
         self._selector = selectors.DefaultSelector()
         self._events: dict[Conversation, tuple[int, int]] = {}
@@ -198,7 +200,8 @@ class Window:
 
     def _hand_out(self) -> None:
         """Wake parked connections and get more while letters wait; let go of those that none waits for."""
-        for conversation in [one for one in self._crew if one.parked]:
+        parked, self._parked = self._parked, []
+        for conversation in parked:
             if self._stopped or not self._waiting():
                 self._dismiss(conversation)
             else:
@@ -213,7 +216,10 @@ class Window:
             if acquired is None:
                 return
             self._crew.add(acquired)
-            self._resume(acquired)
+            if acquired.is_under_way:
+                self._settle(acquired)
+            else:
+                self._resume(acquired)
 
     def _resolve(self) -> bool:
         host, port = self._options.host, self._options.port
@@ -231,17 +237,13 @@ class Window:
         if not self._crew:
             self._transport.wait_for_release()
             return
-        now = monotonic()
-        busy = [one for one in self._crew if not one.parked]
-        patience = max(0.0, min((one.until for one in busy), default=now) - now)
-        ready = self._selector.select(patience)
-        for key, _ in ready:
+        for key, _ in self._selector.select(max(0.0, self._soonest - monotonic())):
             self._resume(key.data)
-        if not ready:
-            now = monotonic()
-            for conversation in [one for one in busy if one.until <= now]:
+        if (now := monotonic()) >= self._soonest:
+            for conversation in [one for one in self._crew if not one.parked and one.until <= now]:
                 conversation.silence()
                 self._settle(conversation)
+            self._soonest = min((one.until for one in self._crew if not one.parked), default=float("inf"))
 
     def _resume(self, conversation: Conversation) -> None:
         conversation.resume()
@@ -263,6 +265,10 @@ class Window:
             self._crew.discard(conversation)
             self._transport.release(conversation, usable=False)
             return
+        if conversation.parked:
+            self._parked.append(conversation)
+        else:
+            self._soonest = min(self._soonest, conversation.until)
         event = selectors.EVENT_WRITE if conversation.writing else selectors.EVENT_READ
         if known is None:
             number = conversation.wire.fileno()

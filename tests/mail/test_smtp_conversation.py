@@ -78,6 +78,19 @@ def test_an_idle_connection_is_given_up_in_time(server: ChaosSmtp) -> None:
     assert server.connections == 3
 
 
+def test_a_connection_that_never_opened_is_not_taken_up_again() -> None:
+    with chaos({"connect": ["220 ready", Stall()]}) as server:
+        transport = SmtpTransport(smtp_options(f"{server.url}?connections=2"))
+        assert [one.outcome for one in transport.send(letters(2))] == ["sent"] * 2
+        [hanging] = [one for one in transport._spare if one.is_opening]
+        assert hanging.is_fit(idle=30)
+        hanging.until = 1.0
+        assert not hanging.is_fit(idle=30)
+        assert [one.outcome for one in transport.send(letters(2))] == ["sent"] * 2
+        transport.close()
+        assert not hanging.open
+
+
 def test_threads_share_the_connections(server: ChaosSmtp) -> None:
     transport = SmtpTransport(smtp_options(f"{server.url}?connections=3"))
     outcomes: list[str] = []
