@@ -82,7 +82,7 @@ def _bound(tree: nodes.Template) -> Iterator[str]:
                 yield node.target.name
 
 
-def lines_of(tree: nodes.Template, need: Need) -> int:
+def line_of(tree: nodes.Template, need: Need) -> int:
     """Return the first line that reads this two-part name; 1 when none does."""
     for node in tree.find_all(nodes.Getattr):
         if isinstance(node.node, nodes.Name) and (node.node.name, node.attr) == need:

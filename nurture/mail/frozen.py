@@ -175,7 +175,7 @@ def _aim(templates: Templates, frozen: Frozen, names: Mapping[str, Any], *, trac
     link = templates.imprint.links.get(frozen["measure"], "")
     if not link:
         return
-    target = header_free(_said(templates, frozen, names, link))
+    target = _without_blanks(_said(templates, frozen, names, link))
     if not target.lower().startswith(_SCHEMES):
         problem = TemplateProblem(
             f"{frozen['measure']}/measure.yaml",
@@ -224,7 +224,7 @@ def _said(templates: Templates, frozen: Frozen, names: Mapping[str, Any], text: 
     return run(templates.expression(path, text), values, locale=frozen["locale"], zone=frozen["zone"]).strip()
 
 
-def header_free(url: str) -> str:
+def _without_blanks(url: str) -> str:
     """Return a URL without blanks and control characters; a browser would skip them, so must we."""
     return "".join(char for char in body_text(url) if not char.isspace())
 

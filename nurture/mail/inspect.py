@@ -5,7 +5,7 @@ from typing import Final
 
 import jinja2
 
-from nurture.mail.anatomy import free_names, lines_of
+from nurture.mail.anatomy import free_names, line_of
 from nurture.mail.compile import Templates
 from nurture.mail.faults import TemplateFault, TemplateProblem
 from nurture.mail.lint import lint
@@ -108,4 +108,4 @@ class Inspector:
         for need in sorted(self._templates.anatomy(env, path, text).needs):
             if need[0] == "strings" and len(need) > 1 and need[1] not in words:
                 change = f"add it to _layout/strings.{locale}.yaml"
-                yield TemplateProblem(path, lines_of(tree, need), f"no words `{need[1]}` in {locale}", change)
+                yield TemplateProblem(path, line_of(tree, need), f"no words `{need[1]}` in {locale}", change)

@@ -28,11 +28,11 @@ CASES = {
     "greeting says 421": Case({"connect": "421 4.3.2 busy"}, "retry", "connect", "421 4.3.2"),
     "greeting says 554": Case({"connect": "554 5.7.1 listed"}, "lane_paused", "connect", "554 5.7.1"),
     "cut at greeting": Case({"connect": Cut()}, "retry", "connect", ""),
-    "silence at greeting": Case({"connect": Stall()}, "retry", "connect", "", options="greeting=0.1"),
+    "silence at greeting": Case({"connect": Stall()}, "retry", "connect", "", options="greeting=0.3"),
     "EHLO refused for now": Case({"ehlo": "451 4.3.0 later"}, "retry", "greeted", "451 4.3.0"),
     "MAIL for later": Case({"mail": "451 4.3.0 later"}, "retry", "mail", "451 4.3.0"),
     "cut at MAIL": Case({"mail": Cut()}, "retry", "mail", ""),
-    "silence at MAIL": Case({"mail": Stall()}, "retry", "mail", "", options="command=0.1"),
+    "silence at MAIL": Case({"mail": Stall()}, "retry", "mail", "", options="command=0.3"),
     "421 at MAIL": Case({"mail": "421 4.3.2 bye"}, "retry", "mail", "421 4.3.2"),
     "RCPT for later": Case({"rcpt": "450 4.2.0 greylisted"}, "retry", "rcpt", "450 4.2.0"),
     "cut at RCPT": Case({"rcpt": Cut()}, "retry", "rcpt", ""),
@@ -42,7 +42,7 @@ CASES = {
     "cut after the dot, not kept": Case({"dot": Cut()}, "in_doubt", "dot", ""),
     "cut after the dot, kept": Case({"dot": Cut(store=True)}, "in_doubt", "dot", "", stored=1),
     "silence after the dot": Case(
-        {"dot": Stall(store=True)}, "in_doubt", "dot", "", stored=1, options="dot=0.1"
+        {"dot": Stall(store=True)}, "in_doubt", "dot", "", stored=1, options="dot=0.3"
     ),
     "half a reply, then cut": Case({"dot": Cut(after="250-2.0.0 on")}, "in_doubt", "dot", ""),
     "4yz after the dot": Case({"dot": "451 4.3.0 later"}, "retry", "replied", "451 4.3.0"),
@@ -194,8 +194,8 @@ def test_a_server_may_ask_to_wait(reply: str, seconds: int | None) -> None:
 
 
 def test_letters_that_waited_too_long_for_a_connection_go_back_to_the_gate() -> None:
-    with chaos({"dot": Later(0.15)}) as server:
-        outcomes = send(server.url, letters(5), "connections=1&fresh=0.1")
+    with chaos({"dot": Later(0.5)}) as server:
+        outcomes = send(server.url, letters(5), "connections=1&fresh=0.4")
         assert [one.outcome for one in outcomes].count("sent") == 1
         stale = [one for one in outcomes if one.outcome == "retry"]
         assert {(one.stage, one.retry_after) for one in stale} == {("connect", 0)}
