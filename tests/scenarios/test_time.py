@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from freezegun.api import FrozenDateTimeFactory
+from freezegun.api import FrozenDateTimeFactory, StepTickTimeFactory, TickingDateTimeFactory
 
 from nurture.clock import SystemClock
 from nurture.domain.instant import DAY, HOUR, Instant, parse_iso, to_datetime
@@ -18,10 +18,13 @@ ADA = "ada@example.com"
 NINE = LocalSlot(9 * 60)
 
 
+Mover = FrozenDateTimeFactory | StepTickTimeFactory | TickingDateTimeFactory
+
+
 class Frozen:
     """A world on the host's own clock, which stands still until it is moved."""
 
-    def __init__(self, database: Database, clock: FrozenDateTimeFactory) -> None:
+    def __init__(self, database: Database, clock: Mover) -> None:
         """Begin where the clock stands."""
         self.world = World(database, clock=SystemClock())  # type: ignore[arg-type]
         self._clock = clock
