@@ -7,8 +7,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import nurture
+from nurture.app.body import TooLarge
 from nurture.app.services import Services
 from nurture.web import operations, segment
 from nurture.web.brand import active_playbook, brand_of
@@ -51,6 +53,9 @@ def create_app(services: Services) -> FastAPI:
     application.include_router(Console(services, application).routes())
     _add_styles(application, services)
     application.add_exception_handler(SQLAlchemyError, _away)
+    application.add_exception_handler(TooLarge, _unread)
+    application.add_exception_handler(TimeoutError, _unread)
+    application.add_exception_handler(ClientDisconnect, _unread)
     application.add_exception_handler(RequestValidationError, _not_found)
     application.add_exception_handler(HTTPException, _plain)
     return application
@@ -79,6 +84,12 @@ def _add_styles(application: FastAPI, services: Services) -> None:
 async def _away(_request: Request, _error: Exception) -> Response:
     headers = {"Retry-After": "5", "Cache-Control": "no-store"}
     return Response("The database is away; try again in a moment.\n", 503, headers, "text/plain")
+
+
+async def _unread(_request: Request, error: Exception) -> Response:
+    """Answer a form that was too large or never came, and hang up."""
+    status = 413 if isinstance(error, TooLarge) else 408
+    return Response("The form could not be read.\n", status, {"Connection": "close"}, "text/plain")
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect
 
 from nurture.app.body import Body, NotJson, TooLarge, inflate, repair
 from nurture.app.ingest import Intake, read_items, reject
@@ -80,7 +81,9 @@ class TrackApi:
                 raw = inflate(await read_body(request), encoding=request.headers.get("content-encoding", ""))
                 await take(request, source, _value(raw), raw)
             except TooLarge as error:
-                return _answer(413, str(error))
+                return _answer(413, str(error), {"Connection": "close"})
+            except (TimeoutError, ClientDisconnect):
+                return _answer(408, "the body did not arrive; send it again", {"Connection": "close"})
             except (NotJson, NotFoundError, Unsupported) as error:
                 status = {NotJson: 400, NotFoundError: 404, Unsupported: 501}[type(error)]
                 return _answer(status, str(error))

@@ -95,9 +95,10 @@ def _endpoint(door: Door, kind: str | None) -> Callable[[Request], Coroutine[Any
         try:
             return await _take(door, request, kind)
         except TooLarge as error:
-            return refusal(413, str(error))
+            # Hanging up spares both sides the rest of the body.
+            return refusal(413, str(error), {"Connection": "close"})
         except TimeoutError:
-            return refusal(408, "the body did not arrive in time; send it again")
+            return refusal(408, "the body did not arrive in time; send it again", {"Connection": "close"})
         except Away as error:
             return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
         except ClientDisconnect:

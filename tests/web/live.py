@@ -60,13 +60,22 @@ def a_playbook() -> LoadedPlaybook:
 
 
 class HeardBells:
-    """Bells that remember who rang."""
+    """Bells that remember who rang, and can be waited for: they ring after the answer."""
 
     def __init__(self) -> None:
         self.rung: list[tuple[str, str]] = []
+        self._changed = threading.Condition()
 
     def ring(self, queue: str, key: str) -> None:
-        self.rung.append((queue, key))
+        with self._changed:
+            self.rung.append((queue, key))
+            self._changed.notify_all()
+
+    def heard(self, count: int) -> set[tuple[str, str]]:
+        """Wait until so many rings came; return who rang."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.rung) >= count, timeout=10), self.rung
+            return set(self.rung)
 
 
 def a_service(database: Database, *, clock: Clock | None = None, **settings: Any) -> Services:

@@ -172,6 +172,12 @@ def test_an_erased_persons_link_is_answered_and_does_nothing(
     assert (said(services.database), events(services)) == ([], [])
 
 
+def test_a_huge_form_is_refused_unread(client: httpx.Client, services: Services) -> None:
+    path = link("unsubscribe", a_contact(services.database))
+    assert client.post(path, content=b"x" * 100_000).status_code == 413
+    assert said(services.database) == []
+
+
 # ---- GET and HEAD ----------------------------------------------------------------------------------------
 
 
