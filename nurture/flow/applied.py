@@ -34,7 +34,7 @@ class Recorded:
 
 def record(connection: sa.Connection, rows: Sequence[tuple[Pending, int | None]]) -> Recorded:
     """Add the rows (each with its contact) to `events`, in order; two statements at most."""
-    numbers = add_events(connection, [_event_row(row, contact) for row, contact in rows])
+    numbers = add_events(connection, [(row.id, contact) for row, contact in rows])
     recorded = Recorded()
     again: list[tuple[Pending, int | None]] = []
     for row, contact in rows:
@@ -74,20 +74,6 @@ def rejected(row: Pending, stage: str, reason: str, *, contact_id: int | None) -
         raw=encode(raw),
         contact_id=contact_id,
     )
-
-
-def _event_row(row: Pending, contact: int | None) -> dict[str, Any]:
-    return {
-        "contact_id": contact,
-        "source": row.source,
-        "message_id": row.message_id,
-        "kind": row.kind,
-        "name": row.name,
-        "occurred_at": row.occurred_at,
-        "received_at": row.received_at,
-        "historic": row.historic,
-        "body": row.body,
-    }
 
 
 def _is_same(row: Pending, before: sa.Row[Any]) -> bool:

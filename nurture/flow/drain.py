@@ -16,8 +16,9 @@ from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 from nurture.flow import poison
-from nurture.flow.batch import Applied, Rule, Taken, apply, take_locked, take_shard, transact
+from nurture.flow.batch import Applied, Rule, apply
 from nurture.flow.identity import join
+from nurture.flow.taking import Taken, take_locked, take_shard, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import adoption, inbox
 from nurture.store import contacts as people

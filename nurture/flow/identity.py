@@ -19,9 +19,9 @@ from nurture.domain.identity import Candidate, home_of, survivor_first
 from nurture.domain.instant import Instant
 from nurture.domain.merging import Merged, merge_states
 from nurture.domain.playbook import Playbook
-from nurture.flow.batch import Raced, transact
 from nurture.flow.replay import replay_events
 from nurture.flow.sharing import all_named, earlier_in
+from nurture.flow.taking import Raced, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import identity as store

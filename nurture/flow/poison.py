@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from nurture.domain.counts import Counts
 from nurture.domain.instant import HOUR, Duration, Instant
 from nurture.flow.applied import rejected
-from nurture.flow.batch import Applied, Failure, Rule, apply, take_locked, transact
+from nurture.flow.batch import Applied, Failure, Rule, apply
 from nurture.flow.inbox import Rejected, quarantine
+from nurture.flow.taking import take_locked, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import inbox

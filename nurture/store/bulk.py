@@ -4,7 +4,7 @@
 each a single statement whatever the batch's size. Text must hold no NUL character (the inbox removes them).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,14 @@ def relation(
     names = [column.name for column in columns]
     given = sa.bindparam(None, _text(names, rows), type_=sa.Text(), unique=True)
     return _relation(connection.dialect.name, columns, given)
+
+
+def relation_given(dialect: str, columns: Sequence[sa.Column[Any]], name: str = "rows") -> sa.Subquery:
+    """Return the same for a statement that is made once: each run binds `name` to `list_text` of the rows.
+
+    There each row is the list of its values, in the order of the columns.
+    """
+    return _relation(dialect, columns, sa.bindparam(name, type_=sa.Text()))
 
 
 def _text(names: Sequence[str], rows: Sequence[Row]) -> str:
@@ -96,7 +104,9 @@ def _insert_given(  # noqa: PLR0917 - a cache key has no names
     given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
     # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
     source = sa.select(*(given.c[name] for name in names)).where(sa.true()).order_by(given.c.place_)
-    return _insert(dialect, table, names, source, conflict=conflict, update=update, returning=returning)
+    return insert_statement(
+        dialect, table, names, source, conflict=conflict, update=update, returning=returning
+    )
 
 
 def _run(
@@ -120,22 +130,23 @@ def insert_from(
 
     source: has a WHERE clause, be it true, for SQLite's sake.
     """
-    statement = _insert(
+    statement = insert_statement(
         connection.dialect.name, table, columns, source, conflict=conflict, update=update, returning=returning
     )
     return _run(connection, statement, {}, returning)
 
 
-def _insert(
+def insert_statement(
     dialect: str,
     table: sa.Table,
     columns: Sequence[str],
     source: sa.Select[Any],
     *,
-    conflict: Sequence[str] | None,
-    update: Sequence[str],
-    returning: Sequence[str],
+    conflict: Sequence[str] | None = None,
+    update: Sequence[str] = (),
+    returning: Sequence[str] = (),
 ) -> Any:
+    """Return the statement of `insert_from`, for those who make it once."""
     build: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = build(table).from_select(list(columns), source)
     if conflict is not None:
@@ -190,8 +201,22 @@ def any_of(
     column: sa.Column[Any], values: Sequence[Any], connection: sa.Connection
 ) -> sa.ColumnElement[bool]:
     """Return `column IN values` with the values as one parameter, whatever their number."""
-    text = sa.bindparam(None, msgspec.json.encode(list(values)).decode(), type_=sa.Text(), unique=True)
-    if connection.dialect.name == "postgresql":
+    text = sa.bindparam(None, list_text(values), type_=sa.Text(), unique=True)
+    return _any_of(column, text, connection.dialect.name)
+
+
+def any_given(column: sa.Column[Any], dialect: str, name: str = "ids") -> sa.ColumnElement[bool]:
+    """Return `column IN values` for a statement that is made once: each run binds `name` to `list_text(values)`."""
+    return _any_of(column, sa.bindparam(name, type_=sa.Text()), dialect)
+
+
+def list_text(values: Iterable[Any]) -> str:
+    """Return the values as the parameter of `any_given`."""
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _any_of(column: sa.Column[Any], text: sa.BindParameter[str], dialect: str) -> sa.ColumnElement[bool]:
+    if dialect == "postgresql":
         each = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB)).table_valued(
             sa.column("value", sa.Text)
         )

@@ -5,6 +5,7 @@ Runs, messages, consents and events keep the contact they began with; who reads 
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -16,9 +17,9 @@ from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import Instant
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
-from nurture.store.bulk import Row, any_of, insert, update
+from nurture.store.bulk import Row, any_given, any_of, insert, list_text, update
 from nurture.store.database import decode
-from nurture.store.family import family
+from nurture.store.family import family_given
 from nurture.store.saving import save
 from nurture.store.tables import contact_state, contacts, identities, messages, runs
 
@@ -73,13 +74,19 @@ def lock_contacts(
     Read whatever else is needed in a later statement: this one's snapshot may be older than its locks.
     skip_locked: leave out those that somebody else holds.
     """
-    statement = (
+    statement = _lock(connection.dialect.name, skip_locked)
+    found = connection.execute(statement, {"ids": list_text(sorted(ids))})
+    return {row.id: row for row in found}
+
+
+@lru_cache
+def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
+    return (
         sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email)
-        .where(any_of(contacts.c.id, sorted(ids), connection))
+        .where(any_given(contacts.c.id, dialect))
         .order_by(contacts.c.id)
         .with_for_update(skip_locked=skip_locked)
     )
-    return {row.id: row for row in connection.execute(statement)}
 
 
 def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, str | None]:
@@ -131,18 +138,26 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
 
     A contact that no event has been applied to yet is empty under this playbook.
     """
-    statement = (
-        sa.select(contacts, contact_state.c.memory)
-        .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
-        .where(any_of(contacts.c.id, ids, connection))
-    )
-    found = {row.id: _contact(row, playbook) for row in connection.execute(statement)}
-    people = family(connection, ids)
-    running = sa.select(people.c.person, runs).join(runs, runs.c.contact_id == people.c.id).where(_ACTIVE)
-    for row in connection.execute(running):
+    given = {"ids": list_text(ids)}
+    of_contacts, of_runs = _load(connection.dialect.name)
+    found = {row.id: _contact(row, playbook) for row in connection.execute(of_contacts, given)}
+    for row in connection.execute(of_runs, given):
         if row.person in found:
             found[row.person].runs[row.measure, row.key] = run_of(row)
     return found
+
+
+@lru_cache
+def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Return the statements that read contacts with their memory, and their active runs."""
+    of_contacts = (
+        sa.select(contacts, contact_state.c.memory)
+        .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
+        .where(any_given(contacts.c.id, dialect))
+    )
+    people = family_given(dialect)
+    of_runs = sa.select(people.c.person, runs).join(runs, runs.c.contact_id == people.c.id).where(_ACTIVE)
+    return of_contacts, of_runs
 
 
 def first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
@@ -203,27 +218,23 @@ def run_of(row: sa.Row[Any]) -> Run:
 
 def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
     """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
-    people = family(connection, ids)
-    statement = (
-        sa.select(
-            people.c.person,
-            messages.c.id,
-            messages.c.measure,
-            messages.c.run_key,
-            messages.c.step,
-            messages.c.status,
-            messages.c.settled_at,
-            messages.c.reason,
-        )
+    found: dict[int, list[Settled]] = {}
+    for person, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(ids)}):
+        found.setdefault(person, []).append(Settled(*values))
+    return found
+
+
+@lru_cache
+def _settled(dialect: str) -> sa.Select[Any]:
+    """Return the statement; its columns are the person and the fields of `Settled`."""
+    people = family_given(dialect)
+    names = ("id", "measure", "run_key", "step", "status", "settled_at", "reason")
+    return (
+        sa.select(people.c.person, *(messages.c[name] for name in names))
         .join(messages, messages.c.contact_id == people.c.id)
         .where(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
         .order_by(messages.c.settled_at, messages.c.id)
     )
-    found: dict[int, list[Settled]] = {}
-    for row in connection.execute(statement):
-        settled = Settled(row.id, row.measure, row.run_key, row.step, row.status, row.settled_at, row.reason)
-        found.setdefault(row.person, []).append(settled)
-    return found
 
 
 def resolve_who(connection: sa.Connection, who: str) -> int:

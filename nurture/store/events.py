@@ -1,34 +1,52 @@
 """Applied events: the order of application, and that nothing is applied twice."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.event import Event
-from nurture.store.bulk import Row, any_of, insert, relation
+from nurture.store.bulk import any_of, insert_statement, list_text, relation, relation_given
 from nurture.store.database import decode
 from nurture.store.family import family
-from nurture.store.tables import events
+from nurture.store.tables import events, inbox
 
 #: (source, message id): the same pair is the same event.
 Key = tuple[str, str]
 
-_COLUMNS = (
-    *("contact_id", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "body"),
-)
+_COPIED = ("source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "body")
 
 
-def add_events(connection: sa.Connection, rows: Sequence[Row]) -> dict[Key, int]:
-    """Insert events in order; return the sequence number of each that is new, the others were applied before.
+def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]) -> dict[Key, int]:
+    """Insert the events of inbox rows, each (row id, contact), in order; return the number of each that is new.
 
-    The numbers grow with the order given, and, under the contact's lock, with the order of application.
+    The others were applied before. Numbers grow with the order given, and so, under the contact's lock, with
+    the order of application. The events go from table to table; their bodies do not travel.
     """
-    columns = ["id", "source", "message_id"]
-    added = insert(
-        connection, events, rows, columns=_COLUMNS, conflict=["source", "message_id"], returning=columns
-    )
+    if not rows:
+        return {}
+    added = connection.execute(_add(connection.dialect.name), {"rows": list_text(rows)})
     return {(row.source, row.message_id): row.id for row in added}
+
+
+@lru_cache
+def _add(dialect: str) -> Any:
+    given = relation_given(dialect, [inbox.c.id, events.c.contact_id])
+    source = (
+        sa.select(given.c.contact_id, *(inbox.c[name] for name in _COPIED))
+        .join(inbox, inbox.c.id == given.c.id)
+        .where(sa.true())
+        .order_by(given.c.place_)
+    )
+    return insert_statement(
+        dialect,
+        events,
+        ("contact_id", *_COPIED),
+        source,
+        conflict=("source", "message_id"),
+        returning=("id", "source", "message_id"),
+    )
 
 
 def find_events(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:

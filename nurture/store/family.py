@@ -1,10 +1,12 @@
 """A person's family of contacts: the living one and everything ever merged into it, as a relation to join."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.store.bulk import any_of
+from nurture.store.bulk import any_given, any_of
 from nurture.store.tables import contacts
 
 
@@ -13,10 +15,17 @@ def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
 
     `contacts.survivor` is one link long, so two index look-ups find everybody.
     """
-    own = sa.select(contacts.c.id, contacts.c.id.label("person")).where(
-        any_of(contacts.c.id, ids, connection)
-    )
+    return _family(partial(any_of, values=ids, connection=connection))
+
+
+def family_given(dialect: str) -> sa.CTE:
+    """Return the same for a statement that is made once: each run binds `ids` to `list_text(ids)`."""
+    return _family(partial(any_given, dialect=dialect))
+
+
+def _family(is_wanted: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]) -> sa.CTE:
+    own = sa.select(contacts.c.id, contacts.c.id.label("person")).where(is_wanted(contacts.c.id))
     merged = sa.select(contacts.c.id, contacts.c.survivor.label("person")).where(
-        any_of(contacts.c.survivor, ids, connection)
+        is_wanted(contacts.c.survivor)
     )
     return sa.union_all(own, merged).cte("family")

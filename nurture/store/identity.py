@@ -1,14 +1,15 @@
 """Who is known under which names: rows of `identities` and `merges`. Decides nothing; see `domain.identity`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.event import IDENTITY_KINDS, Identity
 from nurture.domain.instant import FOREVER, Instant
-from nurture.store.bulk import any_of, insert, relation
+from nurture.store.bulk import any_of, insert, list_text, relation_given
 from nurture.store.database import encode
 from nurture.store.tables import contacts, identities, merges
 
@@ -32,24 +33,30 @@ def known_by(connection: sa.Connection, named: Sequence[Identity]) -> Known:
     """Return all names of every contact that owns one of the names given."""
     if not named:
         return Known()
-    rows = [{"kind": identity.kind, "value": identity.value} for identity in named]
-    given = relation(connection, [identities.c.kind, identities.c.value], rows)
+    rows = list_text([name.kind, name.value] for name in named)
+    return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}))
+
+
+_NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
+
+
+@lru_cache
+def _known_by(dialect: str) -> sa.Select[Any]:
+    given = relation_given(dialect, [identities.c.kind, identities.c.value])
     owned = identities.alias("owned")
-    owner = sa.select(owned.c.contact_id).join(
-        given, sa.and_(owned.c.kind == given.c.kind, owned.c.value == given.c.value)
-    )
-    return _known(connection, identities.c.contact_id.in_(owner))
+    is_given = sa.and_(owned.c.kind == given.c.kind, owned.c.value == given.c.value)
+    owner = sa.select(owned.c.contact_id).join(given, is_given)
+    return _NAMES.where(identities.c.contact_id.in_(owner))
 
 
 def known_of(connection: sa.Connection, ids: Sequence[int]) -> Known:
     """Return all names of these contacts."""
-    return _known(connection, any_of(identities.c.contact_id, ids, connection))
+    return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))))
 
 
-def _known(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Known:
-    statement = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
+def _known(found: Iterable[Any]) -> Known:
     known = Known()
-    for kind, value, contact, since in connection.execute(statement.where(where)):
+    for kind, value, contact, since in found:
         known.learn(Identity(kind, value), contact, since)
     return known
 

@@ -3,15 +3,16 @@
 Nothing here decides anything; `flow.inbox` and `flow.drain` do.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
 from nurture.domain.instant import FOREVER, Instant
-from nurture.store.bulk import Row, any_of, insert
+from nurture.store.bulk import Row, any_given, any_of, insert, list_text
 from nurture.store.tables import identities, inbox, quarantine, shards
 
 #: How many shards there are; an event's shard is a hash of its strongest identity.
@@ -86,57 +87,88 @@ _COLUMNS = tuple(inbox.c[name] for name in (*_PENDING, *_PENDING_REST, *IDENTITY
 _PLAIN = len(_PENDING) + len(_PENDING_REST)
 
 
-def _rows(connection: sa.Connection, statement: sa.Select[Any]) -> list[Pending]:
-    found = connection.execute(statement.order_by(inbox.c.id))
-    return [Pending(*(*row[:_PLAIN], _names(row[_PLAIN:]))) for row in found]
+def _rows(found: sa.CursorResult[Any]) -> list[Pending]:
+    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]))) for row in found]
 
 
-def _names(values: Sequence[str | None]) -> tuple[Identity, ...]:
-    return tuple(
-        Identity(kind, value) for kind, value in zip(IDENTITY_KINDS, values, strict=True) if value is not None
-    )
+def _names(
+    user_id: str | None, email: str | None, phone: str | None, anonymous_id: str | None
+) -> tuple[Identity, ...]:
+    """Return the identities of a row, whose columns are in the order of IDENTITY_KINDS."""
+    if email is phone is anonymous_id is None:
+        return (_identity("user_id", user_id),) if user_id is not None else ()
+    given = zip(IDENTITY_KINDS, (user_id, email, phone, anonymous_id), strict=True)
+    return tuple(_identity(kind, value) for kind, value in given if value is not None)
+
+
+#: The same few names come again and again in a batch.
+_identity = lru_cache(maxsize=8192)(Identity)
 
 
 def peek(connection: sa.Connection, shard: int, *, limit: int) -> list[Pending]:
     """Return the shard's oldest rows, in order."""
-    return _rows(connection, sa.select(*_COLUMNS).where(inbox.c.shard == shard).limit(limit))
+    return _rows(connection.execute(_PEEK, {"of": shard, "most": limit}))
+
+
+_PEEK = (
+    sa.select(*_COLUMNS)
+    .where(inbox.c.shard == sa.bindparam("of"))
+    .order_by(inbox.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
 
 
 def pending(
-    connection: sa.Connection,
-    contacts: Sequence[int],
-    *,
-    limit: int,
-    up_to: int = FOREVER,
-    outside: int | None = None,
-) -> list[Pending]:
-    """Return the oldest rows, of any shard, under any identity of these contacts: at most `limit`, in order.
+    connection: sa.Connection, contacts: Iterable[int], *, limit: int, up_to: int = FOREVER, outside: int = -1
+) -> list[int]:
+    """Return the ids of the oldest rows, of any shard, under any identity of these contacts, in order.
 
-    up_to: the greatest inbox id looked at. outside: a shard whose rows are left out.
+    limit: of rows returned. up_to: the greatest inbox id looked at. outside: a shard whose rows are left out.
     """
-    mine = sa.select(identities.c.kind, identities.c.value).where(
-        any_of(identities.c.contact_id, contacts, connection)
-    )
-    known = mine.cte("known")
+    statement = _pending(connection.dialect.name)
+    given = {"ids": list_text(contacts), "most": limit, "up_to": up_to, "outside": outside}
+    return list(connection.execute(statement, given).scalars())
+
+
+@lru_cache
+def _pending(dialect: str) -> sa.Select[int]:
+    mine = sa.select(identities.c.kind, identities.c.value)
+    known = mine.where(any_given(identities.c.contact_id, dialect)).cte("known")
     branches = [
         sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
         for kind in IDENTITY_KINDS
     ]
     # An alias waits under its earlier id too, whatever kind of id that is.
     branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
-    bounds = [inbox.c.id <= up_to] if outside is None else [inbox.c.id <= up_to, inbox.c.shard != outside]
+    bounds = (
+        inbox.c.id <= sa.bindparam("up_to", type_=sa.BigInteger),
+        inbox.c.shard != sa.bindparam("outside", type_=sa.SmallInteger),
+    )
     found = sa.union(*(branch.where(*bounds) for branch in branches)).subquery("found")
-    return _rows(connection, sa.select(*_COLUMNS).where(inbox.c.id.in_(sa.select(found.c.id))).limit(limit))
+    return sa.select(found.c.id).order_by(found.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
 def find(connection: sa.Connection, ids: Sequence[int]) -> list[Pending]:
-    """Return those of these rows that are still there, in order."""
-    return _rows(connection, sa.select(*_COLUMNS).where(any_of(inbox.c.id, ids, connection)))
+    """Return those of these rows that are still there, in order; no ids, no statement."""
+    if not ids:
+        return []
+    return _rows(connection.execute(_find(connection.dialect.name), {"ids": list_text(ids)}))
+
+
+@lru_cache
+def _find(dialect: str) -> sa.Select[Any]:
+    return sa.select(*_COLUMNS).where(any_given(inbox.c.id, dialect)).order_by(inbox.c.id)
 
 
 def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Delete these rows: they were applied, or set aside."""
-    connection.execute(sa.delete(inbox).where(any_of(inbox.c.id, ids, connection)))
+    if ids:
+        connection.execute(_delete(connection.dialect.name), {"ids": list_text(ids)})
+
+
+@lru_cache
+def _delete(dialect: str) -> sa.Delete:
+    return sa.delete(inbox).where(any_given(inbox.c.id, dialect))
 
 
 def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:

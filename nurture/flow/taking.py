@@ -1,0 +1,196 @@
+"""Taking: the rows of a batch found and their contacts locked, in the one order that everybody locks in.
+
+shard -> names, sorted, missing ones inserted -> contacts by id. Looking comes first and without locks; where
+the world has changed between looking and locking, `Raced` is raised and the transaction is done again: nothing
+has been written then. What is taken is applied by `flow.batch`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from nurture.domain.errors import Transient
+from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.playbook import Playbook
+from nurture.flow.sharing import Share, Sharing, all_named
+from nurture.store import contacts as people
+from nurture.store import inbox
+from nurture.store.database import Database
+from nurture.store.identity import Known, claim, known_by
+from nurture.store.inbox import Pending
+
+T = TypeVar("T")
+
+#: How often a transaction that lost a race is begun again before the work is left for the next turn.
+_RACES_MAX = 20
+
+
+class Raced(Exception):
+    """Somebody else changed who is who between our looking and our locking."""
+
+
+def transact(database: Database, work: Callable[[sa.Connection], T]) -> T:
+    """Do `work` in a transaction of its own, anew after every lost race. Raises Transient when it never wins."""
+    for _ in range(_RACES_MAX):
+        try:
+            return database.run(work)
+        except Raced:
+            continue
+    message = f"lost {_RACES_MAX} races for the same names; the events stay in the inbox"
+    raise Transient(message)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a batch works on; every contact in `shares` is locked."""
+
+    shares: dict[int, Share]
+    # Rows without a person.
+    things: list[Pending] = field(default_factory=list)
+    # Rows that join two stored contacts, first in line.
+    joins: list[Pending] = field(default_factory=list)
+    # (row, its contact, contacts of other user ids that share a name with it)
+    conflicts: list[tuple[Pending, int, tuple[int, ...]]] = field(default_factory=list)
+    # contact -> where its mail goes now.
+    emails: dict[int, str | None] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
+    created: int = 0
+    # There are more rows than were taken.
+    more: bool = False
+
+    def rows(self) -> list[Pending]:
+        """Return all rows, in order."""
+        shared = (row for share in self.shares.values() for row in share.rows)
+        return sorted([*self.things, *shared], key=lambda row: row.id)
+
+    def keep(self, wanted: Callable[[Pending], bool]) -> None:
+        """Leave every other row, and what comes after it for the same contact, in the inbox."""
+        self.things = [row for row in self.things if wanted(row)]
+        for share in self.shares.values():
+            left = next((place for place, row in enumerate(share.rows) if not wanted(row)), None)
+            if left is not None:
+                share.until = min(share.until, share.rows[left].received_at)
+                share.rows = share.rows[:left]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """How far a batch goes."""
+
+    limit: int
+    # The greatest row id, and when the first row left behind was received: alarms due later wait for it, since
+    # it may change what they decide.
+    up_to: int = FOREVER
+    until: Instant = FOREVER
+
+
+def take_shard(connection: sa.Connection, shard: int, *, limit: int, playbook: Playbook) -> Taken:
+    """Take the oldest rows of a locked shard and, of whatever shard, all that is pending for the same people.
+
+    At most twice `limit` rows, each contact's a prefix of what is pending for it.
+    """
+    peeked = inbox.peek(connection, shard, limit=limit + 1)
+    more = len(peeked) > limit
+    bounds = (
+        _Bounds(2 * limit, peeked[limit - 1].id, peeked[limit].received_at) if more else _Bounds(2 * limit)
+    )
+    things = [row for row in peeked[:limit] if not row.named]
+    seen = {row.id: row for row in peeked[:limit] if row.named}
+    if not seen:
+        return Taken({}, things=things, more=more)
+    known, created = _settle_names(connection, seen, shard=shard, bounds=bounds, playbook=playbook)
+    locked = people.lock_contacts(connection, known.names)
+    if any(row.survivor is not None for row in locked.values()):
+        raise Raced
+    taken = _share_out(connection, sorted(locked), known, seen, bounds)
+    taken.emails = {contact: row.email for contact, row in locked.items()}
+    taken.things, taken.created, taken.more = things, created, taken.more or more
+    return taken
+
+
+def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, limit: int) -> Taken:
+    """Take what is pending for these contacts, which the caller has locked; makes no contact and no name.
+
+    emails: contact -> where its mail goes.
+    """
+    taken = _share_out(connection, sorted(emails), None, {}, _Bounds(limit))
+    taken.emails = dict(emails)
+    return taken
+
+
+def _settle_names(
+    connection: sa.Connection, seen: dict[int, Pending], *, shard: int, bounds: _Bounds, playbook: Playbook
+) -> tuple[Known, int]:
+    """Find whose the rows seen are, store contacts and names that are missing, and return all names and how many.
+
+    What other shards hold for the same people is looked at too, and added to `seen`: names that only stand
+    there must be inserted before contacts are locked, or two drains could wait for each other.
+    """
+    named = all_named(seen.values())
+    known = known_by(connection, named)
+    if known.names:
+        theirs = inbox.pending(connection, known.names, up_to=bounds.up_to, outside=shard, limit=bounds.limit)
+        seen.update((row.id, row) for row in inbox.find(connection, theirs))
+        further = set(all_named(seen.values())).difference(known.owners, named)
+        found = known_by(connection, sorted(further))
+        for name, owner in found.owners.items():
+            known.learn(name, owner, found.since[name])
+    sharing = Sharing(known, may_add=True)
+    sharing.give(sorted(seen.values(), key=lambda row: row.id))
+    return _store_new(connection, sharing, playbook), len(sharing.new)
+
+
+def _store_new(connection: sa.Connection, sharing: Sharing, playbook: Playbook) -> Known:
+    """Store the contacts and names that the sharing needs, and return all names by stored contacts."""
+    known = sharing.known
+    if not sharing.added:
+        return known
+    new = sorted(sharing.new, key=lambda contact: sharing.new[contact].id)
+    seen = [(min(row.occurred_at for row in sharing.shares[one].rows), _email(known, one)) for one in new]
+    stored = dict(zip(new, people.create_contacts(connection, seen, playbook), strict=True))
+    wanted = {
+        name: (stored.get(known.owners[name], known.owners[name]), row.occurred_at, row.source)
+        for name, row in sharing.added.items()
+    }
+    if not claim(connection, wanted):
+        raise Raced
+    after = Known()
+    for name, owner in known.owners.items():
+        after.learn(name, stored.get(owner, owner), known.since[name])
+    return after
+
+
+def _email(known: Known, contact: int) -> str | None:
+    """Return the newest address among a new contact's names."""
+    names = [name for name in known.names[contact] if name.kind == "email"]
+    newest = max(names, key=lambda name: (known.since[name], name), default=None)
+    return newest.value if newest is not None else None
+
+
+def _share_out(
+    connection: sa.Connection,
+    contacts: Sequence[int],
+    known: Known | None,
+    seen: Mapping[int, Pending],
+    bounds: _Bounds,
+) -> Taken:
+    """Share the pending rows of locked contacts out to them. known None: it is still to be read."""
+    ids = inbox.pending(connection, contacts, up_to=bounds.up_to, limit=bounds.limit + 1)
+    new = {row.id: row for row in inbox.find(connection, [one for one in ids if one not in seen])}
+    rows = [row for row in (seen.get(one) or new.get(one) for one in ids) if row is not None]
+    until = bounds.until
+    if len(ids) > bounds.limit:
+        until = min(until, rows[-1].received_at)
+        rows = rows[:-1]
+    sharing = Sharing(known or known_by(connection, all_named(rows)), may_add=False)
+    sharing.give(rows)
+    shares = {contact: sharing.shares.get(contact, Share(contact)) for contact in contacts}
+    for contact, share in shares.items():
+        share.until = min(until, sharing.ended.get(contact, FOREVER))
+    mine = set(contacts)
+    conflicts = [one for one in sharing.conflicts if one[1] in mine]
+    return Taken(
+        shares, joins=sharing.joins, conflicts=conflicts, known=sharing.known, more=len(ids) > bounds.limit
+    )
