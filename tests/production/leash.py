@@ -22,7 +22,8 @@ def main(command: list[str]) -> int:
 
 
 def _kill_when_left() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):
+        pass
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

@@ -10,6 +10,7 @@ import random  # noqa: TID251 - seeded, so the same seed gives the same people
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from nurture.domain.instant import DAY, HOUR, SECOND, Instant, to_datetime, to_iso
@@ -239,7 +240,7 @@ _DRAW = [kind for kind, share in _SHARES.items() for _ in range(share)]
 def _interleaved(stories: list[Iterator[Item]], chance: random.Random) -> Iterator[Item]:
     """Yield all events: each person's in their order, people mixed among some hundred that are about at once."""
     ahead = iter(stories)
-    about = [story for story, _ in zip(ahead, range(200), strict=False)]
+    about = list(islice(ahead, 200))
     while about:
         place = chance.randrange(len(about))
         item = next(about[place], None)

@@ -22,7 +22,7 @@ SOURCE = "shop"
 WORKERS = 2
 SCHEDULERS = 2
 _LEASH = Path(__file__).with_name("leash.py")
-_WORKER = ["celery", "-A", "workers", "worker", "--concurrency", "1", "--without-mingle", "--without-gossip"]
+_WORKER = ["celery", "-A", "workers", "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"]
 
 
 class Group:
@@ -58,11 +58,11 @@ class Group:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
+        if self.process.stdin:
+            self.process.stdin.close()
 
-    def stop(self) -> int:
-        """End it in order; returns its exit code."""
-        if self.alive():
-            self.process.terminate()
+    def end(self) -> int:
+        """Wait for its end after TERM, kill what is left of it; returns its exit code."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(60)
         self.kill()
@@ -112,7 +112,7 @@ class Installation:
         for group in (*self.workers, *self.others):
             if group.alive():
                 group.process.terminate()
-        return {group.name: group.stop() for group in (*self.workers, *self.others)}
+        return {group.name: group.end() for group in (*self.workers, *self.others)}
 
     def command(self, *words: str) -> Any:
         """Run a `nurture` command with --json to its end; returns what it prints, whatever its exit code."""
@@ -151,6 +151,17 @@ class Installation:
         self.killed |= {pid for pid, owner in self.children().items() if owner is group}
         group.kill()
         group.start()
+
+    def supervise(self) -> int:
+        """Start again what has ended, as a supervisor does; returns how many that were.
+
+        Celery gives up when a pool process is killed before it has come up.
+        """
+        ended = [group for group in self.workers if not group.alive()]
+        for group in ended:
+            group.kill()
+            group.start()
+        return len(ended)
 
     def logs(self) -> str:
         """Return the end of every log."""

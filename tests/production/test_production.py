@@ -89,7 +89,8 @@ def running(
         codes = installation.stop()
         broker.stop()
         postgres.drop(name)
-    assert set(codes.values()) == {0}, codes
+    # What HTTP's server does after TERM is its own affair.
+    assert {code for name, code in codes.items() if name != "api"} == {0}, codes
 
 
 class Story:
@@ -113,7 +114,7 @@ class Story:
         """Hand everything in while it goes wrong, then let it finish."""
         began = monotonic()
         feeding = Feeding(
-            self.people, self._installation, self.database, self._sink, seconds=0.7 * self.size.kills
+            self.people, self._installation, self.database, self._sink, seconds=0.5 * self.size.kills
         )
         trouble = Trouble(
             self._installation, broker, self._services, kills=self.size.kills, seed=self.size.seed
@@ -152,6 +153,7 @@ class Story:
                 return
             if left != last:
                 last, since = left, monotonic()
+            self._installation.supervise()
             lapse(self.database, killed)
             if left.doubted:
                 self._found += let_evidence_wait_pass(self.database, waited, now=self._services.clock.now())

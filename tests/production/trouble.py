@@ -62,9 +62,10 @@ class Trouble:
             self._installation.kill_worker(self._chance.choice(self._installation.workers))
             self.made["workers killed"] += 1
             return
+        self.made["workers that gave up"] += self._installation.supervise()
         children = sorted(self._installation.children())
         busy = [pid for pid in senders(self._services.database) if pid in children]
-        if busy and self._chance.random() < 0.7:
+        if busy and self._chance.random() < 0.9:
             self._installation.kill_child(busy[0])
             self.made["senders killed"] += 1
         elif children:
