@@ -333,7 +333,9 @@ messages = sa.Table(
     sa.CheckConstraint(f"status IN ({', '.join(repr(s) for s in STATES)})", name="status"),
 )
 _waiting = messages.c.status == "waiting"
-sa.Index("ix_messages_due", messages.c.lane, messages.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
+sa.Index(
+    "ix_messages_due", messages.c.lane, messages.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting
+)
 _leased = messages.c.status.in_(("ready", "on_wire"))
 sa.Index("ix_messages_leased", messages.c.lease_until, postgresql_where=_leased, sqlite_where=_leased)
 _doubt = messages.c.status == "in_doubt"

@@ -188,7 +188,12 @@ def a_playbook(*measures: Measure, rules_hash: str = "r1", **given: Any) -> Play
 
 
 def an_event(
-    name: str, at: Instant = NOON, *, received: Instant | None = None, id: str = "", **given: Any
+    name: str,
+    at: Instant = NOON,
+    *,
+    received: Instant | None = None,
+    id: str = "",  # noqa: A002 - reads as it is said
+    **given: Any,
 ) -> Event:
     """Return an event; keyword arguments that are no fields of an event are its properties."""
     known = {k: given.pop(k) for k in ("traits", "context", "historic", "kind", "source") if k in given}

@@ -1,11 +1,11 @@
 """Every mail, in every language, is word for word the one that was reviewed.
 
-After a change that is meant: `python -m tests.programme.golden` writes the files anew; read their difference.
+After a change that is meant: `python -m tests.programme.reviewed` writes the files anew; read their difference.
 """
 
 import pytest
 
-from tests.programme.golden import GOLDEN, expected
+from tests.programme.reviewed import GOLDEN, expected
 from tests.programme.samples import Mail, mails
 
 

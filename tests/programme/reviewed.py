@@ -2,7 +2,7 @@
 
 Write them anew after changing words or layout, then read the difference:
 
-    python -m tests.programme.golden
+    python -m tests.programme.reviewed
 """
 
 from pathlib import Path
