@@ -25,9 +25,9 @@ from nurture.domain.identity import canonical_email, canonical_phone, canonical_
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerce
-from nurture.flow.batch import transact
 from nurture.flow.hearsay import Hearsay, import_consents
 from nurture.flow.inbox import NewEvent, accept
+from nurture.flow.taking import transact
 from nurture.store import tables as t
 
 Kind = Literal["events", "contacts", "objects"]

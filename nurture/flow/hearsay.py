@@ -14,7 +14,7 @@ from nurture.domain.event import Identity
 from nurture.domain.identity import strongest_first
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
-from nurture.flow.batch import Raced
+from nurture.flow.taking import Raced
 from nurture.store.bulk import Row
 from nurture.store.contacts import create_contacts
 from nurture.store.database import encode
