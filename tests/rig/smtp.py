@@ -2,6 +2,7 @@
 
 import os
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class SmtpSink(socketserver.ThreadingTCPServer):
                 message = f"{self._count} mails instead of {count} within {seconds} s"
                 raise TimeoutError(message)
         return self.taken
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that went away, as killed ones do; report everything else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def keep(self, taken: Taken) -> None:
         """Write one mail through to the disk."""
