@@ -1,6 +1,6 @@
 """Publishing on both databases: what workers load is what was built, and one row says which is active."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -149,16 +149,12 @@ def test_a_process_loads_each_playbook_once_and_sees_the_next_at_once(database: 
 
 def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Database) -> None:
     files = [changed(GUIDE, "wait: 2d", f"wait: {days}d") for days in range(3, 7)]
-    ids: list[int] = []
 
-    def work(each: dict[str, str]) -> None:
-        ids.append(publish(database, each, now=NOW, actor="ops"))
+    def work(each: dict[str, str]) -> int:
+        return publish(database, each, now=NOW, actor="ops")
 
-    threads = [threading.Thread(target=work, args=(each,)) for each in files]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(work, files))
     assert len(set(ids)) == 4
     # The last to be inserted is the active one: nobody overtakes.
     assert active(database).id == max(ids)

@@ -7,7 +7,7 @@ yet. What was rendered a moment ago from the same text and sample is not rendere
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from threading import Lock
 
@@ -48,16 +48,13 @@ def check_rendering(cases: Sequence[Case], files: Mapping[str, str]) -> dict[str
     for case in cases:
         for mail in _mails(case, files):
             wanted[_key(mail, imprint, files, layout)] = (mail, case)
-    _render([(key, mail) for key, (mail, _) in wanted.items()], files, imprint)
+    rendered = _render({key: mail for key, (mail, _) in wanted.items()}, files, imprint)
     subjects: dict[str, str] = {}
     for key, (mail, case) in wanted.items():
-        with _lock:
-            seen = _seen.get(key)
-        if seen is not None:
-            for problem in seen.problems:
-                _report(case, mail, problem)
-            if seen.subject is not None:
-                subjects[mail.path] = seen.subject
+        for problem in rendered[key].problems:
+            _report(case, mail, problem)
+        if (subject := rendered[key].subject) is not None:
+            subjects[mail.path] = subject
     return subjects
 
 
@@ -94,19 +91,23 @@ def _key(mail: MailOf, imprint: Imprint, files: Mapping[str, str], layout: Mappi
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _render(wanted: Iterable[tuple[str, MailOf]], files: Mapping[str, str], imprint: Imprint) -> None:
+def _render(wanted: Mapping[str, MailOf], files: Mapping[str, str], imprint: Imprint) -> dict[str, _Seen]:
+    """Return what rendering gives, by key; only what is not known yet is rendered."""
     with _lock:
-        new = {mail: key for key, mail in wanted if key not in _seen}
+        found = {key: _seen[key] for key in wanted if key in _seen}
+    new = {key: mail for key, mail in wanted.items() if key not in found}
     if not new:
-        return
-    checked = check_templates(files, imprint, list(new))
+        return found
+    checked = check_templates(files, imprint, list(new.values()))
+    for key, mail in new.items():
+        # A layout's problem is reported once; it belongs to whichever mail is asked about.
+        problems = tuple(problem for problem in checked.problems if _concerns(problem, mail))
+        found[key] = _Seen(problems, checked.subjects.get(mail.path))
     with _lock:
-        for mail, key in new.items():
-            # A layout's problem is reported once; it belongs to whichever mail is asked about.
-            problems = tuple(problem for problem in checked.problems if _concerns(problem, mail))
-            _seen[key] = _Seen(problems, checked.subjects.get(mail.path))
+        _seen.update({key: found[key] for key in new})
         while len(_seen) > _KEPT:
             _seen.popitem(last=False)
+    return found
 
 
 def _concerns(problem: TemplateProblem, mail: MailOf) -> bool:
