@@ -1,5 +1,7 @@
 """Opening an installation: `migrate`, `up` and `demo` create it, everything else wants it to be there."""
 
+from pathlib import Path
+
 from sqlalchemy.exc import DBAPIError
 
 from nurture.app.bells import Bells, NoBells
@@ -60,12 +62,28 @@ def unreachable(settings: Settings, error: DBAPIError) -> str:
     return f"NURTURE_DATABASE_URL: {shown} does not answer: {lines[-1] if lines else error}"
 
 
+def programme_folder(settings: Settings) -> Path:
+    """Return the folder of the programme: the one set, else one here, else the one that ships."""
+    is_set = settings.sources()["NURTURE_PLAYBOOK"] != "default"
+    return settings.playbook if is_set or settings.playbook.is_dir() else shipped()
+
+
+def shipped() -> Path:
+    """Return the folder of the programme that ships, from a source tree or an installed wheel."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "_shipped", package.parent / "email_templates"):
+        if (folder / "playbook.yaml").is_file():
+            return folder
+    message = "NURTURE_PLAYBOOK: there is no folder of a programme here, and none is installed; set it"
+    raise SettingsError(message)
+
+
 def migrate(settings: Settings, *, clock: Clock | None = None, serves: bool = False) -> Services:
     """Create or upgrade the database, bind its suppression key, publish the playbook where none is active.
 
     A playbook with faults raises PlaybookError before anything is created.
     """
-    files = load_files(settings.playbook)
+    files = load_files(programme_folder(settings))
     settings = complete(settings, create=True, serves=serves)
     services = open_services(settings, clock=clock)
     database = services.database

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+from nurture.app.opening import programme_folder, shipped
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import MailStep, Measure
@@ -17,18 +18,8 @@ from nurture.settings import load_settings
 from nurture.store.playbooks import in_flight
 
 
-def shipped() -> Path:
-    """Return the folder of the programme that ships, from a source tree or an installed wheel."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "_shipped", package.parent / "email_templates"):
-        if (folder / "playbook.yaml").is_file():
-            return folder
-    message = "the shipped programme is not installed; get email_templates/ from the source"
-    raise InputError(message)
-
-
 def _folder(given: Path | None) -> Path:
-    return given if given is not None else load_settings().playbook
+    return given if given is not None else programme_folder(load_settings())
 
 
 def init(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`nurture up`, `api` and `scheduler`: the processes."""
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,8 +37,10 @@ def serve_embedded(opened: "Services", *, port: int) -> None:
     from nurture.log import start_logging
     from nurture.web.application import create_app
     from nurture.web.server import make_server
+    from workers.bells import open_bells
     from workers.embedded import Embedded
 
+    opened = replace(opened, bells=open_bells(opened.settings))
     settings = opened.settings
     start_logging(
         style=settings.log_format, level="warning" if settings.log_format == "auto" else settings.log_level
