@@ -139,6 +139,10 @@ class Reckoning:
         if len(set(copies)) > 1:
             yield f"copies differ: {shown}"
 
+    def doubted_transactional(self) -> set[int]:
+        """Return the ids of transactional mails that were in doubt."""
+        return {row.id for row in self.ledger if row.measure in TRANSACTIONAL and self.doubts[row.id]}
+
     def counts(self) -> dict[str, Any]:
         """Return the figures."""
         statuses = Counter(row.status for row in self.ledger)

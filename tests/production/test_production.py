@@ -104,6 +104,8 @@ class Story:
         self._installation, self._services, self._sink = installation, services, sink
         self.figures: dict[str, object] = {"seed": size.seed}
         self._found: list[str] = []
+        # Ids of transactional mails that were seen waiting for evidence.
+        self._waited: set[int] = set()
 
     @property
     def database(self) -> Database:
@@ -146,7 +148,6 @@ class Story:
         """Wait until nothing is left to do, letting the time pass that killed workers' leases take."""
         killed = sorted(self._installation.killed)
         last, since = None, monotonic()
-        waited: set[int] = set()
         while monotonic() - since < self.size.patience:
             left = work_left(self.database, now=self._services.clock.now())
             if left.done and feeding.told.is_set():
@@ -156,7 +157,9 @@ class Story:
             self._installation.supervise()
             lapse(self.database, killed)
             if left.doubted:
-                self._found += let_evidence_wait_pass(self.database, waited, now=self._services.clock.now())
+                self._found += let_evidence_wait_pass(
+                    self.database, self._waited, now=self._services.clock.now()
+                )
             pause(0.3)
         self._found.append(f"not finished: {last}, everything handed in: {feeding.told.is_set()}")
 
@@ -169,14 +172,16 @@ class Story:
         self.figures |= reckoning.counts()
         sys.stdout.write(f"{self.figures}\n")
         yield from reckoning.faults()
-        yield from self._too_many_doubts(reckoning)
+        yield from self._of_doubts(reckoning)
         yield from faults_of_events(self.people, self.database)
         yield from faults_of_runs(self.people, self.database)
         for finding in self._installation.command("doctor"):
             if not finding["ok"]:
                 yield f"doctor: {finding['check']}: {finding['detail']}"
 
-    def _too_many_doubts(self, reckoning: Reckoning) -> Iterator[str]:
+    def _of_doubts(self, reckoning: Reckoning) -> Iterator[str]:
+        hasty = reckoning.doubted_transactional() - self._waited
+        yield from (f"message {number} in doubt was not seen waiting for evidence" for number in hasty)
         if reckoning.doubts.total() > DOUBTS_PER_KILL * self.size.kills:
             yield f"{reckoning.doubts.total()} doubts after {self.size.kills} kills"
 
