@@ -160,6 +160,7 @@ def test_a_merged_persons_link_acts_for_who_they_are_now(client: httpx.Client, s
     merged = a_contact(services.database, "old@example.com", survivor=survivor)
     assert client.post(link("unsubscribe", merged), data=ONE_CLICK).status_code == 200
     assert said(services.database) == [(survivor, "news", "withdrawn")]
+    assert accepted(services.database)[0]["user_id"] == f"user-{survivor}"
 
 
 def test_an_erased_persons_link_is_answered_and_does_nothing(
