@@ -67,6 +67,16 @@ def test_nothing_is_lost_and_nothing_counted_twice(database: Database) -> None:
     world.check()
 
 
+def test_mail_goes_to_the_newest_address_of_both(database: Database) -> None:
+    world = World(database)
+    world.take(
+        an_event("m1", "e1 p1", occurred_at=NOW - 3 * DAY), an_event("m2", "u1", occurred_at=NOW - 2 * DAY)
+    )
+    world.take(identify("j1", "u1 p1", occurred_at=NOW - DAY))
+    rows = {row.id: row.email for row in world.rows(tables.contacts)}
+    assert rows[world.who("u1")] == "e1@example.com"
+
+
 def test_the_older_stays_when_neither_has_a_user_id(database: Database) -> None:
     world = World(database)
     world.take(an_event("m1", "p1", occurred_at=NOW - DAY), an_event("m2", "e1", occurred_at=NOW - 2 * DAY))

@@ -127,3 +127,41 @@ def test_an_event_that_ends_the_process_is_found_by_restarting(database: Databas
         mine = [f"m{m}" for m in range(n, 160, 40) if m != 77]
         assert world.applied(world.who(f"u{n}")) == mine
     world.check()
+
+
+def test_failing_often_without_dying_is_no_crash(database: Database) -> None:
+    """Attempts are counted for the processes that did not live to take them back."""
+    world = World(database)
+    world.accept(*(an_event(f"m{n}", "u1") for n in range(5)))
+
+    def refuse(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "INSERT INTO events" in statement:
+            raise MemoryError
+
+    sa.event.listen(database.writer, "before_cursor_execute", refuse)
+    for _ in range(2 * CRASHES_MAX):
+        with pytest.raises(MemoryError):
+            world.drain()
+    sa.event.remove(database.writer, "before_cursor_execute", refuse)
+    assert world.settle()["applied"] == 5
+    assert world.quarantined() == []
+
+
+def test_a_careful_worker_is_not_taken_for_a_dead_one(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    """While one worker runs a shard's first batch, another one leaves the shard to it."""
+    world = World(postgresql_database)
+    other = World(open_database(postgresql_url))
+    seen: list[Any] = []
+
+    def rule(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+        (row,) = other.rows(tables.inbox)
+        seen.append((row.attempts, other.drain(row.shard)))
+        return advance(contact, happenings, **given)
+
+    world.rule = rule
+    world.accept(an_event("m1", "u1"))
+    assert world.drain()["applied"] == 1
+    assert seen == [(1, {})]
+    other.database.close()

@@ -18,6 +18,7 @@ from nurture.domain.advance import Happening, advance
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.instant import HOUR
 from nurture.domain.measure import MailStep, OnEvent
+from nurture.flow.identity import merge
 from nurture.flow.inbox import shard_of
 from nurture.store import tables
 from nurture.store.database import Database, open_database
@@ -114,6 +115,56 @@ def test_drains_of_two_shards_keep_the_order_of_one_person(postgresql_database: 
         world.accept(*(an_event(f"m{m}", ("u1", "e1", "a1")[m % 3]) for m in range(n, n + 20)))
     together(*[lambda: drain_all(world)] * 3)
     assert inversions(world) == 0
+    world.check()
+
+
+def test_nobody_advances_a_person_whom_another_drain_holds(postgresql_database: Database) -> None:
+    world = World(postgresql_database)
+    world.take(an_event("m0", "u1 a1", kind="identify", name="Identified"))
+    first, second = (shard_of(names(name)[0]) for name in ("u1", "a1"))
+    entered, inside, overlaps = threading.Event(), threading.Semaphore(1), []
+
+    def rule(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+        overlaps.append(not inside.acquire(blocking=False))
+        entered.set()
+        # Long enough for the other drain to come here, if nothing holds it.
+        pause(0.5)
+        inside.release()
+        return advance(contact, happenings, **given)
+
+    def late() -> None:
+        assert entered.wait(10)
+        world.accept(an_event("m2", "a1", name="Topic Confirmed"))
+        world.drain(second)
+
+    world.rule = rule
+    world.accept(an_event("m1", "u1", name="Topic Confirmed"))
+    together(lambda: world.drain(first), late)
+    assert overlaps == [False, False]
+    assert world.contact("u1").facts["topics"] == 2
+
+
+def test_a_name_learnt_during_a_merge_goes_to_the_survivor(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    """An operator merges a contact after the drain has looked whose its rows are and before it has the lock."""
+    world = World(postgresql_database)
+    world.take(an_event("m1", "a1"), an_event("m2", "u1"))
+    browser, survivor = world.who("a1"), world.who("u1")
+    operator = open_database(postgresql_url)
+    merges = iter([True])
+
+    @sa.event.listens_for(world.database.writer, "before_cursor_execute")
+    def _merge(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "FROM contacts" in statement and "FOR UPDATE" in statement and next(merges, False):
+            with operator.write() as connection:
+                merge(connection, browser, survivor, now=NOW, playbook=world.playbook, evidence={})
+
+    world.take(an_event("m3", "a1 e1", kind="identify", name="Identified"))
+    operator.close()
+    assert next(merges, None) is None
+    assert world.who("e1") == survivor
+    assert world.applied(survivor) == ["m2", "m3"]
     world.check()
 
 
