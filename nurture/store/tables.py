@@ -69,7 +69,8 @@ inbox = sa.Table(
 sa.Index("ix_inbox_shard_id", inbox.c.shard, inbox.c.id)
 for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
     _where = inbox.c[_kind].is_not(None)
-    sa.Index(f"ix_inbox_{_kind}", inbox.c[_kind], postgresql_where=_where, sqlite_where=_where)
+    # With the id: the oldest rows of somebody with a hundred thousand are found without reading all of them.
+    sa.Index(f"ix_inbox_{_kind}", inbox.c[_kind], inbox.c.id, postgresql_where=_where, sqlite_where=_where)
 
 #: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
 shards = sa.Table("shards", metadata, sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False))
@@ -81,12 +82,19 @@ quarantine = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("message_id", sa.Text),
     sa.Column("received_at", Instant, nullable=False),
-    # shape | rule | conflict | crash | too_old
+    # shape | rule | conflict | conflict_identity | crash | too_old
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     # The item as it came, cut to a bound.
     sa.Column("raw", sa.Text, nullable=False),
     sa.Column("contact_id", sa.BigInteger),
+)
+_has_contact = quarantine.c.contact_id.is_not(None)
+sa.Index(
+    "ix_quarantine_contact_id",
+    quarantine.c.contact_id,
+    postgresql_where=_has_contact,
+    sqlite_where=_has_contact,
 )
 
 # ---- identity --------------------------------------------------------------------------------------------
@@ -250,7 +258,7 @@ objects = sa.Table(
     metadata,
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    # JSON text: {"values": {...}, "at": {field: instant}}.
+    # JSON text: {"values": {...}, "at": {field: [instant, message id]}}.
     sa.Column("facts", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("changed_at", Instant, nullable=False),

@@ -230,7 +230,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_anonymous_id",
         "inbox",
-        ["anonymous_id"],
+        ["anonymous_id", "id"],
         unique=False,
         postgresql_where=sa.text("anonymous_id IS NOT NULL"),
         sqlite_where=sa.text("anonymous_id IS NOT NULL"),
@@ -238,7 +238,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_email",
         "inbox",
-        ["email"],
+        ["email", "id"],
         unique=False,
         postgresql_where=sa.text("email IS NOT NULL"),
         sqlite_where=sa.text("email IS NOT NULL"),
@@ -246,7 +246,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_phone",
         "inbox",
-        ["phone"],
+        ["phone", "id"],
         unique=False,
         postgresql_where=sa.text("phone IS NOT NULL"),
         sqlite_where=sa.text("phone IS NOT NULL"),
@@ -254,7 +254,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_previous_id",
         "inbox",
-        ["previous_id"],
+        ["previous_id", "id"],
         unique=False,
         postgresql_where=sa.text("previous_id IS NOT NULL"),
         sqlite_where=sa.text("previous_id IS NOT NULL"),
@@ -263,7 +263,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_user_id",
         "inbox",
-        ["user_id"],
+        ["user_id", "id"],
         unique=False,
         postgresql_where=sa.text("user_id IS NOT NULL"),
         sqlite_where=sa.text("user_id IS NOT NULL"),
@@ -447,6 +447,14 @@ def upgrade() -> None:
         sa.Column("raw", sa.Text(), nullable=False),
         sa.Column("contact_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+    )
+    op.create_index(
+        "ix_quarantine_contact_id",
+        "quarantine",
+        ["contact_id"],
+        unique=False,
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
     )
     op.create_table(
         "runs",
