@@ -55,8 +55,13 @@ def test_without_a_password_the_console_is_open_on_this_machine(client: httpx.Cl
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "console.example.com"}, {"X-Forwarded-For": "203.0.113.9"}, {"Host": "127.0.0.1.evil.example"}],
-    ids=["other name", "behind a proxy", "rebinding"],
+    [
+        {"Host": "console.example.com"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    ],
+    ids=["other name", "rebinding", "behind a proxy", "behind a proxy that is lied to"],
 )
 def test_without_a_password_the_console_is_closed_to_everybody_else(
     client: httpx.Client, headers: dict[str, str]
