@@ -120,7 +120,8 @@ def _advance(
     if not ids:
         return [], [], []
     states = people.load_contacts(connection, ids, playbook)
-    settled = people.load_settled(connection, ids)
+    # Who is new has no messages yet.
+    settled = people.load_settled(connection, [contact for contact in ids if states[contact].clock])
     refits = _refit(connection, states, recorded, now=now, playbook=playbook)
     advances: list[Advance] = []
     told: list[int] = []

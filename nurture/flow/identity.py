@@ -17,7 +17,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
 from nurture.domain.identity import Candidate, home_of, survivor_first
 from nurture.domain.instant import Instant
-from nurture.domain.merging import Merged, merge_states
+from nurture.domain.merging import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
 from nurture.flow.replay import replay_events
 from nurture.flow.sharing import all_named, earlier_in
@@ -104,6 +104,46 @@ def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, play
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
     names = store.known_of(connection, [other]).names.get(other, set())
     return Joined(survivor, other, len(names), tuple(run.measure for run in merged.given_up))
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """What an un-merge did."""
+
+    contact: int
+    # Whom it had been merged into.
+    survivor: int
+    # Names it has back.
+    names: int
+
+
+def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: Playbook) -> Parted:
+    """Take a contact out of the one it was merged into, because an operator says that they are two people.
+
+    It gets back the names and events it had; what came after the merge stays with the survivor, and so do runs
+    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. Raises NotFoundError
+    for a contact that is not merged.
+    """
+    survivor = people.survivor_of(connection, contact)
+    if survivor is None:
+        raise NotFoundError(f"contact:{contact} was not merged into another; there is nothing to undo")
+    locked = people.lock_contacts(connection, (contact, survivor))
+    if locked[contact].survivor != survivor:
+        raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
+    names = store.part(connection, contact, survivor, at=now)
+    states = people.load_contacts(connection, [contact, survivor], playbook)
+    # What fell due while it was merged was somebody else's.
+    states[contact].clock = max(states[contact].clock, now)
+    advances = []
+    for one, events in load_events(connection, [contact, survivor]).items():
+        state, replayed = states[one], replay_events(one, events, playbook)
+        advances.append(
+            refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
+        )
+        state.wake_at = now
+        store.mail_to_newest(connection, one)
+    save(connection, advances)
+    return Parted(contact, survivor, names)
 
 
 def _merge(

@@ -36,6 +36,7 @@ __all__ = [
     "run_of",
     "save",
     "set_emails",
+    "survivor_of",
     "wake",
 ]
 
@@ -138,11 +139,13 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
 
     A contact that no event has been applied to yet is empty under this playbook.
     """
-    given = {"ids": list_text(ids)}
     of_contacts, of_runs = _load(connection.dialect.name)
-    found = {row.id: _contact(row, playbook) for row in connection.execute(of_contacts, given)}
-    for row in connection.execute(of_runs, given):
-        if row.person in found:
+    rows = connection.execute(of_contacts, {"ids": list_text(ids)})
+    found = {row.id: _contact(row, playbook) for row in rows}
+    # Who is new has no runs yet.
+    known = [contact for contact, state in found.items() if state.clock]
+    if known:
+        for row in connection.execute(of_runs, {"ids": list_text(known)}):
             found[row.person].runs[row.measure, row.key] = run_of(row)
     return found
 
@@ -158,6 +161,11 @@ def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
     people = family_given(dialect)
     of_runs = sa.select(people.c.person, runs).join(runs, runs.c.contact_id == people.c.id).where(_ACTIVE)
     return of_contacts, of_runs
+
+
+def survivor_of(connection: sa.Connection, contact: int) -> int | None:
+    """Return whom the contact was merged into; None: it lives, or there is none."""
+    return connection.execute(sa.select(contacts.c.survivor).where(contacts.c.id == contact)).scalar()
 
 
 def first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
@@ -219,6 +227,8 @@ def run_of(row: sa.Row[Any]) -> Run:
 def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
     """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
     found: dict[int, list[Settled]] = {}
+    if not ids:
+        return found
     for person, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(ids)}):
         found.setdefault(person, []).append(Settled(*values))
     return found

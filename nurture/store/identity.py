@@ -77,7 +77,14 @@ def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instan
     Sorted, so that two drains that claim the same names wait for each other and never in a circle.
     """
     rows = [
-        {"kind": name.kind, "value": name.value, "contact_id": contact, "since": since, "source": source}
+        {
+            "kind": name.kind,
+            "value": name.value,
+            "contact_id": contact,
+            "since": since,
+            "source": source,
+            "learnt_for": contact,
+        }
         for name, (contact, since, source) in sorted(wanted.items())
     ]
     taken = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
@@ -86,8 +93,9 @@ def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instan
 
 def move(connection: sa.Connection, merged: int, survivor: int) -> int:
     """Give every name of `merged` to `survivor` and return how many."""
-    statement = sa.update(identities).where(identities.c.contact_id == merged).values(contact_id=survivor)
-    return connection.execute(statement).rowcount
+    learnt_for = sa.func.coalesce(identities.c.learnt_for, identities.c.contact_id)
+    statement = sa.update(identities).where(identities.c.contact_id == merged)
+    return connection.execute(statement.values(contact_id=survivor, learnt_for=learnt_for)).rowcount
 
 
 def note_merge(
@@ -102,6 +110,41 @@ def note_merge(
         .where(sa.or_(contacts.c.id == merged, contacts.c.survivor == merged))
         .values(survivor=survivor, wake_at=FOREVER, version=contacts.c.version + 1)
     )
+
+
+def part(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
+    """Undo a merge: give `merged` its life back, with the names learnt for it and for all merged into it before.
+
+    Returns how many names. Events, messages and consents had kept their contacts anyway.
+    """
+    members = {merged}
+    statement = sa.select(merges.c.merged, merges.c.survivor).where(merges.c.undone_at.is_(None))
+    while (
+        more := {
+            row.merged
+            for row in connection.execute(
+                statement.where(any_of(merges.c.survivor, sorted(members), connection))
+            )
+        }
+        - members
+    ):
+        members |= more
+    of_members = any_of(identities.c.learnt_for, sorted(members), connection)
+    names = connection.execute(
+        sa.update(identities).where(identities.c.contact_id == survivor, of_members).values(contact_id=merged)
+    ).rowcount
+    is_member = any_of(contacts.c.id, sorted(members), connection)
+    connection.execute(
+        sa.update(contacts)
+        .where(is_member)
+        .values(
+            survivor=sa.case((contacts.c.id == merged, sa.null()), else_=merged),
+            version=contacts.c.version + 1,
+        )
+    )
+    undone = sa.update(merges).where(merges.c.merged == merged, merges.c.undone_at.is_(None))
+    connection.execute(undone.values(undone_at=at))
+    return names
 
 
 def mail_to_newest(connection: sa.Connection, contact: int) -> None:

@@ -148,6 +148,8 @@ identities = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     sa.Column("since", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    # The contact it was learnt for, whoever that was merged into: what an un-merge goes by. NULL: contact_id.
+    sa.Column("learnt_for", sa.BigInteger),
 )
 sa.Index("ix_identities_contact_id", identities.c.contact_id)
 

@@ -9,7 +9,7 @@ from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import MailStep, OnEvent, WaitFor
 from nurture.flow import law
-from nurture.flow.identity import merge, preview
+from nurture.flow.identity import merge, preview, unmerge
 from nurture.store import law as law_rows
 from nurture.store import tables
 from nurture.store.contacts import resolve_who
@@ -258,4 +258,46 @@ def test_operators_may_join_what_events_may_not(database: Database) -> None:
             resolve_who(connection, "id:u9")
     with database.write() as connection, pytest.raises(NotFoundError, match="merged or erased"):
         merge(connection, one, two, now=NOW, playbook=world.playbook, evidence={})
+    world.check()
+
+
+def test_a_merge_can_be_undone(database: Database) -> None:
+    world = met(database)
+    survivor, browser = world.who("u1"), world.who("a1")
+    before = world.contact("a1").facts
+    world.take(identify("j", "u1 a1"), an_event("a-3", "e1", name="Product Viewed"))
+    world.clock.advance_to(NOW + DAY)
+    with database.write() as connection:
+        parted = unmerge(connection, browser, now=NOW + DAY, playbook=world.playbook)
+    assert (parted.contact, parted.survivor, parted.names) == (browser, survivor, 1)
+    assert (world.who("a1"), world.who("u1"), world.who("e1")) == (browser, survivor, survivor)
+    assert world.contact("a1").facts == before
+    assert world.contact("u1").facts["orders"] == 1
+    (row,) = world.rows(tables.merges)
+    assert row.undone_at == NOW + DAY
+    world.check()
+    world.ring()
+    world.take(an_event("a-4", "a1", name="Product Viewed"))
+    assert world.applied(browser)[-1] == "a-4"
+    world.check()
+    with database.write() as connection, pytest.raises(NotFoundError, match="nothing to undo"):
+        unmerge(connection, browser, now=NOW, playbook=world.playbook)
+
+
+def test_undoing_a_merge_leaves_earlier_merges_as_they_were(database: Database) -> None:
+    world = World(database)
+    world.take(an_event("m1", "a1"), an_event("m2", "e1", occurred_at=NOW - DAY), an_event("m3", "u1"))
+    browser, subscriber, customer = world.who("a1"), world.who("e1"), world.who("u1")
+    world.take(identify("j1", "e1 a1"))
+    world.take(identify("j2", "u1 e1"))
+    with database.write() as connection:
+        assert unmerge(connection, subscriber, now=NOW, playbook=world.playbook).names == 2
+    assert (world.who("a1"), world.who("e1"), world.who("u1")) == (subscriber, subscriber, customer)
+    assert {row.id: row.survivor for row in world.rows(tables.contacts)} == {
+        browser: subscriber,
+        subscriber: None,
+        customer: None,
+    }
+    rows = {row.id: row.email for row in world.rows(tables.contacts)}
+    assert (rows[subscriber], rows[customer]) == ("e1@example.com", None)
     world.check()

@@ -194,6 +194,7 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.BigInteger(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("learnt_for", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("kind", "value", name=op.f("pk_identities")),
     )
     op.create_index("ix_identities_contact_id", "identities", ["contact_id"], unique=False)
