@@ -46,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     door = segment.Door(write_keys=WriteKeys(services.settings), commit=commit, clock=services.clock)
-    application.include_router(segment.routes(door, base_url=services.settings.public_url))
+    segment.add_endpoints(application, door, base_url=services.settings.public_url)
     application.include_router(TrackApi(door, services).routes())
     application.include_router(PublicPages(services).routes())
     application.include_router(operations.routes(services))

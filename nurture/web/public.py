@@ -7,7 +7,6 @@ page leads to one plain page, whatever is wrong with it.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,13 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.app.services import Services
 from nurture.domain.errors import Transient
-from nurture.domain.instant import Instant
 from nurture.domain.token import sign, verify
 from nurture.flow import acts
-from nurture.flow.acts import Person
-from nurture.web.brand import Brand, active_playbook, brand_of
-from nurture.web.pages import PUBLIC_HEADERS, page
+from nurture.web.brand import active_playbook, brand_of
+from nurture.web.pages import PUBLIC_HEADERS
 from nurture.web.request import read_form
+from nurture.web.visit import Visit, nowhere, plain
 from nurture.web.words import words_for
 
 T = TypeVar("T")
@@ -37,62 +35,6 @@ PIXEL = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
     b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to a public page, with everything the page is made from."""
-
-    token: str
-    payload: Mapping[str, Any]
-    person: Person
-    brand: Brand
-    words: Mapping[str, str]
-    now: Instant
-
-    @property
-    def message(self) -> int | None:
-        """The mail that the link came from."""
-        number = self.payload.get("m")
-        return number if isinstance(number, int) else None
-
-    @property
-    def topic(self) -> str | None:
-        """The topic that the link is about."""
-        topic = self.payload.get("t")
-        return topic if isinstance(topic, str) and topic else None
-
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """What is kept of the act: which mail's link it was."""
-        return {"message": self.message} if self.message is not None else {}
-
-    def say(self, key: str, **values: str) -> str:
-        """Return a sentence of the page with its values put in."""
-        text = self.words[key]
-        for name, value in {"address": mask(self.person.email, self.words), **values}.items():
-            text = text.replace(f"{{{name}}}", value)
-        return text
-
-    def page(self, name: str, **values: Any) -> Response:
-        """Return a public page."""
-        return page(
-            f"public/{name}.html", headers=PUBLIC_HEADERS, words=self.words, brand=self.brand, **values
-        )
-
-    def notice(
-        self, title: str, lead: str, *, note: str = "", link: Mapping[str, str] | None = None
-    ) -> Response:
-        """Return a page that only says something."""
-        return self.page("notice", title=title, lead=lead, note=note, link=link)
-
-
-def mask(email: str | None, words: Mapping[str, str]) -> str:
-    """Return enough of an address to recognise it: mails are forwarded, and pages are shown to others."""
-    if not email:
-        return words["your_address"]
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}•••@{domain}"
 
 
 class PublicPages:
@@ -181,7 +123,7 @@ class PublicPages:
             loaded = active_playbook(self._services, connection)
             person = acts.find_person(connection, contact_id)
             if person is None:
-                return _plain("gone", language, brand=brand_of(loaded, words_for(None, language)["lang"]))
+                return plain("gone", language, brand=brand_of(loaded, words_for(None, language)["lang"]))
             words = words_for(person.locale, language)
             brand = brand_of(loaded, person.locale or words["lang"])
             return work(connection, Visit(token, payload, person, brand, words, self._services.clock.now()))
@@ -189,7 +131,7 @@ class PublicPages:
         try:
             return transaction(within)
         except (SQLAlchemyError, Transient):
-            return _plain("away", language, status=503)
+            return plain("away", language, status=503)
 
     def _suppression_key(self) -> bytes:
         return self._services.settings.suppression_secret
@@ -366,7 +308,7 @@ class PublicPages:
         try:
             target = self._read(lambda connection: acts.target_of(connection, message))
         except SQLAlchemyError:
-            return _plain("away", language, status=503)
+            return plain("away", language, status=503)
         if target is None or urlsplit(target).scheme not in ("http", "https"):
             return nowhere(language)
         return RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS)
@@ -380,26 +322,3 @@ def _add_page(router: APIRouter, path: str, show: Callable[..., Response], summa
     """Add a page that GET and HEAD show; the API's description names it once."""
     router.add_api_route(path, show, methods=["GET"], summary=summary)
     router.add_api_route(path, show, methods=["HEAD"], include_in_schema=False)
-
-
-def nowhere(language: str) -> Response:
-    """Return the one page for every token that was not signed for this page."""
-    return _plain("invalid", language, status=404)
-
-
-def _plain(subject: str, language: str, *, brand: Brand | None = None, status: int = 200) -> Response:
-    """Return a page that needs no person: `invalid`, `gone` (erased: what they ask for is so already) or `away`."""
-    words = words_for(None, language)
-    # A mail program repeats a one-click request that was answered with 503.
-    headers = PUBLIC_HEADERS if status != 503 else {**PUBLIC_HEADERS, "Retry-After": "30"}
-    return page(
-        "public/notice.html",
-        status=status,
-        headers=headers,
-        words=words,
-        brand=brand or Brand(),
-        title=words[f"{subject}_title"],
-        lead=words[f"{subject}_lead"],
-        note="",
-        link=None,
-    )
