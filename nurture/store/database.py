@@ -6,6 +6,7 @@ COMMITTED, locks are taken explicitly. Documents are encoded by msgspec.
 """
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nurture.clock import pause
 from nurture.domain.errors import SettingsError, Transient
@@ -73,6 +75,9 @@ class Database:
                     raise
                 last = error
                 pause(min(0.02 * 2**attempt, 1.0) * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
+            except PoolTimeout as error:
+                message = "no connection was free for half a minute: more threads than connections"
+                raise Transient(message) from error
         message = f"the database refused the transaction {_ATTEMPTS} times: {last.orig}"
         raise Transient(message) from last
 
@@ -89,7 +94,10 @@ def is_repeatable(error: DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
         return state in _REPEATABLE
-    return isinstance(error, OperationalError) and "locked" in str(error.orig)
+    if isinstance(error.orig, sqlite3.Error):
+        return isinstance(error, OperationalError) and "locked" in str(error.orig)
+    # The server said nothing: it is away, or starting.
+    return isinstance(error, OperationalError)
 
 
 def open_database(url: str, *, pool_size: int = 5) -> Database:
