@@ -45,7 +45,7 @@ def test_text_survives(database: Database, text: str) -> None:
 
 
 def test_documents_numbers_and_nothing_survive(database: Database) -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "n": 2**62,
         "minus": -(2**62),
         "b": True,
