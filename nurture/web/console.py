@@ -38,7 +38,7 @@ class Console:
         self._mailbox = Mailbox(path) if path else None
 
     def routes(self) -> APIRouter:
-        """Return the console's routes; every one but the login asks the door first."""
+        """Return the console's routes; every one but the login and the API's description asks the door first."""
         router = APIRouter(include_in_schema=False)
         for path, show in (
             ("/", self._overview),
@@ -49,9 +49,10 @@ class Console:
             ("/contacts/{contact_id:int}", self._contact),
             ("/measures", self._measures),
             ("/quarantine", self._quarantine),
-            ("/docs", self._docs),
         ):
             router.add_api_route(path, self._guarded(show), methods=["GET", "HEAD"], response_class=Response)
+        # What the API is, everybody may know; /openapi.json says the same.
+        router.add_api_route("/docs", self._docs, methods=["GET", "HEAD"], response_class=Response)
         router.add_api_route("/login", self._login, methods=["GET", "HEAD"], response_class=Response)
         router.add_api_route("/login", self._sign_in, methods=["POST"], response_class=Response)
         router.add_api_route("/logout", self._sign_out, methods=["POST"], response_class=Response)

@@ -267,6 +267,14 @@ def test_the_largest_batch_is_taken(client: httpx.Client, services: Services) ->
     assert len(message_ids(services)) == 2_500
 
 
+def test_a_plain_body_of_many_megabytes_is_taken(client: httpx.Client, services: Services) -> None:
+    items = [a_track(number, properties={"text": "x" * 20_000}) for number in range(240)]
+    body = json.dumps(a_batch(items)).encode()
+    assert 4_500_000 < len(body) < 5 * 1024 * 1024
+    assert post(client, body).status_code == 200
+    assert len(message_ids(services)) == 240
+
+
 # ---- when something is away ------------------------------------------------------------------------------
 
 
