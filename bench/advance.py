@@ -43,12 +43,29 @@ def _run(postgres: Postgres, people: int, *, rule: str) -> tuple[float, float]:
         finally:
             services.close()
         words = [sys.executable, "-m", "bench.drainer", rule]
-        begun = time.perf_counter()
         running = [
-            subprocess.Popen(words, env=stage.environment(), cwd=ROOT, stdout=subprocess.PIPE)
+            subprocess.Popen(
+                words,
+                env=stage.environment(),
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             for _ in range(_PROCESSES)
         ]
-        peaks = [float(one.communicate(timeout=900)[0]) for one in running]
+        for one in running:
+            if one.stdout is None or one.stdout.readline() != "ready\n":
+                message = "a drainer did not start"
+                raise AssertionError(message)
+        begun = time.perf_counter()
+        peaks = [0.0 for _ in running]
+        for one in running:
+            if one.stdin is not None:
+                one.stdin.write("go\n")
+                one.stdin.flush()
+        for place, one in enumerate(running):
+            peaks[place] = float(one.communicate(timeout=900)[0])
         seconds = time.perf_counter() - begun
         left = scalar(url, "SELECT count(*) FROM inbox")
         done = scalar(url, "SELECT count(*) FROM events")

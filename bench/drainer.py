@@ -25,6 +25,10 @@ def main() -> None:
     """Drain whatever shard is free, until there is nothing."""
     rule = advance if sys.argv[1] == "advance" else empty
     services = open_existing()
+    with services.database.read() as connection:
+        services.playbooks.active(connection)
+    print("ready", flush=True)
+    sys.stdin.readline()
     idle = 0
     while idle < 20:
         counts = drain(

@@ -52,6 +52,7 @@ class Stage:
     broker_url: str = "memory://"
     port: int = field(default_factory=free_port)
     folder: Path = ROOT
+    playbook: Path = ROOT / "email_templates"
 
     def environment(self) -> dict[str, str]:
         """Return the settings as an environment for its processes."""
@@ -63,7 +64,7 @@ class Stage:
             "NURTURE_SUPPRESSION_KEY": _SECRET,
             "NURTURE_HTTP_PORT": str(self.port),
             "NURTURE_LOG_LEVEL": "warning",
-            "NURTURE_PLAYBOOK": str(ROOT / "email_templates"),
+            "NURTURE_PLAYBOOK": str(self.playbook),
             "PYTHONPATH": str(ROOT),
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("NURTURE_")}
