@@ -17,7 +17,9 @@ def record(
     """Append one row. Concurrent writers are put in order by a lock on the table (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE"))
-    last = connection.execute(sa.select(audit.c.chain).order_by(audit.c.id.desc()).limit(1)).scalar_one_or_none()
+    last = connection.execute(
+        sa.select(audit.c.chain).order_by(audit.c.id.desc()).limit(1)
+    ).scalar_one_or_none()
     text = encode(dict(detail))
     connection.execute(
         sa.insert(audit).values(
