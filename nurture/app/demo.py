@@ -28,7 +28,7 @@ _MARK = "made by nurture demo; deleted and made anew by the next one\n"
 class Options:
     """How many people live how long."""
 
-    people: int = 200
+    people: int = 100
     days: int = 60
     seed: int = 7
     folder: Path = FOLDER

@@ -16,7 +16,7 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same lives.")]
 
 def demo(
     *,
-    people: People = 200,
+    people: People = 100,
     days: Days = 60,
     seed: Seed = 7,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Play, print the summary, and exit.")] = False,
