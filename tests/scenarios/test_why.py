@@ -1,0 +1,81 @@
+"""`nurture contact why` answers with the check that decided: hold, cap, holdout; and as it stood at an earlier time."""
+
+from typing import Any
+
+from nurture.app import people
+from nurture.domain.chance import share
+from nurture.domain.instant import DAY, HOUR
+from nurture.store.database import Database
+from tests.scenarios.world import World, shipped
+
+CART = "customer/any/abandoned_cart"
+TEA: dict[str, Any] = {"product_id": "p1", "name": "Guji", "price": 13.5, "quantity": 1}
+
+
+def an_order(order: str) -> dict[str, Any]:
+    return {"order_id": order, "revenue": 13.5, "total": 13.5, "currency": "EUR", "products": [TEA]}
+
+
+def is_held_out(contact: int) -> bool:
+    return share("holdout", CART, contact) < shipped().playbook.measures[CART].holdout
+
+
+def customers(world: World, *, held_out: bool) -> str:
+    """Make customers who agreed to reminders until the last of them is in the cart's holdout, or is not."""
+    count = next(number for number in range(1, 500) if is_held_out(number) == held_out)
+    for number in range(1, count + 1):
+        world.tell(f"p{number}@example.com", "Order Completed", **an_order(f"o{number}"))
+        world.tell(f"p{number}@example.com", "Consent Given", topic="reminders")
+        world.work()
+    world.live(HOUR)
+    return f"p{count}@example.com"
+
+
+def decided_by(answer: dict[str, Any]) -> set[str]:
+    """Return the checks that were missed."""
+    return {finding["check"] for finding in answer["findings"] if not finding["met"]}
+
+
+def test_a_hold_is_named_with_its_end(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    who = customers(world, held_out=False)
+    world.tell(who, "Return Requested", order_id="o1")
+    world.tell(who, "Product Added", cart_id="c1", **TEA)
+    world.live(3 * HOUR)
+    answer = people.why(world.services, who, CART)
+    assert "holds" in decided_by(answer)
+    assert "hold" in answer["answer"]
+
+
+def test_a_cap_is_named(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    who = customers(world, held_out=False)
+    world.tell(who, "Product Added", cart_id="c1", **TEA)
+    world.live(8 * DAY)
+    world.tell(who, "Product Added", cart_id="c2", **TEA)
+    world.live(3 * HOUR)
+    mails = [name for _, name in world.mails(who) if "abandoned_cart" in name]
+    answer = people.why(world.services, who, CART)
+    assert len(mails) == 1
+    assert "cap" in decided_by(answer)
+
+
+def test_the_holdout_is_named(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    who = customers(world, held_out=True)
+    world.tell(who, "Product Added", cart_id="c1", **TEA)
+    world.live(3 * HOUR)
+    assert people.why(world.services, who, CART)["outcome"] == "holdout"
+
+
+def test_an_earlier_time_is_answered_from_the_events_up_to_then(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    before = world.now + HOUR
+    world.tell("ada@example.com", "Article Read", category="brewing", title="Water")
+    world.live(2 * DAY)
+    world.tell("ada@example.com", "Order Completed", **an_order("o1"))
+    world.live(HOUR)
+    then = people.why(world.services, "ada@example.com", "customer/any/order_confirmation", at=before)
+    now = people.why(world.services, "ada@example.com", "customer/any/order_confirmation")
+    assert (then["outcome"], now["outcome"]) == ("never_entered", "sent")
+    assert "lead" in then["answer"]
