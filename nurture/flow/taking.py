@@ -35,7 +35,7 @@ def transact(database: Database, work: Callable[[sa.Connection], T]) -> T:
     """Do `work` in a transaction of its own, anew after every lost race. Raises Transient when it never wins."""
     for _ in range(_RACES_MAX):
         try:
-            return database.run(work)
+            return database.run(work, by_index=True)
         except Raced:
             continue
     message = f"lost {_RACES_MAX} races for the same names; the events stay in the inbox"

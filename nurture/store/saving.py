@@ -4,7 +4,8 @@ Called with the contacts locked. Repeating it cannot make a second message: (con
 is unique, and a message belongs to the contact that its run began with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from nurture.domain.contact import Advance, Run
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
-from nurture.store.bulk import Row, any_of, insert, insert_from, relation, update
+from nurture.store.bulk import Row, any_of, insert, insert_from, list_text, relation, relation_given, update
 from nurture.store.database import encode
 from nurture.store.family import family
 from nurture.store.tables import (
@@ -169,53 +170,56 @@ def _run_row(run: Run) -> Row:
 
 def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     """Cancel the unsent messages of the runs named, wherever in the person's family they were decided."""
-    rows: dict[tuple[int, str, str | None], Row] = {}
+    wanted: dict[tuple[int, str, str | None], Row] = {}
     for one in advances:
         for ending in one.cancellations:
             # The first reason counts, as it would have one by one.
-            rows.setdefault(
-                (one.contact.id, ending.measure, ending.run_key),
-                {
-                    "contact_id": one.contact.id,
-                    "measure": ending.measure,
-                    "run_key": ending.run_key,
-                    "reason": ending.reason,
-                    "settled_at": ending.at,
-                },
-            )
-    if not rows:
+            values = {"reason": ending.reason, "settled_at": ending.at}
+            wanted.setdefault((one.contact.id, ending.measure, ending.run_key), values)
+    if not wanted:
         return 0
+    members = _merged_into(connection, {person for person, _, _ in wanted})
+    rows = [
+        {"contact_id": member, "measure": measure, "run_key": run_key, **values}
+        for (person, measure, run_key), values in wanted.items()
+        for member in (person, *members.get(person, ()))
+    ]
     names = ("contact_id", "measure", "run_key", "reason", "settled_at")
-    given = relation(connection, [messages.c[name] for name in names], list(rows.values()))
-    people = family(connection, list({row["contact_id"] for row in rows.values()}))
-    concerned = (
-        sa.select(
-            messages.c.id,
-            sa.func.min(given.c.reason).label("reason"),
-            sa.func.min(given.c.settled_at).label("at"),
-        )
-        .join(people, people.c.id == messages.c.contact_id)
-        .join(given, sa.and_(given.c.contact_id == people.c.person, given.c.measure == messages.c.measure))
+    text = list_text([row[name] for name in names] for row in rows)
+    return connection.execute(_cancellation(connection.dialect.name, names), {"rows": text}).rowcount
+
+
+def _merged_into(connection: sa.Connection, people: Collection[int]) -> dict[int, list[int]]:
+    """Return person -> the contacts merged into them; hardly anybody has one."""
+    statement = sa.select(contacts.c.survivor, contacts.c.id)
+    found: dict[int, list[int]] = {}
+    for survivor, merged in connection.execute(
+        statement.where(any_of(contacts.c.survivor, sorted(people), connection))
+    ):
+        found.setdefault(survivor, []).append(merged)
+    return found
+
+
+@lru_cache
+def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
+    given = relation_given(dialect, [messages.c[name] for name in names])
+    return (
+        sa.update(messages)
         .where(
+            messages.c.contact_id == given.c.contact_id,
+            messages.c.measure == given.c.measure,
             sa.or_(given.c.run_key.is_(None), given.c.run_key == messages.c.run_key),
             messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")]),
         )
-        .group_by(messages.c.id)
-        .subquery("concerned")
-    )
-    statement = (
-        sa.update(messages)
-        .where(messages.c.id == concerned.c.id)
         .values(
             status="cancelled",
-            reason=concerned.c.reason,
-            settled_at=concerned.c.at,
+            reason=given.c.reason,
+            settled_at=given.c.settled_at,
             told=sa.true(),
             lease_owner=None,
             lease_until=None,
         )
     )
-    return connection.execute(statement).rowcount
 
 
 def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> int:
