@@ -6,8 +6,8 @@
 | preferences | `/p/TOKEN`    | c, m               | topics, fewer mails                                   |
 | survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
 | confirm     | `/confirm/TOKEN` | c, m, t         | grants the topic that was asked for                   |
-| click       | `/c/TOKEN`    | m                  | records a click, goes on to the mail's own target     |
-| open        | `/o/TOKEN`    | m                  | records an open                                       |
+| click       | `/c/TOKEN`    | m                  | goes on to the mail's own target, changes nothing     |
+| open        | `/o/TOKEN`    | m                  | answers with a pixel, changes nothing                 |
 
 c: contact id, m: message id, t: topic. The token's purpose is the link's name. No link carries a URL: where a
 click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
