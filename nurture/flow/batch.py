@@ -62,6 +62,8 @@ class Applied:
 
     counts: Counts
     failures: list[Failure] = field(default_factory=list)
+    # Contacts whose alarm is due all the same: it waits for an event that was not taken.
+    still_due: int = 0
 
 
 def apply(
@@ -99,7 +101,7 @@ def apply(
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
     counts.update(created=taken.created, contacts=len(advances))
     counts.more = taken.more
-    return Applied(counts, failures)
+    return Applied(counts, failures, still_due=sum(one.contact.wake_at <= now for one in advances))
 
 
 def _advance(
@@ -131,6 +133,7 @@ def _advance(
         events = happened[contact]
         ended = [one for one in settled.get(contact, ()) if one.at <= share.until]
         state = states[contact]
+        state.wake_at = min(state.wake_at, taken.wakes.get(contact, state.wake_at))
         if not state.clock and events:
             state = begin(contact, events[0], playbook)
         try:

@@ -28,6 +28,8 @@ __all__ = ["BATCH", "adopt", "drain", "ring"]
 
 #: Rows of one batch; a larger one holds its locks longer and gains little.
 BATCH: Final = 500
+#: Alarms that a new process rings first; they are put off before, in case one of them ends it.
+_FIRST_RINGS: Final = 50
 
 _Done = tuple[Taken, Applied]
 
@@ -131,32 +133,41 @@ def ring(
     A contact that somebody else holds is left to them. Counts `rung` beside what `drain` counts. An idle call
     reads one index entry.
     """
+    now, watch = clock.now(), poison.watch_of(database)
     with database.read() as connection:
-        if not people.is_any_due(connection, now=clock.now()):
+        if not people.is_any_due(connection, now=now):
             return Counts()
+    suspects: dict[int, Instant] | None = None
+    if not watch.has_rung:
+        suspects = poison.put_off_first(database, now=now, limit=min(limit, _FIRST_RINGS))
 
-    def work(connection: sa.Connection) -> tuple[Taken, Applied] | None:
-        due = people.claim_due(connection, now=clock.now(), limit=limit)
+    def work(connection: sa.Connection) -> tuple[int, Applied] | None:
+        if suspects is None:
+            due = people.claim_due(connection, now=now, limit=limit)
+        else:
+            free = people.lock_contacts(connection, suspects, skip_locked=True)
+            due = {contact: row for contact, row in free.items() if row.survivor is None}
         if not due:
             return None
         playbook = playbooks.active(connection).playbook
-        taken = take_locked(connection, due, limit=2 * limit)
+        taken = take_locked(connection, {contact: row.email for contact, row in due.items()}, limit=2 * limit)
+        taken.wakes = suspects or {}
         taken.keep(lambda row: row.attempts == 0)
         # Who waits for an event that only a drain can apply waits for that drain.
-        applied = apply(connection, taken, now=clock.now(), playbook=playbook, rule=rule, always=True)
-        applied.counts["rung"] = len(due)
-        applied.counts.more = len(due) >= limit
-        return taken, applied
+        return len(due), apply(connection, taken, now=now, playbook=playbook, rule=rule, always=True)
 
     done = transact(database, work)
+    watch.has_rung = True
     if done is None:
         return Counts()
-    _, applied = done
+    rung, applied = done
+    counts = applied.counts
+    counts["rung"] = rung
+    counts.more = suspects is not None or (rung >= limit and applied.still_due < rung)
     for failure in applied.failures:
         # What the events of such a contact do is the drain's to find out; here only its alarm matters.
-        alone = poison.pause_alarm(database, failure, now=clock.now(), playbooks=playbooks, rule=rule)
-        applied.counts.add(alone)
-    return applied.counts
+        counts.add(poison.pause_alarm(database, failure, now=now, playbooks=playbooks, rule=rule))
+    return counts
 
 
 def adopt(database: Database, *, clock: Clock, playbooks: PlaybookSource, limit: int = BATCH) -> Counts:

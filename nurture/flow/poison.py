@@ -3,8 +3,8 @@
 Two kinds. An exception of the pure rule names its contact: that contact's rows are run again without the
 others, by halves, until one row alone raises. A row that kills the process leaves no exception: so attempts
 are committed before a suspicious batch runs, each further attempt takes a quarter of the rows, and a row that
-was alone in two attempts is set aside unrun. Lost connections, deadlocks and the like are nobody's fault:
-`Database.run` repeats them.
+was alone in two attempts is set aside unrun. An alarm that kills the process is put off before it rings.
+Lost connections, deadlocks and the like are nobody's fault: `Database.run` repeats them.
 """
 
 import threading
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from nurture.domain.counts import Counts
-from nurture.domain.instant import HOUR, Duration, Instant
+from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
 from nurture.flow.applied import rejected
 from nurture.flow.batch import Applied, Failure, Rule, apply
 from nurture.flow.inbox import Rejected, quarantine
@@ -33,6 +33,8 @@ T = TypeVar("T")
 CRASHES_MAX: Final = 6
 #: How long the alarm of a contact waits that the rule raises for without any event.
 _PAUSE: Final[Duration] = HOUR
+#: How long an alarm that may have ended a process waits.
+_REST: Final[Duration] = 10 * MINUTE
 _ROWS_MAX: Final = 2_000
 
 
@@ -43,6 +45,8 @@ class Watch:
     # Shards of which it has finished a batch. The first batch of each has its attempts counted before it runs,
     # because the process before this one may have died of it.
     proven: set[int] = field(default_factory=set)
+    # It has finished a batch of alarms.
+    has_rung: bool = False
     # One careful batch at a time: its rows look suspicious to everybody else.
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Rows whose attempts are still counted although this process has survived them (the database was away).
@@ -120,6 +124,21 @@ def _mark(
     inbox.raise_attempts(connection, sorted(marked))
     watch.survived[shard] = marked
     return marked
+
+
+def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, Instant]:
+    """Put off the alarms that are due longest; return whose they are and when they were due: ring them now.
+
+    Committed before they ring: one that ends the process comes back later than the others and not with them,
+    so it cannot end every process that begins.
+    """
+
+    def work(connection: sa.Connection) -> dict[int, Instant]:
+        due = people.claim_due(connection, now=now, limit=limit)
+        people.put_off_apart(connection, list(due), after=now + _REST)
+        return {contact: row.wake_at for contact, row in due.items()}
+
+    return database.run(work)
 
 
 def separate(

@@ -55,6 +55,8 @@ class Taken:
     conflicts: list[tuple[Pending, int, tuple[int, ...]]] = field(default_factory=list)
     # contact -> where its mail goes now.
     emails: dict[int, str | None] = field(default_factory=dict)
+    # contact -> when its alarm was due, where it has been put off since.
+    wakes: Mapping[int, Instant] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     created: int = 0
     # There are more rows than were taken.

@@ -14,7 +14,7 @@ from nurture.domain.contact import Contact, Run
 from nurture.domain.errors import NotFoundError
 from nurture.domain.facts import empty
 from nurture.domain.identity import canonical_email, canonical_user_id
-from nurture.domain.instant import Instant
+from nurture.domain.instant import SECOND, Instant
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.store.bulk import Row, any_given, any_of, insert, list_text, update
@@ -32,6 +32,7 @@ __all__ = [
     "load_settled",
     "lock_contacts",
     "put_off",
+    "put_off_apart",
     "resolve_who",
     "run_of",
     "save",
@@ -90,19 +91,19 @@ def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
     )
 
 
-def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, str | None]:
-    """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> address.
+def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, Any]:
+    """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> row with email, wake_at.
 
     Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
     """
     statement = (
-        sa.select(contacts.c.id, contacts.c.email)
+        sa.select(contacts.c.id, contacts.c.email, contacts.c.wake_at)
         .where(_LIVING, contacts.c.wake_at <= now)
         .order_by(contacts.c.wake_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return {row.id: row.email for row in connection.execute(statement)}
+    return {row.id: row for row in connection.execute(statement)}
 
 
 def is_any_due(connection: sa.Connection, *, now: Instant) -> bool:
@@ -120,6 +121,14 @@ def wake(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
 def put_off(connection: sa.Connection, contact: int, *, until: Instant) -> None:
     """Let the contact's alarm ring at `until`, not earlier."""
     connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(wake_at=until))
+
+
+def put_off_apart(connection: sa.Connection, ids: Sequence[int], *, after: Instant) -> None:
+    """Let these alarms ring within ten minutes after `after`, apart, and in another order every time."""
+    factor = after // SECOND % 599 + 1
+    second = contacts.c.id * sa.literal(factor) % sa.literal(600) * sa.literal(SECOND, sa.BigInteger)
+    statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection))
+    connection.execute(statement.values(wake_at=sa.literal(after, sa.BigInteger) + second))
 
 
 def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]) -> None:

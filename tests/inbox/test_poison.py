@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nurture.domain.advance import Happening, advance
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event
-from nurture.domain.instant import HOUR
+from nurture.domain.instant import FOREVER, HOUR, MINUTE
 from nurture.flow.poison import CRASHES_MAX
 from nurture.store import tables
 from nurture.store.database import Database, decode, open_database
@@ -165,3 +165,38 @@ def test_a_careful_worker_is_not_taken_for_a_dead_one(
     assert world.drain()["applied"] == 1
     assert seen == [(1, {})]
     other.database.close()
+
+
+def fatal(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+    """Apply the rule, but end the process at the alarm of the first contact."""
+    if contact.id == 1:
+        os._exit(9)
+    return advance(contact, happenings, **given)
+
+
+def ring_until_death(url: str, now: int) -> None:
+    """Ring what is due, as a worker process would."""
+    world = World(open_database(url), rule=fatal)
+    world.clock.advance_to(now)
+    while world.ring().more:
+        pass
+
+
+def test_an_alarm_that_ends_the_process_does_not_stop_the_others(
+    database: Database, database_url: str
+) -> None:
+    world = World(database)
+    world.take(*(an_event(f"m{n}", f"u{n}") for n in range(20)))
+    with database.write() as connection:
+        connection.execute(sa.update(tables.contacts).values(wake_at=NOW))
+    database.close()
+    for minute in range(60):
+        given = (database_url, NOW + minute * MINUTE)
+        worker = get_context("fork").Process(target=ring_until_death, args=given)
+        worker.start()
+        worker.join()
+        due = {row.id for row in world.rows(tables.contacts) if row.wake_at < FOREVER}
+        database.close()
+        if due == {1}:
+            break
+    assert due == {1}, "everybody else has rung"
