@@ -13,6 +13,7 @@ from nurture.domain.counts import Counts
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
+from nurture.flow.feedback import settle_doubts
 from nurture.flow.outcomes import Told
 from nurture.flow.stream import Stream
 from nurture.mail.transport import Outcome, Transport
@@ -83,9 +84,10 @@ class _Desk:
 
 
 def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
-    """Pick up what stopped workers left: three small transactions, each bounded by `limit`.
+    """Pick up what stopped workers left: four small transactions, each bounded by `limit`.
 
     counts: `freed` (leased, not on the wire: waiting again), `in_doubt` (on the wire without an outcome),
+    `settled` (in doubt, and reported about from outside before that was known),
     `retried` (transactional, in doubt for ten minutes without evidence: waiting again).
     """
     counts = Counts()
@@ -97,6 +99,9 @@ def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
     counts["freed"] = database.run(free)
     counts["in_doubt"] = database.run(
         lambda connection: outcomes.doubt_lapsed(connection, clock, limit=limit)
+    )
+    counts["settled"] = database.run(
+        lambda connection: settle_doubts(connection, now=clock.now(), limit=limit)
     )
     counts["retried"] = database.run(
         lambda connection: wire.retry_doubted(connection, now=clock.now(), limit=limit)

@@ -7,23 +7,38 @@ the timeline is the caller's to put beside it. Each is safe to repeat.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 
 from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.consent import EVERYTHING, State
 from nurture.domain.errors import NotFoundError
-from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.instant import Instant
 from nurture.store import law
 from nurture.store.database import encode
 
 Scope = Literal["all", "marketing"]
-SuppressionReason = Literal["unsubscribed", "hard_bounce", "complaint", "erased", "ops"]
+SuppressionReason = Literal[
+    "sunset", "unsubscribed", "soft_bounces", "hard_bounce", "ops", "complaint", "erased"
+]
+#: Weakest first. A stronger reason takes the place of a weaker one of the same scope, never the other way: what
+#: a person or an operator may take back must not stand for what nobody may.
+STRENGTH: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
 #: Messages brought back at once when a switch is turned on again; the others come up within half an hour.
 _REVIVED_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An address that is to be mailed less: its canonical spelling, the scope and why."""
+
+    address: str
+    scope: Scope
+    reason: SuppressionReason
 
 
 def address_hash(address: str, key: bytes) -> str:
@@ -89,15 +104,8 @@ def unsubscribe(
     person = _say(connection, contact_id, word, "withdrawn", now=now, source=source, evidence=evidence)
     address = law.address_of(connection, person) if topic is None else None
     if address is not None:
-        _suppress(
-            connection,
-            address,
-            scope="marketing",
-            reason="unsubscribed",
-            now=now,
-            source=source,
-            key=suppression_key,
-        )
+        stop = Stop(address, "marketing", "unsubscribed")
+        _suppress(connection, [stop], now=now, source=source, key=suppression_key)
     return person
 
 
@@ -115,8 +123,18 @@ def suppress(
 
     address: canonical. It stays suppressed when the contact is erased or comes back by an import.
     """
-    ids = law.lock_addressed(connection, address)
-    _suppress(connection, address, scope=scope, reason=reason, now=now, source=source, key=suppression_key)
+    stop = Stop(address, scope, reason)
+    return suppress_each(connection, [stop], now=now, source=source, suppression_key=suppression_key)
+
+
+def suppress_each(
+    connection: sa.Connection, stops: Sequence[Stop], *, now: Instant, source: str, suppression_key: bytes
+) -> list[int]:
+    """Do the same for many addresses in a constant number of statements."""
+    if not stops:
+        return []
+    ids = law.lock_addressed(connection, sorted({stop.address for stop in stops}))
+    _suppress(connection, stops, now=now, source=source, key=suppression_key)
     return ids
 
 
@@ -183,18 +201,13 @@ def _say(
 
 
 def _suppress(
-    connection: sa.Connection,
-    address: str,
-    *,
-    scope: Scope,
-    reason: SuppressionReason,
-    now: Instant,
-    source: str,
-    key: bytes,
+    connection: sa.Connection, stops: Sequence[Stop], *, now: Instant, source: str, key: bytes
 ) -> None:
-    hashed = address_hash(address, key)
-    if reason != "unsubscribed":
-        # A person may take back an unsubscribe; nothing stronger may hide behind it.
-        law.lift(connection, hashed, scope=scope, reason="unsubscribed", before=FOREVER)
-    row = {"address_hash": hashed, "scope": scope, "reason": reason, "at": now, "source": source}
-    law.add_suppressions(connection, [row])
+    strongest: dict[tuple[str, str], Stop] = {}
+    for stop in sorted(stops, key=lambda each: STRENGTH.index(each.reason)):
+        strongest[address_hash(stop.address, key), stop.scope] = stop
+    rows = [
+        {"address_hash": hashed, "scope": scope, "reason": stop.reason, "at": now, "source": source}
+        for (hashed, scope), stop in sorted(strongest.items(), key=lambda each: each[0])
+    ]
+    law.add_suppressions(connection, rows, weakest_first=STRENGTH)

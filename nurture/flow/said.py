@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from nurture.domain.consent import EVERYTHING
 from nurture.domain.event import Event
+from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 from nurture.store.bulk import Row
 from nurture.store.database import encode
@@ -20,7 +21,7 @@ from nurture.store.law import add_consents
 GIVEN = "Consent Given"
 WITHDRAWN = frozenset({"Consent Withdrawn", "Unsubscribed"})
 #: Sources that wrote the consent in the transaction that accepted the event.
-_WROTE_IT = frozenset({"web"})
+_WROTE_IT = frozenset({"web", SOURCE})
 
 
 def note_consents(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from nurture.domain.consent import Consent, Join, State
 from nurture.domain.instant import Instant
-from nurture.store.bulk import Row, any_of, insert
+from nurture.store.bulk import Row, any_of, insert, relation
 from nurture.store.family import family
 from nurture.store.tables import consents, contacts, merges, messages, runs, suppressions, switches
 
@@ -47,10 +47,13 @@ def raise_versions(connection: sa.Connection, ids: Sequence[int]) -> None:
     connection.execute(statement.values(version=contacts.c.version + 1))
 
 
-def lock_addressed(connection: sa.Connection, address: str) -> list[int]:
-    """Lock the contacts mailed at this address, in id order, raise their versions and return their ids."""
+def lock_addressed(connection: sa.Connection, addresses: Sequence[str]) -> list[int]:
+    """Lock the contacts mailed at these addresses, in id order, raise their versions and return their ids."""
     statement = (
-        sa.select(contacts.c.id).where(contacts.c.email == address).order_by(contacts.c.id).with_for_update()
+        sa.select(contacts.c.id)
+        .where(any_of(contacts.c.email, addresses, connection))
+        .order_by(contacts.c.id)
+        .with_for_update()
     )
     ids = list(connection.execute(statement).scalars())
     raise_versions(connection, ids)
@@ -97,9 +100,17 @@ def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Joi
 # ---- suppression -----------------------------------------------------------------------------------------
 
 
-def add_suppressions(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Suppress; what is suppressed already keeps its first reason."""
+def add_suppressions(connection: sa.Connection, rows: Sequence[Row], *, weakest_first: Sequence[str]) -> None:
+    """Suppress; what is suppressed already keeps its reason, unless it is a weaker one."""
     columns = ("address_hash", "scope", "reason", "at", "source")
+    given = relation(connection, [suppressions.c[name] for name in columns], rows)
+    strength = {reason: place for place, reason in enumerate(weakest_first)}
+    weaker = sa.select(given.c.address_hash).where(
+        given.c.address_hash == suppressions.c.address_hash,
+        given.c.scope == suppressions.c.scope,
+        sa.case(strength, value=given.c.reason) > sa.case(strength, value=suppressions.c.reason),
+    )
+    connection.execute(sa.delete(suppressions).where(weaker.exists()))
     insert(connection, suppressions, rows, columns=columns, conflict=("address_hash", "scope"))
 
 

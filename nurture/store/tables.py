@@ -432,24 +432,46 @@ suppressions = sa.Table(
     sa.Column("address_hash", sa.Text, primary_key=True),
     # all | marketing
     sa.Column("scope", sa.Text, primary_key=True),
-    # unsubscribed | hard_bounce | complaint | erased | ops
+    # unsubscribed | hard_bounce | soft_bounces | complaint | sunset | erased | ops
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
 )
 
+#: What others reported about our mail, each report once (`flow.feedback`). The vocabulary: `domain.feedback`.
 feedback = sa.Table(
     "feedback",
     metadata,
     sa.Column("provider", sa.Text, primary_key=True),
     sa.Column("event_id", sa.Text, primary_key=True),
     sa.Column("message_id", sa.BigInteger),
-    # bounce_hard | bounce_soft | complaint | delivered | open | click | reply | unsubscribe
+    # delivered | deferred | bounce | complaint | open | click | reply | unsubscribe
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
+    # What they sent, cut to a bound.
     sa.Column("raw", sa.Text, nullable=False),
+    # hard | soft | policy | undetermined; bounces only.
+    sa.Column("severity", sa.Text, nullable=False, server_default=""),
+    sa.Column("machine", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The person it was found to be about, as they were then.
+    sa.Column("contact_id", sa.BigInteger),
+    # The canonical address it is about, where it had to be told or is not known to be anybody's.
+    sa.Column("address", sa.Text),
+    sa.Column("received_at", Instant, nullable=False, server_default="0"),
+    # When its event was handed in; NULL: it waits for a person who fits it.
+    sa.Column("applied_at", Instant),
+    # JSON text: url, code, diagnostic, subject ...
+    sa.Column("detail", sa.Text, nullable=False, server_default="{}"),
 )
 sa.Index("ix_feedback_message_id", feedback.c.message_id)
+_of_address = feedback.c.address.is_not(None)
+sa.Index("ix_feedback_address", feedback.c.address, postgresql_where=_of_address, sqlite_where=_of_address)
+_unapplied = feedback.c.applied_at.is_(None)
+sa.Index(
+    "ix_feedback_unapplied", feedback.c.received_at, postgresql_where=_unapplied, sqlite_where=_unapplied
+)
+_refusals = feedback.c.kind.in_(("bounce", "delivered"))
+sa.Index("ix_feedback_heard", feedback.c.received_at, postgresql_where=_refusals, sqlite_where=_refusals)
 
 # ---- operating -------------------------------------------------------------------------------------------
 

@@ -180,8 +180,11 @@ def message_key(connection: sa.Connection, message_id: int) -> Row | None:
 def settle_by_evidence(
     connection: sa.Connection, message_id: int, *, status: str, reason: str, now: Instant
 ) -> bool:
-    """Let what others report settle a message: in doubt becomes `sent` or `failed`, sent becomes `failed`."""
-    may = ("in_doubt",) if status == "sent" else ("in_doubt", "sent")
+    """Let what others report settle a message: in doubt becomes `sent` or `failed`, sent becomes `failed`.
+
+    A bounce may be faster than the worker that sent the mail: on the wire becomes `failed` too.
+    """
+    may = ("in_doubt",) if status == "sent" else ("in_doubt", "sent", "on_wire")
     statement = (
         sa.update(messages)
         .where(messages.c.id == message_id, messages.c.status.in_(may))

@@ -58,7 +58,7 @@ def basic_user(request: Request) -> tuple[str, str] | None:
 
 
 #: Sources of events that are ours: what they say was written down already, so no application may speak as one.
-OUR_SOURCES = frozenset({"celery", "cli", "import", "object", "ops", "timer", "web"})
+OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"})
 
 _NAMED_KEY = re.compile(r"([a-z][a-z0-9_-]{0,31})=([^=].{3,})", re.DOTALL)
 
