@@ -213,6 +213,11 @@ def load_settings(
     return settings
 
 
+def armed_failpoints() -> str:
+    """Return what the tests ask `nurture.failpoints` to break; empty everywhere else."""
+    return os.environ.get("NURTURE_TEST_FAILPOINTS", "")
+
+
 def complete(settings: Settings, *, create: bool = False, serves: bool = False) -> Settings:
     """Return the settings with everything that running needs.
 

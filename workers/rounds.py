@@ -12,6 +12,7 @@ from nurture.app.body import open_body
 from nurture.clock import monotonic
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
+from nurture.failpoints import failpoint
 from nurture.flow.deliver import deliver
 from nurture.flow.deliver import recover as take_back
 from nurture.flow.drain import adopt, drain, ring
@@ -119,5 +120,6 @@ def _repeat(room: str, batch: Callable[[], Counts]) -> Counts:
 def _announce(context: Context, done: Counts) -> None:
     """Ring for the mails that a state's change has just decided."""
     if done["messages"]:
+        failpoint("bells.before")
         for lane in context.lanes:
             context.bells.ring(DELIVER, lane)

@@ -16,6 +16,7 @@ from nurture.domain.checks import PAUSE_LOOK
 from nurture.domain.guard import decide
 from nurture.domain.instant import Instant
 from nurture.domain.message import Check, Status, Verdict
+from nurture.failpoints import failpoint
 from nurture.flow.cases import Circumstances, Item, case_of, load
 from nurture.flow.compose import freeze_all
 from nurture.flow.delivery import CLAIM_LEASE, Chunk, Delivery, Ready
@@ -72,6 +73,7 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
     chunk.counts["claimed"] = len(items)
     chunk.counts.more = len(found) >= limit
     _judge_and_write(connection, delivery, chunk, items, given=given, loaded=loaded)
+    failpoint("claim.judged")
     return chunk
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from nurture.clock import Clock, monotonic
 from nurture.domain.counts import Counts
+from nurture.failpoints import failpoint
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
@@ -38,6 +39,7 @@ def deliver(
     chunk = claim(database, delivery, lane=lane, limit=limit)
     if not chunk.ready:
         return chunk.counts
+    failpoint("claim.committed")
     stream = Stream(database, delivery, chunk)
     desk = _Desk(database, delivery, stream, lane)
     try:
@@ -77,10 +79,13 @@ class _Desk:
         """Write what has gathered, in one transaction."""
         told, self._told = self._told, []
         if told:
-            written = self._database.run(
-                lambda connection: outcomes.write(connection, self._delivery, self._lane, told)
-            )
-            self._stream.counts.add(written)
+            failpoint("deliver.heard")
+            self._stream.counts.add(self._database.run(lambda connection: self._write(connection, told)))
+
+    def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
+        written = outcomes.write(connection, self._delivery, self._lane, told)
+        failpoint("deliver.written")
+        return written
 
 
 def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
@@ -94,7 +99,9 @@ def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
 
     def free(connection: sa.Connection) -> int:
         lease = clock.lease_now(connection)
-        return wire.free_lapsed(connection, lease=lease, now=clock.now(), limit=limit)
+        freed = wire.free_lapsed(connection, lease=lease, now=clock.now(), limit=limit)
+        failpoint("recover.freed")
+        return freed
 
     counts["freed"] = database.run(free)
     counts["in_doubt"] = database.run(

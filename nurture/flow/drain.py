@@ -15,6 +15,7 @@ from nurture.domain.advance import advance
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
+from nurture.failpoints import failpoint
 from nurture.flow import poison
 from nurture.flow.batch import Applied, Rule, apply
 from nurture.flow.identity import join
@@ -75,6 +76,7 @@ def drain(
         counts, done = poison.carefully(database, shard, batch, limit=limit)
     if done is None:
         return counts
+    failpoint("drain.committed")
     taken, applied = done
     counts.add(applied.counts)
     for row in taken.joins:
@@ -112,7 +114,9 @@ def _batch(
             raise _Suspect(locked)
         # What is suspected in another shard is run there, with its attempts counted.
         taken.keep(lambda row: row.attempts == 0)
+    failpoint("drain.taken")
     applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
+    failpoint("drain.applied")
     if marked:
         inbox.forget_attempts(connection, marked)
         # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
@@ -154,7 +158,9 @@ def ring(
         taken.wakes = suspects or {}
         taken.keep(lambda row: row.attempts == 0)
         # Who waits for an event that only a drain can apply waits for that drain.
-        return len(due), apply(connection, taken, now=now, playbook=playbook, rule=rule, always=True)
+        applied = apply(connection, taken, now=now, playbook=playbook, rule=rule, always=True)
+        failpoint("ring.applied")
+        return len(due), applied
 
     done = transact(database, work)
     watch.has_rung = True

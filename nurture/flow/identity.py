@@ -19,6 +19,7 @@ from nurture.domain.identity import Candidate, home_of, survivor_first
 from nurture.domain.instant import Instant
 from nurture.domain.merging import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
+from nurture.failpoints import failpoint
 from nurture.flow.replay import replay_events
 from nurture.flow.sharing import all_named, earlier_in
 from nurture.flow.taking import Raced, transact
@@ -72,6 +73,7 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         evidence = {"source": row.source, "message_id": row.message_id, "event": row.name}
         for other in sorted(set(everyone) - {first}):
             _merge(connection, first, other, now=now, playbook=playbook, evidence=evidence)
+        failpoint("identity.joined")
         counts = Counts(merged=len(everyone) - 1)
         counts.more = True
         return counts

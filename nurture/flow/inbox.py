@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from nurture.domain.event import EventKind, Identity
 from nurture.domain.identity import strongest_first
 from nurture.domain.instant import DAY, Duration, Instant
+from nurture.failpoints import failpoint
 from nurture.store.bulk import Row
 from nurture.store.database import encode
 from nurture.store.inbox import SHARDS, append, set_aside
@@ -99,6 +100,7 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
             rejected.append(_rejected(event, refused))
     append(connection, rows)
     quarantine(connection, rejected)
+    failpoint("inbox.accepted")
     return len(rows)
 
 

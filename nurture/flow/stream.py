@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from nurture.clock import monotonic
 from nurture.domain.instant import Instant
+from nurture.failpoints import failpoint
 from nurture.flow.claim import pause_broken, unmade, verdict_text
 from nurture.flow.compose import make_letter
 from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
@@ -112,6 +113,7 @@ class Stream:
 
     def _pass(self, window: list[tuple[Ready, Letter]]) -> Instant:
         """Put a window through the wire gate; returns when it was."""
+        failpoint("wire.rendered")
         now, granted, passed = self._database.run(lambda connection: self._gate(connection, window))
         for _ in window[:granted]:
             self._rendered.popleft()
@@ -119,6 +121,7 @@ class Stream:
             # The rate is used up: what is left goes back, and the lane comes up again with new tokens.
             self.close()
         self._passed.extend(each for each in window[:granted] if each[0].id in passed)
+        failpoint("wire.passed")
         self.counts["changed"] += granted - len(passed)
         self.counts.more |= granted > len(passed)
         return now
@@ -136,6 +139,7 @@ class Stream:
         )
         back = [_of_attempt(ready) for ready, _ in window[:granted] if ready.id not in passed]
         wire.give_back(connection, back, worker=worker, due_at=now, reason="changed")
+        failpoint("wire.gated")
         return now, granted, passed
 
     def _give_back(self, left: list[Ready], reason: str) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from nurture.clock import monotonic
+from nurture.failpoints import failpoint
 from nurture.mail.envelope import envelope, stuffed, unsendable
 from nurture.mail.letter import Letter, Outcome, Result, Stage
 from nurture.mail.opening import Refused, connect, introduce
@@ -172,6 +173,7 @@ class Conversation:
             self.desk.give_back(following, reply.text)
 
     def _opening(self) -> Talk:
+        failpoint("smtp.connect")
         yield from connect(self.wire, self.options, self._address[1])
         self._stage = "greeted"
         self._extensions = yield from introduce(self.wire, self.options)
@@ -217,6 +219,7 @@ class Conversation:
         return "".join(f"{line}\r\n" for line in lines).encode()
 
     def _write_envelope(self, letter: Letter) -> Talk:
+        failpoint("smtp.mail")
         self._stage, self._letter, self._heard = "mail", letter, False
         yield from self.wire.write(self._envelope_bytes(letter), seconds=self.options.command)
 
@@ -231,6 +234,10 @@ class Conversation:
         for stage, hundred in _ENVELOPE:
             if refusal is None:
                 self._stage = stage
+            if stage == "rcpt":
+                failpoint("smtp.rcpt")
+            elif stage == "data":
+                failpoint("smtp.data")
             reply = yield from self.wire.reply(
                 seconds=self.options.data if stage == "data" else self.options.command
             )
@@ -298,8 +305,10 @@ class Conversation:
         if self._following:
             data += self._envelope_bytes(self._following)
         yield from self.wire.write(data, seconds=self.options.block)
+        failpoint("smtp.dot")
         since = monotonic()
         reply = yield from self.wire.reply(seconds=self.options.dot)
+        failpoint("smtp.replied")
         self._prompt = monotonic() - since < _PROMPT_SECONDS
         self._dot_at, self._letter, self._stage = 0, None, "mail"
         self.desk.note(letter, "replied", reply.shown)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nurture.clock import monotonic
+from nurture.failpoints import failpoint
 from nurture.mail.replies import BYTES_MAX, LINES_MAX, Reply, is_last, read_reply
 
 
@@ -97,6 +98,8 @@ class Wire:
                 raise Cut(error.strerror or str(error)) from error
             self.left += count - (len(out) if self.encrypted else 0)
             out = out[count:]
+            if out:
+                failpoint("smtp.body")
 
     def reply(self, *, seconds: float) -> Generator[Want, None, Reply]:
         """Read one whole reply. Raises Cut when the connection ends before its last line."""

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from nurture.app.bells import Bells
 from nurture.app.ingest import Intake
 from nurture.domain.errors import Transient
+from nurture.failpoints import failpoint
 from nurture.flow.inbox import NewEvent, Rejected, accept, quarantine, shard_for
 from nurture.metrics import count, timed
 from nurture.store.database import Database, encode
@@ -125,6 +126,7 @@ class GroupCommit:
             for waiting in group:
                 waiting.stored.set_exception(failure)
             return set()
+        failpoint("inbox.committed")
         count("inbox", {"accepted": len(events), "refused": len(rejected)})
         for waiting in group:
             waiting.stored.set_result(None)

@@ -8,6 +8,7 @@ A script maps a stage to what happens there: a reply (text; several lines parted
 the line that came. Stages: connect, ehlo, starttls, tls, auth, mail, rcpt, data, body, dot, rset, quit.
 """
 
+import os
 import socket
 import socketserver
 import ssl
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,15 @@ class ChaosSmtp(socketserver.ThreadingTCPServer):
         extensions: Sequence[str] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1000000"),
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        folder: Path | None = None,
     ) -> None:
-        """Follow the script; what it does not name goes well."""
+        """Follow the script; what it does not name goes well. folder: where the ledger is kept as files too."""
         super().__init__(("127.0.0.1", 0), Client)
         self.script = script
         self.extensions = list(extensions) + (["STARTTLS"] if tls and not implicit_tls else [])
         self.tls = tls
         self.implicit_tls = implicit_tls
+        self.folder = folder
         self.accepted: list[Accepted] = []
         self.commands: list[str] = []
         self.connections = 0
@@ -130,9 +134,22 @@ class ChaosSmtp(socketserver.ThreadingTCPServer):
         return behaviour[min(place, len(behaviour) - 1)]
 
     def keep(self, accepted: Accepted) -> None:
-        """Enter a mail into the ledger."""
+        """Enter a mail into the ledger; with a folder it is on the disk before anything is answered."""
         with self._lock:
+            if self.folder is not None:
+                with (self.folder / f"{len(self.accepted):08d}.mail").open("wb") as file:
+                    file.write(
+                        f"{accepted.sender}\n{' '.join(accepted.recipients)}\n".encode() + accepted.data
+                    )
+                    file.flush()
+                    os.fsync(file.fileno())
             self.accepted.append(accepted)
+
+    @property
+    def taken(self) -> list[Accepted]:
+        """What was accepted, in order."""
+        with self._lock:
+            return list(self.accepted)
 
     def _hello(self) -> str:
         return "\n".join(["250 chaos", *(f"250 {extension}" for extension in self.extensions)])

@@ -2,10 +2,10 @@
 
 import socket
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -16,7 +16,6 @@ from nurture.store.database import Database
 from nurture.store.tables import attempts, contacts, events, inbox, messages, quarantine, runs
 from tests.production.people import HOLDING_OUT, THANKS, TRANSACTIONAL, Crowd, Mail
 from tests.production.processes import SOURCE
-from tests.rig.smtp import SmtpSink
 
 _header = BytesHeaderParser()
 
@@ -156,7 +155,25 @@ class Reckoning:
         }
 
 
-def reckon(crowd: Crowd, database: Database, sink: SmtpSink) -> Reckoning:
+class Copy(Protocol):
+    """A mail that a server took."""
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+        ...
+
+
+class Server(Protocol):
+    """A mail server that can be asked what it took."""
+
+    @property
+    def taken(self) -> Sequence[Copy]:
+        """The mails, in the order of acceptance."""
+        ...
+
+
+def reckon(crowd: Crowd, database: Database, sink: Server) -> Reckoning:
     """Read ledger and mail server."""
     m = messages.c
     owner = contacts.alias()

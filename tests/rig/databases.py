@@ -17,11 +17,15 @@ def sqlite_template(folder: Path) -> Path:
     database = open_database(f"sqlite:///{path}")
     migrations.upgrade(database)
     database.close()
-    # The write-ahead log goes into the file, so that one file is the whole database.
+    into_one_file(path)
+    return path
+
+
+def into_one_file(path: Path) -> None:
+    """Write the write-ahead log of a closed database into its file, so that this file is all of it."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    return path
 
 
 def postgresql_template(postgres: Postgres) -> str:

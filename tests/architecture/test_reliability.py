@@ -1,0 +1,46 @@
+"""docs/reliability.md is true: every row of the list of faults is there, every test it names exists."""
+
+import ast
+import re
+
+from tests.architecture.sources import ROOT, parsed
+
+_PAGE = ROOT / "docs/reliability.md"
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+#: As many as the list of faults has that this room was built from.
+_ROWS = 54
+_GUARANTEES = 10
+
+
+def _rows(first: str) -> dict[str, str]:
+    """Return number -> line of the table rows whose first cell is `first` and a number."""
+    found = re.findall(rf"^\| ({first}\d+) (\|.*)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(found)
+
+
+def test_every_fault_and_every_guarantee_has_its_row() -> None:
+    assert list(_rows("")) == [str(number) for number in range(1, _ROWS + 1)]
+    assert list(_rows("G")) == [f"G{number}" for number in range(1, _GUARANTEES + 1)]
+
+
+def test_every_row_names_a_test_or_says_why_there_is_none() -> None:
+    silent = [
+        number
+        for number, line in (_rows("") | _rows("G")).items()
+        if not _TEST.search(line) and "cannot arise: " not in line and "open: " not in line
+    ]
+    assert silent == []
+
+
+def test_every_test_named_exists() -> None:
+    missing = []
+    for file, function in _TEST.findall(_PAGE.read_text(encoding="utf-8")):
+        path = ROOT / file
+        there = (
+            {node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)}
+            if path.exists()
+            else ()
+        )
+        if function not in there:
+            missing.append(f"{file}::{function}")
+    assert missing == []

@@ -1,0 +1,99 @@
+"""Kill -9 at every failpoint of the product, a worker started again, and everything is as if nothing had been.
+
+One case per failpoint and database: somebody's events are handed in, a worker dies at the place, another one takes
+over after the leases have lapsed; then the doctor, the people and the mail server are asked.
+"""
+
+import signal
+
+import httpx
+import pytest
+
+from nurture.clock import SystemClock
+from nurture.failpoints import PLACES
+from tests.faults.house import LAPSE, House, people
+from tests.mail.chaos_smtp import Stall
+from tests.production.people import Crowd, Item, back_in_stock
+from tests.production.processes import WRITE_KEY
+
+pytestmark = pytest.mark.faults
+
+#: Events of a case: enough that every room has something to do when the process dies.
+EVENTS = 120
+#: Places of the HTTP process and of a text too large for one write; they have scenarios of their own below.
+ELSEWHERE = {"inbox.accepted", "inbox.committed", "smtp.body"}
+
+WORKERS = [place for place in PLACES if place not in ELSEWHERE]
+#: In every test run; `make faults` runs all.
+ALWAYS = "smtp.dot"
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=() if place == ALWAYS else pytest.mark.long) for place in WORKERS]
+)
+def test_a_worker_killed_here_loses_and_repeats_nothing(house: House, place: str) -> None:
+    crowd = people(EVENTS)
+    if place == "identity.joined":
+        # Who is two people in one batch is made one there; only who was known as two is joined.
+        house.hand_in(crowd.items[: _first_join(crowd)])
+        assert house.work() == 0
+    house.hand_in_all(crowd)
+    if place == "recover.freed":
+        assert house.is_killed_at("claim.committed")
+        house.later(LAPSE)
+    assert house.is_killed_at(place), f"nobody came to {place}"
+    house.settle()
+    assert house.faults(crowd) == []
+
+
+def _first_join(crowd: Crowd) -> int:
+    """Return where somebody who gave an address in a form tells that it is theirs."""
+    forms = {str(item["messageId"]).partition("-")[0] for item in crowd.items if "traits" in item["context"]}
+    return next(
+        place
+        for place, item in enumerate(crowd.items)
+        if item["type"] == "identify" and str(item["messageId"]).partition("-")[0] in forms
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["inbox.accepted", "inbox.committed"])
+def test_what_a_killed_http_process_did_not_answer_for_is_sent_again_and_applied_once(
+    house: House, place: str
+) -> None:
+    house.set(now := SystemClock().now())
+    crowd = people(EVENTS, now=now)
+    halves = crowd.items[: EVENTS // 2], crowd.items[EVENTS // 2 :]
+    with house.api(f"{place}=kill@2") as (url, process):
+        assert hand_in(url, halves[0]) == 200
+        assert hand_in(url, halves[1]) is None
+        assert process.wait(20) == -signal.SIGKILL
+    with house.api() as (url, _):
+        assert hand_in(url, halves[1]) == 200
+        assert hand_in(url, [back_in_stock(now)]) == 200
+    house.set(SystemClock().now())
+    house.settle()
+    assert house.faults(crowd) == []
+
+
+def hand_in(url: str, items: list[Item]) -> int | None:
+    """Hand events in over HTTP; returns the answer's status, None when there was none."""
+    try:
+        return httpx.post(
+            f"{url}/v1/batch", auth=(WRITE_KEY, ""), json={"batch": items}, timeout=30
+        ).status_code
+    except httpx.TransportError:
+        return None
+
+
+@pytest.mark.long
+def test_a_worker_killed_in_the_middle_of_a_text_loses_and_repeats_nothing(house: House) -> None:
+    crowd = people(EVENTS)
+    house.server.script = {"body": Stall()}
+    house.server.extensions = ["PIPELINING"]
+    house.hand_in_all(crowd)
+    assert house.work("smtp.body=kill", heavy=True) == -signal.SIGKILL, "every text went out in one write"
+    assert house.server.accepted == []
+    house.server.script = {}
+    house.settle()
+    assert house.faults(crowd) == []

@@ -1,0 +1,54 @@
+"""A worker process to break: `python -m tests.faults.worker CLOCK [heavy]`.
+
+It works as a pool process does (`workers.rounds` on its own context), until nothing is due, then ends. CLOCK is a
+file that holds the instant, everybody's. Settings and armed failpoints come from the environment.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from nurture.app.opening import open_existing
+from nurture.flow.compose import TemplateComposer
+from nurture.flow.delivery import Ready
+from nurture.mail.letter import Letter
+from tests.deliver.worker import SharedClock
+from workers import rounds
+from workers.context import Context, make_context
+
+#: Rounds after which it ends whatever there still is.
+_ROUNDS_MAX = 200
+
+
+def work(context: Context) -> None:
+    """Do everything that is due, room after room, until two rounds in a row find nothing."""
+    idle = 0
+    for _ in range(_ROUNDS_MAX):
+        done = rounds.apply(context).total() + rounds.wake(context).total() + rounds.recover(context).total()
+        done += sum(rounds.send(context, lane).total() for lane in context.lanes)
+        idle = 0 if done else idle + 1
+        if idle == 2:
+            return
+
+
+class Heavy(TemplateComposer):
+    """Makes letters that no socket takes in one write."""
+
+    def letter(self, ready: Ready) -> Letter:
+        """Render, and add what nobody reads."""
+        letter = super().letter(ready)
+        return replace(letter, data=letter.data + (b"-" * 70 + b"\r\n") * 100_000)
+
+
+def main() -> None:
+    """Work once."""
+    clock = SharedClock(Path(sys.argv[1]))
+    context = make_context(open_existing(clock=clock))
+    if sys.argv[2:] == ["heavy"]:
+        context = replace(context, delivery=replace(context.delivery, composer=Heavy()))
+    work(context)
+    context.close()
+
+
+if __name__ == "__main__":
+    main()
