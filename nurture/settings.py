@@ -118,6 +118,9 @@ class Settings(BaseModel):
     only_to: Words = Field(
         default=(), description="addresses or domains that may be mailed at all; empty: everybody"
     )
+    tracking: bool = Field(
+        default=True, description="false: no mail counts opens or clicks, whatever its measure says"
+    )
     write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = Field(
         default=(), description="keys with which applications hand in events"
     )

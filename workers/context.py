@@ -69,6 +69,7 @@ def make_context(services: Services) -> Context:
             base_url=settings.public_url,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             only_to=frozenset(settings.only_to),
+            tracking=settings.tracking,
         ),
     )
 

@@ -31,6 +31,7 @@ def show(who: Who, *, as_json: Json = False) -> None:
     facts = {name: value for name, value in person["facts"].items() if ":" not in name}
     output.pairs(facts, title="facts")
     output.table(person["consents"], ["topic", "state", "at", "source"], title="consent")
+    output.pairs(person["wishes"], title="wishes")
     output.table(person["holds"], ["hold", "until", "owner"], title="holds")
     output.table(
         person["runs"], ["measure", "key", "step", "since", "due_at", "holdout"], title="active runs"

@@ -16,6 +16,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey import ActiveHold
 from nurture.domain.measure import MailStep, Measure, MessageTrack, Purpose
 from nurture.domain.playbook import Playbook
+from nurture.domain.wishes import Wishes
 
 #: Switches that stop every lane: `all` by ops, `restored` when the database went back behind its journals.
 ALL_SWITCH = "all"
@@ -82,6 +83,8 @@ class Case:
     pending_since: Instant | None = None
     # Topic -> what the person said (`domain.consent.states`).
     consents: Mapping[str, State] = field(default_factory=dict)
+    # What the person asked of all marketing mail.
+    wishes: Wishes = field(default_factory=Wishes)
     holds: Sequence[ActiveHold] = ()
     # Every other message of the person that waits, is under way or counts toward a cap.
     others: Sequence[Entry] = ()

@@ -154,6 +154,16 @@ def consent(look: Look) -> Answer:
     return No("skip", "no_consent", f"{message.topic}: never given")
 
 
+def own_pause(look: Look) -> Answer:
+    """Send no marketing before the date until which the person wants none."""
+    until = look.case.wishes.pause
+    if look.case.message.purpose not in MARKETING:
+        return f"not for {look.case.message.purpose}"
+    if until <= look.now:
+        return "none"
+    return No("defer", "own_pause", f"the person wants none before {to_iso(until)}", until=until)
+
+
 def holds(look: Look) -> Answer:
     """Wait while a hold stops the purpose, unless the measure may not be held."""
     purpose = look.case.message.purpose
@@ -273,6 +283,18 @@ def gap(look: Look) -> Answer:
     return No("defer", "gap", f"{full.cap.name}: {full.detail}", until=full.until)
 
 
+def own_cap(look: Look) -> Answer:
+    """Keep to the cap the person set for themselves, over all marketing together."""
+    purpose = look.case.message.purpose
+    if purpose not in MARKETING:
+        return f"not for {purpose}"
+    full = caps.over_limit(look.case.wishes.caps, look.case.others, purpose=purpose, now=look.now)
+    if full is None:
+        return "room" if look.case.wishes.caps else "none"
+    wanted = f"the person wants at most one in {format_duration(full.cap.within)}"
+    return No("defer", "own_cap", wanted, until=full.until)
+
+
 def series(look: Look) -> Answer:
     """Run one series at a time: the one that began first."""
     if look.measure is None or not look.measure.series or look.case.run is None or look.case.contact is None:
@@ -293,7 +315,7 @@ def arbitration(look: Look) -> Answer:
     if look.case.message.purpose == "transactional":
         return "not for transactional"
     winner = caps.ahead(
-        look.playbook.caps,
+        (*look.playbook.caps, *look.case.wishes.caps),
         look.case.message.entry(),
         look.case.others,
         now=look.now,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from nurture.domain.instant import Instant
 
@@ -11,6 +11,9 @@ EventKind = Literal["track", "identify", "page", "screen", "group", "alias", "ob
 
 #: Strongest first: the order in which an event is routed and a survivor chosen.
 IDENTITY_KINDS: tuple[IdentityKind, ...] = ("user_id", "email", "phone", "anonymous_id")
+
+#: The source of what people do on our own public pages; no application may speak as it.
+OWN_PAGES: Final = "web"
 
 #: The event name that a call without a name of its own stands for.
 KIND_NAMES: Mapping[str, str] = {

@@ -12,12 +12,12 @@ source, message id). `Contact.facts` holds what conditions read, `Contact.memory
 """
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nurture.domain.conditions import Reading, Truth
 from nurture.domain.contact import Contact, Run
-from nurture.domain.event import Event
+from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.playbook import EntityFact, EventMatch, FoldFact, Playbook, TraitFact, VerdictFact
@@ -150,13 +150,31 @@ def _is_newest(contact: Contact, event: Event, slot: str) -> bool:
 
 
 def _fold_who(contact: Contact, event: Event) -> None:
-    """Fold zone and locale from the call's context or traits."""
-    zone = event.traits.get("timezone") or event.context.get("timezone")
-    if isinstance(zone, str) and is_zone(zone) and _is_newest(contact, event, "@zone"):
+    """Fold zone and locale from the call's traits or context."""
+    zone = _stated(contact, event, "@zone", "timezone", is_zone)
+    if zone is not None:
         contact.zone = zone
-    locale = event.traits.get("locale") or event.context.get("locale")
-    if isinstance(locale, str) and locale and _is_newest(contact, event, "@locale"):
+    locale = _stated(contact, event, "@locale", "locale", bool)
+    if locale is not None:
         contact.locale = locale.replace("_", "-")[:35]
+
+
+def _stated(
+    contact: Contact, event: Event, slot: str, name: str, is_valid: Callable[[str], bool]
+) -> str | None:
+    """Return the event's value when it is the one that holds, else None.
+
+    What the person chose on our own page holds over what an application states as a trait, and that over what
+    a device reports beside every call; of each kind the newest. So the order of arrival changes nothing.
+    """
+    ranks = [slot, f"{slot}:stated", f"{slot}:chosen"]
+    value, rank = event.traits.get(name), 2 if event.source == OWN_PAGES else 1
+    if not (isinstance(value, str) and is_valid(value)):
+        value, rank = event.context.get(name), 0
+    if not (isinstance(value, str) and is_valid(value)) or not _is_newest(contact, event, ranks[rank]):
+        return None
+    stronger = ranks[rank + 1 :]
+    return None if any(each in contact.memory["latest"] for each in stronger) else value
 
 
 def _store(contact: Contact, name: str, value: Any) -> None:

@@ -41,6 +41,24 @@ def is_zone(name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1)
+def zones() -> tuple[str, ...]:
+    """Return the zones a person may choose from, sorted: places, and UTC; no aliases of old."""
+    areas = {
+        "Africa",
+        "America",
+        "Antarctica",
+        "Asia",
+        "Atlantic",
+        "Australia",
+        "Europe",
+        "Indian",
+        "Pacific",
+    }
+    places = (name for name in zoneinfo.available_timezones() if name.partition("/")[0] in areas)
+    return (*sorted(name for name in places if "/" in name), "UTC")
+
+
 def local(at: Instant, zone: str) -> datetime:
     """Return the aware local datetime of an instant."""
     return to_datetime(at).astimezone(zone_of(zone))

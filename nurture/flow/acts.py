@@ -5,23 +5,26 @@ Every act may be repeated: what is so already is left alone, and makes no second
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.consent import EVERYTHING, State, state_of, states
-from nurture.domain.event import IDENTITY_KINDS, Identity
-from nurture.domain.instant import Instant
+from nurture.domain.event import IDENTITY_KINDS, OWN_PAGES, EventKind, Identity
+from nurture.domain.instant import DAY, Instant, to_iso
+from nurture.domain.wishes import Wishes, WishKind, wishes
+from nurture.domain.wording import Wording
 from nurture.flow.inbox import NewEvent, accept, shard_for
-from nurture.flow.law import grant, unsubscribe
+from nurture.flow.law import grant, unsubscribe, wish
 from nurture.store.database import decode
-from nurture.store.law import consent_rows, join_rows
+from nurture.store.law import consent_rows, is_wording, join_rows, keep_wording
 from nurture.store.tables import contacts, identities, messages, runs
+from nurture.store.wishes import wish_rows
 
 #: The source of events that people cause on the public pages.
-SOURCE = "web"
+SOURCE = OWN_PAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Person:
     email: str | None
     locale: str | None
     consents: Mapping[str, State]
+    zone: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
     def state(self, topic: str | None) -> State | None:
         """Return what the person last said about a topic, or (None) about everything."""
@@ -48,16 +53,17 @@ def find_person(connection: sa.Connection, contact_id: int) -> Person | None:
     """Return the living contact behind an id; None when it is unknown or erased."""
     survivor = sa.select(contacts.c.survivor).where(contacts.c.id == contact_id).scalar_subquery()
     row = connection.execute(
-        sa.select(contacts.c.id, contacts.c.email, contacts.c.locale, contacts.c.erased_at).where(
-            contacts.c.id == sa.func.coalesce(survivor, contact_id)
-        )
+        sa.select(
+            contacts.c.id, contacts.c.email, contacts.c.locale, contacts.c.zone, contacts.c.erased_at
+        ).where(contacts.c.id == sa.func.coalesce(survivor, contact_id))
     ).one_or_none()
     if row is None or row.erased_at is not None:
         return None
     joins = join_rows(connection, [row.id])
     family = [row.id, *(join.merged for join in joins)]
     said = states(row.id, consent_rows(connection, family), joins)
-    return Person(id=row.id, email=row.email, locale=row.locale, consents=said)
+    wished = wishes(row.id, wish_rows(connection, family), joins)
+    return Person(row.id, row.email, row.locale, said, row.zone, wished)
 
 
 def stop(
@@ -68,6 +74,7 @@ def stop(
     now: Instant,
     evidence: Mapping[str, Any],
     suppression_key: bytes,
+    wording: str = "",
 ) -> set[int]:
     """Withdraw a topic, or (None) everything, at once. Returns the shards whose bells to ring after the commit."""
     if person.has_stopped(topic):
@@ -80,8 +87,11 @@ def stop(
         source=SOURCE,
         evidence=evidence,
         suppression_key=suppression_key,
+        wording=wording,
     )
-    return tell(connection, person, "Unsubscribed", {"topic": topic or EVERYTHING, **evidence}, now=now)
+    return tell(
+        connection, person, "Unsubscribed", {"topic": topic or EVERYTHING, **_mail(evidence)}, now=now
+    )
 
 
 def agree(
@@ -92,6 +102,7 @@ def agree(
     now: Instant,
     evidence: Mapping[str, Any],
     suppression_key: bytes,
+    wording: str = "",
 ) -> set[int]:
     """Note that the person confirmed a topic by their own act. Returns the shards whose bells to ring."""
     if person.state(topic) == "granted":
@@ -104,8 +115,67 @@ def agree(
         source=SOURCE,
         evidence=evidence,
         suppression_key=suppression_key,
+        wording=wording,
     )
-    return tell(connection, person, "Topic Confirmed", {"topic": topic, **evidence}, now=now)
+    return tell(connection, person, "Topic Confirmed", {"topic": topic, **_mail(evidence)}, now=now)
+
+
+def _mail(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the event keeps of the evidence: which mail's link it was."""
+    return {"message": evidence["message"]} if "message" in evidence else {}
+
+
+def shown_wording(connection: sa.Connection, now_shown: Wording, claimed: str, *, now: Instant) -> str:
+    """Return the version of the words that the person saw, and keep those words; "" when they are not known.
+
+    claimed: what the form they sent says of itself. A page may have changed since it was shown.
+    """
+    if claimed == now_shown.version:
+        keep_wording(connection, now_shown, now=now)
+        return claimed
+    return claimed if claimed and is_wording(connection, claimed) else ""
+
+
+def ask(
+    connection: sa.Connection,
+    person: Person,
+    wanted: Mapping[WishKind, int],
+    *,
+    now: Instant,
+    evidence: Mapping[str, Any],
+) -> set[int]:
+    """Note what the person asks of all marketing mail; what holds already is left alone. Returns the shards."""
+    held: Mapping[WishKind, int] = {
+        "often": person.wishes.often,
+        "pause": person.wishes.pause if person.wishes.pause > now else 0,
+        "tracking": int(person.wishes.untracked),
+    }
+    changed = {kind: value for kind, value in wanted.items() if value != held[kind]}
+    if not changed:
+        return set()
+    wish(connection, contact_id=person.id, wanted=changed, now=now, source=SOURCE, evidence=evidence)
+    told: dict[str, Any] = dict(_mail(evidence))
+    if "often" in changed:
+        told["days_between"] = changed["often"] // DAY
+    if "pause" in changed:
+        told["paused_until"] = to_iso(changed["pause"]) if changed["pause"] else ""
+    if "tracking" in changed:
+        told["tracking"] = not changed["tracking"]
+    return tell(connection, person, "Preferences Changed", told, now=now)
+
+
+def choose(
+    connection: sa.Connection, person: Person, *, locale: str | None, zone: str | None, now: Instant
+) -> set[int]:
+    """Note the language and the time zone that the person chose; None leaves one alone. Returns the shards."""
+    traits: dict[str, Any] = {}
+    if locale is not None and locale != person.locale:
+        traits["locale"] = locale
+    if zone is not None and zone != person.zone:
+        traits["timezone"] = zone
+    if not traits:
+        return set()
+    return tell(connection, person, "Identified", {}, now=now, kind="identify", traits=traits)
 
 
 def tell(
@@ -116,6 +186,8 @@ def tell(
     *,
     now: Instant,
     message_id: str | None = None,
+    kind: EventKind = "track",
+    traits: Mapping[str, Any] | None = None,
 ) -> set[int]:
     """Put an event of the person into the inbox. Returns the shards whose bells to ring after the commit."""
     rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
@@ -130,12 +202,13 @@ def tell(
     event = NewEvent(
         source=SOURCE,
         message_id=message_id or f"{name}:{person.id}:{properties.get('topic', '')}:{now}",
-        kind="track",
+        kind=kind,
         name=name,
         occurred_at=now,
         received_at=now,
         identities=(Identity(known.kind, known.value),),
         properties=properties,
+        traits=traits or {},
     )
     accept(connection, [event])
     return {shard_for(event)}

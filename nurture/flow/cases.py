@@ -22,10 +22,12 @@ from nurture.domain.journey import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerced
+from nurture.domain.wishes import Wishes, wishes
 from nurture.flow.law import address_hash
 from nurture.store import law, outbox
 from nurture.store.contacts import load_contacts, run_of
 from nurture.store.database import decode
+from nurture.store.wishes import wish_rows
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Person:
     erased: bool
     version: int
     consents: Mapping[str, State] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
     suppressions: Mapping[str, str] = field(default_factory=dict)
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
@@ -105,6 +108,7 @@ def case_of(item: Item, given: Circumstances) -> Case:
         switches=given.switches,
         pending_since=person.pending_since,
         consents=person.consents,
+        wishes=person.wishes,
         holds=person.holds,
         others=[entry for number, entry in person.entries.items() if number != item.due.id],
         reading=_reading(item, given),
@@ -125,6 +129,7 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstance
     contacts = load_contacts(connection, list(living), given.playbook)
     family = [member for members in families.values() for member in members]
     said = _by(law.consent_rows(connection, family), "contact_id")
+    wished = _by(wish_rows(connection, family), "contact_id")
     joins = _by(law.join_rows(connection, list(living)), "survivor")
     pending = outbox.pending_since(connection, family)
     hashes = {
@@ -136,6 +141,7 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstance
         if head not in contacts:
             continue
         members = tuple(sorted(families[head]))
+        merges = [each for member in members for each in joins.get(member, ())]
         waiting = [pending[member] for member in members if member in pending]
         people[head] = Person(
             contact=contacts[head],
@@ -146,8 +152,9 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstance
             consents=states(
                 head,
                 [each for member in members for each in said.get(member, ())],
-                [each for member in members for each in joins.get(member, ())],
+                merges,
             ),
+            wishes=wishes(head, [each for member in members for each in wished.get(member, ())], merges),
             suppressions=suppressed.get(hashes.get(head, ""), {}),
             holds=active_holds(contacts[head], now=given.now, playbook=given.playbook),
             pending_since=min(waiting, default=None),
@@ -166,7 +173,8 @@ def _by(rows: Iterable[Any], name: str) -> dict[int, list[Any]]:
 def _put_entries(
     connection: sa.Connection, owners: Mapping[int, Person], family: Sequence[int], given: Circumstances
 ) -> None:
-    longest = max((max(cap.within, cap.gap) for cap in given.playbook.caps), default=0)
+    own = (person.wishes.often for person in owners.values())
+    longest = max((*(max(cap.within, cap.gap) for cap in given.playbook.caps), *own), default=0)
     for row in outbox.ledger(connection, family, since=given.now - longest):
         # What is ready has not left; it counts as leaving now.
         counted_at = given.now if row.status == "ready" else row.sent_at or given.now

@@ -25,7 +25,7 @@ from nurture.mail.render import render
 from nurture.playbook import LoadedPlaybook
 from nurture.store.database import decode
 
-#: Links that record what somebody did; only in mails of measures that are tracked.
+#: Links that record what somebody did; left out where a measure, the person or the whole installation says so.
 _TRACKING: Final = frozenset({"click", "open"})
 
 
@@ -136,7 +136,8 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
 
 def _links(item: Item, delivery: Delivery) -> dict[str, str]:
     asked = item.run.data.get("properties", {}).get("topic") if item.run else None
-    tracked = item.measure is not None and item.measure.tracking
+    measured = item.measure is not None and item.measure.tracking
+    tracked = measured and delivery.tracking and not item.person.wishes.untracked
     return links_for(
         delivery.keys,
         delivery.base_url,

@@ -99,5 +99,7 @@ class Delivery:
     worker: str
     # Addresses and domains that may be mailed at all; empty: everybody.
     only_to: frozenset[str] = frozenset()
+    # False: no mail of anybody counts opens or clicks.
+    tracking: bool = True
     # What makes the mails; None: the playbook's templates.
     composer: Composer | None = None

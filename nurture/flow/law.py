@@ -17,8 +17,10 @@ from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.consent import EVERYTHING, State
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import Instant
+from nurture.domain.wishes import WishKind
 from nurture.store import law
 from nurture.store.database import encode
+from nurture.store.wishes import add_wishes
 
 Scope = Literal["all", "marketing"]
 SuppressionReason = Literal[
@@ -58,14 +60,25 @@ def grant(
     source: str,
     evidence: Mapping[str, Any],
     suppression_key: bytes | None = None,
+    wording: str = "",
 ) -> int:
     """Note that the person agreed to the topic, and return the living contact's id.
 
+    wording: version of the words they were shown (`keep_wording`); "": none of ours.
     suppression_key: given when the person agreed by an act of their own (a confirmation, the preference
     centre): it takes back an earlier unsubscribe from everything. Without it (imports) nothing is taken back.
     now: when they agreed. Raises NotFoundError.
     """
-    person = _say(connection, contact_id, topic, "granted", now=now, source=source, evidence=evidence)
+    person = _say(
+        connection,
+        contact_id,
+        topic,
+        "granted",
+        now=now,
+        source=source,
+        evidence=evidence,
+        wording=wording,
+    )
     address = law.address_of(connection, person) if suppression_key is not None else None
     if suppression_key is not None and address is not None:
         hashed = address_hash(address, suppression_key)
@@ -95,17 +108,59 @@ def unsubscribe(
     source: str,
     evidence: Mapping[str, Any],
     suppression_key: bytes,
+    wording: str = "",
 ) -> int:
     """Withdraw one topic, or (None) everything: then the address is suppressed for marketing too.
 
     Returns the living contact's id. Raises NotFoundError.
     """
-    word = topic or EVERYTHING
-    person = _say(connection, contact_id, word, "withdrawn", now=now, source=source, evidence=evidence)
+    person = _say(
+        connection,
+        contact_id,
+        topic or EVERYTHING,
+        "withdrawn",
+        now=now,
+        source=source,
+        evidence=evidence,
+        wording=wording,
+    )
     address = law.address_of(connection, person) if topic is None else None
     if address is not None:
         stop = Stop(address, "marketing", "unsubscribed")
         _suppress(connection, [stop], now=now, source=source, key=suppression_key)
+    return person
+
+
+def wish(
+    connection: sa.Connection,
+    *,
+    contact_id: int,
+    wanted: Mapping[WishKind, int],
+    now: Instant,
+    source: str,
+    evidence: Mapping[str, Any],
+) -> int:
+    """Note what the person asks of all marketing mail (`domain.wishes`), and return the living contact's id.
+
+    wanted: kind -> value, 0 takes the wish back. Mail that waited for an earlier wish is looked at again at
+    once. Raises NotFoundError.
+    """
+    person = law.lock_person(connection, contact_id)
+    if person is None:
+        raise NotFoundError(f"there is no contact {contact_id}")
+    rows = [
+        {
+            "contact_id": person,
+            "kind": kind,
+            "value": value,
+            "at": now,
+            "source": source,
+            "evidence": encode(dict(evidence)),
+        }
+        for kind, value in wanted.items()
+    ]
+    add_wishes(connection, rows)
+    law.revive_person(connection, person, reasons=("own_pause", "own_cap"), now=now)
     return person
 
 
@@ -184,6 +239,7 @@ def _say(
     now: Instant,
     source: str,
     evidence: Mapping[str, Any],
+    wording: str = "",
 ) -> int:
     person = law.lock_person(connection, contact_id)
     if person is None:
@@ -195,6 +251,7 @@ def _say(
         "at": now,
         "source": source,
         "evidence": encode(dict(evidence)),
+        "wording": wording,
     }
     law.add_consents(connection, [row])
     return person

@@ -6,12 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.instant import FOREVER, Instant, to_iso
+from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey import active_holds
 from nurture.domain.playbook import Playbook
+from nurture.domain.wishes import wishes
 from nurture.store import tables as t
 from nurture.store.contacts import load_contacts
 from nurture.store.database import decode
+from nurture.store.law import join_rows
+from nurture.store.wishes import wish_rows
 
 #: Rows of each kind that a timeline reads at most, newest first.
 _ROWS_MAX = 500
@@ -22,7 +25,7 @@ class Moment:
     """One line of a timeline."""
 
     at: Instant
-    # event | track | stage | milestone | run | mail | consent | merge
+    # event | track | stage | milestone | run | mail | consent | wish | merge
     kind: str
     what: str
     detail: str = ""
@@ -74,6 +77,7 @@ def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, no
             for hold in active_holds(contact, now=now, playbook=playbook)
         ],
         "consents": _consents(connection, ids),
+        "wishes": _wishes(connection, contact_id, ids),
         "runs": [
             {
                 "measure": run.measure,
@@ -102,6 +106,16 @@ def _consents(connection: sa.Connection, ids: Sequence[int]) -> list[dict[str, A
     ]
 
 
+def _wishes(connection: sa.Connection, contact_id: int, ids: Sequence[int]) -> dict[str, Any]:
+    """Return what the person asked of all marketing mail, in words."""
+    held = wishes(contact_id, wish_rows(connection, ids), join_rows(connection, [contact_id]))
+    return {
+        "at_most_one_in": format_duration(held.often) if held.often else None,
+        "paused_until": to_iso(held.pause) if held.pause else None,
+        "tracking": not held.untracked,
+    }
+
+
 def timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
     """Return the newest `limit` moments of a person, oldest first."""
     ids = family(connection, contact_id)
@@ -112,6 +126,7 @@ def timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) ->
         *_runs(connection, ids),
         *_mails(connection, ids),
         *_said(connection, ids),
+        *_wished(connection, ids),
         *_merges(connection, contact_id),
     ]
     return sorted(moments, key=lambda moment: moment.at)[-limit:]
@@ -168,6 +183,18 @@ def _mails(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
 def _said(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     rows = _newest(connection, t.consents, ids, t.consents.c.id)
     return [Moment(row.at, "consent", f"{row.topic} {row.state}", row.source) for row in rows]
+
+
+def _wished(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+    moments = []
+    for row in _newest(connection, t.wishes, ids, t.wishes.c.id):
+        said = {
+            "often": f"at most one in {format_duration(row.value)}" if row.value else "as often as it comes",
+            "pause": f"none before {to_iso(row.value)}" if row.value else "no pause",
+            "tracking": "without counting opens and clicks" if row.value else "with counting",
+        }
+        moments.append(Moment(row.at, "wish", f"marketing mail {said[row.kind]}", row.source))
+    return moments
 
 
 def _merges(connection: sa.Connection, contact_id: int) -> list[Moment]:

@@ -11,11 +11,22 @@ import sqlalchemy as sa
 
 from nurture.domain.consent import Consent, Join, State
 from nurture.domain.instant import Instant
+from nurture.domain.wording import Wording
 from nurture.store.bulk import Row, any_of, insert, relation
+from nurture.store.database import encode
 from nurture.store.family import family
-from nurture.store.tables import consents, contacts, merges, messages, runs, suppressions, switches
+from nurture.store.tables import (
+    consents,
+    contacts,
+    merges,
+    messages,
+    runs,
+    suppressions,
+    switches,
+    wordings,
+)
 
-_CONSENT_COLUMNS = ("contact_id", "topic", "state", "at", "source", "evidence")
+_CONSENT_COLUMNS = ("contact_id", "topic", "state", "at", "source", "evidence", "wording")
 
 
 # ---- whose law it is -------------------------------------------------------------------------------------
@@ -72,7 +83,26 @@ def address_of(connection: sa.Connection, contact_id: int) -> str | None:
 def add_consents(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Append rows of evidence; one that is there already is left as it is."""
     key = ("contact_id", "topic", "state", "at", "source")
+    rows = [{"wording": "", **row} for row in rows]
     insert(connection, consents, rows, columns=_CONSENT_COLUMNS, conflict=key)
+
+
+def keep_wording(connection: sa.Connection, wording: Wording, *, now: Instant) -> None:
+    """Keep the words that somebody consents to; those kept already are left as they are."""
+    row = {
+        "version": wording.version,
+        "page": wording.page,
+        "language": wording.language,
+        "words": encode(list(wording.words)),
+        "first_used_at": now,
+    }
+    insert(connection, wordings, [row], conflict=("version",))
+
+
+def is_wording(connection: sa.Connection, version: str) -> bool:
+    """Tell whether these words were shown and kept before."""
+    statement = sa.select(wordings.c.version).where(wordings.c.version == version)
+    return connection.execute(statement).first() is not None
 
 
 def consent_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Consent]:
@@ -174,6 +204,21 @@ def revive(connection: sa.Connection, measure: str | None, *, now: Instant, limi
         statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
         connection.execute(statement.values(due_at=now))
     return len(ids)
+
+
+def revive_person(connection: sa.Connection, contact_id: int, *, reasons: Sequence[str], now: Instant) -> int:
+    """Make the person's waiting messages that were deferred for these reasons due now; return how many.
+
+    The caller holds the contact's lock.
+    """
+    members = family(connection, [contact_id])
+    statement = sa.update(messages).where(
+        messages.c.contact_id.in_(sa.select(members.c.id)),
+        messages.c.status == sa.literal_column("'waiting'"),
+        messages.c.reason.in_(reasons),
+        messages.c.due_at > now,
+    )
+    return connection.execute(statement.values(due_at=now)).rowcount
 
 
 # ---- cancelling a measure --------------------------------------------------------------------------------

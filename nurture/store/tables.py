@@ -420,10 +420,45 @@ consents = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
+    # What the word is about: `marketing`, the only use that needs one (`domain.measure.MARKETING`).
+    sa.Column("purpose", sa.Text, nullable=False, server_default="marketing"),
+    # Version of the words the person was shown (`wordings`); "": none were ours.
+    sa.Column("wording", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("contact_id", "topic", "state", "at", "source"),
     sa.CheckConstraint("state IN ('pending', 'granted', 'withdrawn')", name="state"),
 )
 sa.Index("ix_consents_contact_id", consents.c.contact_id, consents.c.topic)
+
+#: The words of a page on which somebody consented, once per version.
+wordings = sa.Table(
+    "wordings",
+    metadata,
+    # blake2b of page, language and words, hex.
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("page", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    # JSON text: the words in the order in which they stood there.
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("first_used_at", Instant, nullable=False),
+)
+
+#: Append-only. The newest row of a (contact, kind) speaks; a merge reads all and takes the stricter.
+wishes = sa.Table(
+    "wishes",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # often | pause | tracking
+    sa.Column("kind", sa.Text, nullable=False),
+    # Least time between two mails, the end of the pause, or 1 for untracked; 0 takes the wish back.
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.CheckConstraint("kind IN ('often', 'pause', 'tracking')", name="kind"),
+    sa.CheckConstraint("value >= 0", name="value"),
+)
+sa.Index("ix_wishes_contact_id", wishes.c.contact_id)
 
 suppressions = sa.Table(
     "suppressions",

@@ -42,6 +42,10 @@ class Brand:
         """Return a topic's title; its name where the playbook has none."""
         return next((known.title for known in self.topics if known.name == topic), _spoken(topic))
 
+    def about(self, topic: str) -> str:
+        """Return the sentence about a topic; empty where the playbook has none."""
+        return next((known.about for known in self.topics if known.name == topic), "")
+
 
 def active_playbook(services: Services, connection: sa.Connection) -> LoadedPlaybook | None:
     """Return the active playbook, None before the first was published."""

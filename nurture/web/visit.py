@@ -1,14 +1,15 @@
 """One request to a public page: who stands before it, in which words, and the pages that need nobody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from fastapi import Response
 
 from nurture.domain.instant import Instant
 from nurture.flow.acts import Person
-from nurture.web.brand import Brand
+from nurture.playbook import LoadedPlaybook
+from nurture.web.brand import Brand, brand_of
 from nurture.web.pages import PUBLIC_HEADERS, page
 from nurture.web.words import words_for
 
@@ -20,9 +21,33 @@ class Visit:
     token: str
     payload: Mapping[str, Any]
     person: Person
+    loaded: LoadedPlaybook | None
     brand: Brand
     words: Mapping[str, str]
     now: Instant
+
+    @classmethod
+    def of(
+        cls,
+        token: str,
+        payload: Mapping[str, Any],
+        person: Person,
+        loaded: LoadedPlaybook | None,
+        *,
+        language: str,
+        now: Instant,
+    ) -> Self:
+        """Return the visit in the person's language, else in the one the browser asks for."""
+        words = words_for(person.locale, language)
+        return cls(
+            token, payload, person, loaded, brand_of(loaded, person.locale or words["lang"]), words, now
+        )
+
+    def as_person(self, person: Person) -> "Visit":
+        """Return the same visit of a person who has just changed something, in their language now."""
+        words = words_for(person.locale, self.words["lang"])
+        brand = brand_of(self.loaded, person.locale or words["lang"])
+        return replace(self, person=person, words=words, brand=brand)
 
     @property
     def message(self) -> int | None:
@@ -36,10 +61,10 @@ class Visit:
         topic = self.payload.get("t")
         return topic if isinstance(topic, str) and topic else None
 
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """What is kept of the act: which mail's link it was."""
-        return {"message": self.message} if self.message is not None else {}
+    def evidence(self, page: str) -> dict[str, Any]:
+        """Return what is kept of an act: on which page, in which language, by which mail's link."""
+        mail = {"message": self.message} if self.message is not None else {}
+        return {**mail, "page": page, "language": self.words["lang"]}
 
     def say(self, key: str, **values: str) -> str:
         """Return a sentence of the page with its values put in."""
@@ -48,17 +73,28 @@ class Visit:
             text = text.replace(f"{{{name}}}", value)
         return text
 
-    def page(self, name: str, **values: Any) -> Response:
+    def page(self, name: str, *, status: int = 200, **values: Any) -> Response:
         """Return a public page."""
         return page(
-            f"public/{name}.html", headers=PUBLIC_HEADERS, words=self.words, brand=self.brand, **values
+            f"public/{name}.html",
+            status=status,
+            headers=PUBLIC_HEADERS,
+            words=self.words,
+            brand=self.brand,
+            **values,
         )
 
     def notice(
-        self, title: str, lead: str, *, note: str = "", link: Mapping[str, str] | None = None
+        self,
+        title: str,
+        lead: str,
+        *,
+        note: str = "",
+        link: Mapping[str, str] | None = None,
+        status: int = 200,
     ) -> Response:
         """Return a page that only says something."""
-        return self.page("notice", title=title, lead=lead, note=note, link=link)
+        return self.page("notice", status=status, title=title, lead=lead, note=note, link=link)
 
 
 def mask(email: str | None, words: Mapping[str, str]) -> str:
@@ -75,7 +111,10 @@ def nowhere(language: str) -> Response:
 
 
 def plain(subject: str, language: str, *, brand: Brand | None = None, status: int = 200) -> Response:
-    """Return a page that needs no person: `invalid`, `gone` (erased: what they ask for is so already) or `away`."""
+    """Return a page that needs no person.
+
+    subject: `invalid`, `expired`, `gone` (erased: what they ask for is so already), `unread` or `away`.
+    """
     words = words_for(None, language)
     # A mail program repeats a one-click request that was answered with 503.
     headers = PUBLIC_HEADERS if status != 503 else {**PUBLIC_HEADERS, "Retry-After": "30"}

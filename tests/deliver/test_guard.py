@@ -13,6 +13,7 @@ from nurture.domain.journey import ActiveHold
 from nurture.domain.measure import PURPOSES, LetEndOfMonth, LocalSlot, MailStep
 from nurture.domain.message import Verdict
 from nurture.domain.playbook import Cap, Playbook
+from nurture.domain.wishes import Wishes
 from tests.deliver.builders import (
     NOON,
     PATH,
@@ -318,6 +319,50 @@ def test_a_cap_defers(others: tuple[Entry, ...], reason: str, until: Instant | N
     verdict = judged(case, a_playbook(caps=(SALES_CAP,)))
     assert verdict.reason == reason
     assert verdict.until == until
+
+
+@pytest.mark.parametrize(
+    ("wished", "reason", "until"),
+    [
+        pytest.param(Wishes(), "", None, id="nothing asked for"),
+        pytest.param(Wishes(often=7 * DAY), "own_cap", NOON + 6 * DAY, id="the last left a day ago"),
+        pytest.param(Wishes(often=DAY), "", None, id="long enough ago"),
+        pytest.param(Wishes(pause=NOON + 9 * DAY), "own_pause", NOON + 9 * DAY, id="paused"),
+        pytest.param(Wishes(pause=NOON), "", None, id="the pause is over"),
+        pytest.param(
+            Wishes(often=7 * DAY, pause=NOON + DAY),
+            "own_pause",
+            NOON + DAY,
+            id="the pause is looked at first",
+        ),
+    ],
+)
+def test_a_persons_own_wishes_defer_marketing(wished: Wishes, reason: str, until: Instant | None) -> None:
+    # Another purpose, no cap of the programme: only the person's own covers both.
+    others = (an_entry(purpose="nurture", counted_at=NOON - DAY),)
+    case = a_case(wishes=wished, others=others, message=a_due(valid_until=NOON + 90 * DAY))
+    verdict = judged(case)
+    assert verdict.reason == reason
+    assert verdict.until == until
+
+
+@pytest.mark.parametrize("purpose", ["transactional", "service"])
+def test_a_persons_own_wishes_are_about_marketing_alone(purpose: Any) -> None:
+    path = "any/any/note"
+    case = a_case(
+        message=a_due(measure=path, purpose=purpose, track="any"),
+        run=a_run(path),
+        wishes=Wishes(often=30 * DAY, pause=NOON + 30 * DAY),
+        others=(an_entry(purpose=purpose, counted_at=NOON - HOUR), an_entry(3, counted_at=NOON - HOUR)),
+    )
+    assert judged(case, a_playbook(a_measure(path, purpose=purpose))).action == "send"
+
+
+def test_the_one_mail_a_person_wants_is_the_one_of_the_highest_priority() -> None:
+    rival = an_entry(9, purpose="nurture", status="waiting", due_at=NOON, priority=80)
+    case = a_case(wishes=Wishes(often=30 * DAY), others=(rival,))
+    assert judged(case).reason == "arbitration"
+    assert judged(replace(case, wishes=Wishes())).action == "send"
 
 
 def test_a_deferral_ends_when_the_mail_expires() -> None:

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.clock import ManualClock
 from nurture.domain.identity import canonical_email
+from nurture.domain.instant import DAY
 from nurture.domain.token import Keys, sign
 from nurture.flow.law import address_hash
 from nurture.store.database import Database, encode
-from nurture.store.tables import contacts, messages, suppressions
+from nurture.store.tables import contacts, messages, suppressions, wishes
 from tests.web.live import KEYS, NOW, a_contact, a_service, accepted, said
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -53,7 +54,7 @@ def link(
 
 def events(services: Services) -> list[tuple[str, dict[str, Any]]]:
     """Return name and properties of the events that wait."""
-    return [(row["name"], row["properties"]) for row in accepted(services.database)]
+    return [(row["name"], row.get("properties", {})) for row in accepted(services.database)]
 
 
 def versions(services: Services) -> list[int]:
@@ -65,6 +66,13 @@ def suppressed(services: Services) -> list[tuple[str, str, str]]:
     with services.database.read() as connection:
         rows = connection.execute(sa.select(suppressions))
         return [(row.address_hash, row.scope, row.reason) for row in rows]
+
+
+def wished(services: Services) -> list[tuple[str, int]]:
+    """Return what was asked of all marketing mail, oldest first."""
+    with services.database.read() as connection:
+        rows = connection.execute(sa.select(wishes).order_by(wishes.c.id))
+        return [(row.kind, row.value) for row in rows]
 
 
 def a_message(
@@ -173,10 +181,44 @@ def test_an_erased_persons_link_is_answered_and_does_nothing(
     assert (said(services.database), events(services)) == ([], [])
 
 
-def test_a_huge_form_is_refused_unread(client: httpx.Client, services: Services) -> None:
-    path = link("unsubscribe", a_contact(services.database))
-    assert client.post(path, content=b"x" * 100_000).status_code == 413
+@pytest.mark.parametrize("purpose", PATHS)
+def test_a_huge_form_is_refused_unread(client: httpx.Client, services: Services, purpose: str) -> None:
+    path = link(purpose, a_contact(services.database))
+    chinese = {"Accept-Language": "zh-CN"}
+    for content in (b"x" * 100_000, iter([b"x" * 20_000] * 5)):
+        answer = client.post(path, content=content, headers=chinese)
+        assert answer.status_code == 413
+        assert "提交未成功" in answer.text
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    assert (said(services.database), events(services), versions(services)) == ([], [], [0])
+
+
+@BOTH
+def test_less_is_offered_before_none_and_none_is_one_click(client: httpx.Client, services: Services) -> None:
+    contact = a_contact(services.database)
+    path = link("unsubscribe", contact)
+    offered = re.findall(r'<button name="scope" value="(\w+)"', client.get(path).text)
+    assert offered == ["less", "topic", "all"]
+    answer = client.post(path, data={"scope": "less"})
+    assert "at most one newsletter or offer a month" in answer.text
+    assert wished(services) == [("often", 30 * DAY)]
     assert said(services.database) == []
+    assert 'value="less"' not in client.get(path).text
+    assert client.post(path, data={"scope": "topic"}).status_code == 200
+    assert said(services.database) == [(contact, "news", "withdrawn")]
+
+
+def test_one_click_is_answered_within_a_second_without_a_cookie(
+    client: httpx.Client, services: Services
+) -> None:
+    contact = a_contact(services.database)
+    client.get("/u/x")  # what is only made once
+    for _ in range(3):
+        answer = client.post(link("unsubscribe", contact), data=ONE_CLICK)
+        assert (answer.status_code, answer.has_redirect_location) == (200, False)
+        assert answer.elapsed.total_seconds() < 1
+        assert not client.cookies
+    assert len(said(services.database)) == 1
 
 
 # ---- GET and HEAD ----------------------------------------------------------------------------------------
@@ -284,7 +326,7 @@ def test_confirming_takes_back_an_earlier_unsubscribe_from_everything(
 
 def ticked(text: str) -> list[str]:
     """Return the topics that a preference page shows as chosen."""
-    return re.findall(r'value="(\w+)" checked', text)
+    return re.findall(r'name="topic" value="(\w+)" checked', text)
 
 
 @BOTH
@@ -296,7 +338,7 @@ def test_topics_are_switched_on_and_off(client: httpx.Client, services: Services
     assert ticked(client.get(path).text) == []
     for chosen in (["news", "offers"], ["offers"], []):
         clock.advance_to(clock.now() + 1)
-        answer = client.post(path, data={"topic": chosen})
+        answer = client.post(path, data={"topic": chosen, "wording": "as shown"})
         assert ticked(answer.text) == chosen
         assert "Saved." in answer.text
         assert ticked(client.get(path).text) == chosen
@@ -325,6 +367,16 @@ def test_all_may_be_stopped_from_the_preferences(client: httpx.Client, services:
 def test_unknown_topics_are_ignored(client: httpx.Client, services: Services) -> None:
     client.post(link("preferences", a_contact(services.database)), data={"topic": ["other", "<script>"]})
     assert said(services.database) == []
+
+
+def test_a_program_that_posts_whatever_it_finds_empties_nobodys_choices(
+    client: httpx.Client, services: Services
+) -> None:
+    contact = a_contact(services.database)
+    client.post(link("confirm", contact))
+    for content in (b"", b"List-Unsubscribe=One-Click", b"\x00"):
+        assert client.post(link("preferences", contact), content=content).status_code == 200
+    assert said(services.database) == [(contact, "news", "granted")]
 
 
 # ---- survey ----------------------------------------------------------------------------------------------
