@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.stage import own_peak_mb
+from nurture import heap
 from nurture.app.opening import open_existing
 from nurture.domain.advance import Happening, advance
 from nurture.domain.contact import Advance, Contact
@@ -27,6 +28,7 @@ def main() -> None:
     services = open_existing()
     with services.database.read() as connection:
         services.playbooks.active(connection)
+    heap.settle()
     print("ready", flush=True)
     sys.stdin.readline()
     idle = 0

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
+from nurture import heap
 from nurture.app.opening import open_existing
 from nurture.app.services import Services
 from nurture.flow.delivery import Delivery
@@ -56,6 +57,7 @@ class Context:
 def make_context(services: Services) -> Context:
     """Return a context over services that are open already."""
     settings = services.settings
+    heap.settle()
     lanes = open_lanes(settings.mail_url)
     return Context(
         services=services,

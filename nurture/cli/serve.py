@@ -63,6 +63,7 @@ def api(*, port: Port = None) -> None:
 
     Example: NURTURE_HTTP_HOST=0.0.0.0 nurture api --port 8025
     """
+    from nurture import heap
     from nurture.app.opening import open_existing
     from nurture.log import start_logging
     from nurture.settings import load_settings
@@ -74,7 +75,9 @@ def api(*, port: Port = None) -> None:
     start_logging(style=settings.log_format, level=settings.log_level)
     opened = open_existing(settings, bells=open_bells(settings), serves=True, pool_size=10)
     try:
-        make_server(create_app(opened), host=settings.http_host, port=settings.http_port).run()
+        server = make_server(create_app(opened), host=settings.http_host, port=settings.http_port)
+        heap.settle()
+        server.run()
     finally:
         opened.close()
 

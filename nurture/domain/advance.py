@@ -14,7 +14,7 @@ from nurture.domain.errors import Poison
 from nurture.domain.event import Event
 from nurture.domain.facts import fold
 from nurture.domain.instant import Instant
-from nurture.domain.journey import fold_conversion, fold_holds, fold_milestones, move
+from nurture.domain.journey import fold_conversion, fold_holds, fold_milestones, move_stage, move_track
 from nurture.domain.measure import Exit, Measure, WaitUntilDate
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
@@ -57,7 +57,7 @@ def advance(
         else:
             _happen(work, happening, at, mail=mail)
         state.clock = at
-        work.forget_reading()
+        work.runs_changed()
     if mail and state.clock:
         _adopt(work, max(now, state.clock))
         _ring_until(work, now)
@@ -82,7 +82,7 @@ def _ring_until(work: Work, until: Instant) -> None:
             return
         _ring(work, at)
         contact.clock = at
-        work.forget_reading()
+        work.runs_changed()
     message = f"contact {contact.id} rang {_RINGS_MAX} times without rest; look at the runs due at once"
     raise Poison(message)
 
@@ -95,7 +95,6 @@ def _alarm(work: Work) -> Instant:
 
 
 def _ring(work: Work, at: Instant) -> None:
-    work.forget_reading()
     for run in sorted(work.contact.runs.values(), key=lambda run: (run.due_at, run.measure, run.key)):
         if run.due_at <= at and run.status == "active":
             measure = work.playbook.measures.get(run.measure)
@@ -120,7 +119,7 @@ def _adopt(work: Work, at: Instant) -> None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
             steps.adopt(work, measure, run, at)
-    work.forget_reading()
+    work.runs_changed()
     if not is_new and playbook.backlog == "enter":
         triggers.on_conditions(work, at)
     contact.adopted = playbook.rules_hash
@@ -145,12 +144,16 @@ def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
-    work.forget_reading()
-    moved = move(contact, at=event.occurred_at, noticed_at=at, evidence=event.name, playbook=playbook)
+    moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
+    work.facts_changed()
+    moved += move_stage(
+        contact, work.reading(at), at=event.occurred_at, evidence=event.name, playbook=playbook
+    )
+    if moved:
+        work.facts_changed()
     reached = fold_milestones(contact, event, playbook)
     work.result.transitions.extend(moved)
     work.result.milestones.extend(reached)
-    work.forget_reading()
     if not mail:
         return
     _watch(work, event)

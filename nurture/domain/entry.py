@@ -4,7 +4,7 @@ Memory used here: `done` {measure: {run key: started_at}}, `last` is read from i
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from nurture.domain.chance import pick, share
 from nurture.domain.contact import Run
@@ -14,6 +14,9 @@ from nurture.domain.measure import Measure
 from nurture.domain.steps import begin, take_over
 from nurture.domain.timing import local
 from nurture.domain.work import Work
+
+#: `once: per year` and its like: the local day as text. An event without an id counts once a day.
+_CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": "%Y-%m-%d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +158,11 @@ def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
         return firing.entity_key or ""
     if per == "entity":
         return firing.entity_key
-    wall = local(firing.at, work.zone)
-    calendar = {"year": f"{wall:%Y}", "month": f"{wall:%Y-%m}", "day": f"{wall:%Y-%m-%d}"}
-    if per in calendar:
-        return calendar[per]
-    if per == "event":
-        return firing.event_id or calendar["day"]
+    if per == "event" and firing.event_id:
+        return firing.event_id
+    shape = _CALENDAR.get(per)
+    if shape is not None:
+        return format(local(firing.at, work.zone), shape)
     value = firing.properties.get(per)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)[:200]

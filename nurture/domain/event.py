@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from nurture.domain.instant import Instant
 
@@ -25,8 +25,7 @@ KIND_NAMES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(NamedTuple):
     """One name under which a contact is known; `value` is canonical (see `domain.identity`)."""
 
     kind: IdentityKind

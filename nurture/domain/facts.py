@@ -31,7 +31,7 @@ _FIELDS_MAX = 60
 
 def empty(contact_id: int, *, first_seen_at: Instant, playbook: Playbook) -> Contact:
     """Return the state of a contact of whom nothing is known yet: on the first stage of the lead track."""
-    stage = playbook.stages_of("lead")[0].name
+    stage = index_of(playbook).stages["lead"][-1].name
     contact = Contact(
         id=contact_id,
         track="lead",
@@ -48,14 +48,16 @@ def reading(
     contact: Contact, playbook: Playbook, *, now: Instant, extra: Mapping[str, Any] | None = None
 ) -> Reading:
     """Return what conditions may read about the contact at `now`; `extra` names come on top."""
-    facts = dict(contact.facts)
-    facts["track"] = contact.track
-    facts["stage"] = contact.stage
-    facts["locale"] = contact.locale
-    facts["zone"] = contact.zone
+    facts = readable(contact)
     if extra:
         facts.update(extra)
     return Reading(facts=facts, now=now, zone=contact.zone or playbook.default_zone)
+
+
+def readable(contact: Contact) -> dict[str, Any]:
+    """Return the contact's facts with its track, stage, locale and zone among them, as a new mapping."""
+    place = {"track": contact.track, "stage": contact.stage, "locale": contact.locale, "zone": contact.zone}
+    return contact.facts | place
 
 
 def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
@@ -97,7 +99,8 @@ def holds_for(match: EventMatch, event: Event, playbook: Playbook) -> bool:
     """Tell whether the event is one that `match` means; an unknown `where` is no."""
     if match.where is None:
         return True
-    facts = coerced(event.properties, playbook.properties.terms)
+    terms = playbook.properties.terms
+    facts = coerced(event.properties, {name: terms[name] for name in match.where.terms if name in terms})
     given = Reading(facts=facts, now=event.occurred_at, zone=playbook.default_zone)
     return match.where.truth(given) is Truth.YES
 
@@ -109,9 +112,10 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     contact.facts["first_seen_at"] = contact.first_seen_at
     _remember(contact, event, index)
     _fold_who(contact, event)
-    for fact in index.traits:
-        if fact.trait in event.traits:
-            _fold_trait(contact, event, fact)
+    if event.traits:
+        for fact in index.traits:
+            if fact.trait in event.traits:
+                _fold_trait(contact, event, fact)
     for fold_fact, match in index.folds.get(event.name, ()):
         if holds_for(match, event, playbook):
             _FOLDS[fold_fact.fold](contact, event, fold_fact)

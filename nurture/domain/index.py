@@ -24,9 +24,12 @@ from nurture.domain.playbook import (
     EntityFact,
     EventMatch,
     FoldFact,
+    Hold,
+    Milestone,
     ObjectKind,
     Persona,
     Playbook,
+    Stage,
     TraitFact,
     VerdictFact,
 )
@@ -44,6 +47,11 @@ class Index:
     # (fact, its sign, match)
     signs: dict[str, list[tuple[VerdictFact, str, EventMatch]]] = field(default_factory=dict)
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
+    converts: dict[str, list[EventMatch]] = field(default_factory=dict)
+    reverses: dict[str, list[EventMatch]] = field(default_factory=dict)
+    milestones: dict[str, list[Milestone]] = field(default_factory=dict)
+    hold_starts: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
+    hold_ends: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
     watch_from: dict[str, list[ObjectKind]] = field(default_factory=dict)
     watch_until: dict[str, list[ObjectKind]] = field(default_factory=dict)
     triggers: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
@@ -55,6 +63,8 @@ class Index:
     verdicts: tuple[VerdictFact, ...] = ()
     # Names of which count, first and last are kept because some condition asks.
     remembered: frozenset[str] = frozenset()
+    # Track -> its stages, the furthest first.
+    stages: dict[str, tuple[Stage, ...]] = field(default_factory=dict)
     by_milestone: dict[str, list[Measure]] = field(default_factory=dict)
     by_stage: dict[str, list[Measure]] = field(default_factory=dict)
     quiet: tuple[tuple[Measure, OnQuiet], ...] = ()
@@ -88,7 +98,7 @@ def _by_name(pairs: Iterable[tuple[EventMatch, T]]) -> dict[str, list[T]]:
     """Group interests by the names of the events they match."""
     grouped: dict[str, list[T]] = {}
     for match, interest in pairs:
-        for name in match.names:
+        for name in dict.fromkeys(match.names):
             grouped.setdefault(name, []).append(interest)
     return grouped
 
@@ -113,6 +123,13 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
         for match in matches
     )
     index.personas = _by_name((match, (one, match)) for one in playbook.personas for match in one.of)
+    index.converts = _by_name((match, match) for match in playbook.conversion.by)
+    index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
+    index.milestones = _by_name((one.of, one) for one in playbook.milestones)
+    holds = playbook.holds.values()
+    index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
+    index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)
+    index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
     index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in objects)
     index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in objects)
 

@@ -8,12 +8,14 @@ arrive; a person may jump from any stage to any later one. Memory used here:
     holds        {hold: {key: [start, end]}}
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nurture.domain.conditions import Truth
+from nurture.domain.conditions import Reading, Truth
 from nurture.domain.contact import Contact, MilestoneReached, Transition
 from nurture.domain.event import Event
-from nurture.domain.facts import holds_for, reading
+from nurture.domain.facts import holds_for
+from nurture.domain.index import index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.measure import Track
 from nurture.domain.playbook import EventMatch, Hold, Playbook
@@ -32,8 +34,8 @@ class ActiveHold:
     until: Instant
 
 
-def _any(matches: tuple[EventMatch, ...], event: Event, playbook: Playbook) -> bool:
-    return any(event.name in match.names and holds_for(match, event, playbook) for match in matches)
+def _any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
+    return any(holds_for(match, event, playbook) for match in matches)
 
 
 def _key(event: Event, name: str | None) -> str:
@@ -43,8 +45,8 @@ def _key(event: Event, name: str | None) -> str:
 
 def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
     """Note a converting event, or one that takes a conversion back in full. Changes no track yet."""
-    rule = playbook.conversion
-    if _any(rule.by, event, playbook):
+    rule, index = playbook.conversion, index_of(playbook)
+    if _any(index.converts.get(event.name, ()), event, playbook):
         conversions = contact.memory.setdefault("conversions", {})
         key = _key(event, rule.key) or event.message_id
         entry = conversions.setdefault(key, {"at": None, "reversed": False})
@@ -54,7 +56,7 @@ def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
             dropped = conversions.pop(oldest)
             standing = dropped["at"] is not None and not dropped["reversed"]
             contact.memory["converted"] = contact.memory.get("converted", 0) + standing
-    if _any(rule.reversed_by, event, playbook):
+    if _any(index.reverses.get(event.name, ()), event, playbook):
         conversions = contact.memory.setdefault("conversions", {})
         key = _key(event, rule.key)
         if key:
@@ -71,33 +73,39 @@ def track_of(contact: Contact) -> Track:
     return "customer" if any(c["at"] is not None and not c["reversed"] for c in standing) else "lead"
 
 
-def move(
-    contact: Contact, *, at: Instant, noticed_at: Instant, evidence: str, playbook: Playbook
-) -> list[Transition]:
-    """Put the contact where its facts say, in place, and return the changes, track first.
+def move_track(contact: Contact, *, at: Instant, noticed_at: Instant, evidence: str) -> list[Transition]:
+    """Put the contact on the track that its conversions give, in place, and return the change.
 
-    `at` is when the evidence occurred. Stage is the furthest of the track whose `when` holds.
+    `at` is when the evidence occurred. The stage has to follow: `move_stage`.
     """
-    changes: list[Transition] = []
-    track = track_of(contact)
-    if track != contact.track:
-        changes.append(Transition("track", contact.track, track, at, noticed_at, evidence))
-        contact.track, contact.track_since = track, at
-    given = reading(contact, playbook, now=noticed_at)
-    stages = playbook.stages_of(track)
-    reached = [stage.name for stage in stages if stage.when.truth(given) is Truth.YES]
-    stage = reached[-1] if reached else stages[0].name
-    if stage != contact.stage:
-        changes.append(Transition("stage", contact.stage, stage, at, noticed_at, evidence))
-        contact.stage, contact.stage_since = stage, at
-    return changes
+    before, track = contact.track, track_of(contact)
+    if track == before:
+        return []
+    contact.track, contact.track_since = track, at
+    return [Transition("track", before, track, at, noticed_at, evidence)]
+
+
+def move_stage(
+    contact: Contact, given: Reading, *, at: Instant, evidence: str, playbook: Playbook
+) -> list[Transition]:
+    """Put the contact on the furthest stage of its track whose `when` holds, in place, and return the change.
+
+    `at` is when the evidence occurred; it is noticed at the instant of the reading.
+    """
+    stages = index_of(playbook).stages[contact.track]
+    found = next((stage for stage in stages if stage.when.truth(given) is Truth.YES), stages[-1])
+    before, stage = contact.stage, found.name
+    if stage == before:
+        return []
+    contact.stage, contact.stage_since = stage, at
+    return [Transition("stage", before, stage, at, given.now, evidence)]
 
 
 def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:
     """Note the milestones this event reaches and return the new ones; each key is celebrated once."""
     reached: list[MilestoneReached] = []
-    for milestone in playbook.milestones:
-        if not _any((milestone.of,), event, playbook):
+    for milestone in index_of(playbook).milestones.get(event.name, ()):
+        if not holds_for(milestone.of, event, playbook):
             continue
         known = contact.memory.setdefault("milestones", {}).setdefault(
             milestone.name, {"count": 0, "keys": []}
@@ -133,10 +141,12 @@ def _start_hold(contact: Contact, hold: str, key: str, at: Instant) -> None:
 
 def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
     """Note the starts and ends of holds; a start and an end are matched by the hold's key, newest wins."""
-    for hold in playbook.holds.values():
-        if _any(hold.starts, event, playbook):
+    index = index_of(playbook)
+    for hold, match in index.hold_starts.get(event.name, ()):
+        if holds_for(match, event, playbook):
             _start_hold(contact, hold.name, _key(event, hold.key), event.occurred_at)
-        if _any(hold.ends, event, playbook):
+    for hold, match in index.hold_ends.get(event.name, ()):
+        if holds_for(match, event, playbook):
             spans = contact.memory.setdefault("holds", {}).setdefault(hold.name, {})
             key = _key(event, hold.key)
             for name in {key} if hold.key and key else {*spans, key}:

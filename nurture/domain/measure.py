@@ -335,4 +335,7 @@ class Measure:
 
     def position(self, step_id: str) -> int | None:
         """Return the place (from 0) of the step of that id."""
-        return next((place for place, step in enumerate(self.steps) if step.id == step_id), None)
+        for place, step in enumerate(self.steps):
+            if step.id == step_id:
+                return place
+        return None

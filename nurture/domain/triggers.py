@@ -32,7 +32,7 @@ def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
         if measure.path not in answers:
             answers[measure.path] = [measure.rules_hash, False]
             if not starts_empty:
-                for key, touched_at, fire_at in list(unheard(work, measure, trigger)):
+                for key, touched_at, fire_at in unheard(work, measure, trigger):
                     if fire_at <= at:
                         work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
 
@@ -90,8 +90,10 @@ def on_alarm(work: Work, at: Instant) -> None:
 
 def on_quiet(work: Work, at: Instant) -> None:
     """Start what open entities have been silent long enough for; each silence is acted upon once."""
+    if not work.contact.memory.get("entities"):
+        return
     for measure, trigger in work.index.quiet:
-        for key, touched_at, fire_at in list(unheard(work, measure, trigger)):
+        for key, touched_at, fire_at in unheard(work, measure, trigger):
             if fire_at <= at:
                 work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
                 enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))

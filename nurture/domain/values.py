@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from nurture.domain.instant import SECOND, parse_iso
@@ -55,6 +56,11 @@ def _integer(value: Any) -> int | None:
 def _decimal(value: Any, scale: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
+    return _scaled(value, scale)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _scaled(value: float | str | Decimal, scale: int) -> int | None:
     try:
         scaled = Decimal(str(value)).scaleb(scale)
         whole = int(scaled.to_integral_value(rounding=ROUND_HALF_EVEN))

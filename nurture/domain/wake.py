@@ -4,7 +4,6 @@ Every rule that can change with time names its next instant here; sleeping past 
 `next_wake` may ring too early but never too late.
 """
 
-from collections.abc import Iterator
 from datetime import date
 
 from nurture.domain.conditions import Truth
@@ -19,25 +18,20 @@ _FULL_DATE = 10
 
 def next_wake(work: Work, at: Instant) -> Instant:
     """Return the first instant after `at` at which the contact must be looked at; FOREVER for none."""
-    return min((instant for instant in _instants(work, at) if instant > at), default=FOREVER)
-
-
-def _instants(work: Work, at: Instant) -> Iterator[Instant]:
-    contact = work.contact
-    for run in contact.runs.values():
-        # A run that became due while it was being decided upon is looked at again at once.
-        yield max(run.due_at, at + 1) if run.due_at < FOREVER else FOREVER
-    for measure, trigger in work.index.quiet:
-        for _, _, fire_at in unheard(work, measure, trigger):
-            yield max(fire_at, at + 1)
-    for measure, dated in work.index.dates:
+    index, instants = work.index, [FOREVER]
+    # What became due while it was being decided upon is looked at again at once.
+    instants += [max(run.due_at, at + 1) for run in work.contact.runs.values() if run.due_at < FOREVER]
+    if work.contact.memory.get("entities"):
+        for measure, trigger in index.quiet:
+            instants += [max(fire_at, at + 1) for _, _, fire_at in unheard(work, measure, trigger)]
+    for measure, dated in index.dates:
         if fits(work, measure):
-            yield next_date(work, dated, after=at)
-    for measure, scheduled in work.index.schedules:
+            instants.append(next_date(work, dated, after=at))
+    for measure, scheduled in index.schedules:
         if fits(work, measure):
-            yield _next_schedule(work, measure, scheduled, at)
-    for measure in work.index.conditions:
-        yield _next_answer(work, measure, at)
+            instants.append(_next_schedule(work, measure, scheduled, at))
+    instants += [_next_answer(work, measure, at) for measure in index.conditions]
+    return min(instant for instant in instants if instant > at)
 
 
 def fits(work: Work, measure: Measure) -> bool:
@@ -45,12 +39,18 @@ def fits(work: Work, measure: Measure) -> bool:
     return measure.track in ("any", work.contact.track) and measure.stage in ("any", work.contact.stage)
 
 
-def unheard(work: Work, measure: Measure, trigger: OnQuiet) -> Iterator[tuple[str, Instant, Instant]]:
-    """Yield (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
-    heard = work.contact.memory.get("quiet", {}).get(measure.path, {})
-    for key, entity in work.contact.memory.get("entities", {}).get(trigger.entity, {}).items():
-        if entity["closed_at"] is None and heard.get(key) != entity["touched_at"]:
-            yield key, entity["touched_at"], entity["touched_at"] + trigger.quiet
+def unheard(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
+    """Return (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
+    memory = work.contact.memory
+    known = memory.get("entities", {}).get(trigger.entity)
+    if not known:
+        return []
+    heard = memory.get("quiet", {}).get(measure.path, {})
+    return [
+        (key, entity["touched_at"], entity["touched_at"] + trigger.quiet)
+        for key, entity in known.items()
+        if entity["closed_at"] is None and heard.get(key) != entity["touched_at"]
+    ]
 
 
 def next_date(work: Work, trigger: OnDate, *, after: Instant) -> Instant:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Advance, Cancellation, Contact, NonEntry, Run, RunStatus
-from nurture.domain.facts import reading, run_names
+from nurture.domain.facts import readable, reading, run_names
 from nurture.domain.index import Index, index_of
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
@@ -28,8 +28,9 @@ class Work:
     # The alarm clock as it was last set, None when something has happened since: setting it is the dearest
     # part of an advance.
     alarm: Instant | None = None
-    # The reading at one instant, until a fact changes.
+    # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
+    _readable: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Look up the playbook's index."""
@@ -40,14 +41,20 @@ class Work:
         """The contact's zone, or the playbook's."""
         return self.contact.zone or self.playbook.default_zone
 
-    def forget_reading(self) -> None:
-        """Say that something changed: what was read and when to look again are out of date."""
-        self._reading = self.alarm = None
+    def facts_changed(self) -> None:
+        """Say that facts, track or stage changed: what was read and when to look again are out of date."""
+        self._reading = self._readable = self.alarm = None
+
+    def runs_changed(self) -> None:
+        """Say that time passed or runs moved: when to look again is out of date."""
+        self.alarm = None
 
     def reading(self, at: Instant) -> Reading:
         """Return what conditions may read at `at`."""
         if self._reading is None or self._reading.now != at:
-            self._reading = reading(self.contact, self.playbook, now=at)
+            if self._readable is None:
+                self._readable = readable(self.contact)
+            self._reading = Reading(self._readable, at, self.zone)
         return self._reading
 
     def is_true(self, condition: Condition | None, at: Instant, run: Run | None = None) -> bool:

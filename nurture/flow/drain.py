@@ -27,8 +27,8 @@ from nurture.store.database import Database
 
 __all__ = ["BATCH", "adopt", "drain", "ring"]
 
-#: Rows of one batch; a larger one holds its locks longer and gains little.
-BATCH: Final = 500
+#: Rows of one batch: about a quarter of a second of work. A larger one holds its locks longer and gains little.
+BATCH: Final = 1_000
 #: Alarms that a new process rings first; they are put off before, in case one of them ends it.
 _FIRST_RINGS: Final = 50
 

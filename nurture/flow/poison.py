@@ -29,8 +29,8 @@ from nurture.store.saving import save
 
 T = TypeVar("T")
 
-#: After so many attempts of which the last two were alone (500 -> 125 -> 31 -> 7 -> 1 -> 1), it is the row.
-CRASHES_MAX: Final = 6
+#: After so many attempts of which the last two were alone (1000 -> 250 -> 62 -> 15 -> 3 -> 1 -> 1), it is the row.
+CRASHES_MAX: Final = 7
 #: How long the alarm of a contact waits that the rule raises for without any event.
 _PAUSE: Final[Duration] = HOUR
 #: How long an alarm that may have ended a process waits.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nurture.domain.event import Identity
-from nurture.domain.identity import Home, earlier_identities, home_of
+from nurture.domain.identity import earlier_identities, home_of
 from nurture.domain.instant import FOREVER, Instant
 from nurture.store.identity import Known
 from nurture.store.inbox import Pending
@@ -62,12 +62,16 @@ class Sharing:
 
     def _give(self, row: Pending) -> None:
         known, named, earlier = self.known, row.named, earlier_in(row)
-        owners = {known.owners.get(name) for name in named}
-        if len(owners) == 1 and None not in owners and not earlier:
+        owner = known.owners.get(named[0])
+        if owner is not None and not earlier and all(known.owners.get(name) == owner for name in named):
             # Nearly every event: all its names are one contact's.
-            home = Home(owners.pop())
-        else:
-            home = home_of(named, earlier, owners=known.owners, names=known.names)
+            if owner not in self.ended:
+                share = self.shares.get(owner)
+                if share is None:
+                    share = self.shares[owner] = Share(owner)
+                share.rows.append(row)
+            return
+        home = home_of(named, earlier, owners=known.owners, names=known.names)
         everyone = [*((home.contact,) if home.contact is not None else ()), *home.joins]
         unknown = self._unknown(named, earlier)
         if any(contact in self.ended for contact in everyone):

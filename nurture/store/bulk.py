@@ -113,7 +113,7 @@ def _run(
     connection: sa.Connection, statement: Any, values: Mapping[str, str], returning: Sequence[str]
 ) -> list[sa.Row[Any]]:
     done = connection.execute(statement, values)
-    return list(done) if returning else []
+    return list(done.all()) if returning else []
 
 
 def insert_from(

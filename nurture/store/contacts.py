@@ -78,7 +78,7 @@ def lock_contacts(
     """
     statement = _lock(connection.dialect.name, skip_locked)
     found = connection.execute(statement, {"ids": list_text(sorted(ids))})
-    return {row.id: row for row in found}
+    return {row.id: row for row in found.all()}
 
 
 @lru_cache
@@ -149,12 +149,12 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
     A contact that no event has been applied to yet is empty under this playbook.
     """
     of_contacts, of_runs = _load(connection.dialect.name)
-    rows = connection.execute(of_contacts, {"ids": list_text(ids)})
+    rows = connection.execute(of_contacts, {"ids": list_text(ids)}).all()
     found = {row.id: _contact(row, playbook) for row in rows}
     # Who is new has no runs yet.
     known = [contact for contact, state in found.items() if state.clock]
     if known:
-        for row in connection.execute(of_runs, {"ids": list_text(known)}):
+        for row in connection.execute(of_runs, {"ids": list_text(known)}).all():
             found[row.person].runs[row.measure, row.key] = run_of(row)
     return found
 

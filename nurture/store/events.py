@@ -26,8 +26,8 @@ def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]
     """
     if not rows:
         return {}
-    added = connection.execute(_add(connection.dialect.name), {"rows": list_text(rows)})
-    return {(row.source, row.message_id): row.id for row in added}
+    added = connection.execute(_add(connection.dialect.name), {"rows": list_text(rows)}).all()
+    return {(source, message_id): number for number, source, message_id in added}
 
 
 @lru_cache

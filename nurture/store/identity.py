@@ -34,7 +34,7 @@ def known_by(connection: sa.Connection, named: Sequence[Identity]) -> Known:
     if not named:
         return Known()
     rows = list_text([name.kind, name.value] for name in named)
-    return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}))
+    return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}).all())
 
 
 _NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
@@ -51,7 +51,7 @@ def _known_by(dialect: str) -> sa.Select[Any]:
 
 def known_of(connection: sa.Connection, ids: Sequence[int]) -> Known:
     """Return all names of these contacts."""
-    return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))))
+    return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))).all())
 
 
 def _known(found: Iterable[Any]) -> Known:

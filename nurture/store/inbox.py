@@ -88,7 +88,8 @@ _PLAIN = len(_PENDING) + len(_PENDING_REST)
 
 
 def _rows(found: sa.CursorResult[Any]) -> list[Pending]:
-    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]))) for row in found]
+    rows: Sequence[Any] = found.all()
+    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]))) for row in rows]
 
 
 def _names(
@@ -127,7 +128,7 @@ def pending(
     """
     statement = _pending(connection.dialect.name)
     given = {"ids": list_text(contacts), "most": limit, "up_to": up_to, "outside": outside}
-    return list(connection.execute(statement, given).scalars())
+    return [one for (one,) in connection.execute(statement, given).all()]
 
 
 @lru_cache
