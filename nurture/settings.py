@@ -34,6 +34,8 @@ from nurture.domain.errors import SettingsError
 PREFIX = "NURTURE_"
 #: Names with the prefix that are no settings: where the file is, and what the tests read.
 _NOT_SETTINGS = ("NURTURE_CONFIG", "NURTURE_TEST_")
+#: Whose webhooks are understood (`mail.providers`).
+WEBHOOK_PROVIDERS = ("ses", "sendgrid", "mailgun", "postmark", "resend")
 #: Bytes a secret must have.
 SECRET_BYTES_MIN = 16
 
@@ -78,6 +80,14 @@ def _http_url(value: str) -> str:
         message = "must begin with http:// or https://"
         raise ValueError(message)
     return value.rstrip("/")
+
+
+def _providers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    unknown = sorted(set(value) - set(WEBHOOK_PROVIDERS))
+    if unknown:
+        message = f"there is no provider {unknown[0]!r}; known are {', '.join(WEBHOOK_PROVIDERS)}"
+        raise ValueError(message)
+    return value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -127,9 +137,12 @@ class Settings(BaseModel):
     admin_password: SecretStr | None = Field(
         default=None, description="opens the console and the operators' API"
     )
-    webhook_secrets: Annotated[dict[str, SecretStr], BeforeValidator(_pairs)] = Field(
-        default={},
-        description="provider=secret of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks",
+    webhook_secrets: Annotated[dict[str, SecretStr], BeforeValidator(_pairs), AfterValidator(_providers)] = (
+        Field(
+            default={},
+            description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
+            "old and new parted by |",
+        )
     )
     http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
     http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")

@@ -77,6 +77,8 @@ class Report:
     message: int | None = None
     # The Message-ID header, when they say it.
     header_id: str | None = None
+    # The envelope's sender, when they say it: it may carry our signed tag (`domain.verp`).
+    return_path: str | None = None
     # Whose mailbox it is about, canonical; None: the message's own recipient.
     address: str | None = None
     # True: a program did it (a link scanner, a mail proxy), so it says nothing about the person.

@@ -9,7 +9,7 @@ worthless on another page. Old links outlive a new secret: every secret in `Keys
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +18,9 @@ from typing import Any
 
 #: 128 bits of the tag are kept: out of reach for guessing over HTTP, and the link stays short.
 _TAG_BYTES = 16
+#: The same for tokens that must be short.
+_SHORT_TAG_BYTES = 10
+_SHORT_LENGTH_MAX = 31
 #: A longer token was not made here; refusing it early bounds the work a stranger can ask for.
 TOKEN_LENGTH_MAX = 2048
 
@@ -77,6 +80,37 @@ def verify(keys: Keys, purpose: str, token: str) -> dict[str, Any] | None:
         expected = hmac.digest(_purpose_key(secret, purpose), body, "sha256")[:_TAG_BYTES]
         if hmac.compare_digest(expected, tag):
             return _payload(body)
+    return None
+
+
+def sign_number(keys: Keys, purpose: str, number: int) -> str:
+    """Return a token of a number that survives a change of case: letters and digits, 31 at most.
+
+    number: 0 or more, below 2**63. 80 bits of the tag are kept: it must be tried against a mail server.
+    """
+    body = number.to_bytes(max(1, (number.bit_length() + 7) // 8))
+    tag = hmac.digest(_purpose_key(keys.secrets[0], purpose), body, "sha256")[:_SHORT_TAG_BYTES]
+    return b32encode(keys.ids[:1] + tag + body).decode().rstrip("=").lower()
+
+
+def verify_number(keys: Keys, purpose: str, token: str) -> int | None:
+    """Return the number that one of the keys signed for this purpose, else None; case does not matter."""
+    text = token.upper()
+    if not 0 < len(text) <= _SHORT_LENGTH_MAX or not text.isascii():
+        return None
+    try:
+        raw = b32decode(text + "=" * (-len(text) % 8))
+    except (NotBase64, ValueError):
+        return None
+    head = 1 + _SHORT_TAG_BYTES
+    if not head < len(raw) <= head + 8 or b32encode(raw).decode().rstrip("=") != text:
+        return None
+    tag, body = raw[1:head], raw[head:]
+    for secret, candidate in zip(keys.secrets, keys.ids, strict=True):
+        expected = hmac.digest(_purpose_key(secret, purpose), body, "sha256")[:_SHORT_TAG_BYTES]
+        if candidate == raw[0] and hmac.compare_digest(expected, tag):
+            number = int.from_bytes(body)
+            return number if number < 2**63 else None
     return None
 
 

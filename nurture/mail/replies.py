@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from nurture.domain.feedback import Severity
 from nurture.domain.instant import MINUTE, SECOND, Duration
 from nurture.mail.letter import Result, Stage
 
@@ -151,3 +152,35 @@ def asked_wait(text: str) -> Duration | None:
         return None
     unit = MINUTE if found[2].lower().startswith("m") else SECOND
     return min(int(found[1]) * unit, _AGAIN_IN_MAX)
+
+
+# ---- replies that others tell of -------------------------------------------------------------------------
+
+_STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
+_CODE: Final = re.compile(r"(?<![\d.])([245]\d\d)(?=[ -]|$)")
+
+
+def severity_of(code: str, text: str) -> Severity:
+    """Return how bad a bounce is that a report tells of by its code and the reply's text.
+
+    code: an enhanced status (`5.1.1`), a reply code (`550`) or empty; text: the diagnostic, in which either may
+    stand. The same reading as for replies we hear ourselves, so a provider's word and ours agree.
+    """
+    # The text is the receiving server's own; a report's code is often made up from it.
+    status = _STATUS.search(text[:2000]) or _STATUS.search(code)
+    number = _CODE.search(code) or _CODE.search(text[:2000])
+    if status is None and number is None:
+        return "policy" if _POLICY.search(text[:2000]) else "undetermined"
+    enhanced = status[0] if status else ""
+    reply = Reply(
+        int(f"{enhanced[0]}50") if status else int(str(number and number[1])), enhanced, text[:2000]
+    )
+    if reply.code // 100 == 2:
+        return "undetermined"
+    meaning = judge("rcpt", reply)
+    if meaning.suppress:
+        return "hard"
+    if meaning.outcome == "lane_paused":
+        return "policy"
+    # Mailboxes that are closed or full, hosts that cannot be reached: a matter of days.
+    return "soft" if meaning.outcome == "retry" or enhanced.startswith(("5.2.1", "5.4.")) else "undetermined"

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 import nurture
 from nurture.app.body import TooLarge
 from nurture.app.services import Services
-from nurture.web import operations, segment
+from nurture.web import operations, segment, webhooks
 from nurture.web.brand import active_playbook, brand_of
 from nurture.web.commit import GroupCommit
 from nurture.web.console import Console
@@ -49,6 +49,7 @@ def create_app(services: Services) -> FastAPI:
     segment.add_endpoints(application, door, base_url=services.settings.public_url)
     application.include_router(TrackApi(door, services).routes())
     application.include_router(PublicPages(services).routes())
+    application.include_router(webhooks.routes(services))
     application.include_router(operations.routes(services))
     application.include_router(Console(services, application).routes())
     _add_styles(application, services)

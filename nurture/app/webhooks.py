@@ -1,0 +1,112 @@
+"""What a provider's webhook asks of us: prove it is theirs, translate it, record it, and only then say so."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.domain.counts import Counts
+from nurture.domain.feedback import Report
+from nurture.domain.verp import message_of
+from nurture.flow.feedback import Recorded, record
+from nurture.mail.fetch import Fetcher
+from nurture.mail.providers import PROVIDERS, Call, Refusal
+from nurture.mail.providers.ses import confirmation
+from nurture.metrics import count, timed
+
+#: Bytes of one call; the largest batches of any provider are far below.
+BODY_BYTES_MAX: Final = 2 * 1024 * 1024
+#: Reports of one transaction.
+BATCH: Final = 500
+
+#: Why a call is turned away -> HTTP status and a plain word. Nothing was changed, one counter was raised.
+ANSWERS: Final[dict[str, tuple[int, str]]] = {
+    "off": (404, "Not found."),
+    "unsigned": (401, "The call carries no signature."),
+    "forged": (403, "The signature is not right."),
+    "stale": (403, "The signature is too old."),
+    "foreign": (403, "The call is not from an account of ours."),
+    "oversized": (413, "The body is too large."),
+    "unreadable": (400, "The body cannot be read."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: an HTTP status and one line."""
+
+    status: int
+    text: str
+
+
+class Webhooks:
+    """The webhooks of one installation; those without a key in the settings are off."""
+
+    def __init__(self, services: Services, *, fetch: Fetcher | None = None) -> None:
+        """Keep what they work with. fetch: gets Amazon's certificates."""
+        self._services = services
+        self._fetch = fetch or Fetcher()
+        secrets = services.settings.webhook_secrets
+        self._keys = {
+            name: tuple(key for key in secret.get_secret_value().split("|") if key)
+            for name, secret in secrets.items()
+        }
+
+    def is_on(self, provider: str) -> bool:
+        """Tell whether this provider is known and has a key."""
+        return provider in PROVIDERS and bool(self._keys.get(provider))
+
+    def take(self, provider: str, call: Call) -> Answer:
+        """Verify, translate and record one call; returns once everything is committed.
+
+        Raises SQLAlchemyError or Transient when the database is away: the provider repeats the call.
+        """
+        if not self.is_on(provider):
+            return self.refuse("off")
+        services, chosen = self._services, PROVIDERS[provider]
+        now = services.clock.now()
+        refusal: Refusal = chosen.verify(call, self._keys[provider], now=now, fetch=self._fetch)
+        if refusal:
+            return self.refuse(refusal)
+        reports = chosen.read(call, now=now)
+        if reports is None:
+            return self.refuse("unreadable")
+        if (url := confirmation(call)) and self._fetch.visit(url) is None:
+            # They ask again.
+            return Answer(503, "The confirmation could not be sent; try again.")
+        record_all(services, reports)
+        return Answer(200, "Taken.")
+
+    def refuse(self, reason: str) -> Answer:
+        """Count a call that is turned away, and return the answer."""
+        count("feedback", {reason: 1})
+        return Answer(*ANSWERS[reason])
+
+
+def record_all(services: Services, reports: list[Report]) -> Counts:
+    """Record reports of verified origin, a bounded transaction at a time, and ring for what follows."""
+    total = Counts()
+    reports = [_with_message(services, report) for report in reports]
+    for start in range(0, len(reports), BATCH):
+        batch = reports[start : start + BATCH]
+        with timed("feedback"):
+            done = services.database.run(_recording(services, batch))
+        count("feedback", done.counts)
+        total.add(done.counts)
+        for shard in done.shards:
+            services.bells.ring("inbox", str(shard))
+    return total
+
+
+def _recording(services: Services, batch: list[Report]) -> Callable[[sa.Connection], Recorded]:
+    key = services.settings.suppression_secret
+    return lambda connection: record(connection, batch, now=services.clock.now(), suppression_key=key)
+
+
+def _with_message(services: Services, report: Report) -> Report:
+    """Return the report with the message that its return path is signed for."""
+    if report.message is not None or not report.return_path:
+        return report
+    return replace(report, message=message_of(services.keys, report.return_path))
