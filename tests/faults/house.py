@@ -141,18 +141,24 @@ class House:
         """Let a worker work that is killed at the place; tells whether it came there."""
         return self.work(f"{failpoint}=kill" + (f"@{at}" if at else "")) == -signal.SIGKILL
 
+    def work_here(self) -> None:
+        """Do everything that is due in this process."""
+        context = make_context(self.services)
+        try:
+            work(context)
+        finally:
+            for lane in context.lanes.values():
+                lane.transport.close()
+
     def settle(self, *, rounds: int = 8) -> None:
         """Start a worker again, then let time pass and everything be done until nothing is left."""
         assert self.work() == 0
-        context = make_context(self.services)
         for _ in range(rounds):
             left = work_left(self.database, now=self.now)
             if left.done and not self._put_off():
                 break
             self.later(LAPSE)
-            work(context)
-        for lane in context.lanes.values():
-            lane.transport.close()
+            self.work_here()
         assert left.done, left
 
     def _put_off(self) -> bool:

@@ -1,0 +1,308 @@
+"""The invariants that must hold at every moment, each a query over the whole database.
+
+Each is one law of docs/reliability.md; a finding names what breaks it and where. Reads only.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
+from nurture.domain.message import COUNTING
+from nurture.domain.playbook import Cap, Playbook
+from nurture.flow.law import address_hash
+from nurture.store import tables as t
+from nurture.store.audit import broken_link
+from nurture.store.outbox import conservation
+
+#: Work due for longer than this means that no worker runs, or that none comes to it.
+_OVERDUE: Duration = 15 * MINUTE
+#: Leases that have lapsed, and doubts whose wait is over, are taken up within one look; this is many.
+_LAPSED: Duration = 5 * MINUTE
+#: Clocks of two hosts, and requests that waited for each other's commit, may differ by so much.
+_SKEW: Duration = MINUTE
+#: What was committed so much before a mail left certainly stood before it passed the wire gate.
+_AT_ONCE: Duration = 5 * SECOND
+#: Mails looked at one by one; the newest.
+_RECENT = 50_000
+#: Events whose order is looked at; the newest.
+_EVENTS = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the checks are asked with."""
+
+    playbook: Playbook
+    playbook_id: int
+    now: Instant
+    suppression_key: bytes
+
+
+Check = Callable[[sa.Connection, Look], Iterator[str]]
+
+
+def _conservation(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Everything planned is in the ledger, one to one."""
+    for row in conservation(connection):
+        settled = sum(row[name] for name in ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt"))
+        if row["planned"] != settled + row["waiting"]:
+            yield f"{row['measure']}: planned {row['planned']}, in the ledger {settled + row['waiting']}"
+
+
+def _track_law(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """No mail left while its contact was on the other track, now or a minute before (the wire takes time)."""
+    statement = sa.text(_OTHER_TRACK)
+    for row in connection.execute(statement):
+        yield f"message {row.id} went to the other track"
+
+
+#: What left for a track that the contact was not on, neither then nor a minute before.
+_OTHER_TRACK = """
+SELECT m.id FROM messages m JOIN contacts c ON c.id = m.contact_id
+WHERE m.status IN ('sent', 'on_wire', 'in_doubt') AND m.track <> 'any'
+AND m.track <> coalesce((
+    SELECT tr.after FROM transitions tr WHERE tr.contact_id IN (m.contact_id, c.survivor)
+    AND tr.kind = 'track' AND tr.noticed_at <= coalesce(m.sent_at, m.due_at)
+    ORDER BY tr.noticed_at DESC, tr.id DESC LIMIT 1), 'lead')
+AND m.track <> coalesce((
+    SELECT tr.after FROM transitions tr WHERE tr.contact_id IN (m.contact_id, c.survivor)
+    AND tr.kind = 'track' AND tr.noticed_at <= coalesce(m.sent_at, m.due_at) - 60000000
+    ORDER BY tr.noticed_at DESC, tr.id DESC LIMIT 1), 'lead')
+"""
+
+
+def _orphans(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Everything belongs to somebody, and every survivor is alive."""
+    other = t.contacts.alias()
+    chained = sa.select(t.contacts.c.id).join(other, t.contacts.c.survivor == other.c.id)
+    for row in connection.execute(chained.where(other.c.survivor.is_not(None))):
+        yield f"contact:{row.id} was merged into a contact that was merged itself"
+    for table in (t.identities, t.runs, t.messages, t.contact_state):
+        missing = sa.select(sa.func.count()).select_from(
+            table.outerjoin(t.contacts, table.c.contact_id == t.contacts.c.id)
+        )
+        count = connection.scalar(missing.where(t.contacts.c.id.is_(None)))
+        if count:
+            yield f"{count} rows of {table.name} belong to no contact"
+    lost = (
+        sa.select(sa.func.count())
+        .select_from(t.messages)
+        .where(
+            ~sa.exists().where(
+                t.runs.c.contact_id == t.messages.c.contact_id,
+                t.runs.c.measure == t.messages.c.measure,
+                t.runs.c.key == t.messages.c.run_key,
+            )
+        )
+    )
+    if count := connection.scalar(lost):
+        yield f"{count} messages belong to no run"
+
+
+def _overdue(connection: sa.Connection, look: Look) -> Iterator[str]:
+    """Nothing due lies un-owned for longer than a look takes; what was paused on purpose is not due."""
+    m = t.messages.c
+    paused = set(connection.scalars(sa.select(t.switches.c.name).where(t.switches.c.paused)))
+    flows = sa.and_(m.lane.not_in(paused), m.measure.not_in(paused)) if "all" not in paused else sa.false()
+    unsettled = sa.and_(m.status == "in_doubt", m.settled_at.is_(None))
+    oldest = {
+        "inbox": (sa.select(sa.func.min(t.inbox.c.received_at)), _OVERDUE),
+        "alarms": (
+            sa.select(sa.func.min(t.contacts.c.wake_at)).where(t.contacts.c.survivor.is_(None)),
+            _OVERDUE,
+        ),
+        "objects": (sa.select(sa.func.min(t.object_wakes.c.occurred_at)), _OVERDUE),
+        "messages": (sa.select(sa.func.min(m.due_at)).where(m.status == "waiting", flows), _OVERDUE),
+        "leases": (sa.select(sa.func.min(m.lease_until)).where(m.status.in_(("ready", "on_wire"))), _LAPSED),
+        "doubts": (sa.select(sa.func.min(m.due_at)).where(unsettled), _LAPSED),
+    }
+    for name, (statement, bound) in oldest.items():
+        at = connection.scalar(statement)
+        if at is not None and at < look.now - bound:
+            minutes = (look.now - at) // MINUTE
+            yield f"{name}: the oldest is {minutes} minutes overdue; is a worker running?"
+
+
+def _sequence(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """A later step of a run never left before an earlier one."""
+    statement = sa.text(
+        "SELECT a.id AS first, b.id AS second FROM messages a JOIN messages b ON a.contact_id = b.contact_id "
+        "AND a.measure = b.measure AND a.run_key = b.run_key AND a.decided_at < b.decided_at "
+        "WHERE a.sent_at IS NOT NULL AND b.sent_at IS NOT NULL AND a.sent_at > b.sent_at"
+    )
+    for row in connection.execute(statement):
+        yield f"message {row.second} left before message {row.first}"
+
+
+def _unsubscribed(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Nothing marketing left after a withdrawal was committed."""
+    statement = sa.text(
+        "SELECT m.id FROM messages m JOIN consents c ON c.contact_id = m.contact_id AND c.state = 'withdrawn' "
+        "AND (c.topic = m.topic OR c.topic = '*') "
+        "WHERE m.topic IS NOT NULL AND m.sent_at IS NOT NULL AND c.source <> 'import' AND m.sent_at > c.at + 5000000 "
+        "AND NOT EXISTS (SELECT 1 FROM consents g WHERE g.contact_id = m.contact_id AND g.topic = m.topic "
+        "AND g.state = 'granted' AND g.at >= c.at AND g.at <= m.sent_at)"
+    )
+    for row in connection.execute(statement):
+        yield f"message {row.id} left after its topic was withdrawn"
+
+
+def _audit(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """The audit log is unbroken."""
+    broken = broken_link(connection)
+    if broken is not None:
+        yield f"audit row {broken} does not follow from the one before it"
+
+
+def _set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Events that could not be applied by the rules wait for somebody."""
+    statement = sa.select(t.quarantine.c.stage, sa.func.count().label("count")).group_by(t.quarantine.c.stage)
+    for row in connection.execute(statement.where(t.quarantine.c.stage.in_(("rule", "crash")))):
+        yield f"{row.count} events in quarantine ({row.stage})"
+
+
+def _once(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Marketing is on the wire at most once: no second attempt after one that was sent or is in doubt."""
+    a, m = t.attempts.c, t.messages.c
+    statement = (
+        sa.select(a.message_id, sa.func.count(a.attempt.distinct()))
+        .join(t.messages, m.id == a.message_id)
+        .where(a.outcome.in_(("sent", "in_doubt")), m.purpose != "transactional")
+        .group_by(a.message_id)
+        .having(sa.func.count(a.attempt.distinct()) > 1)
+    )
+    for message, times in connection.execute(statement):
+        yield f"message {message} is marketing and was on the wire {times} times"
+
+
+def _order(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """A person's events of one source were applied in the order in which they were accepted."""
+    e = t.events.c
+    # Each event beside the latest of those applied before it.
+    window = sa.func.max(e.received_at).over(
+        partition_by=(e.contact_id, e.source), order_by=e.id, rows=(None, -1)
+    )
+    newest = sa.select(sa.func.coalesce(sa.func.max(e.id), 0)).scalar_subquery()
+    inner = sa.select(e.id, e.contact_id, e.received_at, window.label("before")).where(
+        e.contact_id.is_not(None), e.historic == sa.false(), e.id > newest - _EVENTS
+    )
+    found = inner.subquery()
+    late = sa.select(found.c.id, found.c.contact_id).where(found.c.received_at < found.c.before - _SKEW)
+    for row in connection.execute(late):
+        yield f"event {row.id} of contact:{row.contact_id} was applied after later ones"
+
+
+def _applied_or_set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """An event is applied, or stands in quarantine as one that could not be, never both."""
+    e, q = t.events.c, t.quarantine.c
+    same = sa.and_(e.source == q.source, e.message_id == q.message_id)
+    # Handed in again later it may well be applied: the rule has been mended.
+    once = sa.and_(q.stage.in_(("rule", "crash")), e.received_at <= q.received_at)
+    statement = sa.select(e.id).join(t.quarantine, same).where(once)
+    for row in connection.execute(statement):
+        yield f"event {row.id} was applied and set aside"
+
+
+def _suppressed(connection: sa.Connection, look: Look) -> Iterator[str]:
+    """Nothing left for an address after it was suppressed."""
+    s, m, c = t.suppressions.c, t.messages.c, t.contacts.c
+    rows = connection.execute(sa.select(s.address_hash, s.scope, s.at)).all()
+    if not rows:
+        return
+    since = {(row.address_hash, row.scope): row.at for row in rows}
+    left = (
+        sa.select(m.id, m.purpose, m.sent_at, c.email)
+        .join(t.contacts, c.id == m.contact_id)
+        .where(m.sent_at > min(since.values()) + _AT_ONCE, c.email.is_not(None))
+        .order_by(m.id.desc())
+        .limit(_RECENT)
+    )
+    for row in connection.execute(left):
+        hashed = address_hash(row.email, look.suppression_key)
+        scopes = ("all",) if row.purpose == "transactional" else ("all", "marketing")
+        if any(since.get((hashed, scope), row.sent_at) + _AT_ONCE < row.sent_at for scope in scopes):
+            yield f"message {row.id} left after its address was suppressed"
+
+
+def _tracks(connection: sa.Connection, _: Look) -> Iterator[str]:
+    """Nobody is in a run of the track they are not on."""
+    r, c = t.runs.c, t.contacts.c
+    statement = (
+        sa.select(r.id, r.measure, c.track)
+        .join(t.contacts, c.id == r.contact_id)
+        .where(r.status == "active", c.survivor.is_(None), r.track != "any", r.track != c.track)
+    )
+    for row in connection.execute(statement):
+        yield f"run {row.id} of {row.measure} goes on for a {row.track}"
+
+
+def _caps(connection: sa.Connection, look: Look) -> Iterator[str]:
+    """No cap was exceeded, in any window, by mails that the present playbook was asked about."""
+    for cap in look.playbook.caps:
+        for person, left in _crowded(connection, cap, look.playbook_id).items():
+            joins = _joins(connection, person)
+            for place, one in enumerate(left):
+                # A merge brings two people's mails together that were never counted as one's.
+                together = [each for each in left[:place] if _was_one(each, one, joins)]
+                used = sum(each.sent_at > one.sent_at - cap.within for each in together)
+                if used >= cap.at_most:
+                    yield f"message {one.id}: {used} of {cap.at_most} of cap {cap.name} had been used"
+                elif cap.gap and together and together[-1].sent_at > one.sent_at - cap.gap:
+                    yield f"message {one.id} left inside the gap of cap {cap.name}"
+
+
+def _crowded(connection: sa.Connection, cap: Cap, playbook_id: int) -> dict[int, list[Any]]:
+    """Return living contact -> their mails that count for the cap, earliest first, where there are several."""
+    m, c = t.messages.c, t.contacts.c
+    person = sa.func.coalesce(c.survivor, c.id)
+    counts = sa.and_(
+        m.purpose.in_(sorted(cap.purposes)), m.status.in_(COUNTING), m.playbook_id == playbook_id
+    )
+    counted = sa.select(person).select_from(t.messages.join(t.contacts, c.id == m.contact_id)).where(counts)
+    crowded = counted.group_by(person).having(sa.func.count() > min(cap.at_most, 1))
+    statement = (
+        sa.select(m.id, m.contact_id, m.sent_at, person.label("person"))
+        .select_from(t.messages.join(t.contacts, c.id == m.contact_id))
+        .where(counts, person.in_(crowded))
+        .order_by(m.sent_at, m.id)
+        .limit(_RECENT)
+    )
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(statement):
+        found[row.person].append(row)
+    return found
+
+
+def _joins(connection: sa.Connection, person: int) -> Sequence[Any]:
+    members = sa.select(t.contacts.c.id).where(
+        sa.or_(t.contacts.c.id == person, t.contacts.c.survivor == person)
+    )
+    statement = sa.select(t.merges.c.at).where(t.merges.c.merged.in_(members))
+    return connection.execute(statement).scalars().all()
+
+
+def _was_one(earlier: Any, later: Any, joins: Sequence[Instant]) -> bool:
+    """Tell whether both were surely one person's when the later left: one contact's, or after every merge."""
+    return earlier.contact_id == later.contact_id or all(at < later.sent_at for at in joins)
+
+
+CHECKS: dict[str, Check] = {
+    "conservation": _conservation,
+    "track law": _track_law,
+    "runs of one track": _tracks,
+    "order of events": _order,
+    "applied or set aside": _applied_or_set_aside,
+    "order of steps": _sequence,
+    "once on the wire": _once,
+    "withdrawn consent": _unsubscribed,
+    "suppressed address": _suppressed,
+    "caps": _caps,
+    "orphans": _orphans,
+    "overdue work": _overdue,
+    "quarantine": _set_aside,
+    "audit log": _audit,
+}
