@@ -65,6 +65,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def steady() -> float:
+    """Return seconds that only grow and go on while the machine sleeps; for how long ago something was."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def pause(seconds: float) -> None:
     """Sleep; here so that virtual time can replace it."""
     time.sleep(seconds)

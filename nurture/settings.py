@@ -115,6 +115,11 @@ class Settings(BaseModel):
         repr=False,
         description="where mail goes: maildir:PATH, smtp://, smtps://; several lanes",
     )
+    journal: str = Field(
+        default="",
+        description="folder of the delivery journal, on a disk that outlives the process; default: "
+        "<database>.journal beside a SQLite file, else ./journal",
+    )
     playbook: Path = Field(default=Path("email_templates"), description="folder of the programme")
     base_url: Annotated[str, AfterValidator(_http_url)] = Field(
         default="", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"
@@ -186,6 +191,13 @@ class Settings(BaseModel):
         """Where an embedded run keeps the secrets it made; None when there is no file to be beside."""
         name = sa.make_url(self.database_url).database if self.embedded else None
         return Path(f"{name}.secrets") if name and name != ":memory:" else None
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where processes that send keep how far each mail got."""
+        name = sa.make_url(self.database_url).database if self.embedded else None
+        beside = f"{name}.journal" if name and name != ":memory:" else "journal"
+        return Path(self.journal or beside)
 
     def sources(self) -> dict[str, str]:
         """Tell for each setting, by its environment name, where its value comes from."""

@@ -4,7 +4,6 @@ Made after the fork, never before: a child must not speak on its parent's connec
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from nurture import heap
 from nurture.app.opening import open_existing
 from nurture.app.services import Services
 from nurture.flow.delivery import Delivery
+from nurture.flow.journal import open_journal
+from nurture.flow.restore import Watch
 from nurture.mail.transport import Transport, open_lanes, open_transport
 from workers.bells import CeleryBells, open_bells
 
@@ -46,12 +47,19 @@ class Context:
     bells: CeleryBells
     lanes: dict[str, Lane]
     delivery: Delivery
+    watch: Watch = field(default_factory=Watch)
 
     def close(self) -> None:
         """Let go of every connection."""
         for lane in self.lanes.values():
             lane.transport.close()
+        self.end_journal()
         self.services.close()
+
+    def end_journal(self) -> None:
+        """Close the journal; nothing is sent any more."""
+        if self.delivery.journal is not None:
+            self.delivery.journal.close()
 
 
 def make_context(services: Services) -> Context:
@@ -59,19 +67,21 @@ def make_context(services: Services) -> Context:
     settings = services.settings
     heap.settle()
     lanes = open_lanes(settings.mail_url)
+    journal = open_journal(services.database, settings.journal_folder, clock=services.clock)
     return Context(
         services=services,
         bells=open_bells(settings),
-        lanes={name: Lane(name, open_transport(url)) for name, url in lanes.items()},
+        lanes={name: Lane(name, open_transport(url, note=journal.note)) for name, url in lanes.items()},
         delivery=Delivery(
             clock=services.clock,
             playbooks=services.playbooks,
             keys=services.keys,
             suppression_key=settings.suppression_secret,
             base_url=settings.public_url,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=journal.name,
             only_to=frozenset(settings.only_to),
             tracking=settings.tracking,
+            journal=journal,
         ),
     )
 

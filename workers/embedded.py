@@ -59,6 +59,7 @@ class Embedded:
         if context.known():
             for lane in context.here().lanes.values():
                 lane.transport.close()
+            context.here().end_journal()
             context.use(None)
         self._scheduler = self._thread = self._poller = None
 

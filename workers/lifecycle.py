@@ -15,6 +15,7 @@ from celery.concurrency import get_implementation
 
 from nurture.app.opening import open_existing
 from nurture.domain.errors import SettingsError
+from nurture.mail.journal import require_folder
 from nurture.metrics import forget_process, registry
 from nurture.settings import load_settings
 from workers import context
@@ -50,6 +51,7 @@ def _worker_begins(sender: Any, **_signal: Any) -> None:
         return
     try:
         open_existing().close()
+        require_folder(load_settings().journal_folder)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error

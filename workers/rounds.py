@@ -13,7 +13,7 @@ from nurture.clock import monotonic
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.failpoints import failpoint
-from nurture.flow.deliver import deliver
+from nurture.flow.deliver import deliver, recover_by_journal
 from nurture.flow.deliver import recover as take_back
 from nurture.flow.drain import adopt, drain, ring
 from nurture.flow.inbox import accept, quarantine, shard_for
@@ -75,6 +75,9 @@ def send(context: Context, name: str) -> Counts:
 def recover(context: Context) -> Counts:
     """Take back what workers that are gone had claimed."""
     services = context.services
+    with timed("journal"):
+        found = recover_by_journal(services.database, context.delivery, context.watch)
+    count("journal", found)
     return _repeat(DELIVER, lambda: take_back(services.database, clock=services.clock))
 
 

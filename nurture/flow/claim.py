@@ -223,6 +223,8 @@ def _ready(item: Item, verdict: Verdict, context: dict[str, Any], loaded: Loaded
         owner_id=item.due.contact_id,
         measure=item.due.measure,
         run_key=item.due.run_key,
+        step=item.due.step,
+        decided_at=item.row.decided_at,
         purpose=item.due.purpose,
         address=item.person.address or "",
         context=context,

@@ -15,13 +15,15 @@ from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
 from nurture.flow.feedback import settle_doubts
+from nurture.flow.journal import mend, take_up
 from nurture.flow.outcomes import Told
+from nurture.flow.restore import Watch, look, under_way, withhold
 from nurture.flow.stream import Stream
 from nurture.mail.transport import Outcome, Transport
 from nurture.store import wire
 from nurture.store.database import Database
 
-__all__ = ["Chunk", "Delivery", "claim", "deliver", "recover"]
+__all__ = ["Chunk", "Delivery", "claim", "deliver", "recover", "recover_by_journal"]
 
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
@@ -36,19 +38,23 @@ def deliver(
     wire gate (`changed`, `not_begun`, `template_broken`) and of the transport (`sent`, `retry`, `failed`,
     `in_doubt`, `lane_paused`, `late`). `more`: come again at once.
     """
+    mended = mend(database, delivery, lane)
     chunk = claim(database, delivery, lane=lane, limit=limit)
+    withhold(database, delivery, chunk)
     if not chunk.ready:
         return chunk.counts
     failpoint("claim.committed")
     stream = Stream(database, delivery, chunk)
     desk = _Desk(database, delivery, stream, lane)
-    try:
-        for outcome in transport.send(stream.letters()):
-            desk.take(outcome)
-    finally:
-        # Also when the transport broke off: what was heard is written, what was not begun goes back.
-        desk.flush()
-        stream.close()
+    with under_way(database, delivery, lane):
+        try:
+            for outcome in transport.send(stream.letters()):
+                desk.take(outcome)
+        finally:
+            # Also when the transport broke off: what was heard is written, what was not begun goes back.
+            desk.flush()
+            stream.close()
+    chunk.counts.update(mended)
     if chunk.counts["lane_paused"]:
         chunk.counts.more = False
     return chunk.counts
@@ -81,11 +87,26 @@ class _Desk:
         if told:
             failpoint("deliver.heard")
             self._stream.counts.add(self._database.run(lambda connection: self._write(connection, told)))
+            if self._delivery.journal is not None:
+                self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
 
     def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
         written = outcomes.write(connection, self._delivery, self._lane, told)
         failpoint("deliver.written")
         return written
+
+
+def recover_by_journal(database: Database, delivery: Delivery, watch: Watch) -> Counts:
+    """Take up what the journals of this machine tell; before `recover`, which knows only that a lease lapsed.
+
+    counts: those of `flow.journal.take_up` and `flow.restore.look`.
+    """
+    if delivery.journal is None:
+        return Counts()
+    delivery.journal.sync()
+    counts = look(database, delivery, watch)
+    counts.add(take_up(database, delivery))
+    return counts
 
 
 def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:

@@ -10,6 +10,7 @@ from nurture.domain.measure import Purpose
 from nurture.domain.message import Verdict
 from nurture.domain.token import Keys
 from nurture.flow.cases import Circumstances, Item
+from nurture.mail.journal import Journal
 from nurture.mail.letter import Letter
 from nurture.playbook import LoadedPlaybook
 from nurture.playbook.published import PlaybookSource
@@ -40,6 +41,8 @@ class Ready:
     owner_id: int
     measure: str
     run_key: str
+    step: str
+    decided_at: Instant
     purpose: Purpose
     address: str
     due_at: Instant
@@ -101,5 +104,7 @@ class Delivery:
     only_to: frozenset[str] = frozenset()
     # False: no mail of anybody counts opens or clicks.
     tracking: bool = True
+    # Where this process writes down how far each mail got; None: nowhere, as in a simulation.
+    journal: Journal | None = None
     # What makes the mails; None: the playbook's templates.
     composer: Composer | None = None

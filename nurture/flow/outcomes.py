@@ -6,7 +6,7 @@ try, suppressed addresses, paused or resting lanes. One transaction for a window
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
@@ -73,39 +73,68 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     wire.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
     if awaited:
         wake(connection, awaited, at=now)
-    _mind_the_lane(connection, lane, told, now)
+    mind_the_lane(connection, lane, [each.outcome for each in told], now=now)
     return _count(told, written)
 
 
 def _row(told: Told, refusals: Mapping[tuple[int, str], int], now: Instant) -> Row:
     """Return what the outcome makes of the message."""
-    outcome, ready = told.outcome, told.ready
+    ready = told.ready
+    row = {**fate(told.outcome, ready, refusals, gate_at=told.gate_at, now=now), "context": None}
+    if told.outcome.outcome == "retry":
+        # The same bytes for every attempt, whatever becomes of the template meanwhile.
+        row["context"] = encode(sealed(ready.context, told.letter.data))
+    return row
+
+
+class Mail(Protocol):
+    """What is needed of a message to say what an outcome makes of it: a `Ready`, or a row of the ledger."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def purpose(self) -> str: ...  # noqa: D102
+    @property
+    def due_at(self) -> Instant: ...  # noqa: D102
+    @property
+    def valid_until(self) -> Instant: ...  # noqa: D102
+
+
+def fate(
+    outcome: Outcome,
+    mail: Mail,
+    refusals: Mapping[tuple[int, str], int],
+    *,
+    gate_at: Instant | None,
+    now: Instant,
+) -> Row:
+    """Return what an outcome makes of a message, as the columns of the ledger.
+
+    refusals: `wire.count_attempts`, before this outcome. gate_at: when it passed the wire gate.
+    """
     row: Row = {
-        "id": ready.id,
-        "attempt": ready.attempt,
+        "id": mail.id,
+        "attempt": outcome.attempt,
         "status": "waiting",
         "reason": "",
         "due_at": now,
         "settled_at": None,
         "sent_at": None,
-        "context": None,
     }
     match outcome.outcome:
         case "sent":
-            row |= {"status": "sent", "due_at": ready.due_at, "settled_at": now, "sent_at": told.gate_at}
+            row |= {"status": "sent", "due_at": mail.due_at, "settled_at": now, "sent_at": gate_at}
         case "failed":
             reason = "hard_bounce" if outcome.suppress else "refused"
-            row |= {"status": "failed", "reason": reason, "due_at": ready.due_at, "settled_at": now}
+            row |= {"status": "failed", "reason": reason, "due_at": mail.due_at, "settled_at": now}
         case "in_doubt":
-            row |= doubted(ready.purpose, refusals.get((ready.id, "in_doubt"), 0) + 1, now)
-            row["sent_at"] = told.gate_at
+            row |= doubted(mail.purpose, refusals.get((mail.id, "in_doubt"), 0) + 1, now)
+            row["sent_at"] = gate_at
         case "retry":
             reached = outcome.stage not in _UNREACHED
-            tries = refusals.get((ready.id, "retry"), 0) + 1
-            due_at = next_try(ready.id, tries, now=now, asked=outcome.retry_after, reached=reached)
-            row |= {"reason": "retry", "due_at": min(due_at, max(ready.valid_until, now))}
-            # The same bytes for every attempt, whatever becomes of the template meanwhile.
-            row["context"] = encode(sealed(ready.context, told.letter.data))
+            tries = refusals.get((mail.id, "retry"), 0) + 1
+            due_at = next_try(mail.id, tries, now=now, asked=outcome.retry_after, reached=reached)
+            row |= {"reason": "retry", "due_at": min(due_at, max(mail.valid_until, now))}
         case "lane_paused":
             row |= {"reason": "lane_paused"}
     return row
@@ -212,21 +241,19 @@ def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: In
     )
 
 
-def _mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Told], now: Instant) -> None:
+def mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Outcome], *, now: Instant) -> None:
     """Pause the lane when we are at fault; let it rest when it is asked to slow down or is not reached."""
-    ours = [each.outcome for each in told if each.outcome.outcome == "lane_paused"]
+    ours = [outcome for outcome in told if outcome.outcome == "lane_paused"]
     if ours:
         reason = f"{ours[0].stage}: {ours[0].code} {ours[0].reply}".strip()
         law.set_switch(connection, lane, paused=True, reason=reason, actor="deliver", now=now)
         return
     unreached = [
-        each
-        for each in told
-        if each.outcome.outcome == "retry"
-        and each.outcome.stage in _UNREACHED
-        and each.outcome.retry_after != 0
+        outcome
+        for outcome in told
+        if outcome.outcome == "retry" and outcome.stage in _UNREACHED and outcome.retry_after != 0
     ]
-    if any(each.outcome.slow for each in told):
+    if any(outcome.slow for outcome in told):
         wire.rest_lane(connection, lane, until=now + SLOW_REST)
     elif len(unreached) == len(told) > 0:
         wire.rest_lane(connection, lane, until=now + UNREACHED_REST)

@@ -18,6 +18,7 @@ from nurture.failpoints import failpoint
 from nurture.flow.claim import pause_broken, unmade, verdict_text
 from nurture.flow.compose import make_letter
 from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
+from nurture.flow.journal import count_window, write_down
 from nurture.flow.seal import sealed
 from nurture.mail.faults import TemplateFault
 from nurture.mail.letter import Letter
@@ -114,7 +115,9 @@ class Stream:
     def _pass(self, window: list[tuple[Ready, Letter]]) -> Instant:
         """Put a window through the wire gate; returns when it was."""
         failpoint("wire.rendered")
-        now, granted, passed = self._database.run(lambda connection: self._gate(connection, window))
+        now, granted, passed, number = self._database.run(lambda connection: self._gate(connection, window))
+        through = [ready for ready, _ in window[:granted] if ready.id in passed]
+        write_down(self._delivery, self._chunk.lane, number, through, at=now)
         for _ in window[:granted]:
             self._rendered.popleft()
         if granted < len(window):
@@ -128,7 +131,8 @@ class Stream:
 
     def _gate(
         self, connection: sa.Connection, window: list[tuple[Ready, Letter]]
-    ) -> tuple[Instant, int, set[int]]:
+    ) -> tuple[Instant, int, set[int], int]:
+        number = count_window(connection, self._delivery)
         now = self._delivery.clock.now()
         lease = self._delivery.clock.lease_now(connection)
         granted = wire.take_tokens(connection, self._chunk.lane, len(window), now=now)
@@ -140,7 +144,7 @@ class Stream:
         back = [_of_attempt(ready) for ready, _ in window[:granted] if ready.id not in passed]
         wire.give_back(connection, back, worker=worker, due_at=now, reason="changed")
         failpoint("wire.gated")
-        return now, granted, passed
+        return now, granted, passed, number
 
     def _give_back(self, left: list[Ready], reason: str) -> None:
         rows = [_of_attempt(ready) for ready in left]

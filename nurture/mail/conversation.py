@@ -297,13 +297,14 @@ class Conversation:
     def _content(self, letter: Letter, *, pipelining: bool) -> Talk:
         """Write the text with its final dot, and behind it the next envelope; read the dot's reply."""
         data = stuffed(letter.data)
-        self.desk.note(letter, "dot", "")
         self._stage = "data"
         self._dot_at = self.wire.left + len(data)
         if pipelining and self._prompt and self._said + 1 < self.options.per_connection:
             self._following = self._next()
         if self._following:
             data += self._envelope_bytes(self._following)
+        # At the last moment: taking the next letter may have waited for its gate.
+        self.desk.note(letter, "dot", "")
         yield from self.wire.write(data, seconds=self.options.block)
         failpoint("smtp.dot")
         since = monotonic()
@@ -311,7 +312,8 @@ class Conversation:
         failpoint("smtp.replied")
         self._prompt = monotonic() - since < _PROMPT_SECONDS
         self._dot_at, self._letter, self._stage = 0, None, "mail"
-        self.desk.note(letter, "replied", reply.shown)
+        judged_by = reply.shown if reply.code // 100 == 2 else f"{reply.code} {reply.text}"
+        self.desk.note(letter, "replied", judged_by)
         self._report(letter, judge("replied", reply), "replied", reply)
         if _closing(reply):
             raise Cut(reply.text)

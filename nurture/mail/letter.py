@@ -56,7 +56,8 @@ class Outcome:
 
 
 #: Told before the final dot is written (`dot`) and after its reply was read (`replied`), with the reply:
-#: the place where a journal keeps how far each letter got. It must return quickly.
+#: the place where a journal keeps how far each letter got. It must return quickly. Where it raises before the
+#: dot, the dot is not written. The reply: its codes, and its text where it is not a yes.
 Note = Callable[[Letter, Stage, str], None]
 
 

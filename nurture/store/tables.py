@@ -406,6 +406,28 @@ lanes = sa.Table(
     sa.Column("filled_at", Instant, nullable=False, server_default="0"),
 )
 
+#: Processes that have sent, each with a journal of its name on its host.
+journals = sa.Table(
+    "journals",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("opened_at", Instant, nullable=False),
+    # Windows of this process that passed the wire gate; a journal that knows of more has seen another past.
+    sa.Column("windows", sa.BigInteger, nullable=False, server_default="0"),
+    # When it was read to the end, its process being gone; NULL: it lives, or nobody could look.
+    sa.Column("settled_at", Instant),
+)
+
+#: Mails that a journal knows to have left and a restored database does not: who decides one anew finds it here.
+left_before = sa.Table(
+    "left_before",
+    metadata,
+    # HMAC under SUPPRESSION_KEY of address, measure, run key and step.
+    sa.Column("mark", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("journal", sa.Text, nullable=False),
+)
+
 # ---- feedback and law ------------------------------------------------------------------------------------
 
 #: Append-only. The newest row of a (contact, topic) speaks; a merge reads all and takes the stricter.

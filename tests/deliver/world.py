@@ -17,6 +17,7 @@ from nurture.flow.deliver import claim, deliver, recover
 from nurture.flow.delivery import Chunk, Delivery, Ready
 from nurture.mail.compile import Templates
 from nurture.mail.faults import MissingValue, TemplateFault, TemplateProblem
+from nurture.mail.journal import Journal
 from nurture.mail.letter import Letter, Outcome
 from nurture.playbook import GivenPlaybook, LoadedPlaybook
 from nurture.store import tables as t
@@ -95,6 +96,7 @@ class World:
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
     worker: str = "one"
     only_to: frozenset[str] = frozenset()
+    journal: Journal | None = None
 
     @property
     def delivery(self) -> Delivery:
@@ -107,6 +109,7 @@ class World:
             base_url="https://mail.shop.example",
             worker=self.worker,
             only_to=self.only_to,
+            journal=self.journal,
             composer=PlainComposer(),
         )
 

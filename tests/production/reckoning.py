@@ -1,8 +1,7 @@
 """What is there in the end against what must be there: the ledger, the mail server, the events, the runs."""
 
-import socket
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Any, Protocol
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from nurture.domain.instant import MINUTE, Instant
-from nurture.flow.delivery import EVIDENCE_WAIT, WIRE_LEASE
+from nurture.flow.delivery import EVIDENCE_WAIT
 from nurture.store.bulk import any_of
 from nurture.store.database import Database
 from nurture.store.tables import attempts, contacts, events, inbox, messages, quarantine, runs
@@ -53,15 +52,6 @@ def work_left(database: Database, *, now: Instant) -> Work:
     )
     with database.read() as connection:
         return Work(*connection.execute(statement).one())
-
-
-def lapse(database: Database, killed: Iterable[int]) -> None:
-    """Let the leases of killed processes run out now, as they do after twelve minutes at most."""
-    m = messages.c
-    owners = [f"{socket.gethostname()}:{pid}" for pid in killed]
-    with database.write() as connection:
-        held = sa.and_(m.status.in_(("ready", "on_wire")), any_of(m.lease_owner, owners, connection))
-        connection.execute(sa.update(messages).values(lease_until=m.lease_until - WIRE_LEASE).where(held))
 
 
 def let_evidence_wait_pass(database: Database, waited: set[int], *, now: Instant) -> list[str]:

@@ -16,7 +16,6 @@ import pytest
 from nurture.app.opening import open_existing
 from nurture.app.services import Services
 from nurture.clock import SystemClock, monotonic, pause
-from nurture.flow.delivery import WINDOW_MAILS
 from nurture.settings import load_settings
 from nurture.store.database import Database
 from tests.production.feeding import Feeding
@@ -26,7 +25,6 @@ from tests.production.reckoning import (
     Reckoning,
     faults_of_events,
     faults_of_runs,
-    lapse,
     let_evidence_wait_pass,
     reckon,
     work_left,
@@ -36,8 +34,8 @@ from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 from tests.rig.smtp import SmtpSink
 
-#: A process that is killed may have two windows without a written outcome: one heard, one on the wire.
-DOUBTS_PER_KILL = 2 * WINDOW_MAILS
+#: Of what a killed process held only final dots without a reply are in doubt: one a connection.
+DOUBTS_PER_KILL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +143,7 @@ class Story:
         }
 
     def _finish(self, feeding: Feeding) -> None:
-        """Wait until nothing is left to do, letting the time pass that killed workers' leases take."""
-        killed = sorted(self._installation.killed)
+        """Wait until nothing is left to do; what killed workers held is taken up by their journals."""
         last, since = None, monotonic()
         while monotonic() - since < self.size.patience:
             left = work_left(self.database, now=self._services.clock.now())
@@ -155,7 +152,6 @@ class Story:
             if left != last:
                 last, since = left, monotonic()
             self._installation.supervise()
-            lapse(self.database, killed)
             if left.doubted:
                 self._found += let_evidence_wait_pass(
                     self.database, self._waited, now=self._services.clock.now()

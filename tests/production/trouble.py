@@ -115,7 +115,7 @@ def senders(database: Database) -> list[int]:
     held = sa.select(messages.c.lease_owner).where(messages.c.lease_owner.is_not(None))
     statement = held.group_by(messages.c.lease_owner).order_by(count.desc(), messages.c.lease_owner)
     with database.read() as connection:
-        return [int(owner.rpartition(":")[2]) for owner in connection.execute(statement).scalars()]
+        return [int(owner.rpartition(".")[2]) for owner in connection.execute(statement).scalars()]
 
 
 def _nothing() -> None: ...

@@ -25,6 +25,7 @@ def environment(folder: Path, database_url: str, **more: str) -> dict[str, str]:
     values = {
         "database_url": database_url,
         "mail_url": f"maildir:{folder / 'mailbox'}",
+        "journal": str(folder / "journal"),
         "playbook": str(ROOT / "email_templates"),
         "secret_key": SECRET,
         "suppression_key": SECRET,
