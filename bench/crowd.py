@@ -1,0 +1,204 @@
+"""A crowd: a few people live through the product's own rooms, then SQL multiplies every row they left.
+
+So the rows look like real ones (facts, memory, runs, mails, names), however many there are, and making a million
+of them takes minutes. Everybody has a contact, state, names and consents; the history (events, runs, mails and
+what hangs on them) of `1 / HISTORY` of the people is multiplied too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from nurture.app.opening import migrate
+from nurture.clock import ManualClock, SystemClock
+from nurture.domain.instant import DAY, FOREVER, HOUR, Instant
+from nurture.flow.delivery import Delivery
+from nurture.settings import Settings
+from nurture.simulation.outlet import Outlet
+from nurture.simulation.people import lives
+from nurture.simulation.play import Stage as Play
+from nurture.simulation.reactions import Reactions
+from nurture.store import tables as t
+
+#: Of so many people one has a history.
+HISTORY = 20
+#: Of so many people one has been merged into another, and one's address is suppressed.
+MERGED = SUPPRESSED = 100
+#: People who really live, and for how long.
+CAST, DAYS = 40, 45
+#: What everybody has, and what those with a history have.
+_PEOPLE = ("contacts", "contact_state", "identities", "consents")
+_HISTORIES = (
+    *("events", "transitions", "milestones", "runs", "non_entries", "watches", "messages", "attempts"),
+    "coupons",
+)
+#: What makes a mail of the cast one that waits.
+_WAITING = {
+    "status": "'waiting'",
+    "reason": "'quiet_hours'",
+    "settled_at": "NULL",
+    "told": "false",
+    "due_at": f"%(now)s::bigint + {DAY} + k * 7919 * 1000003 %% (28 * {DAY})",
+    "valid_until": f"%(now)s::bigint + {60 * DAY}",
+}
+#: Copies inserted by one statement.
+_CHUNK = 2_500
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How many rows there are of what; `contacts` is what was asked for, the others follow from it."""
+
+    contacts: int
+    rows: dict[str, int]
+
+
+def live(settings: Settings, *, people: int = CAST, days: int = DAYS, tick: int = 6 * HOUR) -> None:
+    """Let the cast live in the database of the settings up to now; nothing leaves. Creates the database's tables."""
+    end = SystemClock().now()
+    start = (end - days * DAY) // DAY * DAY
+    clock = ManualClock(start)
+    services = migrate(settings, clock=clock)
+    try:
+        delivery = Delivery(
+            clock=clock,
+            playbooks=services.playbooks,
+            keys=services.keys,
+            suppression_key=services.settings.suppression_secret,
+            base_url=services.settings.public_url,
+            worker="cast",
+        )
+        react = Reactions(seed=7, suppression_key=services.settings.suppression_secret)
+        play = Play(services.database, delivery, clock, {"main": Outlet()}, tick=tick, react=react)
+        play.play(lives(people, start=start, days=days, seed=7), end)
+    finally:
+        services.close()
+
+
+def multiply(url: str, contacts: int, *, history: int = HISTORY) -> Crowd:
+    """Copy the rows of the cast until there are about so many contacts; PostgreSQL only.
+
+    history: of so many people one has events, runs and mails.
+
+    Copies keep every value but ids, names, addresses, message ids, codes and alarms. Ends with VACUUM ANALYZE, as a
+    database that has been in use for a while.
+    """
+    now = SystemClock().now()
+    with psycopg.connect(url, autocommit=True) as connection:
+        strides = {
+            name: _one(connection, f"SELECT coalesce(max(id), 0) + 1 FROM {name}")
+            for name in (*_PEOPLE, *_HISTORIES)
+            if "id" in t.metadata.tables[name].c
+        }
+        cast = _one(connection, "SELECT count(*) FROM contacts")
+        copies = max(0, round(contacts / cast) - 1)
+        # The cast's own rows alone are copied, whatever copies there are already.
+        for name in (*_PEOPLE, *_HISTORIES):
+            connection.execute(f"CREATE TEMP TABLE cast_{name} AS SELECT * FROM {name}")
+            statement = _copy(t.metadata.tables[name], strides, every=history if name in _HISTORIES else 1)
+            for first in range(1, copies + 1, _CHUNK):
+                last = min(first + _CHUNK - 1, copies)
+                connection.execute(statement, {"first": first, "last": last, "now": now})
+            if name in strides:
+                connection.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))"
+                )
+        _merge_some(connection, cast, now)
+        _hear_of_mails(connection, now)
+        connection.execute("VACUUM (ANALYZE)")
+        rows = {
+            name: _one(connection, f"SELECT count(*) FROM {name}")
+            for name in (*_PEOPLE, *_HISTORIES, "merges", "feedback")
+        }
+    return Crowd(rows["contacts"], rows)
+
+
+def set_alarms(url: str, *, ringing: int, now: Instant) -> int:
+    """Let `ringing` alarms, far apart, be due since the last hour and no other; returns how many are."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE contacts SET wake_at = %s WHERE wake_at <= %s", (now + DAY, now))
+        highest = _one(connection, "SELECT max(id) FROM contacts")
+        step = max(1, highest // max(1, ringing))
+        due = connection.execute(
+            "UPDATE contacts SET wake_at = %(now)s - 1 - id * 7919 %% %(hour)s WHERE survivor IS NULL AND id IN "
+            "(SELECT 1 + place * %(step)s FROM generate_series(0, %(ringing)s::bigint - 1) AS place)",
+            {"step": step, "ringing": ringing, "now": now, "hour": HOUR},
+        ).rowcount
+        connection.execute("VACUUM (ANALYZE) contacts")
+    return due
+
+
+def _merge_some(connection: psycopg.Connection[Any], cast: int, now: Instant) -> None:
+    """Merge every hundredth contact into the next one, as `flow.identity` does, and suppress as many addresses."""
+    connection.execute(
+        f"CREATE TEMP TABLE joined AS SELECT a.id AS merged, a.id + 1 AS survivor FROM contacts AS a "
+        f"JOIN contacts AS b ON b.id = a.id + 1 WHERE a.id % {MERGED} = 50 AND a.id > {cast}"
+    )
+    values = {"now": now, "forever": FOREVER}
+    for statement in (
+        "INSERT INTO merges (survivor, merged, at, evidence) SELECT survivor, merged, %(now)s, '{}' FROM joined",
+        "UPDATE contacts SET survivor = joined.survivor, wake_at = %(forever)s, version = version + 1 "
+        "FROM joined WHERE id = merged",
+        "UPDATE identities SET contact_id = survivor, learnt_for = merged FROM joined WHERE contact_id = merged",
+        "INSERT INTO suppressions (address_hash, scope, reason, at, source) "
+        "SELECT encode(sha256(email::bytea), 'hex'), 'all', 'hard_bounce', %(now)s, 'crowd' FROM contacts "
+        f"WHERE id % {SUPPRESSED} = 70 AND email IS NOT NULL".replace("id % ", "id %% "),
+    ):
+        connection.execute(statement, values)
+
+
+def _hear_of_mails(connection: psycopg.Connection[Any], now: Instant) -> None:
+    """Let a provider report every mail as delivered, and leave one in a thousand in doubt."""
+    values = {"now": now, "month": 30 * DAY}
+    connection.execute(
+        "INSERT INTO feedback (provider, event_id, message_id, kind, at, raw, contact_id, received_at, applied_at) "
+        "SELECT 'crowd', id, id, 'delivered', sent_at, '{}', contact_id, %(now)s - id * 7919 * 1000003 %% %(month)s, "
+        "%(now)s FROM messages WHERE status = 'sent'",
+        values,
+    )
+    connection.execute(
+        "UPDATE messages SET status = 'in_doubt', reason = 'in_doubt', due_at = %(forever)s "
+        "WHERE status = 'sent' AND id %% 1000 = 500",
+        {"forever": FOREVER},
+    )
+
+
+def _copy(table: sa.Table, strides: dict[str, int], *, every: int) -> str:
+    """Return the INSERT of copies `first` to `last` of the cast's rows."""
+    names = [column.name for column in table.columns]
+    values = ", ".join(_value(table, name, strides) for name in names)
+    where = f" WHERE k %% {every} = 0" if every > 1 else " WHERE true"
+    if "contact_id" in table.c:
+        where += " AND contact_id IS NOT NULL"
+    key = next(iter(table.primary_key.columns)).name
+    return (
+        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} "
+        f"FROM generate_series(%(first)s::bigint, %(last)s) AS k CROSS JOIN cast_{table.name}{where} ORDER BY k, {key}"
+    )
+
+
+def _value(table: sa.Table, name: str, strides: dict[str, int]) -> str:
+    """Return what stands in a column of a copy; `k` is the copy's number."""
+    if name == "id":
+        return f"id + k * {strides[table.name]}"
+    if name in {"contact_id", "survivor", "learnt_for"}:
+        return f"{name} + k * {strides['contacts']}"
+    if name == "message_id" and table.name != "events":
+        return f"message_id + k * {strides['messages']}"
+    if name == "wake_at":
+        # Everybody sleeps until some moment of the year to come: the alarm clock at its fullest.
+        return f"%(now)s::bigint + {DAY} + (k * 7919 + id * 104729) * 1000003 %% (364 * {DAY})"
+    if table.name == "messages" and name in _WAITING:
+        # Some of what came too late for the cast is still waiting for its day.
+        return f"CASE WHEN status = 'expired' AND k %% 2 = 0 THEN {_WAITING[name]} ELSE {name} END"
+    unique = {("contacts", "email"), ("identities", "value"), ("events", "message_id"), ("coupons", "code")}
+    if (table.name, name) in unique:
+        return f"regexp_replace({name}, '(@|$)', '.' || k || '\\1')"
+    return f'"{name}"'
+
+
+def _one(connection: psycopg.Connection[Any], statement: str) -> int:
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0
