@@ -1,11 +1,12 @@
 """`nurture contact`: one person."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nurture.cli import output
-from nurture.cli.context import Json, Who, Yes, actor, confirm, services
+from nurture.cli.context import DryRun, Json, Who, Yes, actor, confirm, services
 
 app = typer.Typer(
     help="One person: where they stand, what happened, why a mail was or was not sent.", no_args_is_help=True
@@ -138,3 +139,53 @@ def consent(
         output.document(done)
     else:
         output.pairs(done)
+
+
+@app.command()
+def export(
+    who: Who,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="A file only you can read; default: standard output.")
+    ] = None,
+    as_json: Json = False,  # noqa: ARG001 - it is JSON anyway
+) -> None:
+    """Write everything stored of a person, as one JSON document that they may be given.
+
+    Example: nurture contact export ada@example.com --out ada.json
+    """
+    from nurture.app import privacy
+
+    with services() as opened:
+        found = privacy.export_contact(opened, who, actor=actor())
+    if out is None:
+        output.document(found)
+        return
+    output.private_file(out, found)
+    rows = sum(len(part) for part in found.values() if isinstance(part, list))
+    output.note(f"{rows} rows in {out}")
+
+
+@app.command()
+def erase(who: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+    """Forget a person: cancel their mail, remove everything that names them, keep the figures.
+
+    Their addresses stay suppressed for marketing, as hashes only. This cannot be undone.
+
+    Example: nurture contact erase ada@example.com --dry-run
+    """
+    from nurture.app import privacy
+
+    with services() as opened:
+        planned = privacy.preview_erasure(opened, who)
+        if dry_run:
+            output.document(planned) if as_json else output.pairs(planned, title="would be erased")
+            return
+        if not as_json:
+            output.pairs(planned, title="to be erased")
+        confirm(f"Erase contact:{planned['contact']} for good?", yes=yes)
+        done = privacy.erase_contact(opened, f"contact:{planned['contact']}", actor=actor())
+    if as_json:
+        output.document(done)
+    else:
+        output.pairs(done, title="erased")

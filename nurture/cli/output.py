@@ -1,13 +1,17 @@
 """Printing: a table for people, one JSON document (or JSON lines) for machines."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from nurture.domain.errors import UserError
 
 
 def console() -> Console:
@@ -28,6 +32,17 @@ def text(value: str) -> None:
 def document(value: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def private_file(path: Path, value: Any) -> None:
+    """Write one JSON document to a new file that only its owner can read. Raises UserError when there is one."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}; name a new file"
+        raise UserError(message) from error
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
 def lines(values: Iterable[Any]) -> None:

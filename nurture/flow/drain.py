@@ -150,7 +150,7 @@ def ring(
             due = people.claim_due(connection, now=now, limit=limit)
         else:
             free = people.lock_contacts(connection, suspects, skip_locked=True)
-            due = {contact: row for contact, row in free.items() if row.survivor is None}
+            due = {contact: row for contact, row in free.items() if people.is_living(row)}
         if not due:
             return None
         playbook = playbooks.active(connection).playbook

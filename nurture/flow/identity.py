@@ -67,7 +67,7 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         if missing and not store.claim(connection, missing):
             raise Raced
         locked = people.lock_contacts(connection, everyone)
-        if any(other.survivor is not None for other in locked.values()):
+        if not all(map(people.is_living, locked.values())):
             raise Raced
         playbook = playbooks.active(connection).playbook
         evidence = {"source": row.source, "message_id": row.message_id, "event": row.name}
@@ -201,5 +201,5 @@ def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store
 def _require_living(found: Mapping[int, Any], *ids: int) -> None:
     for contact in ids:
         row = found.get(contact)
-        if row is None or getattr(row, "survivor", None) is not None:
+        if row is None or getattr(row, "survivor", None) is not None or getattr(row, "erased_at", None):
             raise NotFoundError(f"there is no living contact:{contact}; it may have been merged or erased")

@@ -169,7 +169,7 @@ def pause_alarm(
 
     def work(connection: sa.Connection) -> Counts:
         locked = people.lock_contacts(connection, [failure.contact])
-        if not locked or locked[failure.contact].survivor is not None:
+        if not locked or not people.is_living(locked[failure.contact]):
             return Counts()
         playbook = playbooks.active(connection).playbook
         state = people.load_contacts(connection, [failure.contact], playbook)[failure.contact]
@@ -203,7 +203,7 @@ def _alone(
 
     def work(connection: sa.Connection) -> Applied:
         locked = people.lock_contacts(connection, [contact])
-        if not locked or locked[contact].survivor is not None:
+        if not locked or not people.is_living(locked[contact]):
             return Applied(Counts())
         playbook = playbooks.active(connection).playbook
         taken = take_locked(connection, {contact: locked[contact].email}, limit=_ROWS_MAX)

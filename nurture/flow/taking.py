@@ -104,7 +104,7 @@ def take_shard(connection: sa.Connection, shard: int, *, limit: int, playbook: P
         return Taken({}, things=things, more=more)
     known, created = _settle_names(connection, seen, shard=shard, bounds=bounds, playbook=playbook)
     locked = people.lock_contacts(connection, known.names)
-    if any(row.survivor is not None for row in locked.values()):
+    if not all(map(people.is_living, locked.values())):
         raise Raced
     taken = _share_out(connection, sorted(locked), known, seen, bounds)
     taken.emails = {contact: row.email for contact, row in locked.items()}

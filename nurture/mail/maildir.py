@@ -5,8 +5,9 @@ it counts as sent. Line ends become LF, as every local delivery agent does it.
 """
 
 import os
+import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,37 @@ from nurture.mail.letter import Letter, Note, Outcome, note_nothing
 
 #: So many mails share one write-through of the folder.
 _WINDOW = 32
+
+
+#: The number of its message in a mail's file name, whatever flags a mail program has added.
+_MESSAGE = re.compile(r"^\d+\.M\d+P\d+Q(\d+)_\d+\.")
+
+
+def remove_mails(path: Path, messages: Collection[int]) -> int:
+    """Delete the mails of these messages from a Maildir, through to the disk, and return how many files went.
+
+    Mails that somebody moved to folders of their own are not found.
+    """
+    removed = 0
+    for folder in (path / name for name in ("tmp", "new", "cur")):
+        if not folder.is_dir():
+            continue
+        for file in list(folder.iterdir()):
+            named = _MESSAGE.match(file.name)
+            if named and int(named[1]) in messages:
+                file.unlink(missing_ok=True)
+                removed += 1
+        force_folder(folder)
+    return removed
+
+
+def force_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 class MaildirTransport:
@@ -52,7 +84,7 @@ class MaildirTransport:
             else:
                 kept.append(letter)
         try:
-            self._force_folder()
+            force_folder(self.path / "new")
         except OSError as error:
             # Renamed, and perhaps not on the disk: nobody can say.
             return told + [
@@ -79,11 +111,3 @@ class MaildirTransport:
         except OSError:
             place.unlink(missing_ok=True)
             raise
-
-    def _force_folder(self) -> None:
-        """Force the names in `new` to the disk."""
-        number = os.open(self.path / "new", os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -28,6 +28,7 @@ __all__ = [
     "create_contacts",
     "first_seen",
     "is_any_due",
+    "is_living",
     "load_contacts",
     "load_settled",
     "lock_contacts",
@@ -71,7 +72,7 @@ def create_contacts(
 def lock_contacts(
     connection: sa.Connection, ids: Iterable[int], *, skip_locked: bool = False
 ) -> dict[int, Any]:
-    """Lock these contacts in id order until the transaction ends: id -> row with id, survivor and email.
+    """Lock these contacts in id order until the transaction ends: id -> row with id, survivor, email, erased_at.
 
     Read whatever else is needed in a later statement: this one's snapshot may be older than its locks.
     skip_locked: leave out those that somebody else holds.
@@ -81,10 +82,15 @@ def lock_contacts(
     return {row.id: row for row in found.all()}
 
 
+def is_living(row: Any) -> bool:
+    """Tell whether a row of `lock_contacts` is neither merged into another nor erased."""
+    return row.survivor is None and row.erased_at is None
+
+
 @lru_cache
 def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
     return (
-        sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email)
+        sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at)
         .where(any_given(contacts.c.id, dialect))
         .order_by(contacts.c.id)
         .with_for_update(skip_locked=skip_locked)
@@ -256,14 +262,15 @@ def _settled(dialect: str) -> sa.Select[Any]:
     )
 
 
-def resolve_who(connection: sa.Connection, who: str) -> int:
+def resolve_who(connection: sa.Connection, who: str, *, erased: bool = False) -> int:
     """Return the living contact meant by an e-mail address, `id:USER_ID` or `contact:N`.
 
-    Raises NotFoundError.
+    erased: one that was erased is meant too. Raises NotFoundError.
     """
+    wanted = (contacts.c.id, contacts.c.survivor, contacts.c.erased_at)
     kind, _, rest = who.partition(":")
     if kind == "contact" and rest.isdigit():
-        known = sa.select(contacts.c.id, contacts.c.survivor).where(contacts.c.id == int(rest))
+        known = sa.select(*wanted).where(contacts.c.id == int(rest))
     else:
         names = (
             {"kind": "user_id", "value": canonical_user_id(rest)}
@@ -271,12 +278,15 @@ def resolve_who(connection: sa.Connection, who: str) -> int:
             else {"kind": "email", "value": canonical_email(who)}
         )
         known = (
-            sa.select(contacts.c.id, contacts.c.survivor)
+            sa.select(*wanted)
             .join(identities, identities.c.contact_id == contacts.c.id)
             .where(*(identities.c[column] == value for column, value in names.items()))
         )
     row = connection.execute(known).one_or_none()
     if row is None:
         message = f"nobody is known as {who!r}; write an e-mail address, id:USER_ID or contact:NUMBER"
+        raise NotFoundError(message)
+    if row.erased_at is not None and not erased:
+        message = f"{who} was erased; nothing is kept of them but rows of the ledger"
         raise NotFoundError(message)
     return cast("int", row.survivor or row.id)

@@ -149,6 +149,21 @@ def _pending(dialect: str) -> sa.Select[int]:
     return sa.select(found.c.id).order_by(found.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
+def naming(connection: sa.Connection, names: Sequence[Identity]) -> list[Pending]:
+    """Return every row that gives one of these names, also as an alias's earlier id, in order."""
+    by_kind = {
+        kind: [name.value for name in names if name.kind == kind] for kind in (*IDENTITY_KINDS, "previous_id")
+    }
+    by_kind["previous_id"] = [name.value for name in names]
+    branches = [
+        sa.select(inbox.c.id).where(any_of(inbox.c[kind], values, connection))
+        for kind, values in by_kind.items()
+        if values
+    ]
+    found = sa.union(*branches).subquery("found")
+    return find(connection, list(connection.execute(sa.select(found.c.id)).scalars()))
+
+
 def find(connection: sa.Connection, ids: Sequence[int]) -> list[Pending]:
     """Return those of these rows that are still there, in order; no ids, no statement."""
     if not ids:

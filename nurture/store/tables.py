@@ -604,3 +604,18 @@ audit = sa.Table(
     # sha256 over the row before and this one.
     sa.Column("chain", sa.Text, nullable=False),
 )
+
+# ---- privacy ---------------------------------------------------------------------------------------------
+
+#: Erasures asked for; one that is not finished is taken up again by the scheduler. Ids only.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    # When nothing of the person was left; until then something may still be on its way.
+    sa.Column("finished_at", Instant),
+)
+_unfinished = erasures.c.finished_at.is_(None)
+sa.Index("ix_erasures_unfinished", erasures.c.at, postgresql_where=_unfinished, sqlite_where=_unfinished)

@@ -145,8 +145,10 @@ def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> se
         return set()
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_OUTCOME)], rows)
     values = {**_FREE, **{name: given.c[name] for name in _OUTCOME}}
-    # No context given: it stays as it is.
-    values["context"] = sa.func.coalesce(given.c.context, messages.c.context)
+    # No context given: it stays as it is. Nothing is kept of somebody who was erased meanwhile.
+    erased = sa.exists().where(contacts.c.id == messages.c.contact_id, contacts.c.erased_at.is_not(None))
+    context = sa.func.coalesce(given.c.context, messages.c.context)
+    values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
     statement = (
         sa.update(messages)
         .values(**values)

@@ -1,0 +1,150 @@
+"""Privacy: everything that is stored of a person, for that person; and forgetting them.
+
+Both take WHO as every command does, or `contact:N` from a page whose token names the contact. The export is
+one document of plain values; the erasure can be looked at first, holds at once when it returns, and goes on by
+itself where it was interrupted.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app.everything import everything
+from nurture.app.services import Services
+from nurture.domain.instant import to_iso
+from nurture.flow import erase
+from nurture.flow.taking import transact
+from nurture.mail.maildir import remove_mails
+from nurture.mail.transport import open_lanes
+from nurture.store import inbox, personal
+from nurture.store import tables as t
+from nurture.store.audit import record
+from nurture.store.bulk import any_of
+from nurture.store.contacts import resolve_who
+from nurture.store.identity import known_of
+
+#: What no command can reach; said to whoever erases.
+ELSEWHERE = (
+    "backups and replicas of the database until they expire",
+    "mail that has left, in the person's own mailbox and at the mail provider",
+    "FILE.rejected beside imported files, and files written by `nurture export`",
+    "the applications that hand events in: stop them first, or they make a new contact",
+)
+
+
+def export_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]:
+    """Return everything stored of the person as one document; the access is noted in the audit log.
+
+    Raises NotFoundError.
+    """
+    now, key = services.clock.now(), services.settings.suppression_secret
+    with services.database.read() as connection:
+        person = resolve_who(connection, who)
+        found = everything(connection, person, suppression_key=key, now=now)
+    services.database.run(
+        lambda c: record(c, at=now, actor=actor, action="contact.export", detail={"contact": person})
+    )
+    return found
+
+
+def preview_erasure(services: Services, who: str) -> dict[str, Any]:
+    """Return what `erase_contact` would remove at this instant; changes nothing. Raises NotFoundError."""
+    with services.database.read() as connection:
+        person = resolve_who(connection, who, erased=True)
+        members = personal.members_of(connection, person)
+        names = sorted(known_of(connection, members).names.get(person, ()))
+        mine = any_of(t.messages.c.contact_id, members, connection)
+        unsent = t.messages.c.status.in_(("waiting", "ready"))
+        return {
+            "contact": person,
+            "contacts": len(members),
+            "erased_at": _erased_at(connection, person),
+            "names": [f"{name.kind}:{name.value}" for name in names],
+            "events": _count(connection, t.events, any_of(t.events.c.contact_id, members, connection)),
+            "pending": len(inbox.naming(connection, names)) if names else 0,
+            "mails": _count(connection, t.messages, mine),
+            "mails_cancelled": _count(connection, t.messages, sa.and_(mine, unsent)),
+            "elsewhere": [*ELSEWHERE, *_rejected(connection)],
+        }
+
+
+def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]:
+    """Forget the person: no mail begins after this returns, and nothing that names them is left.
+
+    Safe to repeat. `finished` is False while a mail is in the middle of its conversation; the scheduler
+    finishes within a minute after. actor: who asked, `self` for the person. Raises NotFoundError.
+    """
+    database, now = services.database, services.clock.now()
+    key = services.settings.suppression_secret
+    with database.read() as connection:
+        contact = resolve_who(connection, who, erased=True)
+    erase.join_pending(database, contact, now=now, playbooks=services.playbooks)
+    done = transact(database, lambda c: erase.shut(c, contact, now=now, actor=actor, suppression_key=key))
+    files = 0
+    while True:
+        files += _remove_mails(services, done.contact)
+        if not database.run(lambda c: erase.scrub(c, done.contact)):
+            break
+    finished = database.run(lambda c: erase.finish(c, done.contact, now=services.clock.now()))
+    database.shed()
+    with database.read() as connection:
+        elsewhere = [*ELSEWHERE, *_rejected(connection)]
+        erased_at = _erased_at(connection, done.contact)
+    return {
+        "contact": done.contact,
+        "contacts": len(done.members),
+        "erased_at": erased_at,
+        "already": done.again,
+        "names": done.names,
+        "pending": done.pending,
+        "mails_cancelled": done.cancelled,
+        "runs_cancelled": done.runs,
+        "suppressed": done.suppressed,
+        "mailbox_files": files,
+        "on_wire": done.on_wire,
+        "finished": finished,
+        "elsewhere": elsewhere,
+    }
+
+
+def resume_erasures(services: Services, connection: sa.Connection, *, limit: int = 20) -> int:
+    """Go on with erasures that are not finished, in the caller's transaction; return how many are now."""
+    count = 0
+    for person in erase.unfinished(connection, limit=limit):
+        _remove_mails(services, person, connection)
+        if not erase.scrub(connection, person):
+            count += erase.finish(connection, person, now=services.clock.now())
+    return count
+
+
+def _remove_mails(services: Services, person: int, connection: sa.Connection | None = None) -> int:
+    """Delete the person's mails from the local mailboxes of this machine."""
+    folders = [
+        Path(url.partition(":")[2].removeprefix("//"))
+        for url in open_lanes(services.settings.mail_url).values()
+        if url.startswith("maildir:")
+    ]
+    if not folders:
+        return 0
+    if connection is not None:
+        ids = erase.message_ids(connection, person)
+    else:
+        with services.database.read() as reading:
+            ids = erase.message_ids(reading, person)
+    return sum(remove_mails(folder, set(ids)) for folder in folders)
+
+
+def _erased_at(connection: sa.Connection, person: int) -> str | None:
+    at = connection.scalar(sa.select(t.contacts.c.erased_at).where(t.contacts.c.id == person))
+    return None if at is None else to_iso(at)
+
+
+def _count(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0)
+
+
+def _rejected(connection: sa.Connection) -> list[str]:
+    """Return the files of rejected rows that imports have left behind and that nobody here can read."""
+    statement = sa.select(t.imports.c.name, t.imports.c.rejected).where(t.imports.c.rejected > 0)
+    return [f"{row.rejected} rejected rows in {row.name}.rejected" for row in connection.execute(statement)]
