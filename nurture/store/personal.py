@@ -145,6 +145,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "active_playbook": "a number",
     "imports": "a file's name and hash; its rejected rows lie beside the file, and are yours to delete",
     "job_slots": "instants",
+    "journals": "names of files and numbers",
     "wordings": "the words of our own pages",
     "audit": "ids and counts of operators' acts, chained by hashes; a row cannot be changed",
 }
