@@ -146,6 +146,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "imports": "a file's name and hash; its rejected rows lie beside the file, and are yours to delete",
     "job_slots": "instants",
     "journals": "names of files and numbers",
+    "left_before": "keyed hashes; without the key and the address nothing can be read from them",
     "wordings": "the words of our own pages",
     "audit": "ids and counts of operators' acts, chained by hashes; a row cannot be changed",
 }
