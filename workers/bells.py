@@ -27,6 +27,7 @@ _TASKS = {
     "inbox": "nurture.inbox.drain",
     "advance": "nurture.advance.wake",
     "deliver": "nurture.deliver.send",
+    "feedback": "nurture.feedback.judge",
 }
 _log = get_logger("bells")
 
@@ -104,7 +105,7 @@ class CeleryBells:
         self._quiet_until = 0.0
 
     def ring(self, queue: str, key: str) -> None:
-        """Ring `queue` (inbox, advance, deliver) for a key (a shard, a lane, or empty text)."""
+        """Ring `queue` (inbox, advance, deliver, feedback) for a key (a shard, a lane, or empty text)."""
         if monotonic() < self._quiet_until:
             return
         try:

@@ -26,9 +26,10 @@ Look = Callable[[Context], object]
 
 
 def look_at_state(context: Context) -> None:
-    """Apply what is pending, then let due alarms ring."""
+    """Apply what is pending, let due alarms ring, then judge who followed links."""
     rounds.apply(context)
     rounds.wake(context)
+    rounds.judge(context)
 
 
 def look_at_mail(context: Context) -> None:

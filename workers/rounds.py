@@ -18,11 +18,12 @@ from nurture.flow.deliver import recover as take_back
 from nurture.flow.drain import adopt, drain, ring
 from nurture.flow.inbox import accept, quarantine, shard_for
 from nurture.flow.objects import wake_watchers
+from nurture.flow.touches import judge_touches
 from nurture.metrics import count, timed
 from nurture.store.database import encode
 from workers.application import DRAIN_SECONDS
 from workers.context import Context
-from workers.queues import ADVANCE, DELIVER, INBOX
+from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 
 def apply(context: Context, shard: int | None = None) -> Counts:
@@ -79,6 +80,27 @@ def recover(context: Context) -> Counts:
         found = recover_by_journal(services.database, context.delivery, context.watch)
     count("journal", found)
     return _repeat(DELIVER, lambda: take_back(services.database, clock=services.clock))
+
+
+def judge(context: Context) -> Counts:
+    """Judge who followed the links of mails a minute ago, and hand in what may have been people."""
+    services = context.services
+    key = services.settings.suppression_secret
+    shards: set[int] = set()
+
+    def batch() -> Counts:
+        done = services.database.run(
+            lambda connection: judge_touches(connection, now=services.clock.now(), suppression_key=key)
+        )
+        shards.update(done.shards)
+        return done.counts
+
+    done = _repeat(FEEDBACK, batch)
+    for shard in shards:
+        context.bells.ring(INBOX, str(shard))
+    if done.more:
+        context.bells.ring(FEEDBACK, "")
+    return done
 
 
 def hand_in(context: Context, items: Any, source: str) -> Counts:

@@ -18,12 +18,13 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from nurture.app.services import Services
 from nurture.domain.instant import DAY, SECOND, Instant
+from nurture.flow import touches
 from nurture.log import get_logger
 from nurture.mail.transport import open_lanes
 from nurture.store import bulk
 from nurture.store.backlog import busy_shards
 from nurture.store.tables import job_slots
-from workers.queues import ADVANCE, DELIVER, INBOX
+from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 _log = get_logger("scheduler")
 
@@ -42,15 +43,18 @@ class Job:
     effect: Callable[[sa.Connection, Services, Instant], Rings]
 
 
-def look(connection: sa.Connection, services: Services, _now: Instant) -> Rings:
+def look(connection: sa.Connection, services: Services, now: Instant) -> Rings:
     """Ring wherever something may be due: a bell that was lost is made good."""
     shards = [(INBOX, str(shard)) for shard in busy_shards(connection)]
+    if touches.is_due(connection, now=now):
+        shards.append((FEEDBACK, ""))
     lanes = [(DELIVER, lane) for lane in open_lanes(services.settings.mail_url)]
     return [*shards, (ADVANCE, ""), *lanes]
 
 
 def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
-    """Forget the slots of yesterday."""
+    """Forget the slots of yesterday, and who followed links the day before."""
+    touches.forget(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
     return ()
 

@@ -9,7 +9,7 @@ from typing import Any
 from workers import rounds
 from workers.application import DELIVERY_SECONDS_MAX, app
 from workers.context import here
-from workers.queues import ADVANCE, DELIVER, INBOX
+from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 
 @app.task(name="nurture.inbox.drain")
@@ -36,6 +36,13 @@ def send_lane(lane: str) -> None:
     here().bells.answer(DELIVER, lane)
     rounds.recover(here())
     rounds.send(here(), lane)
+
+
+@app.task(name="nurture.feedback.judge")
+def judge_touches() -> None:
+    """Judge who followed the links of mails: people or machines."""
+    here().bells.answer(FEEDBACK, "")
+    rounds.judge(here())
 
 
 @app.task(name="nurture.hand_in")

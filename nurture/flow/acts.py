@@ -273,10 +273,3 @@ def asked_topic(connection: sa.Connection, message: int | None) -> str | None:
     )
     topic = decode(data).get("properties", {}).get("topic") if data else None
     return topic if isinstance(topic, str) else None
-
-
-def target_of(connection: sa.Connection, message: int) -> str | None:
-    """Return where the call to action of a mail leads in the end; None when the mail is unknown or erased."""
-    context = connection.scalar(sa.select(messages.c.context).where(messages.c.id == message))
-    target = decode(context).get("target") if context else None
-    return target if isinstance(target, str) and target else None

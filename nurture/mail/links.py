@@ -3,11 +3,11 @@
 | name        | page          | payload            | what the page does                                    |
 |-------------|---------------|--------------------|-------------------------------------------------------|
 | unsubscribe | `/u/TOKEN`    | c, m, t            | GET shows, POST withdraws the topic (RFC 8058)        |
-| preferences | `/p/TOKEN`    | c, m               | topics, fewer mails                                   |
+| preferences | `/p/TOKEN`    | c, m               | topics, fewer mails, a pause, language                |
 | survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
 | confirm     | `/confirm/TOKEN` | c, m, t         | grants the topic that was asked for                   |
-| click       | `/c/TOKEN`    | m                  | goes on to the mail's own target, changes nothing     |
-| open        | `/o/TOKEN`    | m                  | answers with a pixel, changes nothing                 |
+| click       | `/c/TOKEN`    | m                  | goes on to the mail's own target; telemetry           |
+| open        | `/o/TOKEN`    | m                  | answers with a pixel; telemetry                       |
 
 c: contact id, m: message id, t: topic. The token's purpose is the link's name. No link carries a URL: where a
 click leads is read from the message (`target_of`), so nobody can make an open redirect of it.

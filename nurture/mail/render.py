@@ -68,9 +68,17 @@ def render_parts(templates: Templates, frozen: Frozen, *, reference: bool = Fals
     subject = header_text(run(template.subject, values, locale=locale, zone=zone))
     preheader = header_text(run(template.preheader, values, locale=locale, zone=zone))
     values |= {"subject": subject, "preheader": preheader}
-    text = tidy(body_text(run(template.text, values, locale=locale, zone=zone)))
+    text = tidy(body_text(run(template.text, values | _readable(frozen), locale=locale, zone=zone)))
     html = _reference(template, values, zone) if reference else _html(templates, template, values, zone)
     return Parts(subject, preheader, _with_open(html, frozen["links"].get("open")), text)
+
+
+def _readable(frozen: Frozen) -> dict[str, Any]:
+    """Return the links as the text part shows them: the call to action as where it leads, since it is read there."""
+    links = dict(frozen["links"])
+    if frozen["target"]:
+        links["call_to_action"] = frozen["target"]
+    return names_for({"links": links})
 
 
 def _html(templates: Templates, template: Template, values: dict[str, Any], zone: str) -> str:

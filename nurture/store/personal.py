@@ -122,6 +122,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "kept without evidence and source",
         {"evidence": "{}", "source": _known_source},
     ),
+    "touches": Personal("message", "message_id", "deleted: who followed links, of the last day", None),
     "wishes": Personal(
         "contact", "contact_id", "kept without evidence and source", {"evidence": "{}", "source": _known_source}
     ),

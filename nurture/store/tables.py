@@ -530,6 +530,28 @@ sa.Index(
 _refusals = feedback.c.kind.in_(("bounce", "delivered"))
 sa.Index("ix_feedback_heard", feedback.c.received_at, postgresql_where=_refusals, sqlite_where=_refusals)
 
+#: GETs behind the links of mails: telemetry, judged a minute later, deleted a day after that.
+touches = sa.Table(
+    "touches",
+    metadata,
+    _id(),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    # open | click | look
+    sa.Column("kind", sa.Text, nullable=False),
+    # Which of the mail's links; "" for its picture and its call to action.
+    sa.Column("link", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # browser | proxy | scanner | tool | prefetch | none; the header itself is not kept.
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("judged_at", Instant),
+    # Why a machine did it (`domain.machine.SIGNS`); "": may be a person.
+    sa.Column("sign", sa.Text, nullable=False, server_default=""),
+)
+sa.Index("ix_touches_message_id", touches.c.message_id)
+_unjudged = touches.c.judged_at.is_(None)
+sa.Index("ix_touches_unjudged", touches.c.at, postgresql_where=_unjudged, sqlite_where=_unjudged)
+sa.Index("ix_touches_judged_at", touches.c.judged_at)
+
 # ---- operating -------------------------------------------------------------------------------------------
 
 playbooks = sa.Table(

@@ -18,14 +18,17 @@ from starlette.requests import ClientDisconnect
 from nurture.app.body import TooLarge
 from nurture.app.services import Services
 from nurture.domain.errors import Transient
+from nurture.domain.machine import Agent, TouchKind, agent_of
 from nurture.domain.token import verify
-from nurture.flow import acts
+from nurture.flow import acts, touches
+from nurture.log import get_logger
 from nurture.metrics import count
 from nurture.web.brand import active_playbook, brand_of
 from nurture.web.request import read_form
 from nurture.web.visit import Visit, nowhere, plain
 from nurture.web.words import words_for
 
+_log = get_logger("pages")
 T = TypeVar("T")
 Form = Mapping[str, list[str]]
 #: Shows a page; reads only.
@@ -37,7 +40,7 @@ Act = Callable[[sa.Connection, Visit, Form], tuple[Response, set[int]]]
 OUTCOMES: Final[Mapping[str, str]] = {
     "shown": "a page was shown; nothing changed",
     "done": "a form was carried out, or was so already",
-    "followed": "a link of a mail led on, or its picture was loaded",
+    "followed": "a link of a mail led on, or its picture was loaded; nothing changed",
     "invalid": "the token was not made here for this page; nothing changed",
     "expired": "the link was good for a while, and that is over; nothing changed",
     "gone": "the person was erased, or is nobody; nothing changed",
@@ -76,16 +79,36 @@ class Gate:
         """Return what a token for this page says; None for one that was not signed for it."""
         return verify(self.services.keys, purpose, token)
 
+    def touched(self, message: int, kind: TouchKind, link: str, request: Request) -> None:
+        """Keep a GET as telemetry; nobody waits for it, and without a database it is lost."""
+        if request.method != "GET" or not self.services.settings.tracking:
+            return
+        agent, now = _agent(request), self.services.clock.now()
+
+        def work(connection: sa.Connection) -> None:
+            loaded = active_playbook(self.services, connection)
+            playbook = loaded.playbook if loaded else None
+            touches.note(connection, message, kind=kind, link=link, agent=agent, playbook=playbook, now=now)
+
+        try:
+            self.services.database.run(work)
+        except (SQLAlchemyError, Transient) as error:
+            _log.warning("a touch was not kept", kind=kind, error=type(error).__name__)
+
     def _shower(self, purpose: str, show: Show, name: str) -> Any:
         def get(token: str, request: Request) -> Response:
-            return self._answer(
-                purpose,
-                token,
-                request,
-                transaction=self.read,
-                work=lambda connection, visit: show(connection, visit, request),
-                outcome="shown",
-            )
+            seen: list[int] = []
+
+            def work(connection: sa.Connection, visit: Visit) -> Response:
+                if visit.message is not None:
+                    seen.append(visit.message)
+                return show(connection, visit, request)
+
+            answer = self._answer(purpose, token, request, transaction=self.read, work=work, outcome="shown")
+            if seen:
+                link = f"{purpose}?{request.url.query}" if request.url.query else purpose
+                self.touched(seen[0], "look", link, request)
+            return answer
 
         get.__name__ = f"show_{name}"
         return get
@@ -174,6 +197,13 @@ def counted(outcome: str, answer: Response) -> Response:
     """Count a request once, by how it ended."""
     count("pages", {getattr(answer, "outcome", outcome): 1})
     return answer
+
+
+def _agent(request: Request) -> Agent:
+    """Return who asks, by the words of the request's headers."""
+    headers = request.headers
+    purpose = " ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    return agent_of(headers.get("user-agent", ""), purpose)
 
 
 def _unread(error: Exception, request: Request) -> Response:

@@ -33,7 +33,7 @@ def test_a_mail_has_subject_preheader_and_both_parts() -> None:
     assert "Hello Anna" in made.html
     assert "Guji &amp; co: €13.50" in made.html
     assert made.text.startswith(
-        "Hello Anna\n- Guji & co: €13.50\n- Kettle: €89.00\nhttps://mail.shop.test/c/"
+        "Hello Anna\n- Guji & co: €13.50\n- Kettle: €89.00\nhttps://shop.test/cart?code="
     )
     assert "<title>Thanks, Anna</title>" in made.html
     assert made.html.startswith("<!doctype html>")

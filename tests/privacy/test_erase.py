@@ -273,6 +273,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
                       "source": "sentinel's list", "evidence": '{"words": "quetzal"}'}),
         (t.wishes, {"contact_id": number, "kind": "pause", "value": 1, "at": now, "source": "web",
                     "evidence": '{"words": "quetzal"}'}),
+        (t.touches, {"message_id": message, "kind": "look", "link": "survey?answer=quetzal", "at": now,
+                     "agent": "browser"}),
         (t.transitions, {"contact_id": number, "kind": "stage", "before": "excite", "after": "excite", "at": now,
                          "noticed_at": now, "evidence": "sentinel-3"}),
     ]  # fmt: skip

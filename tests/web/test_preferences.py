@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.clock import ManualClock
 from nurture.domain.instant import DAY, parse_iso
+from nurture.domain.machine import SIGNS
 from nurture.store.database import decode
 from nurture.store.tables import consents, wordings
 from nurture.web.gate import OUTCOMES
@@ -183,11 +184,12 @@ def test_every_request_is_counted_once_by_how_it_ended(client: httpx.Client, ser
     assert added("POST", path[:-4]) == {"invalid": 1}
     assert added("GET", link("preferences", erased)) == {"gone": 1}
     assert added("POST", path, content=b"x" * 100_000) == {"unread": 1}
-    assert added("GET", "/o/x") == {"followed": 1}
+    assert added("GET", "/o/x") == {"invalid": 1}
     assert counts().keys() <= OUTCOMES.keys()
 
 
-def test_the_ways_a_request_ends_stand_in_the_documentation() -> None:
+@pytest.mark.parametrize(("head", "said"), [("reason", OUTCOMES), ("sign", SIGNS)])
+def test_the_closed_lists_stand_in_the_documentation(head: str, said: dict[str, str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
-    table = page.split("| reason | meaning |\n|---|---|\n")[1].split("\n\n")[0]
-    assert dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", table, re.MULTILINE)) == dict(OUTCOMES)
+    table = page.split(f"| {head} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", table, re.MULTILINE)) == dict(said)
