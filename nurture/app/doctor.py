@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.app import journals
 from nurture.app.invariants import CHECKS, Look
 from nurture.app.services import Services
 from nurture.flow.replay import verify_replay
@@ -41,6 +42,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for what in verify_replay(services.database, contact, loaded.playbook)
     ]
     findings.append(_finding("replay", differing))
+    findings.append(_finding("delivery journals", list(journals.faults(services))))
     return findings
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.app import journals
 from nurture.app.sends import measure_of
 from nurture.app.services import Services
 from nurture.domain.errors import NotFoundError
@@ -27,19 +28,26 @@ def check_name(services: Services, connection: sa.Connection, name: str) -> None
 def set_switch(
     services: Services, name: str, *, paused: bool, actor: str, reason: str, after_restore: bool = False
 ) -> dict[str, Any]:
-    """Pause or resume; effective for everything not yet past the wire gate when this returns."""
+    """Pause or resume; effective for everything not yet past the wire gate when this returns.
+
+    after_restore: fold the journals of this machine in first (`journals` counts what was news), then lift the
+    stop of a database that went back, whatever `name` is.
+    """
+    folded = dict(journals.fold_in(services)) if after_restore else {}
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         check_name(services, connection, name)
         now = services.clock.now()
         if after_restore:
-            law.resume_after_restore(connection, actor=actor, now=now)
+            journals.go_on(connection, services, actor=actor)
             revived = 0
         else:
             revived = law.set_switch(connection, name, paused=paused, reason=reason, actor=actor, now=now)
         detail = {"name": name, "paused": paused, "reason": reason}
         record(connection, at=now, actor=actor, action="pause" if paused else "resume", detail=detail)
-        return {"name": name, "paused": paused, "revived": revived}
+        return {"name": name, "paused": paused, "revived": revived} | (
+            {"journals": folded} if after_restore else {}
+        )
 
     done = services.database.run(work)
     services.bells.ring("deliver", "all")

@@ -128,15 +128,37 @@ def resume(
     switch: Switch,
     *,
     after_restore: Annotated[
-        bool, typer.Option("--after-restore", help="Also lift the stop after a restored backup.")
+        bool,
+        typer.Option(
+            "--after-restore",
+            help="Fold in the delivery journals of this machine, then lift the stop after a restored backup.",
+        ),
     ] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Let a measure, a lane or all go on; what became too late meanwhile expires.
 
     Example: nurture resume all
     """
+    if after_restore:
+        _ask_about_unread(yes=yes)
     _switch(switch, paused=False, reason="", as_json=as_json, after_restore=after_restore)
+
+
+def _ask_about_unread(*, yes: bool) -> None:
+    from nurture.app import journals
+
+    with services() as opened:
+        journals.fold_in(opened)
+        unread = journals.unread(opened)
+    if unread:
+        hosts = ", ".join(sorted({name.split(".")[0] for name in unread}))
+        question = (
+            f"Nobody has read what {len(unread)} senders on {hosts} have sent: start a worker there first, or mails "
+            "that left from there may leave again. Go on without them?"
+        )
+        confirm(question, yes=yes)
 
 
 def _switch(name: str, *, paused: bool, reason: str, as_json: bool, after_restore: bool = False) -> None:

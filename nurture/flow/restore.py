@@ -148,19 +148,17 @@ def fold(database: Database, delivery: Delivery, folder: Path, names: Iterable[s
             windows, opened_at = max(windows, told.windows), told.opened_at
             counts.add(_fold_part(database, delivery, told, highest))
         if opened_at:
-            with journal_file.seized(folder, name) as is_gone:
-                ended = delivery.clock.now() if is_gone else None
-            _remember(database, name, windows, opened_at, ended)
+            _remember(database, name, windows, opened_at, delivery.clock.now())
             counts["journals"] += 1
     if highest[0]:
         database.run(lambda c: journals.raise_ids(c, messages_to=highest[0], contacts_to=highest[1]))
     return counts
 
 
-def _remember(database: Database, name: str, windows: int, opened_at: Instant, ended: Instant | None) -> None:
+def _remember(database: Database, name: str, windows: int, opened_at: Instant, now: Instant) -> None:
     database.run(
         lambda connection: journals.put_settled(
-            connection, name, windows=windows, opened_at=opened_at, now=ended
+            connection, name, windows=windows, opened_at=opened_at, now=now
         )
     )
 
@@ -188,7 +186,8 @@ def _fold_batch(connection: sa.Connection, delivery: Delivery, name: str, some: 
         outcome, row = outcome_of(entry), rows.get(entry.passed.message_id)
         if outcome is None:
             continue
-        if row is not None and row.decided_at == entry.passed.decided_at:
+        passed = entry.passed
+        if row is not None and (row.contact_id, row.decided_at) == (passed.contact_id, passed.decided_at):
             before = newest.get(row.id)
             if before is None or before.outcome.attempt < outcome.attempt:
                 newest[row.id] = Found(row, outcome, entry.at)

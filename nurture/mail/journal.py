@@ -29,6 +29,7 @@ SYNC_SECONDS: Final = 1.0
 PART_BYTES: Final = 4_000_000
 #: Of a reply that is no plain yes, so much is kept.
 _REPLY_CHARACTERS: Final = 300
+_ADDRESS: Final = re.compile(r"[^\s<>]+@[^\s<>]+")
 
 
 class TooLateError(OSError):
@@ -111,6 +112,8 @@ class Journal:
         elif stage == "replied":
             if flown:
                 flown[0].reply = reply
+            # Servers repeat addresses; whose they were the ledger knows, and may be asked to forget.
+            reply = _ADDRESS.sub("<address>", reply)
             with self._guard:
                 try:
                     self._append(line("r", *key, reply[:_REPLY_CHARACTERS]))

@@ -38,6 +38,11 @@ def database_id(connection: sa.Connection) -> str:
     return meta.get(connection, _IDENTITY) or meta.put_once(connection, _IDENTITY, secrets.token_hex(8))
 
 
+def known_id(connection: sa.Connection) -> str | None:
+    """Return the same without giving a database one that has none."""
+    return meta.get(connection, _IDENTITY)
+
+
 def incarnation(connection: sa.Connection) -> str:
     """Return what changes when the database is restored or fails over; empty where nothing can be asked."""
     if connection.dialect.name != "postgresql":
@@ -77,7 +82,8 @@ def enlist(connection: sa.Connection, name: str, *, now: Instant) -> None:
 
 def count_window(connection: sa.Connection, name: str) -> int | None:
     """Count a window of a sender and return its number; None when the database does not know the sender."""
-    statement = sa.update(journals).where(journals.c.name == name).values(windows=journals.c.windows + 1)
+    counted = {"windows": journals.c.windows + 1, "settled_at": None}
+    statement = sa.update(journals).where(journals.c.name == name).values(**counted)
     return connection.execute(statement.returning(journals.c.windows)).scalar()
 
 
@@ -90,19 +96,20 @@ def known(connection: sa.Connection, names: Sequence[str]) -> dict[str, Any]:
 
 
 def put_settled(
-    connection: sa.Connection, name: str, *, windows: int, opened_at: Instant, now: Instant | None
+    connection: sa.Connection, name: str, *, windows: int, opened_at: Instant, now: Instant
 ) -> None:
-    """Remember that a journal was read up to this window; now: to its end, None: its process still writes."""
-    connection.execute(
-        sa.update(journals)
-        .where(journals.c.name == name)
-        .values(
-            windows=sa.case((journals.c.windows < windows, windows), else_=journals.c.windows),
-            settled_at=sa.func.coalesce(journals.c.settled_at, now) if now is not None else None,
-        )
-    )
+    """Remember that a journal was read to its end, which was this window; the sender's next window undoes it."""
     row = {"name": name, "opened_at": opened_at, "windows": windows, "settled_at": now}
     bulk.insert(connection, journals, [row], conflict=["name"])
+    least = sa.case((journals.c.windows < windows, windows), else_=journals.c.windows)
+    statement = sa.update(journals).where(journals.c.name == name)
+    connection.execute(statement.values(windows=least, settled_at=now))
+
+
+def unread(connection: sa.Connection) -> list[str]:
+    """Return the senders that nobody has read the journal of since they last sent."""
+    statement = sa.select(journals.c.name).where(journals.c.settled_at.is_(None), journals.c.windows > 0)
+    return list(connection.execute(statement.order_by(journals.c.name)).scalars())
 
 
 def forget_settled(connection: sa.Connection, *, before: Instant) -> int:

@@ -414,7 +414,7 @@ journals = sa.Table(
     sa.Column("opened_at", Instant, nullable=False),
     # Windows of this process that passed the wire gate; a journal that knows of more has seen another past.
     sa.Column("windows", sa.BigInteger, nullable=False, server_default="0"),
-    # When it was read to the end, its process being gone; NULL: it lives, or nobody could look.
+    # When it was read to the end; NULL: it has sent since, or nobody could look.
     sa.Column("settled_at", Instant),
 )
 
