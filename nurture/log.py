@@ -69,9 +69,14 @@ def about(**values: Any) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(**values)
 
 
+def without_addresses(text: str) -> str:
+    """Return the text with every e-mail address cut to its domain."""
+    return _ADDRESS.sub(r"***@\1", text)
+
+
 def redact(_logger: WrappedLogger, _method: str, line: Any) -> str:
     """Cut every e-mail address in a finished line to its domain, wherever it came from."""
-    return _ADDRESS.sub(r"***@\1", str(line))
+    return without_addresses(str(line))
 
 
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

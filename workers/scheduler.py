@@ -16,6 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 
+from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.flow import touches
@@ -59,7 +60,13 @@ def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
     return ()
 
 
-JOBS = (Job("look", 5, look), Job("tidy", 3600, tidy))
+def forget(connection: sa.Connection, services: Services, _now: Instant) -> Rings:
+    """Go on with erasures that were interrupted, or whose last mail was on the wire."""
+    resume_erasures(services, connection)
+    return ()
+
+
+JOBS = (Job("look", 5, look), Job("tidy", 3600, tidy), Job("forget", 60, forget))
 
 
 def tick(job: Job, services: Services) -> bool:

@@ -18,6 +18,7 @@ from nurture.domain.consent import EVERYTHING, State
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import Instant
 from nurture.domain.wishes import WishKind
+from nurture.log import without_addresses
 from nurture.store import law
 from nurture.store.database import encode
 from nurture.store.wishes import add_wishes
@@ -200,7 +201,8 @@ def set_switch(
 
     A paused switch stops all that has not passed the wire gate. Resuming `all` leaves `restored` alone.
     """
-    row = {"name": name, "paused": paused, "reason": reason, "actor": actor, "at": now}
+    # A server's words may name who refused them; a switch is shown to everybody.
+    row = {"name": name, "paused": paused, "reason": without_addresses(reason), "actor": actor, "at": now}
     law.put_switch(connection, row)
     if paused:
         return 0

@@ -4,6 +4,7 @@ Enters: outcomes of a transport. Leaves: settled messages and woken contacts, me
 try, suppressed addresses, paused or resting lanes. One transaction for a window of outcomes, safe to repeat.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -224,9 +225,14 @@ def _attempt(told: Told, worker: str, now: Instant) -> Row:
         "outcome": outcome.outcome,
         "stage": outcome.stage,
         "code": outcome.code,
-        "reply": outcome.reply,
+        "reply": _without(told.ready.address, outcome.reply),
         "worker": worker,
     }
+
+
+def _without(address: str, reply: str) -> str:
+    """Return a server's words without the address that most of them repeat: it is the contact's, not the log's."""
+    return re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE) if address else reply
 
 
 def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: Instant) -> None:
