@@ -153,6 +153,8 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        # Said, not hoped for: a server may have another default.
+        isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": 10, "application_name": "nurture"},
     )
     return Database(writer=engine, reader=engine.execution_options(postgresql_readonly=True))

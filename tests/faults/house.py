@@ -15,12 +15,14 @@ from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.app.body import open_body
 from nurture.app.doctor import examine
 from nurture.app.ingest import read_items
 from nurture.app.opening import open_existing
-from nurture.clock import SystemClock
+from nurture.clock import SystemClock, monotonic, pause
+from nurture.domain.errors import Transient
 from nurture.domain.instant import MINUTE, Duration, Instant, parse_iso
 from nurture.flow.inbox import accept
 from nurture.settings import load_settings
@@ -55,14 +57,17 @@ def people(events: int, *, seed: int = 7, now: Instant = NOON) -> Crowd:
 class House:
     """The installation."""
 
-    def __init__(self, folder: Path, database_url: str, server: ChaosSmtp) -> None:
-        """Open it at NOON; the database is complete, with the programme published."""
+    def __init__(self, folder: Path, database_url: str, server: ChaosSmtp, *, mail_url: str = "") -> None:
+        """Open it at NOON; the database is complete, with the programme published.
+
+        mail_url: the way to the mail server, when it is not the plain one.
+        """
         self.folder, self.server = folder, server
         self._clock_file = folder / "clock"
         self.set(NOON)
         self.clock = SharedClock(self._clock_file)
         self.environment = environment(
-            folder, database_url, mail_url=server.url, write_keys=f"{SOURCE}={WRITE_KEY}"
+            folder, database_url, mail_url=mail_url or server.url, write_keys=f"{SOURCE}={WRITE_KEY}"
         )
         settings = load_settings(folder=folder, environment=self.environment)
         self.services = open_existing(settings, clock=self.clock)
@@ -149,6 +154,19 @@ class House:
         finally:
             for lane in context.lanes.values():
                 lane.transport.close()
+
+    def work_stubbornly(self, *, seconds: float = 60.0) -> int:
+        """Work here until it is done, however often it breaks off, as poll threads do; returns how often it did."""
+        broke, until = 0, monotonic() + seconds
+        while True:
+            try:
+                self.work_here()
+            except (Transient, SQLAlchemyError):
+                broke += 1
+                assert monotonic() < until, "no end of breaking off"
+                pause(0.05)
+            else:
+                return broke
 
     def settle(self, *, rounds: int = 8) -> None:
         """Start a worker again, then let time pass and everything be done until nothing is left."""

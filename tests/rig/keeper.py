@@ -4,11 +4,13 @@
 
 The keeper holds the reading end of a pipe to its starter. When a byte comes (stop) or the pipe closes (the
 starter ended, was interrupted or was killed) it sends SIGNAL to the server, waits, kills it after ten
-seconds, and removes DIRECTORY. USER is the account the server runs under, `-` for the present one.
+seconds, and removes DIRECTORY. The byte `!` means: send it QUIT, which is PostgreSQL's immediate stop, and start
+it again on the same directory. USER is the account the server runs under, `-` for the present one.
 """
 
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -22,9 +24,19 @@ def main(arguments: list[str]) -> int:
     command = arguments[4:]
     log = Path(f"{directory}.log")
     with log.open("ab") as output:
-        server = _start(command, user=None if user == "-" else user, cwd=directory, output=output)
-        threading.Thread(target=_stop_when_told, args=(server, int(stop)), daemon=True).start()
+
+        def start() -> "subprocess.Popen[bytes]":
+            return _start(command, user=None if user == "-" else user, cwd=directory, output=output)
+
+        server = start()
+        threading.Thread(target=_obey, args=(int(stop),), daemon=True).start()
+        _running.append(server)
         code = server.wait()
+        while _crashing.is_set():
+            _crashing.clear()
+            server = start()
+            _running.append(server)
+            code = server.wait()
     if _ended.is_set():
         log.unlink()
     shutil.rmtree(directory, ignore_errors=True)
@@ -32,6 +44,9 @@ def main(arguments: list[str]) -> int:
 
 
 _ended = threading.Event()
+_crashing = threading.Event()
+#: The servers started, the present one last.
+_running: list["subprocess.Popen[bytes]"] = []
 
 
 def _start(command: list[str], *, user: str | None, cwd: str, output: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -50,9 +65,12 @@ def _start(command: list[str], *, user: str | None, cwd: str, output: IO[bytes])
     )
 
 
-def _stop_when_told(server: "subprocess.Popen[bytes]", stop: int) -> None:
-    sys.stdin.buffer.read(1)
+def _obey(stop: int) -> None:
+    while sys.stdin.buffer.read(1) == b"!":
+        _crashing.set()
+        _running[-1].send_signal(signal.SIGQUIT)
     _ended.set()
+    server = _running[-1]
     server.send_signal(stop)
     try:
         server.wait(timeout=10)

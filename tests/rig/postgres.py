@@ -59,6 +59,21 @@ class Postgres:
         self._do(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         self._names.remove(name)
 
+    def crash(self) -> None:
+        """Stop it as `-m immediate` does and start it again; returns when it has recovered. Our own server only."""
+        assert self._server
+        began = self._began()
+        self._server.crash()
+        self._server.wait_until(lambda: self._began() not in (None, began))
+
+    def _began(self) -> object:
+        try:
+            with psycopg.connect(self._admin_url, connect_timeout=2) as connection:
+                found = connection.execute("SELECT pg_postmaster_start_time()").fetchone()
+                return found and found[0]
+        except psycopg.OperationalError:
+            return None
+
     def stop(self) -> None:
         """End our own server; on somebody else's drop what was made."""
         if self._server:
@@ -79,6 +94,20 @@ _DURABLE = {
     "max_connections": "100",
     "timezone": "UTC",
 }
+
+
+#: For crashes of the server, not of the machine: what is committed is in its log.
+_CRASHING = _OPTIONS | {"synchronous_commit": "on", "full_page_writes": "on"}
+
+
+@contextmanager
+def crashing_postgres() -> Iterator[Postgres]:
+    """Give a server of the test's own that may be crashed, for as long as the block runs."""
+    postgres = _start(_CRASHING)
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
 
 
 @contextmanager

@@ -1,0 +1,259 @@
+"""Links break: to PostgreSQL in the middle of anything, to the mail server at every stage, and both come back."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.app.opening import migrate, open_existing
+from nurture.clock import ManualClock
+from nurture.settings import load_settings
+from nurture.store.database import Database, open_database
+from nurture.store.tables import meta
+from tests.faults.house import LAPSE, NOON, House, people
+from tests.faults.worker import work
+from tests.mail.chaos_smtp import chaos
+from tests.rig.postgres import crashing_postgres
+from tests.rig.proxy import Proxy, proxied
+from tests.workers.installation import environment
+from workers.context import make_context
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+EVENTS = 300
+
+
+@contextmanager
+def behind_proxies(folder: Path, database_url: str) -> Iterator[tuple[House, Proxy, Proxy]]:
+    """Give a house whose ways to PostgreSQL and to its mail server lead through proxies, and these."""
+    taken = folder / "taken"
+    taken.mkdir()
+    port = sa.make_url(database_url).port
+    assert port
+    with chaos({}, folder=taken) as server, proxied(port) as database, proxied(server.port) as mail:
+        # Patience in seconds, where production has minutes.
+        patience = "?" + "&".join(f"{name}=2" for name in ("greeting", "command", "data", "block", "dot"))
+        house = House(folder, database.url(database_url), server, mail_url=mail.url(server.url) + patience)
+        try:
+            yield house, database, mail
+        finally:
+            house.close()
+
+
+def test_a_commit_whose_answer_is_lost_is_done_again_and_changes_nothing(
+    postgresql_house_url: str, tmp_path: Path
+) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
+        database.lose_reply_to(b"COMMIT", every=6)
+        house.hand_in_all(crowd)
+        house.work_stubbornly()
+        # Over all of it: accepting, applying, claiming, the gate, outcomes.
+        assert database.lost >= 10
+        database.lose_reply_to(b"", every=0)
+        house.settle()
+        assert house.faults(crowd) == []
+
+
+def test_connections_to_the_database_cut_at_any_moment_cost_nothing(
+    postgresql_house_url: str, tmp_path: Path
+) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
+        over = threading.Event()
+        cuts: list[int] = []
+
+        def cut() -> None:
+            while not over.wait(0.25):
+                cuts.append(database.cut())
+
+        house.hand_in_all(crowd)
+        cutter = threading.Thread(target=cut)
+        cutter.start()
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                for done in [pool.submit(house.work_stubbornly) for _ in range(2)]:
+                    done.result(120)
+        finally:
+            over.set()
+            cutter.join()
+        assert sum(cuts) >= 10
+        house.settle()
+        assert house.faults(crowd) == []
+
+
+def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path) -> None:
+    crowd = people(EVENTS)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with crashing_postgres() as postgres, chaos({}, folder=taken) as server:
+        url = postgres.url(postgres.create())
+        migrate(
+            load_settings(folder=tmp_path, environment=environment(tmp_path, url)), clock=ManualClock(NOON)
+        ).close()
+        house = House(tmp_path, url, server)
+        house.hand_in_all(crowd)
+        # Each transaction takes long enough to be met in the middle.
+        slowly = (
+            "drain.applied=sleep:0.3 claim.judged=sleep:0.3 wire.gated=sleep:0.3 deliver.written=sleep:0.3"
+        )
+        with house.worker(slowly) as process:
+            for _ in range(4):
+                over = threading.Event()
+                over.wait(1.0)
+                if process.poll() is not None:
+                    break
+                postgres.crash()
+            process.wait(120)
+        house.settle()
+        assert house.faults(crowd) == []
+        house.close()
+
+
+def test_a_serialization_failure_is_done_again(postgresql_database: Database) -> None:
+    database = postgresql_database
+    both = threading.Barrier(2, timeout=10)
+    tries: list[int] = []
+    with database.write() as connection:
+        connection.execute(sa.insert(meta).values(key="n", value="0"))
+
+    def add(connection: sa.Connection) -> None:
+        tries.append(1)
+        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        before = int(connection.execute(sa.select(meta.c.value).where(meta.c.key == "n")).scalar_one())
+        if len(tries) <= 2:
+            both.wait()
+        connection.execute(sa.update(meta).where(meta.c.key == "n").values(value=str(before + 1)))
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(database.run, add) for _ in range(2)]:
+            done.result(30)
+    assert len(tries) == 3
+    with database.read() as connection:
+        assert connection.execute(sa.select(meta.c.value).where(meta.c.key == "n")).scalar_one() == "2"
+
+
+@pytest.mark.parametrize("default", ["repeatable read", "serializable"])
+def test_another_isolation_by_default_changes_nothing(
+    postgresql_house_url: str, tmp_path: Path, default: str
+) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
+        _set_for_new_sessions(house, "default_transaction_isolation", f"'{default}'")
+        house.hand_in_all(crowd)
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(_other_worker, house) for _ in range(4)]:
+                done.result(120)
+        house.settle()
+        assert house.faults(crowd) == []
+
+
+def _other_worker(house: House) -> None:
+    """Work beside others, on connections of its own."""
+    settings = load_settings(folder=house.folder, environment=house.environment)
+    context = make_context(open_existing(settings, clock=house.clock))
+    work(context)
+    context.close()
+
+
+def _set_for_new_sessions(house: House, name: str, value: str) -> None:
+    """Set a parameter for every session of this database that begins from now on."""
+    with house.database.write() as connection:
+        database = connection.scalar(sa.text("SELECT current_database()"))
+        connection.execute(sa.text(f'ALTER DATABASE "{database}" SET {name} = {value}'))
+    house.database.close()
+
+
+def test_a_transaction_killed_for_being_idle_is_done_again(postgresql_house_url: str, tmp_path: Path) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
+        _set_for_new_sessions(house, "idle_in_transaction_session_timeout", "'1s'")
+        house.hand_in_all(crowd)
+        places = ("drain.applied", "claim.judged", "wire.gated", "deliver.written")
+        assert house.work(" ".join(f"{place}=sleep:1.5@1" for place in places)) == 0
+        house.settle()
+        assert house.faults(crowd) == []
+
+
+def test_nothing_rests_on_what_a_session_remembers(postgresql_house_url: str, tmp_path: Path) -> None:
+    """A pooler that gives each transaction another session forgets settings, temporary tables and session locks."""
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
+
+        def forget(connection: Any, *_: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET ALL; SELECT pg_advisory_unlock_all(); DISCARD TEMP; UNLISTEN *")
+            connection.commit()
+
+        sa.event.listen(house.database.writer, "checkout", forget)
+        house.hand_in_all(crowd)
+        house.work_here()
+        assert house.faults(crowd) == []
+
+
+def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(postgresql_house_url: str) -> None:
+    database = open_database(postgresql_house_url, pool_size=1)
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        database.run(lambda connection: connection.execute(sa.text("SELECT pg_sleep(0.05)")))
+        done.append(number)
+
+    with ThreadPoolExecutor(12) as pool:
+        for each in [pool.submit(work, number) for number in range(24)]:
+            each.result(30)
+    database.close()
+    assert sorted(done) == list(range(24))
+
+
+@pytest.mark.parametrize(
+    "word", [b"MAIL FROM", b"RCPT TO", b"DATA\r\n", b"\r\n.\r\n"], ids=["mail", "rcpt", "data", "dot"]
+)
+def test_the_mail_server_is_cut_off_at_this_stage(
+    postgresql_house_url: str, tmp_path: Path, word: bytes
+) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
+        # Old-fashioned, so that the stages are said one by one.
+        house.server.extensions = ["8BITMIME"]
+        house.hand_in_all(crowd)
+        mail.lose_reply_to(word, every=4)
+        for _ in range(2):
+            # After three doubts a mail would end in doubt for good.
+            house.work_here()
+            house.later(LAPSE)
+        assert mail.lost >= 4
+        mail.lose_reply_to(b"", every=0)
+        house.settle()
+        assert house.faults(crowd) == []
+
+
+@pytest.mark.parametrize("how", ["stall", "half_close"])
+def test_a_mail_server_that_falls_silent_without_a_word(
+    postgresql_house_url: str, tmp_path: Path, how: str
+) -> None:
+    crowd = people(EVENTS)
+    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
+        house.hand_in_all(crowd)
+        falls = threading.Timer(0.0, getattr(mail, how))
+
+        def fall(_line: str) -> str:
+            if len(house.server.accepted) >= 5 and not falls.is_alive() and not falls.finished.is_set():
+                falls.start()
+            return "250 2.0.0 taken"
+
+        house.server.script = {"dot": fall}
+        house.work_here()
+        assert falls.finished.is_set()
+        mail.flow()
+        mail.cut()
+        house.server.script = {}
+        for _ in range(2):
+            house.later(LAPSE)
+        house.settle()
+        assert house.faults(crowd) == []
