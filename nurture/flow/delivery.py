@@ -20,7 +20,7 @@ CLAIM_LEASE: Duration = 2 * MINUTE
 #: How long a message on the wire is the worker's: the ten minutes that SMTP gives a final reply, and some.
 WIRE_LEASE: Duration = 12 * MINUTE
 #: Mails that pass the wire gate together, and how long after it the last of them may begin.
-WINDOW_MAILS = 32
+WINDOW_MAILS = 100
 WINDOW_SECONDS = 1.0
 #: How long transactional mail in doubt waits for evidence before it is sent again, and how often at most.
 EVIDENCE_WAIT: Duration = 10 * MINUTE

@@ -10,15 +10,22 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from nurture.clock import pause
+from nurture.clock import monotonic, pause
 from nurture.domain.errors import SettingsError, Transient
 
 T = TypeVar("T")
@@ -26,6 +33,8 @@ T = TypeVar("T")
 #: Transactions that may be repeated whole: serialization failure, deadlock, admin shutdown, lost connection.
 _REPEATABLE = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006", "55P03"}
 _ATTEMPTS = 6
+#: A connection that was given back longer ago is asked whether it still lives.
+_RESTED_SECONDS = 1.0
 #: Hot transactions look a few hundred rows up by key. Without figures of its own (the first minutes of a table's
 #: life) the planner takes a hundred ids for half of the table and reads all of it.
 _BY_INDEX = "SELECT " + ", ".join(
@@ -152,12 +161,32 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
         json_deserializer=decode,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         # Said, not hoped for: a server may have another default.
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": 10, "application_name": "nurture"},
     )
+    _ask_who_rested(engine)
     return Database(writer=engine, reader=engine.execution_options(postgresql_readonly=True))
+
+
+def _ask_who_rested(engine: sa.Engine) -> None:
+    """Ask a connection that was not used for a while whether it still lives, before it is given out.
+
+    One that was used just now is not asked: a question for every transaction is a tenth of what a small one takes.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _rests(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _is_called(connection: Any, record: Any, _proxy: Any) -> None:
+        if monotonic() - record.info.get("rests_since", inf) > _RESTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                # The pool throws it away and gives another one.
+                raise DisconnectionError from error
 
 
 def _open_sqlite(url: sa.URL) -> Database:

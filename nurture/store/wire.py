@@ -6,13 +6,23 @@ too long neither sends nor overwrites what others did meanwhile.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import SECOND, Instant
-from nurture.store.bulk import Row, any_of, insert, insert_from, relation, update
+from nurture.store.bulk import (
+    Row,
+    any_of,
+    insert,
+    insert_statement,
+    list_text,
+    relation,
+    relation_given,
+    update,
+)
 from nurture.store.outbox import Rows
 from nurture.store.tables import attempts, contacts, lanes, messages, runs, switches
 
@@ -21,7 +31,6 @@ _LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column
 #: What ends a lease.
 _FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 _ATTEMPT = ("message_id", "attempt", "at", "outcome", "stage", "code", "reply", "worker")
-_OUTCOME = ("status", "reason", "due_at", "settled_at", "sent_at", "context")
 
 
 # ---- the wire gate ---------------------------------------------------------------------------------------
@@ -46,41 +55,55 @@ def pass_gate(
     """
     if not rows:
         return set()
-    names = ("id", "attempt", "contact_id", "content_hash", "context")
-    given = relation(connection, [messages.c[name] for name in names], rows)
+    names = _AT_GATE if any(row["context"] is not None for row in rows) else _AT_GATE[:-1]
+    given = {
+        "rows": list_text([row[name] for name in names] for row in rows),
+        "of_worker": worker,
+        "gate_at": now,
+        "lease_from": lease,
+        "lease_to": until,
+    }
+    return _ids(connection.execute(_gate(connection.dialect.name, names), given))
+
+
+_AT_GATE = ("id", "attempt", "contact_id", "content_hash", "context")
+
+
+@lru_cache
+def _gate(dialect: str, names: tuple[str, ...]) -> Any:
+    """Return the statement; without `context` among the names no message's is touched, which costs far less."""
+    given = relation_given(dialect, [messages.c[name] for name in names])
+    values: dict[str, Any] = {
+        "status": sa.literal_column("'on_wire'"),
+        "sent_at": sa.bindparam("gate_at", type_=sa.BigInteger),
+        "lease_until": sa.bindparam("lease_to", type_=sa.BigInteger),
+        "content_hash": given.c.content_hash,
+    }
+    if "context" in names:
+        values["context"] = sa.func.coalesce(given.c.context, messages.c.context)
     off = sa.select(switches.c.name).where(
         switches.c.paused,
         sa.or_(
-            switches.c.name.in_((ALL_SWITCH, RESTORED_SWITCH)),
+            switches.c.name.in_([sa.literal_column(f"'{name}'") for name in (ALL_SWITCH, RESTORED_SWITCH)]),
             switches.c.name == messages.c.lane,
             switches.c.name == messages.c.measure,
         ),
     )
-    statement = (
+    return (
         sa.update(messages)
-        .values(
-            status="on_wire",
-            sent_at=now,
-            lease_until=until,
-            content_hash=given.c.content_hash,
-            context=sa.func.coalesce(given.c.context, messages.c.context),
-        )
+        .values(values)
         .where(
-            messages.c.id == given.c.id,
-            messages.c.attempt == given.c.attempt,
-            messages.c.status.in_(("ready", "on_wire")),
-            messages.c.lease_owner == worker,
-            messages.c.lease_until > lease,
+            _held(given),
+            messages.c.lease_until > sa.bindparam("lease_from", type_=sa.BigInteger),
             contacts.c.id == given.c.contact_id,
             contacts.c.survivor.is_(None),
             contacts.c.erased_at.is_(None),
             contacts.c.version == messages.c.contact_version,
-            sa.or_(messages.c.track == "any", messages.c.track == contacts.c.track),
+            sa.or_(messages.c.track == sa.literal_column("'any'"), messages.c.track == contacts.c.track),
             ~sa.exists(off.correlate(messages)),
         )
         .returning(messages.c.id)
     )
-    return set(connection.execute(statement).scalars())
 
 
 def give_back(
@@ -90,10 +113,12 @@ def give_back(
 
     rows: `id`, `attempt`.
     """
+    if not rows:
+        return 0
     given = relation(connection, [messages.c.id, messages.c.attempt], rows)
     values = {**_FREE, "status": "waiting", "due_at": due_at, "reason": reason, "sent_at": None}
-    statement = sa.update(messages).values(**values).where(_held(given, worker))
-    return connection.execute(statement).rowcount if rows else 0
+    statement = sa.update(messages).values(**values).where(_held(given))
+    return connection.execute(statement, {"of_worker": worker}).rowcount
 
 
 def hold_back(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
@@ -101,21 +126,27 @@ def hold_back(connection: sa.Connection, rows: Sequence[Row], *, worker: str) ->
 
     rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `verdict`.
     """
+    if not rows:
+        return 0
     names = ("status", "reason", "due_at", "settled_at", "verdict")
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *names)], rows)
     values = {**_FREE, "sent_at": None, **{name: given.c[name] for name in names}}
-    statement = sa.update(messages).values(**values).where(_held(given, worker))
-    return connection.execute(statement).rowcount if rows else 0
+    statement = sa.update(messages).values(**values).where(_held(given))
+    return connection.execute(statement, {"of_worker": worker}).rowcount
 
 
-def _held(given: sa.FromClause, worker: str) -> sa.ColumnElement[bool]:
-    """Return what holds for messages of these attempts that are the worker's and not begun."""
+def _held(given: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return what holds for messages of these attempts that are `of_worker`'s and not begun."""
     return sa.and_(
         messages.c.id == given.c.id,
         messages.c.attempt == given.c.attempt,
-        messages.c.status.in_(("ready", "on_wire")),
-        messages.c.lease_owner == worker,
+        _LEASED,
+        messages.c.lease_owner == sa.bindparam("of_worker", type_=sa.Text),
     )
+
+
+def _ids(found: sa.CursorResult[Any]) -> set[int]:
+    return {number for (number,) in found.all()}
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------
@@ -125,7 +156,13 @@ def tell_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Append to `attempts` what is not written yet; a repeated transaction writes nothing twice."""
     if not rows:
         return
-    given = relation(connection, [attempts.c[name] for name in _ATTEMPT], rows)
+    text = list_text([row[name] for name in _ATTEMPT] for row in rows)
+    connection.execute(_tell(connection.dialect.name), {"rows": text})
+
+
+@lru_cache
+def _tell(dialect: str) -> Any:
+    given = relation_given(dialect, [attempts.c[name] for name in _ATTEMPT])
     known = sa.exists().where(
         attempts.c.message_id == given.c.message_id,
         attempts.c.attempt == given.c.attempt,
@@ -133,7 +170,7 @@ def tell_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
         attempts.c.outcome == given.c.outcome,
     )
     source = sa.select(*(given.c[name] for name in _ATTEMPT)).where(~known).order_by(given.c.place_)
-    insert_from(connection, attempts, _ATTEMPT, source)
+    return insert_statement(dialect, attempts, _ATTEMPT, source)
 
 
 def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
@@ -143,24 +180,27 @@ def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> se
     """
     if not rows:
         return set()
-    given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_OUTCOME)], rows)
-    values = {**_FREE, **{name: given.c[name] for name in _OUTCOME}}
-    # No context given: it stays as it is. Nothing is kept of somebody who was erased meanwhile.
-    erased = sa.exists().where(contacts.c.id == messages.c.contact_id, contacts.c.erased_at.is_not(None))
-    context = sa.func.coalesce(given.c.context, messages.c.context)
-    values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
-    statement = (
+    names = _SETTLED if any(row["context"] is not None for row in rows) else _SETTLED[:-1]
+    given = {"rows": list_text([row[name] for name in names] for row in rows), "of_worker": worker}
+    return _ids(connection.execute(_settle(connection.dialect.name, names), given))
+
+
+_SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_at", "context")
+
+
+@lru_cache
+def _settle(dialect: str, names: tuple[str, ...]) -> Any:
+    given = relation_given(dialect, [messages.c[name] for name in names])
+    values = {**_FREE, **{name: given.c[name] for name in names[2:]}}
+    if "context" in names:
+        # No context given: it stays as it is.
+        values["context"] = sa.func.coalesce(given.c.context, messages.c.context)
+    return (
         sa.update(messages)
-        .values(**values)
-        .where(
-            messages.c.id == given.c.id,
-            messages.c.attempt == given.c.attempt,
-            messages.c.status == "on_wire",
-            messages.c.lease_owner == worker,
-        )
+        .values(values)
+        .where(_held(given), messages.c.status == sa.literal_column("'on_wire'"))
         .returning(messages.c.id)
     )
-    return set(connection.execute(statement).scalars())
 
 
 def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:

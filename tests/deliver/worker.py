@@ -60,7 +60,8 @@ def stop_after(database: Database, status: str) -> None:
     seen: list[str] = []
 
     def executed(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("UPDATE messages") and status in str(parameters):
+        written, _, _ = statement.partition(" WHERE ")
+        if written.startswith("UPDATE messages") and status in f"{written} {parameters}":
             seen.append(statement)
 
     def returned(*_: Any) -> None:
