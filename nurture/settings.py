@@ -246,11 +246,19 @@ def armed_failpoints() -> str:
     return os.environ.get("NURTURE_TEST_FAILPOINTS", "")
 
 
-def complete(settings: Settings, *, create: bool = False, serves: bool = False) -> Settings:
+def complete(
+    settings: Settings,
+    *,
+    create: bool = False,
+    serves: bool = False,
+    has_users: bool = False,
+    has_keys: bool = False,
+) -> Settings:
     """Return the settings with everything that running needs.
 
     create: a first start; an embedded database gets secrets of its own, in a file only its owner can read.
-    serves: this process listens on HTTP_HOST. Raises SettingsError that lists every fault.
+    serves: this process listens on HTTP_HOST. has_users, has_keys: the database knows who may sign in, and
+    hand in. Raises SettingsError that lists every fault.
     """
     if create and settings.secrets_file:
         settings = _with_made_secrets(settings, settings.secrets_file)
@@ -262,9 +270,9 @@ def complete(settings: Settings, *, create: bool = False, serves: bool = False) 
         faults.append(f"NURTURE_SUPPRESSION_KEY is not set; {make}, and keep it as long as the database")
     if serves and not _is_loopback(settings.http_host):
         open_to = f"while HTTP listens on {settings.http_host}"
-        if settings.admin_password is None:
+        if settings.admin_password is None and not has_users:
             faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
-        if not settings.write_keys:
+        if not settings.write_keys and not has_keys:
             faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
     if faults:
         raise SettingsError("\n".join(faults))

@@ -80,7 +80,7 @@ def everything(
     found["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
     pending = [row.id for row in inbox.naming(connection, names)] if names else []
     found["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
-    for table, column in ((t.sends, t.sends.c.audience), (t.switches, t.switches.c.reason)):
+    for table, column in personal.WORDS:
         (key,) = table.primary_key.columns
         found[table.name] = _rows(connection, table, key, personal.naming(connection, table, column, names))
     known = {row["id"] for row in found["quarantine"]}

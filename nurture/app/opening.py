@@ -11,8 +11,8 @@ from nurture.domain.errors import SettingsError
 from nurture.domain.token import Keys
 from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.settings import Settings, complete, load_settings
-from nurture.store import migrations
-from nurture.store.database import open_database
+from nurture.store import access, migrations
+from nurture.store.database import Database, open_database
 from nurture.store.meta import require_suppression_key
 
 
@@ -46,13 +46,23 @@ def open_existing(
     database = open_database(settings.database_url, pool_size=1)
     try:
         migrations.require_current(database)
-        settings = complete(settings, serves=serves)
+        settings = complete(settings, serves=serves, **who_may(database))
         database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
     except DBAPIError as error:
         raise SettingsError(unreachable(settings, error)) from error
     finally:
         database.close()
     return open_services(settings, bells=bells, clock=clock, pool_size=pool_size)
+
+
+def who_may(database: Database) -> dict[str, bool]:
+    """Tell whether this database knows people who may sign in, and keys that may hand in; creates nothing."""
+    try:
+        migrations.require_current(database)
+    except (SettingsError, DBAPIError):
+        return {"has_users": False, "has_keys": False}
+    with database.read() as connection:
+        return {"has_users": access.has_users(connection), "has_keys": access.has_keys(connection)}
 
 
 def unreachable(settings: Settings, error: DBAPIError) -> str:
@@ -84,7 +94,11 @@ def migrate(settings: Settings, *, clock: Clock | None = None, serves: bool = Fa
     A playbook with faults raises PlaybookError before anything is created.
     """
     files = load_files(programme_folder(settings))
-    settings = complete(settings, create=True, serves=serves)
+    known = open_database(settings.database_url, pool_size=1)
+    try:
+        settings = complete(settings, create=True, serves=serves, **who_may(known))
+    finally:
+        known.close()
     services = open_services(settings, clock=clock)
     database = services.database
     try:

@@ -1,7 +1,7 @@
 """What every command needs: the settings, the opened services, who is asking, and a yes before bulk actions."""
 
-import getpass
 import os
+import pwd
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,10 +33,10 @@ def services() -> Iterator["Services"]:
 
 
 def actor() -> str:
-    """Return who is at the keyboard, for the audit log."""
+    """Return who is at the keyboard, for the audit log: the system's word, not the environment's."""
     try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
         return f"cli:{os.getuid()}"
 
 

@@ -7,6 +7,7 @@ import typer
 
 from nurture import __version__
 from nurture.cli import (
+    access,
     audience,
     contact,
     data,
@@ -65,6 +66,7 @@ app.command("doctor")(operate.doctor)
 app.command("migrate")(operate.migrate)
 app.command("api")(serve.api)
 app.command("scheduler")(serve.scheduler)
+app.add_typer(access.app, name="access")
 app.add_typer(operate.config, name="config")
 
 

@@ -208,7 +208,7 @@ def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Inst
         .where(any_of(t.feedback.c.address, addresses, connection))
         .values(raw="", detail="{}", address=None, applied_at=sa.func.coalesce(t.feedback.c.applied_at, now))
     )
-    for table, column in ((t.sends, t.sends.c.audience), (t.switches, t.switches.c.reason)):
+    for table, column in personal.WORDS:
         (key,) = table.primary_key.columns
         found = personal.naming(connection, table, column, names)
         blank = sa.update(table).where(any_of(key, found, connection))

@@ -40,3 +40,9 @@ def broken_link(connection: sa.Connection) -> int | None:
             return int(row.id)
         before = row.chain
     return None
+
+
+def newest(connection: sa.Connection, *, before: int | None = None, limit: int = 100) -> list[sa.Row[Any]]:
+    """Return the newest rows, newest first; before: only those with a smaller id."""
+    rows = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
+    return list(connection.execute(rows if before is None else rows.where(audit.c.id < before)))

@@ -130,10 +130,18 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "suppressions": Personal(
         "hash", "address_hash", "kept and added: the keyed hash of each address is suppressed for marketing"
     ),
+    "approvals": Personal("names", "audience", "a condition that names the person is blanked"),
     "sends": Personal("names", "audience", "a condition that names the person is blanked"),
     "switches": Personal("names", "reason", "a reason that names the person is blanked"),
     "erasures": Personal("contact", "contact_id", "kept: the contact's number and when"),
 }  # fmt: skip
+
+#: Small tables whose text may name somebody.
+WORDS: Final = (
+    (t.approvals, t.approvals.c.audience),
+    (t.sends, t.sends.c.audience),
+    (t.switches, t.switches.c.reason),
+)
 
 #: Tables without personal data, and why that is so.
 IMPERSONAL: Final[Mapping[str, str]] = {
@@ -149,6 +157,10 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "journals": "names of files and numbers",
     "left_before": "keyed hashes; without the key and the address nothing can be read from them",
     "wordings": "the words of our own pages",
+    "users": "operators of this installation; none of them is mailed",
+    "sessions": "hashes of cookies, and instants",
+    "login_failures": "keyed hashes of names and addresses, kept for five minutes",
+    "api_keys": "hashes of keys of applications",
     "audit": "ids and counts of operators' acts, chained by hashes; a row cannot be changed",
 }
 

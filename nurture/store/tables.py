@@ -641,3 +641,84 @@ erasures = sa.Table(
 )
 _unfinished = erasures.c.finished_at.is_(None)
 sa.Index("ix_erasures_unfinished", erasures.c.at, postgresql_where=_unfinished, sqlite_where=_unfinished)
+
+# ---- who may ---------------------------------------------------------------------------------------------
+
+users = sa.Table(
+    "users",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    # viewer | operator | admin
+    sa.Column("role", sa.Text, nullable=False),
+    # argon2id, with its parameters and salt.
+    sa.Column("password", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Raised by a new password and by disabling; a session of an earlier epoch is over.
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    # sha256 of the cookie, hex.
+    sa.Column("id", sa.Text, primary_key=True),
+    # NULL: signed in with ADMIN_PASSWORD.
+    sa.Column("user_id", sa.BigInteger),
+    # The user's epoch, or a keyed hash of ADMIN_PASSWORD: another one ends the session.
+    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    # To the minute.
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+sa.Index("ix_sessions_until", sessions.c.until)
+
+#: Wrong passwords by account and by address, both under a keyed hash.
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    # What the audit log calls it.
+    sa.Column("id", sa.Text, primary_key=True),
+    # The source of the events that it hands in.
+    sa.Column("name", sa.Text, nullable=False),
+    # sha256 of the key, hex: 256 random bits need no slow hash.
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    # Of ingest, send, read, admin; one space between.
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    # To the minute.
+    sa.Column("used_at", Instant),
+    sa.Column("revoked_at", Instant),
+)
+
+#: Sends to so many people that somebody else has to say yes.
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("request", sa.Text, primary_key=True),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("audience", sa.Text, nullable=False),
+    sa.Column("send_at", Instant),
+    # How many the audience had when it was asked for.
+    sa.Column("people", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    # waiting | approved | rejected
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", Instant),
+    sa.CheckConstraint("state IN ('waiting', 'approved', 'rejected')", name="state"),
+)

@@ -17,9 +17,12 @@ from nurture.web.brand import active_playbook, brand_of
 from nurture.web.commit import GroupCommit
 from nurture.web.console import Console
 from nurture.web.customerio import TrackApi
+from nurture.web.desk import Desk
+from nurture.web.frame import Frame
+from nurture.web.keys import KeyRing
+from nurture.web.login import ConsoleDoor
 from nurture.web.pages import stylesheet
 from nurture.web.public import PublicPages
-from nurture.web.request import WriteKeys
 
 _ABOUT = "Events in; every person's place in the journey kept true; the mail that fits out."
 
@@ -45,13 +48,16 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    door = segment.Door(write_keys=WriteKeys(services.settings), commit=commit, clock=services.clock)
+    keys = KeyRing(services)
+    door = segment.Door(keys=keys, commit=commit, clock=services.clock)
     segment.add_endpoints(application, door, base_url=services.settings.public_url)
     application.include_router(TrackApi(door, services).routes())
     application.include_router(PublicPages(services).routes())
     application.include_router(webhooks.routes(services))
-    application.include_router(operations.routes(services))
-    application.include_router(Console(services, application).routes())
+    frame = Frame(services, ConsoleDoor(services))
+    application.include_router(operations.routes(services, frame.door, keys))
+    application.include_router(Console(services, application, frame).routes())
+    application.include_router(Desk(frame).routes())
     _add_styles(application, services)
     application.add_exception_handler(SQLAlchemyError, _away)
     application.add_exception_handler(TooLarge, _unread)

@@ -22,11 +22,13 @@ from nurture.app.services import Services
 from nurture.domain.errors import NotFoundError, Transient
 from nurture.domain.identity import canonical_email
 from nurture.flow.law import address_hash, suppress
+from nurture.store.audit import record
 from nurture.store.database import encode
 from nurture.store.law import lift
 from nurture.store.tables import contacts, identities
 from nurture.web.commit import Away
-from nurture.web.request import basic_user, read_body
+from nurture.web.keys import Bearer
+from nurture.web.request import read_body
 from nurture.web.segment import RETRY_SECONDS, Door
 
 #: Customer.io's names of what Segment's specification, and so the playbooks, call otherwise.
@@ -37,6 +39,10 @@ Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 class Unsupported(Exception):
     """The call means nothing here."""
+
+
+class NotAllowed(Exception):
+    """The key is not for this."""
 
 
 class TrackApi:
@@ -72,20 +78,20 @@ class TrackApi:
                 )
         return router
 
-    def _guarded(self, take: Callable[[Request, str, Any, bytes], Coroutine[Any, Any, None]]) -> Answer:
+    def _guarded(self, take: Callable[[Request, Bearer, Any, bytes], Coroutine[Any, Any, None]]) -> Answer:
         async def answer(request: Request) -> Response:
-            source = self._source(request)
-            if source is None:
-                return _answer(401, "unknown key; site id and API key go into Basic authentication")
             try:
+                bearer = await self._door.keys.bearer(request, "ingest", "admin")
+                if bearer is None:
+                    return _answer(401, "unknown key; site id and API key go into Basic authentication")
                 raw = inflate(await read_body(request), encoding=request.headers.get("content-encoding", ""))
-                await take(request, source, _value(raw), raw)
+                await take(request, bearer, _value(raw), raw)
             except TooLarge as error:
                 return _answer(413, str(error), {"Connection": "close"})
             except (TimeoutError, ClientDisconnect):
                 return _answer(408, "the body did not arrive; send it again", {"Connection": "close"})
-            except (NotJson, NotFoundError, Unsupported) as error:
-                status = {NotJson: 400, NotFoundError: 404, Unsupported: 501}[type(error)]
+            except (NotJson, NotAllowed, NotFoundError, Unsupported) as error:
+                status = {NotJson: 400, NotAllowed: 403, NotFoundError: 404, Unsupported: 501}[type(error)]
                 return _answer(status, str(error))
             except (Away, SQLAlchemyError, Transient) as error:
                 reason = str(error) if isinstance(error, Away) else "the database is away"
@@ -94,47 +100,45 @@ class TrackApi:
 
         return answer
 
-    def _source(self, request: Request) -> str | None:
-        user = basic_user(request)
-        if user is None:
-            return self._door.write_keys.source(None)
-        return self._door.write_keys.source(user[1]) or self._door.write_keys.source(user[0])
-
     # ---- calls -------------------------------------------------------------------------------------------
 
-    async def _customer(self, request: Request, source: str, body: Any, raw: bytes) -> None:
+    async def _customer(self, request: Request, bearer: Bearer, body: Any, raw: bytes) -> None:
         person, *rest = _path(request)
         match request.method, rest:
             case "PUT", []:
-                await self._hand_in(source, [(identify({"id": person}, _mapping(body)), raw)])
+                await self._hand_in(bearer, [(identify({"id": person}, _mapping(body)), raw)])
             case "POST", ["events"]:
-                await self._hand_in(source, [(happened({"id": person}, _mapping(body)), raw)])
+                await self._hand_in(bearer, [(happened({"id": person}, _mapping(body)), raw)])
             case ("PUT", ["devices"]) | ("DELETE", ["devices", _]):
-                return
+                _ingests(bearer)
+            case "DELETE", []:
+                _admin(bearer)
+                raise Unsupported("erasing is `nurture contact erase`")
             case "POST", ["suppress"]:
-                await asyncio.to_thread(self._suppress, person)
+                await asyncio.to_thread(self._suppress, person, _admin(bearer))
             case "POST", ["unsuppress"]:
-                await asyncio.to_thread(self._unsuppress, person)
+                await asyncio.to_thread(self._unsuppress, person, _admin(bearer))
             case _:
                 raise Unsupported(
                     f"{request.method} {'/'.join(['customers', '...', *rest])} means nothing here"
                 )
 
-    async def _anonymous(self, _request: Request, source: str, body: Any, raw: bytes) -> None:
+    async def _anonymous(self, _request: Request, bearer: Bearer, body: Any, raw: bytes) -> None:
         said = _mapping(body)
-        await self._hand_in(source, [({**happened({}, said), "anonymousId": said.get("anonymous_id")}, raw)])
+        await self._hand_in(bearer, [({**happened({}, said), "anonymousId": said.get("anonymous_id")}, raw)])
 
-    async def _merge(self, _request: Request, source: str, body: Any, raw: bytes) -> None:
-        await self._hand_in(source, [(merged(_mapping(body)), raw)])
+    async def _merge(self, _request: Request, bearer: Bearer, body: Any, raw: bytes) -> None:
+        await self._hand_in(bearer, [(merged(_mapping(body)), raw)])
 
-    async def _batch(self, _request: Request, source: str, body: Any, _raw: bytes) -> None:
+    async def _batch(self, _request: Request, bearer: Bearer, body: Any, _raw: bytes) -> None:
         items = _mapping(body).get("batch")
         given = items if isinstance(items, list) else [body]
-        await self._hand_in(source, [(_translated(item), encode(item).encode()) for item in given])
+        await self._hand_in(bearer, [(_translated(item), encode(item).encode()) for item in given])
 
-    async def _hand_in(self, source: str, calls: list[tuple[dict[str, Any] | str, bytes]]) -> None:
+    async def _hand_in(self, bearer: Bearer, calls: list[tuple[dict[str, Any] | str, bytes]]) -> None:
         """Hand Segment calls in; a text instead of a call says why there is none."""
-        now = self._door.clock.now()
+        _ingests(bearer)
+        now, source = self._door.clock.now(), bearer.source
         intake = Intake()
         for call, raw in calls:
             if isinstance(call, str):
@@ -148,7 +152,7 @@ class TrackApi:
 
     # ---- suppression, in the request's own transaction ---------------------------------------------------
 
-    def _suppress(self, person: str) -> None:
+    def _suppress(self, person: str, actor: str) -> None:
         key = self._services.settings.suppression_secret
 
         def work(connection: sa.Connection) -> None:
@@ -163,17 +167,25 @@ class TrackApi:
                 source="web",
                 suppression_key=key,
             )
+            self._note(connection, person, actor, "contact.suppress")
 
         self._services.database.run(work)
 
-    def _unsuppress(self, person: str) -> None:
+    def _unsuppress(self, person: str, actor: str) -> None:
         key = self._services.settings.suppression_secret
 
         def work(connection: sa.Connection) -> None:
             hashed = address_hash(_address(connection, person), key)
             lift(connection, hashed, scope="all", reason="ops", before=self._door.clock.now())
+            self._note(connection, person, actor, "contact.unsuppress")
 
         self._services.database.run(work)
+
+    def _note(self, connection: sa.Connection, person: str, actor: str, action: str) -> None:
+        """Write the act down, by the contact's number: the log holds no names."""
+        owner = sa.select(identities.c.contact_id).where(identities.c.value == _canonical(person))
+        found = connection.scalars(owner.order_by(identities.c.contact_id)).first()
+        record(connection, at=self._door.clock.now(), actor=actor, action=action, detail={"contact": found})
 
 
 # ---- Customer.io's words in Segment's --------------------------------------------------------------------
@@ -251,6 +263,23 @@ def _address(connection: sa.Connection, person: str) -> str:
     if found is None:
         raise NotFoundError("no address is known of this person, so none can be suppressed")
     return str(found)
+
+
+def _canonical(person: str) -> str:
+    return (canonical_email(person) if "@" in person else None) or person
+
+
+def _ingests(bearer: Bearer) -> None:
+    """Raise NotAllowed for a key that is not for events."""
+    if "ingest" not in bearer.scopes:
+        raise NotAllowed("this key is not for events; they take one of scope ingest")
+
+
+def _admin(bearer: Bearer) -> str:
+    """Return who does it. Raises NotAllowed for a key that may only hand in events."""
+    if "admin" in bearer.scopes:
+        return bearer.actor
+    raise NotAllowed("this key may hand in events only; suppressing and erasing take one of scope admin")
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.app.services import Services
@@ -12,12 +12,16 @@ from nurture.metrics import CONTENT_TYPE
 from nurture.metrics import page as metrics_page
 from nurture.store.backlog import Backlog, backlog
 from nurture.store.database import encode
+from nurture.web.commit import Away
+from nurture.web.keys import KeyRing
+from nurture.web.login import ConsoleDoor
+from nurture.web.request import from_this_machine
 
 #: Work older than this means that nobody does it.
 DUE_SECONDS_MAX = 300
 
 
-def routes(services: Services) -> APIRouter:
+def routes(services: Services, door: ConsoleDoor, keys: KeyRing) -> APIRouter:
     """Return /healthz, /readyz and /metrics."""
     router = APIRouter(tags=["operations"], default_response_class=Response)
 
@@ -39,12 +43,31 @@ def routes(services: Services) -> APIRouter:
         body = {"ready": ready, "oldest_due_seconds": ages, "bound_seconds": DUE_SECONDS_MAX}
         return json_answer(200 if ready else 503, body)
 
-    @router.get("/metrics", summary="Figures for Prometheus")
-    async def metrics() -> Response:
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        description="For this machine, an operator who signed in, or a key of scope `read` (Bearer, or Basic).",
+        responses={401: {"description": "Neither this machine, nor an operator, nor a key of scope read."}},
+    )
+    async def metrics(request: Request) -> Response:
+        try:
+            if not await _may_read(services, request, door, keys):
+                headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
+                said = "figures are for this machine or a key of scope read: nurture access key add NAME --scope read\n"
+                return Response(said, 401, headers, "text/plain")
+        except Away as error:
+            return json_answer(503, {"error": str(error)})
         text = await asyncio.to_thread(metrics_page, services.database, clock=services.clock)
         return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     return router
+
+
+async def _may_read(services: Services, request: Request, door: ConsoleDoor, keys: KeyRing) -> bool:
+    """Tell whether the figures may be shown: they tell how much business there is."""
+    if from_this_machine(request, services.settings) or await keys.bearer(request, "read"):
+        return True
+    return bool(request.cookies) and await asyncio.to_thread(door.who, request) is not None
 
 
 def read_backlog(services: Services) -> Backlog:

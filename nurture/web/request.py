@@ -3,9 +3,8 @@
 import asyncio
 import base64
 import binascii
-import re
-from hashlib import sha256
-from urllib.parse import parse_qs
+import ipaddress
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Request
 
@@ -57,35 +56,45 @@ def basic_user(request: Request) -> tuple[str, str] | None:
     return (user, password)
 
 
-#: Sources of events that are ours: what they say was written down already, so no application may speak as one.
-OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"})
+def from_this_machine(request: Request, settings: Settings) -> bool:
+    """Tell whether client, the name it used and our public address are all this machine's.
 
-_NAMED_KEY = re.compile(r"([a-z][a-z0-9_-]{0,31})=([^=].{3,})", re.DOTALL)
-
-
-class WriteKeys:
-    """The write keys that may hand in events, and the source that each stands for.
-
-    A key written `name=key` is the source `name`; another is named after its digest. Without any key (only on
-    this machine, the settings see to that) everybody may hand in, as the source `local`.
+    The name keeps out pages of other sites that point a name of theirs here; the public address keeps closed
+    what stands behind a proxy, whose requests all seem to come from this machine.
     """
-
-    def __init__(self, settings: Settings) -> None:
-        """Take the keys of the settings."""
-        self._sources: dict[bytes, str] = {}
-        for secret in settings.write_keys:
-            text = secret.get_secret_value()
-            named = _NAMED_KEY.fullmatch(text)
-            key = named[2] if named else text
-            name = named[1] if named else f"key-{_digest(key).hex()[:8]}"
-            self._sources[_digest(key)] = f"key-{name}" if name in OUR_SOURCES else name
-
-    def source(self, key: str | None) -> str | None:
-        """Return the source of a key, None for an unknown one. Looks up a digest, so timing tells nothing."""
-        if not self._sources:
-            return "local"
-        return self._sources.get(_digest(key)) if key else None
+    client = request.client.host if request.client else ""
+    names = (client, request.url.hostname or "", urlsplit(settings.public_url).hostname or "")
+    return all(is_loopback(name) for name in names) and not is_forwarded(request)
 
 
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "replace")).digest()
+def is_forwarded(request: Request) -> bool:
+    """Tell whether a proxy says that it stands between."""
+    return any(name in request.headers for name in ("x-forwarded-for", "x-forwarded-host", "forwarded"))
+
+
+def from_own_page(request: Request) -> bool:
+    """Tell whether a form was sent by one of our own pages (browsers always say so for a POST)."""
+    origin = request.headers.get("origin")
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def address_of(request: Request) -> str:
+    """Return whom a request comes from, for counting: an address, of IPv6 the network that one household has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

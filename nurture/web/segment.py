@@ -19,7 +19,8 @@ from nurture.app.ingest import Intake, read_items, reject
 from nurture.clock import Clock
 from nurture.store.database import encode
 from nurture.web.commit import Away, GroupCommit
-from nurture.web.request import WriteKeys, basic_user, read_body
+from nurture.web.keys import Bearer, KeyRing
+from nurture.web.request import basic_user, read_body
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ _PREFLIGHT = {
 class Door:
     """What the ingestion endpoints share."""
 
-    write_keys: WriteKeys
+    keys: KeyRing
     commit: GroupCommit
     clock: Clock
 
@@ -92,7 +93,11 @@ def add_endpoints(application: FastAPI, door: Door, *, base_url: str) -> None:
         response_class=Response,
     )
     async def settings(key: str) -> Response:
-        if door.write_keys.source(key) is None:
+        try:
+            bearer = await door.keys.who(key)
+        except Away as error:
+            return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
+        if bearer is None or "ingest" not in bearer.scopes:
             return refusal(404, "no such write key")
         return answer(200, browser_settings(key, base_url=base_url))
 
@@ -117,28 +122,35 @@ def _endpoint(door: Door, kind: str | None) -> Callable[[Request], Coroutine[Any
 async def _take(door: Door, request: Request, kind: str | None) -> Response:
     """Authenticate, read, commit, answer; in this order, so that nothing is told to strangers."""
     user = basic_user(request)
-    source = door.write_keys.source(user[0] if user else None)
-    if user and source is None:
+    bearer = await _bearer(door, request, user[0] if user else None)
+    if user and bearer is None:
         return _unknown_key()
     raw = await read_body(request)
     received_at = door.clock.now()
     try:
         body = await _open(raw, request.headers.get("content-encoding", ""))
     except NotJson as error:
-        if source is None:
+        if bearer is None:
             return _unknown_key()
         await door.commit.put(
-            Intake(rejected=[reject(raw, str(error), source=source, received_at=received_at)])
+            Intake(rejected=[reject(raw, str(error), source=bearer.source, received_at=received_at)])
         )
         return refusal(400, str(error))
-    source = source or door.write_keys.source(body.write_key)
-    if source is None:
+    bearer = bearer or await _bearer(door, request, body.write_key)
+    if bearer is None:
         return _unknown_key()
+    source = bearer.source
     intake = await _inline_or_beside(
         body.size, lambda: read_items(body, source=source, received_at=received_at, kind=kind)
     )
     await door.commit.put(intake)
     return answer(200, {"success": True})
+
+
+async def _bearer(door: Door, request: Request, key: str | None) -> Bearer | None:
+    """Return whom the key stands for, None where it may not hand in events."""
+    found = await door.keys.who(key)
+    return found if found and "ingest" in found.scopes and door.keys.is_for(found, request) else None
 
 
 async def _open(raw: bytes, encoding: str) -> Body:
@@ -169,7 +181,10 @@ def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> 
 
 
 def _unknown_key() -> Response:
-    reason = "unknown write key; give it as user name of Basic authentication, or as writeKey in the body"
+    reason = (
+        "unknown write key, or one that is not for events; "
+        "give it as user name of Basic authentication, or as writeKey in the body"
+    )
     return refusal(401, reason, {"WWW-Authenticate": 'Basic realm="write key"'})
 
 

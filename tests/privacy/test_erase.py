@@ -267,6 +267,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
                     "undone_at": now}),
         (t.sends, {"request": "r1", "measure": "customer/any/x", "audience": ADDRESS, "at": now, "actor": "ops",
                    "people": 1, "cursor": 0, "done": True}),
+        (t.approvals, {"request": "r2", "measure": "customer/any/x", "audience": f"email == '{ADDRESS}'",
+                       "people": 1, "actor": "ops", "at": now, "until": now, "state": "waiting"}),
         (t.switches, {"name": "bulk", "paused": True, "reason": f"rcpt: 550 {ADDRESS}", "actor": "deliver",
                       "at": now}),
         (t.consents, {"contact_id": number, "topic": "offers", "state": "granted", "at": now,

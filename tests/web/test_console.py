@@ -1,5 +1,6 @@
 """The console: who may see it, what it shows, and that nothing hostile comes alive in it."""
 
+import re
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
@@ -41,8 +42,17 @@ def guarded(sqlite_database: Database, visit: Visit) -> httpx.Client:
     return visit(a_service(sqlite_database, clock=ManualClock(NOW), admin_password="s3cret"))
 
 
-def sign_in(client: httpx.Client, password: str = "s3cret", **given: Any) -> httpx.Response:
-    return client.post("/login", data={"password": password, "next": "/contacts"}, **given)
+def sign_in(
+    client: httpx.Client, password: str = "s3cret", *, to: str = "/contacts", **given: Any
+) -> httpx.Response:
+    data = {"password": password, "next": to, "form": form_token(client, "/login")}
+    return client.post("/login", data=data, **given)
+
+
+def form_token(client: httpx.Client, path: str) -> str:
+    """Return the token in the first form of a page; empty where there is no form."""
+    found = re.search(r'name="form" value="(\w+)"', client.get(path).text)
+    return found[1] if found else ""
 
 
 # ---- the door --------------------------------------------------------------------------------------------
@@ -85,7 +95,7 @@ def test_with_a_password_every_page_asks_for_it(guarded: httpx.Client) -> None:
     assert sign_in(guarded).headers["location"] == "/contacts"
     for path in PAGES:
         assert guarded.get(path).status_code == 200, path
-    assert guarded.post("/logout").status_code == 303
+    assert guarded.post("/logout", data={"form": form_token(guarded, "/account")}).status_code == 303
     assert guarded.get("/").status_code == 303
 
 
@@ -122,7 +132,7 @@ def test_a_session_ends_by_time_and_by_a_new_password(sqlite_database: Database,
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", ""])
 def test_signing_in_leads_to_our_own_pages_only(guarded: httpx.Client, target: str) -> None:
-    answer = guarded.post("/login", data={"password": "s3cret", "next": target})
+    answer = sign_in(guarded, to=target)
     assert answer.headers["location"] == "/"
 
 
