@@ -10,6 +10,7 @@ from nurture.app.services import Services
 from nurture.app.tabular import write_rows
 from nurture.domain.instant import to_iso
 from nurture.store import tables as t
+from nurture.store.audit import record
 from nurture.store.database import decode
 
 Noun = Literal["contacts", "events", "messages"]
@@ -31,8 +32,21 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 _PAGE = 1_000
 
 
-def export(services: Services, noun: Noun, stream: TextIO, *, expression: str | None, kind: str) -> int:
-    """Write all rows of the noun (of an audience's people only) to the stream; returns how many."""
+def export(
+    services: Services, noun: Noun, stream: TextIO, *, expression: str | None, kind: str, actor: str
+) -> int:
+    """Write all rows of the noun (of an audience's people only) to the stream; returns how many.
+
+    That somebody takes data out is in the audit log before the first row leaves.
+    """
+    with services.database.read() as connection:
+        audience.read(services.playbooks.active(connection).playbook, expression or "True")
+    detail = {"noun": noun, "everybody": expression is None}
+    services.database.run(
+        lambda connection: record(
+            connection, at=services.clock.now(), actor=actor, action="export", detail=detail
+        )
+    )
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         condition = audience.read(playbook, expression or "True")

@@ -29,6 +29,7 @@ from nurture.flow.hearsay import Hearsay, import_consents
 from nurture.flow.inbox import NewEvent, accept
 from nurture.flow.taking import transact
 from nurture.store import tables as t
+from nurture.store.audit import record
 
 Kind = Literal["events", "contacts", "objects"]
 
@@ -107,7 +108,12 @@ def fingerprint(path: Path, options: Options) -> str:
 
 
 def import_file(
-    services: Services, path: Path, options: Options, *, progress: Callable[[int], None] | None = None
+    services: Services,
+    path: Path,
+    options: Options,
+    *,
+    actor: str,
+    progress: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Import the file; bad rows go to `FILE.rejected` with their reason. Raises InputError for the file itself."""
     kind = format_of(path, options)
@@ -141,7 +147,13 @@ def import_file(
             outcome.rejected += len(bad)
             if progress is not None:
                 progress(outcome.rows)
-    services.database.run(lambda connection: _finish(connection, name))
+    detail = {"import": name, "kind": options.kind, "rows": outcome.rows, "rejected": outcome.rejected}
+
+    def finish(connection: sa.Connection) -> None:
+        _finish(connection, name)
+        record(connection, at=services.clock.now(), actor=actor, action="import", detail=detail)
+
+    services.database.run(finish)
     services.bells.ring("inbox", "all")
     if outcome.rejected:
         outcome.rejected_file = str(rejects)

@@ -15,7 +15,7 @@ from nurture.domain.message import COUNTING
 from nurture.domain.playbook import Cap, Playbook
 from nurture.flow.law import address_hash
 from nurture.store import tables as t
-from nurture.store.audit import broken_link
+from nurture.store.audit import tampering
 from nurture.store.outbox import conservation
 
 #: Work due for longer than this means that no worker runs, or that none comes to it.
@@ -153,9 +153,9 @@ def _unsubscribed(connection: sa.Connection, _: Look) -> Iterator[str]:
 
 def _audit(connection: sa.Connection, _: Look) -> Iterator[str]:
     """The audit log is unbroken."""
-    broken = broken_link(connection)
-    if broken is not None:
-        yield f"audit row {broken} does not follow from the one before it"
+    found = tampering(connection)
+    if found is not None:
+        yield found
 
 
 def _set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:

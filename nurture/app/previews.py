@@ -29,6 +29,7 @@ from nurture.mail.sample import sample_frozen
 from nurture.mail.transport import open_lanes, open_transport
 from nurture.playbook import LoadedPlaybook
 from nurture.store import tables as t
+from nurture.store.audit import record
 from nurture.store.contacts import load_contacts, resolve_who, run_of
 
 
@@ -64,7 +65,7 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
     }
 
 
-def send_test(services: Services, target: str, *, to: str, who: str | None) -> dict[str, Any]:
+def send_test(services: Services, target: str, *, to: str, who: str | None, actor: str) -> dict[str, Any]:
     """Send one mail to the operator's own address, marked as a test; it counts nowhere.
 
     Raises InputError for an address that is none, or when the mail server does not take it.
@@ -79,6 +80,12 @@ def send_test(services: Services, target: str, *, to: str, who: str | None) -> d
     frozen["date"] = services.clock.now() // SECOND * SECOND
     frozen["header_id"] = f"<test.{services.clock.now()}@{frozen['sender']['address'].rpartition('@')[2]}>"
     data = _marked(render(mail.loaded.templates, frozen))
+    detail = {"measure": mail.measure.path, "step": mail.step.id}
+    services.database.run(
+        lambda connection: record(
+            connection, at=services.clock.now(), actor=actor, action="send.test", detail=detail
+        )
+    )
     lanes = open_lanes(services.settings.mail_url)
     transport = open_transport(lanes.get(mail.measure.lane, next(iter(lanes.values()))))
     try:

@@ -49,7 +49,9 @@ def run(options: Options) -> dict[str, Any]:
         services = migrate(settings, clock=clock)
         try:
             if options.contacts is not None:
-                imports.import_file(services, options.contacts, imports.Options(kind="contacts"))
+                imports.import_file(
+                    services, options.contacts, imports.Options(kind="contacts"), actor="simulation"
+                )
             counts = _play(services, clock, inputs, end, options)
             return summary(services, start=start, end=end, applied=counts["applied"])
         finally:

@@ -10,6 +10,7 @@ from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import Instant, parse_iso, to_iso
 from nurture.flow.inbox import NewEvent, accept
+from nurture.store.audit import record
 from nurture.store.contacts import resolve_who
 from nurture.store.identity import names_of
 
@@ -61,6 +62,7 @@ def track(
             context={"actor": actor},
         )
         accept(connection, [given])
+        record(connection, at=now, actor=actor, action="track", detail={"message_id": message_id})
 
     services.database.run(work)
     services.bells.ring("inbox", "all")

@@ -49,7 +49,9 @@ def import_(
         backlog=backlog,
     )
     with services() as opened:
-        outcome = imports.import_file(opened, file, options, progress=_progress(as_json=as_json))
+        outcome = imports.import_file(
+            opened, file, options, actor=actor(), progress=_progress(as_json=as_json)
+        )
     if as_json:
         output.document(outcome.document())
         return
@@ -86,10 +88,10 @@ def export(
     kind = "jsonl" if as_json else format_
     with services() as opened:
         if out is None:
-            exports.export(opened, noun, sys.stdout, expression=audience, kind=kind)
+            exports.export(opened, noun, sys.stdout, expression=audience, kind=kind, actor=actor())
             return
         with out.open("w", encoding="utf-8", newline="") as stream:
-            written = exports.export(opened, noun, stream, expression=audience, kind=kind)
+            written = exports.export(opened, noun, stream, expression=audience, kind=kind, actor=actor())
     output.note(f"{written} {noun} in {out}")
 
 

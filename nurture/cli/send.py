@@ -43,7 +43,7 @@ def send(
 
     if test is not None:
         with services() as opened:
-            done = previews.send_test(opened, measure, to=test, who=to)
+            done = previews.send_test(opened, measure, to=test, who=to, actor=actor())
         output.document(done) if as_json else output.pairs(done, title="test mail")
         return
     if (to is None) == (audience is None):

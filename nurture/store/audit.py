@@ -7,8 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.domain.instant import Instant
+from nurture.store import bulk
 from nurture.store.database import encode
-from nurture.store.tables import audit
+from nurture.store.tables import audit, meta
+
+#: Where the end of the chain is kept: the log itself cannot tell that its newest rows are gone.
+_HEAD = "audit_head"
 
 
 def record(
@@ -21,24 +25,29 @@ def record(
         sa.select(audit.c.chain).order_by(audit.c.id.desc()).limit(1)
     ).scalar_one_or_none()
     text = encode(dict(detail))
-    connection.execute(
-        sa.insert(audit).values(
-            at=at, actor=actor, action=action, detail=text, chain=_link(last or "", at, actor, action, text)
-        )
-    )
+    link = _link(last or "", at, actor, action, text)
+    connection.execute(sa.insert(audit).values(at=at, actor=actor, action=action, detail=text, chain=link))
+    bulk.insert(connection, meta, [{"key": _HEAD, "value": link}], conflict=["key"], update=["value"])
 
 
 def _link(before: str, at: Instant, actor: str, action: str, detail: str) -> str:
     return sha256("\x1f".join((before, str(at), actor, action, detail)).encode()).hexdigest()
 
 
-def broken_link(connection: sa.Connection) -> int | None:
-    """Return the id of the first row whose hash does not follow from the one before, None when all do."""
-    before = ""
+def tampering(connection: sa.Connection) -> str | None:
+    """Return what was done to the log behind our back, None when nothing was.
+
+    A row that was changed or put in does not follow from the one before it, nor does the one after a row that
+    was removed; the end is kept beside the log, so that its newest rows cannot go without a trace.
+    """
+    before, number = "", 0
     for row in connection.execute(sa.select(audit).order_by(audit.c.id)):
         if row.chain != _link(before, row.at, row.actor, row.action, row.detail):
-            return int(row.id)
-        before = row.chain
+            return f"audit row {row.id} does not follow from the one before it: one of them was changed or removed"
+        before, number = row.chain, row.id
+    head = connection.scalar(sa.select(meta.c.value).where(meta.c.key == _HEAD))
+    if head is not None and head != before:
+        return f"audit rows after row {number} were removed"
     return None
 
 

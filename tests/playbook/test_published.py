@@ -9,7 +9,7 @@ from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
 from nurture.playbook.hashes import plain
 from nurture.store import playbooks as store
-from nurture.store.audit import broken_link
+from nurture.store.audit import tampering
 from nurture.store.database import Database
 from nurture.store.tables import active_playbook, audit, playbooks
 from tests.playbook.builder import a_playbook, changed
@@ -130,7 +130,7 @@ def test_every_activation_stands_in_the_audit_log(database: Database) -> None:
             (NOW + 1, "ben", "playbook.publish"),
             (NOW + 2, "carla", "playbook.rollback"),
         ]
-        assert broken_link(connection) is None
+        assert tampering(connection) is None
         assert [row.actor for row in store.history(connection)] == ["carla", "ben", "anna"]
 
 
@@ -159,7 +159,7 @@ def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Data
     # The last to be inserted is the active one: nobody overtakes.
     assert active(database).id == max(ids)
     with database.read() as connection:
-        assert broken_link(connection) is None
+        assert tampering(connection) is None
 
 
 def test_a_given_playbook_is_always_the_active_one(sqlite_database: Database) -> None:

@@ -8,9 +8,12 @@ import pytest
 
 from nurture.app.services import Services
 from nurture.web import create_app
+from tests.cli.shell import nurture
 from tests.rig import databases
 from tests.security.people import add_keys, add_people
 from tests.web.live import Theatre, a_service, running
+
+__all__ = ["nurture"]
 
 
 @pytest.fixture(scope="module")
