@@ -14,6 +14,7 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 #: 128 bits of the tag are kept: out of reach for guessing over HTTP, and the link stays short.
@@ -60,9 +61,23 @@ def sign(keys: Keys, purpose: str, payload: Mapping[str, Any]) -> str:
     payload: JSON values under short names, for example `{"c": contact id, "m": message id, "t": topic}`.
     The same payload gives the same token, whatever the order of its names.
     """
-    body = json.dumps(dict(payload), separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    body = _compact(payload).encode()
     tag = hmac.digest(_purpose_key(keys.secrets[0], purpose), body, "sha256")[:_TAG_BYTES]
     return urlsafe_b64encode(keys.ids[:1] + tag + body).rstrip(b"=").decode()
+
+
+def _compact(payload: Mapping[str, Any]) -> str:
+    """Return compact JSON, names in order; ids and short texts, which nearly all payloads are, at a third the price."""
+    pieces: list[str] = []
+    for name in sorted(payload):
+        value = payload[name]
+        if type(value) is str:
+            pieces.append(f"{_quoted(name)}:{_quoted(value)}")
+        elif type(value) is int:
+            pieces.append(f"{_quoted(name)}:{value}")
+        else:
+            return json.dumps(dict(payload), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return "{" + ",".join(pieces) + "}"
 
 
 def verify(keys: Keys, purpose: str, token: str) -> dict[str, Any] | None:

@@ -134,7 +134,7 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
     return header_id(message_id, tag, sender=sender)
 
 
-def _links(item: Item, delivery: Delivery) -> dict[str, str]:
+def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
     asked = item.run.data.get("properties", {}).get("topic") if item.run else None
     measured = item.measure is not None and item.measure.tracking
     tracked = measured and delivery.tracking and not item.person.wishes.untracked

@@ -4,7 +4,7 @@ Also the rules that hold before anything is rendered: layouts are named by plain
 nest deeper than three, nothing recurses.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,8 @@ from jinja2 import meta, nodes
 
 #: A path into the template's names: ("contact", "first_name"), ("deadline",).
 Need = tuple[str, ...]
+#: The same by name: which keys are read of each; None: all of it.
+Reads = Mapping[str, tuple[str, ...] | None]
 
 _REFERENCES: Final = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _NESTED_MAX: Final = 3
@@ -129,16 +131,27 @@ def _loops(tree: nodes.Template) -> list[Breach]:
     return breaches
 
 
-def pruned(view: dict[str, object], needs: frozenset[Need]) -> dict[str, object]:
-    """Return of the view only what the needs name; unknown values (None) are left out, as if not there."""
-    whole = {need[0] for need in needs if len(need) == 1}
-    kept: dict[str, object] = {}
-    for name, value in view.items():
-        if name in whole or not isinstance(value, dict):
-            if name in whole or any(need[0] == name for need in needs):
-                kept[name] = value
-            continue
-        inner = {key: value[key] for first, *rest in needs if first == name for key in rest if key in value}
-        if inner or any(need[0] == name for need in needs):
-            kept[name] = inner
-    return kept
+def reads_of(needs: Iterable[Need]) -> Reads:
+    """Return what is read, by name."""
+    reads: dict[str, tuple[str, ...] | None] = {}
+    for name, *keys in sorted(needs):
+        # What is read whole sorts first.
+        known = reads.get(name, ())
+        reads[name] = None if known is None or not keys else (*known, *keys)
+    return reads
+
+
+#: What stands in no mail alone.
+_SHARED: Final = frozenset({"brand", "strings", "locale"})
+_PLAIN: Final = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Getattr, nodes.Name)
+
+
+def is_fixed(tree: nodes.Template) -> bool:
+    """Tell whether the source only prints text and names that all mails of a locale share.
+
+    A filter makes it no: dates and prices depend on the mail's zone.
+    """
+    return all(
+        type(node) in _PLAIN and (not isinstance(node, nodes.Name) or node.name in _SHARED)
+        for node in (tree, *tree.find_all(nodes.Node))
+    )

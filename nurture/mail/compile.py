@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import escape
 
 from nurture.domain.playbook import Playbook
-from nurture.mail.anatomy import Anatomy, Need, anatomy
+from nurture.mail.anatomy import Anatomy, Reads, anatomy, is_fixed, reads_of
 from nurture.mail.faults import TemplateFault, TemplateProblem
 from nurture.mail.imprint import Imprint, imprint_of
 from nurture.mail.sandbox import Names, Sandbox
@@ -25,6 +25,8 @@ from nurture.mail.source import LAYOUT, Source, layout_path, loader, path_of, re
 
 #: A file longer than this is no mail.
 SOURCE_LENGTH_MAX: Final = 200_000
+#: Choices of a template kept.
+CHOSEN_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,23 @@ class Template:
     markup: jinja2.Template
     text: jinja2.Template
     # Names it reads, layouts included.
-    needs: frozenset[Need]
+    reads: Reads
     # Text that is the same in every mail of this template: brand, strings, literals; as is and escaped.
     fixed: frozenset[str]
     # Of everything it is made from.
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A short text template that stands in another file: a link, a calendar's summary."""
+
+    template: jinja2.Template
+    reads: Reads
+    # It is plain text, with names of the brand, the frame's words and the locale in between: the same in every mail.
+    is_fixed: bool
+    # What a fixed one says, by locale.
+    said: dict[str, str] = field(default_factory=dict)
 
 
 class Templates:
@@ -60,7 +74,8 @@ class Templates:
         self._templates: dict[tuple[str, str, str, str], Template] = {}
         self._anatomies: dict[tuple[str, str], Anatomy] = {}
         self._strings: dict[str, Names] = {}
-        self._expressions: dict[tuple[str, str], jinja2.Template] = {}
+        self._expressions: dict[tuple[str, str], Expression] = {}
+        self._chosen: dict[tuple[str, str, str, str | None], tuple[str, str, Template]] = {}
 
     @classmethod
     def of(cls, files: Mapping[str, str], playbook: Playbook) -> "Templates":
@@ -128,12 +143,33 @@ class Templates:
             words = self._strings[locale] = Names("strings", given)
         return words
 
-    def expression(self, path: str, text: str) -> jinja2.Template:
-        """Return a short text template that stands in another file: a link, a calendar's summary."""
+    def chosen(self, measure: str, mail: str, variant: str, wanted: str | None) -> tuple[str, str, Template]:
+        """Return the variant and the locale that somebody gets, and their template; raises as `template` does.
+
+        wanted: the locale that the person would like.
+        """
+        key = (measure, mail, variant, wanted)
+        found = self._chosen.get(key)
+        if found is None:
+            if len(self._chosen) >= CHOSEN_MAX:
+                # Locales are what devices report: anything.
+                self._chosen.clear()
+            real = self.variant_for(measure, mail, variant)
+            locale = self.locale_for(measure, mail, real, wanted)
+            found = self._chosen[key] = (real, locale, self.template(measure, mail, real, locale))
+        return found
+
+    def expression(self, path: str, text: str) -> Expression:
+        """Return a short text template that stands in another file. Raises TemplateFault when it does not compile."""
         key = (path, text)
         found = self._expressions.get(key)
         if found is None:
-            found = self._expressions[key] = self._made(self.plain, path, text)
+            template = self._made(self.plain, path, text)
+            reads, fixed = (
+                reads_of(self.anatomy(self.plain, path, text).needs),
+                is_fixed(self.plain.parse(text)),
+            )
+            found = self._expressions[key] = Expression(template, reads, fixed)
         return found
 
     def anatomy(self, env: Sandbox, path: str, text: str) -> Anatomy:
@@ -173,7 +209,7 @@ class Templates:
             preheader=self._made(self.plain, path, source.preheader),
             markup=self._made(self.markup, path, source.body),
             text=self._made(self.plain, text_path, text),
-            needs=frozenset().union(*(part.needs for _, _, part in parts)),
+            reads=reads_of(frozenset().union(*(part.needs for _, _, part in parts))),
             fixed=self._fixed(source, parts, locale),
             digest=self._digest(locale, link, [given for _, given, _ in parts]),
         )

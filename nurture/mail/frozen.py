@@ -5,13 +5,17 @@ and on every machine; a reader of the ledger sees what the person was told and w
 """
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
+import msgspec
+
 from nurture.domain.instant import Instant
 from nurture.domain.measure import MARKETING
-from nurture.mail.anatomy import pruned
+from nurture.mail.anatomy import Reads
 from nurture.mail.compile import Template, Templates, names_for
 from nurture.mail.faults import MissingValue, TemplateFault, TemplateProblem
 from nurture.mail.formats import instant_of
@@ -23,6 +27,10 @@ TEXT_LENGTH_MAX: Final = 20_000
 LIST_LENGTH_MAX: Final = 500
 DOCUMENT_LENGTH_MAX: Final = 200_000
 _DEPTH_MAX: Final = 8
+# Text that is kept as it is: nearly all. What is not is made so by `body_text`; the last two are the marks of slots.
+_UNPLAIN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000\ue001]")
+# JSON with blanks and escapes may be this much longer than without.
+_LONGER: Final = 3
 _SCHEMES: Final = ("https://", "http://", "mailto:", "tel:")
 
 
@@ -91,10 +99,8 @@ def freeze(
     Raises MissingValue when the call to action or the calendar needs a value that is not there (the mail must
     be skipped), TemplateFault when the template itself is broken.
     """
-    chosen = templates.variant_for(measure, mail, variant)
-    locale = templates.locale_for(measure, mail, chosen, addressee.locale)
-    template = templates.template(measure, mail, chosen, locale)
-    view = _scaled(plain_values(dict(addressee.view)), templates.imprint.scales)
+    chosen, locale, template = templates.chosen(measure, mail, variant, addressee.locale)
+    given = _Given(addressee, templates.imprint.scales)
     frozen = Frozen(
         measure=measure,
         step=step,
@@ -103,7 +109,7 @@ def freeze(
         locale=locale,
         zone=addressee.zone,
         template=template.digest,
-        values=pruned(view, template.needs),
+        values=given.values(template.reads),
         links=_links(template, addressee.links, purpose=purpose, topic=topic),
         target="",
         to=addressee.address,
@@ -114,9 +120,8 @@ def freeze(
         date=date,
         calendar=None,
     )
-    names = {**view, "links": dict(addressee.links)}
-    _aim(templates, frozen, names, tracked=addressee.links.get("click"))
-    frozen["calendar"] = _calendar(templates, frozen, names)
+    _aim(templates, frozen, given)
+    frozen["calendar"] = _calendar(templates, frozen, given)
     _bound(frozen, template)
     return frozen
 
@@ -127,6 +132,8 @@ def plain_values(value: Any, depth: int = 0) -> Any:
     Mapping keys become text; what JSON cannot hold becomes text too.
     """
     if isinstance(value, str):
+        if len(value) <= TEXT_LENGTH_MAX and not _UNPLAIN.search(value):
+            return value
         return body_text(value[:TEXT_LENGTH_MAX]).replace("\ue000", "").replace("\ue001", "")
     if isinstance(value, (bool, int, float)) or value is None:
         return value
@@ -141,41 +148,68 @@ def plain_values(value: Any, depth: int = 0) -> Any:
     return body_text(str(value))
 
 
-def _scaled(view: dict[str, Any], scales: Mapping[str, int]) -> dict[str, Any]:
-    """Return the view with decimal facts as people write them: 1350 stored at scale 2 is 13.5."""
-    contact = view.get("contact")
-    if isinstance(contact, dict):
-        for name, scale in scales.items():
-            if isinstance(contact.get(name), int):
-                amount, rest = divmod(contact[name], 10**scale)
-                contact[name] = amount if rest == 0 else contact[name] / 10**scale
-    return view
+class _Given:
+    """What a mail may be made from; only what is asked for is copied and made plain."""
+
+    __slots__ = ("_scales", "_view", "links")
+
+    def __init__(self, addressee: Addressee, scales: Mapping[str, int]) -> None:
+        self.links, self._view, self._scales = addressee.links, addressee.view, scales
+
+    def values(self, reads: Reads) -> dict[str, Any]:
+        """Return of the view only what is read; unknown values (None) are left out, as if not there."""
+        kept: dict[str, Any] = {}
+        for name, value in self._view.items():
+            keys = reads.get(name, ())
+            if keys is None or not isinstance(value, Mapping):
+                plain = plain_values(value, 1) if name in reads else None
+            elif name in reads:
+                given = {key: plain_values(value[key], 2) for key in keys if key in value}
+                plain = {key: each for key, each in given.items() if each is not None}
+            else:
+                continue
+            if plain is not None:
+                kept[name] = plain
+        return self._scaled(kept)
+
+    def _scaled(self, kept: dict[str, Any]) -> dict[str, Any]:
+        """Return the values with decimal facts as people write them: 1350 stored at scale 2 is 13.5."""
+        contact = kept.get("contact")
+        if isinstance(contact, dict):
+            for name, value in contact.items():
+                if name in self._scales and isinstance(value, int):
+                    amount, rest = divmod(value, 10 ** self._scales[name])
+                    contact[name] = amount if rest == 0 else value / 10 ** self._scales[name]
+        return kept
+
+    def shown(self, reads: Reads) -> dict[str, str]:
+        """Return those of the links that are read."""
+        keys = reads.get("links", ())
+        return {name: self.links[name] for name in self.links if keys is None or name in keys}
 
 
 def _links(
     template: Template, links: Mapping[str, str], *, purpose: str, topic: str | None
 ) -> dict[str, str]:
     """Return the links that the mail holds: those its template reads, and those of its headers."""
-    read = {need[1] for need in template.needs if need[0] == "links" and len(need) > 1}
-    whole = ("links",) in template.needs
-    kept = {name: url for name, url in links.items() if whole or name in read}
+    read = template.reads.get("links", ())
+    kept = {name: links[name] for name in links if (read is None or name in read) and name != "click"}
     if topic is None or purpose not in MARKETING:
         # Mail that needs no consent has nothing to unsubscribe from.
         kept.pop("unsubscribe", None)
     elif "unsubscribe" in links:
         kept["unsubscribe"] = links["unsubscribe"]
-    kept.pop("click", None)
     if "open" in links:
         kept["open"] = links["open"]
     return kept
 
 
-def _aim(templates: Templates, frozen: Frozen, names: Mapping[str, Any], *, tracked: str | None) -> None:
+def _aim(templates: Templates, frozen: Frozen, given: _Given) -> None:
     """Fill in the call to action: its target, and the link to it that the mail shows."""
     link = templates.imprint.links.get(frozen["measure"], "")
     if not link:
         return
-    target = _without_blanks(_said(templates, frozen, names, link))
+    target = _without_blanks(_said(templates, frozen, given, link))
     if not target.lower().startswith(_SCHEMES):
         problem = TemplateProblem(
             f"{frozen['measure']}/measure.yaml",
@@ -184,21 +218,23 @@ def _aim(templates: Templates, frozen: Frozen, names: Mapping[str, Any], *, trac
             "let the link begin with https://",
         )
         raise MissingValue(problem, "links.call_to_action")
-    ours = target in names["links"].values()
-    is_page = target.lower().startswith(("https://", "http://")) and not ours
+    # A link of this one mail can only be there where the expression reads links.
+    reads = templates.expression(f"{frozen['measure']}/measure.yaml", link).reads
+    is_ours = target in given.shown(reads).values()
+    is_tracked = target.lower().startswith(("https://", "http://")) and not is_ours and "click" in given.links
     frozen["target"] = target
-    frozen["links"]["call_to_action"] = tracked if tracked and is_page else target
+    frozen["links"]["call_to_action"] = given.links["click"] if is_tracked else target
 
 
-def _calendar(templates: Templates, frozen: Frozen, names: Mapping[str, Any]) -> dict[str, Any] | None:
+def _calendar(templates: Templates, frozen: Frozen, given: _Given) -> dict[str, Any] | None:
     texts = templates.imprint.calendars.get(frozen["measure"], {}).get(frozen["step"])
     if texts is None:
         return None
     calendar: dict[str, Any] = {"method": texts["method"], "zone": texts.get("zone", "")}
     for name in ("uid", "summary", "location"):
-        calendar[name] = header_text(_said(templates, frozen, names, texts.get(name, "")))
+        calendar[name] = header_text(_said(templates, frozen, given, texts.get(name, "")))
     for name in ("start", "end"):
-        said = _said(templates, frozen, names, texts[name])
+        said = _said(templates, frozen, given, texts[name])
         try:
             calendar[name] = instant_of(said)
         except ValueError:
@@ -208,28 +244,41 @@ def _calendar(templates: Templates, frozen: Frozen, names: Mapping[str, Any]) ->
             )
             raise MissingValue(problem, f"calendar.{name}") from None
     # A changed appointment is the same run's next generation; a cancelled one comes after all changes.
-    calendar["sequence"] = int(names.get("generation") or 0) + (calendar["method"] == "CANCEL")
+    generation = given.values({"generation": None}).get("generation") or 0
+    calendar["sequence"] = int(generation) + (calendar["method"] == "CANCEL")
     return calendar
 
 
-def _said(templates: Templates, frozen: Frozen, names: Mapping[str, Any], text: str) -> str:
+def _said(templates: Templates, frozen: Frozen, given: _Given, text: str) -> str:
     """Return a short template of measure.yaml, rendered."""
-    path = f"{frozen['measure']}/measure.yaml"
+    locale = frozen["locale"]
+    expression = templates.expression(f"{frozen['measure']}/measure.yaml", text)
+    said = expression.said.get(locale)
+    if said is not None:
+        return said
     values = {
-        **names_for(names),
+        **names_for(given.values(expression.reads)),
+        **names_for({"links": given.shown(expression.reads)}),
         "brand": templates.brand,
-        "strings": templates.strings(frozen["locale"]),
-        "locale": frozen["locale"],
+        "strings": templates.strings(locale),
+        "locale": locale,
     }
-    return run(templates.expression(path, text), values, locale=frozen["locale"], zone=frozen["zone"]).strip()
+    said = run(expression.template, values, locale=locale, zone=frozen["zone"]).strip()
+    if expression.is_fixed:
+        expression.said[locale] = said
+    return said
 
 
 def _without_blanks(url: str) -> str:
     """Return a URL without blanks and control characters; a browser would skip them, so must we."""
-    return "".join(char for char in body_text(url) if not char.isspace())
+    return "".join(body_text(url).split())
 
 
 def _bound(frozen: Frozen, template: Template) -> None:
+    # Nearly every document is far below: then its exact size need not be known. What cannot be told is counted.
+    with suppress(ValueError, OverflowError):
+        if len(msgspec.json.encode(frozen)) * _LONGER <= DOCUMENT_LENGTH_MAX:
+            return
     size = len(json.dumps(frozen))
     if size > DOCUMENT_LENGTH_MAX:
         change = f"a mail keeps at most {DOCUMENT_LENGTH_MAX} characters; let the template read less"

@@ -13,7 +13,7 @@ c: contact id, m: message id, t: topic. The token's purpose is the link's name. 
 click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from nurture.domain.token import Keys, sign
@@ -39,16 +39,15 @@ def links_for(
     topic: str | None,
     asked: str | None = None,
     names: Collection[str] | None = None,
-) -> dict[str, str]:
-    """Return link name -> URL.
+) -> Mapping[str, str]:
+    """Return link name -> URL, a mapping that signs each link when it is first read: most mails show two or three.
 
     topic: the mail's own; unsubscribing withdraws it. asked: the topic that somebody asked for and is to confirm.
     Without a topic its link is left out. names: only these; None: all.
     """
     topics = {"unsubscribe": topic, "confirm": asked}
-    root = base_url.rstrip("/")
-    links: dict[str, str] = {}
-    for name, page in PAGES.items():
+    payloads: dict[str, dict[str, Any]] = {}
+    for name in PAGES:
         if (names is not None and name not in names) or (name in topics and topics[name] is None):
             continue
         payload: dict[str, Any] = {"m": message_id}
@@ -56,5 +55,31 @@ def links_for(
             payload["c"] = contact_id
         if name in topics:
             payload["t"] = topics[name]
-        links[name] = f"{root}{page}{sign(keys, name, payload)}"
-    return links
+        payloads[name] = payload
+    return _Links(keys, base_url.rstrip("/"), payloads)
+
+
+class _Links(Mapping[str, str]):
+    """What `links_for` returns."""
+
+    __slots__ = ("_keys", "_payloads", "_root", "_signed")
+
+    def __init__(self, keys: Keys, root: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        self._keys, self._root, self._payloads = keys, root, payloads
+        self._signed: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        url = self._signed.get(name)
+        if url is None:
+            token = sign(self._keys, name, self._payloads[name])
+            url = self._signed[name] = f"{self._root}{PAGES[name]}{token}"
+        return url
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._payloads
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._payloads)
+
+    def __len__(self) -> int:
+        return len(self._payloads)

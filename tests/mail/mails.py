@@ -103,7 +103,7 @@ def an_addressee(
     tracking: bool = True,
 ) -> Addressee:
     """Return somebody with two things in the cart."""
-    links = links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=topic)
+    links = dict(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=topic))
     if not tracking:
         del links["click"], links["open"]
     given = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}} if view is None else view

@@ -1,14 +1,28 @@
 """Freezing: what a mail is made from is fixed, small, plain, and complete."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nurture.domain.token import verify
+from nurture.domain.token import sign, verify
+from nurture.mail.anatomy import reads_of
 from nurture.mail.compile import Templates
 from nurture.mail.faults import MissingValue, TemplateFault
-from nurture.mail.frozen import DOCUMENT_LENGTH_MAX, LIST_LENGTH_MAX, TEXT_LENGTH_MAX
+from nurture.mail.frozen import (
+    DOCUMENT_LENGTH_MAX,
+    LIST_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    Addressee,
+    Frozen,
+    _Given,
+    freeze,
+    plain_values,
+)
 from nurture.mail.links import PAGES, links_for
 from nurture.mail.render import render, render_parts
 from tests.mail.mails import (
@@ -16,6 +30,7 @@ from tests.mail.mails import (
     KEYS,
     LINES,
     MEASURE,
+    NOON,
     a_frozen,
     an_imprint,
     some_templates,
@@ -103,6 +118,83 @@ def test_decimal_facts_are_written_as_people_write_them(stored: int, shown: floa
     assert a_frozen(templates, {"contact": {"spent": stored}})["values"]["contact"]["spent"] == shown
 
 
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_the_bound_is_exact_however_it_is_measured(over: int) -> None:
+    templates = templates_of("<mj-text>{{ event.list | length }}</mj-text>")
+    view = {"contact": {}, "event": {"list": ["é" * 1000] * 30}}
+    size = len(json.dumps(a_frozen(templates, view)))
+    # `, ""` and what is inside.
+    short = DOCUMENT_LENGTH_MAX - size - 4 + over
+    texts = view["event"]["list"] + ["x" * (short - 4 - short // 2), "x" * (short // 2)]
+    huge = {"contact": {}, "event": {"list": texts}}
+    if over > 0:
+        with pytest.raises(TemplateFault, match=f"its values make {DOCUMENT_LENGTH_MAX + over} characters"):
+            a_frozen(templates, huge)
+    else:
+        assert len(json.dumps(a_frozen(templates, huge))) == DOCUMENT_LENGTH_MAX + over
+
+
+PLAIN = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4) | st.sampled_from(["\ue000", "\x00"])
+)
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    view=st.dictionaries(st.sampled_from(["contact", "event", "until", "gone"]), VALUES),
+    needs=st.frozensets(
+        st.sampled_from(
+            [
+                ("contact", "a"),
+                ("contact", "b"),
+                ("contact", "none"),
+                ("event",),
+                ("event", "a"),
+                ("until",),
+                ("x",),
+            ]
+        )
+    ),
+)
+def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
+    view: dict[str, Any], needs: frozenset[tuple[str, ...]]
+) -> None:
+    given_ = _Given(Addressee("a@x.test", None, "UTC", {}, view), {"a": 2})
+    plain = plain_values(view)
+    if isinstance(plain.get("contact"), dict) and isinstance(plain["contact"].get("a"), int):
+        amount = plain["contact"]["a"]
+        plain["contact"]["a"] = amount // 100 if amount % 100 == 0 else amount / 100
+    expected: dict[str, Any] = {}
+    for name, value in plain.items():
+        keys = {rest[0] for first, *rest in needs if first == name and rest}
+        if (name,) in needs or (not isinstance(value, dict) and keys):
+            expected[name] = value
+        elif keys:
+            expected[name] = {key: value[key] for key in keys if key in value}
+    assert given_.values(reads_of(needs)) == expected
+
+
+def a_frozen_of(templates: Templates, links: Mapping[str, str]) -> Frozen:
+    """Return the document of the playbook's mail with these links."""
+    return freeze(
+        templates,
+        Addressee("anna@x.test", "en", "Europe/Berlin", links, VIEW),
+        measure=MEASURE,
+        step="mail",
+        mail="mail",
+        variant="",
+        purpose="sales",
+        topic="offers",
+        header_id="<m2.test@shop.test>",
+        date=NOON,
+    )
+
+
 # ---- links -----------------------------------------------------------------------------------------------
 
 
@@ -126,6 +218,44 @@ def test_links_carry_signed_ids_and_no_address() -> None:
 def test_links_without_a_topic_or_unwanted_are_not_made() -> None:
     assert "unsubscribe" not in links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=None)
     assert set(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="t", names=["open"])) == {"open"}
+
+
+def test_only_links_that_the_mail_holds_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[str] = []
+
+    def noted(keys: Any, purpose: str, payload: Any) -> str:
+        signed.append(purpose)
+        return sign(keys, purpose, payload)
+
+    monkeypatch.setattr("nurture.mail.links.sign", noted)
+    lazy = links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="offers", asked="news")
+    frozen = a_frozen_of(some_templates(), lazy)
+    assert sorted(signed) == ["click", "open", "unsubscribe"]
+    assert frozen == a_frozen_of(some_templates(), dict(lazy))
+    assert set(frozen["links"]) == {"unsubscribe", "open", "call_to_action"}
+
+
+@pytest.mark.parametrize(
+    ("link", "fixed"),
+    [
+        ("{{ brand.shop_url }}/x?l={{ locale }}{{ strings.stop }}", True),
+        ("https://shop.test/", True),
+        ("{{ brand.shop_url }}/{{ code }}", False),
+        ("{{ brand.shop_url | urlencode }}", False),
+        ("{{ links.preferences }}", False),
+        ("{% if brand.shop_url %}https://a.test{% endif %}", False),
+    ],
+)
+def test_only_a_call_to_action_that_is_the_same_for_everybody_is_kept(link: str, fixed: bool) -> None:
+    templates = some_templates(links={MEASURE: link})
+    expression = templates.expression(f"{MEASURE}/measure.yaml", link)
+    assert expression.is_fixed == fixed
+    for locale in ("en", "zh-CN", "en"):
+        with suppress(MissingValue):
+            target = a_frozen(templates, {**VIEW, "code": "A"}, locale=locale)["target"]
+            fresh = some_templates(links={MEASURE: link})
+            assert target == a_frozen(fresh, {**VIEW, "code": "A"}, locale=locale)["target"]
+    assert set(expression.said) == ({"en", "zh-CN"} if fixed else set())
 
 
 def test_the_call_to_action_is_rendered_once_and_clicks_go_through_us() -> None:
