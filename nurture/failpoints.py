@@ -5,10 +5,9 @@ NURTURE_TEST_FAILPOINTS arms them: `NAME=ACT`, several parted by blanks. ACT is 
 is passed for the third time, and only then. Off, a place costs one look into an empty mapping.
 """
 
-import os
 import signal
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Final
 
 from nurture.clock import pause
@@ -91,7 +90,8 @@ def _act(armed: _Armed) -> None:
     if armed.act.startswith("sleep:"):
         pause(float(armed.act[6:]))
     else:
-        os.kill(os.getpid(), signal.SIGKILL if armed.act == "kill" else signal.SIGSTOP)
+        # To this thread: sent to the process another one may take it, and this one goes on for a moment.
+        signal.pthread_kill(get_ident(), signal.SIGKILL if armed.act == "kill" else signal.SIGSTOP)
 
 
 _armed: dict[str, _Armed] = {}

@@ -51,6 +51,11 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         return f"smtp://127.0.0.1:{self.port}"
 
     @property
+    def count(self) -> int:
+        """How many mails were accepted."""
+        return self._count
+
+    @property
     def taken(self) -> list[Taken]:
         """Accepted mails, in the order of acceptance, read back from disk."""
         return [_read(path) for path in sorted(self.folder.glob("*.mail"))]
