@@ -30,8 +30,8 @@ check: .venv/test  ## static checks only
 bench: .venv/test  ## measure throughput; prints what was measured and on what
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(ARGS)
 
-faults: .venv/test  ## only the tests that break things on purpose: kill, cut, empty
-	$(BIN)/python -m pytest -m faults $(ARGS)
+faults: .venv/test  ## only the tests that break things on purpose: kill, cut, empty; SEED=8 draws others
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m faults $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 docs: .venv/test  ## write docs/reference from the program itself
 	$(BIN)/python docs/write.py $(ARGS)

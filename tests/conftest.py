@@ -6,6 +6,7 @@ postgresql_database   PostgreSQL only        sqlite_database   SQLite only
 redis_url             an emptied Redis       smtp_sink         a mail server that keeps what it takes
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,9 +36,23 @@ freezegun.configure(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one number choose everything that the fault scenarios draw."""
+    parser.addoption("--seed", type=int, default=7, help="what fault scenarios draw from (default 7)")
+
+
 def pytest_configure() -> None:
     """Keep the whole session on this machine."""
     stay_on_loopback()
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Return the number that a scenario draws from, and say how to repeat it when it fails."""
+    number = int(request.config.getoption("--seed"))
+    # Shown with a failure, and only then.
+    sys.stdout.write(f"repeat with: python -m pytest -m '' --seed {number} '{request.node.nodeid}'\n")
+    return number
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,8 @@ class Input:
     act: Act | None = None
 
 
+#: Lets every room work until nothing is due.
+Turn = Callable[[Database, Delivery, Mapping[str, Transport]], Counts]
 #: Told of what happened in a tick, may answer with further inputs (people reacting to their mail).
 React = Callable[[Database, Instant], Iterable[Input]]
 
@@ -48,6 +50,8 @@ class Stage:
     lanes: Mapping[str, Transport]
     tick: Duration = 15 * MINUTE
     react: React | None = None
+    # What workers do at a tick.
+    turn: Turn = turn
     _order: int = 0
     _ahead: list[tuple[Instant, int, Input]] = field(default_factory=list)
 
@@ -67,7 +71,7 @@ class Stage:
             while self._ahead and self._ahead[0][0] <= at:
                 due.append(heappop(self._ahead)[2])
             self._feed(sorted(due, key=lambda one: one.at))
-            total.update(turn(self.database, self.delivery, self.lanes))
+            total.update(self.turn(self.database, self.delivery, self.lanes))
             if self.react is not None:
                 for reaction in self.react(self.database, at):
                     self._order += 1

@@ -57,18 +57,17 @@ def people(events: int, *, seed: int = 7, now: Instant = NOON) -> Crowd:
 class House:
     """The installation."""
 
-    def __init__(self, folder: Path, database_url: str, server: ChaosSmtp, *, mail_url: str = "") -> None:
+    def __init__(self, folder: Path, database_url: str, server: ChaosSmtp, **more: str) -> None:
         """Open it at NOON; the database is complete, with the programme published.
 
-        mail_url: the way to the mail server, when it is not the plain one.
+        more: other settings, or another way to the mail server.
         """
         self.folder, self.server = folder, server
         self._clock_file = folder / "clock"
         self.set(NOON)
         self.clock = SharedClock(self._clock_file)
-        self.environment = environment(
-            folder, database_url, mail_url=mail_url or server.url, write_keys=f"{SOURCE}={WRITE_KEY}"
-        )
+        given = {"mail_url": server.url, "write_keys": f"{SOURCE}={WRITE_KEY}"} | more
+        self.environment = environment(folder, database_url, **given)
         settings = load_settings(folder=folder, environment=self.environment)
         self.services = open_existing(settings, clock=self.clock)
         self.database = self.services.database
@@ -215,12 +214,12 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def opened(folder: Path, database_url: str) -> Iterator[House]:
+def opened(folder: Path, database_url: str, **more: str) -> Iterator[House]:
     """Give a house with a mail server that takes everything until its script says otherwise."""
     taken = folder / "taken"
     taken.mkdir()
     with chaos({}, folder=taken) as server:
-        house = House(folder, database_url, server)
+        house = House(folder, database_url, server, **more)
         try:
             yield house
         finally:

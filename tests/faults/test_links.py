@@ -46,9 +46,9 @@ def behind_proxies(folder: Path, database_url: str) -> Iterator[tuple[House, Pro
 
 
 def test_a_commit_whose_answer_is_lost_is_done_again_and_changes_nothing(
-    postgresql_house_url: str, tmp_path: Path
+    postgresql_house_url: str, tmp_path: Path, seed: int
 ) -> None:
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
         database.lose_reply_to(b"COMMIT", every=6)
         house.hand_in_all(crowd)
@@ -61,9 +61,9 @@ def test_a_commit_whose_answer_is_lost_is_done_again_and_changes_nothing(
 
 
 def test_connections_to_the_database_cut_at_any_moment_cost_nothing(
-    postgresql_house_url: str, tmp_path: Path
+    postgresql_house_url: str, tmp_path: Path, seed: int
 ) -> None:
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
         over = threading.Event()
         cuts: list[int] = []
@@ -87,8 +87,8 @@ def test_connections_to_the_database_cut_at_any_moment_cost_nothing(
         assert house.faults(crowd) == []
 
 
-def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path) -> None:
-    crowd = people(EVENTS)
+def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path, seed: int) -> None:
+    crowd = people(EVENTS, seed=seed)
     taken = tmp_path / "taken"
     taken.mkdir()
     with crashing_postgres() as postgres, chaos({}, folder=taken) as server:
@@ -140,9 +140,9 @@ def test_a_serialization_failure_is_done_again(postgresql_database: Database) ->
 
 @pytest.mark.parametrize("default", ["repeatable read", "serializable"])
 def test_another_isolation_by_default_changes_nothing(
-    postgresql_house_url: str, tmp_path: Path, default: str
+    postgresql_house_url: str, tmp_path: Path, default: str, seed: int
 ) -> None:
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
         _set_for_new_sessions(house, "default_transaction_isolation", f"'{default}'")
         house.hand_in_all(crowd)
@@ -169,8 +169,10 @@ def _set_for_new_sessions(house: House, name: str, value: str) -> None:
     house.database.close()
 
 
-def test_a_transaction_killed_for_being_idle_is_done_again(postgresql_house_url: str, tmp_path: Path) -> None:
-    crowd = people(EVENTS)
+def test_a_transaction_killed_for_being_idle_is_done_again(
+    postgresql_house_url: str, tmp_path: Path, seed: int
+) -> None:
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
         _set_for_new_sessions(house, "idle_in_transaction_session_timeout", "'1s'")
         house.hand_in_all(crowd)
@@ -180,9 +182,11 @@ def test_a_transaction_killed_for_being_idle_is_done_again(postgresql_house_url:
         assert house.faults(crowd) == []
 
 
-def test_nothing_rests_on_what_a_session_remembers(postgresql_house_url: str, tmp_path: Path) -> None:
+def test_nothing_rests_on_what_a_session_remembers(
+    postgresql_house_url: str, tmp_path: Path, seed: int
+) -> None:
     """A pooler that gives each transaction another session forgets settings, temporary tables and session locks."""
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
 
         def forget(connection: Any, *_: Any) -> None:
@@ -215,9 +219,9 @@ def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(postgres
     "word", [b"MAIL FROM", b"RCPT TO", b"DATA\r\n", b"\r\n.\r\n"], ids=["mail", "rcpt", "data", "dot"]
 )
 def test_the_mail_server_is_cut_off_at_this_stage(
-    postgresql_house_url: str, tmp_path: Path, word: bytes
+    postgresql_house_url: str, tmp_path: Path, word: bytes, seed: int
 ) -> None:
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
         # Old-fashioned, so that the stages are said one by one.
         house.server.extensions = ["8BITMIME"]
@@ -235,9 +239,9 @@ def test_the_mail_server_is_cut_off_at_this_stage(
 
 @pytest.mark.parametrize("how", ["stall", "half_close"])
 def test_a_mail_server_that_falls_silent_without_a_word(
-    postgresql_house_url: str, tmp_path: Path, how: str
+    postgresql_house_url: str, tmp_path: Path, how: str, seed: int
 ) -> None:
-    crowd = people(EVENTS)
+    crowd = people(EVENTS, seed=seed)
     with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
         house.hand_in_all(crowd)
         falls = threading.Timer(0.0, getattr(mail, how))

@@ -1,0 +1,42 @@
+"""Years of everything at once: every invariant holds, and the same seed gives the same ledger."""
+
+from pathlib import Path
+
+import pytest
+
+from nurture.domain.instant import HOUR
+from tests.faults.voyage import Size, voyage
+
+#: A few seconds of it in every test run, minutes of it in `make faults`, all of it on its own (`-m long`).
+SHORT = Size(people=10, days=30, tick=4 * HOUR)
+FAULTS = Size(people=250, days=730, tick=12 * HOUR)
+WHOLE = Size(people=10_000, days=730, tick=6 * HOUR)
+
+
+def digest(folder: Path, size: Size, seed: int) -> str:
+    """Live through a voyage in which all must be well; returns its ledger's hash."""
+    folder.mkdir()
+    made, services = voyage(folder, size, seed)
+    faults, told, digest = made.faults(), made.told(), made.digest()
+    services.close()
+    assert faults == [], f"{told}\nrepeat it with: {size.command(seed)}"
+    assert made.happened["dies"] + made.happened["asleep"] > 0, told
+    return digest
+
+
+def test_all_is_well_and_the_same_seed_gives_the_same_ledger(tmp_path: Path, seed: int) -> None:
+    assert digest(tmp_path / "once", SHORT, seed) == digest(tmp_path / "again", SHORT, seed)
+
+
+@pytest.mark.long
+@pytest.mark.faults
+def test_another_seed_gives_another_ledger(tmp_path: Path, seed: int) -> None:
+    assert digest(tmp_path / "one", SHORT, seed) != digest(tmp_path / "other", SHORT, seed + 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "size", [pytest.param(FAULTS, id="faults", marks=pytest.mark.faults), pytest.param(WHOLE, id="whole")]
+)
+def test_after_two_years_of_faults_every_invariant_holds(tmp_path: Path, size: Size, seed: int) -> None:
+    assert digest(tmp_path / "voyage", size, seed)
