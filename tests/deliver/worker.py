@@ -60,7 +60,7 @@ def stop_after(database: Database, status: str) -> None:
     seen: list[str] = []
 
     def executed(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        written, _, _ = statement.partition(" WHERE ")
+        written = statement.partition(" WHERE ")[0]
         if written.startswith("UPDATE messages") and status in f"{written} {parameters}":
             seen.append(statement)
 
