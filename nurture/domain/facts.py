@@ -128,7 +128,7 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
             signs = contact.memory.setdefault("signs", {}).setdefault(verdict.name, {})
             signs[sign] = max(signs.get(sign, NEVER), event.occurred_at)
     for verdict in index.verdicts:
-        _judge(contact, verdict)
+        judge_verdict(contact, verdict)
 
 
 # ---- single folds ----------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: In
         touched.add(fact.name)
     for fact in index.entities:
         if fact.name in touched:
-            _settle(contact, fact)
+            settle_entities(contact, fact)
 
 
 def entity_key(event: Event, fact: EntityFact) -> str | None:
@@ -355,7 +355,7 @@ def _close(contact: Contact, event: Event, fact: EntityFact) -> None:
         closings["all"] = max(closings["all"], event.occurred_at)
 
 
-def _settle(contact: Contact, fact: EntityFact) -> None:
+def settle_entities(contact: Contact, fact: EntityFact) -> None:
     """Work out which entities are closed, drop the oldest beyond `keep`, and publish the scalars."""
     known = contact.memory.get("entities", {}).get(fact.name, {})
     closings = contact.memory.get("closings", {}).get(fact.name, {"all": NEVER, "keys": {}})
@@ -377,7 +377,7 @@ def _settle(contact: Contact, fact: EntityFact) -> None:
         contact.facts[f"{fact.name}.last_at"] = max(last, newest)
 
 
-def _judge(contact: Contact, fact: VerdictFact) -> None:
+def judge_verdict(contact: Contact, fact: VerdictFact) -> None:
     """Let the newest sign decide; at the same instant the bad one counts; an open `no` entity blocks yes."""
     signs = contact.memory.get("signs", {}).get(fact.name, {})
     yes, no = signs.get("yes", NEVER), signs.get("no", NEVER)
