@@ -29,6 +29,7 @@ from pydantic import (
 )
 from sqlalchemy.exc import ArgumentError
 
+from nurture.domain import retention
 from nurture.domain.errors import SettingsError
 
 PREFIX = "NURTURE_"
@@ -55,6 +56,13 @@ def _pairs(value: Any) -> Any:
         message = "write name=value, several separated by commas"
         raise ValueError(message)
     return {name: secret for name, _, secret in split}
+
+
+def _retention(value: dict[str, int]) -> dict[str, int]:
+    found = retention.faults(value)
+    if found:
+        raise ValueError("; ".join(found))
+    return value
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -148,6 +156,10 @@ class Settings(BaseModel):
             description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
             "old and new parted by |",
         )
+    )
+    retention: Annotated[dict[str, int], AfterValidator(_retention), BeforeValidator(_pairs)] = Field(
+        default={},
+        description="days by kind of data (docs/privacy.md), over the defaults: events=400, contents=180",
     )
     http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
     http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")

@@ -19,7 +19,9 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.domain.instant import DAY, SECOND, Instant
+from nurture.domain.retention import kept
 from nurture.flow import touches
+from nurture.flow.retain import retain as remove_old
 from nurture.log import get_logger
 from nurture.mail.transport import open_lanes
 from nurture.store import bulk
@@ -66,7 +68,19 @@ def forget(connection: sa.Connection, services: Services, _now: Instant) -> Ring
     return ()
 
 
-JOBS = (Job("look", 5, look), Job("tidy", 3600, tidy), Job("forget", 60, forget))
+def retain(connection: sa.Connection, services: Services, now: Instant) -> Rings:
+    """Remove the next of what is older than it has to be."""
+    playbook = services.playbooks.active(connection).playbook
+    remove_old(connection, now=now, keep=kept(services.settings.retention), playbook=playbook)
+    return ()
+
+
+JOBS = (
+    Job("look", 5, look),
+    Job("tidy", 3600, tidy),
+    Job("forget", 60, forget),
+    Job("retain", 60, retain),
+)
 
 
 def tick(job: Job, services: Services) -> bool:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from nurture.app import journals
 from nurture.app.invariants import CHECKS, Look
+from nurture.app.privacy import overdue, unfinished
 from nurture.app.services import Services
 from nurture.flow.replay import verify_replay
 from nurture.store import tables as t
@@ -42,6 +43,8 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for what in verify_replay(services.database, contact, loaded.playbook)
     ]
     findings.append(_finding("replay", differing))
+    findings.append(_finding("retention", list(overdue(services))))
+    findings.append(_finding("erasures", list(unfinished(services))))
     findings.append(_finding("delivery journals", list(journals.faults(services))))
     return findings
 

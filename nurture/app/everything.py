@@ -26,6 +26,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "identities": "the names we know you under, since when, and who told us",
     "contacts": "where our mail goes to you, and what we have concluded about you",
     "contact_state": "what our rules remember beside that: baskets, orders, newest values",
+    "baselines": "what we concluded from events that we no longer keep",
     "inbox": "what we were told about you and have not looked at yet",
     "events": "what we were told that you did",
     "quarantine": "what we were told about you and could not use, with the reason",
@@ -61,7 +62,7 @@ _OWN = {
 }
 #: Columns with an instant, beside those whose name ends in `_at`, `_since` or `_until`.
 _INSTANTS = {"at", "since", "clock", "valid_until"}
-_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "verdict", "memory", "detail"}
+_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "verdict", "memory", "detail", "state"}
 
 
 def everything(

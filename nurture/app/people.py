@@ -13,6 +13,7 @@ from nurture.flow.replay import replay_events
 from nurture.reports import person as report
 from nurture.reports.why import why as explain
 from nurture.store.audit import record
+from nurture.store.baselines import load_baselines
 from nurture.store.contacts import load_contacts, resolve_who
 from nurture.store.events import load_events
 
@@ -52,7 +53,10 @@ def why(services: Services, who: str, measure_path: str, *, at: Instant | None =
                 for event in load_events(connection, [contact_id])[contact_id]
                 if event.received_at <= at
             ]
-            contact, now = replay_events(contact_id, events, playbook), at
+            kept = load_baselines(connection, [contact_id])[contact_id]
+            if any(part.clock > at for part in kept):
+                raise NotFoundError("what stood then is not kept any more; name a later time")
+            contact, now = replay_events(contact_id, events, playbook, kept), at
         return explain(connection, contact, measure, playbook=playbook, now=now).document()
 
 

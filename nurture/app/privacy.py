@@ -5,15 +5,17 @@ one document of plain values; the erasure can be looked at first, holds at once 
 itself where it was interrupted.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.app.everything import everything
 from nurture.app.services import Services
-from nurture.domain.instant import to_iso
-from nurture.flow import erase
+from nurture.domain.instant import DAY, HOUR, to_iso
+from nurture.domain.retention import kept
+from nurture.flow import erase, retain
 from nurture.flow.taking import transact
 from nurture.mail.maildir import remove_mails
 from nurture.mail.transport import open_lanes
@@ -23,6 +25,9 @@ from nurture.store.audit import record
 from nurture.store.bulk import any_of
 from nurture.store.contacts import resolve_who
 from nurture.store.identity import known_of
+
+#: A backlog that is being worked off is no fault.
+_LATE: Final = 7 * DAY
 
 #: What no command can reach; said to whoever erases.
 ELSEWHERE = (
@@ -116,6 +121,25 @@ def resume_erasures(services: Services, connection: sa.Connection, *, limit: int
         if not erase.scrub(connection, person):
             count += erase.finish(connection, person, now=services.clock.now())
     return count
+
+
+def overdue(services: Services) -> Iterator[str]:
+    """Say of each kind of data that has outlived its time by more than a week how old the oldest is."""
+    keep, now = kept(services.settings.retention), services.clock.now()
+    with services.database.read() as connection:
+        lagging = retain.lags(connection, now=now, keep=keep)
+    for name, late in lagging.items():
+        if late > _LATE:
+            days = late // DAY
+            yield f"{name}: kept {days} days longer than NURTURE_RETENTION says; is a scheduler running?"
+
+
+def unfinished(services: Services) -> Iterator[str]:
+    """Say which erasures are not finished after an hour."""
+    with services.database.read() as connection:
+        late = erase.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
+    for person in late:
+        yield f"contact:{person} is not wholly erased after an hour; is a scheduler running?"
 
 
 def _remove_mails(services: Services, person: int, connection: sa.Connection | None = None) -> int:

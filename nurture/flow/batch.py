@@ -11,6 +11,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from nurture.domain.advance import Happening
+from nurture.domain.combining import BASE
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event, Identity
@@ -26,6 +27,7 @@ from nurture.flow.said import note_consents
 from nurture.flow.taking import Taken
 from nurture.store import contacts as people
 from nurture.store import inbox
+from nurture.store.baselines import load_baselines
 from nurture.store.events import drop_events, load_events
 from nurture.store.inbox import Pending
 from nurture.store.saving import mark_told, save
@@ -82,8 +84,9 @@ def apply(
     """
     home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
     recorded = record(connection, [(row, home.get(row.id)) for row in taken.rows()])
+    too_old: list[Rejected] = []
     advances, told, failures = _advance(
-        connection, taken, recorded, now=now, playbook=playbook, rule=rule, always=always
+        connection, taken, recorded, too_old, now=now, playbook=playbook, rule=rule, always=always
     )
     lost = {row for failure in failures for row in failure.rows}
     drop_events(connection, [recorded.events.pop(row).seq for row in lost if row in recorded.events])
@@ -95,7 +98,7 @@ def apply(
     counts["consents"] = note_consents(connection, events, owners, playbook)
     done = [row for row in taken.rows() if row.id not in lost]
     _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
-    set_aside = recorded.conflicts + _conflicts_of(connection, taken)
+    set_aside = recorded.conflicts + too_old + _conflicts_of(connection, taken)
     quarantine(connection, set_aside)
     inbox.delete(connection, [row.id for row in done])
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
@@ -108,6 +111,7 @@ def _advance(
     connection: sa.Connection,
     taken: Taken,
     recorded: Recorded,
+    too_old: list[Rejected],
     *,
     now: Instant,
     playbook: Playbook,
@@ -122,6 +126,12 @@ def _advance(
     if not ids:
         return [], [], []
     states = people.load_contacts(connection, ids, playbook)
+    if refused := _refuse(connection, taken, recorded, states):
+        too_old.extend(refused.values())
+        happened = {
+            contact: [event for event in events if event.seq not in refused]
+            for contact, events in happened.items()
+        }
     # Who is new has no messages yet.
     settled = people.load_settled(connection, [contact for contact in ids if states[contact].clock])
     refits = _refit(connection, states, recorded, now=now, playbook=playbook)
@@ -150,6 +160,26 @@ def _advance(
     return advances, told, failures
 
 
+def _refuse(
+    connection: sa.Connection, taken: Taken, recorded: Recorded, states: Mapping[int, Contact]
+) -> dict[int, Rejected]:
+    """Take back events that occurred before the contact's events were removed for their age: seq -> the item.
+
+    Whether such an event was counted then, nobody can tell any more.
+    """
+    refused: dict[int, Rejected] = {}
+    for contact, state in states.items():
+        base = state.memory.get(BASE, NEVER)
+        for row in taken.shares[contact].rows if base > NEVER else ():
+            event = recorded.events.get(row.id)
+            if event is not None and event.occurred_at < base:
+                reason = "it happened before the time from which this contact's events are kept"
+                refused[event.seq] = rejected(row, "too_old", reason, contact_id=contact)
+                del recorded.events[row.id]
+    drop_events(connection, list(refused))
+    return refused
+
+
 def _refit(
     connection: sa.Connection,
     states: Mapping[int, Contact],
@@ -164,10 +194,13 @@ def _refit(
     if not stale:
         return {}
     mine = {event.seq for event in recorded.events.values()}
+    kept = load_baselines(connection, stale)
     return {
         contact: refit(
             states[contact],
-            replay_events(contact, [event for event in events if event.seq not in mine], playbook),
+            replay_events(
+                contact, [event for event in events if event.seq not in mine], playbook, kept[contact]
+            ),
             at=max(now, states[contact].clock),
             evidence="playbook",
             playbook=playbook,

@@ -128,9 +128,11 @@ def finish(connection: sa.Connection, person: int, *, now: Instant) -> bool:
     return True
 
 
-def unfinished(connection: sa.Connection, *, limit: int) -> list[int]:
-    """Return the oldest erasures that are not finished."""
-    statement = sa.select(t.erasures.c.contact_id).where(t.erasures.c.finished_at.is_(None))
+def unfinished(connection: sa.Connection, *, limit: int, before: Instant = FOREVER) -> list[int]:
+    """Return the oldest erasures, asked for before an instant, that are not finished."""
+    statement = sa.select(t.erasures.c.contact_id).where(
+        t.erasures.c.finished_at.is_(None), t.erasures.c.at < before
+    )
     return list(connection.execute(statement.order_by(t.erasures.c.at).limit(limit)).scalars())
 
 

@@ -27,6 +27,7 @@ from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import identity as store
 from nurture.store import inbox
+from nurture.store.baselines import load_baselines
 from nurture.store.database import Database
 from nurture.store.events import load_events
 from nurture.store.objects import hand_watches
@@ -137,8 +138,9 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     # What fell due while it was merged was somebody else's.
     states[contact].clock = max(states[contact].clock, now)
     advances = []
+    kept = load_baselines(connection, [contact, survivor])
     for one, events in load_events(connection, [contact, survivor]).items():
-        state, replayed = states[one], replay_events(one, events, playbook)
+        state, replayed = states[one], replay_events(one, events, playbook, kept[one])
         advances.append(
             refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
         )
@@ -176,7 +178,8 @@ def _merged(
     _require_living(states, survivor, other)
     events = load_events(connection, [survivor, other])
     together = sorted((*events[survivor], *events[other]), key=lambda event: event.seq)
-    replayed = replay_events(survivor, together, playbook)
+    kept = load_baselines(connection, [survivor, other])
+    replayed = replay_events(survivor, together, playbook, [*kept[survivor], *kept[other]])
     return merge_states(states[survivor], states[other], replayed, now=now, playbook=playbook)
 
 

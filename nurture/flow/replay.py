@@ -6,17 +6,19 @@ up changed definitions of facts. Reads events only; writes nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import blake2b
 from typing import Any, Final
 
 from nurture.domain.advance import advance
+from nurture.domain.combining import combine
 from nurture.domain.conditions import Condition
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.facts import empty
 from nurture.domain.index import index_of
 from nurture.domain.playbook import Playbook
+from nurture.store.baselines import load_baselines
 from nurture.store.contacts import load_contacts
 from nurture.store.database import Database
 from nurture.store.events import load_events
@@ -25,11 +27,24 @@ from nurture.store.events import load_events
 FOLDED: Final = "folded"
 
 
-def replay_events(contact_id: int, events: Sequence[Event], playbook: Playbook) -> Contact:
-    """Return what these events, in the order of application, make of a contact of whom nothing was known."""
-    if not events:
+def replay_events(
+    contact_id: int, events: Sequence[Event], playbook: Playbook, baselines: Sequence[Contact] = ()
+) -> Contact:
+    """Return what these events, in the order of application, make of a contact of whom nothing was known.
+
+    baselines: what events that are not kept any more had made; the events are folded on top. Facts that were
+    defined since then know the kept events only.
+    """
+    if baselines:
+        start = reduce(lambda one, other: combine(one, other, playbook), (part.copy() for part in baselines))
+        start.id = contact_id
+        start.memory[FOLDED] = definitions(playbook)
+        if not events:
+            return start
+    elif not events:
         return empty(contact_id, first_seen_at=0, playbook=playbook)
-    start = begin(contact_id, events[0], playbook)
+    else:
+        start = begin(contact_id, events[0], playbook)
     now = max(event.received_at for event in events)
     return advance(start, events, now=now, playbook=playbook, mail=False, owned=True).contact
 
@@ -44,7 +59,10 @@ def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:
 def replay(database: Database, contact_id: int, playbook: Playbook) -> Contact:
     """Replay the events of the contact and of everything merged into it."""
     with database.read() as connection:
-        return replay_events(contact_id, load_events(connection, [contact_id])[contact_id], playbook)
+        events = load_events(connection, [contact_id])[contact_id]
+        return replay_events(
+            contact_id, events, playbook, load_baselines(connection, [contact_id])[contact_id]
+        )
 
 
 def verify_replay(database: Database, contact_id: int, playbook: Playbook) -> list[str]:
@@ -55,9 +73,10 @@ def verify_replay(database: Database, contact_id: int, playbook: Playbook) -> li
     with database.read() as connection:
         stored = load_contacts(connection, [contact_id], playbook).get(contact_id)
         events = load_events(connection, [contact_id])[contact_id]
-    if stored is None or not events or stored.memory.get(FOLDED) != definitions(playbook):
+        baselines = load_baselines(connection, [contact_id])[contact_id]
+    if stored is None or not (events or baselines) or stored.memory.get(FOLDED) != definitions(playbook):
         return []
-    return differences(stored, replay_events(contact_id, events, playbook))
+    return differences(stored, replay_events(contact_id, events, playbook, baselines))
 
 
 def differences(stored: Contact, replayed: Contact) -> list[str]:

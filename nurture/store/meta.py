@@ -21,6 +21,11 @@ def put_once(connection: sa.Connection, key: str, value: str) -> str:
     return value if kept is None else kept
 
 
+def put(connection: sa.Connection, key: str, value: str) -> None:
+    """Keep `value` under `key`, whatever was kept there."""
+    bulk.insert(connection, meta, [{"key": key, "value": value}], conflict=["key"], update=["value"])
+
+
 def require_suppression_key(connection: sa.Connection, fingerprint: str) -> None:
     """Remember which suppression key this database's hashes are made with; the first one stays.
 

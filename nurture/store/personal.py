@@ -80,6 +80,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
          "wake_at": FOREVER},
     ),
     "contact_state": Personal("contact", "contact_id", "deleted: entities, last values, what was done", None),
+    "baselines": Personal("contact", "contact_id", "deleted: what removed events had made", None),
     "inbox": Personal("names", "", "deleted: events not applied yet that name the person", None),
     "events": Personal(
         "contact",

@@ -523,6 +523,8 @@ feedback = sa.Table(
 sa.Index("ix_feedback_message_id", feedback.c.message_id)
 _of_address = feedback.c.address.is_not(None)
 sa.Index("ix_feedback_address", feedback.c.address, postgresql_where=_of_address, sqlite_where=_of_address)
+_told = feedback.c.raw != ""
+sa.Index("ix_feedback_raw", feedback.c.received_at, postgresql_where=_told, sqlite_where=_told)
 _unapplied = feedback.c.applied_at.is_(None)
 sa.Index(
     "ix_feedback_unapplied", feedback.c.received_at, postgresql_where=_unapplied, sqlite_where=_unapplied
@@ -639,6 +641,17 @@ erasures = sa.Table(
     # When nothing of the person was left; until then something may still be on its way.
     sa.Column("finished_at", Instant),
 )
+#: What a contact's removed events had made of it (`flow.retain`); each under the contact they were of.
+baselines = sa.Table(
+    "baselines",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # Everything received before was removed.
+    sa.Column("until", Instant, nullable=False),
+    # JSON text: the folded contact.
+    sa.Column("state", sa.Text, nullable=False),
+)
+
 _unfinished = erasures.c.finished_at.is_(None)
 sa.Index("ix_erasures_unfinished", erasures.c.at, postgresql_where=_unfinished, sqlite_where=_unfinished)
 
