@@ -161,6 +161,11 @@ class Settings(BaseModel):
         default={},
         description="days by kind of data (docs/privacy.md), over the defaults: events=400, contents=180",
     )
+    approve_sends_over: int | None = Field(
+        default=None,
+        ge=0,
+        description="a send to more people than this waits for a second operator; empty: none",
+    )
     http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
     http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")
     metrics_port: int = Field(

@@ -13,7 +13,7 @@ from nurture.app import audience
 from nurture.app.people import unknown_measure
 from nurture.app.services import Services
 from nurture.domain.conditions import Condition, Truth
-from nurture.domain.errors import NotFoundError
+from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.facts import reading
 from nurture.domain.instant import Instant
@@ -104,7 +104,8 @@ def send(
 ) -> dict[str, Any]:
     """Hand the request to the inbox, page by page; each page is committed with the cursor behind it.
 
-    at: when the mail may leave first; None: now. Returns people handed in by this call and in all.
+    at: when the mail may leave first; None: now. Returns people handed in by this call and in all. Raises
+    InputError for a send to so many that a second operator has to approve it, and none has.
     """
     now = services.clock.now()
     handed = 0
@@ -115,6 +116,7 @@ def send(
         target=who or f"audience: {expression or 'True'}",
         now=now,
         actor=actor,
+        many=who is None and _is_large(services, expression),
     )
     while True:
         page = services.database.run(
@@ -129,12 +131,37 @@ def send(
     return {"request": request, "measure": path, "people": total + handed, "handed_in": handed}
 
 
-def _open(services: Services, request: str, *, path: str, target: str, now: Instant, actor: str) -> int:
+def is_begun(services: Services, request: str) -> bool:
+    """Tell whether a request with this id was handed in already, whole or in part."""
+    with services.database.read() as connection:
+        return connection.scalar(sa.select(t.sends.c.request).where(t.sends.c.request == request)) is not None
+
+
+def _is_large(services: Services, expression: str | None) -> bool:
+    over = services.settings.approve_sends_over
+    return over is not None and int(audience.count(services, expression or "True")["yes"]) > over
+
+
+def _approved(connection: sa.Connection, request: str, path: str, target: str) -> bool:
+    """Tell whether somebody approved just this send."""
+    found = connection.execute(
+        sa.select(t.approvals).where(t.approvals.c.request == request, t.approvals.c.state == "approved")
+    ).one_or_none()
+    return found is not None and (found.measure, f"audience: {found.audience}") == (path, target)
+
+
+def _open(
+    services: Services, request: str, *, path: str, target: str, now: Instant, actor: str, many: bool
+) -> int:
     def work(connection: sa.Connection) -> int:
         measure_of(services.playbooks.active(connection).playbook, path)
         known = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
         if known is not None:
             return int(known.people)
+        if many and not _approved(connection, request, path, target):
+            raise InputError(
+                f"this send waits for a second operator (NURTURE_APPROVE_SENDS_OVER); `nurture sends approve {request}`"
+            )
         connection.execute(
             sa.insert(t.sends).values(
                 request=request,

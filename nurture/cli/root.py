@@ -16,6 +16,7 @@ from nurture.cli import (
     playbook,
     report,
     send,
+    sends,
     serve,
 )
 from nurture.domain.errors import CheckFailed, Transient, UserError
@@ -56,6 +57,7 @@ app.command("track")(data.track)
 app.add_typer(contact.app, name="contact")
 app.command("audience")(audience.audience)
 app.command("send")(send.send)
+app.add_typer(sends.app, name="sends")
 app.command("preview")(send.preview)
 app.command("pause")(send.pause)
 app.command("resume")(send.resume)

@@ -37,7 +37,7 @@ def send(
 
     Example: nurture send customer/advocate/presale_notice --audience 'orders >= 3' --dry-run
     """
-    from nurture.app import previews, sends
+    from nurture.app import approvals, previews, sends
     from nurture.app.tracking import read_instant
     from nurture.domain.errors import InputError
 
@@ -51,14 +51,30 @@ def send(
     instant = read_instant(at) if at else None
     with services() as opened:
         planned = sends.plan(opened, measure, who=to, expression=audience)
+        many = approvals.needed(opened, who=to, expression=audience)
+        planned["second_operator"] = many is not None
         if dry_run:
             _show_plan(planned, audience, as_json=as_json)
             return
         if not as_json:
             _show_plan(planned, audience, as_json=False)
         if planned["people"] != 1:
-            confirm(f"Send {measure} to {planned['people']} people?", yes=yes)
+            verb = "Ask a second operator to send" if many is not None else "Send"
+            confirm(f"{verb} {measure} to {planned['people']} people?", yes=yes)
         identifier = request or sends.request_id(measure, to or audience or "", opened.clock.now())
+        if many is not None and not sends.is_begun(opened, identifier):
+            asked = approvals.ask(
+                opened,
+                measure,
+                expression=audience or "True",
+                request=identifier,
+                people=many,
+                actor=actor(),
+                at=instant,
+            )
+            output.document(asked) if as_json else output.pairs(asked, title="waits for a second operator")
+            output.note(f"somebody else says yes: nurture sends approve {identifier}")
+            return
         done = sends.send(
             opened, measure, who=to, expression=audience, request=identifier, actor=actor(), at=instant
         )
@@ -75,6 +91,7 @@ def _show_plan(planned: dict[str, object], audience: str | None, *, as_json: boo
             "audience": audience or "one person",
             "people": planned["people"],
             "would not enter": planned["not_entering"],
+            "second operator": "needed" if planned["second_operator"] else "not needed",
         }
     )
     output.table(planned["first"], ["contact", "email", "track", "stage"], title="first people")  # type: ignore[arg-type]

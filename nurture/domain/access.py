@@ -94,9 +94,14 @@ def check_password(password: str, *, name: str) -> None:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Tell whether two actors may be one person: `cli:ann` and `user:ann` are, whoever cannot be told is.
+    """Tell whether two actors may be one person: `cli:ann` and `user:ann` are.
 
-    Who works through a key is nobody in particular, so no key is ever a second person.
+    Who works through a key, or on a console that asks for no password, is nobody in particular, and so never a
+    second person.
     """
     kinds = {one.partition(":")[0], other.partition(":")[0]}
-    return "key" in kinds or one.partition(":")[2] == other.partition(":")[2]
+    return bool(kinds & {"key"} or {one, other} & {"user:local"}) or _person(one) == _person(other)
+
+
+def _person(actor: str) -> str:
+    return actor.partition(":")[2].lower()

@@ -1,12 +1,14 @@
 """The pages of the console that act: signing in and out, one's own account, and what admins look after."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from nurture.app import access as people
-from nurture.domain.access import FIRST_ADMIN, Operator
+from nurture.app import approvals
+from nurture.domain.access import FIRST_ADMIN, Operator, same_person
 from nurture.domain.errors import UserError
 from nurture.store import access
 from nurture.store.audit import newest, record
@@ -14,6 +16,8 @@ from nurture.web.frame import Form, Frame, back_to, own_path
 from nurture.web.login import Shut
 from nurture.web.pages import CONSOLE_HEADERS, page
 from nurture.web.request import from_own_page, read_form
+
+Decide = Callable[..., dict[str, Any]]
 
 
 class Desk:
@@ -36,6 +40,9 @@ class Desk:
             ("GET", "/account", shown("viewer", self._account)),
             ("POST", "/account/password", acting("viewer", self._change_password)),
             ("POST", "/account/sessions", acting("viewer", self._end_sessions)),
+            ("GET", "/sends", shown("viewer", self._sends)),
+            ("POST", "/sends/approve", acting("operator", self._approve)),
+            ("POST", "/sends/reject", acting("operator", self._reject)),
             ("GET", "/access", shown("admin", self._access)),
             ("GET", "/audit", shown("admin", self._audit)),
         ):
@@ -137,6 +144,29 @@ class Desk:
 
         self._services.database.run(work)
         return back_to("/account")
+
+    # ---- sends that wait for a second operator -----------------------------------------------------------
+
+    def _sends(self, request: Request, operator: Operator, *, said: str = "", status: int = 200) -> Response:
+        rows = approvals.waiting(self._services)
+        for row in rows:
+            row["may_approve"] = not same_person(row["asked_by"], operator.actor)
+        over = self._services.settings.approve_sends_over
+        values: dict[str, Any] = {"rows": rows, "over": over, "said": said}
+        return self._frame.page(request, operator, "sends", "/sends", status=status, **values)
+
+    def _approve(self, request: Request, operator: Operator, form: Form) -> Response:
+        return self._decided(request, operator, form, approvals.approve)
+
+    def _reject(self, request: Request, operator: Operator, form: Form) -> Response:
+        return self._decided(request, operator, form, approvals.reject)
+
+    def _decided(self, request: Request, operator: Operator, form: Form, decide: Decide) -> Response:
+        try:
+            decide(self._services, form.get("request", ""), actor=operator.actor)
+        except UserError as error:
+            return self._sends(request, operator, said=str(error), status=400)
+        return back_to("/sends")
 
     # ---- what admins look after --------------------------------------------------------------------------
 

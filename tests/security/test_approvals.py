@@ -1,0 +1,222 @@
+"""Sends to many take two people: one asks, another approves, within a day, what was asked."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from nurture.app import access, approvals, sends
+from nurture.app.opening import open_existing
+from nurture.app.services import Services
+from nurture.clock import ManualClock, SystemClock
+from nurture.domain.access import same_person
+from nurture.domain.errors import InputError, NotFoundError
+from nurture.store.tables import audit, inbox
+from tests.cli.shell import Shell
+from tests.security.people import PASSWORD, form_token, sign_in
+
+MEASURE = "customer/any/order_confirmation"
+EVERYBODY = "orders >= 1"
+PEOPLE = 4
+
+
+on_both = pytest.mark.usefixtures("database_url")
+
+
+@pytest.fixture
+def shop(nurture: Shell, request: pytest.FixtureRequest) -> Shell:
+    """Give a shop with four customers, where a send to more than three takes two people."""
+    if "database_url" in request.fixturenames:
+        nurture.set("DATABASE_URL", request.getfixturevalue("database_url"))
+    nurture.set("SECRET_KEY", "a-secret-of-the-tests-long-enough")
+    nurture.set("SUPPRESSION_KEY", "another-secret-of-the-tests")
+    nurture.set("APPROVE_SENDS_OVER", "3")
+    assert nurture("migrate").code == 0
+    for number in range(PEOPLE):
+        add_customer(nurture, number)
+    nurture.work()
+    return nurture
+
+
+def add_customer(shop: Shell, number: int) -> None:
+    words = [
+        "-p",
+        f"order_id=o{number}",
+        "-p",
+        "revenue=1",
+        "-p",
+        "total=1",
+        "-p",
+        "currency=EUR",
+        "-p",
+        "products=[]",
+    ]
+    assert shop("track", f"ann{number}@example.com", "Order Completed", *words).code == 0
+
+
+def one_more(shop: Shell) -> None:
+    add_customer(shop, 9)
+    shop.work()
+
+
+@pytest.fixture
+def services(shop: Shell) -> Iterator[Services]:
+    opened = open_existing(clock=ManualClock(SystemClock().now()))
+    yield opened
+    opened.close()
+
+
+def handed_in(services: Services) -> int:
+    with services.database.read() as connection:
+        count = sa.select(sa.func.count()).select_from(inbox).where(inbox.c.kind == "ops")
+        return int(connection.scalar(count) or 0)
+
+
+def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> None:
+    people = approvals.needed(services, who=None, expression=EVERYBODY)
+    assert people == PEOPLE
+    approvals.ask(
+        services, MEASURE, expression=EVERYBODY, request=request, people=people, actor=actor, at=None
+    )
+
+
+def test_a_send_to_many_waits_and_whoever_asked_cannot_approve_it(shop: Shell, services: Services) -> None:
+    dry = shop("send", MEASURE, "--audience", EVERYBODY, "--dry-run", "--json").document
+    assert (dry["people"], dry["second_operator"]) == (PEOPLE, True)
+    said = shop("send", MEASURE, "--audience", EVERYBODY, "--request", "r1", "--yes", "--json")
+    assert (said.code, said.document["state"], said.document["people"]) == (0, "waiting", PEOPLE)
+    refused = shop("sends", "approve", "r1", "--yes")
+    assert refused.code == 2
+    assert "takes somebody else" in refused.line()
+    assert handed_in(services) == 0
+    assert shop("sends", "list", "--json").document[0]["state"] == "waiting"
+
+
+@on_both
+def test_somebody_else_approves_and_the_send_begins(services: Services) -> None:
+    ask(services)
+    done = approvals.approve(services, "r1", actor="cli:bob")
+    assert (done["people"], handed_in(services)) == (PEOPLE, PEOPLE)
+    approvals.approve(services, "r1", actor="cli:bob")
+    assert handed_in(services) == PEOPLE
+    with services.database.read() as connection:
+        acts = [(row.actor, row.action) for row in connection.execute(sa.select(audit).order_by(audit.c.id))]
+    assert acts[-3:] == [("cli:ann", "send.ask"), ("cli:bob", "send.approve"), ("cli:ann", "send")]
+
+
+def test_nothing_goes_round_the_second_person(shop: Shell, services: Services) -> None:
+    def send(request: str, expression: str = EVERYBODY) -> None:
+        sends.send(services, MEASURE, who=None, expression=expression, request=request, actor="cli:ann")
+
+    for request in ("r0", "r1"):
+        with pytest.raises(InputError, match="second operator"):
+            send(request)
+        ask(services)
+    approvals.approve(services, "r1", actor="cli:bob")
+    ask(services, request="r2")
+    with pytest.raises(InputError, match="second operator"):
+        send("r2")
+    approvals.reject(services, "r2", actor="cli:ann")
+    with pytest.raises(InputError, match="second operator"):
+        send("r2")
+    # Approved is one audience, not another under the same request.
+    ask(services, request="r3")
+    with services.database.write() as connection:
+        connection.execute(sa.text("UPDATE approvals SET state = 'approved' WHERE request = 'r3'"))
+    with pytest.raises(InputError, match="second operator"):
+        send("r3", "orders >= 0")
+    assert handed_in(services) == PEOPLE
+
+
+def test_few_people_and_one_person_need_nobody_else(shop: Shell, services: Services) -> None:
+    assert shop("send", MEASURE, "--to", "ann1@example.com", "--request", "r1").code == 0
+    assert shop("send", MEASURE, "--audience", "orders >= 5", "--request", "r2", "--yes").code == 0
+    assert handed_in(services) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda services, _: services.clock.advance_to(services.clock.now() + approvals.WAITS),
+        lambda services, _: approvals.reject(services, "r1", actor="cli:carl"),
+        lambda _, shop: one_more(shop),
+    ],
+    ids=["a day has passed", "somebody rejected it", "the audience has grown"],
+)
+def test_what_is_approved_is_what_was_asked(
+    shop: Shell, services: Services, spoil: Callable[[Services, Shell], object]
+) -> None:
+    ask(services)
+    spoil(services, shop)
+    with pytest.raises(InputError, match=r"is over|was rejected|has grown"):
+        approvals.approve(services, "r1", actor="cli:bob")
+    assert handed_in(services) == 0
+
+
+def test_a_request_is_asked_once_and_not_for_something_else(services: Services) -> None:
+    ask(services)
+    ask(services, actor="cli:bob")
+    (row,) = approvals.waiting(services)
+    assert row["asked_by"] == "cli:ann"
+    with pytest.raises(InputError, match="another measure, audience or time"):
+        approvals.ask(
+            services, MEASURE, expression="orders >= 0", request="r1", people=9, actor="cli:ann", at=None
+        )
+    with pytest.raises(NotFoundError, match="sends list"):
+        approvals.approve(services, "r9", actor="cli:bob")
+
+
+@on_both
+def test_one_interrupted_goes_on_where_it_stopped(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(services)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sends, "_page", die)
+        with pytest.raises(KeyboardInterrupt):
+            approvals.approve(services, "r1", actor="cli:bob")
+    assert handed_in(services) == 0
+    approvals.approve(services, "r1", actor="cli:bob")
+    assert handed_in(services) == PEOPLE
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("cli:ann", "user:ann", True),
+        ("cli:Ann", "user:ann", True),
+        ("cli:ann", "user:bob", False),
+        ("user:admin", "user:ann", False),
+        ("key:5f0c91aa", "user:ann", True),
+        ("cli:ann", "user:local", True),
+    ],
+)
+def test_who_may_be_one_person(one: str, other: str, *, same: bool) -> None:
+    assert same_person(one, other) is same
+
+
+def test_in_the_console_another_operator_sends_it(
+    services: Services, visit: Callable[[Services], httpx.Client]
+) -> None:
+    for name in ("ann", "bob"):
+        access.add_user(services, name, role="operator", password=PASSWORD, actor="cli:test")
+    ask(services)
+    client = visit(services)
+    sign_in(client, "ann")
+    form = {"request": "r1", "form": form_token(client, "/sends")}
+    assert "Send it" not in client.get("/sends").text
+    refused = client.post("/sends/approve", data=form)
+    assert refused.status_code == 400
+    assert "takes somebody else" in refused.text
+    client.cookies.clear()
+    sign_in(client, "bob")
+    assert "Send it" in client.get("/sends").text
+    form = {"request": "r1", "form": form_token(client, "/sends")}
+    assert client.post("/sends/approve", data=form).status_code == 303
+    assert handed_in(services) == PEOPLE
+    assert "approved" in client.get("/sends").text
