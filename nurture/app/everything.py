@@ -40,6 +40,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "attempts": "every attempt to deliver a mail to you, and what your mail server said",
     "feedback": "what was reported about our mail to you: delivered, bounced, opened, clicked",
     "consents": "what you agreed to or withdrew, when, and how we know",
+    "requests": "what you asked for on our pages: another address, your data, to be forgotten",
     "touches": "links and pictures of our mails that were followed or loaded in the last day",
     "wishes": "how often you want mail, pauses, and whether we may count your clicks",
     "merges": "when we learnt that two of our records were both you",

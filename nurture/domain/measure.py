@@ -279,6 +279,10 @@ class Variant:
     weight: int
 
 
+#: new_address, old_address: of the request whose number the run's event carries; the person's own without one.
+Recipient = Literal["person", "new_address", "old_address"]
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One campaign. `path` is its name and its place: `lead/convert/abandoned_cart`."""
@@ -324,6 +328,8 @@ class Measure:
     holdable: bool = True
     # Opens and clicks are recorded.
     tracking: bool = True
+    # Where its mails go: to the person, or to the address that a request of theirs names (`domain.request`).
+    to: Recipient = "person"
     # Where these people come from, in words.
     audience_source: str = ""
     # Hash of what decides (not of words); a change makes people be judged anew.

@@ -188,8 +188,12 @@ def tell(
     message_id: str | None = None,
     kind: EventKind = "track",
     traits: Mapping[str, Any] | None = None,
+    also: tuple[Identity, ...] = (),
 ) -> set[int]:
-    """Put an event of the person into the inbox. Returns the shards whose bells to ring after the commit."""
+    """Put an event of the person into the inbox. Returns the shards whose bells to ring after the commit.
+
+    also: further names that the act has shown to be theirs.
+    """
     rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
     known = connection.execute(
         sa.select(identities.c.kind, identities.c.value)
@@ -199,6 +203,11 @@ def tell(
     ).one_or_none()
     if known is None:
         return set()
+    names = {Identity(known.kind, known.value): None} | dict.fromkeys(also)
+    previous = None
+    if known.kind in {name.kind for name in also}:
+        # An event has one name of a kind: the one before is told as what they were called until now.
+        names, previous = dict.fromkeys(also), known.value
     event = NewEvent(
         source=SOURCE,
         message_id=message_id or f"{name}:{person.id}:{properties.get('topic', '')}:{now}",
@@ -206,7 +215,8 @@ def tell(
         name=name,
         occurred_at=now,
         received_at=now,
-        identities=(Identity(known.kind, known.value),),
+        identities=tuple(names),
+        previous_id=previous,
         properties=properties,
         traits=traits or {},
     )

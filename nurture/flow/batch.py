@@ -26,7 +26,7 @@ from nurture.flow.replay import FOLDED, begin, definitions, replay_events
 from nurture.flow.said import note_consents
 from nurture.flow.taking import Taken
 from nurture.store import contacts as people
-from nurture.store import inbox
+from nurture.store import inbox, requests
 from nurture.store.baselines import load_baselines
 from nurture.store.events import drop_events, load_events
 from nurture.store.inbox import Pending
@@ -238,6 +238,10 @@ def _mail_to_newest(
         owner = taken.known.owners.get(Identity("email", row.email))
         if row.email != email and row.occurred_at >= since and owner == contact:
             now[contact] = newest[contact] = (row.email, row.occurred_at)
+    if newest:
+        # Who left an address on our own page is not mailed there because an application still names it.
+        gone = requests.left(connection, {contact: email for contact, (email, _) in newest.items()})
+        newest = {contact: told for contact, told in newest.items() if contact not in gone}
     people.set_emails(connection, newest)
 
 

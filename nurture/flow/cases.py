@@ -27,6 +27,7 @@ from nurture.flow.law import address_hash
 from nurture.store import law, outbox
 from nurture.store.contacts import load_contacts, run_of
 from nurture.store.database import decode
+from nurture.store.requests import requests_of
 from nurture.store.wishes import wish_rows
 
 
@@ -60,6 +61,9 @@ class Item:
     run: Run | None
     # The instants that this mail would fix if it passed now.
     promise: dict[str, Instant] = field(default_factory=dict)
+    # Where it goes, and what is suppressed there; the person's own unless a request of theirs names another.
+    address: str | None = None
+    suppressions: Mapping[str, str] = field(default_factory=dict)
     # What the mail's object names stand for: one object's values, or a list of them.
     objects: dict[str, Any] = field(default_factory=dict)
 
@@ -91,6 +95,7 @@ def load(
     _put_entries(connection, owners, family, given)
     runs = _runs(connection, rows)
     items = [_item(row, owners[row.contact_id], runs, given) for row in rows]
+    _put_addresses(connection, items, given)
     _put_objects(connection, items, given)
     return items
 
@@ -101,10 +106,10 @@ def case_of(item: Item, given: Circumstances) -> Case:
     return Case(
         message=item.due,
         contact=person.contact,
-        address=person.address,
+        address=item.address,
         erased=person.erased,
         run=item.run,
-        suppressions=person.suppressions,
+        suppressions=item.suppressions,
         switches=given.switches,
         pending_since=person.pending_since,
         consents=person.consents,
@@ -227,7 +232,46 @@ def _item(row: Any, person: Person, runs: Mapping[tuple[int, str, str], Run], gi
         attempt=row.attempt,
         reason=row.reason,
     )
-    return Item(row=row, due=due, person=person, measure=measure, run=run, promise=promise)
+    return Item(
+        row=row,
+        due=due,
+        person=person,
+        measure=measure,
+        run=run,
+        promise=promise,
+        address=person.address,
+        suppressions=person.suppressions,
+    )
+
+
+def _put_addresses(connection: sa.Connection, items: Iterable[Item], given: Circumstances) -> None:
+    """Give the few mails that go to another address than the person's the one that their request names.
+
+    The request must be the person's own; without an open one the mail goes nowhere. An act without an address
+    of its own (export, erase) goes to the person.
+    """
+    aside = [
+        (item, item.run.data.get("properties", {}).get("request"))
+        for item in items
+        if item.measure is not None and item.measure.to != "person" and item.run is not None
+    ]
+    if not aside:
+        return
+    asked = requests_of(connection, sorted({number for _, number in aside if isinstance(number, int)}))
+    for item, number in aside:
+        request = asked.get(number) if isinstance(number, int) else None
+        if request is None or request.contact_id not in item.person.family or request.replaced_at:
+            item.address = None
+        elif item.measure is not None and item.measure.to == "old_address":
+            item.address = request.old_address
+        elif request.act == "address":
+            item.address = request.address if request.valid_until > given.now else None
+    hashes = {
+        item.address: address_hash(item.address, given.suppression_key) for item, _ in aside if item.address
+    }
+    suppressed = law.suppressed(connection, sorted(set(hashes.values())))
+    for item, _ in aside:
+        item.suppressions = suppressed.get(hashes.get(item.address or "", ""), {})
 
 
 # ---- objects ---------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def _ready(item: Item, verdict: Verdict, context: dict[str, Any], loaded: Loaded
         step=item.due.step,
         decided_at=item.row.decided_at,
         purpose=item.due.purpose,
-        address=item.person.address or "",
+        address=item.address or "",
         context=context,
     )
 

@@ -42,7 +42,7 @@ class TemplateComposer:
         """
         due, contact, templates = item.due, item.person.contact, loaded.templates
         addressee = Addressee(
-            address=item.person.address or "",
+            address=item.address or "",
             locale=contact.locale,
             zone=zone_for(contact.zone, loaded.playbook),
             links=_links(item, delivery),
@@ -124,7 +124,7 @@ def _kept(item: Item) -> dict[str, Any] | None:
     if item.row.context is None:
         return None
     context: dict[str, Any] = decode(item.row.context)
-    same = context.get("to") == item.person.address
+    same = context.get("to") == item.address
     return context if same and bytes_of(context) is not None else None
 
 
@@ -135,7 +135,8 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
 
 
 def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
-    asked = item.run.data.get("properties", {}).get("topic") if item.run else None
+    properties = item.run.data.get("properties", {}) if item.run else {}
+    asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
     tracked = measured and delivery.tracking and not item.person.wishes.untracked
     return links_for(
@@ -145,6 +146,7 @@ def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
         message_id=item.due.id,
         topic=item.due.topic,
         asked=asked if isinstance(asked, str) else None,
+        request=request if isinstance(request, int) else None,
         names=None if tracked else PAGES.keys() - _TRACKING,
     )
 
@@ -152,5 +154,5 @@ def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
 def _view(item: Item, loaded: LoadedPlaybook) -> Mapping[str, Any]:
     """Return what templates may read: facts, the run's event and entity, what it fixed, and the objects."""
     names = view(item.person.contact, loaded.playbook, item.run)
-    names["contact"]["email"] = item.person.address
+    names["contact"]["email"] = item.address
     return {**names, **item.objects}

@@ -5,12 +5,12 @@
 | unsubscribe | `/u/TOKEN`    | c, m, t            | GET shows, POST withdraws the topic (RFC 8058)        |
 | preferences | `/p/TOKEN`    | c, m               | topics, fewer mails, a pause, language                |
 | survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
-| confirm     | `/confirm/TOKEN` | c, m, t         | grants the topic that was asked for                   |
+| confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or does the request, asked for      |
 | click       | `/c/TOKEN`    | m                  | goes on to the mail's own target; telemetry           |
 | open        | `/o/TOKEN`    | m                  | answers with a pixel; telemetry                       |
 
-c: contact id, m: message id, t: topic. The token's purpose is the link's name. No link carries a URL: where a
-click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
+c: contact id, m: message id, t: topic, r: request. The token's purpose is the link's name. No link carries a
+URL: where a click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -38,22 +38,28 @@ def links_for(
     message_id: int,
     topic: str | None,
     asked: str | None = None,
+    request: int | None = None,
     names: Collection[str] | None = None,
 ) -> Mapping[str, str]:
     """Return link name -> URL, a mapping that signs each link when it is first read: most mails show two or three.
 
     topic: the mail's own; unsubscribing withdraws it. asked: the topic that somebody asked for and is to confirm.
-    Without a topic its link is left out. names: only these; None: all.
+    request: number of the request (`domain.request`) that they are to confirm instead. Without either the link
+    is left out. names: only these; None: all.
     """
     topics = {"unsubscribe": topic, "confirm": asked}
     payloads: dict[str, dict[str, Any]] = {}
     for name in PAGES:
-        if (names is not None and name not in names) or (name in topics and topics[name] is None):
+        confirms = name == "confirm" and request is not None
+        missing = name in topics and topics[name] is None and not confirms
+        if missing or (names is not None and name not in names):
             continue
         payload: dict[str, Any] = {"m": message_id}
         if name not in _WITHOUT_CONTACT:
             payload["c"] = contact_id
-        if name in topics:
+        if confirms:
+            payload["r"] = request
+        elif name in topics:
             payload["t"] = topics[name]
         payloads[name] = payload
     return _Links(keys, base_url.rstrip("/"), payloads)

@@ -15,7 +15,7 @@ from nurture.playbook.check.case import Case
 from nurture.playbook.check.journey import check_answers, check_place
 from nurture.playbook.check.layout import check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
-from nurture.playbook.check.matrix import check_matrix
+from nurture.playbook.check.matrix import check_matrix, check_recipient
 from nurture.playbook.check.names import check_names
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.templates import check_rendering
@@ -155,6 +155,7 @@ def _check(read: _Read, files: Mapping[str, str], faults: Faults, *, render: boo
         check_place(case)
         check_names(case)
         check_matrix(case)
+        check_recipient(case)
         check_answers(case)
         check_steps(case)
         heads |= check_mails(case, read.folder.layout)

@@ -91,6 +91,12 @@ def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instan
     return len(taken) == len(rows)
 
 
+def renew(connection: sa.Connection, name: Identity, *, since: Instant) -> None:
+    """Note that a name was given anew: of several addresses the newest is where mail goes."""
+    same = sa.and_(identities.c.kind == name.kind, identities.c.value == name.value)
+    connection.execute(sa.update(identities).where(same).values(since=since))
+
+
 def move(connection: sa.Connection, merged: int, survivor: int) -> int:
     """Give every name of `merged` to `survivor` and return how many."""
     learnt_for = sa.func.coalesce(identities.c.learnt_for, identities.c.contact_id)

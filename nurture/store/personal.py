@@ -123,6 +123,12 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "kept without evidence and source",
         {"evidence": "{}", "source": _known_source},
     ),
+    "requests": Personal(
+        "contact",
+        "contact_id",
+        "kept without both addresses",
+        {"address": None, "old_address": None},
+    ),
     "touches": Personal("message", "message_id", "deleted: who followed links, of the last day", None),
     "wishes": Personal(
         "contact", "contact_id", "kept without evidence and source", {"evidence": "{}", "source": _known_source}

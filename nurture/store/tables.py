@@ -532,6 +532,26 @@ sa.Index(
 _refusals = feedback.c.kind.in_(("bounce", "delivered"))
 sa.Index("ix_feedback_heard", feedback.c.received_at, postgresql_where=_refusals, sqlite_where=_refusals)
 
+#: What somebody asked for on a page and confirms by a link in a mail: a new address, their data, erasure.
+requests = sa.Table(
+    "requests",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # address | export | erase
+    sa.Column("act", sa.Text, nullable=False),
+    # Of `address`: the new one, canonical, and the one before it once it was changed.
+    sa.Column("address", sa.Text),
+    sa.Column("old_address", sa.Text),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("valid_until", Instant, nullable=False),
+    sa.Column("done_at", Instant),
+    # A later request of the same kind took its place.
+    sa.Column("replaced_at", Instant),
+    sa.CheckConstraint("act IN ('address', 'export', 'erase')", name="act"),
+)
+sa.Index("ix_requests_contact_id", requests.c.contact_id)
+
 #: GETs behind the links of mails: telemetry, judged a minute later, deleted a day after that.
 touches = sa.Table(
     "touches",

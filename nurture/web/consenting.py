@@ -8,6 +8,7 @@ from nurture.domain.wishes import LESS
 from nurture.domain.wording import Wording
 from nurture.flow import acts
 from nurture.web.gate import Form, Gate, marked
+from nurture.web.steps import StepPages
 from nurture.web.visit import Visit, nowhere
 
 Done = tuple[Response, set[int]]
@@ -16,9 +17,10 @@ Done = tuple[Response, set[int]]
 class ConsentPages:
     """Unsubscribe and confirm."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Keep the way in."""
+    def __init__(self, gate: Gate, steps: StepPages) -> None:
+        """Keep the way in, and what does the requests that are confirmed."""
         self._gate = gate
+        self._steps = steps
         self._key = gate.services.settings.suppression_secret
 
     # ---- unsubscribe -------------------------------------------------------------------------------------
@@ -61,7 +63,9 @@ class ConsentPages:
     # ---- confirm -----------------------------------------------------------------------------------------
 
     def show_confirm(self, connection: sa.Connection, visit: Visit, _request: Request) -> Response:
-        """Show what would be agreed to."""
+        """Show what would be agreed to, or what a request will do."""
+        if "r" in visit.payload:
+            return self._steps.show_confirm(connection, visit)
         topic = visit.topic or acts.asked_topic(connection, visit.message)
         if topic is None:
             return marked("invalid", nowhere(visit.words["lang"]))
@@ -69,12 +73,16 @@ class ConsentPages:
             "confirm",
             question=visit.say("confirm_question", topic=visit.brand.title_of(topic)),
             about=visit.brand.about(topic),
+            lead=visit.words["confirm_lead"],
+            button=visit.words["confirm_button"],
             wording=confirm_wording(visit, topic).version,
             action=f"/confirm/{visit.token}",
         )
 
     def confirm(self, connection: sa.Connection, visit: Visit, form: Form) -> Done:
-        """Note that they agreed, with the words they saw."""
+        """Note that they agreed, with the words they saw, or do what they asked for."""
+        if "r" in visit.payload:
+            return self._steps.confirm(connection, visit)
         topic = visit.topic or acts.asked_topic(connection, visit.message)
         if topic is None:
             return marked("invalid", nowhere(visit.words["lang"])), set()

@@ -21,6 +21,7 @@ from nurture.domain.errors import Transient
 from nurture.domain.machine import Agent, TouchKind, agent_of
 from nurture.domain.token import verify
 from nurture.flow import acts, touches
+from nurture.flow.taking import transact
 from nurture.log import get_logger
 from nurture.metrics import count
 from nurture.web.brand import active_playbook, brand_of
@@ -47,6 +48,15 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "unread": "the form was too large or never came; nothing changed",
     "away": "the database was away; nothing changed",
 }
+
+
+class Later(Response):
+    """Stands for an answer that is made after the transaction, by work that opens its own."""
+
+    def __init__(self, work: Callable[[], Response]) -> None:
+        """Keep the work."""
+        super().__init__()
+        self.work = work
 
 
 class Gate:
@@ -133,7 +143,7 @@ class Gate:
                 purpose,
                 token,
                 request,
-                transaction=self.services.database.run,
+                transaction=lambda work: transact(self.services.database, work),
                 work=do,
                 outcome="done",
             )
@@ -171,6 +181,8 @@ class Gate:
 
         try:
             answer = transaction(within)
+            if isinstance(answer, Later):
+                answer = answer.work()
         except (SQLAlchemyError, Transient):
             return counted("away", plain("away", language, status=503))
         return counted(outcome, answer)

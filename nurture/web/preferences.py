@@ -18,6 +18,7 @@ from nurture.domain.wishes import GAPS, PAUSE_MAX, Wishes, WishKind
 from nurture.domain.wording import Wording
 from nurture.flow import acts
 from nurture.web.gate import Form, Gate
+from nurture.web.steps import step_links
 from nurture.web.visit import Visit
 
 #: What languages are called by those who speak them.
@@ -247,7 +248,7 @@ def _page(
         locale=_locale(visit),
         zones=_areas(zone),
         zone=zone,
-        steps=[],
+        steps=step_links(visit),
     )
 
 

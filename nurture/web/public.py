@@ -8,6 +8,7 @@ from nurture.web.consenting import ConsentPages
 from nurture.web.follow import Follow
 from nurture.web.gate import Gate
 from nurture.web.preferences import PreferencePages
+from nurture.web.steps import PATHS, StepPages
 
 
 class PublicPages:
@@ -20,11 +21,14 @@ class PublicPages:
     def routes(self) -> APIRouter:
         """Return the pages' routes."""
         router = APIRouter(tags=["public pages"], default_response_class=Response)
-        consenting, preferences = ConsentPages(self._gate), PreferencePages(self._gate)
+        steps, preferences = StepPages(self._gate), PreferencePages(self._gate)
+        consenting = ConsentPages(self._gate, steps)
         add = self._gate.add
         add(router, "/u/{token}", "unsubscribe", consenting.show_unsubscribe, consenting.unsubscribe)
         add(router, "/confirm/{token}", "confirm", consenting.show_confirm, consenting.confirm)
         add(router, "/p/{token}", "preferences", preferences.show, preferences.save)
+        for act, path in PATHS.items():
+            add(router, f"/p/{{token}}/{path}", "preferences", steps.shower(act), steps.asker(act))
         add(router, "/s/{token}", "survey", survey.show, survey.answer)
         Follow(self._gate).add(router)
         return router

@@ -19,6 +19,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "programme.md"
 
 MEASURES = {
     "any/confirm_subscription",
+    "any/confirm_request",
+    "any/address_changed",
     "lead/subscribe/welcome_series",
     "lead/subscribe/interest_digest",
     "lead/convert/abandoned_cart",

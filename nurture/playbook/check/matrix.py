@@ -2,7 +2,8 @@
 
 import re
 
-from nurture.domain.measure import LetCoupon
+from nurture.domain.measure import LetCoupon, OnEvent
+from nurture.domain.request import ASKED, CHANGED
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.template_text import literal, outputs
 from nurture.playbook.folder import PROGRAMME
@@ -32,6 +33,18 @@ def check_matrix(case: Case) -> None:
         change = "selling is marketing and needs consent; use purpose sales, or ask for something else"
         case.fault(("purpose",), f"a {case.measure.purpose} mail that sells", change)
     _check_stage(case, kind, sells=sells)
+
+
+def check_recipient(case: Case) -> None:
+    """Check that only a request on our own pages leads mail to another address than the person's."""
+    measure = case.measure
+    if measure.to == "person":
+        return
+    wanted = ASKED if measure.to == "new_address" else CHANGED
+    names = measure.trigger.names if isinstance(measure.trigger, OnEvent) else ()
+    if measure.purpose != "transactional" or names != (wanted,) or measure.track != "any":
+        change = f"use it under any/, with purpose transactional and the event `{wanted}` as its trigger"
+        case.fault(("to",), f"`{measure.to}` for a mail that no such request began", change)
 
 
 def selling_reason(case: Case) -> str:

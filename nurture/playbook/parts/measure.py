@@ -97,6 +97,7 @@ def build_measure(
                 "series": given.series,
                 "holdable": given.holdable,
                 "tracking": given.tracking,
+                "to": given.to,
             }
         ),
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from nurture.domain.measure import Kind, Purpose
+from nurture.domain.measure import Kind, Purpose, Recipient
 from nurture.playbook.schema.events import EventMatcher, EventNames
 from nurture.playbook.schema.values import (
     ClockText,
@@ -345,6 +345,13 @@ class MeasureFile(Strict):
     series: bool | None = None
     holdable: bool | None = None
     tracking: bool | None = None
+    to: (
+        Annotated[
+            Recipient,
+            Field(description="new_address, old_address: of the request on our pages that began it."),
+        ]
+        | None
+    ) = None
     steps: Annotated[list[AnyStep], Field(min_length=1)]
 
 
