@@ -27,79 +27,18 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from sqlalchemy.exc import ArgumentError
 
-from nurture.domain import retention
+from nurture import settings_text as text
 from nurture.domain.errors import SettingsError
+from nurture.domain.instant import Duration, parse_duration
 
 PREFIX = "NURTURE_"
 #: Names with the prefix that are no settings: where the file is, and what the tests read.
 _NOT_SETTINGS = ("NURTURE_CONFIG", "NURTURE_TEST_")
-#: Whose webhooks are understood (`mail.providers`).
-WEBHOOK_PROVIDERS = ("ses", "sendgrid", "mailgun", "postmark", "resend")
-#: Bytes a secret must have.
-SECRET_BYTES_MIN = 16
 
 
-def _words(value: Any) -> Any:
-    """Split text at commas and white space; lists stay."""
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
-def _pairs(value: Any) -> Any:
-    """Read `name=value` words as a mapping."""
-    words = _words(value)
-    if not isinstance(words, tuple):
-        return words
-    split = [word.partition("=") for word in words]
-    if any(not equals for _, equals, _ in split):
-        message = "write name=value, several separated by commas"
-        raise ValueError(message)
-    return {name: secret for name, _, secret in split}
-
-
-def _retention(value: dict[str, int]) -> dict[str, int]:
-    found = retention.faults(value)
-    if found:
-        raise ValueError("; ".join(found))
-    return value
-
-
-def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < SECRET_BYTES_MIN:
-        message = f"is shorter than {SECRET_BYTES_MIN} bytes; make one with: openssl rand -base64 32"
-        raise ValueError(message)
-    return value
-
-
-def _database(value: str) -> str:
-    try:
-        backend = sa.make_url(value).get_backend_name()
-    except ArgumentError:
-        backend = ""
-    if backend not in {"sqlite", "postgresql"}:
-        message = "is no database URL; write sqlite:///nurture.db or postgresql://user:password@host/name"
-        raise ValueError(message)
-    return value
-
-
-def _http_url(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
-        message = "must begin with http:// or https://"
-        raise ValueError(message)
-    return value.rstrip("/")
-
-
-def _providers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    unknown = sorted(set(value) - set(WEBHOOK_PROVIDERS))
-    if unknown:
-        message = f"there is no provider {unknown[0]!r}; known are {', '.join(WEBHOOK_PROVIDERS)}"
-        raise ValueError(message)
-    return value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
+Words = Annotated[tuple[str, ...], BeforeValidator(text.words)]
+Secret = Annotated[SecretStr, AfterValidator(text.long_enough)]
 
 
 class Settings(BaseModel):
@@ -108,7 +47,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    database_url: Annotated[str, AfterValidator(_database)] = Field(
+    database_url: Annotated[str, AfterValidator(text.database)] = Field(
         default="sqlite:///nurture.db",
         repr=False,
         description="where everything is kept: SQLite file or PostgreSQL",
@@ -129,10 +68,10 @@ class Settings(BaseModel):
         "<database>.journal beside a SQLite file, else ./journal",
     )
     playbook: Path = Field(default=Path("email_templates"), description="folder of the programme")
-    base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+    base_url: Annotated[str, AfterValidator(text.http_url)] = Field(
         default="", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"
     )
-    secret_key: Annotated[tuple[Secret, ...], BeforeValidator(_words)] = Field(
+    secret_key: Annotated[tuple[Secret, ...], BeforeValidator(text.words)] = Field(
         default=(), description="signs the links in mails; several, newest first: the first signs, all verify"
     )
     suppression_key: Secret | None = Field(
@@ -144,20 +83,33 @@ class Settings(BaseModel):
     tracking: bool = Field(
         default=True, description="false: no mail counts opens or clicks, whatever its measure says"
     )
-    write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = Field(
+    write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
         default=(), description="keys with which applications hand in events"
     )
     admin_password: SecretStr | None = Field(
         default=None, description="opens the console and the operators' API"
     )
-    webhook_secrets: Annotated[dict[str, SecretStr], BeforeValidator(_pairs), AfterValidator(_providers)] = (
-        Field(
-            default={},
-            description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
-            "old and new parted by |",
-        )
+    webhook_secrets: Annotated[
+        dict[str, SecretStr], BeforeValidator(text.pairs), AfterValidator(text.providers)
+    ] = Field(
+        default={},
+        description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
+        "old and new parted by |",
     )
-    retention: Annotated[dict[str, int], AfterValidator(_retention), BeforeValidator(_pairs)] = Field(
+    bounce_address: Annotated[str, AfterValidator(text.bounce_address)] = Field(
+        default="",
+        description="address that bounces come back to, a signed tag added; empty: to the sender's address",
+    )
+    replies_to: Annotated[str, AfterValidator(text.address)] = Field(
+        default="", description="address of the human who reads what people answer"
+    )
+    escalate_to: Annotated[str, AfterValidator(text.address)] = Field(
+        default="", description="address told when an answer is overdue; default: REPLIES_TO"
+    )
+    reply_within: Annotated[str, AfterValidator(text.duration)] = Field(
+        default="1d", description="how long an answer may take: what acknowledgements promise"
+    )
+    retention: Annotated[dict[str, int], AfterValidator(text.retained), BeforeValidator(text.pairs)] = Field(
         default={},
         description="days by kind of data (docs/privacy.md), over the defaults: events=400, contents=180",
     )
@@ -182,6 +134,11 @@ class Settings(BaseModel):
     def embedded(self) -> bool:
         """Tell whether the database is a SQLite file of this machine."""
         return sa.make_url(self.database_url).get_backend_name() == "sqlite"
+
+    @property
+    def reply_time(self) -> Duration:
+        """How long an answer may take."""
+        return parse_duration(self.reply_within)
 
     @property
     def public_url(self) -> str:

@@ -47,12 +47,15 @@ class Context:
     bells: CeleryBells
     lanes: dict[str, Lane]
     delivery: Delivery
+    # Mail to our own people: without a journal, for a second copy harms nobody.
+    notices: Lane
     watch: Watch = field(default_factory=Watch)
 
     def close(self) -> None:
         """Let go of every connection."""
         for lane in self.lanes.values():
             lane.transport.close()
+        self.notices.transport.close()
         self.end_journal()
         self.services.close()
 
@@ -72,6 +75,7 @@ def make_context(services: Services) -> Context:
         services=services,
         bells=open_bells(settings),
         lanes={name: Lane(name, open_transport(url, note=journal.note)) for name, url in lanes.items()},
+        notices=Lane("notices", open_transport(lanes["main"])),
         delivery=Delivery(
             clock=services.clock,
             playbooks=services.playbooks,
@@ -80,6 +84,7 @@ def make_context(services: Services) -> Context:
             base_url=settings.public_url,
             worker=journal.name,
             only_to=frozenset(settings.only_to),
+            bounce_address=settings.bounce_address,
             tracking=settings.tracking,
             journal=journal,
         ),

@@ -33,10 +33,11 @@ def look_at_state(context: Context) -> None:
 
 
 def look_at_mail(context: Context) -> None:
-    """Take back what lost workers held, then deliver on every lane."""
+    """Take back what lost workers held, deliver on every lane, then see to what came back."""
     rounds.recover(context)
     for lane in context.lanes:
         rounds.send(context, lane)
+    rounds.feedback(context)
 
 
 class Poller:

@@ -5,10 +5,12 @@ how often they are called, what is counted and who is rung next.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nurture.app import ingest
 from nurture.app.body import open_body
+from nurture.app.feedback import work as work_feedback
 from nurture.clock import monotonic
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
@@ -98,6 +100,18 @@ def judge(context: Context) -> Counts:
     done = _repeat(FEEDBACK, batch)
     for shard in shards:
         context.bells.ring(INBOX, str(shard))
+    if done.more:
+        context.bells.ring(FEEDBACK, "")
+    return done
+
+
+def feedback(context: Context) -> Counts:
+    """Match early reports, mind dialogues and pass answers on; nothing when this process is at it already."""
+    with context.notices.taken() as free:
+        if not free:
+            return Counts()
+        services = replace(context.services, bells=context.bells)
+        done = _repeat(FEEDBACK, lambda: work_feedback(services, context.notices.transport))
     if done.more:
         context.bells.ring(FEEDBACK, "")
     return done

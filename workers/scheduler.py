@@ -75,8 +75,14 @@ def retain(connection: sa.Connection, services: Services, now: Instant) -> Rings
     return ()
 
 
+def answers(_connection: sa.Connection, _services: Services, _now: Instant) -> Rings:
+    """Ring for dialogues that may be overdue and reports whose person may be known by now."""
+    return ((FEEDBACK, ""),)
+
+
 JOBS = (
     Job("look", 5, look),
+    Job("answers", 60, answers),
     Job("tidy", 3600, tidy),
     Job("forget", 60, forget),
     Job("retain", 60, retain),

@@ -38,11 +38,16 @@ def send_lane(lane: str) -> None:
     rounds.send(here(), lane)
 
 
-@app.task(name="nurture.feedback.judge")
+@app.task(
+    name="nurture.feedback.judge",
+    soft_time_limit=DELIVERY_SECONDS_MAX - 60,
+    time_limit=DELIVERY_SECONDS_MAX,
+)
 def judge_touches() -> None:
-    """Judge who followed the links of mails: people or machines."""
+    """Judge who followed the links of mails: people or machines; then see to what else came back."""
     here().bells.answer(FEEDBACK, "")
     rounds.judge(here())
+    rounds.feedback(here())
 
 
 @app.task(name="nurture.hand_in")

@@ -12,6 +12,7 @@ from nurture.cli import (
     contact,
     data,
     demo,
+    inbound,
     operate,
     playbook,
     report,
@@ -69,6 +70,7 @@ app.command("migrate")(operate.migrate)
 app.command("api")(serve.api)
 app.command("scheduler")(serve.scheduler)
 app.add_typer(access.app, name="access")
+app.command("inbound")(inbound.inbound)
 app.add_typer(operate.config, name="config")
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from nurture.domain.facts import view
 from nurture.domain.guard import zone_for
+from nurture.domain.verp import return_path
 from nurture.flow import mint
 from nurture.flow.cases import Circumstances, Item
 from nurture.flow.delivery import Composer, Delivery, Ready
@@ -61,7 +62,10 @@ class TemplateComposer:
             header_id=item.row.header_id or _header_id(due.id, delivery, sender["address"]),
             date=given.now,
         )
-        return cast("dict[str, Any]", frozen)
+        context = cast("dict[str, Any]", frozen)
+        if delivery.bounce_address:
+            context["return_path"] = return_path(delivery.keys, delivery.bounce_address, due.id)
+        return context
 
     def letter(self, ready: Ready) -> Letter:
         """Render a frozen mail. Raises MissingValue or TemplateFault."""
@@ -71,7 +75,8 @@ class TemplateComposer:
     def sealed(self, ready: Ready, data: bytes) -> Letter:
         """Address the bytes of a mail: from its sender, to its one recipient."""
         context = ready.context
-        return Letter(ready.id, ready.attempt, context["sender"]["address"], context["to"], data)
+        sender = context.get("return_path") or context["sender"]["address"]
+        return Letter(ready.id, ready.attempt, sender, context["to"], data)
 
 
 TEMPLATES: Final = TemplateComposer()

@@ -102,6 +102,8 @@ class Delivery:
     worker: str
     # Addresses and domains that may be mailed at all; empty: everybody.
     only_to: frozenset[str] = frozenset()
+    # Where bounces come back to, a tag of each message added; empty: to the visible sender.
+    bounce_address: str = ""
     # False: no mail of anybody counts opens or clicks.
     tracking: bool = True
     # Where this process writes down how far each mail got; None: nowhere, as in a simulation.

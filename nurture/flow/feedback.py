@@ -333,7 +333,8 @@ def _row(each: _Found, now: Instant) -> Row:
     return {
         "provider": provider,
         "event_id": event_id,
-        "message_id": each.message.id if each.message else _asked(report),
+        # A Message-ID that is not ours is no number of ours.
+        "message_id": each.message.id if each.message else report.message,
         "kind": report.kind,
         "at": min(report.at, now),
         "raw": clean(report.raw)[:RAW_MAX],
@@ -343,14 +344,13 @@ def _row(each: _Found, now: Instant) -> Row:
         "address": each.address,
         "received_at": now,
         "applied_at": None if each.waits else now,
-        "detail": encode(_detail(report) | ({"header_id": report.header_id} if report.header_id else {})),
+        "detail": encode(_detail(report)),
     }
 
 
 def _report(row: sa.Row[Any]) -> Report:
     """Return a stored report as it was told."""
     detail = decode(row.detail)
-    header_id = detail.pop("header_id", None)
     kind: Kind = row.kind
     return Report(
         provider=row.provider,
@@ -358,9 +358,7 @@ def _report(row: sa.Row[Any]) -> Report:
         kind=kind,
         at=row.at,
         severity=row.severity,
-        # Without the header it was we who signed for the number.
-        message=None if header_id else row.message_id,
-        header_id=header_id,
+        message=row.message_id,
         address=row.address,
         machine=row.machine,
         detail=detail,

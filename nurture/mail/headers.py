@@ -46,14 +46,14 @@ def header_lines(frozen: Frozen, imprint: Imprint, *, subject: str) -> bytes:
     lines = [
         _line(
             "From",
-            f"{_phrase(name, room=len('From: '))} <{_sender_address(frozen, sender['address'])}>".lstrip(),
+            f"{phrase(name, room=len('From: '))} <{_sender_address(frozen, sender['address'])}>".lstrip(),
         ),
         _line("To", _recipient(frozen)),
     ]
     if sender.get("reply_to"):
         lines.append(_line("Reply-To", _sender_address(frozen, sender["reply_to"])))
     lines += [
-        _line("Subject", _unstructured(subject, room=len("Subject: "))),
+        _line("Subject", unstructured(subject, room=len("Subject: "))),
         _line("Date", _date(frozen["date"])),
         _line("Message-ID", _matching(_HEADER_ID, frozen["header_id"], frozen, "Message-ID")),
         *_list_lines(frozen, imprint),
@@ -120,7 +120,7 @@ def _matching(pattern: re.Pattern[str], value: str, frozen: Frozen, what: str) -
 # ---- text ------------------------------------------------------------------------------------------------
 
 
-def _phrase(name: str, *, room: int) -> str:
+def phrase(name: str, *, room: int) -> str:
     """Return a display name: quoted, or as encoded words."""
     text = header_text(name)
     if not text:
@@ -130,7 +130,7 @@ def _phrase(name: str, *, room: int) -> str:
     return _encoded(text, room=room)
 
 
-def _unstructured(text: str, *, room: int) -> str:
+def unstructured(text: str, *, room: int) -> str:
     """Return free text for a header; plain ASCII stays on one line, it is short enough for every server."""
     text = header_text(text)
     if _PLAIN.fullmatch(text) and "=?" not in text:

@@ -172,9 +172,9 @@ def severity_of(code: str, text: str) -> Severity:
     if status is None and number is None:
         return "policy" if _POLICY.search(text[:2000]) else "undetermined"
     enhanced = status[0] if status else ""
-    reply = Reply(
-        int(f"{enhanced[0]}50") if status else int(str(number and number[1])), enhanced, text[:2000]
-    )
+    code_said = int(f"{enhanced[0]}50") if status else int(str(number and number[1]))
+    # x.0.0 is what reporters write who know nothing closer.
+    reply = Reply(code_said, "" if enhanced.endswith(".0.0") else enhanced, text[:2000])
     if reply.code // 100 == 2:
         return "undetermined"
     meaning = judge("rcpt", reply)

@@ -171,10 +171,16 @@ def refusals(connection: sa.Connection, lanes: Sequence[str], *, since: Instant)
 
 
 def unapplied(connection: sa.Connection, *, since: Instant, limit: int) -> list[sa.Row[Any]]:
-    """Return reports that wait for a person, those received since then, locked against others who look."""
+    """Return reports received since then whose person has become known, locked against others who look."""
+    by_name = (
+        sa.select(identities.c.value)
+        .where(identities.c.kind == "email", identities.c.value == feedback.c.address)
+        .exists()
+    )
+    by_message = sa.select(messages.c.id).where(messages.c.id == feedback.c.message_id).exists()
     statement = (
         sa.select(feedback)
-        .where(feedback.c.applied_at.is_(None), feedback.c.received_at > since)
+        .where(feedback.c.applied_at.is_(None), feedback.c.received_at > since, sa.or_(by_name, by_message))
         .order_by(feedback.c.received_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

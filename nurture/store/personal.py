@@ -67,7 +67,7 @@ def _known_source(table: sa.Table) -> sa.ColumnElement[Any]:
 
 
 #: Who writes consents himself.
-_SOURCES = ("import", "ops", "web", "inbound", "simulation")
+_SOURCES = ("import", "ops", "web", "inbound", "simulation", "feedback")
 
 #: In the order in which rows are overwritten: what takes its key from a run comes before runs.
 PERSONAL: Final[Mapping[str, Personal]] = {
@@ -134,6 +134,8 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "contact", "contact_id", "kept without evidence and source", {"evidence": "{}", "source": _known_source}
     ),
     "merges": Personal("contact", "survivor merged", "kept without evidence", {"evidence": "{}"}),
+    "dialogues": Personal("contact", "contact_id", "kept: numbers and instants of answers"),
+    "notices": Personal("contact", "contact_id", "deleted: mails that passed an answer on", None),
     "suppressions": Personal(
         "hash", "address_hash", "kept and added: the keyed hash of each address is suppressed for marketing"
     ),

@@ -574,6 +574,54 @@ _unjudged = touches.c.judged_at.is_(None)
 sa.Index("ix_touches_unjudged", touches.c.at, postgresql_where=_unjudged, sqlite_where=_unjudged)
 sa.Index("ix_touches_judged_at", touches.c.judged_at)
 
+#: People who answered a mail of ours, and when they got their answer. The case's name outside is `R-ID`.
+dialogues = sa.Table(
+    "dialogues",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # The mail that was answered first.
+    sa.Column("message_id", sa.BigInteger),
+    # Who is to answer: a role of the playbook's holds.
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    # What the acknowledgement promised.
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("answered_at", Instant),
+    # When somebody was told that it is overdue.
+    sa.Column("escalated_at", Instant),
+    sa.Column("closed_at", Instant),
+)
+sa.Index("ix_dialogues_contact_id", dialogues.c.contact_id)
+_open_dialogue = dialogues.c.closed_at.is_(None)
+sa.Index(
+    "ix_dialogues_open", dialogues.c.due_at, postgresql_where=_open_dialogue, sqlite_where=_open_dialogue
+)
+
+#: Mails to our own people: answers passed on, and that one is overdue. Emptied once they have left.
+notices = sa.Table(
+    "notices",
+    metadata,
+    _id(),
+    # reply | overdue
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("dialogue_id", sa.BigInteger),
+    sa.Column("contact_id", sa.BigInteger),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("recipient", sa.Text, nullable=False),
+    # The mail's bytes, compressed, as base64; empty once sent.
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lease_until", Instant, nullable=False, server_default="0"),
+    sa.Column("sent_at", Instant),
+    # What the last attempt was answered.
+    sa.Column("reply", sa.Text, nullable=False, server_default=""),
+)
+_unsent = notices.c.sent_at.is_(None)
+sa.Index("ix_notices_due", notices.c.due_at, postgresql_where=_unsent, sqlite_where=_unsent)
+sa.Index("ix_notices_contact_id", notices.c.contact_id)
+
 # ---- operating -------------------------------------------------------------------------------------------
 
 playbooks = sa.Table(

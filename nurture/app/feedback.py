@@ -1,0 +1,46 @@
+"""What the feedback room does in the background: match what came early, mind dialogues, pass answers on."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from nurture.app.inbound import desk_of
+from nurture.app.services import Services
+from nurture.domain.counts import Counts
+from nurture.domain.errors import UserError
+from nurture.domain.instant import Instant
+from nurture.flow.dialogue import mind, send_notices
+from nurture.flow.feedback import Recorded, match_late
+from nurture.mail.transport import Transport
+
+
+def work(services: Services, transport: Transport) -> Counts:
+    """Do one bounded batch of each; returns the counts, `more` when there is more to do at once.
+
+    transport: for mail to our own people; it keeps no journal, for a notice may come twice.
+    """
+    counts = Counts()
+    for step in (_match, _mind):
+        now = services.clock.now()
+        done = services.database.run(step(services, now))
+        counts.add(done.counts)
+        for shard in done.shards:
+            services.bells.ring("inbox", str(shard))
+    counts.add(send_notices(services.database, transport, clock=services.clock))
+    return counts
+
+
+def _match(_services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
+    return lambda connection: match_late(connection, now=now)
+
+
+def _mind(services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
+    def step(connection: sa.Connection) -> Recorded:
+        try:
+            loaded = services.playbooks.active(connection)
+        except UserError:
+            # Nothing was ever published, so nobody was mailed and nobody answered.
+            return Recorded()
+        return mind(connection, desk_of(services, loaded), now=now)
+
+    return step

@@ -1,0 +1,210 @@
+"""A full dialogue over real SMTP: mail out, reply in, sales held, a human answers, sales go on (mission B13)."""
+
+import re
+from typing import Any
+
+import pytest
+
+from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
+from nurture.store import tables as t
+from nurture.store.database import decode
+from tests.inbound.letters import an_answer
+from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
+
+ADA = "ada@example.com"
+COUPON = "customer/any/second_order_coupon"
+ORDER: dict[str, Any] = {
+    "order_id": "A-1007",
+    "revenue": 24.5,
+    "currency": "EUR",
+    "products": [{"product_id": "p1", "name": "Kettle", "quantity": 1, "price": 24.5}],
+}
+
+
+def ordered(office: Office) -> Any:
+    """Let Ada order; return the confirmation that she got."""
+    office.person("ada")
+    office.happen("Order Completed", **ORDER)
+    office.turn()
+    (mail,) = office.mails_to(ADA)
+    return mail
+
+
+def answered(
+    office: Office, post: Post, mail: Any, text: str = "Does it come in green?", **more: Any
+) -> None:
+    post.send(mail["Reply-To"], an_answer(text, about=mail["Message-ID"], subject="Re: your order", **more))
+    office.turn()
+    office.work()
+    office.turn()
+
+
+def sales_mail(office: Office) -> int:
+    """Return a sales mail to Ada that is due now."""
+    (row,) = [row for row in office.rows(t.contacts) if row.email == ADA]
+    return office.mail(row.id, COUPON, step="offer", due_at=office.clock.now())
+
+
+def test_a_full_dialogue(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    assert re.fullmatch(r"bounces\+[a-z2-7]{20,31}@mail\.larkandkettle\.example", mail.sender)
+
+    # Ada answers. It is an event, it stops sales, and she hears when she gets her answer.
+    office.later(10 * MINUTE)
+    answered(office, post, mail)
+    assert office.event_names()[-2:] == ["Email Replied", "Support Case Opened"]
+    (dialogue,) = office.rows(t.dialogues)
+    assert (dialogue.owner, dialogue.due_at) == ("support", office.clock.now() + 4 * HOUR)
+    acknowledgement = office.mails_to(ADA)[1]
+    due = to_iso(dialogue.due_at)
+    assert decode(office.rows(t.events)[-1].body)["properties"]["reply_by"] == due
+    text = acknowledgement.get_body(("plain",)).get_content()
+    # Twelve forty in UTC is twenty to three in Berlin, where she is.
+    assert "You will have an answer by" in text
+    assert "2:40" in text or "14:40" in text
+
+    offer = sales_mail(office)
+    office.turn()
+    assert office.status(offer) == ("waiting", "hold")
+
+    # A human reads it, with the person's context on top and her own words below.
+    (forwarded,) = office.mails_to(HUMAN)
+    assert forwarded["Subject"] == f"[R-{dialogue.id}] Re: your order"
+    body = forwarded.get_body(("plain",)).get_content()
+    context, _, words = body.partition("-" * 60)
+    assert "customer/any/order_confirmation" in context
+    assert "customer track" in context
+    assert "Order Completed" in context
+    assert words.strip() == "Does it come in green?"
+    (attached,) = forwarded.iter_attachments()
+    assert b"Does it come in green?" in attached.get_payload(decode=True)
+    to_ada, to_case = [one.strip() for one in forwarded["Reply-To"].split(",")]
+    assert to_ada == ADA
+
+    # The human answers to all; the copy settles the case.
+    office.later(2 * HOUR)
+    answer = an_answer(
+        "Yes, it does.", sender=f"Tom <{HUMAN}>", about=forwarded["Message-ID"], number="<tom-1@x>"
+    )
+    post.send(to_case, answer, sender=HUMAN)
+    office.turn()
+    assert office.event_names()[-1] == "Support Case Closed"
+    assert decode(office.rows(t.events)[-1].body)["properties"]["minutes"] == 120
+    (dialogue,) = office.rows(t.dialogues)
+    assert dialogue.answered_at == dialogue.closed_at == office.clock.now()
+
+    # Sales go on: at ten the next day, when the offer's hour has come.
+    office.clock.advance_to(MORNING + DAY)
+    office.turn()
+    assert office.status(offer) == ("sent", "")
+    # Nobody was told that it is overdue.
+    office.later(DAY)
+    office.work()
+    assert office.mails_to(CHIEF) == []
+
+
+def test_overdue_is_escalated_once(office: Office, post: Post) -> None:
+    answered(office, post, ordered(office))
+    office.later(4 * HOUR - MINUTE)
+    office.work()
+    assert office.mails_to(CHIEF) == []
+    office.later(2 * MINUTE)
+    for _ in range(3):
+        office.work()
+        office.later(HOUR)
+    (told,) = office.mails_to(CHIEF)
+    assert re.match(r"\[R-\d+\] overdue: nobody has answered for 4 hours", told["Subject"])
+    office.turn()
+    assert office.event_names().count("Reply Overdue") == 1
+
+
+def test_another_answer_joins_the_dialogue_and_promises_nothing_new(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    answered(office, post, mail)
+    office.later(HOUR)
+    answered(office, post, mail, "And in red?", number="<answer-2@example.com>")
+    (dialogue,) = office.rows(t.dialogues)
+    assert dialogue.due_at == MORNING + 4 * HOUR
+    assert office.event_names()[-2:] == ["Email Replied", "Support Case Updated"]
+    assert len(office.mails_to(HUMAN)) == 2
+    # Confirmation and one acknowledgement.
+    assert len(office.mails_to(ADA)) == 2
+
+
+def test_the_same_answer_delivered_twice_is_one(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    for _ in range(2):
+        answered(office, post, mail)
+    assert len(office.rows(t.dialogues)) == len(office.mails_to(HUMAN)) == 1
+    assert office.event_names().count("Email Replied") == 1
+
+
+def test_a_case_closed_elsewhere_closes_the_dialogue(office: Office, post: Post) -> None:
+    answered(office, post, ordered(office))
+    (dialogue,) = office.rows(t.dialogues)
+    office.later(HOUR)
+    office.happen("Support Case Closed", case_id=f"R-{dialogue.id}")
+    office.turn()
+    office.later(DAY)
+    office.work()
+    (dialogue,) = office.rows(t.dialogues)
+    assert dialogue.closed_at == MORNING + HOUR
+    assert office.mails_to(CHIEF) == []
+
+
+def test_a_stranger_s_mail_reaches_a_human_and_makes_nobody(office: Office, post: Post) -> None:
+    post.send(
+        "HELLO@larkandkettle.example",
+        an_answer("Are you hiring?", sender="eve@elsewhere.example", about=None),
+    )
+    office.turn()
+    office.work()
+    (forwarded,) = office.mails_to(HUMAN)
+    assert "nobody's we know" in forwarded.get_body(("plain",)).get_content()
+    assert forwarded["Reply-To"] == "eve@elsewhere.example"
+    assert office.rows(t.contacts) == office.rows(t.dialogues) == []
+
+
+def test_a_machine_s_answer_opens_nothing(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    answered(office, post, mail, Auto_Submitted="auto-replied")
+    # Vacation programs answer the return path (RFC 3834 4).
+    post.send(mail.sender, an_answer(subject="Out of office: your order"))
+    office.work()
+    assert office.rows(t.dialogues) == office.rows(t.feedback) == office.mails_to(HUMAN) == []
+
+
+def test_our_own_people_cannot_answer_themselves(office: Office, post: Post) -> None:
+    """What a human of ours sends to a sender's address is no customer's answer: it would come round for ever."""
+    post.send("hello@larkandkettle.example", an_answer(sender=HUMAN), sender=HUMAN)
+    office.work()
+    assert office.mails_to(HUMAN) == office.rows(t.feedback) == []
+
+
+def test_a_customer_cannot_close_their_own_case_by_answering_to_all(office: Office, post: Post) -> None:
+    answered(office, post, ordered(office))
+    to_case = office.mails_to(HUMAN)[0]["Reply-To"].split(",")[1].strip()
+    post.send(to_case, an_answer("One more thing", number="<answer-3@example.com>"))
+    office.turn()
+    assert office.rows(t.dialogues)[0].closed_at is None
+    office.work()
+    assert len(office.mails_to(HUMAN)) == 2
+
+
+@pytest.mark.parametrize("address", [f"bounces+{'a' * 31}@mail.larkandkettle.example", BOUNCES])
+def test_a_case_s_address_cannot_be_guessed(office: Office, post: Post, address: str) -> None:
+    answered(office, post, ordered(office))
+    post.send(address, an_answer("done", sender=HUMAN, number="<x@x>"), sender=HUMAN)
+    assert office.rows(t.dialogues)[0].closed_at is None
+
+
+def test_an_answer_is_passed_on_as_soon_as_the_human_s_server_is_back(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    post.send(mail["Reply-To"], an_answer(about=mail["Message-ID"]))
+    office.sink.shutdown()
+    office.sink.server_close()
+    assert office.work()["retry"] == 1
+    (notice,) = office.rows(t.notices)
+    assert notice.sent_at is None
+    assert notice.data
+    assert notice.due_at > office.clock.now()
