@@ -6,6 +6,7 @@ of its own, may be called by any number of workers at once, and returns what it 
 the caller should come again at once.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from nurture.failpoints import failpoint
 from nurture.flow import poison
 from nurture.flow.batch import Applied, Rule, apply
 from nurture.flow.identity import join
-from nurture.flow.taking import Taken, take_locked, take_shard, transact
+from nurture.flow.taking import Taken, lock_along, take_locked, take_shard, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import adoption, inbox
 from nurture.store import contacts as people
@@ -63,17 +64,23 @@ def drain(
             return Counts()
     now, watch, counts = clock.now(), poison.watch_of(database), Counts()
 
-    def batch(connection: sa.Connection, marked: frozenset[int] = frozenset()) -> _Done | None:
+    def apply_taken(connection: sa.Connection, shards: Sequence[int], marked: frozenset[int]) -> _Done:
         playbook = playbooks.active(connection).playbook
-        return _batch(
-            connection, shard, marked, watch=watch, now=now, playbook=playbook, limit=limit, rule=rule
-        )
+        return _batch(connection, shards, marked, now=now, playbook=playbook, limit=limit, rule=rule)
+
+    def batch(connection: sa.Connection) -> _Done | None:
+        locked = inbox.lock_shard(connection, shard)
+        if locked is None:
+            return None
+        if locked not in watch.proven:
+            raise _Suspect(locked)
+        along = watch.proven - {locked}
+        return apply_taken(connection, lock_along(connection, locked, along, limit=limit), frozenset())
 
     try:
         done = transact(database, batch)
     except _Suspect as suspect:
-        shard = suspect.shard
-        counts, done = poison.carefully(database, shard, batch, limit=limit)
+        counts, done = poison.carefully(database, suspect.shard, apply_taken, limit=limit)
     if done is None:
         return counts
     failpoint("drain.committed")
@@ -88,30 +95,24 @@ def drain(
 
 def _batch(
     connection: sa.Connection,
-    shard: int | None,
+    shards: Sequence[int],
     marked: frozenset[int],
     *,
-    watch: poison.Watch,
     now: Instant,
     playbook: Playbook,
     limit: int,
     rule: Rule,
-) -> _Done | None:
-    """Do one batch of a free shard; only the rows `marked`, when their attempts have been counted.
+) -> _Done:
+    """Do one batch of locked shards; only the rows `marked`, when their attempts have been counted.
 
     Raises _Suspect when they should have been.
     """
-    locked = inbox.lock_shard(connection, shard)
-    if locked is None:
-        return None
-    if not marked and locked not in watch.proven:
-        raise _Suspect(locked)
-    taken = take_shard(connection, locked, limit=limit, playbook=playbook)
+    taken = take_shard(connection, shards, limit=limit, playbook=playbook)
     if marked:
         taken.keep(lambda row: row.id in marked)
     else:
-        if any(row.attempts and row.shard == locked for row in taken.rows()):
-            raise _Suspect(locked)
+        if any(row.attempts and row.shard == shards[0] for row in taken.rows()):
+            raise _Suspect(shards[0])
         # What is suspected in another shard is run there, with its attempts counted.
         taken.keep(lambda row: row.attempts == 0)
     failpoint("drain.taken")

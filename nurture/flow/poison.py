@@ -20,7 +20,7 @@ from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
 from nurture.flow.applied import rejected
 from nurture.flow.batch import Applied, Failure, Rule, apply
 from nurture.flow.inbox import Rejected, quarantine
-from nurture.flow.taking import take_locked, transact
+from nurture.flow.taking import lock_along, take_locked, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import inbox
@@ -50,7 +50,7 @@ class Watch:
     # One careful batch at a time: its rows look suspicious to everybody else.
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Rows whose attempts are still counted although this process has survived them (the database was away).
-    survived: dict[int, frozenset[int]] = field(default_factory=dict)
+    survived: frozenset[int] = frozenset()
 
 
 _watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
@@ -64,13 +64,14 @@ def watch_of(database: Database) -> Watch:
 def carefully(
     database: Database,
     shard: int,
-    batch: Callable[[sa.Connection, frozenset[int]], T],
+    batch: Callable[[sa.Connection, Sequence[int], frozenset[int]], T],
     *,
     limit: int,
 ) -> tuple[Counts, T | None]:
     """Run a batch of the shard's next rows whose attempts are committed before it begins.
 
-    The more attempts they have had, the fewer rows. batch: does them, and forgets the attempts of those left.
+    The more attempts they have had, the fewer rows; rows of other shards that this process has not proven come
+    along where none had any. batch: does the rows of these locked shards, and forgets the attempts of those left.
     None with it: another one is being careful (then there is `more`), the shard is empty, or its first row had
     had CRASHES_MAX and was set aside as `crash`.
     """
@@ -78,40 +79,47 @@ def carefully(
     if not watch.lock.acquire(blocking=False):
         counts.more = True
         return counts, None
-    marked: list[frozenset[int]] = []
+    unproven = sorted(set(range(inbox.SHARDS)) - watch.proven - {shard})
+    marked: list[tuple[tuple[int, ...], frozenset[int]]] = []
 
-    def mark() -> None:
+    def mark(shards: Sequence[int]) -> None:
         if not marked:
             marked.append(
-                database.run(lambda connection: _mark(connection, shard, watch, counts, limit=limit))
+                database.run(lambda connection: _mark(connection, shards, watch, counts, limit=limit))
             )
 
     def work(connection: sa.Connection) -> T | None:
         if inbox.lock_shard(connection, shard) is None:
             return None
-        # In a transaction of its own while this one holds the shard: nobody else takes the marks for a death.
-        mark()
-        return batch(connection, marked[0]) if marked[0] else None
+        # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
+        mark(lock_along(connection, shard, marked[0][0] if marked else unproven, limit=limit))
+        shards, rows = marked[0]
+        return batch(connection, shards, rows) if rows else None
 
     try:
         if database.is_sqlite:
             # It has one writer at a time; the lock above keeps the other threads away instead.
-            mark()
+            mark((shard, *unproven))
         done = transact(database, work)
-        watch.survived.pop(shard, None)
-        watch.proven.add(shard)
+        watch.survived = frozenset()
+        watch.proven.update(*(shards for shards, _ in marked))
         return counts, done
     finally:
         watch.lock.release()
 
 
 def _mark(
-    connection: sa.Connection, shard: int, watch: Watch, counts: Counts, *, limit: int
-) -> frozenset[int]:
-    inbox.forget_attempts(connection, watch.survived.get(shard, frozenset()))
-    rows = inbox.peek(connection, shard, limit=limit)
+    connection: sa.Connection, shards: Sequence[int], watch: Watch, counts: Counts, *, limit: int
+) -> tuple[tuple[int, ...], frozenset[int]]:
+    """Count an attempt of the shards' next rows; return the shards they are of, and the rows."""
+    inbox.forget_attempts(connection, watch.survived)
+    rows = inbox.peek(connection, *shards, limit=limit)
+    if any(row.attempts for row in rows):
+        # One of them may have ended a process: the first shard alone, fewer rows each time.
+        shards = shards[:1]
+        rows = inbox.peek(connection, *shards, limit=limit)
     if not rows:
-        return frozenset()
+        return tuple(shards), frozenset()
     first = rows[0]
     if first.attempts >= CRASHES_MAX:
         reason = f"the process ended {first.attempts} times while this event was applied"
@@ -119,11 +127,11 @@ def _mark(
         inbox.delete(connection, [first.id])
         counts["quarantined"] = 1
         counts.more = True
-        return frozenset()
+        return tuple(shards), frozenset()
     marked = frozenset(row.id for row in rows[: max(1, limit >> 2 * first.attempts)])
     inbox.raise_attempts(connection, sorted(marked))
-    watch.survived[shard] = marked
-    return marked
+    watch.survived = marked
+    return tuple(shards), marked
 
 
 def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, Instant]:

@@ -5,7 +5,7 @@ the world has changed between looking and locking, `Raced` is raised and the tra
 has been written then. What is taken is applied by `flow.batch`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -23,6 +23,8 @@ from nurture.store.inbox import Pending
 
 T = TypeVar("T")
 
+#: Shards of one batch, where they hold little.
+_TOGETHER = 16
 #: How often a transaction that lost a race is begun again before the work is left for the next turn.
 _RACES_MAX = 20
 
@@ -88,12 +90,13 @@ class _Bounds:
     until: Instant = FOREVER
 
 
-def take_shard(connection: sa.Connection, shard: int, *, limit: int, playbook: Playbook) -> Taken:
-    """Take the oldest rows of a locked shard and, of whatever shard, all that is pending for the same people.
+def take_shard(connection: sa.Connection, shards: Sequence[int], *, limit: int, playbook: Playbook) -> Taken:
+    """Take the oldest rows of locked shards and, of whatever shard, all that is pending for the same people.
 
     At most twice `limit` rows, each contact's a prefix of what is pending for it.
     """
-    peeked = inbox.peek(connection, shard, limit=limit + 1)
+    shard = shards[0]
+    peeked = inbox.peek(connection, *shards, limit=limit + 1)
     more = len(peeked) > limit
     bounds = (
         _Bounds(2 * limit, peeked[limit - 1].id, peeked[limit].received_at) if more else _Bounds(2 * limit)
@@ -110,6 +113,17 @@ def take_shard(connection: sa.Connection, shard: int, *, limit: int, playbook: P
     taken.emails = {contact: row.email for contact, row in locked.items()}
     taken.things, taken.created, taken.more = things, created, taken.more or more
     return taken
+
+
+def lock_along(
+    connection: sa.Connection, shard: int, among: Collection[int], *, limit: int
+) -> tuple[int, ...]:
+    """Return the locked shard and, where it holds little, free ones of the others, locked too.
+
+    A batch costs nearly the same however small it is.
+    """
+    most = max(1, limit // 2)
+    return (shard, *inbox.lock_others(connection, shard, among, most=_TOGETHER - 1, unless=most))
 
 
 def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, limit: int) -> Taken:

@@ -48,9 +48,35 @@ def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
     return connection.execute(statement).scalar()
 
 
+def lock_others(
+    connection: sa.Connection, shard: int, among: Collection[int], *, most: int, unless: int
+) -> list[int]:
+    """Lock those of these shards that are free and have rows, at most so many; nobody is waited for.
+
+    unless: none, when `shard` has at least so many rows.
+    """
+    statement = _lock_others(connection.dialect.name)
+    given = {"of": shard, "ids": list_text(sorted(among)), "most": most, "unless": unless - 1}
+    return [one for (one,) in connection.execute(statement, given).all()]
+
+
+@lru_cache
+def _lock_others(dialect: str) -> sa.Select[Any]:
+    waits = sa.exists().where(inbox.c.shard == shards.c.id)
+    enough = sa.select(inbox.c.id).where(inbox.c.shard == sa.bindparam("of")).order_by(inbox.c.id)
+    enough = enough.offset(sa.bindparam("unless", type_=sa.Integer)).limit(1)
+    return (
+        sa.select(shards.c.id)
+        .where(any_given(shards.c.id, dialect), waits, enough.scalar_subquery().is_(None))
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
 def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
     """Tell whether the shard, or (None) any, has rows."""
-    statement = sa.select(inbox.c.id).limit(1)
+    # In order, so that what was deleted just now is passed over by index.
+    statement = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
     if shard is not None:
         statement = statement.where(inbox.c.shard == shard)
     return connection.execute(statement).first() is not None
@@ -106,17 +132,27 @@ def _names(
 _identity = lru_cache(maxsize=8192)(Identity)
 
 
-def peek(connection: sa.Connection, shard: int, *, limit: int) -> list[Pending]:
-    """Return the shard's oldest rows, in order."""
-    return _rows(connection.execute(_PEEK, {"of": shard, "most": limit}))
+def peek(connection: sa.Connection, *of: int, limit: int) -> list[Pending]:
+    """Return the oldest rows of these shards, in order."""
+    given = {f"of_{place}": shard for place, shard in enumerate(of)}
+    return _rows(connection.execute(_peek(len(of)), {**given, "most": limit}))
 
 
-_PEEK = (
-    sa.select(*_COLUMNS)
-    .where(inbox.c.shard == sa.bindparam("of"))
-    .order_by(inbox.c.id)
-    .limit(sa.bindparam("most", type_=sa.Integer))
-)
+@lru_cache
+def _peek(count: int) -> Any:
+    most = sa.bindparam("most", type_=sa.Integer)
+    oldest = [
+        sa.select(*_COLUMNS)
+        .where(inbox.c.shard == sa.bindparam(f"of_{place}"))
+        .order_by(inbox.c.id)
+        .limit(most)
+        for place in range(count)
+    ]
+    if count == 1:
+        return oldest[0]
+    # Each shard by its index, then the oldest of all.
+    found = sa.union_all(*(sa.select(one.subquery()) for one in oldest)).subquery()
+    return sa.select(found).order_by(found.c.id).limit(most)
 
 
 def pending(

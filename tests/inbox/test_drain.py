@@ -183,8 +183,23 @@ def test_what_waits_longest_is_drained_first(database: Database) -> None:
         next(f"u{n}" for n in range(999) if shard_of(names(f"u{n}")[0]) == shard) for shard in (40, 3)
     )
     world.accept(an_event("m1", first), an_event("m2", second))
-    world.drain()
+    world.drain(limit=1)
     assert [row.message_id for row in world.rows(tables.events)] == ["m1"]
+
+
+def test_shards_that_hold_little_are_drained_together(database: Database) -> None:
+    world = World(database)
+    world.accept(*(an_event(f"m{n}", f"u{n}") for n in range(60)))
+    busy = {row.shard for row in world.rows(tables.inbox)}
+    assert len(busy) > 16
+    # First in a process that has proven no shard, then in one that has.
+    for begin in (0, 100):
+        world.accept(*(an_event(f"m{begin + n}", f"u{n}") for n in range(60)))
+        batches = 0
+        while world.drain().total():
+            batches += 1
+        assert batches <= len(busy) // 16 + 2
+    assert len(world.rows(tables.events)) == 120
 
 
 def test_alarms_wait_for_events_that_came_before_them(database: Database) -> None:
