@@ -11,6 +11,7 @@ work on the machine blurs them less.
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ sys.path.insert(0, str(ROOT))
 from nurture.domain.token import Keys
 from nurture.mail.compile import Templates
 from nurture.mail.headers import header_lines
+from nurture.mail.journal import Journal
+from nurture.mail.journal_file import Passed
 from nurture.mail.links import links_for
 from nurture.mail.render import render, render_parts, to_bytes
 from nurture.mail.sample import sample_frozen
@@ -79,6 +82,45 @@ def smtp_rate(port: int, data: bytes, *, connections: int, mails: int) -> tuple[
     return best, cpu
 
 
+def journal_costs(port: int, data: bytes, folder: Path, *, mails: int = 1600, window: int = 100) -> list[str]:
+    """Return what a mail costs without and with the delivery journal: wall time and processor, best of seven.
+
+    Both in turns, so that other work on the machine meets both; windows as the wire gate lets them through.
+    """
+    now = int(time.time() * 1_000_000)
+    journal = Journal(folder, database="bench", now=now, fence=600.0)
+    transports = {
+        "without": open_transport(f"smtp://127.0.0.1:{port}?connections=8"),
+        "with": open_transport(f"smtp://127.0.0.1:{port}?connections=8", note=journal.note),
+    }
+    best = {name: (float("inf"), float("inf")) for name in transports}
+    number = 0
+    for _ in range(8):
+        for name, transport in transports.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            for first in range(0, mails, window):
+                letters = [Letter(first + n, 1, "bounce@shop.test", "a@x.test", data) for n in range(window)]
+                if name == "with":
+                    number += 1
+                    passed = [
+                        Passed(one.message_id, 1, one.message_id, now, False, "a" * 24) for one in letters
+                    ]
+                    journal.passed("main", number, passed, at=now)
+                assert all(one.outcome == "sent" for one in transport.send(iter(letters)))
+                journal.settled(list(journal.in_flight("main")))
+            spent = (time.perf_counter() - wall) / mails * 1e6, (time.process_time() - cpu) / mails * 1e6
+            best[name] = min(best[name][0], spent[0]), min(best[name][1], spent[1])
+    journal.close()
+    for transport in transports.values():
+        transport.close()
+    written = sum(path.stat().st_size for path in folder.iterdir()) / (8 * mails)
+    lines = [
+        f"{name} the journal: {wall:.0f} µs a mail, {cpu:.0f} of processor"
+        for name, (wall, cpu) in best.items()
+    ]
+    return [*lines, f"the journal writes {written:.0f} bytes a mail"]
+
+
 def main() -> None:
     """Measure and print one line per figure."""
     files = load_files(ROOT / "email_templates")
@@ -115,6 +157,9 @@ def main() -> None:
     }
     for name, work in figures.items():
         print(f"{name:32} {rate(work):10,.0f} /s")
+    with sink(0.0) as port, tempfile.TemporaryDirectory() as folder:
+        for figure in journal_costs(port, data, Path(folder)):
+            print(figure)
     for delay in (0.0, 0.02):
         with sink(delay) as port:
             for connections in (1, 16, 128):

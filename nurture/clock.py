@@ -65,9 +65,13 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+#: Of Linux's clocks the one that counts sleep too.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def steady() -> float:
     """Return seconds that only grow and go on while the machine sleeps; for how long ago something was."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_STEADY)
 
 
 def pause(seconds: float) -> None:

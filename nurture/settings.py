@@ -67,6 +67,11 @@ class Settings(BaseModel):
         description="folder of the delivery journal, on a disk that outlives the process; default: "
         "<database>.journal beside a SQLite file, else ./journal",
     )
+    journal_days: int = Field(
+        default=7,
+        ge=1,
+        description="days that delivery journals are kept: as old as a backup you would restore may be",
+    )
     playbook: Path = Field(default=Path("email_templates"), description="folder of the programme")
     base_url: Annotated[str, AfterValidator(text.http_url)] = Field(
         default="", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"

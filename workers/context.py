@@ -12,6 +12,7 @@ from threading import Lock
 from nurture import heap
 from nurture.app.opening import open_existing
 from nurture.app.services import Services
+from nurture.domain.instant import DAY
 from nurture.flow.delivery import Delivery
 from nurture.flow.journal import open_journal
 from nurture.flow.restore import Watch
@@ -88,6 +89,7 @@ def make_context(services: Services) -> Context:
             tracking=settings.tracking,
             journal=journal,
         ),
+        watch=Watch(keep=settings.journal_days * DAY),
     )
 
 

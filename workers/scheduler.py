@@ -20,11 +20,11 @@ from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.domain.retention import kept
-from nurture.flow import touches
+from nurture.flow import restore, touches
 from nurture.flow.retain import retain as remove_old
 from nurture.log import get_logger
 from nurture.mail.transport import open_lanes
-from nurture.store import bulk
+from nurture.store import bulk, journals
 from nurture.store.backlog import busy_shards
 from nurture.store.tables import job_slots
 from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
@@ -59,6 +59,7 @@ def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
     """Forget the slots of yesterday, and who followed links the day before."""
     touches.forget(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
+    journals.forget(connection, senders_before=now - restore.MEMORY, left_before=now - restore.LEFT_MEMORY)
     return ()
 
 

@@ -15,7 +15,7 @@ from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
 from nurture.flow.feedback import settle_doubts
-from nurture.flow.journal import mend, take_up
+from nurture.flow.journal import mend, take_up, tidy
 from nurture.flow.outcomes import Told
 from nurture.flow.restore import Watch, look, under_way, withhold
 from nurture.flow.stream import Stream
@@ -27,6 +27,7 @@ __all__ = ["Chunk", "Delivery", "claim", "deliver", "recover", "recover_by_journ
 
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
+_TIDY_SECONDS = 3600.0
 
 
 def deliver(
@@ -99,13 +100,17 @@ class _Desk:
 def recover_by_journal(database: Database, delivery: Delivery, watch: Watch) -> Counts:
     """Take up what the journals of this machine tell; before `recover`, which knows only that a lease lapsed.
 
-    counts: those of `flow.journal.take_up` and `flow.restore.look`.
+    counts: those of `flow.journal.take_up` and `flow.restore.look`. Once an hour files that nobody needs go.
     """
     if delivery.journal is None:
         return Counts()
     delivery.journal.sync()
     counts = look(database, delivery, watch)
     counts.add(take_up(database, delivery))
+    if monotonic() - watch.tidied_at > _TIDY_SECONDS:
+        watch.tidied_at = monotonic()
+        if removed := tidy(database, delivery, keep=watch.keep):
+            counts["removed"] += removed
     return counts
 
 

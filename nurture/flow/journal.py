@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from nurture.clock import Clock
 from nurture.domain.counts import Counts
 from nurture.domain.errors import Transient
-from nurture.domain.instant import MINUTE, SECOND, Instant
+from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.flow.delivery import WIRE_LEASE, Delivery, Ready
 from nurture.flow.evidence import Found, conclude, outcome_of
 from nurture.mail import journal_file
@@ -124,7 +124,8 @@ def _take_up_one(database: Database, delivery: Delivery, name: str) -> Counts:
     counts = Counts()
     if not told.name or told.database != database.run(journals.database_id):
         return counts
-    if told.boot and told.boot == journal_file.boot_id():
+    # A line that cannot be read may have been the one that tells of a dot.
+    if told.boot == journal_file.boot_id() and not told.broken:
         counts.add(_settle_held(database, delivery, name, told.entries))
     counts.add(tell_evidence(database, delivery, told))
 
@@ -196,3 +197,16 @@ def tell_evidence(database: Database, delivery: Delivery, told: journal_file.Rea
         some = keys[place : place + BATCH]
         total.update(database.run(lambda connection, some=some: batch(connection, some)))  # type: ignore[misc]
     return total
+
+
+def tidy(database: Database, delivery: Delivery, *, keep: Duration) -> int:
+    """Remove files that were read to their end and written to no more for `keep`; returns how many."""
+    journal = delivery.journal
+    if journal is None:
+        return 0
+    here = journal_file.names(journal.folder)
+    with database.read() as connection:
+        known = journals.known(connection, here)
+    finished = {name for name in here if name in known and known[name].settled_at is not None}
+    before = (delivery.clock.now() - keep) / SECOND
+    return journal_file.sweep(journal.folder, finished, own=journal.name, before=before)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.domain.counts import Counts
-from nurture.domain.instant import DAY, Instant
+from nurture.domain.instant import DAY, Duration, Instant
 from nurture.flow import law
 from nurture.flow.delivery import Chunk, Delivery, Ready
 from nurture.flow.evidence import Found, conclude, outcome_of
@@ -27,6 +27,8 @@ from nurture.store.database import Database
 
 #: A journal older than this says nothing about a restore; the database forgets its senders then.
 MEMORY = 35 * DAY
+#: For so long a mail that left before a restore is known again; no measure's run key comes back later.
+LEFT_MEMORY = 400 * DAY
 _log = get_logger("restore")
 
 
@@ -36,6 +38,10 @@ class Watch:
 
     compared: set[str] = field(default_factory=set)
     folded: set[str] = field(default_factory=set)
+    # How long files stay that were read to their end: as old as a backup may be.
+    keep: Duration = 7 * DAY
+    # The second (`clock.monotonic`) at which files were last removed.
+    tidied_at: float = float("-inf")
 
 
 def look(database: Database, delivery: Delivery, watch: Watch) -> Counts:

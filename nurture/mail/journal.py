@@ -20,7 +20,7 @@ from typing import Final
 from nurture.clock import monotonic, steady
 from nurture.domain.errors import SettingsError, Transient
 from nurture.domain.instant import Instant
-from nurture.mail.journal_file import FORMAT, LOCK, PART, Entry, Passed, boot_id, line
+from nurture.mail.journal_file import FORMAT, LOCK, PART, Entry, Passed, boot_id, closed, line
 from nurture.mail.letter import Letter, Stage
 
 #: How much of what was written may wait for the disk, while letters leave.
@@ -106,17 +106,19 @@ class Journal:
                 message = "too long after the wire gate: the process was stopped meanwhile"
                 raise TooLateError(message)
             with self._guard:
-                self._append(line("d", *key))
+                self._append(closed(b"d %d %d" % key))
             if flown:
                 flown[0].begun = True
         elif stage == "replied":
             if flown:
                 flown[0].reply = reply
-            # Servers repeat addresses; whose they were the ledger knows, and may be asked to forget.
-            reply = _ADDRESS.sub("<address>", reply)
+            if reply[:1] != "2":
+                # Servers repeat addresses; whose they were the ledger knows, and may be asked to forget.
+                reply = _ADDRESS.sub("<address>", reply)
+            text = b"r %d %d %b" % (*key, reply[:_REPLY_CHARACTERS].encode("utf-8", "replace"))
             with self._guard:
                 try:
-                    self._append(line("r", *key, reply[:_REPLY_CHARACTERS]))
+                    self._append(closed(text))
                 except Transient:
                     return
 
@@ -219,15 +221,9 @@ class Journal:
 
 
 def _mail(passed: Passed) -> bytes:
-    return line(
-        "m",
-        passed.message_id,
-        passed.attempt,
-        passed.contact_id,
-        passed.decided_at,
-        "t" if passed.transactional else "-",
-        passed.mark,
-    )
+    number, attempt, contact, decided, transactional, mark = passed
+    kind = "t" if transactional else "-"
+    return closed(f"m {number} {attempt} {contact} {decided} {kind} {mark}".encode())
 
 
 def cannot_write(folder: Path, error: OSError) -> str:

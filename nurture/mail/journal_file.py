@@ -12,11 +12,11 @@ A part is text, one record a line, each closed by its CRC-32; what does not add 
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from nurture.domain.instant import Instant
@@ -24,12 +24,13 @@ from nurture.domain.instant import Instant
 FORMAT: Final = "1"
 PART: Final = ".journal"
 LOCK: Final = ".lock"
+#: All journals of a folder together grow no larger while finished ones can be removed.
+BYTES_MAX: Final = 1_000_000_000
 #: Where Linux tells one start of the machine from another.
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """A mail that passed the wire gate, as the journal keeps it."""
 
     message_id: int
@@ -79,7 +80,11 @@ def boot_id() -> str:
 
 def line(*words: object) -> bytes:
     """Return one record as it is written."""
-    text = " ".join(map(str, words)).encode("utf-8", "replace")
+    return closed(" ".join(map(str, words)).encode("utf-8", "replace"))
+
+
+def closed(text: bytes) -> bytes:
+    """Return a record with its check."""
     return b"%b %08x\n" % (text, crc32(text))
 
 
@@ -119,7 +124,7 @@ def _read_part(data: bytes, told: Read) -> None:
     for raw in data.split(b"\n")[:-1]:
         try:
             window_at = _take(_checked(raw), told, window_at)
-        except (ValueError, IndexError, UnicodeDecodeError):
+        except (ValueError, LookupError):
             # An empty line closes one that could not be written whole.
             told.broken += bool(raw)
 
@@ -170,3 +175,34 @@ def seized(folder: Path, name: str) -> Iterator[bool]:
             yield True
     finally:
         os.close(descriptor)
+
+
+def sweep(
+    folder: Path, finished: Collection[str], *, own: str, before: float, bytes_max: int = BYTES_MAX
+) -> int:
+    """Remove parts that nobody needs any more, and return how many.
+
+    finished: senders whose journals were read to their end; own: ours, of which the part being written stays.
+    before: POSIX seconds; what was last written earlier goes. Beyond `bytes_max` in all the oldest go earlier.
+    """
+    found = []
+    for name in names(folder):
+        mine = parts(folder, name)
+        if name == own:
+            mine = mine[:-1]
+        elif name not in finished:
+            continue
+        for path in mine:
+            with suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime, path.stat().st_size, path, name))
+    total = sum(path.stat().st_size for path in folder.glob(f"*{PART}"))
+    removed = 0
+    for written_at, size, path, name in sorted(found):
+        if written_at >= before and total <= bytes_max:
+            break
+        path.unlink(missing_ok=True)
+        total -= size
+        removed += 1
+        if name != own and not parts(folder, name):
+            (folder / f"{name}{LOCK}").unlink(missing_ok=True)
+    return removed

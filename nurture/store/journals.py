@@ -12,7 +12,8 @@ from nurture.domain.instant import Instant
 from nurture.store import bulk, meta
 from nurture.store.bulk import Row, any_of, relation
 from nurture.store.outbox import Rows
-from nurture.store.tables import contacts, journals, left_before, messages, switches
+from nurture.store.tables import contacts, journals, messages, switches
+from nurture.store.tables import left_before as marks
 from nurture.store.tables import meta as facts
 
 _IDENTITY = "database_id"
@@ -112,9 +113,10 @@ def unread(connection: sa.Connection) -> list[str]:
     return list(connection.execute(statement.order_by(journals.c.name)).scalars())
 
 
-def forget_settled(connection: sa.Connection, *, before: Instant) -> int:
-    """Forget senders whose journals were read to the end long ago; returns how many."""
-    return connection.execute(sa.delete(journals).where(journals.c.settled_at < before)).rowcount
+def forget(connection: sa.Connection, *, senders_before: Instant, left_before: Instant) -> None:
+    """Forget senders whose journals were read to the end, and mails that left before a restore, long ago."""
+    connection.execute(sa.delete(journals).where(journals.c.settled_at < senders_before))
+    connection.execute(sa.delete(marks).where(marks.c.at < left_before))
 
 
 def owners(connection: sa.Connection) -> set[str]:
@@ -189,12 +191,12 @@ def _put(connection: sa.Connection, rows: Sequence[Row], may: sa.ColumnElement[b
 
 def add_left(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Remember mails that left and that this database has never heard of; rows: `mark`, `at`, `journal`."""
-    bulk.insert(connection, left_before, rows, conflict=["mark"])
+    bulk.insert(connection, marks, rows, conflict=["mark"])
 
 
-def find_left(connection: sa.Connection, marks: Sequence[str]) -> dict[str, Any]:
+def find_left(connection: sa.Connection, given: Sequence[str]) -> dict[str, Any]:
     """Return mark -> row of those of the mails that left before a restore."""
-    statement = sa.select(left_before).where(any_of(left_before.c.mark, marks, connection))
+    statement = sa.select(marks).where(any_of(marks.c.mark, given, connection))
     return {row.mark: row for row in connection.execute(statement)}
 
 

@@ -132,6 +132,23 @@ def test_a_journal_that_outlived_its_machine_says_what_was_answered_and_nothing_
     assert (world.status(silent)[0], world.status(taken)[0]) == ("in_doubt", "sent")
 
 
+def test_a_journal_with_a_line_that_cannot_be_read_proves_no_silence(
+    world: World, dying: Sender, other: Sender
+) -> None:
+    begun, never, taken = mails(world, 3)
+    letters = dying.gate()
+    dying.dot(letters[begun])
+    dying.reply(letters[taken], "250")
+    dying.die()
+    (path,) = journal_file.parts(dying.folder, dying.world.worker)
+    path.write_bytes(path.read_bytes().replace(b"d %d 1" % begun, b"d %d 2" % begun))
+    assert other.look()["sent"] == 1
+    assert {world.status(number)[0] for number in (begun, never)} == {"on_wire"}
+    world.later(WIRE_LEASE + SECOND)
+    world.recover()
+    assert {world.status(number)[0] for number in (begun, never)} == {"in_doubt"}
+
+
 def test_a_journal_read_late_settles_a_doubt(world: World, dying: Sender, other: Sender) -> None:
     begun, taken, bounced = mails(world, 3)
     letters = dying.gate()
