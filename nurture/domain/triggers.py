@@ -133,11 +133,16 @@ def _on_ops(work: Work, event: Event, at: Instant) -> None:
     if measure is None or not request:
         work.no_entry(path, at, "no_measure", "the playbook has no such measure")
         return
-    properties = {
-        name: value for name, value in event.properties.items() if name not in ("measure", "request")
-    }
+    own = ("measure", "request", "send_at")
+    properties = {name: value for name, value in event.properties.items() if name not in own}
+    send_at = event.properties.get("send_at")
     firing = Firing(
-        at=at, occurred_at=event.occurred_at, event=event.name, properties=properties, request=request
+        at=at,
+        occurred_at=event.occurred_at,
+        event=event.name,
+        properties=properties,
+        request=request,
+        send_at=send_at if isinstance(send_at, int) else None,
     )
     enter(work, measure, firing)
 

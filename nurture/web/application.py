@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 import nurture
 from nurture.app.body import TooLarge
 from nurture.app.services import Services
-from nurture.web import operations, segment, webhooks
+from nurture.web import operations, segment, transactional, webhooks
 from nurture.web.brand import active_playbook, brand_of
 from nurture.web.commit import GroupCommit
 from nurture.web.console import Console
@@ -52,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     door = segment.Door(keys=keys, commit=commit, clock=services.clock)
     segment.add_endpoints(application, door, base_url=services.settings.public_url)
     application.include_router(TrackApi(door, services).routes())
+    application.include_router(transactional.routes(services, door))
     application.include_router(PublicPages(services).routes())
     application.include_router(webhooks.routes(services))
     frame = Frame(services, ConsoleDoor(services))

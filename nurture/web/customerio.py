@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from nurture.app.body import Body, NotJson, TooLarge, inflate, repair
 from nurture.app.ingest import Intake, read_items, reject
+from nurture.app.privacy import erase_contact
 from nurture.app.services import Services
 from nurture.domain.errors import NotFoundError, Transient
 from nurture.domain.identity import canonical_email
@@ -112,8 +113,7 @@ class TrackApi:
             case ("PUT", ["devices"]) | ("DELETE", ["devices", _]):
                 _ingests(bearer)
             case "DELETE", []:
-                _admin(bearer)
-                raise Unsupported("erasing is `nurture contact erase`")
+                await asyncio.to_thread(self._erase, person, _admin(bearer))
             case "POST", ["suppress"]:
                 await asyncio.to_thread(self._suppress, person, _admin(bearer))
             case "POST", ["unsuppress"]:
@@ -180,6 +180,14 @@ class TrackApi:
             self._note(connection, person, actor, "contact.unsuppress")
 
         self._services.database.run(work)
+
+    def _erase(self, person: str, actor: str) -> None:
+        """Forget the person, for good: no later event of theirs is mailed. Nobody of that name: done already."""
+        address = canonical_email(person) if "@" in person else None
+        try:
+            erase_contact(self._services, address or f"id:{person}", actor=actor)
+        except NotFoundError:
+            return
 
     def _note(self, connection: sa.Connection, person: str, actor: str, action: str) -> None:
         """Write the act down, by the contact's number: the log holds no names."""

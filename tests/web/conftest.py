@@ -7,7 +7,10 @@ import pytest
 
 from nurture.app.services import Services
 from nurture.web import create_app
+from tests.cli.shell import nurture
 from tests.web.live import Theatre, running
+
+__all__ = ["nurture"]
 
 
 @pytest.fixture(scope="session")
