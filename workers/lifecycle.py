@@ -19,10 +19,16 @@ from nurture.mail.journal import require_folder
 from nurture.metrics import forget_process, registry
 from nurture.settings import load_settings
 from workers import context
-from workers.poll import Poller
+from workers.poll import Look, Poller, look_at_mail, look_at_state
 
 #: Pools that tell of each of their processes; the others run in the worker's own.
 _TELLING_POOLS = {"celery.concurrency.prefork", "celery.concurrency.solo"}
+#: Task -> the look of the poll threads that does the same.
+_LOOKS: dict[str, Look] = {
+    "nurture.inbox.drain": look_at_state,
+    "nurture.advance.wake": look_at_state,
+    "nurture.deliver.send": look_at_mail,
+}
 _pollers: dict[int, Poller] = {}
 
 
@@ -79,7 +85,14 @@ def _worker_ends(**_signal: Any) -> None:
 
 
 @signals.task_prerun.connect
-def _called(**_signal: Any) -> None:
-    poller = _pollers.get(os.getpid())
-    if poller:
-        poller.called()
+def _called(sender: Any, **_signal: Any) -> None:
+    poller, look = _pollers.get(os.getpid()), _LOOKS.get(sender.name)
+    if poller and look:
+        poller.called(look.__name__)
+
+
+@signals.task_postrun.connect
+def _returned(sender: Any, **_signal: Any) -> None:
+    poller, look = _pollers.get(os.getpid()), _LOOKS.get(sender.name)
+    if poller and look:
+        poller.returned(look.__name__)

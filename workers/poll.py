@@ -2,9 +2,10 @@
 
 Two threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
 up nobody's state. They look every 1-5 s, each process at its own moments; an embedded run looks every 0.5 s.
-A process that answers bells is not silent, and its threads leave the work to the tasks.
+A process that answers a room's bells is not silent there, and its thread leaves that work to the tasks.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from threading import Event, Thread
@@ -56,7 +57,9 @@ class Poller:
         self._pause = pause
         self._context = context
         self._ended = Event()
-        self._called_at = -CALLED_SECONDS
+        # Look -> how many of its tasks run in this process, and when the newest began.
+        self._running: Counter[str] = Counter()
+        self._called_at: dict[str, float] = {}
         self._threads = [Thread(target=self._run, args=(look,), name=look.__name__) for look in looks]
 
     def start(self) -> None:
@@ -71,15 +74,25 @@ class Poller:
         for thread in self._threads:
             thread.join(seconds)
 
-    def called(self) -> None:
-        """Remember that a bell was answered in this process just now."""
-        self._called_at = monotonic()
+    def called(self, look: str) -> None:
+        """Note that a task which does this look's work begins in this process; `returned` follows."""
+        self._running[look] += 1
+        self._called_at[look] = monotonic()
+
+    def returned(self, look: str) -> None:
+        """Note that the task has ended, however it ended."""
+        self._running[look] -= 1
+
+    def _is_called(self, look: str) -> bool:
+        """Tell whether tasks do the look's work at present."""
+        recently = monotonic() - self._called_at.get(look, -CALLED_SECONDS) < CALLED_SECONDS
+        return self._running[look] > 0 or recently
 
     def _run(self, look: Look) -> None:
         number, failures = 0, 0
         while not self._ended.wait(self._seconds(look, number) * 2 ** min(failures, FAILURES_MAX)):
             number += 1
-            if monotonic() - self._called_at < CALLED_SECONDS:
+            if self._is_called(look.__name__):
                 continue
             try:
                 look(self._context())

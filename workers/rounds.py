@@ -36,12 +36,13 @@ def apply(context: Context, shard: int | None = None) -> Counts:
         counts = drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks)
         # A drain speaks of its own shard; when any will do, there may be more until one finds nothing.
         counts.more = counts.more or (shard is None and counts.total() > 0)
+        # At once: another process may send while this one goes on.
+        _announce(context, counts)
         return counts
 
     done = _repeat(INBOX, batch)
     if done.more and shard is not None:
         context.bells.ring(INBOX, str(shard))
-    _announce(context, done)
     return done
 
 

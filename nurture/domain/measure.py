@@ -337,7 +337,10 @@ class Measure:
 
     def step(self, step_id: str) -> Step | None:
         """Return the step of that id, or None when the playbook no longer has it."""
-        return next((step for step in self.steps if step.id == step_id), None)
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        return None
 
     def position(self, step_id: str) -> int | None:
         """Return the place (from 0) of the step of that id."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nurture.domain.instant import Instant
 from nurture.domain.measure import MessageTrack, Purpose
@@ -81,8 +81,7 @@ class Settled:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One check of the guard: its name, whether it let the mail through, and the value it looked at."""
 
     name: str

@@ -27,6 +27,7 @@ from nurture.store import law, outbox, wire
 from nurture.store.bulk import Row
 from nurture.store.contacts import wake
 from nurture.store.database import Database, encode
+from nurture.store.verdicts import verdict_text
 
 #: What a verdict that does not send makes of the message.
 _ENDS: dict[str, Status] = {"skip": "skipped", "expire": "expired", "cancel": "cancelled"}
@@ -165,19 +166,6 @@ def judge(items: Sequence[Item], given: Circumstances) -> list[tuple[Item, Verdi
         else:
             entries.pop(item.due.id, None)
     return judged
-
-
-def verdict_text(verdict: Verdict, *, at: Instant) -> str:
-    """Return the verdict as kept in messages.verdict: action, reason, when, until when, and every check."""
-    return encode(
-        {
-            "action": verdict.action,
-            "reason": verdict.reason,
-            "at": at,
-            "until": verdict.until,
-            "checks": verdict.checks,
-        }
-    )
 
 
 def _unchanged(item: Item) -> Row:

@@ -25,13 +25,15 @@ from nurture.store.database import Database
 
 __all__ = ["Chunk", "Delivery", "claim", "deliver", "recover", "recover_by_journal"]
 
+#: Mails claimed together, unless the lane's rate allows fewer.
+CHUNK_MAILS = 300
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
 _TIDY_SECONDS = 3600.0
 
 
 def deliver(
-    database: Database, delivery: Delivery, *, lane: str, transport: Transport, limit: int = 200
+    database: Database, delivery: Delivery, *, lane: str, transport: Transport, limit: int = CHUNK_MAILS
 ) -> Counts:
     """Deliver up to `limit` due messages of the lane; returns counts by outcome.
 

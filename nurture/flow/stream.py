@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from nurture.clock import monotonic
 from nurture.domain.instant import Instant
 from nurture.failpoints import failpoint
-from nurture.flow.claim import pause_broken, unmade, verdict_text
+from nurture.flow.claim import pause_broken, unmade
 from nurture.flow.compose import make_letter
 from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
 from nurture.flow.journal import count_window, write_down
@@ -26,6 +26,7 @@ from nurture.store import wire
 from nurture.store.bulk import Row
 from nurture.store.contacts import wake
 from nurture.store.database import Database, encode
+from nurture.store.verdicts import verdict_text
 
 #: Windows in a row that were over before their first letter began: the database is too slow to send by.
 _FRUITLESS_MAX = 3

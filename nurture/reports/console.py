@@ -25,6 +25,7 @@ from nurture.store.tables import (
     runs,
     transitions,
 )
+from nurture.store.verdicts import checks_of
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
 #: Rows of each kind that one contact's page reads at most.
@@ -287,9 +288,7 @@ def _of_event(row: sa.Row[Any]) -> Entry:
 
 
 def _of_message(row: sa.Row[Any]) -> Entry:
-    verdict = decode(row.verdict) if row.verdict else {}
-    checks = verdict.get("checks", []) if isinstance(verdict, dict) else []
-    shown = (_check(check) for check in checks if isinstance(check, dict))
+    shown = (_check(check) for check in checks_of(row.verdict))
     return Entry(
         at=row.sent_at or row.settled_at or row.decided_at,
         kind="mail",

@@ -29,8 +29,8 @@ from nurture.domain.measure import (
 from nurture.domain.playbook import Playbook
 from nurture.reports.person import family
 from nurture.store import tables as t
-from nurture.store.database import decode
 from nurture.store.law import paused
+from nurture.store.verdicts import checks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +86,21 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
         )
         .order_by(t.messages.c.id)
     )
-    mails = []
-    for row in connection.execute(statement):
-        verdict = decode(row.verdict) if row.verdict else {}
-        mails.append(
-            {
-                "message": row.id,
-                "step": row.step,
-                "key": row.run_key,
-                "status": row.status,
-                "reason": row.reason,
-                "decided_at": to_iso(row.decided_at),
-                "due_at": to_iso(row.due_at),
-                "sent_at": to_iso(row.sent_at) if row.sent_at else None,
-                "holdout": bool(row.holdout),
-                "checks": verdict.get("checks", []),
-            }
-        )
-    return mails
+    return [
+        {
+            "message": row.id,
+            "step": row.step,
+            "key": row.run_key,
+            "status": row.status,
+            "reason": row.reason,
+            "decided_at": to_iso(row.decided_at),
+            "due_at": to_iso(row.due_at),
+            "sent_at": to_iso(row.sent_at) if row.sent_at else None,
+            "holdout": bool(row.holdout),
+            "checks": checks_of(row.verdict),
+        }
+        for row in connection.execute(statement)
+    ]
 
 
 def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]) -> Why:

@@ -9,6 +9,7 @@ from nurture.domain.measure import LetCoupon, LetEndOfMonth, MailStep, ObjectBin
 from nurture.domain.playbook import Cap, Offer
 from nurture.store import tables as t
 from nurture.store.database import Database, decode, encode
+from nurture.store.verdicts import checks_of
 from tests.deliver.builders import NOON, PATH, a_measure, a_playbook
 from tests.deliver.world import World
 from tests.inbox.building import statements
@@ -33,7 +34,7 @@ def test_a_due_mail_is_guarded_frozen_and_leased(world: World) -> None:
     assert decode(row.context) == ready.context
     verdict = decode(row.verdict)
     assert verdict["action"] == "send"
-    assert [check["name"] for check in verdict["checks"]] == [name for name, _ in CHECKS]
+    assert [check["name"] for check in checks_of(row.verdict)] == [name for name, _ in CHECKS]
     assert dict(chunk.counts) == {"claimed": 1, "ready": 1}
     assert not world.claim().ready
 
@@ -187,7 +188,7 @@ def test_a_mail_steps_back_behind_a_better_one_due_soon(database: Database) -> N
     assert world.status(second) == ("waiting", "arbitration")
     row = world.message(second)
     assert row.due_at == NOON + HOUR + SECOND
-    missed = [check for check in decode(row.verdict)["checks"] if not check["passed"]]
+    missed = [check for check in checks_of(row.verdict) if not check["passed"]]
     assert "customer/any/better" in missed[0]["detail"]
 
 

@@ -13,6 +13,7 @@ from nurture.mail.letter import Letter
 from nurture.store import tables as t
 from nurture.store.database import Database, decode, encode
 from nurture.store.outbox import conservation, strays
+from nurture.store.verdicts import checks_of
 from tests.deliver.builders import NOON, PATH, a_measure, a_playbook
 from tests.deliver.world import Post, World, outcome
 
@@ -370,7 +371,7 @@ def test_a_missing_value_skips_that_mail_alone(database: Database) -> None:
     assert world.status(number) == ("skipped", "template_value")
     verdict = decode(world.message(number).verdict)
     assert (verdict["action"], verdict["reason"]) == ("skip", "template_value")
-    assert "first_name is missing" in verdict["checks"][-1]["detail"]
+    assert "first_name is missing" in checks_of(world.message(number).verdict)[-1]["detail"]
     assert world.status(good)[0] == "sent"
     assert world.contact(ada).wake_at == NOON
 

@@ -10,7 +10,8 @@ from nurture.flow import law
 from nurture.reports.person import person, timeline
 from nurture.reports.why import why
 from nurture.store.contacts import load_contacts
-from nurture.store.database import Database, decode
+from nurture.store.database import Database
+from nurture.store.verdicts import checks_of
 from tests.deliver.builders import NOON, PATH, a_measure, a_playbook
 from tests.deliver.test_claim import merge
 from tests.deliver.world import World
@@ -108,7 +109,7 @@ def test_people_are_told_why_and_what_was_asked(world: World) -> None:
         "own_pause",
         "the person wants none before 2026-06-02T10:00:00Z",
     )
-    assert len(decode(world.message(mail).verdict)["checks"]) > 20
+    assert len(checks_of(world.message(mail).verdict)) > 20
     assert shown(world, ada)["wishes"] == {
         "at_most_one_in": "7d",
         "paused_until": "2026-06-02T10:00:00Z",

@@ -11,7 +11,8 @@ FAST = (0.001, 0.005)
 
 
 def poller(look: Any, **options: Any) -> Poller:
-    return Poller(who="test", looks=[look], context=lambda: cast(Context, None), **{"pause": FAST} | options)
+    given = {"pause": FAST, "looks": [look]} | options
+    return Poller(who="test", context=lambda: cast(Context, None), **given)
 
 
 def test_failure_ends_no_thread() -> None:
@@ -46,9 +47,33 @@ def test_stop_lets_the_batch_end() -> None:
 
 
 def test_process_that_is_called_does_not_look() -> None:
+    looked, other = Event(), Event()
+
+    def look(_context: object) -> None:
+        looked.set()
+
+    def look_elsewhere(_context: object) -> None:
+        other.set()
+
+    polling = poller(look, looks=[look, look_elsewhere])
+    polling.called("look")
+    polling.start()
+    assert other.wait(5), "a task of one room kept the thread of another from looking"
+    assert not looked.wait(1.3), "looked while the task was running"
+    polling.returned("look")
+    assert looked.wait(5)
+    polling.stop()
+
+
+def test_a_task_that_has_just_ended_counts_as_calling() -> None:
     looked = Event()
-    polling = poller(lambda _context: looked.set())
-    polling.called()
+
+    def look(_context: object) -> None:
+        looked.set()
+
+    polling = poller(look)
+    polling.called("look")
+    polling.returned("look")
     polling.start()
     assert not looked.wait(0.3)
     assert looked.wait(5)
