@@ -10,7 +10,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from nurture.domain.instant import Instant, from_datetime
+from nurture.domain.instant import MINUTE, Duration, Instant, from_datetime
 
 
 class Clock(Protocol):
@@ -38,6 +38,16 @@ class SystemClock:
             statement = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
             return int(connection.execute(statement).scalar_one())
         return self.now()
+
+
+#: A host whose clock differs from the database's by more than this works on nothing: it would send mail early,
+#: call late what is not, and forget what is to be kept.
+OFF_MAX: Duration = 2 * MINUTE
+
+
+def is_off(clock: Clock, connection: sa.Connection) -> bool:
+    """Tell whether this host's time cannot be worked by. SQLite's is this host's own and never off."""
+    return abs(clock.now() - clock.lease_now(connection)) > OFF_MAX
 
 
 class ManualClock:

@@ -39,6 +39,7 @@ PLACES: Final = {
     "deliver.heard": "outcomes heard, not written",
     "deliver.written": "outcomes written, not committed",
     "recover.freed": "lapsed mails taken back, not committed",
+    "scheduler.ticked": "a slot taken and its effect written, not committed",
 }
 
 

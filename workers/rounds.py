@@ -11,7 +11,8 @@ from typing import Any
 from nurture.app import ingest
 from nurture.app.body import open_body
 from nurture.app.feedback import work as work_feedback
-from nurture.clock import monotonic
+from nurture.app.services import Services
+from nurture.clock import is_off, monotonic
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.failpoints import failpoint
@@ -21,11 +22,14 @@ from nurture.flow.drain import adopt, drain, ring
 from nurture.flow.inbox import accept, quarantine, shard_for
 from nurture.flow.objects import wake_watchers
 from nurture.flow.touches import judge_touches
+from nurture.log import get_logger
 from nurture.metrics import count, timed
 from nurture.store.database import encode
 from workers.application import DRAIN_SECONDS
 from workers.context import Context
 from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
+
+_log = get_logger("rounds")
 
 
 def apply(context: Context, shard: int | None = None) -> Counts:
@@ -40,7 +44,7 @@ def apply(context: Context, shard: int | None = None) -> Counts:
         _announce(context, counts)
         return counts
 
-    done = _repeat(INBOX, batch)
+    done = _repeat(context, INBOX, batch)
     if done.more and shard is not None:
         context.bells.ring(INBOX, str(shard))
     return done
@@ -50,9 +54,9 @@ def wake(context: Context) -> Counts:
     """Let every alarm that is due ring, wake who waits for an object, and who has not met a new playbook."""
     services = context.services
     database, clock, playbooks = services.database, services.clock, services.playbooks
-    done = _repeat(ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
-    done.add(_repeat(ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
-    done.add(_repeat(ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks)))
+    done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
+    done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
+    done.add(_repeat(context, ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks)))
     if done.more:
         context.bells.ring(ADVANCE, "")
     _announce(context, done)
@@ -68,6 +72,7 @@ def send(context: Context, name: str) -> Counts:
         if not free:
             return Counts()
         done = _repeat(
+            context,
             DELIVER,
             lambda: deliver(context.services.database, context.delivery, lane=name, transport=lane.transport),
         )
@@ -82,7 +87,7 @@ def recover(context: Context) -> Counts:
     with timed("journal"):
         found = recover_by_journal(services.database, context.delivery, context.watch)
     count("journal", found)
-    return _repeat(DELIVER, lambda: take_back(services.database, clock=services.clock))
+    return _repeat(context, DELIVER, lambda: take_back(services.database, clock=services.clock))
 
 
 def judge(context: Context) -> Counts:
@@ -98,7 +103,7 @@ def judge(context: Context) -> Counts:
         shards.update(done.shards)
         return done.counts
 
-    done = _repeat(FEEDBACK, batch)
+    done = _repeat(context, FEEDBACK, batch)
     for shard in shards:
         context.bells.ring(INBOX, str(shard))
     if done.more:
@@ -112,7 +117,7 @@ def feedback(context: Context) -> Counts:
         if not free:
             return Counts()
         services = replace(context.services, bells=context.bells)
-        done = _repeat(FEEDBACK, lambda: work_feedback(services, context.notices.transport))
+        done = _repeat(context, FEEDBACK, lambda: work_feedback(services, context.notices.transport))
     if done.more:
         context.bells.ring(FEEDBACK, "")
     return done
@@ -143,8 +148,13 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
     return done
 
 
-def _repeat(room: str, batch: Callable[[], Counts]) -> Counts:
-    """Call a room until nothing is left or the time is up; `more` tells which."""
+def _repeat(context: Context, room: str, batch: Callable[[], Counts]) -> Counts:
+    """Call a room until nothing is left or the time is up; `more` tells which.
+
+    Does nothing while this host's clock is off.
+    """
+    if _is_off(context.services):
+        return Counts()
     until = monotonic() + DRAIN_SECONDS
     total = Counts()
     while True:
@@ -155,6 +165,16 @@ def _repeat(room: str, batch: Callable[[], Counts]) -> Counts:
         if not counts.more or monotonic() >= until:
             total.more = counts.more
             return total
+
+
+def _is_off(services: Services) -> bool:
+    with services.database.read() as connection:
+        off = is_off(services.clock, connection)
+    if off:
+        _log.error(
+            "this host's clock is minutes away from the database's; it works on nothing until both agree"
+        )
+    return off
 
 
 def _announce(context: Context, done: Counts) -> None:

@@ -18,14 +18,17 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
+from nurture.clock import is_off
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.domain.retention import kept
+from nurture.failpoints import failpoint
 from nurture.flow import restore, touches
 from nurture.flow.retain import retain as remove_old
 from nurture.log import get_logger
 from nurture.mail.transport import open_lanes
 from nurture.store import bulk, journals
 from nurture.store.backlog import busy_shards
+from nurture.store.database import wait_briefly
 from nurture.store.tables import job_slots
 from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
@@ -96,9 +99,15 @@ def tick(job: Job, services: Services) -> bool:
     slot = now - now % (job.seconds * SECOND)
 
     def work(connection: sa.Connection) -> Rings | None:
+        if is_off(services.clock, connection):
+            _log.error("this host's clock is minutes away from the database's; no tick until both agree")
+            return None
+        wait_briefly(connection)
         row = {"job": job.name, "slot": slot, "at": now}
         first = bulk.insert(connection, job_slots, [row], conflict=["job", "slot"], returning=["slot"])
-        return job.effect(connection, services, now) if first else None
+        rings = job.effect(connection, services, now) if first else None
+        failpoint("scheduler.ticked")
+        return rings
 
     rings = services.database.run(work)
     for queue, key in rings or ():

@@ -33,6 +33,8 @@ T = TypeVar("T")
 #: Transactions that may be repeated whole: serialization failure, deadlock, admin shutdown, lost connection.
 _REPEATABLE = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006", "55P03"}
 _ATTEMPTS = 6
+#: How long a transaction of ours may lie idle. Longer than any task may take (workers.application).
+_IDLE_SECONDS_MAX = 120
 #: A connection that was given back longer ago is asked whether it still lives.
 _RESTED_SECONDS = 1.0
 #: Hot transactions look a few hundred rows up by key. Without figures of its own (the first minutes of a table's
@@ -166,7 +168,25 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
         connect_args={"connect_timeout": 10, "application_name": "nurture"},
     )
     _ask_who_rested(engine)
+    if "idle_in_transaction_session_timeout" not in str(url.query.get("options", "")):
+        _let_go_of_the_idle(engine)
     return Database(writer=engine, reader=engine.execution_options(postgresql_readonly=True))
+
+
+def _let_go_of_the_idle(engine: sa.Engine) -> None:
+    """Let the server end our transactions that nobody goes on with: a process that is stopped keeps its locks else."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS_MAX}s'")
+        connection.commit()
+
+
+def wait_briefly(connection: sa.Connection) -> None:
+    """Let this transaction wait for locks at most a few seconds: who holds them may be stopped."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
 
 
 def _ask_who_rested(engine: sa.Engine) -> None:

@@ -136,6 +136,26 @@ class House:
             finally:
                 process.kill()
 
+    @contextmanager
+    def scheduler(self, failpoints: str = "") -> Iterator["subprocess.Popen[bytes]"]:
+        """Give a scheduler that runs, on real time; killed at the end of the block."""
+        own = {"NURTURE_TEST_FAILPOINTS": failpoints}
+        command = [sys.executable, "-m", "nurture.cli", "scheduler"]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=self.environment | own, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def slots(self, job: str) -> list[Instant]:
+        """Return the slots in which this job was done."""
+        slot = t.job_slots.c
+        with self.database.read() as connection:
+            found = connection.scalars(sa.select(slot.slot).where(slot.job == job).order_by(slot.slot))
+            return list(found)
+
     def work(self, failpoints: str = "", *, heavy: bool = False) -> int:
         """Let one worker work until nothing is due; returns how it ended (0, or minus the signal)."""
         with self.worker(failpoints, heavy=heavy) as process:
@@ -185,6 +205,14 @@ class House:
         )
         with self.database.read() as connection:
             return bool(connection.scalar(soon))
+
+    def ledger(self) -> list[object]:
+        """Return every mail and every alarm as they stand."""
+        m, c = t.messages.c, t.contacts.c
+        with self.database.read() as connection:
+            mails = connection.execute(sa.select(m.id, m.status, m.reason, m.due_at).order_by(m.id)).all()
+            alarms = connection.execute(sa.select(c.id, c.wake_at).order_by(c.id)).all()
+        return [*map(tuple, mails), *map(tuple, alarms)]
 
     # ---- what is there ---------------------------------------------------------------------------------
 

@@ -8,20 +8,23 @@ import signal
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from nurture.clock import SystemClock
 from nurture.failpoints import PLACES
+from nurture.store.tables import job_slots
 from tests.faults.house import LAPSE, House, people
 from tests.mail.chaos_smtp import Stall
 from tests.production.people import Crowd, Item, back_in_stock
 from tests.production.processes import WRITE_KEY
+from tests.workers.installation import eventually
 
 pytestmark = pytest.mark.faults
 
 #: Events of a case: enough that every room has something to do when the process dies.
 EVENTS = 120
-#: Places of the HTTP process and of a text too large for one write; they have scenarios of their own below.
-ELSEWHERE = {"inbox.accepted", "inbox.committed", "smtp.body"}
+#: Places of HTTP processes and schedulers, and of a text too large for one write: scenarios of their own, below.
+ELSEWHERE = {"inbox.accepted", "inbox.committed", "smtp.body", "scheduler.ticked"}
 
 WORKERS = [place for place in PLACES if place not in ELSEWHERE]
 #: In every test run; `make faults` runs all.
@@ -97,3 +100,14 @@ def test_a_worker_killed_in_the_middle_of_a_text_loses_and_repeats_nothing(house
     house.server.script = {}
     house.settle()
     assert house.faults(crowd) == []
+
+
+@pytest.mark.long
+def test_a_scheduler_killed_in_its_tick_leaves_the_slot_to_another(postgresql_house: House) -> None:
+    house = postgresql_house
+    with house.scheduler("scheduler.ticked=kill") as process:
+        assert process.wait(60) == -signal.SIGKILL
+    with house.database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(job_slots)) == 0
+    with house.scheduler():
+        assert eventually(lambda: len(house.slots("look")) >= 2)
