@@ -5,22 +5,27 @@ of them takes minutes. Everybody has a contact, state, names and consents; the h
 what hangs on them) of `1 / HISTORY` of the people is multiplied too.
 """
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 
+from bench.stage import Stage, at_once
 from nurture.app.opening import migrate
 from nurture.clock import ManualClock, SystemClock
 from nurture.domain.instant import DAY, FOREVER, HOUR, Instant
 from nurture.flow.delivery import Delivery
-from nurture.settings import Settings
+from nurture.settings import Settings, load_settings
 from nurture.simulation.outlet import Outlet
 from nurture.simulation.people import lives
 from nurture.simulation.play import Stage as Play
 from nurture.simulation.reactions import Reactions
 from nurture.store import tables as t
+from tests.rig.postgres import Postgres
 
 #: Of so many people one has a history.
 HISTORY = 20
@@ -77,6 +82,39 @@ def live(settings: Settings, *, people: int = CAST, days: int = DAYS, tick: int 
         services.close()
 
 
+class Crowds:
+    """Crowds of this run, each made once: rows that need a million people share them."""
+
+    def __init__(self, postgres: Postgres, *, cast: int = CAST, days: int = DAYS) -> None:
+        """Make them on this server, of so many people who lived so long."""
+        self._postgres = postgres
+        self._cast, self._days = cast, days
+        self._names: dict[int, str] = {}
+        self._folder = TemporaryDirectory(prefix="nurture-bench-")
+        self._programme = at_once(Path(self._folder.name) / "programme")
+
+    def of(self, contacts: int) -> Stage:
+        """Return an installation with about so many contacts; others may have worked on it before."""
+        if contacts not in self._names:
+            self._names[contacts] = self._postgres.create()
+            begun = time.perf_counter()
+            stage = self._stage(contacts)
+            live(load_settings(environment=stage.environment()), people=self._cast, days=self._days)
+            crowd = multiply(stage.url, contacts)
+            print(f"  made a crowd of {crowd.contacts:,} in {time.perf_counter() - begun:.0f} s", flush=True)
+        return self._stage(contacts)
+
+    def _stage(self, contacts: int) -> Stage:
+        return Stage(self._postgres.url(self._names[contacts]), playbook=self._programme)
+
+    def drop(self) -> None:
+        """Drop all of them."""
+        for name in self._names.values():
+            self._postgres.drop(name)
+        self._names.clear()
+        self._folder.cleanup()
+
+
 def multiply(url: str, contacts: int, *, history: int = HISTORY) -> Crowd:
     """Copy the rows of the cast until there are about so many contacts; PostgreSQL only.
 
@@ -107,6 +145,8 @@ def multiply(url: str, contacts: int, *, history: int = HISTORY) -> Crowd:
                 )
         _merge_some(connection, cast, now)
         _hear_of_mails(connection, now)
+        # All copies have the rules that the cast has.
+        connection.execute("UPDATE active_playbook SET woken = (SELECT max(id) FROM contacts)")
         connection.execute("VACUUM (ANALYZE)")
         rows = {
             name: _one(connection, f"SELECT count(*) FROM {name}")

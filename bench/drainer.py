@@ -1,12 +1,11 @@
-"""One process of the advance benchmark: drains until the inbox is empty, prints its peak memory in MB."""
+"""One process of advance's floor: the drain with a rule that decides nothing, until the inbox is empty."""
 
 import sys
 from collections.abc import Sequence
 
-from bench.stage import own_peak_mb
 from nurture import heap
 from nurture.app.opening import open_existing
-from nurture.domain.advance import Happening, advance
+from nurture.domain.advance import Happening
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.playbook import Playbook
 from nurture.flow.drain import drain
@@ -24,7 +23,6 @@ def empty(
 
 def main() -> None:
     """Drain whatever shard is free, until there is nothing."""
-    rule = advance if sys.argv[1] == "advance" else empty
     services = open_existing()
     with services.database.read() as connection:
         services.playbooks.active(connection)
@@ -34,10 +32,9 @@ def main() -> None:
     idle = 0
     while idle < 20:
         counts = drain(
-            services.database, shard=None, clock=services.clock, playbooks=services.playbooks, rule=rule
+            services.database, shard=None, clock=services.clock, playbooks=services.playbooks, rule=empty
         )
         idle = 0 if sum(counts.values()) else idle + 1
-    print(f"{own_peak_mb():.1f}")
     services.close()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.bulk_send import sink
-from bench.ingest import _answers
-from bench.stage import Figure, Stage, database, process, until
+from bench.ingest import answers
+from bench.stage import Figure, Stage, database, process, until, workers
 from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 
@@ -18,12 +18,12 @@ _EVENTS = 40
 
 
 def measure(postgres: Postgres, scale: float) -> list[Figure]:
-    """Return p95 in milliseconds, production and embedded; the scale does not matter here."""
-    del scale
-    return [_production(postgres), _embedded()]
+    """Return p95 in milliseconds, production and embedded: 40 events, fewer at a small scale."""
+    events = max(3, min(_EVENTS, int(_EVENTS * scale * 4)))
+    return [_production(postgres, events), _embedded(events)]
 
 
-def _production(postgres: Postgres) -> Figure:
+def _production(postgres: Postgres, events: int) -> Figure:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="nurture-bench-")))
         url = stack.enter_context(database(postgres))
@@ -32,45 +32,31 @@ def _production(postgres: Postgres) -> Figure:
         stack.callback(redis.stop)
         stage = Stage(url, mail_url=f"smtp://127.0.0.1:{port}?tls=none", broker_url=redis.url)
         stage.migrated().close()
-        stack.enter_context(process(stage, "nurture.cli", "api"))
-        words = (
-            "celery",
-            "-A",
-            "workers",
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "4",
-            "--loglevel",
-            "warning",
-        )
-        stack.enter_context(process(stage, *words, "-n", "w@bench"))
-        until(lambda: _answers(stage.port), seconds=30, what="the API to answer")
-        time.sleep(4.0)
-        p95 = _p95(stage.port, log)
-    return Figure(
-        "first mail", "HTTP to SMTP, PostgreSQL + Redis + 1 worker", p95, "ms p95", must="under 1,000 ms"
-    )
+        api = stack.enter_context(process(stage, "nurture.cli", "api"))
+        clock = stack.enter_context(process(stage, "nurture.cli", "scheduler"))
+        (worker,) = stack.enter_context(workers(stage, redis, 1))
+        until(lambda: answers(stage.port), seconds=30, what="the API to answer")
+        p95 = _p95(stage.port, log, events)
+        memory = max(one.peak_mb() for one in (api, clock, worker))
+    what = f"{events} HTTP events to SMTP, one by one; PostgreSQL, Redis, API, scheduler, 1 worker"
+    return Figure("first mail", what, p95, "ms p95", at_most=1_000, memory_mb=memory)
 
 
-def _embedded() -> Figure:
+def _embedded(events: int) -> Figure:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="nurture-bench-")))
         port, log = stack.enter_context(sink(folder))
         stage = Stage(f"sqlite:///{folder}/nurture.db", mail_url=f"smtp://127.0.0.1:{port}?tls=none")
         running = stack.enter_context(process(stage, "nurture.cli", "up"))
-        begun = time.perf_counter()
-        until(lambda: _answers(stage.port), seconds=30, what="`nurture up` to answer")
-        ready = time.perf_counter() - begun
+        until(lambda: answers(stage.port), seconds=60, what="`nurture up` to answer")
         time.sleep(1.0)
-        p95 = _p95(stage.port, log)
+        p95 = _p95(stage.port, log, events)
         memory = running.peak_mb()
-    what = f"HTTP to SMTP, `nurture up` (ready after {ready:.1f} s)"
-    return Figure("first mail", what, p95, "ms p95", must="under 2,000 ms", memory_mb=memory)
+    what = f"{events} HTTP events to SMTP, one by one; `nurture up`, SQLite"
+    return Figure("first mail", what, p95, "ms p95", at_most=2_000, memory_mb=memory)
 
 
-def _p95(port: int, log: Path) -> float:
+def _p95(port: int, log: Path, events: int) -> float:
     """Hand in orders one at a time and return the 95th percentile of the time to their confirmation."""
     began: dict[str, float] = {}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -78,7 +64,7 @@ def _p95(port: int, log: Path) -> float:
         "Content-Type": "application/json",
         "Authorization": "Basic " + base64.b64encode(b"bench:").decode(),
     }
-    for n in range(_EVENTS):
+    for n in range(events):
         email = f"first{n}@bench.example"
         goods = {"product_id": "p1", "name": "Guji", "price": 13.5, "quantity": 1}
         properties = {
@@ -100,7 +86,7 @@ def _p95(port: int, log: Path) -> float:
         connection.request("POST", "/v1/batch", json.dumps({"batch": [item]}).encode(), headers)
         connection.getresponse().read()
         time.sleep(0.25)
-    until(lambda: len(_arrived(log)) >= _EVENTS, seconds=60, what=f"{_EVENTS} confirmations")
+    until(lambda: len(_arrived(log)) >= events, seconds=60, what=f"{events} confirmations")
     arrived = _arrived(log)
     waits = sorted(1000 * (arrived[email] - at) for email, at in began.items())
     return waits[int(0.95 * len(waits))]

@@ -2,7 +2,7 @@
 
     python bench/mail.py
 
-Renders a shipped mail (the abandoned cart, two lines) from its sample; speaks with `smtp_sink.py` over
+Renders a shipped mail (the abandoned cart, two lines) from its sample; speaks with `sink.py` over
 loopback. Every figure is the best of several rounds; those without a server count processor time, so that other
 work on the machine blurs them less.
 """
@@ -53,7 +53,7 @@ def sink(delay: float) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "bench/smtp_sink.py"), str(port), str(delay)]
+        [sys.executable, str(ROOT / "bench/sink.py"), str(port), "-", str(delay)]
     ) as process:
         while True:
             with suppress(OSError):

@@ -18,7 +18,7 @@ def midday(now: Instant) -> str:
     return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/UTC"
 
 
-def advocates(services: Services, people: int, topic: str) -> None:
+def advocates(services: Services, people: int, topic: str, *, prefix: str = "p") -> None:
     """Make so many customers who bought twice, spoke well of it, and agreed to the topic."""
     now = services.clock.now()
     at = now - 40 * DAY
@@ -33,13 +33,15 @@ def advocates(services: Services, people: int, topic: str) -> None:
         "delights": 1,
         "satisfied": "yes",
         "first_name": "Ada",
+        # By which a send finds exactly these.
+        "company": prefix,
     }
     for start in range(0, people, _PAGE):
         numbers = range(start, min(start + _PAGE, people))
         contacts = [
             {
                 "track": "customer", "stage": "advocate", "track_since": at, "stage_since": at, "first_seen_at": at,
-                "email": f"p{n}@bench.example", "zone": midday(now), "locale": "en", "facts": facts, "clock": at,
+                "email": f"{prefix}{n}@bench.example", "zone": midday(now), "locale": "en", "facts": facts, "clock": at,
                 "wake_at": FOREVER, "version": 1, "adopted": playbook.rules_hash,
             }
             for n in numbers

@@ -1,0 +1,137 @@
+"""growth: the same work on installations that hold more and more people; a unit must cost the same.
+
+At each size the same processes do the same amount of ingest, advance, alarms and bulk send. Sizes of tables and
+indexes are read from the largest, and reckoned to a million people and a year of them.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from bench import advance, alarms, bulk_send, ingest
+from bench.crowd import Crowds
+from bench.picture import Line, chart
+from bench.stage import ROOT, Figure, Stage, scalar
+
+SIZES = (10_000, 100_000, 1_000_000)
+#: A unit may cost so much more at the largest size than at the smallest.
+_FLAT = 1.3
+#: What a person does in a year, for the reckoning: events handed in, mails decided.
+EVENTS_A_YEAR, MAILS_A_YEAR = 50, 40
+_PICTURE = ROOT / "docs/pictures/growth.svg"
+_SIZES_FILE = ROOT / "docs/pictures/sizes.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Microseconds a unit at one size."""
+
+    people: int
+    micros: dict[str, float]
+
+
+def measure(crowds: Crowds, scale: float) -> list[Figure]:
+    """Return what a unit costs at the largest size over the smallest, for each kind of work."""
+    units = max(400, int(20_000 * scale))
+    costs: list[Costs] = []
+    for size in SIZES:
+        stage = crowds.of(max(200, int(size * scale)))
+        costs.append(_at(stage, units))
+        print(f"  {costs[-1].people:,}: {costs[-1].micros}", flush=True)
+    sizes = table_sizes(crowds.of(max(200, int(SIZES[-1] * scale))).url)
+    if scale >= 1:
+        _draw(costs)
+        _SIZES_FILE.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    largest = ", ".join(f"{one.people:,}" for one in costs)
+    figures = [
+        Figure(
+            "growth",
+            f"{kind}: µs a unit with {largest} contacts stored",
+            max(one.micros[kind] for one in costs[1:]) / costs[0].micros[kind],
+            "times the smallest's",
+            at_most=_FLAT,
+            note=" / ".join(f"{one.micros[kind]:,.0f} µs" for one in costs),
+        )
+        for kind in costs[0].micros
+    ]
+    million = sum(one["bytes_a_million"] for one in sizes.values()) / 2**30
+    year = sum(one["bytes_a_million_a_year"] for one in sizes.values()) / 2**30
+    what = (
+        f"tables and indexes, a million people, {EVENTS_A_YEAR} events and {MAILS_A_YEAR} mails each a year"
+    )
+    note = f"of {million + year:,.0f} GB after a year, {million:,.1f} GB do not grow with time"
+    return [*figures, Figure("size", what, million + year, "GB", note=note)]
+
+
+def _at(stage: Stage, units: int) -> Costs:
+    """Do every kind of work once on this installation."""
+    people = scalar(stage.url, "SELECT count(*) FROM contacts")
+    rates = {}
+    rates["ingest"], _ = ingest.over_http(stage.url, units)
+    with psycopg.connect(stage.url, autocommit=True) as connection:
+        connection.execute("TRUNCATE inbox")
+    prefix = f"g{people}x"
+    with TemporaryDirectory(prefix="nurture-bench-") as folder:
+        sent = bulk_send.by_workers(stage.url, Path(folder), units // 4, 2, prefix=prefix, ready_made=200)
+    rates["bulk send"] = sent.flowing
+    rates["alarms"], _, _ = alarms.by_workers(stage, min(units, people // 4), 2)
+    rates["advance"], _ = advance.by_workers(stage.url, units // 4, 2, prefix=prefix)
+    return Costs(people, {kind: 1_000_000 / rate for kind, rate in rates.items()})
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------
+
+#: Table -> what its rows grow with: people once, or each event or mail of every year.
+_GROWS = {
+    **dict.fromkeys(("contacts", "contact_state", "identities", "consents"), "people"),
+    **dict.fromkeys(("events", "transitions", "milestones", "runs", "non_entries"), "events"),
+    **dict.fromkeys(("messages", "attempts", "coupons", "feedback"), "mails"),
+}
+
+
+def table_sizes(url: str) -> dict[str, dict[str, float]]:
+    """Return table -> rows, bytes a row (heap, TOAST and indexes), of them indexes; and bytes for a million people."""
+    sizes: dict[str, dict[str, float]] = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        counts = {name: _count(connection, name) for name in _GROWS}
+        for name, grows in _GROWS.items():
+            rows = counts[name]
+            if not rows:
+                continue
+            total, indexes = connection.execute(
+                "SELECT pg_total_relation_size(%s::regclass), pg_indexes_size(%s::regclass)", (name, name)
+            ).fetchone() or (0, 0)
+            base = {
+                "people": counts["contacts"],
+                "events": counts["events"],
+                "mails": counts["messages"],
+            }[grows]
+            a_year = {"people": 0, "events": EVENTS_A_YEAR, "mails": MAILS_A_YEAR}[grows]
+            sizes[name] = {
+                "rows": rows,
+                "bytes_a_row": total / rows,
+                "index_bytes_a_row": indexes / rows,
+                "bytes_a_million": 1_000_000 * total / base if grows == "people" else 0,
+                "bytes_a_million_a_year": 1_000_000 * a_year * total / base,
+            }
+    return sizes
+
+
+def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {name}").fetchone()  # type: ignore[arg-type]
+    return row[0] if row else 0
+
+
+def _draw(costs: list[Costs]) -> None:
+    lines = [Line(kind, [(one.people, one.micros[kind]) for one in costs]) for kind in costs[0].micros]
+    text = chart(
+        "What a unit of work costs, by people stored",
+        lines,
+        across="contacts stored",
+        up="µs a unit (events, rings, mails)",
+    )
+    _PICTURE.parent.mkdir(exist_ok=True)
+    _PICTURE.write_text(text, encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Each row of `make bench` runs, at a tiny scale, and prints its fields. No time is checked here, nor any rate."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.__main__ import ROWS
+from bench.crowd import Crowds
+from bench.picture import Line, chart
+from bench.stage import Figure
+from bench.table import Book, lines_of
+from tests.rig.postgres import Postgres
+
+#: Rows that take seconds even so: `pytest -m long tests/bench` runs them. The peer is fetched as a package: only
+#: `make bench` does that.
+_QUICK = ("ingest", "audience")
+_ELSEWHERE = ("peers", "memory")
+_SLOW = tuple(name for name in ROWS if name not in {*_QUICK, *_ELSEWHERE})
+
+
+@pytest.fixture(scope="module")
+def crowds(postgres: Postgres) -> Iterator[Crowds]:
+    """Give crowds of a small cast."""
+    made = Crowds(postgres, cast=4, days=3)
+    yield made
+    made.drop()
+
+
+@pytest.mark.parametrize("name", [*_QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in _SLOW)])
+def test_a_row_runs_and_prints_its_fields(name: str, postgres: Postgres, crowds: Crowds) -> None:
+    figures = ROWS[name](postgres, crowds, 0.002)
+    assert figures
+    for figure, line in zip(figures, lines_of(figures), strict=True):
+        assert figure.value > 0 or name == "plans"
+        assert line.startswith(f"{figure.row}: ")
+        assert figure.what in line
+        assert figure.unit in line
+
+
+def test_every_row_is_run_here_or_said_to_run_elsewhere() -> None:
+    assert {*_QUICK, *_SLOW, *_ELSEWHERE} == set(ROWS)
+
+
+def test_a_ratio_is_one_where_we_are_as_fast_as_the_floor_and_smaller_where_we_are_slower() -> None:
+    rate = Figure("r", "w", 50, "events/s", floor=100, at_least=60, ratio_at_least=0.4)
+    assert (rate.ratio, rate.is_met, rate.must) == (0.5, False, "0.4 and 60 events/s")
+    time = Figure("t", "w", 2.0, "s", floor=1.0, at_most=4)
+    assert (time.ratio, time.is_met, time.must) == (0.5, True, "under 4 s")
+    assert Figure("n", "w", 1, "s").is_met is None
+
+
+def test_the_table_keeps_what_was_written_by_hand_and_names_command_commit_and_machine() -> None:
+    book = Book()
+    book.put("ingest", [Figure("ingest", "some work", 1234.5, "events/s", floor=2000)], scale=0.5, seconds=3)
+    table = book.markdown()
+    assert "| ingest | some work | 1,234 events/s | 2,000 | 0.62 |" in table
+    assert 'make bench ROW=ingest ARGS="--scale 0.5"' in table
+    assert book.rows["ingest"]["commit"] in table
+    assert "cores" in table
+
+
+def test_a_chart_is_drawn_with_its_names_and_axes() -> None:
+    drawn = chart("Costs & sizes", [Line("ingest", [(10, 5), (1000, 6)])], across="people", up="µs")
+    assert drawn.count("<circle") == 2
+    assert "Costs &amp; sizes" in drawn
+    assert "1,000" in drawn
