@@ -24,6 +24,7 @@ from nurture.domain.retention import kept
 from nurture.failpoints import failpoint
 from nurture.flow import restore, touches
 from nurture.flow.retain import retain as remove_old
+from nurture.flow.sunset import sunset
 from nurture.log import get_logger
 from nurture.mail.transport import open_lanes
 from nurture.store import bulk, journals
@@ -84,9 +85,16 @@ def answers(_connection: sa.Connection, _services: Services, _now: Instant) -> R
     return ((FEEDBACK, ""),)
 
 
+def rest(connection: sa.Connection, services: Services, now: Instant) -> Rings:
+    """Look at the next people who may have stopped reading."""
+    done = sunset(connection, now=now, suppression_key=services.settings.suppression_secret)
+    return [(INBOX, str(shard)) for shard in done.shards]
+
+
 JOBS = (
     Job("look", 5, look),
     Job("answers", 60, answers),
+    Job("sunset", 60, rest),
     Job("tidy", 3600, tidy),
     Job("forget", 60, forget),
     Job("retain", 60, retain),

@@ -1,10 +1,13 @@
 """Numbers: the ledger and what the reports count."""
 
+from statistics import median
 from typing import Any
 
 from nurture.app.services import Services
+from nurture.domain.instant import DAY, MINUTE
 from nurture.reports import ledger
 from nurture.reports.person import family
+from nurture.store import dialogue
 from nurture.store.contacts import resolve_who
 
 
@@ -21,6 +24,27 @@ def measures(services: Services) -> list[dict[str, Any]]:
     """Return conservation per measure."""
     with services.database.read() as connection:
         return ledger.measures(connection)
+
+
+def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
+    """Return how people's answers were answered: opened, open, late, and the median and slowest, in minutes."""
+    now = services.clock.now()
+    with services.database.read() as connection:
+        found = dialogue.lasting(connection, since=now - days * DAY)
+    took = sorted((row.answered_at - row.opened_at) // MINUTE for row in found if row.answered_at is not None)
+    late = [row for row in found if (row.answered_at if row.answered_at is not None else now) > row.due_at]
+    return [
+        {
+            "days": days,
+            "opened": len(found),
+            "open": sum(row.closed_at is None for row in found),
+            "answered": len(took),
+            "late": len(late),
+            "escalated": sum(row.escalated_at is not None for row in found),
+            "median_minutes": int(median(took)) if took else None,
+            "slowest_minutes": took[-1] if took else None,
+        }
+    ]
 
 
 def people(services: Services) -> list[dict[str, Any]]:

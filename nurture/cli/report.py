@@ -60,3 +60,23 @@ def stages(*, as_json: Json = False) -> None:
         output.document(rows)
     else:
         output.table(rows, ["track", "stage", "people"])
+
+
+@app.command()
+def replies(
+    *,
+    days: Annotated[int, typer.Option(help="Dialogues opened within so many days.", min=1)] = 30,
+    as_json: Json = False,
+) -> None:
+    """Show how people who answered our mails were answered: how many, how fast, how many late.
+
+    Example: nurture report replies --days 7
+    """
+    from nurture.app import numbers
+
+    with services() as opened:
+        rows = numbers.replies(opened, days=days)
+    if as_json:
+        output.document(rows)
+    else:
+        output.table(rows, list(rows[0]))

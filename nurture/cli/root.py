@@ -19,6 +19,7 @@ from nurture.cli import (
     send,
     sends,
     serve,
+    suppression,
 )
 from nurture.domain.errors import CheckFailed, Transient, UserError
 
@@ -63,6 +64,7 @@ app.command("preview")(send.preview)
 app.command("pause")(send.pause)
 app.command("resume")(send.resume)
 app.command("cancel")(send.cancel)
+app.add_typer(suppression.app, name="suppression")
 app.command("messages")(report.messages)
 app.add_typer(report.app, name="report")
 app.command("doctor")(operate.doctor)

@@ -5,7 +5,7 @@ translate, `flow.feedback.record` keeps it and lets it act.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -58,6 +58,32 @@ REFUSED_PEOPLE: Final = 3
 REFUSED_WITHIN: Final[Duration] = HOUR
 REFUSED_SHARE: Final = 20
 
+#: Whoever got so many marketing mails over so long, each of which could have shown a reaction, and gave no sign
+#: of life since the first of them, gets no more.
+SUNSET_MAILS: Final = 10
+SUNSET_AFTER: Final[Duration] = 180 * DAY
+
+#: Why an address is suppressed -> in words for people, and how it comes back.
+REASONS: Final[Mapping[str, tuple[str, str]]] = {
+    "unsubscribed": ("the person asked for no more marketing mail", "the person says yes to a topic again"),
+    "hard_bounce": ("a mail came back: the address does not exist", "an operator who knows better lifts it"),
+    "soft_bounces": (
+        "mails came back on several days: the mailbox is full or gone",
+        "an operator who knows better lifts it",
+    ),
+    "complaint": ("the person called a mail spam", "only the person: they confirm a topic again"),
+    "sunset": (
+        "the person reacted to nothing for half a year",
+        "by itself, at the next sign of life; or the person says yes to a topic",
+    ),
+    "ops": ("an operator stopped it", "an operator lifts it"),
+    "erased": ("the person asked to be forgotten", "only the person: they sign up again"),
+}
+#: What an operator may lift. The rest is the person's own word.
+LIFTABLE: Final = frozenset({"hard_bounce", "soft_bounces", "sunset", "ops"})
+#: What the person takes back by confirming a topic themselves.
+CONFIRMABLE: Final = ("unsubscribed", "complaint", "sunset")
+
 _HEADER_ID: Final = re.compile(r"<?m(\d{1,18})\.[0-9a-zA-Z._+=-]{1,60}@[A-Za-z0-9.-]{1,190}>?")
 
 
@@ -102,6 +128,17 @@ def is_worn_out(soft_at: Iterable[Instant], *, arrived_at: Instant | None, now: 
     """
     since = max(now - SOFT_WITHIN, arrived_at if arrived_at is not None else now - SOFT_WITHIN)
     return len({at // DAY for at in soft_at if since < at <= now}) >= SOFT_DAYS
+
+
+def is_sunset(mailed: Sequence[tuple[Instant, bool]], *, machine: bool, now: Instant) -> bool:
+    """Tell whether somebody who gave no sign of life since is to get no more marketing.
+
+    mailed: instant of each marketing mail since the last sign, and whether a reaction to it could have been
+    seen. machine: whether programs opened some of them: then nobody can tell what the person did.
+    Where no evidence was possible nothing is known, and nobody is stopped for that.
+    """
+    seen = [at for at, could_show in mailed if could_show]
+    return not machine and len(seen) >= SUNSET_MAILS and min(seen) <= now - SUNSET_AFTER
 
 
 def is_refused(people: int, heard_of: int) -> bool:

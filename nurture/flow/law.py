@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.consent import EVERYTHING, State
 from nurture.domain.errors import NotFoundError
+from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.instant import Instant
 from nurture.domain.wishes import WishKind
 from nurture.log import without_addresses
@@ -67,7 +68,8 @@ def grant(
 
     wording: version of the words they were shown (`keep_wording`); "": none of ours.
     suppression_key: given when the person agreed by an act of their own (a confirmation, the preference
-    centre): it takes back an earlier unsubscribe from everything. Without it (imports) nothing is taken back.
+    centre): it takes back an earlier unsubscribe from everything, a complaint and a sunset. Without it (imports)
+    nothing is taken back.
     now: when they agreed. Raises NotFoundError.
     """
     person = _say(
@@ -83,7 +85,10 @@ def grant(
     address = law.address_of(connection, person) if suppression_key is not None else None
     if suppression_key is not None and address is not None:
         hashed = address_hash(address, suppression_key)
-        law.lift(connection, hashed, scope="marketing", reason="unsubscribed", before=now)
+        for reason in CONFIRMABLE:
+            law.lift(connection, hashed, scope="marketing", reason=reason, before=now)
+        # Who complained about a receipt gets no confirmation mail, but may come by an earlier mail's link.
+        law.lift(connection, hashed, scope="all", reason="complaint", before=now)
     return person
 
 

@@ -107,7 +107,7 @@ def test_the_same_report_again_changes_nothing(world: World) -> None:
     assert len(kept(world)) == 2
 
 
-def test_a_bounce_before_our_own_sent_is_written_lands(world: World) -> None:
+def test_row_44_a_bounce_before_our_own_sent_is_written_lands(world: World) -> None:
     ada = world.person()
     number = world.mail(ada)
 
@@ -154,7 +154,7 @@ def test_delivered_settles_a_doubt(world: World) -> None:
     assert events(world) == []
 
 
-def test_a_report_about_nobody_we_know_suppresses_and_waits_for_the_person(world: World) -> None:
+def test_row_44_a_report_about_nobody_we_know_suppresses_and_waits_for_the_person(world: World) -> None:
     done = recorded(world, a_report("complaint", address="eve@example.com"))
     assert done.counts["unmatched"] == 1
     assert suppressions(world) == {("eve", "all"): "complaint"}
@@ -181,7 +181,9 @@ def matched(world: World) -> int:
     return world.database.run(lambda connection: match_late(connection, now=now)).counts["matched"]
 
 
-def test_a_report_about_a_merged_contact_goes_to_who_they_are_now(world: World) -> None:
+def test_row_44_a_report_after_ninety_days_about_a_merged_contact_goes_to_who_they_are_now(
+    world: World,
+) -> None:
     """After ninety days, about a mail decided for a contact that is another's part by now."""
     old, new = world.person("ada"), world.person("bob")
     number = sent(world, old)

@@ -182,7 +182,7 @@ def test_a_hard_bounce_suppresses_the_address(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_row_45_a_replayed_call_changes_nothing(
+def test_row_45_and_security_21_a_replayed_call_changes_nothing(
     provider: str, services: Services, client: httpx.Client
 ) -> None:
     a_contact(services.database, "ada@example.com")
@@ -222,7 +222,7 @@ def test_row_45_ten_thousand_events_go_in_bounded_transactions(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_row_45_a_bad_signature_is_turned_away(
+def test_row_45_and_security_20_a_bad_signature_or_password_is_turned_away(
     provider: str, client: httpx.Client, turned_away: Callable[..., None]
 ) -> None:
     body = case(provider, "bounce", "hard")

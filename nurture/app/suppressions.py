@@ -1,0 +1,85 @@
+"""Why an address gets no mail, in words, and the way back that an operator may go."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.domain.errors import InputError, NotFoundError, UserError
+from nurture.domain.feedback import LIFTABLE, REASONS
+from nurture.domain.identity import canonical_email
+from nurture.domain.instant import to_iso
+from nurture.flow.law import address_hash
+from nurture.store.audit import record
+from nurture.store.contacts import resolve_who
+from nurture.store.law import address_of, lift, raise_versions
+from nurture.store.tables import contacts, suppressions
+
+
+def show(services: Services, who: str) -> list[dict[str, Any]]:
+    """Return what is suppressed for a person or address: scope, reason, in words, since when, the way back."""
+    with services.database.read() as connection:
+        hashed = _hash(services, connection, who)
+        found = connection.execute(
+            sa.select(suppressions)
+            .where(suppressions.c.address_hash == hashed)
+            .order_by(suppressions.c.scope)
+        )
+        return [
+            {
+                "scope": row.scope,
+                "reason": row.reason,
+                "because": REASONS[row.reason][0],
+                "since": to_iso(row.at),
+                "source": row.source,
+                "way_back": REASONS[row.reason][1],
+            }
+            for row in found
+        ]
+
+
+def lift_for(services: Services, who: str, *, because: str, actor: str) -> list[dict[str, Any]]:
+    """Lift what an operator may lift and return what that was; audited, without the address.
+
+    Raises InputError where only the person may take it back, or no reason is given.
+    """
+    if not because.strip():
+        raise InputError("--because: say how you know that the address works, for the log")
+    there = show(services, who)
+    kept = [row for row in there if row["reason"] not in LIFTABLE]
+    lifted = [row for row in there if row["reason"] in LIFTABLE]
+    if kept and not lifted:
+        row = kept[0]
+        raise InputError(f"{row['because']}: this is not an operator's to lift; {row['way_back']}")
+    now = services.clock.now()
+
+    def work(connection: sa.Connection) -> None:
+        hashed = _hash(services, connection, who)
+        for row in lifted:
+            lift(connection, hashed, scope=row["scope"], reason=row["reason"], before=now + 1)
+        address = canonical_email(who)
+        ids = list(connection.execute(sa.select(contacts.c.id).where(contacts.c.email == address)).scalars())
+        raise_versions(connection, ids)
+        detail = {
+            "contacts": ids,
+            "reasons": [row["reason"] for row in lifted],
+            "because": because.strip()[:200],
+        }
+        record(connection, at=now, actor=actor, action="suppression lift", detail=detail)
+
+    if lifted:
+        services.database.run(work)
+    return lifted
+
+
+def _hash(services: Services, connection: sa.Connection, who: str) -> str:
+    """Return the hash of an address, which nobody need have, or of a known person's."""
+    address = canonical_email(who)
+    if address is None:
+        try:
+            address = address_of(connection, resolve_who(connection, who))
+        except NotFoundError as error:
+            raise UserError(str(error)) from error
+    if address is None:
+        raise NotFoundError(f"{who} has no address")
+    return address_hash(address, services.settings.suppression_secret)
