@@ -8,6 +8,7 @@
 | confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or does the request, asked for      |
 | click       | `/c/TOKEN`    | m                  | goes on to the mail's own target; telemetry           |
 | open        | `/o/TOKEN`    | m                  | answers with a pixel; telemetry                       |
+| referral    | `/r/CODE`     | c                  | goes on to the brand's page with the person's code    |
 
 c: contact id, m: message id, t: topic, r: request. The token's purpose is the link's name. No link carries a
 URL: where a click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
@@ -26,6 +27,7 @@ PAGES: Final[Mapping[str, str]] = {
     "confirm": "/confirm/",
     "click": "/c/",
     "open": "/o/",
+    "referral": "/r/",
 }
 _WITHOUT_CONTACT: Final = frozenset({"click", "open"})
 
@@ -54,7 +56,8 @@ def links_for(
         missing = name in topics and topics[name] is None and not confirms
         if missing or (names is not None and name not in names):
             continue
-        payload: dict[str, Any] = {"m": message_id}
+        # A referral link is passed on: it is the same in every mail, and says nothing of any of them.
+        payload: dict[str, Any] = {"m": message_id} if name != "referral" else {}
         if name not in _WITHOUT_CONTACT:
             payload["c"] = contact_id
         if confirms:

@@ -76,6 +76,7 @@ class ConsentPages:
             lead=visit.words["confirm_lead"],
             button=visit.words["confirm_button"],
             wording=confirm_wording(visit, topic).version,
+            grave=False,
             action=f"/confirm/{visit.token}",
         )
 

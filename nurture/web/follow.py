@@ -1,17 +1,19 @@
-"""What a mail's own links load or follow: the click, which leads on, and the picture that tells of an open.
+"""What a mail's own links load or follow: the click, which leads on, the picture that tells of an open, the referral.
 
-Both are GETs, so both are telemetry: a touch is kept and judged later (`flow.touches`), and nothing waits for
+The first two are GETs, so they are telemetry: a touch is kept and judged later (`flow.touches`), and nothing waits for
 it or depends on it. The way on is read from the mail; nothing in a request can name it.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 
-from nurture.flow import touches
+from nurture.flow import acts, touches
+from nurture.web.brand import active_playbook
 from nurture.web.gate import Gate, add_view, counted, language_of
 from nurture.web.pages import PUBLIC_HEADERS
 from nurture.web.visit import nowhere, plain
@@ -24,16 +26,19 @@ PIXEL: Final = (
 
 
 class Follow:
-    """The click and the picture."""
+    """The click, the picture and the referral."""
 
     def __init__(self, gate: Gate) -> None:
         """Keep the way in."""
         self._gate = gate
 
     def add(self, router: APIRouter) -> None:
-        """Add both."""
+        """Add all three."""
         add_view(router, "/c/{token}", self.click, "Go where a mail's link leads")
         add_view(router, "/o/{token}", self.open, "The picture of a mail that was opened")
+        add_view(
+            router, "/r/{code}", self.refer, "Go where a friend was sent, with the code of who sent them"
+        )
 
     def click(self, token: str, request: Request) -> Response:
         """Redirect to where the mail's own call to action leads, and to nothing that a request could name."""
@@ -57,6 +62,35 @@ class Follow:
             self._gate.touched(message, "open", "", request)
         picture = Response(PIXEL, media_type="image/gif", headers=PUBLIC_HEADERS)
         return counted("followed" if message is not None else "invalid", picture)
+
+    def refer(self, code: str, request: Request) -> Response:
+        """Redirect to the brand's page for friends with the code: no cookie, nothing kept, nobody named.
+
+        Whoever follows it is a stranger to us: they give their address there, if they like, by an act of their
+        own. The page is `brand.referral_url`, else `brand.shop_url`; the property added is `code`.
+        """
+        payload = self._gate.payload("referral", code)
+        contact = payload.get("c") if payload else None
+        language = language_of(request)
+        if not isinstance(contact, int):
+            return counted("invalid", nowhere(language))
+        try:
+            target = self._gate.read(lambda connection: self._page_for_friends(connection, contact, code))
+        except SQLAlchemyError:
+            return counted("away", plain("away", language, status=503))
+        if target is None:
+            return counted("gone", plain("over", language, status=410))
+        return counted("followed", RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS))
+
+    def _page_for_friends(self, connection: sa.Connection, contact: int, code: str) -> str | None:
+        """Return where friends go; None when who sent them is gone or the programme has no such page."""
+        loaded = active_playbook(self._gate.services, connection)
+        brand = loaded.playbook.brand if loaded else {}
+        parts = urlsplit(str(brand.get("referral_url") or brand.get("shop_url") or ""))
+        if parts.scheme not in ("http", "https") or acts.find_person(connection, contact) is None:
+            return None
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("code", code)])
+        return urlunsplit(parts._replace(query=query))
 
     def _message(self, purpose: str, token: str) -> int | None:
         payload = self._gate.payload(purpose, token)

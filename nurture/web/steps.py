@@ -97,6 +97,7 @@ class StepPages:
             lead=visit.words[f"{act}_about"],
             button=visit.words[f"{act}_confirm"],
             wording="",
+            grave=act == "erase",
             action=f"/confirm/{visit.token}",
         )
 

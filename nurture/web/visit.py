@@ -113,7 +113,8 @@ def nowhere(language: str) -> Response:
 def plain(subject: str, language: str, *, brand: Brand | None = None, status: int = 200) -> Response:
     """Return a page that needs no person.
 
-    subject: `invalid`, `expired`, `gone` (erased: what they ask for is so already), `unread` or `away`.
+    subject: `invalid`, `expired`, `gone` (erased: what they ask for is so already), `over` (of a friend's link),
+    `unread` or `away`.
     """
     words = words_for(None, language)
     # A mail program repeats a one-click request that was answered with 503.

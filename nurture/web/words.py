@@ -85,8 +85,8 @@ ENGLISH: Mapping[str, str] = {
     "erase_lead": "We send a mail with a link to {address}. Nothing is erased before you follow it and confirm.",
     "erase_button": "Send the mail",
     "erase_question": "Erase everything we have stored of you?",
-    "erase_about": "We forget who you are and send you no more mail; what is open with us, such as an order, ends "
-    "without notice. It cannot be undone. We keep only what says that you want no mail.",
+    "erase_about": "We forget who you are and send you no more mail, not even about what is still open with us, such "
+    "as an order. It cannot be undone. We keep only what says that you want no mail.",
     "erase_confirm": "Yes, erase me",
     "erased_title": "Erased",
     "erased_lead": "We no longer know who you are, and send you no mail.",
@@ -114,6 +114,8 @@ ENGLISH: Mapping[str, str] = {
     "unread_lead": "What was sent was too much, or stopped half-way. Nothing was changed. Please try again.",
     "gone_title": "Nothing to do",
     "gone_lead": "We no longer hold this address and send nothing to it.",
+    "over_title": "This invitation is over",
+    "over_lead": "Whoever sent it to you no longer passes it on. You are welcome without it.",
     "away_title": "Just a moment",
     "away_lead": "This page cannot be reached right now. Please try again in a minute; nothing was changed.",
 }
@@ -197,7 +199,7 @@ CHINESE: Mapping[str, str] = {
     "erase_lead": "我们会向 {address} 发送一封带链接的邮件。在您打开链接并确认之前，不会删除任何内容。",
     "erase_button": "发送邮件",
     "erase_question": "删除我们保存的关于您的全部内容？",
-    "erase_about": "我们将不再知道您是谁，也不再给您发邮件；尚未完成的事项（例如订单）将不再另行通知。此操作无法撤销。"
+    "erase_about": "我们将不再知道您是谁，也不再给您发邮件，包括尚未完成的事项（例如订单）的通知。此操作无法撤销。"
     "我们只保留“您不想收到邮件”这一记录。",
     "erase_confirm": "是的，删除我的信息",
     "erased_title": "已删除",
@@ -224,6 +226,8 @@ CHINESE: Mapping[str, str] = {
     "unread_lead": "提交的内容过大或中途中断。没有任何改动。请返回后再试一次。",
     "gone_title": "无需操作",
     "gone_lead": "我们已不再保存此邮箱，也不会再向它发送邮件。",
+    "over_title": "此邀请已失效",
+    "over_lead": "发出邀请的人已不再使用它。没有邀请，也欢迎您。",
     "away_title": "请稍候",
     "away_lead": "暂时无法打开此页面，请过一分钟再试。没有任何改动。",
 }

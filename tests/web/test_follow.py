@@ -15,6 +15,7 @@ from nurture.domain.machine import JUDGED_AFTER
 from nurture.domain.token import sign
 from nurture.flow import law
 from nurture.flow.touches import forget, is_due, judge_touches
+from nurture.mail.links import links_for
 from nurture.store.database import decode
 from nurture.store.tables import feedback, messages, touches
 from nurture.store.touches import TOUCHES_MAX
@@ -202,3 +203,40 @@ def test_a_click_leads_on_when_it_cannot_be_kept(
         connection.exec_driver_sql("ALTER TABLE touches RENAME TO touches_away")
     assert client.get(path("c", message), headers=BROWSER).headers["location"] == TARGET
     assert client.get(path("o", message), headers=BROWSER).status_code == 200
+
+
+# ---- referral --------------------------------------------------------------------------------------------
+
+
+def invite(contact: int) -> str:
+    """Return the path of a person's referral link as their mails carry it."""
+    links = links_for(KEYS, "", contact_id=contact, message_id=3, topic=None, names={"referral"})
+    assert links == links_for(KEYS, "", contact_id=contact, message_id=4, topic=None, names={"referral"})
+    return links["referral"]
+
+
+def test_a_friend_is_sent_on_with_the_code_and_nothing_is_kept_of_them(
+    client: httpx.Client, services: Services, contact: int
+) -> None:
+    path = invite(contact)
+    for method in ("GET", "HEAD"):
+        answer = client.request(method, path + "?code=OTHER&url=https://evil.example", headers=BROWSER)
+        assert answer.status_code == 302
+        assert answer.headers["location"] == "https://lark.example?code=" + path.removeprefix("/r/")
+        assert "set-cookie" not in answer.headers
+        assert answer.headers["cache-control"] == "no-store"
+    assert (kept(services), events(services), versions(services)) == ([], [], [0])
+
+
+def test_an_invitation_ends_with_who_sent_it_and_is_nobody_elses(
+    client: httpx.Client, services: Services, contact: int
+) -> None:
+    erased = a_contact(services.database, "gone@example.com", erased_at=NOW)
+    answer = client.get(invite(erased))
+    assert (answer.status_code, "no longer passes it on" in answer.text) == (410, True)
+    preferences = link("preferences", contact).removeprefix("/p/")
+    for wrong in ("x", preferences, invite(contact)[3:-2]):
+        assert client.get("/r/" + wrong).status_code == 404
+    # A code is passed around: it opens nothing of the person's.
+    for page in ("/p/", "/u/", "/s/", "/confirm/"):
+        assert client.get(page + invite(contact)[3:]).status_code == 404
