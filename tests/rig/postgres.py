@@ -59,6 +59,16 @@ class Postgres:
         self._do(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         self._names.remove(name)
 
+    def fill(self, *, full: bool = True) -> None:
+        """Restart our own server on a disk that is full (no file grows beyond FULL_BYTES), or has room again."""
+        assert self._server
+        mark = self._server.home.path / "full"
+        if full:
+            mark.touch()
+        else:
+            mark.unlink()
+        self.crash()
+
     def crash(self) -> None:
         """Stop it as `-m immediate` does and start it again; returns when it has recovered. Our own server only."""
         assert self._server
@@ -96,6 +106,9 @@ _DURABLE = {
 }
 
 
+#: Larger than a file of the write-ahead log.
+FULL_BYTES = 17 * 2**20
+_MAY_BE_FULL = f'if test -e full; then exec prlimit --fsize={FULL_BYTES}: "$@"; fi; exec "$@"'
 #: For crashes of the server, not of the machine: what is committed is in its log.
 _CRASHING = _OPTIONS | {"synchronous_commit": "on", "full_page_writes": "on"}
 
@@ -132,7 +145,11 @@ def _start(settings: Mapping[str, str]) -> Postgres:
     port = free_port()
     options = [f"--{name}={value}" for name, value in settings.items()]
     listen = ["-h", "127.0.0.1", "-p", str(port), "-k", str(home.path)]
-    server = Server(home, [programs / "postgres", "-D", data, *listen, *options], stop=signal.SIGINT)
+    server = Server(
+        home,
+        ["sh", "-c", _MAY_BE_FULL, "sh", programs / "postgres", "-D", data, *listen, *options],
+        stop=signal.SIGINT,
+    )
     url = f"postgresql://nurture@127.0.0.1:{port}/postgres"
     server.wait_until(lambda: _answers(url))
     return Postgres(url, server)

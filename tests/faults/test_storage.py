@@ -1,0 +1,198 @@
+"""The disk is full, the file is held by somebody else, a report holds a snapshot open: refused, never half done."""
+
+import asyncio
+import base64
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from nurture.app.bells import NoBells
+from nurture.app.body import open_body
+from nurture.app.ingest import Intake, read_items
+from nurture.app.opening import migrate
+from nurture.clock import ManualClock, monotonic
+from nurture.domain.instant import MINUTE
+from nurture.settings import load_settings
+from nurture.store import tables as t
+from nurture.store.database import Database, encode
+from nurture.web.commit import Away, GroupCommit
+from tests.faults.house import NOON, House, people
+from tests.mail.chaos_smtp import chaos
+from tests.production.people import Item
+from tests.production.processes import SOURCE
+from tests.rig.postgres import crashing_postgres
+from tests.workers.installation import environment
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+EVENTS = 120
+#: What one request brings while the disk fills.
+BATCH = 20
+
+
+def _large(number: int) -> Item:
+    """Return an event of thirty thousand bytes that cannot be packed smaller."""
+    noise = b"".join(blake2b(f"{number}:{place}".encode()).digest() for place in range(340))
+    return {
+        "type": "track",
+        "event": "Page Viewed",
+        "userId": f"u{number}",
+        "messageId": f"large-{number}",
+        "properties": {"path": base64.b64encode(noise).decode()},
+    }
+
+
+def _hand_in(database: Database, items: list[Item]) -> bool:
+    """Hand a request in as HTTP does; False: it was answered with 503."""
+
+    async def put(commit: GroupCommit, intake: Intake) -> None:
+        await commit.put(intake)
+
+    intake = read_items(open_body(encode({"batch": items}).encode()), source=SOURCE, received_at=NOON)
+    commit = GroupCommit(database=database, bells=NoBells())
+    commit.start()
+    try:
+        asyncio.run(put(commit, intake))
+    except Away:
+        return False
+    finally:
+        commit.stop()
+    return True
+
+
+def _fill(database: Database) -> int:
+    """Hand large events in until there is no room; returns how many were accepted."""
+    for place in range(0, 2_000, BATCH):
+        if not _hand_in(database, [_large(number) for number in range(place, place + BATCH)]):
+            return place
+    raise AssertionError("the disk is not full")
+
+
+def _counted(database: Database, table: sa.Table) -> int:
+    with database.read() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def _goes_on(house: House, accepted: int) -> None:
+    """With room again everything goes on by itself, and nothing accepted is missing."""
+    assert _hand_in(house.database, [_large(number) for number in range(accepted, accepted + BATCH)])
+    house.settle()
+    assert _counted(house.database, t.events) == accepted + BATCH
+    assert house.faults() == []
+
+
+def test_a_full_sqlite_file_refuses_and_goes_on_when_there_is_room(sqlite_house: House) -> None:
+    house = sqlite_house
+    pages = [0]
+
+    def bound(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages[0] or 2**30}")
+
+    sa.event.listen(house.database.writer, "connect", bound)
+    with house.database.read() as connection:
+        pages[0] = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one()) + 1_500
+    house.database.writer.dispose()
+    accepted = _fill(house.database)
+    assert 0 < accepted == _counted(house.database, t.inbox)
+    # The drain finds no room either, and changes nothing.
+    with pytest.raises(DBAPIError, match="full"):
+        house.work_here()
+    pages[0] = 0
+    house.database.writer.dispose()
+    _goes_on(house, accepted)
+
+
+def test_a_full_disk_of_postgres_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with crashing_postgres() as postgres, chaos({}, folder=taken) as server:
+        url = postgres.url(postgres.create())
+        settings = load_settings(folder=tmp_path, environment=environment(tmp_path, url))
+        migrate(settings, clock=ManualClock(NOON)).close()
+        house = House(tmp_path, url, server)
+        postgres.fill()
+        accepted = _fill(house.database)
+        assert 0 < accepted == _counted(house.database, t.inbox)
+        postgres.fill(full=False)
+        _goes_on(house, accepted)
+        house.close()
+
+
+_HOLDER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(10)
+connection.execute("ROLLBACK")
+"""
+
+
+def test_eight_writers_wait_while_another_program_holds_the_file(sqlite_house: House) -> None:
+    house = sqlite_house
+    path = sa.make_url(house.services.settings.database_url).database
+    assert path
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, path], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        began = monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            batches = [[_large(place * 10 + number) for number in range(10)] for place in range(8)]
+            assert all(pool.map(lambda items: _hand_in(house.database, items), batches))
+        assert monotonic() - began > 5, "nobody held it"
+    assert _counted(house.database, t.inbox) == 80
+    house.settle()
+    assert house.faults() == []
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+def test_claiming_stays_quick_while_a_report_holds_an_old_snapshot(
+    postgresql_house: House, seed: int
+) -> None:
+    """Dead rows pile up behind the snapshot; what is claimed is found by index all the same."""
+    house = postgresql_house
+    house.hand_in_all(people(EVENTS, seed=seed))
+    house.server.script = {"rcpt": "451 4.3.0 later"}
+    house.work_here()
+    quiet = _claims(house, 10)
+    with house.database.reader.connect() as report:
+        report.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        report.execute(sa.select(sa.func.count()).select_from(t.messages))
+        _churn(house, 300)
+        pinned = _claims(house, 10)
+    assert median(pinned) < 0.05 + 10 * median(quiet), f"{quiet} quiet, {pinned} behind a snapshot"
+    house.server.script = {}
+    house.settle()
+    assert house.faults() == []
+
+
+def _churn(house: House, times: int) -> None:
+    """Write every waiting mail's due time so often."""
+    m = t.messages.c
+    for _ in range(times):
+        with house.database.write() as connection:
+            connection.execute(sa.update(t.messages).where(m.status == "waiting").values(due_at=m.due_at + 1))
+
+
+def _claims(house: House, times: int) -> list[float]:
+    """Return how many seconds each look for due mail took."""
+    m = t.messages.c
+    taken = []
+    for _ in range(times):
+        began = monotonic()
+        with house.database.read() as connection:
+            due = sa.select(m.id).where(m.lane == "main", m.status == sa.literal_column("'waiting'"))
+            connection.execute(due.where(m.due_at <= house.now + MINUTE).order_by(m.due_at).limit(200)).all()
+        taken.append(monotonic() - began)
+    return taken
