@@ -3,7 +3,8 @@
 `Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything), `Unsubscribed` means a
 withdrawal too. Written in the transaction that applies the event; until then the guard holds the person's mail
 back, because an accepted event waits. A topic with double opt-in is only pending until its link is followed;
-a withdrawal always counts at once. Our own pages write consent themselves, before they answer.
+a withdrawal always counts at once, and no grant in a file takes one back. Our own pages write consent
+themselves, before they answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 from nurture.store.bulk import Row
 from nurture.store.database import encode
-from nurture.store.law import add_consents
+from nurture.store.law import add_consents, consent_rows, join_rows
 
 GIVEN = "Consent Given"
 WITHDRAWN = frozenset({"Consent Withdrawn", "Unsubscribed"})
+#: The source of what `nurture import` brings.
+_FILES = "import"
 #: Sources that wrote the consent in the transaction that accepted the event.
 _WROTE_IT = frozenset({"web", SOURCE})
 
@@ -31,10 +34,35 @@ def note_consents(
 
     owners: event seq -> contact, locked by the caller and saved with a raised version.
     """
-    rows = [row for event in events if (row := _row(event, owners.get(event.seq), playbook)) is not None]
+    rows: list[Row] = []
+    brought: list[Row] = []
+    for event in events:
+        row = _row(event, owners.get(event.seq), playbook)
+        if row is not None:
+            told = event.source == _FILES and row["state"] == "granted"
+            (brought if told else rows).append(row)
+    if brought:
+        rows += _not_withdrawn(connection, brought)
     if rows:
         add_consents(connection, rows)
     return len(rows)
+
+
+def _not_withdrawn(connection: sa.Connection, brought: Sequence[Row]) -> list[Row]:
+    """Leave out grants of a file about what was ever withdrawn: files add evidence and never resurrect."""
+    ids = sorted({row["contact_id"] for row in brought})
+    joins = join_rows(connection, ids)
+    head = {join.merged: join.survivor for join in joins}
+    withdrawn = {
+        (head.get(row.contact_id, row.contact_id), row.topic)
+        for row in consent_rows(connection, [*ids, *head])
+        if row.state == "withdrawn"
+    }
+    return [
+        row
+        for row in brought
+        if not {(row["contact_id"], row["topic"]), (row["contact_id"], EVERYTHING)} & withdrawn
+    ]
 
 
 def _row(event: Event, contact: int | None, playbook: Playbook) -> Row | None:

@@ -1,11 +1,16 @@
 """Event matchers to domain values."""
 
+from typing import Final
+
 from nurture.domain.conditions import Vocabulary
+from nurture.domain.feedback import EVENTS
 from nurture.domain.playbook import EventMatch
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults
 from nurture.playbook.parts.conditions import Conditions
 from nurture.playbook.schema.events import EventMatcherValue, matchers_of
+
+_OPENED: Final = EVENTS["open"]
 
 
 class Matchers:
@@ -24,10 +29,17 @@ class Matchers:
         """Return every matcher written at `loc`."""
         if value is None:
             return ()
-        return tuple(
+        found = tuple(
             EventMatch(names, self._conditions.read(where, self._properties, self.document, (*loc, *place)))
             for place, names, where in matchers_of(value)
         )
+        if any(names == (_OPENED,) for each in found if (names := each.names)):
+            self.fault(
+                loc,
+                f"only `{_OPENED}` decides here, and proxies open mail that nobody reads",
+                "take `Email Link Clicked`, a reply or an act on your pages, or name one beside it",
+            )
+        return found
 
     def one(self, value: EventMatcherValue, loc: Loc) -> EventMatch:
         """Return the single matcher that may stand at `loc`; several are a fault."""
