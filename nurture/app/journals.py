@@ -34,9 +34,10 @@ def fold_in(services: Services) -> Counts:
 
 
 def unread(services: Services) -> list[str]:
-    """Return the senders whose journals nobody has read since they last sent: they are on other machines."""
+    """Return the senders whose journals nobody has read since they last sent, and that are not on this machine."""
+    here = set(journal_file.names(services.settings.journal_folder))
     with services.database.read() as connection:
-        return journals.unread(connection)
+        return [name for name in journals.unread(connection) if name not in here]
 
 
 def go_on(connection: sa.Connection, services: Services, *, actor: str) -> None:

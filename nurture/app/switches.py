@@ -33,7 +33,11 @@ def set_switch(
     after_restore: fold the journals of this machine in first (`journals` counts what was news), then lift the
     stop of a database that went back, whatever `name` is.
     """
-    folded = dict(journals.fold_in(services)) if after_restore else {}
+    folded = (
+        {name: number for name, number in journals.fold_in(services).items() if number}
+        if after_restore
+        else {}
+    )
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         check_name(services, connection, name)

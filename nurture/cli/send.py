@@ -167,7 +167,6 @@ def _ask_about_unread(*, yes: bool) -> None:
     from nurture.app import journals
 
     with services() as opened:
-        journals.fold_in(opened)
         unread = journals.unread(opened)
     if unread:
         hosts = ", ".join(sorted({name.split(".")[0] for name in unread}))
