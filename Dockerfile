@@ -17,6 +17,8 @@ USER nurture
 WORKDIR /var/lib/nurture
 # The programme that `nurture migrate` publishes first; mount your own over it.
 COPY email_templates email_templates
+# A volume over it belongs to whom the folder belongs to.
+RUN mkdir journal
 EXPOSE 8025
 # Says what it can do; docker-compose.yml gives each service its command.
 CMD ["nurture", "--help"]
