@@ -43,7 +43,9 @@ def claim(database: Database, delivery: Delivery, *, lane: str, limit: int = 200
         # An idle lane takes no lock: on SQLite a writing transaction would make all others wait.
         if not outbox.is_due(connection, lane, now=delivery.clock.now()):
             return Chunk(lane)
-    return database.run(lambda connection: _claim(connection, delivery, lane=lane, limit=limit))
+    return database.run(
+        lambda connection: _claim(connection, delivery, lane=lane, limit=limit), by_index=True
+    )
 
 
 def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: int) -> Chunk:
@@ -184,6 +186,7 @@ def _unchanged(item: Item) -> Row:
         "playbook_id": row.playbook_id,
         "context": row.context,
         "header_id": row.header_id,
+        "told": False,
     }
 
 
@@ -195,6 +198,7 @@ def _held_back(item: Item, verdict: Verdict, now: Instant) -> Row:
     else:
         row["status"] = _ENDS[verdict.action]
         row["settled_at"] = now
+        row["told"] = not _is_awaited(item)
     return row
 
 

@@ -89,7 +89,8 @@ class _Desk:
         told, self._told = self._told, []
         if told:
             failpoint("deliver.heard")
-            self._stream.counts.add(self._database.run(lambda connection: self._write(connection, told)))
+            written = self._database.run(lambda connection: self._write(connection, told), by_index=True)
+            self._stream.counts.add(written)
             if self._delivery.journal is not None:
                 self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
 

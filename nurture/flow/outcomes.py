@@ -82,6 +82,8 @@ def _row(told: Told, refusals: Mapping[tuple[int, str], int], now: Instant) -> R
     """Return what the outcome makes of the message."""
     ready = told.ready
     row = {**fate(told.outcome, ready, refusals, gate_at=told.gate_at, now=now), "context": None}
+    # Where no run waits for it there is nobody to tell of the end.
+    row["told"] = row["settled_at"] is not None and not ready.awaited
     if told.outcome.outcome == "retry":
         # The same bytes for every attempt, whatever becomes of the template meanwhile.
         row["context"] = encode(sealed(ready.context, told.letter.data))

@@ -109,14 +109,16 @@ class Stream:
                 pause_broken(connection, ready.measure, fault, now=now)
             return "skipped" if verdict.action == "skip" else "template_broken"
 
-        self.counts[self._database.run(work)] += 1
+        self.counts[self._database.run(work, by_index=True)] += 1
 
     # ---- the gate --------------------------------------------------------------------------------------
 
     def _pass(self, window: list[tuple[Ready, Letter]]) -> Instant:
         """Put a window through the wire gate; returns when it was."""
         failpoint("wire.rendered")
-        now, granted, passed, number = self._database.run(lambda connection: self._gate(connection, window))
+        now, granted, passed, number = self._database.run(
+            lambda connection: self._gate(connection, window), by_index=True
+        )
         through = [ready for ready, _ in window[:granted] if ready.id in passed]
         write_down(self._delivery, self._chunk.lane, number, through, at=now)
         for _ in window[:granted]:
@@ -154,7 +156,7 @@ class Stream:
             now = self._delivery.clock.now()
             wire.give_back(connection, rows, worker=self._delivery.worker, due_at=now, reason=reason)
 
-        self._database.run(work)
+        self._database.run(work, by_index=True)
 
 
 def _of_attempt(ready: Ready) -> Row:

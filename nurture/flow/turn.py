@@ -5,6 +5,7 @@ each room's own function is the same one that the workers call.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -18,6 +19,7 @@ from nurture.flow.objects import wake_watchers
 from nurture.mail.transport import Transport
 from nurture.store import tables as t
 from nurture.store.database import Database
+from nurture.store.outbox import WAITING
 
 #: Rounds in one turn before it must be going in circles.
 _ROUNDS_MAX = 20_000
@@ -59,42 +61,46 @@ def _round(
     if "messages" in waits:
         for lane, transport in lanes.items():
             done.add(deliver(database, delivery, lane=lane, transport=transport, limit=_CHUNK))
-    if "leases" in waits:
+    if "leases" in waits or "doubts" in waits:
         done.add(recover(database, clock=clock))
     return done
 
 
 def _waits(connection: sa.Connection, now: Instant) -> frozenset[str]:
     """Return the rooms that have something waiting; one statement, each part one index entry."""
-    m = t.messages.c
-    newest = sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
-    parts = {
-        "inbox": sa.select(t.inbox.c.id),
-        "wakes": sa.select(t.object_wakes.c.id),
-        "adoption": sa.select(t.active_playbook.c.id).where(t.active_playbook.c.woken < newest),
-        "alarms": sa.select(t.contacts.c.id).where(
-            t.contacts.c.survivor.is_(None), t.contacts.c.wake_at <= now
-        ),
-        "messages": sa.select(m.id).where(m.status == "waiting", m.due_at <= now),
-        "leases": sa.select(m.id).where(
-            sa.or_(
-                sa.and_(m.status.in_(("ready", "on_wire")), m.lease_until <= now),
-                sa.and_(m.status == "in_doubt", m.due_at <= now),
-            )
-        ),
-    }
-    row = connection.execute(sa.select(*(sa.exists(part).label(name) for name, part in parts.items()))).one()
-    return frozenset(name for name in parts if getattr(row, name))
+    row = connection.execute(_WAITS, {"at_now": now}).one()
+    return frozenset(name for name, waits in zip(_PARTS, row, strict=True) if waits)
+
+
+_M = t.messages.c
+_NOW = sa.bindparam("at_now", type_=sa.BigInteger)
+_LIVING = t.contacts.c.survivor.is_(None)
+# Spelt out, not bound: only so are the partial indexes used.
+_LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
+_DOUBTED = _M.status == sa.literal_column("'in_doubt'")
+_PARTS: Final = {
+    "inbox": sa.select(t.inbox.c.id),
+    "wakes": sa.select(t.object_wakes.c.id),
+    "adoption": sa.select(t.active_playbook.c.id).where(
+        t.active_playbook.c.woken < sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
+    ),
+    "alarms": sa.select(t.contacts.c.id).where(_LIVING, t.contacts.c.wake_at <= _NOW),
+    "messages": sa.select(_M.id).where(WAITING, _M.due_at <= _NOW),
+    "leases": sa.select(_M.id).where(_LEASED, _M.lease_until <= _NOW),
+    "doubts": sa.select(_M.id).where(_DOUBTED, _M.due_at <= _NOW),
+}
+_WAITS: Final = sa.select(*(sa.exists(part).label(name) for name, part in _PARTS.items()))
+_INSTANTS: Final = (
+    sa.select(sa.func.min(t.contacts.c.wake_at)).where(_LIVING),
+    sa.select(sa.func.min(_M.due_at)).where(WAITING),
+    sa.select(sa.func.min(_M.lease_until)).where(_LEASED),
+    sa.select(sa.func.min(t.inbox.c.received_at)),
+    sa.select(sa.func.min(t.object_wakes.c.occurred_at)),
+)
+_NEXT_DUE: Final = sa.select(*(one.scalar_subquery() for one in _INSTANTS))
 
 
 def next_due(connection: sa.Connection) -> Instant:
     """Return the earliest instant at which any room has something to do; FOREVER when never."""
-    instants = (
-        sa.select(sa.func.min(t.contacts.c.wake_at)).where(t.contacts.c.survivor.is_(None)),
-        sa.select(sa.func.min(t.messages.c.due_at)).where(t.messages.c.status == "waiting"),
-        sa.select(sa.func.min(t.messages.c.lease_until)).where(t.messages.c.status.in_(("ready", "on_wire"))),
-        sa.select(sa.func.min(t.inbox.c.received_at)),
-        sa.select(sa.func.min(t.object_wakes.c.occurred_at)),
-    )
-    row = connection.execute(sa.select(*(one.scalar_subquery() for one in instants))).one()
+    row = connection.execute(_NEXT_DUE).one()
     return min((at for at in row if at is not None), default=FOREVER)

@@ -39,13 +39,15 @@ def open_shards(connection: sa.Connection) -> None:
 
 def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
     """Lock the shard, or (None) the free one whose oldest event waits longest; None when there is none."""
-    oldest = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.shard == shards.c.id).scalar_subquery()
-    statement = sa.select(shards.c.id).with_for_update(skip_locked=True).limit(1)
     if shard is None:
-        statement = statement.where(oldest.is_not(None)).order_by(oldest)
-    else:
-        statement = statement.where(shards.c.id == shard)
-    return connection.execute(statement).scalar()
+        return connection.execute(_LOCK_OLDEST).scalar()
+    return connection.execute(_LOCK_SHARD, {"of": shard}).scalar()
+
+
+_OLDEST = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.shard == shards.c.id).scalar_subquery()
+_LOCK_ONE = sa.select(shards.c.id).with_for_update(skip_locked=True).limit(1)
+_LOCK_OLDEST = _LOCK_ONE.where(_OLDEST.is_not(None)).order_by(_OLDEST)
+_LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallInteger))
 
 
 def lock_others(
@@ -75,11 +77,14 @@ def _lock_others(dialect: str) -> sa.Select[Any]:
 
 def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
     """Tell whether the shard, or (None) any, has rows."""
-    # In order, so that what was deleted just now is passed over by index.
-    statement = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
-    if shard is not None:
-        statement = statement.where(inbox.c.shard == shard)
-    return connection.execute(statement).first() is not None
+    if shard is None:
+        return connection.execute(_WAITS).first() is not None
+    return connection.execute(_WAITS_IN, {"of": shard}).first() is not None
+
+
+# In order: by index, what was deleted just now is passed over.
+_WAITS = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
+_WAITS_IN = _WAITS.where(inbox.c.shard == sa.bindparam("of", type_=sa.SmallInteger))
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ Lock order as everywhere: contacts by id, then runs and messages, then switches 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -12,9 +13,9 @@ import sqlalchemy as sa
 from nurture.domain.consent import Consent, Join, State
 from nurture.domain.instant import Instant
 from nurture.domain.wording import Wording
-from nurture.store.bulk import Row, any_of, insert, relation
+from nurture.store.bulk import Row, any_given, any_of, insert, list_text, relation
 from nurture.store.database import encode
-from nurture.store.family import family
+from nurture.store.family import family, family_given
 from nurture.store.tables import (
     consents,
     contacts,
@@ -107,24 +108,33 @@ def is_wording(connection: sa.Connection, version: str) -> bool:
 
 def consent_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Consent]:
     """Return every row of evidence of these contacts."""
-    statement = sa.select(
-        consents.c.contact_id, consents.c.topic, consents.c.state, consents.c.at, consents.c.id
-    ).where(any_of(consents.c.contact_id, contact_ids, connection))
+    found = connection.execute(_consents(connection.dialect.name), {"ids": list_text(contact_ids)})
     return [
-        Consent(row.contact_id, row.topic, cast("State", row.state), row.at, row.id)
-        for row in connection.execute(statement)
+        Consent(contact, topic, cast("State", state), at, number)
+        for contact, topic, state, at, number in found.all()
     ]
+
+
+@lru_cache
+def _consents(dialect: str) -> sa.Select[Any]:
+    c = consents.c
+    return sa.select(c.contact_id, c.topic, c.state, c.at, c.id).where(any_given(c.contact_id, dialect))
 
 
 def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Join]:
     """Return the merges, not undone, that made these living contacts: into them, and into who was merged into them."""
-    members = family(connection, contact_ids)
-    statement = (
+    found = connection.execute(_joins(connection.dialect.name), {"ids": list_text(contact_ids)})
+    return [Join(survivor, merged, at) for survivor, merged, at in found.all()]
+
+
+@lru_cache
+def _joins(dialect: str) -> sa.Select[Any]:
+    members = family_given(dialect)
+    return (
         sa.select(merges.c.survivor, merges.c.merged, merges.c.at)
         .join(members, members.c.id == merges.c.survivor)
         .where(merges.c.undone_at.is_(None))
     )
-    return [Join(row.survivor, row.merged, row.at) for row in connection.execute(statement)]
 
 
 # ---- suppression -----------------------------------------------------------------------------------------
@@ -157,13 +167,17 @@ def lift(connection: sa.Connection, address_hash: str, *, scope: str, reason: st
 
 def suppressed(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return address hash -> scope -> reason, for those of these that are suppressed at all."""
-    statement = sa.select(suppressions.c.address_hash, suppressions.c.scope, suppressions.c.reason).where(
-        any_of(suppressions.c.address_hash, hashes, connection)
-    )
     found: dict[str, dict[str, str]] = {}
-    for row in connection.execute(statement):
-        found.setdefault(row.address_hash, {})[row.scope] = row.reason
+    rows = connection.execute(_suppressed(connection.dialect.name), {"ids": list_text(hashes)}).all()
+    for address_hash, scope, reason in rows:
+        found.setdefault(address_hash, {})[scope] = reason
     return found
+
+
+@lru_cache
+def _suppressed(dialect: str) -> sa.Select[Any]:
+    c = suppressions.c
+    return sa.select(c.address_hash, c.scope, c.reason).where(any_given(c.address_hash, dialect))
 
 
 # ---- switches --------------------------------------------------------------------------------------------
@@ -171,8 +185,10 @@ def suppressed(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, di
 
 def paused(connection: sa.Connection) -> dict[str, str]:
     """Return the paused switches with their reasons."""
-    statement = sa.select(switches.c.name, switches.c.reason).where(switches.c.paused)
-    return {row.name: row.reason for row in connection.execute(statement)}
+    return {row.name: row.reason for row in connection.execute(_PAUSED).all()}
+
+
+_PAUSED = sa.select(switches.c.name, switches.c.reason).where(switches.c.paused)
 
 
 def put_switch(connection: sa.Connection, row: Mapping[str, Any]) -> None:

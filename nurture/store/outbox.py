@@ -5,6 +5,7 @@ wire gate and what comes after it stand in `store.wire`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant
-from nurture.store.bulk import Row, any_of, insert, relation, update
-from nurture.store.family import family
+from nurture.store.bulk import Row, any_given, any_of, insert, list_text, relation, relation_given, update
+from nurture.store.family import family_given
 from nurture.store.tables import contacts, coupons, identities, inbox, messages, objects, runs
 
 Rows = Sequence[Any]
@@ -33,7 +34,7 @@ _LEDGER = (
 #: What a verdict may set.
 VERDICT = (
     "status", "reason", "due_at", "valid_until", "settled_at", "attempt", "lease_owner", "lease_until",
-    "contact_version", "playbook_id", "context", "header_id", "verdict",
+    "contact_version", "playbook_id", "context", "header_id", "verdict", "told",
 )  # fmt: skip
 
 
@@ -42,8 +43,15 @@ VERDICT = (
 
 def is_due(connection: sa.Connection, lane: str, *, now: Instant) -> bool:
     """Tell whether the lane has a due message; by index, locks nothing."""
-    statement = sa.select(messages.c.id).where(WAITING, messages.c.lane == lane, messages.c.due_at <= now)
-    return connection.execute(statement.limit(1)).first() is not None
+    return connection.execute(_IS_DUE, {"of_lane": lane, "at_now": now}).first() is not None
+
+
+_OF_LANE = sa.and_(
+    WAITING,
+    messages.c.lane == sa.bindparam("of_lane", type_=sa.Text),
+    messages.c.due_at <= sa.bindparam("at_now", type_=sa.BigInteger),
+)
+_IS_DUE = sa.select(messages.c.id).where(_OF_LANE).limit(1)
 
 
 def lock_due(connection: sa.Connection, lane: str, *, now: Instant, limit: int) -> Rows:
@@ -52,15 +60,17 @@ def lock_due(connection: sa.Connection, lane: str, *, now: Instant, limit: int) 
     Contacts that somebody else holds are passed over, and nobody is waited for, so this cannot deadlock.
     What is returned was due when the statement began; look again before acting on it.
     """
-    statement = (
-        sa.select(messages.c.id, messages.c.contact_id, contacts.c.survivor)
-        .join(contacts, contacts.c.id == messages.c.contact_id)
-        .where(WAITING, messages.c.lane == lane, messages.c.due_at <= now)
-        .order_by(messages.c.due_at)
-        .limit(limit)
-        .with_for_update(of=contacts, skip_locked=True)
-    )
-    return connection.execute(statement).all()
+    return connection.execute(_LOCK_DUE, {"of_lane": lane, "at_now": now, "most": limit}).all()
+
+
+_LOCK_DUE = (
+    sa.select(messages.c.id, messages.c.contact_id, contacts.c.survivor)
+    .join(contacts, contacts.c.id == messages.c.contact_id)
+    .where(_OF_LANE)
+    .order_by(messages.c.due_at)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(of=contacts, skip_locked=True)
+)
 
 
 def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
@@ -78,40 +88,57 @@ def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
 
 def people(connection: sa.Connection, ids: Sequence[int]) -> Rows:
     """Return (id, survivor, email, erased_at, version) of these contacts and of all merged into them."""
-    members = family(connection, ids)
-    statement = sa.select(
+    return connection.execute(_people(connection.dialect.name), {"ids": list_text(ids)}).all()
+
+
+@lru_cache
+def _people(dialect: str) -> sa.Select[Any]:
+    members = family_given(dialect)
+    return sa.select(
         contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at, contacts.c.version
     ).join(members, members.c.id == contacts.c.id)
-    return connection.execute(statement).all()
 
 
 def still_due(connection: sa.Connection, ids: Sequence[int], *, now: Instant) -> Rows:
     """Return those of the messages that wait and are due, now that their contacts are locked."""
-    statement = sa.select(*(messages.c[name] for name in _CHUNK)).where(
-        any_of(messages.c.id, ids, connection), WAITING, messages.c.due_at <= now
+    given = {"ids": list_text(ids), "at_now": now}
+    return connection.execute(_still_due(connection.dialect.name), given).all()
+
+
+@lru_cache
+def _still_due(dialect: str) -> sa.Select[Any]:
+    is_due_now = messages.c.due_at <= sa.bindparam("at_now", type_=sa.BigInteger)
+    return sa.select(*(messages.c[name] for name in _CHUNK)).where(
+        any_given(messages.c.id, dialect), WAITING, is_due_now
     )
-    return connection.execute(statement).all()
 
 
 def ledger(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> Rows:
     """Return what waits, is under way, or left after `since`, of these contacts: what caps and order look at."""
+    given = {"ids": list_text(contact_ids), "since": since}
+    return connection.execute(_ledger(connection.dialect.name), given).all()
+
+
+@lru_cache
+def _ledger(dialect: str) -> sa.Select[Any]:
     open_ones = messages.c.status.in_(("waiting", "ready", "on_wire"))
-    counting = sa.and_(messages.c.status.in_(("sent", "in_doubt")), messages.c.sent_at > since)
-    statement = sa.select(*(messages.c[name] for name in _LEDGER)).where(
-        any_of(messages.c.contact_id, contact_ids, connection), sa.or_(open_ones, counting)
+    lately = messages.c.sent_at > sa.bindparam("since", type_=sa.BigInteger)
+    counting = sa.and_(messages.c.status.in_(("sent", "in_doubt")), lately)
+    return sa.select(*(messages.c[name] for name in _LEDGER)).where(
+        any_given(messages.c.contact_id, dialect), sa.or_(open_ones, counting)
     )
-    return connection.execute(statement).all()
 
 
 def runs_of(connection: sa.Connection, keys: Iterable[tuple[int, str, str]]) -> Rows:
     """Return the runs with these (contact, measure, key), active or ended."""
+    return connection.execute(_runs_of(connection.dialect.name), {"rows": list_text(keys)}).all()
+
+
+@lru_cache
+def _runs_of(dialect: str) -> sa.Select[Any]:
     columns = [runs.c.contact_id, runs.c.measure, runs.c.key]
-    rows: list[Row] = [
-        {"contact_id": contact, "measure": measure, "key": key} for contact, measure, key in keys
-    ]
-    given = relation(connection, columns, rows)
-    same = sa.and_(*(given.c[column.name] == column for column in columns))
-    return connection.execute(sa.select(runs).join(given, same)).all()
+    given = relation_given(dialect, columns)
+    return sa.select(runs).join(given, sa.and_(*(given.c[column.name] == column for column in columns)))
 
 
 def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, Instant]:
@@ -119,10 +146,14 @@ def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict
 
     One look into an index for each identity, however full the inbox is.
     """
-    mine = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id).where(
-        any_of(identities.c.contact_id, contact_ids, connection)
-    )
-    known = mine.cte("known")
+    found = connection.execute(_pending_since(connection.dialect.name), {"ids": list_text(contact_ids)})
+    return {row[0]: row[1] for row in found.all()}
+
+
+@lru_cache
+def _pending_since(dialect: str) -> sa.Select[Any]:
+    mine = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id)
+    known = mine.where(any_given(identities.c.contact_id, dialect)).cte("known")
 
     def oldest(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
         found = sa.select(sa.func.min(inbox.c.received_at)).where(column == known.c.value)
@@ -136,8 +167,7 @@ def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict
     found.append(sa.select(known.c.contact_id, oldest(inbox.c.previous_id).label("at")))
     waiting = sa.union_all(*found).subquery()
     statement = sa.select(waiting.c.contact_id, sa.func.min(waiting.c.at))
-    statement = statement.where(waiting.c.at.is_not(None)).group_by(waiting.c.contact_id)
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return statement.where(waiting.c.at.is_not(None)).group_by(waiting.c.contact_id)
 
 
 def objects_of(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -154,7 +184,16 @@ def objects_of(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> di
 
 def write_verdicts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Set what the guard decided, of messages that wait."""
-    update(connection, messages, rows, key=("id",), columns=VERDICT, where=WAITING)
+    if rows:
+        text = list_text([row[name] for name in ("id", *VERDICT)] for row in rows)
+        connection.execute(_write_verdicts(connection.dialect.name), {"rows": text})
+
+
+@lru_cache
+def _write_verdicts(dialect: str) -> sa.Update:
+    given = relation_given(dialect, [messages.c[name] for name in ("id", *VERDICT)])
+    values = {name: given.c[name] for name in VERDICT}
+    return sa.update(messages).values(values).where(messages.c.id == given.c.id, WAITING)
 
 
 # ---- what the first mail fixes ---------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from nurture.store.tables import active_playbook, playbooks, runs
 
 #: `active_playbook` has this one row.
 _ONLY = 1
+_ACTIVE = sa.select(active_playbook.c.playbook_id).where(active_playbook.c.id == _ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def insert(connection: sa.Connection, publication: Publication, files: Mapping[s
 
 def active_id(connection: sa.Connection) -> int | None:
     """Return the id of the active playbook, None before the first is published."""
-    return connection.scalar(sa.select(active_playbook.c.playbook_id).where(active_playbook.c.id == _ONLY))
+    return connection.scalar(_ACTIVE)
 
 
 def lock_active(connection: sa.Connection) -> Publication | None:

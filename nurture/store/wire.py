@@ -176,7 +176,8 @@ def _tell(dialect: str) -> Any:
 def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
     """Write outcomes of the worker's own attempts that are on the wire; returns the ids written.
 
-    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `context` (None: as it is).
+    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `told`, `context` (None: as
+    it is).
     """
     if not rows:
         return set()
@@ -185,7 +186,7 @@ def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> se
     return _ids(connection.execute(_settle(connection.dialect.name, names), given))
 
 
-_SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_at", "context")
+_SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_at", "told", "context")
 
 
 @lru_cache
@@ -373,10 +374,15 @@ class LaneState:
         return self.tokens + gained, self.filled_at + gained * SECOND // rate
 
 
+_LANE = sa.select(lanes.c.rate, lanes.c.tokens, lanes.c.filled_at).where(
+    lanes.c.name == sa.bindparam("of_lane", type_=sa.Text)
+)
+_LANE_LOCKED = _LANE.with_for_update()
+
+
 def lane_state(connection: sa.Connection, lane: str, *, lock: bool = False) -> LaneState:
     """Return the lane's bucket; a lane without a row has no limit. lock: for writing it back."""
-    statement = sa.select(lanes.c.rate, lanes.c.tokens, lanes.c.filled_at).where(lanes.c.name == lane)
-    row = connection.execute(statement.with_for_update() if lock else statement).first()
+    row = connection.execute(_LANE_LOCKED if lock else _LANE, {"of_lane": lane}).first()
     return LaneState(row.rate, row.tokens, row.filled_at) if row else LaneState(None, 0, 0)
 
 

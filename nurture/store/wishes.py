@@ -1,12 +1,13 @@
 """Wishes as rows: appended under the contact's lock, read for whole families at once."""
 
 from collections.abc import Sequence
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from nurture.domain.wishes import Wish, WishKind
-from nurture.store.bulk import Row, any_of, insert
+from nurture.store.bulk import Row, any_given, insert, list_text
 from nurture.store.tables import wishes
 
 _COLUMNS = ("contact_id", "kind", "value", "at", "source", "evidence")
@@ -19,10 +20,14 @@ def add_wishes(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 def wish_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Wish]:
     """Return every row of these contacts."""
-    statement = sa.select(wishes.c.contact_id, wishes.c.kind, wishes.c.value, wishes.c.at, wishes.c.id).where(
-        any_of(wishes.c.contact_id, contact_ids, connection)
-    )
+    found = connection.execute(_wishes(connection.dialect.name), {"ids": list_text(contact_ids)})
     return [
-        Wish(row.contact_id, cast("WishKind", row.kind), row.value, row.at, row.id)
-        for row in connection.execute(statement)
+        Wish(contact, cast("WishKind", kind), value, at, number)
+        for contact, kind, value, at, number in found.all()
     ]
+
+
+@lru_cache
+def _wishes(dialect: str) -> sa.Select[Any]:
+    c = wishes.c
+    return sa.select(c.contact_id, c.kind, c.value, c.at, c.id).where(any_given(c.contact_id, dialect))
