@@ -38,6 +38,8 @@ class Anatomy:
     references: frozenset[str]
     # Text literals: the same in every mail.
     literals: frozenset[str]
+    # It can look at text that it has made itself, so that text may hold no marks (see `skeleton`).
+    is_introspective: bool
     breaches: tuple[Breach, ...]
 
 
@@ -55,6 +57,7 @@ def anatomy(tree: nodes.Template) -> Anatomy:
         needs=frozenset(_needs(tree)),
         references=frozenset(references),
         literals=frozenset(node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)),
+        is_introspective=_is_introspective(tree),
         breaches=tuple(breaches),
     )
 
@@ -110,6 +113,25 @@ def _needs(node: nodes.Node) -> Iterator[Need]:
         return
     for child in node.iter_child_nodes():
         yield from _needs(child)
+
+
+def _is_introspective(tree: nodes.Template) -> bool:
+    """Tell whether what a macro or a block has printed goes anywhere but straight into the mail."""
+    if any(
+        tree.find_all(
+            (nodes.AssignBlock, nodes.CallBlock, nodes.FilterBlock, nodes.ScopedEvalContextModifier)
+        )
+    ):
+        return True
+    printed = {id(each) for output in tree.find_all(nodes.Output) for each in output.nodes}
+    return any(id(call) not in printed and not _is_question(call.node) for call in tree.find_all(nodes.Call))
+
+
+def _is_question(called: nodes.Expr) -> bool:
+    """Tell whether what is called prints nothing: `range`, `loop.cycle`, `text.startswith`."""
+    if isinstance(called, nodes.Name):
+        return called.name == "range"
+    return isinstance(called, nodes.Getattr) and called.attr in ("startswith", "endswith", "cycle", "changed")
 
 
 def _loops(tree: nodes.Template) -> list[Breach]:

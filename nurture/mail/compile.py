@@ -22,6 +22,8 @@ from nurture.mail.imprint import Imprint, imprint_of
 from nurture.mail.sandbox import Names, Sandbox
 from nurture.mail.skeleton import Skeletons
 from nurture.mail.source import LAYOUT, Source, layout_path, loader, path_of, read_source, read_yaml
+from nurture.mail.watching import WatchingSandbox
+from nurture.mail.ways import Ways
 
 #: A file longer than this is no mail.
 SOURCE_LENGTH_MAX: Final = 200_000
@@ -42,10 +44,15 @@ class Template:
     text: jinja2.Template
     # Names it reads, layouts included.
     reads: Reads
-    # Text that is the same in every mail of this template: brand, strings, literals; as is and escaped.
-    fixed: frozenset[str]
+    # Text that is the same in every mail of this template: brand, strings, literals; as is and escaped. None: its
+    # values cannot be marked.
+    fixed: frozenset[str] | None
     # Of everything it is made from.
     digest: str
+    # Path and text of subject, preheader, markup and text.
+    sources: Mapping[str, tuple[str, str]]
+    # What is known of its mails.
+    ways: Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,22 @@ class Templates:
             found = self._templates[key] = self._compile(*key)
         return found
 
+    def watched(self, template: Template) -> dict[str, jinja2.Template]:
+        """Return subject, preheader, markup and text, compiled to be run with watched values."""
+        markup, plain = self._watching
+        return {
+            name: self._made(markup if name == "markup" else plain, path, text)
+            for name, (path, text) in template.sources.items()
+        }
+
+    @cached_property
+    def _watching(self) -> tuple[Sandbox, Sandbox]:
+        """Return the environments for watched values: MJML, and plain text."""
+        return (
+            WatchingSandbox(loader(self.files, part="mjml"), markup=True),
+            WatchingSandbox(loader(self.files, part="txt"), markup=False),
+        )
+
     def strings(self, locale: str) -> Names:
         """Return the frame's words in a locale, in the default one where there are none."""
         words = self._strings.get(locale)
@@ -211,6 +234,13 @@ class Templates:
             text=self._made(self.plain, text_path, text),
             reads=reads_of(frozenset().union(*(part.needs for _, _, part in parts))),
             fixed=self._fixed(source, parts, locale),
+            sources={
+                "subject": (path, source.subject),
+                "preheader": (path, source.preheader),
+                "markup": (path, source.body),
+                "text": (text_path, text),
+            },
+            ways=Ways(),
             digest=self._digest(locale, link, [given for _, given, _ in parts]),
         )
 
@@ -245,7 +275,11 @@ class Templates:
             raise _syntax(path, error) from error
         return jinja2.Template.from_code(env, code, env.make_globals(None))
 
-    def _fixed(self, source: Source, parts: list[tuple[str, str, Anatomy]], locale: str) -> frozenset[str]:
+    def _fixed(
+        self, source: Source, parts: list[tuple[str, str, Anatomy]], locale: str
+    ) -> frozenset[str] | None:
+        if any(part.is_introspective for _, _, part in parts):
+            return None
         known: set[str] = {locale, source.subject.strip(), source.preheader.strip()}
         for values in (self.brand, self.strings(locale)):
             known.update(value for value in values.values() if isinstance(value, str))

@@ -9,10 +9,11 @@ from nurture.mail.anatomy import free_names, line_of
 from nurture.mail.compile import Templates
 from nurture.mail.faults import TemplateFault, TemplateProblem
 from nurture.mail.lint import lint
-from nurture.mail.render import Parts, render_parts, to_bytes
+from nurture.mail.render import render_parts, to_bytes
 from nurture.mail.sample import sample_frozen
 from nurture.mail.sandbox import Sandbox
 from nurture.mail.source import path_of, read_source
+from nurture.mail.ways import Parts
 
 #: Names that every template has besides its measure's `let` and `objects`.
 COMMON_NAMES: Final = frozenset(

@@ -19,10 +19,7 @@ from markupsafe import Markup, escape
 
 from nurture.mail import formats
 from nurture.mail.rendering import RENDERING, Exceeded
-
-#: Stand around what belongs to one mail alone, while a skeleton is looked for. Private use: no text has them.
-OPEN: Final = "\ue000"
-CLOSE: Final = "\ue001"
+from nurture.mail.watch import CLOSE, OPEN
 
 _RANGE_MAX: Final = 1000
 _NUMBER_MAX: Final = 10**18

@@ -20,7 +20,7 @@ from typing import Final
 
 import mrml
 
-from nurture.mail.sandbox import CLOSE, OPEN
+from nurture.mail.watch import CLOSE, OPEN
 
 # The tags that make up nearly all of a mail.
 _BROKEN: Final = ("<table ", "<td ", "<div ", "<a ", "<img ")
@@ -42,6 +42,10 @@ _COMMON: Final = (
 _STRICT: Final = re.compile(f"{_COMMON}(?: {_COMMON})*")
 # A value that begins like this may be a link that must not be; the reference path looks closer.
 _SCHEME: Final = re.compile(r"(?:(?:java|vb)script|data|file)\s*:", re.IGNORECASE)
+# What a mail program may follow, or run.
+_LINK: Final = re.compile(r"""(?:href|src|action|background)\s*=\s*["']?\s*""", re.IGNORECASE)
+# Letters and values, and whether a colon follows them.
+_LINK_HEAD: Final = re.compile(rf"([A-Za-z{OPEN}]*)(\s*:)?")
 # Values that every slot must take: short, long, entities of both kinds, other scripts, numbers, an address.
 _PROBES: Final = (
     "x",
@@ -56,7 +60,7 @@ _AWKWARD: Final = "a\\n\\ b\u202fc 🎉\u200d\u0301{{x}}$1 \u05e2"
 
 
 @dataclass(frozen=True, slots=True)
-class _Proven:
+class Proven:
     """HTML in pieces: between two pieces stands the slot whose number is at that place of `order`."""
 
     pieces: tuple[str, ...]
@@ -65,13 +69,25 @@ class _Proven:
     strict: tuple[int, ...] = ()
 
     def takes(self, slots: Sequence[str]) -> bool:
-        return all(_STRICT.fullmatch(slots[number]) for number in self.strict)
+        """Tell whether its slots take these values."""
+        return all(is_common(slots[number]) for number in self.strict)
 
     def filled(self, slots: Sequence[str]) -> str:
+        """Return the HTML."""
         html = [""] * (2 * len(self.order) + 1)
         html[0::2] = self.pieces
         html[1::2] = [slots[number] for number in self.order]
         return "".join(html)
+
+
+def is_plain(slot: str) -> bool:
+    """Tell whether text may fill a slot: one piece, which no reader of markup can take for anything else."""
+    return _PLAIN.fullmatch(slot) is not None and not _SCHEME.match(slot)
+
+
+def is_common(slot: str) -> bool:
+    """Tell whether text may fill a slot that MRML prints escaped."""
+    return _STRICT.fullmatch(slot) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +108,7 @@ class Marked:
 
     def is_plain(self) -> bool:
         """Tell whether every value is text that no reader of markup can take for anything else."""
-        return all(_PLAIN.fullmatch(slot) and not _SCHEME.match(slot) for slot in self.slots)
+        return all(map(is_plain, self.slots))
 
     def with_slots(self, slots: Sequence[str]) -> str:
         """Return the MJML with these values."""
@@ -122,7 +138,7 @@ class Skeletons:
 
     def __init__(self) -> None:
         """Know none yet."""
-        self._kept: OrderedDict[tuple[str, ...], _Proven | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], Proven | None] = OrderedDict()
         self._lock = Lock()
 
     def html(self, marked: Marked) -> str | None:
@@ -140,7 +156,7 @@ class Skeletons:
         """Prove the skeleton of a mail whose HTML by the reference path is known; tells whether it holds."""
         if marked.statics in self._kept or not marked.is_plain():
             return self._kept.get(marked.statics) is not None
-        proven = _prove(marked, reference)
+        proven = prove(marked, reference)
         with self._lock:
             self._kept[marked.statics] = proven
             while len(self._kept) > KEPT_MAX:
@@ -148,28 +164,44 @@ class Skeletons:
         return proven is not None
 
 
-def _prove(marked: Marked, reference: str) -> _Proven | None:
+def prove(marked: Marked, reference: str) -> Proven | None:
+    """Return the HTML in pieces, None when the slots do not hold.
+
+    reference: the HTML of these slots by the reference path.
+    """
     count = len(marked.slots)
     if any(_NUMBERED.search(static) for static in marked.statics):
         return None
     try:
         html = to_html(marked.with_slots([f"qzslot{number}zq" for number in range(count)]))
         parts = _NUMBERED.split(html)
-        proven = _Proven(tuple(parts[0::2]), tuple(int(number) for number in parts[1::2]))
+        proven = Proven(tuple(parts[0::2]), tuple(int(number) for number in parts[1::2]))
         # Every slot another value, so that a slot that lands in the wrong place shows.
         if not all(_holds(proven, marked, [f"{probe}{n}" for n in range(count)]) for probe in _PROBES):
             return None
         proven = replace(proven, strict=tuple(_strict(proven, marked, range(count))))
     except ValueError:
         return None
+    if _may_make_scheme(proven):
+        return None
     return proven if not proven.takes(marked.slots) or proven.filled(marked.slots) == reference else None
 
 
-def _holds(proven: _Proven, marked: Marked, slots: Sequence[str]) -> bool:
+def _may_make_scheme(proven: Proven) -> bool:
+    """Tell whether a value could be a part of a link's scheme without being the whole beginning of the link.
+
+    Of a value alone at the beginning, `is_plain` sees what it is.
+    """
+    html = OPEN.join(proven.pieces)
+    heads = (_LINK_HEAD.match(html, found.end()) for found in _LINK.finditer(html))
+    return any(head and OPEN in head[1] and (head[1] != OPEN or head[2]) for head in heads)
+
+
+def _holds(proven: Proven, marked: Marked, slots: Sequence[str]) -> bool:
     return proven.filled(slots) == to_html(marked.with_slots(slots))
 
 
-def _strict(proven: _Proven, marked: Marked, suspects: Sequence[int]) -> Iterator[int]:
+def _strict(proven: Proven, marked: Marked, suspects: Sequence[int]) -> Iterator[int]:
     """Yield which of these slots do not take awkward values, by halves."""
     slots = [f"{_AWKWARD}{n}" if n in suspects else f"x{n}" for n in range(len(marked.slots))]
     if not suspects or _holds(proven, marked, slots):

@@ -10,8 +10,8 @@ from nurture.mail import skeleton
 from nurture.mail.compile import Templates
 from nurture.mail.faults import TemplateFault
 from nurture.mail.render import render, render_parts
-from nurture.mail.sandbox import CLOSE, OPEN
 from nurture.mail.skeleton import Marked, Skeletons
+from nurture.mail.watch import CLOSE, OPEN
 from tests.mail.mails import LINES, a_frozen, some_templates, templates_of
 
 SHARED = some_templates()
@@ -119,6 +119,21 @@ def test_awkward_names_come_out_the_same_both_ways(name: str) -> None:
 def test_whatever_a_value_does_to_the_layout_both_ways_are_equal(body: str) -> None:
     templates = templates_of(body)
     for number in (20, 7, 20, 300, 1):
+        both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{% macro m() %}{{ contact.n }}{% endmacro %}{% if m() == '20' %}twenty{% endif %}",
+        "{% set x %}{{ contact.n }}{% endset %}{{ 'twenty' if x == '20' }}",
+        "{% macro m() %}{{ contact.n }}{% endmacro %}{{ m() | length }}",
+        "{% autoescape false %}{{ contact.n }}{% endautoescape %}",
+    ],
+)
+def test_text_that_a_template_looks_at_holds_no_marks(body: str) -> None:
+    templates = templates_of(f"<mj-text>{body}</mj-text>")
+    for number in (7, 7, 20, "<b>x</b>"):
         both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
 
 

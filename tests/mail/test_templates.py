@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from nurture.mail.faults import MissingValue, TemplateFault
-from nurture.mail.render import Parts, render_parts
+from nurture.mail.render import render_parts
 from nurture.mail.rendering import STEPS_MAX
+from nurture.mail.ways import Parts
 from tests.mail.mails import FRONT, MEASURE, a_frozen, some_templates, templates_of
 
 PATH = f"{MEASURE}/mail.en.mjml"

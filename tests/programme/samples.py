@@ -11,7 +11,8 @@ from nurture.domain.instant import DAY, Instant, parse_iso
 from nurture.domain.measure import MailStep, Measure
 from nurture.mail.compile import Templates
 from nurture.mail.frozen import Addressee, Frozen, freeze
-from nurture.mail.render import Parts, render_parts
+from nurture.mail.render import render_parts
+from nurture.mail.ways import Parts
 from nurture.playbook import LoadedPlaybook, build, load_files
 
 PROGRAMME = Path(__file__).parents[2] / "email_templates"
