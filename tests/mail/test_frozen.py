@@ -212,6 +212,7 @@ def test_links_carry_signed_ids_and_no_address() -> None:
         "confirm": {"c": 7, "m": 11, "t": "news"},
         "click": {"m": 11},
         "open": {"m": 11},
+        "referral": {"c": 7},
     }
 
 
