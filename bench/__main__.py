@@ -1,12 +1,13 @@
 """`make bench`: run every row (or `ROW=bulk_send`) and write the table.
 
-python -m bench [--row NAME] [--scale 0.1] [--write]
+python -m bench [--row NAME] [--scale 0.1] [--write [FILE]]
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bench import (
     advance,
@@ -55,7 +56,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure throughput against its floor.")
     parser.add_argument("--row", choices=ROWS, action="append", help="only this row; repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full work (1: as in the docs)")
-    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        nargs="?",
+        const=PAGE,
+        metavar="FILE",
+        help="keep the figures and write the table, into docs/benchmarks.md or another page",
+    )
     given = parser.parse_args()
     book, failed = Book.read(), []
     begun = time.perf_counter()
@@ -74,7 +82,7 @@ def main() -> int:
                 print("  " + line, flush=True)
             book.put(name, figures, scale=given.scale, seconds=time.perf_counter() - started)
             if given.write:
-                book.write()
+                book.write(given.write)
         crowds.drop()
     print(
         f"{time.perf_counter() - begun:5.0f} s  done"

@@ -15,6 +15,7 @@ from bench import advance, alarms, bulk_send, ingest
 from bench.crowd import Crowds
 from bench.picture import Line, chart
 from bench.stage import ROOT, Figure, Stage, scalar
+from bench.table import SIZES_KEPT
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: A unit may cost so much more at the largest size than at the smallest.
@@ -22,7 +23,6 @@ _FLAT = 1.3
 #: What a person does in a year, for the reckoning: events handed in, mails decided.
 EVENTS_A_YEAR, MAILS_A_YEAR = 50, 40
 _PICTURE = ROOT / "docs/pictures/growth.svg"
-_SIZES_FILE = ROOT / "docs/pictures/sizes.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
     sizes = table_sizes(crowds.of(max(200, int(SIZES[-1] * scale))).url)
     if scale >= 1:
         _draw(costs)
-        _SIZES_FILE.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+        SIZES_KEPT.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
     largest = ", ".join(f"{one.people:,}" for one in costs)
     figures = [
         Figure(

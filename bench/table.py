@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from bench.stage import ROOT, Figure
 
 PAGE = ROOT / "docs/benchmarks.md"
 _KEPT = ROOT / "docs/benchmarks.json"
+#: Sizes of tables, as the row `growth` found them.
+SIZES_KEPT = ROOT / "docs/pictures/sizes.json"
 #: The table stands between these; everything else on the page is written by hand.
 _BEGIN, _END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 _VERSIONS = (
@@ -66,13 +69,13 @@ class Book:
             "figures": [_cells(one) for one in figures],
         }
 
-    def write(self) -> None:
-        """Write both files."""
+    def write(self, path: Path = PAGE) -> None:
+        """Keep the figures, and write the table into the page: between its two marks, the rest stays."""
         _KEPT.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
-        page = PAGE.read_text("utf-8") if PAGE.exists() else f"# Benchmarks\n\n{_BEGIN}\n{_END}\n"
+        page = path.read_text("utf-8") if path.exists() else f"# Benchmarks\n\n{_BEGIN}\n{_END}\n"
         before, _, rest = page.partition(_BEGIN)
         _, _, after = rest.partition(_END)
-        PAGE.write_text(f"{before}{_BEGIN}\n\n{self.markdown()}\n{_END}{after}", encoding="utf-8")
+        path.write_text(f"{before}{_BEGIN}\n\n{self.markdown()}{_sizes()}\n{_END}{after}", encoding="utf-8")
 
     def markdown(self) -> str:
         """Return the table."""
@@ -94,6 +97,29 @@ class Book:
             )
             lines.append("| " + " | ".join(told) + " |")
         return "\n".join(lines) + "\n"
+
+
+def _sizes() -> str:
+    """Return the picture of growth and the table of sizes, when they were made."""
+    if not SIZES_KEPT.exists():
+        return ""
+    lines = [
+        "",
+        "![What a unit of work costs, by people stored](pictures/growth.svg)",
+        "",
+        "| table | bytes a row | of them indexes | GB a million people | GB a million people and year |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in json.loads(SIZES_KEPT.read_text("utf-8")).items():
+        cells = (
+            f"`{name}`",
+            _number(one["bytes_a_row"]),
+            _number(one["index_bytes_a_row"]),
+            _number(one["bytes_a_million"] / 2**30),
+            _number(one["bytes_a_million_a_year"] / 2**30),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _cells(one: Figure) -> list[str]:

@@ -1,9 +1,11 @@
 """Each row of `make bench` runs, at a tiny scale, and prints its fields. No time is checked here, nor any rate."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bench import table
 from bench.__main__ import ROWS
 from bench.crowd import Crowds
 from bench.picture import Line, chart
@@ -49,14 +51,30 @@ def test_a_ratio_is_one_where_we_are_as_fast_as_the_floor_and_smaller_where_we_a
     assert Figure("n", "w", 1, "s").is_met is None
 
 
-def test_the_table_keeps_what_was_written_by_hand_and_names_command_commit_and_machine() -> None:
+def test_the_table_names_command_commit_and_machine() -> None:
     book = Book()
     book.put("ingest", [Figure("ingest", "some work", 1234.5, "events/s", floor=2000)], scale=0.5, seconds=3)
-    table = book.markdown()
-    assert "| ingest | some work | 1,234 events/s | 2,000 | 0.62 |" in table
-    assert 'make bench ROW=ingest ARGS="--scale 0.5"' in table
-    assert book.rows["ingest"]["commit"] in table
-    assert "cores" in table
+    text = book.markdown()
+    assert "| ingest | some work | 1,234 events/s | 2,000 | 0.62 |" in text
+    assert 'make bench ROW=ingest ARGS="--scale 0.5"' in text
+    assert book.rows["ingest"]["commit"] in text
+    assert "cores" in text
+
+
+def test_what_was_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.table._KEPT", tmp_path / "kept.json")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{table._BEGIN}\nold\n{table._END}\nafter\n")
+    book = Book()
+    for value in (1.0, 2.0):
+        book.put("ingest", [Figure("ingest", "w", value, "events/s")], scale=1, seconds=1)
+        book.write(page)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert text.count("| ingest | w | 2 events/s |") == 1
+    assert "1 events/s" not in text
 
 
 def test_a_chart_is_drawn_with_its_names_and_axes() -> None:
