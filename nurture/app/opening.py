@@ -17,11 +17,16 @@ from nurture.store.meta import require_suppression_key
 
 
 def open_services(
-    settings: Settings, *, clock: Clock | None = None, bells: Bells | None = None, pool_size: int = 5
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    bells: Bells | None = None,
+    pool_size: int = 5,
+    keeps: bool = True,
 ) -> Services:
-    """Wire the services for complete settings; connects at first use."""
+    """Wire the services for complete settings; connects at first use. keeps: see `open_database`."""
     return Services(
-        database=open_database(settings.database_url, pool_size=pool_size),
+        database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps),
         settings=settings,
         clock=clock or SystemClock(),
         keys=Keys(settings.signing_secrets),
@@ -88,7 +93,9 @@ def shipped() -> Path:
     raise SettingsError(message)
 
 
-def migrate(settings: Settings, *, clock: Clock | None = None, serves: bool = False) -> Services:
+def migrate(
+    settings: Settings, *, clock: Clock | None = None, serves: bool = False, keeps: bool = True
+) -> Services:
     """Create or upgrade the database, bind its suppression key, publish the playbook where none is active.
 
     A playbook with faults raises PlaybookError before anything is created.
@@ -99,7 +106,7 @@ def migrate(settings: Settings, *, clock: Clock | None = None, serves: bool = Fa
         settings = complete(settings, create=True, serves=serves, **who_may(known))
     finally:
         known.close()
-    services = open_services(settings, clock=clock)
+    services = open_services(settings, clock=clock, keeps=keeps)
     database = services.database
     try:
         migrations.upgrade(database)

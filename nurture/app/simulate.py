@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nurture import heap
 from nurture.app import imports
 from nurture.app.demo import summary
 from nurture.app.opening import migrate
@@ -46,7 +47,8 @@ def run(options: Options) -> dict[str, Any]:
         )
         inputs, start, end = _inputs(options)
         clock = ManualClock(start)
-        services = migrate(settings, clock=clock)
+        services = migrate(settings, clock=clock, keeps=False)
+        heap.settle()
         try:
             if options.contacts is not None:
                 imports.import_file(

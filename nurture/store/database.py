@@ -132,15 +132,16 @@ def is_repeatable(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError)
 
 
-def open_database(url: str, *, pool_size: int = 5) -> Database:
+def open_database(url: str, *, pool_size: int = 5, keeps: bool = True) -> Database:
     """Open the database at `url` (`sqlite:///file` or `postgresql://...`). Creates no table.
 
+    keeps: False for a SQLite file that ends with the process: what is committed need not reach the disk.
     Raises SettingsError for a URL that cannot be used; connecting happens at first use.
     """
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(parsed)
+            return _open_sqlite(parsed, _KEPT if keeps else _THROWN_AWAY)
         if parsed.get_backend_name() == "postgresql":
             return _open_postgresql(parsed, pool_size)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -209,7 +210,13 @@ def _ask_who_rested(engine: sa.Engine) -> None:
                 raise DisconnectionError from error
 
 
-def _open_sqlite(url: sa.URL) -> Database:
+#: What is deleted is overwritten: an erased person's address is not to be found in the file either.
+_KEPT = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+#: Nobody reads the file after the process has ended, so nothing waits for the disk.
+_THROWN_AWAY = ("journal_mode = WAL", "synchronous = OFF")
+
+
+def _open_sqlite(url: sa.URL, keeping: tuple[str, ...]) -> Database:
     def engine(begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
         made = sa.create_engine(
             url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}
@@ -231,8 +238,6 @@ def _open_sqlite(url: sa.URL) -> Database:
         return made
 
     shared = ("busy_timeout = 30000", "foreign_keys = ON", "cache_size = -32000", "temp_store = MEMORY")
-    # What is deleted is overwritten: an erased person's address is not to be found in the file either.
-    durable = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
-    writer = engine("BEGIN IMMEDIATE", (*durable, *shared))
+    writer = engine("BEGIN IMMEDIATE", (*keeping, *shared))
     reader = engine("BEGIN", (*shared, "query_only = ON"))
     return Database(writer=writer, reader=reader)
