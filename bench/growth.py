@@ -43,8 +43,7 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
         print(f"  {costs[-1].people:,}: {costs[-1].micros}", flush=True)
     sizes = table_sizes(crowds.of(max(200, int(SIZES[-1] * scale))).url)
     if scale >= 1:
-        _draw(costs)
-        SIZES_KEPT.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+        keep(costs, sizes)
     largest = ", ".join(f"{one.people:,}" for one in costs)
     figures = [
         Figure(
@@ -125,13 +124,15 @@ def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
     return row[0] if row else 0
 
 
-def _draw(costs: list[Costs]) -> None:
+def keep(costs: list[Costs], sizes: dict[str, dict[str, float]]) -> None:
+    """Write the picture of growth and the table of sizes, for the page of benchmarks."""
     lines = [Line(kind, [(one.people, one.micros[kind]) for one in costs]) for kind in costs[0].micros]
     text = chart(
         "What a unit of work costs, by people stored",
         lines,
         across="contacts stored",
-        up="µs a unit (events, rings, mails)",
+        up="µs a unit (event, ring, mail)",
     )
     _PICTURE.parent.mkdir(exist_ok=True)
     _PICTURE.write_text(text, encoding="utf-8")
+    SIZES_KEPT.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")

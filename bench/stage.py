@@ -196,7 +196,7 @@ def kind_of(words: Sequence[str]) -> str:
     """Return what a process is called in the table: `nurture api`, `worker` ..."""
     if words[0] == "celery":
         return "celery worker"
-    return "nurture " + next((word for word in words[1:] if not word.startswith("-")), "")
+    return f"nurture {words[1]}"
 
 
 @contextmanager

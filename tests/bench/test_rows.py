@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import table
+from bench import growth, table
 from bench.__main__ import ROWS
 from bench.crowd import Crowds
 from bench.picture import Line, chart
@@ -75,6 +75,25 @@ def test_what_was_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch:
     assert "old" not in text
     assert text.count("| ingest | w | 2 events/s |") == 1
     assert "1 events/s" not in text
+
+
+def test_sizes_and_the_picture_of_growth_stand_under_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.table._KEPT", tmp_path / "kept.json")
+    for module in ("bench.table", "bench.growth"):
+        monkeypatch.setattr(f"{module}.SIZES_KEPT", tmp_path / "sizes.json")
+    monkeypatch.setattr("bench.growth._PICTURE", tmp_path / "growth.svg")
+    size = {
+        "bytes_a_row": 910.0,
+        "index_bytes_a_row": 136.0,
+        "bytes_a_million": 2.0**30,
+        "bytes_a_million_a_year": 0.0,
+    }
+    growth.keep([growth.Costs(10, {"ingest": 5.0}), growth.Costs(1000, {"ingest": 6.0})], {"contacts": size})
+    Book().write(tmp_path / "page.md")
+    assert "| `contacts` | 910 | 136 | 1 | 0 |" in (tmp_path / "page.md").read_text()
+    assert "ingest" in (tmp_path / "growth.svg").read_text()
 
 
 def test_a_chart_is_drawn_with_its_names_and_axes() -> None:
