@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import journals
+from nurture.app.feedback import unsent
 from nurture.app.invariants import CHECKS, Look
 from nurture.app.privacy import overdue, unfinished
 from nurture.app.services import Services
@@ -45,6 +46,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_finding("replay", differing))
     findings.append(_finding("retention", list(overdue(services))))
     findings.append(_finding("erasures", list(unfinished(services))))
+    findings.append(_finding("answers", list(unsent(services))))
     findings.append(_finding("delivery journals", list(journals.faults(services))))
     return findings
 

@@ -1,6 +1,6 @@
 """What the feedback room does in the background: match what came early, mind dialogues, pass answers on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
@@ -8,10 +8,14 @@ from nurture.app.inbound import desk_of
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
-from nurture.domain.instant import Instant
+from nurture.domain.instant import HOUR, Duration, Instant
 from nurture.flow.dialogue import mind, send_notices
 from nurture.flow.feedback import Recorded, match_late
 from nurture.mail.transport import Transport
+from nurture.store.dialogue import unsent_since
+
+#: What nobody took up for so long shows that no worker runs.
+_STUCK: Duration = HOUR
 
 
 def work(services: Services, transport: Transport) -> Counts:
@@ -44,3 +48,12 @@ def _mind(services: Services, now: Instant) -> Callable[[sa.Connection], Recorde
         return mind(connection, desk_of(services, loaded), now=now)
 
     return step
+
+
+def unsent(services: Services) -> Iterator[str]:
+    """Yield the mails to our own people that do not leave, and what the server last said."""
+    with services.database.read() as connection:
+        for row in unsent_since(connection, before=services.clock.now() - _STUCK):
+            case = f" of case R-{row.dialogue_id}" if row.dialogue_id else ""
+            said = row.reply or "no worker sees to it"
+            yield f"notice {row.id}{case} has not left after {row.attempts} attempts: {said}"

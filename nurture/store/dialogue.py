@@ -169,6 +169,19 @@ def claim_notices(
     return sorted(connection.execute(statement), key=lambda row: row.id)
 
 
+def unsent_since(
+    connection: sa.Connection, *, before: Instant, attempts: int = 6, limit: int = 100
+) -> list[sa.Row[Any]]:
+    """Return notices that nobody took up since an instant, or that were refused so often."""
+    statement = (
+        sa.select(notices.c.id, notices.c.dialogue_id, notices.c.attempts, notices.c.reply)
+        .where(notices.c.sent_at.is_(None), sa.or_(notices.c.due_at < before, notices.c.attempts >= attempts))
+        .order_by(notices.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement))
+
+
 def settle_notice(connection: sa.Connection, number: int, **values: Any) -> None:
     """Note what became of a notice, and give it free."""
     statement = sa.update(notices).where(notices.c.id == number, notices.c.sent_at.is_(None))

@@ -1,6 +1,8 @@
 """One way in for all feedback: kept once, matched early, late or never, and acting in the same transaction."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -385,3 +387,24 @@ def test_whatever_a_provider_sends_can_be_stored(world: World) -> None:
     assert len(row.event_id) < 100
     assert decode(row.detail) == {"url": "u" * 2000, "nul": "ab"}
     assert len(events(world)) == 1
+
+
+# ---- at once ---------------------------------------------------------------------------------------------
+
+
+def test_copies_of_a_delivery_at_once_are_recorded_once(world: World) -> None:
+    """Eight workers, the same twenty reports in eight orders, suppressing the same people."""
+    numbers = [sent(world, world.person(name)) for name in ("ada", "bob", "eve")]
+    reports = [
+        a_report("bounce", f"{place}", severity="hard", message=numbers[place % 3]) for place in range(20)
+    ]
+    barrier = threading.Barrier(8)
+
+    def work(turn: int) -> int:
+        barrier.wait(10)
+        return recorded(world, *reports[turn:], *reports[:turn]).counts["bounce"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) == 20
+    assert len(kept(world)) == len(events(world)) == 20
+    assert {name for name, _ in suppressions(world)} == {"ada", "bob", "eve"}
