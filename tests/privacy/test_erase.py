@@ -250,6 +250,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
     aside = {"source": "shop", "received_at": now, "stage": "shape", "reason": "no type"}
     report = {"provider": "ses", "kind": "bounce", "at": now, "received_at": now}
     return [
+        (t.baselines, {"contact_id": number, "until": now, "state": '{"facts": {"first_name": "Quetzalina"}}'}),
         (t.milestones, {"contact_id": number, "name": "goal", "key": "sentinel-order", "at": now}),
         (t.inbox, pending),
         (t.quarantine, {**aside, "raw": '{"userId": "x", "email": "Quetzal@Sentinel.example"}'}),
