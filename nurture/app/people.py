@@ -7,8 +7,7 @@ from typing import Any, Literal
 from nurture.app.services import Services
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant
-from nurture.flow import law
-from nurture.flow.identity import merge as merge_contacts
+from nurture.flow import identity, law
 from nurture.flow.replay import replay_events
 from nurture.reports import person as report
 from nurture.reports.why import why as explain
@@ -68,21 +67,77 @@ def unknown_measure(path: str, known: list[str]) -> str:
     )
 
 
+def preview_merge(services: Services, who: str, other: str) -> dict[str, Any]:
+    """Return what `merge` would do at this instant; changes nothing.
+
+    Raises InputError for one contact named twice, NotFoundError.
+    """
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        one, two = _two(connection, who, other)
+        plan = identity.preview(connection, one, two, now=services.clock.now(), playbook=playbook)
+        return {**asdict(plan), "people": [report.brief(connection, each) for each in (one, two)]}
+
+
 def merge(services: Services, who: str, other: str, *, actor: str) -> dict[str, Any]:
     """Join two contacts into one by an operator's decision; returns survivor and merged."""
 
     def work(connection: Any) -> dict[str, Any]:
         now = services.clock.now()
         playbook = services.playbooks.active(connection).playbook
-        one, two = resolve_who(connection, who), resolve_who(connection, other)
-        if one == two:
-            message = f"{who} and {other} are the same contact already (contact:{one})"
-            raise InputError(message)
-        joined = merge_contacts(connection, one, two, now=now, playbook=playbook, evidence={"actor": actor})
+        one, two = _two(connection, who, other)
+        joined = identity.merge(connection, one, two, now=now, playbook=playbook, evidence={"actor": actor})
         record(connection, at=now, actor=actor, action="contact.merge", detail=asdict(joined))
         return asdict(joined)
 
     return services.database.run(work)
+
+
+def _two(connection: Any, who: str, other: str) -> tuple[int, int]:
+    one, two = resolve_who(connection, who), resolve_who(connection, other)
+    if one == two:
+        message = f"{who} and {other} are the same contact already (contact:{one})"
+        raise InputError(message)
+    return one, two
+
+
+def preview_unmerge(services: Services, who: str) -> dict[str, Any]:
+    """Return what `unmerge` would give back, and the evidence of the merge. Raises NotFoundError, InputError."""
+    with services.database.read() as connection:
+        return report.merged(connection, _merged(connection, who))
+
+
+def unmerge(services: Services, who: str, *, actor: str) -> dict[str, Any]:
+    """Take a contact out of the one it was merged into; the evidence of the merge stays.
+
+    who: `contact:N` of the merged one, or anybody of a family in which only one was merged.
+    """
+
+    def work(connection: Any) -> dict[str, Any]:
+        now = services.clock.now()
+        playbook = services.playbooks.active(connection).playbook
+        contact = _merged(connection, who)
+        parted = asdict(identity.unmerge(connection, contact, now=now, playbook=playbook))
+        record(connection, at=now, actor=actor, action="contact.unmerge", detail=parted)
+        return parted
+
+    return services.database.run(work)
+
+
+def _merged(connection: Any, who: str) -> int:
+    """Return the merged contact that is meant."""
+    person = resolve_who(connection, who)
+    merged = [member for member in report.family(connection, person) if member != person]
+    if who.startswith("contact:") and int(who.removeprefix("contact:")) in merged:
+        return int(who.removeprefix("contact:"))
+    if not merged:
+        raise NotFoundError(
+            f"{who} is contact:{person}, and nobody was merged into it; there is nothing to undo"
+        )
+    if len(merged) > 1:
+        several = ", ".join(f"contact:{member}" for member in merged)
+        raise InputError(f"{who} is contact:{person}, into which several were merged; name one: {several}")
+    return merged[0]
 
 
 def consent(

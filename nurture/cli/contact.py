@@ -1,7 +1,7 @@
 """`nurture contact`: one person."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,25 +89,56 @@ def why(
 
 
 @app.command()
-def merge(who: Who, other: Who, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Join two contacts into one.
+def merge(who: Who, other: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+    """Join two contacts into one: names, facts and mails together, the stricter consent of both.
 
-    Example: nurture contact merge ada@example.com id:42
+    Example: nurture contact merge ada@example.com id:42 --dry-run
     """
     from nurture.app import people
 
     with services() as opened:
-        one, two = people.show(opened, who), people.show(opened, other)
-        names = [
-            f"contact:{p['contact']} ({', '.join(p['identities'])}; {p['track']}/{p['stage']})"
-            for p in (one, two)
-        ]
-        confirm(f"Join {names[0]} and {names[1]}?", yes=yes)
+        plan = people.preview_merge(opened, who, other)
+        if dry_run or not as_json:
+            output.document(plan) if as_json else _show_merge(plan)
+        if dry_run:
+            return
+        confirm(f"Join contact:{plan['merged']} into contact:{plan['survivor']}?", yes=yes)
         joined = people.merge(opened, who, other, actor=actor())
     if as_json:
         output.document(joined)
     else:
         output.pairs(joined, title="joined")
+
+
+def _show_merge(plan: dict[str, Any]) -> None:
+    output.table(
+        plan["people"], ["contact", "names", "track", "stage", "events", "mails"], title="two contacts"
+    )
+    output.pairs({"stays": f"contact:{plan['survivor']}", "runs given up": plan["given_up"]})
+
+
+@app.command()
+def unmerge(who: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+    """Take a contact out of the one it was merged into: its names and events go back, both are answered anew.
+
+    What came after the merge stays where it is, and what either has withdrawn holds for both.
+
+    Example: nurture contact unmerge contact:17
+    """
+    from nurture.app import people
+
+    with services() as opened:
+        plan = people.preview_unmerge(opened, who)
+        if dry_run or not as_json:
+            output.document(plan) if as_json else output.pairs(plan, title="to be parted")
+        if dry_run:
+            return
+        confirm(f"Take contact:{plan['contact']} out of contact:{plan['survivor']}?", yes=yes)
+        parted = people.unmerge(opened, f"contact:{plan['contact']}", actor=actor())
+    if as_json:
+        output.document(parted)
+    else:
+        output.pairs(parted, title="parted")
 
 
 @app.command()

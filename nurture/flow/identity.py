@@ -13,12 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.domain.consent import states
 from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
 from nurture.domain.identity import Candidate, home_of, survivor_first
 from nurture.domain.instant import Instant
 from nurture.domain.merging import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
+from nurture.domain.wishes import wishes
 from nurture.failpoints import failpoint
 from nurture.flow.replay import replay_events
 from nurture.flow.sharing import all_named, earlier_in
@@ -26,12 +28,14 @@ from nurture.flow.taking import Raced, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import identity as store
-from nurture.store import inbox
+from nurture.store import inbox, law
 from nurture.store.baselines import load_baselines
-from nurture.store.database import Database
+from nurture.store.database import Database, encode
 from nurture.store.events import load_events
 from nurture.store.objects import hand_watches
+from nurture.store.personal import members_of
 from nurture.store.saving import cancel_doubles, give_up, save
+from nurture.store.wishes import add_wishes, wish_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     """Take a contact out of the one it was merged into, because an operator says that they are two people.
 
     It gets back the names and events it had; what came after the merge stays with the survivor, and so do runs
-    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. Raises NotFoundError
+    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. What the two together
+    had withdrawn or wished holds for each of them, since nobody knows who of them said it. Raises NotFoundError
     for a contact that is not merged.
     """
     survivor = people.survivor_of(connection, contact)
@@ -133,6 +138,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     locked = people.lock_contacts(connection, (contact, survivor))
     if locked[contact].survivor != survivor:
         raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
+    _keep_the_stricter(connection, contact, survivor, now=now)
     names = store.part(connection, contact, survivor, at=now)
     states = people.load_contacts(connection, [contact, survivor], playbook)
     # What fell due while it was merged was somebody else's.
@@ -148,6 +154,35 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
         store.mail_to_newest(connection, one)
     save(connection, advances)
     return Parted(contact, survivor, names)
+
+
+def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *, now: Instant) -> None:
+    """Write down for both what holds for the two together: withdrawn topics, and wishes for less."""
+    members = members_of(connection, survivor)
+    joins = law.join_rows(connection, [survivor])
+    said = states(survivor, law.consent_rows(connection, members), joins)
+    wanted = wishes(survivor, wish_rows(connection, members), joins)
+    shared = {"at": now, "source": "ops", "evidence": encode({"unmerged": [contact, survivor]})}
+    both = (contact, survivor)
+    withdrawn = [topic for topic, state in said.items() if state == "withdrawn"]
+    law.add_consents(
+        connection,
+        [
+            {"contact_id": one, "topic": topic, "state": "withdrawn", **shared}
+            for one in both
+            for topic in withdrawn
+        ],
+    )
+    kinds = {"often": wanted.often, "pause": wanted.pause, "tracking": int(wanted.untracked)}
+    add_wishes(
+        connection,
+        [
+            {"contact_id": one, "kind": kind, "value": value, **shared}
+            for one in both
+            for kind, value in kinds.items()
+            if value
+        ],
+    )
 
 
 def _merge(

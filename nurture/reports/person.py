@@ -116,6 +116,50 @@ def _wishes(connection: sa.Connection, contact_id: int, ids: Sequence[int]) -> d
     }
 
 
+def brief(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
+    """Return who a contact is in one line: number, names, track, stage, events and mails."""
+    ids = family(connection, contact_id)
+    row = connection.execute(sa.select(t.contacts).where(t.contacts.c.id == contact_id)).one()
+    names = connection.execute(
+        sa.select(t.identities.c.kind, t.identities.c.value)
+        .where(t.identities.c.contact_id == contact_id)
+        .order_by(t.identities.c.kind, t.identities.c.value)
+    )
+    return {
+        "contact": contact_id,
+        "names": [f"{name.kind}:{name.value}" for name in names],
+        "track": row.track,
+        "stage": row.stage,
+        "events": _many(connection, t.events, ids),
+        "mails": _many(connection, t.messages, ids),
+    }
+
+
+def merged(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
+    """Return what an un-merge of this merged contact would give it back, and why it was merged."""
+    merge = connection.execute(
+        sa.select(t.merges)
+        .where(t.merges.c.merged == contact_id, t.merges.c.undone_at.is_(None))
+        .order_by(t.merges.c.id.desc())
+    ).first()
+    learnt = sa.select(t.identities.c.kind, t.identities.c.value)
+    names = connection.execute(learnt.where(t.identities.c.learnt_for == contact_id))
+    return {
+        "contact": contact_id,
+        "survivor": merge.survivor if merge else None,
+        "merged_at": to_iso(merge.at) if merge else None,
+        "evidence": decode(merge.evidence) if merge else None,
+        "names": sorted(f"{name.kind}:{name.value}" for name in names),
+        "events": _many(connection, t.events, [contact_id]),
+        "mails": _many(connection, t.messages, [contact_id]),
+    }
+
+
+def _many(connection: sa.Connection, table: sa.Table, ids: Sequence[int]) -> int:
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c.contact_id.in_(ids))
+    return int(connection.scalar(counted) or 0)
+
+
 def timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
     """Return the newest `limit` moments of a person, oldest first."""
     ids = family(connection, contact_id)
