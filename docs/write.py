@@ -14,16 +14,19 @@ from typing import Any
 import typer
 
 from nurture import metrics
+from nurture.app.everything import ABOUT
 from nurture.app.services import Services
 from nurture.cli.root import app as command_line
 from nurture.clock import ManualClock
 from nurture.domain.guard import CHECKS, REASONS
 from nurture.domain.message import STATES
+from nurture.domain.retention import KINDS
 from nurture.domain.token import Keys
 from nurture.playbook import PublishedPlaybooks
 from nurture.settings import Settings
 from nurture.store import migrations
 from nurture.store.database import open_database
+from nurture.store.personal import IMPERSONAL, PERSONAL
 from nurture.web.application import create_app
 
 FOLDER = Path(__file__).parent / "reference"
@@ -41,6 +44,7 @@ def pages() -> dict[str, str]:
                 "http.md": _http(services),
                 "messages.md": _messages(),
                 "metrics.md": _metrics(services),
+                "privacy.md": _privacy(),
             }
         finally:
             services.close()
@@ -54,6 +58,30 @@ def _services(folder: Path) -> Services:
     migrations.upgrade(database)
     keys = Keys((b"nothing is signed with this",))
     return Services(database, settings, ManualClock(0), keys=keys, playbooks=PublishedPlaybooks())
+
+
+def _privacy() -> str:
+    found = {
+        "contact": "by contact",
+        "message": "by message",
+        "names": "by name",
+        "hash": "by keyed hash",
+    }
+    lines = [
+        "# What is stored of people",
+        "",
+        "[How a person is given their data, and forgotten](../privacy.md).",
+        "",
+        "| table | what it says of a person | found | when erased |",
+        "|---|---|---|---|",
+    ]
+    for name, kind in PERSONAL.items():
+        lines.append(f"| `{name}` | {ABOUT.get(name, '')} | {found[kind.found_by]} | {kind.erasure} |")
+    lines += ["", "The others say nothing of anybody the mail goes to:", "", "| table | why |", "|---|---|"]
+    lines += [f"| `{name}` | {why} |" for name, why in IMPERSONAL.items()]
+    lines += ["", "## How long", "", "| kind | days | at least | what goes |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | {k.days} | {k.at_least} | {k.what} |" for name, k in KINDS.items()]
+    return "\n".join(lines)
 
 
 def _commands() -> str:
