@@ -23,7 +23,7 @@ from nurture.flow.delivery import CLAIM_LEASE, Chunk, Delivery, Ready
 from nurture.flow.law import set_switch
 from nurture.mail.faults import MissingValue, TemplateFault
 from nurture.playbook import LoadedPlaybook
-from nurture.store import law, outbox, wire
+from nurture.store import lanes, law, outbox
 from nurture.store.bulk import Row
 from nurture.store.contacts import wake
 from nurture.store.database import Database, encode
@@ -54,7 +54,7 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
     switches = law.paused(connection)
     if not {ALL_SWITCH, RESTORED_SWITCH, lane}.isdisjoint(switches):
         return chunk
-    available = wire.lane_state(connection, lane).available(now)
+    available = lanes.lane_state(connection, lane).available(now)
     if available is not None and available <= 0:
         return chunk
     limit = limit if available is None else min(limit, available)

@@ -26,7 +26,7 @@ from nurture.flow.delivery import (
 )
 from nurture.flow.seal import sealed
 from nurture.mail.letter import Letter, Outcome
-from nurture.store import wire
+from nurture.store import lanes, wire
 from nurture.store.bulk import Row
 from nurture.store.contacts import wake
 from nurture.store.database import encode
@@ -262,9 +262,9 @@ def mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Outcome],
         if outcome.outcome == "retry" and outcome.stage in _UNREACHED and outcome.retry_after != 0
     ]
     if any(outcome.slow for outcome in told):
-        wire.rest_lane(connection, lane, until=now + SLOW_REST)
+        lanes.rest_lane(connection, lane, until=now + SLOW_REST)
     elif len(unreached) == len(told) > 0:
-        wire.rest_lane(connection, lane, until=now + UNREACHED_REST)
+        lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)
 
 
 def _count(told: Sequence[Told], written: set[int]) -> Counts:

@@ -22,7 +22,7 @@ from nurture.flow.journal import count_window, write_down
 from nurture.flow.seal import sealed
 from nurture.mail.faults import TemplateFault
 from nurture.mail.letter import Letter
-from nurture.store import wire
+from nurture.store import lanes, wire
 from nurture.store.bulk import Row
 from nurture.store.contacts import wake
 from nurture.store.database import Database, encode
@@ -138,7 +138,7 @@ class Stream:
         number = count_window(connection, self._delivery)
         now = self._delivery.clock.now()
         lease = self._delivery.clock.lease_now(connection)
-        granted = wire.take_tokens(connection, self._chunk.lane, len(window), now=now)
+        granted = lanes.take_tokens(connection, self._chunk.lane, len(window), now=now)
         rows = [_at_gate(ready, letter) for ready, letter in window[:granted]]
         worker = self._delivery.worker
         passed = wire.pass_gate(

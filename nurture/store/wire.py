@@ -5,18 +5,16 @@ too long neither sends nor overwrites what others did meanwhile.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.domain.case import ALL_SWITCH, RESTORED_SWITCH
-from nurture.domain.instant import SECOND, Instant
+from nurture.domain.instant import Instant
 from nurture.store.bulk import (
     Row,
     any_of,
-    insert,
     insert_statement,
     list_text,
     relation,
@@ -24,7 +22,7 @@ from nurture.store.bulk import (
     update,
 )
 from nurture.store.outbox import Rows
-from nurture.store.tables import attempts, contacts, lanes, messages, runs, switches
+from nurture.store.tables import attempts, contacts, messages, runs, switches
 
 #: What `ix_messages_leased` holds, spelt out so that the index is used.
 _LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
@@ -194,8 +192,10 @@ def _settle(dialect: str, names: tuple[str, ...]) -> Any:
     given = relation_given(dialect, [messages.c[name] for name in names])
     values = {**_FREE, **{name: given.c[name] for name in names[2:]}}
     if "context" in names:
-        # No context given: it stays as it is.
-        values["context"] = sa.func.coalesce(given.c.context, messages.c.context)
+        # No context given: it stays as it is. Nothing is kept of somebody who was erased meanwhile.
+        erased = sa.exists().where(contacts.c.id == messages.c.contact_id, contacts.c.erased_at.is_not(None))
+        context = sa.func.coalesce(given.c.context, messages.c.context)
+        values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
     return (
         sa.update(messages)
         .values(values)
@@ -337,69 +337,3 @@ def retry_doubted(connection: sa.Connection, *, now: Instant, limit: int) -> int
     statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
     values = {**_FREE, "status": "waiting", "reason": "in_doubt", "sent_at": None}
     return connection.execute(statement.values(**values)).rowcount
-
-
-# ---- the rate of a lane ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """A lane's bucket: mails a second (None: no limit), what is left, when it was filled (ahead of now: it rests)."""
-
-    rate: int | None
-    tokens: int
-    filled_at: Instant
-
-    def available(self, now: Instant) -> int | None:
-        """Return how many mails may leave at `now`; None: as many as there are."""
-        if self.filled_at > now:
-            return 0
-        if self.rate is None:
-            return None
-        return self._filled(now)[0]
-
-    def taken(self, count: int, now: Instant) -> "LaneState":
-        """Return the bucket after `count` left."""
-        if self.rate is None or self.filled_at > now:
-            return self
-        tokens, filled_at = self._filled(now)
-        return LaneState(self.rate, tokens - count, filled_at)
-
-    def _filled(self, now: Instant) -> tuple[int, Instant]:
-        rate = self.rate or 1
-        # A second's worth at most is kept, so that an idle lane does not burst.
-        gained = min((now - self.filled_at) * rate // SECOND, rate - min(self.tokens, rate))
-        if self.tokens + gained >= rate:
-            return rate, now
-        return self.tokens + gained, self.filled_at + gained * SECOND // rate
-
-
-_LANE = sa.select(lanes.c.rate, lanes.c.tokens, lanes.c.filled_at).where(
-    lanes.c.name == sa.bindparam("of_lane", type_=sa.Text)
-)
-_LANE_LOCKED = _LANE.with_for_update()
-
-
-def lane_state(connection: sa.Connection, lane: str, *, lock: bool = False) -> LaneState:
-    """Return the lane's bucket; a lane without a row has no limit. lock: for writing it back."""
-    row = connection.execute(_LANE_LOCKED if lock else _LANE, {"of_lane": lane}).first()
-    return LaneState(row.rate, row.tokens, row.filled_at) if row else LaneState(None, 0, 0)
-
-
-def take_tokens(connection: sa.Connection, lane: str, wanted: int, *, now: Instant) -> int:
-    """Take up to `wanted` mails out of the lane's bucket, and return how many may leave now."""
-    state = lane_state(connection, lane, lock=True)
-    available = state.available(now)
-    if available is None:
-        return wanted
-    granted = max(0, min(wanted, available))
-    after = state.taken(granted, now)
-    statement = sa.update(lanes).where(lanes.c.name == lane)
-    connection.execute(statement.values(tokens=after.tokens, filled_at=after.filled_at))
-    return granted
-
-
-def rest_lane(connection: sa.Connection, lane: str, *, until: Instant) -> None:
-    """Let the lane rest: nothing leaves through it before `until`."""
-    row: Row = {"name": lane, "tokens": 0, "filled_at": until}
-    insert(connection, lanes, [row], conflict=("name",), update=("tokens", "filled_at"))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nurture.domain.backoff import next_try
 from nurture.domain.instant import DAY, MINUTE, SECOND
-from nurture.store.wire import LaneState
+from nurture.store.lanes import LaneState
 
 refusals = st.integers(1, 60)
 
