@@ -10,11 +10,13 @@ import sqlalchemy as sa
 
 from nurture.clock import Clock, monotonic
 from nurture.domain.counts import Counts
+from nurture.domain.feedback import Report
+from nurture.domain.instant import DAY
 from nurture.failpoints import failpoint
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
-from nurture.flow.feedback import settle_doubts
+from nurture.flow.feedback import record, settle_doubts
 from nurture.flow.journal import mend, take_up, tidy
 from nurture.flow.outcomes import Told
 from nurture.flow.restore import Watch, look, under_way, withhold
@@ -91,8 +93,30 @@ class _Desk:
             failpoint("deliver.heard")
             written = self._database.run(lambda connection: self._write(connection, told), by_index=True)
             self._stream.counts.add(written)
+            self._note_full_mailboxes(told)
             if self._delivery.journal is not None:
                 self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
+
+    def _note_full_mailboxes(self, told: list[Told]) -> None:
+        """Count mailboxes that took nothing as soft bounces, once a day and mail; rare, and after the outcome."""
+        now = self._delivery.clock.now()
+        full = [each for each in told if each.outcome.outcome == "retry" and "5.2.2" in each.outcome.code]
+        reports = [
+            Report(
+                provider="smtp",
+                event_id=f"{each.ready.id}:{now // DAY}",
+                kind="bounce",
+                at=now,
+                severity="soft",
+                message=each.ready.id,
+                address=each.ready.address,
+                detail={"code": each.outcome.code, "diagnostic": each.outcome.reply},
+            )
+            for each in full
+        ]
+        if reports:
+            key = self._delivery.suppression_key
+            self._database.run(lambda connection: record(connection, reports, now=now, suppression_key=key))
 
     def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
         written = outcomes.write(connection, self._delivery, self._lane, told)

@@ -307,6 +307,22 @@ def test_soft_bounces_are_forgotten_when_something_arrives_or_time_passes(world:
     assert suppressions(world) == {}
 
 
+def test_a_mailbox_that_is_full_on_the_wire_is_a_soft_bounce(world: World) -> None:
+    number = world.mail(world.person(), valid_until=NOON + 30 * DAY)
+    full = {"stage": "rcpt", "code": "552 5.2.2", "reply": "over quota"}
+    for day in range(4):
+        assert suppressions(world) == {}
+        world.clock.advance_to(NOON + day * DAY)
+        with world.database.write() as connection:
+            # Its bounces wait in the inbox; here nobody applies them.
+            connection.execute(sa.delete(t.inbox))
+        for _ in range(2):
+            world.deliver(Post(lambda letter: outcome(letter, "retry", **full)))
+            world.later(HOUR)
+    assert suppressions(world) == {("ada", "all"): "soft_bounces"}
+    assert [row.event_id.split(":")[0] for row in kept(world)] == [str(number)] * 4
+
+
 # ---- refusals --------------------------------------------------------------------------------------------
 
 
