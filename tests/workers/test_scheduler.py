@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.clock import ManualClock
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from nurture.domain.machine import JUDGED_AFTER
 from nurture.store.database import Database
-from nurture.store.tables import inbox, job_slots
+from nurture.store.tables import inbox, job_slots, touches
 from tests.workers.installation import bare, settings_of
 from workers.scheduler import Job, Rings, look, tick, tidy
 
@@ -82,6 +83,19 @@ def test_look_rings_for_busy_shards_alarms_and_every_lane(database: Database, tm
     assert tick(Job("look", 5, look), services)
     expected = [("inbox", "5"), ("inbox", "9"), ("advance", ""), ("deliver", "main"), ("deliver", "bulk")]
     assert Counter(bells.rung) == Counter(expected)
+
+
+def test_look_rings_for_touches_that_are_old_enough_to_be_judged(database: Database, tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    services, bells = services_of(database, tmp_path, clock)
+    with database.write() as connection:
+        row = {"message_id": 1, "kind": "click", "link": "", "at": NOW, "agent": "browser"}
+        connection.execute(touches.insert(), [row])
+    assert tick(Job("look", 5, look), services)
+    assert ("feedback", "") not in bells.rung
+    clock.advance_to(NOW + JUDGED_AFTER)
+    assert tick(Job("look", 5, look), services)
+    assert ("feedback", "") in bells.rung
 
 
 def test_tidy_forgets_old_slots(database: Database, tmp_path: Path) -> None:
