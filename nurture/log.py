@@ -1,7 +1,9 @@
 """One way to log: a line is an event with named values, as JSON for machines or in colour for people.
 
 What Celery, uvicorn and SQLAlchemy log goes the same way. E-mail addresses never reach a log: the last
-processor cuts them to `***@domain`. Bind what a stretch of work is about with `about(contact=..., run=...)`.
+processor cuts them to `***@domain`, and blanks secrets: those of the settings by value (`keep_secret`), others by
+what they are called and by how they look (passwords, tokens, keys, the addresses of public pages). Bind what a
+stretch of work is about with `about(contact=..., run=...)`.
 """
 
 import logging
@@ -17,6 +19,16 @@ from nurture.clock import SystemClock
 from nurture.domain.instant import to_iso
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),:;@=\[\]{}]+@([\w-]+(?:\.[\w-]+)*)")
+#: Values of what is called like a secret, in JSON, in a mapping's repr, in a query or a header.
+_NAMED = re.compile(
+    r"""(?ix) ( (?:[\w-]*(?:password|passwd|secret|token|api[_-]?key|write_?key|signature)|authorization|cookie)s?
+    \\?["']? \s* [=:] \s* ) (?: (\\?") .*? \2 | (') .*? ' | [^\s,;&}"'\\]+ )"""
+)
+#: What looks like one: credentials of a header, our own keys, the token in the address of a public page.
+_SHAPED = re.compile(
+    r"""(?x) (?i:\b(bearer|basic)\s+)[\w+/=.~-]{8,} | \bnk_[\w-]{20,} | /(u|p|c|o|s|r|confirm)/[\w-]{24,}"""
+)
+_secrets: set[str] = set()
 #: Libraries that tell more than anybody wants at the level of the rest.
 _QUIET = ("alembic", "apscheduler", "celery.app.trace", "celery.worker.strategy", "uvicorn.access")
 
@@ -74,9 +86,28 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub(r"***@\1", text)
 
 
+def keep_secret(*values: str) -> None:
+    """Never show these values in a log of this process. Those shorter than six characters are left alone."""
+    _secrets.update(value for value in values if len(value) >= 6)
+
+
 def redact(_logger: WrappedLogger, _method: str, line: Any) -> str:
-    """Cut every e-mail address in a finished line to its domain, wherever it came from."""
-    return without_addresses(str(line))
+    """Cut every e-mail address in a finished line to its domain, and blank every secret, wherever it came from."""
+    text = str(line)
+    for value in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(value, "***")
+    text = _SHAPED.sub(_blank, text)
+    text = _NAMED.sub(
+        lambda found: f"{found[1]}{found[2] or found[3] or ''}***{found[2] or found[3] or ''}", text
+    )
+    return without_addresses(text)
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Return what stands in place of something that looks like a secret; its kind stays."""
+    if found[1]:
+        return f"{found[1]} ***"
+    return f"/{found[2]}/***" if found[2] else "***"
 
 
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

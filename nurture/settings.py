@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import ipaddress
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -159,6 +160,17 @@ class Settings(BaseModel):
     def suppression_secret(self) -> bytes:
         """The key that suppressed addresses are hashed with; empty when there is none yet."""
         return self.suppression_key.get_secret_value().encode() if self.suppression_key else b""
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Return every secret of the settings, for those who must never show one."""
+        single = [self.suppression_key, self.admin_password]
+        found = [*self.secret_key, *self.write_keys, *self.webhook_secrets.values(), *filter(None, single)]
+        texts = [secret.get_secret_value() for secret in found]
+        urls = [sa.engine.url.make_url(self.database_url).password]
+        urls += re.findall(r"://[^\s/@]*:([^\s/@]+)@", f"{self.mail_url} {self.broker_url}")
+        # A write key may carry its source's name: `shop=KEY`.
+        texts += [text.partition("=")[2] for text in texts]
+        return tuple(text for text in [*texts, *(str(url) for url in urls if url)] if text)
 
     @property
     def suppression_fingerprint(self) -> str:

@@ -9,6 +9,7 @@ from nurture.app.services import Services
 from nurture.clock import Clock, SystemClock
 from nurture.domain.errors import SettingsError
 from nurture.domain.token import Keys
+from nurture.log import keep_secret
 from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.settings import Settings, complete, load_settings
 from nurture.store import access, migrations
@@ -25,6 +26,7 @@ def open_services(
     keeps: bool = True,
 ) -> Services:
     """Wire the services for complete settings; connects at first use. keeps: see `open_database`."""
+    keep_secret(*settings.secret_values())
     return Services(
         database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps),
         settings=settings,

@@ -19,6 +19,7 @@ from nurture.web.console import Console
 from nurture.web.customerio import TrackApi
 from nurture.web.desk import Desk
 from nurture.web.frame import Frame
+from nurture.web.headers import SafeHeaders
 from nurture.web.keys import KeyRing
 from nurture.web.login import ConsoleDoor
 from nurture.web.pages import stylesheet
@@ -60,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
     application.include_router(Console(services, application, frame).routes())
     application.include_router(Desk(frame).routes())
     _add_styles(application, services)
+    application.add_middleware(SafeHeaders)
     application.add_exception_handler(SQLAlchemyError, _away)
     application.add_exception_handler(TooLarge, _unread)
     application.add_exception_handler(TimeoutError, _unread)

@@ -1,7 +1,7 @@
 """Customer.io's Track API, as its Python client sends it, told in the calls of Segment's.
 
 `PUT /api/v1/customers/ID`, events, anonymous events, suppression, merges, and `POST /api/v2/batch`. What has
-no meaning here is refused (501) or, in a batch, set aside with its reason; nothing is silently dropped but
+no meaning here is refused (404) or, in a batch, set aside with its reason; nothing is silently dropped but
 devices, to which no mail goes.
 """
 
@@ -92,7 +92,7 @@ class TrackApi:
             except (TimeoutError, ClientDisconnect):
                 return _answer(408, "the body did not arrive; send it again", {"Connection": "close"})
             except (NotJson, NotAllowed, NotFoundError, Unsupported) as error:
-                status = {NotJson: 400, NotAllowed: 403, NotFoundError: 404, Unsupported: 501}[type(error)]
+                status = {NotJson: 400, NotAllowed: 403, NotFoundError: 404, Unsupported: 404}[type(error)]
                 return _answer(status, str(error))
             except (Away, SQLAlchemyError, Transient) as error:
                 reason = str(error) if isinstance(error, Away) else "the database is away"

@@ -1,0 +1,64 @@
+"""docs/security.md is true: every threat has its row, every test it names exists, nothing else connects."""
+
+import ast
+import re
+
+from tests.architecture.sources import ROOT, name, parsed, python_files
+
+_PAGE = ROOT / "docs/security.md"
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+_ROWS = 36
+#: What opens connections, and who may, for what.
+_CONNECTING = {
+    "smtplib",
+    "http.client",
+    "urllib.request",
+    "httpx",
+    "requests",
+    "aiohttp",
+    "ftplib",
+    "imaplib",
+}
+_OPENING = {"socket.create_connection", "socket.socket"}
+_MAY_CONNECT = {
+    "nurture/mail/wire.py": "the relay",
+    "nurture/mail/fetch.py": "Amazon's certificate",
+}
+
+
+def rows() -> dict[str, str]:
+    """Return number -> line of the table."""
+    return dict(re.findall(r"^\| (\d+) (\|.*)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_threat_has_its_row_and_every_row_a_test_or_a_reason() -> None:
+    assert list(rows()) == [str(number) for number in range(1, _ROWS + 1)]
+    assert [
+        number for number, line in rows().items() if not _TEST.search(line) and "cannot arise: " not in line
+    ] == []
+
+
+def test_every_test_named_exists() -> None:
+    missing = []
+    for file, function in _TEST.findall(_PAGE.read_text(encoding="utf-8")):
+        path = ROOT / file
+        there = (
+            {node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)}
+            if path.exists()
+            else set()
+        )
+        if function not in there:
+            missing.append(f"{file}::{function}")
+    assert missing == []
+
+
+def test_nothing_else_opens_a_connection() -> None:
+    connecting = set()
+    for path in python_files("nurture", "workers"):
+        for node in ast.walk(parsed(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            opens = isinstance(node, ast.Attribute) and ast.unparse(node) in _OPENING
+            if opens or _CONNECTING & set(names):
+                connecting.add(name(path))
+    assert connecting == set(_MAY_CONNECT)
