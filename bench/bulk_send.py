@@ -87,7 +87,7 @@ def by_workers(
     people: int,
     count: int,
     *,
-    seconds: float = 300.0,
+    seconds: float = 240.0,
     delay: float = 0.0,
     options: str = "",
     prefix: str = "p",

@@ -88,7 +88,8 @@ class Crowds:
     def __init__(self, postgres: Postgres, *, cast: int = CAST, days: int = DAYS) -> None:
         """Make them on this server, of so many people who lived so long."""
         self._postgres = postgres
-        self._cast, self._days = cast, days
+        self._people, self._days = cast, days
+        self._cast: str | None = None
         self._names: dict[int, str] = {}
         self._folder = TemporaryDirectory(prefix="nurture-bench-")
         self._programme = at_once(Path(self._folder.name) / "programme")
@@ -96,22 +97,35 @@ class Crowds:
     def of(self, contacts: int) -> Stage:
         """Return an installation with about so many contacts; others may have worked on it before."""
         if contacts not in self._names:
-            self._names[contacts] = self._postgres.create()
             begun = time.perf_counter()
+            self._names[contacts] = self._postgres.create(template=self._lived())
             stage = self._stage(contacts)
-            live(load_settings(environment=stage.environment()), people=self._cast, days=self._days)
             crowd = multiply(stage.url, contacts)
             print(f"  made a crowd of {crowd.contacts:,} in {time.perf_counter() - begun:.0f} s", flush=True)
         return self._stage(contacts)
 
     def _stage(self, contacts: int) -> Stage:
-        return Stage(self._postgres.url(self._names[contacts]), playbook=self._programme)
+        return self._on(self._names[contacts])
+
+    def _on(self, name: str) -> Stage:
+        return Stage(self._postgres.url(name), playbook=self._programme)
+
+    def _lived(self) -> str:
+        """Return the database in which the cast has lived; all crowds are copied from it."""
+        if self._cast is None:
+            name = self._postgres.create()
+            live(
+                load_settings(environment=self._on(name).environment()), people=self._people, days=self._days
+            )
+            self._cast = name
+        return self._cast
 
     def drop(self) -> None:
         """Drop all of them."""
-        for name in self._names.values():
+        for name in (*self._names.values(), *([self._cast] if self._cast else [])):
             self._postgres.drop(name)
         self._names.clear()
+        self._cast = None
         self._folder.cleanup()
 
 

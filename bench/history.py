@@ -16,8 +16,8 @@ from bench.stage import ROOT, Figure, Stage, command
 
 _ALL = ROOT.parent / "shared/data/cdnow_orders.csv"
 _SLICE = ROOT / "tests/scenarios/cdnow_slice.csv.gz"
-#: The measures that a simulation may take before it is stopped.
-_SECONDS_MAX = 600.0
+#: Seconds that the simulation may take before it is stopped.
+_SECONDS_MAX = 400.0
 _MEASURES = 12
 
 

@@ -20,7 +20,7 @@ def measure(postgres: Postgres, scale: float) -> list[Figure]:
     """Return the figure for so many thousand events (100,000 at scale 1)."""
     with database(postgres) as url:
         Stage(url).migrated().close()
-        events = int(100_000 * scale)
+        events = _whole_batches(int(100_000 * scale))
         floor = _floor(url, events)
         rate, memory = over_http(url, events)
     return [
@@ -38,9 +38,14 @@ def measure(postgres: Postgres, scale: float) -> list[Figure]:
     ]
 
 
+def _whole_batches(events: int) -> int:
+    """Return about so many events, as many as fill every client's batches."""
+    return max(1, events // (_BATCH * _CLIENTS)) * _BATCH * _CLIENTS
+
+
 def over_http(url: str, events: int) -> tuple[float, float]:
     """Return events a second into this database by one API process, and its peak memory."""
-    events = max(1, events // (_BATCH * _CLIENTS)) * _BATCH * _CLIENTS
+    events = _whole_batches(events)
     before = scalar(url, "SELECT count(*) FROM inbox")
     bodies = [_body(place) for place in range(events // _BATCH)]
     stage = Stage(url)
