@@ -9,9 +9,10 @@ strict pattern or the mail is not made.
 import base64
 import re
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 
-from nurture.domain.instant import Instant, to_datetime
+from nurture.domain.instant import SECOND, to_datetime
 from nurture.mail.faults import MissingValue, TemplateFault, TemplateProblem
 from nurture.mail.frozen import Frozen
 from nurture.mail.imprint import Imprint
@@ -43,41 +44,64 @@ def header_lines(frozen: Frozen, imprint: Imprint, *, subject: str) -> bytes:
     """Return all header lines but those of MIME, each ended by CRLF, in a fixed order."""
     sender = frozen["sender"]
     name = sender.get("name", "")
-    lines = [
-        _line(
-            "From",
-            f"{phrase(name, room=len('From: '))} <{_sender_address(frozen, sender['address'])}>".lstrip(),
-        ),
-        _line("To", _recipient(frozen)),
-    ]
+    lines = [_from(frozen["measure"], name, sender["address"]), _line("To", _recipient(frozen))]
     if sender.get("reply_to"):
-        lines.append(_line("Reply-To", _sender_address(frozen, sender["reply_to"])))
+        lines.append(_reply_to(frozen["measure"], sender["reply_to"]))
     lines += [
         _line("Subject", unstructured(subject, room=len("Subject: "))),
-        _line("Date", _date(frozen["date"])),
-        _line("Message-ID", _matching(_HEADER_ID, frozen["header_id"], frozen, "Message-ID")),
-        *_list_lines(frozen, imprint),
+        _date(frozen["date"] // SECOND),
+        _line("Message-ID", _matching(_HEADER_ID, frozen["header_id"], frozen["measure"], "Message-ID")),
+        *_unsubscribe(frozen),
+        _list_id(frozen["topic"], imprint.name, sender["address"].rpartition("@")[2]),
+        _feedback_id(frozen["measure"], frozen["mail"], frozen["purpose"], imprint.name),
         b"Auto-Submitted: auto-generated\r\n",
     ]
     return b"".join(lines)
 
 
-def _list_lines(frozen: Frozen, imprint: Imprint) -> list[bytes]:
-    """Return what mailbox providers read: how to unsubscribe, which list it is, which campaign."""
-    domain = frozen["sender"]["address"].rpartition("@")[2]
-    brand = _slug(imprint.name)
+# What many mails share is made once; a fault is never kept.
+
+
+@lru_cache(maxsize=256)
+def _from(measure: str, name: str, address: str) -> bytes:
+    sender = _matching(_ADDRESS, address, measure, "sender's address")
+    return _line("From", f"{phrase(name, room=len('From: '))} <{sender}>".lstrip())
+
+
+@lru_cache(maxsize=256)
+def _reply_to(measure: str, address: str) -> bytes:
+    return _line("Reply-To", _matching(_ADDRESS, address, measure, "sender's address"))
+
+
+@lru_cache(maxsize=256)
+def _date(seconds: int) -> bytes:
+    return _line("Date", format_datetime(to_datetime(seconds * SECOND)))
+
+
+@lru_cache(maxsize=256)
+def _list_id(topic: str | None, name: str, domain: str) -> bytes:
+    """Return what mailbox providers read: which list it is."""
+    return _line("List-Id", f"<{_slug(topic)}.{_slug(name)}.{_slug(domain)}>") if topic else b""
+
+
+@lru_cache(maxsize=256)
+def _feedback_id(measure: str, mail: str, purpose: str, name: str) -> bytes:
+    """Return what mailbox providers read: which campaign."""
+    return _line("Feedback-ID", ":".join((_slug(measure), _slug(mail), purpose, _slug(name))))
+
+
+def _unsubscribe(frozen: Frozen) -> list[bytes]:
+    """Return what mailbox providers read: how to unsubscribe."""
     lines: list[bytes] = []
     unsubscribe = frozen["links"].get("unsubscribe")
     if unsubscribe:
         # RFC 8058; each on one physical line, for folding has broken signatures.
         lines.append(
-            _line("List-Unsubscribe", f"<{_matching(_URL, unsubscribe, frozen, 'unsubscribe link')}>")
+            _line(
+                "List-Unsubscribe", f"<{_matching(_URL, unsubscribe, frozen['measure'], 'unsubscribe link')}>"
+            )
         )
         lines.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
-    if frozen["topic"]:
-        lines.append(_line("List-Id", f"<{_slug(frozen['topic'])}.{brand}.{_slug(domain)}>"))
-    campaign = ":".join((_slug(frozen["measure"]), _slug(frozen["mail"]), frozen["purpose"], brand))
-    lines.append(_line("Feedback-ID", campaign))
     return lines
 
 
@@ -87,10 +111,6 @@ def _line(name: str, value: str) -> bytes:
 
 def _slug(text: str) -> str:
     return _UNSAFE.sub(".", text).strip(".")[:120] or "x"
-
-
-def _date(instant: Instant) -> str:
-    return format_datetime(to_datetime(instant).replace(microsecond=0))
 
 
 # ---- addresses -------------------------------------------------------------------------------------------
@@ -104,16 +124,11 @@ def _recipient(frozen: Frozen) -> str:
     return address
 
 
-def _sender_address(frozen: Frozen, address: str) -> str:
-    return _matching(_ADDRESS, address, frozen, "sender's address")
-
-
-def _matching(pattern: re.Pattern[str], value: str, frozen: Frozen, what: str) -> str:
+def _matching(pattern: re.Pattern[str], value: str, measure: str, what: str) -> str:
     if not pattern.fullmatch(value):
-        problem = TemplateProblem(
-            frozen["measure"], 1, f"{value[:80]!r} cannot stand as {what}", "correct it"
+        raise TemplateFault(
+            TemplateProblem(measure, 1, f"{value[:80]!r} cannot stand as {what}", "correct it")
         )
-        raise TemplateFault(problem)
     return value
 
 
@@ -130,6 +145,7 @@ def phrase(name: str, *, room: int) -> str:
     return _encoded(text, room=room)
 
 
+@lru_cache(maxsize=1024)
 def unstructured(text: str, *, room: int) -> str:
     """Return free text for a header; plain ASCII stays on one line, it is short enough for every server."""
     text = header_text(text)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nurture.mail.compile import Template, Templates, names_for
+from nurture.mail.mime import html_body
 from nurture.mail.plain import body_text, header_text, tidy
+from nurture.mail.prepared import prepare
 from nurture.mail.rendering import OUTPUT_MAX, RENDERING, Rendering
 from nurture.mail.run import run
 from nurture.mail.sandbox import Names
@@ -88,13 +90,17 @@ def _way(lesson: Lesson, trace: Trace) -> Way | None:
             common=tuple(sorted({numbers[place] for place in proven.strict})),
             room=OUTPUT_MAX - max(len(raw_text), len(raw), sum(map(len, html.texts))),
             places=max(len(numbers), len(html.order), raw_text.count(OPEN)),
+            prepared=prepare(html.texts),
         )
-        again = way.parts(values)
+        again = way.fill(values)
     finally:
         RENDERING.reset(token)
-    if again is not None and again != made:
+    if again is None:
+        return None
+    body = again.body("")
+    if again.parts() != made or (body is not None and (body, "7bit") != html_body(made.html)):
         raise Untraceable("what is filled in is not what was run")
-    return None if again is None else way
+    return way
 
 
 def _said(trace: Trace, name: str, line: Pieces, said: str) -> Any:

@@ -21,17 +21,20 @@ Encoding = Literal["7bit", "quoted-printable", "base64"]
 _SLOT: Final = re.compile(rb"@@(TEXT|HTML|CALENDAR|FILE|OUTER|INNER)@@")
 _BASE64_LINE: Final = 76
 # RFC 5322 allows 998 characters; some servers count a little differently.
-_LINE_MAX: Final = 990
+LINE_MAX: Final = 990
+_ASCII: Final = bytes(range(128))
 
 
-def assemble(headers: bytes, *, boundary: str, text: str, html: str, calendar: bytes, method: str) -> bytes:
+def assemble(
+    headers: bytes, *, boundary: str, text: str, html: str | bytes, calendar: bytes, method: str
+) -> bytes:
     """Return the complete mail.
 
-    headers: all lines but those of MIME, each ended by CRLF. boundary: any text; the same makes the same
-    boundaries. calendar: CRLF bytes, empty for none; method: its METHOD.
+    headers: all lines but those of MIME, each ended by CRLF. html: bytes are sent as they are, 7-bit.
+    boundary: any text; the same makes the same boundaries. calendar: CRLF bytes, empty for none; method: its METHOD.
     """
     text_bytes, text_encoding = _text(text)
-    html_bytes, html_encoding = _html(html)
+    html_bytes, html_encoding = (html, "7bit") if isinstance(html, bytes) else html_body(html)
     tag = hashlib.blake2b(boundary.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest().encode()
     fillings = {
         b"TEXT": text_bytes,
@@ -90,14 +93,12 @@ def _text(text: str) -> tuple[bytes, Encoding]:
     return _encoded(data)
 
 
-def _html(html: str) -> tuple[bytes, Encoding]:
+def html_body(html: str) -> tuple[bytes, Encoding]:
     """Return an HTML part encoded, and how."""
     data = _lines(html)
-    foreign = (
-        0 if data.isascii() else len(data.decode("ascii", "replace")) - len(data.decode("ascii", "ignore"))
-    )
-    # A reference takes as many characters as encoding would, or fewer; in a style sheet it would not be read.
-    if foreign * 6 <= len(data) and (not foreign or _has_plain_styles(html)):
+    foreign = 0 if data.isascii() else foreign_bytes(data)
+    # In a style sheet a reference would not be read.
+    if has_few(foreign, len(data)) and (not foreign or has_plain_styles(html)):
         if foreign:
             data = data.decode().encode("ascii", "xmlcharrefreplace")
         if _is_sendable(data):
@@ -105,7 +106,17 @@ def _html(html: str) -> tuple[bytes, Encoding]:
     return _encoded(_lines(html))
 
 
-def _has_plain_styles(html: str) -> bool:
+def foreign_bytes(data: bytes) -> int:
+    """Return how many bytes are beyond ASCII."""
+    return len(data.translate(None, _ASCII))
+
+
+def has_few(foreign: int, length: int) -> bool:
+    """Tell whether references take as many characters as encoding would, or fewer."""
+    return foreign * 6 <= length
+
+
+def has_plain_styles(html: str) -> bool:
     """Tell whether no style sheet holds anything beyond ASCII."""
     end = 0
     while (start := html.find("<style", end)) >= 0:
@@ -117,7 +128,16 @@ def _has_plain_styles(html: str) -> bool:
 
 def _is_sendable(data: bytes) -> bool:
     """Tell whether lines are short enough and none begins as a mailbox separator does."""
-    return b"\nFrom " not in b"\n" + data and max(map(len, data.split(b"\r\n"))) <= _LINE_MAX
+    if data.startswith(b"From ") or b"\nFrom " in data:
+        return False
+    start = 0
+    while len(data) - start > LINE_MAX:
+        # The last line end within reach of a longest line: all lines before it are shorter.
+        end = data.rfind(b"\n", start, start + LINE_MAX + 2)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 def _lines(text: str) -> bytes:

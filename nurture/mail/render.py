@@ -9,12 +9,12 @@ from nurture.mail.faults import MissingValue, TemplateFault, TemplateProblem
 from nurture.mail.frozen import Frozen
 from nurture.mail.headers import header_lines
 from nurture.mail.learn import LINKS_OF_TEXT, Lesson, learn
-from nurture.mail.mime import assemble
+from nurture.mail.mime import assemble, html_body
 from nurture.mail.plain import body_text, header_text, tidy
 from nurture.mail.rendering import OUTPUT_MAX, Rendering
 from nurture.mail.run import run
 from nurture.mail.skeleton import Marked, to_html
-from nurture.mail.ways import Parts
+from nurture.mail.ways import Filled, Gap, Parts
 
 # A link that a mail program might run instead of follow.
 _RUNNABLE: Final = re.compile(
@@ -27,16 +27,26 @@ def render(templates: Templates, frozen: Frozen) -> bytes:
 
     Raises MissingValue (skip this mail) or TemplateFault (set the template aside).
     """
+    template = _template(templates, frozen)
+    filled, _ = _filled(template, frozen)
+    if filled is not None and not filled.way.trials:
+        body = filled.body(_picture(frozen))
+        if body is not None:
+            return _bytes(templates, frozen, filled.subject(), filled.text(), body)
     return to_bytes(templates, frozen, render_parts(templates, frozen))
 
 
 def to_bytes(templates: Templates, frozen: Frozen, parts: Parts) -> bytes:
     """Return the complete mail of rendered parts."""
+    return _bytes(templates, frozen, parts.subject, parts.text, parts.html)
+
+
+def _bytes(templates: Templates, frozen: Frozen, subject: str, text: str, html: str | bytes) -> bytes:
     return assemble(
-        header_lines(frozen, templates.imprint, subject=parts.subject),
+        header_lines(frozen, templates.imprint, subject=subject),
         boundary=frozen["header_id"],
-        text=parts.text,
-        html=parts.html,
+        text=text,
+        html=html,
         calendar=calendar_bytes(frozen),
         method=(frozen["calendar"] or {}).get("method", ""),
     )
@@ -47,30 +57,44 @@ def render_parts(templates: Templates, frozen: Frozen, *, reference: bool = Fals
 
     reference: take the reference path (Jinja, then MRML) whatever is known; both ways give the same HTML.
     """
-    template = templates.template(frozen["measure"], frozen["mail"], frozen["variant"], frozen["locale"])
+    template = _template(templates, frozen)
     made = (
         _run(templates, template, frozen, reference=True)
         if reference
         else _parts(templates, template, frozen)
     )
-    return made._replace(html=_with_open(made.html, frozen["links"].get("open")))
+    return made._replace(html=_with_picture(made.html, _picture(frozen)))
+
+
+def _template(templates: Templates, frozen: Frozen) -> Template:
+    return templates.template(frozen["measure"], frozen["mail"], frozen["variant"], frozen["locale"])
+
+
+def _filled(template: Template, frozen: Frozen) -> tuple[Filled | None, Gap | None]:
+    """Return what a mail prints whose way is known; else where its way is not known, if that is why."""
+    return template.ways.fill(_values(frozen), Rendering(frozen["locale"], frozen["zone"]))
+
+
+def _values(frozen: Frozen) -> dict[str, Any]:
+    """Return what a way may ask for; what is worked out on it is kept among them."""
+    return {**frozen["values"], "links": frozen["links"], LINKS_OF_TEXT: _readable(frozen)}
 
 
 def _parts(templates: Templates, template: Template, frozen: Frozen) -> Parts:
     """Return the parts, without the picture: filled in where the way is known, else run."""
-    values = {**frozen["values"], "links": frozen["links"], LINKS_OF_TEXT: _readable(frozen)}
-    rendering = Rendering(frozen["locale"], frozen["zone"])
-    # What is worked out of the values is kept among them.
-    parts, way, gap = template.ways.parts(dict(values), rendering)
-    if parts is not None and way is not None and not way.trials:
-        return parts
+    filled, gap = _filled(template, frozen)
+    if filled is not None and not filled.way.trials:
+        return filled.parts()
     made = _run(templates, template, frozen, reference=False)
-    if parts is not None and way is not None:
-        way.trials -= 1
-        if parts != made:
+    if filled is not None:
+        filled.way.trials -= 1
+        picture = _picture(frozen)
+        body, expected = filled.body(picture), html_body(_with_picture(made.html, picture))
+        if filled.parts() != made or (body is not None and (body, "7bit") != expected):
             template.ways.is_closed = True
     elif gap is not None and template.ways.is_worth(gap):
-        learn(Lesson(templates, template, values, rendering, made), gap)
+        rendering = Rendering(frozen["locale"], frozen["zone"])
+        learn(Lesson(templates, template, _values(frozen), rendering, made), gap)
     return made
 
 
@@ -137,9 +161,13 @@ def _reference(template: Template, values: dict[str, Any], zone: str) -> str:
     return html
 
 
-def _with_open(html: str, url: str | None) -> str:
-    """Return the HTML with the picture that records an open, at the very end."""
-    if not url:
-        return html
+def _picture(frozen: Frozen) -> str:
+    """Return the picture that records an open, "" for none."""
+    url = frozen["links"].get("open")
+    return f'<img src="{url}" width="1" height="1" alt="" style="display:block" />' if url else ""
+
+
+def _with_picture(html: str, picture: str) -> str:
+    """Return the HTML with a picture at the very end."""
     head, end, tail = html.rpartition("</body>")
-    return f'{head}<img src="{url}" width="1" height="1" alt="" style="display:block" />{end}{tail}'
+    return f"{head}{picture}{end}{tail}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from nurture.mail.plain import header_text
+from nurture.mail.prepared import Prepared
 from nurture.mail.rendering import RENDERING, Rendering
 from nurture.mail.skeleton import Marked, is_common, is_plain
 from nurture.mail.watch import Read
@@ -60,7 +61,7 @@ class Pieces(NamedTuple):
         return "".join(whole)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Way:
     """One way: what it prints."""
 
@@ -76,10 +77,12 @@ class Way:
     # Characters that the longest part has left for values, and how often it prints one.
     room: int
     places: int
+    # The HTML encoded, where that can be done beforehand.
+    prepared: Prepared | None
     trials: int = field(default_factory=lambda: TRIALS)
 
-    def parts(self, values: dict[str, Any]) -> Parts | None:
-        """Return the parts; None: these values must be run."""
+    def fill(self, values: dict[str, Any]) -> "Filled | None":
+        """Return what a mail prints; None: these values must be run."""
         slots = [read(values) for read in self.slots]
         if not all(is_plain(slots[number]) for number in self.plain):
             return None
@@ -87,12 +90,34 @@ class Way:
             return None
         if slots and max(map(len, slots)) * self.places > self.room:
             return None
-        return Parts(
-            header_text(self.subject.filled(slots)),
-            header_text(self.preheader.filled(slots)),
-            self.html.filled(slots),
-            self.text.filled(slots),
-        )
+        return Filled(self, slots)
+
+
+class Filled(NamedTuple):
+    """A mail whose way is known, with what it prints in each slot."""
+
+    way: Way
+    slots: list[str]
+
+    def subject(self) -> str:
+        """Return the subject."""
+        return header_text(self.way.subject.filled(self.slots))
+
+    def text(self) -> str:
+        """Return the text part."""
+        return self.way.text.filled(self.slots)
+
+    def parts(self) -> Parts:
+        """Return all parts, without the picture that records an open."""
+        preheader = header_text(self.way.preheader.filled(self.slots))
+        return Parts(self.subject(), preheader, self.way.html.filled(self.slots), self.text())
+
+    def body(self, picture: str) -> bytes | None:
+        """Return the HTML as it is sent, 7-bit, with the picture; None: its encoding must be chosen."""
+        prepared = self.way.prepared
+        if prepared is None:
+            return None
+        return prepared.encoded([*(self.slots[number] for number in self.way.html.order), picture])
 
 
 class _Fork(NamedTuple):
@@ -126,12 +151,10 @@ class Ways:
         # Every mail is run.
         self.is_closed = False
 
-    def parts(
-        self, values: dict[str, Any], rendering: Rendering
-    ) -> tuple[Parts | None, Way | None, Gap | None]:
-        """Return a mail's parts and its way; or None, and where its way is not known, if that is why."""
+    def fill(self, values: dict[str, Any], rendering: Rendering) -> tuple[Filled | None, Gap | None]:
+        """Return what a mail prints; or None, and where its way is not known, if that is why."""
         if self.is_closed:
-            return None, None, None
+            return None, None
         token = RENDERING.set(rendering)
         try:
             branch, answer = self._first, frozenset[str](values)
@@ -140,12 +163,12 @@ class Ways:
                 branch, answer = found.ways, found.ask(values)
                 found = branch.get(answer, _UNKNOWN)
             if type(found) is Way:
-                return found.parts(values), found, None
+                return found.fill(values), None
         except Exception:  # noqa: BLE001 - the run finds out what is wrong, and says it
-            return None, None, None
+            return None, None
         finally:
             RENDERING.reset(token)
-        return None, None, Gap(branch, answer) if found is _UNKNOWN else None
+        return None, Gap(branch, answer) if found is _UNKNOWN else None
 
     def is_worth(self, gap: Gap) -> bool:
         """Tell whether an unknown way is to be learned: when a second mail goes it, while there is room."""

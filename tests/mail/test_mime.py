@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nurture.mail.faults import MissingValue, TemplateFault
 from nurture.mail.headers import header_id
+from nurture.mail.mime import LINE_MAX, _is_sendable
 from nurture.mail.plain import HEADER_LENGTH_MAX
 from nurture.mail.render import render, render_parts
 from tests.mail.mails import MEASURE, a_frozen, content, read, some_templates, templates_of
@@ -280,3 +281,20 @@ def test_a_five_hundred_line_mail_keeps_every_line() -> None:
     check(data)
     assert content(read(data), "text/plain").count("Thing ") == 500
     assert MEASURE.replace("/", ".") in str(read(data)["Feedback-ID"])
+
+
+@given(
+    lengths=st.lists(
+        st.sampled_from([0, 1, 5, 495, LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, LINE_MAX + 2]), max_size=6
+    ),
+    start=st.sampled_from(["", "From ", "Fro"]),
+    at=st.integers(0, 5),
+)
+def test_lines_that_are_too_long_or_look_like_a_separator_are_found(
+    lengths: list[int], start: str, at: int
+) -> None:
+    lines = ["x" * length for length in lengths]
+    lines[at:at] = [start]
+    data = "".join(f"{line}\r\n" for line in lines).encode()
+    expected = max(map(len, lines)) <= LINE_MAX and not any(line.startswith("From ") for line in lines)
+    assert _is_sendable(data) == expected

@@ -11,7 +11,9 @@ from nurture.mail import ways
 from nurture.mail.compile import Template, Templates
 from nurture.mail.faults import TemplateFault
 from nurture.mail.frozen import Frozen
-from nurture.mail.render import render_parts
+from nurture.mail.mime import LINE_MAX, html_body
+from nurture.mail.prepared import prepare
+from nurture.mail.render import render, render_parts, to_bytes
 from nurture.mail.watch import Watched
 from nurture.mail.ways import TRIALS, Parts, Ways
 from tests.mail.mails import FRONT, LINES, MEASURE, a_frozen, templates_of
@@ -100,10 +102,11 @@ VIEWS = st.fixed_dictionaries(
 )
 
 
-def made(templates: Templates, frozen: Frozen, *, reference: bool = False) -> Parts | str:
-    """Return the parts, or the words of the fault."""
+def made(templates: Templates, frozen: Frozen, *, reference: bool = False) -> tuple[Parts, bytes] | str:
+    """Return the parts and the mail, or the words of the fault."""
     try:
-        return render_parts(templates, frozen, reference=reference)
+        parts = render_parts(templates, frozen, reference=reference)
+        return parts, to_bytes(templates, frozen, parts) if reference else render(templates, frozen)
     except TemplateFault as fault:
         return str(fault)
 
@@ -160,16 +163,19 @@ def test_which_templates_are_followed(body: str) -> None:
 @pytest.mark.parametrize("mail", mails(), ids=str)
 def test_every_shipped_mail_is_followed(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     frozen, templates = samples.frozen(mail), samples.templates()
-    expected = render_parts(templates, frozen, reference=True)
+    expected = made(templates, frozen, reference=True)
     for _ in range(2 + TRIALS):
-        assert render_parts(templates, frozen) == expected
+        assert made(templates, frozen) == expected
     assert known(templates, frozen).ways._count == 1
     monkeypatch.setattr("nurture.mail.render._run", None)
-    assert render_parts(templates, frozen) == expected
+    assert made(templates, frozen) == expected
     other = {**frozen, "links": {name: f"{url}-2&x='" for name, url in frozen["links"].items()}}
-    filled = render_parts(templates, other)  # type: ignore[arg-type]
+    filled = made(templates, other)  # type: ignore[arg-type]
+    # Nor is the whole HTML looked at to choose its encoding.
+    monkeypatch.setattr("nurture.mail.mime.html_body", None)
+    assert render(templates, other) == filled[1]  # type: ignore[arg-type]
     monkeypatch.undo()
-    assert filled == render_parts(templates, other, reference=True)  # type: ignore[arg-type]
+    assert filled == made(templates, other, reference=True)  # type: ignore[arg-type]
 
 
 def test_a_way_serves_everybody_who_goes_it_and_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +262,7 @@ def test_a_way_is_learned_when_a_second_mail_goes_it() -> None:
     counts = []
     for n in (1, 1, 0, 1, 0):
         frozen = a_frozen(templates, {"contact": {"n": n}})
-        made(templates, frozen)
+        render_parts(templates, frozen)
         counts.append(known(templates, frozen).ways._count)
     assert counts == [0, 1, 1, 1, 2]
 
@@ -268,3 +274,60 @@ def test_the_subject_is_made_of_values_too() -> None:
         frozen = a_frozen(templates, {"contact": {"first_name": name}})
         assert made(templates, frozen) == made(templates, frozen, reference=True)
     assert MEASURE in templates.template(MEASURE, "mail", "", "en").path
+
+
+PIECES = st.lists(
+    st.lists(
+        st.sampled_from(
+            [
+                "<p>",
+                "\n",
+                "From ",
+                "Fr",
+                "é",
+                "<style>",
+                "</style>",
+                "<sty",
+                "x" * 300,
+                "y" * 690,
+                " a ",
+                "</body>",
+                "中文",
+            ]
+        ),
+        max_size=4,
+    ).map("".join),
+    min_size=1,
+    max_size=4,
+)
+SLOTS = st.sampled_from(["a", "From x", "om x", "le>", "ü", "王芳", "z" * 295, "z" * 500, "w" * 990])
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    pieces=PIECES,
+    slots=st.lists(SLOTS, min_size=3, max_size=3),
+    picture=st.sampled_from(["", '<img src="é">']),
+)
+def test_html_encoded_beforehand_is_what_would_be_encoded(
+    pieces: list[str], slots: list[str], picture: str
+) -> None:
+    pieces = ["<body>", *pieces, "</body></html>"]
+    prepared, slots = prepare(pieces), slots[: len(pieces) - 1] + ["b"] * (len(pieces) - 4)
+    whole = "".join(text for pair in zip(pieces, [*slots, ""], strict=True) for text in pair)
+    head, end, tail = whole.rpartition("</body>")
+    expected = html_body(f"{head}{picture}{end}{tail}")
+    body = prepared.encoded([*slots, picture]) if prepared else None
+    if body is not None:
+        assert (body, "7bit") == expected
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
+    prepared = prepare(["<p>é\n<b>", "</b>\n</body>"])
+    assert prepared is not None
+    value = "v" * (LINE_MAX - len("<b></b>") + over)
+    body = prepared.encoded([value, ""])
+    html = f"<p>é\n<b>{value}</b>\n</body>"
+    assert html_body(html)[1] == ("7bit" if over <= 0 else "quoted-printable")
+    assert body is None if over > 0 else (body, "7bit") == html_body(html)
