@@ -103,6 +103,18 @@ def test_a_full_dialogue(office: Office, post: Post) -> None:
     assert office.mails_to(CHIEF) == []
 
 
+def test_a_lead_who_writes_hears_when_the_answer_comes(office: Office, post: Post) -> None:
+    """Known by the address alone: the mail answers none of ours."""
+    office.person("ada", track="lead", stage="aware")
+    post.send("hello@larkandkettle.example", an_answer("Do you ship to Norway?", about=None))
+    office.turn()
+    office.work()
+    (acknowledgement,) = office.mails_to(ADA)
+    assert "You will have an answer by" in acknowledgement.get_body(("plain",)).get_content()
+    (forwarded,) = office.mails_to(HUMAN)
+    assert "lead track" in forwarded.get_body(("plain",)).get_content()
+
+
 def test_overdue_is_escalated_once(office: Office, post: Post) -> None:
     answered(office, post, ordered(office))
     office.later(4 * HOUR - MINUTE)

@@ -35,6 +35,7 @@ MEASURES = {
     "customer/any/nps_survey",
     "customer/any/birthday",
     "customer/any/case_acknowledged",
+    "lead/any/case_acknowledged",
     "customer/excite/decision_confirmed",
     "customer/advocate/presale_notice",
 }
