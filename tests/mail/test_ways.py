@@ -324,10 +324,10 @@ def test_html_encoded_beforehand_is_what_would_be_encoded(
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
-    prepared = prepare(["<p>é\n<b>", "</b>\n</body>"])
+    prepared = prepare(["<p>é\n<b>x", "</b>\nx</body>"])
     assert prepared is not None
-    value = "v" * (LINE_MAX - len("<b></b>") + over)
+    value = "v" * (LINE_MAX - len("<b>x</b>") + over)
     body = prepared.encoded([value, ""])
-    html = f"<p>é\n<b>{value}</b>\n</body>"
+    html = f"<p>é\n<b>x{value}</b>\nx</body>"
     assert html_body(html)[1] == ("7bit" if over <= 0 else "quoted-printable")
     assert body is None if over > 0 else (body, "7bit") == html_body(html)
