@@ -11,8 +11,8 @@ from nurture.domain.errors import InputError
 
 #: Larger cells are refused: no event may be larger than the inbox takes.
 _CELL_MAX = 32 * 1024
-#: What spreadsheets read as a formula at the start of a cell.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What spreadsheets read as a formula at the start of a cell, in full width too (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _NAMES_OF_IDS = ("id", "phone", "zip", "postcode", "postal_code", "sku", "version")
 
 

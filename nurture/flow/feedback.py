@@ -330,6 +330,8 @@ def _event(each: _Found, name: Identity, now: Instant) -> NewEvent:
 def _row(each: _Found, now: Instant) -> Row:
     report = each.report
     provider, event_id = each.key
+    # Of somebody who was erased only the fact is counted.
+    forgotten = each.message is not None and each.message.erased
     return {
         "provider": provider,
         "event_id": event_id,
@@ -337,14 +339,14 @@ def _row(each: _Found, now: Instant) -> Row:
         "message_id": each.message.id if each.message else report.message,
         "kind": report.kind,
         "at": min(report.at, now),
-        "raw": clean(report.raw)[:RAW_MAX],
+        "raw": "" if forgotten else clean(report.raw)[:RAW_MAX],
         "severity": report.severity,
         "machine": report.machine,
         "contact_id": each.person,
-        "address": each.address,
+        "address": None if forgotten else each.address,
         "received_at": now,
         "applied_at": None if each.waits else now,
-        "detail": encode(_detail(report)),
+        "detail": "{}" if forgotten else encode(_detail(report)),
     }
 
 

@@ -43,6 +43,7 @@ class Mailed:
     lane: str
     status: str
     header_id: str | None
+    erased: bool
 
 
 def keep(connection: sa.Connection, rows: Sequence[Row]) -> set[Key]:
@@ -74,6 +75,7 @@ def mailed(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Mailed]:
             messages.c.lane,
             messages.c.status,
             messages.c.header_id,
+            contacts.c.erased_at.is_not(None).label("erased"),
         )
         .join(contacts, contacts.c.id == messages.c.contact_id)
         .where(any_of(messages.c.id, ids, connection))

@@ -1,4 +1,4 @@
-"""The wire gate and what comes after it: leases, outcomes, attempts, lapsed work, the rate of a lane.
+"""The wire gate and what comes after it: leases, outcomes, attempts, lapsed work.
 
 Everything a worker writes here is fenced by the attempt it was given and by its lease: who was stopped for
 too long neither sends nor overwrites what others did meanwhile.

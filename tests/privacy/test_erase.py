@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from nurture.app import doctor, privacy
 from nurture.domain.errors import NotFoundError
 from nurture.domain.event import Identity
+from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY
+from nurture.flow import feedback
 from nurture.flow.law import address_hash
 from nurture.store import tables as t
 from nurture.store.contacts import resolve_who
@@ -191,6 +193,27 @@ def test_accepted_events_are_not_forgotten(world: Living) -> None:
     assert privacy.preview_erasure(world.services, ADDRESS)["pending"] == 2
     done = privacy.erase_contact(world.services, ADDRESS, actor="test")
     assert (done["contacts"], done["pending"]) == (2, 3)
+    assert world.traces() == {}
+
+
+def test_a_report_that_comes_later_is_counted_and_says_nothing(world: Living) -> None:
+    number = who(world)
+    message = rows(world.database, t.messages, t.messages.c.contact_id == number)[0].id
+    privacy.erase_contact(world.services, ADDRESS, actor="test")
+    report = Report(
+        provider="ses",
+        event_id="late",
+        kind="bounce",
+        severity="hard",
+        at=world.now,
+        message=message,
+        address=ADDRESS,
+        detail={"diagnostic": f"<{ADDRESS}> is gone"},
+        raw=f"to {ADDRESS}",
+    )
+    world.database.run(lambda c: feedback.record(c, [report], now=world.now, suppression_key=KEY))
+    assert [(row.kind, row.message_id) for row in rows(world.database, t.feedback)] == [("bounce", message)]
+    world.work()
     assert world.traces() == {}
 
 
