@@ -31,6 +31,9 @@ from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 _log = get_logger("rounds")
 
+#: How often a process looks for journals that others left, at most.
+LOOK_SECONDS = 0.5
+
 
 def apply(context: Context, shard: int | None = None) -> Counts:
     """Apply what is pending in a shard (None: in any)."""
@@ -84,9 +87,13 @@ def send(context: Context, name: str) -> Counts:
 def recover(context: Context) -> Counts:
     """Take back what workers that are gone had claimed."""
     services = context.services
-    with timed("journal"):
-        found = recover_by_journal(services.database, context.delivery, context.watch)
-    count("journal", found)
+    # Before a process first sends, and then as often as it polls; bells come a hundred times a second.
+    if monotonic() - context.watch.looked_at > LOOK_SECONDS:
+        with timed("journal"):
+            found = recover_by_journal(services.database, context.delivery, context.watch)
+        # Only now: where looking fails, nothing is sent before it was done again.
+        context.watch.looked_at = monotonic()
+        count("journal", found)
     return _repeat(context, DELIVER, lambda: take_back(services.database, clock=services.clock))
 
 

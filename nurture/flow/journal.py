@@ -119,8 +119,7 @@ def _take_up_one(database: Database, delivery: Delivery, name: str) -> Counts:
     """Settle what one process left; its lock is ours."""
     journal = delivery.journal
     assert journal is not None  # noqa: S101 - for the type checker
-    # What was in flight when a part was closed stands in the next one too.
-    told = journal_file.read(journal_file.parts(journal.folder, name)[-1:])
+    told = journal_file.read(journal_file.latest(journal.folder, name))
     counts = Counts()
     if not told.name or told.database != database.run(journals.database_id):
         return counts

@@ -38,6 +38,8 @@ class Watch:
 
     compared: set[str] = field(default_factory=set)
     folded: set[str] = field(default_factory=set)
+    # The second (`clock.monotonic`) at which it last looked.
+    looked_at: float = float("-inf")
     # How long files stay that were read to their end: as old as a backup may be.
     keep: Duration = 7 * DAY
     # The second (`clock.monotonic`) at which files were last removed.
@@ -54,7 +56,7 @@ def look(database: Database, delivery: Delivery, watch: Watch) -> Counts:
     if journal is None:
         return counts
     now = delivery.clock.now()
-    reason = database.run(_strange_epoch) or _ahead(database, journal.folder, watch, now=now)
+    reason = _strange_epoch(database) or _ahead(database, journal.folder, watch, now=now)
     if reason:
         counts["went_back"] += stop(database, delivery, reason)
     with database.read() as connection:
@@ -69,11 +71,12 @@ def look(database: Database, delivery: Delivery, watch: Watch) -> Counts:
     return counts
 
 
-def _strange_epoch(connection: sa.Connection) -> str:
+def _strange_epoch(database: Database) -> str:
     """Return why the database is not the one that was agreed to; agrees to the first."""
-    present, agreed = journals.incarnation(connection), journals.epoch(connection)
+    with database.read() as connection:
+        present, agreed = journals.incarnation(connection), journals.epoch(connection)
     if agreed is None:
-        journals.put_epoch(connection, present)
+        database.run(lambda connection: journals.put_epoch(connection, present))
     elif present and agreed and present != agreed:
         return f"the database was restored or failed over: it is {present} and was {agreed}"
     return ""
@@ -86,7 +89,7 @@ def _ahead(database: Database, folder: Path, watch: Watch, *, now: Instant) -> s
         return ""
     identity = database.run(journals.database_id)
     for name in new:
-        told = journal_file.read(journal_file.parts(folder, name)[-1:])
+        told = journal_file.read(journal_file.latest(folder, name))
         with database.read() as connection:
             row = journals.known(connection, [name]).get(name)
         windows = row.windows if row else 0

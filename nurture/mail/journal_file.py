@@ -98,6 +98,11 @@ def parts(folder: Path, name: str) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def latest(folder: Path, name: str) -> list[Path]:
+    """Return the parts in which everything in flight stands: two, for who is killed while it begins another."""
+    return parts(folder, name)[-2:]
+
+
 def names(folder: Path) -> list[str]:
     """Return the senders that have a journal here, in order of their names."""
     found = set()
@@ -142,7 +147,8 @@ def _take(text: str, told: Read, window_at: Instant) -> Instant:
     words = rest.split(" ")
     if kind == "m":
         passed = Passed(int(words[0]), int(words[1]), int(words[2]), int(words[3]), words[4] == "t", words[5])
-        told.entries[passed.message_id, passed.attempt] = Entry(passed, window_at)
+        # Carried over into another part it may stand twice; what is known of it stays known.
+        told.entries.setdefault((passed.message_id, passed.attempt), Entry(passed, window_at)).at = window_at
     elif kind == "d":
         told.entries[int(words[0]), int(words[1])].begun = True
     elif kind == "r":

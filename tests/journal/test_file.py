@@ -12,7 +12,7 @@ import pytest
 from nurture.domain.errors import SettingsError, Transient
 from nurture.mail import journal as writing
 from nurture.mail.journal import Journal, TooLateError, require_folder
-from nurture.mail.journal_file import Passed, boot_id, line, names, parts, read, seized, sweep
+from nurture.mail.journal_file import Passed, boot_id, latest, line, names, parts, read, seized, sweep
 from nurture.mail.letter import Letter
 from tests.architecture.sources import ROOT
 
@@ -182,6 +182,24 @@ def test_a_full_part_is_followed_by_another_that_knows_what_is_in_flight(
     with seized(tmp_path, journal.name) as is_gone:
         assert not is_gone
     journal.close()
+
+
+@pytest.mark.parametrize("lines_left", [1, 2, 3, 4])
+def test_killed_while_it_begins_another_part_it_forgets_no_dot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines_left: int
+) -> None:
+    monkeypatch.setattr(writing, "PART_BYTES", 100)
+    journal = a_journal(tmp_path)
+    journal.passed("main", 1, passed(1), at=NOW)
+    journal.note(a_letter(1), "dot", "")
+    journal.passed("main", 2, passed(2), at=NOW)
+    journal.close()
+    _, second = parts(tmp_path, journal.name)
+    second.write_bytes(b"".join(second.read_bytes().splitlines(keepends=True)[:lines_left]))
+    told = read(latest(tmp_path, journal.name))
+    assert told.entries[1, 1].begun
+    assert told.windows == 1
+    assert told.broken == 0
 
 
 def test_a_disk_that_is_full_lets_no_dot_out_and_spoils_no_line(tmp_path: Path) -> None:
