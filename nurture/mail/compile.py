@@ -82,6 +82,8 @@ class Templates:
         self._anatomies: dict[tuple[str, str], Anatomy] = {}
         self._strings: dict[str, Names] = {}
         self._expressions: dict[tuple[str, str], Expression] = {}
+        # By the MJML file.
+        self._watched: dict[str, dict[str, jinja2.Template]] = {}
         self._chosen: dict[tuple[str, str, str, str | None], tuple[str, str, Template]] = {}
 
     @classmethod
@@ -141,11 +143,14 @@ class Templates:
 
     def watched(self, template: Template) -> dict[str, jinja2.Template]:
         """Return subject, preheader, markup and text, compiled to be run with watched values."""
-        markup, plain = self._watching
-        return {
-            name: self._made(markup if name == "markup" else plain, path, text)
-            for name, (path, text) in template.sources.items()
-        }
+        found = self._watched.get(template.path)
+        if found is None:
+            markup, plain = self._watching
+            found = self._watched[template.path] = {
+                name: self._made(markup if name == "markup" else plain, path, text)
+                for name, (path, text) in template.sources.items()
+            }
+        return found
 
     @cached_property
     def _watching(self) -> tuple[Sandbox, Sandbox]:
