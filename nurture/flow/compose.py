@@ -20,8 +20,9 @@ from nurture.flow.seal import bytes_of
 from nurture.mail.faults import TemplateFault
 from nurture.mail.frozen import Addressee, Frozen, freeze
 from nurture.mail.headers import header_id
+from nurture.mail.images import Image, image_links
 from nurture.mail.letter import Letter
-from nurture.mail.links import PAGES, links_for
+from nurture.mail.links import PAGES, Beside, links_for
 from nurture.mail.render import render
 from nurture.playbook import LoadedPlaybook
 from nurture.store.database import decode
@@ -46,7 +47,7 @@ class TemplateComposer:
             address=item.address or "",
             locale=contact.locale,
             zone=zone_for(contact.zone, loaded.playbook),
-            links=_links(item, delivery),
+            links=_links(item, delivery, templates.images),
             view=_view(item, loaded),
         )
         sender = templates.imprint.sender(due.purpose)
@@ -139,12 +140,12 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
     return header_id(message_id, tag, sender=sender)
 
 
-def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
+def _links(item: Item, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
     properties = item.run.data.get("properties", {}) if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
     tracked = measured and delivery.tracking and not item.person.wishes.untracked
-    return links_for(
+    links = links_for(
         delivery.keys,
         delivery.base_url,
         contact_id=item.person.contact.id,
@@ -154,6 +155,7 @@ def _links(item: Item, delivery: Delivery) -> Mapping[str, str]:
         request=request if isinstance(request, int) else None,
         names=None if tracked else PAGES.keys() - _TRACKING,
     )
+    return Beside(links, image_links(images, delivery.base_url)) if images else links
 
 
 def _view(item: Item, loaded: LoadedPlaybook) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from markupsafe import escape
 from nurture.domain.playbook import Playbook
 from nurture.mail.anatomy import Anatomy, Reads, anatomy, is_fixed, reads_of
 from nurture.mail.faults import TemplateFault, TemplateProblem
+from nurture.mail.images import Image, read_images
 from nurture.mail.imprint import Imprint, imprint_of
 from nurture.mail.sandbox import Names, Sandbox
 from nurture.mail.skeleton import Skeletons
@@ -90,6 +91,11 @@ class Templates:
     def of(cls, files: Mapping[str, str], playbook: Playbook) -> "Templates":
         """Return the templates of a built playbook and the files that it was built from."""
         return cls(files, imprint_of(playbook))
+
+    @cached_property
+    def images(self) -> Mapping[str, Image]:
+        """Name -> image of the playbook's mails."""
+        return read_images(self.files)
 
     @cached_property
     def _locales(self) -> Mapping[tuple[str, str, str], tuple[str, ...]]:

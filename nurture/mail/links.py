@@ -92,3 +92,21 @@ class _Links(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._payloads)
+
+
+class Beside(Mapping[str, str]):
+    """Links with some more beside them that need no signature."""
+
+    def __init__(self, links: Mapping[str, str], more: Mapping[str, str]) -> None:
+        """Keep both; the first are signed when they are read."""
+        self._links, self._more = links, more
+
+    def __getitem__(self, name: str) -> str:
+        return self._more[name] if name in self._more else self._links[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._links
+        yield from self._more
+
+    def __len__(self) -> int:
+        return len(self._links) + len(self._more)

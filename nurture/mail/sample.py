@@ -7,6 +7,7 @@ from typing import Any, Final
 from nurture.domain.instant import Instant, parse_iso
 from nurture.mail.compile import Templates
 from nurture.mail.frozen import Addressee, Frozen, freeze
+from nurture.mail.images import image_links
 from nurture.mail.links import PAGES
 
 #: A Monday morning: samples read as a day in it.
@@ -61,7 +62,11 @@ def sample_frozen(
         address=SAMPLE_ADDRESS,
         locale=locale,
         zone=SAMPLE_ZONE,
-        links={**links, **sample.get("links", {})},
+        links={
+            **links,
+            **image_links(templates.images, SAMPLE_BASE_URL),
+            **sample.get("links", {}),
+        },
         view=sample_view(sample, locale=locale),
     )
     return freeze(

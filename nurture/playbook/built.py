@@ -13,7 +13,7 @@ from nurture.mail.compile import Templates
 from nurture.playbook import hashes
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.journey import check_answers, check_place
-from nurture.playbook.check.layout import check_strings
+from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.matrix import check_matrix, check_recipient
 from nurture.playbook.check.names import check_names
@@ -148,6 +148,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 
 def _check(read: _Read, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
     check_strings(read.playbook, read.folder.layout, faults)
+    check_images(read.folder.layout, faults)
     check_layout_wording(read.folder.layout, faults)
     cases = [Case(draft, read.playbook, read.programme, faults) for draft in read.drafts]
     heads: dict[str, MailHead] = {}

@@ -96,6 +96,13 @@ def files(connection: sa.Connection, playbook_id: int) -> dict[str, str] | None:
     return {str(path): str(each) for path, each in decode(text).items()}
 
 
+def newest_files(connection: sa.Connection, *, limit: int) -> list[dict[str, str]]:
+    """Return the files of the newest publications, newest first."""
+    statement = sa.select(playbooks.c.files).order_by(playbooks.c.id.desc()).limit(limit)
+    return [{str(path): str(each) for path, each in decode(text).items()} for text in
+            connection.execute(statement).scalars()]  # fmt: skip
+
+
 def activate(connection: sa.Connection, playbook_id: int, *, wake: bool) -> None:
     """Make a playbook the active one.
 

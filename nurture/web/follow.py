@@ -4,6 +4,7 @@ The first two are GETs, so they are telemetry: a touch is kept and judged later 
 it or depends on it. The way on is read from the mail; nothing in a request can name it.
 """
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -13,6 +14,8 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.flow import acts, touches
+from nurture.mail.images import Image, read_images
+from nurture.store.playbooks import newest_files
 from nurture.web.brand import active_playbook
 from nurture.web.gate import Gate, add_view, counted, language_of
 from nurture.web.pages import PUBLIC_HEADERS
@@ -25,17 +28,31 @@ PIXEL: Final = (
 )
 
 
+#: Earlier versions of the programme whose images are still shown.
+VERSIONS_MAX: Final = 20
+#: An image is named by its bytes: whoever has it may keep it for ever, and every page may show it.
+IMAGE_HEADERS: Final = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
 class Follow:
     """The click, the picture and the referral."""
 
     def __init__(self, gate: Gate) -> None:
         """Keep the way in."""
         self._gate = gate
+        # The active playbook's id, and hash -> image.
+        self._images: tuple[int | None, Mapping[str, Image]] | None = None
 
     def add(self, router: APIRouter) -> None:
-        """Add all three."""
+        """Add them."""
         add_view(router, "/c/{token}", self.click, "Go where a mail's link leads")
         add_view(router, "/o/{token}", self.open, "The picture of a mail that was opened")
+        add_view(router, "/a/{digest}", self.image, "An image of the mails")
         add_view(
             router, "/r/{code}", self.refer, "Go where a friend was sent, with the code of who sent them"
         )
@@ -62,6 +79,27 @@ class Follow:
             self._gate.touched(message, "open", "", request)
         picture = Response(PIXEL, media_type="image/gif", headers=PUBLIC_HEADERS)
         return counted("followed" if message is not None else "invalid", picture)
+
+    def image(self, digest: str) -> Response:
+        """Return an image of this programme's mails, or of an earlier version's: mails are kept for long."""
+        try:
+            found = self._gate.read(self._all_images).get(digest)
+        except SQLAlchemyError:
+            return counted("away", Response(status_code=503, headers={"Retry-After": "30"}))
+        if found is None:
+            return counted("invalid", Response(status_code=404, headers=PUBLIC_HEADERS))
+        return counted("followed", Response(found.data, media_type=found.type, headers=IMAGE_HEADERS))
+
+    def _all_images(self, connection: sa.Connection) -> Mapping[str, Image]:
+        """Return hash -> image of the active version and of the newest before it; read once for each version."""
+        active = self._gate.services.playbooks.active_id(connection)
+        if self._images is None or self._images[0] != active:
+            loaded = active_playbook(self._gate.services, connection)
+            versions = [dict(loaded.files)] if loaded else []
+            versions += newest_files(connection, limit=VERSIONS_MAX)
+            found = {one.hash: one for files in reversed(versions) for one in read_images(files).values()}
+            self._images = (active, found)
+        return self._images[1]
 
     def refer(self, code: str, request: Request) -> Response:
         """Redirect to the brand's page for friends with the code: no cookie, nothing kept, nobody named.

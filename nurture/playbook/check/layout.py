@@ -3,9 +3,22 @@
 from collections.abc import Mapping
 
 from nurture.domain.playbook import Playbook
+from nurture.mail.images import FOLDER, read_image
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import LAYOUT, PROGRAMME
+
+
+def check_images(layout: Mapping[str, str], faults: Faults) -> None:
+    """Check that what stands under `_layout/images/` are images."""
+    for name in sorted(layout):
+        path = f"{LAYOUT}/{name}"
+        if path.startswith(FOLDER):
+            try:
+                read_image(path, layout[name])
+            except ValueError as error:
+                what, _, change = str(error).partition("; ")
+                faults.add(path, 1, what, change)
 
 
 def check_strings(playbook: Playbook, layout: Mapping[str, str], faults: Faults) -> None:
