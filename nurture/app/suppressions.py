@@ -38,16 +38,20 @@ def show(services: Services, who: str) -> list[dict[str, Any]]:
         ]
 
 
-def lift_for(services: Services, who: str, *, because: str, actor: str) -> list[dict[str, Any]]:
+def lift_for(
+    services: Services, who: str, *, because: str, actor: str, person_asked: bool = False
+) -> list[dict[str, Any]]:
     """Lift what an operator may lift and return what that was; audited, without the address.
 
+    person_asked: the person themselves asked for mail again, which alone takes back a complaint.
     Raises InputError where only the person may take it back, or no reason is given.
     """
     if not because.strip():
         raise InputError("--because: say how you know that the address works, for the log")
     there = show(services, who)
-    kept = [row for row in there if row["reason"] not in LIFTABLE]
-    lifted = [row for row in there if row["reason"] in LIFTABLE]
+    may = LIFTABLE | {"complaint"} if person_asked else LIFTABLE
+    kept = [row for row in there if row["reason"] not in may]
+    lifted = [row for row in there if row["reason"] in may]
     if kept and not lifted:
         row = kept[0]
         raise InputError(f"{row['because']}: this is not an operator's to lift; {row['way_back']}")
@@ -64,6 +68,7 @@ def lift_for(services: Services, who: str, *, because: str, actor: str) -> list[
             "contacts": ids,
             "reasons": [row["reason"] for row in lifted],
             "because": because.strip()[:200],
+            "person_asked": person_asked,
         }
         record(connection, at=now, actor=actor, action="suppression lift", detail=detail)
 

@@ -38,16 +38,20 @@ def lift(
     because: Annotated[
         str, typer.Option(help="How you know that mail arrives there; goes to the audit log.")
     ],
+    person_asked: Annotated[
+        bool,
+        typer.Option("--person-asked", help="They asked for mail again themselves; lifts a complaint too."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Mail an address again that bounced or never reacted. A complaint or an unsubscribe is the person's to lift.
+    """Mail an address again that bounced or never reacted. An unsubscribe is the person's to take back.
 
     Example: nurture suppression lift ada@example.com --because "she called: the mailbox was full"
     """
     from nurture.app import suppressions
 
     with services() as opened:
-        rows = suppressions.lift_for(opened, who, because=because, actor=actor())
+        rows = suppressions.lift_for(opened, who, because=because, actor=actor(), person_asked=person_asked)
     if as_json:
         output.document(rows)
     elif rows:

@@ -71,7 +71,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         "mails came back on several days: the mailbox is full or gone",
         "an operator who knows better lifts it",
     ),
-    "complaint": ("the person called a mail spam", "only the person: they confirm a topic again"),
+    "complaint": ("the person called a mail spam", "only at the person's own word, noted by an operator"),
     "sunset": (
         "the person reacted to nothing for half a year",
         "by itself, at the next sign of life; or the person says yes to a topic",
@@ -82,7 +82,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
 #: What an operator may lift. The rest is the person's own word.
 LIFTABLE: Final = frozenset({"hard_bounce", "soft_bounces", "sunset", "ops"})
 #: What the person takes back by confirming a topic themselves.
-CONFIRMABLE: Final = ("unsubscribed", "complaint", "sunset")
+CONFIRMABLE: Final = ("unsubscribed", "sunset")
 
 _HEADER_ID: Final = re.compile(r"<?m(\d{1,18})\.[0-9a-zA-Z._+=-]{1,60}@[A-Za-z0-9.-]{1,190}>?")
 

@@ -68,7 +68,7 @@ def grant(
 
     wording: version of the words they were shown (`keep_wording`); "": none of ours.
     suppression_key: given when the person agreed by an act of their own (a confirmation, the preference
-    centre): it takes back an earlier unsubscribe from everything, a complaint and a sunset. Without it (imports)
+    centre): it takes back an earlier unsubscribe from everything and a sunset, never a complaint. Without it (imports)
     nothing is taken back.
     now: when they agreed. Raises NotFoundError.
     """
@@ -87,8 +87,6 @@ def grant(
         hashed = address_hash(address, suppression_key)
         for reason in CONFIRMABLE:
             law.lift(connection, hashed, scope="marketing", reason=reason, before=now)
-        # Who complained about a receipt gets no confirmation mail, but may come by an earlier mail's link.
-        law.lift(connection, hashed, scope="all", reason="complaint", before=now)
     return person
 
 

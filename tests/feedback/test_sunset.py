@@ -162,4 +162,4 @@ def test_the_person_s_own_yes_takes_back_what_is_theirs_to_take_back(world: Worl
             suppression_key=SUPPRESSION_KEY,
         )
     )
-    assert (suppressions(world) == {}) is (reason != "hard_bounce")
+    assert (suppressions(world) == {}) is (reason in ("sunset", "unsubscribed"))

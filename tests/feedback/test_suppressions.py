@@ -52,7 +52,12 @@ def test_a_bounce_is_explained_and_lifted(services: Services) -> None:
         (logged,) = connection.execute(sa.select(t.audit))
     assert (logged.actor, decode(logged.detail)) == (
         "tom",
-        {"contacts": [contact], "reasons": ["hard_bounce"], "because": "she called"},
+        {
+            "contacts": [contact],
+            "reasons": ["hard_bounce"],
+            "because": "she called",
+            "person_asked": False,
+        },
     )
 
 
@@ -62,6 +67,13 @@ def test_what_the_person_said_is_not_an_operator_s_to_lift(services: Services, r
     with pytest.raises(InputError, match="not an operator's to lift"):
         lift_for(services, ADA, because="sales wants it", actor="tom")
     assert [row["reason"] for row in show(services, ADA)] == [reason]
+
+
+def test_a_complaint_is_taken_back_at_the_person_s_own_word(services: Services) -> None:
+    stop(services, "complaint")
+    (row,) = lift_for(services, ADA, because="her mail of 3 May", actor="tom", person_asked=True)
+    assert row["reason"] == "complaint"
+    assert show(services, ADA) == []
 
 
 def test_a_reason_must_be_given_and_nothing_is_no_fault(services: Services) -> None:
