@@ -38,6 +38,7 @@ from nurture.simulation.reactions import Reactions
 from nurture.store import tables as t
 from nurture.store.database import Database
 from tests.workers.installation import environment
+from workers.scheduler import JOBS, tick
 
 START: Instant = parse_iso("2025-01-06T00:00:00Z")
 #: Places where the worker may die here: those of one process without a mail server.
@@ -215,13 +216,20 @@ class Voyage:
         """Work; when the worker dies another one takes over, at the latest when this place lets it through."""
         for _life in range(40):
             try:
-                return turn(database, self._delivery, lanes)
+                return self._work(database, lanes)
             except (failpoints.Broken, Death) as death:
                 self.happened[f"died: {type(death).__name__}"] += 1
                 self._lives += 1
                 self._delivery = replace(self._delivery, worker=f"worker {self._lives}")
         message = "forty workers died in one tick"
         raise AssertionError(message)
+
+    def _work(self, database: Database, lanes: Mapping[str, Transport]) -> Counts:
+        """Do what workers do, and what schedulers do beside: ringing, forgetting, keeping no longer than is said."""
+        done = turn(database, self._delivery, lanes)
+        for job in JOBS:
+            tick(job, self.services)
+        return done
 
     def _reactions(self, database: Database, now: Instant) -> Iterable[Input]:
         reactions = list(self._react(database, now))
