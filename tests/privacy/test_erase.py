@@ -21,6 +21,8 @@ from nurture.store.outbox import conservation
 from nurture.store.personal import IMPERSONAL, PERSONAL
 from tests.privacy.living import ADDRESS, KEY, OTHER, USER, Living, lived
 
+#: What does not depend on the database is asked of one.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 #: Tables of which a person's rows are numbers and instants only.
 NUMBERS = {"erasures", "dialogues"}
 
@@ -71,6 +73,7 @@ def test_the_figures_stay(world: Living) -> None:
     assert findings == []
 
 
+@SQLITE
 def test_other_people_are_not_touched(world: Living) -> None:
     with world.database.read() as connection:
         other = resolve_who(connection, OTHER)
@@ -83,6 +86,7 @@ def test_other_people_are_not_touched(world: Living) -> None:
     )
 
 
+@SQLITE
 def test_mail_that_waits_is_cancelled_and_none_is_decided_later(world: Living) -> None:
     number = who(world)
     waiting = rows(
@@ -154,6 +158,7 @@ def test_erasing_twice_or_after_a_stop_ends_the_same(world: Living, monkeypatch:
         resolve_who(connection, f"contact:{number}")
 
 
+@SQLITE
 def test_the_audit_says_who_and_when_by_numbers_only(world: Living) -> None:
     number = who(world)
     privacy.export_contact(world.services, ADDRESS, actor="cli:ann")
@@ -164,6 +169,7 @@ def test_the_audit_says_who_and_when_by_numbers_only(world: Living) -> None:
     assert acts == [("contact.export", "cli:ann", number), ("contact.erase", "self", number)]
 
 
+@SQLITE
 def test_everything_of_a_merged_family_goes(world: Living) -> None:
     world.say("Page Viewed", Identity("anonymous_id", "sentinel-phone"), id_="sentinel-4")
     world.work()
@@ -196,6 +202,7 @@ def test_accepted_events_are_not_forgotten(world: Living) -> None:
     assert world.traces() == {}
 
 
+@SQLITE
 def test_a_report_that_comes_later_is_counted_and_says_nothing(world: Living) -> None:
     number = who(world)
     message = rows(world.database, t.messages, t.messages.c.contact_id == number)[0].id
@@ -217,6 +224,7 @@ def test_a_report_that_comes_later_is_counted_and_says_nothing(world: Living) ->
     assert world.traces() == {}
 
 
+@SQLITE
 def test_a_preview_changes_nothing(world: Living) -> None:
     before = list(world.everything())
     shown = privacy.preview_erasure(world.services, ADDRESS)

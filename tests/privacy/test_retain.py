@@ -217,6 +217,7 @@ def test_reports_refusals_items_and_fingerprints_go_in_their_time(database: Data
     assert [len(world.rows(table)) for table in (t.quarantine, t.non_entries, t.imports)] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_doctor_tells_when_retention_lags(database: Database, tmp_path: Path) -> None:
     world = lived(database, tmp_path)
     assert finding(world) == ""
