@@ -331,3 +331,21 @@ def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
     html = f"<p>é\n<b>x{value}</b>\nx</body>"
     assert html_body(html)[1] == ("7bit" if over <= 0 else "quoted-printable")
     assert body is None if over > 0 else (body, "7bit") == html_body(html)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "value"),
+    [
+        (["<body><sty", "é</style></body>"], "le>"),
+        (["<body><style>é</style>", "x</body>"], "a"),
+        (["<p>" + "中文" * 9, "x</body>"], "a"),
+        (["<p>", "x</body>"], "中文" * 9),
+        (["<p>", "x"], "a"),
+    ],
+)
+def test_html_whose_encoding_depends_on_the_whole_is_not_encoded_beforehand(
+    pieces: list[str], value: str
+) -> None:
+    prepared = prepare(pieces)
+    assert prepared is None or prepared.encoded([value, ""]) is None
+    assert pieces[-1] == "x" or html_body(value.join(pieces))[1] != "7bit"
