@@ -6,7 +6,7 @@ from tests.plans.scenes import SCENES, World
 from tests.plans.watching import HOT, plans_of
 
 #: A table of fewer rows is read from end to end sooner than by index, and may be.
-_LARGE = 5_000
+_LARGE = 20_000
 
 
 def measure(crowds: Crowds, scale: float) -> list[Figure]:

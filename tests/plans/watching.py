@@ -181,6 +181,9 @@ def rows_touched(database: Database, url: str) -> Iterator[Touched]:
     touched = Touched()
     event.listen(database.writer, "begin", hand_over)
     marks = _marks(url)
+    # What was done before, by us and by the room's own connections, is reported when its connection ends.
+    database.writer.dispose()
+    _wait_alone(url)
     before = _counts(url)
     try:
         yield touched
@@ -195,6 +198,20 @@ def rows_touched(database: Database, url: str) -> Iterator[Touched]:
     for name, rows in _marks(url).items():
         changed = rows.items() - marks[name].items()
         touched.owners[name] = {owner for _, (owner, _, _) in changed}
+
+
+def _wait_alone(url: str) -> None:
+    """Wait until nobody else is connected to this database."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(500):
+            if connection.execute(others).fetchone() == (0,):
+                return
+            connection.execute("SELECT pg_sleep(0.02)")
+    message = "somebody is still connected to the database that is watched"
+    raise AssertionError(message)
 
 
 def _counts(url: str) -> dict[str, tuple[int, int]]:
