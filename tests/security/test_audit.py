@@ -63,6 +63,8 @@ ACTS: dict[str, str] = {
     "contact consent": "contact.consent",
     "contact export": "contact.export",
     "contact erase": "contact.erase",
+    "suppression show": LOOKS,
+    "suppression lift": "suppression lift",
     "config show": LOOKS,
     "access user add": "access.user.add",
     "access user list": LOOKS,
