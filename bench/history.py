@@ -19,6 +19,7 @@ _SLICE = ROOT / "tests/scenarios/cdnow_slice.csv.gz"
 #: Seconds that the simulation may take before it is stopped.
 _SECONDS_MAX = 400.0
 _MEASURES = 12
+_ORDERS = 69_659
 
 
 def measure(scale: float) -> list[Figure]:
@@ -43,9 +44,11 @@ def measure(scale: float) -> list[Figure]:
     told = json.loads(ran.output)
     each = 1_000 * ran.seconds / max(1, told["mails"])
     note = f"{told['events']} events applied, {told['mails']} mails rendered: {each:.2f} ms a mail"
-    if len(rows) < 69_659:
-        note += "; a part of the history, not the row's promise"
-    return [Figure("real history", what, ran.seconds, "s", at_most=120, memory_mb=ran.peak_mb, note=note)]
+    if len(rows) < _ORDERS:
+        note += "; a part of the history, so not what must be reached"
+    # A part of it in time proves nothing.
+    at_most = 120 if len(rows) == _ORDERS else None
+    return [Figure("real history", what, ran.seconds, "s", at_most=at_most, memory_mb=ran.peak_mb, note=note)]
 
 
 def _rows(scale: float) -> list[dict[str, str]]:
