@@ -17,7 +17,7 @@ from tests.security.people import Line, sign_in, table
 
 House = tuple[Services, str, dict[str, str]]
 #: May be kept by a browser: they are the same for everybody.
-CACHED = {"/static/nurture.css", "/brand.css", "/a/{hash}"}
+CACHED = {"/static/nurture.css", "/brand.css"}
 
 
 @pytest.fixture(scope="module")
