@@ -49,6 +49,7 @@ BODIES = [
     "<mj-text>{{ entity.lines | sum(attribute='price') }} {{ [contact.n, contact.m] | join('/') }}</mj-text>",
     "<mj-text>{% for a, b in [(contact.n, 1), ('x', contact.m)] %}{{ a }}{{ b }}{% endfor %}</mj-text>",
     "<mj-text>{{ {'Anna': 'known'}[contact.n] | default('unknown') }}{{ contact['n'] | default('-') }}</mj-text>",
+    "<mj-text>{{ ['a', 'b'] | map('upper') | join(contact.n) }}</mj-text>",
     "<mj-text>{{ entity.lines[0].name | default('nothing') }}</mj-text>",
     "<mj-text>{{ [contact.n, 'b'] | first }}{{ [contact.m, 2] | max }}{{ contact }}</mj-text>",
     "<mj-text>{% for i in range(contact.m) %}{{ i }}{% endfor %}</mj-text>",
