@@ -220,6 +220,9 @@ def _any_of(column: sa.Column[Any], text: sa.BindParameter[str], dialect: str) -
         each = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB)).table_valued(
             sa.column("value", sa.Text)
         )
-        return column.in_(sa.select(sa.cast(each.c.value, column.type)))
+        # An array, made once: whatever the planner believes, it looks the values up and joins nothing.
+        return column == sa.any_(
+            sa.func.array(sa.select(sa.cast(each.c.value, column.type)).scalar_subquery())
+        )
     each = sa.func.json_each(text).table_valued(sa.column("value", column.type))
     return column.in_(sa.select(each.c.value))

@@ -21,7 +21,7 @@ from nurture.store.bulk import (
     relation_given,
     update,
 )
-from nurture.store.outbox import Rows
+from nurture.store.outbox import STATUS, Rows
 from nurture.store.tables import attempts, contacts, messages, runs, switches
 
 #: What `ix_messages_leased` holds, spelt out so that the index is used.
@@ -138,7 +138,7 @@ def _held(given: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(
         messages.c.id == given.c.id,
         messages.c.attempt == given.c.attempt,
-        _LEASED,
+        STATUS.in_(("ready", "on_wire")),
         messages.c.lease_owner == sa.bindparam("of_worker", type_=sa.Text),
     )
 
@@ -197,10 +197,7 @@ def _settle(dialect: str, names: tuple[str, ...]) -> Any:
         context = sa.func.coalesce(given.c.context, messages.c.context)
         values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
     return (
-        sa.update(messages)
-        .values(values)
-        .where(_held(given), messages.c.status == sa.literal_column("'on_wire'"))
-        .returning(messages.c.id)
+        sa.update(messages).values(values).where(_held(given), STATUS == "on_wire").returning(messages.c.id)
     )
 
 
