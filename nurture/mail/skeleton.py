@@ -128,6 +128,11 @@ def to_html(mjml: str) -> str:
         html = str(mrml.to_html(mjml).content)
     except OSError as error:
         raise ValueError(str(error)) from error
+    except BaseException as error:
+        # Its parser cuts some text apart in the middle of a character, and the library is no Exception then.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"MRML cannot read it: {error}") from error
     for tag in _BROKEN:
         html = html.replace(tag, tag[:-1] + "\n")
     return html

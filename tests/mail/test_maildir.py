@@ -45,12 +45,15 @@ def test_what_could_not_be_delivered_leaves_nothing_behind(tmp_path: Path) -> No
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_mail_that_was_renamed_but_not_forced_to_the_disk_is_in_doubt(tmp_path: Path) -> None:
-    class Fragile(MaildirTransport):
-        def _force_folder(self) -> None:
-            raise OSError("disk gone")
+def test_a_mail_that_was_renamed_but_not_forced_to_the_disk_is_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: Path) -> None:
+        raise OSError(f"disk of {folder} gone")
 
-    assert [one.outcome for one in Fragile(tmp_path).send(letters(2))] == ["in_doubt"] * 2
+    transport = MaildirTransport(tmp_path)
+    monkeypatch.setattr("nurture.mail.maildir.force_folder", broken)
+    assert [one.outcome for one in transport.send(letters(2))] == ["in_doubt"] * 2
 
 
 def test_the_url_chooses_the_transport(tmp_path: Path) -> None:

@@ -178,3 +178,9 @@ def test_text_that_only_looks_like_a_scheme_is_text() -> None:
     assert "data: the truth" in both_ways(
         templates, {"contact": {"first_name": "data: the truth"}, "entity": {}}
     )
+
+
+def test_what_ends_the_parser_of_mjml_is_an_error_of_the_template() -> None:
+    mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    with pytest.raises(ValueError, match="MRML cannot read it"):
+        skeleton.to_html(mjml.format("\u00d8\U000fd546\U000e8707>a\u00d8\U000fd546\U000e8707>"))
