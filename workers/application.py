@@ -64,7 +64,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 def configure(settings: Settings) -> None:
     """Use these settings from now on, instead of those this process finds by itself."""
-    app.conf.update(configuration(settings))
+    wanted = configuration(settings)
+    is_other_broker = app.conf.broker_url != wanted["broker_url"]
+    app.conf.update(wanted)
+    if is_other_broker:
+        # Connections to the broker before are kept for sending; as after a fork, new ones are made.
+        app._after_fork()  # noqa: SLF001 - Celery has no public name for it
 
 
 def _found() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.workers.installation import (
     order,
     settings_of,
 )
-from workers.application import app
+from workers.application import app, configure
 from workers.embedded import Embedded
 
 
@@ -27,6 +27,16 @@ def test_event_handed_in_is_a_decided_mail_at_once_and_again_after_a_restart(
         play(services, order(1, who="ann"))
         play(services, order(2, who="bo"))
         assert contacts_known(services) == 2
+
+
+def test_who_spoke_with_another_broker_before_speaks_with_this_one(
+    sqlite_url: str, tmp_path: Path, redis_url: str
+) -> None:
+    settings = settings_of(tmp_path, sqlite_url)
+    configure(settings.model_copy(update={"broker_url": redis_url}))
+    hand_in(order(9, who="nobody"))
+    with installed(settings) as services:
+        play(services, order(1, who="ann"))
 
 
 def play(services: Services, event: dict[str, object]) -> None:
