@@ -69,7 +69,7 @@ def configure(settings: Settings) -> None:
     app.conf.update(wanted)
     if is_other_broker:
         # Connections to the broker before are kept for sending; as after a fork, new ones are made.
-        app._after_fork()  # noqa: SLF001 - Celery has no public name for it
+        app._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - Celery has no public name for it
 
 
 def _found() -> dict[str, Any]:

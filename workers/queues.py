@@ -7,6 +7,8 @@ ADVANCE = "advance"
 DELIVER = "deliver"
 FEEDBACK = "feedback"
 MEASUREMENT = "measurement"
+#: The key of a bell for every shard, or every lane.
+ALL = "all"
 
 NAMES = (INBOX, ADVANCE, DELIVER, FEEDBACK, MEASUREMENT)
 # Each with an exchange of its own: without one all would share the default's, and get each other's messages.

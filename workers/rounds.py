@@ -27,7 +27,7 @@ from nurture.metrics import count, timed
 from nurture.store.database import encode
 from workers.application import DRAIN_SECONDS
 from workers.context import Context
-from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
+from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 
 _log = get_logger("rounds")
 
@@ -48,8 +48,8 @@ def apply(context: Context, shard: int | None = None) -> Counts:
         return counts
 
     done = _repeat(context, INBOX, batch)
-    if done.more and shard is not None:
-        context.bells.ring(INBOX, str(shard))
+    if done.more:
+        context.bells.ring(INBOX, ALL if shard is None else str(shard))
     return done
 
 

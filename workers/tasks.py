@@ -9,14 +9,14 @@ from typing import Any
 from workers import rounds
 from workers.application import DELIVERY_SECONDS_MAX, app
 from workers.context import here
-from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
+from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 
 
 @app.task(name="nurture.inbox.drain")
 def drain_shard(shard: str) -> None:
-    """Apply the events pending in one shard."""
+    """Apply the events pending in one shard, or in `all` of them."""
     here().bells.answer(INBOX, shard)
-    rounds.apply(here(), int(shard))
+    rounds.apply(here(), None if shard == ALL else int(shard))
 
 
 @app.task(name="nurture.advance.wake")
@@ -32,10 +32,11 @@ def wake_contacts() -> None:
     time_limit=DELIVERY_SECONDS_MAX,
 )
 def send_lane(lane: str) -> None:
-    """Deliver what is due on one lane, after taking back what lost workers held."""
+    """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
     here().bells.answer(DELIVER, lane)
     rounds.recover(here())
-    rounds.send(here(), lane)
+    for name in here().lanes if lane == ALL else (lane,):
+        rounds.send(here(), name)
 
 
 @app.task(

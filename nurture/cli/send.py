@@ -37,6 +37,7 @@ def send(
 
     Example: nurture send customer/advocate/presale_notice --audience 'orders >= 3' --dry-run
     """
+    from nurture import heap
     from nurture.app import approvals, previews, sends
     from nurture.app.tracking import read_instant
     from nurture.domain.errors import InputError
@@ -75,6 +76,7 @@ def send(
             output.document(asked) if as_json else output.pairs(asked, title="waits for a second operator")
             output.note(f"somebody else says yes: nurture sends approve {identifier}")
             return
+        heap.settle()
         done = sends.send(
             opened, measure, who=to, expression=audience, request=identifier, actor=actor(), at=instant
         )

@@ -28,7 +28,7 @@ from nurture.store.database import Database
 __all__ = ["Chunk", "Delivery", "claim", "deliver", "recover", "recover_by_journal"]
 
 #: Mails claimed together, unless the lane's rate allows fewer.
-CHUNK_MAILS = 300
+CHUNK_MAILS = 500
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
 _TIDY_SECONDS = 3600.0

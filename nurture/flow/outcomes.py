@@ -234,7 +234,9 @@ def _attempt(told: Told, worker: str, now: Instant) -> Row:
 
 def _without(address: str, reply: str) -> str:
     """Return a server's words without the address that most of them repeat: it is the contact's, not the log's."""
-    return re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE) if address else reply
+    if not address or address.lower() not in reply.lower():
+        return reply
+    return re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE)
 
 
 def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: Instant) -> None:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from nurture.app.services import Services
 from nurture.clock import monotonic
+from nurture.store import tables as t
 from tests.workers.installation import (
     contacts_known,
     eventually,
@@ -12,8 +15,11 @@ from tests.workers.installation import (
     order,
     settings_of,
 )
+from workers import context, rounds
 from workers.application import app, configure
 from workers.embedded import Embedded
+from workers.queues import ALL
+from workers.tasks import drain_shard, send_lane
 
 
 def hand_in(*items: dict[str, object]) -> None:
@@ -37,6 +43,23 @@ def test_who_spoke_with_another_broker_before_speaks_with_this_one(
     hand_in(order(9, who="nobody"))
     with installed(settings) as services:
         play(services, order(1, who="ann"))
+
+
+def test_a_bell_for_all_is_answered_for_all(sqlite_url: str, tmp_path: Path) -> None:
+    with installed(settings_of(tmp_path, sqlite_url)) as services:
+        made = context.make_context(services)
+        context.use(made)
+        try:
+            rounds.hand_in(made, [order(number, who=f"p{number}") for number in range(3)], "celery")
+            drain_shard(ALL)
+            assert (contacts_known(services), mails_decided(services)) == (3, 3)
+            send_lane(ALL)
+            with services.database.read() as connection:
+                sent = connection.scalar(sa.select(sa.func.count()).where(t.messages.c.status == "sent"))
+            assert sent == 3
+        finally:
+            made.close()
+            context.use(None)
 
 
 def play(services: Services, event: dict[str, object]) -> None:
