@@ -67,7 +67,12 @@ def wake(context: Context) -> Counts:
 
 
 def send(context: Context, name: str) -> Counts:
-    """Deliver what is due on a lane; nothing when this process speaks on it already, or it has no such lane."""
+    """Deliver what is due on a lane (ALL: on each); nothing where this process speaks already, or has no lane."""
+    if name == ALL:
+        total = Counts()
+        for each in context.lanes:
+            total.add(send(context, each))
+        return total
     lane = context.lanes.get(name)
     if lane is None:
         return Counts()

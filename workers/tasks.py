@@ -35,8 +35,7 @@ def send_lane(lane: str) -> None:
     """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
     here().bells.answer(DELIVER, lane)
     rounds.recover(here())
-    for name in here().lanes if lane == ALL else (lane,):
-        rounds.send(here(), name)
+    rounds.send(here(), lane)
 
 
 @app.task(

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.faults
 _STARTER = """
 import signal, sys, time
 from tests.rig.process import Server, make_home
+# Who starts the tests in the background may have let them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 server = Server(make_home("test", drop_root=True), ["sleep", "60"], stop=signal.SIGTERM)
 print(server.home.path, flush=True)
 time.sleep(60)
