@@ -7,6 +7,7 @@ embedded run brings its own context and threads, and is left alone here.
 import os
 import socket
 import sys
+from threading import Thread
 from typing import Any
 
 import prometheus_client
@@ -15,6 +16,7 @@ from celery.concurrency import get_implementation
 
 from nurture.app.opening import open_existing
 from nurture.domain.errors import SettingsError
+from nurture.log import get_logger
 from nurture.mail.journal import require_folder
 from nurture.metrics import forget_process, registry
 from nurture.settings import load_settings
@@ -30,6 +32,7 @@ _LOOKS: dict[str, Look] = {
     "nurture.deliver.send": look_at_mail,
 }
 _pollers: dict[int, Poller] = {}
+_log = get_logger("lifecycle")
 
 
 def begin() -> None:
@@ -38,6 +41,18 @@ def begin() -> None:
     _pollers.clear()
     _pollers[os.getpid()] = poller
     poller.start()
+    # In a thread of its own: who waits for it is the first mail, not the start.
+    Thread(target=_warm, name="warm", daemon=True).start()
+
+
+def _warm() -> None:
+    """Open what the first task would otherwise open: the database, and the programme with its templates."""
+    try:
+        made = context.here()
+        with made.services.database.read() as connection:
+            made.services.playbooks.active(connection)
+    except Exception:  # noqa: BLE001 - the first task meets the same, and says so where it matters
+        _log.info("not warmed up; the first task opens what it needs", exc_info=True)
 
 
 def end() -> None:
