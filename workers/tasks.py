@@ -34,7 +34,7 @@ def wake_contacts() -> None:
 def send_lane(lane: str) -> None:
     """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
     here().bells.answer(DELIVER, lane)
-    rounds.recover(here())
+    rounds.recover_now_and_then(here())
     rounds.send(here(), lane)
 
 
