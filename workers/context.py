@@ -51,8 +51,6 @@ class Context:
     # Mail to our own people: without a journal, for a second copy harms nobody.
     notices: Lane
     watch: Watch = field(default_factory=Watch)
-    # When this process last looked after what lost workers held; empty before.
-    looked_back: list[float] = field(default_factory=list)
 
     def close(self) -> None:
         """Let go of every connection."""

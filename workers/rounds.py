@@ -33,8 +33,6 @@ _log = get_logger("rounds")
 
 #: How often a process looks for journals that others left, at most.
 LOOK_SECONDS = 0.5
-#: A process that delivers looks this often after what lost workers held.
-LOOK_BACK_SECONDS = 2.0
 
 
 def apply(context: Context, shard: int | None = None) -> Counts:
@@ -92,11 +90,12 @@ def send(context: Context, name: str) -> Counts:
 
 
 def recover_now_and_then(context: Context) -> Counts:
-    """Do `recover`, unless this process has done so just now: it takes longer than sending one mail."""
-    looked, now = context.looked_back, monotonic()
-    if looked and now - looked[0] < LOOK_BACK_SECONDS:
+    """Do `recover`, unless this process has done so just now: it takes longer than sending one mail.
+
+    Where looking at the journals fails, it is done again before anything is sent.
+    """
+    if monotonic() - context.watch.looked_at <= LOOK_SECONDS:
         return Counts()
-    looked[:] = [now]
     return recover(context)
 
 
