@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from nurture.app.services import Services
@@ -57,6 +58,30 @@ def test_a_bell_for_all_is_answered_for_all(sqlite_url: str, tmp_path: Path) -> 
             with services.database.read() as connection:
                 sent = connection.scalar(sa.select(sa.func.count()).where(t.messages.c.status == "sent"))
             assert sent == 3
+        finally:
+            made.close()
+            context.use(None)
+
+
+def test_where_looking_at_journals_fails_no_task_sends(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: object) -> None:
+        raise OSError("the journals cannot be read")
+
+    with installed(settings_of(tmp_path, sqlite_url)) as services:
+        made = context.make_context(services)
+        context.use(made)
+        try:
+            rounds.hand_in(made, [order(1, who="ann")], "celery")
+            drain_shard(ALL)
+            monkeypatch.setattr(rounds, "recover_by_journal", broken)
+            # The second comes at once after the first, and must look again all the same.
+            for _ in range(2):
+                with pytest.raises(OSError, match="cannot be read"):
+                    send_lane(ALL)
+            with services.database.read() as connection:
+                assert connection.scalars(sa.select(t.messages.c.status)).all() == ["waiting"]
         finally:
             made.close()
             context.use(None)
