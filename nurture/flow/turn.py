@@ -4,7 +4,8 @@ Used where there is no queue in between: simulation, demonstrations, tests. The 
 each room's own function is the same one that the workers call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from nurture.flow.drain import adopt, drain, ring
 from nurture.flow.objects import wake_watchers
 from nurture.mail.transport import Transport
 from nurture.store import tables as t
+from nurture.store.bulk import list_text, relation_given
+from nurture.store.contacts import ALARMED
 from nurture.store.database import Database
 from nurture.store.outbox import WAITING
 
@@ -35,7 +38,7 @@ def turn(database: Database, delivery: Delivery, lanes: Mapping[str, Transport])
     total = Counts()
     for _ in range(_ROUNDS_MAX):
         with database.read() as connection:
-            waits = _waits(connection, delivery.clock.now())
+            waits = _waits(connection, delivery.clock.now(), lanes)
         done = _round(database, delivery, lanes, waits)
         total.update(done)
         if not done.more and not sum(done.values()):
@@ -66,41 +69,51 @@ def _round(
     return done
 
 
-def _waits(connection: sa.Connection, now: Instant) -> frozenset[str]:
-    """Return the rooms that have something waiting; one statement, each part one index entry."""
-    row = connection.execute(_WAITS, {"at_now": now}).one()
+def _waits(connection: sa.Connection, now: Instant, lanes: Iterable[str]) -> frozenset[str]:
+    """Return the rooms that have something waiting; one statement, each part one index entry, or one a lane."""
+    of_waits, _ = _statements(connection.dialect.name)
+    row = connection.execute(of_waits, {"at_now": now, "lanes": list_text([lane] for lane in lanes)}).one()
     return frozenset(name for name, waits in zip(_PARTS, row, strict=True) if waits)
 
 
 _M = t.messages.c
 _NOW = sa.bindparam("at_now", type_=sa.BigInteger)
-_LIVING = t.contacts.c.survivor.is_(None)
 # Spelt out, not bound: only so are the partial indexes used.
 _LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
 _DOUBTED = _M.status == sa.literal_column("'in_doubt'")
-_PARTS: Final = {
-    "inbox": sa.select(t.inbox.c.id),
-    "wakes": sa.select(t.object_wakes.c.id),
-    "adoption": sa.select(t.active_playbook.c.id).where(
-        t.active_playbook.c.woken < sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
-    ),
-    "alarms": sa.select(t.contacts.c.id).where(_LIVING, t.contacts.c.wake_at <= _NOW),
-    "messages": sa.select(_M.id).where(WAITING, _M.due_at <= _NOW),
-    "leases": sa.select(_M.id).where(_LEASED, _M.lease_until <= _NOW),
-    "doubts": sa.select(_M.id).where(_DOUBTED, _M.due_at <= _NOW),
-}
-_WAITS: Final = sa.select(*(sa.exists(part).label(name) for name, part in _PARTS.items()))
-_INSTANTS: Final = (
-    sa.select(sa.func.min(t.contacts.c.wake_at)).where(_LIVING),
-    sa.select(sa.func.min(_M.due_at)).where(WAITING),
-    sa.select(sa.func.min(_M.lease_until)).where(_LEASED),
-    sa.select(sa.func.min(t.inbox.c.received_at)),
-    sa.select(sa.func.min(t.object_wakes.c.occurred_at)),
-)
-_NEXT_DUE: Final = sa.select(*(one.scalar_subquery() for one in _INSTANTS))
+_OLDER = t.active_playbook.c.woken < sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
+_PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "doubts")
 
 
-def next_due(connection: sa.Connection) -> Instant:
-    """Return the earliest instant at which any room has something to do; FOREVER when never."""
-    row = connection.execute(_NEXT_DUE).one()
+@lru_cache
+def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
+    """Return the statements of `_waits` and `next_due`; each bound to `lanes`, the first to `at_now` too."""
+    # The index of what waits begins with the lane, so each lane is looked up by itself.
+    lanes = relation_given(dialect, [_M.lane], "lanes")
+    mine = sa.and_(WAITING, _M.lane == lanes.c.lane)
+    first = sa.select(sa.func.min(_M.due_at)).where(mine).correlate(lanes).scalar_subquery()
+    waits = (
+        sa.select(t.inbox.c.id),
+        sa.select(t.object_wakes.c.id),
+        sa.select(t.active_playbook.c.id).where(_OLDER),
+        sa.select(t.contacts.c.id).where(ALARMED, t.contacts.c.wake_at <= _NOW),
+        sa.select(_M.id).where(WAITING, _M.lane.in_(sa.select(lanes.c.lane)), _M.due_at <= _NOW),
+        sa.select(_M.id).where(_LEASED, _M.lease_until <= _NOW),
+        sa.select(_M.id).where(_DOUBTED, _M.due_at <= _NOW),
+    )
+    instants = (
+        sa.select(sa.func.min(t.contacts.c.wake_at)).where(ALARMED),
+        sa.select(sa.func.min(first)).select_from(lanes),
+        sa.select(sa.func.min(_M.lease_until)).where(_LEASED),
+        sa.select(sa.func.min(_M.due_at)).where(_DOUBTED),
+        sa.select(sa.func.min(t.inbox.c.received_at)),
+        sa.select(sa.func.min(t.object_wakes.c.occurred_at)),
+    )
+    return sa.select(*map(sa.exists, waits)), sa.select(*(one.scalar_subquery() for one in instants))
+
+
+def next_due(connection: sa.Connection, lanes: Iterable[str]) -> Instant:
+    """Return the earliest instant at which any room has something to do for these lanes; FOREVER when never."""
+    _, of_instants = _statements(connection.dialect.name)
+    row = connection.execute(of_instants, {"lanes": list_text([lane] for lane in lanes)}).one()
     return min((at for at in row if at is not None), default=FOREVER)

@@ -84,7 +84,7 @@ class Stage:
     def _next(self, upcoming: Input | None, until: Instant) -> Instant:
         """Return the next instant at which something happens, on the grid of ticks, at most `until`."""
         with self.database.read() as connection:
-            due = next_due(connection)
+            due = next_due(connection, self.lanes)
         instants = [due, upcoming.at if upcoming else FOREVER, self._ahead[0][0] if self._ahead else FOREVER]
         at = max(min(instants), self.clock.now())
         on_grid = -(-at // self.tick) * self.tick

@@ -14,7 +14,7 @@ from nurture.domain.contact import Contact, Run
 from nurture.domain.errors import NotFoundError
 from nurture.domain.facts import empty
 from nurture.domain.identity import canonical_email, canonical_user_id
-from nurture.domain.instant import SECOND, Instant
+from nurture.domain.instant import FOREVER, SECOND, Instant
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.store.bulk import Row, any_given, any_of, insert, list_text, update
@@ -24,6 +24,7 @@ from nurture.store.saving import save
 from nurture.store.tables import contact_state, contacts, identities, messages, runs
 
 __all__ = [
+    "ALARMED",
     "claim_due",
     "create_contacts",
     "first_seen",
@@ -44,7 +45,8 @@ __all__ = [
 
 # Spelled out, not bound: a prepared statement with a parameter there could not use the partial index.
 _ACTIVE = runs.c.status == sa.literal_column("'active'")
-_LIVING = contacts.c.survivor.is_(None)
+#: Whose alarm is set: what `ix_contacts_wake_at` holds.
+ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
 
 
 def create_contacts(
@@ -102,20 +104,23 @@ def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[in
 
     Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
     """
-    statement = (
-        sa.select(contacts.c.id, contacts.c.email, contacts.c.wake_at)
-        .where(_LIVING, contacts.c.wake_at <= now)
-        .order_by(contacts.c.wake_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return {row.id: row for row in connection.execute(statement)}
+    return {row.id: row for row in connection.execute(_CLAIM_DUE, {"at_now": now, "most": limit})}
 
 
 def is_any_due(connection: sa.Connection, *, now: Instant) -> bool:
     """Tell whether any alarm is due."""
-    statement = sa.select(contacts.c.id).where(_LIVING, contacts.c.wake_at <= now).limit(1)
-    return connection.execute(statement).first() is not None
+    return connection.execute(_IS_ANY_DUE, {"at_now": now}).first() is not None
+
+
+_DUE = sa.and_(ALARMED, contacts.c.wake_at <= sa.bindparam("at_now", type_=sa.BigInteger))
+_IS_ANY_DUE = sa.select(contacts.c.id).where(_DUE).limit(1)
+_CLAIM_DUE = (
+    sa.select(contacts.c.id, contacts.c.email, contacts.c.wake_at)
+    .where(_DUE)
+    .order_by(contacts.c.wake_at)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
 
 
 def wake(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
