@@ -15,6 +15,7 @@ from nurture.domain.combining import BASE
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event, Identity
+from nurture.domain.facts import empty
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.merging import followed_by, refit
 from nurture.domain.message import Settled
@@ -90,7 +91,11 @@ def apply(
     )
     lost = {row for failure in failures for row in failure.rows}
     drop_events(connection, [recorded.events.pop(row).seq for row in lost if row in recorded.events])
-    counts = save(connection, advances) if advances else Counts()
+    counts = save(connection, advances, new=taken.emails_of_new()) if advances else Counts()
+    advanced = {one.contact.id for one in advances}
+    people.create_reserved(
+        connection, {one: seen for one, seen in taken.new.items() if one not in advanced}, playbook
+    )
     mark_told(connection, told)
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
@@ -102,7 +107,7 @@ def apply(
     quarantine(connection, set_aside)
     inbox.delete(connection, [row.id for row in done])
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
-    counts.update(created=taken.created, contacts=len(advances))
+    counts.update(created=len(taken.new), contacts=len(advances))
     counts.more = taken.more
     return Applied(counts, failures, still_due=sum(one.contact.wake_at <= now for one in advances))
 
@@ -125,7 +130,9 @@ def _advance(
     ids = [contact for contact, events in happened.items() if events or always]
     if not ids:
         return [], [], []
-    states = people.load_contacts(connection, ids, playbook)
+    states = people.load_contacts(connection, [one for one in ids if one not in taken.new], playbook)
+    for contact, (at, _) in taken.new.items():
+        states[contact] = empty(contact, first_seen_at=at, playbook=playbook)
     if refused := _refuse(connection, taken, recorded, states):
         too_old.extend(refused.values())
         happened = {

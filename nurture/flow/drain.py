@@ -6,7 +6,6 @@ of its own, may be called by any number of workers at once, and returns what it 
 the caller should come again at once.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,11 +19,13 @@ from nurture.failpoints import failpoint
 from nurture.flow import poison
 from nurture.flow.batch import Applied, Rule, apply
 from nurture.flow.identity import join
+from nurture.flow.poison import Marked
 from nurture.flow.taking import Taken, lock_along, take_locked, take_shard, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import adoption, inbox
 from nurture.store import contacts as people
 from nurture.store.database import Database
+from nurture.store.trials import end_trials, load_trials
 
 __all__ = ["BATCH", "adopt", "drain", "ring"]
 
@@ -64,9 +65,9 @@ def drain(
             return Counts()
     now, watch, counts = clock.now(), poison.watch_of(database), Counts()
 
-    def apply_taken(connection: sa.Connection, shards: Sequence[int], marked: frozenset[int]) -> _Done:
+    def apply_taken(connection: sa.Connection, marked: Marked) -> _Done:
         playbook = playbooks.active(connection).playbook
-        return _batch(connection, shards, marked, now=now, playbook=playbook, limit=limit, rule=rule)
+        return _batch(connection, marked, now=now, playbook=playbook, limit=limit, rule=rule)
 
     def batch(connection: sa.Connection) -> _Done | None:
         locked = inbox.lock_shard(connection, shard)
@@ -75,7 +76,7 @@ def drain(
         if locked not in watch.proven:
             raise _Suspect(locked)
         along = watch.proven - {locked}
-        return apply_taken(connection, lock_along(connection, locked, along, limit=limit), frozenset())
+        return apply_taken(connection, Marked(lock_along(connection, locked, along, limit=limit)))
 
     try:
         done = transact(database, batch)
@@ -95,33 +96,34 @@ def drain(
 
 def _batch(
     connection: sa.Connection,
-    shards: Sequence[int],
-    marked: frozenset[int],
+    marked: Marked,
     *,
     now: Instant,
     playbook: Playbook,
     limit: int,
     rule: Rule,
 ) -> _Done:
-    """Do one batch of locked shards; only the rows `marked`, when their attempts have been counted.
+    """Do one batch of locked shards; only the rows marked, where their attempts have been counted.
 
     Raises _Suspect when they should have been.
     """
-    taken = take_shard(connection, shards, limit=limit, playbook=playbook)
-    if marked:
-        taken.keep(lambda row: row.id in marked)
+    taken = take_shard(connection, marked.shards, limit=limit)
+    if marked.rows:
+        taken.keep(lambda row: row.id in marked.rows)
     else:
-        if any(row.attempts and row.shard == shards[0] for row in taken.rows()):
-            raise _Suspect(shards[0])
+        tried, first = load_trials(connection), marked.shards[0]
+        if any(row.shard == first and tried.attempts_of(row) for row in taken.rows()):
+            raise _Suspect(first)
         # What is suspected in another shard is run there, with its attempts counted.
-        taken.keep(lambda row: row.attempts == 0)
+        taken.keep(lambda row: not tried.attempts_of(row))
     failpoint("drain.taken")
     applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
     failpoint("drain.applied")
-    if marked:
-        inbox.forget_attempts(connection, marked)
+    if marked.rows:
+        end_trials(connection, marked.ends)
+        inbox.forget_attempts(connection, marked.rows)
         # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
-        applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked)
+        applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked.rows)
     return taken, applied
 
 
@@ -157,7 +159,9 @@ def ring(
         playbook = playbooks.active(connection).playbook
         taken = take_locked(connection, {contact: row.email for contact, row in due.items()}, limit=2 * limit)
         taken.wakes = suspects or {}
-        taken.keep(lambda row: row.attempts == 0)
+        if taken.rows():
+            tried = load_trials(connection)
+            taken.keep(lambda row: not tried.attempts_of(row))
         # Who waits for an event that only a drain can apply waits for that drain.
         applied = apply(connection, taken, now=now, playbook=playbook, rule=rule, always=True)
         failpoint("ring.applied")

@@ -26,6 +26,7 @@ from nurture.store import contacts as people
 from nurture.store import inbox
 from nurture.store.database import Database
 from nurture.store.saving import save
+from nurture.store.trials import Ends, begin_trials, end_trials, load_trials
 
 T = TypeVar("T")
 
@@ -49,8 +50,18 @@ class Watch:
     has_rung: bool = False
     # One careful batch at a time: its rows look suspicious to everybody else.
     lock: threading.Lock = field(default_factory=threading.Lock)
-    # Rows whose attempts are still counted although this process has survived them (the database was away).
-    survived: frozenset[int] = frozenset()
+    # Trials that are still counted although this process has survived them (the database was away).
+    survived: Ends = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Rows whose attempts are committed before they are applied."""
+
+    shards: tuple[int, ...]
+    rows: frozenset[int] = frozenset()
+    # The trials they stand in.
+    ends: Ends = field(default_factory=dict)
 
 
 _watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
@@ -64,14 +75,14 @@ def watch_of(database: Database) -> Watch:
 def carefully(
     database: Database,
     shard: int,
-    batch: Callable[[sa.Connection, Sequence[int], frozenset[int]], T],
+    batch: Callable[[sa.Connection, Marked], T],
     *,
     limit: int,
 ) -> tuple[Counts, T | None]:
     """Run a batch of the shard's next rows whose attempts are committed before it begins.
 
     The more attempts they have had, the fewer rows; rows of other shards that this process has not proven come
-    along where none had any. batch: does the rows of these locked shards, and forgets the attempts of those left.
+    along where none had any. batch: does the rows marked, whose shards are locked, and ends their trials.
     None with it: another one is being careful (then there is `more`), the shard is empty, or its first row had
     had CRASHES_MAX and was set aside as `crash`.
     """
@@ -80,7 +91,7 @@ def carefully(
         counts.more = True
         return counts, None
     unproven = sorted(set(range(inbox.SHARDS)) - watch.proven - {shard})
-    marked: list[tuple[tuple[int, ...], frozenset[int]]] = []
+    marked: list[Marked] = []
 
     def mark(shards: Sequence[int]) -> None:
         if not marked:
@@ -92,17 +103,16 @@ def carefully(
         if inbox.lock_shard(connection, shard) is None:
             return None
         # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
-        mark(lock_along(connection, shard, marked[0][0] if marked else unproven, limit=limit))
-        shards, rows = marked[0]
-        return batch(connection, shards, rows) if rows else None
+        mark(lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit))
+        return batch(connection, marked[0]) if marked[0].rows else None
 
     try:
         if database.is_sqlite:
             # It has one writer at a time; the lock above keeps the other threads away instead.
             mark((shard, *unproven))
         done = transact(database, work)
-        watch.survived = frozenset()
-        watch.proven.update(*(shards for shards, _ in marked))
+        watch.survived = {}
+        watch.proven.update(*(one.shards for one in marked))
         return counts, done
     finally:
         watch.lock.release()
@@ -110,28 +120,33 @@ def carefully(
 
 def _mark(
     connection: sa.Connection, shards: Sequence[int], watch: Watch, counts: Counts, *, limit: int
-) -> tuple[tuple[int, ...], frozenset[int]]:
-    """Count an attempt of the shards' next rows; return the shards they are of, and the rows."""
-    inbox.forget_attempts(connection, watch.survived)
+) -> Marked:
+    """Count an attempt of the shards' next rows."""
+    end_trials(connection, watch.survived)
+    tried = load_trials(connection)
     rows = inbox.peek(connection, *shards, limit=limit)
-    if any(row.attempts for row in rows):
+    if any(tried.attempts_of(row) for row in rows):
         # One of them may have ended a process: the first shard alone, fewer rows each time.
         shards = shards[:1]
         rows = inbox.peek(connection, *shards, limit=limit)
+    marked = Marked(tuple(shards))
     if not rows:
-        return tuple(shards), frozenset()
+        return marked
     first = rows[0]
-    if first.attempts >= CRASHES_MAX:
-        reason = f"the process ended {first.attempts} times while this event was applied"
+    attempts, within = tried.attempts_of(first), tried.end_of(first)
+    if attempts >= CRASHES_MAX:
+        reason = f"the process ended {attempts} times while this event was applied"
         quarantine(connection, [rejected(first, "crash", reason, contact_id=None)])
         inbox.delete(connection, [first.id])
+        end_trials(connection, {first.shard: first.id})
         counts["quarantined"] = 1
         counts.more = True
-        return tuple(shards), frozenset()
-    marked = frozenset(row.id for row in rows[: max(1, limit >> 2 * first.attempts)])
-    inbox.raise_attempts(connection, sorted(marked))
-    watch.survived = marked
-    return tuple(shards), marked
+        return marked
+    chosen = [row for row in rows[: max(1, limit >> 2 * attempts)] if row.id <= within]
+    marked = Marked(tuple(shards), frozenset(row.id for row in chosen), {row.shard: row.id for row in chosen})
+    begin_trials(connection, marked.ends, attempts=attempts + 1)
+    watch.survived = marked.ends
+    return marked
 
 
 def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, Instant]:

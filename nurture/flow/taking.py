@@ -6,14 +6,13 @@ has been written then. What is taken is applied by `flow.batch`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from nurture.domain.errors import Transient
 from nurture.domain.instant import FOREVER, Instant
-from nurture.domain.playbook import Playbook
 from nurture.flow.sharing import Share, Sharing, all_named
 from nurture.store import contacts as people
 from nurture.store import inbox
@@ -60,7 +59,8 @@ class Taken:
     # contact -> when its alarm was due, where it has been put off since.
     wakes: Mapping[int, Instant] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
-    created: int = 0
+    # New contacts, whose rows are still to be written -> (first_seen_at, address).
+    new: Mapping[int, tuple[Instant, str | None]] = field(default_factory=dict)
     # There are more rows than were taken.
     more: bool = False
 
@@ -68,6 +68,10 @@ class Taken:
         """Return all rows, in order."""
         shared = (row for share in self.shares.values() for row in share.rows)
         return sorted([*self.things, *shared], key=lambda row: row.id)
+
+    def emails_of_new(self) -> dict[int, str | None]:
+        """Return where the mail of the new contacts goes."""
+        return {contact: email for contact, (_, email) in self.new.items()}
 
     def keep(self, wanted: Callable[[Pending], bool]) -> None:
         """Leave every other row, and what comes after it for the same contact, in the inbox."""
@@ -88,30 +92,39 @@ class _Bounds:
     # it may change what they decide.
     up_to: int = FOREVER
     until: Instant = FOREVER
+    # Locked shards, and the id up to which all their rows have been read.
+    shards: tuple[int, ...] = ()
+    peeked_to: int = FOREVER
 
 
-def take_shard(connection: sa.Connection, shards: Sequence[int], *, limit: int, playbook: Playbook) -> Taken:
+def take_shard(connection: sa.Connection, shards: Sequence[int], *, limit: int) -> Taken:
     """Take the oldest rows of locked shards and, of whatever shard, all that is pending for the same people.
 
-    At most twice `limit` rows, each contact's a prefix of what is pending for it.
+    Names that nobody has are claimed; the rows of their contacts are the caller's to insert. At most twice `limit`
+    rows, each contact's a prefix of what is pending for it.
     """
-    shard = shards[0]
     peeked = inbox.peek(connection, *shards, limit=limit + 1)
     more = len(peeked) > limit
-    bounds = (
-        _Bounds(2 * limit, peeked[limit - 1].id, peeked[limit].received_at) if more else _Bounds(2 * limit)
-    )
+    bounds = _Bounds(2 * limit, shards=tuple(shards), peeked_to=peeked[-1].id if peeked else FOREVER)
+    if more:
+        bounds = replace(bounds, up_to=peeked[limit - 1].id, until=peeked[limit].received_at)
     things = [row for row in peeked[:limit] if not row.named]
     seen = {row.id: row for row in peeked[:limit] if row.named}
     if not seen:
         return Taken({}, things=things, more=more)
-    known, created = _settle_names(connection, seen, shard=shard, bounds=bounds, playbook=playbook)
-    locked = people.lock_contacts(connection, known.names)
+    mine = dict(seen)
+    known, new = _settle_names(connection, seen, bounds)
+    locked = people.lock_contacts(connection, [one for one in known.names if one not in new])
     if not all(map(people.is_living, locked.values())):
         raise Raced
-    taken = _share_out(connection, sorted(locked), known, seen, bounds)
+    # Of people whom nobody else knows of, nobody else has taken anything.
+    safe = {row.id for row in mine.values() if known.owners.get(row.named[0]) in new}
+    safe.update(inbox.remaining(connection, [one for one in mine if one not in safe]))
+    rows = {one: row for one, row in mine.items() if one in safe}
+    taken = _share_out(connection, sorted([*locked, *new]), known, rows, bounds)
     taken.emails = {contact: row.email for contact, row in locked.items()}
-    taken.things, taken.created, taken.more = things, created, taken.more or more
+    taken.emails.update({contact: email for contact, (_, email) in new.items()})
+    taken.things, taken.new, taken.more = things, new, taken.more or more
     return taken
 
 
@@ -137,9 +150,9 @@ def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, 
 
 
 def _settle_names(
-    connection: sa.Connection, seen: dict[int, Pending], *, shard: int, bounds: _Bounds, playbook: Playbook
-) -> tuple[Known, int]:
-    """Find whose the rows seen are, store contacts and names that are missing, and return all names and how many.
+    connection: sa.Connection, seen: dict[int, Pending], bounds: _Bounds
+) -> tuple[Known, dict[int, tuple[Instant, str | None]]]:
+    """Find whose the rows seen are, claim the names that are missing, and return all names and the new contacts.
 
     What other shards hold for the same people is looked at too, and added to `seen`: names that only stand
     there must be inserted before contacts are locked, or two drains could wait for each other.
@@ -147,7 +160,9 @@ def _settle_names(
     named = all_named(seen.values())
     known = known_by(connection, named)
     if known.names:
-        theirs = inbox.pending(connection, known.names, up_to=bounds.up_to, outside=shard, limit=bounds.limit)
+        theirs = inbox.pending(
+            connection, known.names, up_to=bounds.up_to, limit=bounds.limit, seen=bounds.shards
+        )
         seen.update((row.id, row) for row in inbox.find(connection, theirs))
         further = set(all_named(seen.values())).difference(known.owners, named)
         found = known_by(connection, sorted(further))
@@ -155,17 +170,19 @@ def _settle_names(
             known.learn(name, owner, found.since[name])
     sharing = Sharing(known, may_add=True)
     sharing.give(sorted(seen.values(), key=lambda row: row.id))
-    return _store_new(connection, sharing, playbook), len(sharing.new)
+    return _claim_new(connection, sharing)
 
 
-def _store_new(connection: sa.Connection, sharing: Sharing, playbook: Playbook) -> Known:
-    """Store the contacts and names that the sharing needs, and return all names by stored contacts."""
+def _claim_new(
+    connection: sa.Connection, sharing: Sharing
+) -> tuple[Known, dict[int, tuple[Instant, str | None]]]:
+    """Claim the names that the sharing needs, for new contacts under reserved ids; return all names and those."""
     known = sharing.known
     if not sharing.added:
-        return known
+        return known, {}
     new = sorted(sharing.new, key=lambda contact: sharing.new[contact].id)
     seen = [(min(row.occurred_at for row in sharing.shares[one].rows), _email(known, one)) for one in new]
-    stored = dict(zip(new, people.create_contacts(connection, seen, playbook), strict=True))
+    stored = dict(zip(new, people.reserve(connection, len(new)) if new else (), strict=True))
     wanted = {
         name: (stored.get(known.owners[name], known.owners[name]), row.occurred_at, row.source)
         for name, row in sharing.added.items()
@@ -175,7 +192,7 @@ def _store_new(connection: sa.Connection, sharing: Sharing, playbook: Playbook) 
     after = Known()
     for name, owner in known.owners.items():
         after.learn(name, stored.get(owner, owner), known.since[name])
-    return after
+    return after, dict(zip(stored.values(), seen, strict=True))
 
 
 def _email(known: Known, contact: int) -> str | None:
@@ -192,14 +209,23 @@ def _share_out(
     seen: Mapping[int, Pending],
     bounds: _Bounds,
 ) -> Taken:
-    """Share the pending rows of locked contacts out to them. known None: it is still to be read."""
-    ids = inbox.pending(connection, contacts, up_to=bounds.up_to, limit=bounds.limit + 1)
-    new = {row.id: row for row in inbox.find(connection, [one for one in ids if one not in seen])}
-    rows = [row for row in (seen.get(one) or new.get(one) for one in ids) if row is not None]
-    until = bounds.until
-    if len(ids) > bounds.limit:
-        until = min(until, rows[-1].received_at)
-        rows = rows[:-1]
+    """Share the pending rows of locked contacts out to them.
+
+    known None: it is still to be read. seen: what is pending in the locked shards, up to where they were read.
+    """
+    found = inbox.pending(
+        connection,
+        contacts,
+        up_to=bounds.up_to,
+        limit=bounds.limit + 1,
+        seen=bounds.shards,
+        seen_to=bounds.peeked_to,
+    )
+    rows = sorted([*seen.values(), *inbox.find(connection, found)], key=lambda row: row.id)
+    more, until = len(rows) > bounds.limit, bounds.until
+    if more:
+        until = min(until, rows[bounds.limit].received_at)
+        rows = rows[: bounds.limit]
     sharing = Sharing(known or known_by(connection, all_named(rows)), may_add=False)
     sharing.give(rows)
     shares = {contact: sharing.shares.get(contact, Share(contact)) for contact in contacts}
@@ -207,6 +233,4 @@ def _share_out(
         share.until = min(until, sharing.ended.get(contact, FOREVER))
     mine = set(contacts)
     conflicts = [one for one in sharing.conflicts if one[1] in mine]
-    return Taken(
-        shares, joins=sharing.joins, conflicts=conflicts, known=sharing.known, more=len(ids) > bounds.limit
-    )
+    return Taken(shares, joins=sharing.joins, conflicts=conflicts, known=sharing.known, more=more)

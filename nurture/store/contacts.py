@@ -4,7 +4,7 @@ A person's family is their contact and everything ever merged into it (`contacts
 Runs, messages, consents and events keep the contact they began with; who reads them reads the family.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.store.bulk import Row, any_given, any_of, insert, list_text, update
 from nurture.store.database import decode
-from nurture.store.family import family_given
+from nurture.store.family import members_of
 from nurture.store.saving import save
 from nurture.store.tables import contact_state, contacts, identities, messages, runs
 
@@ -27,6 +27,7 @@ __all__ = [
     "ALARMED",
     "claim_due",
     "create_contacts",
+    "create_reserved",
     "first_seen",
     "is_any_due",
     "is_living",
@@ -35,6 +36,7 @@ __all__ = [
     "lock_contacts",
     "put_off",
     "put_off_apart",
+    "reserve",
     "resolve_who",
     "run_of",
     "save",
@@ -49,15 +51,42 @@ _ACTIVE = runs.c.status == sa.literal_column("'active'")
 ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
 
 
+def reserve(connection: sa.Connection, count: int) -> list[int]:
+    """Return ids for so many new contacts, ascending. Their rows are inserted later in the same transaction.
+
+    Nobody else can see such a contact: its names are claimed in the same transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        return sorted(connection.execute(_NEXT_IDS, {"count": count}).scalars())
+    # The only writer.
+    last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(contacts.c.id), 0))).scalar_one()
+    return list(range(last + 1, last + 1 + count))
+
+
+_NEXT_IDS = sa.select(sa.func.nextval(sa.func.pg_get_serial_sequence("contacts", "id"))).select_from(
+    sa.func.generate_series(1, sa.bindparam("count", type_=sa.Integer))
+)
+
+
 def create_contacts(
     connection: sa.Connection, first_seen: Sequence[tuple[Instant, str | None]], playbook: Playbook
 ) -> list[int]:
     """Insert a new contact for each (first_seen_at, address) and return their ids in that order."""
-    rows = []
-    for at, email in first_seen:
-        new = empty(0, first_seen_at=at, playbook=playbook)
+    ids = reserve(connection, len(first_seen))
+    create_reserved(connection, dict(zip(ids, first_seen, strict=True)), playbook)
+    return ids
+
+
+def create_reserved(
+    connection: sa.Connection, first_seen: Mapping[int, tuple[Instant, str | None]], playbook: Playbook
+) -> None:
+    """Insert the rows of reserved contacts of whom nothing is known yet: id -> (first_seen_at, address)."""
+    rows: list[Row] = []
+    for contact, (at, email) in first_seen.items():
+        new = empty(contact, first_seen_at=at, playbook=playbook)
         rows.append(
             {
+                "id": contact,
                 "track": new.track,
                 "stage": new.stage,
                 "track_since": at,
@@ -68,7 +97,7 @@ def create_contacts(
                 "clock": 0,
             }
         )
-    return sorted(row.id for row in insert(connection, contacts, rows, returning=["id"]))
+    insert(connection, contacts, rows)
 
 
 def lock_contacts(
@@ -155,7 +184,7 @@ def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]
 
 
 def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playbook) -> dict[int, Contact]:
-    """Load these contacts with their active runs, in two statements; ids that do not exist are left out.
+    """Load these contacts with their active runs, in three statements; ids that do not exist are left out.
 
     A contact that no event has been applied to yet is empty under this playbook.
     """
@@ -163,10 +192,10 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
     rows = connection.execute(of_contacts, {"ids": list_text(ids)}).all()
     found = {row.id: _contact(row, playbook) for row in rows}
     # Who is new has no runs yet.
-    known = [contact for contact, state in found.items() if state.clock]
-    if known:
-        for row in connection.execute(of_runs, {"ids": list_text(known)}).all():
-            found[row.person].runs[row.measure, row.key] = run_of(row)
+    members = members_of(connection, [contact for contact, state in found.items() if state.clock])
+    if members:
+        for row in connection.execute(of_runs, {"ids": list_text(members)}).all():
+            found[members[row.contact_id]].runs[row.measure, row.key] = run_of(row)
     return found
 
 
@@ -178,8 +207,7 @@ def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
         .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
         .where(any_given(contacts.c.id, dialect))
     )
-    people = family_given(dialect)
-    of_runs = sa.select(people.c.person, runs).join(runs, runs.c.contact_id == people.c.id).where(_ACTIVE)
+    of_runs = sa.select(runs).where(any_given(runs.c.contact_id, dialect), _ACTIVE)
     return of_contacts, of_runs
 
 
@@ -249,20 +277,20 @@ def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, lis
     found: dict[int, list[Settled]] = {}
     if not ids:
         return found
-    for person, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(ids)}):
-        found.setdefault(person, []).append(Settled(*values))
+    members = members_of(connection, ids)
+    for member, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(members)}):
+        found.setdefault(members[member], []).append(Settled(*values))
     return found
 
 
 @lru_cache
 def _settled(dialect: str) -> sa.Select[Any]:
-    """Return the statement; its columns are the person and the fields of `Settled`."""
-    people = family_given(dialect)
-    names = ("id", "measure", "run_key", "step", "status", "settled_at", "reason")
+    """Return the statement; its columns are the contact and the fields of `Settled`."""
+    names = ("contact_id", "id", "measure", "run_key", "step", "status", "settled_at", "reason")
     return (
-        sa.select(people.c.person, *(messages.c[name] for name in names))
-        .join(messages, messages.c.contact_id == people.c.id)
-        .where(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
+        sa.select(*(messages.c[name] for name in names))
+        .where(any_given(messages.c.contact_id, dialect), messages.c.told == sa.false())
+        .where(messages.c.settled_at.is_not(None))
         .order_by(messages.c.settled_at, messages.c.id)
     )
 

@@ -41,7 +41,7 @@ _RESTED_SECONDS = 1.0
 #: life) the planner takes a hundred ids for half of the table and reads all of it.
 _BY_INDEX = "SELECT " + ", ".join(
     f"set_config('{name}', 'off', true)"
-    for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+    for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit")
 )
 
 

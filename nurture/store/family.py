@@ -1,12 +1,12 @@
 """A person's family of contacts: the living one and everything ever merged into it, as a relation to join."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.store.bulk import any_given, any_of
+from nurture.store.bulk import any_given, any_of, list_text
 from nurture.store.tables import contacts
 
 
@@ -21,6 +21,23 @@ def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
 def family_given(dialect: str) -> sa.CTE:
     """Return the same for a statement that is made once: each run binds `ids` to `list_text(ids)`."""
     return _family(partial(any_given, dialect=dialect))
+
+
+def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
+    """Return member -> person for these living contacts and all merged into them; no ids, no statement.
+
+    For looking things up by member: of a list the planner cannot think that it might be half of a table.
+    """
+    members = {one: one for one in ids}
+    if members:
+        found = connection.execute(_merged(connection.dialect.name), {"ids": list_text(members)})
+        members.update((member, person) for member, person in found)
+    return members
+
+
+@lru_cache
+def _merged(dialect: str) -> sa.Select[Any]:
+    return sa.select(contacts.c.id, contacts.c.survivor).where(any_given(contacts.c.survivor, dialect))
 
 
 def _family(is_wanted: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]) -> sa.CTE:

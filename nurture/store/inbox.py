@@ -161,14 +161,22 @@ def _peek(count: int) -> Any:
 
 
 def pending(
-    connection: sa.Connection, contacts: Iterable[int], *, limit: int, up_to: int = FOREVER, outside: int = -1
+    connection: sa.Connection,
+    contacts: Iterable[int],
+    *,
+    limit: int,
+    up_to: int = FOREVER,
+    seen: Collection[int] = (),
+    seen_to: int = FOREVER,
 ) -> list[int]:
     """Return the ids of the oldest rows, of any shard, under any identity of these contacts, in order.
 
-    limit: of rows returned. up_to: the greatest inbox id looked at. outside: a shard whose rows are left out.
+    limit: of rows returned. up_to: the greatest inbox id looked at. seen: shards of which the caller has all
+    rows up to the id `seen_to`; those are left out.
     """
     statement = _pending(connection.dialect.name)
-    given = {"ids": list_text(contacts), "most": limit, "up_to": up_to, "outside": outside}
+    given = {"ids": list_text(contacts), "most": limit, "up_to": up_to}
+    given |= {"seen": list_text(sorted(seen)), "seen_to": seen_to}
     return [one for (one,) in connection.execute(statement, given).all()]
 
 
@@ -184,10 +192,25 @@ def _pending(dialect: str) -> sa.Select[int]:
     branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
     bounds = (
         inbox.c.id <= sa.bindparam("up_to", type_=sa.BigInteger),
-        inbox.c.shard != sa.bindparam("outside", type_=sa.SmallInteger),
+        sa.or_(
+            inbox.c.id > sa.bindparam("seen_to", type_=sa.BigInteger),
+            sa.not_(any_given(inbox.c.shard, dialect, "seen")),
+        ),
     )
     found = sa.union(*(branch.where(*bounds) for branch in branches)).subquery("found")
     return sa.select(found.c.id).order_by(found.c.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    """Return those of these rows that are still there; no ids, no statement."""
+    if not ids:
+        return []
+    return list(connection.execute(_remaining(connection.dialect.name), {"ids": list_text(ids)}).scalars())
+
+
+@lru_cache
+def _remaining(dialect: str) -> sa.Select[int]:
+    return sa.select(inbox.c.id).where(any_given(inbox.c.id, dialect))
 
 
 def naming(connection: sa.Connection, names: Sequence[Identity]) -> list[Pending]:
@@ -236,7 +259,7 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 def forget_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
     """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
-    statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
+    statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection), inbox.c.attempts > 0)
     connection.execute(statement.values(attempts=0))
 
 

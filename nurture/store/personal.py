@@ -156,6 +156,7 @@ WORDS: Final = (
 IMPERSONAL: Final[Mapping[str, str]] = {
     "meta": "facts about the database",
     "shards": "numbers",
+    "trials": "numbers",
     "objects": "products, pieces, pools; events that name nobody",
     "object_wakes": "events of objects, which name nobody",
     "lanes": "rates",

@@ -4,7 +4,7 @@ Called with the contacts locked. Repeating it cannot make a second message: (con
 is unique, and a message belongs to the contact that its run began with.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 from nurture.store.bulk import Row, any_of, insert, insert_from, list_text, relation, relation_given, update
 from nurture.store.database import encode
-from nurture.store.family import family
+from nurture.store.family import family, members_of
 from nurture.store.tables import (
     contact_state,
     contacts,
@@ -43,12 +43,15 @@ _MESSAGE = (
 _RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
 
 
-def save(connection: sa.Connection, advances: Sequence[Advance]) -> Counts:
-    """Write the advances, at most one for each contact, in at most twelve statements.
+def save(
+    connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
+) -> Counts:
+    """Write the advances, at most one for each contact, in at most thirteen statements.
 
+    new: contacts that have no row yet -> where their mail goes; `store.contacts.reserve` made their ids.
     Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
     """
-    _save_contacts(connection, advances)
+    _save_contacts(connection, advances, new or {})
     counts = Counts(runs=_save_runs(connection, advances))
     # Before new messages are inserted: a cancellation means only what was decided before this batch.
     counts["cancelled"] = _cancel(connection, advances)
@@ -121,11 +124,20 @@ def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
         connection.execute(statement.values(told=sa.true()))
 
 
-def _save_contacts(connection: sa.Connection, advances: Sequence[Advance]) -> None:
-    rows: list[Row] = [
-        {"id": one.contact.id, **{name: getattr(one.contact, name) for name in _CONTACT}} for one in advances
-    ]
-    update(connection, contacts, rows, key=["id"], columns=_CONTACT)
+def _save_contacts(
+    connection: sa.Connection, advances: Sequence[Advance], new: Mapping[int, str | None]
+) -> None:
+    known: list[Row] = []
+    begun: list[Row] = []
+    for one in advances:
+        contact = one.contact
+        row = {"id": contact.id, **{name: getattr(contact, name) for name in _CONTACT}}
+        if contact.id in new:
+            begun.append({**row, "email": new[contact.id]})
+        else:
+            known.append(row)
+    insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
+    update(connection, contacts, known, key=["id"], columns=_CONTACT)
     memories = [{"contact_id": one.contact.id, "memory": encode(one.contact.memory)} for one in advances]
     insert(connection, contact_state, memories, conflict=["contact_id"], update=["memory"])
 
@@ -178,26 +190,17 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
             wanted.setdefault((one.contact.id, ending.measure, ending.run_key), values)
     if not wanted:
         return 0
-    members = _merged_into(connection, {person for person, _, _ in wanted})
+    members: dict[int, list[int]] = {}
+    for member, person in members_of(connection, {person for person, _, _ in wanted}).items():
+        members.setdefault(person, []).append(member)
     rows = [
         {"contact_id": member, "measure": measure, "run_key": run_key, **values}
         for (person, measure, run_key), values in wanted.items()
-        for member in (person, *members.get(person, ()))
+        for member in members[person]
     ]
     names = ("contact_id", "measure", "run_key", "reason", "settled_at")
     text = list_text([row[name] for name in names] for row in rows)
     return connection.execute(_cancellation(connection.dialect.name, names), {"rows": text}).rowcount
-
-
-def _merged_into(connection: sa.Connection, people: Collection[int]) -> dict[int, list[int]]:
-    """Return person -> the contacts merged into them; hardly anybody has one."""
-    statement = sa.select(contacts.c.survivor, contacts.c.id)
-    found: dict[int, list[int]] = {}
-    for survivor, merged in connection.execute(
-        statement.where(any_of(contacts.c.survivor, sorted(people), connection))
-    ):
-        found.setdefault(survivor, []).append(merged)
-    return found
 
 
 @lru_cache

@@ -75,6 +75,15 @@ for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
 #: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
 shards = sa.Table("shards", metadata, sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False))
 
+#: Batches about to be applied for the so-manieth time: a shard's rows up to an id. Committed before they run.
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("up_to", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False),
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,

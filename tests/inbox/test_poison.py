@@ -156,8 +156,8 @@ def test_a_careful_worker_is_not_taken_for_a_dead_one(
     seen: list[Any] = []
 
     def rule(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
-        (row,) = other.rows(tables.inbox)
-        seen.append((row.attempts, other.drain(row.shard)))
+        (trial,) = other.rows(tables.trials)
+        seen.append((trial.attempts, other.drain(trial.shard)))
         return advance(contact, happenings, **given)
 
     world.rule = rule

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from nurture.clock import pause
 from nurture.domain.advance import Happening, advance
 from nurture.domain.contact import Advance, Contact
+from nurture.domain.counts import Counts
 from nurture.domain.instant import HOUR
 from nurture.domain.measure import MailStep, OnEvent
 from nurture.flow.identity import merge
@@ -301,3 +302,26 @@ def test_a_hot_person_with_twenty_thousand_events_comes_in_bounded_batches(
     assert max(batches) <= 500
     assert world.contact("u1").facts["seen"] == 20_000
     assert world.applied(world.who("u1")) == [f"m{n}" for n in range(20_000)]
+
+
+def test_a_row_that_another_drain_took_between_looking_and_locking_is_left_alone(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    world, other = World(postgresql_database), World(open_database(postgresql_url))
+    # Each has worked on its shard before, so that neither has its attempts counted.
+    world.take(an_event("m0", "u1 e1"))
+    other.take(an_event("m1", "e1"))
+    world.accept(an_event("m2", "u1"), an_event("m3", "e1"))
+    shards = {row.message_id: row.shard for row in world.rows(tables.inbox)}
+    assert shards["m2"] != shards["m3"]
+    theirs: list[Counts] = []
+
+    @sa.event.listens_for(world.database.writer, "before_cursor_execute")
+    def _meanwhile(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "contacts.erased_at" in statement and "FOR UPDATE" in statement and not theirs:
+            theirs.append(other.drain(shards["m3"]))
+
+    mine = world.drain(shards["m2"])
+    assert theirs[0]["applied"] == 2
+    assert (mine["applied"], mine["duplicate"]) == (0, 0)
+    other.database.close()
