@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.domain.conditions import Condition, parse
+from nurture.domain.conditions.nodes import asks_local_time
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 from nurture.store import tables as t
@@ -14,6 +15,8 @@ from nurture.store.conditions import three_valued
 
 #: Rows fetched at a time when an audience is walked through.
 _PAGE = 2_000
+#: What an unknown answer adds to the sum in which a yes adds 1: more than there are people, and an integer.
+_UNKNOWN = 2**31 - 1
 
 
 def read(playbook: Playbook, expression: str) -> Condition:
@@ -35,7 +38,8 @@ def _answer(
     connection: sa.Connection, condition: Condition, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[bool]:
     """Return the SQL for yes, no or (NULL) unknown."""
-    named = zones(connection, playbook) if condition.moving else [playbook.default_zone]
+    # Asking who is in which zone is another pass over everybody.
+    named = zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
     return three_valued(condition, now=now, zones=named)
 
 
@@ -43,21 +47,13 @@ def count(services: Services, expression: str) -> dict[str, Any]:
     """Return how many people answer yes, and of how many the answer is unknown; one pass over the table."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        answer = _answer(connection, read(playbook, expression), playbook, services.clock.now()).label(
-            "answer"
-        )
-        each = sa.select(answer).where(_alive()).subquery()
-        statement = sa.select(each.c.answer, sa.func.count().label("people")).group_by(each.c.answer)
-        counted = {
-            row.answer if row.answer is None else bool(row.answer): row.people
-            for row in connection.execute(statement)
-        }
-    return {
-        "audience": expression,
-        "yes": counted.get(True, 0),
-        "unknown": counted.get(None, 0),
-        "people": sum(counted.values()),
-    }
+        answer = _answer(connection, read(playbook, expression), playbook, services.clock.now())
+        # One sum holds both counts: the answer is worked out once a row, and nothing is grouped.
+        each = sa.func.coalesce(sa.cast(answer, sa.Integer), _UNKNOWN)
+        both = sa.cast(sa.func.coalesce(sa.func.sum(each), 0), sa.BigInteger)
+        people, counted = connection.execute(sa.select(sa.func.count(), both).where(_alive())).one()
+    unknown, yes = divmod(counted, _UNKNOWN)
+    return {"audience": expression, "yes": yes, "unknown": unknown, "people": people}
 
 
 def sample(services: Services, expression: str, *, limit: int) -> list[dict[str, Any]]:

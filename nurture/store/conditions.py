@@ -211,12 +211,24 @@ class _Audience:
         if op in {"==", "!="}:
             exactly = sa.and_(self.extreme(value, ">=", bound), self.extreme(value, "<=", bound))
             return exactly if op == "==" else sa.not_(exactly)
-        ones = [sa.cast(self.compare(one, [(op, bound)]), sa.Integer) for one in value.of]
         every = value.latest == (op in {"<", "<="})
-        total: sa.ColumnElement[Any] = ones[0]
-        for one in ones[1:]:
-            total = total * one if every else total + one
-        return total > 0
+        tests = [(self.is_never_unknown(one), self.compare(one, [(op, bound)])) for one in value.of]
+        plain = [test for is_plain, test in tests if is_plain]
+        others = [test for is_plain, test in tests if not is_plain]
+        if not others:
+            return sa.and_(*plain) if every else sa.or_(*plain)
+        rest = others[0] if len(others) == 1 else _strictly(others, every=every)
+        if not plain:
+            return rest
+        # What is always known is cheap and asked first; where it decides, the rest need only be known.
+        decides = sa.not_(sa.and_(*plain)) if every else sa.or_(*plain)
+        known = bracketed(rest).is_not(None)
+        return sa.case((sa.not_(decides), rest), (known, _constant(not every)))
+
+    def is_never_unknown(self, value: Value) -> bool:
+        """Tell whether a value is a column that always has one."""
+        column = self.column(value)
+        return isinstance(column, sa.Column) and not column.nullable
 
     def window(self, value: Stored, op: Operator, bound: int) -> Boolean:
         """A count of n instants is at least 3 when the third newest lies within the span."""
@@ -341,6 +353,15 @@ def _asked(answer: Boolean, among: frozenset[Truth]) -> Boolean:
 
 def _constant(value: bool) -> Boolean:
     return sa.true() if value else sa.false()
+
+
+def _strictly(tests: Sequence[Boolean], *, every: bool) -> Boolean:
+    """Whether every test (or any) holds; unknown as soon as one is, unlike AND and OR."""
+    ones = [sa.cast(test, sa.Integer) for test in tests]
+    total: sa.ColumnElement[Any] = ones[0]
+    for one in ones[1:]:
+        total = total * one if every else total + one
+    return total > 0
 
 
 def _operate(column: sa.ColumnElement[Any], op: Operator, bound: int | str) -> Boolean:

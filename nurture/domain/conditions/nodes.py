@@ -307,6 +307,25 @@ def moves(node: Node) -> bool:
     )
 
 
+def asks_local_time(node: Node) -> bool:
+    """Tell whether the answer depends on the zone somebody is in."""
+    return any(_is_local(value) for leaf in leaves(node) for value in values_of(leaf))
+
+
+def _is_local(value: Value) -> bool:
+    match value:
+        case Local():
+            return True
+        case Default():
+            return _is_local(value.value) or _is_local(value.otherwise)
+        case Extreme():
+            return any(_is_local(one) for one in value.of)
+        case Days():
+            return _is_local(value.of)
+        case _:
+            return False
+
+
 def grows(node: Node) -> bool:
     """Tell whether the answer, once yes, stays yes as facts grow: what the evidence of a stage must do."""
     match node:
