@@ -22,6 +22,7 @@ from nurture.simulation.outlet import Outlet
 from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Stage
 from nurture.simulation.reactions import Reactions
+from nurture.simulation.sample import SampleComposer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def _play(
         suppression_key=settings.suppression_secret,
         base_url=settings.public_url,
         worker="simulation",
+        composer=SampleComposer(),
     )
     react = None
     if options.events is None:

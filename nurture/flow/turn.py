@@ -54,7 +54,9 @@ def _round(
     clock, playbooks = delivery.clock, delivery.playbooks
     done = Counts()
     if "inbox" in waits:
-        done.add(drain(database, shard=None, clock=clock, playbooks=playbooks))
+        # All shards before anybody is written to: few large chunks of mail instead of many small ones.
+        while (drained := drain(database, shard=None, clock=clock, playbooks=playbooks)).total():
+            done.add(drained)
     if "wakes" in waits:
         done.add(wake_watchers(database, clock=clock, playbooks=playbooks))
     if "adoption" in waits:

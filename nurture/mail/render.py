@@ -36,6 +36,12 @@ def render(templates: Templates, frozen: Frozen) -> bytes:
     return to_bytes(templates, frozen, render_parts(templates, frozen))
 
 
+def is_certain(templates: Templates, frozen: Frozen) -> bool:
+    """Tell, for a part of the price, that `render` makes this mail: its way is proven, and its values fit."""
+    filled, _ = _filled(_template(templates, frozen), frozen)
+    return filled is not None and not filled.way.trials
+
+
 def to_bytes(templates: Templates, frozen: Frozen, parts: Parts) -> bytes:
     """Return the complete mail of rendered parts."""
     return _bytes(templates, frozen, parts.subject, parts.text, parts.html)

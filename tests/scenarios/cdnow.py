@@ -3,10 +3,15 @@
 import csv
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+
+from nurture.domain.event import Identity
+from nurture.domain.instant import parse_iso
+from nurture.simulation.play import Input
+from tests.scenarios.world import World
 
 SLICE = Path(__file__).parent / "cdnow_slice.csv.gz"
 
@@ -51,3 +56,26 @@ def quiet_buyers(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
         first, *later = sorted(when)
         if not later or (later[0] - first).days >= 31:
             yield user, first.date().isoformat()
+
+
+def as_told(world: World, row: dict[str, str]) -> Input:
+    """Return the purchase as a shop would have told it at the time."""
+    at = parse_iso(row["timestamp"])
+    goods = {
+        "product_id": "cd",
+        "name": "CD",
+        "quantity": int(row["quantity"]),
+        "price": float(row["revenue"]),
+    }
+    event = world.event(
+        "",
+        row["event"],
+        at=at,
+        id=row["order_id"],
+        order_id=row["order_id"],
+        revenue=float(row["revenue"]),
+        currency="USD",
+        products=[goods],
+    )
+    names = (Identity("user_id", row["user_id"]), Identity("email", row["email"]))
+    return Input(at, event=replace(event, identities=names, received_at=at))

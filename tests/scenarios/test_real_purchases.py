@@ -1,6 +1,5 @@
 """Eighteen months of real purchases: imported, imported again, shuffled, historic, and lived through live."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,15 +8,13 @@ from nurture.app import doctor, imports
 from nurture.clock import ManualClock
 from nurture.domain.chance import share
 from nurture.domain.counts import Counts
-from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, parse_iso
 from nurture.domain.retention import kept
 from nurture.flow.retain import retain
 from nurture.reports import ledger
-from nurture.simulation.play import Input
 from nurture.store import tables as t
 from nurture.store.database import Database
-from tests.scenarios.cdnow import Purchases, purchases, quiet_buyers, rows_of_slice, write
+from tests.scenarios.cdnow import Purchases, as_told, purchases, quiet_buyers, rows_of_slice, write
 from tests.scenarios.world import World
 
 ROWS = rows_of_slice()
@@ -128,26 +125,3 @@ def forget_what_is_old(world: World) -> None:
 
     while services.database.run(work).more:
         pass
-
-
-def as_told(world: World, row: dict[str, str]) -> Input:
-    """Return the purchase as a shop would have told it at the time."""
-    at = parse_iso(row["timestamp"])
-    goods = {
-        "product_id": "cd",
-        "name": "CD",
-        "quantity": int(row["quantity"]),
-        "price": float(row["revenue"]),
-    }
-    event = world.event(
-        "",
-        row["event"],
-        at=at,
-        id=row["order_id"],
-        order_id=row["order_id"],
-        revenue=float(row["revenue"]),
-        currency="USD",
-        products=[goods],
-    )
-    names = (Identity("user_id", row["user_id"]), Identity("email", row["email"]))
-    return Input(at, event=replace(event, identities=names, received_at=at))
