@@ -38,8 +38,8 @@ def a_share(*numbers: int) -> Intake:
 
 
 @contextmanager
-def committing(database: Database, **given: Any) -> Iterator[GroupCommit]:
-    given = {"bells": HeardBells(), "clock": SystemClock()} | given
+def committing(database: Database, **more: Any) -> Iterator[GroupCommit]:
+    given: dict[str, Any] = {"bells": HeardBells(), "clock": SystemClock(), **more}
     commit = GroupCommit(database=database, **given)
     commit.start()
     try:
