@@ -1,7 +1,6 @@
 """The demonstration: people live through days of virtual time in the real pipeline, in a folder of its own."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from nurture.mail.transport import open_lanes, open_transport
 from nurture.reports import ledger
 from nurture.settings import Settings, load_settings
 from nurture.simulation.people import lives
-from nurture.simulation.play import Stage
+from nurture.simulation.play import Moment, Progress, Stage
 from nurture.simulation.reactions import Reactions
 
 #: The demonstration's own folder; made anew each time, known by this mark.
@@ -54,9 +53,7 @@ def prepare(options: Options) -> Settings:
     )
 
 
-def play(
-    options: Options, *, progress: Callable[[Instant], None] | None = None
-) -> tuple[Services, dict[str, Any]]:
+def play(options: Options, *, progress: Progress | None = None) -> tuple[Services, dict[str, Any]]:
     """Let the people live; returns the opened installation, now on real time, and the summary."""
     settings = prepare(options)
     end = SystemClock().now()
@@ -76,7 +73,7 @@ def play(
     react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
     stage = Stage(services.database, delivery, clock, lanes, react=react)
     inputs = lives(options.people, start=start, days=options.days, seed=options.seed)
-    counts = stage.play(inputs, end, progress=progress)
+    counts = stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
     for transport in lanes.values():
         transport.close()
     return services, summary(services, start=start, end=end, applied=counts["applied"])

@@ -15,6 +15,7 @@ from nurture.app.opening import migrate
 from nurture.app.services import Services
 from nurture.app.tabular import read_rows
 from nurture.clock import ManualClock, SystemClock
+from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, Instant
 from nurture.flow.delivery import Delivery
@@ -23,7 +24,7 @@ from nurture.mail.transport import open_lanes
 from nurture.settings import load_settings
 from nurture.simulation.outlet import Outlet
 from nurture.simulation.people import lives
-from nurture.simulation.play import Input, Stage
+from nurture.simulation.play import Input, Moment, Progress, Stage
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.sample import SampleComposer
 
@@ -40,7 +41,7 @@ class Options:
     playbook: Path | None = None
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options, *, progress: Progress | None = None) -> dict[str, Any]:
     """Play once and return the summary. Nothing leaves, nothing stays."""
     with tempfile.TemporaryDirectory(prefix="nurture-simulation-") as folder:
         settings = load_settings(
@@ -58,15 +59,20 @@ def run(options: Options) -> dict[str, Any]:
                 imports.import_file(
                     services, options.contacts, imports.Options(kind="contacts"), actor="simulation"
                 )
-            counts = _play(services, clock, inputs, end, options)
+            counts = _play(services, clock, inputs, end, options, progress)
             return summary(services, start=start, end=end, applied=counts["applied"])
         finally:
             services.close()
 
 
-def _play(
-    services: Services, clock: ManualClock, inputs: Iterator[Input], end: Instant, options: Options
-) -> Any:
+def _play(  # noqa: PLR0917 - one caller, each argument once
+    services: Services,
+    clock: ManualClock,
+    inputs: Iterator[Input],
+    end: Instant,
+    options: Options,
+    progress: Progress | None,
+) -> Counts:
     settings = services.settings
     lanes = {name: Outlet() for name in open_lanes(settings.mail_url)}
     delivery = Delivery(
@@ -81,7 +87,8 @@ def _play(
     react = None
     if options.events is None:
         react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
-    return Stage(services.database, delivery, clock, lanes, react=react).play(inputs, end)
+    stage = Stage(services.database, delivery, clock, lanes, react=react)
+    return stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
 
 
 def _inputs(options: Options) -> tuple[Iterator[Input], Instant, Instant]:
@@ -112,10 +119,10 @@ def _history(path: Path) -> Iterator[tuple[Instant, bytes]]:
         yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at))
 
 
-def compare(options: Options, against: Path) -> dict[str, Any]:
+def compare(options: Options, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:
     """Play the same people under two programmes and return the differences in mails sent, by measure."""
-    mine = run(options)
-    other = run(replace(options, playbook=against))
+    mine = run(options, progress=progress)
+    other = run(replace(options, playbook=against), progress=progress)
     sent = {row["measure"]: row["sent"] for row in mine["measures"]}
     sent_against = {row["measure"]: row["sent"] for row in other["measures"]}
     differences = [

@@ -32,7 +32,7 @@ def demo(
     from nurture.app import demo as show
 
     opened, summary = show.play(
-        show.Options(people=people, days=days, seed=seed), progress=_progress(days, as_json=as_json)
+        show.Options(people=people, days=days, seed=seed), progress=_progress(as_json=as_json)
     )
     try:
         output.document(summary) if as_json else print_summary(summary)
@@ -44,25 +44,36 @@ def demo(
         opened.close()
 
 
-def _progress(days: int, *, as_json: bool) -> Any:
-    from nurture.domain.instant import DAY
+#: Seconds between two looks at how far it is: in a terminal, where the line is written over, and elsewhere.
+_LOOKS = (0.2, 10.0)
 
-    first: list[int] = []
 
-    def show(at: int) -> None:
-        if as_json or not sys.stderr.isatty():
+def _progress(*, as_json: bool) -> Any:
+    """Return what tells on standard error how far a play is; nothing beside --json, which machines read."""
+    from nurture.clock import monotonic
+    from nurture.domain.instant import to_iso
+
+    is_terminal = sys.stderr.isatty()
+    begin, end = ("\r", " ") if is_terminal else ("", "\n")
+    told, shown = monotonic(), False
+
+    def show(moment: Any) -> None:
+        nonlocal told, shown
+        now, is_over = monotonic(), moment.at >= moment.end
+        # What is over at once tells nothing on the way.
+        if now - told < _LOOKS[not is_terminal] and not (is_over and shown):
             return
-        first.append(at) if not first else None
-        sys.stderr.write(f"\rday {(at - first[0]) // DAY} of {days} ")
+        told, shown = now, True
+        done = f"{moment.counts['applied']:,} events, {moment.counts['sent']:,} mails"
+        line = f"{begin}{to_iso(moment.at)[:10]} {moment.share:4.0%}  {done}"
+        sys.stderr.write(line + ("\n" if is_over else end))
         sys.stderr.flush()
 
-    return show
+    return None if as_json else show
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print who stands where, what was sent, and why something was not."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
     output.pairs({name: summary[name] for name in ("from", "to", "events", "mails")})
     output.table(summary["stages"], ["track", "stage", "people"], title="people by stage")
     columns = [
@@ -110,10 +121,10 @@ def simulate(
         people=people, days=days, seed=seed, events=events, contacts=contacts, playbook=playbook
     )
     if against is None:
-        summary = ask.run(options)
+        summary = ask.run(options, progress=_progress(as_json=as_json))
         output.document(summary) if as_json else print_summary(summary)
         return
-    compared = ask.compare(options, against)
+    compared = ask.compare(options, against, progress=_progress(as_json=as_json))
     output.document(compared) if as_json else output.table(
         compared["differences"],
         ["measure", "mails", "mails_against", "difference"],

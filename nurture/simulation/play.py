@@ -40,6 +40,33 @@ Turn = Callable[[Database, Delivery, Mapping[str, Transport]], Counts]
 React = Callable[[Database, Instant], Iterable[Input]]
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far a play has come: the virtual instant, between which two, and what was done until then."""
+
+    at: Instant
+    start: Instant
+    end: Instant
+    counts: Counts
+
+    @property
+    def share(self) -> float:
+        """How much of the time is over, 0 to 1."""
+        return (self.at - self.start) / max(1, self.end - self.start)
+
+    @classmethod
+    def teller(
+        cls, stage: "Stage", end: Instant, progress: "Progress | None"
+    ) -> Callable[[Instant], None] | None:
+        """Return what tells `progress` of each tick of this stage, which stands at its start."""
+        start = stage.clock.now()
+        return None if progress is None else lambda at: progress(cls(at, start, end, stage.counts))
+
+
+#: Told after every tick how far the play has come.
+Progress = Callable[[Moment], None]
+
+
 @dataclass(slots=True)
 class Stage:
     """Where a play is given: a database, its delivery on a manual clock, transports by lane."""
@@ -52,14 +79,19 @@ class Stage:
     react: React | None = None
     # What workers do at a tick.
     turn: Turn = turn
+    # What the play has done so far.
+    counts: Counts = field(default_factory=Counts)
     _order: int = 0
     _ahead: list[tuple[Instant, int, Input]] = field(default_factory=list)
 
     def play(
         self, inputs: Iterator[Input], until: Instant, *, progress: Callable[[Instant], None] | None = None
     ) -> Counts:
-        """Play the inputs, ascending by instant, up to `until`; returns counts by outcome."""
-        total = Counts()
+        """Play the inputs, ascending by instant, up to `until`; returns counts by outcome.
+
+        progress: told the virtual instant after each tick.
+        """
+        total = self.counts = Counts()
         upcoming = next(inputs, None)
         while True:
             at = self._next(upcoming, until)

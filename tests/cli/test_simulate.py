@@ -1,0 +1,98 @@
+"""`nurture simulate`: a history is lived through, two programmes are compared, and how far it is can be seen."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nurture.cli import demo
+from tests.cli.shell import SHIPPED, Shell
+
+RECEIPT = "customer/any/order_confirmation"
+
+
+@pytest.fixture
+def programme(tmp_path: Path) -> Path:
+    """Give the shipped programme with nothing but the receipt and the notice of a shipment."""
+    folder = tmp_path / "programme"
+    shutil.copytree(SHIPPED, folder)
+    for path in list(folder.rglob("measure.yaml")):
+        if path.parent.name not in ("order_confirmation", "order_shipped"):
+            shutil.rmtree(path.parent)
+    return folder
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """Give a file of 30 orders, the newest first, a day apart, and a shipment of the first."""
+    path = tmp_path / "orders.jsonl"
+    rows = [
+        {
+            "user_id": f"u{day}",
+            "email": f"u{day}@example.com",
+            "event": "Order Completed",
+            "timestamp": f"2026-03-{day:02d}T12:00:00Z",
+            "order_id": f"o{day}",
+            "revenue": 9.9,
+            "currency": "EUR",
+            "products": [],
+        }
+        for day in range(30, 0, -1)
+    ]
+    shipped = {**rows[-1], "event": "Order Shipped", "timestamp": "2026-03-02T12:00:00Z"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (*rows, shipped)), encoding="utf-8")
+    return path
+
+
+def test_a_history_is_lived_through_from_its_first_day(
+    nurture: Shell, programme: Path, history: Path
+) -> None:
+    said = nurture(
+        "simulate", "--events", str(history), "--days", "3", "--playbook", str(programme), "--json"
+    )
+    assert (said.code, said.err) == (0, "")
+    told = said.document
+    assert (told["events"], told["mails"]) == (31, 31)
+    assert (told["from"], told["to"]) == ("2026-03-01T00:00:00Z", "2026-04-02T12:00:00Z")
+    assert {row["measure"]: row["sent"] for row in told["measures"]} == {
+        RECEIPT: 30,
+        "customer/any/order_shipped": 1,
+    }
+
+
+def test_two_programmes_differ_by_what_one_of_them_does_not_send(
+    nurture: Shell, programme: Path, history: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(programme, tmp_path / "next")
+    shutil.rmtree(tmp_path / "next" / RECEIPT)
+    words = ("--events", str(history), "--playbook", str(programme), "--against", str(tmp_path / "next"))
+    said = nurture("simulate", *words, "--json")
+    assert said.code == 0, said.err
+    told = said.document
+    assert (told["mails"], told["mails_against"]) == (31, 1)
+    assert told["differences"] == [
+        {"measure": RECEIPT, "mails": 30, "mails_against": 0, "difference": -30},
+        {"measure": "customer/any/order_shipped", "mails": 1, "mails_against": 1, "difference": 0},
+    ]
+
+
+def test_how_far_it_is_is_told_to_people_and_not_to_machines(
+    nurture: Shell, programme: Path, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "_LOOKS", (0.0, 0.0))
+    words = ("simulate", "--events", str(history), "--days", "3", "--playbook", str(programme))
+    lines = nurture(*words).err.splitlines()
+    assert lines[0] == "2026-03-01   2%  1 events, 1 mails"
+    assert lines[-1] == "2026-04-02 100%  31 events, 31 mails"
+    assert nurture(*words, "--json").err == ""
+
+
+def test_a_history_with_a_fault_is_refused_with_its_line(
+    nurture: Shell, programme: Path, history: Path
+) -> None:
+    with history.open("a", encoding="utf-8") as stream:
+        stream.write('{"user_id": "u1", "event": "Order Completed", "timestamp": "yesterday"}\n')
+    said = nurture("simulate", "--events", str(history), "--playbook", str(programme))
+    assert said.code != 0
+    assert "orders.jsonl:32: " in said.line()
