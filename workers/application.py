@@ -1,6 +1,7 @@
 """The Celery application and every setting of it, each with its reason."""
 
 import sys
+from functools import cached_property
 from typing import Any
 
 from celery import Celery, signals
@@ -81,7 +82,17 @@ def _found() -> dict[str, Any]:
         raise SystemExit(2) from error
 
 
-app = Celery("nurture", include=["workers.tasks", "workers.lifecycle"])
+class _Application(Celery):
+    """Celery with workers of our own."""
+
+    @cached_property
+    def Worker(self) -> type[Any]:  # noqa: N802 - Celery's name for it
+        """Return the class of `celery -A workers worker`; only the worker's process imports it."""
+        made: type[Any] = self.subclass_with_self("workers.worker:Worker")  # type: ignore[arg-type] # or its name
+        return made
+
+
+app = _Application("nurture", include=["workers.tasks", "workers.lifecycle"])
 app.add_defaults(_found)
 
 

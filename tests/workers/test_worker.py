@@ -105,6 +105,21 @@ def test_other_applications_hand_in_and_bells_are_answered(
         )
 
 
+def test_a_worker_takes_tasks_at_once_and_listens_to_no_other_worker(
+    postgresql_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    given = {"broker_url": redis_url, "log_level": "info"}
+    log = tmp_path / "worker.log"
+    with installed(settings_of(tmp_path, postgresql_url, **given)):
+        shop = environment(tmp_path, postgresql_url, **given)
+        with worker(tmp_path, shop), redis.Redis.from_url(redis_url) as keys:
+            assert eventually(lambda: " ready" in log.read_text()), log.read_text()
+            # One second in which every other worker is asked what was revoked.
+            assert "mingle" not in log.read_text()
+            # What each worker tells of itself every two seconds reaches no other.
+            assert keys.publish("/0.celeryev/worker.heartbeat", "") == 0
+
+
 def test_without_redis_everything_is_slower_and_nothing_stops(postgresql_url: str, tmp_path: Path) -> None:
     given = {"broker_url": f"redis://127.0.0.1:{free_port()}/0"}
     with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
