@@ -151,10 +151,7 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
     items: a list, or a single item. What cannot be read is quarantined with its reason.
     """
     services = context.services
-    raw = encode(items).encode()
-    with services.database.read() as connection:
-        # The database's time: nobody can be told to come again later, and this host's clock may have jumped.
-        now = services.clock.lease_now(connection)
+    raw, now = encode(items).encode(), services.clock.now()
     try:
         intake = ingest.read_items(open_body(raw), source=source, received_at=now)
     except InputError as error:
@@ -193,7 +190,7 @@ def _repeat(context: Context, room: str, batch: Callable[[], Counts]) -> Counts:
 
 
 def _is_off(services: Services) -> bool:
-    with services.database.read() as connection:
+    with services.database.look() as connection:
         off = is_off(services.clock, connection)
     if off:
         _log.error(

@@ -60,7 +60,7 @@ def drain(
     `store.saving.save` counts; nothing at all when the shard is empty or somebody else's. Raises Transient
     when the database does not let it through; everything not yet applied is still in the inbox then.
     """
-    with database.read() as connection:
+    with database.look() as connection:
         if not inbox.is_waiting(connection, shard):
             return Counts()
     now, watch, counts = clock.now(), poison.watch_of(database), Counts()
@@ -141,7 +141,7 @@ def ring(
     reads one index entry.
     """
     now, watch = clock.now(), poison.watch_of(database)
-    with database.read() as connection:
+    with database.look() as connection:
         if not people.is_any_due(connection, now=now):
             return Counts()
     suspects: dict[int, Instant] | None = None
@@ -197,7 +197,7 @@ def adopt(database: Database, *, clock: Clock, playbooks: PlaybookSource, limit:
         counts.more = len(ids) == limit
         return counts
 
-    with database.read() as connection:
+    with database.look() as connection:
         if not adoption.is_adopting(connection):
             return Counts()
     return database.run(work)

@@ -11,8 +11,11 @@ from nurture.store.tables import active_playbook, contacts
 
 def is_adopting(connection: sa.Connection) -> bool:
     """Tell whether there are contacts that have not been woken for the active playbook."""
-    beyond = contacts.c.id > active_playbook.c.woken
-    return connection.execute(sa.select(contacts.c.id).where(beyond).limit(1)).first() is not None
+    return bool(connection.scalar(_IS_ADOPTING))
+
+
+# By the greatest id: who looks for any contact beyond reads them all where there is none.
+_IS_ADOPTING = sa.select(active_playbook.c.woken < sa.select(sa.func.max(contacts.c.id)).scalar_subquery())
 
 
 def lock_page(connection: sa.Connection, *, limit: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Watching what the database does for a room: the plans of the room's own statements, and the rows they touch."""
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ HOT = (
 )
 #: Indexes that hold only what is under way at this moment, whatever the number of people: read whole, they cost little.
 UNDER_WAY = ("ix_messages_leased", "ix_messages_doubt")
+_marks_made = itertools.count(1)
+#: The first server version that explains a statement without values.
+_EXPLAINS_FOR_ANY = 160_000
 _INDEX_SCANS = ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
 
 
@@ -58,7 +62,7 @@ class Finding:
 class Watched:
     """What was seen while a room worked."""
 
-    # Statement -> its plans, as PostgreSQL explains them with the values given.
+    # Statement -> its plans, as PostgreSQL explains them with the values given, and for any values.
     plans: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def findings(self, tables: Collection[str] = HOT) -> list[Finding]:
@@ -87,7 +91,8 @@ class Watched:
 def plans_of(database: Database, *, each: int = 3) -> Iterator[Watched]:
     """Explain what is executed inside the block: the first `each` executions of every distinct statement.
 
-    In the very transaction and with the values of the execution, so with all that the product has set in it.
+    In the very transaction and with the values of the execution, so with all that the product has set in it. And
+    once without values (PostgreSQL 16 on): what a connection asks again and again is planned for any.
     """
     watched = Watched()
 
@@ -99,14 +104,29 @@ def plans_of(database: Database, *, each: int = 3) -> Iterator[Watched]:
         plans = watched.plans.setdefault(statement, [])
         if len(plans) < each:
             with cursor.connection.cursor() as asked:
-                asked.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-                plans.append(asked.fetchone()[0][0]["Plan"])
+                mark = f"/* {next(_marks_made)} */"
+                asked.execute(f"EXPLAIN (FORMAT JSON) {mark} {statement}", parameters, prepare=not plans)
+                found = [asked.fetchone()[0][0]["Plan"]]
+                if not plans and cursor.connection.info.server_version >= _EXPLAINS_FOR_ANY:
+                    found.append(_for_any_values(asked, mark))
+                plans.extend(found)
 
     event.listen(database.writer, "before_cursor_execute", explain)
     try:
         yield watched
     finally:
         event.remove(database.writer, "before_cursor_execute", explain)
+
+
+def _for_any_values(asked: psycopg.Cursor[Any], mark: str) -> Any:
+    """Return the plan for any values of the statement that was explained with this mark."""
+    # As the server keeps it, with $1 where a value belongs.
+    kept = "SELECT split_part(statement, %s, 2) FROM pg_prepared_statements WHERE strpos(statement, %s) = 23"
+    asked.execute(kept, (mark, mark), prepare=False)
+    (statement,) = asked.fetchone() or ("",)
+    asked.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}")
+    (plans,) = asked.fetchone() or ([],)
+    return plans[0]["Plan"]
 
 
 def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

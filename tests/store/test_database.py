@@ -54,6 +54,24 @@ def test_a_reader_cannot_write(database: Database) -> None:
     put(database, "a")
 
 
+def test_a_look_opens_no_transaction_and_leaves_none(postgresql_database: Database) -> None:
+    began = sa.text("SELECT now()")
+    with postgresql_database.read() as connection:
+        assert connection.scalar(began) == connection.scalar(began)
+    with postgresql_database.look() as connection:
+        assert connection.scalar(began) != connection.scalar(began)
+    # The same connection, from the same pool, is one that keeps its transactions again.
+    with postgresql_database.read() as connection:
+        assert connection.scalar(began) == connection.scalar(began)
+
+
+def test_a_look_sees_what_was_committed_just_now(database: Database) -> None:
+    for number in range(3):
+        put(database, f"n{number}", str(number))
+        with database.look() as connection:
+            assert value(connection, f"n{number}") == number
+
+
 def test_an_exception_leaves_nothing_behind(database: Database) -> None:
     def work(connection: sa.Connection) -> None:
         connection.execute(sa.insert(meta).values(key="a", value="b"))
