@@ -1,12 +1,15 @@
 """Named places at which a test may break this process; nothing happens at them otherwise.
 
 NURTURE_TEST_FAILPOINTS arms them: `NAME=ACT`, several parted by blanks. ACT is `kill` (-9, this process), `stop`
-(SIGSTOP, until somebody continues it), `sleep:SECONDS`, or `raise` (a `Broken`). `NAME=ACT@3` acts when the place
+(SIGSTOP, until somebody continues it), `sleep:SECONDS`, `raise` (a `Broken`), or `starve` (this process gets no more
+memory than it has). `NAME=ACT@3` acts when the place
 is passed for the third time, and only then. Off, a place costs one look into an empty mapping.
 """
 
+import resource
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock, get_ident
 from typing import Final
 
@@ -70,13 +73,13 @@ def arm(text: str) -> None:
     for word in text.split():
         name, _, act = word.partition("=")
         act, _, at = act.partition("@")
-        known = act in ("kill", "stop", "raise") or (
+        known = act in ("kill", "stop", "raise", "starve") or (
             act.startswith("sleep:") and act[6:].replace(".", "").isdigit()
         )
         if name not in PLACES or not known or not (at or "1").isdigit():
             raise SettingsError(
-                f"NURTURE_TEST_FAILPOINTS: cannot read {word!r}; write NAME=kill, stop, raise or sleep:SECONDS, "
-                f"with @N for the Nth pass; names: {', '.join(PLACES)}"
+                f"NURTURE_TEST_FAILPOINTS: cannot read {word!r}; write NAME=kill, stop, raise, starve or "
+                f"sleep:SECONDS, with @N for the Nth pass; names: {', '.join(PLACES)}"
             )
         _armed[name] = _Armed(act, int(at or 0))
 
@@ -90,9 +93,17 @@ def _act(armed: _Armed) -> None:
         raise Broken(armed.act)
     if armed.act.startswith("sleep:"):
         pause(float(armed.act[6:]))
+    elif armed.act == "starve":
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space(), resource.getrlimit(resource.RLIMIT_AS)[1]))
     else:
         # To this thread: sent to the process another one may take it, and this one goes on for a moment.
         signal.pthread_kill(get_ident(), signal.SIGKILL if armed.act == "kill" else signal.SIGSTOP)
+
+
+def _address_space() -> int:
+    """Return how many bytes of address space this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
 
 
 _armed: dict[str, _Armed] = {}

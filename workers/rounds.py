@@ -151,7 +151,10 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
     items: a list, or a single item. What cannot be read is quarantined with its reason.
     """
     services = context.services
-    raw, now = encode(items).encode(), services.clock.now()
+    raw = encode(items).encode()
+    with services.database.read() as connection:
+        # The database's time: nobody can be told to come again later, and this host's clock may have jumped.
+        now = services.clock.lease_now(connection)
     try:
         intake = ingest.read_items(open_body(raw), source=source, received_at=now)
     except InputError as error:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nurture import heap
 from nurture.app import imports
 from nurture.app.demo import summary
@@ -17,6 +19,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, Instant
 from nurture.flow.delivery import Delivery
+from nurture.flow.inbox import NewEvent
 from nurture.mail.transport import open_lanes
 from nurture.settings import load_settings
 from nurture.simulation.outlet import Outlet
@@ -94,22 +97,26 @@ def _inputs(options: Options) -> tuple[Iterator[Input], Instant, Instant]:
         start = SystemClock().now() // DAY * DAY
         made = lives(options.people, start=start, days=options.days, seed=options.seed)
         return made, start, start + options.days * DAY
-    history = sorted(_history(options.events), key=lambda one: one.at)
+    history = sorted(_history(options.events), key=lambda one: one[0])
     if not history:
         message = f"{options.events}: no event in it"
         raise InputError(message)
-    start = history[0].at // DAY * DAY
-    return iter(history), start, history[-1].at + options.days * DAY
+    start, end = history[0][0] // DAY * DAY, history[-1][0] + options.days * DAY
+    return (Input(at, event=_UNPACK.decode(packed)) for at, packed in history), start, end
 
 
-def _history(path: Path) -> Iterator[Input]:
-    """Read a file of events as if each were handed in when it happened."""
+#: A history is kept as text until it happens: years of it as objects are hundreds of megabytes.
+_PACK, _UNPACK = msgspec.json.Encoder(), msgspec.json.Decoder(NewEvent)
+
+
+def _history(path: Path) -> Iterator[tuple[Instant, bytes]]:
+    """Read a file of events as if each were handed in when it happened: the instant, and the event packed."""
     options = imports.Options()
     for row, event in imports.events_of(read_rows(path, imports.format_of(path, options)), options):
         if event is None:
             message = f"{path}:{row.line}: {row.fault}"
             raise InputError(message)
-        yield Input(event.occurred_at, event=replace(event, received_at=event.occurred_at))
+        yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at))
 
 
 def compare(options: Options, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:

@@ -157,6 +157,9 @@ def _advance(
             one = rule(
                 state, in_order(events, ended), now=min(now, share.until), playbook=playbook, owned=True
             )
+        except MemoryError:
+            # The process has none left: nobody's fault who is in this batch.
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
             failures.append(
                 Failure(contact, tuple(row.id for row in share.rows), f"{type(error).__name__}: {error}")

@@ -94,7 +94,9 @@ def wake_watchers(
     """Hand the next watchers of the oldest change an internal event each, those who wait longest first.
 
     One transaction; `counts.more` while watchers are left. With `playbooks`, people who have waited longer
-    than the object's `watch_for` are no longer woken. Counts `woken` and `given_up`.
+    than the object's `watch_for` are no longer woken. Nobody is woken while something accepted before the change
+    waits in the inbox: who asked to be told before it came is told, whoever's shard is applied first. Counts `woken`
+    and `given_up`.
     """
     with database.look() as connection:
         if not store.has_wakes(connection):
@@ -103,7 +105,7 @@ def wake_watchers(
 
     def work(connection: sa.Connection) -> Counts:
         wake = store.lock_wake(connection)
-        if wake is None:
+        if wake is None or store.is_early(connection, wake, own=SOURCE):
             return Counts()
         kind = playbooks.active(connection).playbook.objects.get(wake.kind) if playbooks is not None else None
         since = now - kind.watch_for if kind is not None else None

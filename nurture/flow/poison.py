@@ -198,6 +198,9 @@ def pause_alarm(
         state = people.load_contacts(connection, [failure.contact], playbook)[failure.contact]
         try:
             one = rule(state, [], now=now, playbook=playbook, owned=True)
+        except MemoryError:
+            # The process has none left: nobody's fault who is in this batch.
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
             people.put_off(connection, failure.contact, until=now + _PAUSE)
             reason = f"the alarm of contact {failure.contact} raises {type(error).__name__}: {error}"

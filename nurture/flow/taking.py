@@ -135,8 +135,10 @@ def lock_along(
 
     A batch costs nearly the same however small it is.
     """
-    most = max(1, limit // 2)
-    return (shard, *inbox.lock_others(connection, shard, among, most=_TOGETHER - 1, unless=most))
+    enough = max(1, limit // 2)
+    # SQLite has one writer at a time: there is nobody to leave shards to.
+    together = inbox.SHARDS if connection.dialect.name == "sqlite" else _TOGETHER
+    return (shard, *inbox.lock_others(connection, shard, among, most=together - 1, unless=enough))
 
 
 def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, limit: int) -> Taken:

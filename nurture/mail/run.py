@@ -21,7 +21,8 @@ def run(
     """Render one template; bounded in loops and output.
 
     fixed: what needs no mark; None marks nothing (see `nurture.mail.skeleton`).
-    Raises MissingValue when a value is missing or is not what a filter can use, TemplateFault for the rest.
+    Raises MissingValue when a value is missing or is not what a filter can use, TemplateFault for the rest. A process
+    that has no memory left is no fault of the template, which was checked with a bound on it: MemoryError passes.
     """
     token = RENDERING.set(Rendering(locale, zone, fixed=fixed))
     try:
@@ -31,7 +32,7 @@ def run(
         change = f'write {{{{ {variable} | default("...") }}}}, or send it only to people who have it'
         problem = _problem(template, error, f"{variable} has no value", change)
         raise MissingValue(problem, variable) from error
-    except (Exceeded, RecursionError, MemoryError, jinja2.TemplateError) as error:
+    except (Exceeded, RecursionError, jinja2.TemplateError) as error:
         what = str(error) or type(error).__name__
         raise TemplateFault(_problem(template, error, what, "make it simpler")) from error
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:

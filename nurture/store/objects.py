@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nurture.domain.instant import NEVER, Instant
 from nurture.store.bulk import Row, any_of, insert, relation
 from nurture.store.database import decode, encode
-from nurture.store.tables import object_wakes, objects, watches
+from nurture.store.tables import events, inbox, object_wakes, objects, watches
 
 #: (kind, key) of an object.
 Thing = tuple[str, str]
@@ -71,6 +71,17 @@ def lock_wake(connection: sa.Connection) -> sa.Row[Any] | None:
 def has_wakes(connection: sa.Connection) -> bool:
     """Tell whether any change has watchers to wake."""
     return connection.execute(sa.select(object_wakes.c.id).limit(1)).first() is not None
+
+
+def is_early(connection: sa.Connection, wake: sa.Row[Any], *, own: str) -> bool:
+    """Tell whether something accepted before the change is not applied yet: somebody may ask to be told of it.
+
+    own: the source of what watchers are woken by.
+    """
+    first = sa.select(inbox.c.received_at).where(inbox.c.source != own).order_by(inbox.c.id).limit(1)
+    oldest = first.scalar_subquery()
+    change = sa.select(events.c.received_at).where(events.c.id == wake.event_id).scalar_subquery()
+    return bool(connection.scalar(sa.select(oldest <= change)))
 
 
 def watchers(connection: sa.Connection, wake: sa.Row[Any], *, limit: int) -> Sequence[Any]:

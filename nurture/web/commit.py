@@ -18,7 +18,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from nurture.app.bells import Bells
 from nurture.app.ingest import Intake
+from nurture.clock import Clock, is_off, steady
 from nurture.domain.errors import Transient
+from nurture.domain.instant import SECOND
 from nurture.failpoints import failpoint
 from nurture.flow.inbox import NewEvent, Rejected, accept, quarantine, shard_for
 from nurture.metrics import count, timed
@@ -28,12 +30,41 @@ log = structlog.get_logger(__name__)
 
 #: Events of one transaction; a single larger request still goes in whole.
 EVENTS_MAX = 2_000
+#: Seconds after which the database is asked again what time it is.
+ASKED_SECONDS = 1.0
 #: Events waiting in memory for a commit; more than this is refused, the client comes again.
 BACKLOG_MAX = 20_000
 
 
 class Away(Exception):
-    """The database cannot take events now; nothing was stored, send the same again."""
+    """Events cannot be taken now; nothing was stored, send the same again."""
+
+
+class _Agreement:
+    """Asks the database whether this host's clock, which has stamped what comes in, agrees with its own.
+
+    Once a second, and at once when the clock has jumped: so no event is stored with a jumped clock's time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._ahead = 0.0
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise Away when the two are minutes apart."""
+        at = steady()
+        ahead = self._clock.now() / SECOND - at
+        if at - self._asked_at < ASKED_SECONDS and abs(ahead - self._ahead) < ASKED_SECONDS:
+            return
+        if is_off(self._clock, connection):
+            log.error(
+                "this host's clock is minutes away from the database's; no event is taken until both agree"
+            )
+            raise Away(
+                "this host's clock is minutes away from the database's; nothing is taken until both agree"
+            )
+        self._asked_at, self._ahead = at, ahead
 
 
 @dataclass(slots=True)
@@ -47,10 +78,11 @@ class _Waiting:
 class GroupCommit:
     """The writers of the inbox in this process. Start before use, stop to store what still waits."""
 
-    def __init__(self, *, database: Database, bells: Bells, writers: int | None = None) -> None:
+    def __init__(self, *, database: Database, bells: Bells, clock: Clock, writers: int | None = None) -> None:
         """Two writers keep PostgreSQL busy while one commit is flushed; SQLite has one writer anyway."""
         self._database = database
         self._bells = bells
+        self._agreement = _Agreement(clock)
         self._ready = threading.Condition()
         self._queue: deque[_Waiting] = deque()
         self._backlog = 0
@@ -120,7 +152,7 @@ class GroupCommit:
         rejected = [item for waiting in group for item in waiting.intake.rejected]
         try:
             with timed("inbox"):
-                _write(self._database, events, rejected)
+                _write(self._database, events, rejected, self._agreement)
         except Exception as error:  # noqa: BLE001 - whatever happens to one group, the thread serves the next
             failure = _failure(error)
             for waiting in group:
@@ -146,10 +178,13 @@ def _weight(waiting: _Waiting) -> int:
     return len(waiting.intake.events) + len(waiting.intake.rejected)
 
 
-def _write(database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected]) -> None:
+def _write(
+    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], agreement: _Agreement
+) -> None:
     """Store all in one transaction. An event that the database cannot hold is found by halving and set aside."""
 
     def work(connection: sa.Connection) -> None:
+        agreement.check(connection)
         accept(connection, events)
         quarantine(connection, rejected)
 
@@ -163,8 +198,8 @@ def _write(database: Database, events: Sequence[NewEvent], rejected: Sequence[Re
             database.run(lambda connection: quarantine(connection, [*rejected, *refused]))
             return
         half = len(events) // 2
-        _write(database, events[:half], rejected)
-        _write(database, events[half:], ())
+        _write(database, events[:half], rejected, agreement)
+        _write(database, events[half:], (), agreement)
 
 
 def _refused(event: NewEvent, error: DBAPIError) -> Rejected:

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import sqlalchemy as sa
@@ -38,6 +39,8 @@ from tests.production.reckoning import faults_of_events, faults_of_runs, reckon,
 from tests.rig.process import free_port
 from tests.workers.installation import environment, eventually
 from workers.context import make_context
+
+T = TypeVar("T")
 
 #: A Wednesday noon; people here live in UTC, so no quiet hours are near.
 NOON: Instant = parse_iso("2026-03-11T12:00:00Z")
@@ -174,18 +177,30 @@ class House:
             for lane in context.lanes.values():
                 lane.transport.close()
 
-    def work_stubbornly(self, *, seconds: float = 60.0) -> int:
-        """Work here until it is done, however often it breaks off, as poll threads do; returns how often it did."""
+    def work_stubbornly(self, *, seconds: float = 100.0) -> int:
+        """Work here until it is done, however often a room breaks off; returns how often one did.
+
+        Each room is called again by itself, as tasks and poll threads are.
+        """
         broke, until = 0, monotonic() + seconds
-        while True:
-            try:
-                self.work_here()
-            except (Transient, SQLAlchemyError):
-                broke += 1
-                assert monotonic() < until, "no end of breaking off"
-                pause(0.05)
-            else:
-                return broke
+
+        def stubbornly(work: Callable[[], T]) -> T:
+            nonlocal broke
+            while True:
+                try:
+                    return work()
+                except (Transient, SQLAlchemyError):
+                    broke += 1
+                    assert monotonic() < until, "no end of breaking off"
+                    pause(0.05)
+
+        context = stubbornly(lambda: make_context(self.services))
+        try:
+            work(context, each=stubbornly)
+        finally:
+            for lane in context.lanes.values():
+                lane.transport.close()
+        return broke
 
     def settle(self, *, rounds: int = 8) -> None:
         """Start a worker again, then let time pass and everything be done until nothing is left."""

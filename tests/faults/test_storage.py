@@ -19,7 +19,7 @@ from nurture.app.bells import NoBells
 from nurture.app.body import open_body
 from nurture.app.ingest import Intake, read_items
 from nurture.app.opening import migrate
-from nurture.clock import ManualClock, monotonic
+from nurture.clock import ManualClock, SystemClock, monotonic
 from nurture.domain.instant import MINUTE
 from nurture.settings import load_settings
 from nurture.store import tables as t
@@ -58,7 +58,7 @@ def _hand_in(database: Database, items: list[Item]) -> bool:
         await commit.put(intake)
 
     intake = read_items(open_body(encode({"batch": items}).encode()), source=SOURCE, received_at=NOON)
-    commit = GroupCommit(database=database, bells=NoBells())
+    commit = GroupCommit(database=database, bells=NoBells(), clock=SystemClock())
     commit.start()
     try:
         asyncio.run(put(commit, intake))

@@ -11,10 +11,11 @@ import random  # noqa: TID251 - seeded, so the same seed gives the same voyage
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import sqlalchemy as sa
@@ -141,6 +142,8 @@ class Voyage:
     clock: ManualClock
     sea: Sea = field(init=False)
     happened: Counter[str] = field(default_factory=Counter)
+    # Told of the instant after every tick.
+    progress: Callable[[Instant], None] | None = None
     _ticks: int = 0
     _lives: int = 0
     _resuming: bool = False
@@ -171,7 +174,7 @@ class Voyage:
             react=self._reactions,
             turn=self._turn,
         )
-        stage.play(self._inputs(), end)
+        stage.play(self._inputs(), end, progress=self.progress)
         stage.react, stage.turn = None, self._safely
         self._resume(self.services.database, end)
         stage.play(iter(()), end + 2 * DAY)
@@ -314,14 +317,38 @@ class Voyage:
 _NOT_OF_THE_VOYAGE = {"meta", "playbooks"}
 
 
-def voyage(folder: Path, size: Size, seed: int) -> tuple[Voyage, Services]:
-    """Live through a voyage on a private SQLite file; the caller closes the services."""
+def voyage(
+    folder: Path, size: Size, seed: int, *, progress: Callable[[Instant], None] | None = None
+) -> tuple[Voyage, Services]:
+    """Live through a voyage on a private SQLite file; the caller closes the services.
+
+    Deaths here are exceptions, never a process that ends, so the file need not outlive one.
+    """
     clock = ManualClock(START)
     url = f"sqlite:///{folder / 'voyage.db'}"
-    services = migrate(load_settings(folder=folder, environment=environment(folder, url)), clock=clock)
-    made = Voyage(size, seed, services, clock)
+    services = migrate(
+        load_settings(folder=folder, environment=environment(folder, url)), clock=clock, keeps=False
+    )
+    with services.database.write() as connection:
+        # The people of the voyage look for mail that has just reached them; nothing of the product does.
+        connection.exec_driver_sql("CREATE INDEX of_the_voyage ON messages (sent_at)")
+    made = Voyage(size, seed, services, clock, progress=progress)
     made.sail()
     return made, services
+
+
+def _tell(began: float) -> Callable[[Instant], None]:
+    """Return what says on standard error, every virtual month, how far it is and what it took."""
+    told = START
+
+    def tell(at: Instant) -> None:
+        nonlocal told
+        if at - told >= 30 * DAY:
+            told = at
+            day, spent = (at - START) // DAY, process_time()
+            sys.stderr.write(f"day {day}: {spent:.0f} s of processor time, {monotonic() - began:.0f} s\n")
+
+    return tell
 
 
 def main() -> int:
@@ -332,7 +359,8 @@ def main() -> int:
     given = parser.parse_args()
     began = monotonic()
     with tempfile.TemporaryDirectory(prefix="nurture-voyage-") as folder:
-        made, services = voyage(Path(folder), Size(given.people, given.days, given.tick * MINUTE), given.seed)
+        size = Size(given.people, given.days, given.tick * MINUTE)
+        made, services = voyage(Path(folder), size, given.seed, progress=_tell(began))
         faults = made.faults()
         lines = [made.told(), f"digest {made.digest()}", f"{monotonic() - began:.0f} s", *faults]
         sys.stdout.write("\n".join(lines) + "\n")

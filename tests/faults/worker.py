@@ -5,10 +5,13 @@ file that holds the instant, everybody's. Settings and armed failpoints come fro
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nurture.app.opening import open_existing
+from nurture.domain.counts import Counts
 from nurture.flow.compose import TemplateComposer
 from nurture.flow.delivery import Ready
 from nurture.mail.letter import Letter
@@ -16,16 +19,22 @@ from tests.deliver.worker import SharedClock
 from workers import rounds
 from workers.context import Context, make_context
 
+#: A room of this process, to be called.
+Room = Callable[[], Counts]
 #: Rounds after which it ends whatever there still is.
 _ROUNDS_MAX = 200
 
 
-def work(context: Context) -> None:
-    """Do everything that is due, room after room, until two rounds in a row find nothing."""
+def work(context: Context, *, each: Callable[[Room], Counts] = lambda room: room()) -> None:
+    """Do everything that is due, room after room, until two rounds in a row find nothing.
+
+    each: calls a room.
+    """
+    lanes = [partial(rounds.send, context, lane) for lane in context.lanes]
+    rooms = [*(partial(room, context) for room in (rounds.apply, rounds.wake, rounds.recover)), *lanes]
     idle = 0
     for _ in range(_ROUNDS_MAX):
-        done = rounds.apply(context).total() + rounds.wake(context).total() + rounds.recover(context).total()
-        done += sum(rounds.send(context, lane).total() for lane in context.lanes)
+        done = sum(each(room).total() for room in rooms)
         idle = 0 if done else idle + 1
         if idle == 2:
             return

@@ -187,6 +187,21 @@ def test_what_waits_longest_is_drained_first(database: Database) -> None:
     assert [row.message_id for row in world.rows(tables.events)] == ["m1"]
 
 
+def test_where_there_is_one_writer_all_shards_are_drained_together_in_order(
+    sqlite_database: Database,
+) -> None:
+    world = World(sqlite_database)
+    world.take(*(order(f"m{number}", f"u{number}") for number in range(300)))
+    world.accept(*(order(f"n{number}", f"u{number % 250}") for number in range(300)))
+    assert len({row.shard for row in world.rows(tables.inbox)}) > 60
+    assert world.drain(limit=290)["applied"] == 290
+    assert [row.message_id for row in world.rows(tables.inbox)] == [
+        f"n{number}" for number in range(290, 300)
+    ]
+    assert world.drain()["applied"] == 10
+    world.check()
+
+
 def test_shards_that_hold_little_are_drained_together(database: Database) -> None:
     world = World(database)
     world.accept(*(an_event(f"m{n}", f"u{n}") for n in range(60)))

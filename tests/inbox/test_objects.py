@@ -5,6 +5,7 @@ from typing import Any
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import OnObject
+from nurture.flow.inbox import shard_for
 from nurture.flow.objects import wake_watchers
 from nurture.store import tables
 from nurture.store.database import Database, decode
@@ -61,6 +62,19 @@ def watching(database: Database, count: int) -> World:
     ]
     world.take(*waits)
     return world
+
+
+def test_who_asked_before_the_change_is_told_though_the_change_is_applied_first(database: Database) -> None:
+    """Shards are applied in any order: the change is of nobody and lies in another one."""
+    world = World(database, a_playbook(BACK))
+    asked = an_event("w", "u1", name="Waitlist Joined", properties={"product_id": "p7"})
+    change = product("m1", name="Product Back In Stock", stock=3)
+    assert shard_for(asked) != shard_for(change)
+    world.accept(asked, change)
+    assert world.drain(shard_for(change), limit=1)["applied"] == 1
+    assert wake(world) == Counts()
+    assert world.settle()["applied"] == 1
+    assert wake(world)["woken"] == 1
 
 
 def test_watchers_are_woken_in_order_of_waiting_a_bounded_number_at_a_time(database: Database) -> None:

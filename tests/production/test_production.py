@@ -54,7 +54,6 @@ class Size:
     "size",
     [
         pytest.param(Size(20_000, 25), id="whole"),
-        pytest.param(Size(4_000, 10), id="small", marks=pytest.mark.long),
         pytest.param(Size(40_000, 80), id="long", marks=pytest.mark.long),
     ],
 )

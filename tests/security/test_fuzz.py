@@ -1,6 +1,6 @@
 """Made-up input for every reader that strangers reach: it is read or refused, and nothing else happens.
 
-A few hundred of each in every run, a hundred thousand of each in `make faults`.
+A few hundred of each in every run, a hundred thousand of each in `make fuzz`.
 """
 
 import gzip
@@ -207,7 +207,6 @@ def test_no_input_gets_through_a_reader(name: str) -> None:
     assert run(name, 300) >= 300
 
 
-@pytest.mark.faults
 @pytest.mark.long
 @pytest.mark.parametrize("name", READERS)
 def test_none_of_a_hundred_thousand_gets_through_a_reader(name: str) -> None:

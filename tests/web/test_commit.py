@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.ingest import Intake
+from nurture.clock import SystemClock
 from nurture.domain.event import Identity
+from nurture.domain.instant import DAY, HOUR, SECOND, Duration, Instant
 from nurture.flow.inbox import NewEvent, Rejected
 from nurture.store.database import Database
 from nurture.web.commit import BACKLOG_MAX, Away, GroupCommit
@@ -36,8 +38,9 @@ def a_share(*numbers: int) -> Intake:
 
 
 @contextmanager
-def committing(database: Database, **given: Any) -> Iterator[GroupCommit]:
-    commit = GroupCommit(database=database, bells=given.pop("bells", HeardBells()), **given)
+def committing(database: Database, **more: Any) -> Iterator[GroupCommit]:
+    given: dict[str, Any] = {"bells": HeardBells(), "clock": SystemClock(), **more}
+    commit = GroupCommit(database=database, **given)
     commit.start()
     try:
         yield commit
@@ -126,6 +129,35 @@ def test_all_of_a_group_are_told_when_the_database_is_away(sqlite_database: Data
     assert len(bells.rung) == 1
 
 
+class Jumped(SystemClock):
+    """The clock of a host that jumps, beside a database whose clock does not."""
+
+    jump: Duration = 0
+
+    def now(self) -> Instant:
+        return super().now() + self.jump
+
+    def lease_now(self, connection: sa.Connection) -> Instant:
+        return (
+            self.now() - self.jump if connection.dialect.name == "sqlite" else super().lease_now(connection)
+        )
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 3650 * DAY], ids=["+1 h", "-1 h", "+10 y"])
+def test_what_a_host_with_a_jumped_clock_has_stamped_is_refused_and_not_stored(
+    database: Database, jump: Duration
+) -> None:
+    clock = Jumped()
+    with committing(database, clock=clock, writers=1) as commit:
+        assert hand_in(commit, a_share(1)) == [None]
+        # At once, though the database was asked a moment ago.
+        clock.jump = jump
+        assert [type(answer) for answer in hand_in(commit, a_share(2), a_share(3))] == [Away, Away]
+        clock.jump = 2 * SECOND
+        assert hand_in(commit, a_share(2)) == [None]
+    assert [row["message_id"] for row in accepted(database)] == ["m-1", "m-2"]
+
+
 def test_bells_ring_only_after_the_commit(sqlite_database: Database) -> None:
     heard: list[int] = []
 
@@ -159,7 +191,7 @@ def test_a_fault_of_ours_fails_its_own_group_and_the_next_is_stored(sqlite_datab
 
 
 def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells())
+    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
 
     async def stop_while_waiting() -> None:
         waiting = asyncio.create_task(commit.put(a_share(1)))
@@ -175,7 +207,7 @@ def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
 
 
 def test_a_client_that_hung_up_before_its_turn_is_left_out(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells())
+    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
 
     async def hang_up() -> None:
         gone = asyncio.create_task(commit.put(a_share(1)))
@@ -192,7 +224,7 @@ def test_a_client_that_hung_up_before_its_turn_is_left_out(sqlite_database: Data
 
 
 def test_more_than_memory_should_hold_is_refused(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells())
+    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
     full = Intake(events=[an_event(1)] * (BACKLOG_MAX + 1))
 
     async def overfill() -> None:

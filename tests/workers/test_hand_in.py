@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nurture.clock import SystemClock
+from nurture.domain.instant import HOUR, MINUTE, Instant
 from nurture.store.database import Database
 from nurture.store.tables import inbox, quarantine
 from tests.workers.installation import bare, order, settings_of
@@ -38,3 +40,22 @@ def test_good_items_are_kept_and_bad_ones_set_aside(
         reasons = list(connection.scalars(sa.select(quarantine.c.reason)))
     assert len(reasons) == rejected
     assert all(reasons)
+
+
+def test_what_is_handed_in_bears_the_time_of_the_database(
+    postgresql_database: Database, tmp_path: Path
+) -> None:
+    """A message cannot be refused and sent again, as a request can; so a jumped clock here must not matter."""
+    services = bare(postgresql_database, settings_of(tmp_path, "sqlite:///unused.db"), clock=Jumped())
+    rounds.hand_in(make_context(services), [order(1)], "shop")
+    with postgresql_database.read() as connection:
+        received = connection.scalar(sa.select(inbox.c.received_at))
+    assert received is not None
+    assert abs(received - SystemClock().now()) < MINUTE
+
+
+class Jumped(SystemClock):
+    """The clock of a host that is an hour ahead of all others."""
+
+    def now(self) -> Instant:
+        return super().now() + HOUR

@@ -1,0 +1,29 @@
+"""A process that gets no more memory dies of it or gives up, loses nothing, and blames nobody."""
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.store import tables as t
+from tests.faults.house import House, people
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+EVENTS = 120
+
+
+@pytest.mark.parametrize("place", ["drain.taken", "ring.applied", "claim.judged", "wire.gated"])
+def test_a_worker_that_gets_no_more_memory_loses_nothing_and_blames_nobody(
+    postgresql_house: House, place: str, seed: int
+) -> None:
+    """Each letter is of seven megabytes, so that no worker can go on with what it has."""
+    house = postgresql_house
+    crowd = people(EVENTS, seed=seed)
+    house.server.extensions = ["PIPELINING"]
+    house.hand_in_all(crowd)
+    assert house.work(f"{place}=starve@1", heavy=True) != 0, "it went on without memory"
+    with house.database.read() as connection:
+        blamed = connection.scalars(sa.select(t.quarantine.c.reason)).all()
+        paused = connection.scalars(sa.select(t.switches.c.name).where(t.switches.c.paused)).all()
+    assert (blamed, paused) == ([], [])
+    house.settle()
+    assert house.faults(crowd) == []
