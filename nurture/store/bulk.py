@@ -12,6 +12,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from nurture.store.each import insert_each, update_each
+
 Row = dict[str, Any]
 
 #: The parameter that carries a batch's rows.
@@ -87,6 +89,9 @@ def insert(
         return []
     names = tuple(columns or rows[0].keys())
     key = None if conflict is None else tuple(conflict)
+    if connection.dialect.name == "sqlite" and not returning:
+        insert_each(connection, table, names, rows, conflict=key, update=tuple(update))
+        return []
     statement = _insert_given(connection.dialect.name, table, names, key, tuple(update), tuple(returning))
     return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
 
@@ -176,24 +181,31 @@ def update(
     if not rows:
         return []
     names = (*key, *columns)
-    statement = _update_given(connection.dialect.name, table, tuple(key), tuple(columns), tuple(returning))
-    if where is not None:
-        statement = statement.where(where)
+    if connection.dialect.name == "sqlite" and not returning:
+        update_each(connection, table, rows, key=tuple(key), columns=tuple(columns), where=where)
+        return []
+    # Kept by `where` too: best made once.
+    statement = _update_given(
+        connection.dialect.name, table, tuple(key), tuple(columns), where, tuple(returning)
+    )
     return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
 
 
 @lru_cache(maxsize=256)
-def _update_given(
+def _update_given(  # noqa: PLR0917 - a cache key has no names
     dialect: str,
     table: sa.Table,
     key: tuple[str, ...],
     columns: tuple[str, ...],
+    where: sa.ColumnElement[bool] | None,
     returning: tuple[str, ...],
 ) -> Any:
     names = (*key, *columns)
     given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
     statement: Any = sa.update(table).values({name: given.c[name] for name in columns})
     statement = statement.where(*(table.c[name] == given.c[name] for name in key))
+    if where is not None:
+        statement = statement.where(where)
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement
 
 

@@ -187,16 +187,10 @@ def objects_of(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> di
 
 def write_verdicts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Set what the guard decided, of messages that wait."""
-    if rows:
-        text = list_text([row[name] for name in ("id", *VERDICT)] for row in rows)
-        connection.execute(_write_verdicts(connection.dialect.name), {"rows": text})
+    update(connection, messages, rows, key=("id",), columns=VERDICT, where=_STILL_WAITING)
 
 
-@lru_cache
-def _write_verdicts(dialect: str) -> sa.Update:
-    given = relation_given(dialect, [messages.c[name] for name in ("id", *VERDICT)])
-    values = {name: given.c[name] for name in VERDICT}
-    return sa.update(messages).values(values).where(messages.c.id == given.c.id, STATUS == "waiting")
+_STILL_WAITING = STATUS == "waiting"
 
 
 # ---- what the first mail fixes ---------------------------------------------------------------------------

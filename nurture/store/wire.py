@@ -203,11 +203,13 @@ def _settle(dialect: str, names: tuple[str, ...]) -> Any:
 
 def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
     """Let late evidence (`sent`, `failed`) settle the same attempt where it is in doubt; returns the ids written."""
-    in_doubt = messages.c.status == sa.literal_column("'in_doubt'")
     columns = ("status", "reason", "due_at", "settled_at")
     key = ("id", "attempt")
-    found = update(connection, messages, rows, key=key, columns=columns, where=in_doubt, returning=("id",))
+    found = update(connection, messages, rows, key=key, columns=columns, where=_IN_DOUBT, returning=("id",))
     return {row.id for row in found}
+
+
+_IN_DOUBT = messages.c.status == sa.literal_column("'in_doubt'")
 
 
 def message_key(connection: sa.Connection, message_id: int) -> Row | None:
