@@ -15,6 +15,7 @@ from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 
 _EVENTS = 40
+_SETTLES_SECONDS = 1.0
 
 
 def measure(postgres: Postgres, scale: float) -> list[Figure]:
@@ -36,6 +37,8 @@ def _production(postgres: Postgres, events: int) -> Figure:
         clock = stack.enter_context(process(stage, "nurture.cli", "scheduler"))
         (worker,) = stack.enter_context(workers(stage, redis, 1))
         until(lambda: answers(stage.port), seconds=30, what="the API to answer")
+        # A quiet system is not one that is still starting; the same for both.
+        time.sleep(_SETTLES_SECONDS)
         p95 = _p95(stage.port, log, events)
         memory = max(one.peak_mb() for one in (api, clock, worker))
     what = f"{events} HTTP events to SMTP, one by one; PostgreSQL, Redis, API, scheduler, 1 worker"
@@ -49,7 +52,7 @@ def _embedded(events: int) -> Figure:
         stage = Stage(f"sqlite:///{folder}/nurture.db", mail_url=f"smtp://127.0.0.1:{port}?tls=none")
         running = stack.enter_context(process(stage, "nurture.cli", "up"))
         until(lambda: answers(stage.port), seconds=60, what="`nurture up` to answer")
-        time.sleep(1.0)
+        time.sleep(_SETTLES_SECONDS)
         p95 = _p95(stage.port, log, events)
         memory = running.peak_mb()
     what = f"{events} HTTP events to SMTP, one by one; `nurture up`, SQLite"

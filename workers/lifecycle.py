@@ -15,6 +15,7 @@ from celery import signals
 from celery.concurrency import get_implementation
 
 from nurture.app.opening import open_existing
+from nurture.app.previews import rehearse
 from nurture.domain.errors import SettingsError
 from nurture.log import get_logger
 from nurture.mail.journal import require_folder
@@ -46,11 +47,9 @@ def begin() -> None:
 
 
 def _warm() -> None:
-    """Open what the first task would otherwise open: the database, and the programme with its templates."""
+    """Open what the first task would otherwise open: the database, the programme, and the mails that cannot wait."""
     try:
-        made = context.here()
-        with made.services.database.read() as connection:
-            made.services.playbooks.active(connection)
+        rehearse(context.here().services)
     except Exception:  # noqa: BLE001 - the first task meets the same, and says so where it matters
         _log.info("not warmed up; the first task opens what it needs", exc_info=True)
 

@@ -122,6 +122,30 @@ def choose(services: Services, target: str, *, who: str | None, locale: str | No
     return Chosen(loaded, measure, step, frozen)
 
 
+def rehearse(services: Services) -> dict[str, tuple[str, ...]]:
+    """Make a sample of the mails that cannot wait, so that the first of a process finds its template compiled.
+
+    Some hundredths of a second a template; nothing is sent or written. Returns measure -> locales that were made; a
+    mail that cannot be made is left to who sends it.
+    """
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+    made: dict[str, tuple[str, ...]] = {}
+    for path, measure in playbook.measures.items():
+        if measure.purpose == "transactional":
+            made[path] = tuple(locale for locale in playbook.locales if _is_made(services, path, locale))
+    return made
+
+
+def _is_made(services: Services, path: str, locale: str) -> bool:
+    try:
+        mail = choose(services, path, who=None, locale=locale)
+        render(mail.loaded.templates, mail.frozen)
+    except (TemplateFault, InputError):
+        return False
+    return True
+
+
 def _step_of(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
     """Read MEASURE[/STEP]."""
     measures = loaded.playbook.measures

@@ -1,0 +1,45 @@
+"""A worker process opens what its first mail needs before that mail comes."""
+
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from nurture.app.previews import choose, rehearse
+from nurture.mail.compile import Templates
+from nurture.mail.render import render
+from tests.workers.installation import installed, settings_of
+from workers import context, lifecycle
+
+
+def test_a_mail_that_cannot_wait_finds_its_template_compiled(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_now(*_arguments: Any) -> NoReturn:
+        message = "a template is compiled while a mail waits for it"
+        raise AssertionError(message)
+
+    with installed(settings_of(tmp_path, sqlite_url)) as services:
+        context.use(context.make_context(services))
+        try:
+            lifecycle.begin()
+            for thread in threading.enumerate():
+                if thread.name == "warm":
+                    thread.join(60)
+            monkeypatch.setattr(Templates, "_compile", compile_now)
+            for locale in ("en", "zh-CN"):
+                mail = choose(services, "customer/any/order_confirmation", who=None, locale=locale)
+                assert render(mail.loaded.templates, mail.frozen)
+        finally:
+            lifecycle.end()
+
+
+def test_every_mail_that_cannot_wait_is_made_in_every_language(sqlite_url: str, tmp_path: Path) -> None:
+    with installed(settings_of(tmp_path, sqlite_url)) as services:
+        made = rehearse(services)
+        with services.database.read() as connection:
+            playbook = services.playbooks.active(connection).playbook
+    waits_not = {path for path, one in playbook.measures.items() if one.purpose == "transactional"}
+    assert len(waits_not) > 3
+    assert made == dict.fromkeys(waits_not, playbook.locales)
