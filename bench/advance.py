@@ -5,6 +5,8 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 
+import psycopg
+
 from bench.stage import ROOT, Figure, Stage, bells_of, database, no_mail_leaves, scalar, until, workers
 from nurture.app.services import Services
 from nurture.domain.event import Identity
@@ -75,9 +77,14 @@ def by_workers(
 
 def _until_empty(url: str, seconds: float) -> None:
     """Wait until nothing is pending, or the time is up."""
-    with suppress(TimeoutError):
-        empty = "SELECT NOT EXISTS (SELECT FROM inbox ORDER BY id LIMIT 1)"
-        until(lambda: scalar(url, empty), seconds=seconds, what="an empty inbox", every=0.05)
+    empty = "SELECT NOT EXISTS (SELECT FROM inbox ORDER BY id LIMIT 1)"
+    with suppress(TimeoutError), psycopg.connect(url, autocommit=True) as connection:
+
+        def is_empty() -> bool:
+            (answer,) = connection.execute(empty).fetchone() or (False,)
+            return bool(answer)
+
+        until(is_empty, seconds=seconds, what="an empty inbox", every=0.05)
 
 
 def _fill(services: Services, people: int, prefix: str = "u") -> None:

@@ -111,24 +111,24 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     contact.first_seen_at = min(contact.first_seen_at, event.occurred_at)
     contact.facts["first_seen_at"] = contact.first_seen_at
     _remember(contact, event, index)
-    _fold_who(contact, event)
+    if event.traits or event.context:
+        _fold_who(contact, event)
     if event.traits:
         for fact in index.traits:
             if fact.trait in event.traits:
                 _fold_trait(contact, event, fact)
     for fold_fact, match in index.folds.get(event.name, ()):
-        if holds_for(match, event, playbook):
+        if match.where is None or holds_for(match, event, playbook):
             _FOLDS[fold_fact.fold](contact, event, fold_fact)
     for persona, match in index.personas.get(event.name, ()):
         if holds_for(match, event, playbook) and _is_newest(contact, event, "persona"):
             contact.facts["persona"] = persona.name
-    _fold_entities(contact, event, playbook, index)
-    for verdict, sign, match in index.signs.get(event.name, ()):
-        if holds_for(match, event, playbook):
-            signs = contact.memory.setdefault("signs", {}).setdefault(verdict.name, {})
-            signs[sign] = max(signs.get(sign, NEVER), event.occurred_at)
+    is_news = _fold_entities(contact, event, playbook, index)
+    is_news = _fold_signs(contact, event, playbook, index) or is_news
     for verdict in index.verdicts:
-        judge_verdict(contact, verdict)
+        # It follows from signs and from entities.
+        if is_news or verdict.name not in contact.facts:
+            judge_verdict(contact, verdict)
 
 
 # ---- single folds ----------------------------------------------------------------------------------------
@@ -229,13 +229,17 @@ def _latest(contact: Contact, event: Event, fact: FoldFact) -> None:
 
 def _set(contact: Contact, event: Event, fact: FoldFact) -> None:
     given = event.properties.get(fact.property or "")
-    seen: dict[str, Instant] = contact.memory.setdefault("sets", {}).setdefault(fact.name, {})
+    sets = contact.memory.setdefault("sets", {})
+    seen: dict[str, Instant] = sets.setdefault(fact.name, {})
+    at = event.occurred_at
     for raw in given if isinstance(given, list) else [given]:
         value = coerce(raw, "text")
         if value is not None:
-            seen[value] = max(seen.get(value, NEVER), event.occurred_at)
-    newest = sorted(seen, key=lambda value: (seen[value], value))[-fact.keep :]
-    contact.memory["sets"][fact.name] = {value: seen[value] for value in newest}
+            seen[value] = max(seen.get(value, NEVER), at)
+    newest = sorted(seen, key=lambda value: (seen[value], value)) if len(seen) > 1 else list(seen)
+    if len(newest) > fact.keep:
+        newest = newest[-fact.keep :]
+        sets[fact.name] = {value: seen[value] for value in newest}
     contact.facts[fact.name] = newest
 
 
@@ -277,7 +281,8 @@ _FOLDS = {
 # ---- entities --------------------------------------------------------------------------------------------
 
 
-def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> None:
+def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
+    """Fold the event into the entities it opens, touches or closes; tell whether there was any."""
     touched = set()
     for fact, match in index.opens.get(event.name, ()):
         if holds_for(match, event, playbook) and _touch(contact, event, fact):
@@ -285,9 +290,11 @@ def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: In
     for fact in index.closes.get(event.name, ()):
         _close(contact, event, fact)
         touched.add(fact.name)
-    for fact in index.entities:
-        if fact.name in touched:
-            settle_entities(contact, fact)
+    if touched:
+        for fact in index.entities:
+            if fact.name in touched:
+                settle_entities(contact, fact)
+    return bool(touched)
 
 
 def entity_key(event: Event, fact: EntityFact) -> str | None:
@@ -367,14 +374,28 @@ def settle_entities(contact: Contact, fact: EntityFact) -> None:
         elif entity["closed_at"] is not None and key not in closings["keys"]:
             entity["closed_at"] = None
     newest = max((entity["touched_at"] for entity in known.values()), default=NEVER)
-    order = sorted(known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key))
-    forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
-    for key in {*order[: max(len(known) - fact.keep, 0)], *forgotten}:
-        del known[key]
-    contact.facts[f"{fact.name}.open"] = sum(entity["closed_at"] is None for entity in known.values())
+    if len(known) > 1:
+        order = sorted(
+            known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key)
+        )
+        forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
+        for key in {*order[: max(len(known) - fact.keep, 0)], *forgotten}:
+            del known[key]
+    contact.facts[f"{fact.name}.open"] = sum([entity["closed_at"] is None for entity in known.values()])
     if newest > NEVER:
         last = contact.facts.get(f"{fact.name}.last_at", newest)
         contact.facts[f"{fact.name}.last_at"] = max(last, newest)
+
+
+def _fold_signs(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
+    """Note the signs that the event is for verdicts; tell whether there was any."""
+    found = False
+    for verdict, sign, match in index.signs.get(event.name, ()):
+        if holds_for(match, event, playbook):
+            signs = contact.memory.setdefault("signs", {}).setdefault(verdict.name, {})
+            signs[sign] = max(signs.get(sign, NEVER), event.occurred_at)
+            found = True
+    return found
 
 
 def judge_verdict(contact: Contact, fact: VerdictFact) -> None:

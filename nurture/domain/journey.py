@@ -35,7 +35,7 @@ class ActiveHold:
 
 
 def _any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
-    return any(holds_for(match, event, playbook) for match in matches)
+    return bool(matches) and any(holds_for(match, event, playbook) for match in matches)
 
 
 def _key(event: Event, name: str | None) -> str:
@@ -93,7 +93,9 @@ def move_stage(
     `at` is when the evidence occurred; it is noticed at the instant of the reading.
     """
     stages = index_of(playbook).stages[contact.track]
-    found = next((stage for stage in stages if stage.when.truth(given) is Truth.YES), stages[-1])
+    for found in stages:
+        if found.when.truth(given) is Truth.YES:
+            break
     before, stage = contact.stage, found.name
     if stage == before:
         return []

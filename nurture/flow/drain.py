@@ -20,7 +20,7 @@ from nurture.flow import poison
 from nurture.flow.batch import Applied, Rule, apply
 from nurture.flow.identity import join
 from nurture.flow.poison import Marked
-from nurture.flow.taking import Taken, lock_along, take_locked, take_shard, transact
+from nurture.flow.taking import Reach, Taken, lock_along, take_locked, take_shards, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import adoption, inbox
 from nurture.store import contacts as people
@@ -29,8 +29,8 @@ from nurture.store.trials import end_trials, load_trials
 
 __all__ = ["BATCH", "adopt", "drain", "ring"]
 
-#: Rows of one batch: about a quarter of a second of work. A larger one holds its locks longer and gains little.
-BATCH: Final = 1_000
+#: Rows of one batch: about a third of a second of work. A larger one holds its locks longer and gains little.
+BATCH: Final = 2_000
 #: Alarms that a new process rings first; they are put off before, in case one of them ends it.
 _FIRST_RINGS: Final = 50
 
@@ -65,9 +65,9 @@ def drain(
             return Counts()
     now, watch, counts = clock.now(), poison.watch_of(database), Counts()
 
-    def apply_taken(connection: sa.Connection, marked: Marked) -> _Done:
+    def apply_taken(connection: sa.Connection, reach: Reach, marked: Marked | None = None) -> _Done:
         playbook = playbooks.active(connection).playbook
-        return _batch(connection, marked, now=now, playbook=playbook, limit=limit, rule=rule)
+        return _batch(connection, reach, marked, now=now, playbook=playbook, limit=limit, rule=rule)
 
     def batch(connection: sa.Connection) -> _Done | None:
         locked = inbox.lock_shard(connection, shard)
@@ -76,7 +76,7 @@ def drain(
         if locked not in watch.proven:
             raise _Suspect(locked)
         along = watch.proven - {locked}
-        return apply_taken(connection, Marked(lock_along(connection, locked, along, limit=limit)))
+        return apply_taken(connection, lock_along(connection, locked, along, limit=limit))
 
     try:
         done = transact(database, batch)
@@ -96,7 +96,8 @@ def drain(
 
 def _batch(
     connection: sa.Connection,
-    marked: Marked,
+    reach: Reach,
+    marked: Marked | None,
     *,
     now: Instant,
     playbook: Playbook,
@@ -107,11 +108,11 @@ def _batch(
 
     Raises _Suspect when they should have been.
     """
-    taken = take_shard(connection, marked.shards, limit=limit)
-    if marked.rows:
+    taken = take_shards(connection, reach, limit=limit)
+    if marked is not None:
         taken.keep(lambda row: row.id in marked.rows)
     else:
-        tried, first = load_trials(connection), marked.shards[0]
+        tried, first = load_trials(connection), reach.shards[0]
         if any(row.shard == first and tried.attempts_of(row) for row in taken.rows()):
             raise _Suspect(first)
         # What is suspected in another shard is run there, with its attempts counted.
@@ -119,7 +120,7 @@ def _batch(
     failpoint("drain.taken")
     applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
     failpoint("drain.applied")
-    if marked.rows:
+    if marked is not None:
         end_trials(connection, marked.ends)
         inbox.forget_attempts(connection, marked.rows)
         # Of these, what stands behind a row of another shard is left; it may be taken along from now on.

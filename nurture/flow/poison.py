@@ -20,17 +20,17 @@ from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
 from nurture.flow.applied import rejected
 from nurture.flow.batch import Applied, Failure, Rule, apply
 from nurture.flow.inbox import Rejected, quarantine
-from nurture.flow.taking import lock_along, take_locked, transact
+from nurture.flow.taking import Reach, lock_along, take_locked, transact
 from nurture.playbook import PlaybookSource
 from nurture.store import contacts as people
 from nurture.store import inbox
 from nurture.store.database import Database
 from nurture.store.saving import save
-from nurture.store.trials import Ends, begin_trials, end_trials, load_trials
+from nurture.store.trials import Ends, begin_trials, end_passed, end_trials, load_trials
 
 T = TypeVar("T")
 
-#: After so many attempts of which the last two were alone (1000 -> 250 -> 62 -> 15 -> 3 -> 1 -> 1), it is the row.
+#: After so many attempts of which the last two were alone (2000 -> 500 -> 125 -> 31 -> 7 -> 1 -> 1), it is the row.
 CRASHES_MAX: Final = 7
 #: How long the alarm of a contact waits that the rule raises for without any event.
 _PAUSE: Final[Duration] = HOUR
@@ -75,7 +75,7 @@ def watch_of(database: Database) -> Watch:
 def carefully(
     database: Database,
     shard: int,
-    batch: Callable[[sa.Connection, Marked], T],
+    batch: Callable[[sa.Connection, Reach, Marked], T],
     *,
     limit: int,
 ) -> tuple[Counts, T | None]:
@@ -103,8 +103,8 @@ def carefully(
         if inbox.lock_shard(connection, shard) is None:
             return None
         # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
-        mark(lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit))
-        return batch(connection, marked[0]) if marked[0].rows else None
+        mark(lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit).shards)
+        return batch(connection, Reach(marked[0].shards), marked[0]) if marked[0].rows else None
 
     try:
         if database.is_sqlite:
@@ -133,6 +133,7 @@ def _mark(
     if not rows:
         return marked
     first = rows[0]
+    end_passed(connection, first)
     attempts, within = tried.attempts_of(first), tried.end_of(first)
     if attempts >= CRASHES_MAX:
         reason = f"the process ended {attempts} times while this event was applied"

@@ -7,6 +7,7 @@ has been written then. What is taken is applied by `flow.batch`.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -26,6 +27,9 @@ T = TypeVar("T")
 _TOGETHER = 16
 #: How often a transaction that lost a race is begun again before the work is left for the next turn.
 _RACES_MAX = 20
+
+
+_by_id = attrgetter("id")
 
 
 class Raced(Exception):
@@ -66,8 +70,8 @@ class Taken:
 
     def rows(self) -> list[Pending]:
         """Return all rows, in order."""
-        shared = (row for share in self.shares.values() for row in share.rows)
-        return sorted([*self.things, *shared], key=lambda row: row.id)
+        shared = [row for share in self.shares.values() for row in share.rows]
+        return sorted([*self.things, *shared], key=_by_id)
 
     def emails_of_new(self) -> dict[int, str | None]:
         """Return where the mail of the new contacts goes."""
@@ -84,6 +88,15 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What a batch begins with: shards that are locked, the first one first."""
+
+    shards: tuple[int, ...]
+    # Their oldest rows, one more than a batch takes; None: not read yet.
+    rows: list[Pending] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Bounds:
     """How far a batch goes."""
 
@@ -97,15 +110,15 @@ class _Bounds:
     peeked_to: int = FOREVER
 
 
-def take_shard(connection: sa.Connection, shards: Sequence[int], *, limit: int) -> Taken:
+def take_shards(connection: sa.Connection, reach: Reach, *, limit: int) -> Taken:
     """Take the oldest rows of locked shards and, of whatever shard, all that is pending for the same people.
 
     Names that nobody has are claimed; the rows of their contacts are the caller's to insert. At most twice `limit`
     rows, each contact's a prefix of what is pending for it.
     """
-    peeked = inbox.peek(connection, *shards, limit=limit + 1)
+    peeked = reach.rows if reach.rows is not None else inbox.peek(connection, *reach.shards, limit=limit + 1)
     more = len(peeked) > limit
-    bounds = _Bounds(2 * limit, shards=tuple(shards), peeked_to=peeked[-1].id if peeked else FOREVER)
+    bounds = _Bounds(2 * limit, shards=reach.shards, peeked_to=peeked[-1].id if peeked else FOREVER)
     if more:
         bounds = replace(bounds, up_to=peeked[limit - 1].id, until=peeked[limit].received_at)
     things = [row for row in peeked[:limit] if not row.named]
@@ -128,17 +141,19 @@ def take_shard(connection: sa.Connection, shards: Sequence[int], *, limit: int) 
     return taken
 
 
-def lock_along(
-    connection: sa.Connection, shard: int, among: Collection[int], *, limit: int
-) -> tuple[int, ...]:
+def lock_along(connection: sa.Connection, shard: int, among: Collection[int], *, limit: int) -> Reach:
     """Return the locked shard and, where it holds little, free ones of the others, locked too.
 
     A batch costs nearly the same however small it is.
     """
-    enough = max(1, limit // 2)
-    # SQLite has one writer at a time: there is nobody to leave shards to.
-    together = inbox.SHARDS if connection.dialect.name == "sqlite" else _TOGETHER
-    return (shard, *inbox.lock_others(connection, shard, among, most=together - 1, unless=enough))
+    if connection.dialect.name == "sqlite":
+        # It has one writer at a time: there is nobody to leave shards to.
+        return Reach((shard, *inbox.lock_others(connection, among, most=inbox.SHARDS - 1)))
+    rows = inbox.peek(connection, shard, limit=limit + 1)
+    if len(rows) >= max(1, limit // 2):
+        return Reach((shard,), rows)
+    others = inbox.lock_others(connection, among, most=_TOGETHER - 1)
+    return Reach((shard, *others)) if others else Reach((shard,), rows)
 
 
 def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, limit: int) -> Taken:
@@ -171,7 +186,7 @@ def _settle_names(
         for name, owner in found.owners.items():
             known.learn(name, owner, found.since[name])
     sharing = Sharing(known, may_add=True)
-    sharing.give(sorted(seen.values(), key=lambda row: row.id))
+    sharing.give(sorted(seen.values(), key=_by_id))
     return _claim_new(connection, sharing)
 
 
@@ -223,7 +238,7 @@ def _share_out(
         seen=bounds.shards,
         seen_to=bounds.peeked_to,
     )
-    rows = sorted([*seen.values(), *inbox.find(connection, found)], key=lambda row: row.id)
+    rows = sorted([*seen.values(), *inbox.find(connection, found)], key=_by_id)
     more, until = len(rows) > bounds.limit, bounds.until
     if more:
         until = min(until, rows[bounds.limit].received_at)

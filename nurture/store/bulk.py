@@ -15,6 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nurture.store.each import insert_each, update_each
 
 Row = dict[str, Any]
+#: The same as plain values, in the order of the columns: for the rows of hot transactions.
+Values = tuple[Any, ...]
 
 #: The parameter that carries a batch's rows.
 _GIVEN = "given_rows"
@@ -40,8 +42,9 @@ def relation_given(dialect: str, columns: Sequence[sa.Column[Any]], name: str = 
     return _relation(dialect, columns, sa.bindparam(name, type_=sa.Text()))
 
 
-def _text(names: Sequence[str], rows: Sequence[Row]) -> str:
-    return msgspec.json.encode([[row.get(name) for name in names] for row in rows]).decode()
+def _text(names: Sequence[str], rows: Sequence[Row] | Sequence[Values]) -> str:
+    values = [row if isinstance(row, tuple) else [row.get(name) for name in names] for row in rows]
+    return msgspec.json.encode(values).decode()
 
 
 def _relation(dialect: str, columns: Sequence[sa.Column[Any]], given: sa.BindParameter[str]) -> sa.Subquery:
@@ -73,7 +76,7 @@ def _pick_postgresql(value: Any, place: int, column: sa.Column[Any]) -> sa.Colum
 def insert(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Sequence[Row],
+    rows: Sequence[Row] | Sequence[Values],
     *,
     columns: Sequence[str] | None = None,
     conflict: Sequence[str] | None = None,
@@ -82,12 +85,14 @@ def insert(
 ) -> list[sa.Row[Any]]:
     """Insert all rows in one statement, in the order given (ids grow with it); nothing for no rows.
 
+    columns: needed where rows are plain values.
     conflict: the columns of a unique key; on a clash the row is left alone, or its `update` columns are set
     to the new values. returning: columns of the rows inserted or updated, in no order.
     """
     if not rows:
         return []
-    names = tuple(columns or rows[0].keys())
+    first = rows[0]
+    names = tuple(columns or (() if isinstance(first, tuple) else first))
     key = None if conflict is None else tuple(conflict)
     if connection.dialect.name == "sqlite" and not returning:
         insert_each(connection, table, names, rows, conflict=key, update=tuple(update))
@@ -121,26 +126,6 @@ def _run(
     return list(done.all()) if returning else []
 
 
-def insert_from(
-    connection: sa.Connection,
-    table: sa.Table,
-    columns: Sequence[str],
-    source: sa.Select[Any],
-    *,
-    conflict: Sequence[str] | None = None,
-    update: Sequence[str] = (),
-    returning: Sequence[str] = (),
-) -> list[sa.Row[Any]]:
-    """Insert what `source` selects for these columns; conflict, update and returning as in `insert`.
-
-    source: has a WHERE clause, be it true, for SQLite's sake.
-    """
-    statement = insert_statement(
-        connection.dialect.name, table, columns, source, conflict=conflict, update=update, returning=returning
-    )
-    return _run(connection, statement, {}, returning)
-
-
 def insert_statement(
     dialect: str,
     table: sa.Table,
@@ -151,7 +136,10 @@ def insert_statement(
     update: Sequence[str] = (),
     returning: Sequence[str] = (),
 ) -> Any:
-    """Return the statement of `insert_from`, for those who make it once."""
+    """Return a statement that inserts what `source` selects for these columns; the rest as in `insert`.
+
+    source: has a WHERE clause, be it true, for SQLite's sake.
+    """
     build: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = build(table).from_select(list(columns), source)
     if conflict is not None:
@@ -170,14 +158,17 @@ def insert_statement(
 def update(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Sequence[Row],
+    rows: Sequence[Row] | Sequence[Values],
     *,
     key: Sequence[str],
     columns: Sequence[str],
     where: sa.ColumnElement[bool] | None = None,
     returning: Sequence[str] = (),
 ) -> list[sa.Row[Any]]:
-    """Set `columns` of the rows named by `key` in one statement; `where` narrows (over the table's columns)."""
+    """Set `columns` of the rows named by `key` in one statement; `where` narrows (over the table's columns).
+
+    rows: plain values are those of the key, then those of the columns.
+    """
     if not rows:
         return []
     names = (*key, *columns)

@@ -50,26 +50,20 @@ _LOCK_OLDEST = _LOCK_ONE.where(_OLDEST.is_not(None)).order_by(_OLDEST)
 _LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallInteger))
 
 
-def lock_others(
-    connection: sa.Connection, shard: int, among: Collection[int], *, most: int, unless: int
-) -> list[int]:
-    """Lock those of these shards that are free and have rows, at most so many; nobody is waited for.
-
-    unless: none, when `shard` has at least so many rows.
-    """
-    statement = _lock_others(connection.dialect.name)
-    given = {"of": shard, "ids": list_text(sorted(among)), "most": most, "unless": unless - 1}
-    return [one for (one,) in connection.execute(statement, given).all()]
+def lock_others(connection: sa.Connection, among: Collection[int], *, most: int) -> list[int]:
+    """Lock those of these shards that are free and have rows, at most so many; nobody is waited for."""
+    if not among:
+        return []
+    given = {"ids": list_text(sorted(among)), "most": most}
+    return list(connection.execute(_lock_others(connection.dialect.name), given).scalars())
 
 
 @lru_cache
 def _lock_others(dialect: str) -> sa.Select[Any]:
     waits = sa.exists().where(inbox.c.shard == shards.c.id)
-    enough = sa.select(inbox.c.id).where(inbox.c.shard == sa.bindparam("of")).order_by(inbox.c.id)
-    enough = enough.offset(sa.bindparam("unless", type_=sa.Integer)).limit(1)
     return (
         sa.select(shards.c.id)
-        .where(any_given(shards.c.id, dialect), waits, enough.scalar_subquery().is_(None))
+        .where(any_given(shards.c.id, dialect), waits)
         .limit(sa.bindparam("most", type_=sa.Integer))
         .with_for_update(skip_locked=True)
     )
@@ -105,22 +99,20 @@ class Pending:
     attempts: int
     # Strongest first; empty: a row without a person.
     named: tuple[Identity, ...]
-
-    @property
-    def email(self) -> str | None:
-        """The address the row gives."""
-        return next((name.value for name in self.named if name.kind == "email"), None)
+    # The address among them.
+    email: str | None
 
 
 _PENDING = ("id", "shard", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic")
 _PENDING_REST = ("previous_id", "body", "attempts")
 _COLUMNS = tuple(inbox.c[name] for name in (*_PENDING, *_PENDING_REST, *IDENTITY_KINDS))
 _PLAIN = len(_PENDING) + len(_PENDING_REST)
+_EMAIL = _PLAIN + IDENTITY_KINDS.index("email")
 
 
 def _rows(found: sa.CursorResult[Any]) -> list[Pending]:
     rows: Sequence[Any] = found.all()
-    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]))) for row in rows]
+    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
 
 
 def _names(
@@ -130,7 +122,7 @@ def _names(
     if email is phone is anonymous_id is None:
         return (_identity("user_id", user_id),) if user_id is not None else ()
     given = zip(IDENTITY_KINDS, (user_id, email, phone, anonymous_id), strict=True)
-    return tuple(_identity(kind, value) for kind, value in given if value is not None)
+    return tuple([_identity(kind, value) for kind, value in given if value is not None])
 
 
 #: The same few names come again and again in a batch.

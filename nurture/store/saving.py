@@ -6,14 +6,24 @@ is unique, and a message belongs to the contact that its run began with.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.contact import Advance, Run
+from nurture.domain.contact import Advance
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
-from nurture.store.bulk import Row, any_of, insert, insert_from, list_text, relation, relation_given, update
+from nurture.store.bulk import (
+    Row,
+    any_of,
+    insert,
+    insert_statement,
+    list_text,
+    relation,
+    relation_given,
+    update,
+)
 from nurture.store.database import encode
 from nurture.store.family import family, members_of
 from nurture.store.tables import (
@@ -31,15 +41,21 @@ _CONTACT = (
     *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
     *("clock", "wake_at", "version", "adopted"),
 )
-_RUN_MOVES = (
-    *("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "decided", "let", "data"),
-    "rules_hash",
-)
-_RUN_STAYS = ("contact_id", "measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
-_MESSAGE = (
+_RUN_STAYS = ("measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
+_RUN_MOVES = ("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash")
+_RUN_TEXTS = ("decided", "let", "data")
+_TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
+# What a planned message and its row have alike.
+_PLANNED = (
     *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
-    *("request", "status", "reason", "decided_at", "due_at", "valid_until", "settled_at", "told"),
+    *("request", "decided_at", "due_at", "valid_until"),
 )
+_MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told")
+_contact_values = attrgetter(*_CONTACT)
+_run_stays = attrgetter(*_RUN_STAYS)
+_run_moves = attrgetter(*_RUN_MOVES)
+_transition_values = attrgetter(*_TRANSITION)
+_planned_values = attrgetter(*_PLANNED)
 _RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
 
 
@@ -127,57 +143,32 @@ def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
 def _save_contacts(
     connection: sa.Connection, advances: Sequence[Advance], new: Mapping[int, str | None]
 ) -> None:
-    known: list[Row] = []
-    begun: list[Row] = []
-    for one in advances:
-        contact = one.contact
-        row = {"id": contact.id, **{name: getattr(contact, name) for name in _CONTACT}}
-        if contact.id in new:
-            begun.append({**row, "email": new[contact.id]})
-        else:
-            known.append(row)
+    everybody = [one.contact for one in advances]
+    begun = [(c.id, *_contact_values(c), new[c.id]) for c in everybody if c.id in new]
+    known = [(c.id, *_contact_values(c)) for c in everybody if c.id not in new]
     insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
     update(connection, contacts, known, key=["id"], columns=_CONTACT)
-    memories = [{"contact_id": one.contact.id, "memory": encode(one.contact.memory)} for one in advances]
-    insert(connection, contact_state, memories, conflict=["contact_id"], update=["memory"])
+    memories = [(contact.id, encode(contact.memory)) for contact in everybody]
+    columns = ("contact_id", "memory")
+    insert(connection, contact_state, memories, columns=columns, conflict=["contact_id"], update=["memory"])
 
 
 def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    touched = [(one.contact.id, run) for one in advances for run in one.runs.values()]
     begun = [
-        {"contact_id": one.contact.id, **_run_row(run)}
-        for one in advances
-        for run in one.runs.values()
+        (contact, *_run_stays(run), *_run_moves(run), encode(run.decided), encode(run.let), encode(run.data))
+        for contact, run in touched
         if not run.id
     ]
-    moved = [{"id": run.id, **_run_row(run)} for one in advances for run in one.runs.values() if run.id]
-    columns = (*_RUN_STAYS, *_RUN_MOVES)
-    key = ["contact_id", "measure", "key"]
-    insert(connection, runs, begun, columns=columns, conflict=key)
-    update(connection, runs, moved, key=["id"], columns=_RUN_MOVES)
+    moved = [
+        (run.id, *_run_moves(run), encode(run.decided), encode(run.let), encode(run.data))
+        for _, run in touched
+        if run.id
+    ]
+    columns = ("contact_id", *_RUN_STAYS, *_RUN_MOVES, *_RUN_TEXTS)
+    insert(connection, runs, begun, columns=columns, conflict=["contact_id", "measure", "key"])
+    update(connection, runs, moved, key=["id"], columns=(*_RUN_MOVES, *_RUN_TEXTS))
     return len(begun)
-
-
-def _run_row(run: Run) -> Row:
-    return {
-        "measure": run.measure,
-        "key": run.key,
-        "entity_key": run.entity_key,
-        "track": run.track,
-        "started_at": run.started_at,
-        "holdout": run.holdout,
-        "variant": run.variant,
-        "status": run.status,
-        "reason": run.reason,
-        "ended_at": run.ended_at,
-        "step": run.step,
-        "step_since": run.step_since,
-        "due_at": run.due_at,
-        "mailing": run.mailing,
-        "decided": encode(run.decided),
-        "let": encode(run.let),
-        "data": encode(run.data),
-        "rules_hash": run.rules_hash,
-    }
 
 
 def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
@@ -226,39 +217,32 @@ def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
 
 
 def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    rows: list[Row] = []
+    rows = []
     for one in advances:
         for message in one.messages:
             run = one.runs.get((message.measure, message.run_key))
             ended = bool(message.cancelled)
             rows.append(
-                {
-                    "contact_id": one.contact.id,
-                    "run_id": run.id if run is not None else 0,
-                    "measure": message.measure,
-                    "run_key": message.run_key,
-                    "step": message.step,
-                    "mail": message.mail,
-                    "track": message.track,
-                    "purpose": message.purpose,
-                    "topic": message.topic,
-                    "lane": message.lane,
-                    "priority": message.priority,
-                    "holdout": message.holdout,
-                    "request": message.request,
-                    "status": "cancelled" if ended else "waiting",
-                    "reason": message.cancelled,
-                    "decided_at": message.decided_at,
-                    "due_at": message.due_at,
-                    "valid_until": message.valid_until,
-                    "settled_at": message.decided_at if ended else None,
-                    "told": ended,
-                }
+                (
+                    one.contact.id,
+                    run.id if run is not None else 0,
+                    *_planned_values(message),
+                    "cancelled" if ended else "waiting",
+                    message.cancelled,
+                    message.decided_at if ended else None,
+                    ended,
+                )
             )
-    if not rows:
-        return 0
-    given = relation(
-        connection, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)], rows
+    if rows:
+        connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
+    return len(rows)
+
+
+@lru_cache
+def _decision(dialect: str) -> Any:
+    """Return the statement that inserts decided messages, each for the contact that its run began with."""
+    given = relation_given(
+        dialect, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)]
     )
     owner = sa.func.coalesce(runs.c.contact_id, given.c.contact_id).label("contact_id")
     source = (
@@ -268,28 +252,23 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
         .order_by(given.c.place_)
     )
     key = ["contact_id", "measure", "run_key", "step"]
-    insert_from(connection, messages, ["contact_id", *_MESSAGE], source, conflict=key)
-    return len(rows)
+    return insert_statement(dialect, messages, ["contact_id", *_MESSAGE], source, conflict=key)
 
 
 def _save_transitions(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    names = ("kind", "before", "after", "at", "noticed_at", "evidence")
-    rows: list[Row] = [
-        {"contact_id": one.contact.id, **{name: getattr(change, name) for name in names}}
-        for one in advances
-        for change in one.transitions
-    ]
-    insert(connection, transitions, rows)
+    rows = [(one.contact.id, *_transition_values(change)) for one in advances for change in one.transitions]
+    insert(connection, transitions, rows, columns=("contact_id", *_TRANSITION))
     return len(rows)
 
 
 def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    rows: list[Row] = [
-        {"contact_id": one.contact.id, "name": reached.name, "key": reached.key, "at": reached.at}
+    rows = [
+        (one.contact.id, reached.name, reached.key, reached.at)
         for one in advances
         for reached in one.milestones
     ]
-    insert(connection, milestones, rows, conflict=["contact_id", "name", "key"])
+    columns = ("contact_id", "name", "key", "at")
+    insert(connection, milestones, rows, columns=columns, conflict=columns[:3])
     return len(rows)
 
 

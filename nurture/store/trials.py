@@ -62,3 +62,8 @@ def end_trials(connection: sa.Connection, ends: Ends) -> None:
         given = relation(connection, [trials.c.shard, trials.c.up_to], rows)
         is_given = sa.exists().where(trials.c.shard == given.c.shard, trials.c.up_to == given.c.up_to)
         connection.execute(sa.delete(trials).where(is_given))
+
+
+def end_passed(connection: sa.Connection, first: Pending) -> None:
+    """End the shard's trials of which nothing is left: `first` is its oldest row."""
+    connection.execute(sa.delete(trials).where(trials.c.shard == first.shard, trials.c.up_to < first.id))

@@ -126,6 +126,11 @@ class World:
             )
             return list(found.all())
 
+    def count(self, table: sa.Table) -> int:
+        """Return how many rows the table has."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
     def who(self, name: str) -> int:
         """Return the living contact known as `u1`, `e1` ..."""
         (identity,) = names(name)

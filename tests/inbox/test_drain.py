@@ -173,7 +173,8 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(
         return len(seen)
 
     few, many = cost(10, "f"), cost(500, "m")
-    assert few == many
+    # Where the shard holds little, others that this process knows are asked, in one statement more.
+    assert few in (many, many + 1)
     assert many <= 25
 
 
