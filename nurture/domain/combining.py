@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
-from nurture.domain.facts import judge_verdict, reading, settle_entities
+from nurture.domain.facts import judge_verdict, mark_of, reading, settle_entities
 from nurture.domain.instant import NEVER
 from nurture.domain.journey import move_stage, track_of
 from nurture.domain.playbook import EntityFact, FoldFact, Playbook, TraitFact, VerdictFact
@@ -159,9 +159,12 @@ def _combine_entities(one: Contact, other: Contact, fact: EntityFact) -> None:
     if not theirs and ever not in other.facts and fact.name not in other.memory.get("closings", {}):
         return
     mine = one.memory.setdefault("entities", {}).setdefault(fact.name, {})
-    both = sum(key in mine for key in theirs)
+    gone, their_gone = (part.memory.get("gone", {}).get(fact.name, []) for part in (one, other))
+    both = {*map(mark_of, mine), *gone} & {*map(mark_of, theirs), *their_gone}
     if ever in one.facts or ever in other.facts:
-        one.facts[ever] = one.facts.get(ever, 0) + other.facts.get(ever, 0) - both
+        one.facts[ever] = one.facts.get(ever, 0) + other.facts.get(ever, 0) - len(both)
+    if their_gone:
+        one.memory.setdefault("gone", {})[fact.name] = list(dict.fromkeys([*gone, *their_gone]))
     for key, entity in theirs.items():
         mine[key] = _one_entity(mine[key], entity) if key in mine else entity
     last = f"{fact.name}.last_at"

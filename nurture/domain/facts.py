@@ -8,11 +8,13 @@ source, message id). `Contact.facts` holds what conditions read, `Contact.memory
     set, ever   {fact: {value: last instant}}, {fact: [instants]}
     entities    {name: {key: {fields, at, lines, opened_at, touched_at, closed_at}}}
     closings    {name: {"all": instant, "keys": {key: instant}}}
+    gone        {name: [marks of the keys of entities that were forgotten, which have been counted]}
     signs       {verdict: {"yes": instant, "no": instant}}
 """
 
 from bisect import insort
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 from nurture.domain.conditions import Reading, Truth
@@ -27,6 +29,8 @@ from nurture.domain.values import coerce, coerced
 #: A set holds this many values unless the playbook says otherwise; an entity this many lines.
 _LINES_MAX = 50
 _FIELDS_MAX = 60
+#: So many forgotten entities are known to have been counted.
+_GONE_MAX = 200
 
 
 def empty(contact_id: int, *, first_seen_at: Instant, playbook: Playbook) -> Contact:
@@ -320,7 +324,9 @@ def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
             "touched_at": at,
             "closed_at": None,
         }
-        contact.facts[f"{fact.name}.ever"] = contact.facts.get(f"{fact.name}.ever", 0) + 1
+        gone = contact.memory.get("gone", {}).get(fact.name)
+        if not gone or mark_of(key) not in gone:
+            contact.facts[f"{fact.name}.ever"] = contact.facts.get(f"{fact.name}.ever", 0) + 1
     entity = known[key]
     entity["opened_at"] = min(entity["opened_at"], at)
     entity["touched_at"] = max(entity["touched_at"], at)
@@ -362,6 +368,11 @@ def _close(contact: Contact, event: Event, fact: EntityFact) -> None:
         closings["all"] = max(closings["all"], event.occurred_at)
 
 
+def mark_of(key: str) -> str:
+    """Return what is kept of the key of a forgotten entity, so that a late event does not count it again."""
+    return blake2b(key.encode(), digest_size=4).hexdigest()
+
+
 def settle_entities(contact: Contact, fact: EntityFact) -> None:
     """Work out which entities are closed, drop the oldest beyond `keep`, and publish the scalars."""
     known = contact.memory.get("entities", {}).get(fact.name, {})
@@ -379,8 +390,10 @@ def settle_entities(contact: Contact, fact: EntityFact) -> None:
             known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key)
         )
         forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
-        for key in {*order[: max(len(known) - fact.keep, 0)], *forgotten}:
+        for key in dict.fromkeys([*order[: max(len(known) - fact.keep, 0)], *forgotten]):
             del known[key]
+            gone = contact.memory.setdefault("gone", {}).setdefault(fact.name, [])
+            contact.memory["gone"][fact.name] = list(dict.fromkeys([*gone, mark_of(key)]))[-_GONE_MAX:]
     contact.facts[f"{fact.name}.open"] = sum([entity["closed_at"] is None for entity in known.values()])
     if newest > NEVER:
         last = contact.facts.get(f"{fact.name}.last_at", newest)

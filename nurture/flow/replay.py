@@ -25,6 +25,8 @@ from nurture.store.events import load_events
 
 #: Where a contact's memory says by which definitions its facts were folded.
 FOLDED: Final = "folded"
+#: Raised when the same definitions are folded in another way: then everybody's facts are folded anew when touched.
+_FOLDS: Final = 2
 
 
 def replay_events(
@@ -107,6 +109,7 @@ def definitions(playbook: Playbook) -> str:
         playbook.holds,
         # Events whose count, first and last are kept because some condition asks.
         index_of(playbook).remembered,
+        _FOLDS,
     )
     return blake2b(repr(_plain(parts)).encode(), digest_size=8).hexdigest()
 

@@ -1,6 +1,7 @@
 """What becomes of a contact: tracks, stages, runs, waits and exits, told as small stories."""
 
 from dataclasses import replace
+from itertools import permutations
 
 from nurture.domain.advance import advance
 from nurture.domain.contact import Advance, Contact
@@ -172,6 +173,17 @@ def test_a_late_product_added_does_not_open_a_cart_that_was_bought() -> None:
     result = live(cart_mail("customer/any"), bought, late, until=NOON + DAY)
     assert result.contact.facts["cart.open"] == 0
     assert mails(result) == []
+
+
+def test_a_cart_that_was_forgotten_is_counted_once_in_whatever_order_it_is_told_of() -> None:
+    first = an_event("Product Added", cart_id="c1", product_id="p1")
+    much_later = an_event("Product Added", NOON + 40 * DAY, cart_id="c2", product_id="p1")
+    told_late = an_event(
+        "Product Added", NOON + HOUR, received=NOON + 41 * DAY, cart_id="c1", product_id="p2"
+    )
+    for order in permutations([first, much_later, told_late]):
+        facts = live(cart_mail(), *order).contact.facts
+        assert (facts["cart.ever"], facts["cart.open"]) == (2, 1)
 
 
 def test_an_exit_ends_the_run_and_cancels_what_is_queued() -> None:
