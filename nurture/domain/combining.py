@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
-from nurture.domain.facts import judge_verdict, mark_of, reading, settle_entities
+from nurture.domain.entities import mark_of, settle_entities
+from nurture.domain.facts import judge_verdict, reading
 from nurture.domain.instant import NEVER
 from nurture.domain.journey import move_stage, track_of
 from nurture.domain.playbook import EntityFact, FoldFact, Playbook, TraitFact, VerdictFact

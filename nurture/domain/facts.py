@@ -6,31 +6,23 @@ source, message id). `Contact.facts` holds what conditions read, `Contact.memory
 
     latest      {fact: [occurred_at, source, message_id]}
     set, ever   {fact: {value: last instant}}, {fact: [instants]}
-    entities    {name: {key: {fields, at, lines, opened_at, touched_at, closed_at}}}
-    closings    {name: {"all": instant, "keys": {key: instant}}}
-    gone        {name: [marks of the keys of entities that were forgotten, which have been counted]}
     signs       {verdict: {"yes": instant, "no": instant}}
 """
 
 from bisect import insort
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import Any
 
-from nurture.domain.conditions import Reading, Truth
+from nurture.domain.conditions import Reading
 from nurture.domain.contact import Contact, Run
+from nurture.domain.entities import fold_entities
 from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.playbook import EntityFact, EventMatch, FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.matching import holds_for
+from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
-
-#: A set holds this many values unless the playbook says otherwise; an entity this many lines.
-_LINES_MAX = 50
-_FIELDS_MAX = 60
-#: So many forgotten entities are known to have been counted.
-_GONE_MAX = 200
 
 
 def empty(contact_id: int, *, first_seen_at: Instant, playbook: Playbook) -> Contact:
@@ -99,16 +91,6 @@ def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[s
     return names
 
 
-def holds_for(match: EventMatch, event: Event, playbook: Playbook) -> bool:
-    """Tell whether the event is one that `match` means; an unknown `where` is no."""
-    if match.where is None:
-        return True
-    terms = playbook.properties.terms
-    facts = coerced(event.properties, {name: terms[name] for name in match.where.terms if name in terms})
-    given = Reading(facts=facts, now=event.occurred_at, zone=playbook.default_zone)
-    return match.where.truth(given) is Truth.YES
-
-
 def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     """Fold one event into facts and memory, in place. Moves no stage and starts nothing."""
     index = index_of(playbook)
@@ -127,7 +109,7 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     for persona, match in index.personas.get(event.name, ()):
         if holds_for(match, event, playbook) and _is_newest(contact, event, "persona"):
             contact.facts["persona"] = persona.name
-    is_news = _fold_entities(contact, event, playbook, index)
+    is_news = fold_entities(contact, event, playbook, index)
     is_news = _fold_signs(contact, event, playbook, index) or is_news
     for verdict in index.verdicts:
         # It follows from signs and from entities.
@@ -282,122 +264,7 @@ _FOLDS = {
 }
 
 
-# ---- entities --------------------------------------------------------------------------------------------
-
-
-def _fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
-    """Fold the event into the entities it opens, touches or closes; tell whether there was any."""
-    touched = set()
-    for fact, match in index.opens.get(event.name, ()):
-        if holds_for(match, event, playbook) and _touch(contact, event, fact):
-            touched.add(fact.name)
-    for fact in index.closes.get(event.name, ()):
-        _close(contact, event, fact)
-        touched.add(fact.name)
-    if touched:
-        for fact in index.entities:
-            if fact.name in touched:
-                settle_entities(contact, fact)
-    return bool(touched)
-
-
-def entity_key(event: Event, fact: EntityFact) -> str | None:
-    """Return the key that the event names the entity by, as text."""
-    key = event.properties.get(fact.key)
-    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-        return None
-    return str(key)[:200]
-
-
-def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
-    key = entity_key(event, fact)
-    if key is None:
-        return False
-    known = contact.memory.setdefault("entities", {}).setdefault(fact.name, {})
-    at = event.occurred_at
-    if key not in known:
-        known[key] = {
-            "fields": {},
-            "at": {},
-            "lines": {},
-            "opened_at": at,
-            "touched_at": at,
-            "closed_at": None,
-        }
-        gone = contact.memory.get("gone", {}).get(fact.name)
-        if not gone or mark_of(key) not in gone:
-            contact.facts[f"{fact.name}.ever"] = contact.facts.get(f"{fact.name}.ever", 0) + 1
-    entity = known[key]
-    entity["opened_at"] = min(entity["opened_at"], at)
-    entity["touched_at"] = max(entity["touched_at"], at)
-    stamp = [at, event.message_id]
-    is_line = fact.line_key is not None and event.name in (*fact.added_by, *fact.removed_by)
-    if is_line:
-        _touch_line(entity, event, fact, stamp)
-    for name, value in event.properties.items():
-        if is_line and name not in (fact.key, "currency"):
-            continue
-        if len(entity["at"]) >= _FIELDS_MAX and name not in entity["at"]:
-            continue
-        if stamp > entity["at"].get(name, [NEVER, ""]):
-            entity["fields"][name], entity["at"][name] = value, stamp
-    return True
-
-
-def _touch_line(entity: dict[str, Any], event: Event, fact: EntityFact, stamp: list[Any]) -> None:
-    line_key = event.properties.get(fact.line_key or "")
-    if not isinstance(line_key, str | int):
-        return
-    line = entity["lines"].setdefault(str(line_key), {"at": [NEVER, ""], "present": False, "fields": {}})
-    if stamp > line["at"]:
-        line["at"], line["present"] = stamp, event.name in fact.added_by
-        line["fields"] = dict(event.properties)
-    if len(entity["lines"]) > _LINES_MAX:
-        oldest = min(entity["lines"], key=lambda name: entity["lines"][name]["at"])
-        del entity["lines"][oldest]
-
-
-def _close(contact: Contact, event: Event, fact: EntityFact) -> None:
-    closings = contact.memory.setdefault("closings", {}).setdefault(fact.name, {"all": NEVER, "keys": {}})
-    key = entity_key(event, fact)
-    if fact.closed_by[event.name] == "key" and key is not None:
-        closings["keys"][key] = max(closings["keys"].get(key, NEVER), event.occurred_at)
-        for spare in sorted(closings["keys"], key=lambda name: (closings["keys"][name], name))[: -fact.keep]:
-            del closings["keys"][spare]
-    else:
-        closings["all"] = max(closings["all"], event.occurred_at)
-
-
-def mark_of(key: str) -> str:
-    """Return what is kept of the key of a forgotten entity, so that a late event does not count it again."""
-    return blake2b(key.encode(), digest_size=4).hexdigest()
-
-
-def settle_entities(contact: Contact, fact: EntityFact) -> None:
-    """Work out which entities are closed, drop the oldest beyond `keep`, and publish the scalars."""
-    known = contact.memory.get("entities", {}).get(fact.name, {})
-    closings = contact.memory.get("closings", {}).get(fact.name, {"all": NEVER, "keys": {}})
-    for key, entity in known.items():
-        if key in closings["keys"]:
-            entity["closed_at"] = closings["keys"][key]
-        elif closings["all"] >= entity["touched_at"]:
-            entity["closed_at"] = closings["all"]
-        elif entity["closed_at"] is not None and key not in closings["keys"]:
-            entity["closed_at"] = None
-    newest = max((entity["touched_at"] for entity in known.values()), default=NEVER)
-    if len(known) > 1:
-        order = sorted(
-            known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key)
-        )
-        forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
-        for key in dict.fromkeys([*order[: max(len(known) - fact.keep, 0)], *forgotten]):
-            del known[key]
-            gone = contact.memory.setdefault("gone", {}).setdefault(fact.name, [])
-            contact.memory["gone"][fact.name] = list(dict.fromkeys([*gone, mark_of(key)]))[-_GONE_MAX:]
-    contact.facts[f"{fact.name}.open"] = sum([entity["closed_at"] is None for entity in known.values()])
-    if newest > NEVER:
-        last = contact.facts.get(f"{fact.name}.last_at", newest)
-        contact.facts[f"{fact.name}.last_at"] = max(last, newest)
+# ---- verdicts --------------------------------------------------------------------------------------------
 
 
 def _fold_signs(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:

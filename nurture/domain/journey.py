@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from nurture.domain.conditions import Reading, Truth
 from nurture.domain.contact import Contact, MilestoneReached, Transition
 from nurture.domain.event import Event
-from nurture.domain.facts import holds_for
 from nurture.domain.index import index_of
 from nurture.domain.instant import NEVER, Instant
+from nurture.domain.matching import holds_for
 from nurture.domain.measure import Track
 from nurture.domain.playbook import EventMatch, Hold, Playbook
 from nurture.domain.timing import local

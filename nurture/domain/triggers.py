@@ -5,10 +5,11 @@ the mark that a measure's past has been settled; `quiet` {measure: {entity key: 
 """
 
 from nurture.domain.contact import MilestoneReached, Transition
+from nurture.domain.entities import entity_key
 from nurture.domain.entry import Firing, enter
 from nurture.domain.event import Event
-from nurture.domain.facts import entity_key, holds_for
 from nurture.domain.instant import NEVER, Instant
+from nurture.domain.matching import holds_for
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import EntityFact, EventMatch
 from nurture.domain.timing import next_slot
