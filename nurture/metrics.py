@@ -19,6 +19,7 @@ from nurture.clock import Clock, monotonic
 from nurture.domain.instant import SECOND, Instant
 from nurture.store.backlog import backlog
 from nurture.store.database import Database
+from nurture.store.sessions import oldest_transaction
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -87,6 +88,7 @@ class _Backlogs(Collector):
         try:
             with self._database.read() as connection:
                 found = backlog(connection, now=self._now)
+                oldest = oldest_transaction(connection)
         except DBAPIError:
             up.add_metric([], 0)
             yield up
@@ -105,3 +107,8 @@ class _Backlogs(Collector):
         for queue in ("inbox", "advance", "deliver"):
             age.add_metric([queue], (self._now - found.due_since.get(queue, self._now)) / SECOND)
         yield age
+        yield GaugeMetricFamily(
+            "nurture_oldest_transaction_seconds",
+            "For how long the oldest transaction of another session is open.",
+            oldest.seconds if oldest is not None else 0,
+        )

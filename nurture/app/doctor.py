@@ -3,6 +3,7 @@
 The same checks run after every fault scenario of the test suite.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,9 +15,12 @@ from nurture.app.privacy import overdue, unfinished
 from nurture.app.services import Services
 from nurture.flow.replay import verify_replay
 from nurture.store import tables as t
+from nurture.store.sessions import oldest_transaction
 
 #: Contacts whose state is compared with a replay of their events; the newest ones.
 _REPLAYED = 500
+#: Nothing of ours takes so long; a report or a forgotten shell that does lets dead rows pile up.
+TRANSACTION_SECONDS_MAX = 15 * 60
 #: Findings shown of one check.
 _SHOWN = 5
 
@@ -29,6 +33,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         look = Look(loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret)
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, look))))
+        findings.append(_finding("old transactions", list(_old_transactions(connection))))
         ids = [
             int(row.id)
             for row in connection.execute(
@@ -49,6 +54,16 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_finding("answers", list(unsent(services))))
     findings.append(_finding("delivery journals", list(journals.faults(services))))
     return findings
+
+
+def _old_transactions(connection: sa.Connection) -> Iterator[str]:
+    """Nobody holds a transaction open for long: nothing that died meanwhile can be cleared away."""
+    oldest = oldest_transaction(connection)
+    if oldest is not None and oldest.seconds > TRANSACTION_SECONDS_MAX:
+        yield (
+            f"session {oldest.pid} ({oldest.name or 'nameless'}, {oldest.state}) has held a transaction open for "
+            f"{oldest.seconds / 60:.0f} minutes; end it, or let reports read a replica"
+        )
 
 
 def _finding(name: str, found: list[str]) -> dict[str, Any]:

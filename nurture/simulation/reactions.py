@@ -34,9 +34,11 @@ class Reactions:
         """Return the reactions to mail sent since the last call."""
         m = t.messages.c
         columns = (m.id, m.contact_id, m.measure, m.run_key, m.step, m.topic, m.sent_at)
-        statement = sa.select(*columns).where(m.status == "sent", m.sent_at >= self._seen).order_by(m.id)
+        statement = sa.select(*columns).where(m.status == "sent", m.sent_at >= self._seen)
         with database.read() as connection:
             rows = [row for row in connection.execute(statement) if row.id not in self._done]
+        # Here: asked for in this order, SQLite reads the whole ledger.
+        rows.sort(key=lambda row: row.id)
         if rows:
             newest = max(row.sent_at for row in rows)
             if newest > self._seen:

@@ -201,15 +201,18 @@ def told_doubts(
 ) -> list[sa.Row[Any]]:
     """Return messages in doubt that a report speaks of: their id, and whether it came back for good."""
     hard = sa.and_(feedback.c.kind == "bounce", feedback.c.severity == "hard")
-    statement = (
-        sa.select(messages.c.id, sa.func.max(sa.case((hard, 1), else_=0)).label("failed"))
-        .join(feedback, feedback.c.message_id == messages.c.id)
+    # Message by message: joined and grouped, SQLite reads the whole ledger or every report.
+    told = sa.select(sa.func.max(sa.case((hard, 1), else_=0))).where(
+        feedback.c.message_id == messages.c.id,
+        sa.or_(feedback.c.kind.in_(kinds), feedback.c.kind == "bounce"),
+    )
+    doubted = (
+        sa.select(messages.c.id, told.scalar_subquery().label("failed"))
         .where(
             messages.c.status == sa.literal_column("'in_doubt'"),
             sa.or_(messages.c.settled_at.is_(None), messages.c.settled_at > since),
-            sa.or_(feedback.c.kind.in_(kinds), feedback.c.kind == "bounce"),
         )
-        .group_by(messages.c.id)
-        .limit(limit)
+        .subquery()
     )
+    statement = sa.select(doubted).where(doubted.c.failed.is_not(None)).limit(limit)
     return list(connection.execute(statement))

@@ -4,8 +4,11 @@ import ast
 import re
 
 from tests.architecture.sources import ROOT, parsed
+from tests.faults.mutations import MUTATIONS
 
 _PAGE = ROOT / "docs/reliability.md"
+#: The part with one row for each mechanism that was switched off.
+_SWITCHED_OFF = re.compile(r"^## Switched off\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 #: As many as the list of faults has that this room was built from.
 _ROWS = 54
@@ -14,7 +17,8 @@ _GUARANTEES = 10
 
 def _rows(first: str) -> dict[str, str]:
     """Return number -> line of the table rows whose first cell is `first` and a number."""
-    found = re.findall(rf"^\| ({first}\d+) (\|.*)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    page = _SWITCHED_OFF.sub("## ", _PAGE.read_text(encoding="utf-8"))
+    found = re.findall(rf"^\| ({first}\d+) (\|.*)$", page, re.MULTILINE)
     return dict(found)
 
 
@@ -30,6 +34,20 @@ def test_every_row_names_a_test_or_says_why_there_is_none() -> None:
         if not _TEST.search(line) and "cannot arise: " not in line and "open: " not in line
     ]
     assert silent == []
+
+
+def test_of_every_guarantee_a_mechanism_is_switched_off_and_the_page_says_which() -> None:
+    (part,) = _SWITCHED_OFF.findall(_PAGE.read_text(encoding="utf-8"))
+    written = [line for line in part.splitlines() if re.match(r"\| G\d", line)]
+    assert written == [mutation.row() for mutation in MUTATIONS]
+    guarantees = {mutation.guarantee for mutation in MUTATIONS}
+    assert guarantees == {f"G{number}" for number in range(1, _GUARANTEES + 1)}
+
+
+def test_every_mechanism_that_is_switched_off_still_stands_in_the_code() -> None:
+    for mutation in MUTATIONS:
+        text = (ROOT / mutation.file).read_text(encoding="utf-8")
+        assert mutation.applied(text) != text
 
 
 def test_every_test_named_exists() -> None:

@@ -66,6 +66,8 @@ class House:
         more: other settings, or another way to the mail server.
         """
         self.folder, self.server = folder, server
+        # Where the code of new workers is.
+        self.tree = ROOT
         self._clock_file = folder / "clock"
         self.set(NOON)
         self.clock = SharedClock(self._clock_file)
@@ -107,15 +109,18 @@ class House:
         self.hand_in([back_in_stock(self.now)])
 
     @contextmanager
-    def worker(self, failpoints: str = "", *, heavy: bool = False) -> Iterator["subprocess.Popen[bytes]"]:
+    def worker(
+        self, failpoints: str = "", *, heavy: bool = False, stays: bool = False, tree: Path | None = None
+    ) -> Iterator["subprocess.Popen[bytes]"]:
         """Give a worker that runs; killed at the end of the block if it still does.
 
-        heavy: its letters are larger than any socket takes at once.
+        heavy: its letters are larger than any socket takes at once. stays: it goes on when nothing is due.
+        tree: of another release.
         """
         armed = {"NURTURE_TEST_FAILPOINTS": failpoints}
         with subprocess.Popen(
-            [*_WORKER, str(self._clock_file), *(["heavy"] if heavy else [])],
-            cwd=ROOT,
+            [*_WORKER, str(self._clock_file), *(["heavy"] if heavy else []), *(["stays"] if stays else [])],
+            cwd=tree or self.tree,
             env=self.environment | armed,
         ) as process:
             try:

@@ -8,7 +8,7 @@ from tests.faults.house import House, people
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
 
-EVENTS = 120
+EVENTS = 60
 
 
 @pytest.mark.parametrize("place", ["drain.taken", "ring.applied", "claim.judged", "wire.gated"])

@@ -21,6 +21,7 @@ from nurture.app.ingest import Intake, read_items
 from nurture.app.opening import migrate
 from nurture.clock import ManualClock, SystemClock, monotonic
 from nurture.domain.instant import MINUTE
+from nurture.metrics import page as metrics_page
 from nurture.settings import load_settings
 from nurture.store import tables as t
 from nurture.store.database import Database, encode
@@ -158,9 +159,9 @@ def test_eight_writers_wait_while_another_program_holds_the_file(sqlite_house: H
 
 
 def test_claiming_stays_quick_while_a_report_holds_an_old_snapshot(
-    postgresql_house: House, seed: int
+    postgresql_house: House, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dead rows pile up behind the snapshot; what is claimed is found by index all the same."""
+    """Dead rows pile up behind the snapshot; what is claimed is found by index; the doctor says who it is."""
     house = postgresql_house
     house.hand_in_all(people(EVENTS, seed=seed))
     house.server.script = {"rcpt": "451 4.3.0 later"}
@@ -171,10 +172,26 @@ def test_claiming_stays_quick_while_a_report_holds_an_old_snapshot(
         report.execute(sa.select(sa.func.count()).select_from(t.messages))
         _churn(house, 300)
         pinned = _claims(house, 10)
+        assert house.faults() == []
+        with monkeypatch.context() as sooner:
+            sooner.setattr("nurture.app.doctor.TRANSACTION_SECONDS_MAX", 0)
+            (found,) = house.faults()
+        pid = report.scalar(sa.text("SELECT pg_backend_pid()"))
+        assert found.startswith(
+            f"doctor: old transactions: session {pid} (nurture, idle in transaction) has held"
+        )
+        assert _held_for(house) > 0
     assert median(pinned) < 0.05 + 10 * median(quiet), f"{quiet} quiet, {pinned} behind a snapshot"
     house.server.script = {}
     house.settle()
     assert house.faults() == []
+
+
+def _held_for(house: House) -> float:
+    """Return for how many seconds the figures say that a transaction is open."""
+    page = metrics_page(house.database, clock=house.clock).decode()
+    (line,) = [line for line in page.splitlines() if line.startswith("nurture_oldest_transaction_seconds ")]
+    return float(line.split()[1])
 
 
 def _churn(house: House, times: int) -> None:

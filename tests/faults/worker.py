@@ -1,7 +1,7 @@
-"""A worker process to break: `python -m tests.faults.worker CLOCK [heavy]`.
+"""A worker process to break: `python -m tests.faults.worker CLOCK [heavy] [stays]`.
 
-It works as a pool process does (`workers.rounds` on its own context), until nothing is due, then ends. CLOCK is a
-file that holds the instant, everybody's. Settings and armed failpoints come from the environment.
+It works as a pool process does (`workers.rounds` on its own context), until nothing is due, then ends, or stays.
+CLOCK is a file that holds the instant, everybody's. Settings and armed failpoints come from the environment.
 """
 
 import sys
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from nurture.app.opening import open_existing
+from nurture.clock import pause
 from nurture.domain.counts import Counts
 from nurture.flow.compose import TemplateComposer
 from nurture.flow.delivery import Ready
@@ -53,9 +54,12 @@ def main() -> None:
     """Work once."""
     clock = SharedClock(Path(sys.argv[1]))
     context = make_context(open_existing(clock=clock))
-    if sys.argv[2:] == ["heavy"]:
+    if "heavy" in sys.argv[2:]:
         context = replace(context, delivery=replace(context.delivery, composer=Heavy()))
     work(context)
+    while "stays" in sys.argv[2:]:
+        pause(0.05)
+        work(context)
     context.close()
 
 

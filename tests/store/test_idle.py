@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from nurture.flow.turn import next_due, turn
 from nurture.store import contacts as people
+from nurture.store import feedback
 from nurture.store.database import Database
 from tests.scenarios.world import World
 
@@ -30,6 +31,17 @@ def test_the_next_thing_due_is_the_first_entry_of_its_index(sqlite_database: Dat
     plans = plans_of(sqlite_database, lambda: sqlite_database.run(look_ahead))
     assert {plan for plan in plans if "contacts" in plan} == {BY_ALARM}
     assert not [plan for plan in plans if plan.startswith("SCAN messages")]
+
+
+def test_doubts_that_reports_speak_of_are_found_without_reading_the_ledger_or_every_report(
+    sqlite_database: Database,
+) -> None:
+    def doubts(connection: sa.Connection) -> Any:
+        return feedback.told_doubts(connection, kinds=("delivered",), since=0, limit=1)
+
+    plans = plans_of(sqlite_database, lambda: sqlite_database.run(doubts))
+    assert [plan for plan in plans if "messages" in plan]
+    assert not [plan for plan in plans if plan.startswith("SCAN") and "ix_messages_doubt" not in plan]
 
 
 def test_an_idle_turn_reads_no_table(sqlite_database: Database) -> None:

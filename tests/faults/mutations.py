@@ -1,0 +1,206 @@
+"""What keeps each guarantee, and how it is switched off: every one of these must make its test fail.
+
+`python -m tests.faults.mutations [G4 ...]` copies the tree, switches one mechanism off at a time there, runs the test
+that is named and tells whether it failed; exit 1 when one did not. docs/reliability.md holds the same table.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.architecture.sources import ROOT
+
+#: What a copy of the tree needs to run tests.
+_PARTS = ("nurture", "workers", "tests", "bench", "docs", "email_templates", "pyproject.toml", "README.md")
+_SECONDS_MAX = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One mechanism switched off."""
+
+    guarantee: str
+    # The mechanism, in words.
+    what: str
+    file: str
+    # A piece of the file that stands there once, and what it becomes.
+    before: str
+    after: str
+    # The test that must fail, as pytest takes it.
+    test: str
+
+    def applied(self, text: str) -> str:
+        """Return the file's text without the mechanism. Raises ValueError when it does not stand there once."""
+        if text.count(self.before) != 1:
+            message = f"{self.file}: {self.before!r} stands there {text.count(self.before)} times"
+            raise ValueError(message)
+        return text.replace(self.before, self.after)
+
+    def row(self) -> str:
+        """Return the row of the table in docs/reliability.md."""
+        return f"| {self.guarantee} | {self.what} | `{self.file}` | `{self.test}` |"
+
+
+_KILL = "tests/faults/test_kill.py::test_a_worker_killed_here_loses_and_repeats_nothing"
+_RACES = "tests/deliver/test_races.py"
+MUTATIONS = [
+    Mutation(
+        "G1",
+        "a request is answered only after the commit",
+        "nurture/web/commit.py",
+        '            with timed("inbox"):\n',
+        "            for waiting in group:\n                waiting.stored.set_result(None)\n            group = []\n"
+        '            with timed("inbox"):\n',
+        "tests/faults/test_kill.py::test_what_a_killed_http_process_did_not_answer_for_is_sent_again_and_applied_once"
+        "[sqlite-inbox.accepted]",
+    ),
+    Mutation(
+        "G1",
+        "what was applied before is known by its id",
+        "nurture/flow/applied.py",
+        "        if number is None:\n",
+        "        if number is None and not row.id:\n",
+        "tests/inbox/test_races.py::test_an_event_delivered_five_times_at_once_is_applied_once",
+    ),
+    Mutation(
+        "G2",
+        "a batch takes what is pending for its people in every shard, oldest first",
+        "nurture/flow/taking.py",
+        "sorted([*seen.values(), *inbox.find(connection, found)], key=lambda row: row.id)",
+        "sorted(seen.values(), key=lambda row: row.id)",
+        "tests/inbox/test_races.py::test_drains_of_two_shards_keep_the_order_of_one_person",
+    ),
+    Mutation(
+        "G3",
+        "the run of a send is keyed by the request",
+        "nurture/domain/entry.py",
+        'return f"ops:{firing.request}"',
+        'return f"ops:{firing.request}:{id(firing)}"',
+        "tests/faults/test_operators.py::test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once",
+    ),
+    Mutation(
+        "G4",
+        "a mail on the wire whose sender is gone is in doubt, not due again",
+        "nurture/store/wire.py",
+        '        .where(_LEASED, messages.c.status == "ready", messages.c.lease_until <= lease)\n',
+        "        .where(_LEASED, messages.c.lease_until <= lease)\n",
+        f"{_RACES}::test_a_worker_killed_after_a_letter_left_leaves_it_in_doubt_and_nobody_repeats_it",
+    ),
+    Mutation(
+        "G4",
+        "marketing mail in doubt is settled and never due again",
+        "nurture/flow/outcomes.py",
+        '"due_at": FOREVER, "settled_at": now}',
+        '"due_at": now + EVIDENCE_WAIT, "settled_at": None}',
+        "tests/deliver/test_deliver.py::test_a_marketing_mail_in_doubt_is_never_sent_again",
+    ),
+    Mutation(
+        "G5",
+        "the wire gate compares the contact's version",
+        "nurture/store/wire.py",
+        "            contacts.c.version == messages.c.contact_version,\n",
+        "",
+        f"{_RACES}::test_an_unsubscribe_committed_before_the_gate_is_seen_by_it",
+    ),
+    Mutation(
+        "G6",
+        "the chunk gate holds the person's contact while it counts",
+        "nurture/store/outbox.py",
+        "    .with_for_update(of=contacts, skip_locked=True)\n",
+        "",
+        f"{_RACES}::test_a_cap_of_one_holds_under_two_guards",
+    ),
+    Mutation(
+        "G7",
+        "the wire gate compares the track",
+        "nurture/store/wire.py",
+        "messages.c.track == contacts.c.track)",
+        "sa.true())",
+        "tests/deliver/test_deliver.py::test_what_changes_between_the_gates_sends_the_mail_back_to_the_guard",
+    ),
+    Mutation(
+        "G7",
+        "the guard compares the track",
+        "nurture/domain/checks.py",
+        '    if written in ("any", present):\n',
+        "    if written:\n",
+        "tests/deliver/test_guard.py",
+    ),
+    Mutation(
+        "G8",
+        "a verdict is written for every mail that the chunk gate has looked at",
+        "nurture/flow/claim.py",
+        "            rows.append(_held_back(item, verdict, given.now))\n",
+        "",
+        "tests/deliver/test_deliver.py::test_every_planned_mail_is_counted_in_exactly_one_column",
+    ),
+    Mutation(
+        "G9",
+        "every process looks by itself",
+        "workers/poll.py",
+        "            thread.start()\n",
+        "",
+        "tests/workers/test_worker.py::test_without_redis_everything_is_slower_and_nothing_stops",
+    ),
+    Mutation(
+        "G9",
+        "what a dead worker had claimed is due again when its lease has lapsed",
+        "nurture/store/wire.py",
+        '    values = {**_FREE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}\n',
+        "    return 0\n    values = {}\n",
+        "tests/deliver/test_deliver.py::test_a_lease_that_lapses_before_the_wire_frees_the_mail",
+    ),
+    Mutation(
+        "G10",
+        "an event and all that comes of it are one transaction",
+        "nurture/store/saving.py",
+        '    counts["messages"] = _save_messages(connection, advances)\n',
+        '    counts["messages"] = _save_messages(connection, advances)\n'
+        '    connection.exec_driver_sql("COMMIT")\n    connection.exec_driver_sql("BEGIN")\n',
+        f"{_KILL}[postgresql-drain.applied]",
+    ),
+]
+
+
+def survivors(mutations: list[Mutation]) -> Iterator[Mutation]:
+    """Run each mutation's test in a copy of the tree without the mechanism; yield those that pass all the same."""
+    for mutation in mutations:
+        with tempfile.TemporaryDirectory(prefix="nurture-mutation-") as folder:
+            tree = Path(folder)
+            for part in _PARTS:
+                copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+                copy(ROOT / part, tree / part)
+            file = tree / mutation.file
+            file.write_text(mutation.applied(file.read_text()))
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-n", "0", "-x", "-m", "", mutation.test],
+                cwd=tree,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS_MAX,
+                check=False,
+            )
+            reason = [line for line in done.stdout.splitlines() if line.startswith("E  ")][:2]
+            sys.stdout.write(f"{mutation.guarantee} {mutation.what}: exit {done.returncode} {reason}\n")
+            sys.stdout.flush()
+            # 1: tests failed; anything else means that none was run.
+            if done.returncode != 1:
+                yield mutation
+
+
+def main() -> int:
+    """Try the mutations of the guarantees named, or all."""
+    wanted = set(sys.argv[1:])
+    chosen = [mutation for mutation in MUTATIONS if not wanted or mutation.guarantee in wanted]
+    alive = list(survivors(chosen))
+    for mutation in alive:
+        sys.stdout.write(f"nobody notices without it: {mutation.row()}\n")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Two releases work on one database at once: this one, and a copy of it with one more column, which it writes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.clock import pause
+from nurture.store import tables as t
+from tests.architecture.sources import ROOT
+from tests.faults.house import LAPSE, House, people
+from tests.production.people import back_in_stock
+from tests.production.reckoning import work_left
+from tests.workers.installation import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+EVENTS = 400
+#: What the next release changes: (file, what stands there once, what it becomes).
+_CHANGES = (
+    (
+        "nurture/store/tables.py",
+        '    "transitions",\n    metadata,\n',
+        '    "transitions",\n    metadata,\n    sa.Column("release", sa.Text),\n',
+    ),
+    (
+        "nurture/store/saving.py",
+        '        {"contact_id": one.contact.id, **{name: getattr(change, name) for name in names}}\n',
+        '        {"release": "next", "contact_id": one.contact.id}\n'
+        "        | {name: getattr(change, name) for name in names}\n",
+    ),
+)
+_MIGRATION = '''"""Transitions tell which release found them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9000"
+down_revision = "{head}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("transitions", sa.Column("release", sa.Text()))
+'''
+
+
+def next_release(folder: Path) -> Path:
+    """Return a tree of the release to come."""
+    for part in ("nurture", "workers", "tests", "email_templates"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, before, after in _CHANGES:
+        text = (folder / name).read_text()
+        assert text.count(before) == 1, f"{name} has changed"
+        (folder / name).write_text(text.replace(before, after))
+    versions = folder / "nurture" / "store" / "migrations" / "versions"
+    head = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
+    (versions / "9000_release.py").write_text(_MIGRATION.format(head=head))
+    return folder
+
+
+def test_workers_of_two_releases_work_on_one_database_while_it_is_migrated(
+    postgresql_house: House, tmp_path: Path, seed: int
+) -> None:
+    house = postgresql_house
+    crowd = people(EVENTS, seed=seed)
+    tree = next_release(tmp_path / "next")
+    pieces = [crowd.items[place : place + 20] for place in range(0, len(crowd.items), 20)]
+    house.hand_in(pieces.pop(0))
+    with house.worker(stays=True) as older:
+        assert eventually(lambda: len(house.server.accepted) > 0), "the older worker does nothing"
+        _migrate(house, tree)
+        house.hand_in(pieces.pop(0))
+        with house.worker(stays=True, tree=tree) as newer:
+            assert eventually(lambda: _speaking(house) == 2), "the newer worker does not start"
+            for piece in pieces:
+                house.hand_in(piece)
+                pause(0.2)
+            house.hand_in([back_in_stock(house.now)])
+            assert eventually(lambda: work_left(house.database, now=house.now).events == 0), work_left(
+                house.database, now=house.now
+            )
+            assert (older.poll(), newer.poll()) == (None, None)
+    with house.database.read() as connection:
+        found = set(connection.scalars(sa.text("SELECT DISTINCT release FROM transitions")))
+    assert found == {"next", None}, "one of them found nobody's transition"
+    house.later(LAPSE)
+    house.tree = tree
+    house.settle()
+    assert house.faults(crowd) == []
+    # The older release does not start any more.
+    house.tree = ROOT
+    assert house.work() != 0
+
+
+def _migrate(house: House, tree: Path) -> None:
+    command = [sys.executable, "-m", "nurture.cli", "migrate"]
+    done = subprocess.run(
+        command, cwd=tree, env=house.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _speaking(house: House) -> int:
+    """Return how many processes have opened a journal."""
+    with house.database.read() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(t.journals)) or 0
