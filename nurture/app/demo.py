@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nurture.app.opening import migrate
+from nurture.app.opening import migrate, open_services
 from nurture.app.services import Services
 from nurture.clock import ManualClock, SystemClock
 from nurture.domain.errors import InputError
@@ -54,12 +54,15 @@ def prepare(options: Options) -> Settings:
 
 
 def play(options: Options, *, progress: Progress | None = None) -> tuple[Services, dict[str, Any]]:
-    """Let the people live; returns the opened installation, now on real time, and the summary."""
+    """Let the people live; returns the opened installation, now on real time, and the summary.
+
+    Until all is played nothing waits for the disk: a demonstration that is cut short is made anew.
+    """
     settings = prepare(options)
     end = SystemClock().now()
     start = (end - options.days * DAY) // DAY * DAY
     clock = ManualClock(start)
-    services = migrate(settings, clock=clock)
+    services = migrate(settings, clock=clock, keeps=False)
     settings = services.settings
     lanes = {name: open_transport(url) for name, url in open_lanes(settings.mail_url).items()}
     delivery = Delivery(
@@ -76,7 +79,9 @@ def play(options: Options, *, progress: Progress | None = None) -> tuple[Service
     counts = stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
     for transport in lanes.values():
         transport.close()
-    return services, summary(services, start=start, end=end, applied=counts["applied"])
+    told = summary(services, start=start, end=end, applied=counts["applied"])
+    services.close()
+    return open_services(settings), told
 
 
 def summary(services: Services, *, start: Instant, end: Instant, applied: int) -> dict[str, Any]:

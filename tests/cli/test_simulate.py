@@ -1,14 +1,19 @@
-"""`nurture simulate`: a history is lived through, two programmes are compared, and how far it is can be seen."""
+"""`nurture simulate` and `nurture demo`: lives are played through, programmes compared, and how far it is is told."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from nurture.app import demo as show
 from nurture.cli import demo
+from nurture.store import tables as t
 from tests.cli.shell import SHIPPED, Shell
 
+#: SQLite's name for waiting until the disk has it.
+FULL = 2
 RECEIPT = "customer/any/order_confirmation"
 
 
@@ -96,3 +101,20 @@ def test_a_history_with_a_fault_is_refused_with_its_line(
     said = nurture("simulate", "--events", str(history), "--playbook", str(programme))
     assert said.code != 0
     assert "orders.jsonl:32: " in said.line()
+
+
+def test_what_a_demonstration_leaves_is_opened_on_real_time_and_kept(nurture: Shell, programme: Path) -> None:
+    nurture.set("PLAYBOOK", str(programme))
+    opened, told = show.play(show.Options(people=12, days=20))
+    try:
+        begun = opened.clock.now()
+        assert opened.clock.now() > begun
+        with opened.database.write() as connection:
+            assert connection.scalar(sa.text("PRAGMA synchronous")) == FULL
+            assert connection.scalar(sa.text("PRAGMA secure_delete")) == 1
+            sent = connection.scalar(
+                sa.select(sa.func.count()).where(t.messages.c.status == "sent").select_from(t.messages)
+            )
+        assert sent == told["mails"] > 0
+    finally:
+        opened.close()
