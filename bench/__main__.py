@@ -20,7 +20,9 @@ from bench import (
     ingest,
     memory,
     plans,
+    scale,
     scaling,
+    sizes,
     slow_server,
     start,
 )
@@ -43,6 +45,7 @@ ROWS: dict[str, Measure] = {
     "history": lambda _, __, scale: history.measure(scale),
     "workers": lambda postgres, _, scale: scaling.measure(postgres, scale),
     "peers": lambda postgres, _, scale: django_drip.measure(postgres, scale),
+    "sizes": lambda _, crowds, scale: sizes.measure(crowds, scale),
     "alarms": lambda _, crowds, scale: alarms.measure(crowds, scale),
     "audience": lambda _, crowds, scale: audience.measure(crowds, scale),
     "plans": lambda _, crowds, scale: plans.measure(crowds, scale),
@@ -83,6 +86,7 @@ def main() -> int:
             book.put(name, figures, scale=given.scale, seconds=time.perf_counter() - started)
             if given.write:
                 book.write(given.write)
+                scale.write(book.rows)
         crowds.drop()
     print(
         f"{time.perf_counter() - begun:5.0f} s  done"

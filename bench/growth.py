@@ -1,11 +1,9 @@
 """growth: the same work on installations that hold more and more people; a unit must cost the same.
 
 At each size the same processes do the same amount of ingest, advance, alarms and bulk send. They do it in rounds, each
-through all sizes, and the best counts: what else the machine does passes, what grows with the people stays. Sizes of
-tables and indexes are read from the largest, and reckoned to a million people and a year of them.
+through all sizes, and the best counts: what else the machine does passes, what grows with the people stays.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,14 +14,11 @@ from bench import advance, alarms, bulk_send, ingest
 from bench.crowd import Crowds
 from bench.picture import Line, chart
 from bench.stage import ROOT, Figure, Stage, scalar
-from bench.table import SIZES_KEPT
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: A unit may cost so much more at the largest size than at the smallest.
 _FLAT = 1.3
 _ROUNDS = 3
-#: What a person does in a year, for the reckoning: events handed in, mails decided.
-EVENTS_A_YEAR, MAILS_A_YEAR = 50, 40
 _PICTURE = ROOT / "docs/pictures/growth.svg"
 
 
@@ -46,7 +41,6 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
     stages = [crowds.of(max(200, int(size * scale))) for size in SIZES]
     # Before the work adds people of its own.
     people = [scalar(stage.url, "SELECT count(*) FROM contacts") for stage in stages]
-    sizes = table_sizes(stages[-1].url)
     # As many alarms ring everywhere, a quarter of the fewest people at most.
     ringing = min(units, people[0] // 4)
     costs = [Costs(count, {}) for count in people]
@@ -56,9 +50,9 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
             told = ", ".join(f"{kind} {micros:,.0f} µs" for kind, micros in one.micros.items())
             print(f"  round {number + 1}, {one.people:,}: at best {told}", flush=True)
     if scale >= 1:
-        keep(costs, sizes)
+        keep(costs)
     largest = ", ".join(f"{one.people:,}" for one in costs)
-    figures = [
+    return [
         Figure(
             "growth",
             f"{kind}: µs a unit with {largest} contacts stored",
@@ -69,13 +63,6 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
         )
         for kind in costs[0].micros
     ]
-    million = sum(one["bytes_a_million"] for one in sizes.values()) / 2**30
-    year = sum(one["bytes_a_million_a_year"] for one in sizes.values()) / 2**30
-    what = (
-        f"tables and indexes, a million people, {EVENTS_A_YEAR} events and {MAILS_A_YEAR} mails each a year"
-    )
-    note = f"of {million + year:,.0f} GB after a year, {million:,.1f} GB do not grow with time"
-    return [*figures, Figure("size", what, million + year, "GB", note=note)]
 
 
 def _at(stage: Stage, units: int, ringing: int, number: int) -> dict[str, float]:
@@ -93,51 +80,11 @@ def _at(stage: Stage, units: int, ringing: int, number: int) -> dict[str, float]
     return {kind: 1_000_000 / rate for kind, rate in rates.items()}
 
 
-# ---- sizes -----------------------------------------------------------------------------------------------
-
-#: Table -> what its rows grow with: people once, or each event or mail of every year.
-_GROWS = {
-    **dict.fromkeys(("contacts", "contact_state", "identities", "consents"), "people"),
-    **dict.fromkeys(("events", "transitions", "milestones", "runs", "non_entries"), "events"),
-    **dict.fromkeys(("messages", "attempts", "coupons", "feedback"), "mails"),
-}
+# ---- picture --------------------------------------------------------------------------------------------
 
 
-def table_sizes(url: str) -> dict[str, dict[str, float]]:
-    """Return table -> rows, bytes a row (heap, TOAST and indexes), of them indexes; and bytes for a million people."""
-    sizes: dict[str, dict[str, float]] = {}
-    with psycopg.connect(url, autocommit=True) as connection:
-        counts = {name: _count(connection, name) for name in _GROWS}
-        for name, grows in _GROWS.items():
-            rows = counts[name]
-            if not rows:
-                continue
-            total, indexes = connection.execute(
-                "SELECT pg_total_relation_size(%s::regclass), pg_indexes_size(%s::regclass)", (name, name)
-            ).fetchone() or (0, 0)
-            base = {
-                "people": counts["contacts"],
-                "events": counts["events"],
-                "mails": counts["messages"],
-            }[grows]
-            a_year = {"people": 0, "events": EVENTS_A_YEAR, "mails": MAILS_A_YEAR}[grows]
-            sizes[name] = {
-                "rows": rows,
-                "bytes_a_row": total / rows,
-                "index_bytes_a_row": indexes / rows,
-                "bytes_a_million": 1_000_000 * total / base if grows == "people" else 0,
-                "bytes_a_million_a_year": 1_000_000 * a_year * total / base,
-            }
-    return sizes
-
-
-def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {name}").fetchone()  # type: ignore[arg-type]
-    return row[0] if row else 0
-
-
-def keep(costs: list[Costs], sizes: dict[str, dict[str, float]]) -> None:
-    """Write the picture of growth and the table of sizes, for the page of benchmarks."""
+def keep(costs: list[Costs]) -> None:
+    """Write the picture of growth, for the page of benchmarks."""
     lines = [Line(kind, [(one.people, one.micros[kind]) for one in costs]) for kind in costs[0].micros]
     text = chart(
         "What a unit of work costs, by people stored",
@@ -147,4 +94,3 @@ def keep(costs: list[Costs], sizes: dict[str, dict[str, float]]) -> None:
     )
     _PICTURE.parent.mkdir(exist_ok=True)
     _PICTURE.write_text(text, encoding="utf-8")
-    SIZES_KEPT.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")

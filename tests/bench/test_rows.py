@@ -1,14 +1,16 @@
 """Each row of `make bench` runs, at a tiny scale, and prints its fields. No time is checked here, nor any rate."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bench import growth, table
+from bench import growth, scale, table
 from bench.__main__ import ROWS
 from bench.crowd import Crowds
 from bench.picture import Line, chart
+from bench.sizes import table_sizes
 from bench.stage import Figure
 from bench.table import Book, lines_of
 from tests.rig.postgres import Postgres
@@ -81,8 +83,7 @@ def test_sizes_and_the_picture_of_growth_stand_under_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.table._KEPT", tmp_path / "kept.json")
-    for module in ("bench.table", "bench.growth"):
-        monkeypatch.setattr(f"{module}.SIZES_KEPT", tmp_path / "sizes.json")
+    monkeypatch.setattr("bench.table.SIZES_KEPT", tmp_path / "sizes.json")
     monkeypatch.setattr("bench.growth._PICTURE", tmp_path / "growth.svg")
     size = {
         "bytes_a_row": 910.0,
@@ -90,10 +91,53 @@ def test_sizes_and_the_picture_of_growth_stand_under_the_table(
         "bytes_a_million": 2.0**30,
         "bytes_a_million_a_year": 0.0,
     }
-    growth.keep([growth.Costs(10, {"ingest": 5.0}), growth.Costs(1000, {"ingest": 6.0})], {"contacts": size})
+    (tmp_path / "sizes.json").write_text(json.dumps({"contacts": size}))
+    growth.keep([growth.Costs(10, {"ingest": 5.0}), growth.Costs(1000, {"ingest": 6.0})])
     Book().write(tmp_path / "page.md")
     assert "| `contacts` | 910 | 136 | 1 | 0 |" in (tmp_path / "page.md").read_text()
     assert "ingest" in (tmp_path / "growth.svg").read_text()
+
+
+def test_what_was_measured_is_reckoned_to_a_hundred_million_people() -> None:
+    a_row = {"rows": 10.0, "each": 1.0, "index_bytes_a_row": 1.0, "contents_bytes_a_row": 0.0}
+    sizes = {
+        "contacts": a_row | {"bytes_a_row": 1_000.0},
+        "identities": a_row | {"bytes_a_row": 100.0, "each": 2.0},
+        "events": a_row | {"bytes_a_row": 400.0},
+        "messages": a_row | {"bytes_a_row": 5_000.0, "contents_bytes_a_row": 3_650.0},
+    }
+    text = scale.sizes_section(sizes)
+    assert "| people | `contacts` 1,000 (1) · `identities` 100 (2) | **1.20 kB a person** |" in text
+    assert "| stays | 1.2 GB | 120.0 GB |" in text
+    assert "| a year of events, 50 a person | 20.0 GB | 2.0 TB |" in text
+    assert "| a year of mails, 40 a person | 200.0 GB | 20.0 TB |" in text
+    assert "| a year of mails whose contents are kept 90 days | 54.0 GB | 5.4 TB |" in text
+    assert "| and those contents, at any moment | 36.0 GB | 3.6 TB |" in text
+    book = Book()
+    book.put("bulk_send", [Figure("bulk send", "w", 2_000.0, "mails/s")], scale=1, seconds=1)
+    text = scale.load_section(book.rows)
+    assert "| mails | 4 billion | 127/s | 634/s | 2,000/s | 0.6 |" in text
+    assert "| one campaign to everybody in 4 hours | 100 million |  | 6,944/s | 2,000/s | 6.9 |" in text
+    assert "| alarms rung | 10 billion | 317/s | 1,585/s |  |  |" in text
+
+
+def test_only_what_stands_between_the_marks_is_written_anew() -> None:
+    page = "before\n<!-- load: written by make bench -->\nold\n<!-- end of load -->\nafter\n"
+    text = scale.between(page, "load", "new\n")
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- end of load -->\nafter\n")
+    assert "new" in text
+    assert "old" not in text
+    with pytest.raises(ValueError, match="sizes"):
+        scale.between(page, "sizes", "new")
+
+
+def test_the_sizes_of_tables_are_counted_from_the_database(crowds: Crowds) -> None:
+    found = table_sizes(crowds.of(200).url)
+    assert found["identities"]["each"] == found["identities"]["rows"] / found["contacts"]["rows"] > 1
+    for one in found.values():
+        assert one["bytes_a_row"] > one["index_bytes_a_row"] + one["contents_bytes_a_row"] >= 0
+    assert found["messages"]["contents_bytes_a_row"] > 500
 
 
 def test_a_chart_is_drawn_with_its_names_and_axes() -> None:
