@@ -18,6 +18,7 @@ from nurture.clock import ManualClock, SystemClock
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, Instant
+from nurture.flow.deliver import CHUNK_MAILS
 from nurture.flow.delivery import Delivery
 from nurture.flow.inbox import NewEvent
 from nurture.mail.transport import open_lanes
@@ -82,6 +83,8 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
         suppression_key=settings.suppression_secret,
         base_url=settings.public_url,
         worker="simulation",
+        # Nobody may stop this process between gate and letter: there is nothing to lose.
+        window=CHUNK_MAILS,
         composer=SampleComposer(),
     )
     react = None

@@ -15,7 +15,7 @@ from nurture.domain.instant import DAY
 from nurture.failpoints import failpoint
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
-from nurture.flow.delivery import WINDOW_MAILS, Chunk, Delivery
+from nurture.flow.delivery import Chunk, Delivery
 from nurture.flow.feedback import record, settle_doubts
 from nurture.flow.journal import mend, take_up, tidy
 from nurture.flow.outcomes import Told
@@ -83,7 +83,7 @@ class _Desk:
         begun = self._stream.begun.pop(outcome.message_id, None)
         if begun is not None:
             self._told.append(Told(outcome, *begun))
-        if len(self._told) >= WINDOW_MAILS or monotonic() - self._since > _FLUSH_SECONDS:
+        if len(self._told) >= self._delivery.window or monotonic() - self._since > _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:

@@ -108,5 +108,7 @@ class Delivery:
     tracking: bool = True
     # Where this process writes down how far each mail got; None: nowhere, as in a simulation.
     journal: Journal | None = None
+    # Mails that pass the wire gate together, and whose outcomes are written together.
+    window: int = WINDOW_MAILS
     # What makes the mails; None: the playbook's templates.
     composer: Composer | None = None

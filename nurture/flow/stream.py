@@ -17,7 +17,7 @@ from nurture.domain.instant import Instant
 from nurture.failpoints import failpoint
 from nurture.flow.claim import pause_broken, unmade
 from nurture.flow.compose import make_letter
-from nurture.flow.delivery import WINDOW_MAILS, WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
+from nurture.flow.delivery import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
 from nurture.flow.journal import count_window, write_down
 from nurture.flow.seal import sealed
 from nurture.mail.faults import TemplateFault
@@ -55,7 +55,7 @@ class Stream:
         while fruitless < _FRUITLESS_MAX and self._fill():
             # Counted from before the gate: who is stopped between gate and letter finds the time over.
             opened = monotonic()
-            gate_at = self._pass(list(islice(self._rendered, WINDOW_MAILS)))
+            gate_at = self._pass(list(islice(self._rendered, self._delivery.window)))
             fruitless = fruitless + 1 if self._passed else fruitless
             while self._passed and monotonic() - opened <= WINDOW_SECONDS:
                 fruitless = 0
@@ -79,7 +79,7 @@ class Stream:
 
     def _fill(self) -> bool:
         """Render until a window is full or nothing is left; tells whether there is anything to send."""
-        while self._queue and len(self._rendered) < WINDOW_MAILS:
+        while self._queue and len(self._rendered) < self._delivery.window:
             ready = self._queue.popleft()
             try:
                 self._rendered.append((ready, make_letter(self._delivery, ready)))

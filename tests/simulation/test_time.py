@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from nurture.app import imports
 from nurture.clock import ManualClock
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_iso
-from nurture.flow.delivery import Composer, Ready
+from nurture.flow.deliver import CHUNK_MAILS
+from nurture.flow.delivery import WINDOW_MAILS, Composer, Ready
 from nurture.mail.letter import Letter
 from nurture.playbook import LoadedPlaybook, build, load_files
 from nurture.simulation.people import lives
@@ -79,7 +80,12 @@ class Life:
     _played: int = 0
 
     def play(
-        self, *, stage: type[Stage] = Stage, tick: Duration = HOUR, composer: Composer | None = None
+        self,
+        *,
+        stage: type[Stage] = Stage,
+        tick: Duration = HOUR,
+        composer: Composer | None = None,
+        window: int = WINDOW_MAILS,
     ) -> dict[str, list[Any]]:
         """Live once; returns all rows that matter, by table."""
         self._played += 1
@@ -89,7 +95,7 @@ class Life:
             database = open_database(url, keeps=False)
             try:
                 world = World(database, self.loaded, clock=ManualClock(self.start))
-                delivery = replace(world.delivery, composer=composer)
+                delivery = replace(world.delivery, composer=composer, window=window)
                 react = None
                 if self.seed is not None:
                     key = world.services.settings.suppression_secret
@@ -201,7 +207,7 @@ def test_a_rendered_sample_gives_the_ledger_that_rendering_every_mail_gives(
     who: str, request: pytest.FixtureRequest
 ) -> None:
     life: Life = request.getfixturevalue(who)
-    assert life.play(composer=SampleComposer()) == life.play()
+    assert life.play(composer=SampleComposer(), window=CHUNK_MAILS) == life.play(window=3)
 
 
 def test_a_mail_that_lacks_a_value_is_found_without_rendering_the_others(noted: Life) -> None:
