@@ -63,6 +63,7 @@ def advance(
         _ring_until(work, now)
         state.wake_at = _alarm(work)
     state.version += 1
+    work.result.stood_still = not any(isinstance(one, Event) for one in happenings)
     return work.result
 
 

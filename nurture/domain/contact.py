@@ -79,6 +79,8 @@ class Contact:
     version: int = 0
     # rules_hash of the playbook whose baseline the contact has taken.
     adopted: str = ""
+    # (id, memory) as they are stored: memory that is still the same need not be written again. None: nothing is.
+    stored: tuple[int, str] | None = field(default=None, compare=False, repr=False)
 
     def copy(self) -> "Contact":
         """Return a deep copy that shares nothing with this one."""
@@ -154,3 +156,5 @@ class Advance:
     cancellations: list[Cancellation] = field(default_factory=list)
     watches: list[WatchChange] = field(default_factory=list)
     non_entries: list[NonEntry] = field(default_factory=list)
+    # No event was applied: facts, track, stage, zone and locale are what they were.
+    stood_still: bool = False

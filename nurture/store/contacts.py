@@ -245,6 +245,7 @@ def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
         wake_at=row.wake_at,
         version=row.version,
         adopted=row.adopted,
+        stored=(row.id, row.memory) if row.memory else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.contact import Advance
+from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 from nurture.store.bulk import (
@@ -37,9 +37,10 @@ from nurture.store.tables import (
     watches,
 )
 
+_CLOCK = ("clock", "wake_at", "version", "adopted")
 _CONTACT = (
     *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
-    *("clock", "wake_at", "version", "adopted"),
+    *_CLOCK,
 )
 _RUN_STAYS = ("measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
 _RUN_MOVES = ("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash")
@@ -52,6 +53,7 @@ _PLANNED = (
 )
 _MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told")
 _contact_values = attrgetter(*_CONTACT)
+_clock_values = attrgetter(*_CLOCK)
 _run_stays = attrgetter(*_RUN_STAYS)
 _run_moves = attrgetter(*_RUN_MOVES)
 _transition_values = attrgetter(*_TRANSITION)
@@ -62,7 +64,7 @@ _RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
 def save(
     connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
 ) -> Counts:
-    """Write the advances, at most one for each contact, in at most thirteen statements.
+    """Write the advances, at most one for each contact, in at most fourteen statements.
 
     new: contacts that have no row yet -> where their mail goes; `store.contacts.reserve` made their ids.
     Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
@@ -143,14 +145,30 @@ def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
 def _save_contacts(
     connection: sa.Connection, advances: Sequence[Advance], new: Mapping[int, str | None]
 ) -> None:
-    everybody = [one.contact for one in advances]
-    begun = [(c.id, *_contact_values(c), new[c.id]) for c in everybody if c.id in new]
-    known = [(c.id, *_contact_values(c)) for c in everybody if c.id not in new]
+    begun, moved, still = [], [], []
+    for one in advances:
+        contact = one.contact
+        if contact.id in new:
+            begun.append((contact.id, *_contact_values(contact), new[contact.id]))
+        elif one.stood_still:
+            still.append((contact.id, *_clock_values(contact)))
+        else:
+            moved.append((contact.id, *_contact_values(contact)))
     insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
-    update(connection, contacts, known, key=["id"], columns=_CONTACT)
-    memories = [(contact.id, encode(contact.memory)) for contact in everybody]
+    update(connection, contacts, moved, key=["id"], columns=_CONTACT)
+    update(connection, contacts, still, key=["id"], columns=_CLOCK)
+    _save_memories(connection, [one.contact for one in advances])
+
+
+def _save_memories(connection: sa.Connection, everybody: Sequence[Contact]) -> None:
+    changed: list[tuple[int, str]] = []
+    for contact in everybody:
+        now = (contact.id, encode(contact.memory))
+        if now != contact.stored:
+            changed.append(now)
+            contact.stored = now
     columns = ("contact_id", "memory")
-    insert(connection, contact_state, memories, columns=columns, conflict=["contact_id"], update=["memory"])
+    insert(connection, contact_state, changed, columns=columns, conflict=["contact_id"], update=["memory"])
 
 
 def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:

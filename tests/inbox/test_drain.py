@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nurture.domain.instant import DAY, HOUR, MINUTE
 from nurture.flow.inbox import shard_of
@@ -260,3 +261,20 @@ def test_contacts_that_slept_through_a_publish_are_refolded(database: Database) 
     world.take(an_event("m3", "u1", name="Sample Asked"))
     assert world.contact("u1").facts["samples"] == 3
     world.check()
+
+
+def test_an_alarm_that_changes_nothing_but_the_clock_writes_nothing_else(database: Database) -> None:
+    world = World(database)
+    world.take(an_event("m1", "u1"))
+    before = world.contact("u1")
+    with database.write() as connection:
+        connection.execute(sa.update(tables.contacts).values(wake_at=NOW))
+    world.clock.advance_to(NOW + HOUR)
+    with statements(database) as seen:
+        assert world.ring()["rung"] == 1
+    written = [one.split("FROM")[0] for one in seen if one.startswith(("INSERT", "UPDATE"))]
+    assert written
+    assert not any("contact_state" in one or "facts" in one for one in written)
+    after = world.contact("u1")
+    assert (after.memory, after.facts) == (before.memory, before.facts)
+    assert (after.clock, after.wake_at) > (before.clock, NOW)
