@@ -1,8 +1,12 @@
 """What a letter needs of a server, and how it goes over the wire: envelope commands and dot-stuffing."""
 
+import re
 from collections.abc import Mapping
 
 from nurture.mail.letter import Letter
+
+#: What would end an address in MAIL or RCPT, or the command (RFC 5321, 4.1.2).
+_FORBIDDEN = re.compile(r"[<>\x00-\x20\x7f]")
 
 
 def envelope(letter: Letter, extensions: Mapping[str, str]) -> list[str]:
@@ -20,7 +24,7 @@ def envelope(letter: Letter, extensions: Mapping[str, str]) -> list[str]:
 def unsendable(letter: Letter, extensions: Mapping[str, str]) -> str:
     """Return why this server cannot be given the letter, in words; empty when it can."""
     for address in (letter.sender, letter.recipient):
-        if any(char in "<> \x7f" or char < " " for char in address):
+        if _FORBIDDEN.search(address):
             return "an envelope address holds a character that may not stand there"
     if "@" not in letter.recipient:
         return "the recipient's address has no domain"
