@@ -6,7 +6,7 @@ unsubscribe through the law. Drawn from the seed and the message, so the same se
 
 import random  # noqa: TID251 - seeded, so the same seed reacts alike
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -19,6 +19,14 @@ from nurture.store.database import Database
 #: Of a thousand marketing mails so many are answered by an unsubscribe.
 _UNSUBSCRIBES = 12
 
+_M, _A = t.messages.c, t.attempts.c
+#: Attempts are appended, so what is new is the end of them.
+_SENT: Final = (
+    sa.select(_M.id, _M.contact_id, _M.measure, _M.run_key, _M.step, _M.topic, _A.id.label("attempt_id"))
+    .join(t.attempts, _A.message_id == _M.id)
+    .where(_A.id > sa.bindparam("after", type_=sa.BigInteger), _A.outcome == "sent")
+)
+
 
 class Reactions:
     """Reads the mails sent since the last look and draws what people do about them."""
@@ -27,23 +35,15 @@ class Reactions:
         """Draw from this seed."""
         self._seed = seed
         self._key = suppression_key
-        self._seen: Instant = 0
-        self._done: set[int] = set()
+        # The last attempt to send that was looked at.
+        self._after = 0
 
     def __call__(self, database: Database, now: Instant) -> Iterable[Input]:
         """Return the reactions to mail sent since the last call."""
-        m = t.messages.c
-        columns = (m.id, m.contact_id, m.measure, m.run_key, m.step, m.topic, m.sent_at)
-        statement = sa.select(*columns).where(m.status == "sent", m.sent_at >= self._seen)
-        with database.read() as connection:
-            rows = [row for row in connection.execute(statement) if row.id not in self._done]
-        # Here: asked for in this order, SQLite reads the whole ledger.
-        rows.sort(key=lambda row: row.id)
-        if rows:
-            newest = max(row.sent_at for row in rows)
-            if newest > self._seen:
-                self._seen, self._done = newest, set()
-            self._done.update(row.id for row in rows)
+        with database.look() as connection:
+            found = connection.execute(_SENT, {"after": self._after}).all()
+        rows = sorted(found, key=lambda row: row.id)
+        self._after = max((row.attempt_id for row in rows), default=self._after)
         return [one for row in rows for one in self._to(row, now)]
 
     def _to(self, row: Any, now: Instant) -> Iterator[Input]:
