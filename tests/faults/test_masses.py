@@ -1,0 +1,101 @@
+"""Two hundred thousand mails and alarms are due at once: memory and statements are those of five thousand."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.domain.instant import HOUR
+from nurture.flow.deliver import CHUNK_MAILS
+from nurture.flow.drain import BATCH
+from nurture.store import tables as t
+from nurture.store.database import Database
+from tests.architecture.sources import ROOT
+from tests.faults.house import House, people
+from workers import rounds
+from workers.context import make_context
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+FEW, MANY = 5_000, 200_000
+#: Each room works for so long: a few batches.
+SECONDS = 3
+#: What is more than this beside the peak with few due is memory that grows with what is due.
+SLACK = 24 * 1024 * 1024
+#: What a person has who is in a run and has mail waiting.
+_COPIED = ("contacts", "contact_state", "identities", "consents", "runs", "messages")
+
+
+def test_what_is_due_is_not_held_in_memory(postgresql_house: House, seed: int) -> None:
+    house = postgresql_house
+    house.hand_in_all(people(120, seed=seed))
+    context = make_context(house.services)
+    rounds.apply(context)
+    rounds.wake(context)
+    context.end_journal()
+    cast = _due(house.database, house.now)
+    multiply(house.database, FEW // cast, first=1, now=house.now)
+    few = measured(house)
+    # Some are sent meanwhile.
+    multiply(house.database, MANY // cast + FEW, first=FEW // cast + 1, now=house.now)
+    assert _due(house.database, house.now) >= MANY
+    many = measured(house)
+    sys.stdout.write(f"few due: {few}\nmany due: {many}\n")
+    assert min(few["claimed"], many["claimed"]) >= CHUNK_MAILS, "too little was done to tell"
+    assert min(few["rung"], many["rung"]) >= BATCH, "too little was done to tell"
+    assert many["peak"] < few["peak"] + SLACK
+    # No statement brings or changes more rows than a batch has.
+    assert max(few["most"], many["most"]) <= 2 * BATCH
+
+
+def _due(database: Database, now: int) -> int:
+    m = t.messages.c
+    with database.read() as connection:
+        found = connection.scalar(
+            sa.select(sa.func.count()).where(m.status == "waiting", m.due_at <= now + HOUR)
+        )
+        return found or 0
+
+
+def measured(house: House) -> dict[str, Any]:
+    """Let a worker of its own work for a few seconds; returns what it says of itself."""
+    command = [sys.executable, "-m", "tests.faults.measured", str(house.folder / "clock"), str(SECONDS)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=house.environment, capture_output=True, text=True, check=True, timeout=200
+    )
+    return dict(json.loads(done.stdout))
+
+
+def multiply(database: Database, last: int, *, first: int, now: int) -> None:
+    """Copy the people there were at first, with their runs and waiting mail, as copies `first` to `last`.
+
+    Everybody's alarm is due. Copies keep every value but ids, names and addresses.
+    """
+    with database.write() as connection:
+        for name in _COPIED:
+            table = t.metadata.tables[name]
+            if first == 1:
+                connection.exec_driver_sql(f"CREATE TABLE cast_{name} AS SELECT * FROM {name}")
+            values = ", ".join(_value(table, column.name) for column in table.columns)
+            names = ", ".join(f'"{column.name}"' for column in table.columns)
+            connection.exec_driver_sql(
+                f"INSERT INTO {name} ({names}) SELECT {values} FROM generate_series({first}, {last}) AS k "
+                f"CROSS JOIN cast_{name}"
+            )
+        connection.execute(sa.update(t.contacts).values(wake_at=now - 1))
+    with database.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def _value(table: sa.Table, name: str) -> str:
+    """Return what stands in a column of copy `k`."""
+    if name == "id":
+        return "id + k * 1000000::bigint"
+    if name in {"contact_id", "survivor", "learnt_for"}:
+        return f"{name} + k * 1000000::bigint"
+    if (table.name, name) in {("contacts", "email"), ("identities", "value")}:
+        return f"regexp_replace({name}, '(@|$)', '.' || k || '\\1')"
+    return f'"{name}"'
