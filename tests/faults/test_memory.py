@@ -8,7 +8,8 @@ from tests.faults.house import House, people
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
 
-EVENTS = 60
+#: Enough that their letters together are more than what a process has to spare.
+EVENTS = 240
 
 
 @pytest.mark.parametrize("place", ["drain.taken", "ring.applied", "claim.judged", "wire.gated"])
