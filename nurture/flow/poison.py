@@ -93,23 +93,27 @@ def carefully(
     unproven = sorted(set(range(inbox.SHARDS)) - watch.proven - {shard})
     marked: list[Marked] = []
 
-    def mark(shards: Sequence[int]) -> None:
+    def mark(reach: Reach) -> None:
         if not marked:
             marked.append(
-                database.run(lambda connection: _mark(connection, shards, watch, counts, limit=limit))
+                database.run(lambda connection: _mark(connection, reach, watch, counts, limit=limit))
             )
 
     def work(connection: sa.Connection) -> T | None:
         if inbox.lock_shard(connection, shard) is None:
             return None
+        reach = lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit)
         # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
-        mark(lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit).shards)
-        return batch(connection, Reach(marked[0].shards), marked[0]) if marked[0].rows else None
+        mark(reach)
+        mine = marked[0]
+        if not mine.rows:
+            return None
+        return batch(connection, reach if reach.shards == mine.shards else Reach(mine.shards), mine)
 
     try:
         if database.is_sqlite:
             # It has one writer at a time; the lock above keeps the other threads away instead.
-            mark((shard, *unproven))
+            mark(Reach((shard, *unproven)))
         done = transact(database, work)
         watch.survived = {}
         watch.proven.update(*(one.shards for one in marked))
@@ -118,22 +122,22 @@ def carefully(
         watch.lock.release()
 
 
-def _mark(
-    connection: sa.Connection, shards: Sequence[int], watch: Watch, counts: Counts, *, limit: int
-) -> Marked:
+def _mark(connection: sa.Connection, reach: Reach, watch: Watch, counts: Counts, *, limit: int) -> Marked:
     """Count an attempt of the shards' next rows."""
     end_trials(connection, watch.survived)
     tried = load_trials(connection)
-    rows = inbox.peek(connection, *shards, limit=limit)
-    if any(tried.attempts_of(row) for row in rows):
+    shards = reach.shards
+    rows = reach.rows if reach.rows is not None else inbox.peek(connection, *shards, limit=limit)
+    if len(shards) > 1 and any(tried.attempts_of(row) for row in rows):
         # One of them may have ended a process: the first shard alone, fewer rows each time.
         shards = shards[:1]
         rows = inbox.peek(connection, *shards, limit=limit)
-    marked = Marked(tuple(shards))
+    marked = Marked(shards)
     if not rows:
         return marked
     first = rows[0]
-    end_passed(connection, first)
+    if first.shard in tried.by_shard:
+        end_passed(connection, first)
     attempts, within = tried.attempts_of(first), tried.end_of(first)
     if attempts >= CRASHES_MAX:
         reason = f"the process ended {attempts} times while this event was applied"
@@ -144,7 +148,7 @@ def _mark(
         counts.more = True
         return marked
     chosen = [row for row in rows[: max(1, limit >> 2 * attempts)] if row.id <= within]
-    marked = Marked(tuple(shards), frozenset(row.id for row in chosen), {row.shard: row.id for row in chosen})
+    marked = Marked(shards, frozenset(row.id for row in chosen), {row.shard: row.id for row in chosen})
     begin_trials(connection, marked.ends, attempts=attempts + 1)
     watch.survived = marked.ends
     return marked
