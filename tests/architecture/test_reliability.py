@@ -5,6 +5,7 @@ import re
 
 from tests.architecture.sources import ROOT, parsed
 from tests.faults.mutations import MUTATIONS
+from tests.faults.test_releases import CHANGES
 
 _PAGE = ROOT / "docs/reliability.md"
 #: The part with one row for each mechanism that was switched off.
@@ -48,6 +49,13 @@ def test_every_mechanism_that_is_switched_off_still_stands_in_the_code() -> None
     for mutation in MUTATIONS:
         text = (ROOT / mutation.file).read_text(encoding="utf-8")
         assert mutation.applied(text) != text
+
+
+def test_what_the_release_to_come_changes_still_stands_in_the_code() -> None:
+    for file, before, _ in CHANGES:
+        assert (ROOT / file).read_text(encoding="utf-8").count(before) == 1, (
+            f"{file}: tests/faults/test_releases.py"
+        )
 
 
 def test_every_test_named_exists() -> None:

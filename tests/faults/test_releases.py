@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 EVENTS = 400
 #: What the next release changes: (file, what stands there once, what it becomes).
-_CHANGES = (
+CHANGES = (
     (
         "nurture/store/tables.py",
         '    "transitions",\n    metadata,\n',
@@ -28,9 +28,9 @@ _CHANGES = (
     ),
     (
         "nurture/store/saving.py",
-        '        {"contact_id": one.contact.id, **{name: getattr(change, name) for name in names}}\n',
-        '        {"release": "next", "contact_id": one.contact.id}\n'
-        "        | {name: getattr(change, name) for name in names}\n",
+        'insert(connection, transitions, rows, columns=("contact_id", *_TRANSITION))',
+        'insert(connection, transitions, [("next", *row) for row in rows], '
+        'columns=("release", "contact_id", *_TRANSITION))',
     ),
 )
 _MIGRATION = '''"""Transitions tell which release found them."""
@@ -54,7 +54,7 @@ def next_release(folder: Path) -> Path:
     """Return a tree of the release to come."""
     for part in ("nurture", "workers", "tests", "email_templates"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, before, after in _CHANGES:
+    for name, before, after in CHANGES:
         text = (folder / name).read_text()
         assert text.count(before) == 1, f"{name} has changed"
         (folder / name).write_text(text.replace(before, after))
