@@ -125,7 +125,7 @@ def test_who_slept_for_three_days_wakes_without_a_flood(tmp_path: Path, seed: in
         folder.mkdir()
         clock = ManualClock(START)
         services = migrate(settings_of(folder, f"sqlite:///{folder / 'life.db'}"), clock=clock)
-        inputs = lives(60, start=START, days=26, seed=seed)
+        inputs = lives(200, start=START, days=26, seed=seed)
         stage = Stage(services.database, make_context(services).delivery, clock, {"main": Outlet()})
         early: list[Input] = []
         late: list[Input] = []
