@@ -122,7 +122,7 @@ def _batch(
     failpoint("drain.applied")
     if marked is not None:
         end_trials(connection, marked.ends)
-        inbox.forget_attempts(connection, marked.rows)
+        inbox.forget_attempts(connection, marked.tried)
         # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
         applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked.rows)
     return taken, applied

@@ -62,6 +62,8 @@ class Marked:
     rows: frozenset[int] = frozenset()
     # The trials they stand in.
     ends: Ends = field(default_factory=dict)
+    # Of the rows, those that have attempts of their own.
+    tried: frozenset[int] = frozenset()
 
 
 _watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
@@ -148,7 +150,12 @@ def _mark(connection: sa.Connection, reach: Reach, watch: Watch, counts: Counts,
         counts.more = True
         return marked
     chosen = [row for row in rows[: max(1, limit >> 2 * attempts)] if row.id <= within]
-    marked = Marked(shards, frozenset(row.id for row in chosen), {row.shard: row.id for row in chosen})
+    marked = Marked(
+        shards,
+        frozenset(row.id for row in chosen),
+        {row.shard: row.id for row in chosen},
+        frozenset(row.id for row in chosen if row.attempts),
+    )
     begin_trials(connection, marked.ends, attempts=attempts + 1)
     watch.survived = marked.ends
     return marked

@@ -19,6 +19,7 @@ from nurture.flow.drain import adopt, drain, ring
 from nurture.flow.objects import wake_watchers
 from nurture.mail.transport import Transport
 from nurture.store import tables as t
+from nurture.store.adoption import IS_ADOPTING
 from nurture.store.bulk import list_text, relation_given
 from nurture.store.contacts import ALARMED
 from nurture.store.database import Database
@@ -83,7 +84,6 @@ _NOW = sa.bindparam("at_now", type_=sa.BigInteger)
 # Spelt out, not bound: only so are the partial indexes used.
 _LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
 _DOUBTED = _M.status == sa.literal_column("'in_doubt'")
-_OLDER = t.active_playbook.c.woken < sa.select(sa.func.max(t.contacts.c.id)).scalar_subquery()
 _PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "doubts")
 
 
@@ -97,7 +97,7 @@ def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
     waits = (
         sa.select(t.inbox.c.id),
         sa.select(t.object_wakes.c.id),
-        sa.select(t.active_playbook.c.id).where(_OLDER),
+        sa.select(t.active_playbook.c.id).where(IS_ADOPTING),
         sa.select(t.contacts.c.id).where(ALARMED, t.contacts.c.wake_at <= _NOW),
         sa.select(_M.id).where(WAITING, _M.lane.in_(sa.select(lanes.c.lane)), _M.due_at <= _NOW),
         sa.select(_M.id).where(_LEASED, _M.lease_until <= _NOW),

@@ -11,11 +11,11 @@ from nurture.store.tables import active_playbook, contacts
 
 def is_adopting(connection: sa.Connection) -> bool:
     """Tell whether there are contacts that have not been woken for the active playbook."""
-    return bool(connection.scalar(_IS_ADOPTING))
+    return bool(connection.scalar(sa.select(IS_ADOPTING)))
 
 
-# By the greatest id: who looks for any contact beyond reads them all where there is none.
-_IS_ADOPTING = sa.select(active_playbook.c.woken < sa.select(sa.func.max(contacts.c.id)).scalar_subquery())
+#: Of `active_playbook`. By the greatest id: who looks for any contact beyond reads them all where there is none.
+IS_ADOPTING = active_playbook.c.woken < sa.select(sa.func.max(contacts.c.id)).scalar_subquery()
 
 
 def lock_page(connection: sa.Connection, *, limit: int) -> list[int]:

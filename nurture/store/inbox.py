@@ -264,8 +264,9 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 def forget_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
     """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
-    statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection), inbox.c.attempts > 0)
-    connection.execute(statement.values(attempts=0))
+    if ids:
+        statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
+        connection.execute(statement.values(attempts=0))
 
 
 def reasons_known(connection: sa.Connection, stage: str, contacts: Sequence[int]) -> set[tuple[int, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.contact import Advance, Contact
+from nurture.domain.contact import Advance, Contact, Run
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 from nurture.store.bulk import (
@@ -171,18 +171,18 @@ def _save_memories(connection: sa.Connection, everybody: Sequence[Contact]) -> N
     insert(connection, contact_state, changed, columns=columns, conflict=["contact_id"], update=["memory"])
 
 
+def _run_texts(run: Run) -> tuple[str, str, str]:
+    return encode(run.decided), encode(run.let), encode(run.data)
+
+
 def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     touched = [(one.contact.id, run) for one in advances for run in one.runs.values()]
     begun = [
-        (contact, *_run_stays(run), *_run_moves(run), encode(run.decided), encode(run.let), encode(run.data))
+        (contact, *_run_stays(run), *_run_moves(run), *_run_texts(run))
         for contact, run in touched
         if not run.id
     ]
-    moved = [
-        (run.id, *_run_moves(run), encode(run.decided), encode(run.let), encode(run.data))
-        for _, run in touched
-        if run.id
-    ]
+    moved = [(run.id, *_run_moves(run), *_run_texts(run)) for _, run in touched if run.id]
     columns = ("contact_id", *_RUN_STAYS, *_RUN_MOVES, *_RUN_TEXTS)
     insert(connection, runs, begun, columns=columns, conflict=["contact_id", "measure", "key"])
     update(connection, runs, moved, key=["id"], columns=(*_RUN_MOVES, *_RUN_TEXTS))

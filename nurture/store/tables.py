@@ -75,7 +75,7 @@ for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
 #: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
 shards = sa.Table("shards", metadata, sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False))
 
-#: Batches about to be applied for the so-manieth time: a shard's rows up to an id. Committed before they run.
+#: Batches whose attempts are counted: a shard's rows up to an id. Committed before they run.
 trials = sa.Table(
     "trials",
     metadata,

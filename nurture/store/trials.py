@@ -50,7 +50,7 @@ _ALL = sa.select(trials.c.shard, trials.c.up_to, trials.c.attempts).order_by(tri
 
 
 def begin_trials(connection: sa.Connection, ends: Ends, *, attempts: int) -> None:
-    """Note that these rows are about to be applied for the so-manieth time."""
+    """Note that these rows are about to be applied, and how often that has begun by now."""
     rows: list[Row] = [{"shard": s, "up_to": up_to, "attempts": attempts} for s, up_to in ends.items()]
     insert(connection, trials, rows, conflict=["shard", "up_to"], update=["attempts"])
 
