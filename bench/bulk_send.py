@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,15 +117,14 @@ def by_workers(
         words = ("send", MEASURE, "--audience", f"company == '{prefix}'", "--yes", "--json")
         with process(stage, "nurture.cli", *words) as send, suppress(TimeoutError):
 
-            def is_done() -> bool:
+            def left() -> int:
                 if send.popen.poll():
                     message = f"`nurture send` ended with {send.popen.returncode}; BENCH_LOUD=1 shows why"
                     raise AssertionError(message)
                 send.peak_mb()
-                return scalar(url, _SENT) - before >= people
+                return people - (scalar(url, _SENT) - before)
 
-            # Counting what was sent costs too: the longer it takes, the seldomer it is asked.
-            until(is_done, seconds=seconds, what=f"{people} mails", every=max(0.05, people / 100_000))
+            _until_none(left, people, seconds=seconds)
         took = time.perf_counter() - begun
         mails = scalar(url, _SENT) - before
         span = scalar(url, _SPAN.format(prefix=prefix))
@@ -135,6 +134,27 @@ def by_workers(
         message = f"{mails} mails are said to be sent, the sink took {arrived}"
         raise AssertionError(message)
     return Sent(mails, took, floor, floor_mails, memory, flowing=mails * 1_000_000 / max(1, span))
+
+
+#: No mail leaves faster than this, so nobody need count again before.
+_FASTEST = 5_000
+_COUNT_SECONDS_MAX = 5.0
+
+
+def _until_none(left: Callable[[], int], people: int, *, seconds: float) -> None:
+    """Wait until none is left; counting what was sent costs too, so it is asked seldom while much is left.
+
+    Raises TimeoutError.
+    """
+    end = time.perf_counter() + seconds
+    remaining = people
+    while time.perf_counter() < end:
+        time.sleep(min(_COUNT_SECONDS_MAX, max(0.05, remaining / _FASTEST)))
+        remaining = left()
+        if remaining <= 0:
+            return
+    message = f"{people} mails: not within {seconds:.0f} s"
+    raise TimeoutError(message)
 
 
 _SENT = f"SELECT count(*) FROM messages WHERE measure = '{MEASURE}' AND status = 'sent'"

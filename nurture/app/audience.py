@@ -24,7 +24,8 @@ def read(playbook: Playbook, expression: str) -> Condition:
     return parse(expression, playbook.vocabulary)
 
 
-def _alive() -> sa.ColumnElement[bool]:
+def alive() -> sa.ColumnElement[bool]:
+    """Return what holds of contacts that are neither merged into another nor erased."""
     return sa.and_(t.contacts.c.survivor.is_(None), t.contacts.c.erased_at.is_(None))
 
 
@@ -34,10 +35,10 @@ def zones(connection: sa.Connection, playbook: Playbook) -> list[str]:
     return [playbook.default_zone, *sorted({row.zone for row in found} - {playbook.default_zone})]
 
 
-def _answer(
+def answer_of(
     connection: sa.Connection, condition: Condition, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[bool]:
-    """Return the SQL for yes, no or (NULL) unknown."""
+    """Return the SQL, over rows of `contacts`, for yes, no or (NULL) unknown."""
     # Asking who is in which zone is another pass over everybody.
     named = zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
     return three_valued(condition, now=now, zones=named)
@@ -47,11 +48,11 @@ def count(services: Services, expression: str) -> dict[str, Any]:
     """Return how many people answer yes, and of how many the answer is unknown; one pass over the table."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        answer = _answer(connection, read(playbook, expression), playbook, services.clock.now())
+        answer = answer_of(connection, read(playbook, expression), playbook, services.clock.now())
         # One sum holds both counts: the answer is worked out once a row, and nothing is grouped.
         each = sa.func.coalesce(sa.cast(answer, sa.Integer), _UNKNOWN)
         both = sa.cast(sa.func.coalesce(sa.func.sum(each), 0), sa.BigInteger)
-        people, counted = connection.execute(sa.select(sa.func.count(), both).where(_alive())).one()
+        people, counted = connection.execute(sa.select(sa.func.count(), both).where(alive())).one()
     unknown, yes = divmod(counted, _UNKNOWN)
     return {"audience": expression, "yes": yes, "unknown": unknown, "people": people}
 
@@ -60,10 +61,10 @@ def sample(services: Services, expression: str, *, limit: int) -> list[dict[str,
     """Return the first people of the audience, in the order they were first known."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        yes = _answer(connection, read(playbook, expression), playbook, services.clock.now())
+        yes = answer_of(connection, read(playbook, expression), playbook, services.clock.now())
         columns = (t.contacts.c.id, t.contacts.c.email, t.contacts.c.track, t.contacts.c.stage)
         rows = connection.execute(
-            sa.select(*columns).where(_alive(), yes).order_by(t.contacts.c.id).limit(limit)
+            sa.select(*columns).where(alive(), yes).order_by(t.contacts.c.id).limit(limit)
         )
         return [{"contact": r.id, "email": r.email, "track": r.track, "stage": r.stage} for r in rows]
 
@@ -72,9 +73,9 @@ def ids(
     connection: sa.Connection, condition: Condition, playbook: Playbook, *, now: Instant, after: int = 0
 ) -> Iterator[list[int]]:
     """Yield the audience's contact ids in pages, ascending, from behind `after`."""
-    yes = _answer(connection, condition, playbook, now)
+    yes = answer_of(connection, condition, playbook, now)
     while True:
-        statement = sa.select(t.contacts.c.id).where(_alive(), yes, t.contacts.c.id > after)
+        statement = sa.select(t.contacts.c.id).where(alive(), yes, t.contacts.c.id > after)
         page = [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id).limit(_PAGE))]
         if not page:
             return

@@ -12,17 +12,15 @@ import sqlalchemy as sa
 from nurture.app import audience
 from nurture.app.people import unknown_measure
 from nurture.app.services import Services
-from nurture.domain.conditions import Condition, Truth
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
-from nurture.domain.facts import reading
 from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
 from nurture.flow.inbox import NewEvent, accept
 from nurture.store import tables as t
 from nurture.store.audit import record
-from nurture.store.contacts import load_contacts, resolve_who
+from nurture.store.contacts import resolve_who
 from nurture.store.identity import names_of
 
 #: People shown before an operator says yes.
@@ -43,53 +41,51 @@ def measure_of(playbook: Playbook, path: str) -> Measure:
 
 
 def plan(services: Services, path: str, *, who: str | None, expression: str | None) -> dict[str, Any]:
-    """Say what a send would do at this instant: how many people, the first five, and who may not enter and why."""
+    """Say what a send would do at this instant: how many people, the first five, and who may not enter and why.
+
+    One pass over everybody, answered by the database: what it costs is what `nurture audience` costs.
+    """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         measure = measure_of(playbook, path)
         now = services.clock.now()
-        people = _targets(connection, playbook, who=who, expression=expression, now=now)
-        refused: dict[str, int] = {}
-        shown: list[dict[str, Any]] = []
-        count = 0
-        for page in people:
-            for contact in load_contacts(connection, page, playbook).values():
-                reason = _refusal(contact, measure, playbook, now)
-                if reason is not None:
-                    refused[reason] = refused.get(reason, 0) + 1
-                    continue
-                count += 1
-                if len(shown) < _SHOWN:
-                    shown.append({"contact": contact.id, "track": contact.track, "stage": contact.stage})
-        _name(connection, shown)
+        meant = _meant(connection, playbook, who=who, expression=expression, now=now)
+        refusal = _refusal(connection, measure, playbook, now).label("refusal")
+        counted = sa.select(refusal, sa.func.count()).where(meant).group_by(refusal)
+        refused = {reason: int(count) for reason, count in connection.execute(counted)}
+        count = refused.pop("", 0)
+        columns = (t.contacts.c.id, t.contacts.c.email, t.contacts.c.track, t.contacts.c.stage)
+        first = sa.select(*columns).where(meant, refusal == "").order_by(t.contacts.c.id).limit(_SHOWN)
+        shown = [
+            {"contact": row.id, "track": row.track, "stage": row.stage, "email": row.email}
+            for row in (connection.execute(first) if count else ())
+        ]
         return {"measure": path, "people": count, "first": shown, "not_entering": refused}
 
 
-def _refusal(contact: Any, measure: Measure, playbook: Playbook, now: Instant) -> str | None:
-    if measure.track not in ("any", contact.track):
-        return "other_track"
-    if measure.stage not in ("any", contact.stage):
-        return "other_stage"
-    if measure.audience.truth(reading(contact, playbook, now=now)) is not Truth.YES:
-        return "audience"
-    return None
-
-
-def _name(connection: sa.Connection, shown: list[dict[str, Any]]) -> None:
-    ids = [row["contact"] for row in shown]
-    rows = connection.execute(sa.select(t.contacts.c.id, t.contacts.c.email).where(t.contacts.c.id.in_(ids)))
-    emails = {row.id: row.email for row in rows}
-    for row in shown:
-        row["email"] = emails.get(row["contact"])
-
-
-def _targets(
+def _meant(
     connection: sa.Connection, playbook: Playbook, *, who: str | None, expression: str | None, now: Instant
-) -> Any:
+) -> sa.ColumnElement[bool]:
+    """Return the SQL for whom the operator means."""
     if who is not None:
-        return iter([[resolve_who(connection, who)]])
-    condition: Condition = audience.read(playbook, expression or "True")
-    return audience.ids(connection, condition, playbook, now=now)
+        return sa.and_(audience.alive(), t.contacts.c.id == resolve_who(connection, who))
+    condition = audience.read(playbook, expression or "True")
+    return sa.and_(audience.alive(), audience.answer_of(connection, condition, playbook, now))
+
+
+def _refusal(
+    connection: sa.Connection, measure: Measure, playbook: Playbook, now: Instant
+) -> sa.ColumnElement[str]:
+    """Return the SQL for why a contact may not enter the measure; empty for who may. Unknown is no."""
+    contact = t.contacts.c
+    answer = audience.answer_of(connection, measure.audience, playbook, now)
+    refusals: list[tuple[sa.ColumnElement[bool], str]] = []
+    if measure.track != "any":
+        refusals.append((contact.track != measure.track, "other_track"))
+    if measure.stage != "any":
+        refusals.append((contact.stage != measure.stage, "other_stage"))
+    refusals.append((sa.not_(sa.func.coalesce(answer, sa.false())), "audience"))
+    return sa.case(*((when, sa.literal(reason)) for when, reason in refusals), else_=sa.literal(""))
 
 
 def send(

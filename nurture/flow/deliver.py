@@ -6,22 +6,22 @@ behind. Any number of processes may do all of this at once; stopping one anywher
 marketing mail.
 """
 
+from contextlib import closing
+
 import sqlalchemy as sa
 
 from nurture.clock import Clock, monotonic
 from nurture.domain.counts import Counts
-from nurture.domain.feedback import Report
-from nurture.domain.instant import DAY
 from nurture.failpoints import failpoint
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import Chunk, Delivery
-from nurture.flow.feedback import record, settle_doubts
+from nurture.flow.desk import Desk
+from nurture.flow.feedback import settle_doubts
 from nurture.flow.journal import mend, take_up, tidy
-from nurture.flow.outcomes import Told
 from nurture.flow.restore import Watch, look, under_way, withhold
 from nurture.flow.stream import Stream
-from nurture.mail.transport import Outcome, Transport
+from nurture.mail.transport import Transport
 from nurture.store import wire
 from nurture.store.database import Database
 
@@ -29,8 +29,6 @@ __all__ = ["Chunk", "Delivery", "claim", "deliver", "recover", "recover_by_journ
 
 #: Mails claimed together, unless the lane's rate allows fewer.
 CHUNK_MAILS = 500
-#: Outcomes are written at least this often while letters are under way.
-_FLUSH_SECONDS = 1.0
 _TIDY_SECONDS = 3600.0
 
 
@@ -50,78 +48,14 @@ def deliver(
         return chunk.counts
     failpoint("claim.committed")
     stream = Stream(database, delivery, chunk)
-    desk = _Desk(database, delivery, stream, lane)
-    with under_way(database, delivery, lane):
-        try:
-            for outcome in transport.send(stream.letters()):
-                desk.take(outcome)
-        finally:
-            # Also when the transport broke off: what was heard is written, what was not begun goes back.
-            desk.flush()
-            stream.close()
+    # Also when the transport breaks off: what was heard is written, what was not begun goes back.
+    with under_way(database, delivery, lane), closing(stream), Desk(database, delivery, stream, lane) as desk:
+        for outcome in transport.send(stream.letters()):
+            desk.take(outcome)
     chunk.counts.update(mended)
     if chunk.counts["lane_paused"]:
         chunk.counts.more = False
     return chunk.counts
-
-
-class _Desk:
-    """Collects outcomes and writes them a window at a time."""
-
-    def __init__(self, database: Database, delivery: Delivery, stream: Stream, lane: str) -> None:
-        self._database = database
-        self._delivery = delivery
-        self._stream = stream
-        self._lane = lane
-        self._told: list[Told] = []
-        self._since = 0.0
-
-    def take(self, outcome: Outcome) -> None:
-        """Keep an outcome; write what has gathered when it is a window or a second old."""
-        if not self._told:
-            self._since = monotonic()
-        begun = self._stream.begun.pop(outcome.message_id, None)
-        if begun is not None:
-            self._told.append(Told(outcome, *begun))
-        if len(self._told) >= self._delivery.window or monotonic() - self._since > _FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what has gathered, in one transaction."""
-        told, self._told = self._told, []
-        if told:
-            failpoint("deliver.heard")
-            written = self._database.run(lambda connection: self._write(connection, told), by_index=True)
-            self._stream.counts.add(written)
-            self._note_full_mailboxes(told)
-            if self._delivery.journal is not None:
-                self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
-
-    def _note_full_mailboxes(self, told: list[Told]) -> None:
-        """Count mailboxes that took nothing as soft bounces, once a day and mail; rare, and after the outcome."""
-        now = self._delivery.clock.now()
-        full = [each for each in told if each.outcome.outcome == "retry" and "5.2.2" in each.outcome.code]
-        reports = [
-            Report(
-                provider="smtp",
-                event_id=f"{each.ready.id}:{now // DAY}",
-                kind="bounce",
-                at=now,
-                severity="soft",
-                message=each.ready.id,
-                address=each.ready.address,
-                detail={"code": each.outcome.code, "diagnostic": each.outcome.reply},
-            )
-            for each in full
-        ]
-        if reports:
-            key = self._delivery.suppression_key
-            self._database.run(lambda connection: record(connection, reports, now=now, suppression_key=key))
-
-    def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
-        written = outcomes.write(connection, self._delivery, self._lane, told)
-        failpoint("deliver.written")
-        return written
 
 
 def recover_by_journal(database: Database, delivery: Delivery, watch: Watch) -> Counts:

@@ -7,7 +7,7 @@ and could not begin in time passes the gate again; what does not pass goes back 
 
 from collections import deque
 from collections.abc import Iterator
-from hashlib import blake2b
+from hashlib import sha256
 from itertools import islice
 
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ from nurture.store.contacts import wake
 from nurture.store.database import Database, encode
 from nurture.store.verdicts import verdict_text
 
+#: Of the bytes' SHA-256: 128 bits tell mails apart.
+_DIGEST_CHARACTERS = 32
 #: Windows in a row that were over before their first letter began: the database is too slow to send by.
 _FRUITLESS_MAX = 3
 
@@ -171,7 +173,8 @@ def _at_gate(ready: Ready, letter: Letter) -> Row:
     """Return the message as the gate compares it; transactional mail keeps its bytes from here on."""
     keeps = ready.purpose == "transactional"
     context = encode(sealed(ready.context, letter.data)) if keeps else None
-    digest = blake2b(letter.data, digest_size=16).hexdigest()
+    # Most processors have it built in: half the time of BLAKE2 for a mail.
+    digest = sha256(letter.data).hexdigest()[:_DIGEST_CHARACTERS]
     return {
         **_of_attempt(ready),
         "contact_id": ready.contact_id,
