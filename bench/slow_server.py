@@ -20,7 +20,7 @@ def measure(postgres: Postgres, scale: float) -> list[Figure]:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="nurture-bench-")))
         url = stack.enter_context(database(postgres))
         sent = bulk_send.by_workers(
-            url, folder, mails, 1, seconds=120, delay=_DELAY, options=options, ready_made=mails
+            url, folder, mails, 1, seconds=120, delay=_DELAY, options=options, ready_made=mails, pushes=1
         )
     how = f"20 ms to every SMTP reply, {_CONNECTIONS} connections"
     return [

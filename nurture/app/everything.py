@@ -18,6 +18,7 @@ from nurture.store.bulk import any_of
 from nurture.store.database import decode
 from nurture.store.identity import known_of
 from nurture.store.personal import PERSONAL
+from nurture.store.verdicts import verdict_of
 
 FORMAT: Final = "nurture contact export 1"
 
@@ -66,7 +67,7 @@ _OWN = {
 }
 #: Columns with an instant, beside those whose name ends in `_at`, `_since` or `_until`.
 _INSTANTS = {"at", "since", "clock", "valid_until"}
-_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "verdict", "memory", "detail", "state"}
+_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "memory", "detail", "state"}
 
 
 def everything(
@@ -119,6 +120,8 @@ def _value(name: str, value: Any) -> Any:
         return None
     if name in _INSTANTS or name.endswith(("_at", "_since", "_until")):
         return None if not isinstance(value, int) or value >= FOREVER else to_iso(value)
+    if name == "verdict" and isinstance(value, str):
+        return verdict_of(value)
     if name in _DOCUMENTS and isinstance(value, str):
         document = _document(value)
         return _mail(document) if name == "context" else document

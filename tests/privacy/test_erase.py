@@ -275,7 +275,9 @@ def plant(database: Database, now: int) -> None:
         for table, row in _planted(number, int(message or 0), now):
             connection.execute(sa.insert(table).values(**row))
         mine = t.messages.c.contact_id == number
-        connection.execute(sa.update(t.messages).where(mine).values(verdict='"sentinel"', request="sentinel"))
+        connection.execute(
+            sa.update(t.messages).where(mine).values(verdict='{"reason":"sentinel"}', request="sentinel")
+        )
 
 
 def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[str, Any]]]:
