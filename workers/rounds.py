@@ -38,9 +38,13 @@ LOOK_SECONDS = 0.5
 def apply(context: Context, shard: int | None = None) -> Counts:
     """Apply what is pending in a shard (None: in any)."""
     services = context.services
+    # Other shards have bells of their own.
+    company = _Company(context, INBOX, ALL) if shard is None else None
 
     def batch() -> Counts:
         counts = drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks)
+        if company is not None and counts.more:
+            company.call()
         # A drain speaks of its own shard; when any will do, there may be more until one finds nothing.
         counts.more = counts.more or (shard is None and counts.total() > 0)
         # At once: another process may send while this one goes on.
@@ -59,7 +63,15 @@ def wake(context: Context) -> Counts:
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
     done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
-    done.add(_repeat(context, ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks)))
+    company = _Company(context, ADVANCE, "")
+
+    def batch() -> Counts:
+        counts = ring(database, clock=clock, playbooks=playbooks)
+        if counts.more:
+            company.call()
+        return counts
+
+    done.add(_repeat(context, ADVANCE, batch))
     if done.more:
         context.bells.ring(ADVANCE, "")
     _announce(context, done)
@@ -79,11 +91,16 @@ def send(context: Context, name: str) -> Counts:
     with lane.taken() as free:
         if not free:
             return Counts()
-        done = _repeat(
-            context,
-            DELIVER,
-            lambda: deliver(context.services.database, context.delivery, lane=name, transport=lane.transport),
-        )
+        company = _Company(context, DELIVER, name)
+
+        def batch() -> Counts:
+            database, transport = context.services.database, lane.transport
+            counts = deliver(database, context.delivery, lane=name, transport=transport)
+            if counts.more:
+                company.call()
+            return counts
+
+        done = _repeat(context, DELIVER, batch)
     if done.more:
         context.bells.ring(DELIVER, name)
     return done
@@ -171,6 +188,25 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
     done = Counts(accepted=accepted, rejected=len(intake.rejected))
     count(INBOX, done)
     return done
+
+
+class _Company:
+    """Rings once for one more worker when there is more to do than fits a batch; that one does the same.
+
+    So a bell that was rung once for much work brings in whoever has nothing to do.
+    """
+
+    def __init__(self, context: Context, room: str, key: str) -> None:
+        self._context = context
+        self._room = room
+        self._key = key
+        self._is_called = False
+
+    def call(self) -> None:
+        """Ring, unless that was done already."""
+        if not self._is_called:
+            self._is_called = True
+            self._context.bells.ring(self._room, self._key)
 
 
 def _repeat(context: Context, room: str, batch: Callable[[], Counts]) -> Counts:

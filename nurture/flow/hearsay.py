@@ -16,7 +16,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 from nurture.flow.taking import Raced
 from nurture.store.bulk import Row
-from nurture.store.contacts import create_contacts
+from nurture.store.contacts import Newcomer, create_contacts
 from nurture.store.database import encode
 from nurture.store.identity import claim, known_by
 from nurture.store.law import add_consents, consent_rows, join_rows, raise_versions
@@ -77,18 +77,19 @@ def _people(connection: sa.Connection, told: Sequence[Hearsay], playbook: Playbo
         known_by(connection, sorted({n for one in told for n in one.identities})).owners
     )
     new: dict[Identity, int] = {}
-    first_seen: list[tuple[Instant, str | None]] = []
+    newcomers: list[Newcomer] = []
     for one in told:
         names = strongest_first(one.identities)
         if any(name in owners for name in names):
             continue
-        place = next((new[name] for name in names if name in new), len(first_seen))
-        if place == len(first_seen):
-            first_seen.append((one.at, next((name.value for name in names if name.kind == "email"), None)))
+        place = next((new[name] for name in names if name in new), len(newcomers))
+        if place == len(newcomers):
+            email = next((name.value for name in names if name.kind == "email"), None)
+            newcomers.append(Newcomer(one.at, email))
         for name in names:
             new.setdefault(name, place)
-    ids = create_contacts(connection, first_seen, playbook) if first_seen else []
-    wanted = {name: (ids[place], first_seen[place][0], "import") for name, place in new.items()}
+    ids = create_contacts(connection, newcomers, playbook) if newcomers else []
+    wanted = {name: (ids[place], newcomers[place].first_seen_at, "import") for name, place in new.items()}
     if wanted and not claim(connection, wanted):
         raise Raced
     owners.update({name: ids[place] for name, place in new.items()})

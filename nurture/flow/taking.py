@@ -63,8 +63,8 @@ class Taken:
     # contact -> when its alarm was due, where it has been put off since.
     wakes: Mapping[int, Instant] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
-    # New contacts, whose rows are still to be written -> (first_seen_at, address).
-    new: Mapping[int, tuple[Instant, str | None]] = field(default_factory=dict)
+    # New contacts, whose rows are still to be written.
+    new: Mapping[int, people.Newcomer] = field(default_factory=dict)
     # There are more rows than were taken.
     more: bool = False
 
@@ -168,7 +168,7 @@ def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, 
 
 def _settle_names(
     connection: sa.Connection, seen: dict[int, Pending], bounds: _Bounds
-) -> tuple[Known, dict[int, tuple[Instant, str | None]]]:
+) -> tuple[Known, dict[int, people.Newcomer]]:
     """Find whose the rows seen are, claim the names that are missing, and return all names and the new contacts.
 
     What other shards hold for the same people is looked at too, and added to `seen`: names that only stand
@@ -190,15 +190,16 @@ def _settle_names(
     return _claim_new(connection, sharing)
 
 
-def _claim_new(
-    connection: sa.Connection, sharing: Sharing
-) -> tuple[Known, dict[int, tuple[Instant, str | None]]]:
+def _claim_new(connection: sa.Connection, sharing: Sharing) -> tuple[Known, dict[int, people.Newcomer]]:
     """Claim the names that the sharing needs, for new contacts under reserved ids; return all names and those."""
     known = sharing.known
     if not sharing.added:
         return known, {}
     new = sorted(sharing.new, key=lambda contact: sharing.new[contact].id)
-    seen = [(min(row.occurred_at for row in sharing.shares[one].rows), _email(known, one)) for one in new]
+    newcomers = [
+        people.Newcomer(min(row.occurred_at for row in sharing.shares[one].rows), _email(known, one))
+        for one in new
+    ]
     stored = dict(zip(new, people.reserve(connection, len(new)) if new else (), strict=True))
     wanted = {
         name: (stored.get(known.owners[name], known.owners[name]), row.occurred_at, row.source)
@@ -209,7 +210,7 @@ def _claim_new(
     after = Known()
     for name, owner in known.owners.items():
         after.learn(name, stored.get(owner, owner), known.since[name])
-    return after, dict(zip(stored.values(), seen, strict=True))
+    return after, dict(zip(stored.values(), newcomers, strict=True))
 
 
 def _email(known: Known, contact: int) -> str | None:

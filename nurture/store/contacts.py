@@ -6,7 +6,7 @@ Runs, messages, consents and events keep the contact they began with; who reads 
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 
@@ -25,6 +25,7 @@ from nurture.store.tables import contact_state, contacts, identities, messages, 
 
 __all__ = [
     "ALARMED",
+    "Newcomer",
     "claim_due",
     "create_contacts",
     "create_reserved",
@@ -51,6 +52,14 @@ _ACTIVE = runs.c.status == sa.literal_column("'active'")
 ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
 
 
+class Newcomer(NamedTuple):
+    """What is known of a contact before its first event is applied."""
+
+    first_seen_at: Instant
+    # Where its mail goes.
+    email: str | None
+
+
 def reserve(connection: sa.Connection, count: int) -> list[int]:
     """Return ids for so many new contacts, ascending. Their rows are inserted later in the same transaction.
 
@@ -69,20 +78,18 @@ _NEXT_IDS = sa.select(sa.func.nextval(sa.func.pg_get_serial_sequence("contacts",
 
 
 def create_contacts(
-    connection: sa.Connection, first_seen: Sequence[tuple[Instant, str | None]], playbook: Playbook
+    connection: sa.Connection, newcomers: Sequence[Newcomer], playbook: Playbook
 ) -> list[int]:
-    """Insert a new contact for each (first_seen_at, address) and return their ids in that order."""
-    ids = reserve(connection, len(first_seen))
-    create_reserved(connection, dict(zip(ids, first_seen, strict=True)), playbook)
+    """Insert a new contact for each and return their ids in that order."""
+    ids = reserve(connection, len(newcomers))
+    create_reserved(connection, dict(zip(ids, newcomers, strict=True)), playbook)
     return ids
 
 
-def create_reserved(
-    connection: sa.Connection, first_seen: Mapping[int, tuple[Instant, str | None]], playbook: Playbook
-) -> None:
-    """Insert the rows of reserved contacts of whom nothing is known yet: id -> (first_seen_at, address)."""
+def create_reserved(connection: sa.Connection, newcomers: Mapping[int, Newcomer], playbook: Playbook) -> None:
+    """Insert the rows of reserved contacts, by id, of whom nothing else is known yet."""
     rows: list[Row] = []
-    for contact, (at, email) in first_seen.items():
+    for contact, (at, email) in newcomers.items():
         new = empty(contact, first_seen_at=at, playbook=playbook)
         rows.append(
             {

@@ -1,0 +1,98 @@
+"""Who finds more than fits a batch rings for one more worker; who finds little rings for nobody."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.app import sends
+from nurture.app.services import Services
+from nurture.clock import ManualClock, SystemClock
+from nurture.domain.instant import DAY, HOUR, SECOND
+from nurture.flow.drain import BATCH
+from nurture.mail.compile import Templates
+from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.store.database import Database
+from nurture.store.tables import contacts, identities
+from tests.deliver.world import PlainComposer
+from tests.domain.build import a_measure, a_playbook
+from tests.workers.installation import bare, settings_of
+from tests.workers.test_scheduler import RememberingBells
+from workers import rounds
+from workers.context import Context, make_context
+
+_NOW = SystemClock().now()
+_MEASURE = "any/notice"
+
+
+@pytest.fixture
+def context(database: Database, tmp_path: Path) -> Iterator[Context]:
+    """Give a worker's context whose bells only remember."""
+    settings = settings_of(tmp_path, "sqlite:///unused.db", mail_url=f"maildir:{tmp_path}/mail")
+    services = bare(database, settings, clock=ManualClock(_NOW), bells=RememberingBells())
+    playbook = a_playbook(a_measure(_MEASURE))
+    loaded = LoadedPlaybook(1, playbook, files={}, templates=Templates.of({}, playbook))
+    made = make_context(replace(services, playbooks=GivenPlaybook(loaded)))
+    delivery = replace(made.delivery, composer=PlainComposer())
+    given = replace(made, bells=services.bells, delivery=delivery)  # type: ignore[arg-type] # for Celery's
+    yield given
+    made.close()
+
+
+def people(services: Services, count: int, *, wake_at: int) -> None:
+    """Store so many leads with an address and an alarm."""
+    row = {"track": "lead", "stage": "aware", "facts": {"first_seen_at": _NOW - DAY}, "clock": _NOW - HOUR}
+    since = dict.fromkeys(("track_since", "stage_since", "first_seen_at"), _NOW - DAY)
+    row |= since | {"wake_at": wake_at, "adopted": "r1", "version": 1}
+    name = {"kind": "email", "since": _NOW, "source": "test"}
+    with services.database.write() as connection:
+        numbers = range(1, count + 1)
+        connection.execute(
+            sa.insert(contacts), [{**row, "id": n, "email": f"{n}@shop.example"} for n in numbers]
+        )
+        connection.execute(
+            sa.insert(identities), [{**name, "value": f"{n}@shop.example", "contact_id": n} for n in numbers]
+        )
+
+
+def rung(context: Context) -> list[tuple[str, str]]:
+    """Return who was rung since the last time."""
+    bells: RememberingBells = context.bells  # type: ignore[assignment]
+    found, bells.rung = bells.rung, []
+    return found
+
+
+def test_more_alarms_than_fit_a_batch_bring_in_one_more_worker(context: Context) -> None:
+    people(context.services, BATCH + 10, wake_at=_NOW - SECOND)
+
+    assert rounds.wake(context)["rung"] == BATCH + 10
+    assert rung(context) == [("advance", "")]
+
+
+def test_a_few_alarms_bring_in_nobody(context: Context) -> None:
+    people(context.services, 10, wake_at=_NOW - SECOND)
+    # Of its first alarms a process does not know yet whether they kill it, and comes back.
+    rounds.wake(context)
+    rung(context)
+    context.services.database.run(
+        lambda connection: connection.execute(sa.update(contacts).values(wake_at=_NOW - SECOND))
+    )
+
+    assert rounds.wake(context)["rung"] == 10
+    assert rung(context) == []
+
+
+def test_a_send_to_many_calls_workers_at_its_first_page_and_they_call_each_other(context: Context) -> None:
+    people(context.services, BATCH + 10, wake_at=_NOW + DAY)
+
+    done = sends.send(context.services, _MEASURE, who=None, expression="True", request="r1", actor="test")
+
+    assert done["people"] == BATCH + 10
+    assert rung(context) == [("inbox", "all"), ("inbox", "all")]
+    while rounds.apply(context).total():
+        called = rung(context)
+        assert called.count(("inbox", "all")) <= 1
+    assert rounds.send(context, "main")["claimed"] == BATCH + 10
+    assert rung(context) == [("deliver", "main")]
