@@ -38,13 +38,9 @@ LOOK_SECONDS = 0.5
 def apply(context: Context, shard: int | None = None) -> Counts:
     """Apply what is pending in a shard (None: in any)."""
     services = context.services
-    # Other shards have bells of their own.
-    company = _Company(context, INBOX, ALL) if shard is None else None
 
     def batch() -> Counts:
         counts = drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks)
-        if company is not None and counts.more:
-            company.call()
         # A drain speaks of its own shard; when any will do, there may be more until one finds nothing.
         counts.more = counts.more or (shard is None and counts.total() > 0)
         # At once: another process may send while this one goes on.
@@ -193,7 +189,8 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
 class _Company:
     """Rings once for one more worker when there is more to do than fits a batch; that one does the same.
 
-    So a bell that was rung once for much work brings in whoever has nothing to do.
+    So a bell that was rung once for much work brings in whoever has nothing to do. The inbox does without: its
+    shards have bells of their own, and two who drain the same shards' events make smaller batches of them.
     """
 
     def __init__(self, context: Context, room: str, key: str) -> None:
