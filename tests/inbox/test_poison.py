@@ -147,6 +147,31 @@ def test_failing_often_without_dying_is_no_crash(database: Database) -> None:
     assert world.quarantined() == []
 
 
+def test_a_rule_that_gets_no_memory_blames_nobody(database: Database) -> None:
+    left: list[type[Exception]] = [MemoryError]
+
+    def rule(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
+        if left:
+            raise left.pop(0)
+        return advance(contact, happenings, **given)
+
+    world = World(database, rule=rule)
+    world.accept(an_event("m1", "u1"), an_event("m2", "u2"))
+    with pytest.raises(MemoryError):
+        world.drain()
+    assert world.settle()["applied"] == 2
+    assert world.quarantined() == []
+
+    # An alarm that raised is run once more by itself.
+    left += [ZeroDivisionError, MemoryError]
+    with database.write() as connection:
+        alarmed = tables.contacts.c.id == world.who("u1")
+        connection.execute(sa.update(tables.contacts).where(alarmed).values(wake_at=NOW))
+    with pytest.raises(MemoryError):
+        world.ring()
+    assert world.quarantined() == []
+
+
 def test_a_careful_worker_is_not_taken_for_a_dead_one(
     postgresql_database: Database, postgresql_url: str
 ) -> None:
