@@ -59,15 +59,8 @@ def wake(context: Context) -> Counts:
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
     done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
-    company = _Company(context, ADVANCE, "")
-
-    def batch() -> Counts:
-        counts = ring(database, clock=clock, playbooks=playbooks)
-        if counts.more:
-            company.call()
-        return counts
-
-    done.add(_repeat(context, ADVANCE, batch))
+    ringing = _repeat(context, ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks), company="")
+    done.add(ringing)
     if done.more:
         context.bells.ring(ADVANCE, "")
     _announce(context, done)
@@ -87,16 +80,12 @@ def send(context: Context, name: str) -> Counts:
     with lane.taken() as free:
         if not free:
             return Counts()
-        company = _Company(context, DELIVER, name)
-
-        def batch() -> Counts:
-            database, transport = context.services.database, lane.transport
-            counts = deliver(database, context.delivery, lane=name, transport=transport)
-            if counts.more:
-                company.call()
-            return counts
-
-        done = _repeat(context, DELIVER, batch)
+        done = _repeat(
+            context,
+            DELIVER,
+            lambda: deliver(context.services.database, context.delivery, lane=name, transport=lane.transport),
+            company=name,
+        )
     if done.more:
         context.bells.ring(DELIVER, name)
     return done
@@ -186,30 +175,14 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
     return done
 
 
-class _Company:
-    """Rings once for one more worker when there is more to do than fits a batch; that one does the same.
-
-    So a bell that was rung once for much work brings in whoever has nothing to do. The inbox does without: its
-    shards have bells of their own, and two who drain the same shards' events make smaller batches of them.
-    """
-
-    def __init__(self, context: Context, room: str, key: str) -> None:
-        self._context = context
-        self._room = room
-        self._key = key
-        self._is_called = False
-
-    def call(self) -> None:
-        """Ring, unless that was done already."""
-        if not self._is_called:
-            self._is_called = True
-            self._context.bells.ring(self._room, self._key)
-
-
-def _repeat(context: Context, room: str, batch: Callable[[], Counts]) -> Counts:
+def _repeat(
+    context: Context, room: str, batch: Callable[[], Counts], *, company: str | None = None
+) -> Counts:
     """Call a room until nothing is left or the time is up; `more` tells which.
 
-    Does nothing while this host's clock is off.
+    Does nothing while this host's clock is off. company: the key to ring once for one more worker when there is
+    more than fits the first batch; so a bell rung once for much work brings in whoever has nothing to do. The inbox
+    does without: its shards have bells of their own, and two who drain one send's events make smaller batches.
     """
     if _is_off(context.services):
         return Counts()
@@ -220,6 +193,9 @@ def _repeat(context: Context, room: str, batch: Callable[[], Counts]) -> Counts:
             counts = batch()
         count(room, counts)
         total.update(counts)
+        if counts.more and company is not None:
+            context.bells.ring(room, company)
+            company = None
         if not counts.more or monotonic() >= until:
             total.more = counts.more
             return total
