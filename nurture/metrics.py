@@ -5,13 +5,14 @@ directory that PROMETHEUS_MULTIPROC_DIR names. The gauges come from SQL, so any 
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 
@@ -64,16 +65,39 @@ def registry() -> CollectorRegistry:
     """Return the counters: of all processes that share a directory, else of this one."""
     together = CollectorRegistry()
     try:
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        _Shared(together)
     except ValueError:  # no shared directory: this process is all there is
         return prometheus_client.REGISTRY
     return together
 
 
-def forget_process(pid: int) -> None:
-    """Tell the shared directory, if there is one, that a process has ended; its counts stay."""
-    with contextlib.suppress(TypeError):  # there is no directory
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+def share(process: Callable[[], str]) -> None:
+    """Keep this process's counters, and its children's, in the shared directory under the name that `process` gives.
+
+    The name must be one that no other running process has, and one that a successor takes over: counters named
+    by process number, as they are without this, leave files behind for every process that ever was. Call it
+    before anything is counted; without a shared directory it changes nothing.
+    """
+    with contextlib.suppress(ValueError):  # there is no directory
+        _Shared(None)
+        values.ValueClass = values.MultiProcessValue(process)  # type: ignore[no-untyped-call]
+
+
+class _Shared(MultiProcessCollector):
+    """The counters of all processes that share a directory, added up when they are asked for."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        super().__init__(registry)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def merge(files: Iterable[str], accumulate: bool = True) -> Iterable[Metric]:
+        """Add up the files of all processes.
+
+        A process makes its file before it gives it a size. Nothing is counted in an empty one, and reading it
+        would cost the whole page.
+        """
+        told = [file for file in files if Path(file).stat().st_size]
+        return MultiProcessCollector.merge(told, accumulate)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Backlogs(Collector):

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import prometheus_client
+from billiard.process import current_process
 from celery import signals
 from celery.concurrency import get_implementation
 
@@ -19,7 +20,7 @@ from nurture.app.previews import rehearse
 from nurture.domain.errors import SettingsError
 from nurture.log import get_logger
 from nurture.mail.journal import require_folder
-from nurture.metrics import forget_process, registry
+from nurture.metrics import registry, share
 from nurture.settings import load_settings
 from workers import context
 from workers.poll import Look, Poller, look_at_mail, look_at_state
@@ -75,6 +76,9 @@ def _worker_begins(sender: Any, **_signal: Any) -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
+    worker = os.getpid()
+    # A child's place in the pool; who replaces it takes it over.
+    share(lambda: f"{worker}-{getattr(current_process(), 'index', 'parent')}")
     port = load_settings().metrics_port
     if port:
         prometheus_client.start_http_server(port, addr="0.0.0.0", registry=registry())  # noqa: S104 - asked for
@@ -90,7 +94,6 @@ def _child_begins(**_signal: Any) -> None:
 @signals.worker_process_shutdown.connect
 def _child_ends(**_signal: Any) -> None:
     end()
-    forget_process(os.getpid())
 
 
 @signals.worker_shutdown.connect

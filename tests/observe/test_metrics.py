@@ -1,6 +1,9 @@
 """Gauges say what waits and since when; counters what was done."""
 
+from pathlib import Path
+
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from nurture import metrics
 from nurture.clock import ManualClock
@@ -75,6 +78,22 @@ def test_page_holds_gauges_and_counters(database: Database) -> None:
     assert 'nurture_messages_waiting{lane="main"} 2.0' in text
     assert 'nurture_oldest_due_seconds{queue="inbox"} 180.0' in text
     assert "nurture_database_up 1.0" in text
+
+
+def test_a_process_that_is_about_to_count_takes_nothing_from_the_page(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = tmp_path / "counters"
+    counters.mkdir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(counters))
+    counter = MmapedDict(str(counters / "counter_1.db"))  # type: ignore[no-untyped-call]
+    key = ("nurture_items", "nurture_items_total", ["room", "reason"], ["inbox", "accepted"], "Help.")
+    counter.write_value(mmap_key(*key), 7.0, 0.0)  # type: ignore[no-untyped-call]
+    counter.close()  # type: ignore[no-untyped-call]
+    # As a new process's file is for a moment: made, and not given a size yet.
+    (counters / "counter_2.db").touch()
+    text = metrics.page(database, clock=ManualClock(NOW)).decode()
+    assert 'nurture_items_total{reason="accepted",room="inbox"} 7.0' in text
 
 
 def test_page_says_when_the_database_does_not_answer(database: Database) -> None:

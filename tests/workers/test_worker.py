@@ -35,6 +35,8 @@ from workers.queues import NAMES
 
 pytestmark = pytest.mark.faults
 
+ACCEPTED_40 = 'nurture_items_total{reason="accepted",room="inbox"} 40.0'
+
 
 @contextmanager
 def worker(folder: Path, environment: dict[str, str], *options: str) -> Iterator["subprocess.Popen[bytes]"]:
@@ -96,13 +98,34 @@ def test_other_applications_hand_in_and_bells_are_answered(
                 app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
             assert eventually(lambda: mails_decided(services) == 20), (tmp_path / "worker.log").read_text()
             app.close()
-            # What the worker's two processes did, added up.
-            assert 'nurture_items_total{reason="accepted",room="inbox"} 40.0' in metrics(port)
+            # What the worker's two processes did, added up; who accepted an event counts it a moment later.
+            assert eventually(lambda: ACCEPTED_40 in metrics(port)), metrics(port)
         assert process.returncode == 0
         assert contacts_known(services) == 20
         assert "@people.example" not in (tmp_path / "worker.log").read_text().replace(
             "***@people.example", ""
         )
+
+
+def test_a_process_goes_on_with_the_counters_of_the_one_before_it(
+    postgresql_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    given = {"broker_url": redis_url, "metrics_port": port, "log_level": "info"}
+    counters = tmp_path / "counters"
+    counters.mkdir()
+    with installed(settings_of(tmp_path, postgresql_url, **given)):
+        shop = environment(tmp_path, postgresql_url, **given) | {"PROMETHEUS_MULTIPROC_DIR": str(counters)}
+        with worker(tmp_path, shop, "--max-tasks-per-child", "4") as process:
+            assert eventually(lambda: " ready" in (tmp_path / "worker.log").read_text())
+            app = client(redis_url)
+            for number in range(40):
+                app.send_task("nurture.hand_in", [[order(number)]], queue="inbox")
+            app.close()
+            assert eventually(lambda: ACCEPTED_40 in metrics(port)), metrics(port)
+            # Ten processes have counted by now; each of the worker's two places has its files.
+            names = sorted(file.name for file in counters.glob("counter_*"))
+            assert names == [f"counter_{process.pid}-{place}.db" for place in (0, 1)]
 
 
 def test_a_worker_takes_tasks_at_once_and_listens_to_no_other_worker(
