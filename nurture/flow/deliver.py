@@ -16,7 +16,6 @@ from nurture.failpoints import failpoint
 from nurture.flow import outcomes
 from nurture.flow.claim import claim
 from nurture.flow.delivery import Chunk, Delivery
-from nurture.flow.desk import Desk
 from nurture.flow.feedback import settle_doubts
 from nurture.flow.journal import mend, take_up, tidy
 from nurture.flow.restore import Watch, look, under_way, withhold
@@ -49,9 +48,9 @@ def deliver(
     failpoint("claim.committed")
     stream = Stream(database, delivery, chunk)
     # Also when the transport breaks off: what was heard is written, what was not begun goes back.
-    with under_way(database, delivery, lane), closing(stream), Desk(database, delivery, stream, lane) as desk:
+    with under_way(database, delivery, lane), closing(stream), stream.settlement as settlement:
         for outcome in transport.send(stream.letters()):
-            desk.take(outcome)
+            settlement.take(outcome)
     chunk.counts.update(mended)
     if chunk.counts["lane_paused"]:
         chunk.counts.more = False

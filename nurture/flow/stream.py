@@ -20,6 +20,7 @@ from nurture.flow.compose import make_letter
 from nurture.flow.delivery import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
 from nurture.flow.journal import count_window, write_down
 from nurture.flow.seal import sealed
+from nurture.flow.settlement import Settlement
 from nurture.mail.faults import TemplateFault
 from nurture.mail.letter import Letter
 from nurture.store import lanes, wire
@@ -42,30 +43,33 @@ class Stream:
         self._database = database
         self._delivery = delivery
         self._chunk = chunk
+        #: What became of the letters that were given to the transport.
+        self.settlement = Settlement(database, delivery, chunk)
         self._queue: deque[Ready] = deque(chunk.ready)
         # Rendered and not begun; some may have passed a gate whose time is over.
         self._rendered: deque[tuple[Ready, Letter]] = deque()
         # Past the gate that is open now, and not begun.
         self._passed: deque[tuple[Ready, Letter]] = deque()
-        #: Given to the transport: message id -> the message, its letter and when it passed the gate.
-        self.begun: dict[int, tuple[Ready, Letter, Instant]] = {}
         self.counts = chunk.counts
 
     def letters(self) -> Iterator[Letter]:
         """Yield letters that may begin now; ends when none is left or the lane's rate is used up."""
         fruitless = 0
         while fruitless < _FRUITLESS_MAX and self._fill():
+            self.settlement.wait()
             # Counted from before the gate: who is stopped between gate and letter finds the time over.
             opened = monotonic()
-            gate_at = self._pass(list(islice(self._rendered, self._delivery.window)))
+            passed_at = self._pass(list(islice(self._rendered, self._delivery.window)))
             fruitless = fruitless + 1 if self._passed else fruitless
             while self._passed and monotonic() - opened <= WINDOW_SECONDS:
                 fruitless = 0
                 ready, letter = self._passed.popleft()
-                self.begun[ready.id] = (ready, letter, gate_at)
+                self.settlement.begin(ready, letter, passed_at=passed_at)
                 yield letter
             self._rendered.extendleft(reversed(self._passed))
             self._passed.clear()
+            # Written while the next window is rendered.
+            self.settlement.flush()
 
     def close(self) -> None:
         """Give back what was never begun; it is due again at once."""

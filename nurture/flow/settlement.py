@@ -1,8 +1,8 @@
-"""Outcomes gathered while letters are under way, and written a window at a time.
+"""Letters that are under way, and what became of them, written a window at a time.
 
-Enters: what the transport says of each letter. Leaves: settled messages (`flow.outcomes`), in the order heard.
-Where the database takes more than one writer at a time, a window is written while the next one is rendered and
-sent: a commit waits for the disk, and nothing of the next window needs it.
+Enters: what passed the wire gate, and what the transport says of each letter. Leaves: settled messages
+(`flow.outcomes`), in the order heard. Where the database takes more than one writer at a time, a window is
+written while the next one is rendered: a commit waits for the disk, and rendering needs nothing of it.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,32 +15,32 @@ import sqlalchemy as sa
 from nurture.clock import monotonic
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
-from nurture.domain.instant import DAY
+from nurture.domain.instant import DAY, Instant
 from nurture.failpoints import failpoint
 from nurture.flow import outcomes
-from nurture.flow.delivery import Delivery
+from nurture.flow.delivery import Chunk, Delivery, Ready
 from nurture.flow.feedback import record
 from nurture.flow.outcomes import Told
-from nurture.flow.stream import Stream
-from nurture.mail.letter import Outcome
+from nurture.mail.letter import Letter, Outcome
 from nurture.store.database import Database
 
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
 
 
-class Desk:
+class Settlement:
     """Takes outcomes, and writes them a window at a time; leaving it writes what is left and waits for all.
 
-    At most two windows are unwritten: the one that is being written and the one that gathers meanwhile.
+    Without a written outcome are at most one window and, of the window before it, one letter a connection: what
+    was heard is handed over when a window has begun, and written before the next one passes its gate.
     """
 
-    def __init__(self, database: Database, delivery: Delivery, stream: Stream, lane: str) -> None:
-        """Begin with nothing heard."""
+    def __init__(self, database: Database, delivery: Delivery, chunk: Chunk) -> None:
+        """Begin with nothing under way."""
         self._database = database
         self._delivery = delivery
-        self._stream = stream
-        self._lane = lane
+        self._chunk = chunk
+        self._under_way: dict[int, tuple[Ready, Letter, Instant]] = {}
         self._told: list[Told] = []
         self._since = 0.0
         self._kept = ExitStack()
@@ -59,13 +59,17 @@ class Desk:
         """Write what is left; raises what writing a window met."""
         with self._kept:
             self.flush()
-            self._wait(self._writing)
+            self.wait()
+
+    def begin(self, ready: Ready, letter: Letter, *, passed_at: Instant) -> None:
+        """Note that the transport has a letter now, which passed the wire gate then."""
+        self._under_way[ready.id] = (ready, letter, passed_at)
 
     def take(self, outcome: Outcome) -> None:
         """Keep an outcome; have written what has gathered when it is a window or a second old."""
         if not self._told:
             self._since = monotonic()
-        begun = self._stream.begun.pop(outcome.message_id, None)
+        begun = self._under_way.pop(outcome.message_id, None)
         if begun is not None:
             self._told.append(Told(outcome, *begun))
         if len(self._told) >= self._delivery.window or monotonic() - self._since > _FLUSH_SECONDS:
@@ -78,14 +82,19 @@ class Desk:
             return
         failpoint("deliver.heard")
         if self._clerk is None:
-            self._stream.counts.add(self._settle(told))
+            self._chunk.counts.add(self._settle(told))
             return
         before, self._writing = self._writing, self._clerk.submit(self._settle, told)
-        self._wait(before)
+        self._count(before)
 
-    def _wait(self, written: Future[Counts] | None) -> None:
+    def wait(self) -> None:
+        """Return when nothing is being written; raises what writing met."""
+        written, self._writing = self._writing, None
+        self._count(written)
+
+    def _count(self, written: Future[Counts] | None) -> None:
         if written is not None:
-            self._stream.counts.add(written.result())
+            self._chunk.counts.add(written.result())
 
     def _settle(self, told: list[Told]) -> Counts:
         """Write outcomes in one transaction, then let the journal forget them."""
@@ -96,7 +105,7 @@ class Desk:
         return written
 
     def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
-        written = outcomes.write(connection, self._delivery, self._lane, told)
+        written = outcomes.write(connection, self._delivery, self._chunk.lane, told)
         failpoint("deliver.written")
         return written
 
