@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import redis
 from kombu.exceptions import OperationalError
 
+from nurture.app.bells import Bells
 from nurture.clock import monotonic
 from nurture.log import get_logger
 from nurture.settings import Settings
@@ -95,6 +96,14 @@ class Post(Protocol):
         ...
 
 
+class WorkerBells(Bells, Protocol):
+    """Bells as a worker has them: it also answers those that it was called by."""
+
+    def answer(self, queue: str, key: str) -> None:
+        """Take the bell off; to be called before reading what it rang for. Never raises."""
+        ...
+
+
 class CeleryBells:
     """Rings by sending a task's message."""
 
@@ -113,10 +122,7 @@ class CeleryBells:
                 arguments = (key,) if key else ()
                 self._app.send_task(_TASKS[queue], arguments, queue=queue, expires=BELL_SECONDS_MAX)
         except (redis.RedisError, OperationalError) as error:
-            self._quiet_until = monotonic() + QUIET_SECONDS
-            _log.warning(
-                "the broker is away; workers find the work by looking", queue=queue, error=str(error)
-            )
+            self._rest(error)
 
     def answer(self, queue: str, key: str) -> None:
         """Take the bell off; to be called before reading what it rang for."""

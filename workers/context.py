@@ -17,7 +17,7 @@ from nurture.flow.delivery import Delivery
 from nurture.flow.journal import open_journal
 from nurture.flow.restore import Watch
 from nurture.mail.transport import Transport, open_lanes, open_transport
-from workers.bells import CeleryBells, open_bells
+from workers.bells import WorkerBells, open_bells
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Context:
     """Everything the rooms need to run in this process."""
 
     services: Services
-    bells: CeleryBells
+    bells: WorkerBells
     lanes: dict[str, Lane]
     delivery: Delivery
     # Mail to our own people: without a journal, for a second copy harms nobody.

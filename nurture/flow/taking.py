@@ -122,11 +122,10 @@ def take_shards(connection: sa.Connection, reach: Reach, *, limit: int) -> Taken
     if more:
         bounds = replace(bounds, up_to=peeked[limit - 1].id, until=peeked[limit].received_at)
     things = [row for row in peeked[:limit] if not row.named]
-    seen = {row.id: row for row in peeked[:limit] if row.named}
-    if not seen:
+    mine = {row.id: row for row in peeked[:limit] if row.named}
+    if not mine:
         return Taken({}, things=things, more=more)
-    mine = dict(seen)
-    known, new = _settle_names(connection, seen, bounds)
+    known, new = _settle_names(connection, mine, bounds)
     locked = people.lock_contacts(connection, [one for one in known.names if one not in new])
     if not all(map(people.is_living, locked.values())):
         raise Raced
@@ -167,13 +166,14 @@ def take_locked(connection: sa.Connection, emails: Mapping[int, str | None], *, 
 
 
 def _settle_names(
-    connection: sa.Connection, seen: dict[int, Pending], bounds: _Bounds
+    connection: sa.Connection, mine: Mapping[int, Pending], bounds: _Bounds
 ) -> tuple[Known, dict[int, people.Newcomer]]:
-    """Find whose the rows seen are, claim the names that are missing, and return all names and the new contacts.
+    """Find whose the rows are, claim the names that are missing, and return all names and the new contacts.
 
-    What other shards hold for the same people is looked at too, and added to `seen`: names that only stand
-    there must be inserted before contacts are locked, or two drains could wait for each other.
+    What other shards hold for the same people is looked at too: names that only stand there must be inserted
+    before contacts are locked, or two drains could wait for each other.
     """
+    seen = dict(mine)
     named = all_named(seen.values())
     known = known_by(connection, named)
     if known.names:

@@ -118,7 +118,7 @@ def test_bells_lost_doubled_and_late_change_nothing(house: House, seed: int, mor
     crowd = people(EVENTS, seed=seed)
     made = make_context(house.services)
     bells = Fuzzed(seed)
-    context = replace(made, bells=bells)  # type: ignore[arg-type]
+    context = replace(made, bells=bells)
     house.hand_in_all(crowd)
     for shard in range(64):
         bells.ring("inbox", str(shard))

@@ -28,6 +28,9 @@ class RememberingBells:
     def ring(self, queue: str, key: str) -> None:
         self.rung.append((queue, key))
 
+    def answer(self, queue: str, key: str) -> None:
+        """Nothing hangs."""
+
 
 def services_of(database: Database, folder: Path, clock: ManualClock) -> tuple[Services, RememberingBells]:
     bells = RememberingBells()
