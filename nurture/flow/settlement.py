@@ -31,8 +31,9 @@ _FLUSH_SECONDS = 1.0
 class Settlement:
     """Takes outcomes, and writes them a window at a time; leaving it writes what is left and waits for all.
 
-    Without a written outcome are at most one window and, of the window before it, one letter a connection: what
-    was heard is handed over when a window has begun, and written before the next one passes its gate.
+    Without a written outcome are at most one window and, of the window before it, two letters a connection (one
+    behind its dot, one just heard of): what was heard is handed over when the last letter of a window has begun,
+    and written before the next window passes its gate.
     """
 
     def __init__(self, database: Database, delivery: Delivery, chunk: Chunk) -> None:

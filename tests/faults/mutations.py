@@ -163,6 +163,22 @@ MUTATIONS = [
         '    connection.exec_driver_sql("COMMIT")\n    connection.exec_driver_sql("BEGIN")\n',
         f"{_KILL}[postgresql-drain.applied]",
     ),
+    Mutation(
+        "G11",
+        "what a dead process had on the wire is settled by how far its journal says each mail got",
+        "nurture/flow/journal.py",
+        "    if told.boot == journal_file.boot_id() and not told.broken:\n",
+        "    if not told.name:\n",
+        "tests/journal/test_window.py::test_killed_senders_repeat_no_marketing_and_lose_no_receipt[postgresql-short]",
+    ),
+    Mutation(
+        "G11",
+        "the outcomes of a window are written before the next one passes its gate",
+        "nurture/flow/stream.py",
+        "            self.settlement.wait()\n",
+        "",
+        "tests/deliver/test_settlement.py::test_one_window_at_a_time_has_no_written_outcome[postgresql]",
+    ),
 ]
 
 

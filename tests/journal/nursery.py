@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from nurture import failpoints
@@ -25,8 +26,9 @@ from tests.deliver.builders import a_measure, a_playbook
 from tests.deliver.worker import SharedClock
 from tests.deliver.world import World
 
-#: Connections of a sender to each of its lanes.
+#: Connections of a sender to each of its lanes, and mails that pass the wire gate together: several times a chunk.
 CONNECTIONS = 2
+WINDOW_MAILS = 10
 LANES = ("main", "bulk")
 OFFER = a_measure("customer/any/offer")
 BULK = a_measure("customer/any/bulk", lane="bulk")
@@ -56,6 +58,7 @@ def _send(url: str, clock: Path, folder: Path, smtp: str) -> None:
 
 
 def _work(database: Database, delivery: Delivery, lane: str, smtp: str) -> None:
+    delivery = replace(delivery, window=WINDOW_MAILS)
     journal = delivery.journal
     assert journal
     transport = open_transport(f"{smtp}?connections={CONNECTIONS}", note=journal.note)

@@ -1,11 +1,12 @@
 """The SMTP window: senders are killed with -9 at random moments while a slow server takes their mails.
 
 Marketing mail arrives at most once, transactional mail at least once; what is in doubt is at most what stood behind a
-final dot without a reply, one mail for each connection of each killed process.
+final dot without a reply, one mail for each connection of each killed process; where its disk is lost too, a window.
 """
 
 import os
 import random  # noqa: TID251 - seeded, so the same seed chooses the same moments
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from nurture.domain.measure import Measure
 from nurture.flow.delivery import WIRE_LEASE
 from nurture.store.database import Database
 from tests.journal.crowd import Nursery, SlowSink, arrivals, doubts, fill, ledger, slow_sink
-from tests.journal.nursery import CONNECTIONS, FENCE, LANES, OFFER, RECEIPT
+from tests.journal.nursery import CONNECTIONS, FENCE, LANES, OFFER, RECEIPT, WINDOW_MAILS
 
 pytestmark = pytest.mark.faults
 
@@ -118,6 +119,37 @@ def test_killed_senders_repeat_no_marketing_and_lose_no_receipt(
     assert {ended[n][1] for n in marketing} <= {"sent", "in_doubt"}
     assert {n for n in ended.keys() - marketing if arrived[n] < 1 or ended[n][1] != "sent"} == set()
     assert found <= WINDOW * killed, figures
+
+
+def test_a_lost_disk_leaves_one_window_in_doubt(
+    database: Database, database_url: str, tmp_path: Path, seed: int
+) -> None:
+    fill(database, 150)
+    chance = random.Random(seed)
+    lost = []
+    with house(database, database_url, tmp_path, seed) as (nursery, sink):
+        for _ in range(4):
+            sender = nursery.spawn()
+            wanted = sink.count + 20
+            assert until(nursery, lambda wanted=wanted: sink.count >= wanted, seconds=20.0)  # type: ignore[misc]
+            pause(chance.random() * 0.05)
+            nursery.kill(sender)
+            # With its disk went all that it had written down.
+            shutil.rmtree(nursery.journals)
+            lost.append(sum(status == "on_wire" for _, status, _ in ledger(database).values()))
+            nursery.tick(WIRE_LEASE + MINUTE)
+        nursery.spawn()
+        assert until(nursery, lambda: is_done(database), seconds=30.0), ledger(database)
+        found = doubts(database)
+        nursery.tick(11 * MINUTE)
+        pause(0.2)
+        assert until(nursery, lambda: is_done(database), seconds=30.0), ledger(database)
+        ended, arrived = ledger(database), arrivals(sink)
+    # Of each lane one window and, of the one before, of each connection a mail behind its dot and one just heard of.
+    assert max(lost) <= len(LANES) * (WINDOW_MAILS + 2 * CONNECTIONS), lost
+    assert 0 < found <= sum(lost), (found, lost)
+    assert max(arrived[n] for n, (purpose, _, _) in ended.items() if purpose == "sales") == 1
+    assert {n for n, (purpose, _, _) in ended.items() if purpose != "sales" and not arrived[n]} == set()
 
 
 @pytest.mark.parametrize("case", [(OFFER, "in_doubt", 0), (RECEIPT, "sent", 1)], ids=["offer", "receipt"])
