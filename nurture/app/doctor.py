@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app import journals
+from nurture.app import complaints, journals
 from nurture.app.feedback import unsent
 from nurture.app.invariants import CHECKS, Look
 from nurture.app.privacy import overdue, unfinished
@@ -34,6 +34,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, look))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
+        findings.append(_finding("complaints", list(complaints.excess(connection, now=look.now))))
         ids = [
             int(row.id)
             for row in connection.execute(

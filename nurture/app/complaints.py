@@ -1,0 +1,49 @@
+"""Whether people call our mail spam more often than mailbox providers put up with.
+
+Gmail's and Yahoo's rules for senders (2024): stay under 0.1 %, and never reach 0.3 %.
+"""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from nurture.domain.instant import DAY, Instant
+from nurture.store import tables as t
+
+WARN, REFUSED = 0.001, 0.003
+#: Of so many days, and of so many mails at least: of fewer one complaint would say too much.
+_DAYS = 7
+_MAILS_MIN = 1_000
+
+
+def excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
+    """Yield one line when too many of the past week's mails were called spam; reads the whole ledger.
+
+    Counted are mails but transactional ones, and of each mail one complaint, whoever reported it.
+    """
+    since = now - _DAYS * DAY
+    wanted = (t.messages.c.purpose != "transactional", t.messages.c.sent_at > since)
+    sent = connection.scalar(sa.select(sa.func.count()).where(*wanted)) or 0
+    complained = sa.exists().where(
+        t.feedback.c.message_id == t.messages.c.id, t.feedback.c.kind == "complaint"
+    )
+    number = sa.func.count()
+    rows = connection.execute(
+        sa.select(t.messages.c.measure, number)
+        .where(*wanted, complained)
+        .group_by(t.messages.c.measure)
+        .order_by(number.desc(), t.messages.c.measure)
+    ).all()
+    complaints = sum(count for _, count in rows)
+    if sent < _MAILS_MIN or complaints < WARN * sent:
+        return
+    measure, most = rows[0]
+    allowed = (
+        "providers refuse such senders"
+        if complaints >= REFUSED * sent
+        else "providers ask for less than 0.1 %"
+    )
+    yield (
+        f"{complaints} of the {sent} mails of the past {_DAYS} days were called spam, {complaints / sent:.2%}: "
+        f"{allowed}; most, {most}, were mails of {measure}: see who gets it, or `nurture pause {measure}`"
+    )
