@@ -92,7 +92,7 @@ class Feeding(threading.Thread):
         awaited = set(self._crowd.confirming)
         read = 0
         for _ in self._until_ended():
-            files = sorted(self._sink.folder.glob("*.mail"))
+            files = self._sink.files()
             for path in files[read:]:
                 _sender, recipients, data = path.read_bytes().split(b"\n", 2)
                 if recipient := set(recipients.decode().split()) & awaited:

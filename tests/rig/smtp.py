@@ -58,7 +58,15 @@ class SmtpSink(socketserver.ThreadingTCPServer):
     @property
     def taken(self) -> list[Taken]:
         """Accepted mails, in the order of acceptance, read back from disk."""
-        return [_read(path) for path in sorted(self.folder.glob("*.mail"))]
+        return [_read(path) for path in self.files()]
+
+    def files(self) -> list[Path]:
+        """Return the files of the accepted mails, in the order of acceptance.
+
+        A listing made while one is renamed may leave it out and hold a later one, so none is renamed meanwhile.
+        """
+        with self._changed:
+            return sorted(self.folder.glob("*.mail"))
 
     def wait_for(self, count: int, *, seconds: float = 15.0) -> list[Taken]:
         """Return the accepted mails once there are `count`. Raises TimeoutError naming how many there were."""
