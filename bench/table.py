@@ -57,15 +57,17 @@ class Book:
         """Return what was kept; empty at first."""
         return cls(json.loads(_KEPT.read_text("utf-8")) if _KEPT.exists() else {})
 
-    def put(self, name: str, figures: Sequence[Figure], *, scale: float, seconds: float) -> None:
-        """Take a row's figures in the place of its older ones."""
+    def put(
+        self, name: str, figures: Sequence[Figure], *, scale: float, seconds: float, pace_ms: float
+    ) -> None:
+        """Take a row's figures in the place of its older ones; `pace_ms` as `bench.pace` measures it."""
         self.rows[name] = {
             "command": f'make bench ROW={name} ARGS="--scale {scale:g}"',
             "scale": scale,
             "seconds": round(seconds),
             "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
             "commit": _commit(),
-            "machine": _machine(),
+            "machine": _machine(pace_ms),
             "figures": [_cells(one) for one in figures],
         }
 
@@ -150,6 +152,7 @@ def _commit() -> str:
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _machine() -> str:
+def _machine(pace_ms: float) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
-    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {libraries}"
+    now = f"fixed loop {pace_ms:.1f} ms, load {os.getloadavg()[0]:.1f}"
+    return f"{os.cpu_count()} cores, {now}, Python {platform.python_version()}, {libraries}"

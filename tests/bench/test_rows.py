@@ -9,6 +9,7 @@ import pytest
 from bench import growth, scale, table
 from bench.__main__ import ROWS
 from bench.crowd import Crowds
+from bench.pace import pace_ms
 from bench.picture import Line, chart
 from bench.sizes import table_sizes
 from bench.stage import Figure
@@ -55,12 +56,18 @@ def test_a_ratio_is_one_where_we_are_as_fast_as_the_floor_and_smaller_where_we_a
 
 def test_the_table_names_command_commit_and_machine() -> None:
     book = Book()
-    book.put("ingest", [Figure("ingest", "some work", 1234.5, "events/s", floor=2000)], scale=0.5, seconds=3)
+    figure = Figure("ingest", "some work", 1234.5, "events/s", floor=2000)
+    book.put("ingest", [figure], scale=0.5, seconds=3, pace_ms=2.04)
     text = book.markdown()
     assert "| ingest | some work | 1,234 events/s | 2,000 | 0.62 |" in text
     assert 'make bench ROW=ingest ARGS="--scale 0.5"' in text
     assert book.rows["ingest"]["commit"] in text
-    assert "cores" in text
+    assert "cores, fixed loop 2.0 ms, load " in text
+
+
+def test_the_pace_of_the_machine_is_that_of_a_loop_that_works() -> None:
+    # Forty thousand turns take no machine a hundredth of a millisecond, and none that can run this a second.
+    assert 0.01 < pace_ms() < 1_000
 
 
 def test_what_was_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +76,7 @@ def test_what_was_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch:
     page.write_text(f"before\n{table._BEGIN}\nold\n{table._END}\nafter\n")
     book = Book()
     for value in (1.0, 2.0):
-        book.put("ingest", [Figure("ingest", "w", value, "events/s")], scale=1, seconds=1)
+        book.put("ingest", [Figure("ingest", "w", value, "events/s")], scale=1, seconds=1, pace_ms=2)
         book.write(page)
     text = page.read_text()
     assert text.startswith("before\n")
@@ -114,7 +121,7 @@ def test_what_was_measured_is_reckoned_to_a_hundred_million_people() -> None:
     assert "| a year of mails whose contents are kept 90 days | 54.0 GB | 5.4 TB |" in text
     assert "| and those contents, at any moment | 36.0 GB | 3.6 TB |" in text
     book = Book()
-    book.put("bulk_send", [Figure("bulk send", "w", 2_000.0, "mails/s")], scale=1, seconds=1)
+    book.put("bulk_send", [Figure("bulk send", "w", 2_000.0, "mails/s")], scale=1, seconds=1, pace_ms=2)
     text = scale.load_section(book.rows)
     assert "| mails | 4 billion | 127/s | 634/s | 2,000/s | 0.6 |" in text
     assert "| one campaign to everybody in 4 hours | 100 million |  | 6,944/s | 2,000/s | 6.9 |" in text
