@@ -20,7 +20,9 @@ def digest(folder: Path, size: Size, seed: int) -> str:
     faults, told, digest = made.faults(), made.told(), made.digest()
     services.close()
     assert faults == [], f"{told}\nrepeat it with: {size.command(seed)}"
-    assert made.happened["dies"] + made.happened["asleep"] > 0, told
+    assert made.happened.total() > made.happened["calm"], told
+    # In a month of ten people nobody need die, whatever the seed; in two years somebody does.
+    assert size == SHORT or made.happened["dies"] > 0, told
     return digest
 
 
