@@ -9,10 +9,10 @@ import psycopg
 
 from bench.stage import ROOT, Figure, Stage, bells_of, database, no_mail_leaves, scalar, until, workers
 from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.inbox_queries import SHARDS
 from nurture.domain.event import Identity
 from nurture.domain.instant import HOUR, MINUTE
-from nurture.flow.inbox import NewEvent, accept
-from nurture.store.inbox import SHARDS
 from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 

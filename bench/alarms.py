@@ -9,7 +9,7 @@ from bench.crowd import Crowds, set_alarms
 from bench.stage import Figure, Stage, bells_of, no_mail_leaves, scalar, until, workers
 from nurture.app.services import Services
 from nurture.domain.instant import FOREVER, Instant
-from nurture.flow.drain import ring
+from nurture.journey.drain import ring
 from tests.rig.redis import Redis
 
 _PAGE = 500

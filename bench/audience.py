@@ -8,8 +8,8 @@ import psycopg
 from bench.crowd import Crowds
 from bench.stage import Figure, command, scalar
 from nurture.app import audience
-from nurture.clock import SystemClock
 from nurture.domain.instant import DAY
+from nurture.runtime.clock import SystemClock
 
 _CONDITION = (
     'orders >= 1 and silent_days("Order Completed") > 7 and satisfied is not no '

@@ -14,9 +14,9 @@ from bench.people import advocates
 from bench.stage import MEASURE, ROOT, Figure, Stage, at_once, database, process, scalar, until, workers
 from nurture.app.previews import choose
 from nurture.app.services import Services
-from nurture.mail.letter import Letter
-from nurture.mail.render import render
-from nurture.mail.transport import open_transport
+from nurture.rendering.render import render
+from nurture.transports.registry import open_transport
+from nurture.transports.types import Letter
 from tests.rig.postgres import Postgres
 from tests.rig.process import free_port
 from tests.rig.redis import Redis

@@ -15,16 +15,16 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.stage import Stage, at_once
-from nurture.app.opening import migrate
-from nurture.clock import ManualClock, SystemClock
+from nurture.app.installation import migrate
+from nurture.database import schema as t
+from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY, FOREVER, HOUR, Instant
-from nurture.flow.delivery import Delivery
-from nurture.settings import Settings, load_settings
-from nurture.simulation.outlet import Outlet
+from nurture.runtime.clock import ManualClock, SystemClock
+from nurture.runtime.settings import Settings, load_settings
 from nurture.simulation.people import lives
 from nurture.simulation.play import Stage as Play
 from nurture.simulation.reactions import Reactions
-from nurture.store import tables as t
+from nurture.simulation.transport import Outlet
 from tests.rig.postgres import Postgres
 
 #: Of so many people one has a history.
@@ -185,7 +185,7 @@ def set_alarms(url: str, *, ringing: int, now: Instant) -> int:
 
 
 def _merge_some(connection: psycopg.Connection[Any], cast: int, now: Instant) -> None:
-    """Merge every hundredth contact into the next one, as `flow.identity` does, and suppress as many addresses."""
+    """Merge every hundredth contact into the next one, as `journey.merge` does, and suppress as many addresses."""
     connection.execute(
         f"CREATE TEMP TABLE joined AS SELECT a.id AS merged, a.id + 1 AS survivor FROM contacts AS a "
         f"JOIN contacts AS b ON b.id = a.id + 1 WHERE a.id % {MERGED} = 50 AND a.id > {cast}"

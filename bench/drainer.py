@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from nurture import heap
-from nurture.app.opening import open_existing
-from nurture.domain.advance import Happening
+from nurture.app.installation import open_existing
 from nurture.domain.contact import Advance, Contact
+from nurture.domain.journey.advance import Happening
 from nurture.domain.playbook import Playbook
-from nurture.flow.drain import drain
+from nurture.journey.drain import drain
+from nurture.runtime import gc_tuning
 
 
 def empty(
@@ -26,7 +26,7 @@ def main() -> None:
     services = open_existing()
     with services.database.read() as connection:
         services.playbooks.active(connection)
-    heap.settle()
+    gc_tuning.settle()
     print("ready", flush=True)
     sys.stdin.readline()
     idle = 0

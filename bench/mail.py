@@ -21,16 +21,16 @@ ROOT = Path(__file__).parents[1]
 # Without installing anything.
 sys.path.insert(0, str(ROOT))
 
-from nurture.domain.token import Keys
-from nurture.mail.compile import Templates
-from nurture.mail.headers import header_lines
-from nurture.mail.journal import Journal
-from nurture.mail.journal_file import Passed
-from nurture.mail.links import links_for
-from nurture.mail.render import render, render_parts, to_bytes
-from nurture.mail.sample import sample_frozen
-from nurture.mail.transport import Letter, open_transport
+from nurture.delivery.journal.file_format import Passed
+from nurture.delivery.journal.writer import Journal
+from nurture.domain.signing import Keys
 from nurture.playbook import build, load_files
+from nurture.rendering.headers import header_lines
+from nurture.rendering.links import links_for
+from nurture.rendering.render import render, render_parts, to_bytes
+from nurture.rendering.sample import sample_frozen
+from nurture.rendering.templates import Templates
+from nurture.transports.registry import Letter, open_transport
 
 MEASURE, MAIL = "customer/any/abandoned_cart", "left"
 

@@ -3,11 +3,11 @@
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.database import bulk
+from nurture.database import schema as t
+from nurture.database.engine import encode
 from nurture.domain.instant import DAY, FOREVER, Instant, to_datetime
-from nurture.flow.replay import FOLDED, definitions
-from nurture.store import bulk
-from nurture.store import tables as t
-from nurture.store.database import encode
+from nurture.journey.replay import FOLDED, definitions
 
 _PAGE = 5_000
 

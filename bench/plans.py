@@ -2,8 +2,8 @@
 
 from bench.crowd import Crowds
 from bench.stage import Figure, scalar
-from tests.plans.scenes import SCENES, World
-from tests.plans.watching import HOT, plans_of
+from tests.database.plans.scenes import SCENES, World
+from tests.database.plans.statements import HOT, plans_of
 
 #: A table of fewer rows is read from end to end sooner than by index, and may be.
 _LARGE = 20_000

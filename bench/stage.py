@@ -18,16 +18,16 @@ import redis
 import sqlalchemy as sa
 from celery import Celery
 
-from nurture.app.opening import migrate
+from nurture.app.installation import migrate
 from nurture.app.services import Services
-from nurture.flow.law import set_switch
-from nurture.settings import load_settings
-from nurture.store.tables import messages
+from nurture.consent.record import set_switch
+from nurture.database.schema import messages
+from nurture.runtime.settings import load_settings
 from tests.rig.postgres import Postgres
 from tests.rig.process import free_port
 from tests.rig.redis import Redis
 from workers.application import configuration
-from workers.bells import CeleryBells, RedisHooks
+from workers.notify import CeleryBells, RedisHooks
 
 ROOT = Path(__file__).parent.parent
 _SECRET = "a-secret-for-measuring-only"

@@ -23,18 +23,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.opening import open_services
+from nurture.app.installation import open_services
 from nurture.app.services import Services
-from nurture.clock import SystemClock, monotonic, pause
+from nurture.consent import record, request_queries
+from nurture.contacts.queries import create_contacts
+from nurture.database import migrations
+from nurture.database.schema import contacts, identities
 from nurture.domain.instant import DAY
 from nurture.domain.playbook import Playbook
-from nurture.domain.token import sign
-from nurture.flow import law
+from nurture.domain.signing import sign
 from nurture.playbook import load_files, publish
-from nurture.settings import load_settings
-from nurture.store import migrations, requests
-from nurture.store.contacts import create_contacts
-from nurture.store.tables import contacts, identities
+from nurture.runtime.clock import SystemClock, monotonic, pause
+from nurture.runtime.settings import load_settings
 from nurture.web import create_app, make_server
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -231,8 +231,8 @@ def somebody(services: Services, locale: str) -> int:
         connection.execute(sa.update(contacts).where(where).values(locale=locale, zone=zone))
         name = {"kind": "email", "value": address, "contact_id": number, "since": now, "source": "pictures"}
         connection.execute(sa.insert(identities).values(**name))
-        law.grant(connection, contact_id=number, topic="news", now=now, source="web", evidence={})
-        law.pending(connection, contact_id=number, topic="offers", now=now, source="web", evidence={})
+        record.grant(connection, contact_id=number, topic="news", now=now, source="web", evidence={})
+        record.pending(connection, contact_id=number, topic="offers", now=now, source="web", evidence={})
         return number
 
     return services.database.run(work)
@@ -243,7 +243,7 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
     keys, now = services.keys, services.clock.now()
 
     def asked(connection: sa.Connection) -> dict[str, int]:
-        add = requests.add_request
+        add = request_queries.add_request
         return {
             act: add(connection, [number], act=act, address=address, now=now, until=now + DAY)
             for act, address in (("address", "new@example.com"), ("erase", None))

@@ -13,20 +13,20 @@ from typing import Any
 
 import typer
 
-from nurture import metrics
-from nurture.app.everything import ABOUT
+from nurture.app.personal_export import ABOUT
 from nurture.app.services import Services
 from nurture.cli.root import app as command_line
-from nurture.clock import ManualClock
-from nurture.domain.guard import CHECKS, REASONS
+from nurture.database import migrations
+from nurture.database.engine import open_database
+from nurture.domain.guard.decide import CHECKS, REASONS
 from nurture.domain.message import STATES
 from nurture.domain.retention import KINDS
-from nurture.domain.token import Keys
+from nurture.domain.signing import Keys
+from nurture.journey.personal_data import IMPERSONAL, PERSONAL
 from nurture.playbook import PublishedPlaybooks
-from nurture.settings import Settings
-from nurture.store import migrations
-from nurture.store.database import open_database
-from nurture.store.personal import IMPERSONAL, PERSONAL
+from nurture.reports import metrics
+from nurture.runtime.clock import ManualClock
+from nurture.runtime.settings import Settings
 from nurture.web.application import create_app
 
 FOLDER = Path(__file__).parent / "reference"

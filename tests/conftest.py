@@ -14,7 +14,7 @@ import freezegun
 import pytest
 import redis
 
-from nurture.store.database import Database
+from nurture.database.engine import Database
 from tests.rig import databases
 from tests.rig.loopback import stay_on_loopback
 from tests.rig.postgres import Postgres, running_postgres

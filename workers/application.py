@@ -7,8 +7,8 @@ from typing import Any
 from celery import Celery, signals
 
 from nurture.domain.errors import SettingsError
-from nurture.log import start_logging
-from nurture.settings import Settings, load_settings
+from nurture.runtime.log import start_logging
+from nurture.runtime.settings import Settings, load_settings
 from workers.queues import INBOX, QUEUES, ROUTES
 
 #: For how long a task drains before it rings again and ends, in seconds.

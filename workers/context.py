@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
-from nurture import heap
-from nurture.app.opening import open_existing
+from nurture.app.installation import open_existing
 from nurture.app.services import Services
+from nurture.delivery.journal.recovery import open_journal
+from nurture.delivery.journal.restore_detection import Watch
+from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
-from nurture.flow.delivery import Delivery
-from nurture.flow.journal import open_journal
-from nurture.flow.restore import Watch
-from nurture.mail.transport import Transport, open_lanes, open_transport
-from workers.bells import WorkerBells, open_bells
+from nurture.runtime import gc_tuning
+from nurture.transports.registry import Transport, open_lanes, open_transport
+from workers.notify import WorkerBells, open_bells
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Context:
 def make_context(services: Services) -> Context:
     """Return a context over services that are open already."""
     settings = services.settings
-    heap.settle()
+    gc_tuning.settle()
     lanes = open_lanes(settings.mail_url)
     journal = open_journal(services.database, settings.journal_folder, clock=services.clock)
     return Context(

@@ -15,13 +15,13 @@ from billiard.process import current_process
 from celery import signals
 from celery.concurrency import get_implementation
 
-from nurture.app.opening import open_existing
+from nurture.app.installation import open_existing
 from nurture.app.previews import rehearse
+from nurture.delivery.journal.writer import require_folder
 from nurture.domain.errors import SettingsError
-from nurture.log import get_logger
-from nurture.mail.journal import require_folder
-from nurture.metrics import registry, share
-from nurture.settings import load_settings
+from nurture.reports.metrics import registry, share
+from nurture.runtime.log import get_logger
+from nurture.runtime.settings import load_settings
 from workers import context
 from workers.poll import Look, Poller, look_at_mail, look_at_state
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from threading import Event, Thread
 
-from nurture.clock import monotonic
-from nurture.log import get_logger
-from workers import rounds
+from nurture.runtime.clock import monotonic
+from nurture.runtime.log import get_logger
+from workers import loops
 from workers.context import Context, here
 
 #: Bounds between which the pause of a worker process lies, in seconds.
@@ -28,17 +28,17 @@ Look = Callable[[Context], object]
 
 def look_at_state(context: Context) -> None:
     """Apply what is pending, let due alarms ring, then judge who followed links."""
-    rounds.apply(context)
-    rounds.wake(context)
-    rounds.judge(context)
+    loops.apply(context)
+    loops.wake(context)
+    loops.judge(context)
 
 
 def look_at_mail(context: Context) -> None:
     """Take back what lost workers held, deliver on every lane, then see to what came back."""
-    rounds.recover(context)
+    loops.recover(context)
     for lane in context.lanes:
-        rounds.send(context, lane)
-    rounds.feedback(context)
+        loops.send(context, lane)
+    loops.feedback(context)
 
 
 class Poller:

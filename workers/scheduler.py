@@ -18,19 +18,21 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
-from nurture.clock import is_off
+from nurture.database import bulk
+from nurture.database.engine import wait_briefly
+from nurture.database.schema import job_slots
+from nurture.delivery.journal import queries as journal_queries
+from nurture.delivery.journal import restore_detection
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.domain.retention import kept
-from nurture.failpoints import failpoint
-from nurture.flow import restore, touches
-from nurture.flow.retain import retain as remove_old
-from nurture.flow.sunset import sunset
-from nurture.log import get_logger
-from nurture.mail.transport import open_lanes
-from nurture.store import bulk, journals
-from nurture.store.backlog import busy_shards
-from nurture.store.database import wait_briefly
-from nurture.store.tables import job_slots
+from nurture.feedback import clicks
+from nurture.feedback.sunset import sunset
+from nurture.journey.retention import retain as remove_old
+from nurture.reports.backlog import busy_shards
+from nurture.runtime.clock import is_off
+from nurture.runtime.failpoints import failpoint
+from nurture.runtime.log import get_logger
+from nurture.transports.registry import open_lanes
 from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 _log = get_logger("scheduler")
@@ -53,7 +55,7 @@ class Job:
 def look(connection: sa.Connection, services: Services, now: Instant) -> Rings:
     """Ring wherever something may be due: a bell that was lost is made good."""
     shards = [(INBOX, str(shard)) for shard in busy_shards(connection)]
-    if touches.is_due(connection, now=now):
+    if clicks.is_due(connection, now=now):
         shards.append((FEEDBACK, ""))
     lanes = [(DELIVER, lane) for lane in open_lanes(services.settings.mail_url)]
     return [*shards, (ADVANCE, ""), *lanes]
@@ -61,9 +63,13 @@ def look(connection: sa.Connection, services: Services, now: Instant) -> Rings:
 
 def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
     """Forget the slots of yesterday, and who followed links the day before."""
-    touches.forget(connection, now=now)
+    clicks.forget(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
-    journals.forget(connection, senders_before=now - restore.MEMORY, left_before=now - restore.LEFT_MEMORY)
+    journal_queries.forget(
+        connection,
+        senders_before=now - restore_detection.MEMORY,
+        left_before=now - restore_detection.LEFT_MEMORY,
+    )
     return ()
 
 

@@ -6,7 +6,7 @@ what it carries is only in the broker and may be lost with it; HTTP is the durab
 
 from typing import Any
 
-from workers import rounds
+from workers import loops
 from workers.application import DELIVERY_SECONDS_MAX, app
 from workers.context import here
 from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
@@ -16,14 +16,14 @@ from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 def drain_shard(shard: str) -> None:
     """Apply the events pending in one shard, or in `all` of them."""
     here().bells.answer(INBOX, shard)
-    rounds.apply(here(), None if shard == ALL else int(shard))
+    loops.apply(here(), None if shard == ALL else int(shard))
 
 
 @app.task(name="nurture.advance.wake")
 def wake_contacts() -> None:
     """Let due alarms ring."""
     here().bells.answer(ADVANCE, "")
-    rounds.wake(here())
+    loops.wake(here())
 
 
 @app.task(
@@ -34,8 +34,8 @@ def wake_contacts() -> None:
 def send_lane(lane: str) -> None:
     """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
     here().bells.answer(DELIVER, lane)
-    rounds.recover_now_and_then(here())
-    rounds.send(here(), lane)
+    loops.recover_now_and_then(here())
+    loops.send(here(), lane)
 
 
 @app.task(
@@ -46,8 +46,8 @@ def send_lane(lane: str) -> None:
 def judge_touches() -> None:
     """Judge who followed the links of mails: people or machines; then see to what else came back."""
     here().bells.answer(FEEDBACK, "")
-    rounds.judge(here())
-    rounds.feedback(here())
+    loops.judge(here())
+    loops.feedback(here())
 
 
 @app.task(name="nurture.hand_in")
@@ -58,4 +58,4 @@ def hand_in(items: Any, source: str = "celery") -> None:
     `app.send_task("nurture.hand_in", [[{"type": "track", "userId": "7", "event": "Order Completed",
     "messageId": "order-7", "properties": {...}}]], queue="inbox")`. With a `messageId` it may be sent twice.
     """
-    rounds.hand_in(here(), items, source)
+    loops.hand_in(here(), items, source)

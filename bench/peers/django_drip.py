@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from bench import bulk_send
 from bench.stage import MEASURE, Figure, Stage, database
 from nurture.app.previews import choose
-from nurture.mail.render import render, render_parts
+from nurture.rendering.render import render, render_parts
 from tests.rig.postgres import Postgres
 
 _PACKAGES = ("django-drip-campaigns==1.16.2", "psycopg[binary]>=3.1")

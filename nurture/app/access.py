@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.access import queries
 from nurture.app.passwords import hashed
 from nurture.app.services import Services
+from nurture.database.audit import record
 from nurture.domain.access import check_password, read_key_name, read_name, read_role, read_scopes
 from nurture.domain.instant import Instant, to_iso
-from nurture.store import access
-from nurture.store.audit import record
 
 #: How a key begins: people and secret scanners recognise it.
 KEY_PREFIX = "nk_"
@@ -36,7 +36,7 @@ def add_user(services: Services, name: str, *, role: str, password: str, actor: 
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        number = access.add_user(connection, name=name, role=role, password=kept, at=now)
+        number = queries.add_user(connection, name=name, role=role, password=kept, at=now)
         detail = {"user": number, "name": name, "role": role}
         record(connection, at=now, actor=actor, action="access.user.add", detail=detail)
         return detail
@@ -55,7 +55,7 @@ def list_users(services: Services) -> list[dict[str, Any]]:
                 "sessions": row.sessions,
                 "added": to_iso(row.created_at),
             }
-            for row in access.list_users(connection)
+            for row in queries.list_users(connection)
         ]
 
 
@@ -91,7 +91,7 @@ def _change(
     name = read_name(name)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        access.change_user(connection, name, end_sessions=ends, **change, **hidden)
+        queries.change_user(connection, name, end_sessions=ends, **change, **hidden)
         detail = {"name": name, **change}
         record(connection, at=services.clock.now(), actor=actor, action=action, detail=detail)
         return {"user": name, **change, "signed_out": ends}
@@ -111,7 +111,7 @@ def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: st
 
     def work(connection: sa.Connection) -> None:
         now = services.clock.now()
-        access.add_key(
+        queries.add_key(
             connection,
             id=identifier,
             name=name,
@@ -140,7 +140,7 @@ def list_keys(services: Services) -> list[dict[str, Any]]:
                 "last_used": _iso(row.used_at),
                 "revoked": _iso(row.revoked_at),
             }
-            for row in access.list_keys(connection)
+            for row in queries.list_keys(connection)
         ]
 
 
@@ -149,7 +149,7 @@ def revoke_key(services: Services, identifier: str, *, actor: str) -> dict[str, 
 
     def work(connection: sa.Connection) -> None:
         now = services.clock.now()
-        access.revoke_key(connection, identifier, now=now)
+        queries.revoke_key(connection, identifier, now=now)
         record(connection, at=now, actor=actor, action="access.key.revoke", detail={"key": identifier})
 
     services.database.run(work)

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from nurture.app import audience, sends
 from nurture.app.services import Services
+from nurture.database import schema as t
+from nurture.database.audit import record
 from nurture.domain.access import same_person
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import DAY, Instant, to_iso
-from nurture.store import tables as t
-from nurture.store.audit import record
 
 #: How long a send waits for its second operator.
 WAITS = DAY

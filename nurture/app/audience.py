@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.database import schema as t
+from nurture.database.condition_sql import three_valued
 from nurture.domain.conditions import Condition, parse
 from nurture.domain.conditions.nodes import asks_local_time
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
-from nurture.store import tables as t
-from nurture.store.conditions import three_valued
 
 #: Rows fetched at a time when an audience is walked through.
 _PAGE = 2_000

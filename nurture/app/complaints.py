@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from nurture.database import schema as t
 from nurture.domain.instant import DAY, Instant
-from nurture.store import tables as t
 
 WARN, REFUSED = 0.001, 0.003
 #: Of so many days, and of so many mails at least: of fewer one complaint would say too much.

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nurture.app.opening import migrate, open_services
+from nurture.app.installation import migrate, open_services
 from nurture.app.services import Services
-from nurture.clock import ManualClock, SystemClock
+from nurture.delivery.types import Delivery
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, Instant, to_iso
-from nurture.flow.delivery import Delivery
-from nurture.mail.transport import open_lanes, open_transport
 from nurture.reports import ledger
-from nurture.settings import Settings, load_settings
+from nurture.runtime.clock import ManualClock, SystemClock
+from nurture.runtime.settings import Settings, load_settings
 from nurture.simulation.people import lives
 from nurture.simulation.play import Moment, Progress, Stage
 from nurture.simulation.reactions import Reactions
+from nurture.transports.registry import open_lanes, open_transport
 
 #: The demonstration's own folder; made anew each time, known by this mark.
 FOLDER = Path("nurture-demo")

@@ -8,14 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.access.sessions import oldest_transaction
 from nurture.app import complaints, journals
 from nurture.app.feedback import unsent
 from nurture.app.invariants import CHECKS, Look
 from nurture.app.privacy import overdue, unfinished
 from nurture.app.services import Services
-from nurture.flow.replay import verify_replay
-from nurture.store import tables as t
-from nurture.store.sessions import oldest_transaction
+from nurture.database import schema as t
+from nurture.journey.replay import verify_replay
 
 #: Contacts whose state is compared with a replay of their events; the newest ones.
 _REPLAYED = 500

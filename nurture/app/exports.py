@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from nurture.app import audience
 from nurture.app.services import Services
 from nurture.app.tabular import write_rows
+from nurture.database import schema as t
+from nurture.database.audit import record
+from nurture.database.engine import decode
 from nurture.domain.instant import to_iso
-from nurture.store import tables as t
-from nurture.store.audit import record
-from nurture.store.database import decode
 
 Noun = Literal["contacts", "events", "messages"]
 

@@ -9,10 +9,10 @@ from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
-from nurture.flow.dialogue import mind, send_notices
-from nurture.flow.feedback import Recorded, match_late
-from nurture.mail.transport import Transport
-from nurture.store.dialogue import unsent_since
+from nurture.feedback.record import Recorded, match_late
+from nurture.feedback.replies import mind, send_notices
+from nurture.feedback.reply_queries import unsent_since
+from nurture.transports.registry import Transport
 
 #: What nobody took up for so long shows that no worker runs.
 _STUCK: Duration = HOUR

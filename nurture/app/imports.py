@@ -19,17 +19,17 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.tabular import FileRow, read_rows
+from nurture.consent.from_files import Hearsay, import_consents
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.locking import transact
+from nurture.database import schema as t
+from nurture.database.audit import record
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerce
-from nurture.flow.hearsay import Hearsay, import_consents
-from nurture.flow.inbox import NewEvent, accept
-from nurture.flow.taking import transact
-from nurture.store import tables as t
-from nurture.store.audit import record
 
 Kind = Literal["events", "contacts", "objects"]
 

@@ -18,12 +18,12 @@ from nurture.domain.feedback import Report
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import Instant
 from nurture.domain.verp import dialogue_of, message_of, without_tag
-from nurture.flow.dialogue import Desk, take_answer, take_reply
-from nurture.flow.feedback import Recorded, record
-from nurture.log import get_logger
-from nurture.mail.arrival import Arrival, read
-from nurture.metrics import count, timed
+from nurture.feedback.record import Recorded, record
+from nurture.feedback.replies import Desk, take_answer, take_reply
+from nurture.inbound.inbound_mail import Arrival, read
 from nurture.playbook import LoadedPlaybook
+from nurture.reports.metrics import count, timed
+from nurture.runtime.log import get_logger
 
 _log = get_logger("inbound")
 

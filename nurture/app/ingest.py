@@ -2,7 +2,7 @@
 
 Tolerant of every client of the Segment family that was recorded (docs/http.md): explicit nulls, times as text
 or numbers, ids as numbers, traits inside the context. A bad item is rejected alone, with its reason, and never
-costs the batch. The next room is `flow.inbox`, which cleans texts, refuses what is nested too deep or too old,
+costs the batch. The next room is `contacts.accept`, which cleans texts, refuses what is nested too deep or too old,
 and stores all in one transaction.
 """
 
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from nurture.app.body import Body, NotJson, read_instant, repair
+from nurture.app.event_body import Body, NotJson, read_instant, repair
+from nurture.contacts.accept import NewEvent, Rejected
 from nurture.domain.event import KIND_NAMES, EventKind, Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
-from nurture.flow.inbox import NewEvent, Rejected
 
 #: The limit of Segment's own API for one call.
 ITEM_BYTES_MAX: Final = 32 * 1024

@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.consent.record import address_hash
+from nurture.database import schema as t
+from nurture.database.audit import tampering
+from nurture.delivery.claim_queries import conservation
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.message import COUNTING
 from nurture.domain.playbook import Cap, Playbook
-from nurture.flow.law import address_hash
-from nurture.store import tables as t
-from nurture.store.audit import tampering
-from nurture.store.outbox import conservation
 
 #: Work due for longer than this means that no worker runs, or that none comes to it.
 _OVERDUE: Duration = 15 * MINUTE

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.consent import record
+from nurture.delivery.journal import file_format, queries, restore_detection
+from nurture.delivery.journal.evidence import outcome_of
+from nurture.delivery.journal.writer import require_folder
+from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import SettingsError
-from nurture.flow import law, restore
-from nurture.flow.delivery import Delivery
-from nurture.flow.evidence import outcome_of
-from nurture.mail import journal_file
-from nurture.mail.journal import require_folder
-from nurture.store import journals
 
 #: Journals the doctor compares with the ledger, the newest ones, and mails of them in one statement.
 _COMPARED = 50
@@ -30,20 +29,20 @@ def fold_in(services: Services) -> Counts:
         base_url=services.settings.public_url,
         worker="operator",
     )
-    return restore.fold(services.database, delivery, folder, journal_file.names(folder))
+    return restore_detection.fold(services.database, delivery, folder, file_format.names(folder))
 
 
 def unread(services: Services) -> list[str]:
     """Return the senders whose journals nobody has read since they last sent, and that are not on this machine."""
-    here = set(journal_file.names(services.settings.journal_folder))
+    here = set(file_format.names(services.settings.journal_folder))
     with services.database.read() as connection:
-        return [name for name in journals.unread(connection) if name not in here]
+        return [name for name in queries.unread(connection) if name not in here]
 
 
 def go_on(connection: sa.Connection, services: Services, *, actor: str) -> None:
     """Take the database as it is for the one to go on with, and let the lanes run."""
-    restore.agree(connection)
-    law.resume_after_restore(connection, actor=actor, now=services.clock.now())
+    restore_detection.agree(connection)
+    record.resume_after_restore(connection, actor=actor, now=services.clock.now())
 
 
 def faults(services: Services) -> Iterator[str]:
@@ -56,13 +55,13 @@ def faults(services: Services) -> Iterator[str]:
             yield str(error)
             return
     with services.database.read() as connection:
-        identity = journals.known_id(connection)
-        if journals.is_stopped(connection):
+        identity = queries.known_id(connection)
+        if queries.is_stopped(connection):
             yield "all lanes stand still after a restore; see docs/delivery.md, then nurture resume all --after-restore"
-    newest = sorted(journal_file.names(folder), key=lambda name: -_changed(services, name))[:_COMPARED]
+    newest = sorted(file_format.names(folder), key=lambda name: -_changed(services, name))[:_COMPARED]
     for name in newest:
-        for part in journal_file.parts(folder, name):
-            told = journal_file.read([part])
+        for part in file_format.parts(folder, name):
+            told = file_format.read([part])
             if told.database == identity:
                 yield from _against_the_ledger(services, told)
             if told.broken:
@@ -71,12 +70,12 @@ def faults(services: Services) -> Iterator[str]:
 
 def _changed(services: Services, name: str) -> float:
     return max(
-        (path.stat().st_mtime for path in journal_file.parts(services.settings.journal_folder, name)),
+        (path.stat().st_mtime for path in file_format.parts(services.settings.journal_folder, name)),
         default=0.0,
     )
 
 
-def _against_the_ledger(services: Services, told: journal_file.Read) -> Iterator[str]:
+def _against_the_ledger(services: Services, told: file_format.Read) -> Iterator[str]:
     """Yield mails that a server took and the ledger does not count as sent, unless they are being settled."""
     accepted = [
         entry for entry in told.entries.values() if (end := outcome_of(entry)) and end.outcome == "sent"
@@ -84,8 +83,8 @@ def _against_the_ledger(services: Services, told: journal_file.Read) -> Iterator
     for place in range(0, len(accepted), _BATCH):
         some = accepted[place : place + _BATCH]
         with services.database.read() as connection:
-            rows = journals.by_id(connection, [entry.passed.message_id for entry in some])
-            left = journals.find_left(connection, [entry.passed.mark for entry in some])
+            rows = queries.by_id(connection, [entry.passed.message_id for entry in some])
+            left = queries.find_left(connection, [entry.passed.mark for entry in some])
         for entry in some:
             row = rows.get(entry.passed.message_id)
             if row is None or row.decided_at != entry.passed.decided_at:

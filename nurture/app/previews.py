@@ -15,22 +15,22 @@ import sqlalchemy as sa
 
 from nurture.app.sends import measure_of
 from nurture.app.services import Services
+from nurture.contacts.queries import load_contacts, resolve_who, run_of
+from nurture.database import schema as t
+from nurture.database.audit import record
 from nurture.domain.contact import Run
 from nurture.domain.errors import InputError
 from nurture.domain.facts import view
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import SECOND
 from nurture.domain.measure import MailStep, Measure
-from nurture.mail.faults import TemplateFault
-from nurture.mail.frozen import Frozen
-from nurture.mail.letter import Letter
-from nurture.mail.render import render, render_parts
-from nurture.mail.sample import sample_frozen
-from nurture.mail.transport import open_lanes, open_transport
 from nurture.playbook import LoadedPlaybook
-from nurture.store import tables as t
-from nurture.store.audit import record
-from nurture.store.contacts import load_contacts, resolve_who, run_of
+from nurture.rendering.context import Frozen
+from nurture.rendering.errors import TemplateFault
+from nurture.rendering.render import render, render_parts
+from nurture.rendering.sample import sample_frozen
+from nurture.transports.registry import open_lanes, open_transport
+from nurture.transports.types import Letter
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,20 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.app.everything import everything
+from nurture.app.personal_export import everything
 from nurture.app.services import Services
+from nurture.contacts import inbox_queries
+from nurture.contacts.identity_queries import known_of
+from nurture.contacts.locking import transact
+from nurture.contacts.queries import resolve_who
+from nurture.database import schema as t
+from nurture.database.audit import record
+from nurture.database.bulk import any_of
 from nurture.domain.instant import DAY, HOUR, to_iso
 from nurture.domain.retention import kept
-from nurture.flow import erase, retain
-from nurture.flow.taking import transact
-from nurture.mail.maildir import remove_mails
-from nurture.mail.transport import open_lanes
-from nurture.store import inbox, personal
-from nurture.store import tables as t
-from nurture.store.audit import record
-from nurture.store.bulk import any_of
-from nurture.store.contacts import resolve_who
-from nurture.store.identity import known_of
+from nurture.journey import erasure, personal_data, retention
+from nurture.transports.maildir import remove_mails
+from nurture.transports.registry import open_lanes
 
 #: A backlog that is being worked off is no fault.
 _LATE: Final = 7 * DAY
@@ -57,7 +57,7 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
     """Return what `erase_contact` would remove at this instant; changes nothing. Raises NotFoundError."""
     with services.database.read() as connection:
         person = resolve_who(connection, who, erased=True)
-        members = personal.members_of(connection, person)
+        members = personal_data.members_of(connection, person)
         names = sorted(known_of(connection, members).names.get(person, ()))
         mine = any_of(t.messages.c.contact_id, members, connection)
         unsent = t.messages.c.status.in_(("waiting", "ready"))
@@ -67,7 +67,7 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
             "erased_at": _erased_at(connection, person),
             "names": [f"{name.kind}:{name.value}" for name in names],
             "events": _count(connection, t.events, any_of(t.events.c.contact_id, members, connection)),
-            "pending": len(inbox.naming(connection, names)) if names else 0,
+            "pending": len(inbox_queries.naming(connection, names)) if names else 0,
             "mails": _count(connection, t.messages, mine),
             "mails_cancelled": _count(connection, t.messages, sa.and_(mine, unsent)),
             "elsewhere": [*ELSEWHERE, *_rejected(connection)],
@@ -84,14 +84,14 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
     key = services.settings.suppression_secret
     with database.read() as connection:
         contact = resolve_who(connection, who, erased=True)
-    erase.join_pending(database, contact, now=now, playbooks=services.playbooks)
-    done = transact(database, lambda c: erase.shut(c, contact, now=now, actor=actor, suppression_key=key))
+    erasure.join_pending(database, contact, now=now, playbooks=services.playbooks)
+    done = transact(database, lambda c: erasure.shut(c, contact, now=now, actor=actor, suppression_key=key))
     files = 0
     while True:
         files += _remove_mails(services, done.contact)
-        if not database.run(lambda c: erase.scrub(c, done.contact)):
+        if not database.run(lambda c: erasure.scrub(c, done.contact)):
             break
-    finished = database.run(lambda c: erase.finish(c, done.contact, now=services.clock.now()))
+    finished = database.run(lambda c: erasure.finish(c, done.contact, now=services.clock.now()))
     database.shed()
     with database.read() as connection:
         elsewhere = [*ELSEWHERE, *_rejected(connection)]
@@ -116,10 +116,10 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
 def resume_erasures(services: Services, connection: sa.Connection, *, limit: int = 20) -> int:
     """Go on with erasures that are not finished, in the caller's transaction; return how many are now."""
     count = 0
-    for person in erase.unfinished(connection, limit=limit):
+    for person in erasure.unfinished(connection, limit=limit):
         _remove_mails(services, person, connection)
-        if not erase.scrub(connection, person):
-            count += erase.finish(connection, person, now=services.clock.now())
+        if not erasure.scrub(connection, person):
+            count += erasure.finish(connection, person, now=services.clock.now())
     return count
 
 
@@ -127,7 +127,7 @@ def overdue(services: Services) -> Iterator[str]:
     """Say of each kind of data that has outlived its time by more than a week how old the oldest is."""
     keep, now = kept(services.settings.retention), services.clock.now()
     with services.database.read() as connection:
-        lagging = retain.lags(connection, now=now, keep=keep)
+        lagging = retention.lags(connection, now=now, keep=keep)
     for name, late in lagging.items():
         if late > _LATE:
             days = late // DAY
@@ -137,7 +137,7 @@ def overdue(services: Services) -> Iterator[str]:
 def unfinished(services: Services) -> Iterator[str]:
     """Say which erasures are not finished after an hour."""
     with services.database.read() as connection:
-        late = erase.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
+        late = erasure.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
     for person in late:
         yield f"contact:{person} is not wholly erased after an hour; is a scheduler running?"
 
@@ -152,10 +152,10 @@ def _remove_mails(services: Services, person: int, connection: sa.Connection | N
     if not folders:
         return 0
     if connection is not None:
-        ids = erase.message_ids(connection, person)
+        ids = erasure.message_ids(connection, person)
     else:
         with services.database.read() as reading:
-            ids = erase.message_ids(reading, person)
+            ids = erasure.message_ids(reading, person)
     return sum(remove_mails(folder, set(ids)) for folder in folders)
 
 

@@ -10,18 +10,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import audience
-from nurture.app.people import unknown_measure
+from nurture.app.contacts import unknown_measure
 from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.identity_queries import names_of
+from nurture.contacts.queries import resolve_who
+from nurture.database import schema as t
+from nurture.database.audit import record
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
-from nurture.flow.inbox import NewEvent, accept
-from nurture.store import tables as t
-from nurture.store.audit import record
-from nurture.store.contacts import resolve_who
-from nurture.store.identity import names_of
 
 #: People shown before an operator says yes.
 _SHOWN = 5

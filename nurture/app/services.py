@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from nurture.app.bells import Bells, NoBells
-from nurture.clock import Clock
-from nurture.domain.token import Keys
+from nurture.database.engine import Database
+from nurture.domain.signing import Keys
 from nurture.playbook import PlaybookSource
-from nurture.settings import Settings
-from nurture.store.database import Database
+from nurture.runtime.clock import Clock
+from nurture.runtime.notifications import Bells, NoBells
+from nurture.runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

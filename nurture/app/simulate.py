@@ -8,26 +8,26 @@ from typing import Any
 
 import msgspec
 
-from nurture import heap
 from nurture.app import imports
 from nurture.app.demo import summary
-from nurture.app.opening import migrate
+from nurture.app.installation import migrate
 from nurture.app.services import Services
 from nurture.app.tabular import read_rows
-from nurture.clock import ManualClock, SystemClock
+from nurture.contacts.accept import NewEvent
+from nurture.delivery.deliver import CHUNK_MAILS
+from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, Instant
-from nurture.flow.deliver import CHUNK_MAILS
-from nurture.flow.delivery import Delivery
-from nurture.flow.inbox import NewEvent
-from nurture.mail.transport import open_lanes
-from nurture.settings import load_settings
-from nurture.simulation.outlet import Outlet
+from nurture.runtime import gc_tuning
+from nurture.runtime.clock import ManualClock, SystemClock
+from nurture.runtime.settings import load_settings
 from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Moment, Progress, Stage
 from nurture.simulation.reactions import Reactions
-from nurture.simulation.sample import SampleComposer
+from nurture.simulation.render_sample import SampleComposer
+from nurture.simulation.transport import Outlet
+from nurture.transports.registry import open_lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def run(options: Options, *, progress: Progress | None = None) -> dict[str, Any]
         inputs, start, end = _inputs(options)
         clock = ManualClock(start)
         services = migrate(settings, clock=clock, keeps=False)
-        heap.settle()
+        gc_tuning.settle()
         try:
             if options.contacts is not None:
                 imports.import_file(

@@ -5,15 +5,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.consent.queries import address_of, lift, raise_versions
+from nurture.consent.record import address_hash
+from nurture.contacts.queries import resolve_who
+from nurture.database.audit import record
+from nurture.database.schema import contacts, suppressions
 from nurture.domain.errors import InputError, NotFoundError, UserError
 from nurture.domain.feedback import LIFTABLE, REASONS
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import to_iso
-from nurture.flow.law import address_hash
-from nurture.store.audit import record
-from nurture.store.contacts import resolve_who
-from nurture.store.law import address_of, lift, raise_versions
-from nurture.store.tables import contacts, suppressions
 
 
 def show(services: Services, who: str) -> list[dict[str, Any]]:

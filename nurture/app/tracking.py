@@ -5,14 +5,14 @@ from hashlib import blake2b
 from typing import Any
 
 from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.identity_queries import names_of
+from nurture.contacts.queries import resolve_who
+from nurture.database.audit import record
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import Instant, parse_iso, to_iso
-from nurture.flow.inbox import NewEvent, accept
-from nurture.store.audit import record
-from nurture.store.contacts import resolve_who
-from nurture.store.identity import names_of
 
 
 def read_properties(pairs: list[str]) -> dict[str, Any]:

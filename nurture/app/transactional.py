@@ -10,14 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent
+from nurture.database.engine import encode
+from nurture.database.schema import contacts, identities
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.domain.playbook import Playbook
-from nurture.flow.inbox import NewEvent
-from nurture.store.database import encode
-from nurture.store.tables import contacts, identities
 
 #: How far ahead a mail may be asked for.
 AHEAD_MAX = 90 * DAY

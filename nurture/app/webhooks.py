@@ -10,11 +10,11 @@ from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.verp import message_of
-from nurture.flow.feedback import Recorded, record
-from nurture.mail.fetch import Fetcher
-from nurture.mail.providers import PROVIDERS, Call, Refusal
-from nurture.mail.providers.ses import confirmation
-from nurture.metrics import count, timed
+from nurture.feedback.record import Recorded, record
+from nurture.inbound.fetch import Fetcher
+from nurture.inbound.providers import PROVIDERS, Call, Refusal
+from nurture.inbound.providers.ses import confirmation
+from nurture.reports.metrics import count, timed
 
 #: Bytes of one call; the largest batches of any provider are far below.
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024

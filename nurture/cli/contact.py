@@ -19,10 +19,10 @@ def show(who: Who, *, as_json: Json = False) -> None:
 
     Example: nurture contact show ada@example.com
     """
-    from nurture.app import people
+    from nurture.app import contacts
 
     with services() as opened:
-        person = people.show(opened, who)
+        person = contacts.show(opened, who)
     if as_json:
         output.document(person)
         return
@@ -50,10 +50,10 @@ def timeline(
 
     Example: nurture contact timeline id:42
     """
-    from nurture.app import people
+    from nurture.app import contacts
 
     with services() as opened:
-        moments = people.timeline(opened, who, limit=limit)
+        moments = contacts.timeline(opened, who, limit=limit)
     if as_json:
         output.lines(moments)
     else:
@@ -72,11 +72,11 @@ def why(
 
     Example: nurture contact why ada@example.com customer/any/second_order_coupon
     """
-    from nurture.app import people
+    from nurture.app import contacts
     from nurture.app.tracking import read_instant
 
     with services() as opened:
-        answer = people.why(opened, who, measure, at=read_instant(at) if at else None)
+        answer = contacts.why(opened, who, measure, at=read_instant(at) if at else None)
     if as_json:
         output.document(answer)
         return
@@ -94,16 +94,16 @@ def merge(who: Who, other: Who, *, dry_run: DryRun = False, yes: Yes = False, as
 
     Example: nurture contact merge ada@example.com id:42 --dry-run
     """
-    from nurture.app import people
+    from nurture.app import contacts
 
     with services() as opened:
-        plan = people.preview_merge(opened, who, other)
+        plan = contacts.preview_merge(opened, who, other)
         if dry_run or not as_json:
             output.document(plan) if as_json else _show_merge(plan)
         if dry_run:
             return
         confirm(f"Join contact:{plan['merged']} into contact:{plan['survivor']}?", yes=yes)
-        joined = people.merge(opened, who, other, actor=actor())
+        joined = contacts.merge(opened, who, other, actor=actor())
     if as_json:
         output.document(joined)
     else:
@@ -125,16 +125,16 @@ def unmerge(who: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Jso
 
     Example: nurture contact unmerge contact:17
     """
-    from nurture.app import people
+    from nurture.app import contacts
 
     with services() as opened:
-        plan = people.preview_unmerge(opened, who)
+        plan = contacts.preview_unmerge(opened, who)
         if dry_run or not as_json:
             output.document(plan) if as_json else output.pairs(plan, title="to be parted")
         if dry_run:
             return
         confirm(f"Take contact:{plan['contact']} out of contact:{plan['survivor']}?", yes=yes)
-        parted = people.unmerge(opened, f"contact:{plan['contact']}", actor=actor())
+        parted = contacts.unmerge(opened, f"contact:{plan['contact']}", actor=actor())
     if as_json:
         output.document(parted)
     else:
@@ -154,15 +154,15 @@ def consent(
 
     Example: nurture contact consent ada@example.com news withdrawn
     """
-    from nurture.app import people
+    from nurture.app import contacts
     from nurture.domain.errors import InputError
 
     if state == "granted":
         with services() as opened:
-            done = people.consent(opened, who, topic, "granted", actor=actor(), evidence=evidence)
+            done = contacts.consent(opened, who, topic, "granted", actor=actor(), evidence=evidence)
     elif state == "withdrawn":
         with services() as opened:
-            done = people.consent(opened, who, topic, "withdrawn", actor=actor(), evidence=evidence)
+            done = contacts.consent(opened, who, topic, "withdrawn", actor=actor(), evidence=evidence)
     else:
         message = f"{state!r}: write granted or withdrawn"
         raise InputError(message)

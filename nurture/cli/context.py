@@ -13,7 +13,7 @@ from nurture.domain.errors import UserError
 
 if TYPE_CHECKING:
     from nurture.app.services import Services
-    from nurture.settings import Settings
+    from nurture.runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines instead of a table.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -24,8 +24,8 @@ Who = Annotated[str, typer.Argument(help="An e-mail address, id:USER_ID or conta
 @contextmanager
 def services() -> Iterator["Services"]:
     """Open the services of an existing installation; says plainly when there is none here."""
-    from nurture.app.opening import open_existing
-    from nurture.settings import load_settings
+    from nurture.app.installation import open_existing
+    from nurture.runtime.settings import load_settings
 
     settings = load_settings()
     opened = open_existing(settings, bells=_LateBells(settings))
@@ -44,7 +44,7 @@ class _LateBells:
     def ring(self, queue: str, key: str) -> None:
         """Ring; an embedded engine is another process that nobody can ring, and looks by itself."""
         if not self._settings.broker_url.startswith("memory:"):
-            from workers.bells import open_bells
+            from workers.notify import open_bells
 
             open_bells(self._settings).ring(queue, key)
 

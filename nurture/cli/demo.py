@@ -37,7 +37,7 @@ def demo(
     try:
         output.document(summary) if as_json else print_summary(summary)
         if not no_serve:
-            from nurture.cli.serve import serve_embedded
+            from nurture.cli.processes import serve_embedded
 
             serve_embedded(opened, port=port)
     finally:
@@ -50,8 +50,8 @@ _LOOKS = (0.2, 10.0)
 
 def _progress(*, as_json: bool) -> Any:
     """Return what tells on standard error how far a play is; nothing beside --json, which machines read."""
-    from nurture.clock import monotonic
     from nurture.domain.instant import to_iso
+    from nurture.runtime.clock import monotonic
 
     is_terminal = sys.stderr.isatty()
     begin, end = ("\r", " ") if is_terminal else ("", "\n")

@@ -25,11 +25,11 @@ def inbound(
     import asyncio
 
     from nurture.app.inbound import Inbound, require_inbound
-    from nurture.app.opening import open_existing
-    from nurture.log import start_logging
-    from nurture.settings import load_settings
-    from nurture.web.smtp import MailServer, serve
-    from workers.bells import open_bells
+    from nurture.app.installation import open_existing
+    from nurture.runtime.log import start_logging
+    from nurture.runtime.settings import load_settings
+    from nurture.web.inbound_smtp import MailServer, serve
+    from workers.notify import open_bells
 
     doors = [(_address(text), is_lmtp) for text, is_lmtp in ((lmtp, True), (smtp, False)) if text]
     if not doors:

@@ -30,9 +30,9 @@ def doctor(*, as_json: Json = False) -> None:
 
 def migrate(*, as_json: Json = False) -> None:
     """Create the database or bring it to this version; publish the playbook where none is active yet."""
-    from nurture.app.opening import migrate as bring
-    from nurture.settings import load_settings
-    from nurture.store import migrations
+    from nurture.app.installation import migrate as bring
+    from nurture.database import migrations
+    from nurture.runtime.settings import load_settings
 
     opened = bring(load_settings())
     try:
@@ -45,7 +45,7 @@ def migrate(*, as_json: Json = False) -> None:
 @config.command("show")
 def show(*, as_json: Json = False) -> None:
     """Show every setting, its value and where it comes from; secrets stay hidden."""
-    from nurture.settings import Settings, load_settings
+    from nurture.runtime.settings import Settings, load_settings
 
     settings = load_settings()
     shown, sources = settings.shown(), settings.sources()

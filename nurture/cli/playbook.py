@@ -21,19 +21,19 @@ def init(
 
     Example: nurture init programme
     """
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
-    done = programmes.init(folder)
+    done = playbooks.init(folder)
     output.document(done) if as_json else output.pairs(done, title="ready to change")
 
 
 @app.command()
 def check(folder: Folder = None, *, as_json: Json = False) -> None:
     """Check a programme: every fault at once, each with file and line. Exit code 1 when there is one."""
-    from nurture.app import programmes
+    from nurture.app import playbooks
     from nurture.domain.errors import CheckFailed
 
-    faults = programmes.check(folder)
+    faults = playbooks.check(folder)
     if as_json:
         output.document({"faults": faults})
         if faults:
@@ -50,9 +50,9 @@ def check(folder: Folder = None, *, as_json: Json = False) -> None:
 @app.command()
 def show(folder: Folder = None, *, as_json: Json = False) -> None:
     """Show what a programme holds, measure by measure."""
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
-    rows = programmes.show(folder)
+    rows = playbooks.show(folder)
     if as_json:
         output.document(rows)
     else:
@@ -62,9 +62,9 @@ def show(folder: Folder = None, *, as_json: Json = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schemas of the files, for editors."""
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
-    output.document(programmes.schema())
+    output.document(playbooks.schema())
 
 
 @app.command()
@@ -73,9 +73,9 @@ def diff(old: Path, new: Path, *, as_json: Json = False) -> None:
 
     Example: nurture playbook diff live/ next/
     """
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
-    rows = programmes.diff(old, new)
+    rows = playbooks.diff(old, new)
     output.document(rows) if as_json else output.table(rows, ["measure", "change"], empty="no difference")
 
 
@@ -92,17 +92,17 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Make a programme the active one. Shows what changes and how many people are in flight, and asks."""
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
     with services() as opened:
-        rows = programmes.changes(opened, folder)
+        rows = playbooks.changes(opened, folder)
         if dry_run:
             output.document(rows) if as_json else _changes(rows)
             return
         if not as_json:
             _changes(rows)
         confirm(f"Publish {folder}?", yes=yes)
-        done = programmes.publish(opened, folder, backlog=backlog, actor=actor())
+        done = playbooks.publish(opened, folder, backlog=backlog, actor=actor())
     output.document(done) if as_json else output.pairs(done, title="published")
 
 
@@ -113,9 +113,9 @@ def _changes(rows: list[dict[str, object]]) -> None:
 @app.command()
 def rollback(*, yes: Yes = False, as_json: Json = False) -> None:
     """Make the programme active again that was before the present one."""
-    from nurture.app import programmes
+    from nurture.app import playbooks
 
     with services() as opened:
         confirm("Go back to the programme before?", yes=yes)
-        done = programmes.rollback(opened, actor=actor())
+        done = playbooks.rollback(opened, actor=actor())
     output.document(done) if as_json else output.pairs(done, title="rolled back")

@@ -24,10 +24,10 @@ def messages(
 
     Example: nurture messages --contact ada@example.com
     """
-    from nurture.app import numbers
+    from nurture.app import reports
 
     with services() as opened:
-        rows = numbers.messages(opened, who=contact, measure=measure, status=status, limit=limit)
+        rows = reports.messages(opened, who=contact, measure=measure, status=status, limit=limit)
     if as_json:
         output.lines(rows)
     else:
@@ -39,10 +39,10 @@ def messages(
 @app.command()
 def measures(*, as_json: Json = False) -> None:
     """Show what became of everything planned, per measure; the columns after planned add up to it."""
-    from nurture.app import numbers
+    from nurture.app import reports
 
     with services() as opened:
-        rows = numbers.measures(opened)
+        rows = reports.measures(opened)
     if as_json:
         output.document(rows)
     else:
@@ -52,10 +52,10 @@ def measures(*, as_json: Json = False) -> None:
 @app.command()
 def stages(*, as_json: Json = False) -> None:
     """Show how many people stand at each stage."""
-    from nurture.app import numbers
+    from nurture.app import reports
 
     with services() as opened:
-        rows = numbers.people(opened)
+        rows = reports.people(opened)
     if as_json:
         output.document(rows)
     else:
@@ -72,10 +72,10 @@ def replies(
 
     Example: nurture report replies --days 7
     """
-    from nurture.app import numbers
+    from nurture.app import reports
 
     with services() as opened:
-        rows = numbers.replies(opened, days=days)
+        rows = reports.replies(opened, days=days)
     if as_json:
         output.document(rows)
     else:

@@ -10,15 +10,15 @@ from nurture.cli import (
     access,
     audience,
     contact,
-    data,
     demo,
+    import_export,
     inbound,
     operate,
     playbook,
+    processes,
     report,
     send,
     sends,
-    serve,
     suppression,
 )
 from nurture.domain.errors import CheckFailed, Transient, UserError
@@ -50,12 +50,12 @@ def root(
 
 app.command("demo")(demo.demo)
 app.command("simulate")(demo.simulate)
-app.command("up")(serve.up)
+app.command("up")(processes.up)
 app.command("init")(playbook.init)
 app.add_typer(playbook.app, name="playbook")
-app.command("import")(data.import_)
-app.command("export")(data.export)
-app.command("track")(data.track)
+app.command("import")(import_export.import_)
+app.command("export")(import_export.export)
+app.command("track")(import_export.track)
 app.add_typer(contact.app, name="contact")
 app.command("audience")(audience.audience)
 app.command("send")(send.send)
@@ -69,8 +69,8 @@ app.command("messages")(report.messages)
 app.add_typer(report.app, name="report")
 app.command("doctor")(operate.doctor)
 app.command("migrate")(operate.migrate)
-app.command("api")(serve.api)
-app.command("scheduler")(serve.scheduler)
+app.command("api")(processes.api)
+app.command("scheduler")(processes.scheduler)
 app.add_typer(access.app, name="access")
 app.command("inbound")(inbound.inbound)
 app.add_typer(operate.config, name="config")

@@ -37,10 +37,10 @@ def send(
 
     Example: nurture send customer/advocate/presale_notice --audience 'orders >= 3' --dry-run
     """
-    from nurture import heap
     from nurture.app import approvals, previews, sends
     from nurture.app.tracking import read_instant
     from nurture.domain.errors import InputError
+    from nurture.runtime import gc_tuning
 
     if test is not None:
         with services() as opened:
@@ -76,7 +76,7 @@ def send(
             output.document(asked) if as_json else output.pairs(asked, title="waits for a second operator")
             output.note(f"somebody else says yes: nurture sends approve {identifier}")
             return
-        heap.settle()
+        gc_tuning.settle()
         done = sends.send(
             opened, measure, who=to, expression=audience, request=identifier, actor=actor(), at=instant
         )
@@ -180,10 +180,10 @@ def _ask_about_unread(*, yes: bool) -> None:
 
 
 def _switch(name: str, *, paused: bool, reason: str, as_json: bool, after_restore: bool = False) -> None:
-    from nurture.app import switches
+    from nurture.app import pauses
 
     with services() as opened:
-        done = switches.set_switch(
+        done = pauses.set_switch(
             opened, name, paused=paused, actor=actor(), reason=reason, after_restore=after_restore
         )
     output.document(done) if as_json else output.pairs(done)
@@ -194,9 +194,9 @@ def cancel(measure: Measure, *, yes: Yes = False, as_json: Json = False) -> None
 
     Example: nurture cancel lead/convert/abandoned_cart
     """
-    from nurture.app import switches
+    from nurture.app import pauses
 
     with services() as opened:
         confirm(f"End every run and unsent mail of {measure} for good?", yes=yes)
-        done = switches.cancel(opened, measure, actor=actor())
+        done = pauses.cancel(opened, measure, actor=actor())
     output.document(done) if as_json else output.pairs(done, title="cancelled")

@@ -1,7 +1,7 @@
 """When a message is tried again that the receiving side did not take."""
 
-from nurture.domain.chance import WHOLE, share
 from nurture.domain.instant import MINUTE, Duration, Instant
+from nurture.domain.sampling import WHOLE, share
 
 #: The first tries come soon, since most refusals (greylisting, a restart) are over in minutes.
 FIRST: tuple[Duration, ...] = (1 * MINUTE, 5 * MINUTE)

@@ -12,9 +12,9 @@ from typing import Any
 
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
-from nurture.domain.index import Index
+from nurture.domain.event_filter import holds_for
+from nurture.domain.event_index import Index
 from nurture.domain.instant import NEVER
-from nurture.domain.matching import holds_for
 from nurture.domain.playbook import EntityFact, Playbook
 
 #: An entity holds this many lines and fields.

@@ -17,9 +17,9 @@ from nurture.domain.conditions import Reading
 from nurture.domain.contact import Contact, Run
 from nurture.domain.entities import fold_entities
 from nurture.domain.event import OWN_PAGES, Event
-from nurture.domain.index import Index, index_of
+from nurture.domain.event_filter import holds_for
+from nurture.domain.event_index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.matching import holds_for
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced

@@ -1,7 +1,7 @@
 """What others report about our mail, in one vocabulary, and the pure rules about it.
 
 Providers, receiving servers and people each say it in their own words; `mail.providers` and `mail.inbound`
-translate, `flow.feedback.record` keeps it and lets it act.
+translate, `feedback.record.record` keeps it and lets it act.
 """
 
 import re
@@ -41,7 +41,7 @@ EVENTS: Final[Mapping[Kind, str]] = {
     "reply": "Email Replied",
     "unsubscribe": "Unsubscribed",
 }
-#: The source of those events; `flow.said` leaves their consents alone, they are written with the report.
+#: The source of those events; `consent.from_events` leaves their consents alone, they are written with the report.
 SOURCE: Final = "feedback"
 #: Proof that a mail arrived.
 ARRIVED: Final[frozenset[Kind]] = frozenset(

@@ -1,8 +1,8 @@
 """Who an event belongs to: canonical names of people, and the rule that joins two contacts or keeps them apart.
 
 Enters: the identities an event names, who owns them, and what those contacts are known under. Leaves: the
-contact the event goes to, the contacts it joins, and those it must not join. Pure; `flow.drain` and
-`flow.identity` carry it out.
+contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
+`journey.merge` carry it out.
 
 The rule of joining:
 - A user id belongs to one person. Contacts of two different user ids are never joined by an event; the event

@@ -328,7 +328,7 @@ class Measure:
     holdable: bool = True
     # Opens and clicks are recorded.
     tracking: bool = True
-    # Where its mails go: to the person, or to the address that a request of theirs names (`domain.request`).
+    # Where its mails go: to the person, or to the address that a request of theirs names (`domain.consent.requests`).
     to: Recipient = "person"
     # Where these people come from, in words.
     audience_source: str = ""

@@ -7,7 +7,7 @@ it. It survives what mail servers do to local parts: lower case only, letters an
 
 from typing import Final
 
-from nurture.domain.token import Keys, sign_number, verify_number
+from nurture.domain.signing import Keys, sign_number, verify_number
 
 _PURPOSE: Final = "bounce"
 _CASE: Final = "case"

@@ -9,8 +9,10 @@ from typing import Literal
 
 from nurture.domain.errors import PlaybookError
 from nurture.domain.playbook import Playbook
-from nurture.mail.compile import Templates
 from nurture.playbook import hashes
+from nurture.playbook.builders.conditions import Conditions
+from nurture.playbook.builders.measure import Draft, build_measure
+from nurture.playbook.builders.programme import ProgrammeBuilder
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.journey import check_answers, check_place
 from nurture.playbook.check.layout import check_images, check_strings
@@ -24,12 +26,10 @@ from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Fault, Faults
 from nurture.playbook.folder import MEASURE, PROGRAMME, Folder, MeasureFolder, arrange
 from nurture.playbook.front_matter import MailHead
-from nurture.playbook.parts.conditions import Conditions
-from nurture.playbook.parts.measure import Draft, build_measure
-from nurture.playbook.parts.programme import ProgrammeBuilder
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 from nurture.playbook.schema.validate import MEASURE_STANDINS, PROGRAMME_STANDINS, read_model
+from nurture.rendering.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)

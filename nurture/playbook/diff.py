@@ -93,7 +93,7 @@ def with_people(
 ) -> Difference:
     """Return the difference with what it means for people in flight.
 
-    in_flight: {(measure, step): runs}, as `store.playbooks.in_flight` counts them.
+    in_flight: {(measure, step): runs}, as `playbook.queries.in_flight` counts them.
     """
     changes = []
     for change in difference.changes:

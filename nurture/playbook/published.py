@@ -12,13 +12,13 @@ from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
+from nurture.database.audit import record
+from nurture.database.engine import Database
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import Instant
+from nurture.playbook import queries as store
 from nurture.playbook.built import LoadedPlaybook, build, rebuild
-from nurture.store import playbooks as store
-from nurture.store.audit import record
-from nurture.store.database import Database
-from nurture.store.playbooks import Publication
+from nurture.playbook.queries import Publication
 
 Backlog = Literal["none", "enter"]
 

@@ -6,14 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.domain.consent import State, states
-from nurture.domain.event import IDENTITY_KINDS
-from nurture.domain.identity import canonical_email
-from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
-from nurture.reports.person import family
-from nurture.store.database import decode, encode
-from nurture.store.law import consent_rows, join_rows
-from nurture.store.tables import (
+from nurture.consent.queries import consent_rows, join_rows
+from nurture.database.engine import decode, encode
+from nurture.database.schema import (
     consents,
     contacts,
     events,
@@ -25,7 +20,12 @@ from nurture.store.tables import (
     runs,
     transitions,
 )
-from nurture.store.verdicts import checks_of
+from nurture.delivery.verdicts import checks_of
+from nurture.domain.consent.permissions import State, states
+from nurture.domain.event import IDENTITY_KINDS
+from nurture.domain.identity import canonical_email
+from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
+from nurture.reports.person import family
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
 #: Rows of each kind that one contact's page reads at most.

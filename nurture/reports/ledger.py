@@ -4,9 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.database import schema as t
+from nurture.delivery.claim_queries import conservation
 from nurture.domain.instant import to_iso
-from nurture.store import tables as t
-from nurture.store.outbox import conservation
 
 
 def messages(

@@ -6,15 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.consent.preference_queries import wish_rows
+from nurture.consent.queries import join_rows
+from nurture.contacts.queries import load_contacts
+from nurture.database import schema as t
+from nurture.database.engine import decode
+from nurture.domain.consent.preferences import wishes
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
-from nurture.domain.journey import active_holds
+from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
-from nurture.domain.wishes import wishes
-from nurture.store import tables as t
-from nurture.store.contacts import load_contacts
-from nurture.store.database import decode
-from nurture.store.law import join_rows
-from nurture.store.wishes import wish_rows
 
 #: Rows of each kind that a timeline reads at most, newest first.
 _ROWS_MAX = 500

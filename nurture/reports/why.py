@@ -10,6 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.consent.queries import paused
+from nurture.database import schema as t
+from nurture.delivery.verdicts import checks_of
 from nurture.domain.conditions import Truth
 from nurture.domain.contact import Contact
 from nurture.domain.facts import reading
@@ -28,9 +31,6 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import Playbook
 from nurture.reports.person import family
-from nurture.store import tables as t
-from nurture.store.law import paused
-from nurture.store.verdicts import checks_of
 
 
 @dataclass(frozen=True, slots=True)

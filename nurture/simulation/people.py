@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nurture.contacts.accept import NewEvent
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, to_datetime, to_iso
 from nurture.domain.timing import at_wall
-from nurture.flow.inbox import NewEvent
 from nurture.simulation.play import Input
 
 SOURCE = "simulation"

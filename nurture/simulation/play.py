@@ -12,14 +12,14 @@ from heapq import heappop, heappush
 
 import sqlalchemy as sa
 
-from nurture.clock import ManualClock
+from nurture.contacts.accept import NewEvent, accept
+from nurture.database.engine import Database
+from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant
-from nurture.flow.delivery import Delivery
-from nurture.flow.inbox import NewEvent, accept
-from nurture.flow.turn import next_due, turn
-from nurture.mail.transport import Transport
-from nurture.store.database import Database
+from nurture.runtime.clock import ManualClock
+from nurture.simulation.run_until_idle import next_due, turn
+from nurture.transports.registry import Transport
 
 #: Does something with the world at its instant, inside a transaction of its own.
 Act = Callable[[sa.Connection, Instant], None]

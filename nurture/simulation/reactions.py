@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from nurture.consent import from_pages
+from nurture.database import schema as t
+from nurture.database.engine import Database
 from nurture.domain.instant import HOUR, MINUTE, Instant
-from nurture.flow import acts
 from nurture.simulation.play import Act, Input
-from nurture.store import tables as t
-from nurture.store.database import Database
 
 #: Of a thousand marketing mails so many are answered by an unsubscribe.
 _UNSUBSCRIBES = 12
@@ -69,16 +69,18 @@ class Reactions:
 
     def _confirms(self, row: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = acts.find_person(connection, row.contact_id)
-            topic = acts.asked_topic(connection, row.id)
+            person = from_pages.find_person(connection, row.contact_id)
+            topic = from_pages.asked_topic(connection, row.id)
             if person is not None and topic is not None:
                 evidence = {"message": row.id}
-                acts.agree(connection, person, topic, now=at, evidence=evidence, suppression_key=self._key)
+                from_pages.agree(
+                    connection, person, topic, now=at, evidence=evidence, suppression_key=self._key
+                )
                 # The page of this made-up company offers both beside it.
                 for more in ("reminders", "surveys"):
-                    person = acts.find_person(connection, row.contact_id)
+                    person = from_pages.find_person(connection, row.contact_id)
                     if person is not None:
-                        acts.agree(
+                        from_pages.agree(
                             connection, person, more, now=at, evidence=evidence, suppression_key=self._key
                         )
 
@@ -86,18 +88,20 @@ class Reactions:
 
     def _unsubscribes(self, row: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = acts.find_person(connection, row.contact_id)
+            person = from_pages.find_person(connection, row.contact_id)
             if person is not None:
                 evidence = {"message": row.id}
-                acts.stop(connection, person, row.topic, now=at, evidence=evidence, suppression_key=self._key)
+                from_pages.stop(
+                    connection, person, row.topic, now=at, evidence=evidence, suppression_key=self._key
+                )
 
         return act
 
     def _tells(self, row: Any, name: str, **properties: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = acts.find_person(connection, row.contact_id)
+            person = from_pages.find_person(connection, row.contact_id)
             if person is not None:
-                acts.tell(connection, person, name, properties, now=at, message_id=f"reaction-{row.id}")
+                from_pages.tell(connection, person, name, properties, now=at, message_id=f"reaction-{row.id}")
 
         return act
 

@@ -10,20 +10,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import nurture
-from nurture.app.body import TooLarge
+from nurture.app.event_body import TooLarge
+from nurture.app.group_commit import GroupCommit
 from nurture.app.services import Services
-from nurture.web import operations, segment, transactional, webhooks
+from nurture.web import operations
+from nurture.web.api import segment, transactional, webhooks
+from nurture.web.api.customerio import TrackApi
+from nurture.web.api.keys import KeyRing
 from nurture.web.brand import active_playbook, brand_of
-from nurture.web.commit import GroupCommit
-from nurture.web.console import Console
-from nurture.web.customerio import TrackApi
-from nurture.web.desk import Desk
-from nurture.web.frame import Frame
+from nurture.web.console.actions import Desk
+from nurture.web.console.layout import Frame
+from nurture.web.console.login import ConsoleDoor
+from nurture.web.console.views import Console
 from nurture.web.headers import SafeHeaders
-from nurture.web.keys import KeyRing
-from nurture.web.login import ConsoleDoor
-from nurture.web.pages import stylesheet
-from nurture.web.public import PublicPages
+from nurture.web.html import stylesheet
+from nurture.web.pages.routes import PublicPages
 
 _ABOUT = "Events in; every person's place in the journey kept true; the mail that fits out."
 

@@ -6,15 +6,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from nurture.app.group_commit import Away
 from nurture.app.services import Services
+from nurture.database.engine import encode
 from nurture.domain.instant import SECOND
-from nurture.metrics import CONTENT_TYPE
-from nurture.metrics import page as metrics_page
-from nurture.store.backlog import Backlog, backlog
-from nurture.store.database import encode
-from nurture.web.commit import Away
-from nurture.web.keys import KeyRing
-from nurture.web.login import ConsoleDoor
+from nurture.reports.backlog import Backlog, backlog
+from nurture.reports.metrics import CONTENT_TYPE
+from nurture.reports.metrics import page as metrics_page
+from nurture.web.api.keys import KeyRing
+from nurture.web.console.login import ConsoleDoor
 from nurture.web.request import from_this_machine
 
 #: Work older than this means that nobody does it.

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Request
 
-from nurture.app.body import BODY_BYTES_MAX, TooLarge
-from nurture.settings import Settings
+from nurture.app.event_body import BODY_BYTES_MAX, TooLarge
+from nurture.runtime.settings import Settings
 
 #: A body that takes longer is given up; the client may send it again.
 BODY_SECONDS_MAX = 30.0

@@ -9,8 +9,8 @@ from typing import Any
 import typer
 
 from nurture.cli.root import app as command_line
+from nurture.database.schema import metadata
 from nurture.domain.message import STATES
-from nurture.store.tables import metadata
 from tests.architecture.sources import ROOT, name, tracked
 from workers.application import app
 from workers.queues import NAMES

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nurture import failpoints
 from nurture.domain.errors import SettingsError
+from nurture.runtime import failpoints
 from tests.architecture.sources import ROOT, name, parsed, python_files
 from tests.faults import test_kill
 

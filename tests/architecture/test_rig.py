@@ -7,8 +7,8 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from nurture.store.database import Database
-from nurture.store.tables import lanes, shards
+from nurture.database.engine import Database
+from nurture.database.schema import lanes, shards
 from tests.rig.loopback import OutsideNetwork
 from tests.rig.smtp import SmtpSink
 

@@ -21,8 +21,8 @@ _CONNECTING = {
 }
 _OPENING = {"socket.create_connection", "socket.socket"}
 _MAY_CONNECT = {
-    "nurture/mail/wire.py": "the relay",
-    "nurture/mail/fetch.py": "Amazon's certificate",
+    "nurture/transports/smtp/socket.py": "the relay",
+    "nurture/inbound/fetch.py": "Amazon's certificate",
 }
 
 

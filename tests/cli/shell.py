@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from nurture.app.opening import open_existing
+from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.cli import main
-from nurture.flow.delivery import Delivery
-from nurture.flow.turn import turn
-from nurture.simulation.outlet import Outlet
+from nurture.delivery.types import Delivery
+from nurture.simulation.run_until_idle import turn
+from nurture.simulation.transport import Outlet
 
 SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nurture.app import demo as show
 from nurture.cli import demo
-from nurture.store import tables as t
+from nurture.database import schema as t
 from tests.cli.shell import SHIPPED, Shell
 
 #: SQLite's name for waiting until the disk has it.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nurture.app.opening import migrate
-from nurture.clock import ManualClock
-from nurture.settings import load_settings
-from tests.faults.house import NOON, House, opened
+from nurture.app.installation import migrate
+from nurture.runtime.clock import ManualClock
+from nurture.runtime.settings import load_settings
+from tests.faults.installation import NOON, House, opened
 from tests.rig import databases
 from tests.rig.postgres import Postgres
 from tests.workers.installation import environment

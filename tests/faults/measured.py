@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.opening import open_existing
-from tests.deliver.worker import SharedClock
-from workers import rounds
+from nurture.app.installation import open_existing
+from tests.delivery.worker import SharedClock
+from workers import loops
 from workers.context import make_context
 
 
@@ -27,7 +27,7 @@ def peak() -> int:
 def main() -> None:
     """Work once."""
     services = open_existing(clock=SharedClock(Path(sys.argv[1])))
-    vars(rounds)["DRAIN_SECONDS"] = float(sys.argv[2])
+    vars(loops)["DRAIN_SECONDS"] = float(sys.argv[2])
     rows: list[int] = []
 
     def note(_connection: Any, cursor: Any, *_rest: Any) -> None:
@@ -37,8 +37,8 @@ def main() -> None:
     for engine in (services.database.writer, services.database.reader, services.database.looker):
         if not sa.event.contains(engine, "after_cursor_execute", note):
             sa.event.listen(engine, "after_cursor_execute", note)
-    woken = rounds.wake(context)
-    sent = rounds.send(context, "main")
+    woken = loops.wake(context)
+    sent = loops.send(context, "main")
     told = {
         "peak": peak(),
         "statements": len(rows),

@@ -46,12 +46,12 @@ class Mutation:
 
 
 _KILL = "tests/faults/test_kill.py::test_a_worker_killed_here_loses_and_repeats_nothing"
-_RACES = "tests/deliver/test_races.py"
+_RACES = "tests/delivery/test_races.py"
 MUTATIONS = [
     Mutation(
         "G1",
         "a request is answered only after the commit",
-        "nurture/web/commit.py",
+        "nurture/app/group_commit.py",
         '            with timed("inbox"):\n',
         "            for waiting in group:\n                waiting.stored.set_result(None)\n            group = []\n"
         '            with timed("inbox"):\n',
@@ -61,23 +61,23 @@ MUTATIONS = [
     Mutation(
         "G1",
         "what was applied before is known by its id",
-        "nurture/flow/applied.py",
+        "nurture/journey/deduplicate.py",
         "        if number is None:\n",
         "        if number is None and not row.id:\n",
-        "tests/inbox/test_races.py::test_an_event_delivered_five_times_at_once_is_applied_once",
+        "tests/journey/test_drain_races.py::test_an_event_delivered_five_times_at_once_is_applied_once",
     ),
     Mutation(
         "G2",
         "a batch takes what is pending for its people in every shard, oldest first",
-        "nurture/flow/taking.py",
-        "*inbox.find(connection, found)",
+        "nurture/contacts/locking.py",
+        "*inbox_queries.find(connection, found)",
         "",
-        "tests/inbox/test_races.py::test_drains_of_two_shards_keep_the_order_of_one_person",
+        "tests/journey/test_drain_races.py::test_drains_of_two_shards_keep_the_order_of_one_person",
     ),
     Mutation(
         "G3",
         "the run of a send is keyed by the request",
-        "nurture/domain/entry.py",
+        "nurture/domain/journey/entry.py",
         'return f"ops:{firing.request}"',
         'return f"ops:{firing.request}:{id(firing)}"',
         "tests/faults/test_operators.py::test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once",
@@ -85,7 +85,7 @@ MUTATIONS = [
     Mutation(
         "G4",
         "a mail on the wire whose sender is gone is in doubt, not due again",
-        "nurture/store/wire.py",
+        "nurture/delivery/send_gate_queries.py",
         '        .where(_LEASED, messages.c.status == "ready", messages.c.lease_until <= lease)\n',
         "        .where(_LEASED, messages.c.lease_until <= lease)\n",
         f"{_RACES}::test_a_worker_killed_after_a_letter_left_leaves_it_in_doubt_and_nobody_repeats_it",
@@ -93,15 +93,15 @@ MUTATIONS = [
     Mutation(
         "G4",
         "marketing mail in doubt is settled and never due again",
-        "nurture/flow/outcomes.py",
+        "nurture/delivery/outcomes.py",
         '"due_at": FOREVER, "settled_at": now}',
         '"due_at": now + EVIDENCE_WAIT, "settled_at": None}',
-        "tests/deliver/test_deliver.py::test_a_marketing_mail_in_doubt_is_never_sent_again",
+        "tests/delivery/test_deliver.py::test_a_marketing_mail_in_doubt_is_never_sent_again",
     ),
     Mutation(
         "G5",
         "the wire gate compares the contact's version",
-        "nurture/store/wire.py",
+        "nurture/delivery/send_gate_queries.py",
         "            contacts.c.version == messages.c.contact_version,\n",
         "",
         f"{_RACES}::test_an_unsubscribe_committed_before_the_gate_is_seen_by_it",
@@ -109,7 +109,7 @@ MUTATIONS = [
     Mutation(
         "G6",
         "the chunk gate holds the person's contact while it counts",
-        "nurture/store/outbox.py",
+        "nurture/delivery/claim_queries.py",
         "    .with_for_update(of=contacts, skip_locked=True)\n",
         "",
         f"{_RACES}::test_a_cap_of_one_holds_under_two_guards",
@@ -117,26 +117,26 @@ MUTATIONS = [
     Mutation(
         "G7",
         "the wire gate compares the track",
-        "nurture/store/wire.py",
+        "nurture/delivery/send_gate_queries.py",
         "messages.c.track == contacts.c.track)",
         "sa.true())",
-        "tests/deliver/test_deliver.py::test_what_changes_between_the_gates_sends_the_mail_back_to_the_guard",
+        "tests/delivery/test_deliver.py::test_what_changes_between_the_gates_sends_the_mail_back_to_the_guard",
     ),
     Mutation(
         "G7",
         "the guard compares the track",
-        "nurture/domain/checks.py",
+        "nurture/domain/guard/checks.py",
         '    if written in ("any", present):\n',
         "    if written:\n",
-        "tests/deliver/test_guard.py",
+        "tests/domain/guard/test_guard.py",
     ),
     Mutation(
         "G8",
         "a verdict is written for every mail that the chunk gate has looked at",
-        "nurture/flow/claim.py",
+        "nurture/delivery/claim.py",
         "            rows.append(_held_back(item, verdict, given.now))\n",
         "",
-        "tests/deliver/test_deliver.py::test_every_planned_mail_is_counted_in_exactly_one_column",
+        "tests/delivery/test_deliver.py::test_every_planned_mail_is_counted_in_exactly_one_column",
     ),
     Mutation(
         "G9",
@@ -149,15 +149,15 @@ MUTATIONS = [
     Mutation(
         "G9",
         "what a dead worker had claimed is due again when its lease has lapsed",
-        "nurture/store/wire.py",
+        "nurture/delivery/send_gate_queries.py",
         '    values = {**_FREE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}\n',
         "    return 0\n    values = {}\n",
-        "tests/deliver/test_deliver.py::test_a_lease_that_lapses_before_the_wire_frees_the_mail",
+        "tests/delivery/test_deliver.py::test_a_lease_that_lapses_before_the_wire_frees_the_mail",
     ),
     Mutation(
         "G10",
         "an event and all that comes of it are one transaction",
-        "nurture/store/saving.py",
+        "nurture/contacts/save_queries.py",
         '    counts["messages"] = _save_messages(connection, advances)\n',
         '    counts["messages"] = _save_messages(connection, advances)\n'
         '    connection.exec_driver_sql("COMMIT")\n    connection.exec_driver_sql("BEGIN")\n',
@@ -166,18 +166,18 @@ MUTATIONS = [
     Mutation(
         "G11",
         "what a dead process had on the wire is settled by how far its journal says each mail got",
-        "nurture/flow/journal.py",
-        "    if told.boot == journal_file.boot_id() and not told.broken:\n",
+        "nurture/delivery/journal/recovery.py",
+        "    if told.boot == file_format.boot_id() and not told.broken:\n",
         "    if not told.name:\n",
-        "tests/journal/test_window.py::test_killed_senders_repeat_no_marketing_and_lose_no_receipt[postgresql-short]",
+        "tests/delivery/journal/test_window.py::test_killed_senders_repeat_no_marketing_and_lose_no_receipt[postgresql-short]",
     ),
     Mutation(
         "G11",
         "the outcomes of a window are written before the next one passes its gate",
-        "nurture/flow/stream.py",
+        "nurture/delivery/send_gate.py",
         "            self.settlement.wait()\n",
         "",
-        "tests/deliver/test_settlement.py::test_one_window_at_a_time_has_no_written_outcome[postgresql]",
+        "tests/delivery/test_outcome_writer.py::test_one_window_at_a_time_has_no_written_outcome[postgresql]",
     ),
 ]
 

@@ -11,20 +11,20 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.doctor import examine
-from nurture.app.opening import migrate
-from nurture.clock import ManualClock
+from nurture.app.installation import migrate
+from nurture.database import schema as t
+from nurture.database.engine import open_database
 from nurture.domain.instant import DAY, HOUR, SECOND, Duration, Instant
-from nurture.simulation.outlet import Outlet
+from nurture.runtime.clock import ManualClock
 from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Stage
-from nurture.store import tables as t
-from nurture.store.database import open_database
-from tests.deliver.worker import SharedClock
-from tests.faults.house import LAPSE, House, opened, people
+from nurture.simulation.transport import Outlet
+from tests.delivery.worker import SharedClock
+from tests.faults.installation import LAPSE, House, opened, people
 from tests.faults.voyage import START
 from tests.faults.worker import work
 from tests.workers.installation import eventually, settings_of
-from workers import rounds
+from workers import loops
 from workers.context import make_context
 from workers.scheduler import JOBS, tick
 
@@ -51,7 +51,7 @@ class Jumped:
 def test_a_worker_whose_clock_has_jumped_works_on_nothing(house: House, jump: Duration, seed: int) -> None:
     crowd = people(EVENTS, seed=seed)
     house.hand_in_all(crowd)
-    rounds.apply(make_context(house.services))
+    loops.apply(make_context(house.services))
     clock = Jumped(house.clock, jump)
     services = replace(house.services, clock=clock)
     before = house.ledger()

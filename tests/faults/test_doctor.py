@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from nurture.app.doctor import examine
 from nurture.app.invariants import CHECKS, Look
+from nurture.consent import record
+from nurture.database import schema as t
 from nurture.domain.instant import DAY, HOUR, MINUTE
-from nurture.flow import law
-from nurture.store import tables as t
-from tests.faults.house import NOON, House, opened, people
+from tests.faults.installation import NOON, House, opened, people
 
 #: Breaks something; returns what the finding must speak of.
 Break = Callable[[sa.Connection, Any], str]
@@ -116,7 +116,7 @@ def _send_after_suppression(connection: sa.Connection, house: House) -> str:
 def _withdraw(connection: sa.Connection, house: House, message: Any, *, topic: str | None) -> None:
     key = house.services.settings.suppression_secret
     given: dict[str, Any] = {"source": "test", "evidence": {}, "suppression_key": key}
-    law.unsubscribe(connection, contact_id=message.contact_id, topic=topic, now=NOON, **given)
+    record.unsubscribe(connection, contact_id=message.contact_id, topic=topic, now=NOON, **given)
 
 
 def _exceed_a_cap(connection: sa.Connection, _: House) -> str:

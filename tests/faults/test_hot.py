@@ -7,9 +7,9 @@ from itertools import takewhile
 import pytest
 import sqlalchemy as sa
 
-from nurture.clock import monotonic, pause
-from nurture.store import tables as t
-from tests.faults.house import House
+from nurture.database import schema as t
+from nurture.runtime.clock import monotonic, pause
+from tests.faults.installation import House
 from tests.production.people import Item
 from tests.workers.installation import eventually
 

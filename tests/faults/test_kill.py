@@ -10,13 +10,13 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from nurture.clock import SystemClock
-from nurture.failpoints import PLACES
-from nurture.store.tables import job_slots
-from tests.faults.house import LAPSE, House, people
-from tests.mail.chaos_smtp import Stall
+from nurture.database.schema import job_slots
+from nurture.runtime.clock import SystemClock
+from nurture.runtime.failpoints import PLACES
+from tests.faults.installation import LAPSE, House, people
 from tests.production.people import Crowd, Item, back_in_stock
 from tests.production.processes import WRITE_KEY
+from tests.transports.chaos_smtp import Stall
 from tests.workers.installation import eventually
 
 pytestmark = pytest.mark.faults

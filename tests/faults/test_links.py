@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.opening import migrate, open_existing
-from nurture.clock import ManualClock
-from nurture.settings import load_settings
-from nurture.store.database import Database, open_database
-from nurture.store.tables import meta
-from tests.faults.house import LAPSE, NOON, House, people
+from nurture.app.installation import migrate, open_existing
+from nurture.database.engine import Database, open_database
+from nurture.database.schema import meta
+from nurture.runtime.clock import ManualClock
+from nurture.runtime.settings import load_settings
+from tests.faults.installation import LAPSE, NOON, House, people
 from tests.faults.worker import work
-from tests.mail.chaos_smtp import chaos
 from tests.rig.postgres import crashing_postgres
 from tests.rig.proxy import Proxy, proxied
+from tests.transports.chaos_smtp import chaos
 from tests.workers.installation import environment
 from workers.context import make_context
 

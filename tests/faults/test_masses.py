@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.delivery.deliver import CHUNK_MAILS
 from nurture.domain.instant import HOUR
-from nurture.flow.deliver import CHUNK_MAILS
-from nurture.flow.drain import BATCH
-from nurture.store import tables as t
-from nurture.store.database import Database
+from nurture.journey.drain import BATCH
 from tests.architecture.sources import ROOT
-from tests.faults.house import House, people
-from workers import rounds
+from tests.faults.installation import House, people
+from workers import loops
 from workers.context import make_context
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
@@ -33,8 +33,8 @@ def test_what_is_due_is_not_held_in_memory(postgresql_house: House, seed: int) -
     house = postgresql_house
     house.hand_in_all(people(120, seed=seed))
     context = make_context(house.services)
-    rounds.apply(context)
-    rounds.wake(context)
+    loops.apply(context)
+    loops.wake(context)
     context.end_journal()
     cast = _due(house.database, house.now)
     multiply(house.database, FEW // cast, first=1, now=house.now)

@@ -3,8 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from nurture.store import tables as t
-from tests.faults.house import House, people
+from nurture.database import schema as t
+from tests.faults.installation import House, people
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
 

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import programmes
-from nurture.app.switches import set_switch
-from nurture.clock import SystemClock, monotonic, pause
+from nurture.app import playbooks
+from nurture.app.pauses import set_switch
+from nurture.consent import record
+from nurture.database import migrations
+from nurture.database import schema as t
+from nurture.database.engine import open_database
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, to_iso
-from nurture.flow import law
-from nurture.store import migrations
-from nurture.store import tables as t
-from nurture.store.database import open_database
+from nurture.runtime.clock import SystemClock, monotonic, pause
 from tests.architecture.sources import ROOT
-from tests.faults.house import House, people
-from tests.mail.chaos_smtp import Later
+from tests.faults.installation import House, people
 from tests.production.people import THANKS, Item
 from tests.rig.postgres import Postgres
+from tests.transports.chaos_smtp import Later
 from tests.workers.installation import environment, eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
@@ -135,7 +135,7 @@ def test_the_stop_switch_stops_a_send_in_two_seconds_and_the_rest_is_cancelled_t
         assert process.wait(60) == 0
     waiting = _waiting(house, RECEIPT)
     assert waiting > 0
-    house.database.run(lambda connection: law.cancel_measure(connection, RECEIPT, now=house.now))
+    house.database.run(lambda connection: record.cancel_measure(connection, RECEIPT, now=house.now))
     set_switch(house.services, "all", paused=False, actor="test", reason="over")
     house.settle()
     m = t.messages.c
@@ -166,7 +166,7 @@ def test_a_measure_taken_away_while_people_wait_in_it_ends_for_them_and_wakes_no
     folder = tmp_path / "programme"
     shutil.copytree(ROOT / "email_templates", folder)
     shutil.rmtree(folder / THANKS)
-    programmes.publish(house.services, folder, backlog="none", actor="test")
+    playbooks.publish(house.services, folder, backlog="none", actor="test")
     house.later(3 * HOUR)
     house.settle()
     assert _active(house, THANKS) == 0

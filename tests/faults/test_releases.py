@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from nurture.clock import pause
-from nurture.store import tables as t
+from nurture.database import schema as t
+from nurture.runtime.clock import pause
 from tests.architecture.sources import ROOT
-from tests.faults.house import LAPSE, House, people
+from tests.faults.installation import LAPSE, House, people
+from tests.production.compare import work_left
 from tests.production.people import back_in_stock
-from tests.production.reckoning import work_left
 from tests.workers.installation import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]
@@ -22,12 +22,12 @@ EVENTS = 400
 #: What the next release changes: (file, what stands there once, what it becomes).
 CHANGES = (
     (
-        "nurture/store/tables.py",
+        "nurture/database/schema.py",
         '    "transitions",\n    metadata,\n',
         '    "transitions",\n    metadata,\n    sa.Column("release", sa.Text),\n',
     ),
     (
-        "nurture/store/saving.py",
+        "nurture/contacts/save_queries.py",
         'insert(connection, transitions, rows, columns=("contact_id", *_TRANSITION))',
         'insert(connection, transitions, [("next", *row) for row in rows], '
         'columns=("release", "contact_id", *_TRANSITION))',
@@ -58,7 +58,7 @@ def next_release(folder: Path) -> Path:
         text = (folder / name).read_text()
         assert text.count(before) == 1, f"{name} has changed"
         (folder / name).write_text(text.replace(before, after))
-    versions = folder / "nurture" / "store" / "migrations" / "versions"
+    versions = folder / "nurture" / "database" / "migrations" / "versions"
     head = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
     (versions / "9000_release.py").write_text(_MIGRATION.format(head=head))
     return folder

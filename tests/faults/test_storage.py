@@ -15,22 +15,22 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from nurture.app.bells import NoBells
-from nurture.app.body import open_body
+from nurture.app.event_body import open_body
+from nurture.app.group_commit import Away, GroupCommit
 from nurture.app.ingest import Intake, read_items
-from nurture.app.opening import migrate
-from nurture.clock import ManualClock, SystemClock, monotonic
+from nurture.app.installation import migrate
+from nurture.database import schema as t
+from nurture.database.engine import Database, encode
 from nurture.domain.instant import MINUTE
-from nurture.metrics import page as metrics_page
-from nurture.settings import load_settings
-from nurture.store import tables as t
-from nurture.store.database import Database, encode
-from nurture.web.commit import Away, GroupCommit
-from tests.faults.house import NOON, House, people
-from tests.mail.chaos_smtp import chaos
+from nurture.reports.metrics import page as metrics_page
+from nurture.runtime.clock import ManualClock, SystemClock, monotonic
+from nurture.runtime.notifications import NoBells
+from nurture.runtime.settings import load_settings
+from tests.faults.installation import NOON, House, people
 from tests.production.people import Item
 from tests.production.processes import SOURCE
 from tests.rig.postgres import crashing_postgres
+from tests.transports.chaos_smtp import chaos
 from tests.workers.installation import environment
 
 pytestmark = [pytest.mark.faults, pytest.mark.long]

@@ -20,24 +20,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture import failpoints
 from nurture.app.doctor import examine
-from nurture.app.opening import migrate
+from nurture.app.installation import migrate
 from nurture.app.services import Services
-from nurture.clock import ManualClock, monotonic
+from nurture.consent.record import set_switch
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_iso
-from nurture.flow.delivery import Delivery
-from nurture.flow.law import set_switch
-from nurture.flow.turn import turn
-from nurture.mail.letter import Letter, Outcome
-from nurture.mail.transport import Transport
-from nurture.settings import load_settings
+from nurture.runtime import failpoints
+from nurture.runtime.clock import ManualClock, monotonic
+from nurture.runtime.settings import load_settings
 from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Stage
 from nurture.simulation.reactions import Reactions
-from nurture.store import tables as t
-from nurture.store.database import Database
+from nurture.simulation.run_until_idle import turn
+from nurture.transports.registry import Transport
+from nurture.transports.types import Letter, Outcome
 from tests.workers.installation import environment
 from workers.scheduler import JOBS, tick
 

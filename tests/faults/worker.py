@@ -1,6 +1,6 @@
 """A worker process to break: `python -m tests.faults.worker CLOCK [heavy] [stays]`.
 
-It works as a pool process does (`workers.rounds` on its own context), until nothing is due, then ends, or stays.
+It works as a pool process does (`workers.loops` on its own context), until nothing is due, then ends, or stays.
 CLOCK is a file that holds the instant, everybody's. Settings and armed failpoints come from the environment.
 """
 
@@ -10,14 +10,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from nurture.app.opening import open_existing
-from nurture.clock import pause
+from nurture.app.installation import open_existing
+from nurture.delivery.compose import TemplateComposer
+from nurture.delivery.types import Ready
 from nurture.domain.counts import Counts
-from nurture.flow.compose import TemplateComposer
-from nurture.flow.delivery import Ready
-from nurture.mail.letter import Letter
-from tests.deliver.worker import SharedClock
-from workers import rounds
+from nurture.runtime.clock import pause
+from nurture.transports.types import Letter
+from tests.delivery.worker import SharedClock
+from workers import loops
 from workers.context import Context, make_context
 
 #: A room of this process, to be called.
@@ -31,8 +31,8 @@ def work(context: Context, *, each: Callable[[Room], Counts] = lambda room: room
 
     each: calls a room.
     """
-    lanes = [partial(rounds.send, context, lane) for lane in context.lanes]
-    rooms = [*(partial(room, context) for room in (rounds.apply, rounds.wake, rounds.recover)), *lanes]
+    lanes = [partial(loops.send, context, lane) for lane in context.lanes]
+    rooms = [*(partial(room, context) for room in (loops.apply, loops.wake, loops.recover)), *lanes]
     idle = 0
     for _ in range(_ROUNDS_MAX):
         done = sum(each(room).total() for room in rooms)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nurture.consent.record import address_hash, suppress
+from nurture.database import schema as t
+from nurture.database.engine import Database, decode
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant
 from nurture.domain.playbook import Playbook
-from nurture.flow.feedback import Recorded, match_late, record
-from nurture.flow.law import address_hash, suppress
-from nurture.store import tables as t
-from nurture.store.database import Database, decode
-from tests.deliver.builders import NOON, PATH, a_measure, a_playbook
-from tests.deliver.world import SUPPRESSION_KEY, Post, World, outcome
+from nurture.feedback.record import Recorded, match_late, record
+from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
+from tests.delivery.world import SUPPRESSION_KEY, Post, World, outcome
 
 RECEIPT = "customer/any/receipt"
 

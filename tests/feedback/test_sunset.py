@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nurture.consent.record import grant, suppress
+from nurture.database import schema as t
+from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, Instant
-from nurture.flow import sunset as flow
-from nurture.flow.law import grant, suppress
-from nurture.flow.sunset import sunset
-from nurture.store import tables as t
-from nurture.store.database import Database
-from tests.deliver.builders import NOON, PATH
-from tests.deliver.world import SUPPRESSION_KEY, World
+from nurture.feedback import sunset as flow
+from nurture.feedback.sunset import sunset
+from tests.delivery.builders import NOON, PATH
+from tests.delivery.world import SUPPRESSION_KEY, World
 from tests.feedback.test_record import RECEIPT, a_report, events, recorded, suppressions, the_playbook
 
 SILENT = {("ada", "marketing"): "sunset"}

@@ -15,18 +15,18 @@ import sqlalchemy as sa
 from nurture.app.feedback import work
 from nurture.app.inbound import Inbound
 from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent, accept
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant, parse_iso
-from nurture.flow.delivery import Delivery
-from nurture.flow.inbox import NewEvent, accept
-from nurture.flow.turn import turn
-from nurture.mail.transport import Transport, open_transport
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
-from nurture.settings import Settings
-from nurture.store import tables as t
-from nurture.store.database import Database
-from nurture.web.smtp import MailServer
-from tests.deliver.world import KEYS, SUPPRESSION_KEY, World
+from nurture.runtime.settings import Settings
+from nurture.simulation.run_until_idle import turn
+from nurture.transports.registry import Transport, open_transport
+from nurture.web.inbound_smtp import MailServer
+from tests.delivery.world import KEYS, SUPPRESSION_KEY, World
 from tests.rig.smtp import SmtpSink
 from tests.web.live import HeardBells
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from nurture.database import schema as t
+from nurture.database.engine import decode
 from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
-from nurture.store import tables as t
-from nurture.store.database import decode
 from tests.inbound.letters import an_answer
 from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.doctor import examine
-from nurture.store import tables as t
+from nurture.database import schema as t
 from tests.inbound.letters import an_answer
 from tests.inbound.office import BOUNCES, HUMAN, Office
 from tests.inbound.test_dialogue import ordered

@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
+from nurture.database.engine import Database
+from nurture.database.schema import runs
 from nurture.playbook import Change, Difference, InFlight, LoadedPlaybook, compare, rebuild, with_people
-from nurture.store import playbooks as store
-from nurture.store.database import Database
-from nurture.store.tables import runs
+from nurture.playbook import queries as store
 from tests.playbook.builder import a_playbook, changed
 
 GUIDE = "lead/aware/guide/measure.yaml"

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from nurture.database.audit import tampering
+from nurture.database.engine import Database
+from nurture.database.schema import active_playbook, audit, playbooks
 from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
+from nurture.playbook import queries as store
 from nurture.playbook.hashes import plain
-from nurture.store import playbooks as store
-from nurture.store.audit import tampering
-from nurture.store.database import Database
-from nurture.store.tables import active_playbook, audit, playbooks
 from tests.playbook.builder import a_playbook, changed
 
 GUIDE = "lead/aware/guide/measure.yaml"

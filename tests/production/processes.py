@@ -21,7 +21,7 @@ WRITE_KEY = "WK-of-the-shop"
 SOURCE = "shop"
 WORKERS = 2
 SCHEDULERS = 2
-_LEASH = Path(__file__).with_name("leash.py")
+_LEASH = Path(__file__).with_name("end_with_parent.py")
 _WORKER = ["celery", "-A", "workers", "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"]
 
 

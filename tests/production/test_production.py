@@ -13,15 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from nurture.app.opening import open_existing
+from nurture.app.installation import open_existing
 from nurture.app.services import Services
-from nurture.clock import SystemClock, monotonic, pause
-from nurture.settings import load_settings
-from nurture.store.database import Database
-from tests.production.feeding import Feeding
-from tests.production.people import Crowd, crowd
-from tests.production.processes import Installation
-from tests.production.reckoning import (
+from nurture.database.engine import Database
+from nurture.runtime.clock import SystemClock, monotonic, pause
+from nurture.runtime.settings import load_settings
+from tests.production.compare import (
     Reckoning,
     faults_of_events,
     faults_of_runs,
@@ -29,7 +26,10 @@ from tests.production.reckoning import (
     reckon,
     work_left,
 )
-from tests.production.trouble import Trouble
+from tests.production.disruptions import Trouble
+from tests.production.load import Feeding
+from tests.production.people import Crowd, crowd
+from tests.production.processes import Installation
 from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 from tests.rig.smtp import SmtpSink

@@ -9,11 +9,11 @@ from typing import Any
 
 from nurture.domain.instant import DAY, Instant, parse_iso
 from nurture.domain.measure import MailStep, Measure
-from nurture.mail.compile import Templates
-from nurture.mail.frozen import Addressee, Frozen, freeze
-from nurture.mail.render import render_parts
-from nurture.mail.ways import Parts
 from nurture.playbook import LoadedPlaybook, build, load_files
+from nurture.rendering.context import Addressee, Frozen, freeze
+from nurture.rendering.render import render_parts
+from nurture.rendering.templates import Templates
+from nurture.rendering.tracing.cache import Parts
 
 PROGRAMME = Path(__file__).parents[2] / "email_templates"
 NOW: Instant = parse_iso("2026-06-10T08:00:00Z")

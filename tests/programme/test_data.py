@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nurture.mail.faults import MissingValue
+from nurture.rendering.errors import MissingValue
 from tests.programme.samples import Mail, mails, parts, sample
 
 LOCALES = ("en", "zh-CN")

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from nurture.domain.measure import MARKETING
-from nurture.mail.render import render
+from nurture.rendering.render import render
 from tests.programme.samples import LINKS, Mail, frozen, loaded, mails, measure_of, parts, templates
 
 SUBJECT_MAX = {"en": 49, "zh-CN": 20}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nurture.store import migrations
-from nurture.store.database import Database, open_database
+from nurture.database import migrations
+from nurture.database.engine import Database, open_database
 from tests.rig.postgres import Postgres
 
 

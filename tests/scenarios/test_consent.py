@@ -8,12 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import imports
-from nurture.domain.consent import State, state_of, states
+from nurture.consent import queries as rows
+from nurture.contacts.queries import resolve_who
+from nurture.database import schema as t
+from nurture.database.engine import Database, decode
+from nurture.domain.consent.permissions import State, state_of, states
 from nurture.domain.instant import DAY, HOUR, to_iso
-from nurture.store import law as rows
-from nurture.store import tables as t
-from nurture.store.contacts import resolve_who
-from nurture.store.database import Database, decode
 from tests.scenarios.world import MONDAY, World
 
 ADA = "ada@example.com"

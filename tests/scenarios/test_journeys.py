@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from nurture.app import people
+from nurture.app import contacts
+from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, MINUTE, parse_iso
-from nurture.store.database import Database
 from tests.scenarios.world import World
 
 ADA = "ada@example.com"
@@ -110,11 +110,11 @@ def test_why_names_the_condition_and_what_would_have_changed_it(database: Databa
     world = World(database)
     world.tell(ADA, "Order Completed", **ORDER)
     world.live(10 * DAY)
-    never = people.why(world.services, ADA, "customer/any/second_order_coupon")
+    never = contacts.why(world.services, ADA, "customer/any/second_order_coupon")
     assert never["outcome"] == "never_entered"
     assert "silent_days" in str(never["findings"])
-    other = people.why(world.services, ADA, "lead/convert/abandoned_cart")
+    other = contacts.why(world.services, ADA, "lead/convert/abandoned_cart")
     assert other["outcome"] == "never_entered"
     assert "lead" in other["answer"]
-    sent = people.why(world.services, ADA, "customer/any/order_confirmation")
+    sent = contacts.why(world.services, ADA, "customer/any/order_confirmation")
     assert sent["outcome"] == "sent"

@@ -5,15 +5,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from nurture.app import doctor, imports
-from nurture.clock import ManualClock
-from nurture.domain.chance import share
+from nurture.database import schema as t
+from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, parse_iso
 from nurture.domain.retention import kept
-from nurture.flow.retain import retain
+from nurture.domain.sampling import share
+from nurture.journey.retention import retain
 from nurture.reports import ledger
-from nurture.store import tables as t
-from nurture.store.database import Database
+from nurture.runtime.clock import ManualClock
 from tests.scenarios.cdnow import Purchases, as_told, purchases, quiet_buyers, rows_of_slice, write
 from tests.scenarios.world import World
 

@@ -6,12 +6,12 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, StepTickTimeFactory, TickingDateTimeFactory
 
-from nurture.clock import SystemClock
+from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, Instant, parse_iso, to_datetime
 from nurture.domain.measure import LocalSlot
 from nurture.domain.playbook import QuietHours
 from nurture.domain.timing import at_wall, local, next_slot, out_of_quiet
-from nurture.store.database import Database
+from nurture.runtime.clock import SystemClock
 from tests.scenarios.world import World
 
 ADA = "ada@example.com"

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nurture.app import people
-from nurture.domain.chance import share
+from nurture.app import contacts
+from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
-from nurture.store.database import Database
+from nurture.domain.sampling import share
 from tests.scenarios.world import World, shipped
 
 CART = "customer/any/abandoned_cart"
@@ -42,7 +42,7 @@ def test_a_hold_is_named_with_its_end(sqlite_database: Database) -> None:
     world.tell(who, "Return Requested", order_id="o1")
     world.tell(who, "Product Added", cart_id="c1", **TEA)
     world.live(3 * HOUR)
-    answer = people.why(world.services, who, CART)
+    answer = contacts.why(world.services, who, CART)
     assert "holds" in decided_by(answer)
     assert "hold" in answer["answer"]
 
@@ -55,7 +55,7 @@ def test_a_cap_is_named(sqlite_database: Database) -> None:
     world.tell(who, "Product Added", cart_id="c2", **TEA)
     world.live(3 * HOUR)
     mails = [name for _, name in world.mails(who) if "abandoned_cart" in name]
-    answer = people.why(world.services, who, CART)
+    answer = contacts.why(world.services, who, CART)
     assert len(mails) == 1
     assert "cap" in decided_by(answer)
 
@@ -65,7 +65,7 @@ def test_the_holdout_is_named(sqlite_database: Database) -> None:
     who = customers(world, held_out=True)
     world.tell(who, "Product Added", cart_id="c1", **TEA)
     world.live(3 * HOUR)
-    assert people.why(world.services, who, CART)["outcome"] == "holdout"
+    assert contacts.why(world.services, who, CART)["outcome"] == "holdout"
 
 
 def test_an_earlier_time_is_answered_from_the_events_up_to_then(sqlite_database: Database) -> None:
@@ -75,7 +75,7 @@ def test_an_earlier_time_is_answered_from_the_events_up_to_then(sqlite_database:
     world.live(2 * DAY)
     world.tell("ada@example.com", "Order Completed", **an_order("o1"))
     world.live(HOUR)
-    then = people.why(world.services, "ada@example.com", "customer/any/order_confirmation", at=before)
-    now = people.why(world.services, "ada@example.com", "customer/any/order_confirmation")
+    then = contacts.why(world.services, "ada@example.com", "customer/any/order_confirmation", at=before)
+    now = contacts.why(world.services, "ada@example.com", "customer/any/order_confirmation")
     assert (then["outcome"], now["outcome"]) == ("never_entered", "sent")
     assert "lead" in then["answer"]

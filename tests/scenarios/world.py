@@ -11,21 +11,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.clock import ManualClock
+from nurture.consent import record
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.queries import resolve_who
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import MINUTE, Duration, Instant, parse_iso, to_iso
-from nurture.domain.token import Keys
-from nurture.flow import law
-from nurture.flow.delivery import Delivery
-from nurture.flow.inbox import NewEvent, accept
-from nurture.flow.turn import turn
+from nurture.domain.signing import Keys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
-from nurture.settings import Settings
-from nurture.simulation.outlet import Outlet
+from nurture.runtime.clock import ManualClock
+from nurture.runtime.settings import Settings
 from nurture.simulation.play import Input, Stage
-from nurture.store import tables as t
-from nurture.store.contacts import resolve_who
-from nurture.store.database import Database
+from nurture.simulation.run_until_idle import turn
+from nurture.simulation.transport import Outlet
 
 SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
 MONDAY = parse_iso("2026-03-02T09:00:00Z")
@@ -122,7 +122,7 @@ class World:
 
         def work(connection: Any) -> None:
             for topic in topics:
-                law.grant(
+                record.grant(
                     connection,
                     contact_id=resolve_who(connection, who),
                     topic=topic,

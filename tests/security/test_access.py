@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from nurture.app import access
 from nurture.app.services import Services
-from nurture.clock import ManualClock, pause
+from nurture.database.engine import Database
+from nurture.database.schema import api_keys, audit, login_failures, metadata, sessions, users
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import HOUR, MINUTE
-from nurture.store.database import Database
-from nurture.store.tables import api_keys, audit, login_failures, metadata, sessions, users
+from nurture.runtime.clock import ManualClock, pause
 from nurture.web import create_app
-from nurture.web.login import COOKIE, IDLE, SESSION, WRONG_MAX, WRONG_MAX_ADDRESS, WRONG_WINDOW
+from nurture.web.console.login import COOKIE, IDLE, SESSION, WRONG_MAX, WRONG_MAX_ADDRESS, WRONG_WINDOW
 from tests.security.people import PASSWORD, add_people, form_token, sign_in, table
 from tests.web.live import NOW, a_service, accepted, asking, running
 

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from nurture.app.services import Services
-from nurture.log import get_logger, keep_secret, start_logging
-from nurture.settings import Settings
+from nurture.runtime.log import get_logger, keep_secret, start_logging
+from nurture.runtime.settings import Settings
 from tests.security.people import Line, sign_in, table
 
 House = tuple[Services, str, dict[str, str]]

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import access, approvals, sends
-from nurture.app.opening import open_existing
+from nurture.app.installation import open_existing
 from nurture.app.services import Services
-from nurture.clock import ManualClock, SystemClock
+from nurture.database.schema import audit, inbox
 from nurture.domain.access import same_person
 from nurture.domain.errors import InputError, NotFoundError
-from nurture.store.tables import audit, inbox
+from nurture.runtime.clock import ManualClock, SystemClock
 from tests.cli.shell import Shell
 from tests.security.people import PASSWORD, form_token, sign_in
 

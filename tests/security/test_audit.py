@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 import typer
 
+from nurture.app.installation import open_existing
 from nurture.app.invariants import CHECKS, Look
-from nurture.app.opening import open_existing
 from nurture.cli.root import app as command_line
-from nurture.clock import ManualClock
-from nurture.store.audit import record, tampering
-from nurture.store.database import Database
-from nurture.store.tables import audit
+from nurture.database.audit import record, tampering
+from nurture.database.engine import Database
+from nurture.database.schema import audit
+from nurture.runtime.clock import ManualClock
 from tests.cli.shell import Shell
 from tests.security.people import PASSWORD
 from tests.web.live import NOW, a_playbook

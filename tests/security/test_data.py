@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.tabular import read_rows, write_rows
+from nurture.database.engine import Database
+from nurture.database.schema import contacts
 from nurture.reports.console import find_contacts
-from nurture.store.database import Database
-from nurture.store.tables import contacts
 from tests.cli.shell import Shell
 from tests.web.live import a_contact
 from workers.application import app

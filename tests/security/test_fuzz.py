@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nurture.app.body import NotJson, TooLarge, inflate, open_body
+from nurture.app.event_body import NotJson, TooLarge, inflate, open_body
 from nurture.app.ingest import TEXT_MAX, read_items
 from nurture.domain.conditions import Condition
 from nurture.domain.errors import ConditionError
-from nurture.domain.token import Keys, sign, verify
-from nurture.mail.arrival import Arrival, read
-from nurture.mail.headers import phrase, unstructured
-from tests.conditions.samples import a_condition
+from nurture.domain.signing import Keys, sign, verify
+from nurture.inbound.inbound_mail import Arrival, read
+from nurture.rendering.headers import phrase, unstructured
+from tests.domain.conditions.samples import a_condition
 from tests.inbound.letters import EXIM, QMAIL, a_dsn, an_answer, an_arf
 from tests.web.live import NOW, a_batch, a_track
 

@@ -9,7 +9,7 @@ import pytest
 from nurture.app.services import Services
 from nurture.domain.access import ROLES, SCOPES
 from nurture.web import create_app
-from nurture.web.login import COOKIE
+from nurture.web.console.login import COOKIE
 from tests.security.people import Line, form_token, routes, sign_in, table
 
 House = tuple[Services, str, dict[str, str]]

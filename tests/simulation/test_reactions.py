@@ -1,11 +1,11 @@
 """People react once to each mail that reached them, and a look for new mail reads only what is new."""
 
+from nurture.database.engine import Database
 from nurture.domain.instant import DAY
 from nurture.simulation.play import Input
 from nurture.simulation.reactions import Reactions
-from nurture.store.database import Database
+from tests.database.test_idle_queries import plans_of
 from tests.scenarios.world import SECRET, World
-from tests.store.test_idle import plans_of
 
 
 def test_each_mail_is_reacted_to_once(sqlite_database: Database) -> None:

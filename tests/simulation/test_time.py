@@ -13,18 +13,18 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import imports
-from nurture.clock import ManualClock
+from nurture.database import schema as t
+from nurture.database.engine import Database, open_database
+from nurture.delivery.deliver import CHUNK_MAILS
+from nurture.delivery.types import WINDOW_MAILS, Composer, Ready
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_iso
-from nurture.flow.deliver import CHUNK_MAILS
-from nurture.flow.delivery import WINDOW_MAILS, Composer, Ready
-from nurture.mail.letter import Letter
 from nurture.playbook import LoadedPlaybook, build, load_files
+from nurture.runtime.clock import ManualClock
 from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Stage
 from nurture.simulation.reactions import Reactions
-from nurture.simulation.sample import SampleComposer
-from nurture.store import tables as t
-from nurture.store.database import Database, open_database
+from nurture.simulation.render_sample import SampleComposer
+from nurture.transports.types import Letter
 from tests.rig import databases
 from tests.scenarios.cdnow import as_told, rows_of_slice, write
 from tests.scenarios.world import SHIPPED, World, shipped

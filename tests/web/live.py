@@ -11,14 +11,14 @@ import httpx
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.clock import Clock, SystemClock
+from nurture.database.engine import Database, decode
+from nurture.database.schema import consents, contacts, identities, inbox, quarantine
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant, parse_iso
-from nurture.domain.token import Keys
+from nurture.domain.signing import Keys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, rebuild
-from nurture.settings import Settings
-from nurture.store.database import Database, decode
-from nurture.store.tables import consents, contacts, identities, inbox, quarantine
+from nurture.runtime.clock import Clock, SystemClock
+from nurture.runtime.settings import Settings
 from nurture.web import create_app, make_server
 
 NOW = parse_iso("2026-05-04T12:00:00Z")

@@ -7,14 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.opening import migrate
+from nurture.app.installation import migrate
 from nurture.app.services import Services
-from nurture.clock import SystemClock, monotonic
-from nurture.domain.token import Keys
+from nurture.database.engine import Database
+from nurture.database.schema import contacts, messages
+from nurture.domain.signing import Keys
 from nurture.playbook import PublishedPlaybooks
-from nurture.settings import Settings, load_settings
-from nurture.store.database import Database
-from nurture.store.tables import contacts, messages
+from nurture.runtime.clock import SystemClock, monotonic
+from nurture.runtime.settings import Settings, load_settings
 from tests.architecture.sources import ROOT
 
 SECRET = "a-secret-of-the-tests-that-is-long"

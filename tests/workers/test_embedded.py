@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.clock import monotonic
-from nurture.store import tables as t
+from nurture.database import schema as t
+from nurture.runtime.clock import monotonic
 from tests.workers.installation import (
     contacts_known,
     eventually,
@@ -16,7 +16,7 @@ from tests.workers.installation import (
     order,
     settings_of,
 )
-from workers import context, rounds
+from workers import context, loops
 from workers.application import app, configure
 from workers.embedded import Embedded
 from workers.queues import ALL
@@ -51,7 +51,7 @@ def test_a_bell_for_all_is_answered_for_all(sqlite_url: str, tmp_path: Path) -> 
         made = context.make_context(services)
         context.use(made)
         try:
-            rounds.hand_in(made, [order(number, who=f"p{number}") for number in range(3)], "celery")
+            loops.hand_in(made, [order(number, who=f"p{number}") for number in range(3)], "celery")
             drain_shard(ALL)
             assert (contacts_known(services), mails_decided(services)) == (3, 3)
             send_lane(ALL)
@@ -73,9 +73,9 @@ def test_where_looking_at_journals_fails_no_task_sends(
         made = context.make_context(services)
         context.use(made)
         try:
-            rounds.hand_in(made, [order(1, who="ann")], "celery")
+            loops.hand_in(made, [order(1, who="ann")], "celery")
             drain_shard(ALL)
-            monkeypatch.setattr(rounds, "recover_by_journal", broken)
+            monkeypatch.setattr(loops, "recover_by_journal", broken)
             # The second comes at once after the first, and must look again all the same.
             for _ in range(2):
                 with pytest.raises(OSError, match="cannot be read"):

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.clock import SystemClock
+from nurture.database.engine import Database
+from nurture.database.schema import inbox, quarantine
 from nurture.domain.instant import HOUR, MINUTE, Instant
-from nurture.store.database import Database
-from nurture.store.tables import inbox, quarantine
+from nurture.runtime.clock import SystemClock
 from tests.workers.installation import bare, order, settings_of
-from workers import rounds
+from workers import loops
 from workers.context import make_context
 
 
@@ -33,7 +33,7 @@ def test_good_items_are_kept_and_bad_ones_set_aside(
     database: Database, tmp_path: Path, items: Any, accepted: int, rejected: int
 ) -> None:
     context = make_context(bare(database, settings_of(tmp_path, "sqlite:///unused.db")))
-    done = rounds.hand_in(context, items, "shop")
+    done = loops.hand_in(context, items, "shop")
     assert (done["accepted"], done["rejected"]) == (accepted, rejected)
     with database.read() as connection:
         assert list(connection.scalars(sa.select(inbox.c.source))) == ["shop"] * accepted
@@ -47,7 +47,7 @@ def test_what_is_handed_in_bears_the_time_of_the_database(
 ) -> None:
     """A message cannot be refused and sent again, as a request can; so a jumped clock here must not matter."""
     services = bare(postgresql_database, settings_of(tmp_path, "sqlite:///unused.db"), clock=Jumped())
-    rounds.hand_in(make_context(services), [order(1)], "shop")
+    loops.hand_in(make_context(services), [order(1)], "shop")
     with postgresql_database.read() as connection:
         received = connection.scalar(sa.select(inbox.c.received_at))
     assert received is not None

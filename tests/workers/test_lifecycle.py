@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 import pytest
 
 from nurture.app.previews import choose, rehearse
-from nurture.mail.compile import Templates
-from nurture.mail.render import render
+from nurture.rendering.render import render
+from nurture.rendering.templates import Templates
 from tests.workers.installation import installed, settings_of
 from workers import context, lifecycle
 

@@ -3,7 +3,7 @@
 from threading import Event
 from typing import Any, cast
 
-from nurture.clock import monotonic
+from nurture.runtime.clock import monotonic
 from workers.context import Context
 from workers.poll import FAILURES_MAX, Poller
 

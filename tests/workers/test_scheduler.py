@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.clock import ManualClock
+from nurture.database.engine import Database
+from nurture.database.schema import inbox, job_slots, touches
+from nurture.domain.bot_detection import JUDGED_AFTER
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
-from nurture.domain.machine import JUDGED_AFTER
-from nurture.store.database import Database
-from nurture.store.tables import inbox, job_slots, touches
+from nurture.runtime.clock import ManualClock
 from tests.workers.installation import bare, settings_of
 from workers.scheduler import Job, Rings, look, tick, tidy
 

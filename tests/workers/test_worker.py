@@ -12,11 +12,11 @@ import pytest
 import redis
 from celery import Celery
 
-from nurture.app.body import open_body
+from nurture.app.event_body import open_body
 from nurture.app.ingest import read_items
 from nurture.app.services import Services
-from nurture.flow.inbox import accept
-from nurture.store.database import encode
+from nurture.contacts.accept import accept
+from nurture.database.engine import encode
 from tests.architecture.sources import ROOT
 from tests.rig.process import free_port
 from tests.rig.redis import Redis
@@ -30,7 +30,7 @@ from tests.workers.installation import (
     settings_of,
 )
 from workers.application import configuration
-from workers.bells import CeleryBells, LocalHooks, RedisHooks
+from workers.notify import CeleryBells, LocalHooks, RedisHooks
 from workers.queues import NAMES
 
 pytestmark = pytest.mark.faults

@@ -3,7 +3,7 @@
 A condition is text in Python's expression syntax over the names of a `Vocabulary`. It is parsed once (text ->
 `syntax` -> `build` -> `nodes`) and read four ways: truth for one contact (`evaluate`), the first instant at
 which the answer differs (`change`), an explanation (`explain`), and SQL over all contacts
-(`nurture.store.conditions`). Answers are yes, no or unknown, joined by Kleene's rules.
+(`nurture.database.condition_sql`). Answers are yes, no or unknown, joined by Kleene's rules.
 """
 
 from nurture.domain.conditions.condition import ALWAYS, Condition, parse

@@ -25,7 +25,7 @@ class Condition:
     moving: bool
     # Once yes it stays yes as facts grow; what the evidence of a stage must do.
     grows: bool
-    # What it means; `store.conditions` makes SQL of it.
+    # What it means; `database.condition_sql` makes SQL of it.
     root: Node = field(repr=False)
     _answer: Answer = field(repr=False)
     _ahead: Ahead = field(repr=False)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from nurture.domain.measure import MARKETING, Measure
 from nurture.domain.playbook import EntityFact, Playbook
+from nurture.playbook.builders.measure import Draft
 from nurture.playbook.document import Loc
 from nurture.playbook.fault import Faults, list_of
 from nurture.playbook.folder import PROGRAMME
-from nurture.playbook.parts.measure import Draft
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 

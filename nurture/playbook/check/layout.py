@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from nurture.domain.playbook import Playbook
-from nurture.mail.images import FOLDER, read_image
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import LAYOUT, PROGRAMME
+from nurture.rendering.images import FOLDER, read_image
 
 
 def check_images(layout: Mapping[str, str], faults: Faults) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nurture.domain.measure import MailStep
+from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.template_text import literal, outputs, references
 from nurture.playbook.folder import PROGRAMME, SAMPLE, MailFile
 from nurture.playbook.front_matter import MailHead, read_head
-from nurture.playbook.parts.facts import RESERVED
 
 PARTS = ("mjml", "txt")
 _PART_WORDS = {"mjml": "MJML part", "txt": "text part"}

@@ -2,8 +2,8 @@
 
 import re
 
+from nurture.domain.consent.requests import ASKED, CHANGED
 from nurture.domain.measure import LetCoupon, OnEvent
-from nurture.domain.request import ASKED, CHANGED
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.template_text import literal, outputs
 from nurture.playbook.folder import PROGRAMME

@@ -16,10 +16,10 @@ from nurture.domain.measure import (
     WaitUntilDate,
 )
 from nurture.domain.playbook import EntityFact, FoldFact, TraitFact
+from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.case import Case
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
-from nurture.playbook.parts.facts import RESERVED
 
 _CALENDAR = {"contact", "event", "entity", "year", "month", "day"}
 

@@ -1,6 +1,6 @@
 """Mails rendered from their samples: what does not compile, what misses a value, what MJML would drop.
 
-The rendering happens in a process of its own (`nurture.mail.check`), as nobody has vouched for these templates
+The rendering happens in a process of its own (`rendering.template_check`), as nobody has vouched for these templates
 yet. What was rendered a moment ago from the same text and sample is not rendered again.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 
 from nurture.domain.measure import MailStep
-from nurture.mail.check import MailOf, check_templates
-from nurture.mail.faults import TemplateProblem
-from nurture.mail.imprint import Imprint, imprint_of
 from nurture.playbook.check.case import Case
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
+from nurture.rendering.errors import TemplateProblem
+from nurture.rendering.shared_values import Imprint, imprint_of
+from nurture.rendering.template_check import MailOf, check_templates
 
 _KEPT = 2_000
 #: Parts of playbook.yaml that every mail is made of.

@@ -1,0 +1,180 @@
+"""Users, sessions, API keys and wrong passwords: reading and writing their rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nurture.database import bulk
+from nurture.database.schema import api_keys, login_failures, sessions, users
+from nurture.domain.errors import InputError, NotFoundError
+from nurture.domain.instant import MINUTE, Duration, Instant
+
+# ---- users -----------------------------------------------------------------------------------------------
+
+
+def add_user(connection: sa.Connection, *, name: str, role: str, password: str, at: Instant) -> int:
+    """Keep a new user (password: its hash); return the id. Raises InputError when the name is taken."""
+    row = {"name": name, "role": role, "password": password, "created_at": at, "epoch": 0, "disabled": False}
+    added = bulk.insert(connection, users, [row], conflict=["name"], returning=["id"])
+    if not added:
+        raise InputError(f"there is a user {name!r} already; `nurture access user list` shows all")
+    return int(added[0].id)
+
+
+def list_users(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """Return all users by name, with the number of their sessions."""
+    open_sessions = (
+        sa.select(sa.func.count()).where(sessions.c.user_id == users.c.id).scalar_subquery().label("sessions")
+    )
+    return list(connection.execute(sa.select(users, open_sessions).order_by(users.c.name)))
+
+
+def has_users(connection: sa.Connection) -> bool:
+    """Tell whether there ever was a user; a disabled one keeps the console closed as well."""
+    return bool(connection.scalar(sa.select(sa.exists(sa.select(users.c.id)))))
+
+
+def user_named(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
+    """Return the user's row."""
+    return connection.execute(sa.select(users).where(users.c.name == name)).one_or_none()
+
+
+def change_user(connection: sa.Connection, name: str, *, end_sessions: bool, **values: Any) -> None:
+    """Change a user; end_sessions: everybody who is signed in as them is signed out. Raises NotFoundError."""
+    epoch = users.c.epoch + (1 if end_sessions else 0)
+    changed = connection.execute(
+        sa.update(users).where(users.c.name == name).values(epoch=epoch, **values).returning(users.c.id)
+    ).scalar_one_or_none()
+    if changed is None:
+        raise NotFoundError(f"there is no user {name!r}; `nurture access user list` shows all")
+    if end_sessions:
+        connection.execute(sa.delete(sessions).where(sessions.c.user_id == changed))
+
+
+# ---- sessions --------------------------------------------------------------------------------------------
+
+
+def open_session(
+    connection: sa.Connection,
+    *,
+    identifier: str,
+    user_id: int | None,
+    mark: str,
+    now: Instant,
+    until: Instant,
+) -> None:
+    """Keep a session; those that are over are forgotten."""
+    connection.execute(sa.delete(sessions).where(sessions.c.until < now))
+    connection.execute(
+        sa.insert(sessions).values(
+            id=identifier, user_id=user_id, mark=mark, created_at=now, seen_at=now, until=until
+        )
+    )
+
+
+def session_with_user(connection: sa.Connection, identifier: str) -> sa.Row[Any] | None:
+    """Return a session with its user's name, role, epoch and state (NULL for ADMIN_PASSWORD's)."""
+    found = sa.select(sessions, users.c.name, users.c.role, users.c.epoch, users.c.disabled).select_from(
+        sessions.outerjoin(users, users.c.id == sessions.c.user_id)
+    )
+    return connection.execute(found.where(sessions.c.id == identifier)).one_or_none()
+
+
+def touch_session(connection: sa.Connection, identifier: str, *, now: Instant) -> None:
+    """Write down that the session is used."""
+    connection.execute(sa.update(sessions).where(sessions.c.id == identifier).values(seen_at=now))
+
+
+def close_sessions(connection: sa.Connection, identifiers: Iterable[str]) -> int:
+    """Forget sessions; return how many there were."""
+    gone = connection.execute(sa.delete(sessions).where(sessions.c.id.in_(list(identifiers))))
+    return gone.rowcount
+
+
+def sessions_of(connection: sa.Connection, user_id: int | None) -> list[sa.Row[Any]]:
+    """Return the sessions of a user (None: of ADMIN_PASSWORD), newest first."""
+    owner = sessions.c.user_id.is_(None) if user_id is None else sessions.c.user_id == user_id
+    return list(connection.execute(sa.select(sessions).where(owner).order_by(sessions.c.created_at.desc())))
+
+
+# ---- wrong passwords -------------------------------------------------------------------------------------
+
+
+def count_attempt(
+    connection: sa.Connection, subjects: list[str], *, now: Instant, window: Duration
+) -> list[int]:
+    """Count one attempt of each subject; return how many each now has in its window.
+
+    Counted before the password is looked at, in a transaction of its own: any number of processes that try at
+    once count each other.
+    """
+    old = login_failures.c.since <= now - window
+    build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    counts: dict[str, int] = {}
+    # In order: two that try at once wait for each other and never in a circle.
+    for subject in sorted(subjects):
+        statement = build(login_failures).values(subject=subject, since=now, failures=1)
+        changed = {
+            "failures": sa.case((old, 1), else_=login_failures.c.failures + 1),
+            "since": sa.case((old, now), else_=login_failures.c.since),
+        }
+        statement = statement.on_conflict_do_update(index_elements=["subject"], set_=changed)
+        counts[subject] = connection.execute(statement.returning(login_failures.c.failures)).scalar_one()
+    connection.execute(sa.delete(login_failures).where(old))
+    return [counts[subject] for subject in subjects]
+
+
+def forget_attempts(connection: sa.Connection, subjects: list[str], *, whole: str) -> None:
+    """Take back this one attempt of each subject, and all of `whole`: the password was right."""
+    for subject in sorted(subjects):
+        connection.execute(
+            sa.update(login_failures)
+            .where(login_failures.c.subject == subject)
+            .values(failures=login_failures.c.failures - 1)
+        )
+    connection.execute(sa.delete(login_failures).where(login_failures.c.subject == whole))
+
+
+# ---- API keys --------------------------------------------------------------------------------------------
+
+
+def add_key(connection: sa.Connection, **values: Any) -> None:
+    """Keep a new key."""
+    connection.execute(sa.insert(api_keys).values(values))
+
+
+def list_keys(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """Return all keys, revoked ones too, oldest first."""
+    return list(connection.execute(sa.select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)))
+
+
+def has_keys(connection: sa.Connection) -> bool:
+    """Tell whether any key may hand in events."""
+    valid = api_keys.c.revoked_at.is_(None) & (" " + api_keys.c.scopes + " ").contains(" ingest ")
+    return bool(connection.scalar(sa.select(sa.exists(sa.select(api_keys.c.id).where(valid)))))
+
+
+def revoke_key(connection: sa.Connection, identifier: str, *, now: Instant) -> None:
+    """Revoke a key; a second time changes nothing. Raises NotFoundError."""
+    known = connection.scalar(sa.select(api_keys.c.id).where(api_keys.c.id == identifier))
+    if known is None:
+        raise NotFoundError(f"there is no key {identifier!r}; `nurture access key list` shows all")
+    connection.execute(
+        sa.update(api_keys)
+        .where(api_keys.c.id == identifier, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def note_used(connection: sa.Connection, identifiers: Iterable[str], *, now: Instant) -> None:
+    """Write down, to the minute, that keys were used."""
+    connection.execute(
+        sa.update(api_keys)
+        .where(
+            api_keys.c.id.in_(list(identifiers)),
+            sa.or_(api_keys.c.used_at.is_(None), api_keys.c.used_at < now - MINUTE),
+        )
+        .values(used_at=now)
+    )

@@ -1,0 +1,123 @@
+"""Opening an installation: `migrate`, `up` and `demo` create it, everything else wants it to be there."""
+
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from nurture.access import queries
+from nurture.app.services import Services
+from nurture.database import migrations
+from nurture.database.engine import Database, open_database
+from nurture.database.meta import require_suppression_key
+from nurture.domain.errors import SettingsError
+from nurture.domain.signing import Keys
+from nurture.playbook import PublishedPlaybooks, load_files, publish
+from nurture.runtime.clock import Clock, SystemClock
+from nurture.runtime.log import keep_secret
+from nurture.runtime.notifications import Bells, NoBells
+from nurture.runtime.settings import Settings, complete, load_settings
+
+
+def open_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    bells: Bells | None = None,
+    pool_size: int = 5,
+    keeps: bool = True,
+) -> Services:
+    """Wire the services for complete settings; connects at first use. keeps: see `open_database`."""
+    keep_secret(*settings.secret_values())
+    return Services(
+        database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps),
+        settings=settings,
+        clock=clock or SystemClock(),
+        keys=Keys(settings.signing_secrets),
+        playbooks=PublishedPlaybooks(),
+        bells=bells or NoBells(),
+    )
+
+
+def open_existing(
+    settings: Settings | None = None,
+    *,
+    bells: Bells | None = None,
+    clock: Clock | None = None,
+    serves: bool = False,
+    pool_size: int = 5,
+) -> Services:
+    """Open what is there.
+
+    Raises SettingsError when there is no database, one of another version, or one that does not answer.
+    """
+    settings = settings or load_settings()
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        migrations.require_current(database)
+        settings = complete(settings, serves=serves, **who_may(database))
+        database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
+    except DBAPIError as error:
+        raise SettingsError(unreachable(settings, error)) from error
+    finally:
+        database.close()
+    return open_services(settings, bells=bells, clock=clock, pool_size=pool_size)
+
+
+def who_may(database: Database) -> dict[str, bool]:
+    """Tell whether this database knows people who may sign in, and keys that may hand in; creates nothing."""
+    try:
+        migrations.require_current(database)
+    except (SettingsError, DBAPIError):
+        return {"has_users": False, "has_keys": False}
+    with database.read() as connection:
+        return {"has_users": queries.has_users(connection), "has_keys": queries.has_keys(connection)}
+
+
+def unreachable(settings: Settings, error: DBAPIError) -> str:
+    """Return the one line for a database that does not answer."""
+    shown = settings.shown()["NURTURE_DATABASE_URL"]
+    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
+    return f"NURTURE_DATABASE_URL: {shown} does not answer: {lines[-1] if lines else error}"
+
+
+def programme_folder(settings: Settings) -> Path:
+    """Return the folder of the programme: the one set, else one here, else the one that ships."""
+    is_set = settings.sources()["NURTURE_PLAYBOOK"] != "default"
+    return settings.playbook if is_set or settings.playbook.is_dir() else shipped()
+
+
+def shipped() -> Path:
+    """Return the folder of the programme that ships, from a source tree or an installed wheel."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "_shipped", package.parent / "email_templates"):
+        if (folder / "playbook.yaml").is_file():
+            return folder
+    message = "NURTURE_PLAYBOOK: there is no folder of a programme here, and none is installed; set it"
+    raise SettingsError(message)
+
+
+def migrate(
+    settings: Settings, *, clock: Clock | None = None, serves: bool = False, keeps: bool = True
+) -> Services:
+    """Create or upgrade the database, bind its suppression key, publish the playbook where none is active.
+
+    A playbook with faults raises PlaybookError before anything is created.
+    """
+    files = load_files(programme_folder(settings))
+    known = open_database(settings.database_url, pool_size=1)
+    try:
+        settings = complete(settings, create=True, serves=serves, **who_may(known))
+    finally:
+        known.close()
+    services = open_services(settings, clock=clock, keeps=keeps)
+    database = services.database
+    try:
+        migrations.upgrade(database)
+        database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
+    except DBAPIError as error:
+        raise SettingsError(unreachable(settings, error)) from error
+    with database.read() as connection:
+        is_published = services.playbooks.active_id(connection) is not None
+    if not is_published:
+        publish(database, files, now=services.clock.now(), actor="migrate", backlog="none")
+    return services

@@ -1,0 +1,78 @@
+"""Stop switches: pause, resume and cancel what has not passed the wire gate."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app import journals
+from nurture.app.sends import measure_of
+from nurture.app.services import Services
+from nurture.consent import record as law
+from nurture.database.audit import record
+from nurture.domain.errors import NotFoundError
+from nurture.transports.registry import open_lanes
+
+
+def check_name(services: Services, connection: sa.Connection, name: str) -> None:
+    """Raise NotFoundError unless `name` is `all`, a lane or a measure of the active playbook."""
+    if name == "all" or name in open_lanes(services.settings.mail_url):
+        return
+    if "/" in name:
+        measure_of(services.playbooks.active(connection).playbook, name)
+        return
+    lanes = ", ".join(sorted(open_lanes(services.settings.mail_url)))
+    message = f"{name!r} is no measure (track/stage/name), lane ({lanes}) or all"
+    raise NotFoundError(message)
+
+
+def set_switch(
+    services: Services, name: str, *, paused: bool, actor: str, reason: str, after_restore: bool = False
+) -> dict[str, Any]:
+    """Pause or resume; effective for everything not yet past the wire gate when this returns.
+
+    after_restore: fold the journals of this machine in first (`journals` counts what was news), then lift the
+    stop of a database that went back, whatever `name` is.
+    """
+    folded = (
+        {name: number for name, number in journals.fold_in(services).items() if number}
+        if after_restore
+        else {}
+    )
+
+    def work(connection: sa.Connection) -> dict[str, Any]:
+        check_name(services, connection, name)
+        now = services.clock.now()
+        if after_restore:
+            journals.go_on(connection, services, actor=actor)
+            revived = 0
+        else:
+            revived = law.set_switch(connection, name, paused=paused, reason=reason, actor=actor, now=now)
+        detail = {"name": name, "paused": paused, "reason": reason}
+        record(connection, at=now, actor=actor, action="pause" if paused else "resume", detail=detail)
+        return {"name": name, "paused": paused, "revived": revived} | (
+            {"journals": folded} if after_restore else {}
+        )
+
+    done = services.database.run(work)
+    services.bells.ring("deliver", "all")
+    return done
+
+
+def cancel(services: Services, measure: str, *, actor: str) -> dict[str, Any]:
+    """Pause the measure, then end its active runs and unsent mails, batch by batch; returns what was ended."""
+
+    def pause(connection: sa.Connection) -> None:
+        check_name(services, connection, measure)
+        now = services.clock.now()
+        law.set_switch(connection, measure, paused=True, reason="cancelled by ops", actor=actor, now=now)
+        record(connection, at=now, actor=actor, action="cancel", detail={"measure": measure})
+
+    services.database.run(pause)
+    runs = messages = 0
+    while True:
+        done = services.database.run(
+            lambda connection: law.cancel_measure(connection, measure, now=services.clock.now())
+        )
+        runs, messages = runs + done.runs, messages + done.messages
+        if done.contacts == 0:
+            return {"measure": measure, "runs": runs, "messages": messages, "paused": True}

@@ -1,0 +1,149 @@
+"""Everything that is stored of one person, in one document that the person can read (GDPR article 15 and 20).
+
+Reads only. The sections are the tables of `journey.personal_data`, so that a new table is in it without further code;
+instants are RFC 3339 text, documents are shown as such, and mails that were kept are shown as their text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.consent.record import address_hash
+from nurture.contacts import inbox_queries
+from nurture.contacts.identity_queries import known_of
+from nurture.database import schema as t
+from nurture.database.bulk import any_of
+from nurture.database.engine import decode
+from nurture.delivery.kept_bytes import bytes_of
+from nurture.delivery.verdicts import verdict_of
+from nurture.domain.instant import FOREVER, Instant, to_iso
+from nurture.journey import personal_data
+from nurture.journey.personal_data import PERSONAL
+
+FORMAT: Final = "nurture contact export 1"
+
+#: Section -> what it holds, for people who do not know our tables.
+ABOUT: Final[Mapping[str, str]] = {
+    "identities": "the names we know you under, since when, and who told us",
+    "contacts": "where our mail goes to you, and what we have concluded about you",
+    "contact_state": "what our rules remember beside that: baskets, orders, newest values",
+    "baselines": "what we concluded from events that we no longer keep",
+    "inbox": "what we were told about you and have not looked at yet",
+    "events": "what we were told that you did",
+    "quarantine": "what we were told about you and could not use, with the reason",
+    "transitions": "when you became a lead or a customer and moved from stage to stage",
+    "milestones": "dates worth celebrating",
+    "non_entries": "series of mails you might have got and did not, with the reason",
+    "watches": "what you are waiting for, such as a product that is sold out",
+    "messages": "every mail decided for you: whether it was sent, when, and what it was made from",
+    "coupons": "codes made for you",
+    "runs": "the series of mails you are or were in",
+    "attempts": "every attempt to deliver a mail to you, and what your mail server said",
+    "feedback": "what was reported about our mail to you: delivered, bounced, opened, clicked",
+    "consents": "what you agreed to or withdrew, when, and how we know",
+    "requests": "what you asked for on our pages: another address, your data, to be forgotten",
+    "touches": "links and pictures of our mails that were followed or loaded in the last day",
+    "wishes": "how often you want mail, pauses, and whether we may count your clicks",
+    "merges": "when we learnt that two of our records were both you",
+    "dialogues": "answers of yours to our mail, and when we answered",
+    "notices": "answers of yours on their way to one of us",
+    "approvals": "sends to many people that one of us asked another to allow",
+    "suppressions": "whether we may not mail you, and why",
+    "sends": "mails that somebody here sent to you by hand",
+    "switches": "notes of our operators that name you",
+    "erasures": "whether you asked to be forgotten",
+}
+
+#: Columns that only say how the machine works.
+_OWN = {
+    "shard",
+    "version",
+    "contact_version",
+    "lease_owner",
+    "lease_until",
+    "told",
+    "content_hash",
+    "rules_hash",
+}
+#: Columns with an instant, beside those whose name ends in `_at`, `_since` or `_until`.
+_INSTANTS = {"at", "since", "clock", "valid_until"}
+_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "memory", "detail", "state"}
+
+
+def everything(
+    connection: sa.Connection, person: int, *, suppression_key: bytes, now: Instant
+) -> dict[str, Any]:
+    """Return all that is stored of a living contact and of everything merged into it."""
+    members = personal_data.members_of(connection, person)
+    names = sorted(known_of(connection, members).names.get(person, ()))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, kind in PERSONAL.items():
+        table = t.metadata.tables[name]
+        if kind.found_by in ("contact", "message"):
+            found[name] = personal_data.rows_of(connection, table, members)
+    addresses = [each.value for each in names if each.kind == "email"]
+    hashes = [address_hash(address, suppression_key) for address in addresses]
+    found["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
+    pending = [row.id for row in inbox_queries.naming(connection, names)] if names else []
+    found["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
+    for table, column in personal_data.WORDS:
+        (key,) = table.primary_key.columns
+        found[table.name] = _rows(
+            connection, table, key, personal_data.naming(connection, table, column, names)
+        )
+    known = {row["id"] for row in found["quarantine"]}
+    further = set(personal_data.naming(connection, t.quarantine, t.quarantine.c.raw, names)) - known
+    found["quarantine"] += _rows(connection, t.quarantine, t.quarantine.c.id, sorted(further))
+    return {
+        "format": FORMAT,
+        "exported_at": to_iso(now),
+        "person": f"contact:{person}",
+        "names": [f"{each.kind}: {each.value}" for each in names],
+        "about": dict(ABOUT),
+        **{name: [_shown(row) for row in found[name]] for name in PERSONAL},
+    }
+
+
+def _rows(
+    connection: sa.Connection, table: sa.Table, key: sa.Column[Any], keys: Sequence[Any]
+) -> list[dict[str, Any]]:
+    if not keys:
+        return []
+    statement = sa.select(table).where(any_of(key, keys, connection)).order_by(*table.primary_key.columns)
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in row.items() if name not in _OWN}
+
+
+def _value(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in _INSTANTS or name.endswith(("_at", "_since", "_until")):
+        return None if not isinstance(value, int) or value >= FOREVER else to_iso(value)
+    if name == "verdict" and isinstance(value, str):
+        return verdict_of(value)
+    if name in _DOCUMENTS and isinstance(value, str):
+        document = _document(value)
+        return _mail(document) if name == "context" else document
+    return value
+
+
+def _document(text: str) -> Any:
+    """Return the document that a text spells; evidence may also be plain words."""
+    try:
+        return decode(text)
+    except ValueError:
+        return text
+
+
+def _mail(context: Any) -> Any:
+    """Return what a mail was made from; where its bytes are kept, as the text that was sent."""
+    if not isinstance(context, dict):
+        return context
+    data = bytes_of(context)
+    if data is None:
+        return context
+    return {**context, "bytes": data.decode("utf-8", "replace")}

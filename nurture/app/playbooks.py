@@ -1,0 +1,121 @@
+"""Programmes: the playbook as files, from a folder of one's own to the active one."""
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from nurture.app.installation import programme_folder, shipped
+from nurture.app.services import Services
+from nurture.domain.errors import InputError
+from nurture.domain.measure import MailStep, Measure
+from nurture.playbook import build, faults_of, load_files
+from nurture.playbook import publish as store_publication
+from nurture.playbook import rollback as go_back
+from nurture.playbook.diff import Difference, compare, with_people
+from nurture.playbook.queries import in_flight
+from nurture.playbook.schema.export import json_schemas
+from nurture.reports.why import trigger_words
+from nurture.runtime.settings import load_settings
+
+
+def _folder(given: Path | None) -> Path:
+    return given if given is not None else programme_folder(load_settings())
+
+
+def init(folder: Path) -> dict[str, Any]:
+    """Copy the shipped programme into a new folder. Raises InputError when there is something in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        message = f"{folder}: there is something in it already; name a new folder"
+        raise InputError(message)
+    shutil.copytree(shipped(), folder, dirs_exist_ok=True)
+    files = load_files(folder)
+    return {
+        "folder": str(folder),
+        "files": len(files),
+        "next": f"edit {folder}/playbook.yaml, then: nurture playbook check {folder}",
+    }
+
+
+def check(given: Path | None) -> list[str]:
+    """Return every fault of a programme as `file:line: what: what to change`."""
+    return [str(fault) for fault in faults_of(load_files(_folder(given)))]
+
+
+def show(given: Path | None) -> list[dict[str, Any]]:
+    """Return one row per measure."""
+    playbook = build(load_files(_folder(given))).playbook
+    return [_row(measure) for _, measure in sorted(playbook.measures.items())]
+
+
+def _row(measure: Measure) -> dict[str, Any]:
+    _, wakes = trigger_words(measure)
+    return {
+        "measure": measure.path,
+        "goal": measure.goal,
+        "audience": measure.audience.text,
+        "form": measure.form,
+        "action": measure.action.kind,
+        "purpose": measure.purpose,
+        "topic": measure.topic,
+        "wakes": wakes.removeprefix("wakes "),
+        "mails": [step.mail for step in measure.steps if isinstance(step, MailStep)],
+        "holdout_percent": measure.holdout / 100,
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schemas of the files by file name."""
+    return json_schemas()
+
+
+def diff(old: Path, new: Path) -> list[dict[str, Any]]:
+    """Return what differs between two programmes, one row per measure or part of playbook.yaml."""
+    return _rows(compare(build(load_files(old)), build(load_files(new))))
+
+
+def _rows(difference: Difference) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "measure": one.measure,
+            "change": f"{one.kind}: {', '.join(one.details)}" if one.details else one.kind,
+            "in_flight": one.people,
+            "effects": [f"{each.people} at {each.step}: {each.effect}" for each in one.in_flight],
+        }
+        for one in difference.changes
+    ]
+    parts = [(name, "rules") for name in difference.programme] + [
+        (name, "words") for name in difference.words
+    ]
+    return rows + [
+        {"measure": name, "change": change, "in_flight": 0, "effects": []} for name, change in parts
+    ]
+
+
+def changes(services: Services, folder: Path) -> list[dict[str, Any]]:
+    """Return what publishing the folder would change, and what it means for the people in flight."""
+    new = build(load_files(folder))
+    with services.database.read() as connection:
+        if services.playbooks.active_id(connection) is None:
+            names = sorted(new.playbook.measures)
+            return [{"measure": path, "change": "added", "in_flight": 0, "effects": []} for path in names]
+        old = services.playbooks.active(connection)
+        return _rows(with_people(compare(old, new), old, new, in_flight(connection)))
+
+
+def publish(
+    services: Services, folder: Path, *, backlog: Literal["none", "enter"], actor: str
+) -> dict[str, Any]:
+    """Make the folder's programme the active one; people take it up at their next wake, at a bounded rate."""
+    now = services.clock.now()
+    published = store_publication(
+        services.database, load_files(folder), now=now, actor=actor, backlog=backlog
+    )
+    services.bells.ring("advance", "")
+    return {"playbook": published, "backlog": backlog}
+
+
+def rollback(services: Services, *, actor: str) -> dict[str, Any]:
+    """Make the programme before the present one active again."""
+    restored = go_back(services.database, now=services.clock.now(), actor=actor)
+    services.bells.ring("advance", "")
+    return {"playbook": restored}

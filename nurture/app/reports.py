@@ -1,0 +1,56 @@
+"""Numbers: the ledger and what the reports count."""
+
+from statistics import median
+from typing import Any
+
+from nurture.app.services import Services
+from nurture.contacts.queries import resolve_who
+from nurture.domain.instant import DAY, MINUTE
+from nurture.feedback import reply_queries
+from nurture.reports import ledger
+from nurture.reports.person import family
+
+
+def messages(
+    services: Services, *, who: str | None, measure: str | None, status: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the newest mails of the ledger."""
+    with services.database.read() as connection:
+        contacts = None if who is None else family(connection, resolve_who(connection, who))
+        return ledger.messages(connection, contacts=contacts, measure=measure, status=status, limit=limit)
+
+
+def measures(services: Services) -> list[dict[str, Any]]:
+    """Return conservation per measure."""
+    with services.database.read() as connection:
+        return ledger.measures(connection)
+
+
+def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
+    """Return how people's answers were answered: opened, open, late, and the median and slowest, in minutes."""
+    now = services.clock.now()
+    with services.database.read() as connection:
+        found = reply_queries.lasting(connection, since=now - days * DAY)
+    took = sorted((row.answered_at - row.opened_at) // MINUTE for row in found if row.answered_at is not None)
+    late = [row for row in found if (row.answered_at if row.answered_at is not None else now) > row.due_at]
+    return [
+        {
+            "days": days,
+            "opened": len(found),
+            "open": sum(row.closed_at is None for row in found),
+            "answered": len(took),
+            "late": len(late),
+            "escalated": sum(row.escalated_at is not None for row in found),
+            "median_minutes": int(median(took)) if took else None,
+            "slowest_minutes": took[-1] if took else None,
+        }
+    ]
+
+
+def people(services: Services) -> list[dict[str, Any]]:
+    """Return how many people stand where, in the playbook's order of stages."""
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        order = {(stage.track, stage.name): place for place, stage in enumerate(playbook.stages)}
+        rows = ledger.people(connection)
+        return sorted(rows, key=lambda row: order.get((row["track"], row["stage"]), len(order)))

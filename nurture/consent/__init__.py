@@ -1,0 +1,1 @@
+"""What people permit and refuse: recorded from events, files, pages and confirmed requests."""

@@ -1,0 +1,81 @@
+"""Requests as rows: what was asked for on a page, until it is confirmed, replaced or too old."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import family
+from nurture.database.bulk import any_of
+from nurture.database.schema import requests
+from nurture.domain.instant import Instant
+
+
+def asked_since(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> int:
+    """Return how many requests these contacts have made since then."""
+    mine = any_of(requests.c.contact_id, contact_ids, connection)
+    statement = sa.select(sa.func.count()).select_from(requests).where(mine, requests.c.asked_at > since)
+    return int(connection.execute(statement).scalar_one())
+
+
+def add_request(
+    connection: sa.Connection,
+    contact_ids: Sequence[int],
+    *,
+    act: str,
+    address: str | None,
+    now: Instant,
+    until: Instant,
+) -> int:
+    """Store a request of the first of these contacts in place of its open ones of the same act; return its id."""
+    same = sa.and_(any_of(requests.c.contact_id, contact_ids, connection), requests.c.act == act, _OPEN)
+    connection.execute(sa.update(requests).where(same).values(replaced_at=now))
+    row = {
+        "contact_id": contact_ids[0],
+        "act": act,
+        "address": address,
+        "asked_at": now,
+        "valid_until": until,
+    }
+    return int(connection.execute(sa.insert(requests).values(row).returning(requests.c.id)).scalar_one())
+
+
+def request_of(connection: sa.Connection, number: int, contact_ids: Sequence[int]) -> Any:
+    """Return the request if one of these contacts made it, else None."""
+    mine = any_of(requests.c.contact_id, contact_ids, connection)
+    statement = sa.select(requests).where(requests.c.id == number, mine)
+    return connection.execute(statement).one_or_none()
+
+
+def requests_of(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Any]:
+    """Return id -> request, for those of these that there are."""
+    statement = sa.select(requests).where(any_of(requests.c.id, numbers, connection))
+    return {row.id: row for row in connection.execute(statement)}
+
+
+def settle(connection: sa.Connection, number: int, *, now: Instant, old_address: str | None) -> bool:
+    """Note that the request was confirmed; tell whether it was open until now."""
+    statement = sa.update(requests).where(requests.c.id == number, _OPEN, requests.c.valid_until > now)
+    return connection.execute(statement.values(done_at=now, old_address=old_address)).rowcount > 0
+
+
+def left(connection: sa.Connection, addresses: Mapping[int, str]) -> set[int]:
+    """Return those of the contacts who have left this address by their own act, and not come back to it.
+
+    addresses: living contact -> address.
+    """
+    members = family(connection, sorted(addresses))
+    statement = (
+        sa.select(members.c.person, requests.c.address, requests.c.old_address)
+        .join(members, members.c.id == requests.c.contact_id)
+        .where(requests.c.act == "address", requests.c.done_at.is_not(None))
+        .order_by(requests.c.done_at, requests.c.id)
+    )
+    gone: dict[int, bool] = {}
+    for person, new, old in connection.execute(statement):
+        if addresses[person] in (new, old):
+            gone[person] = addresses[person] == old
+    return {person for person, is_gone in gone.items() if is_gone}
+
+
+_OPEN = sa.and_(requests.c.done_at.is_(None), requests.c.replaced_at.is_(None))

@@ -1,0 +1,227 @@
+"""The inbox: accepted events become durable rows, and what cannot be accepted is set aside with its reason.
+
+Enters: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Leaves: rows of `inbox`, in one
+statement; the caller commits, answers, and only then rings the shards' bells. Whether an event is new is
+decided by the drain, under its contact's lock (`journey.drain`), so accepting never waits for anybody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.contacts.inbox_queries import SHARDS, append, set_aside
+from nurture.database.bulk import Row
+from nurture.database.engine import encode
+from nurture.domain.event import EventKind, Identity
+from nurture.domain.identity import strongest_first
+from nurture.domain.instant import DAY, Duration, Instant
+from nurture.runtime.failpoints import failpoint
+
+#: What is older than this when it arrives is refused unless historic: repetitions of it could not be known any
+#: more, because events are kept this long (25 months).
+RETENTION: Final[Duration] = 761 * DAY
+#: Of properties, traits and context together, as JSON.
+BODY_BYTES_MAX: Final = 32 * 1024
+#: Containers inside containers, the outermost counted.
+DEPTH_MAX: Final = 12
+#: Of names, message ids and sources; of one identity.
+_TEXT_MAX: Final = 255
+_IDENTITY_MAX: Final = 320
+_RAW_MAX: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event as an edge has read it; `domain.event.Event` says what the fields mean."""
+
+    source: str
+    message_id: str
+    kind: EventKind
+    name: str
+    occurred_at: Instant
+    received_at: Instant
+    historic: bool = False
+    # Canonical, at most one of each kind; empty: it may feed an object.
+    identities: tuple[Identity, ...] = ()
+    # alias only: what the person was called before.
+    previous_id: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that is not an event, or an event that cannot be applied."""
+
+    source: str
+    message_id: str | None
+    received_at: Instant
+    # shape | rule | conflict | conflict_identity | crash | too_old
+    stage: str
+    reason: str
+    # The item as it came; cut to a bound when stored.
+    raw: str
+    contact_id: int | None = None
+
+
+def shard_of(identity: Identity) -> int:
+    """Return the shard of events whose strongest identity this is."""
+    return _hash(f"{identity.kind}:{identity.value}")
+
+
+def shard_for(event: NewEvent) -> int:
+    """Return the event's shard; without a person it is spread by its message id."""
+    if event.identities:
+        return shard_of(strongest_first(event.identities)[0])
+    return _hash(f"{event.source}:{event.message_id}")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()) % SHARDS
+
+
+def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
+    """Append the events to the inbox in the order given and return how many; the caller commits.
+
+    One statement, whatever the number. What breaks a bound goes to quarantine instead (a second statement,
+    only then): `shape` for text too long, bodies over 32 KB or nested deeper than 12, `too_old` for what
+    happened before RETENTION. NULs and half characters are taken out of every text.
+    """
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    for event in events:
+        try:
+            rows.append(_row(event))
+        except _Refused as refused:
+            rejected.append(_rejected(event, refused))
+    append(connection, rows)
+    quarantine(connection, rejected)
+    failpoint("inbox.accepted")
+    return len(rows)
+
+
+def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:
+    """Set the items aside with their reasons, in one statement; the caller commits."""
+    set_aside(
+        connection,
+        [
+            {
+                "source": clean(item.source)[:_TEXT_MAX],
+                "message_id": clean(item.message_id)[:_TEXT_MAX] if item.message_id is not None else None,
+                "received_at": item.received_at,
+                "stage": item.stage,
+                "reason": clean(item.reason)[:_RAW_MAX],
+                "raw": clean(item.raw)[:_RAW_MAX],
+                "contact_id": item.contact_id,
+            }
+            for item in items
+        ],
+    )
+
+
+class _Refused(Exception):
+    """The event breaks a bound; `stage` is the quarantine's."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+def _row(event: NewEvent) -> Row:
+    if event.occurred_at < event.received_at - RETENTION and not event.historic:
+        raise _Refused(
+            "too_old", f"it happened more than {RETENTION // DAY} days before it came; import it as historic"
+        )
+    row: Row = {
+        "shard": shard_for(event),
+        "source": _bounded(event.source, "source", _TEXT_MAX),
+        "message_id": _bounded(event.message_id, "messageId", _TEXT_MAX),
+        "kind": event.kind,
+        "name": _bounded(event.name, "event", _TEXT_MAX),
+        "occurred_at": min(event.occurred_at, event.received_at),
+        "received_at": event.received_at,
+        "historic": event.historic,
+        "user_id": None,
+        "email": None,
+        "phone": None,
+        "anonymous_id": None,
+        "previous_id": None,
+        "body": _body(event),
+    }
+    for identity in event.identities:
+        row[identity.kind] = _bounded(identity.value, identity.kind, _IDENTITY_MAX)
+    if event.previous_id is not None:
+        row["previous_id"] = _bounded(event.previous_id, "previousId", _IDENTITY_MAX)
+    return row
+
+
+def _bounded(text: str, name: str, characters_max: int) -> str:
+    value = clean(text)
+    if not value or len(value) > characters_max:
+        raise _Refused(
+            "shape", f"{name}: {'empty' if not value else f'longer than {characters_max} characters'}"
+        )
+    return value
+
+
+def _body(event: NewEvent) -> str:
+    """Return the event's documents as JSON text, clean and within the bounds."""
+    parts = {"properties": event.properties, "traits": event.traits, "context": event.context}
+    body = {name: part for name, part in parts.items() if part}
+    try:
+        text = encode(body)
+    except (UnicodeEncodeError, RecursionError, TypeError):
+        text = _encode_cleaned(body)
+    # Counting braces bounds the depth from above; only what exceeds it is walked. \u0000 may also be an
+    # innocent backslash, which cleaning leaves alone.
+    if "\\u0000" in text or text.count("{") + text.count("[") > DEPTH_MAX:
+        text = _encode_cleaned(body)
+    if len(text.encode()) > BODY_BYTES_MAX:
+        raise _Refused("shape", f"larger than {BODY_BYTES_MAX} bytes")
+    return text
+
+
+def _encode_cleaned(body: Mapping[str, Any]) -> str:
+    try:
+        # The outermost container is ours, not the event's.
+        return encode(_cleaned(body, DEPTH_MAX + 1))
+    except TypeError as error:
+        raise _Refused("shape", f"not JSON: {error}") from error
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if depth == 0:
+        raise _Refused("shape", f"nested deeper than {DEPTH_MAX}")
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _cleaned(inner, depth - 1) for key, inner in value.items()}
+    return [_cleaned(inner, depth - 1) for inner in value]
+
+
+def clean(text: str) -> str:
+    """Return the text without NULs and half characters, which no database stores."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    if not text.isascii():
+        text = text.encode("utf-8", "ignore").decode()
+    return text
+
+
+def _rejected(event: NewEvent, refused: _Refused) -> Rejected:
+    known = {name: str(getattr(event, name))[:_RAW_MAX] for name in ("kind", "name", "properties", "traits")}
+    known["identities"] = ", ".join(f"{one.kind}={one.value}" for one in event.identities)[:_RAW_MAX]
+    return Rejected(
+        source=event.source,
+        message_id=event.message_id,
+        received_at=event.received_at,
+        stage=refused.stage,
+        reason=str(refused),
+        raw=encode({name: clean(text) for name, text in known.items()}),
+    )

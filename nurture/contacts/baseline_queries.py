@@ -1,0 +1,53 @@
+"""Baselines: what removed events had made of a contact, kept under the contact whose events they were."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import family
+from nurture.database.bulk import Row, any_of, insert
+from nurture.database.engine import decode, encode
+from nurture.database.schema import baselines
+from nurture.domain.contact import Contact
+from nurture.domain.instant import Instant
+
+_KEPT = (
+    *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts", "memory"),
+    *("clock", "adopted"),
+)
+
+
+def load_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Contact]]:
+    """Return every baseline of these people and of the contacts merged into them; hardly anybody has one."""
+    people = family(connection, ids)
+    statement = (
+        sa.select(people.c.person, baselines.c.contact_id, baselines.c.state)
+        .join(baselines, baselines.c.contact_id == people.c.id)
+        .order_by(baselines.c.contact_id)
+    )
+    found: dict[int, list[Contact]] = {contact: [] for contact in ids}
+    for row in connection.execute(statement):
+        values: dict[str, Any] = decode(row.state)
+        found[row.person].append(Contact(id=row.contact_id, **values))
+    return found
+
+
+def load_own_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Contact]:
+    """Return each contact's own baseline, whoever it was merged into."""
+    statement = sa.select(baselines).where(any_of(baselines.c.contact_id, ids, connection))
+    found = ((row.contact_id, decode(row.state)) for row in connection.execute(statement))
+    return {contact: Contact(id=contact, **values) for contact, values in found}
+
+
+def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, until: Instant) -> None:
+    """Keep these as what each contact's removed events made, all received before `until`."""
+    rows: list[Row] = [
+        {
+            "contact_id": contact,
+            "until": until,
+            "state": encode({name: getattr(state, name) for name in _KEPT}),
+        }
+        for contact, state in sorted(states.items())
+    ]
+    insert(connection, baselines, rows, conflict=["contact_id"], update=["until", "state"])

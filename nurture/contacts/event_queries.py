@@ -1,0 +1,99 @@
+"""Applied events: the order of application, and that nothing is applied twice."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import family
+from nurture.database.bulk import any_of, insert_statement, list_text, relation, relation_given
+from nurture.database.engine import decode
+from nurture.database.schema import events, inbox
+from nurture.domain.event import Event
+
+#: (source, message id): the same pair is the same event.
+Key = tuple[str, str]
+
+_COPIED = ("source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "body")
+
+
+def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]) -> dict[Key, int]:
+    """Insert the events of inbox rows, each (row id, contact), in order; return the number of each that is new.
+
+    The others were applied before. Numbers grow with the order given, and so, under the contact's lock, with
+    the order of application. The events go from table to table; their bodies do not travel.
+    """
+    if not rows:
+        return {}
+    added = connection.execute(_add(connection.dialect.name), {"rows": list_text(rows)}).all()
+    return {(source, message_id): number for number, source, message_id in added}
+
+
+@lru_cache
+def _add(dialect: str) -> Any:
+    given = relation_given(dialect, [inbox.c.id, events.c.contact_id])
+    source = (
+        sa.select(given.c.contact_id, *(inbox.c[name] for name in _COPIED))
+        .join(inbox, inbox.c.id == given.c.id)
+        .where(sa.true())
+        .order_by(given.c.place_)
+    )
+    return insert_statement(
+        dialect,
+        events,
+        ("contact_id", *_COPIED),
+        source,
+        conflict=("source", "message_id"),
+        returning=("id", "source", "message_id"),
+    )
+
+
+def find_events(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
+    """Return the stored events of these keys."""
+    if not keys:
+        return {}
+    rows = [{"source": source, "message_id": message_id} for source, message_id in keys]
+    given = relation(connection, [events.c.source, events.c.message_id], rows)
+    statement = sa.select(events).join(
+        given, sa.and_(events.c.source == given.c.source, events.c.message_id == given.c.message_id)
+    )
+    return {(row.source, row.message_id): row for row in connection.execute(statement)}
+
+
+def drop_events(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Take back events added in this transaction."""
+    if ids:
+        connection.execute(sa.delete(events).where(any_of(events.c.id, ids, connection)))
+
+
+def load_events(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Event]]:
+    """Return every event of these people, with those of the contacts merged into them, in order of application."""
+    people = family(connection, ids)
+    statement = (
+        sa.select(people.c.person, events)
+        .join(events, events.c.contact_id == people.c.id)
+        .order_by(people.c.person, events.c.id)
+    )
+    found: dict[int, list[Event]] = {contact: [] for contact in ids}
+    for row in connection.execute(statement):
+        found[row.person].append(event_of(row, seq=row.id))
+    return found
+
+
+def event_of(row: Any, *, seq: int) -> Event:
+    """Return the event of a row of `events` or `inbox`; its names stay behind."""
+    body: Mapping[str, Any] = decode(row.body)
+    return Event(
+        seq=seq,
+        source=row.source,
+        message_id=row.message_id,
+        kind=row.kind,
+        name=row.name,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        properties=body.get("properties", {}),
+        traits=body.get("traits", {}),
+        context=body.get("context", {}),
+        historic=row.historic,
+    )

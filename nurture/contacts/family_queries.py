@@ -1,0 +1,48 @@
+"""A person's family of contacts: the living one and everything ever merged into it, as a relation to join."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.bulk import any_given, any_of, list_text
+from nurture.database.schema import contacts
+
+
+def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
+    """Return (id, person) of these living contacts and of all merged into them.
+
+    `contacts.survivor` is one link long, so two index look-ups find everybody.
+    """
+    return _family(partial(any_of, values=ids, connection=connection))
+
+
+def family_given(dialect: str) -> sa.CTE:
+    """Return the same for a statement that is made once: each run binds `ids` to `list_text(ids)`."""
+    return _family(partial(any_given, dialect=dialect))
+
+
+def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
+    """Return member -> person for these living contacts and all merged into them; no ids, no statement.
+
+    For looking things up by member: of a list the planner cannot think that it might be half of a table.
+    """
+    members = {one: one for one in ids}
+    if members:
+        found = connection.execute(_merged(connection.dialect.name), {"ids": list_text(members)})
+        members.update((member, person) for member, person in found)
+    return members
+
+
+@lru_cache
+def _merged(dialect: str) -> sa.Select[Any]:
+    return sa.select(contacts.c.id, contacts.c.survivor).where(any_given(contacts.c.survivor, dialect))
+
+
+def _family(is_wanted: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]) -> sa.CTE:
+    own = sa.select(contacts.c.id, contacts.c.id.label("person")).where(is_wanted(contacts.c.id))
+    merged = sa.select(contacts.c.id, contacts.c.survivor.label("person")).where(
+        is_wanted(contacts.c.survivor)
+    )
+    return sa.union_all(own, merged).cte("family")

@@ -1,0 +1,166 @@
+"""Who is known under which names: rows of `identities` and `merges`. Decides nothing; see `domain.identity`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.bulk import any_of, insert, list_text, relation_given
+from nurture.database.engine import encode
+from nurture.database.schema import contacts, identities, merges
+from nurture.domain.event import IDENTITY_KINDS, Identity
+from nurture.domain.instant import FOREVER, Instant
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of some people: who owns each name, under which names each is known, since when."""
+
+    owners: dict[Identity, int] = field(default_factory=dict)
+    names: dict[int, set[Identity]] = field(default_factory=dict)
+    since: dict[Identity, Instant] = field(default_factory=dict)
+
+    def learn(self, identity: Identity, contact: int, since: Instant) -> None:
+        """Note that the name is this contact's."""
+        self.owners[identity] = contact
+        self.names.setdefault(contact, set()).add(identity)
+        self.since[identity] = since
+
+
+def known_by(connection: sa.Connection, named: Sequence[Identity]) -> Known:
+    """Return all names of every contact that owns one of the names given."""
+    if not named:
+        return Known()
+    rows = list_text([name.kind, name.value] for name in named)
+    return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}).all())
+
+
+_NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
+
+
+@lru_cache
+def _known_by(dialect: str) -> sa.Select[Any]:
+    given = relation_given(dialect, [identities.c.kind, identities.c.value])
+    owned = identities.alias("owned")
+    is_given = sa.and_(owned.c.kind == given.c.kind, owned.c.value == given.c.value)
+    owner = sa.select(owned.c.contact_id).join(given, is_given)
+    return _NAMES.where(identities.c.contact_id.in_(owner))
+
+
+def known_of(connection: sa.Connection, ids: Sequence[int]) -> Known:
+    """Return all names of these contacts."""
+    return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))).all())
+
+
+def _known(found: Iterable[Any]) -> Known:
+    known = Known()
+    for kind, value, contact, since in found:
+        known.learn(Identity(kind, value), contact, since)
+    return known
+
+
+def names_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Identity, ...]]:
+    """Return contact -> its newest name of each kind, strongest first; for events made here for a known contact."""
+    known = known_of(connection, ids)
+    found: dict[int, tuple[Identity, ...]] = {}
+    for contact, names in known.names.items():
+        newest = {name.kind: name for name in sorted(names, key=lambda name: (known.since[name], name))}
+        found[contact] = tuple(newest[kind] for kind in IDENTITY_KINDS if kind in newest)
+    return found
+
+
+def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
+    """Insert names nobody owns yet: identity -> (contact, since, source). Tell whether all were still free.
+
+    Sorted, so that two drains that claim the same names wait for each other and never in a circle.
+    """
+    rows = [
+        {
+            "kind": name.kind,
+            "value": name.value,
+            "contact_id": contact,
+            "since": since,
+            "source": source,
+            "learnt_for": contact,
+        }
+        for name, (contact, since, source) in sorted(wanted.items())
+    ]
+    taken = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
+    return len(taken) == len(rows)
+
+
+def renew(connection: sa.Connection, name: Identity, *, since: Instant) -> None:
+    """Note that a name was given anew: of several addresses the newest is where mail goes."""
+    same = sa.and_(identities.c.kind == name.kind, identities.c.value == name.value)
+    connection.execute(sa.update(identities).where(same).values(since=since))
+
+
+def move(connection: sa.Connection, merged: int, survivor: int) -> int:
+    """Give every name of `merged` to `survivor` and return how many."""
+    learnt_for = sa.func.coalesce(identities.c.learnt_for, identities.c.contact_id)
+    statement = sa.update(identities).where(identities.c.contact_id == merged)
+    return connection.execute(statement.values(contact_id=survivor, learnt_for=learnt_for)).rowcount
+
+
+def note_merge(
+    connection: sa.Connection, *, survivor: int, merged: int, at: Instant, evidence: Mapping[str, Any]
+) -> None:
+    """Keep the evidence of a merge and point `merged`, and all that was merged into it, at the survivor."""
+    connection.execute(
+        sa.insert(merges).values(survivor=survivor, merged=merged, at=at, evidence=encode(dict(evidence)))
+    )
+    connection.execute(
+        sa.update(contacts)
+        .where(sa.or_(contacts.c.id == merged, contacts.c.survivor == merged))
+        .values(survivor=survivor, wake_at=FOREVER, version=contacts.c.version + 1)
+    )
+
+
+def part(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
+    """Undo a merge: give `merged` its life back, with the names learnt for it and for all merged into it before.
+
+    Returns how many names. Events, messages and consents had kept their contacts anyway.
+    """
+    members = {merged}
+    statement = sa.select(merges.c.merged, merges.c.survivor).where(merges.c.undone_at.is_(None))
+    while (
+        more := {
+            row.merged
+            for row in connection.execute(
+                statement.where(any_of(merges.c.survivor, sorted(members), connection))
+            )
+        }
+        - members
+    ):
+        members |= more
+    of_members = any_of(identities.c.learnt_for, sorted(members), connection)
+    names = connection.execute(
+        sa.update(identities).where(identities.c.contact_id == survivor, of_members).values(contact_id=merged)
+    ).rowcount
+    is_member = any_of(contacts.c.id, sorted(members), connection)
+    connection.execute(
+        sa.update(contacts)
+        .where(is_member)
+        .values(
+            survivor=sa.case((contacts.c.id == merged, sa.null()), else_=merged),
+            version=contacts.c.version + 1,
+        )
+    )
+    undone = sa.update(merges).where(merges.c.merged == merged, merges.c.undone_at.is_(None))
+    connection.execute(undone.values(undone_at=at))
+    return names
+
+
+def mail_to_newest(connection: sa.Connection, contact: int) -> None:
+    """Make the contact's newest address the one its mail goes to."""
+    newest = (
+        sa.select(identities.c.value)
+        .where(identities.c.contact_id == contact, identities.c.kind == "email")
+        .order_by(identities.c.since.desc(), identities.c.value)
+        .limit(1)
+    )
+    connection.execute(
+        sa.update(contacts).where(contacts.c.id == contact).values(email=newest.scalar_subquery())
+    )

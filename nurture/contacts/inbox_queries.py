@@ -1,0 +1,277 @@
+"""The inbox's rows: accepted events that no drain has applied yet, the shards they are spread over, quarantine.
+
+Nothing here decides anything; `contacts.accept` and `journey.drain` do.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.bulk import Row, any_given, any_of, insert, list_text
+from nurture.database.schema import identities, inbox, quarantine, shards
+from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
+from nurture.domain.instant import FOREVER, Instant
+
+#: How many shards there are; an event's shard is a hash of its strongest identity.
+SHARDS = 64
+
+_INSERTED = tuple(column.name for column in inbox.columns if column.name not in ("id", "attempts"))
+
+
+def append(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert accepted events in the order given, in one statement."""
+    insert(connection, inbox, rows, columns=_INSERTED)
+
+
+def set_aside(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert rows of `quarantine`, in one statement."""
+    columns = ("source", "message_id", "received_at", "stage", "reason", "raw", "contact_id")
+    insert(connection, quarantine, rows, columns=columns)
+
+
+def open_shards(connection: sa.Connection) -> None:
+    """Insert the rows of `shards` that are missing."""
+    insert(connection, shards, [{"id": number} for number in range(SHARDS)], conflict=["id"])
+
+
+def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
+    """Lock the shard, or (None) the free one whose oldest event waits longest; None when there is none."""
+    if shard is None:
+        return connection.execute(_LOCK_OLDEST).scalar()
+    return connection.execute(_LOCK_SHARD, {"of": shard}).scalar()
+
+
+_OLDEST = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.shard == shards.c.id).scalar_subquery()
+_LOCK_ONE = sa.select(shards.c.id).with_for_update(skip_locked=True).limit(1)
+_LOCK_OLDEST = _LOCK_ONE.where(_OLDEST.is_not(None)).order_by(_OLDEST)
+_LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallInteger))
+
+
+def lock_others(connection: sa.Connection, among: Collection[int], *, most: int) -> list[int]:
+    """Lock those of these shards that are free and have rows, at most so many; nobody is waited for."""
+    if not among:
+        return []
+    given = {"ids": list_text(sorted(among)), "most": most}
+    return list(connection.execute(_lock_others(connection.dialect.name), given).scalars())
+
+
+@lru_cache
+def _lock_others(dialect: str) -> sa.Select[Any]:
+    waits = sa.exists().where(inbox.c.shard == shards.c.id)
+    return (
+        sa.select(shards.c.id)
+        .where(any_given(shards.c.id, dialect), waits)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
+    """Tell whether the shard, or (None) any, has rows."""
+    if shard is None:
+        return connection.execute(_WAITS).first() is not None
+    return connection.execute(_WAITS_IN, {"of": shard}).first() is not None
+
+
+# In order: by index, what was deleted just now is passed over.
+_WAITS = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
+_WAITS_IN = _WAITS.where(inbox.c.shard == sa.bindparam("of", type_=sa.SmallInteger))
+
+
+@dataclass(slots=True)
+class Pending:
+    """A row of the inbox, with the names in it; fields as in the table."""
+
+    id: int
+    shard: int
+    source: str
+    message_id: str
+    kind: EventKind
+    name: str
+    occurred_at: Instant
+    received_at: Instant
+    historic: bool
+    previous_id: str | None
+    body: str
+    attempts: int
+    # Strongest first; empty: a row without a person.
+    named: tuple[Identity, ...]
+    # The address among them.
+    email: str | None
+
+
+_PENDING = ("id", "shard", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic")
+_PENDING_REST = ("previous_id", "body", "attempts")
+_COLUMNS = tuple(inbox.c[name] for name in (*_PENDING, *_PENDING_REST, *IDENTITY_KINDS))
+_PLAIN = len(_PENDING) + len(_PENDING_REST)
+_EMAIL = _PLAIN + IDENTITY_KINDS.index("email")
+
+
+def _rows(found: sa.CursorResult[Any]) -> list[Pending]:
+    rows: Sequence[Any] = found.all()
+    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
+
+
+def _names(
+    user_id: str | None, email: str | None, phone: str | None, anonymous_id: str | None
+) -> tuple[Identity, ...]:
+    """Return the identities of a row, whose columns are in the order of IDENTITY_KINDS."""
+    if email is phone is anonymous_id is None:
+        return (_identity("user_id", user_id),) if user_id is not None else ()
+    given = zip(IDENTITY_KINDS, (user_id, email, phone, anonymous_id), strict=True)
+    return tuple([_identity(kind, value) for kind, value in given if value is not None])
+
+
+#: The same few names come again and again in a batch.
+_identity = lru_cache(maxsize=8192)(Identity)
+
+
+def peek(connection: sa.Connection, *of: int, limit: int) -> list[Pending]:
+    """Return the oldest rows of these shards, in order."""
+    if len(of) > _APART_MAX:
+        statement = _peek_many(connection.dialect.name)
+        return _rows(connection.execute(statement, {"ids": list_text(of), "most": limit}))
+    given = {f"of_{place}": shard for place, shard in enumerate(of)}
+    return _rows(connection.execute(_peek(len(of)), {**given, "most": limit}))
+
+
+#: Up to so many shards each is looked up by itself. Of more, most rows are theirs: the inbox is read in its order.
+_APART_MAX = 16
+
+
+@lru_cache
+def _peek_many(dialect: str) -> Any:
+    mine = any_given(inbox.c.shard, dialect)
+    return sa.select(*_COLUMNS).where(mine).order_by(inbox.c.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
+@lru_cache
+def _peek(count: int) -> Any:
+    most = sa.bindparam("most", type_=sa.Integer)
+    oldest = [
+        sa.select(*_COLUMNS)
+        .where(inbox.c.shard == sa.bindparam(f"of_{place}"))
+        .order_by(inbox.c.id)
+        .limit(most)
+        for place in range(count)
+    ]
+    if count == 1:
+        return oldest[0]
+    # Each shard by its index, then the oldest of all.
+    found = sa.union_all(*(sa.select(one.subquery()) for one in oldest)).subquery()
+    return sa.select(found).order_by(found.c.id).limit(most)
+
+
+def pending(
+    connection: sa.Connection,
+    contacts: Iterable[int],
+    *,
+    limit: int,
+    up_to: int = FOREVER,
+    seen: Collection[int] = (),
+    seen_to: int = FOREVER,
+) -> list[int]:
+    """Return the ids of the oldest rows, of any shard, under any identity of these contacts, in order.
+
+    limit: of rows returned. up_to: the greatest inbox id looked at. seen: shards of which the caller has all
+    rows up to the id `seen_to`; those are left out.
+    """
+    statement = _pending(connection.dialect.name)
+    given = {"ids": list_text(contacts), "most": limit, "up_to": up_to}
+    given |= {"seen": list_text(sorted(seen)), "seen_to": seen_to}
+    return [one for (one,) in connection.execute(statement, given).all()]
+
+
+@lru_cache
+def _pending(dialect: str) -> sa.Select[int]:
+    mine = sa.select(identities.c.kind, identities.c.value)
+    known = mine.where(any_given(identities.c.contact_id, dialect)).cte("known")
+    branches = [
+        sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
+        for kind in IDENTITY_KINDS
+    ]
+    # An alias waits under its earlier id too, whatever kind of id that is.
+    branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
+    bounds = (
+        inbox.c.id <= sa.bindparam("up_to", type_=sa.BigInteger),
+        sa.or_(
+            inbox.c.id > sa.bindparam("seen_to", type_=sa.BigInteger),
+            sa.not_(any_given(inbox.c.shard, dialect, "seen")),
+        ),
+    )
+    found = sa.union(*(branch.where(*bounds) for branch in branches)).subquery("found")
+    return sa.select(found.c.id).order_by(found.c.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    """Return those of these rows that are still there; no ids, no statement."""
+    if not ids:
+        return []
+    return list(connection.execute(_remaining(connection.dialect.name), {"ids": list_text(ids)}).scalars())
+
+
+@lru_cache
+def _remaining(dialect: str) -> sa.Select[int]:
+    return sa.select(inbox.c.id).where(any_given(inbox.c.id, dialect))
+
+
+def naming(connection: sa.Connection, names: Sequence[Identity]) -> list[Pending]:
+    """Return every row that gives one of these names, also as an alias's earlier id, in order."""
+    by_kind = {
+        kind: [name.value for name in names if name.kind == kind] for kind in (*IDENTITY_KINDS, "previous_id")
+    }
+    by_kind["previous_id"] = [name.value for name in names]
+    branches = [
+        sa.select(inbox.c.id).where(any_of(inbox.c[kind], values, connection))
+        for kind, values in by_kind.items()
+        if values
+    ]
+    found = sa.union(*branches).subquery("found")
+    return find(connection, list(connection.execute(sa.select(found.c.id)).scalars()))
+
+
+def find(connection: sa.Connection, ids: Sequence[int]) -> list[Pending]:
+    """Return those of these rows that are still there, in order; no ids, no statement."""
+    if not ids:
+        return []
+    return _rows(connection.execute(_find(connection.dialect.name), {"ids": list_text(ids)}))
+
+
+@lru_cache
+def _find(dialect: str) -> sa.Select[Any]:
+    return sa.select(*_COLUMNS).where(any_given(inbox.c.id, dialect)).order_by(inbox.c.id)
+
+
+def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Delete these rows: they were applied, or set aside."""
+    if ids:
+        connection.execute(_delete(connection.dialect.name), {"ids": list_text(ids)})
+
+
+@lru_cache
+def _delete(dialect: str) -> sa.Delete:
+    return sa.delete(inbox).where(any_given(inbox.c.id, dialect))
+
+
+def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Count one more attempt to apply each of these rows."""
+    statement = sa.update(inbox).where(any_of(inbox.c.id, ids, connection))
+    connection.execute(statement.values(attempts=inbox.c.attempts + 1))
+
+
+def forget_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
+    if ids:
+        statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
+        connection.execute(statement.values(attempts=0))
+
+
+def reasons_known(connection: sa.Connection, stage: str, contacts: Sequence[int]) -> set[tuple[int, str]]:
+    """Return (contact, reason) of what was set aside at this stage before for these contacts."""
+    statement = sa.select(quarantine.c.contact_id, quarantine.c.reason).where(
+        quarantine.c.stage == stage, any_of(quarantine.c.contact_id, contacts, connection)
+    )
+    return {(row.contact_id, row.reason) for row in connection.execute(statement)}

@@ -1,0 +1,334 @@
+"""Contacts as rows: making, locking, loading and finding them. What `advance` decided is written by `save`.
+
+A person's family is their contact and everything ever merged into it (`contacts.survivor`, one link long).
+Runs, messages, consents and events keep the contact they began with; who reads them reads the family.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import members_of
+from nurture.contacts.save_queries import save
+from nurture.database.bulk import Row, any_given, any_of, insert, list_text, update
+from nurture.database.engine import decode
+from nurture.database.schema import contact_state, contacts, identities, messages, runs
+from nurture.domain.contact import Contact, Run
+from nurture.domain.errors import NotFoundError
+from nurture.domain.facts import empty
+from nurture.domain.identity import canonical_email, canonical_user_id
+from nurture.domain.instant import FOREVER, SECOND, Instant
+from nurture.domain.message import Settled
+from nurture.domain.playbook import Playbook
+
+__all__ = [
+    "ALARMED",
+    "Newcomer",
+    "claim_due",
+    "create_contacts",
+    "create_reserved",
+    "first_seen",
+    "is_any_due",
+    "is_living",
+    "load_contacts",
+    "load_settled",
+    "lock_contacts",
+    "put_off",
+    "put_off_apart",
+    "reserve",
+    "resolve_who",
+    "run_of",
+    "save",
+    "set_emails",
+    "survivor_of",
+    "wake",
+]
+
+# Spelled out, not bound: a prepared statement with a parameter there could not use the partial index.
+_ACTIVE = runs.c.status == sa.literal_column("'active'")
+#: Whose alarm is set: what `ix_contacts_wake_at` holds.
+ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
+
+
+class Newcomer(NamedTuple):
+    """What is known of a contact before its first event is applied."""
+
+    first_seen_at: Instant
+    # Where its mail goes.
+    email: str | None
+
+
+def reserve(connection: sa.Connection, count: int) -> list[int]:
+    """Return ids for so many new contacts, ascending. Their rows are inserted later in the same transaction.
+
+    Nobody else can see such a contact: its names are claimed in the same transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        return sorted(connection.execute(_NEXT_IDS, {"count": count}).scalars())
+    # The only writer.
+    last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(contacts.c.id), 0))).scalar_one()
+    return list(range(last + 1, last + 1 + count))
+
+
+_NEXT_IDS = sa.select(sa.func.nextval(sa.func.pg_get_serial_sequence("contacts", "id"))).select_from(
+    sa.func.generate_series(1, sa.bindparam("count", type_=sa.Integer))
+)
+
+
+def create_contacts(
+    connection: sa.Connection, newcomers: Sequence[Newcomer], playbook: Playbook
+) -> list[int]:
+    """Insert a new contact for each and return their ids in that order."""
+    ids = reserve(connection, len(newcomers))
+    create_reserved(connection, dict(zip(ids, newcomers, strict=True)), playbook)
+    return ids
+
+
+def create_reserved(connection: sa.Connection, newcomers: Mapping[int, Newcomer], playbook: Playbook) -> None:
+    """Insert the rows of reserved contacts, by id, of whom nothing else is known yet."""
+    rows: list[Row] = []
+    for contact, (at, email) in newcomers.items():
+        new = empty(contact, first_seen_at=at, playbook=playbook)
+        rows.append(
+            {
+                "id": contact,
+                "track": new.track,
+                "stage": new.stage,
+                "track_since": at,
+                "stage_since": at,
+                "first_seen_at": at,
+                "email": email,
+                "facts": {},
+                "clock": 0,
+            }
+        )
+    insert(connection, contacts, rows)
+
+
+def lock_contacts(
+    connection: sa.Connection, ids: Iterable[int], *, skip_locked: bool = False
+) -> dict[int, Any]:
+    """Lock these contacts in id order until the transaction ends: id -> row with id, survivor, email, erased_at.
+
+    Read whatever else is needed in a later statement: this one's snapshot may be older than its locks.
+    skip_locked: leave out those that somebody else holds.
+    """
+    statement = _lock(connection.dialect.name, skip_locked)
+    found = connection.execute(statement, {"ids": list_text(sorted(ids))})
+    return {row.id: row for row in found.all()}
+
+
+def is_living(row: Any) -> bool:
+    """Tell whether a row of `lock_contacts` is neither merged into another nor erased."""
+    return row.survivor is None and row.erased_at is None
+
+
+@lru_cache
+def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
+    return (
+        sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at)
+        .where(any_given(contacts.c.id, dialect))
+        .order_by(contacts.c.id)
+        .with_for_update(skip_locked=skip_locked)
+    )
+
+
+def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, Any]:
+    """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> row with email, wake_at.
+
+    Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
+    """
+    return {row.id: row for row in connection.execute(_CLAIM_DUE, {"at_now": now, "most": limit})}
+
+
+def is_any_due(connection: sa.Connection, *, now: Instant) -> bool:
+    """Tell whether any alarm is due."""
+    return connection.execute(_IS_ANY_DUE, {"at_now": now}).first() is not None
+
+
+_DUE = sa.and_(ALARMED, contacts.c.wake_at <= sa.bindparam("at_now", type_=sa.BigInteger))
+# In order: without it a plan made for any instant reads the table, expecting a third of all to be due.
+_IS_ANY_DUE = sa.select(contacts.c.id).where(_DUE).order_by(contacts.c.wake_at).limit(1)
+_CLAIM_DUE = (
+    sa.select(contacts.c.id, contacts.c.email, contacts.c.wake_at)
+    .where(_DUE)
+    .order_by(contacts.c.wake_at)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
+
+
+def wake(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
+    """Set the alarm of these contacts to `at`, unless it rings earlier."""
+    statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection), contacts.c.wake_at > at)
+    connection.execute(statement.values(wake_at=at))
+
+
+def put_off(connection: sa.Connection, contact: int, *, until: Instant) -> None:
+    """Let the contact's alarm ring at `until`, not earlier."""
+    connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(wake_at=until))
+
+
+def put_off_apart(connection: sa.Connection, ids: Sequence[int], *, after: Instant) -> None:
+    """Let these alarms ring within ten minutes after `after`, apart, and in another order every time."""
+    factor = after // SECOND % 599 + 1
+    second = contacts.c.id * sa.literal(factor) % sa.literal(600) * sa.literal(SECOND, sa.BigInteger)
+    statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection))
+    connection.execute(statement.values(wake_at=sa.literal(after, sa.BigInteger) + second))
+
+
+def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]) -> None:
+    """Mail these contacts at another of their addresses from now on: contact -> (address, since)."""
+    ordered = sorted(newest.items())
+    rows: list[Row] = [{"id": contact, "email": email} for contact, (email, _) in ordered]
+    update(connection, contacts, rows, key=["id"], columns=["email"])
+    since: list[Row] = [{"kind": "email", "value": email, "since": at} for _, (email, at) in ordered]
+    update(connection, identities, since, key=["kind", "value"], columns=["since"])
+
+
+# ---- reading ---------------------------------------------------------------------------------------------
+
+
+def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playbook) -> dict[int, Contact]:
+    """Load these contacts with their active runs, in three statements; ids that do not exist are left out.
+
+    A contact that no event has been applied to yet is empty under this playbook.
+    """
+    of_contacts, of_runs = _load(connection.dialect.name)
+    rows = connection.execute(of_contacts, {"ids": list_text(ids)}).all()
+    found = {row.id: _contact(row, playbook) for row in rows}
+    # Who is new has no runs yet.
+    members = members_of(connection, [contact for contact, state in found.items() if state.clock])
+    if members:
+        for row in connection.execute(of_runs, {"ids": list_text(members)}).all():
+            found[members[row.contact_id]].runs[row.measure, row.key] = run_of(row)
+    return found
+
+
+@lru_cache
+def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Return the statements that read contacts with their memory, and their active runs."""
+    of_contacts = (
+        sa.select(contacts, contact_state.c.memory)
+        .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
+        .where(any_given(contacts.c.id, dialect))
+    )
+    of_runs = sa.select(runs).where(any_given(runs.c.contact_id, dialect), _ACTIVE)
+    return of_contacts, of_runs
+
+
+def survivor_of(connection: sa.Connection, contact: int) -> int | None:
+    """Return whom the contact was merged into; None: it lives, or there is none."""
+    return connection.execute(sa.select(contacts.c.survivor).where(contacts.c.id == contact)).scalar()
+
+
+def first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
+    """Return contact -> first_seen_at."""
+    statement = sa.select(contacts.c.id, contacts.c.first_seen_at).where(
+        any_of(contacts.c.id, ids, connection)
+    )
+    return {row.id: row.first_seen_at for row in connection.execute(statement)}
+
+
+def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
+    if row.clock == 0 and not row.facts:
+        new = empty(row.id, first_seen_at=row.first_seen_at, playbook=playbook)
+        new.version = row.version
+        return new
+    return Contact(
+        id=row.id,
+        track=row.track,
+        stage=row.stage,
+        first_seen_at=row.first_seen_at,
+        zone=row.zone,
+        locale=row.locale,
+        facts=row.facts,
+        memory=decode(row.memory) if row.memory else {},
+        stage_since=row.stage_since,
+        track_since=row.track_since,
+        clock=row.clock,
+        wake_at=row.wake_at,
+        version=row.version,
+        adopted=row.adopted,
+        stored=(row.id, row.memory) if row.memory else None,
+    )
+
+
+def run_of(row: sa.Row[Any]) -> Run:
+    """Return the run of a row of `runs`."""
+    return Run(
+        measure=row.measure,
+        key=row.key,
+        entity_key=row.entity_key,
+        track=row.track,
+        started_at=row.started_at,
+        step=row.step,
+        step_since=row.step_since,
+        status=row.status,
+        reason=row.reason,
+        ended_at=row.ended_at,
+        due_at=row.due_at,
+        mailing=row.mailing,
+        holdout=row.holdout,
+        variant=row.variant,
+        decided=decode(row.decided),
+        let=decode(row.let),
+        data=decode(row.data),
+        rules_hash=row.rules_hash,
+        id=row.id,
+    )
+
+
+def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
+    """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
+    found: dict[int, list[Settled]] = {}
+    if not ids:
+        return found
+    members = members_of(connection, ids)
+    for member, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(members)}):
+        found.setdefault(members[member], []).append(Settled(*values))
+    return found
+
+
+@lru_cache
+def _settled(dialect: str) -> sa.Select[Any]:
+    """Return the statement; its columns are the contact and the fields of `Settled`."""
+    names = ("contact_id", "id", "measure", "run_key", "step", "status", "settled_at", "reason")
+    return (
+        sa.select(*(messages.c[name] for name in names))
+        .where(any_given(messages.c.contact_id, dialect), messages.c.told == sa.false())
+        .where(messages.c.settled_at.is_not(None))
+        .order_by(messages.c.settled_at, messages.c.id)
+    )
+
+
+def resolve_who(connection: sa.Connection, who: str, *, erased: bool = False) -> int:
+    """Return the living contact meant by an e-mail address, `id:USER_ID` or `contact:N`.
+
+    erased: one that was erased is meant too. Raises NotFoundError.
+    """
+    wanted = (contacts.c.id, contacts.c.survivor, contacts.c.erased_at)
+    kind, _, rest = who.partition(":")
+    if kind == "contact" and rest.isdigit():
+        known = sa.select(*wanted).where(contacts.c.id == int(rest))
+    else:
+        names = (
+            {"kind": "user_id", "value": canonical_user_id(rest)}
+            if kind == "id"
+            else {"kind": "email", "value": canonical_email(who)}
+        )
+        known = (
+            sa.select(*wanted)
+            .join(identities, identities.c.contact_id == contacts.c.id)
+            .where(*(identities.c[column] == value for column, value in names.items()))
+        )
+    row = connection.execute(known).one_or_none()
+    if row is None:
+        message = f"nobody is known as {who!r}; write an e-mail address, id:USER_ID or contact:NUMBER"
+        raise NotFoundError(message)
+    if row.erased_at is not None and not erased:
+        message = f"{who} was erased; nothing is kept of them but rows of the ledger"
+        raise NotFoundError(message)
+    return cast("int", row.survivor or row.id)

@@ -1,0 +1,324 @@
+"""Writing what `advance` decided for a batch of contacts: a constant number of statements, whatever its size.
+
+Called with the contacts locked. Repeating it cannot make a second message: (contact, measure, run key, step)
+is unique, and a message belongs to the contact that its run began with.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import family, members_of
+from nurture.database.bulk import (
+    Row,
+    any_of,
+    insert,
+    insert_statement,
+    list_text,
+    relation,
+    relation_given,
+    update,
+)
+from nurture.database.engine import encode
+from nurture.database.schema import (
+    contact_state,
+    contacts,
+    messages,
+    milestones,
+    non_entries,
+    runs,
+    transitions,
+    watches,
+)
+from nurture.domain.contact import Advance, Contact, Run
+from nurture.domain.counts import Counts
+from nurture.domain.instant import FOREVER, Instant
+
+_CLOCK = ("clock", "wake_at", "version", "adopted")
+_CONTACT = (
+    *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
+    *_CLOCK,
+)
+_RUN_STAYS = ("measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
+_RUN_MOVES = ("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash")
+_RUN_TEXTS = ("decided", "let", "data")
+_TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
+# What a planned message and its row have alike.
+_PLANNED = (
+    *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
+    *("request", "decided_at", "due_at", "valid_until"),
+)
+_MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told")
+_contact_values = attrgetter(*_CONTACT)
+_clock_values = attrgetter(*_CLOCK)
+_run_stays = attrgetter(*_RUN_STAYS)
+_run_moves = attrgetter(*_RUN_MOVES)
+_transition_values = attrgetter(*_TRANSITION)
+_planned_values = attrgetter(*_PLANNED)
+_RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
+
+
+def save(
+    connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
+) -> Counts:
+    """Write the advances, at most one for each contact, in at most fourteen statements.
+
+    new: contacts that have no row yet -> where their mail goes; `contacts.queries.reserve` made their ids.
+    Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
+    """
+    _save_contacts(connection, advances, new or {})
+    counts = Counts(runs=_save_runs(connection, advances))
+    # Before new messages are inserted: a cancellation means only what was decided before this batch.
+    counts["cancelled"] = _cancel(connection, advances)
+    counts["messages"] = _save_messages(connection, advances)
+    counts["transitions"] = _save_transitions(connection, advances)
+    counts["milestones"] = _save_milestones(connection, advances)
+    _save_watches(connection, advances)
+    _save_non_entries(connection, advances)
+    return counts
+
+
+def give_up(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, at: Instant) -> None:
+    """Cancel these active runs and their own unsent messages, not those of any other run."""
+    if not run_ids:
+        return
+    mine = any_of(runs.c.id, run_ids, connection)
+    unsent = messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
+    connection.execute(
+        sa.update(messages)
+        .where(
+            mine,
+            messages.c.contact_id == runs.c.contact_id,
+            messages.c.measure == runs.c.measure,
+            messages.c.run_key == runs.c.key,
+            unsent,
+        )
+        .values(
+            status="cancelled",
+            reason=reason,
+            settled_at=at,
+            told=sa.true(),
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+    ended = {"status": "cancelled", "reason": reason, "ended_at": at, "due_at": FOREVER, "mailing": False}
+    connection.execute(sa.update(runs).where(mine).values(**ended))
+
+
+def cancel_doubles(connection: sa.Connection, survivor: int, merged: int, *, at: Instant) -> None:
+    """Of two people about to be one, cancel unsent mail that the other side has sent, or has waiting too.
+
+    The same mail is the same measure, run key and step; of two that wait, the survivor's stays.
+    """
+    people = family(connection, [survivor, merged])
+    ids: dict[int, list[int]] = {survivor: [], merged: []}
+    for row in connection.execute(sa.select(people.c.id, people.c.person)):
+        ids[row.person].append(row.id)
+    gone = ("on_wire", "sent", "in_doubt")
+    for mine, theirs, states in ((survivor, merged, gone), (merged, survivor, (*gone, "waiting", "ready"))):
+        double = messages.alias("double")
+        has_it = sa.exists().where(
+            any_of(double.c.contact_id, ids[theirs], connection),
+            *(double.c[name] == messages.c[name] for name in ("measure", "run_key", "step")),
+            double.c.status.in_(states),
+        )
+        statement = sa.update(messages).where(
+            any_of(messages.c.contact_id, ids[mine], connection),
+            messages.c.status.in_(("waiting", "ready")),
+            has_it,
+        )
+        ended = {"status": "cancelled", "reason": "merged", "settled_at": at}
+        connection.execute(statement.values(**ended, lease_owner=None, lease_until=None))
+
+
+def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
+    """Note that the runs know of the end of these messages."""
+    if message_ids:
+        statement = sa.update(messages).where(any_of(messages.c.id, message_ids, connection))
+        connection.execute(statement.values(told=sa.true()))
+
+
+def _save_contacts(
+    connection: sa.Connection, advances: Sequence[Advance], new: Mapping[int, str | None]
+) -> None:
+    begun, moved, still = [], [], []
+    for one in advances:
+        contact = one.contact
+        if contact.id in new:
+            begun.append((contact.id, *_contact_values(contact), new[contact.id]))
+        elif one.stood_still:
+            still.append((contact.id, *_clock_values(contact)))
+        else:
+            moved.append((contact.id, *_contact_values(contact)))
+    insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
+    update(connection, contacts, moved, key=["id"], columns=_CONTACT)
+    update(connection, contacts, still, key=["id"], columns=_CLOCK)
+    _save_memories(connection, [one.contact for one in advances])
+
+
+def _save_memories(connection: sa.Connection, everybody: Sequence[Contact]) -> None:
+    changed: list[tuple[int, str]] = []
+    for contact in everybody:
+        now = (contact.id, encode(contact.memory))
+        if now != contact.stored:
+            changed.append(now)
+            contact.stored = now
+    columns = ("contact_id", "memory")
+    insert(connection, contact_state, changed, columns=columns, conflict=["contact_id"], update=["memory"])
+
+
+def _run_texts(run: Run) -> tuple[str, str, str]:
+    return encode(run.decided), encode(run.let), encode(run.data)
+
+
+def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    touched = [(one.contact.id, run) for one in advances for run in one.runs.values()]
+    begun = [
+        (contact, *_run_stays(run), *_run_moves(run), *_run_texts(run))
+        for contact, run in touched
+        if not run.id
+    ]
+    moved = [(run.id, *_run_moves(run), *_run_texts(run)) for _, run in touched if run.id]
+    columns = ("contact_id", *_RUN_STAYS, *_RUN_MOVES, *_RUN_TEXTS)
+    insert(connection, runs, begun, columns=columns, conflict=["contact_id", "measure", "key"])
+    update(connection, runs, moved, key=["id"], columns=(*_RUN_MOVES, *_RUN_TEXTS))
+    return len(begun)
+
+
+def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    """Cancel the unsent messages of the runs named, wherever in the person's family they were decided."""
+    wanted: dict[tuple[int, str, str | None], Row] = {}
+    for one in advances:
+        for ending in one.cancellations:
+            # The first reason counts, as it would have one by one.
+            values = {"reason": ending.reason, "settled_at": ending.at}
+            wanted.setdefault((one.contact.id, ending.measure, ending.run_key), values)
+    if not wanted:
+        return 0
+    members: dict[int, list[int]] = {}
+    for member, person in members_of(connection, {person for person, _, _ in wanted}).items():
+        members.setdefault(person, []).append(member)
+    rows = [
+        {"contact_id": member, "measure": measure, "run_key": run_key, **values}
+        for (person, measure, run_key), values in wanted.items()
+        for member in members[person]
+    ]
+    names = ("contact_id", "measure", "run_key", "reason", "settled_at")
+    text = list_text([row[name] for name in names] for row in rows)
+    return connection.execute(_cancellation(connection.dialect.name, names), {"rows": text}).rowcount
+
+
+@lru_cache
+def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
+    given = relation_given(dialect, [messages.c[name] for name in names])
+    return (
+        sa.update(messages)
+        .where(
+            messages.c.contact_id == given.c.contact_id,
+            messages.c.measure == given.c.measure,
+            sa.or_(given.c.run_key.is_(None), given.c.run_key == messages.c.run_key),
+            messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")]),
+        )
+        .values(
+            status="cancelled",
+            reason=given.c.reason,
+            settled_at=given.c.settled_at,
+            told=sa.true(),
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+
+
+def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    rows = []
+    for one in advances:
+        for message in one.messages:
+            run = one.runs.get((message.measure, message.run_key))
+            ended = bool(message.cancelled)
+            rows.append(
+                (
+                    one.contact.id,
+                    run.id if run is not None else 0,
+                    *_planned_values(message),
+                    "cancelled" if ended else "waiting",
+                    message.cancelled,
+                    message.decided_at if ended else None,
+                    ended,
+                )
+            )
+    if rows:
+        connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
+    return len(rows)
+
+
+@lru_cache
+def _decision(dialect: str) -> Any:
+    """Return the statement that inserts decided messages, each for the contact that its run began with."""
+    given = relation_given(
+        dialect, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)]
+    )
+    owner = sa.func.coalesce(runs.c.contact_id, given.c.contact_id).label("contact_id")
+    source = (
+        sa.select(owner, *(given.c[name] for name in _MESSAGE))
+        .select_from(given.outerjoin(runs, runs.c.id == given.c.run_id))
+        .where(sa.true())
+        .order_by(given.c.place_)
+    )
+    key = ["contact_id", "measure", "run_key", "step"]
+    return insert_statement(dialect, messages, ["contact_id", *_MESSAGE], source, conflict=key)
+
+
+def _save_transitions(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    rows = [(one.contact.id, *_transition_values(change)) for one in advances for change in one.transitions]
+    insert(connection, transitions, rows, columns=("contact_id", *_TRANSITION))
+    return len(rows)
+
+
+def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> int:
+    rows = [
+        (one.contact.id, reached.name, reached.key, reached.at)
+        for one in advances
+        for reached in one.milestones
+    ]
+    columns = ("contact_id", "name", "key", "at")
+    insert(connection, milestones, rows, columns=columns, conflict=columns[:3])
+    return len(rows)
+
+
+def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    last = {(change.kind, change.key, one.contact.id): change for one in advances for change in one.watches}
+    begun: list[Row] = []
+    ended: list[Row] = []
+    for (kind, key, contact), change in last.items():
+        row = {"kind": kind, "key": key, "contact_id": contact, "since": change.since}
+        (begun if change.watching else ended).append(row)
+    insert(connection, watches, begun, conflict=["kind", "key", "contact_id"])
+    if ended:
+        names = ("kind", "key", "contact_id")
+        given = relation(connection, [watches.c[name] for name in names], ended)
+        gone = sa.exists().where(*(given.c[name] == watches.c[name] for name in names))
+        connection.execute(
+            sa.delete(watches).where(
+                any_of(watches.c.contact_id, [r["contact_id"] for r in ended], connection), gone
+            )
+        )
+
+
+def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    newest: dict[tuple[int, str], Row] = {}
+    for one in advances:
+        for refusal in one.non_entries:
+            newest[one.contact.id, refusal.measure] = {
+                "contact_id": one.contact.id,
+                "measure": refusal.measure,
+                "at": refusal.at,
+                "reason": refusal.reason,
+                "detail": refusal.detail,
+            }
+    key = ["contact_id", "measure"]
+    insert(connection, non_entries, list(newest.values()), conflict=key, update=["at", "reason", "detail"])

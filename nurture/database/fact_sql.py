@@ -1,0 +1,240 @@
+"""Stored facts in SQL: tests and values of one key of `contacts.facts`, on both databases.
+
+Every test is NULL where the fact is unknown: missing without a meaning of its own, or of another type than
+declared. On PostgreSQL a strict jsonpath does that by itself (a missing key or a wrong type makes it NULL) and
+is the cheapest reading there is; on SQLite the type is asked first. No text is ever cast.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
+
+from nurture.database.dialects import either
+from nurture.domain.conditions.nodes import TESTS, Operator, Plain, Stored
+from nurture.domain.instant import Instant
+
+Boolean = sa.ColumnElement[bool]
+# `x op bound`, one of which must hold.
+Alternatives = Sequence[tuple[Operator, int | str]]
+
+_KINDS = {
+    "bool": "boolean",
+    "integer": "number",
+    "decimal": "number",
+    "instant": "number",
+    "text": "string",
+    "verdict": "string",
+    "set": "array",
+    "window": "array",
+}
+_SQLITE_KINDS = {"number": "integer", "string": "text", "array": "array"}
+_NUMBER_MAX = 2**63 - 1
+# A window keeps far fewer instants than this.
+_PLACE_MAX = 1_000_000
+
+
+def matches(facts: sa.ColumnElement[Any], fact: Stored, alternatives: Alternatives) -> Boolean:
+    """Test a stored number, instant or text against fixed ones."""
+    when_absent = None
+    if fact.absent is not None:
+        when_absent = any(TESTS[op](fact.absent, bound) for op, bound in alternatives)
+    name = json.dumps(fact.key, ensure_ascii=False)
+    path = " || ".join(f"$.{name} {op} {json.dumps(bound, ensure_ascii=False)}" for op, bound in alternatives)
+    value = extract(facts, fact)
+    tests = sa.or_(*(_operate(value, op, bound) for op, bound in alternatives))
+    return either(
+        postgresql=_or_absent(facts, fact.key, _path(facts, path), when_absent),
+        sqlite=_typed(facts, fact, tests, when_absent),
+    )
+
+
+def flag(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
+    """Read a stored bool."""
+    when_absent = None if fact.absent is None else bool(fact.absent)
+    name = json.dumps(fact.key, ensure_ascii=False)
+    found = [("true", sa.true()), ("false", sa.false())]
+    if when_absent is not None:
+        found.append(("null", _constant(when_absent)))
+    return either(
+        postgresql=_or_absent(facts, fact.key, _path(facts, f"$.{name} == true"), when_absent),
+        sqlite=sa.case(dict(found), value=_sqlite_kind(facts, fact.key)),
+    )
+
+
+def verdict(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
+    """Read a stored verdict: true for yes, false for no, NULL for anything else."""
+    text = either(postgresql=_text(facts, fact.key), sqlite=extract(facts, fact))
+    return sa.case({"yes": sa.true(), "no": sa.false()}, value=text)
+
+
+def holds(facts: sa.ColumnElement[Any], fact: Stored, item: str) -> Boolean:
+    """Tell whether a stored set holds a fixed text."""
+    name = json.dumps(fact.key, ensure_ascii=False)
+    path = _path(facts, f"$.{name}[*] == {json.dumps(item, ensure_ascii=False)}")
+    when_absent = None if fact.absent is None else False
+    found = _listed(facts, fact.key, sa.literal(item, sa.Text()))
+    return either(
+        postgresql=_or_absent(facts, fact.key, path, when_absent),
+        sqlite=typed(facts, fact, found, when_absent),
+    )
+
+
+def holds_value(facts: sa.ColumnElement[Any], fact: Stored, item: sa.ColumnElement[Any]) -> Boolean:
+    """Tell whether a stored set holds a text that is itself read from the row; NULL when that is unknown."""
+    inside: Boolean = _json(facts, fact.key).op("?", return_type=sa.Boolean())(item)
+    tests = either(postgresql=inside, sqlite=_listed(facts, fact.key, item))
+    when_absent = None if fact.absent is None else False
+    return sa.case((item.is_not(None), typed(facts, fact, tests, when_absent)))
+
+
+def window_holds(facts: sa.ColumnElement[Any], fact: Stored, *, at_least: int, since: Instant) -> Boolean:
+    """Tell whether a stored window has so many instants after `since`: whether the n-th newest is later."""
+    when_absent = None if fact.absent is None else at_least <= 0
+    if not 0 < at_least <= _PLACE_MAX:
+        return typed(facts, fact, _constant(at_least <= 0), when_absent)
+    newest = _json(facts, fact.key).op("->", return_type=JSONB())(sa.literal(-at_least, sa.Integer()))
+    place = sa.func.json_extract(facts, f"{path_of(fact.key)}[#-{at_least}]", type_=sa.BigInteger())
+    later = either(postgresql=newest > _jsonb(since), sqlite=place > since)
+    return typed(facts, fact, sa.func.coalesce(later, sa.false()), when_absent)
+
+
+def window_count(facts: sa.ColumnElement[Any], fact: Stored, *, since: Instant) -> sa.ColumnElement[Any]:
+    """Count the instants of a stored window after `since`; zero where there is none."""
+    name = json.dumps(fact.key, ensure_ascii=False)
+    path = sa.cast(sa.literal(f"$.{name}[*] ? (@ > {since})", sa.Text()), JSONPATH)
+    each = sa.func.json_each(facts, path_of(fact.key)).table_valued(sa.column("value", sa.BigInteger))
+    counted = sa.select(sa.func.count()).select_from(each).where(each.c.value > since)
+    return either(
+        postgresql=sa.cast(
+            sa.func.jsonb_array_length(sa.func.jsonb_path_query_array(facts, path)), sa.Numeric()
+        ),
+        sqlite=counted.scalar_subquery(),
+    )
+
+
+def is_known(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
+    """Tell whether a fact has a value; never NULL."""
+    return sa.func.coalesce(is_typed(facts, fact), _constant(fact.absent is not None))
+
+
+def is_typed(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
+    """Tell whether what is stored is of the declared type; NULL where nothing is.
+
+    A list is of one kind, that of its newest: a window is no set.
+    """
+    kind = _KINDS[fact.type]
+    stored = sa.func.json_type(facts, path_of(fact.key), type_=sa.Text())
+    if kind == "boolean":
+        sqlite: Boolean = stored.in_(["true", "false"])
+    else:
+        sqlite = stored == _SQLITE_KINDS[kind]
+    typed = either(postgresql=sa.func.jsonb_typeof(_json(facts, fact.key)) == kind, sqlite=sqlite)
+    if kind != "array":
+        return typed
+    element = "string" if fact.type == "set" else "number"
+    last = _json(facts, fact.key).op("->", return_type=JSONB())(sa.literal(-1, sa.Integer()))
+    newest = either(
+        postgresql=sa.func.coalesce(sa.func.jsonb_typeof(last), element) == element,
+        sqlite=sa.func.coalesce(sa.func.json_type(facts, f"{path_of(fact.key)}[#-1]"), _SQLITE_KINDS[element])
+        == _SQLITE_KINDS[element],
+    )
+    return sa.and_(typed, newest)
+
+
+def number(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
+    """Return a stored number, exact at any size on PostgreSQL; its absent value where it is missing."""
+    found = either(postgresql=sa.cast(_json(facts, fact.key), sa.Numeric()), sqlite=extract(facts, fact))
+    return typed(facts, fact, found, fact.absent)
+
+
+def text(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
+    """Return a stored text; its absent value where it is missing."""
+    found = either(postgresql=_text(facts, fact.key), sqlite=extract(facts, fact))
+    return typed(facts, fact, found, fact.absent)
+
+
+def typed(
+    facts: sa.ColumnElement[Any], fact: Stored, found: sa.ColumnElement[Any], absent: Plain | None
+) -> sa.ColumnElement[Any]:
+    """Return `found` where the type is right, `absent` where nothing is stored, else NULL."""
+    right = is_typed(facts, fact)
+    if absent is None:
+        return sa.case((right, found))
+    value = _constant(absent) if isinstance(absent, bool) else sa.literal(absent, found.type)
+    return sa.case((right, found), (right.is_(None), value))
+
+
+def extract(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
+    """Return SQLite's value of a key."""
+    kind = sa.BigInteger() if _KINDS[fact.type] == "number" else sa.Text()
+    return sa.func.json_extract(facts, path_of(fact.key), type_=kind)
+
+
+def path_of(key: str) -> str:
+    """Return SQLite's path of a key; keys hold no quotation mark (the parser sees to it)."""
+    return f'$."{key}"'
+
+
+# ---- the pieces ------------------------------------------------------------------------------------------
+
+
+def _typed(facts: sa.ColumnElement[Any], fact: Stored, found: Boolean, absent: bool | None) -> Boolean:
+    """SQLite: one look at the type decides between the value, its absence and unknown."""
+    results: list[tuple[str, Any]] = [(_SQLITE_KINDS[_KINDS[fact.type]], found)]
+    if absent is None:
+        return sa.case(dict(results), value=sa.func.json_type(facts, path_of(fact.key)))
+    results.append(("null", _constant(absent)))
+    return sa.case(dict(results), value=_sqlite_kind(facts, fact.key))
+
+
+def _sqlite_kind(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[str]:
+    return sa.func.coalesce(sa.func.json_type(facts, path_of(key), type_=sa.Text()), "null")
+
+
+def _listed(facts: sa.ColumnElement[Any], key: str, item: sa.ColumnElement[Any]) -> Boolean:
+    each = sa.func.json_each(facts, path_of(key)).table_valued(
+        sa.column("value", sa.Text), sa.column("type", sa.Text)
+    )
+    return sa.exists(
+        sa.select(sa.literal(1)).select_from(each).where(each.c.type == "text", each.c.value == item)
+    )
+
+
+def _path(facts: sa.ColumnElement[Any], path: str) -> Boolean:
+    wanted = sa.cast(sa.literal(f"strict {path}", sa.Text()), JSONPATH)
+    return facts.op("@@", return_type=sa.Boolean())(wanted)
+
+
+def _or_absent(facts: sa.ColumnElement[Any], key: str, found: Boolean, absent: bool | None) -> Boolean:
+    """PostgreSQL: the second look is taken only where the first found nothing of the right type."""
+    if absent is None:
+        return found
+    missing = sa.not_(facts.op("?", return_type=sa.Boolean())(sa.literal(key, sa.Text())))
+    return sa.func.coalesce(found, sa.case((missing, _constant(absent))), type_=sa.Boolean())
+
+
+def _json(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
+    return facts.op("->", return_type=JSONB())(sa.literal(key, sa.Text()))
+
+
+def _text(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[str]:
+    return facts.op("->>", return_type=sa.Text())(sa.literal(key, sa.Text()))
+
+
+def _jsonb(number: int) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.literal(str(number), sa.Text()), JSONB)
+
+
+def _operate(value: sa.ColumnElement[Any], op: Operator, bound: int | str) -> Boolean:
+    if isinstance(bound, int):
+        # Both databases keep 64 bits; what lies beyond compares as the last of them.
+        bound = max(min(bound, _NUMBER_MAX), -_NUMBER_MAX)
+    result: Boolean = TESTS[op](value, sa.literal(bound, value.type))  # type: ignore[assignment]
+    return result
+
+
+def _constant(value: bool) -> Boolean:
+    return sa.true() if value else sa.false()

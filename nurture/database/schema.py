@@ -1,0 +1,814 @@
+"""Every table, the same for PostgreSQL and SQLite. Instants are BIGINT microseconds UTC (`domain.instant`).
+
+Migrations under `store/migrations` build exactly these; a test compares both. Append-only tables (events,
+transitions, consents, audit ...) are never updated but by erasure.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from nurture.domain.instant import FOREVER
+from nurture.domain.message import STATES
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite gives rowids only to INTEGER keys.
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+#: A document that SQL reads into.
+Document = sa.JSON().with_variant(JSONB, "postgresql")
+Instant = sa.BigInteger
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", BigId, primary_key=True, autoincrement=True)
+
+
+#: Facts about this database: suppression key fingerprint, active playbook, epoch, ...
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# ---- inbox -----------------------------------------------------------------------------------------------
+
+#: Accepted events not yet applied. De-duplication is decided by `events`, under the contact's lock.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    _id(),
+    sa.Column("shard", sa.SmallInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("historic", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Canonical identities; a row that has none feeds an object.
+    sa.Column("user_id", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("anonymous_id", sa.Text),
+    # alias only: the earlier id that joins.
+    sa.Column("previous_id", sa.Text),
+    # JSON text: {"properties": ..., "traits": ..., "context": ...}; opaque to SQL.
+    sa.Column("body", sa.Text, nullable=False),
+    # Raised and committed before the rule runs alone, so that what kills the process is found.
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+)
+sa.Index("ix_inbox_shard_id", inbox.c.shard, inbox.c.id)
+for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
+    _where = inbox.c[_kind].is_not(None)
+    # With the id: the oldest rows of somebody with a hundred thousand are found without reading all of them.
+    sa.Index(f"ix_inbox_{_kind}", inbox.c[_kind], inbox.c.id, postgresql_where=_where, sqlite_where=_where)
+
+#: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
+shards = sa.Table("shards", metadata, sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False))
+
+#: Batches whose attempts are counted: a shard's rows up to an id. Committed before they run.
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("up_to", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    _id(),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text),
+    sa.Column("received_at", Instant, nullable=False),
+    # shape | rule | conflict | conflict_identity | crash | too_old
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # The item as it came, cut to a bound.
+    sa.Column("raw", sa.Text, nullable=False),
+    sa.Column("contact_id", sa.BigInteger),
+)
+_has_contact = quarantine.c.contact_id.is_not(None)
+sa.Index(
+    "ix_quarantine_contact_id",
+    quarantine.c.contact_id,
+    postgresql_where=_has_contact,
+    sqlite_where=_has_contact,
+)
+
+# ---- identity --------------------------------------------------------------------------------------------
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    _id(),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("track_since", Instant, nullable=False),
+    sa.Column("stage_since", Instant, nullable=False),
+    sa.Column("first_seen_at", Instant, nullable=False),
+    sa.Column("zone", sa.Text),
+    sa.Column("locale", sa.Text),
+    # Where mail goes: the canonical address of the newest e-mail identity; NULL after erasure.
+    sa.Column("email", sa.Text),
+    sa.Column("facts", Document, nullable=False),
+    sa.Column("clock", Instant, nullable=False),
+    sa.Column("wake_at", Instant, nullable=False, server_default=str(FOREVER)),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("adopted", sa.Text, nullable=False, server_default=""),
+    # The contact that this one was merged into; every chain is one link long.
+    sa.Column("survivor", sa.BigInteger),
+    sa.Column("erased_at", Instant),
+    sa.CheckConstraint("track IN ('lead', 'customer')", name="track"),
+)
+_wakes = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < FOREVER)
+sa.Index("ix_contacts_wake_at", contacts.c.wake_at, postgresql_where=_wakes, sqlite_where=_wakes)
+sa.Index(
+    "ix_contacts_survivor",
+    contacts.c.survivor,
+    postgresql_where=contacts.c.survivor.is_not(None),
+    sqlite_where=contacts.c.survivor.is_not(None),
+)
+sa.Index("ix_contacts_email", contacts.c.email)
+
+contact_state = sa.Table(
+    "contact_state",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # JSON text of Contact.memory; opaque to SQL.
+    sa.Column("memory", sa.Text, nullable=False),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    # The contact it was learnt for, whoever that was merged into: what an un-merge goes by. NULL: contact_id.
+    sa.Column("learnt_for", sa.BigInteger),
+)
+sa.Index("ix_identities_contact_id", identities.c.contact_id)
+
+merges = sa.Table(
+    "merges",
+    metadata,
+    _id(),
+    sa.Column("survivor", sa.BigInteger, nullable=False),
+    sa.Column("merged", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # JSON text: the event or operator that joined them.
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("undone_at", Instant),
+)
+sa.Index("ix_merges_survivor", merges.c.survivor)
+
+# ---- advance ---------------------------------------------------------------------------------------------
+
+#: Applied events; `id` is the order of application. Unique (source, message_id) is what "once" rests on.
+events = sa.Table(
+    "events",
+    metadata,
+    _id(),
+    # NULL: the event named no contact and fed an object.
+    sa.Column("contact_id", sa.BigInteger),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("historic", sa.Boolean, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("source", "message_id"),
+)
+sa.Index("ix_events_contact_id_id", events.c.contact_id, events.c.id)
+
+transitions = sa.Table(
+    "transitions",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("noticed_at", Instant, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+)
+sa.Index("ix_transitions_contact_id", transitions.c.contact_id)
+
+milestones = sa.Table(
+    "milestones",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.UniqueConstraint("contact_id", "name", "key"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("entity_key", sa.Text, nullable=False),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("step_since", Instant, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("mailing", sa.Boolean, nullable=False),
+    sa.Column("holdout", sa.Boolean, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    # JSON text: ids of the mail steps decided, in order; `planned` is counted from it.
+    sa.Column("decided", sa.Text, nullable=False),
+    # Written by advance and, when the first mail passes, by the guard.
+    sa.Column("let", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("rules_hash", sa.Text, nullable=False),
+    sa.UniqueConstraint("contact_id", "measure", "key"),
+    sa.CheckConstraint("status IN ('active', 'done', 'stopped', 'cancelled')", name="status"),
+)
+_active = runs.c.status == "active"
+sa.Index("ix_runs_active", runs.c.contact_id, postgresql_where=_active, sqlite_where=_active)
+sa.Index("ix_runs_measure", runs.c.measure)
+
+#: Why a trigger that fired started no run: the newest reason per contact and measure.
+non_entries = sa.Table(
+    "non_entries",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    # JSON text: {"values": {...}, "at": {field: [instant, message id]}}.
+    sa.Column("facts", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("changed_at", Instant, nullable=False),
+)
+
+watches = sa.Table(
+    "watches",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("since", Instant, nullable=False),
+)
+sa.Index("ix_watches_order", watches.c.kind, watches.c.key, watches.c.since, watches.c.contact_id)
+sa.Index("ix_watches_contact_id", watches.c.contact_id)
+
+#: An object's event whose watchers are being woken, in order of waiting; the cursor is (since, contact).
+object_wakes = sa.Table(
+    "object_wakes",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("event_id", sa.BigInteger, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("cursor_since", Instant, nullable=False),
+    sa.Column("cursor_contact", sa.BigInteger, nullable=False),
+)
+
+# ---- outbox, guard, wire ---------------------------------------------------------------------------------
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("mail", sa.Text, nullable=False),
+    # lead, customer or any: the track it was written for.
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("holdout", sa.Boolean, nullable=False),
+    sa.Column("request", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("decided_at", Instant, nullable=False),
+    # When the guard looks at it next; starts as the first instant its own schedule allows.
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("valid_until", Instant, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.Column("sent_at", Instant),
+    # The attempt now made or last made; 0 before the first.
+    sa.Column("attempt", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Instant),
+    # contacts.version that the guard saw; the wire gate compares.
+    sa.Column("contact_version", sa.BigInteger),
+    sa.Column("playbook_id", sa.BigInteger),
+    # JSON text: the frozen values, template hash, Date, boundary; what the bytes are made from.
+    sa.Column("context", sa.Text),
+    sa.Column("content_hash", sa.Text),
+    # The Message-ID header, the same for every attempt.
+    sa.Column("header_id", sa.Text),
+    # JSON text: the newest verdict with all its checks.
+    sa.Column("verdict", sa.Text),
+    # False until the run that waits for it has been told of its end.
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.UniqueConstraint("contact_id", "measure", "run_key", "step"),
+    # Track law: the path begins with the track it was written for.
+    sa.CheckConstraint("track IN ('lead', 'customer', 'any')", name="track"),
+    sa.CheckConstraint("measure LIKE track || '/%'", name="track_of_measure"),
+    sa.CheckConstraint("track <> 'any' OR purpose IN ('transactional', 'service')", name="any_purpose"),
+    sa.CheckConstraint(f"status IN ({', '.join(repr(s) for s in STATES)})", name="status"),
+)
+_waiting = messages.c.status == "waiting"
+sa.Index(
+    "ix_messages_due", messages.c.lane, messages.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting
+)
+_leased = messages.c.status.in_(("ready", "on_wire"))
+sa.Index("ix_messages_leased", messages.c.lease_until, postgresql_where=_leased, sqlite_where=_leased)
+_doubt = messages.c.status == "in_doubt"
+sa.Index("ix_messages_doubt", messages.c.due_at, postgresql_where=_doubt, sqlite_where=_doubt)
+_untold = sa.and_(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
+sa.Index("ix_messages_untold", messages.c.contact_id, postgresql_where=_untold, sqlite_where=_untold)
+sa.Index("ix_messages_measure_status", messages.c.measure, messages.c.status)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    _id(),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.SmallInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # sent | retry | failed | in_doubt | lane_paused
+    sa.Column("outcome", sa.Text, nullable=False),
+    # How far the conversation got: connect, greeted, mail, rcpt, data, dot, replied.
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reply", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+)
+sa.Index("ix_attempts_message_id", attempts.c.message_id)
+
+#: One code per run and offer, minted once.
+coupons = sa.Table(
+    "coupons",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("offer", sa.Text, nullable=False),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("minted_at", Instant, nullable=False),
+    sa.UniqueConstraint("contact_id", "measure", "run_key", "offer"),
+)
+
+#: Stop switches: `all`, a measure's path or a lane's name.
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    # Mails a second; NULL: as fast as it goes.
+    sa.Column("rate", sa.Integer),
+    # Token bucket: what is left and when it was filled.
+    sa.Column("tokens", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("filled_at", Instant, nullable=False, server_default="0"),
+)
+
+#: Processes that have sent, each with a journal of its name on its host.
+journals = sa.Table(
+    "journals",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("opened_at", Instant, nullable=False),
+    # Windows of this process that passed the wire gate; a journal that knows of more has seen another past.
+    sa.Column("windows", sa.BigInteger, nullable=False, server_default="0"),
+    # When it was read to the end; NULL: it has sent since, or nobody could look.
+    sa.Column("settled_at", Instant),
+)
+
+#: Mails that a journal knows to have left and a restored database does not: who decides one anew finds it here.
+left_before = sa.Table(
+    "left_before",
+    metadata,
+    # HMAC under SUPPRESSION_KEY of address, measure, run key and step.
+    sa.Column("mark", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("journal", sa.Text, nullable=False),
+)
+
+# ---- feedback and law ------------------------------------------------------------------------------------
+
+#: Append-only. The newest row of a (contact, topic) speaks; a merge reads all and takes the stricter.
+consents = sa.Table(
+    "consents",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    # pending | granted | withdrawn
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    # What the word is about: `marketing`, the only use that needs one (`domain.measure.MARKETING`).
+    sa.Column("purpose", sa.Text, nullable=False, server_default="marketing"),
+    # Version of the words the person was shown (`wordings`); "": none were ours.
+    sa.Column("wording", sa.Text, nullable=False, server_default=""),
+    sa.UniqueConstraint("contact_id", "topic", "state", "at", "source"),
+    sa.CheckConstraint("state IN ('pending', 'granted', 'withdrawn')", name="state"),
+)
+sa.Index("ix_consents_contact_id", consents.c.contact_id, consents.c.topic)
+
+#: The words of a page on which somebody consented, once per version.
+wordings = sa.Table(
+    "wordings",
+    metadata,
+    # blake2b of page, language and words, hex.
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("page", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    # JSON text: the words in the order in which they stood there.
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("first_used_at", Instant, nullable=False),
+)
+
+#: Append-only. The newest row of a (contact, kind) speaks; a merge reads all and takes the stricter.
+wishes = sa.Table(
+    "wishes",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # often | pause | tracking
+    sa.Column("kind", sa.Text, nullable=False),
+    # Least time between two mails, the end of the pause, or 1 for untracked; 0 takes the wish back.
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.CheckConstraint("kind IN ('often', 'pause', 'tracking')", name="kind"),
+    sa.CheckConstraint("value >= 0", name="value"),
+)
+sa.Index("ix_wishes_contact_id", wishes.c.contact_id)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    # HMAC-SHA256 of the canonical address under SUPPRESSION_KEY, hex; survives erasure.
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    # all | marketing
+    sa.Column("scope", sa.Text, primary_key=True),
+    # unsubscribed | hard_bounce | soft_bounces | complaint | sunset | erased | ops
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+
+#: What others reported about our mail, each report once (`feedback.record`). The vocabulary: `domain.feedback`.
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("message_id", sa.BigInteger),
+    # delivered | deferred | bounce | complaint | open | click | reply | unsubscribe
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # What they sent, cut to a bound.
+    sa.Column("raw", sa.Text, nullable=False),
+    # hard | soft | policy | undetermined; bounces only.
+    sa.Column("severity", sa.Text, nullable=False, server_default=""),
+    sa.Column("machine", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The person it was found to be about, as they were then.
+    sa.Column("contact_id", sa.BigInteger),
+    # The canonical address it is about, where it had to be told or is not known to be anybody's.
+    sa.Column("address", sa.Text),
+    sa.Column("received_at", Instant, nullable=False, server_default="0"),
+    # When its event was handed in; NULL: it waits for a person who fits it.
+    sa.Column("applied_at", Instant),
+    # JSON text: url, code, diagnostic, subject ...
+    sa.Column("detail", sa.Text, nullable=False, server_default="{}"),
+)
+sa.Index("ix_feedback_message_id", feedback.c.message_id)
+_of_address = feedback.c.address.is_not(None)
+sa.Index("ix_feedback_address", feedback.c.address, postgresql_where=_of_address, sqlite_where=_of_address)
+_told = feedback.c.raw != ""
+sa.Index("ix_feedback_raw", feedback.c.received_at, postgresql_where=_told, sqlite_where=_told)
+_unapplied = feedback.c.applied_at.is_(None)
+sa.Index(
+    "ix_feedback_unapplied", feedback.c.received_at, postgresql_where=_unapplied, sqlite_where=_unapplied
+)
+_refusals = feedback.c.kind.in_(("bounce", "delivered"))
+sa.Index("ix_feedback_heard", feedback.c.received_at, postgresql_where=_refusals, sqlite_where=_refusals)
+
+#: What somebody asked for on a page and confirms by a link in a mail: a new address, their data, erasure.
+requests = sa.Table(
+    "requests",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # address | export | erase
+    sa.Column("act", sa.Text, nullable=False),
+    # Of `address`: the new one, canonical, and the one before it once it was changed.
+    sa.Column("address", sa.Text),
+    sa.Column("old_address", sa.Text),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("valid_until", Instant, nullable=False),
+    sa.Column("done_at", Instant),
+    # A later request of the same kind took its place.
+    sa.Column("replaced_at", Instant),
+    sa.CheckConstraint("act IN ('address', 'export', 'erase')", name="act"),
+)
+sa.Index("ix_requests_contact_id", requests.c.contact_id)
+
+#: GETs behind the links of mails: telemetry, judged a minute later, deleted a day after that.
+touches = sa.Table(
+    "touches",
+    metadata,
+    _id(),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    # open | click | look
+    sa.Column("kind", sa.Text, nullable=False),
+    # Which of the mail's links; "" for its picture and its call to action.
+    sa.Column("link", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # browser | proxy | scanner | tool | prefetch | none; the header itself is not kept.
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("judged_at", Instant),
+    # Why a machine did it (`domain.bot_detection.SIGNS`); "": may be a person.
+    sa.Column("sign", sa.Text, nullable=False, server_default=""),
+)
+sa.Index("ix_touches_message_id", touches.c.message_id)
+_unjudged = touches.c.judged_at.is_(None)
+sa.Index("ix_touches_unjudged", touches.c.at, postgresql_where=_unjudged, sqlite_where=_unjudged)
+sa.Index("ix_touches_judged_at", touches.c.judged_at)
+
+#: People who answered a mail of ours, and when they got their answer. The case's name outside is `R-ID`.
+dialogues = sa.Table(
+    "dialogues",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # The mail that was answered first.
+    sa.Column("message_id", sa.BigInteger),
+    # Who is to answer: a role of the playbook's holds.
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    # What the acknowledgement promised.
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("answered_at", Instant),
+    # When somebody was told that it is overdue.
+    sa.Column("escalated_at", Instant),
+    sa.Column("closed_at", Instant),
+)
+sa.Index("ix_dialogues_contact_id", dialogues.c.contact_id)
+_open_dialogue = dialogues.c.closed_at.is_(None)
+sa.Index(
+    "ix_dialogues_open", dialogues.c.due_at, postgresql_where=_open_dialogue, sqlite_where=_open_dialogue
+)
+
+#: Mails to our own people: answers passed on, and that one is overdue. Emptied once they have left.
+notices = sa.Table(
+    "notices",
+    metadata,
+    _id(),
+    # reply | overdue
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("dialogue_id", sa.BigInteger),
+    sa.Column("contact_id", sa.BigInteger),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("recipient", sa.Text, nullable=False),
+    # The mail's bytes, compressed, as base64; empty once sent.
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lease_until", Instant, nullable=False, server_default="0"),
+    sa.Column("sent_at", Instant),
+    # What the last attempt was answered.
+    sa.Column("reply", sa.Text, nullable=False, server_default=""),
+)
+_unsent = notices.c.sent_at.is_(None)
+sa.Index("ix_notices_due", notices.c.due_at, postgresql_where=_unsent, sqlite_where=_unsent)
+sa.Index("ix_notices_contact_id", notices.c.contact_id)
+
+# ---- operating -------------------------------------------------------------------------------------------
+
+playbooks = sa.Table(
+    "playbooks",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rules_hash", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    # JSON text: {path: text} of every file.
+    sa.Column("files", sa.Text, nullable=False),
+    sa.Column("published_at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    # none | enter
+    sa.Column("backlog", sa.Text, nullable=False),
+)
+
+#: The one row that says which playbook is active; read in each batch's transaction.
+active_playbook = sa.Table(
+    "active_playbook",
+    metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("playbook_id", sa.BigInteger, nullable=False),
+    # Contacts up to this id have been woken for it.
+    sa.Column("woken", sa.BigInteger, nullable=False),
+)
+
+sends = sa.Table(
+    "sends",
+    metadata,
+    sa.Column("request", sa.Text, primary_key=True),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("audience", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("people", sa.BigInteger, nullable=False),
+    # Contacts up to this id have been handed to the inbox.
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Boolean, nullable=False),
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    # blake2b of the file's bytes and of the options.
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Boolean, nullable=False),
+)
+
+#: Any number of schedulers: who inserts the slot does the work.
+job_slots = sa.Table(
+    "job_slots",
+    metadata,
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("slot", Instant, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    # JSON text: ids and counts, never addresses.
+    sa.Column("detail", sa.Text, nullable=False),
+    # sha256 over the row before and this one.
+    sa.Column("chain", sa.Text, nullable=False),
+)
+
+# ---- privacy ---------------------------------------------------------------------------------------------
+
+#: Erasures asked for; one that is not finished is taken up again by the scheduler. Ids only.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    # When nothing of the person was left; until then something may still be on its way.
+    sa.Column("finished_at", Instant),
+)
+#: What a contact's removed events had made of it (`journey.retention`); each under the contact they were of.
+baselines = sa.Table(
+    "baselines",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # Everything received before was removed.
+    sa.Column("until", Instant, nullable=False),
+    # JSON text: the folded contact.
+    sa.Column("state", sa.Text, nullable=False),
+)
+
+_unfinished = erasures.c.finished_at.is_(None)
+sa.Index("ix_erasures_unfinished", erasures.c.at, postgresql_where=_unfinished, sqlite_where=_unfinished)
+
+# ---- who may ---------------------------------------------------------------------------------------------
+
+users = sa.Table(
+    "users",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    # viewer | operator | admin
+    sa.Column("role", sa.Text, nullable=False),
+    # argon2id, with its parameters and salt.
+    sa.Column("password", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Raised by a new password and by disabling; a session of an earlier epoch is over.
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    # sha256 of the cookie, hex.
+    sa.Column("id", sa.Text, primary_key=True),
+    # NULL: signed in with ADMIN_PASSWORD.
+    sa.Column("user_id", sa.BigInteger),
+    # The user's epoch, or a keyed hash of ADMIN_PASSWORD: another one ends the session.
+    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    # To the minute.
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+sa.Index("ix_sessions_until", sessions.c.until)
+
+#: Wrong passwords by account and by address, both under a keyed hash.
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    # What the audit log calls it.
+    sa.Column("id", sa.Text, primary_key=True),
+    # The source of the events that it hands in.
+    sa.Column("name", sa.Text, nullable=False),
+    # sha256 of the key, hex: 256 random bits need no slow hash.
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    # Of ingest, send, read, admin; one space between.
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    # To the minute.
+    sa.Column("used_at", Instant),
+    sa.Column("revoked_at", Instant),
+)
+
+#: Sends to so many people that somebody else has to say yes.
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("request", sa.Text, primary_key=True),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("audience", sa.Text, nullable=False),
+    sa.Column("send_at", Instant),
+    # How many the audience had when it was asked for.
+    sa.Column("people", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    # waiting | approved | rejected
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", Instant),
+    sa.CheckConstraint("state IN ('waiting', 'approved', 'rejected')", name="state"),
+)

@@ -1,0 +1,291 @@
+"""`advance`: the one function that says what becomes of a contact.
+
+A left fold over happenings and due alarms by (effective time, sequence): before a happening takes effect,
+every alarm due up to then has rung at its own instant. So `advance(c, [a, b])` equals
+`advance(advance(c, [a]), [b])`, and batching, simulation and replay cannot differ.
+"""
+
+from collections.abc import Sequence
+
+from nurture.domain.contact import Advance, Contact, Run, Transition, WatchChange
+from nurture.domain.errors import Poison
+from nurture.domain.event import Event
+from nurture.domain.facts import fold
+from nurture.domain.instant import Instant
+from nurture.domain.journey import steps, triggers
+from nurture.domain.journey.entry import Firing, start
+from nurture.domain.journey.next_alarm import next_wake
+from nurture.domain.journey.position import (
+    fold_conversion,
+    fold_holds,
+    fold_milestones,
+    move_stage,
+    move_track,
+)
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Exit, Measure, WaitUntilDate
+from nurture.domain.message import Settled
+from nurture.domain.playbook import Playbook
+
+Happening = Event | Settled
+
+#: More alarms than this in one advance means rules that never come to rest.
+_RINGS_MAX = 20_000
+
+
+def advance(
+    contact: Contact,
+    happenings: Sequence[Happening],
+    *,
+    now: Instant,
+    playbook: Playbook,
+    mail: bool = True,
+    owned: bool = False,
+) -> Advance:
+    """Apply happenings in their order, ring every alarm due up to `now`, and say what follows.
+
+    happenings: events in the order of application and settled messages. mail False: facts, track, stage and
+    milestones only, no alarms (replay). owned: the caller gives the contact away and it is changed in place.
+    Raises Poison for rules that never come to rest.
+    """
+    state = contact if owned else contact.copy()
+    work = Work(state, playbook, Advance(state))
+    if state.adopted == playbook.rules_hash and state.wake_at > state.clock:
+        work.alarm = state.wake_at
+    for happening in happenings:
+        effective = happening.at if isinstance(happening, Settled) else happening.received_at
+        at = max(effective, state.clock)
+        if mail:
+            _adopt(work, at)
+            _ring_until(work, at)
+        if isinstance(happening, Settled):
+            _settle(work, happening, at)
+        else:
+            _happen(work, happening, at, mail=mail)
+        state.clock = at
+        work.runs_changed()
+    if mail and state.clock:
+        _adopt(work, max(now, state.clock))
+        _ring_until(work, now)
+        state.wake_at = _alarm(work)
+    state.version += 1
+    work.result.stood_still = not any(isinstance(one, Event) for one in happenings)
+    return work.result
+
+
+# ---- alarms ----------------------------------------------------------------------------------------------
+
+
+def _ring_until(work: Work, until: Instant) -> None:
+    """Ring every alarm due up to an instant, each at its own time."""
+    contact = work.contact
+    if contact.clock == 0:
+        return
+    for _ in range(_RINGS_MAX):
+        if contact.clock >= until:
+            return
+        at = _alarm(work)
+        if at > until:
+            return
+        _ring(work, at)
+        contact.clock = at
+        work.runs_changed()
+    message = f"contact {contact.id} rang {_RINGS_MAX} times without rest; look at the runs due at once"
+    raise Poison(message)
+
+
+def _alarm(work: Work) -> Instant:
+    """Return when the contact must next be looked at, worked out once after each change."""
+    if work.alarm is None:
+        work.alarm = next_wake(work, work.contact.clock)
+    return work.alarm
+
+
+def _ring(work: Work, at: Instant) -> None:
+    for run in sorted(work.contact.runs.values(), key=lambda run: (run.due_at, run.measure, run.key)):
+        if run.due_at <= at and run.status == "active":
+            measure = work.playbook.measures.get(run.measure)
+            if measure is not None:
+                steps.proceed(work, measure, run, at)
+    triggers.on_alarm(work, at)
+    triggers.on_quiet(work, at)
+    triggers.on_conditions(work, at)
+    _unqueue(work, at)
+
+
+def _adopt(work: Work, at: Instant) -> None:
+    """On the first touch under a playbook: baselines on the state before it, runs in flight fitted to it."""
+    contact, playbook = work.contact, work.playbook
+    if contact.adopted == playbook.rules_hash and contact.clock:
+        return
+    is_new = contact.clock == 0
+    triggers.baseline(work, at, is_new=is_new)
+    for run in list(contact.runs.values()):
+        measure = playbook.measures.get(run.measure)
+        if measure is None:
+            work.stop(run, "measure_gone", at, status="cancelled")
+        elif run.rules_hash != measure.rules_hash:
+            steps.adopt(work, measure, run, at)
+    work.runs_changed()
+    if not is_new and playbook.backlog == "enter":
+        triggers.on_conditions(work, at)
+    contact.adopted = playbook.rules_hash
+
+
+# ---- happenings ------------------------------------------------------------------------------------------
+
+
+def _settle(work: Work, settled: Settled, at: Instant) -> None:
+    """Let the run that waited for this message go on."""
+    run = work.contact.runs.get((settled.measure, settled.run_key))
+    measure = work.playbook.measures.get(settled.measure)
+    if run is None or measure is None or not run.mailing or run.step != settled.step:
+        return
+    steps.leave(work, measure, run, at)
+    _unqueue(work, at)
+
+
+def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
+    """Apply one event: facts, then track and stage, then what ends, then what begins."""
+    contact, playbook = work.contact, work.playbook
+    fold(contact, event, playbook)
+    fold_conversion(contact, event, playbook)
+    fold_holds(contact, event, playbook)
+    moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
+    work.facts_changed()
+    moved += move_stage(
+        contact, work.reading(at), at=event.occurred_at, evidence=event.name, playbook=playbook
+    )
+    if moved:
+        work.facts_changed()
+    reached = fold_milestones(contact, event, playbook)
+    work.result.transitions.extend(moved)
+    work.result.milestones.extend(reached)
+    if not mail:
+        return
+    _watch(work, event)
+    leave_place(work, moved, at)
+    _exit(work, event, at)
+    _end_waits(work, event, at)
+    if event.historic:
+        if event.context.get("backlog") != "enter":
+            triggers.settle_past(work, at)
+    else:
+        triggers.on_transitions(work, moved, event, at)
+        triggers.on_milestones(work, reached, event, at)
+        triggers.on_event(work, event, at)
+        triggers.on_quiet(work, at)
+        triggers.on_conditions(work, at)
+    _unqueue(work, at)
+
+
+def _watch(work: Work, event: Event) -> None:
+    """Start or end watching the object that the event names; who has been woken waits no longer."""
+    watches = work.result.watches
+    index = work.index
+    for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
+        for key in _object_keys(event, kind.key):
+            is_start = event.name in kind.watched_from
+            watches.append(WatchChange(kind.kind, key, event.occurred_at, is_start))
+    if event.kind == "object":
+        for kind in work.playbook.objects.values():
+            if event.name in kind.wakes:
+                for key in _object_keys(event, kind.key):
+                    watches.append(WatchChange(kind.kind, key, event.occurred_at, watching=False))
+
+
+def _object_keys(event: Event, name: str) -> list[str]:
+    """Return the object keys the event names: its own property, and those of its `products`."""
+    rows = event.properties.get("products")
+    values = [event.properties.get(name)]
+    if isinstance(rows, list):
+        values.extend(row.get(name) for row in rows if isinstance(row, dict))
+    found = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
+    return list(dict.fromkeys(found))
+
+
+def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
+    """Stop or hand over the runs written for the track or stage just left."""
+    kinds = {transition.kind for transition in moved}
+    if not kinds:
+        return
+    contact = work.contact
+    for run in list(contact.runs.values()):
+        measure = work.playbook.measures.get(run.measure)
+        if measure is None:
+            continue
+        if measure.track not in ("any", contact.track):
+            _hand_over(work, measure, run, at)
+        elif measure.stage not in ("any", contact.stage) and measure.on_stage_change == "stop":
+            work.stop(run, "stage_left", at)
+
+
+def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """End a run of the other track; the measure named in `handover` goes on with its key, at the same step."""
+    heir = work.playbook.measures.get(measure.handover or "")
+    if heir is None or heir.track not in ("any", work.contact.track):
+        work.stop(run, "track_changed", at)
+        return
+    work.stop(run, "handed_over", at)
+    if run.key in work.contact.memory.get("done", {}).get(heir.path, {}):
+        return
+    firing = Firing(
+        at=at,
+        occurred_at=at,
+        entity_key=run.entity_key,
+        event=str(run.data.get("event", "")),
+        properties=dict(run.data.get("properties", {})),
+    )
+    generation = int(run.data.get("generation", 0))
+    start(work, heir, firing, key=run.key, entity_key=run.entity_key, generation=generation, at_step=run)
+
+
+def _exit(work: Work, event: Event, at: Instant) -> None:
+    """End the runs that name this event as their exit, and cancel what they have queued."""
+    done = work.contact.memory.get("done", {})
+    for measure, ending in work.index.exits.get(event.name, ()):
+        if measure.path not in done:
+            continue
+        keys = _exit_keys(event, ending)
+        for run in list(work.contact.runs.values()):
+            if run.measure == measure.path and (keys is None or run.entity_key in keys):
+                work.stop(run, ending.reason, at)
+        # Runs that have ended may still have their last mail queued.
+        if keys is None:
+            work.cancel(measure.path, None, ending.reason, at)
+        else:
+            for key in done[measure.path]:
+                if key.partition("#")[0] in keys:
+                    work.cancel(measure.path, key, ending.reason, at)
+
+
+def _exit_keys(event: Event, ending: Exit) -> set[str] | None:
+    """Return the entity keys that the exit ends, None for all."""
+    return None if ending.key is None else set(_object_keys(event, ending.key))
+
+
+def _end_waits(work: Work, event: Event, at: Instant) -> None:
+    """End the waits for this event, and let waits for a date follow dates that moved."""
+    for measure, step in work.index.waits.get(event.name, ()):
+        for run in list(work.contact.runs.values()):
+            if run.measure != measure.path or run.step != step.id or run.mailing or run.data.get("queued"):
+                continue
+            if step.key is None or run.entity_key in _object_keys(event, step.key):
+                steps.leave(work, measure, run, at)
+    for run in list(work.contact.runs.values()):
+        owner = work.playbook.measures.get(run.measure)
+        step_now = owner.step(run.step) if owner is not None else None
+        if owner is not None and isinstance(step_now, WaitUntilDate) and not run.data.get("queued"):
+            steps.proceed(work, owner, run, at)
+
+
+def _unqueue(work: Work, at: Instant) -> None:
+    """Let the series that waited longest begin when no other is running."""
+    runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
+    waiting = [run for run in runs if run.data.get("queued")]
+    if not waiting or len(waiting) < len(runs):
+        return
+    run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))
+    measure = work.playbook.measures[run.measure]
+    if measure.track in ("any", work.contact.track):
+        steps.begin(work, measure, run, at)

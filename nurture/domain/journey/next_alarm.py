@@ -1,0 +1,124 @@
+"""The alarm clock: the earliest instant at which anything about a contact may change by time alone.
+
+Every rule that can change with time names its next instant here; sleeping past one would be a lost mail, so
+`next_wake` may ring too early but never too late.
+"""
+
+from datetime import date
+
+from nurture.domain.conditions import Truth
+from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
+from nurture.domain.timing import at_wall, local, next_slot, on_local_day, yearly
+
+#: Calendar text of a date fact: `MM-DD` or `YYYY-MM-DD`.
+_FULL_DATE = 10
+
+
+def next_wake(work: Work, at: Instant) -> Instant:
+    """Return the first instant after `at` at which the contact must be looked at; FOREVER for none."""
+    index, instants = work.index, [FOREVER]
+    # What became due while it was being decided upon is looked at again at once.
+    instants += [max(run.due_at, at + 1) for run in work.contact.runs.values() if run.due_at < FOREVER]
+    if work.contact.memory.get("entities"):
+        for measure, trigger in index.quiet:
+            instants += [max(fire_at, at + 1) for _, _, fire_at in unheard(work, measure, trigger)]
+    for measure, dated in index.dates:
+        if fits(work, measure):
+            instants.append(next_date(work, dated, after=at))
+    for measure, scheduled in index.schedules:
+        if fits(work, measure):
+            instants.append(_next_schedule(work, measure, scheduled, at))
+    instants += [_next_answer(work, measure, at) for measure in index.conditions]
+    return min(instant for instant in instants if instant > at)
+
+
+def fits(work: Work, measure: Measure) -> bool:
+    """Tell whether the measure is written for where the contact stands now; if not, only an event changes it."""
+    return measure.track in ("any", work.contact.track) and measure.stage in ("any", work.contact.stage)
+
+
+def unheard(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
+    """Return (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
+    memory = work.contact.memory
+    known = memory.get("entities", {}).get(trigger.entity)
+    if not known:
+        return []
+    heard = memory.get("quiet", {}).get(measure.path, {})
+    return [
+        (key, entity["touched_at"], entity["touched_at"] + trigger.quiet)
+        for key, entity in known.items()
+        if entity["closed_at"] is None and heard.get(key) != entity["touched_at"]
+    ]
+
+
+def next_date(work: Work, trigger: OnDate, *, after: Instant) -> Instant:
+    """Return the first occurrence of the date trigger after an instant, FOREVER when there is none."""
+    value = work.contact.facts.get(trigger.fact)
+    if value is None or isinstance(value, bool):
+        return FOREVER
+    if not trigger.yearly:
+        instant = _single_date(work, trigger, value)
+        return instant if instant is not None and instant > after else FOREVER
+    month_day = _month_day(work, value)
+    if month_day is None:
+        return FOREVER
+    year = local(after, work.zone).year
+    for ahead in range(-1, 3):
+        day = yearly(*month_day, year=year + ahead)
+        instant = _on(work, at_wall(day, 0, work.zone) + trigger.offset, trigger)
+        if instant > after:
+            return instant
+    return FOREVER
+
+
+def _on(work: Work, instant: Instant, trigger: OnDate) -> Instant:
+    return on_local_day(instant, trigger.minute_of_day, work.zone)
+
+
+def _single_date(work: Work, trigger: OnDate, value: object) -> Instant | None:
+    if isinstance(value, int):
+        return _on(work, value + trigger.offset, trigger)
+    if isinstance(value, str) and len(value) == _FULL_DATE:
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            return None
+        return _on(work, at_wall(day, 0, work.zone) + trigger.offset, trigger)
+    return None
+
+
+def _month_day(work: Work, value: object) -> tuple[int, int] | None:
+    if isinstance(value, int):
+        wall = local(value, work.zone)
+        return wall.month, wall.day
+    if isinstance(value, str):
+        month, day = value[-5:].split("-")
+        return int(month), int(day)
+    return None
+
+
+def _next_schedule(work: Work, measure: Measure, trigger: OnSchedule, at: Instant) -> Instant:
+    """Return the next slot in which the audience may be yes; people outside it are not woken for nothing."""
+    after = at + 1
+    given = work.reading(at)
+    if measure.audience.truth(given) is not Truth.YES:
+        change = measure.audience.next_change(given)
+        if change is None:
+            return FOREVER
+        after = max(after, change)
+    return next_slot(trigger.slot, after=after, zone=work.zone)
+
+
+def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
+    """Return when the audience's answer may differ, or when re-entry is allowed again."""
+    change = measure.audience.next_change(work.reading(at))
+    instant = FOREVER if change is None else change
+    again_after = measure.once.again_after
+    starts = work.contact.memory.get("done", {}).get(measure.path)
+    if again_after is not None and starts:
+        again = max(starts.values()) + again_after
+        if again > at:
+            instant = min(instant, again)
+    return instant

@@ -1,0 +1,170 @@
+"""Where a contact stands: track, stage, milestones and holds, each following evidence.
+
+Track and stage are functions of the facts, so the same events give the same place in whatever order they
+arrive; a person may jump from any stage to any later one. Memory used here:
+
+    conversions  {key: {"at": instant | null, "reversed": bool}}; `converted` counts those dropped for age
+    milestones   {name: {"count": n, "keys": [...]}}
+    holds        {hold: {key: [start, end]}}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nurture.domain.conditions import Reading, Truth
+from nurture.domain.contact import Contact, MilestoneReached, Transition
+from nurture.domain.event import Event
+from nurture.domain.event_filter import holds_for
+from nurture.domain.event_index import index_of
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.measure import Track
+from nurture.domain.playbook import EventMatch, Hold, Playbook
+from nurture.domain.timing import local
+
+#: Keys remembered per milestone, hold and conversion; older ones are folded into a count.
+_KEYS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveHold:
+    """A hold in force for a contact, from and (at the latest) until."""
+
+    hold: Hold
+    since: Instant
+    until: Instant
+
+
+def _any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
+    return bool(matches) and any(holds_for(match, event, playbook) for match in matches)
+
+
+def _key(event: Event, name: str | None) -> str:
+    value = event.properties.get(name) if name else None
+    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
+    """Note a converting event, or one that takes a conversion back in full. Changes no track yet."""
+    rule, index = playbook.conversion, index_of(playbook)
+    if _any(index.converts.get(event.name, ()), event, playbook):
+        conversions = contact.memory.setdefault("conversions", {})
+        key = _key(event, rule.key) or event.message_id
+        entry = conversions.setdefault(key, {"at": None, "reversed": False})
+        entry["at"] = event.occurred_at if entry["at"] is None else min(entry["at"], event.occurred_at)
+        if len(conversions) > _KEYS_MAX:
+            oldest = min(conversions, key=lambda name: (conversions[name]["at"] or NEVER, name))
+            dropped = conversions.pop(oldest)
+            standing = dropped["at"] is not None and not dropped["reversed"]
+            contact.memory["converted"] = contact.memory.get("converted", 0) + standing
+    if _any(index.reverses.get(event.name, ()), event, playbook):
+        conversions = contact.memory.setdefault("conversions", {})
+        key = _key(event, rule.key)
+        if key:
+            conversions.setdefault(key, {"at": None, "reversed": False})["reversed"] = True
+            if rule.hold is not None:
+                _start_hold(contact, rule.hold, key, event.occurred_at)
+
+
+def track_of(contact: Contact) -> Track:
+    """Return the track that the conversions give."""
+    if contact.memory.get("converted", 0):
+        return "customer"
+    standing = contact.memory.get("conversions", {}).values()
+    return "customer" if any(c["at"] is not None and not c["reversed"] for c in standing) else "lead"
+
+
+def move_track(contact: Contact, *, at: Instant, noticed_at: Instant, evidence: str) -> list[Transition]:
+    """Put the contact on the track that its conversions give, in place, and return the change.
+
+    `at` is when the evidence occurred. The stage has to follow: `move_stage`.
+    """
+    before, track = contact.track, track_of(contact)
+    if track == before:
+        return []
+    contact.track, contact.track_since = track, at
+    return [Transition("track", before, track, at, noticed_at, evidence)]
+
+
+def move_stage(
+    contact: Contact, given: Reading, *, at: Instant, evidence: str, playbook: Playbook
+) -> list[Transition]:
+    """Put the contact on the furthest stage of its track whose `when` holds, in place, and return the change.
+
+    `at` is when the evidence occurred; it is noticed at the instant of the reading.
+    """
+    stages = index_of(playbook).stages[contact.track]
+    for found in stages:
+        if found.when.truth(given) is Truth.YES:
+            break
+    before, stage = contact.stage, found.name
+    if stage == before:
+        return []
+    contact.stage, contact.stage_since = stage, at
+    return [Transition("stage", before, stage, at, given.now, evidence)]
+
+
+def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:
+    """Note the milestones this event reaches and return the new ones; each key is celebrated once."""
+    reached: list[MilestoneReached] = []
+    for milestone in index_of(playbook).milestones.get(event.name, ()):
+        if not holds_for(milestone.of, event, playbook):
+            continue
+        known = contact.memory.setdefault("milestones", {}).setdefault(
+            milestone.name, {"count": 0, "keys": []}
+        )
+        known["count"] += 1
+        if milestone.nth is not None and known["count"] != milestone.nth:
+            continue
+        key = _milestone_key(milestone.per, event, contact, playbook)
+        if key not in known["keys"]:
+            known["keys"] = [*known["keys"], key][-_KEYS_MAX:]
+            reached.append(MilestoneReached(milestone.name, key, event.occurred_at))
+    return reached
+
+
+def _milestone_key(per: str, event: Event, contact: Contact, playbook: Playbook) -> str:
+    if per == "contact":
+        return ""
+    if per == "year":
+        return str(local(event.occurred_at, contact.zone or playbook.default_zone).year)
+    return _key(event, per) or event.message_id
+
+
+# ---- holds -----------------------------------------------------------------------------------------------
+
+
+def _start_hold(contact: Contact, hold: str, key: str, at: Instant) -> None:
+    spans = contact.memory.setdefault("holds", {}).setdefault(hold, {})
+    span = spans.setdefault(key, [NEVER, NEVER])
+    span[0] = max(span[0], at)
+    if len(spans) > _KEYS_MAX:
+        del spans[min(spans, key=lambda name: (max(spans[name]), name))]
+
+
+def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
+    """Note the starts and ends of holds; a start and an end are matched by the hold's key, newest wins."""
+    index = index_of(playbook)
+    for hold, match in index.hold_starts.get(event.name, ()):
+        if holds_for(match, event, playbook):
+            _start_hold(contact, hold.name, _key(event, hold.key), event.occurred_at)
+    for hold, match in index.hold_ends.get(event.name, ()):
+        if holds_for(match, event, playbook):
+            spans = contact.memory.setdefault("holds", {}).setdefault(hold.name, {})
+            key = _key(event, hold.key)
+            for name in {key} if hold.key and key else {*spans, key}:
+                span = spans.setdefault(name, [NEVER, NEVER])
+                span[1] = max(span[1], event.occurred_at)
+
+
+def active_holds(contact: Contact, *, now: Instant, playbook: Playbook) -> list[ActiveHold]:
+    """Return the holds in force at `now`, the longest lasting of each name."""
+    active: list[ActiveHold] = []
+    for name, spans in contact.memory.get("holds", {}).items():
+        hold = playbook.holds.get(name)
+        if hold is None:
+            continue
+        open_since = [start for start, end in spans.values() if start > end and start + hold.at_most > now]
+        if open_since:
+            since = max(open_since)
+            active.append(ActiveHold(hold, since, since + hold.at_most))
+    return active

@@ -1,0 +1,173 @@
+"""Answering a contact's facts anew from its events: for two contacts that are one person, and for changed rules.
+
+The replay (`advance` with mail off) says what is true; what the engine has already done, runs and their keys,
+baselines, silences acted upon, is kept. Nothing here starts a run for what the replay shows to be true: people
+are not mailed because two rows became one or a definition changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nurture.domain.contact import Advance, Contact, Run, Transition
+from nurture.domain.instant import Instant
+from nurture.domain.journey.advance import leave_place
+from nurture.domain.journey.working_state import Work
+from nurture.domain.playbook import Playbook
+
+#: Parts of a contact's memory that say what has been done, not what is true; a replay does not make them.
+_DONE = ("done", "triggers", "quiet")
+
+
+def refit(contact: Contact, replayed: Contact, *, at: Instant, evidence: str, playbook: Playbook) -> Advance:
+    """Give the contact, in place, the facts and the place that a replay of its events gives.
+
+    A change of track or stage is recorded and ends or hands over the runs written for the place left.
+    """
+    before = contact.track, contact.stage
+    _take_over(contact, replayed)
+    return _settle(contact, [before], moved_from=before, at=at, evidence=evidence, playbook=playbook)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The survivor as it is from now on, and the runs given up because the other side's is further."""
+
+    advance: Advance
+    given_up: tuple[Run, ...]
+
+
+def merge_states(
+    survivor: Contact, other: Contact, replayed: Contact, *, now: Instant, playbook: Playbook
+) -> Merged:
+    """Make one of two contacts; `survivor` is changed in place.
+
+    replayed: the events of both, in the order of application, under the survivor's id. Per measure and key one
+    run stays: one that has ended counts as furthest, then the one with more mails decided, then the older.
+    """
+    at = max(now, survivor.clock, other.clock)
+    places = [(survivor.track, survivor.stage), (other.track, other.stage)]
+    given_up = _one_run_each(survivor, other)
+    memory = {name: _joined(name, survivor.memory, other.memory) for name in _DONE}
+    _take_over(survivor, replayed)
+    survivor.memory.update({name: part for name, part in memory.items() if part})
+    survivor.clock = max(survivor.clock, other.clock)
+    survivor.wake_at = now
+    survivor.version = max(survivor.version, other.version)
+    if survivor.adopted != other.adopted:
+        # The next touch takes the baselines that one of the two lacks.
+        survivor.adopted = ""
+    result = _settle(survivor, places, moved_from=places[0], at=at, evidence="merged", playbook=playbook)
+    return Merged(result, tuple(given_up))
+
+
+def _take_over(contact: Contact, replayed: Contact) -> None:
+    contact.facts = replayed.facts
+    contact.memory = {**contact.memory, **replayed.memory}
+    contact.track, contact.track_since = replayed.track, replayed.track_since
+    contact.stage, contact.stage_since = replayed.stage, replayed.stage_since
+    contact.zone, contact.locale = replayed.zone, replayed.locale
+    contact.first_seen_at = replayed.first_seen_at
+
+
+def _settle(
+    contact: Contact,
+    places: Sequence[tuple[str, str]],
+    *,
+    moved_from: tuple[str, str],
+    at: Instant,
+    evidence: str,
+    playbook: Playbook,
+) -> Advance:
+    work = Work(contact, playbook, Advance(contact))
+    for place in places:
+        moved = _moves(contact, place, at=at, evidence=evidence)
+        if place == moved_from:
+            work.result.transitions.extend(move for move in moved if move not in work.result.transitions)
+        leave_place(work, moved, at)
+    contact.version += 1
+    return work.result
+
+
+def _moves(contact: Contact, place: tuple[str, str], *, at: Instant, evidence: str) -> list[Transition]:
+    track, stage = place
+    moves: list[Transition] = []
+    if track != contact.track:
+        moves.append(Transition("track", track, contact.track, contact.track_since, at, evidence))
+    if stage != contact.stage:
+        moves.append(Transition("stage", stage, contact.stage, contact.stage_since, at, evidence))
+    return moves
+
+
+def _one_run_each(survivor: Contact, other: Contact) -> list[Run]:
+    """Move the other's active runs over, keep the furthest of each key, and return the runs given up."""
+    given_up: list[Run] = []
+    for key, run in list(survivor.runs.items()):
+        if key in other.runs:
+            rival = other.runs[key]
+            kept, lost = (run, rival) if _progress(run) >= _progress(rival) else (rival, run)
+            survivor.runs[key] = kept
+            given_up.append(lost)
+        elif _has_ended(other, run):
+            given_up.append(survivor.runs.pop(key))
+    for key, run in other.runs.items():
+        if key in survivor.runs:
+            continue
+        if _has_ended(survivor, run):
+            given_up.append(run)
+        else:
+            survivor.runs[key] = run
+    return given_up
+
+
+def _has_ended(contact: Contact, run: Run) -> bool:
+    """Tell whether the contact once had a run of the same measure and key, and has it no more."""
+    return run.key in contact.memory.get("done", {}).get(run.measure, {}) and (
+        (run.measure, run.key) not in contact.runs
+    )
+
+
+def _progress(run: Run) -> tuple[int, int, int]:
+    return len(run.decided), int(run.data.get("position", 0)), -run.started_at
+
+
+def _joined(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Join one part of two memories, measure by measure."""
+    one, other = mine.get(name, {}), theirs.get(name, {})
+    joined: dict[str, Any] = {}
+    for measure in {**one, **other}:
+        if measure not in one or measure not in other:
+            joined[measure] = one.get(measure, other.get(measure))
+        elif name == "triggers":
+            # What was true for either is no news.
+            joined[measure] = [one[measure][0], bool(one[measure][1]) or bool(other[measure][1])]
+        else:
+            joined[measure] = {
+                key: max(part[key] for part in (one[measure], other[measure]) if key in part)
+                for key in {**one[measure], **other[measure]}
+            }
+    return joined
+
+
+def followed_by(first: Advance, then: Advance) -> Advance:
+    """Return both as one; the contact is the one after `then`."""
+    messages = list(first.messages)
+    for ending in then.cancellations:
+        messages = [
+            replace(message, cancelled=ending.reason)
+            if message.measure == ending.measure
+            and ending.run_key in (None, message.run_key)
+            and not message.cancelled
+            else message
+            for message in messages
+        ]
+    return Advance(
+        contact=then.contact,
+        transitions=[*first.transitions, *then.transitions],
+        milestones=[*first.milestones, *then.milestones],
+        runs={**first.runs, **then.runs},
+        messages=[*messages, *then.messages],
+        cancellations=[*first.cancellations, *then.cancellations],
+        watches=[*first.watches, *then.watches],
+        non_entries=[*first.non_entries, *then.non_entries],
+    )

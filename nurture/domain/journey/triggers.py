@@ -1,0 +1,154 @@
+"""Triggers: which measures a happening or an alarm starts.
+
+Memory used here: `triggers` {measure: [rules hash, answer]}, the last answer of each condition trigger and
+the mark that a measure's past has been settled; `quiet` {measure: {entity key: touched_at acted upon}}.
+"""
+
+from nurture.domain.contact import MilestoneReached, Transition
+from nurture.domain.entities import entity_key
+from nurture.domain.event import Event
+from nurture.domain.event_filter import holds_for
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.journey.entry import Firing, enter
+from nurture.domain.journey.next_alarm import fits, next_date, unheard
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Measure
+from nurture.domain.playbook import EntityFact, EventMatch
+from nurture.domain.timing import next_slot
+
+
+def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
+    """Take the present answers of new or changed condition triggers as their past.
+
+    So nobody enters for what was true before. A new contact's past is no, and so is everybody's under a
+    playbook published with backlog `enter`.
+    """
+    answers = work.memory("triggers")
+    starts_empty = is_new or work.playbook.backlog == "enter"
+    for measure in work.index.conditions:
+        if answers.get(measure.path, [None])[0] != measure.rules_hash:
+            answer = not starts_empty and work.is_true(measure.audience, at)
+            answers[measure.path] = [measure.rules_hash, answer]
+    for measure, trigger in work.index.quiet:
+        if measure.path not in answers:
+            answers[measure.path] = [measure.rules_hash, False]
+            if not starts_empty:
+                for key, touched_at, fire_at in unheard(work, measure, trigger):
+                    if fire_at <= at:
+                        work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
+
+
+def settle_past(work: Work, at: Instant) -> None:
+    """After a historic event: what is true now was true before; only what becomes true later enters."""
+    answers = work.memory("triggers")
+    for measure in work.index.conditions:
+        answers[measure.path] = [measure.rules_hash, work.is_true(measure.audience, at)]
+    for measure, trigger in work.index.quiet:
+        heard = work.memory("quiet").setdefault(measure.path, {})
+        heard.update({key: touched_at for key, touched_at, _ in unheard(work, measure, trigger)})
+
+
+def on_event(work: Work, event: Event, at: Instant) -> None:
+    """Start what this event triggers: event, object and ops triggers."""
+    if event.kind == "ops":
+        _on_ops(work, event, at)
+        return
+    if event.kind == "object":
+        for measure, trigger in work.index.objects.get(event.name, ()):
+            if trigger.kind == event.properties.get("object_kind", trigger.kind):
+                enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+        return
+    for measure, on in work.index.triggers.get(event.name, ()):
+        if holds_for(EventMatch(on.names, on.where), event, work.playbook):
+            enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+
+
+def on_milestones(work: Work, reached: list[MilestoneReached], event: Event, at: Instant) -> None:
+    """Start what these milestones trigger."""
+    for milestone in reached:
+        for measure in work.index.by_milestone.get(milestone.name, ()):
+            key = _key_of(work, measure, event) or milestone.key or None
+            enter(work, measure, Firing.of(event, at, key))
+
+
+def on_transitions(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
+    """Start what the stages now entered trigger."""
+    for transition in transitions:
+        if transition.kind == "stage":
+            for measure in work.index.by_stage.get(transition.after, ()):
+                enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+
+
+def on_alarm(work: Work, at: Instant) -> None:
+    """Start what is due by the calendar at exactly this instant."""
+    for measure, trigger in work.index.dates:
+        if fits(work, measure) and next_date(work, trigger, after=at - 1) == at:
+            enter(work, measure, Firing(at=at, occurred_at=at, event=f"date:{trigger.fact}"))
+    for measure, scheduled in work.index.schedules:
+        if fits(work, measure) and next_slot(scheduled.slot, after=at, zone=work.zone) == at:
+            enter(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
+
+
+def on_quiet(work: Work, at: Instant) -> None:
+    """Start what open entities have been silent long enough for; each silence is acted upon once."""
+    if not work.contact.memory.get("entities"):
+        return
+    for measure, trigger in work.index.quiet:
+        for key, touched_at, fire_at in unheard(work, measure, trigger):
+            if fire_at <= at:
+                work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
+                enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
+        _forget_quiet(work, measure, trigger.entity)
+
+
+def _forget_quiet(work: Work, measure: Measure, entity: str) -> None:
+    heard = work.contact.memory.get("quiet", {}).get(measure.path)
+    if heard:
+        known = work.contact.memory.get("entities", {}).get(entity, {})
+        for key in [key for key in heard if key not in known]:
+            del heard[key]
+
+
+def on_conditions(work: Work, at: Instant) -> None:
+    """Start the measures whose audience has just become yes, or still is when re-entry is allowed again."""
+    answers = work.memory("triggers")
+    for measure in work.index.conditions:
+        before = bool(answers.get(measure.path, ["", False])[1])
+        now = work.is_true(measure.audience, at)
+        if now != before:
+            answers[measure.path] = [measure.rules_hash, now]
+        if now and (not before or _may_return(work, measure, at)):
+            enter(work, measure, Firing(at=at, occurred_at=at, event="condition"))
+
+
+def _may_return(work: Work, measure: Measure, at: Instant) -> bool:
+    if measure.once.again_after is None:
+        return False
+    starts = work.contact.memory.get("done", {}).get(measure.path, {})
+    return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
+
+
+def _on_ops(work: Work, event: Event, at: Instant) -> None:
+    path, request = str(event.properties.get("measure", "")), str(event.properties.get("request", ""))
+    measure = work.playbook.measures.get(path)
+    if measure is None or not request:
+        work.no_entry(path, at, "no_measure", "the playbook has no such measure")
+        return
+    own = ("measure", "request", "send_at")
+    properties = {name: value for name, value in event.properties.items() if name not in own}
+    send_at = event.properties.get("send_at")
+    firing = Firing(
+        at=at,
+        occurred_at=event.occurred_at,
+        event=event.name,
+        properties=properties,
+        request=request,
+        send_at=send_at if isinstance(send_at, int) else None,
+    )
+    enter(work, measure, firing)
+
+
+def _key_of(work: Work, measure: Measure, event: Event) -> str | None:
+    """Return the key of the measure's entity that the event names."""
+    fact = work.playbook.facts.get(measure.entity or "")
+    return entity_key(event, fact) if isinstance(fact, EntityFact) else None

@@ -1,0 +1,110 @@
+"""The contact under the hand of `advance`: its state, what has been decided so far, and the index to look up.
+
+Internal to the engine's rules (`advance`, `entry`, `steps`, `wake`); nothing outside the domain uses it.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nurture.domain.conditions import Condition, Reading, Truth
+from nurture.domain.contact import Advance, Cancellation, Contact, NonEntry, Run, RunStatus
+from nurture.domain.event_index import Index, index_of
+from nurture.domain.facts import readable, reading, run_names
+from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.playbook import Playbook
+
+#: Run keys remembered per measure, so that a second run for the same key is refused in the rule already.
+_DONE_MAX = 200
+
+
+@dataclass(slots=True)
+class Work:
+    """One contact being advanced."""
+
+    contact: Contact
+    playbook: Playbook
+    result: Advance
+    index: Index = field(init=False)
+    # The alarm clock as it was last set, None when something has happened since: setting it is the dearest
+    # part of an advance.
+    alarm: Instant | None = None
+    # The reading at one instant, and what it reads, until a fact changes.
+    _reading: Reading | None = None
+    _readable: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Look up the playbook's index."""
+        self.index = index_of(self.playbook)
+
+    @property
+    def zone(self) -> str:
+        """The contact's zone, or the playbook's."""
+        return self.contact.zone or self.playbook.default_zone
+
+    def facts_changed(self) -> None:
+        """Say that facts, track or stage changed: what was read and when to look again are out of date."""
+        self._reading = self._readable = self.alarm = None
+
+    def runs_changed(self) -> None:
+        """Say that time passed or runs moved: when to look again is out of date."""
+        self.alarm = None
+
+    def reading(self, at: Instant) -> Reading:
+        """Return what conditions may read at `at`."""
+        if self._reading is None or self._reading.now != at:
+            if self._readable is None:
+                self._readable = readable(self.contact)
+            self._reading = Reading(self._readable, at, self.zone)
+        return self._reading
+
+    def is_true(self, condition: Condition | None, at: Instant, run: Run | None = None) -> bool:
+        """Tell whether the condition is yes (unknown is not); with a run its own names can be read too."""
+        if condition is None:
+            return True
+        if run is None:
+            return condition.truth(self.reading(at)) is Truth.YES
+        extra = run_names(self.contact, run, self.playbook)
+        return condition.truth(reading(self.contact, self.playbook, now=at, extra=extra)) is Truth.YES
+
+    def memory(self, name: str) -> dict[str, Any]:
+        """Return the named part of the contact's memory, made when missing."""
+        found: dict[str, Any] = self.contact.memory.setdefault(name, {})
+        return found
+
+    def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
+        """Note why a trigger that fired started no run."""
+        self.result.non_entries.append(NonEntry(measure, at, reason, detail))
+
+    def note_started(self, run: Run) -> None:
+        """Remember the run's key and start, and keep the run."""
+        done = self.memory("done").setdefault(run.measure, {})
+        done[run.key] = run.started_at
+        if len(done) > _DONE_MAX:
+            del done[min(done, key=lambda key: (done[key], key))]
+        self.contact.runs[run.measure, run.key] = run
+        self.touch(run)
+
+    def touch(self, run: Run) -> None:
+        """Say that the run changed and must be stored."""
+        self.result.runs[run.measure, run.key] = run
+
+    def end(self, run: Run, status: RunStatus, reason: str, at: Instant) -> None:
+        """End an active run. Its queued mail is left to `cancel`."""
+        run.status, run.reason, run.ended_at, run.due_at, run.mailing = status, reason, at, FOREVER, False
+        self.contact.runs.pop((run.measure, run.key), None)
+        self.touch(run)
+
+    def stop(self, run: Run, reason: str, at: Instant, *, status: RunStatus = "stopped") -> None:
+        """End an active run at once, its queued mail too."""
+        self.end(run, status, reason, at)
+        self.cancel(run.measure, run.key, reason, at)
+
+    def cancel(self, measure: str, run_key: str | None, reason: str, at: Instant) -> None:
+        """Cancel queued mail of a run, or (None) of all runs of the measure, decided up to now."""
+        self.result.cancellations.append(Cancellation(measure, run_key, reason, at))
+        self.result.messages = [
+            replace(message, cancelled=reason)
+            if message.measure == measure and run_key in (None, message.run_key) and not message.cancelled
+            else message
+            for message in self.result.messages
+        ]

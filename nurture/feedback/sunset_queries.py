@@ -1,0 +1,105 @@
+"""Who may have stopped reading: a slice of people with what they were sent and when they last gave a sign."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import family
+from nurture.database.bulk import any_of
+from nurture.database.schema import contacts, events, feedback, messages, suppressions
+from nurture.domain.feedback import EVENTS
+from nurture.domain.instant import Instant
+from nurture.domain.measure import MARKETING
+
+#: Events that happen to a person, not by them.
+_NO_SIGNS = (EVENTS["bounce"], EVENTS["complaint"], "Sunset Reached")
+
+
+def slice_after(connection: sa.Connection, cursor: int, *, limit: int) -> list[sa.Row[Any]]:
+    """Return id and address of the next living contacts that have one."""
+    statement = (
+        sa.select(contacts.c.id, contacts.c.email)
+        .where(
+            contacts.c.id > cursor,
+            contacts.c.survivor.is_(None),
+            contacts.c.erased_at.is_(None),
+            contacts.c.email.is_not(None),
+        )
+        .order_by(contacts.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement))
+
+
+def marketed(connection: sa.Connection, people: Sequence[int], *, since: Instant, least: int) -> list[int]:
+    """Return those of these people who got at least so many marketing mails since then."""
+    members = family(connection, people)
+    statement = (
+        sa.select(members.c.person)
+        .join(messages, messages.c.contact_id == members.c.id)
+        .where(
+            messages.c.status == sa.literal_column("'sent'"),
+            messages.c.purpose.in_(sorted(MARKETING)),
+            messages.c.sent_at > since,
+        )
+        .group_by(members.c.person)
+        .having(sa.func.count() >= least)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def mails(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> list[sa.Row[Any]]:
+    """Return person, instant and whether it counted opens, of each marketing mail since then."""
+    members = family(connection, people)
+    # The frozen links hold the picture where opens are counted.
+    counted = sa.func.coalesce(messages.c.context, "").contains('"open":"')
+    statement = (
+        sa.select(members.c.person, messages.c.sent_at, counted.label("counted"))
+        .join(messages, messages.c.contact_id == members.c.id)
+        .where(
+            messages.c.status == sa.literal_column("'sent'"),
+            messages.c.purpose.in_(sorted(MARKETING)),
+            messages.c.sent_at > since,
+        )
+    )
+    return list(connection.execute(statement))
+
+
+def signs(connection: sa.Connection, people: Sequence[int]) -> dict[int, Instant]:
+    """Return person -> when they last did anything that we know of."""
+    if not people:
+        return {}
+    members = family(connection, people)
+    statement = (
+        sa.select(members.c.person, sa.func.max(events.c.occurred_at).label("at"))
+        .join(events, events.c.contact_id == members.c.id)
+        .where(events.c.name.not_in(_NO_SIGNS))
+        .group_by(members.c.person)
+    )
+    return {row.person: row.at for row in connection.execute(statement)}
+
+
+def machines(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> set[int]:
+    """Return those of these people whose mails were opened by programs."""
+    if not people:
+        return set()
+    members = family(connection, people)
+    statement = (
+        sa.select(members.c.person)
+        .join(messages, messages.c.contact_id == members.c.id)
+        .join(feedback, feedback.c.message_id == messages.c.id)
+        .where(feedback.c.machine, feedback.c.kind == "open", messages.c.sent_at > since)
+        .distinct()
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def stopped(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Instant]:
+    """Return address hash -> since when, of those stopped by this rule."""
+    statement = sa.select(suppressions.c.address_hash, suppressions.c.at).where(
+        any_of(suppressions.c.address_hash, hashes, connection),
+        suppressions.c.scope == "marketing",
+        suppressions.c.reason == "sunset",
+    )
+    return {row.address_hash: row.at for row in connection.execute(statement)}

@@ -1,0 +1,1 @@
+"""What comes back: mails, bounces, complaints and the webhooks of providers, read into one vocabulary."""

@@ -1,0 +1,203 @@
+"""Mail that comes to us, read: is it a bounce, a complaint, a machine's answer, or a person's?
+
+Pure: bytes in, an `Arrival` out, and nothing a stranger can send makes it raise or read without end. What a
+mail says about itself is believed only as far as it harms nobody but its sender; who proves what is decided by
+the caller, from the address it came to.
+"""
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
+from email.utils import getaddresses
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+from nurture.domain.feedback import Severity, message_in
+from nurture.domain.identity import canonical_email
+from nurture.inbound import arf, dsn
+from nurture.rendering.parts import header, parts, text_of
+from nurture.rendering.plain import body_text, header_text
+
+#: Bytes of a mail that are read. A bounce, a complaint and an answer say what they are at their beginning.
+READ_MAX: Final = 512 * 1024
+TEXT_MAX: Final = 2_000
+
+#: bounce     a delivery report: `severity`, or `status` delivered or deferred
+#: complaint  a feedback report (ARF) of abuse          left  one of opting out
+#: automatic  a program answered; nobody answers it     reply  a person wrote
+Nature = Literal["bounce", "deferred", "delivered", "complaint", "left", "automatic", "reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One mail as far as it was understood."""
+
+    nature: Nature
+    # Tells this mail from every other, also when it is delivered to us twice.
+    key: str
+    # Who wrote it, canonical; None: nobody, or no address.
+    author: str | None = None
+    name: str = ""
+    subject: str = ""
+    # What the person wrote, without what they quoted; at most TEXT_MAX characters.
+    text: str = ""
+    severity: Severity = ""
+    # `5.1.1`, and the receiving server's words.
+    code: str = ""
+    diagnostic: str = ""
+    # Message-IDs of ours that it speaks of, the nearest first; return paths likewise.
+    about: tuple[str, ...] = ()
+    return_paths: tuple[str, ...] = ()
+
+
+def read(data: bytes, *, envelope_sender: str) -> Arrival:
+    """Say what a mail is. envelope_sender: of MAIL FROM; empty for `<>`, as bounces have."""
+    key = blake2b(data[:READ_MAX], digest_size=16).hexdigest()
+    try:
+        mail = message_from_bytes(data[:READ_MAX])
+        return _read(mail, key, envelope_sender)
+    except Exception:  # noqa: BLE001 - whatever a stranger made of it, it is a mail that says nothing
+        return Arrival("automatic", key)
+
+
+def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
+    number = header(mail, "Message-ID")
+    if number:
+        # A mail that is delivered twice differs in its Received lines only.
+        key = blake2b(number.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    complaint = arf.read(mail)
+    if complaint is not None:
+        nature: Nature | None = _COMPLAINTS.get(complaint.type)
+        return Arrival(
+            nature or "automatic",
+            key,
+            diagnostic=complaint.type,
+            about=_ours(complaint.header_ids),
+            return_paths=complaint.return_paths,
+        )
+    is_from_nobody = envelope_sender.strip("<>") == "" or _DAEMON.match(envelope_sender) is not None
+    report = dsn.read(mail, odd=is_from_nobody)
+    if report is not None:
+        return Arrival(
+            report.nature,
+            key,
+            severity=report.severity,
+            code=report.status,
+            diagnostic=header_text(report.diagnostic)[:500],
+            about=_ours(report.header_ids),
+        )
+    if is_from_nobody or is_automatic(mail):
+        return Arrival("automatic", key, author=_author(mail)[1], subject=_subject(mail))
+    name, author = _author(mail)
+    return Arrival(
+        "reply",
+        key,
+        author=author,
+        name=name,
+        subject=_subject(mail),
+        text=fresh_text(mail),
+        about=_ours((header(mail, "In-Reply-To"), *reversed(header(mail, "References").split()))),
+    )
+
+
+_COMPLAINTS: Final[dict[str, Nature]] = {
+    "abuse": "complaint",
+    "fraud": "complaint",
+    "virus": "complaint",
+    "other": "complaint",
+    "opt-out": "left",
+    "opt-out-list": "left",
+}
+
+
+def _ours(header_ids: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each for each in header_ids if message_in(each) is not None))[:20]
+
+
+# ---- machines --------------------------------------------------------------------------------------------
+
+_DAEMON: Final = re.compile(r"<?(mailer-daemon|postmaster|mdaemon|double-bounce|bounces?)[@+]", re.IGNORECASE)
+_AUTO_SUBJECT: Final = re.compile(
+    r"\s*(auto(matic)?[ -]?(reply|response|antwort)|out of (the )?office|abwesen(d|heits)|abwesenheit|"
+    r"r[ée]ponse automatique|respuesta autom[áa]tica|risposta automatica|自动回复|自動回覆|不在办公室|"
+    r"vacation (reply|response)|i am (currently )?(away|out of))",
+    re.IGNORECASE,
+)
+_AUTO_HEADERS: Final = (
+    "X-Autoreply",
+    "X-Autorespond",
+    "X-Auto-Reply-From",
+    "X-Mail-Autoreply",
+    "X-Autoresponder",
+    "X-FC-Machinegenerated",
+    "List-Id",
+    "List-Unsubscribe",
+    "Feedback-ID",
+)
+
+
+def is_automatic(mail: "Message[Any, Any]") -> bool:
+    """Tell whether a program wrote it (RFC 3834 5, and what programs write that do not know it)."""
+    said = header(mail, "Auto-Submitted").partition(";")[0].strip().lower()
+    if said:
+        return said != "no"
+    if header(mail, "Precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply", "auto-reply"):
+        return True
+    if any(header(mail, name) for name in _AUTO_HEADERS):
+        return True
+    # Exchange writes this on everything it sends by itself, and some people's own mail says `None`.
+    suppressed = header(mail, "X-Auto-Response-Suppress").strip().lower()
+    if suppressed and suppressed != "none" and not header(mail, "In-Reply-To"):
+        return True
+    return (
+        _AUTO_SUBJECT.match(_subject(mail)) is not None or _DAEMON.match(_author(mail)[1] or "") is not None
+    )
+
+
+# ---- people ----------------------------------------------------------------------------------------------
+
+_QUOTES: Final = re.compile(
+    r"^(>|-{2,} ?(original message|forwarded message|urspr[üu]ngliche nachricht|原始邮件|原始郵件)|"
+    r"_{10,}$|on .{3,200} wrote:$|am .{3,200} schrieb .{0,200}:$|le .{3,200} a [ée]crit ?:$|"
+    r"在.{3,200}写道[:：]$|.{3,200}于.{3,80}写道[:：]$|from: .{1,200}$|von: .{1,200}$|发件人[:：])",
+    re.IGNORECASE,
+)
+_OPENERS: Final = re.compile(r"^(on|am|le|在) .{3,200}$", re.IGNORECASE)
+
+
+def fresh_text(mail: "Message[Any, Any]") -> str:
+    """Return what the person wrote themselves: the text before the first line that quotes us."""
+    text = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/plain"), "")
+    if not text:
+        html = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/html"), "")
+        text = re.sub(r"<[^<>]{0,2000}>", " ", re.sub(r"(?i)<br ?/?>|</(p|div)>", "\n", html))
+    lines = body_text(text.replace("\r\n", "\n").replace("\r", "\n"))[: 8 * TEXT_MAX].split("\n")
+    kept: list[str] = []
+    for place, line in enumerate(lines):
+        said = line.strip()
+        folded = f"{said} {lines[place + 1].strip()}" if place + 1 < len(lines) else said
+        if _QUOTES.match(said) or (_OPENERS.match(said) and _QUOTES.match(folded)):
+            break
+        kept.append(line.rstrip())
+    return "\n".join(kept).strip()[:TEXT_MAX]
+
+
+def _subject(mail: "Message[Any, Any]") -> str:
+    return decoded(header(mail, "Subject"))[:250]
+
+
+def _author(mail: "Message[Any, Any]") -> tuple[str, str | None]:
+    """Return name and canonical address of the first author."""
+    found = getaddresses([header(mail, "From")[:1000]])
+    name, address = found[0] if found else ("", "")
+    return decoded(name)[:100], canonical_email(address)
+
+
+def decoded(text: str) -> str:
+    """Return a header's text without encoded words and control characters."""
+    try:
+        return header_text(str(make_header(decode_header(text))))
+    except Exception:  # noqa: BLE001 - any charset may be named, any bytes may follow
+        return header_text(text)

@@ -1,0 +1,144 @@
+"""A webhook's call as the providers read it, and the small tools that they share."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import msgspec
+
+from nurture.domain.identity import canonical_email
+from nurture.domain.instant import (
+    DAY,
+    MINUTE,
+    SECOND,
+    Duration,
+    Instant,
+    from_datetime,
+    parse_iso,
+    to_datetime,
+)
+
+#: Why a call is not believed.
+#: unsigned   it carries no proof at all               forged   its proof is wrong
+#: stale      its proof is right and too old           foreign  another account's: topic, version or host
+Refusal = Literal["", "unsigned", "forged", "stale", "foreign"]
+#: Gets what stands at an https URL, or None: see `inbound.fetch`.
+Fetch = Callable[[str], bytes | None]
+
+#: How far a signed time may be from ours.
+FRESH: Final[Duration] = 5 * MINUTE
+#: The same for providers that repeat a call for hours without signing it anew.
+FRESH_REPEATED: Final[Duration] = DAY
+#: Events of one call; more than any provider sends at once.
+EVENTS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request: header names in lower case, the body as it came."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def header(self, name: str) -> str:
+        """Return a header's value; empty when it is not there."""
+        return self.headers.get(name, "")
+
+
+class Document:
+    """A JSON document from outside, read without trusting its shape: what is not as asked for is not there."""
+
+    def __init__(self, value: Any) -> None:
+        """Wrap any value; only an object has entries."""
+        self.value: dict[str, Any] = value if isinstance(value, dict) else {}
+
+    def text(self, *names: str) -> str:
+        """Return the first of these entries that is text and not empty; numbers become text."""
+        for name in names:
+            value = self.value.get(name)
+            if isinstance(value, str) and value:
+                return value
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return str(value)
+        return ""
+
+    def within(self, name: str) -> "Document":
+        """Return an inner object; empty when there is none."""
+        return Document(self.value.get(name))
+
+    def all(self, name: str) -> Iterator["Document"]:
+        """Yield the objects of a list."""
+        value = self.value.get(name)
+        for each in value[:EVENTS_MAX] if isinstance(value, list) else ():
+            yield Document(each)
+
+    def texts(self, name: str) -> list[str]:
+        """Return the texts of a list."""
+        value = self.value.get(name)
+        return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+    def raw(self) -> str:
+        """Return it as JSON text."""
+        return msgspec.json.encode(self.value).decode()
+
+
+def decoded(body: bytes) -> Any:
+    """Return the JSON value of a body, None when it is not JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def iso_instant(text: str, *, otherwise: Instant) -> Instant:
+    """Return the instant of ISO text; `otherwise` when it is none."""
+    try:
+        return parse_iso(text)
+    except (ValueError, OverflowError):
+        return otherwise
+
+
+def unix_instant(text: str, *, otherwise: Instant) -> Instant:
+    """Return the instant of seconds since 1970, with or without a fraction; `otherwise` when it is none."""
+    try:
+        instant = int(float(text) * SECOND)
+        return from_datetime(to_datetime(instant))
+    except (ValueError, OverflowError):
+        return otherwise
+
+
+def is_fresh(at: Instant | None, *, now: Instant, within: Duration = FRESH) -> bool:
+    """Tell whether a signed time is near enough to ours."""
+    return at is not None and abs(now - at) <= within
+
+
+def same(one: str, other: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+
+
+def fits(said: str, keys: Sequence[str]) -> bool:
+    """Tell whether one of the keys is what was said; every key is compared, whichever fits."""
+    return True in [same(said, key) for key in keys]
+
+
+def unbase64(text: str) -> bytes | None:
+    """Return the bytes of base64 text; None when it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def address(text: str) -> str | None:
+    """Return the canonical address of `a@b` or `Name <a@b>`; None when there is none."""
+    inner = text.rpartition("<")[2].partition(">")[0] if "<" in text else text
+    return canonical_email(inner)
+
+
+def filled(**detail: str) -> dict[str, str]:
+    """Return what is not empty."""
+    return {name: value for name, value in detail.items() if value}

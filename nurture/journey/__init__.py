@@ -1,0 +1,1 @@
+"""Events and alarms become state: batches, merges, objects, replay, retention and erasure."""

@@ -1,0 +1,276 @@
+"""One batch under its locks: events numbered, the rule applied to each contact, everything written.
+
+Enters: what `contacts.locking` has taken, contacts locked. Leaves: new state, runs, messages and objects, in a
+constant number of statements; and the contacts that the rule raised for, which `journey.crash_counts` looks into.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from nurture.consent import request_queries
+from nurture.consent.from_events import note_consents
+from nurture.contacts import inbox_queries
+from nurture.contacts import queries as people
+from nurture.contacts.accept import Rejected, quarantine
+from nurture.contacts.baseline_queries import load_baselines
+from nurture.contacts.event_queries import drop_events, load_events
+from nurture.contacts.inbox_queries import Pending
+from nurture.contacts.locking import Taken
+from nurture.contacts.save_queries import mark_told, save
+from nurture.domain.contact import Advance, Contact
+from nurture.domain.counts import Counts
+from nurture.domain.event import Event, Identity
+from nurture.domain.facts import empty
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.journey.advance import Happening
+from nurture.domain.journey.combine_histories import BASE
+from nurture.domain.journey.refold import followed_by, refit
+from nurture.domain.message import Settled
+from nurture.domain.playbook import Playbook
+from nurture.journey.deduplicate import Recorded, record, rejected
+from nurture.journey.objects import fold_objects
+from nurture.journey.replay import FOLDED, begin, definitions, replay_events
+
+
+class Rule(Protocol):
+    """The pure rule: `domain.journey.advance.advance`."""
+
+    def __call__(
+        self,
+        contact: Contact,
+        happenings: Sequence[Happening],
+        *,
+        now: Instant,
+        playbook: Playbook,
+        owned: bool,
+    ) -> Advance:
+        """Say what becomes of the contact."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A contact that the rule raised for, with the rows it was given; they are still in the inbox."""
+
+    contact: int
+    rows: tuple[int, ...]
+    error: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a batch did."""
+
+    counts: Counts
+    failures: list[Failure] = field(default_factory=list)
+    # Contacts whose alarm is due all the same: it waits for an event that was not taken.
+    still_due: int = 0
+
+
+def apply(
+    connection: sa.Connection,
+    taken: Taken,
+    *,
+    now: Instant,
+    playbook: Playbook,
+    rule: Rule,
+    always: bool = False,
+) -> Applied:
+    """Apply what was taken: events numbered, contacts advanced, everything saved, the rows deleted.
+
+    always: advance contacts for which nothing happened too (their alarms are due). A contact that the rule
+    raises for is left as it was; the others are not disturbed.
+    """
+    home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
+    recorded = record(connection, [(row, home.get(row.id)) for row in taken.rows()])
+    too_old: list[Rejected] = []
+    advances, told, failures = _advance(
+        connection, taken, recorded, too_old, now=now, playbook=playbook, rule=rule, always=always
+    )
+    lost = {row for failure in failures for row in failure.rows}
+    drop_events(connection, [recorded.events.pop(row).seq for row in lost if row in recorded.events])
+    counts = save(connection, advances, new=taken.emails_of_new()) if advances else Counts()
+    advanced = {one.contact.id for one in advances}
+    people.create_reserved(
+        connection, {one: seen for one, seen in taken.new.items() if one not in advanced}, playbook
+    )
+    mark_told(connection, told)
+    events = list(recorded.events.values())
+    counts["objects"] = fold_objects(connection, events, playbook)
+    owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
+    counts["consents"] = note_consents(connection, events, owners, playbook)
+    done = [row for row in taken.rows() if row.id not in lost]
+    _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
+    set_aside = recorded.conflicts + too_old + _conflicts_of(connection, taken)
+    quarantine(connection, set_aside)
+    inbox_queries.delete(connection, [row.id for row in done])
+    counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
+    counts.update(created=len(taken.new), contacts=len(advances))
+    counts.more = taken.more
+    return Applied(counts, failures, still_due=sum(one.contact.wake_at <= now for one in advances))
+
+
+def _advance(
+    connection: sa.Connection,
+    taken: Taken,
+    recorded: Recorded,
+    too_old: list[Rejected],
+    *,
+    now: Instant,
+    playbook: Playbook,
+    rule: Rule,
+    always: bool,
+) -> tuple[list[Advance], list[int], list[Failure]]:
+    happened = {
+        contact: [recorded.events[row.id] for row in share.rows if row.id in recorded.events]
+        for contact, share in taken.shares.items()
+    }
+    ids = [contact for contact, events in happened.items() if events or always]
+    if not ids:
+        return [], [], []
+    states = people.load_contacts(connection, [one for one in ids if one not in taken.new], playbook)
+    for contact, (at, _) in taken.new.items():
+        states[contact] = empty(contact, first_seen_at=at, playbook=playbook)
+    if refused := _refuse(connection, taken, recorded, states):
+        too_old.extend(refused.values())
+        happened = {
+            contact: [event for event in events if event.seq not in refused]
+            for contact, events in happened.items()
+        }
+    # Who is new has no messages yet.
+    settled = people.load_settled(connection, [contact for contact in ids if states[contact].clock])
+    refits = _refit(connection, states, recorded, now=now, playbook=playbook)
+    advances: list[Advance] = []
+    told: list[int] = []
+    failures: list[Failure] = []
+    for contact in ids:
+        share = taken.shares[contact]
+        events = happened[contact]
+        ended = [one for one in settled.get(contact, ()) if one.at <= share.until]
+        state = states[contact]
+        state.wake_at = min(state.wake_at, taken.wakes.get(contact, state.wake_at))
+        if not state.clock and events:
+            state = begin(contact, events[0], playbook)
+        try:
+            one = rule(
+                state, in_order(events, ended), now=min(now, share.until), playbook=playbook, owned=True
+            )
+        except MemoryError:
+            # The process has none left: nobody's fault who is in this batch.
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
+            failures.append(
+                Failure(contact, tuple(row.id for row in share.rows), f"{type(error).__name__}: {error}")
+            )
+        else:
+            advances.append(followed_by(refits[contact], one) if contact in refits else one)
+            told.extend(each.message_id for each in ended)
+    return advances, told, failures
+
+
+def _refuse(
+    connection: sa.Connection, taken: Taken, recorded: Recorded, states: Mapping[int, Contact]
+) -> dict[int, Rejected]:
+    """Take back events that occurred before the contact's events were removed for their age: seq -> the item.
+
+    Whether such an event was counted then, nobody can tell any more.
+    """
+    refused: dict[int, Rejected] = {}
+    for contact, state in states.items():
+        base = state.memory.get(BASE, NEVER)
+        for row in taken.shares[contact].rows if base > NEVER else ():
+            event = recorded.events.get(row.id)
+            if event is not None and event.occurred_at < base:
+                reason = "it happened before the time from which this contact's events are kept"
+                refused[event.seq] = rejected(row, "too_old", reason, contact_id=contact)
+                del recorded.events[row.id]
+    drop_events(connection, list(refused))
+    return refused
+
+
+def _refit(
+    connection: sa.Connection,
+    states: Mapping[int, Contact],
+    recorded: Recorded,
+    *,
+    now: Instant,
+    playbook: Playbook,
+) -> dict[int, Advance]:
+    """Fold the facts of contacts anew whose facts were folded by other definitions, from their events so far."""
+    wanted = definitions(playbook)
+    stale = [state.id for state in states.values() if state.clock and state.memory.get(FOLDED) != wanted]
+    if not stale:
+        return {}
+    mine = {event.seq for event in recorded.events.values()}
+    kept = load_baselines(connection, stale)
+    return {
+        contact: refit(
+            states[contact],
+            replay_events(
+                contact, [event for event in events if event.seq not in mine], playbook, kept[contact]
+            ),
+            at=max(now, states[contact].clock),
+            evidence="playbook",
+            playbook=playbook,
+        )
+        for contact, events in load_events(connection, stale).items()
+    }
+
+
+def in_order(events: Sequence[Event], settled: Sequence[Settled]) -> list[Happening]:
+    """Return both in order of effect: events in theirs, a message's end before the first event received later."""
+    happenings: list[Happening] = []
+    waiting = list(settled)
+    for event in events:
+        while waiting and waiting[0].at <= event.received_at:
+            happenings.append(waiting.pop(0))
+        happenings.append(event)
+    return [*happenings, *waiting]
+
+
+def _mail_to_newest(
+    connection: sa.Connection, taken: Taken, rows: Sequence[Pending], home: Mapping[int, int]
+) -> None:
+    """Let mail go to the address that was named last (by occurred_at), when it is another than before."""
+    now: dict[int, tuple[str | None, Instant]] = {}
+    for contact, email in taken.emails.items():
+        since = taken.known.since.get(Identity("email", email), NEVER) if email is not None else NEVER
+        now[contact] = (email, since)
+    newest: dict[int, tuple[str, Instant]] = {}
+    for row in sorted(rows, key=lambda row: (row.occurred_at, row.id)):
+        # Events made here name an address we know, not one we were told.
+        if row.email is None or row.kind in ("ops", "object"):
+            continue
+        contact = home[row.id]
+        email, since = now[contact]
+        owner = taken.known.owners.get(Identity("email", row.email))
+        if row.email != email and row.occurred_at >= since and owner == contact:
+            now[contact] = newest[contact] = (row.email, row.occurred_at)
+    if newest:
+        # Who left an address on our own page is not mailed there because an application still names it.
+        gone = request_queries.left(connection, {contact: email for contact, (email, _) in newest.items()})
+        newest = {contact: told for contact, told in newest.items() if contact not in gone}
+    people.set_emails(connection, newest)
+
+
+def _conflicts_of(connection: sa.Connection, taken: Taken) -> list[Rejected]:
+    """Return what people must look at, each pair of contacts once: two user ids, one name."""
+    said = {(contact, other): row for row, contact, others in reversed(taken.conflicts) for other in others}
+    found = [
+        rejected(
+            row,
+            "conflict_identity",
+            f"shares a name with contact {other}, another user id",
+            contact_id=contact,
+        )
+        for (contact, other), row in said.items()
+    ]
+    known = (
+        inbox_queries.reasons_known(connection, "conflict_identity", [contact for contact, _ in said])
+        if said
+        else set()
+    )
+    return [item for item in found if (item.contact_id, item.reason) not in known]

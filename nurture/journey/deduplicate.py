@@ -1,0 +1,87 @@
+"""Once: which rows of a batch are new events, numbered in the order of application, and which were here before.
+
+Runs under the locks of the contacts concerned. A repeated event is dropped without a word; the same id with
+another content is set aside as `conflict`, because one of the two would otherwise be lost silently.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.contacts.accept import Rejected
+from nurture.contacts.event_queries import add_events, event_of, find_events
+from nurture.contacts.inbox_queries import Pending
+from nurture.database.engine import decode, encode
+from nurture.domain.event import Event
+from nurture.domain.instant import HOUR, Duration
+
+#: Times corrected by a client's clock skew differ a little each time the same call is repeated, and an event
+#: without a time of its own takes that of its arrival.
+_SAME_TIME: Final[Duration] = 24 * HOUR
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What became of the rows."""
+
+    # Row id -> its event, for the rows that are new.
+    events: dict[int, Event] = field(default_factory=dict)
+    duplicates: int = 0
+    conflicts: list[Rejected] = field(default_factory=list)
+
+
+def record(connection: sa.Connection, rows: Sequence[tuple[Pending, int | None]]) -> Recorded:
+    """Add the rows (each with its contact) to `events`, in order; two statements at most."""
+    numbers = add_events(connection, [(row.id, contact) for row, contact in rows])
+    recorded = Recorded()
+    again: list[tuple[Pending, int | None]] = []
+    for row, contact in rows:
+        number = numbers.pop((row.source, row.message_id), None)
+        if number is None:
+            again.append((row, contact))
+        else:
+            recorded.events[row.id] = event_of(row, seq=number)
+    before = find_events(connection, [(row.source, row.message_id) for row, _ in again])
+    for row, contact in again:
+        if _is_same(row, before[row.source, row.message_id]):
+            recorded.duplicates += 1
+        else:
+            reason = (
+                "an event with this id and another content was applied before; give every event its own id"
+            )
+            recorded.conflicts.append(rejected(row, "conflict", reason, contact_id=contact))
+    return recorded
+
+
+def rejected(row: Pending, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
+    """Return the row as an item for quarantine, with all that is needed to hand it in again."""
+    raw = {
+        "kind": row.kind,
+        "name": row.name,
+        "occurred_at": row.occurred_at,
+        "identities": {name.kind: name.value for name in row.named},
+        "previous_id": row.previous_id,
+        "body": row.body,
+    }
+    return Rejected(
+        source=row.source,
+        message_id=row.message_id,
+        received_at=row.received_at,
+        stage=stage,
+        reason=reason,
+        raw=encode(raw),
+        contact_id=contact_id,
+    )
+
+
+def _is_same(row: Pending, before: sa.Row[Any]) -> bool:
+    if (row.kind, row.name) != (before.kind, before.name) or abs(
+        row.occurred_at - before.occurred_at
+    ) > _SAME_TIME:
+        return False
+    if row.body == before.body:
+        return True
+    one, other = decode(row.body), decode(before.body)
+    return all(one.get(part, {}) == other.get(part, {}) for part in ("properties", "traits"))

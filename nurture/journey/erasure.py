@@ -1,0 +1,259 @@
+"""Erasure: a person is forgotten, at once for mail and then row by row, and the figures stay.
+
+Enters: a contact. Leaves: `shut`, one transaction under the locks of the whole family, after which no mail
+begins and no event finds the person: names gone, address suppressed by its keyed hash, unsent mail and runs
+cancelled as `erased`, versions raised. Then `scrub`, as often as it says, which removes what is left by the
+list in `journey.personal_data`. Both are safe to repeat; an erasure that was interrupted, or whose last mail was on
+the wire, stays in `erasures` as unfinished and the scheduler goes on with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.consent import record as law
+from nurture.contacts import inbox_queries
+from nurture.contacts import queries as people
+from nurture.contacts.identity_queries import known_by, known_of
+from nurture.contacts.locking import Raced
+from nurture.database import schema as t
+from nurture.database.audit import record
+from nurture.database.bulk import Row, any_of, insert, update
+from nurture.database.engine import Database, decode, encode
+from nurture.domain.counts import Counts
+from nurture.domain.event import Identity
+from nurture.domain.instant import DAY, FOREVER, Instant
+from nurture.journey import personal_data
+from nurture.journey.merge import join
+from nurture.playbook import PlaybookSource
+
+#: Events of one transaction.
+_EVENTS = 1_000
+#: Pending rows of one person looked through for evidence of who else they are.
+_JOINS_MAX = 200
+#: Of an event, what is kept for the sums.
+_MONEY: Final = ("revenue", "currency")
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """What the decisive transaction did."""
+
+    contact: int
+    # The contact and everything that was merged into it.
+    members: tuple[int, ...]
+    # Mails that will not leave any more, runs ended, names and pending events deleted, addresses suppressed.
+    cancelled: int = 0
+    runs: int = 0
+    names: int = 0
+    pending: int = 0
+    suppressed: int = 0
+    # Mails in the middle of their conversation: they cannot be called back.
+    on_wire: int = 0
+    # It had been erased before.
+    again: bool = False
+
+
+def join_pending(database: Database, contact: int, *, now: Instant, playbooks: PlaybookSource) -> Counts:
+    """Let accepted events that show more contacts to be the same person join them first, so that all are erased."""
+    with database.read() as connection:
+        rows = inbox_queries.find(connection, inbox_queries.pending(connection, [contact], limit=_JOINS_MAX))
+    counts = Counts()
+    for row in rows:
+        counts.add(join(database, row.id, now=now, playbooks=playbooks))
+    return counts
+
+
+def shut(
+    connection: sa.Connection, contact: int, *, now: Instant, actor: str, suppression_key: bytes
+) -> Shut:
+    """Erase for mail and for new events, in the caller's transaction; what is left is `scrub`'s.
+
+    contact: any of the family. Raises Raced when a merge was quicker: repeat the transaction.
+    """
+    person = people.survivor_of(connection, contact) or contact
+    members = personal_data.members_of(connection, person)
+    locked = people.lock_contacts(connection, members)
+    if personal_data.members_of(connection, person) != members or locked[person].survivor is not None:
+        raise Raced
+    if locked[person].erased_at is not None:
+        return Shut(person, tuple(members), again=True)
+    names = sorted(known_of(connection, members).names.get(person, ()))
+    done = Shut(
+        person,
+        tuple(members),
+        cancelled=_cancel_mail(connection, members, now),
+        runs=_cancel_runs(connection, members, now),
+        names=len(names),
+        pending=_drop_pending(connection, names),
+        suppressed=_suppress(connection, names, now=now, key=suppression_key),
+        on_wire=_on_wire(connection, members),
+    )
+    _blank_texts(connection, names, now)
+    connection.execute(
+        sa.update(t.contacts)
+        .where(any_of(t.contacts.c.id, members, connection))
+        .values(erased_at=now, version=t.contacts.c.version + 1)
+    )
+    personal_data.overwrite(connection, members)
+    insert(
+        connection,
+        t.erasures,
+        [{"contact_id": person, "at": now, "actor": actor, "finished_at": None}],
+        conflict=["contact_id"],
+    )
+    detail = {"contact": person, "contacts": members, "cancelled": done.cancelled, "on_wire": done.on_wire}
+    record(connection, at=now, actor=actor, action="contact.erase", detail=detail)
+    return done
+
+
+def scrub(connection: sa.Connection, person: int, *, limit: int = _EVENTS) -> bool:
+    """Remove the next of what is left of an erased contact; tells whether to come again."""
+    members = personal_data.members_of(connection, person)
+    if _scrub_events(connection, members, limit=limit):
+        return True
+    personal_data.overwrite(connection, members)
+    return False
+
+
+def finish(connection: sa.Connection, person: int, *, now: Instant) -> bool:
+    """Note that nothing is left, unless a mail is still on the wire; tells whether it is noted."""
+    if _on_wire(connection, personal_data.members_of(connection, person)):
+        return False
+    statement = sa.update(t.erasures).where(
+        t.erasures.c.contact_id == person, t.erasures.c.finished_at.is_(None)
+    )
+    connection.execute(statement.values(finished_at=now))
+    return True
+
+
+def unfinished(connection: sa.Connection, *, limit: int, before: Instant = FOREVER) -> list[int]:
+    """Return the oldest erasures, asked for before an instant, that are not finished."""
+    statement = sa.select(t.erasures.c.contact_id).where(
+        t.erasures.c.finished_at.is_(None), t.erasures.c.at < before
+    )
+    return list(connection.execute(statement.order_by(t.erasures.c.at).limit(limit)).scalars())
+
+
+def message_ids(connection: sa.Connection, person: int) -> list[int]:
+    """Return the ids of all mails of the family."""
+    members = personal_data.members_of(connection, person)
+    statement = sa.select(t.messages.c.id).where(any_of(t.messages.c.contact_id, members, connection))
+    return list(connection.execute(statement.order_by(t.messages.c.id)).scalars())
+
+
+# ---- at once ---------------------------------------------------------------------------------------------
+
+
+def _cancel_mail(connection: sa.Connection, members: Sequence[int], now: Instant) -> int:
+    """Cancel what has not passed the wire gate; what is in doubt stays so, and is not sent again."""
+    mine = any_of(t.messages.c.contact_id, members, connection)
+    free: dict[str, Any] = {"told": True, "lease_owner": None, "lease_until": None}
+    unsent = t.messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
+    cancelled = sa.update(t.messages).where(mine, unsent)
+    count = connection.execute(
+        cancelled.values(status="cancelled", reason="erased", settled_at=now, **free)
+    ).rowcount
+    doubted = t.messages.c.status == sa.literal_column("'in_doubt'")
+    connection.execute(
+        sa.update(t.messages)
+        .where(mine, doubted, t.messages.c.settled_at.is_(None))
+        .values(settled_at=now, due_at=FOREVER, **free)
+    )
+    return count
+
+
+def _cancel_runs(connection: sa.Connection, members: Sequence[int], now: Instant) -> int:
+    active = sa.and_(
+        any_of(t.runs.c.contact_id, members, connection), t.runs.c.status == sa.literal_column("'active'")
+    )
+    ended = {"status": "cancelled", "reason": "erased", "ended_at": now, "due_at": FOREVER, "mailing": False}
+    return connection.execute(sa.update(t.runs).where(active).values(**ended)).rowcount
+
+
+def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
+    """Delete accepted events that name the person, and what those show to be further names of nobody else."""
+    mine, count = set(names), 0
+    asked = list(names)
+    while asked:
+        rows = inbox_queries.naming(connection, asked)
+        further = {name for row in rows for name in row.named} - mine
+        inbox_queries.delete(connection, [row.id for row in rows])
+        count += len(rows)
+        owned = known_by(connection, sorted(further)).owners if further else {}
+        asked = sorted(further - owned.keys())
+        mine |= further
+    return count
+
+
+def _suppress(connection: sa.Connection, names: Sequence[Identity], *, now: Instant, key: bytes) -> int:
+    stops = [law.Stop(name.value, "marketing", "erased") for name in names if name.kind == "email"]
+    law.suppress_each(connection, stops, now=now, source="erasure", suppression_key=key)
+    return len(stops)
+
+
+def _on_wire(connection: sa.Connection, members: Sequence[int]) -> int:
+    statement = sa.select(sa.func.count()).where(
+        any_of(t.messages.c.contact_id, members, connection), t.messages.c.status == "on_wire"
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Instant) -> None:
+    """Remove what only names the person: items set aside, reports about the address, texts of operators."""
+    doomed = personal_data.naming(connection, t.quarantine, t.quarantine.c.raw, names)
+    connection.execute(sa.delete(t.quarantine).where(any_of(t.quarantine.c.id, doomed, connection)))
+    addresses = [name.value for name in names if name.kind == "email"]
+    connection.execute(
+        sa.update(t.feedback)
+        .where(any_of(t.feedback.c.address, addresses, connection))
+        .values(raw="", detail="{}", address=None, applied_at=sa.func.coalesce(t.feedback.c.applied_at, now))
+    )
+    for table, column in personal_data.WORDS:
+        (key,) = table.primary_key.columns
+        found = personal_data.naming(connection, table, column, names)
+        blank = sa.update(table).where(any_of(key, found, connection))
+        connection.execute(blank.values({column.name: "erased"}))
+
+
+# ---- what takes longer -----------------------------------------------------------------------------------
+
+
+def _scrub_events(connection: sa.Connection, members: Sequence[int], *, limit: int) -> bool:
+    """Delete the next events; what carries revenue is kept for the sums, without anything that says whose it was."""
+    mine = any_of(t.events.c.contact_id, members, connection)
+    left = sa.and_(mine, t.events.c.source != _BLANK)
+    rows = connection.execute(sa.select(t.events).where(left).order_by(t.events.c.id).limit(limit)).all()
+    money = [row for row in ((each, _money(each.body)) for each in rows) if row[1]]
+    kept: list[Row] = [
+        {
+            "id": row.id,
+            "source": _BLANK,
+            "message_id": str(row.id),
+            "occurred_at": row.occurred_at - row.occurred_at % DAY,
+            "received_at": row.received_at - row.received_at % DAY,
+            "body": encode({"properties": sums}),
+        }
+        for row, sums in money
+    ]
+    update(connection, t.events, kept, key=["id"], columns=list(kept[0])[1:] if kept else [])
+    gone = sorted({row.id for row in rows} - {row["id"] for row in kept})
+    connection.execute(sa.delete(t.events).where(any_of(t.events.c.id, gone, connection)))
+    return len(rows) == limit
+
+
+#: Source of events of which only the sums are left.
+_BLANK: Final = "erased"
+
+
+def _money(body: str) -> dict[str, Any]:
+    """Return revenue and currency of an event that has any."""
+    properties = decode(body).get("properties") or {}
+    sums = {name: properties[name] for name in _MONEY if name in properties}
+    revenue, currency = sums.get("revenue"), sums.get("currency")
+    if isinstance(revenue, bool) or not isinstance(revenue, int | float):
+        return {}
+    is_code = isinstance(currency, str) and len(currency) == 3 and currency.isalpha()
+    return {"revenue": revenue, **({"currency": currency} if is_code else {})}

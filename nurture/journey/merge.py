@@ -1,0 +1,244 @@
+"""Identity: two contacts that turn out to be one person become one, in a transaction of its own.
+
+Enters: a pending event that names two stored contacts, or an operator who knows. Leaves: one survivor with the
+names of both, facts answered anew from the events of both, one run per measure and key, and a row of `merges`
+with the evidence. Messages, consents, events and runs keep the contact they began with; `contacts.survivor`
+maps it, so caps, once, guard and reports read both. Consent: a merge makes the stricter of both hold, from its
+own instant on, until the person says something newer (`domain.consent.permissions`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.consent import queries
+from nurture.consent.preference_queries import add_wishes, wish_rows
+from nurture.contacts import identity_queries as store
+from nurture.contacts import inbox_queries
+from nurture.contacts import queries as people
+from nurture.contacts.assignment import all_named, earlier_in
+from nurture.contacts.baseline_queries import load_baselines
+from nurture.contacts.event_queries import load_events
+from nurture.contacts.locking import Raced, transact
+from nurture.contacts.save_queries import cancel_doubles, give_up, save
+from nurture.database.engine import Database, encode
+from nurture.domain.consent.permissions import states
+from nurture.domain.consent.preferences import wishes
+from nurture.domain.counts import Counts
+from nurture.domain.errors import NotFoundError
+from nurture.domain.identity import Candidate, home_of, survivor_first
+from nurture.domain.instant import Instant
+from nurture.domain.journey.refold import Merged, merge_states, refit
+from nurture.domain.playbook import Playbook
+from nurture.journey.object_queries import hand_watches
+from nurture.journey.personal_data import members_of
+from nurture.journey.replay import replay_events
+from nurture.playbook import PlaybookSource
+from nurture.runtime.failpoints import failpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a merge does."""
+
+    survivor: int
+    merged: int
+    # Names the survivor gains.
+    names: int
+    # Measures whose run was given up because the other side's is further.
+    given_up: tuple[str, ...]
+
+
+def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSource) -> Counts:
+    """Merge the contacts that a pending event shows to be one person; the event itself stays pending.
+
+    Decided anew under the locks; a row that is gone, or joins nobody any more, changes nothing.
+    """
+
+    def work(connection: sa.Connection) -> Counts:
+        rows = inbox_queries.find(connection, [row_id])
+        if not rows:
+            return Counts()
+        row = rows[0]
+        named, earlier = row.named, earlier_in(row)
+        known = store.known_by(connection, all_named(rows))
+        home = home_of(named, earlier, owners=known.owners, names=known.names)
+        if home.contact is None or not home.joins:
+            return Counts()
+        everyone = (home.contact, *home.joins)
+        first = _survivor(connection, everyone, known)
+        missing = {name: (first, row.occurred_at, row.source) for name in named if name not in known.owners}
+        if missing and not store.claim(connection, missing):
+            raise Raced
+        locked = people.lock_contacts(connection, everyone)
+        if not all(map(people.is_living, locked.values())):
+            raise Raced
+        playbook = playbooks.active(connection).playbook
+        evidence = {"source": row.source, "message_id": row.message_id, "event": row.name}
+        for other in sorted(set(everyone) - {first}):
+            _merge(connection, first, other, now=now, playbook=playbook, evidence=evidence)
+        failpoint("identity.joined")
+        counts = Counts(merged=len(everyone) - 1)
+        counts.more = True
+        return counts
+
+    return transact(database, work)
+
+
+def merge(
+    connection: sa.Connection,
+    one: int,
+    two: int,
+    *,
+    now: Instant,
+    playbook: Playbook,
+    evidence: Mapping[str, Any],
+) -> Joined:
+    """Make one of two living contacts because an operator says so, also with two user ids.
+
+    The one with a user id stays, else the older. Raises NotFoundError for a contact that does not live.
+    """
+    locked = people.lock_contacts(connection, (one, two))
+    _require_living(locked, one, two)
+    survivor, other = _ordered(connection, one, two)
+    return _merge(connection, survivor, other, now=now, playbook=playbook, evidence=evidence)
+
+
+def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, playbook: Playbook) -> Joined:
+    """Say what `merge` would do now; changes nothing."""
+    survivor, other = _ordered(connection, one, two)
+    merged = _merged(connection, survivor, other, now=now, playbook=playbook)
+    names = store.known_of(connection, [other]).names.get(other, set())
+    return Joined(survivor, other, len(names), tuple(run.measure for run in merged.given_up))
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """What an un-merge did."""
+
+    contact: int
+    # Whom it had been merged into.
+    survivor: int
+    # Names it has back.
+    names: int
+
+
+def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: Playbook) -> Parted:
+    """Take a contact out of the one it was merged into, because an operator says that they are two people.
+
+    It gets back the names and events it had; what came after the merge stays with the survivor, and so do runs
+    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. What the two together
+    had withdrawn or wished holds for each of them, since nobody knows who of them said it. Raises NotFoundError
+    for a contact that is not merged.
+    """
+    survivor = people.survivor_of(connection, contact)
+    if survivor is None:
+        raise NotFoundError(f"contact:{contact} was not merged into another; there is nothing to undo")
+    locked = people.lock_contacts(connection, (contact, survivor))
+    if locked[contact].survivor != survivor:
+        raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
+    _keep_the_stricter(connection, contact, survivor, now=now)
+    names = store.part(connection, contact, survivor, at=now)
+    states = people.load_contacts(connection, [contact, survivor], playbook)
+    # What fell due while it was merged was somebody else's.
+    states[contact].clock = max(states[contact].clock, now)
+    advances = []
+    kept = load_baselines(connection, [contact, survivor])
+    for one, events in load_events(connection, [contact, survivor]).items():
+        state, replayed = states[one], replay_events(one, events, playbook, kept[one])
+        advances.append(
+            refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
+        )
+        state.wake_at = now
+        store.mail_to_newest(connection, one)
+    save(connection, advances)
+    return Parted(contact, survivor, names)
+
+
+def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *, now: Instant) -> None:
+    """Write down for both what holds for the two together: withdrawn topics, and wishes for less."""
+    members = members_of(connection, survivor)
+    joins = queries.join_rows(connection, [survivor])
+    said = states(survivor, queries.consent_rows(connection, members), joins)
+    wanted = wishes(survivor, wish_rows(connection, members), joins)
+    shared = {"at": now, "source": "ops", "evidence": encode({"unmerged": [contact, survivor]})}
+    both = (contact, survivor)
+    withdrawn = [topic for topic, state in said.items() if state == "withdrawn"]
+    queries.add_consents(
+        connection,
+        [
+            {"contact_id": one, "topic": topic, "state": "withdrawn", **shared}
+            for one in both
+            for topic in withdrawn
+        ],
+    )
+    kinds = {"often": wanted.often, "pause": wanted.pause, "tracking": int(wanted.untracked)}
+    add_wishes(
+        connection,
+        [
+            {"contact_id": one, "kind": kind, "value": value, **shared}
+            for one in both
+            for kind, value in kinds.items()
+            if value
+        ],
+    )
+
+
+def _merge(
+    connection: sa.Connection,
+    survivor: int,
+    other: int,
+    *,
+    now: Instant,
+    playbook: Playbook,
+    evidence: Mapping[str, Any],
+) -> Joined:
+    merged = _merged(connection, survivor, other, now=now, playbook=playbook)
+    # Before the two are one family: the given-up run's mail only, not that of the run which stays.
+    give_up(connection, [run.id for run in merged.given_up], reason="merged", at=now)
+    cancel_doubles(connection, survivor, other, at=now)
+    names = store.move(connection, other, survivor)
+    store.note_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
+    store.mail_to_newest(connection, survivor)
+    hand_watches(connection, other, survivor)
+    save(connection, [merged.advance])
+    return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
+
+
+def _merged(
+    connection: sa.Connection, survivor: int, other: int, *, now: Instant, playbook: Playbook
+) -> Merged:
+    states = people.load_contacts(connection, [survivor, other], playbook)
+    _require_living(states, survivor, other)
+    events = load_events(connection, [survivor, other])
+    together = sorted((*events[survivor], *events[other]), key=lambda event: event.seq)
+    kept = load_baselines(connection, [survivor, other])
+    replayed = replay_events(survivor, together, playbook, [*kept[survivor], *kept[other]])
+    return merge_states(states[survivor], states[other], replayed, now=now, playbook=playbook)
+
+
+def _ordered(connection: sa.Connection, one: int, two: int) -> tuple[int, int]:
+    survivor = _survivor(connection, (one, two), store.known_of(connection, [one, two]))
+    return survivor, two if survivor == one else one
+
+
+def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store.Known) -> int:
+    seen = people.first_seen(connection, contacts)
+    candidates = [
+        Candidate(
+            contact,
+            first_seen_at=seen.get(contact, 0),
+            has_user_id=any(name.kind == "user_id" for name in known.names.get(contact, ())),
+        )
+        for contact in contacts
+    ]
+    return survivor_first(candidates)[0].contact
+
+
+def _require_living(found: Mapping[int, Any], *ids: int) -> None:
+    for contact in ids:
+        row = found.get(contact)
+        if row is None or getattr(row, "survivor", None) is not None or getattr(row, "erased_at", None):
+            raise NotFoundError(f"there is no living contact:{contact}; it may have been merged or erased")

@@ -1,0 +1,129 @@
+"""Things without a person: rows of `objects`, who watches them, and changes whose watchers are being woken."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.bulk import Row, any_of, insert, relation
+from nurture.database.engine import decode, encode
+from nurture.database.schema import events, inbox, object_wakes, objects, watches
+from nurture.domain.instant import NEVER, Instant
+
+#: (kind, key) of an object.
+Thing = tuple[str, str]
+
+
+def lock_objects(connection: sa.Connection, things: Sequence[Thing]) -> dict[Thing, dict[str, Any]]:
+    """Lock these objects in order, new ones made first, and return their facts: {"values": ..., "at": ...}."""
+    ordered = sorted(set(things))
+    rows: list[Row] = [
+        {
+            "kind": kind,
+            "key": key,
+            "facts": encode({"values": {}, "at": {}}),
+            "version": 0,
+            "changed_at": NEVER,
+        }
+        for kind, key in ordered
+    ]
+    insert(connection, objects, rows, conflict=["kind", "key"])
+    given = relation(connection, [objects.c.kind, objects.c.key], rows)
+    statement = (
+        sa.select(objects.c.kind, objects.c.key, objects.c.facts)
+        .join(given, sa.and_(objects.c.kind == given.c.kind, objects.c.key == given.c.key))
+        .order_by(objects.c.kind, objects.c.key)
+        .with_for_update(of=objects)
+    )
+    return {(row.kind, row.key): decode(row.facts) for row in connection.execute(statement)}
+
+
+def save_objects(connection: sa.Connection, changed: dict[Thing, tuple[dict[str, Any], Instant]]) -> None:
+    """Write the facts of locked objects, with the instant of their newest event, and raise their versions."""
+    rows: list[Row] = [
+        {"kind": kind, "key": key, "facts": encode(facts), "changed_at": at}
+        for (kind, key), (facts, at) in sorted(changed.items())
+    ]
+    names = ("kind", "key", "facts", "changed_at")
+    given = relation(connection, [objects.c[name] for name in names], rows)
+    newer = sa.case(
+        (given.c.changed_at > objects.c.changed_at, given.c.changed_at), else_=objects.c.changed_at
+    )
+    connection.execute(
+        sa.update(objects)
+        .where(objects.c.kind == given.c.kind, objects.c.key == given.c.key)
+        .values(facts=given.c.facts, version=objects.c.version + 1, changed_at=newer)
+    )
+
+
+def add_wakes(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Note events whose objects' watchers must be woken."""
+    start = {"cursor_since": NEVER, "cursor_contact": 0}
+    insert(connection, object_wakes, [{**row, **start} for row in rows])
+
+
+def lock_wake(connection: sa.Connection) -> sa.Row[Any] | None:
+    """Lock and return the oldest change that nobody else is working on."""
+    statement = sa.select(object_wakes).order_by(object_wakes.c.id).limit(1).with_for_update(skip_locked=True)
+    return connection.execute(statement).one_or_none()
+
+
+def has_wakes(connection: sa.Connection) -> bool:
+    """Tell whether any change has watchers to wake."""
+    return connection.execute(sa.select(object_wakes.c.id).limit(1)).first() is not None
+
+
+def is_early(connection: sa.Connection, wake: sa.Row[Any], *, own: str) -> bool:
+    """Tell whether something accepted before the change is not applied yet: somebody may ask to be told of it.
+
+    own: the source of what watchers are woken by.
+    """
+    first = sa.select(inbox.c.received_at).where(inbox.c.source != own).order_by(inbox.c.id).limit(1)
+    oldest = first.scalar_subquery()
+    change = sa.select(events.c.received_at).where(events.c.id == wake.event_id).scalar_subquery()
+    return bool(connection.scalar(sa.select(oldest <= change)))
+
+
+def watchers(connection: sa.Connection, wake: sa.Row[Any], *, limit: int) -> Sequence[Any]:
+    """Return (since, contact_id) of the next watchers of the change's object, in order of waiting."""
+    cursor = sa.tuple_(watches.c.since, watches.c.contact_id) > sa.tuple_(
+        sa.literal(wake.cursor_since), sa.literal(wake.cursor_contact)
+    )
+    statement = (
+        sa.select(watches.c.since, watches.c.contact_id)
+        .where(watches.c.kind == wake.kind, watches.c.key == wake.key, cursor)
+        .order_by(watches.c.since, watches.c.contact_id)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def move_cursor(connection: sa.Connection, wake_id: int, *, since: Instant, contact: int) -> None:
+    """Remember the last watcher woken."""
+    statement = sa.update(object_wakes).where(object_wakes.c.id == wake_id)
+    connection.execute(statement.values(cursor_since=since, cursor_contact=contact))
+
+
+def end_wake(connection: sa.Connection, wake_id: int) -> None:
+    """Forget a change whose watchers have all been woken."""
+    connection.execute(sa.delete(object_wakes).where(object_wakes.c.id == wake_id))
+
+
+def forget_watches(connection: sa.Connection, thing: Thing, contact_ids: Sequence[int]) -> None:
+    """End the watching of people who waited too long."""
+    kind, key = thing
+    connection.execute(
+        sa.delete(watches).where(
+            watches.c.kind == kind,
+            watches.c.key == key,
+            any_of(watches.c.contact_id, contact_ids, connection),
+        )
+    )
+
+
+def hand_watches(connection: sa.Connection, merged: int, survivor: int) -> None:
+    """Let the survivor watch what the merged contact watched, since the same instants."""
+    mine = sa.select(watches.c.kind, watches.c.key, sa.literal(survivor).label("contact_id"), watches.c.since)
+    rows = [row._asdict() for row in connection.execute(mine.where(watches.c.contact_id == merged))]
+    insert(connection, watches, rows, conflict=["kind", "key", "contact_id"])
+    connection.execute(sa.delete(watches).where(watches.c.contact_id == merged))

@@ -1,0 +1,150 @@
+"""Objects: things without a person, folded from events, and waking those who watch them.
+
+Enters: events just applied, of anybody or nobody. Leaves: facts of products, pieces, webinars; and, for the
+events that wake, one internal event per watcher, in order of waiting and a bounded number at a time, which
+takes the way of every event: inbox, identity, advance.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.identity_queries import names_of
+from nurture.database.engine import Database, decode, encode
+from nurture.domain.counts import Counts
+from nurture.domain.event import Event
+from nurture.domain.instant import Instant
+from nurture.domain.playbook import ObjectKind, Playbook
+from nurture.journey import object_queries as store
+from nurture.playbook import PlaybookSource
+from nurture.runtime.clock import Clock
+
+#: The source of internal events to watchers; they fold no object and wake nobody again.
+SOURCE: Final = "object"
+_FIELDS_MAX: Final = 60
+_KEY_MAX: Final = 200
+
+
+def fold_objects(connection: sa.Connection, events: Sequence[Event], playbook: Playbook) -> int:
+    """Fold the events into the objects they name and note which watchers to wake; return how many objects changed.
+
+    events: applied in this transaction, numbered. A field's value is the newest by (occurred_at, message id),
+    whatever the order of arrival.
+    """
+    news: dict[store.Thing, list[tuple[Event, dict[str, Any]]]] = {}
+    wakes: list[dict[str, Any]] = []
+    for event in events:
+        for kind, key, fields in _named(event, playbook):
+            if event.name in kind.of:
+                news.setdefault((kind.kind, key), []).append((event, fields))
+            if event.name in kind.wakes and not event.historic:
+                wakes.append(_wake(event, kind.kind, key, fields))
+    if news:
+        known = store.lock_objects(connection, list(news))
+        changed: dict[store.Thing, tuple[dict[str, Any], Instant]] = {}
+        for thing, sources in news.items():
+            for event, fields in sources:
+                _fold(known[thing], event, fields)
+            changed[thing] = (known[thing], max(event.occurred_at for event, _ in sources))
+        store.save_objects(connection, changed)
+    store.add_wakes(connection, wakes)
+    return len(news)
+
+
+def _named(event: Event, playbook: Playbook) -> Iterator[tuple[ObjectKind, str, dict[str, Any]]]:
+    """Yield each object the event names, itself or in its `products`, with what it says about it."""
+    if event.source == SOURCE:
+        return
+    for kind in playbook.objects.values():
+        if event.name not in kind.of and event.name not in kind.wakes:
+            continue
+        lines = event.properties.get("products")
+        for fields in (event.properties, *(lines if isinstance(lines, list) else ())):
+            key = fields.get(kind.key) if isinstance(fields, dict) else None
+            if isinstance(key, str | int) and not isinstance(key, bool) and key != "":
+                yield kind, str(key)[:_KEY_MAX], {name: fields[name] for name in fields if name != "products"}
+
+
+def _fold(facts: dict[str, Any], event: Event, fields: dict[str, Any]) -> None:
+    values, at = facts["values"], facts["at"]
+    stamp = [event.occurred_at, event.message_id]
+    for name, value in fields.items():
+        if name not in at and len(at) >= _FIELDS_MAX:
+            continue
+        if name not in at or stamp > at[name]:
+            values[name], at[name] = value, stamp
+
+
+def _wake(event: Event, kind: str, key: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "key": key,
+        "name": event.name,
+        "event_id": event.seq,
+        "occurred_at": event.occurred_at,
+        "body": encode({**fields, "object_kind": kind}),
+    }
+
+
+def wake_watchers(
+    database: Database, *, clock: Clock, playbooks: PlaybookSource | None = None, limit: int = 200
+) -> Counts:
+    """Hand the next watchers of the oldest change an internal event each, those who wait longest first.
+
+    One transaction; `counts.more` while watchers are left. With `playbooks`, people who have waited longer
+    than the object's `watch_for` are no longer woken. Nobody is woken while something accepted before the change
+    waits in the inbox: who asked to be told before it came is told, whoever's shard is applied first. Counts `woken`
+    and `given_up`.
+    """
+    with database.look() as connection:
+        if not store.has_wakes(connection):
+            return Counts()
+    now = clock.now()
+
+    def work(connection: sa.Connection) -> Counts:
+        wake = store.lock_wake(connection)
+        if wake is None or store.is_early(connection, wake, own=SOURCE):
+            return Counts()
+        kind = playbooks.active(connection).playbook.objects.get(wake.kind) if playbooks is not None else None
+        since = now - kind.watch_for if kind is not None else None
+        return _wake_next(connection, wake, now=now, since=since, limit=limit)
+
+    return database.run(work)
+
+
+def _wake_next(
+    connection: sa.Connection, wake: sa.Row[Any], *, now: Instant, since: Instant | None, limit: int
+) -> Counts:
+    waiting = store.watchers(connection, wake, limit=limit)
+    late = [one.contact_id for one in waiting if since is not None and one.since < since]
+    people = [one.contact_id for one in waiting if one.contact_id not in late]
+    names = names_of(connection, people)
+    accept(
+        connection,
+        [
+            NewEvent(
+                source=SOURCE,
+                message_id=f"{wake.event_id}:{wake.id}:{contact}",
+                kind="object",
+                name=wake.name,
+                occurred_at=wake.occurred_at,
+                received_at=max(now, wake.occurred_at),
+                identities=names[contact],
+                properties=decode(wake.body),
+            )
+            for contact in people
+            if contact in names
+        ],
+    )
+    if late:
+        store.forget_watches(connection, (wake.kind, wake.key), late)
+    counts = Counts(woken=len(people), given_up=len(late))
+    if len(waiting) < limit:
+        store.end_wake(connection, wake.id)
+        counts.more = store.has_wakes(connection)
+    else:
+        store.move_cursor(connection, wake.id, since=waiting[-1].since, contact=waiting[-1].contact_id)
+        counts.more = True
+    return counts

@@ -1,0 +1,129 @@
+"""Replay: what a contact's stored events say, through the same rule with mail off.
+
+Used to prove that stored state equals its events (`nurture doctor`), to make one of two contacts, and to take
+up changed definitions of facts. Reads events only; writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, reduce
+from hashlib import blake2b
+from typing import Any, Final
+
+from nurture.contacts.baseline_queries import load_baselines
+from nurture.contacts.event_queries import load_events
+from nurture.contacts.queries import load_contacts
+from nurture.database.engine import Database
+from nurture.domain.conditions import Condition
+from nurture.domain.contact import Contact
+from nurture.domain.event import Event
+from nurture.domain.event_index import index_of
+from nurture.domain.facts import empty
+from nurture.domain.journey.advance import advance
+from nurture.domain.journey.combine_histories import combine
+from nurture.domain.playbook import Playbook
+
+#: Where a contact's memory says by which definitions its facts were folded.
+FOLDED: Final = "folded"
+#: Raised when the same definitions are folded in another way: then everybody's facts are folded anew when touched.
+_FOLDS: Final = 2
+
+
+def replay_events(
+    contact_id: int, events: Sequence[Event], playbook: Playbook, baselines: Sequence[Contact] = ()
+) -> Contact:
+    """Return what these events, in the order of application, make of a contact of whom nothing was known.
+
+    baselines: what events that are not kept any more had made; the events are folded on top. Facts that were
+    defined since then know the kept events only.
+    """
+    if baselines:
+        start = reduce(lambda one, other: combine(one, other, playbook), (part.copy() for part in baselines))
+        start.id = contact_id
+        start.memory[FOLDED] = definitions(playbook)
+        if not events:
+            return start
+    elif not events:
+        return empty(contact_id, first_seen_at=0, playbook=playbook)
+    else:
+        start = begin(contact_id, events[0], playbook)
+    now = max(event.received_at for event in events)
+    return advance(start, events, now=now, playbook=playbook, mail=False, owned=True).contact
+
+
+def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:
+    """Return the state of a contact before its first event."""
+    contact = empty(contact_id, first_seen_at=first.occurred_at, playbook=playbook)
+    contact.memory[FOLDED] = definitions(playbook)
+    return contact
+
+
+def replay(database: Database, contact_id: int, playbook: Playbook) -> Contact:
+    """Replay the events of the contact and of everything merged into it."""
+    with database.read() as connection:
+        events = load_events(connection, [contact_id])[contact_id]
+        return replay_events(
+            contact_id, events, playbook, load_baselines(connection, [contact_id])[contact_id]
+        )
+
+
+def verify_replay(database: Database, contact_id: int, playbook: Playbook) -> list[str]:
+    """Return how stored facts, track and stage differ from a replay; nothing when they are equal.
+
+    A contact that has not taken up this playbook's definitions yet is not compared.
+    """
+    with database.read() as connection:
+        stored = load_contacts(connection, [contact_id], playbook).get(contact_id)
+        events = load_events(connection, [contact_id])[contact_id]
+        baselines = load_baselines(connection, [contact_id])[contact_id]
+    if stored is None or not (events or baselines) or stored.memory.get(FOLDED) != definitions(playbook):
+        return []
+    return differences(stored, replay_events(contact_id, events, playbook, baselines))
+
+
+def differences(stored: Contact, replayed: Contact) -> list[str]:
+    """Return one line for each fact, and for track and stage, in which the two differ."""
+    pairs: dict[str, tuple[Any, Any]] = {
+        name: (stored.facts.get(name), replayed.facts.get(name))
+        for name in {**stored.facts, **replayed.facts}
+    }
+    pairs["track"] = (stored.track, replayed.track)
+    pairs["stage"] = (stored.stage, replayed.stage)
+    return [
+        f"{name}: stored {mine!r}, by its events {theirs!r}"
+        for name, (mine, theirs) in sorted(pairs.items())
+        if mine != theirs
+    ]
+
+
+@lru_cache(maxsize=16)
+def definitions(playbook: Playbook) -> str:
+    """Return a hash of everything in the playbook that facts, track and stage are folded by."""
+    parts = (
+        playbook.facts,
+        playbook.personas,
+        playbook.properties.terms,
+        playbook.stages,
+        playbook.conversion,
+        playbook.milestones,
+        playbook.holds,
+        # Events whose count, first and last are kept because some condition asks.
+        index_of(playbook).remembered,
+        _FOLDS,
+    )
+    return blake2b(repr(_plain(parts)).encode(), digest_size=8).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as nested lists that are written the same way in every process."""
+    if isinstance(value, Condition):
+        return value.text
+    if is_dataclass(value):
+        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+    if isinstance(value, Mapping):
+        return sorted([str(key), _plain(inner)] for key, inner in value.items())
+    if isinstance(value, frozenset | set):
+        return sorted(_plain(inner) for inner in value)
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return value

@@ -1,0 +1,137 @@
+"""Published playbooks: their files, which one is active, and who is in flight under it.
+
+Rows of `playbooks` are never changed; every activation is a row of its own, so the one before is always known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from nurture.database import bulk
+from nurture.database.engine import decode, encode
+from nurture.database.schema import active_playbook, playbooks, runs
+from nurture.domain.instant import Instant
+
+#: `active_playbook` has this one row.
+_ONLY = 1
+_ACTIVE = sa.select(active_playbook.c.playbook_id).where(active_playbook.c.id == _ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One row of `playbooks`, without its files."""
+
+    id: int
+    name: str
+    rules_hash: str
+    content_hash: str
+    published_at: Instant
+    actor: str
+    # none | enter
+    backlog: str
+
+
+_COLUMNS = tuple(column for column in playbooks.c if column.name != "files")
+
+
+def insert(connection: sa.Connection, publication: Publication, files: Mapping[str, str]) -> int:
+    """Keep a playbook; return its id (the one in `publication` is ignored)."""
+    statement = (
+        sa.insert(playbooks)
+        .values(
+            name=publication.name,
+            rules_hash=publication.rules_hash,
+            content_hash=publication.content_hash,
+            files=encode(dict(files)),
+            published_at=publication.published_at,
+            actor=publication.actor,
+            backlog=publication.backlog,
+        )
+        .returning(playbooks.c.id)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def active_id(connection: sa.Connection) -> int | None:
+    """Return the id of the active playbook, None before the first is published."""
+    return connection.scalar(_ACTIVE)
+
+
+def lock_active(connection: sa.Connection) -> Publication | None:
+    """Return the active playbook and keep others from changing which it is until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        # A lock on the row would not hold off who inserts the very first.
+        connection.execute(sa.text("LOCK TABLE active_playbook IN SHARE ROW EXCLUSIVE MODE"))
+    found = active_id(connection)
+    return None if found is None else publication(connection, found)
+
+
+def publication(connection: sa.Connection, playbook_id: int) -> Publication | None:
+    """Return what is known of a playbook besides its files, or None."""
+    row = connection.execute(sa.select(*_COLUMNS).where(playbooks.c.id == playbook_id)).one_or_none()
+    return None if row is None else Publication(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public mapping
+
+
+def before(connection: sa.Connection, playbook_id: int) -> Publication | None:
+    """Return the playbook that was active before this one, or None when it was the first."""
+    statement = (
+        sa.select(*_COLUMNS).where(playbooks.c.id < playbook_id).order_by(playbooks.c.id.desc()).limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else Publication(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public mapping
+
+
+def history(connection: sa.Connection, *, limit: int = 20) -> list[Publication]:
+    """Return the newest publications, newest first."""
+    statement = sa.select(*_COLUMNS).order_by(playbooks.c.id.desc()).limit(limit)
+    return [Publication(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001
+
+
+def files(connection: sa.Connection, playbook_id: int) -> dict[str, str] | None:
+    """Return the files of a playbook as {path: text}, or None when there is no such playbook."""
+    text = connection.scalar(sa.select(playbooks.c.files).where(playbooks.c.id == playbook_id))
+    if text is None:
+        return None
+    return {str(path): str(each) for path, each in decode(text).items()}
+
+
+def newest_files(connection: sa.Connection, *, limit: int) -> list[dict[str, str]]:
+    """Return the files of the newest publications, newest first."""
+    statement = sa.select(playbooks.c.files).order_by(playbooks.c.id.desc()).limit(limit)
+    return [{str(path): str(each) for path, each in decode(text).items()} for text in
+            connection.execute(statement).scalars()]  # fmt: skip
+
+
+def activate(connection: sa.Connection, playbook_id: int, *, wake: bool) -> None:
+    """Make a playbook the active one.
+
+    wake: its rules are other than before, so contacts are woken for it from the first on; otherwise waking
+    goes on from where it is.
+    """
+    row = {"id": _ONLY, "playbook_id": playbook_id, "woken": 0}
+    changed = ("playbook_id", "woken") if wake else ("playbook_id",)
+    bulk.insert(connection, active_playbook, [row], conflict=["id"], update=changed)
+
+
+def in_flight(connection: sa.Connection) -> dict[tuple[str, str], int]:
+    """Return how many runs are active, by (measure, step they stand at)."""
+    statement = (
+        sa.select(runs.c.measure, runs.c.step, sa.func.count())
+        .where(runs.c.status == "active")
+        .group_by(runs.c.measure, runs.c.step)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in connection.execute(statement)}
+
+
+def people_in_flight(
+    connection: sa.Connection, measure: str, *, limit: int = 100
+) -> list[tuple[int, str, str]]:
+    """Return (contact id, run key, step) of active runs of a measure, at most `limit`, in contact order."""
+    statement = (
+        sa.select(runs.c.contact_id, runs.c.key, runs.c.step)
+        .where(runs.c.status == "active", runs.c.measure == measure)
+        .order_by(runs.c.contact_id, runs.c.key)
+        .limit(limit)
+    )
+    return [(int(row[0]), row[1], row[2]) for row in connection.execute(statement)]

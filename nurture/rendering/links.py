@@ -1,0 +1,112 @@
+"""The links of a mail: public pages under BASE_URL, each with a token that says who may do what.
+
+| name        | page          | payload            | what the page does                                    |
+|-------------|---------------|--------------------|-------------------------------------------------------|
+| unsubscribe | `/u/TOKEN`    | c, m, t            | GET shows, POST withdraws the topic (RFC 8058)        |
+| preferences | `/p/TOKEN`    | c, m               | topics, fewer mails, a pause, language                |
+| survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
+| confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or does the request, asked for      |
+| click       | `/c/TOKEN`    | m                  | goes on to the mail's own target; telemetry           |
+| open        | `/o/TOKEN`    | m                  | answers with a pixel; telemetry                       |
+| referral    | `/r/CODE`     | c                  | goes on to the brand's page with the person's code    |
+
+c: contact id, m: message id, t: topic, r: request. The token's purpose is the link's name. No link carries a
+URL: where a click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from nurture.domain.signing import Keys, sign
+
+#: Link name -> path of its page.
+PAGES: Final[Mapping[str, str]] = {
+    "unsubscribe": "/u/",
+    "preferences": "/p/",
+    "survey": "/s/",
+    "confirm": "/confirm/",
+    "click": "/c/",
+    "open": "/o/",
+    "referral": "/r/",
+}
+_WITHOUT_CONTACT: Final = frozenset({"click", "open"})
+
+
+def links_for(
+    keys: Keys,
+    base_url: str,
+    *,
+    contact_id: int,
+    message_id: int,
+    topic: str | None,
+    asked: str | None = None,
+    request: int | None = None,
+    names: Collection[str] | None = None,
+) -> Mapping[str, str]:
+    """Return link name -> URL, a mapping that signs each link when it is first read: most mails show two or three.
+
+    topic: the mail's own; unsubscribing withdraws it. asked: the topic that somebody asked for and is to confirm.
+    request: number of the request (`domain.consent.requests`) that they are to confirm instead. Without either the link
+    is left out. names: only these; None: all.
+    """
+    topics = {"unsubscribe": topic, "confirm": asked}
+    payloads: dict[str, dict[str, Any]] = {}
+    for name in PAGES:
+        confirms = name == "confirm" and request is not None
+        missing = name in topics and topics[name] is None and not confirms
+        if missing or (names is not None and name not in names):
+            continue
+        # A referral link is passed on: it is the same in every mail, and says nothing of any of them.
+        payload: dict[str, Any] = {"m": message_id} if name != "referral" else {}
+        if name not in _WITHOUT_CONTACT:
+            payload["c"] = contact_id
+        if confirms:
+            payload["r"] = request
+        elif name in topics:
+            payload["t"] = topics[name]
+        payloads[name] = payload
+    return _Links(keys, base_url.rstrip("/"), payloads)
+
+
+class _Links(Mapping[str, str]):
+    """What `links_for` returns."""
+
+    __slots__ = ("_keys", "_payloads", "_root", "_signed")
+
+    def __init__(self, keys: Keys, root: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        self._keys, self._root, self._payloads = keys, root, payloads
+        self._signed: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        url = self._signed.get(name)
+        if url is None:
+            token = sign(self._keys, name, self._payloads[name])
+            url = self._signed[name] = f"{self._root}{PAGES[name]}{token}"
+        return url
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._payloads
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._payloads)
+
+    def __len__(self) -> int:
+        return len(self._payloads)
+
+
+class Beside(Mapping[str, str]):
+    """Links with some more beside them that need no signature."""
+
+    def __init__(self, links: Mapping[str, str], more: Mapping[str, str]) -> None:
+        """Keep both; the first are signed when they are read."""
+        self._links, self._more = links, more
+
+    def __getitem__(self, name: str) -> str:
+        return self._more[name] if name in self._more else self._links[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._links
+        yield from self._more
+
+    def __len__(self) -> int:
+        return len(self._links) + len(self._more)

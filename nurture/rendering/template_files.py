@@ -1,0 +1,102 @@
+"""Template files: where each stands, and the front matter at its top."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, Final
+
+import jinja2
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from nurture.rendering.errors import TemplateFault, TemplateProblem
+
+LAYOUT: Final = "_layout"
+_FRONT: Final = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FRONT_KEYS: Final = ("subject", "preheader")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One MJML file as three templates, each with blank lines before it up to its own line in the file."""
+
+    path: str
+    subject: str
+    preheader: str
+    body: str
+
+
+def path_of(measure: str, mail: str, variant: str, locale: str, part: str) -> str:
+    """Return the file of a mail's part: `<measure>/<mail>[@<variant>].<locale>.<part>`."""
+    return f"{measure}/{mail}{'@' + variant if variant else ''}.{locale}.{part}"
+
+
+def read_source(path: str, text: str) -> Source:
+    """Split an MJML file. Raises TemplateFault when its front matter is missing or not two texts."""
+    found = _FRONT.match(text)
+    if found is None:
+        raise _fault(path, 1, "no front matter", "begin with `---`, `subject:`, `preheader:`, `---`")
+    document = read_yaml(path, found[1], above=1)
+    values: dict[str, str] = {}
+    for key in _FRONT_KEYS:
+        value = document.get(key)
+        if not isinstance(value, str) or (key == "subject" and not value.strip()):
+            raise _fault(
+                path, 1, f"no {key} in the front matter", f'write {key}: "..." between the --- lines'
+            )
+        values[key] = value
+    for key in document:
+        if key not in _FRONT_KEYS:
+            raise _fault(path, 1, f"`{key}` in the front matter", "only subject and preheader stand there")
+    lines = found[1].split("\n")
+    return Source(
+        path=path,
+        subject="\n" * (_line(lines, "subject") - 1) + values["subject"],
+        preheader="\n" * (_line(lines, "preheader") - 1) + values["preheader"],
+        body="\n" * found[0].count("\n") + text[found.end() :],
+    )
+
+
+def read_yaml(path: str, text: str, *, above: int = 0) -> dict[str, Any]:
+    """Read a YAML mapping; `above` lines of the file stand above the text. Raises TemplateFault."""
+    try:
+        # Plain values: who needs places of keys is the playbook's own reader.
+        document = YAML(typ="safe", pure=True).load(StringIO(text))
+    except MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1 if error.problem_mark else 1) + above
+        raise _fault(path, line, f"not YAML: {error.problem}", "put texts into quotes") from error
+    except YAMLError as error:
+        raise _fault(path, 1 + above, "not YAML", "put texts into quotes") from error
+    if not isinstance(document, dict):
+        raise _fault(path, 1 + above, "no mapping", "write one `key: text` per line")
+    return document
+
+
+def loader(files: Mapping[str, str], *, part: str) -> jinja2.BaseLoader:
+    """Return a loader of layouts only: `base` or `base.mjml` is `_layout/base.mjml`, and nothing else is found.
+
+    part: `mjml` or `txt`, what a name without a suffix means. No file system is touched, ever.
+    """
+
+    def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+        path = layout_path(files, name, part=part)
+        return None if path is None else (files[path], path, lambda: True)
+
+    return jinja2.FunctionLoader(load)
+
+
+def layout_path(files: Mapping[str, str], name: str, *, part: str) -> str | None:
+    """Return the layout file that a template means by this name, None when there is none."""
+    for path in (f"{LAYOUT}/{name}.{part}", f"{LAYOUT}/{name}"):
+        if path in files and path.endswith((".mjml", ".txt")):
+            return path
+    return None
+
+
+def _line(lines: list[str], key: str) -> int:
+    return next((place for place, line in enumerate(lines, start=2) if line.startswith(key)), 1)
+
+
+def _fault(path: str, line: int, what: str, change: str) -> TemplateFault:
+    return TemplateFault(TemplateProblem(path, line, what, change))

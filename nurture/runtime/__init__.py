@@ -1,0 +1,1 @@
+"""What every process stands on: clock, settings, log, failpoints, notifications. Imports only the domain."""

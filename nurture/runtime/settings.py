@@ -1,0 +1,389 @@
+"""Settings, and the only place that reads the environment.
+
+A flag beats the environment, which beats `.env`, which beats the file `nurture.toml` (or what NURTURE_CONFIG
+names), which beats the secrets that an embedded run made for itself, which beat the defaults. Every fault is
+found at once, and each says what to change. `load_settings` reads, `complete` adds what running needs.
+"""
+
+import difflib
+import hashlib
+import ipaddress
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import sqlalchemy as sa
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
+
+from nurture.domain.errors import SettingsError
+from nurture.domain.instant import Duration, parse_duration
+from nurture.runtime import settings_parsing as text
+
+PREFIX = "NURTURE_"
+#: Names with the prefix that are no settings: where the file is, and what the tests read.
+_NOT_SETTINGS = ("NURTURE_CONFIG", "NURTURE_TEST_")
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(text.words)]
+Secret = Annotated[SecretStr, AfterValidator(text.long_enough)]
+
+
+class Settings(BaseModel):
+    """Every setting, its type, its default and what it means; immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    database_url: Annotated[str, AfterValidator(text.database)] = Field(
+        default="sqlite:///nurture.db",
+        repr=False,
+        description="where everything is kept: SQLite file or PostgreSQL",
+    )
+    broker_url: str = Field(
+        default="memory://",
+        repr=False,
+        description="Celery's broker: redis://host:6379/0; memory:// inside one process",
+    )
+    mail_url: str = Field(
+        default="maildir:mailbox",
+        repr=False,
+        description="where mail goes: maildir:PATH, smtp://, smtps://; several lanes",
+    )
+    journal: str = Field(
+        default="",
+        description="folder of the delivery journal, on a disk that outlives the process; default: "
+        "<database>.journal beside a SQLite file, else ./journal",
+    )
+    journal_days: int = Field(
+        default=7,
+        ge=1,
+        description="days that delivery journals are kept: as old as a backup you would restore may be",
+    )
+    playbook: Path = Field(default=Path("email_templates"), description="folder of the programme")
+    base_url: Annotated[str, AfterValidator(text.http_url)] = Field(
+        default="", description="how people reach the public pages; default: http://HTTP_HOST:HTTP_PORT"
+    )
+    secret_key: Annotated[tuple[Secret, ...], BeforeValidator(text.words)] = Field(
+        default=(), description="signs the links in mails; several, newest first: the first signs, all verify"
+    )
+    suppression_key: Secret | None = Field(
+        default=None, description="hashes suppressed addresses; made once per database, never changed"
+    )
+    only_to: Words = Field(
+        default=(), description="addresses or domains that may be mailed at all; empty: everybody"
+    )
+    tracking: bool = Field(
+        default=True, description="false: no mail counts opens or clicks, whatever its measure says"
+    )
+    write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
+        default=(), description="keys with which applications hand in events"
+    )
+    admin_password: SecretStr | None = Field(
+        default=None, description="opens the console and the operators' API"
+    )
+    webhook_secrets: Annotated[
+        dict[str, SecretStr], BeforeValidator(text.pairs), AfterValidator(text.providers)
+    ] = Field(
+        default={},
+        description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
+        "old and new parted by |",
+    )
+    bounce_address: Annotated[str, AfterValidator(text.bounce_address)] = Field(
+        default="",
+        description="address that bounces come back to, a signed tag added; empty: to the sender's address",
+    )
+    replies_to: Annotated[str, AfterValidator(text.address)] = Field(
+        default="", description="address of the human who reads what people answer"
+    )
+    escalate_to: Annotated[str, AfterValidator(text.address)] = Field(
+        default="", description="address told when an answer is overdue; default: REPLIES_TO"
+    )
+    reply_within: Annotated[str, AfterValidator(text.duration)] = Field(
+        default="1d", description="how long an answer may take: what acknowledgements promise"
+    )
+    retention: Annotated[dict[str, int], AfterValidator(text.retained), BeforeValidator(text.pairs)] = Field(
+        default={},
+        description="days by kind of data (docs/privacy.md), over the defaults: events=400, contents=180",
+    )
+    approve_sends_over: int | None = Field(
+        default=None,
+        ge=0,
+        description="a send to more people than this waits for a second operator; empty: none",
+    )
+    http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
+    http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of a worker's own /metrics; 0: none"
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto: console on a terminal, else JSON lines"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level shown"
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Tell whether the database is a SQLite file of this machine."""
+        return sa.make_url(self.database_url).get_backend_name() == "sqlite"
+
+    @property
+    def reply_time(self) -> Duration:
+        """How long an answer may take."""
+        return parse_duration(self.reply_within)
+
+    @property
+    def public_url(self) -> str:
+        """How people reach the public pages, without a slash at the end."""
+        return self.base_url or f"http://{self.http_host}:{self.http_port}"
+
+    @property
+    def signing_secrets(self) -> tuple[bytes, ...]:
+        """The link-signing secrets, newest first."""
+        return tuple(secret.get_secret_value().encode() for secret in self.secret_key)
+
+    @property
+    def suppression_secret(self) -> bytes:
+        """The key that suppressed addresses are hashed with; empty when there is none yet."""
+        return self.suppression_key.get_secret_value().encode() if self.suppression_key else b""
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Return every secret of the settings, for those who must never show one."""
+        single = [self.suppression_key, self.admin_password]
+        found = [*self.secret_key, *self.write_keys, *self.webhook_secrets.values(), *filter(None, single)]
+        texts = [secret.get_secret_value() for secret in found]
+        urls = [sa.engine.url.make_url(self.database_url).password]
+        urls += re.findall(r"://[^\s/@]*:([^\s/@]+)@", f"{self.mail_url} {self.broker_url}")
+        # A write key may carry its source's name: `shop=KEY`.
+        texts += [text.partition("=")[2] for text in texts]
+        return tuple(text for text in [*texts, *(str(url) for url in urls if url)] if text)
+
+    @property
+    def suppression_fingerprint(self) -> str:
+        """What may be stored of the suppression key: enough to notice another one, not to guess it."""
+        return hashlib.blake2b(self.suppression_secret, digest_size=16, person=b"nurture suppr").hexdigest()
+
+    @property
+    def secrets_file(self) -> Path | None:
+        """Where an embedded run keeps the secrets it made; None when there is no file to be beside."""
+        name = sa.make_url(self.database_url).database if self.embedded else None
+        return Path(f"{name}.secrets") if name and name != ":memory:" else None
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where processes that send keep how far each mail got."""
+        name = sa.make_url(self.database_url).database if self.embedded else None
+        beside = f"{name}.journal" if name and name != ":memory:" else "journal"
+        return Path(self.journal or beside)
+
+    def sources(self) -> dict[str, str]:
+        """Tell for each setting, by its environment name, where its value comes from."""
+        return {_key(name): self._sources.get(_key(name), "default") for name in type(self).model_fields}
+
+    def shown(self) -> dict[str, str]:
+        """Return each setting, by its environment name, as it may be shown: no secret, no password in a URL."""
+        return {_key(name): _shown(getattr(self, name)) for name in type(self).model_fields}
+
+    def traced(self, sources: Mapping[str, str]) -> Self:
+        """Return itself, knowing where its values come from, by environment name."""
+        self._sources = dict(sources)
+        return self
+
+
+def _key(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def load_settings(
+    *, folder: Path = Path(), environment: Mapping[str, str] | None = None, **flags: Any
+) -> Settings:
+    """Read all sources and return the settings.
+
+    folder: where `.env` and `nurture.toml` are looked for. environment: default the process's own. flags: by
+    field name; None means not given. Raises SettingsError that lists every fault.
+    """
+    given = os.environ if environment is None else environment
+    faults: list[str] = []
+    layers = [("flag", {name: value for name, value in flags.items() if value is not None})]
+    layers.append(("environment", _prefixed(given, "environment", faults)))
+    layers.append((".env", _prefixed(_dotenv(folder / ".env"), ".env", faults)))
+    layers.append(_file(folder, given.get("NURTURE_CONFIG"), faults))
+    settings = _merge(layers, faults)
+    made = settings.secrets_file
+    if made and made.exists():
+        layers.append((str(made), _prefixed(_dotenv(made), str(made), faults)))
+        settings = _merge(layers, faults)
+    if faults:
+        raise SettingsError("\n".join(dict.fromkeys(faults)))
+    return settings
+
+
+def armed_failpoints() -> str:
+    """Return what the tests ask `nurture.runtime.failpoints` to break; empty everywhere else."""
+    return os.environ.get("NURTURE_TEST_FAILPOINTS", "")
+
+
+def complete(
+    settings: Settings,
+    *,
+    create: bool = False,
+    serves: bool = False,
+    has_users: bool = False,
+    has_keys: bool = False,
+) -> Settings:
+    """Return the settings with everything that running needs.
+
+    create: a first start; an embedded database gets secrets of its own, in a file only its owner can read.
+    serves: this process listens on HTTP_HOST. has_users, has_keys: the database knows who may sign in, and
+    hand in. Raises SettingsError that lists every fault.
+    """
+    if create and settings.secrets_file:
+        settings = _with_made_secrets(settings, settings.secrets_file)
+    faults = []
+    make = "make one with: openssl rand -base64 32"
+    if not settings.secret_key:
+        faults.append(f"NURTURE_SECRET_KEY is not set, so no link in a mail can be signed; {make}")
+    if settings.suppression_key is None:
+        faults.append(f"NURTURE_SUPPRESSION_KEY is not set; {make}, and keep it as long as the database")
+    if serves and not _is_loopback(settings.http_host):
+        open_to = f"while HTTP listens on {settings.http_host}"
+        if settings.admin_password is None and not has_users:
+            faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
+        if not settings.write_keys and not has_keys:
+            faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def _merge(layers: list[tuple[str, dict[str, Any]]], faults: list[str]) -> Settings:
+    """Lay the sources over each other; a wrong value is a fault and leaves the default in its place."""
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in reversed(layers):
+        values |= layer
+        sources |= {_key(name): source for name in layer}
+    try:
+        return Settings(**values).traced(sources)
+    except ValidationError as error:
+        for fault in error.errors():
+            name = str(fault["loc"][0])
+            what = fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{_key(name)} ({sources[_key(name)]}): {what}")
+            values.pop(name, None)
+        return Settings(**values).traced(sources)
+
+
+def _prefixed(given: Mapping[str, str | None], source: str, faults: list[str]) -> dict[str, Any]:
+    """Return what carries our prefix, by field name; empty text counts as not given."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        name = key.removeprefix(PREFIX).lower()
+        if not key.startswith(PREFIX) or key.startswith(_NOT_SETTINGS) or not value:
+            continue
+        if name in Settings.model_fields:
+            found[name] = value
+        else:
+            faults.append(_unknown(key, [_key(field) for field in Settings.model_fields], source))
+    return found
+
+
+def _unknown(key: str, known: list[str], source: str) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "remove it; `nurture config show` lists all"
+    return f"{key} ({source}): there is no such setting; {hint}"
+
+
+def _dotenv(path: Path) -> dict[str, str | None]:
+    return dotenv_values(path, interpolate=False) if path.is_file() else {}
+
+
+def _file(folder: Path, named: str | None, faults: list[str]) -> tuple[str, dict[str, Any]]:
+    path = Path(named) if named else folder / "nurture.toml"
+    if not path.is_file():
+        if named:
+            faults.append(f"NURTURE_CONFIG: there is no file {named}")
+        return str(path), {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: not TOML: {error}")
+        return str(path), {}
+    known = list(Settings.model_fields)
+    faults += [_unknown(name, known, str(path)) for name in document if name not in known]
+    return str(path), {name: value for name, value in document.items() if name in known}
+
+
+def _with_made_secrets(settings: Settings, path: Path) -> Settings:
+    """Make the secrets that are missing and add them to the file beside the database."""
+    made = {}
+    if not settings.secret_key:
+        made["secret_key"] = secrets.token_urlsafe(32)
+    if settings.suppression_key is None:
+        made["suppression_key"] = secrets.token_urlsafe(32)
+    if not made:
+        return settings
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{_key(name)}={value}\n" for name, value in made.items()]
+    try:
+        _add_privately(path, "".join(lines))
+    except OSError as error:
+        message = f"{path}: the secrets of this database cannot be kept here: {error.strerror}"
+        raise SettingsError(message) from error
+    values = {name: getattr(settings, name) for name in settings.model_fields_set}
+    sources = settings.sources() | {_key(name): str(path) for name in made}
+    return Settings(**(values | made)).traced(sources)
+
+
+def _add_privately(path: Path, text: str) -> None:
+    """Append to a file that nobody but its owner may read, through to the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, tuple):
+        return " ".join(_shown(part) for part in value)
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_shown(part)}" for name, part in value.items())
+    return "" if value is None else _without_passwords(str(value))
+
+
+def _without_passwords(text: str) -> str:
+    """Blank the password of every URL among the words of `text`."""
+    words = text.split(" ")
+    for place, word in enumerate(words):
+        scheme, slashes, rest = word.partition("://")
+        login, at, host = rest.rpartition("@")
+        if slashes and at and ":" in login:
+            words[place] = f"{scheme}://{login.split(':', 1)[0]}:***@{host}"
+    return " ".join(words)

@@ -1,0 +1,74 @@
+"""Mails to our own people: plain text, what came in attached as it came."""
+
+import base64
+from dataclasses import dataclass
+from email.utils import format_datetime
+from hashlib import blake2b
+
+from nurture.domain.instant import Instant, to_datetime
+from nurture.rendering.headers import phrase, unstructured
+from nurture.rendering.plain import body_text
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One mail to one of our own people."""
+
+    # Where it comes from: an address of ours, and a name that tells whom it is about.
+    sender: str
+    name: str
+    recipient: str
+    # Addresses that an answer goes to; the person's first.
+    reply_to: tuple[str, ...]
+    subject: str
+    text: str
+    at: Instant
+    # Tells it from others; the same key makes the same Message-ID, however often it is sent.
+    key: str
+    # What came in, byte for byte; empty for none.
+    original: bytes = b""
+
+
+def notice_bytes(notice: Notice) -> bytes:
+    """Return the mail; all of it 7-bit, whatever the original held."""
+    tag = blake2b(notice.key.encode("utf-8", "replace"), digest_size=12).hexdigest()
+    domain = notice.sender.rpartition("@")[2]
+    lines = [
+        f"From: {phrase(notice.name, room=len('From: '))} <{notice.sender}>",
+        f"To: {notice.recipient}",
+        f"Subject: {unstructured(notice.subject, room=len('Subject: '))}",
+        f"Date: {format_datetime(to_datetime(notice.at).replace(microsecond=0))}",
+        f"Message-ID: <n.{tag}@{domain}>",
+        "MIME-Version: 1.0",
+    ]
+    if notice.reply_to:
+        lines.append(f"Reply-To: {', '.join(notice.reply_to)}")
+    text = ("text/plain; charset=utf-8", "", body_text(notice.text).replace("\n", "\r\n").encode())
+    if not notice.original:
+        return _joined([*lines, *_part(*text)])
+    boundary = f"=_n{tag}"
+    attached = ("application/octet-stream", 'attachment; filename="message.eml"', notice.original)
+    return _joined(
+        [
+            *lines,
+            f'Content-Type: multipart/mixed; boundary="{boundary}"',
+            "",
+            f"--{boundary}",
+            *_part(*text),
+            f"--{boundary}",
+            *_part(*attached),
+            f"--{boundary}--",
+        ]
+    )
+
+
+def _part(kind: str, disposition: str, data: bytes) -> list[str]:
+    whole = base64.b64encode(data).decode()
+    head = [f"Content-Type: {kind}", "Content-Transfer-Encoding: base64"]
+    if disposition:
+        head.append(f"Content-Disposition: {disposition}")
+    return [*head, "", *(whole[start : start + 76] for start in range(0, len(whole), 76))]
+
+
+def _joined(lines: list[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n").encode()

@@ -1,0 +1,1 @@
+"""The HTTP API: Segment, Customer.io, transactional mail and the webhooks of providers."""

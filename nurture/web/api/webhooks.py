@@ -1,0 +1,58 @@
+"""`POST /webhooks/{provider}`: what mail providers report, verified and recorded before it is answered."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from nurture.app.event_body import TooLarge
+from nurture.app.services import Services
+from nurture.app.webhooks import BODY_BYTES_MAX, Answer, Webhooks
+from nurture.domain.errors import Transient
+from nurture.inbound.fetch import Fetcher
+from nurture.inbound.providers import Call
+from nurture.web.request import read_body
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "the body cannot be read"},
+    401: {"description": "the call carries no signature"},
+    403: {"description": "the signature is wrong or too old, or another account's"},
+    404: {"description": "this provider is unknown or has no key in NURTURE_WEBHOOK_SECRETS"},
+    413: {"description": "the body is larger than 2 MB"},
+    503: {"description": "the database is away, or a confirmation could not be sent: call again"},
+}
+
+
+def routes(services: Services, *, fetch: Fetcher | None = None) -> APIRouter:
+    """Return the one route. fetch: gets Amazon's certificates."""
+    router = APIRouter(tags=["feedback"], default_response_class=Response)
+    webhooks = Webhooks(services, fetch=fetch)
+
+    @router.post(
+        "/webhooks/{provider}",
+        summary="What a mail provider reports: ses, sendgrid, mailgun, postmark, resend",
+        responses=_ANSWERS,
+    )
+    async def webhook(provider: str, request: Request) -> Response:
+        if not webhooks.is_on(provider):
+            return _plain(webhooks.refuse("off"))
+        try:
+            body = await read_body(request, at_most=BODY_BYTES_MAX)
+        except TooLarge:
+            return _plain(webhooks.refuse("oversized"))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            return _plain(await asyncio.to_thread(webhooks.take, provider, Call(body, headers)))
+        except Transient:
+            return _plain(Answer(503, "The database is away; try again in a moment."))
+
+    return router
+
+
+def _plain(answer: Answer) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if answer.status == 401:
+        headers["WWW-Authenticate"] = "Basic"
+    if answer.status == 413:
+        headers["Connection"] = "close"
+    return Response(f"{answer.text}\n", answer.status, headers, "text/plain")

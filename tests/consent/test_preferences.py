@@ -1,0 +1,122 @@
+"""What a person asked for themselves holds at the gates: at once, over merges, and no longer than they want."""
+
+from typing import Any
+
+import pytest
+
+from nurture.consent import record
+from nurture.contacts.queries import load_contacts
+from nurture.database.engine import Database
+from nurture.delivery.verdicts import checks_of
+from nurture.domain.consent.preferences import WishKind
+from nurture.domain.instant import DAY, HOUR
+from nurture.reports.person import person, timeline
+from nurture.reports.why import why
+from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
+from tests.delivery.test_claim import merge
+from tests.delivery.world import World
+
+OTHER = "customer/any/other"
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database, a_playbook(a_measure(), a_measure(OTHER, purpose="nurture")))
+
+
+def wish(world: World, contact: int, **wanted: int) -> None:
+    kinds: dict[WishKind, int] = wanted  # type: ignore[assignment]
+    world.database.run(
+        lambda connection: record.wish(
+            connection, contact_id=contact, wanted=kinds, now=world.clock.now(), source="test", evidence={}
+        )
+    )
+
+
+def shown(world: World, contact: int) -> Any:
+    with world.database.read() as connection:
+        return person(connection, contact, playbook=world.playbook, now=world.clock.now())
+
+
+def test_a_second_mail_waits_for_the_time_the_person_wants_between_two(world: World) -> None:
+    ada = world.person()
+    wish(world, ada, often=30 * DAY)
+    first, second = world.mail(ada), world.mail(ada, OTHER, valid_until=NOON + 90 * DAY)
+    world.deliver()
+    # Of one priority, the one that was due first.
+    assert world.status(first) == ("sent", "")
+    world.later(2 * HOUR)
+    world.deliver()
+    assert world.status(second) == ("waiting", "own_cap")
+    assert world.message(second).due_at == NOON + 30 * DAY
+    world.later(30 * DAY)
+    world.deliver()
+    assert world.status(second) == ("sent", "")
+
+
+def test_a_wish_taken_back_frees_what_waited_for_it_at_once(world: World) -> None:
+    ada = world.person()
+    wish(world, ada, pause=NOON + 20 * DAY)
+    mail = world.mail(ada)
+    world.deliver()
+    assert world.status(mail) == ("waiting", "own_pause")
+    world.later(HOUR)
+    wish(world, ada, pause=0)
+    world.deliver()
+    assert world.status(mail) == ("sent", "")
+
+
+def test_a_pause_asked_for_between_the_gates_stops_the_mail(world: World) -> None:
+    ada = world.person()
+    mail = world.mail(ada)
+    chunk = world.claim()
+    assert [ready.id for ready in chunk.ready] == [mail]
+    before = world.contact(ada).version
+    wish(world, ada, pause=NOON + 20 * DAY)
+    assert world.contact(ada).version > before
+
+
+def test_the_stricter_of_two_who_became_one_holds_and_goes_over_old_mail(world: World) -> None:
+    ada, eve = world.person(), world.person("eve")
+    wish(world, eve, often=30 * DAY)
+    mailed = world.mail(eve, OTHER)
+    world.deliver()
+    assert world.status(mailed) == ("sent", "")
+    merge(world, eve, ada, at=NOON + HOUR // 2)
+    mail = world.mail(ada, valid_until=NOON + 90 * DAY)
+    world.later(HOUR)
+    world.deliver()
+    assert world.status(mail) == ("waiting", "own_cap")
+    world.later(HOUR)
+    wish(world, ada, often=0)
+    world.deliver()
+    assert world.status(mail) == ("sent", "")
+
+
+def test_people_are_told_why_and_what_was_asked(world: World) -> None:
+    ada = world.person()
+    wish(world, ada, often=7 * DAY, pause=NOON + 20 * DAY, tracking=1)
+    mail = world.mail(ada)
+    world.deliver()
+    with world.database.read() as connection:
+        contact = load_contacts(connection, [ada], world.playbook)[ada]
+        answer = why(connection, contact, world.playbook.measures[PATH], playbook=world.playbook, now=NOON)
+        moments = [each.what for each in timeline(connection, ada) if each.kind == "wish"]
+    assert answer.outcome == "deferred"
+    assert "own_pause" in answer.answer
+    (missed,) = [finding for finding in answer.findings if not finding.met]
+    assert (missed.check, missed.value) == (
+        "own_pause",
+        "the person wants none before 2026-06-02T10:00:00Z",
+    )
+    assert len(checks_of(world.message(mail).verdict)) > 20
+    assert shown(world, ada)["wishes"] == {
+        "at_most_one_in": "7d",
+        "paused_until": "2026-06-02T10:00:00Z",
+        "tracking": False,
+    }
+    assert sorted(moments) == [
+        "marketing mail at most one in 7d",
+        "marketing mail none before 2026-06-02T10:00:00Z",
+        "marketing mail without counting opens and clicks",
+    ]

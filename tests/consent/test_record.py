@@ -1,0 +1,183 @@
+"""Consent, suppression and switches as people and servers decide them: at once, for good, and safe to repeat."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.consent import queries as rows
+from nurture.consent import record
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.domain.consent.permissions import state_of, states
+from nurture.domain.errors import NotFoundError
+from nurture.domain.instant import HOUR, MINUTE, SECOND
+from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
+from tests.delivery.test_claim import merge
+from tests.delivery.world import SUPPRESSION_KEY, World
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database, a_playbook(a_measure(), a_measure("customer/any/other")))
+
+
+def say(world: World, act: Any, contact: int, **more: Any) -> int:
+    given = {"contact_id": contact, "now": world.clock.now(), "source": "test", "evidence": {"ip": "::1"}}
+    return int(world.database.run(lambda connection: act(connection, **given, **more)))
+
+
+def said(world: World, contact: int, topic: str = "offers") -> str | None:
+    with world.database.read() as connection:
+        joins = rows.join_rows(connection, [contact])
+        family = [contact, *(join.merged for join in joins)]
+        return state_of(states(contact, rows.consent_rows(connection, family), joins), topic)
+
+
+def suppressions(world: World) -> set[tuple[str, str]]:
+    with world.database.read() as connection:
+        return {(row.scope, row.reason) for row in connection.execute(sa.select(t.suppressions))}
+
+
+def test_a_topic_is_asked_for_confirmed_and_withdrawn(world: World) -> None:
+    ada = world.person(consent=None)
+    assert said(world, ada) is None
+    say(world, record.pending, ada, topic="offers")
+    assert said(world, ada) == "pending"
+    world.later(SECOND)
+    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    assert said(world, ada) == "granted"
+    world.later(SECOND)
+    world.unsubscribe(ada)
+    assert said(world, ada) == "withdrawn"
+    assert world.contact(ada).version == 3
+    assert suppressions(world) == set()
+
+
+def test_saying_the_same_twice_writes_one_row(world: World) -> None:
+    ada = world.person(consent=None)
+    for _ in range(2):
+        say(world, record.grant, ada, topic="offers")
+    with world.database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(t.consents)) == 1
+
+
+def test_no_more_mail_covers_every_topic_and_the_address(world: World) -> None:
+    ada = world.person()
+    world.unsubscribe(ada, topic=None)
+    assert said(world, ada, "offers") == said(world, ada, "news") == "withdrawn"
+    assert suppressions(world) == {("marketing", "unsubscribed")}
+    with world.database.read() as connection:
+        (row,) = connection.execute(sa.select(t.suppressions)).all()
+    assert "ada" not in row.address_hash
+    assert row.address_hash == record.address_hash("ada@example.com", SUPPRESSION_KEY)
+
+
+def test_a_person_may_come_back_to_a_topic_by_their_own_act(world: World) -> None:
+    ada = world.person()
+    world.unsubscribe(ada, topic=None)
+    world.later(HOUR)
+    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    assert (said(world, ada, "offers"), said(world, ada, "news")) == ("granted", "withdrawn")
+    assert suppressions(world) == set()
+    number = world.mail(ada)
+    assert [ready.id for ready in world.claim().ready] == [number]
+
+
+def test_a_grant_from_elsewhere_takes_nothing_back(world: World) -> None:
+    ada = world.person()
+    world.unsubscribe(ada, topic=None)
+    world.later(HOUR)
+    say(world, record.grant, ada, topic="offers")
+    assert suppressions(world) == {("marketing", "unsubscribed")}
+
+
+@pytest.mark.parametrize("reason", ["complaint", "ops"])
+def test_what_is_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -> None:
+    ada = world.person()
+    world.unsubscribe(ada, topic=None)
+    for _ in range(2):
+        found = world.database.run(
+            lambda connection: record.suppress(
+                connection,
+                address="ada@example.com",
+                scope="marketing",
+                reason=reason,
+                now=world.clock.now(),
+                source="test",
+                suppression_key=SUPPRESSION_KEY,
+            )
+        )
+    assert found == [ada]
+    world.later(HOUR)
+    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    assert suppressions(world) == {("marketing", reason)}
+
+
+def test_a_word_to_a_merged_contact_is_the_living_ones(world: World) -> None:
+    old, ada = world.person("old"), world.person("ada")
+    merge(world, old, ada)
+    assert say(world, record.unsubscribe, old, topic="offers", suppression_key=SUPPRESSION_KEY) == ada
+    assert said(world, ada) == "withdrawn"
+    assert (world.contact(ada).version, world.contact(old).version) == (1, 0)
+
+
+def test_nobody_is_not_found(world: World) -> None:
+    with pytest.raises(NotFoundError, match="no contact 77"):
+        say(world, record.grant, 77, topic="offers")
+
+
+def test_a_suppressed_address_that_nobody_has_is_kept_for_later(world: World) -> None:
+    found = world.database.run(
+        lambda connection: record.suppress(
+            connection,
+            address="eve@example.com",
+            scope="all",
+            reason="hard_bounce",
+            now=NOON,
+            source="test",
+            suppression_key=SUPPRESSION_KEY,
+        )
+    )
+    assert found == []
+    number = world.mail(world.person("eve"))
+    world.claim()
+    assert world.status(number) == ("skipped", "suppressed")
+
+
+def test_cancelling_a_measure_ends_its_runs_and_unsent_mail_and_nothing_else(world: World) -> None:
+    waiting = world.mail(world.person("ada"), mailing=True)
+    leased = world.mail(world.person("bob"))
+    sent = world.mail(world.person("cleo"), status="sent", sent_at=NOON, settled_at=NOON)
+    other = world.mail(world.person("dan"), "customer/any/other", due_at=NOON + MINUTE)
+    assert len(world.claim(limit=2).ready) == 2
+    ended = []
+    while (
+        done := world.database.run(
+            lambda connection: record.cancel_measure(connection, PATH, now=NOON, limit=1)
+        )
+    ).contacts:
+        ended.append(done)
+    assert sum(each.messages for each in ended) == 2
+    assert sum(each.runs for each in ended) == 1
+    assert world.status(waiting) == world.status(leased) == ("cancelled", "cancelled_by_ops")
+    assert world.message(leased).lease_owner is None
+    assert world.status(sent) == ("sent", "")
+    assert world.status(other) == ("waiting", "")
+    with world.database.read() as connection:
+        run = connection.execute(sa.select(t.runs.c.status, t.runs.c.reason).order_by(t.runs.c.id)).first()
+    assert run == ("cancelled", "cancelled_by_ops")
+
+
+def test_after_a_restore_everything_stops_until_somebody_resumes_it(world: World) -> None:
+    number = world.mail(world.person())
+    world.database.run(
+        lambda connection: record.stop_after_restore(
+            connection, reason="journal of host a knows attempt 7", actor="deliver", now=NOON
+        )
+    )
+    assert not world.claim().ready
+    world.switch("all", paused=False)
+    assert not world.claim().ready
+    world.database.run(lambda connection: record.resume_after_restore(connection, actor="ops", now=NOON))
+    assert [ready.id for ready in world.claim().ready] == [number]

@@ -1,0 +1,103 @@
+"""Migrations build exactly what `database/schema.py` says, and lead back, on both databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.database import migrations
+from nurture.database.engine import Database, open_database
+from nurture.database.schema import lanes, metadata, shards
+from nurture.domain.errors import SettingsError
+from tests.rig.databases import opened
+from tests.rig.postgres import Postgres
+
+_SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT IN ('alembic_version')"
+_POSTGRESQL = """
+SELECT format('%s.%s %s null=%s default=%s identity=%s', table_name, column_name, data_type, is_nullable,
+              column_default, is_identity)
+  FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+UNION ALL
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL
+SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+ WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
+"""
+
+
+def shape(connection: sa.Connection) -> set[str]:
+    """Return the database's own words for its tables, columns, defaults, constraints and indexes."""
+    query = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
+    return {_unordered(" ".join(row.split())) for row in connection.scalars(sa.text(query))}
+
+
+def _unordered(definition: str) -> str:
+    """Sort the parts of a CREATE TABLE: the order of its constraints carries no meaning."""
+    head, bracket, body = definition.partition("(")
+    if not head.startswith("CREATE TABLE"):
+        return definition
+    return head + bracket + ", ".join(sorted(part.strip() for part in body.rstrip(")").split(", ")))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        with opened(f"sqlite:///{tmp_path}/empty.db") as database:
+            yield database
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    name = postgres.create()
+    with opened(postgres.url(name)) as database:
+        yield database
+    postgres.drop(name)
+
+
+def test_first_start_builds_exactly_the_tables(empty: Database) -> None:
+    migrations.upgrade(empty)
+    with empty.read() as connection:
+        built = shape(connection)
+        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(64))
+        assert connection.scalars(sa.select(lanes.c.name)).all() == ["main"]
+    migrations.downgrade(empty, "base")
+    with empty.write() as connection:
+        metadata.create_all(connection)
+        assert shape(connection) == built
+
+
+def test_up_down_and_up_again(empty: Database) -> None:
+    assert migrations.upgrade(empty) == migrations.head()
+    with empty.read() as connection:
+        built = shape(connection)
+    assert migrations.upgrade(empty) == migrations.head()
+    assert migrations.downgrade(empty, "base") == ""
+    with empty.read() as connection:
+        assert shape(connection) == set()
+    migrations.upgrade(empty)
+    with empty.read() as connection:
+        assert shape(connection) == built
+
+
+def test_failing_migration_changes_nothing(empty: Database) -> None:
+    with empty.write() as connection:
+        connection.execute(sa.text("CREATE TABLE watches (id INTEGER)"))
+        before = shape(connection)
+    with pytest.raises(sa.exc.DBAPIError):
+        migrations.upgrade(empty)
+    with empty.read() as connection:
+        assert migrations.current(connection) == ""
+        assert shape(connection) == before
+
+
+def test_process_tells_what_to_run_when_the_shape_is_another(empty: Database) -> None:
+    with pytest.raises(SettingsError, match="nurture migrate"):
+        migrations.require_current(empty)
+    migrations.upgrade(empty)
+    migrations.require_current(empty)
+
+
+def test_wrong_folder_is_told_and_no_file_is_made(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/absent.db")
+    with pytest.raises(SettingsError, match="there is no database"):
+        migrations.require_current(database)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,139 @@
+"""Whatever is due and whatever becomes of it: caps and gaps are kept, steps keep their order, nothing is lost."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nurture.delivery.claim import judge
+from nurture.delivery.load_guard_input import Circumstances, Item, Person
+from nurture.domain.contact import Run
+from nurture.domain.guard.caps import Entry
+from nurture.domain.instant import DAY, HOUR, Instant
+from nurture.domain.measure import MailStep, Measure
+from nurture.domain.message import Status
+from nurture.domain.playbook import Cap, Playbook
+from tests.delivery.builders import NOON, a_contact, a_due, a_measure, a_playbook
+
+CAPS = (
+    Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY),
+    Cap("nurture", frozenset({"nurture", "sales"}), at_most=2, within=7 * DAY, gap=12 * HOUR),
+    Cap("survey", frozenset({"survey"}), at_most=1, within=45 * DAY),
+)
+STEPS = tuple(MailStep(f"step{place}", "mail") for place in range(3))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A mail that comes to be due."""
+
+    measure: int
+    step: int
+    after: Instant
+    # What becomes of it once it has left the guard.
+    result: Status
+
+
+def measures(purposes: list[str], priorities: list[int]) -> list[Measure]:
+    return [
+        a_measure(
+            f"customer/any/m{place}",
+            purpose=purpose,
+            topic="offers" if purpose not in ("service", "transactional") else None,
+            steps=STEPS,
+            priority=priority,
+            valid_for=60 * DAY,
+        )
+        for place, (purpose, priority) in enumerate(zip(purposes, priorities, strict=True))
+    ]
+
+
+plans = st.lists(
+    st.builds(
+        Planned,
+        measure=st.integers(0, 3),
+        step=st.integers(0, 2),
+        after=st.integers(0, 40 * 24).map(lambda hours: hours * HOUR),
+        result=st.sampled_from(["sent", "sent", "sent", "in_doubt", "failed", "waiting"]),
+    ),
+    max_size=14,
+    unique_by=lambda plan: (plan.measure, plan.step),
+)
+
+
+def live(playbook: Playbook, chosen: list[Measure], plan: list[Planned]) -> tuple[list[Entry], Counter[str]]:
+    """Let one person live through the plan, an hour at a time; return what left, and the counts of all ends."""
+    person = Person(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
+    waiting: dict[int, Item] = {}
+    left: list[Entry] = []
+    ends: Counter[str] = Counter()
+    # Ids follow the order of steps, as they do when a run decides one after the other.
+    for number, each in enumerate(sorted(plan, key=lambda one: (one.step, one.measure)), start=1):
+        measure = chosen[each.measure]
+        due = a_due(
+            number,
+            measure.path,
+            step=f"step{each.step}",
+            purpose=measure.purpose,
+            topic=measure.topic,
+            priority=measure.priority,
+            due_at=NOON + each.after,
+            valid_until=NOON + each.after + measure.valid_for,
+        )
+        run = Run(measure.path, "", "", "customer", NOON, due.step, NOON, status="done", decided=[due.step])
+        waiting[number] = Item(row=each, due=due, person=person, measure=measure, run=run)
+        person.entries[number] = due.entry()
+    for hour in range(110 * 24):
+        now = NOON + hour * HOUR
+        due_now = [item for item in waiting.values() if item.due.due_at <= now]
+        for item, verdict in judge(due_now, Circumstances(playbook, now, {}, frozenset(), b"")):
+            number = item.due.id
+            if verdict.action == "defer":
+                assert verdict.until is not None
+                assert verdict.until > now
+                item.due = replace(item.due, due_at=verdict.until, reason=verdict.reason)
+                continue
+            if verdict.action == "send" and item.row.result == "waiting":
+                # Refused for now: it waits again, and the next time it goes.
+                item.row = replace(item.row, result="sent")
+                item.due = replace(item.due, due_at=now + HOUR)
+                person.entries[number] = item.due.entry()
+                continue
+            del waiting[number]
+            ends[verdict.action] += 1
+            if verdict.action == "send":
+                entry = person.entries[number] = replace(
+                    person.entries[number], status=item.row.result, counted_at=now
+                )
+                if item.row.result != "failed":
+                    left.append(entry)
+    ends["waiting"] = len(waiting)
+    return left, ends
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    plans,
+    st.lists(st.sampled_from(["sales", "nurture", "survey", "service"]), min_size=4, max_size=4),
+    st.lists(st.integers(40, 60), min_size=4, max_size=4),
+)
+def test_caps_gaps_and_order_hold_whatever_happens(
+    plan: list[Planned], purposes: list[str], priorities: list[int]
+) -> None:
+    chosen = measures(purposes, priorities)
+    left, ends = live(a_playbook(*chosen, caps=CAPS), chosen, plan)
+    assert sum(ends.values()) == len(plan)
+    assert ends["waiting"] == 0
+    for cap in CAPS:
+        times = sorted(each.counted_at for each in left if each.purpose in cap.purposes)
+        for first, later in zip(times, times[cap.at_most :], strict=False):
+            assert later - first >= cap.within
+        for first, later in pairwise(times):
+            assert later - first >= cap.gap
+    for measure in chosen:
+        mine = sorted(
+            (each for each in left if each.measure == measure.path), key=lambda each: each.counted_at
+        )
+        assert [each.id for each in mine] == sorted(each.id for each in mine)

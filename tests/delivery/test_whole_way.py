@@ -1,0 +1,177 @@
+"""The whole way with the shipped programme: an event comes in, the right mail leaves, once, with its bytes kept."""
+
+from email import message_from_bytes, policy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.consent import record
+from nurture.contacts.accept import NewEvent, accept
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.delivery.claim_queries import conservation, strays
+from nurture.delivery.types import Delivery
+from nurture.domain.event import Identity
+from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
+from nurture.domain.signing import verify
+from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
+from nurture.simulation.run_until_idle import turn
+from nurture.transports.registry import open_transport
+from tests.delivery.world import KEYS, SUPPRESSION_KEY, Post, World, outcome
+
+SHIPPED = Path(__file__).parents[2] / "email_templates"
+MORNING: Instant = parse_iso("2026-05-05T08:30:00Z")
+
+
+@cache
+def shipped() -> LoadedPlaybook:
+    return build(load_files(SHIPPED))
+
+
+class ShippedWorld(World):
+    """The shipped programme with its own templates."""
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery(
+            clock=self.clock,
+            playbooks=GivenPlaybook(shipped()),
+            keys=KEYS,
+            suppression_key=SUPPRESSION_KEY,
+            base_url="https://mail.shop.example",
+            worker=self.worker,
+        )
+
+    def happen(self, name: str, at: Instant, /, **properties: Any) -> None:
+        self.clock.advance_to(at)
+        event = NewEvent(
+            source="test",
+            message_id=f"{name} {at} {properties}",
+            kind="track",
+            name=name,
+            occurred_at=at,
+            received_at=at,
+            identities=(Identity("email", "ada@example.com"),),
+            properties=properties,
+            context={"timezone": "Europe/Berlin", "locale": "en"},
+        )
+        with self.database.write() as connection:
+            accept(connection, [event])
+
+    def turn(self, transport: Any) -> dict[str, int]:
+        return turn(self.database, self.delivery, {"main": transport})
+
+
+@pytest.fixture
+def world(database: Database) -> ShippedWorld:
+    world = ShippedWorld(database, shipped().playbook)
+    world.clock.current = MORNING
+    return world
+
+
+ORDER = {
+    "order_id": "A-1007",
+    "revenue": 24.5,
+    "currency": "EUR",
+    "products": [{"product_id": "p1", "name": "Kettle", "quantity": 1, "price": 24.5}],
+}
+
+
+def test_an_order_is_confirmed_once_by_mail(world: ShippedWorld, tmp_path: Path) -> None:
+    box = open_transport(f"maildir:{tmp_path / 'box'}")
+    world.happen("Order Completed", MORNING, **ORDER)
+    world.turn(box)
+    world.turn(box)
+    files = sorted((tmp_path / "box" / "new").iterdir())
+    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
+    receipts = [mail for mail in mails if "A-1007" in mail.as_string() or "Kettle" in mail.as_string()]
+    assert receipts
+    assert {mail["To"] for mail in mails} == {"ada@example.com"}
+    assert len({mail["Message-ID"] for mail in mails}) == len(mails)
+    with world.database.read() as connection:
+        rows = {row["measure"]: row for row in conservation(connection)}
+        assert all(row["balanced"] for row in rows.values())
+        assert strays(connection) == []
+    assert rows["customer/any/order_confirmation"]["sent"] == 1
+
+
+def test_a_marketing_mail_carries_a_link_that_unsubscribes(world: ShippedWorld) -> None:
+    post = Post()
+    world.happen("Order Completed", MORNING, **ORDER)
+    world.turn(post)
+    with world.database.read() as connection:
+        contact = connection.execute(sa.select(t.contacts.c.id)).scalar_one()
+    world.database.run(
+        lambda connection: record.grant(
+            connection,
+            contact_id=contact,
+            topic="offers",
+            now=MORNING,
+            source="test",
+            evidence={},
+            suppression_key=SUPPRESSION_KEY,
+        )
+    )
+    before = len(post.taken)
+    for day in range(1, 60):
+        world.clock.advance_to(MORNING + day * DAY)
+        world.turn(post)
+    later = [message_from_bytes(letter.data, policy=policy.default) for letter in post.taken[before:]]
+    offers = [mail for mail in later if mail["List-Unsubscribe"] and "offers" in mail["List-Id"]]
+    assert len(offers) >= 1
+    link = offers[0]["List-Unsubscribe"].strip("<>")
+    payload = verify(KEYS, "unsubscribe", link.rpartition("/")[2])
+    assert payload is not None
+    assert (payload["c"], payload["t"]) == (contact, "offers")
+    body = offers[0].get_body(("plain",))
+    assert body is not None
+    with world.database.read() as connection:
+        codes = list(connection.execute(sa.select(t.coupons.c.code)).scalars())
+    assert len(codes) == 1
+    assert codes[0] in body.get_content()
+
+
+def test_every_attempt_has_the_same_bytes(world: ShippedWorld) -> None:
+    post = Post(lambda letter: outcome(letter, "retry", stage="rcpt", code="450"))
+    world.happen("Order Completed", MORNING, **ORDER)
+    for _ in range(6):
+        world.turn(post)
+        world.later(10 * MINUTE)
+    attempts: dict[int, list[bytes]] = {}
+    for letter in post.taken:
+        attempts.setdefault(letter.message_id, []).append(letter.data)
+    assert max(map(len, attempts.values())) >= 3
+    assert all(len(set(each)) == 1 for each in attempts.values())
+
+
+def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> None:
+    post = Post()
+    world.happen("Product Added", MORNING, cart_id="c1", product_id="p1", name="Kettle", price=24.5)
+    world.turn(post)
+    with world.database.write() as connection:
+        person = connection.execute(sa.select(t.contacts.c.id)).scalar_one()
+        record.grant(
+            connection, contact_id=person, topic="reminders", now=MORNING, source="test", evidence={}
+        )
+    # The cart falls silent, its mail is decided; then the purchase is accepted and nobody has applied it.
+    world.clock.advance_to(MORNING + 3 * HOUR)
+    world.turn(post_never := Post(lambda letter: outcome(letter, "retry", stage="rcpt")))
+    with world.database.read() as connection:
+        mail = connection.execute(
+            sa.select(t.messages.c.id, t.messages.c.status).where(
+                t.messages.c.measure == "lead/convert/abandoned_cart"
+            )
+        ).one()
+    assert mail.status == "waiting"
+    refused = len(post_never.taken)
+    world.happen("Order Completed", MORNING + 3 * HOUR + 10 * MINUTE, **ORDER)
+    world.deliver(post)
+    assert world.status(mail.id) == ("waiting", "events_pending")
+    assert not post.taken
+    world.turn(post)
+    assert world.status(mail.id)[0] == "cancelled"
+    assert refused == len(post_never.taken)
+    assert all(letter.message_id != mail.id for letter in post.taken)

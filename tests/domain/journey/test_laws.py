@@ -1,0 +1,168 @@
+"""Laws of `advance` over random histories: a left fold, no matter the order of arrival, no alarm slept through."""
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nurture.domain.contact import Advance, Contact
+from nurture.domain.event import Event
+from nurture.domain.instant import MINUTE
+from nurture.domain.journey.advance import Happening, advance
+from nurture.domain.measure import (
+    Exit,
+    LocalSlot,
+    MailStep,
+    Once,
+    OnCondition,
+    OnDate,
+    OnEvent,
+    OnMilestone,
+    OnQuiet,
+    OnSchedule,
+    WaitFor,
+    WaitUntilDate,
+    WaitUntilEvent,
+    WaitUntilSlot,
+)
+from nurture.domain.playbook import Playbook
+from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
+
+
+def everything() -> Playbook:
+    """Return a programme in which every kind of trigger, wait and exit occurs."""
+    return a_playbook(
+        a_measure("lead/any/welcome", trigger=OnEvent(("Signed Up",)), series=True, exits=(Exit("Email Replied"),),
+                  steps=(MailStep("one", "one"), WaitFor("w", 2 * DAY), MailStep("two", "two"))),
+        a_measure("lead/any/course", trigger=OnEvent(("Topic Confirmed",)), series=True,
+                  once=Once(again_after=20 * DAY),
+                  steps=(WaitUntilSlot("w", LocalSlot(9 * 60, frozenset({0, 3}))), MailStep("one", "one"))),
+        a_measure("lead/convert/abandoned_cart", trigger=OnQuiet("cart", 2 * HOUR), entity="cart",
+                  once=Once("entity", gap=7 * DAY), exits=(Exit("Order Completed"),)),
+        a_measure("customer/any/abandoned_cart", trigger=OnQuiet("cart", 3 * HOUR), entity="cart", once=Once("entity")),
+        a_measure("customer/any/confirmation", trigger=OnEvent(("Order Completed",)), once=Once("order_id")),
+        a_measure("customer/any/goal", trigger=OnMilestone("first_order"),
+                  steps=(WaitUntilEvent("w", ("Signed In",), 5 * DAY), MailStep("one", "one"))),
+        a_measure("customer/any/second_order", trigger=OnCondition(),
+                  audience=when('orders == 1 and silent_days("Order Completed", "Signed In") > 30')),
+        a_measure("lead/any/looking", trigger=OnCondition(), audience=when("views >= 2"), once=Once("day")),
+        a_measure("lead/any/digest", trigger=OnSchedule(LocalSlot(10 * 60, frozenset({1}))), once=Once("day"),
+                  audience=when("topics >= 1")),
+        a_measure("lead/any/birthday", trigger=OnDate("birthday", yearly=True, minute_of_day=9 * 60),
+                  once=Once("year")),
+        a_measure("lead/any/appointment", trigger=OnEvent(("Appointment Booked", "Appointment Changed")),
+                  entity="appointment", once=Once("entity", again_on=("Appointment Changed",)),
+                  exits=(Exit("Appointment Cancelled", "appointment_id"),),
+                  steps=(WaitUntilDate("w", "entity.starts_at", -DAY), MailStep("one", "one"))),
+    )  # fmt: skip
+
+
+PLAYBOOK = everything()
+
+KINDS: Sequence[tuple[str, dict[str, object]]] = (
+    ("Signed Up", {"traits": {"birthday": "02-29", "timezone": "Europe/Berlin"}}),
+    ("Identified", {"traits": {"timezone": "Pacific/Kiritimati", "birthday": "1990-03-20"}}),
+    ("Signed In", {}),
+    ("Email Replied", {}),
+    ("Topic Confirmed", {}),
+    ("Article Read", {"category": "tea"}),
+    ("Article Read", {"category": "coffee"}),
+    ("Product Viewed", {}),
+    ("Product Added", {"cart_id": "c1", "product_id": "p1"}),
+    ("Product Added", {"cart_id": "c2", "product_id": "p2"}),
+    ("Product Removed", {"cart_id": "c1", "product_id": "p1"}),
+    ("Order Completed", {"order_id": "o1", "revenue": 10.5}),
+    ("Order Completed", {"order_id": "o2", "cart_id": "c1", "revenue": "3"}),
+    ("Order Cancelled", {"order_id": "o1"}),
+    ("Order Cancelled", {"order_id": "o2"}),
+    ("Survey Answered", {"score": 9}),
+    ("Survey Answered", {"score": 3}),
+    ("Support Case Opened", {"case_id": "k1"}),
+    ("Support Case Closed", {"case_id": "k1"}),
+    ("Plan Changed", {"plan": "gold"}),
+    ("Plan Changed", {"plan": 7}),
+    ("Appointment Booked", {"appointment_id": "a1", "starts_at": "2026-03-12T09:00:00Z"}),
+    ("Appointment Changed", {"appointment_id": "a1", "starts_at": "2026-03-25T09:00:00Z"}),
+    ("Appointment Cancelled", {"appointment_id": "a1"}),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Draw events in the order of their arrival, some of them late."""
+    arrived = NOON
+    events = []
+    for place in range(draw(st.integers(1, 9))):
+        name, properties = draw(st.sampled_from(KINDS))
+        arrived += draw(st.sampled_from((0, 1, 30 * MINUTE, 5 * HOUR, DAY, 9 * DAY, 40 * DAY)))
+        late = draw(st.sampled_from((0, 0, 0, HOUR, 2 * DAY)))
+        events.append(an_event(name, arrived - late, received=arrived, id=f"e{place}", **properties))
+    return events
+
+
+def picture(contact: Contact) -> tuple[object, ...]:
+    """Return everything about a contact that anybody could notice."""
+    return (
+        contact.track, contact.stage, contact.stage_since, contact.zone, contact.facts, contact.memory,
+        contact.runs, contact.clock, contact.wake_at,
+    )  # fmt: skip
+
+
+def decided(*results: Advance) -> list[tuple[object, ...]]:
+    return [
+        (m.measure, m.run_key, m.step, m.due_at, m.valid_until) for result in results for m in result.messages
+    ]
+
+
+@given(histories(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_batch_is_the_same_as_its_events_one_by_one(events: list[Event], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(events)))
+    end = events[-1].received_at + 50 * DAY
+    whole = advance(a_contact(PLAYBOOK), events, now=end, playbook=PLAYBOOK)
+    middle = events[cut - 1].received_at if cut else NOON
+    first = advance(a_contact(PLAYBOOK), events[:cut], now=middle, playbook=PLAYBOOK)
+    second = advance(first.contact, events[cut:], now=end, playbook=PLAYBOOK)
+    assert picture(second.contact) == picture(whole.contact)
+    assert decided(first, second) == decided(whole)
+
+
+@given(histories(), st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_shuffled_events_give_the_same_facts_track_and_stage(events: list[Event], random: object) -> None:
+    shuffled = list(events)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    places = []
+    for order in (events, shuffled):
+        result = advance(a_contact(PLAYBOOK), order, now=NOON + 999 * DAY, playbook=PLAYBOOK, mail=False)
+        contact = result.contact
+        places.append((contact.track, contact.stage, contact.zone, contact.facts))
+    assert places[0] == places[1]
+
+
+@given(histories())
+@settings(max_examples=40, deadline=None)
+def test_no_alarm_is_slept_through(events: list[Event]) -> None:
+    """Looking anew at everything every hour finds nothing that the alarm clock would have missed."""
+    end = events[-1].received_at + 35 * DAY
+    asleep = advance(a_contact(PLAYBOOK), events, now=end, playbook=PLAYBOOK)
+    begun = advance(a_contact(PLAYBOOK), events, now=events[-1].received_at, playbook=PLAYBOOK)
+    results, contact = [begun], begun.contact
+    for at in range(events[-1].received_at, end + 1, HOUR):
+        results.append(advance(contact, [an_event("Clock Struck", at)], now=at, playbook=PLAYBOOK))
+        contact = results[-1].contact
+    results.append(advance(contact, [], now=end, playbook=PLAYBOOK))
+    assert decided(*results) == decided(asleep)
+
+
+@given(histories())
+@settings(max_examples=100, deadline=None)
+def test_one_message_a_decision_and_never_the_other_track(events: list[Event]) -> None:
+    happenings: list[Happening] = list(events)
+    result = advance(a_contact(PLAYBOOK), happenings, now=NOON + 400 * DAY, playbook=PLAYBOOK)
+    keys = [(m.measure, m.run_key, m.step) for m in result.messages]
+    assert len(keys) == len(set(keys))
+    planned = [(run.measure, run.key, step) for run in result.runs.values() for step in run.decided]
+    assert sorted(planned) == sorted(keys)
+    for message in result.messages:
+        assert message.track in (message.measure.split("/")[0], "any")

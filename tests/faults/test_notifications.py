@@ -1,0 +1,146 @@
+"""Redis is emptied, full, read-only, cut off; bells are lost, doubled and late: events flow all the same."""
+
+import random  # noqa: TID251 - seeded, so the same seed rings alike
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from nurture.runtime.clock import SystemClock, pause
+from tests.faults.installation import House, opened, people
+from tests.faults.test_kill import hand_in
+from tests.production.people import back_in_stock
+from tests.rig.proxy import proxied
+from tests.rig.redis import Redis
+from tests.workers.installation import environment, eventually, installed, mails_decided, order, settings_of
+from tests.workers.test_worker import client, worker
+from workers import loops
+from workers.context import Context, make_context
+from workers.poll import look_at_mail, look_at_state
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
+
+EVENTS = 120
+
+
+def _fill(server: redis.Redis) -> None:
+    """Leave no memory for anything more."""
+    server.config_set("maxmemory-policy", "noeviction")
+    server.set("filling", b"x" * 500_000)
+    server.config_set("maxmemory", "100kb")
+
+
+def _follow_nobody(server: redis.Redis) -> None:
+    """Make it the read-only replica of a server that is not there."""
+    server.replicaof("127.0.0.1", "1")
+
+
+@pytest.mark.parametrize("broken", [_fill, _follow_nobody])
+def test_what_redis_refuses_to_take_is_accepted_and_found_without_it(
+    postgresql_house_url: str, tmp_path: Path, broken: Callable[[Any], None], seed: int
+) -> None:
+    broker = Redis()
+    try:
+        with opened(tmp_path, postgresql_house_url, broker_url=broker.url) as house:
+            house.set(now := SystemClock().now())
+            crowd = people(EVENTS, now=now, seed=seed)
+            with redis.Redis.from_url(broker.url) as server:
+                broken(server)
+                with pytest.raises(redis.RedisError):
+                    server.set("more", b"x")
+            with house.api() as (url, _):
+                for place in range(0, len(crowd.items), 30):
+                    assert hand_in(url, crowd.items[place : place + 30]) == 200
+                assert hand_in(url, [back_in_stock(now)]) == 200
+                assert httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+            house.set(SystemClock().now())
+            house.settle()
+            assert house.faults(crowd) == []
+    finally:
+        broker.stop()
+
+
+def test_a_worker_takes_messages_again_after_three_reconnects_in_two_seconds(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    broker = Redis()
+    try:
+        with proxied(broker.port) as proxy:
+            given = {"broker_url": proxy.url(broker.url)}
+            with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
+                app = client(broker.url)
+
+                def arrives(number: int) -> bool:
+                    # What is handed in by message comes from the broker and from nowhere else.
+                    app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
+                    return eventually(lambda: mails_decided(services) == number)
+
+                with worker(tmp_path, environment(tmp_path, postgresql_url, **given)):
+                    assert arrives(1), (tmp_path / "worker.log").read_text()
+                    for _ in range(3):
+                        assert proxy.cut()
+                        pause(0.7)
+                    assert arrives(2), (tmp_path / "worker.log").read_text()
+                    broker.stop()
+                    broker.start()
+                    assert arrives(3), (tmp_path / "worker.log").read_text()
+                app.close()
+    finally:
+        broker.stop()
+
+
+class Fuzzed:
+    """Bells that ring never, once, twice or a hundred times, late and in any order."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, queue: str, key: str) -> None:
+        self.rung += [(queue, key)] * self._chance.choice((0, 0, 1, 2, 100))
+
+    def answer(self, queue: str, key: str) -> None:
+        """Nothing hangs."""
+
+    def next(self) -> tuple[str, str] | None:
+        """Take any of them off."""
+        return self.rung.pop(self._chance.randrange(len(self.rung))) if self.rung else None
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_bells_lost_doubled_and_late_change_nothing(house: House, seed: int, more: int) -> None:
+    seed += more
+    crowd = people(EVENTS, seed=seed)
+    made = make_context(house.services)
+    bells = Fuzzed(seed)
+    context = replace(made, bells=bells)
+    house.hand_in_all(crowd)
+    for shard in range(64):
+        bells.ring("inbox", str(shard))
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(_answer_all, context, bells) for _ in range(2)]:
+            done.result(300)
+    for _ in range(3):
+        # What no bell told of, the next looks find.
+        look_at_state(context)
+        look_at_mail(context)
+    for lane in context.lanes.values():
+        lane.transport.close()
+    house.settle()
+    assert house.faults(crowd) == []
+
+
+def _answer_all(context: Context, bells: Fuzzed) -> None:
+    while (bell := bells.next()) is not None:
+        queue, key = bell
+        if queue == "inbox":
+            loops.apply(context, int(key))
+        elif queue == "advance":
+            loops.wake(context)
+        else:
+            loops.send(context, key)

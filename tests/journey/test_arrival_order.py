@@ -1,0 +1,97 @@
+"""Whatever the order, repetition, names and batches in which events come, facts, track and stage are the same."""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nurture.contacts.accept import NewEvent
+from nurture.database.engine import Database
+from nurture.domain.instant import DAY, HOUR
+from nurture.journey.replay import verify_replay
+from tests.domain.build import a_playbook
+from tests.journey.builders import NOW, World, an_event
+
+HAPPENINGS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Order Completed", {"order_id": "o1", "revenue": 5}),
+    ("Order Completed", {"order_id": "o2", "revenue": 7.5, "cart_id": "c1"}),
+    ("Order Cancelled", {"order_id": "o1"}),
+    ("Order Cancelled", {"order_id": "o2"}),
+    ("Survey Answered", {"score": 9}),
+    ("Survey Answered", {"score": 3}),
+    ("Product Added", {"cart_id": "c1", "product_id": "p1"}),
+    ("Product Removed", {"cart_id": "c1", "product_id": "p1"}),
+    ("Product Added", {"cart_id": "c2", "product_id": "p2"}),
+    ("Article Read", {"category": "tea"}),
+    ("Article Read", {"category": "cups"}),
+    ("Plan Changed", {"plan": "gold"}),
+    ("Plan Changed", {"plan": "blue"}),
+    ("Support Case Opened", {"case_id": "s1"}),
+    ("Support Case Closed", {"case_id": "s1"}),
+    ("Topic Confirmed", {}),
+    ("Trial Started", {}),
+)
+_NUMBERS = count()
+
+
+@dataclass(frozen=True)
+class Life:
+    """What happened to one person, when, and under which of their names it was said."""
+
+    happened: tuple[tuple[int, int, str], ...]
+
+    def events(self, tag: str, *, one_name: bool) -> list[NewEvent]:
+        """Return the events, and the one in which all names stand together, for a person called `tag`."""
+        told = [
+            an_event(
+                f"{tag}-{place:02}",
+                f"u{tag}" if one_name else f"{kind}{tag}",
+                name=HAPPENINGS[which][0],
+                properties=HAPPENINGS[which][1],
+                occurred_at=NOW - 40 * DAY + hour * HOUR,
+            )
+            for place, (which, hour, kind) in enumerate(self.happened)
+        ]
+        whole = an_event(
+            f"{tag}-id",
+            f"u{tag} e{tag} a{tag}",
+            kind="identify",
+            name="Identified",
+            traits={"firstName": "Ann"},
+        )
+        return [*told, whole]
+
+
+lives = st.lists(
+    st.tuples(st.integers(0, len(HAPPENINGS) - 1), st.integers(0, 900), st.sampled_from("uea")),
+    min_size=1,
+    max_size=10,
+).map(lambda happened: Life(tuple(happened)))
+
+
+def state(world: World, tag: str) -> dict[str, Any]:
+    contact = world.contact(f"u{tag}")
+    return {**contact.facts, "track": contact.track, "stage": contact.stage}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(life=lives, data=st.data())
+def test_order_repetition_names_and_batches_change_nothing(
+    sqlite_database: Database, life: Life, data: st.DataObject
+) -> None:
+    world = World(sqlite_database, a_playbook())
+    number = next(_NUMBERS)
+    plain, mixed = f"{number}p", f"{number}m"
+    world.take(*sorted(life.events(plain, one_name=True), key=lambda event: event.occurred_at))
+    events = life.events(mixed, one_name=False)
+    doubled = events + data.draw(st.lists(st.sampled_from(events), max_size=5))
+    order = data.draw(st.permutations(doubled))
+    cut = data.draw(st.integers(0, len(order)))
+    world.accept(*order[:cut])
+    world.settle(limit=data.draw(st.sampled_from([1, 2, 500])))
+    world.take(*order[cut:])
+    assert state(world, mixed) == state(world, plain)
+    assert world.quarantined() == []
+    assert verify_replay(sqlite_database, world.who(f"u{mixed}"), world.playbook) == []

@@ -1,0 +1,121 @@
+"""What goes wrong: a worker killed with -9 every second, Redis emptied and away, ticks that happen twice."""
+
+import random  # noqa: TID251 - seeded, so the same seed chooses the same victims
+import threading
+from collections import Counter
+from dataclasses import replace
+
+import redis
+import sqlalchemy as sa
+from celery import Celery
+
+from nurture.app.services import Services
+from nurture.database.engine import Database
+from nurture.database.schema import job_slots, messages
+from nurture.runtime.clock import ManualClock, monotonic
+from tests.production.processes import Installation
+from tests.rig.redis import Redis
+from workers.application import configuration
+from workers.notify import CeleryBells, RedisHooks
+from workers.scheduler import JOBS, tick
+
+#: Every so many kills it is a whole worker with its parent; starting one takes a core for seconds, so killing
+#: nothing but whole workers every second would only ever kill programs that are being loaded.
+_WHOLE = 6
+#: In which part of the kills Redis is emptied, goes and comes back, empty.
+_EMPTIED = (0.2, 0.8)
+_GOES, _COMES = 0.4, 0.55
+
+
+class Trouble:
+    """Makes it, on an installation that works meanwhile."""
+
+    def __init__(
+        self, installation: Installation, broker: Redis, services: Services, *, kills: int, seed: int
+    ) -> None:
+        """Prepare it; nothing happens yet."""
+        self._installation, self._broker, self._services = installation, broker, services
+        self._kills = kills
+        self._chance = random.Random(seed)
+        self.made: Counter[str] = Counter()
+
+    def make(self) -> None:
+        """Make all of it, a kill a second; returns afterwards, with everything running again."""
+        at = {int(share * self._kills): self._empty for share in _EMPTIED}
+        at |= {int(_GOES * self._kills): self._go, int(_COMES * self._kills): self._come}
+        ended = threading.Event()
+        ticker = threading.Thread(target=self._double_ticks, args=(ended,), daemon=True)
+        ticker.start()
+        began = monotonic()
+        try:
+            for number in range(self._kills):
+                ended.wait(max(0.0, began + number - monotonic()))
+                at.get(number, _nothing)()
+                self._kill(number)
+        finally:
+            ended.set()
+            ticker.join(60)
+
+    def _kill(self, number: int) -> None:
+        """Kill whoever holds most mails, or by chance; now and then a whole worker."""
+        if number % _WHOLE == _WHOLE - 1:
+            self._installation.kill_worker(self._chance.choice(self._installation.workers))
+            self.made["workers killed"] += 1
+            return
+        self.made["workers that gave up"] += self._installation.supervise()
+        children = sorted(self._installation.children())
+        busy = [pid for pid in senders(self._services.database) if pid in children]
+        if busy and self._chance.random() < 0.9:
+            self._installation.kill_child(busy[0])
+            self.made["senders killed"] += 1
+        elif children:
+            self._installation.kill_child(self._chance.choice(children))
+            self.made["pool processes killed"] += 1
+
+    def _empty(self) -> None:
+        with redis.Redis.from_url(self._broker.url) as client:
+            client.flushall()
+        self.made["Redis emptied"] += 1
+
+    def _go(self) -> None:
+        self._broker.stop()
+
+    def _come(self) -> None:
+        self._broker.start()
+        self.made["Redis restarted"] += 1
+
+    def _double_ticks(self, ended: threading.Event) -> None:
+        """Let a tick's effect happen again in a slot that was worked already, from two threads at once."""
+        app = Celery("ticker", set_as_current=False)
+        app.conf.update(configuration(self._services.settings))
+        bells = CeleryBells(app, RedisHooks(self._broker.url))
+        while not ended.wait(2.0):
+            self._services.database.run(lambda connection: connection.execute(job_slots.delete()))
+            # The same instant for both: who is second finds the slot taken.
+            services = replace(self._services, clock=ManualClock(self._services.clock.now()), bells=bells)
+            done: list[bool] = []
+            both = [
+                threading.Thread(
+                    target=lambda told, given: told.append(tick(JOBS[0], given)), args=(done, services)
+                )
+                for _ in range(2)
+            ]
+            for one in both:
+                one.start()
+            for one in both:
+                one.join()
+            self.made["ticks doubled"] += 1
+            self.made["slots worked twice"] += done.count(True) > 1
+        app.close()
+
+
+def senders(database: Database) -> list[int]:
+    """Return the process ids that hold mails, who holds most first."""
+    count = sa.func.count()
+    held = sa.select(messages.c.lease_owner).where(messages.c.lease_owner.is_not(None))
+    statement = held.group_by(messages.c.lease_owner).order_by(count.desc(), messages.c.lease_owner)
+    with database.read() as connection:
+        return [int(owner.rpartition(".")[2]) for owner in connection.execute(statement).scalars()]
+
+
+def _nothing() -> None: ...

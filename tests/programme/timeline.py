@@ -1,0 +1,119 @@
+"""A person's life under the shipped programme, as far as the rules go: events in, mails with their local time out.
+
+Every mail leaves when it is due; consent, caps, holds and quiet hours belong to the guard and are not played here.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from nurture.domain.contact import Advance, Contact
+from nurture.domain.event import Event, EventKind
+from nurture.domain.facts import empty
+from nurture.domain.guard.decide import lets
+from nurture.domain.instant import Instant, from_datetime, to_datetime
+from nurture.domain.journey.advance import advance
+from nurture.domain.message import PlannedMessage, Settled
+from tests.programme.samples import loaded
+
+ZONE = "Europe/Berlin"
+
+
+def instant(local: str) -> Instant:
+    """Return the instant of a local time such as `2026-06-01 10:00`."""
+    return from_datetime(datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(ZONE)))
+
+
+@dataclass
+class Life:
+    """One person. Contact ids decide holdout and variant: 2 is in no holdout of the programme."""
+
+    start: str = "2026-06-01 10:00"
+    contact_id: int = 2
+    # "2026-06-01 12:00 lead/convert/abandoned_cart left"
+    mails: list[str] = field(default_factory=list)
+    waiting: list[PlannedMessage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = instant(self.start)
+        self.contact: Contact = empty(self.contact_id, first_seen_at=self.now, playbook=loaded().playbook)
+        self.seq = 0
+
+    def does(self, local: str, event: str, /, **properties: Any) -> "Life":
+        """Live until then, and let the person do something."""
+        return self._happens(local, event, "track", properties)
+
+    def tells(self, local: str, **traits: Any) -> "Life":
+        """Live until then, and let the person give traits."""
+        return self._happens(local, "Identified", "identify", {}, traits)
+
+    def hears_of(self, local: str, event: str, /, **properties: Any) -> "Life":
+        """Live until then, and let an object that the person watches change."""
+        return self._happens(local, event, "object", {"object_kind": "product", **properties})
+
+    def is_sent(self, local: str, measure: str) -> "Life":
+        """Live until then, and let ops send a measure."""
+        return self._happens(local, "Ops Sent", "ops", {"measure": measure, "request": f"request-{local}"})
+
+    def until(self, local: str) -> list[str]:
+        """Live until then and return every mail so far."""
+        self._live(instant(local))
+        return self.mails
+
+    # ---- underneath ------------------------------------------------------------------------------------
+
+    def _happens(
+        self,
+        local: str,
+        name: str,
+        kind: EventKind,
+        properties: dict[str, Any],
+        traits: dict[str, Any] | None = None,
+    ) -> "Life":
+        self._live(instant(local))
+        self.seq += 1
+        event = Event(
+            seq=self.seq,
+            source="test",
+            message_id=f"m{self.seq}",
+            kind=kind,
+            name=name,
+            occurred_at=self.now,
+            received_at=self.now,
+            properties=properties,
+            traits=traits or {},
+        )
+        self._take(advance(self.contact, [event], now=self.now, playbook=loaded().playbook))
+        return self
+
+    def _live(self, until: Instant) -> None:
+        while (at := min([self.contact.wake_at, *(mail.due_at for mail in self.waiting)])) <= until:
+            self.now = max(at, self.now)
+            leaving = [mail for mail in self.waiting if mail.due_at <= self.now]
+            if leaving:
+                self._send(leaving[0])
+            else:
+                self._take(advance(self.contact, [], now=self.now, playbook=loaded().playbook))
+        self.now = until
+
+    def _send(self, mail: PlannedMessage) -> None:
+        self.waiting.remove(mail)
+        run = self.contact.runs.get((mail.measure, mail.run_key))
+        if run is not None:
+            measure = loaded().playbook.measures[mail.measure]
+            run.let.update(lets(measure, run.let, now=self.now, zone=ZONE))
+        wall = to_datetime(self.now).astimezone(ZoneInfo(ZONE))
+        self.mails.append(f"{wall:%Y-%m-%d %H:%M} {mail.measure} {mail.mail}")
+        told = Settled(1, mail.measure, mail.run_key, mail.step, "sent", self.now)
+        self._take(advance(self.contact, [told], now=self.now, playbook=loaded().playbook))
+
+    def _take(self, result: Advance) -> None:
+        self.contact = result.contact
+        for gone in result.cancellations:
+            self.waiting = [
+                mail
+                for mail in self.waiting
+                if mail.measure != gone.measure or gone.run_key not in (None, mail.run_key)
+            ]
+        self.waiting += result.messages

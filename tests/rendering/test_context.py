@@ -1,0 +1,328 @@
+"""Freezing: what a mail is made from is fixed, small, plain, and complete."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nurture.domain.signing import sign, verify
+from nurture.rendering.context import (
+    DOCUMENT_LENGTH_MAX,
+    LIST_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    Addressee,
+    Frozen,
+    _Given,
+    freeze,
+    plain_values,
+)
+from nurture.rendering.errors import MissingValue, TemplateFault
+from nurture.rendering.links import PAGES, links_for
+from nurture.rendering.render import render, render_parts
+from nurture.rendering.template_analysis import reads_of
+from nurture.rendering.templates import Templates
+from tests.rendering.mails import (
+    BASE_URL,
+    KEYS,
+    LINES,
+    MEASURE,
+    NOON,
+    a_frozen,
+    an_imprint,
+    some_templates,
+    templates_of,
+)
+
+VIEW = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}}
+
+
+def test_the_same_document_gives_the_same_bytes_on_every_machine() -> None:
+    frozen = a_frozen(some_templates())
+    stored = json.loads(json.dumps(frozen))
+    assert stored == frozen
+    assert (
+        render(some_templates(), frozen)
+        == render(some_templates(), stored)
+        == render(some_templates(), stored)
+    )
+
+
+def test_freezing_twice_gives_the_same_document() -> None:
+    assert a_frozen(some_templates()) == a_frozen(some_templates())
+
+
+def test_bytes_do_not_depend_on_what_was_rendered_before() -> None:
+    templates = some_templates()
+    mine = a_frozen(templates)
+    alone = render(templates, mine)
+    for name in ("Bo", "<b>", "王芳"):
+        render(templates, a_frozen(templates, {**VIEW, "contact": {"first_name": name}}))
+    assert render(templates, mine) == alone
+
+
+def test_only_what_the_template_reads_is_kept() -> None:
+    view = {
+        "contact": {"first_name": "Anna", "secret": "x", "plan": None},
+        "entity": {"lines": LINES, "note": "long"},
+        "event": {"anything": 1},
+        "deadline": 5,
+        "generation": 0,
+    }
+    assert a_frozen(some_templates(), view)["values"] == VIEW
+    assert len(json.dumps(a_frozen(some_templates(), view))) < 1500
+
+
+def test_a_name_read_whole_is_kept_whole() -> None:
+    templates = templates_of(
+        "<mj-text>{% for key in event | sort %}{{ key }}{% endfor %}{{ deadline }}</mj-text>"
+    )
+    view = {"contact": {}, "event": {"a": {"deep": [1, {"x": None}]}, "b": None}, "deadline": 7}
+    assert a_frozen(templates, view)["values"] == {
+        "contact": {},
+        "event": {"a": {"deep": [1, {}]}},
+        "deadline": 7,
+    }
+
+
+def test_values_are_plain_and_bounded() -> None:
+    templates = templates_of("<mj-text>{{ event }}</mj-text>")
+    event = {
+        "text": "a\x00b\x08\ud800\r\nc\ue000" + "x" * TEXT_LENGTH_MAX,
+        "list": list(range(LIST_LENGTH_MAX + 9)),
+        "set": {"b", "a"},
+        5: (1, 2),
+        "deep": [[[[[[[[[1]]]]]]]]],
+    }
+    kept = a_frozen(templates, {"contact": {}, "event": event})["values"]["event"]
+    assert kept["text"].startswith("ab\ufffd\ncx")
+    assert len(kept["text"]) <= TEXT_LENGTH_MAX
+    assert len(kept["list"]) == LIST_LENGTH_MAX
+    assert (kept["set"], kept["5"]) == (["a", "b"], [1, 2])
+    assert "1" not in json.dumps(kept["deep"])
+
+
+def test_values_without_measure_are_refused() -> None:
+    templates = templates_of("<mj-text>{{ event.list | length }}</mj-text>")
+    huge = {"contact": {}, "event": {"list": ["x" * 1000] * (DOCUMENT_LENGTH_MAX // 1000)}}
+    with pytest.raises(TemplateFault, match="at most"):
+        a_frozen(templates, huge)
+
+
+@pytest.mark.parametrize(("stored", "shown"), [(1350, 13.5), (8900, 89), (-5, -0.05), (0, 0)])
+def test_decimal_facts_are_written_as_people_write_them(stored: int, shown: float) -> None:
+    templates = templates_of('<mj-text>{{ contact.spent | money("EUR") }}</mj-text>', scales={"spent": 2})
+    assert a_frozen(templates, {"contact": {"spent": stored}})["values"]["contact"]["spent"] == shown
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_the_bound_is_exact_however_it_is_measured(over: int) -> None:
+    templates = templates_of("<mj-text>{{ event.list | length }}</mj-text>")
+    view = {"contact": {}, "event": {"list": ["é" * 1000] * 30}}
+    size = len(json.dumps(a_frozen(templates, view)))
+    # `, ""` and what is inside.
+    short = DOCUMENT_LENGTH_MAX - size - 4 + over
+    texts = view["event"]["list"] + ["x" * (short - 4 - short // 2), "x" * (short // 2)]
+    huge = {"contact": {}, "event": {"list": texts}}
+    if over > 0:
+        with pytest.raises(TemplateFault, match=f"its values make {DOCUMENT_LENGTH_MAX + over} characters"):
+            a_frozen(templates, huge)
+    else:
+        assert len(json.dumps(a_frozen(templates, huge))) == DOCUMENT_LENGTH_MAX + over
+
+
+PLAIN = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4) | st.sampled_from(["\ue000", "\x00"])
+)
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    view=st.dictionaries(st.sampled_from(["contact", "event", "until", "gone"]), VALUES),
+    needs=st.frozensets(
+        st.sampled_from(
+            [
+                ("contact", "a"),
+                ("contact", "b"),
+                ("contact", "none"),
+                ("event",),
+                ("event", "a"),
+                ("until",),
+                ("x",),
+            ]
+        )
+    ),
+)
+def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
+    view: dict[str, Any], needs: frozenset[tuple[str, ...]]
+) -> None:
+    given_ = _Given(Addressee("a@x.test", None, "UTC", {}, view), {"a": 2})
+    plain = plain_values(view)
+    if isinstance(plain.get("contact"), dict) and isinstance(plain["contact"].get("a"), int):
+        amount = plain["contact"]["a"]
+        plain["contact"]["a"] = amount // 100 if amount % 100 == 0 else amount / 100
+    expected: dict[str, Any] = {}
+    for name, value in plain.items():
+        keys = {rest[0] for first, *rest in needs if first == name and rest}
+        if (name,) in needs or (not isinstance(value, dict) and keys):
+            expected[name] = value
+        elif keys:
+            expected[name] = {key: value[key] for key in keys if key in value}
+    assert given_.values(reads_of(needs)) == expected
+
+
+def a_frozen_of(templates: Templates, links: Mapping[str, str]) -> Frozen:
+    """Return the document of the playbook's mail with these links."""
+    return freeze(
+        templates,
+        Addressee("anna@x.test", "en", "Europe/Berlin", links, VIEW),
+        measure=MEASURE,
+        step="mail",
+        mail="mail",
+        variant="",
+        purpose="sales",
+        topic="offers",
+        header_id="<m2.test@shop.test>",
+        date=NOON,
+    )
+
+
+# ---- links -----------------------------------------------------------------------------------------------
+
+
+def test_links_carry_signed_ids_and_no_address() -> None:
+    links = links_for(KEYS, BASE_URL + "/", contact_id=7, message_id=11, topic="offers", asked="news")
+    assert set(links) == set(PAGES)
+    payloads: dict[str, Any] = {}
+    for name, url in links.items():
+        assert url.startswith(BASE_URL + PAGES[name])
+        payloads[name] = verify(KEYS, name, url.rpartition("/")[2])
+    assert payloads == {
+        "unsubscribe": {"c": 7, "m": 11, "t": "offers"},
+        "preferences": {"c": 7, "m": 11},
+        "survey": {"c": 7, "m": 11},
+        "confirm": {"c": 7, "m": 11, "t": "news"},
+        "click": {"m": 11},
+        "open": {"m": 11},
+        "referral": {"c": 7},
+    }
+
+
+def test_links_without_a_topic_or_unwanted_are_not_made() -> None:
+    assert "unsubscribe" not in links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=None)
+    assert set(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="t", names=["open"])) == {"open"}
+
+
+def test_only_links_that_the_mail_holds_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[str] = []
+
+    def noted(keys: Any, purpose: str, payload: Any) -> str:
+        signed.append(purpose)
+        return sign(keys, purpose, payload)
+
+    monkeypatch.setattr("nurture.rendering.links.sign", noted)
+    lazy = links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="offers", asked="news")
+    frozen = a_frozen_of(some_templates(), lazy)
+    assert sorted(signed) == ["click", "open", "unsubscribe"]
+    assert frozen == a_frozen_of(some_templates(), dict(lazy))
+    assert set(frozen["links"]) == {"unsubscribe", "open", "call_to_action"}
+
+
+@pytest.mark.parametrize(
+    ("link", "fixed"),
+    [
+        ("{{ brand.shop_url }}/x?l={{ locale }}{{ strings.stop }}", True),
+        ("https://shop.test/", True),
+        ("{{ brand.shop_url }}/{{ code }}", False),
+        ("{{ brand.shop_url | urlencode }}", False),
+        ("{{ links.preferences }}", False),
+        ("{% if brand.shop_url %}https://a.test{% endif %}", False),
+    ],
+)
+def test_only_a_call_to_action_that_is_the_same_for_everybody_is_kept(link: str, fixed: bool) -> None:
+    templates = some_templates(links={MEASURE: link})
+    expression = templates.expression(f"{MEASURE}/measure.yaml", link)
+    assert expression.is_fixed == fixed
+    for locale in ("en", "zh-CN", "en"):
+        with suppress(MissingValue):
+            target = a_frozen(templates, {**VIEW, "code": "A"}, locale=locale)["target"]
+            fresh = some_templates(links={MEASURE: link})
+            assert target == a_frozen(fresh, {**VIEW, "code": "A"}, locale=locale)["target"]
+    assert set(expression.said) == ({"en", "zh-CN"} if fixed else set())
+
+
+def test_the_call_to_action_is_rendered_once_and_clicks_go_through_us() -> None:
+    templates = some_templates()
+    frozen = a_frozen(templates, {**VIEW, "code": "AGAIN-1"})
+    assert frozen["target"] == "https://shop.test/cart?code=AGAIN-1"
+    assert frozen["links"]["call_to_action"].startswith(f"{BASE_URL}/c/")
+    made = render_parts(templates, frozen)
+    assert frozen["links"]["call_to_action"] in made.html
+    # A link in the text part is read before it is followed: it says where it leads.
+    assert frozen["target"] in made.text
+    assert "/c/" not in made.text
+    assert frozen["target"] not in made.html
+
+
+def test_untracked_mail_links_straight_and_holds_no_picture() -> None:
+    templates = some_templates()
+    frozen = a_frozen(templates, tracking=False)
+    assert frozen["links"]["call_to_action"] == frozen["target"] == "https://shop.test/cart?code=none"
+    assert "<img" not in render_parts(templates, frozen).html
+    assert "/o/" in render_parts(templates, a_frozen(templates)).html
+
+
+def test_our_own_pages_are_not_tracked() -> None:
+    templates = some_templates(links={MEASURE: "{{ links.preferences }}"})
+    frozen = a_frozen(templates)
+    assert frozen["links"]["call_to_action"] == frozen["target"]
+    assert frozen["target"].startswith(f"{BASE_URL}/p/")
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "{{ code }}", "//evil.test", "/cart", " java\tscript:x"]
+)
+def test_a_call_to_action_that_is_no_address_stops_the_mail(link: str) -> None:
+    templates = some_templates(links={MEASURE: link})
+    with pytest.raises(MissingValue) as caught:
+        a_frozen(templates, {**VIEW, "code": "data:x"})
+    assert caught.value.variable == "links.call_to_action"
+
+
+def test_a_call_to_action_whose_value_is_missing_stops_the_mail() -> None:
+    templates = some_templates(links={MEASURE: "https://shop.test/{{ entity.cart_id }}"})
+    with pytest.raises(MissingValue, match=f"^{MEASURE}/measure.yaml:1: entity.cart_id has no value"):
+        a_frozen(templates)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "topic", "there"),
+    [("sales", "offers", True), ("transactional", None, False), ("service", "offers", False)],
+)
+def test_only_mail_that_needs_consent_can_be_unsubscribed_from(
+    purpose: str, topic: str | None, there: bool
+) -> None:
+    templates = some_templates()
+    frozen = a_frozen(templates, purpose=purpose, topic=topic)
+    data = render(templates, frozen)
+    assert ("unsubscribe" in frozen["links"]) == there
+    assert (b"List-Unsubscribe:" in data) == there
+    assert ("Unsubscribe" in render_parts(templates, frozen).html) == there
+
+
+def test_the_sender_depends_on_the_purpose() -> None:
+    senders = {
+        "default": {"name": "Shop", "address": "shop@shop.test", "reply_to": ""},
+        "sales": {"name": "Tom", "address": "tom@shop.test", "reply_to": "tom@shop.test"},
+    }
+    templates = Templates(some_templates().files, an_imprint(senders=senders))
+    assert a_frozen(templates, purpose="sales")["sender"]["address"] == "tom@shop.test"
+    assert a_frozen(templates, purpose="survey")["sender"]["address"] == "shop@shop.test"

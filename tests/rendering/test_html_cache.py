@@ -1,0 +1,186 @@
+"""Skeletons: the short way gives, byte for byte, what the reference path gives, or it is not taken."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nurture.rendering import html_cache
+from nurture.rendering.errors import TemplateFault
+from nurture.rendering.html_cache import Marked, Skeletons
+from nurture.rendering.render import render, render_parts
+from nurture.rendering.templates import Templates
+from nurture.rendering.tracing.values import CLOSE, OPEN
+from tests.rendering.mails import LINES, a_frozen, some_templates, templates_of
+
+SHARED = some_templates()
+
+
+def views(name: Any = "Anna", lines: Any = LINES) -> dict[str, Any]:
+    return {"contact": {"first_name": name}, "entity": {"lines": lines}}
+
+
+def both_ways(templates: Templates, view: dict[str, Any]) -> str:
+    """Render twice the short way (learning first) and once the long way; return the HTML they agree on."""
+    frozen = a_frozen(templates, view)
+    first, second = render_parts(templates, frozen), render_parts(templates, frozen)
+    assert first == second == render_parts(templates, frozen, reference=True)
+    return second.html
+
+
+def proven(templates: Templates) -> int:
+    return sum(one is not None for one in templates.skeletons._kept.values())
+
+
+def test_one_skeleton_serves_everybody_with_the_same_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = some_templates()
+    both_ways(templates, views())
+    assert proven(templates) == 1
+
+    def refuse(_: str) -> str:
+        raise AssertionError("the reference path was taken")
+
+    monkeypatch.setattr("nurture.rendering.render.to_html", refuse)
+    for name in ("Bo", "王芳", "Zoë & Co", "O'Hara", "x" * 200):
+        html = render_parts(templates, a_frozen(templates, views(name))).html
+        assert "Guji &amp; co" in html
+    assert proven(templates) == 1
+
+
+def test_another_structure_is_another_skeleton() -> None:
+    templates = some_templates()
+    for count in range(4):
+        both_ways(templates, views(lines=LINES[:1] * count))
+    assert proven(templates) == 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.text(max_size=30)
+    | st.sampled_from(["<b>x</b>", " Anna ", "a\\b", "\u202f", "a\nb", "{{ x }}", "&amp;", "\ue0000\ue001"]),
+    lines=st.lists(
+        st.fixed_dictionaries({"name": st.text(max_size=12), "price": st.integers(0, 9999)}), max_size=3
+    ),
+)
+def test_both_ways_are_equal_for_every_value(name: str, lines: list[dict[str, Any]]) -> None:
+    both_ways(SHARED, views(name, lines))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<b>",
+        " x",
+        "x ",
+        "",
+        "a\nb",
+        "a\tb",
+        "a  b",
+        "\\",
+        "e\u0301",
+        "👩‍👩‍👧",
+        "\u202eevil",
+        "a\u00a0b",
+        "\x00",
+        "\ud800",
+        "\ue000",
+        "qzslot0zq",
+    ],
+)
+def test_awkward_names_come_out_the_same_both_ways(name: str) -> None:
+    templates = some_templates()
+    both_ways(templates, views())
+    both_ways(templates, views(name))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # MRML calculates with these: the skeleton may not hold, and then it is not used.
+        '<mj-image width="{{ contact.n }}px" src="https://x.test/a.png" alt="a" />',
+        '<mj-text padding="{{ contact.n }}px">a</mj-text>',
+        '<mj-text font-size="{{ contact.n }}px">a</mj-text>',
+        '<mj-spacer height="{{ contact.n }}px" />',
+        '<mj-divider border-width="{{ contact.n }}px" />',
+        '<mj-button width="{{ contact.n }}px" href="https://x.test">a</mj-button>',
+        '<mj-text css-class="{{ contact.n }}">a</mj-text>',
+        "<mj-raw>{{ contact.n }}</mj-raw>",
+        "<mj-table><tr><td>{{ contact.n }}</td></tr></mj-table>",
+        "<mj-text>{{ contact.n }}</mj-text><mj-text>{{ contact.n * 2 }}</mj-text>",
+        "<mj-text>{% set x %}[{{ contact.n }}]{% endset %}{{ x }} {{ x | length }} {{ x | upper }}</mj-text>",
+        "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{% if m() == '20' %}twenty{% endif %}</mj-text>",
+        "<mj-text>{{ contact.n }}{# nothing #}</mj-text>",
+        '<mj-text><a href="{{ links.call_to_action }}&x={{ contact.n }}">a</a></mj-text>',
+        "<mj-text>qzslot0zq {{ contact.n }}</mj-text>",
+        "<mj-{{ 'text' }}>{{ contact.n }}</mj-{{ 'text' }}>",
+    ],
+)
+def test_whatever_a_value_does_to_the_layout_both_ways_are_equal(body: str) -> None:
+    templates = templates_of(body)
+    for number in (20, 7, 20, 300, 1):
+        both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{% macro m() %}{{ contact.n }}{% endmacro %}{% if m() == '20' %}twenty{% endif %}",
+        "{% set x %}{{ contact.n }}{% endset %}{{ 'twenty' if x == '20' }}",
+        "{% macro m() %}{{ contact.n }}{% endmacro %}{{ m() | length }}",
+        "{% autoescape false %}{{ contact.n }}{% endautoescape %}",
+    ],
+)
+def test_text_that_a_template_looks_at_holds_no_marks(body: str) -> None:
+    templates = templates_of(f"<mj-text>{body}</mj-text>")
+    for number in (7, 7, 20, "<b>x</b>"):
+        both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
+
+
+def test_a_value_that_changes_the_layout_is_not_put_into_a_skeleton() -> None:
+    templates = templates_of('<mj-image width="{{ contact.n }}px" src="https://x.test/a.png" alt="a" />')
+    for number in (20, 300):
+        both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
+    assert proven(templates) == 0
+
+
+def test_a_lie_about_a_skeleton_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Were MRML to treat one probe otherwise, the skeleton would not be used.
+    marked = Marked.read(f"<mjml><mj-body>{OPEN}a{CLOSE}</mj-body></mjml>")
+    assert marked is not None
+    monkeypatch.setattr(html_cache, "to_html", lambda mjml: mjml.replace("w" * 300, "w"))
+    skeletons = Skeletons()
+    assert not skeletons.learn(marked, marked.with_slots(["a"]))
+    assert skeletons.html(marked) is None
+
+
+def test_only_the_newest_skeletons_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_cache, "KEPT_MAX", 2)
+    templates = some_templates()
+    for count in (0, 1, 2, 0):
+        both_ways(templates, views(lines=LINES[:1] * count))
+    assert len(templates.skeletons._kept) == 2
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "JavaScript :x", "data:text/html,x", "vbscript:x", "file:///etc/passwd"]
+)
+def test_a_link_that_could_be_run_stops_the_mail(link: str) -> None:
+    templates = templates_of('<mj-text><a href="{{ event.link }}">a</a></mj-text>')
+    fine = {"contact": {}, "event": {"link": "https://x.test"}, "entity": {}}
+    both_ways(templates, fine)
+    with pytest.raises(TemplateFault, match="a link that could be run"):
+        render(templates, a_frozen(templates, {**fine, "event": {"link": link}}))
+
+
+def test_text_that_only_looks_like_a_scheme_is_text() -> None:
+    templates = templates_of("<mj-text>{{ contact.first_name }}</mj-text>")
+    assert "data: the truth" in both_ways(
+        templates, {"contact": {"first_name": "data: the truth"}, "entity": {}}
+    )
+
+
+def test_what_ends_the_parser_of_mjml_is_an_error_of_the_template() -> None:
+    mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    with pytest.raises(ValueError, match="MRML cannot read it"):
+        html_cache.to_html(mjml.format("\u00d8\U000fd546\U000e8707>a\u00d8\U000fd546\U000e8707>"))

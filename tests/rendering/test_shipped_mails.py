@@ -1,0 +1,37 @@
+"""The programme that ships: each of its mails renders, both ways the same, and reads back."""
+
+from pathlib import Path
+
+from nurture.domain.measure import MailStep
+from nurture.playbook import build, load_files
+from nurture.rendering.render import render, render_parts
+from nurture.rendering.sample import sample_frozen
+from nurture.rendering.templates import Templates
+from tests.rendering.mails import read
+
+SHIPPED = Path(__file__).parents[2] / "email_templates"
+
+
+def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
+    files = load_files(SHIPPED)
+    playbook = build(files).playbook
+    templates = Templates.of(files, playbook)
+    count = 0
+    for measure_path, mail, variant, locale in templates.mails():
+        measure = playbook.measures[measure_path]
+        step = next(step for step in measure.steps if isinstance(step, MailStep) and step.mail == mail)
+        frozen = sample_frozen(
+            templates,
+            measure=measure.path,
+            step=step.id,
+            mail=mail,
+            variant=variant,
+            locale=locale,
+            purpose=measure.purpose,
+            topic=measure.topic,
+        )
+        assert read(render(templates, frozen))["Subject"]
+        assert render_parts(templates, frozen) == render_parts(templates, frozen, reference=True)
+        count += 1
+    assert count > 40
+    assert all(templates.skeletons._kept.values())

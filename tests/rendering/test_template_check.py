@@ -1,0 +1,118 @@
+"""Checking unpublished templates: every fault is named, and none of them can hang or eat the checker."""
+
+import json
+
+import pytest
+
+from nurture.rendering.lint import lint
+from nurture.rendering.template_check import Checked, MailOf, check_templates
+from tests.rendering.mails import FILES, FRONT, LINES, MEASURE, an_imprint
+
+MAIL = MailOf(MEASURE, "mail", "mail", "", "en", "sales", "offers")
+CHINESE = MAIL._replace(locale="zh-CN")
+SAMPLE = json.dumps({"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}, "let": {"code": "A-1"}})
+HEAD = '{% extends "base" %}{% block content %}'
+
+
+def check(
+    files: dict[str, str] | None = None, mails: tuple[MailOf, ...] = (MAIL,), **limits: float
+) -> Checked:
+    given = {**FILES, f"{MEASURE}/sample.json": SAMPLE, **(files or {})}
+    return check_templates(given, an_imprint(), mails, **limits)  # type: ignore[arg-type]
+
+
+def body(text: str) -> dict[str, str]:
+    return {f"{MEASURE}/mail.en.mjml": FRONT + HEAD + text + "{% endblock %}"}
+
+
+def test_a_good_playbook_has_no_problem_and_shows_its_subjects() -> None:
+    checked = check(mails=(MAIL, CHINESE))
+    assert checked.problems == []
+    assert checked.subjects == {
+        f"{MEASURE}/mail.en.mjml": "Thanks, Anna",
+        f"{MEASURE}/mail.zh-CN.mjml": "谢谢, Anna",
+    }
+    assert checked.texts[f"{MEASURE}/mail.en.mjml"].startswith("Hello Anna")
+
+
+def test_every_problem_of_every_mail_is_told_at_once() -> None:
+    files = {
+        f"{MEASURE}/mail.en.mjml": FRONT
+        + HEAD
+        + "\n<mj-txt>{{ deadlin }}</mj-txt>\n{{ strings.no }}{% endblock %}",
+        f"{MEASURE}/mail.zh-CN.txt": "\n{{ contact.plan }}",
+        "_layout/base.mjml": FILES["_layout/base.mjml"].replace(
+            "<mj-section>", '<mj-section colour="red">', 1
+        ),
+    }
+    assert [str(problem) for problem in check(files, (MAIL, CHINESE)).problems] == [
+        f"{MEASURE}/mail.en.mjml:6: no `deadlin` here: known: brand, code, contact, deadline, entity, entity_key, "
+        "event, generation, links, locale, preheader, strings, subject",
+        f"{MEASURE}/mail.en.mjml:7: no words `no` in en: add it to _layout/strings.en.yaml",
+        f"{MEASURE}/mail.en.mjml:6: no component <mj-txt>: it would vanish; see MJML's list",
+        "_layout/base.mjml:3: <mj-section> with unknown attribute `colour`: it would vanish; see MJML's list",
+        f'{MEASURE}/mail.en.mjml:6: deadlin has no value: write {{{{ deadlin | default("...") }}}}, or send it only '
+        "to people who have it",
+        f'{MEASURE}/mail.zh-CN.txt:2: contact.plan has no value: write {{{{ contact.plan | default("...") }}}}, or '
+        "send it only to people who have it",
+    ]
+
+
+def test_a_problem_of_a_layout_is_told_once() -> None:
+    files = {"_layout/base.txt": FILES["_layout/base.txt"] + "{{ nobody }}"}
+    problems = check(files, (MAIL, CHINESE)).problems
+    assert [(problem.path, problem.line) for problem in problems if "here" in problem.what] == [
+        ("_layout/base.txt", 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Nothing in the sandbox stops these; the limits of the child do.
+        "{% set a = 'x' * 9 if false else 'xxxxxxxxxx' %}"
+        + "{% set a = a ~ a ~ a ~ a %}" * 20
+        + "{{ a | length }}",
+        "{{ "
+        + "(" * 60
+        + "'a'"
+        + " ~ 'b')" * 60
+        + " | length }}"
+        + "{% set a = range(1000) | list %}" * 1
+        + "{% for x in a %}{% set y = a | sort | sort | sort | map('string') | join('x') | list | sort %}{% endfor %}"
+        * 40,
+    ],
+    ids=["memory", "time"],
+)
+def test_a_template_that_eats_memory_or_time_is_named_and_the_others_are_checked(text: str) -> None:
+    checked = check(body(text), (MAIL, CHINESE), cpu_seconds=1, memory_bytes=400_000_000, clock_seconds=60)
+    [problem] = checked.problems
+    assert problem.path == f"{MEASURE}/mail.en.mjml"
+    assert list(checked.subjects) == [f"{MEASURE}/mail.zh-CN.mjml"]
+
+
+def test_a_child_that_says_nothing_is_not_waited_for() -> None:
+    checked = check(mails=(MAIL,), clock_seconds=0.001)
+    assert [problem.what for problem in checked.problems] == ["it takes more than 3 s or 1000 MB"]
+
+
+def test_a_measure_without_a_sample_is_rendered_with_nothing() -> None:
+    checked = check({f"{MEASURE}/sample.json": "{}"})
+    assert [problem.what for problem in checked.problems] == ["entity.lines has no value"]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("<mj-text>a</mj-text>", []),
+        ("<mjml><mj-body><mj-section/></mj-body></mjml>", []),
+        ('<mj-text font-size="{{ "1px" if x else "2px" }}">a</mj-text>', []),
+        ('<mj-text {% if x %}color="red"{% endif %} line-height="1">a</mj-text>', []),
+        ("\n\n<mj-texte>a</mj-texte>", [(3, "no component <mj-texte>")]),
+        ('<mj-image src="a" widht="1" />', [(1, "<mj-image> with unknown attribute `widht`")]),
+        ('\n<mj-include path="x.mjml" />', [(2, "<mj-include> is not followed")]),
+        ("<!-- <mj-old> -->{# <mj-older> #}", []),
+    ],
+)
+def test_what_mrml_would_drop_silently_is_found(source: str, found: list[tuple[int, str]]) -> None:
+    assert [(problem.line, problem.what) for problem in lint("x.mjml", source)][: len(found) or None] == found

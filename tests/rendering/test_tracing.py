@@ -1,0 +1,352 @@
+"""Ways: what is filled in is, byte for byte, what would have been run; what cannot be told is run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nurture.rendering.context import Frozen
+from nurture.rendering.encoded_body import prepare
+from nurture.rendering.errors import TemplateFault
+from nurture.rendering.mime import LINE_MAX, html_body
+from nurture.rendering.render import render, render_parts, to_bytes
+from nurture.rendering.templates import Template, Templates
+from nurture.rendering.tracing import cache
+from nurture.rendering.tracing.cache import TRIALS, Parts, Ways
+from nurture.rendering.tracing.values import Watched
+from tests.programme import samples
+from tests.programme.samples import Mail, mails
+from tests.rendering.mails import FRONT, LINES, MEASURE, a_frozen, templates_of
+
+# Whatever a template can ask of a value, and do with it.
+BODIES = [
+    "<mj-text>{{ contact.n }}</mj-text>",
+    "<mj-text>{{ contact.n | default('nobody') }}{% if contact.n is defined %} is there{% endif %}</mj-text>",
+    "<mj-text>{{ 'Hi ' ~ contact.n if contact.n else 'Hello' }}</mj-text>",
+    "<mj-text>{% if contact.n == 'Anna' or contact.m > 2 %}A{% elif contact.n < 'b' %}B{% endif %}</mj-text>",
+    "<mj-text>{% if contact.n in ['Anna', 7] %}one{% endif %}{% if 'n' in contact.n %}two{% endif %}</mj-text>",
+    "<mj-text>{{ contact.n | upper }} {{ contact.n | length }} {{ contact.n | truncate(5) }}</mj-text>",
+    "<mj-text>{{ contact.m + 1 }} {{ 2 - contact.m }} {{ contact.m / 4 }} {{ -contact.m }}</mj-text>",
+    "<mj-text>{{ contact.m * 3 }} {{ contact.m // 2 }} {{ contact.m % 2 }} {{ contact.m | round(1) }}</mj-text>",
+    "<mj-text>{% if contact.m is number %}{{ contact.m | money('EUR') }}{% endif %}{{ contact.n is string }}</mj-text>",
+    "<mj-text>{% set x %}[{{ contact.n }}]{% endset %}{{ x }} {{ x | length }}</mj-text>",
+    "<mj-text>{% set x %}[{{ contact.n }}]{% endset %}{{ x ~ '!' }}{{ x + '?' }}</mj-text>",
+    "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{% if m() == '7' %}seven{% endif %}{{ m() }}</mj-text>",
+    "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{{ 'full' if m() else 'empty' }}</mj-text>",
+    "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{{ not m() }}{{ m() and 'x' }}{{ m() or 'y' }}</mj-text>",
+    "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{% for c in m() %}{{ c }}.{% endfor %}</mj-text>",
+    "<mj-text>{% macro m() %}{{ contact.n }}{% endmacro %}{{ m().startswith('A') }}{{ m() in ['7'] }}</mj-text>",
+    "<mj-text>{% macro m(v) %}{% if v %}({{ v }}){% endif %}{% endmacro %}{{ m(contact.n) }}{{ m('x') }}</mj-text>",
+    "<mj-text>{% macro m() %}{{ caller() | upper }}{% endmacro %}{% call m() %}{{ contact.n }}{% endcall %}</mj-text>",
+    "<mj-text>{% filter upper %}{{ contact.n }}{% endfilter %}</mj-text>",
+    "<mj-text>{% for l in entity.lines %}{{ loop.index }}{{ l.name }}{{ ', ' if not loop.last }}{% endfor %}</mj-text>",
+    "<mj-text>{% for l in entity.lines if l.price > 3 %}{{ l.name }}{% else %}none{% endfor %}</mj-text>",
+    "<mj-text>{% for l in entity.lines %}{% if loop.changed(l.price) %}{{ l.price }}{% endif %}{% endfor %}</mj-text>",
+    "<mj-text>{{ entity.lines | length }}{{ entity.lines | map(attribute='name') | join(', ') }}</mj-text>",
+    "<mj-text>{% for l in entity.lines | sort(attribute='price') %}{{ l.name }}{% endfor %}</mj-text>",
+    "<mj-text>{{ entity.lines | sum(attribute='price') }} {{ [contact.n, contact.m] | join('/') }}</mj-text>",
+    "<mj-text>{% for a, b in [(contact.n, 1), ('x', contact.m)] %}{{ a }}{{ b }}{% endfor %}</mj-text>",
+    "<mj-text>{{ {'Anna': 'known'}[contact.n] | default('unknown') }}{{ contact['n'] | default('-') }}</mj-text>",
+    "<mj-text>{{ ['a', 'b'] | map('upper') | join(contact.n) }}</mj-text>",
+    "<mj-text>{{ entity.lines[0].name | default('nothing') }}</mj-text>",
+    "<mj-text>{{ [contact.n, 'b'] | first }}{{ [contact.m, 2] | max }}{{ contact }}</mj-text>",
+    "<mj-text>{% for i in range(contact.m) %}{{ i }}{% endfor %}</mj-text>",
+    "<mj-text>{{ contact.m | date }} {{ contact.m | time }}</mj-text>",
+    "<mj-text>{% if contact.m | date == 'January 1, 1970' %}long ago{% endif %}</mj-text>",
+    "<mj-text>{% autoescape false %}{{ contact.n }}{{ 'a' ~ contact.n }}{% endautoescape %}</mj-text>",
+    "<mj-text>{{ contact.n | e }}{{ subject }}{{ 'long' if subject | length > 12 else 'short' }}</mj-text>",
+    '<mj-image width="{{ contact.m }}px" src="https://x.test/a.png" alt="{{ contact.n }}" />',
+    '<mj-text><a href="{{ links.call_to_action }}&x={{ contact.n }}">a</a></mj-text>',
+    '<mj-text><a href="java{{ contact.n }}">a</a></mj-text>',
+    '<mj-text><a href="{{ contact.n }}{{ contact.n }}:x">a</a></mj-text>',
+]
+NAMES = st.sampled_from(
+    [
+        "Anna",
+        "Bo",
+        "",
+        "7",
+        "O'Hara & <b>",
+        " x",
+        "x ",
+        "a\nb",
+        "王芳",
+        "java",
+        "script:x",
+        "{{ x }}",
+        7,
+        0,
+        True,
+        None,
+    ]
+) | st.text(max_size=6)
+VIEWS = st.fixed_dictionaries(
+    {},
+    optional={
+        "contact": st.fixed_dictionaries(
+            {}, optional={"n": NAMES, "m": st.integers(-3, 9), "first_name": NAMES}
+        ),
+        "entity": st.fixed_dictionaries(
+            {},
+            optional={
+                "lines": st.lists(
+                    st.fixed_dictionaries(
+                        {"name": NAMES}, optional={"price": st.integers(0, 9), "quantity": st.integers(0, 2)}
+                    ),
+                    max_size=3,
+                )
+            },
+        ),
+    },
+)
+
+
+def made(templates: Templates, frozen: Frozen, *, reference: bool = False) -> tuple[Parts, bytes] | str:
+    """Return the parts and the mail, or the words of the fault."""
+    try:
+        parts = render_parts(templates, frozen, reference=reference)
+        return parts, to_bytes(templates, frozen, parts) if reference else render(templates, frozen)
+    except TemplateFault as fault:
+        return str(fault)
+
+
+def known(templates: Templates, frozen: Frozen) -> Template:
+    return templates.template(frozen["measure"], frozen["mail"], frozen["variant"], frozen["locale"])
+
+
+def learned(templates: Templates, view: dict[str, Any]) -> Ways:
+    """Make mails of the view until its way is known and trusted."""
+    frozen = a_frozen(templates, view)
+    for _ in range(2 + TRIALS):
+        made(templates, frozen)
+    return known(templates, frozen).ways
+
+
+@pytest.fixture
+def untried() -> Iterator[None]:
+    """Trust a way as soon as it is found, so that a wrong one shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "TRIALS", 0)
+        yield
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_whatever_a_template_asks_what_is_filled_in_is_what_is_run(untried: None, body: str) -> None:
+    text = "Dear " + body.replace("<mj-text>", "").replace("</mj-text>", " \n\n\n.")
+    templates = templates_of(body, text)
+
+    @settings(max_examples=12, deadline=None)
+    @given(views=st.lists(VIEWS, min_size=1, max_size=3))
+    def compare(views: list[dict[str, Any]]) -> None:
+        for view in (*views, *views, *views):
+            frozen = a_frozen(templates, {"contact": {}, **view})
+            assert made(templates, frozen) == made(templates, frozen, reference=True)
+
+    compare()
+
+
+# Those of them that are run for every mail: they look at what they have printed, or in ways that are not followed.
+RUN = (
+    "x | length", "x ~ '!'", "m() ==", "if m()", "not m()", "in m()", "m().starts", "caller()", "filter upper",
+    "changed(", "map(", "sort(", "[0]", "range(", "autoescape", "width=", "java{", ":x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_which_templates_are_followed(body: str) -> None:
+    templates = templates_of(body)
+    view = {"contact": {"n": "Anna", "m": 3, "first_name": "Anna"}, "entity": {"lines": LINES}}
+    assert learned(templates, view)._count == (not any(part in body for part in RUN))
+
+
+@pytest.mark.parametrize("mail", mails(), ids=str)
+def test_every_shipped_mail_is_followed(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen, templates = samples.frozen(mail), samples.templates()
+    expected = made(templates, frozen, reference=True)
+    for _ in range(2 + TRIALS):
+        assert made(templates, frozen) == expected
+    assert known(templates, frozen).ways._count == 1
+    monkeypatch.setattr("nurture.rendering.render._run", None)
+    assert made(templates, frozen) == expected
+    other = {**frozen, "links": {name: f"{url}-2&x='" for name, url in frozen["links"].items()}}
+    filled = made(templates, other)  # type: ignore[arg-type]
+    # Nor is the whole HTML looked at to choose its encoding.
+    monkeypatch.setattr("nurture.rendering.mime.html_body", None)
+    assert render(templates, other) == filled[1]  # type: ignore[arg-type]
+    monkeypatch.undo()
+    assert filled == made(templates, other, reference=True)  # type: ignore[arg-type]
+
+
+def test_a_way_serves_everybody_who_goes_it_and_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = templates_of(
+        "<mj-text>{{ 'Hi ' ~ contact.n if contact.n else 'Hello' }}</mj-text>", "{{ contact.n }}"
+    )
+    first = learned(templates, {"contact": {"n": "Anna"}})
+    monkeypatch.setattr("nurture.rendering.render._run", None)
+    for name in ("Bo", "O'Hara", "王芳", "x" * 300):
+        parts = render_parts(templates, a_frozen(templates, {"contact": {"n": name}}))
+        assert parts.text == f"{name}\n"
+    monkeypatch.undo()
+    assert "Hello" in render_parts(templates, a_frozen(templates, {"contact": {"n": ""}})).html
+    assert first._count == 1
+
+
+def test_each_mail_is_shown_in_its_own_zone() -> None:
+    templates = templates_of("<mj-text>x</mj-text>", "{{ contact.at | datetime }}")
+    view = {"contact": {"at": "2026-07-06T22:30:00Z"}}
+    learned(templates, view)
+    zones = ("Europe/Berlin", "Asia/Shanghai", "UTC")
+    texts = [render_parts(templates, a_frozen(templates, view, zone=zone)).text for zone in zones]
+    assert ["July 7" in text for text in texts] == [True, True, False]
+    assert len(set(texts)) == 3
+
+
+def test_what_is_missing_is_still_named() -> None:
+    templates = templates_of("<mj-text>{{ contact.n }}</mj-text>", "{% if contact.n > 2 %}many{% endif %}")
+    learned(templates, {"contact": {"n": 3}})
+    assert "contact.n has no value" in str(made(templates, a_frozen(templates, {"contact": {}})))
+    assert "a value cannot be used" in str(made(templates, a_frozen(templates, {"contact": {"n": "x"}})))
+
+
+def test_a_way_keeps_the_bounds() -> None:
+    templates = templates_of("<mj-text>x</mj-text>", "{% for i in range(60) %}{{ contact.n }}{% endfor %}")
+    assert learned(templates, {"contact": {"n": "a"}})._count == 1
+    frozen = a_frozen(templates, {"contact": {"n": "a" * 20_000}})
+    assert "more than 1000000 characters" in str(made(templates, frozen))
+
+
+@pytest.mark.parametrize(
+    ("body", "harmless", "harmful"),
+    [
+        ('<a href="java{{ contact.n }}">a</a>', "x", "script:x"),
+        ('<a href="{{ contact.n }}{{ contact.m }}">a</a>', "x", "javascript"),
+        ('<a href="{{ contact.n }}:x">a</a>', "http", "javascript"),
+        ('<a href="{{ contact.n }}">a</a>', "http", "javascript:x"),
+    ],
+)
+def test_a_link_that_values_make_runnable_stops_the_mail(body: str, harmless: str, harmful: str) -> None:
+    templates = templates_of(f"<mj-text>{body}</mj-text>")
+    learned(templates, {"contact": {"n": harmless, "m": ":x"}})
+    assert "a link that could be run" in str(
+        made(templates, a_frozen(templates, {"contact": {"n": harmful, "m": ":x"}}))
+    )
+
+
+def test_a_lie_about_a_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Were a look not noted, the trials would show it.
+    monkeypatch.setattr(Watched, "__bool__", lambda self: bool(self.value))
+    templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
+    for _ in range(2):
+        made(templates, a_frozen(templates, {"contact": {"n": 1}}))
+    frozen = a_frozen(templates, {"contact": {"n": 0}})
+    assert not known(templates, frozen).ways.is_closed
+    assert render_parts(templates, frozen).text == "no\n"
+    assert known(templates, frozen).ways.is_closed
+    assert render_parts(templates, frozen).text == "no\n"
+
+
+def test_only_so_many_ways_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "WAYS_MAX", 2)
+    templates = templates_of("<mj-text>x</mj-text>", "{% for l in entity.lines %}{{ l.name }}{% endfor %}")
+    for count in (0, 1, 2, 3, 0, 3):
+        view = {"contact": {}, "entity": {"lines": LINES[:1] * count}}
+        assert learned(templates, view)._count <= 2
+        assert made(templates, a_frozen(templates, view)) == made(
+            templates, a_frozen(templates, view), reference=True
+        )
+
+
+def test_a_way_is_learned_when_a_second_mail_goes_it() -> None:
+    templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
+    counts = []
+    for n in (1, 1, 0, 1, 0):
+        frozen = a_frozen(templates, {"contact": {"n": n}})
+        render_parts(templates, frozen)
+        counts.append(known(templates, frozen).ways._count)
+    assert counts == [0, 1, 1, 1, 2]
+
+
+def test_the_subject_is_made_of_values_too() -> None:
+    templates = templates_of("<mj-text>{{ subject }}</mj-text>", "{{ subject }}", front=FRONT)
+    learned(templates, {"contact": {"first_name": "Anna"}})
+    for name in ("Bo", "  Bo\nBcc: x", "<b>", "x" * 400):
+        frozen = a_frozen(templates, {"contact": {"first_name": name}})
+        assert made(templates, frozen) == made(templates, frozen, reference=True)
+    assert MEASURE in templates.template(MEASURE, "mail", "", "en").path
+
+
+PIECES = st.lists(
+    st.lists(
+        st.sampled_from(
+            [
+                "<p>",
+                "\n",
+                "From ",
+                "Fr",
+                "é",
+                "<style>",
+                "</style>",
+                "<sty",
+                "x" * 300,
+                "y" * 690,
+                " a ",
+                "</body>",
+                "中文",
+            ]
+        ),
+        max_size=4,
+    ).map("".join),
+    min_size=1,
+    max_size=4,
+)
+SLOTS = st.sampled_from(["a", "From x", "om x", "le>", "ü", "王芳", "z" * 295, "z" * 500, "w" * 990])
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    pieces=PIECES,
+    slots=st.lists(SLOTS, min_size=3, max_size=3),
+    picture=st.sampled_from(["", '<img src="é">']),
+)
+def test_html_encoded_beforehand_is_what_would_be_encoded(
+    pieces: list[str], slots: list[str], picture: str
+) -> None:
+    pieces = ["<body>", *pieces, "</body></html>"]
+    prepared, slots = prepare(pieces), slots[: len(pieces) - 1] + ["b"] * (len(pieces) - 4)
+    whole = "".join(text for pair in zip(pieces, [*slots, ""], strict=True) for text in pair)
+    head, end, tail = whole.rpartition("</body>")
+    expected = html_body(f"{head}{picture}{end}{tail}")
+    body = prepared.encoded([*slots, picture]) if prepared else None
+    if body is not None:
+        assert (body, "7bit") == expected
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
+    prepared = prepare(["<p>é\n<b>x", "</b>\nx</body>"])
+    assert prepared is not None
+    value = "v" * (LINE_MAX - len("<b>x</b>") + over)
+    body = prepared.encoded([value, ""])
+    html = f"<p>é\n<b>x{value}</b>\nx</body>"
+    assert html_body(html)[1] == ("7bit" if over <= 0 else "quoted-printable")
+    assert body is None if over > 0 else (body, "7bit") == html_body(html)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "value"),
+    [
+        (["<body><sty", "é</style></body>"], "le>"),
+        (["<body><style>é</style>", "x</body>"], "a"),
+        (["<p>" + "中文" * 9, "x</body>"], "a"),
+        (["<p>", "x</body>"], "中文" * 9),
+        (["<p>", "x"], "a"),
+    ],
+)
+def test_html_whose_encoding_depends_on_the_whole_is_not_encoded_beforehand(
+    pieces: list[str], value: str
+) -> None:
+    prepared = prepare(pieces)
+    assert prepared is None or prepared.encoded([value, ""]) is None
+    assert pieces[-1] == "x" or html_body(value.join(pieces))[1] != "7bit"

@@ -1,0 +1,36 @@
+"""Builders for letters and for sending them."""
+
+from collections.abc import Iterable
+
+from nurture.transports.smtp.options import smtp_options
+from nurture.transports.smtp.pool import SmtpTransport
+from nurture.transports.types import Letter, Note, Outcome, note_nothing
+
+DATA = b"From: a@shop.test\r\nTo: b@x.test\r\nSubject: hi\r\n\r\nhello\r\n"
+
+
+def a_letter(
+    number: int = 1,
+    *,
+    recipient: str = "b@x.test",
+    sender: str = "bounce@shop.test",
+    data: bytes = DATA,
+) -> Letter:
+    """Return a letter that any server takes."""
+    return Letter(number, 1, sender, recipient, data)
+
+
+def letters(count: int) -> list[Letter]:
+    """Return so many letters, numbered from 0."""
+    return [a_letter(number) for number in range(count)]
+
+
+def send(
+    url: str, letters: Iterable[Letter], options: str = "", *, note: Note = note_nothing
+) -> list[Outcome]:
+    """Send over a transport of its own; return the outcomes in the order told."""
+    transport = SmtpTransport(smtp_options(f"{url}?{options}"), note=note)
+    try:
+        return list(transport.send(letters))
+    finally:
+        transport.close()

@@ -1,0 +1,56 @@
+"""aiosmtpd, written by others, understands our client."""
+
+from collections.abc import Iterator
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.rig.process import free_port
+from tests.transports.letters import DATA, a_letter, letters, send
+
+
+class Keeper(Sink):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Envelope] = []
+
+    async def handle_RCPT(  # noqa: N802 - the library's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address.startswith("nobody"):
+            return "550 5.1.1 unknown"
+        envelope.rcpt_tos.append(address)
+        return "250 ok"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.kept.append(envelope)
+        return "250 kept"
+
+
+@pytest.fixture
+def keeper() -> Iterator[tuple[Keeper, str]]:
+    keeper = Keeper()
+    port = free_port()
+    controller = Controller(keeper, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True)
+    controller.start()
+    yield keeper, f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+def test_it_takes_our_letters(keeper: tuple[Keeper, str]) -> None:
+    kept, url = keeper
+    dots = DATA + b".\r\n..\r\nend\r\n"
+    mixed = [*letters(20), a_letter(20, data=dots), a_letter(21, recipient="nobody@x.test")]
+    outcomes = {one.message_id: one for one in send(url, mixed, "connections=3")}
+    assert {number for number, one in outcomes.items() if one.outcome == "sent"} == set(range(21))
+    assert (outcomes[21].outcome, outcomes[21].suppress) == ("failed", True)
+    assert sorted(one.original_content or b"" for one in kept.kept) == sorted([DATA] * 20 + [dots])
+    assert {one.mail_from for one in kept.kept} == {"bounce@shop.test"}
+
+
+def test_it_takes_an_address_beyond_ascii(keeper: tuple[Keeper, str]) -> None:
+    kept, url = keeper
+    assert [one.outcome for one in send(url, [a_letter(recipient="jürgen@x.test")])] == ["sent"]
+    assert kept.kept[0].rcpt_tos == ["jürgen@x.test"]
