@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ LONG_LISTS = {
     "nurture/database/schema.py": "every table",
     "nurture/database/migrations/versions/0001_first.py": "every table, as first built",
 }
+#: Modules in one folder, `__init__` not counted: more than these nobody overlooks. `app` has one per noun.
+MODULES_MAX = 25
+MODULES_MAX_OF = {"nurture/app": 40}
 
 
 def test_imports_go_down_only() -> None:
@@ -42,6 +46,14 @@ def test_no_file_grows_past_its_bound(folder: str) -> None:
     lengths = {name(path): len(path.read_text().splitlines()) for path in python_files(folder)}
     long = {file for file, lines in lengths.items() if lines > LINES_MAX[folder]}
     assert long - set(LONG_LISTS) == set()
+
+
+def test_no_folder_holds_more_modules_than_its_bound() -> None:
+    folders = Counter(name(path.parent) for path in python_files("nurture") if path.stem != "__init__")
+    crowded = {
+        folder: count for folder, count in folders.items() if count > MODULES_MAX_OF.get(folder, MODULES_MAX)
+    }
+    assert crowded == {}
 
 
 def test_task_is_thin_and_carries_ids() -> None:
