@@ -23,7 +23,7 @@ from nurture.web import create_app, make_server
 
 NOW = parse_iso("2026-05-04T12:00:00Z")
 KEYS = Keys((b"a secret of the tests, long enough",))
-WIRE = Path(__file__).parent / "wire"
+WIRE = Path(__file__).parent / "api" / "wire"
 
 FILES = {
     "playbook.yaml": """
