@@ -7,7 +7,7 @@ try, suppressed addresses, paused or resting lanes. One transaction for a window
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -21,6 +21,7 @@ from nurture.delivery.types import DOUBTS_MAX, EVIDENCE_WAIT, SLOW_REST, UNREACH
 from nurture.domain.backoff import next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
+from nurture.ledger.queries import lock_waiting_contacts
 from nurture.runtime.clock import Clock
 from nurture.transports.types import Letter, Outcome
 
@@ -53,9 +54,7 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     refusals = send_gate_queries.count_attempts(connection, again)
     rows = {each.ready.id: _row(each, refusals, now) for each in told}
     settled = [each.ready for each in told if rows[each.ready.id]["settled_at"] is not None]
-    awaited = send_gate_queries.lock_waiting(
-        connection, [_of_run(ready) for ready in settled if ready.awaited]
-    )
+    awaited = lock_waiting_contacts(connection, [_of_run(ready) for ready in settled if ready.awaited])
     for each in told:
         if each.outcome.suppress:
             _suppress(connection, delivery, each, now)
@@ -148,31 +147,6 @@ def doubted(purpose: str, doubts: int, now: Instant) -> Row:
     return {"status": "in_doubt", "reason": "in_doubt", "due_at": FOREVER, "settled_at": now}
 
 
-def evidence(
-    connection: sa.Connection,
-    *,
-    message_id: int,
-    status: Literal["sent", "failed"],
-    reason: str = "",
-    now: Instant,
-) -> bool:
-    """Let a report from outside (delivered, bounced, a journal read late) settle a message; tells whether it did.
-
-    In doubt becomes sent or failed, and the run that still waits goes on; sent becomes failed by a hard bounce.
-    reason: for `failed`, one of REASONS. Suppressing the address is the caller's business.
-    """
-    message = send_gate_queries.message_key(connection, message_id)
-    if message is None:
-        return False
-    awaited = send_gate_queries.lock_waiting(connection, [message])
-    is_new = send_gate_queries.settle_by_evidence(
-        connection, message_id, status=status, reason=reason, now=now
-    )
-    if is_new and awaited:
-        wake(connection, awaited, at=now)
-    return is_new
-
-
 def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
     """Put in doubt what is on the wire under a lapsed lease: its worker stopped, and nobody knows how far it got."""
     now, lease = clock.now(), clock.lease_now(connection)
@@ -190,9 +164,7 @@ def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
     }
     keys = ("contact_id", "measure", "run_key")
     settled = [row for row in lapsed if rows[row.id]["settled_at"] is not None]
-    awaited = send_gate_queries.lock_waiting(
-        connection, [{key: getattr(row, key) for key in keys} for row in settled]
-    )
+    awaited = lock_waiting_contacts(connection, [{key: getattr(row, key) for key in keys} for row in settled])
     written = send_gate_queries.doubt(connection, list(rows.values()), lease=lease)
     send_gate_queries.tell_attempts(
         connection,

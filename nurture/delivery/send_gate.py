@@ -24,6 +24,7 @@ from nurture.delivery.outcome_writer import Settlement
 from nurture.delivery.types import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
 from nurture.delivery.verdicts import verdict_text
 from nurture.domain.instant import Instant
+from nurture.ledger.queries import lock_waiting_contacts
 from nurture.rendering.errors import TemplateFault
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
@@ -107,9 +108,7 @@ class Stream:
                 "settled_at": now if verdict.action == "skip" else None,
                 "verdict": verdict_text(verdict, at=now),
             }
-            awaited = send_gate_queries.lock_waiting(
-                connection, [_of_run(ready)] if verdict.action == "skip" else []
-            )
+            awaited = lock_waiting_contacts(connection, [_of_run(ready)] if verdict.action == "skip" else [])
             send_gate_queries.hold_back(connection, [row], worker=self._delivery.worker)
             if awaited:
                 wake(connection, awaited, at=now)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.database.bulk import Row, any_of, insert_statement, list_text, relation, relation_given, update
-from nurture.database.schema import attempts, contacts, messages, runs, switches
+from nurture.database.schema import attempts, contacts, messages, switches
 from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
@@ -204,29 +204,6 @@ def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
 _IN_DOUBT = messages.c.status == sa.literal_column("'in_doubt'")
 
 
-def message_key(connection: sa.Connection, message_id: int) -> Row | None:
-    """Return `contact_id`, `measure` and `run_key` of a message, None when there is none."""
-    columns = (messages.c.contact_id, messages.c.measure, messages.c.run_key)
-    row = connection.execute(sa.select(*columns).where(messages.c.id == message_id)).one_or_none()
-    return dict(row._mapping) if row is not None else None  # noqa: SLF001 - its public name
-
-
-def settle_by_evidence(
-    connection: sa.Connection, message_id: int, *, status: str, reason: str, now: Instant
-) -> bool:
-    """Let what others report settle a message: in doubt becomes `sent` or `failed`, sent becomes `failed`.
-
-    A bounce may be faster than the worker that sent the mail: on the wire becomes `failed` too.
-    """
-    may = ("in_doubt",) if status == "sent" else ("in_doubt", "sent", "on_wire")
-    statement = (
-        sa.update(messages)
-        .where(messages.c.id == message_id, messages.c.status.in_(may))
-        .values(status=status, reason=reason, settled_at=sa.func.coalesce(messages.c.settled_at, now))
-    )
-    return connection.execute(statement).rowcount > 0
-
-
 def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:
     """Return (message, outcome) -> how many of its attempts ended so, those that never got to it left out."""
     if not ids:
@@ -240,35 +217,6 @@ def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[
         .group_by(attempts.c.message_id, attempts.c.outcome)
     )
     return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
-
-
-def lock_waiting(connection: sa.Connection, rows: Sequence[Row]) -> list[int]:
-    """Lock, in id order, the living contacts whose run waits for one of these messages; return their ids.
-
-    rows: `contact_id`, `measure`, `run_key` of messages; a message's run has the message's contact.
-    """
-    if not rows:
-        return []
-    given = relation(connection, [messages.c.contact_id, messages.c.measure, messages.c.run_key], rows)
-    owner = contacts.alias("owner")
-    waits = (
-        sa.select(sa.func.coalesce(owner.c.survivor, owner.c.id))
-        .select_from(given)
-        .join(owner, owner.c.id == given.c.contact_id)
-        .join(
-            runs,
-            sa.and_(
-                runs.c.contact_id == given.c.contact_id,
-                runs.c.measure == given.c.measure,
-                runs.c.key == given.c.run_key,
-                runs.c.mailing,
-                runs.c.status == sa.literal_column("'active'"),
-            ),
-        )
-    )
-    statement = sa.select(contacts.c.id).where(contacts.c.id.in_(waits))
-    statement = statement.order_by(contacts.c.id).with_for_update()
-    return list(connection.execute(statement).scalars())
 
 
 # ---- lapsed work -----------------------------------------------------------------------------------------

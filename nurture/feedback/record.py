@@ -19,7 +19,6 @@ from nurture.consent import record as law
 from nurture.contacts.accept import NewEvent, accept, clean, shard_for
 from nurture.database.bulk import Row
 from nurture.database.engine import decode, encode
-from nurture.delivery import outcomes
 from nurture.domain.counts import Counts
 from nurture.domain.event import Identity
 from nurture.domain.feedback import (
@@ -38,6 +37,7 @@ from nurture.domain.feedback import (
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.feedback import queries as rows
 from nurture.feedback.queries import Mailed
+from nurture.ledger.settle import settle_by_evidence
 
 #: Characters kept of what a provider sent, and of one text of a report's detail.
 RAW_MAX: Final = 20_000
@@ -226,8 +226,8 @@ def _proof(each: _Found) -> str:
 
 def _settle(connection: sa.Connection, message: int, status: str, *, now: Instant) -> bool:
     if status == "sent":
-        return outcomes.evidence(connection, message_id=message, status="sent", now=now)
-    return outcomes.evidence(connection, message_id=message, status="failed", reason="hard_bounce", now=now)
+        return settle_by_evidence(connection, message_id=message, status="sent", now=now)
+    return settle_by_evidence(connection, message_id=message, status="failed", reason="hard_bounce", now=now)
 
 
 def _stop(each: _Found) -> law.Stop | None:

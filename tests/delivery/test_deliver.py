@@ -10,10 +10,10 @@ from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
 from nurture.delivery import send_gate
 from nurture.delivery.claim_queries import conservation, strays
-from nurture.delivery.outcomes import evidence
 from nurture.delivery.send_gate import Stream
 from nurture.delivery.verdicts import checks_of
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND
+from nurture.ledger.settle import settle_by_evidence
 from nurture.transports.types import Letter
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
 from tests.delivery.world import Post, World, outcome
@@ -491,10 +491,10 @@ def test_a_report_from_outside_settles_a_doubt(world: World, status: Any, reason
     number = world.mail(ada, RECEIPT.path, mailing=True)
     world.deliver(answering("in_doubt", stage="dot"))
     report = {"message_id": number, "status": status, "reason": reason, "now": world.clock.now()}
-    assert world.database.run(lambda connection: evidence(connection, **report))
+    assert world.database.run(lambda connection: settle_by_evidence(connection, **report))
     assert world.status(number) == (status, reason)
     assert world.contact(ada).wake_at == NOON
-    assert not world.database.run(lambda connection: evidence(connection, **report))
+    assert not world.database.run(lambda connection: settle_by_evidence(connection, **report))
     world.later(HOUR)
     assert world.recover()["retried"] == 0
 
@@ -505,7 +505,7 @@ def test_a_late_bounce_makes_a_sent_mail_failed_and_a_waiting_one_stays(world: W
     world.deliver()
     for number in (sent, waiting, 999):
         report = {"message_id": number, "status": "failed", "reason": "hard_bounce", "now": NOON}
-        world.database.run(lambda connection, report=report: evidence(connection, **report))  # type: ignore[misc]
+        world.database.run(lambda connection, report=report: settle_by_evidence(connection, **report))  # type: ignore[misc]
     assert world.status(sent) == ("failed", "hard_bounce")
     assert world.status(waiting) == ("waiting", "")
 

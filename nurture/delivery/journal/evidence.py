@@ -19,6 +19,7 @@ from nurture.delivery.outcomes import fate, mind_the_lane
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
+from nurture.ledger.queries import lock_waiting_contacts
 from nurture.transports.smtp.replies import judge, read_reply
 from nurture.transports.types import Outcome
 
@@ -77,7 +78,7 @@ def conclude(
         each.row.id: fate(each.outcome, each.row, refusals, gate_at=each.gate_at, now=now) for each in found
     }
     settled = [_of_run(each.row) for each in found if rows[each.row.id]["settled_at"] is not None]
-    awaited = send_gate_queries.lock_waiting(connection, settled)
+    awaited = lock_waiting_contacts(connection, settled)
     for each in found:
         if each.outcome.suppress and each.row.email:
             record.suppress(
