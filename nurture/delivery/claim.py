@@ -18,10 +18,10 @@ from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
 from nurture.delivery.compose import freeze_all
-from nurture.delivery.load_guard_input import Circumstances, Item, case_of, load
+from nurture.delivery.load_guard_input import Circumstances, Item, build_guard_input, load
 from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, Ready
 from nurture.delivery.verdicts import verdict_text
-from nurture.domain.guard.checks import PAUSE_LOOK
+from nurture.domain.guard.checks import PAUSE_RECHECK_AFTER
 from nurture.domain.guard.decide import decide
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
@@ -140,7 +140,7 @@ def unmade(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
     checks = (*guarded.checks, Check("template", passed=False, detail=str(fault)))
     if isinstance(fault, MissingValue):
         return Verdict("skip", "template_value", checks)
-    return Verdict("defer", "paused", checks, until=now + PAUSE_LOOK)
+    return Verdict("defer", "paused", checks, until=now + PAUSE_RECHECK_AFTER)
 
 
 def pause_broken(connection: sa.Connection, measure: str, fault: TemplateFault, *, now: Instant) -> None:
@@ -158,10 +158,10 @@ def judge(items: Sequence[Item], given: Circumstances) -> list[tuple[Item, Verdi
     order = sorted(items, key=lambda item: (-item.due.priority, item.due.due_at, item.due.id))
     judged: list[tuple[Item, Verdict]] = []
     for item in order:
-        verdict = decide(case_of(item, given), now=given.now, playbook=given.playbook)
+        verdict = decide(build_guard_input(item, given), now=given.now, playbook=given.playbook)
         judged.append((item, verdict))
         entries = item.person.entries
-        entry = entries.get(item.due.id, item.due.entry())
+        entry = entries.get(item.due.id, item.due.as_ledger_entry())
         if verdict.action == "send":
             entries[item.due.id] = replace(entry, status="ready", counted_at=given.now)
         elif verdict.action == "defer":

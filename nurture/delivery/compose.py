@@ -16,7 +16,7 @@ from nurture.delivery.kept_bytes import bytes_of
 from nurture.delivery.load_guard_input import Circumstances, Item
 from nurture.delivery.types import Composer, Delivery, Ready
 from nurture.domain.facts import view
-from nurture.domain.guard.decide import zone_for
+from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.verp import return_path
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import Addressee, Frozen, freeze
@@ -46,7 +46,7 @@ class TemplateComposer:
         addressee = Addressee(
             address=item.address or "",
             locale=contact.locale,
-            zone=zone_for(contact.zone, loaded.playbook),
+            zone=zone_or_default(contact.zone, loaded.playbook),
             links=_links(item, delivery, templates.images),
             view=_view(item, loaded),
         )

@@ -22,9 +22,9 @@ from nurture.domain.consent.permissions import State, states
 from nurture.domain.consent.preferences import Wishes, wishes
 from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields, reading, run_names
-from nurture.domain.guard.caps import Entry
-from nurture.domain.guard.decide import lets, zone_for
-from nurture.domain.guard.input import Case, Due
+from nurture.domain.guard.caps import LedgerEntry
+from nurture.domain.guard.decide import compute_let_instants, zone_or_default
+from nurture.domain.guard.input import DueMessage, GuardInput
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
@@ -48,7 +48,7 @@ class Person:
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
     # The ledger by message id; changes as the chunk's messages are judged one after the other.
-    entries: dict[int, Entry] = field(default_factory=dict)
+    entries: dict[int, LedgerEntry] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Item:
     """One due message with its person and its run."""
 
     row: Any
-    due: Due
+    due: DueMessage
     person: Person
     measure: Measure | None
     run: Run | None
@@ -103,10 +103,10 @@ def load(
     return items
 
 
-def case_of(item: Item, given: Circumstances) -> Case:
+def build_guard_input(item: Item, given: Circumstances) -> GuardInput:
     """Return the case of one message, with the ledger as it stands at this moment of the chunk."""
     person = item.person
-    return Case(
+    return GuardInput(
         message=item.due,
         contact=person.contact,
         address=item.address,
@@ -118,7 +118,7 @@ def case_of(item: Item, given: Circumstances) -> Case:
         consents=person.consents,
         wishes=person.wishes,
         holds=person.holds,
-        others=[entry for number, entry in person.entries.items() if number != item.due.id],
+        other_messages=[entry for number, entry in person.entries.items() if number != item.due.id],
         reading=_reading(item, given),
         only_to=given.only_to,
     )
@@ -186,7 +186,7 @@ def _put_entries(
     for row in claim_queries.ledger(connection, family, since=given.now - longest):
         # What is ready has not left; it counts as leaving now.
         counted_at = given.now if row.status == "ready" else row.sent_at or given.now
-        owners[row.contact_id].entries[row.id] = Entry(
+        owners[row.contact_id].entries[row.id] = LedgerEntry(
             id=row.id,
             measure=row.measure,
             run_key=row.run_key,
@@ -217,9 +217,9 @@ def _item(row: Any, person: Person, runs: Mapping[tuple[int, str, str], Run], gi
     run = runs.get((row.contact_id, row.measure, row.run_key))
     promise: dict[str, Instant] = {}
     if run is not None and measure is not None and measure.let:
-        zone = zone_for(person.contact.zone, given.playbook)
-        promise = lets(measure, run.let, now=given.now, zone=zone)
-    due = Due(
+        zone = zone_or_default(person.contact.zone, given.playbook)
+        promise = compute_let_instants(measure, run.let, now=given.now, zone=zone)
+    due = DueMessage(
         id=row.id,
         contact_id=row.contact_id,
         measure=row.measure,

@@ -6,7 +6,7 @@ from typing import Any
 
 from nurture.domain.conditions import ALWAYS, Reading, Term, Vocabulary
 from nurture.domain.contact import Contact, Run
-from nurture.domain.guard.decide import Case, Due
+from nurture.domain.guard.decide import DueMessage, GuardInput
 from nurture.domain.instant import DAY, HOUR, Instant, parse_iso
 from nurture.domain.measure import Action, MailStep, Measure, OnOps, Track
 from nurture.domain.playbook import Conversion, Hold, Playbook, QuietHours, Stage, Topic
@@ -101,9 +101,9 @@ def a_run(measure: str = PATH, key: str = "", **changes: Any) -> Run:
     return run
 
 
-def a_due(number: int = 1, measure: str = PATH, **changes: Any) -> Due:
+def a_due(number: int = 1, measure: str = PATH, **changes: Any) -> DueMessage:
     """Return a due sales mail of contact 1."""
-    due = Due(
+    due = DueMessage(
         id=number,
         contact_id=1,
         measure=measure,
@@ -121,16 +121,16 @@ def a_due(number: int = 1, measure: str = PATH, **changes: Any) -> Due:
     return replace(due, **changes)
 
 
-def a_case(**changes: Any) -> Case:
-    """Return a case that the guard lets through."""
-    case = Case(
+def a_guard_input(**changes: Any) -> GuardInput:
+    """Return a guard input that passes every check."""
+    guard_input = GuardInput(
         message=a_due(),
         contact=a_contact(),
         address="ada@example.com",
         run=a_run(),
         consents={"offers": "granted"},
     )
-    return replace(case, **changes)
+    return replace(guard_input, **changes)
 
 
 def a_reading(facts: Mapping[str, Any], *, now: Instant = NOON) -> Reading:

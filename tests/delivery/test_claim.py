@@ -231,8 +231,10 @@ def test_the_suppression_of_an_address_stops_its_mail(world: World) -> None:
 
 
 def test_what_the_first_mail_promises_is_fixed_once(database: Database) -> None:
-    lets = {"deadline": LetEndOfMonth(at_least=7 * DAY), "code": LetCoupon("again")}
-    measure = a_measure(let=lets, steps=(MailStep("offer", "offer"), MailStep("reminder", "reminder")))
+    compute_let_instants = {"deadline": LetEndOfMonth(at_least=7 * DAY), "code": LetCoupon("again")}
+    measure = a_measure(
+        let=compute_let_instants, steps=(MailStep("offer", "offer"), MailStep("reminder", "reminder"))
+    )
     world = World(database, a_playbook(measure, offers={"again": Offer("again", 25, "AGAIN")}))
     ada = world.person()
     world.mail(ada)

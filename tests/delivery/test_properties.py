@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nurture.delivery.claim import judge
 from nurture.delivery.load_guard_input import Circumstances, Item, Person
 from nurture.domain.contact import Run
-from nurture.domain.guard.caps import Entry
+from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.measure import MailStep, Measure
 from nurture.domain.message import Status
@@ -63,11 +63,13 @@ plans = st.lists(
 )
 
 
-def live(playbook: Playbook, chosen: list[Measure], plan: list[Planned]) -> tuple[list[Entry], Counter[str]]:
+def live(
+    playbook: Playbook, chosen: list[Measure], plan: list[Planned]
+) -> tuple[list[LedgerEntry], Counter[str]]:
     """Let one person live through the plan, an hour at a time; return what left, and the counts of all ends."""
     person = Person(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
     waiting: dict[int, Item] = {}
-    left: list[Entry] = []
+    left: list[LedgerEntry] = []
     ends: Counter[str] = Counter()
     # Ids follow the order of steps, as they do when a run decides one after the other.
     for number, each in enumerate(sorted(plan, key=lambda one: (one.step, one.measure)), start=1):
@@ -84,7 +86,7 @@ def live(playbook: Playbook, chosen: list[Measure], plan: list[Planned]) -> tupl
         )
         run = Run(measure.path, "", "", "customer", NOON, due.step, NOON, status="done", decided=[due.step])
         waiting[number] = Item(row=each, due=due, person=person, measure=measure, run=run)
-        person.entries[number] = due.entry()
+        person.entries[number] = due.as_ledger_entry()
     for hour in range(110 * 24):
         now = NOON + hour * HOUR
         due_now = [item for item in waiting.values() if item.due.due_at <= now]
@@ -99,7 +101,7 @@ def live(playbook: Playbook, chosen: list[Measure], plan: list[Planned]) -> tupl
                 # Refused for now: it waits again, and the next time it goes.
                 item.row = replace(item.row, result="sent")
                 item.due = replace(item.due, due_at=now + HOUR)
-                person.entries[number] = item.due.entry()
+                person.entries[number] = item.due.as_ledger_entry()
                 continue
             del waiting[number]
             ends[verdict.action] += 1

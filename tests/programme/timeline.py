@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event, EventKind
 from nurture.domain.facts import empty
-from nurture.domain.guard.decide import lets
+from nurture.domain.guard.decide import compute_let_instants
 from nurture.domain.instant import Instant, from_datetime, to_datetime
 from nurture.domain.journey.advance import advance
 from nurture.domain.message import PlannedMessage, Settled
@@ -102,7 +102,7 @@ class Life:
         run = self.contact.runs.get((mail.measure, mail.run_key))
         if run is not None:
             measure = loaded().playbook.measures[mail.measure]
-            run.let.update(lets(measure, run.let, now=self.now, zone=ZONE))
+            run.let.update(compute_let_instants(measure, run.let, now=self.now, zone=ZONE))
         wall = to_datetime(self.now).astimezone(ZoneInfo(ZONE))
         self.mails.append(f"{wall:%Y-%m-%d %H:%M} {mail.measure} {mail.mail}")
         told = Settled(1, mail.measure, mail.run_key, mail.step, "sent", self.now)

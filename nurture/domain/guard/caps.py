@@ -1,7 +1,7 @@
-"""How many mails a person gets: caps, least gaps, and which of several messages takes a slot.
+"""Frequency caps, least gaps between mails, and the arbitration between messages that need the same slot.
 
-A cap defers, it never drops. It looks at the ledger rows of everything the person was ever known as; what is
-ready, on the wire or in doubt counts like what was sent, since it may well arrive.
+A cap defers a message and never drops it. Caps count the ledger rows of all contacts of the person's family.
+Messages that are ready, on the wire or in doubt count like sent ones, because they may still arrive.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,15 +12,15 @@ from nurture.domain.measure import Purpose
 from nurture.domain.message import COUNTING, Status
 from nurture.domain.playbook import Cap
 
-#: A mail between the gates either leaves or comes back within minutes; then its slot is looked at again.
-UNSETTLED_LOOK: Duration = 10 * MINUTE
+#: A ready mail is sent or released within minutes, so a message deferred because of it is checked again this soon.
+UNSETTLED_RECHECK_AFTER: Duration = 10 * MINUTE
 _UNSETTLED: frozenset[Status] = frozenset({"ready", "on_wire"})
 _COUNTED: frozenset[Status] = COUNTING | {"ready"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of the ledger, as far as other messages of the same person need to know it."""
+class LedgerEntry:
+    """One row of the ledger, with the columns that caps and arbitration of the same person compare."""
 
     id: int
     measure: str
@@ -31,119 +31,126 @@ class Entry:
     priority: int
     status: Status
     due_at: Instant
-    # When it left, or when it became ready; what a cap's window is counted from.
+    # When it was sent, or when it became ready; the start of a cap's window for this mail.
     counted_at: Instant = 0
     holdout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
-    """No room now: which cap says so, why in words, and when there may be room."""
+class BlockingCap:
+    """A cap that leaves no room now, with the reason in words and the instant when there may be room."""
 
     cap: Cap
     until: Instant
     detail: str
 
 
-def counted(cap: Cap, others: Iterable[Entry], *, now: Instant) -> list[Entry]:
-    """Return what counts toward the cap at `now`, oldest first."""
+def select_counted(cap: Cap, entries: Iterable[LedgerEntry], *, now: Instant) -> list[LedgerEntry]:
+    """Return the entries that count toward the cap or its gap at `now`, oldest first."""
     since = now - max(cap.within, cap.gap)
     return sorted(
         (
-            each
-            for each in others
-            if each.purpose in cap.purposes
-            and each.status in _COUNTED
-            and (each.counted_at > since or each.status in _UNSETTLED)
+            entry
+            for entry in entries
+            if entry.purpose in cap.purposes
+            and entry.status in _COUNTED
+            and (entry.counted_at > since or entry.status in _UNSETTLED)
         ),
-        key=lambda each: each.counted_at,
+        key=lambda entry: entry.counted_at,
     )
 
 
-def over_limit(
-    caps: Iterable[Cap], others: Sequence[Entry], *, purpose: Purpose, now: Instant
-) -> Full | None:
-    """Return the cap whose number is used up for one more mail of this purpose, or None."""
+def find_full_cap(
+    caps: Iterable[Cap], entries: Sequence[LedgerEntry], *, purpose: Purpose, now: Instant
+) -> BlockingCap | None:
+    """Return the first cap that one more mail of this purpose would exceed, or None."""
     for cap in caps:
         if purpose not in cap.purposes:
             continue
-        used = _within(cap, others, now=now)
+        used = _select_in_window(cap, entries, now=now)
         if len(used) >= cap.at_most:
-            # When the oldest that still stands in the way falls out of the window.
+            # There is room when the oldest entry that still blocks leaves the window.
             frees = used[len(used) - cap.at_most].counted_at + cap.within if cap.at_most else now + cap.within
-            return Full(cap, _soon(used, frees, now=now), f"{len(used)} of {cap.at_most} in the window")
+            detail = f"{len(used)} of {cap.at_most} in the window"
+            return BlockingCap(cap, _recheck_at(used, frees, now=now), detail)
     return None
 
 
-def inside_gap(
-    caps: Iterable[Cap], others: Sequence[Entry], *, purpose: Purpose, now: Instant
-) -> Full | None:
-    """Return the cap whose least time between two mails has not passed, or None."""
+def find_unexpired_gap(
+    caps: Iterable[Cap], entries: Sequence[LedgerEntry], *, purpose: Purpose, now: Instant
+) -> BlockingCap | None:
+    """Return the first cap whose least time since the last mail has not passed yet, or None."""
     for cap in caps:
         if purpose not in cap.purposes or not cap.gap:
             continue
-        used = counted(cap, others, now=now)
+        used = select_counted(cap, entries, now=now)
         if used and used[-1].counted_at + cap.gap > now:
-            until = _soon(used[-1:], used[-1].counted_at + cap.gap, now=now)
-            return Full(cap, until, f"{used[-1].measure} left less than the gap ago")
+            until = _recheck_at(used[-1:], used[-1].counted_at + cap.gap, now=now)
+            return BlockingCap(cap, until, f"{used[-1].measure} left less than the gap ago")
     return None
 
 
-def ahead(
+def find_slot_winner(
     caps: Iterable[Cap],
-    mine: Entry,
-    others: Sequence[Entry],
+    message: LedgerEntry,
+    entries: Sequence[LedgerEntry],
     *,
     now: Instant,
     horizon: Duration,
     stopped: Collection[str] = (),
-) -> Entry | None:
-    """Return the message that takes the slot `mine` would take, or None when there is room for `mine`.
+) -> LedgerEntry | None:
+    """Return the message that takes the slot `message` needs, or None when there is room for `message`.
 
-    Considered are waiting messages of the same person due within `horizon` either side of now: an older one is
-    stuck behind something else and may not hold up the rest. stopped: lanes and measures that do not send.
+    Considered are waiting messages of the same person due within `horizon` either side of now. An older one is
+    stuck for another reason and must not delay the rest. stopped: paused lanes and measures.
     """
-    waiting = [
-        each
-        for each in others
-        if each.status == "waiting"
-        and not each.holdout
-        and now - horizon <= each.due_at <= now + horizon
-        and each.measure not in stopped
-        and each.lane not in stopped
-        and precedence(each) < precedence(mine)
+    rivals = [
+        entry
+        for entry in entries
+        if entry.status == "waiting"
+        and not entry.holdout
+        and now - horizon <= entry.due_at <= now + horizon
+        and entry.measure not in stopped
+        and entry.lane not in stopped
+        and priority_key(entry) < priority_key(message)
     ]
-    for cap in caps if waiting else ():
-        if mine.purpose not in cap.purposes:
+    for cap in caps if rivals else ():
+        if message.purpose not in cap.purposes:
             continue
-        rivals = sorted((each for each in waiting if each.purpose in cap.purposes), key=precedence)
-        used = len(_within(cap, others, now=now))
-        too_close = any(each.due_at - now < cap.gap for each in rivals)
-        if rivals and (too_close or used + len(rivals) >= cap.at_most):
-            return rivals[0]
+        capped = sorted((entry for entry in rivals if entry.purpose in cap.purposes), key=priority_key)
+        if capped and _leaves_no_room(cap, capped, entries, now=now):
+            return capped[0]
     return None
 
 
-def precedence(entry: Entry) -> tuple[int, Instant, int]:
-    """Return the sort key of competing messages, the first to be served smallest."""
+def _leaves_no_room(
+    cap: Cap, rivals: Sequence[LedgerEntry], entries: Sequence[LedgerEntry], *, now: Instant
+) -> bool:
+    """Tell whether the rivals use up the cap, or one of them is due within its gap."""
+    used = len(_select_in_window(cap, entries, now=now))
+    return used + len(rivals) >= cap.at_most or any(entry.due_at - now < cap.gap for entry in rivals)
+
+
+def priority_key(entry: LedgerEntry) -> tuple[int, Instant, int]:
+    """Return the sort key of competing messages; the smallest is served first."""
     return (-entry.priority, entry.due_at, entry.id)
 
 
-def behind(winner: Entry, *, now: Instant) -> Instant:
-    """Return when a message is looked at again that stepped back behind `winner`."""
-    return winner.due_at + SECOND if winner.due_at > now else now + MINUTE
+def recheck_after(entry: LedgerEntry, *, now: Instant) -> Instant:
+    """Return when a message that gave way to `entry` is checked again."""
+    return entry.due_at + SECOND if entry.due_at > now else now + MINUTE
 
 
-def _within(cap: Cap, others: Iterable[Entry], *, now: Instant) -> list[Entry]:
+def _select_in_window(cap: Cap, entries: Iterable[LedgerEntry], *, now: Instant) -> list[LedgerEntry]:
     return [
-        each
-        for each in counted(cap, others, now=now)
-        if each.counted_at > now - cap.within or each.status in _UNSETTLED
+        entry
+        for entry in select_counted(cap, entries, now=now)
+        if entry.counted_at > now - cap.within or entry.status in _UNSETTLED
     ]
 
 
-def _soon(used: Sequence[Entry], until: Instant, *, now: Instant) -> Instant:
-    """Return `until`, or sooner while one of `used` may still come back unsent."""
-    if any(each.status in _UNSETTLED for each in used):
-        return min(until, now + UNSETTLED_LOOK)
+def _recheck_at(used: Sequence[LedgerEntry], until: Instant, *, now: Instant) -> Instant:
+    """Return `until`, or sooner while one of `used` may still be released unsent."""
+    if any(entry.status in _UNSETTLED for entry in used):
+        return min(until, now + UNSETTLED_RECHECK_AFTER)
     return until

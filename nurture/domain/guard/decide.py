@@ -1,61 +1,68 @@
-"""The guard: the last word on one due message, said on the newest state.
+"""The guard's verdict on one due message, decided on the newest state.
 
-`decide` runs every check in the order of CHECKS and records each, hit and miss. The first miss decides what
-becomes of the mail: deferred, skipped, expired or cancelled; without a miss it is sent. Unknown means no.
-Every reason a message may carry for not being sent stands in REASONS.
+`decide` runs every check in the order of CHECKS and records each one, passed or failed. The first check that
+fails decides whether the message is deferred, skipped, expired or cancelled; when all pass, it is sent. An
+unknown value fails a check. REASONS lists every reason for which a message may not be sent.
 """
 
 from collections.abc import Callable, Mapping
 
 from nurture.domain.guard import checks
-from nurture.domain.guard.checks import Answer, in_window
-from nurture.domain.guard.input import Case, Due, Look, No
+from nurture.domain.guard.checks import CheckResult, next_in_window
+from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
 from nurture.domain.instant import Instant
 from nurture.domain.measure import LetEndOfMonth, LetIn, MailStep, Measure
 from nurture.domain.message import Check, Verdict
 from nurture.domain.playbook import Playbook
 from nurture.domain.timing import end_of_day, end_of_month, is_zone, out_of_quiet
 
-__all__ = ["CHECKS", "REASONS", "Case", "Due", "decide", "lets", "zone_for"]
+__all__ = [
+    "CHECKS",
+    "REASONS",
+    "DueMessage",
+    "GuardInput",
+    "compute_let_instants",
+    "decide",
+    "zone_or_default",
+]
 
-#: Every check, in the order in which the first miss decides.
-CHECKS: tuple[tuple[str, Callable[[Look], Answer]], ...] = (
-    ("restored", checks.restored),
-    ("contact", checks.contact),
-    ("address", checks.address),
-    ("suppression", checks.suppression),
-    ("switches", checks.switches),
-    ("measure", checks.measure),
-    ("track", checks.track),
-    ("stage", checks.stage),
-    ("run", checks.run),
-    ("holdout", checks.holdout),
-    ("events_pending", checks.events_pending),
-    ("consent", checks.consent),
-    ("own_pause", checks.own_pause),
-    ("holds", checks.holds),
-    ("only_to", checks.only_to),
-    ("valid_for", checks.valid_for),
-    ("order", checks.order),
-    ("quiet_hours", checks.quiet_hours),
-    ("send_window", checks.send_window),
-    ("let_rules", checks.let_rules),
-    ("cap", checks.cap),
-    ("gap", checks.gap),
-    ("own_cap", checks.own_cap),
-    ("series", checks.series),
-    ("arbitration", checks.arbitration),
-    ("when", checks.when),
-    ("send_if", checks.send_if),
+#: Every check, in the order in which the first failure decides.
+CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
+    ("restored", checks.check_restored),
+    ("contact", checks.check_contact),
+    ("address", checks.check_address),
+    ("suppression", checks.check_suppression),
+    ("switches", checks.check_switches),
+    ("measure", checks.check_measure),
+    ("track", checks.check_track),
+    ("stage", checks.check_stage),
+    ("run", checks.check_run),
+    ("holdout", checks.check_holdout),
+    ("events_pending", checks.check_events_pending),
+    ("consent", checks.check_consent),
+    ("own_pause", checks.check_own_pause),
+    ("holds", checks.check_holds),
+    ("only_to", checks.check_only_to),
+    ("valid_for", checks.check_valid_for),
+    ("order", checks.check_order),
+    ("quiet_hours", checks.check_quiet_hours),
+    ("send_window", checks.check_send_window),
+    ("let_rules", checks.check_let_rules),
+    ("cap", checks.check_cap),
+    ("gap", checks.check_gap),
+    ("own_cap", checks.check_own_cap),
+    ("series", checks.check_series),
+    ("arbitration", checks.check_arbitration),
+    ("when", checks.check_when),
+    ("send_if", checks.check_send_if),
 )
 
-#: reason -> what it means. The closed list of what `messages.reason` says for what the guard and the delivery
-#: decide; a message cancelled by its run's exit carries the exit's reason instead. docs/guard.md is checked
-#: against it.
+#: Reason -> meaning. The closed list of values of `messages.reason` that the guard and the delivery write; a
+#: message cancelled by its run's exit carries the exit's reason instead. A test compares docs/guard.md with it.
 REASONS: Mapping[str, str] = {
     # the guard
-    "restored": "deferred: the database went back behind what its journals say was sent",
-    "no_contact": "cancelled: the contact is not there any more",
+    "restored": "deferred: the database is older than its journals, as after a restore",
+    "no_contact": "cancelled: the contact no longer exists",
     "erased": "cancelled: the contact was erased",
     "no_address": "skipped: no e-mail address is known",
     "suppressed": "skipped: the address is suppressed, for all mail or for marketing",
@@ -79,21 +86,21 @@ REASONS: Mapping[str, str] = {
     "send_window": "deferred: outside the step's time of day or weekdays",
     "end_of_month": "deferred: too little of the month is left for the promise, waits for the 1st",
     "cap": "deferred: as many mails of this purpose as the cap allows were sent in its window",
-    "gap": "deferred: the last mail of this purpose left less than the least gap ago",
+    "gap": "deferred: the least time since the last mail of this purpose has not passed",
     "own_cap": "deferred: the person wants marketing less often than that",
     "series": "deferred: another series of the contact began first",
     "arbitration": "deferred: a message of higher priority takes the slot",
     "when": "skipped: the step's condition no longer holds",
     "when_unknown": "skipped: the step's condition cannot be answered, and unknown is no",
-    "send_if": "skipped: what the mail promises is not true any more",
+    "send_if": "skipped: what the mail promises is no longer true",
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
     # between the gates and on the wire
     "template_value": "skipped: a value the template needs is missing",
-    "changed": "deferred: the contact changed between the gates, guarded again",
-    "lease_lapsed": "deferred: the worker that held it stopped before the wire",
+    "changed": "deferred: the contact changed between the gates; the guard checks again",
+    "lease_lapsed": "deferred: the worker that leased it stopped before sending it",
     "retry": "deferred: the receiving side asked to try again later",
     "lane_paused": "deferred: the receiving side refused us, not the person; the lane is paused",
-    "not_begun": "deferred: the transport took no more letters; due again at once",
+    "not_begun": "deferred: the transport accepted no more mails; due again at once",
     "hard_bounce": "failed: the address does not exist; it is suppressed",
     "refused": "failed: the receiving side refused this mail for good",
     "in_doubt": "in doubt: the final dot was written and no reply was read",
@@ -102,89 +109,93 @@ REASONS: Mapping[str, str] = {
 }
 
 
-def decide(case: Case, *, now: Instant, playbook: Playbook) -> Verdict:
-    """Say what becomes of the message: send, defer until, skip, expire or cancel, with every check recorded.
+def decide(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> Verdict:
+    """Return the verdict on the message: send, defer, skip, expire or cancel, with every check recorded.
 
-    A deferral is never later than the message is valid (then it expires, with its reason), and lies outside
-    quiet hours and inside the step's window. `data["valid_until"]` is set when the mail's own schedule moved.
+    A deferral ends no later than the message is valid, outside quiet hours and inside the step's window.
+    `data["valid_until"]` is set when the mail's own schedule moved.
     """
-    look = _look(case, now=now, playbook=playbook)
+    context = _build_context(guard_input, now=now, playbook=playbook)
     recorded: list[Check] = []
-    miss: No | None = None
+    refusal: Refusal | None = None
     for name, check in CHECKS:
-        answer = check(look)
-        if isinstance(answer, str):
-            recorded.append(Check(name, passed=True, detail=answer))
+        result = check(context)
+        if isinstance(result, str):
+            recorded.append(Check(name, passed=True, detail=result))
             continue
-        recorded.append(Check(name, passed=False, detail=answer.detail))
-        miss = miss or answer
-        if answer.final:
+        recorded.append(Check(name, passed=False, detail=result.detail))
+        refusal = refusal or result
+        if result.final:
             break
-    if miss is None:
+    if refusal is None:
         return Verdict("send", "", tuple(recorded))
-    if miss.action != "defer":
-        return Verdict(miss.action, miss.reason, tuple(recorded))
-    return _deferred(look, miss, tuple(recorded))
+    if refusal.action != "defer":
+        return Verdict(refusal.action, refusal.reason, tuple(recorded))
+    return _defer(context, refusal, tuple(recorded))
 
 
-def _look(case: Case, *, now: Instant, playbook: Playbook) -> Look:
-    measure = playbook.measures.get(case.message.measure)
-    step = measure.step(case.message.step) if measure else None
-    return Look(
-        case=case,
+def _build_context(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> CheckContext:
+    measure = playbook.measures.get(guard_input.message.measure)
+    step = measure.step(guard_input.message.step) if measure else None
+    return CheckContext(
+        input=guard_input,
         now=now,
         playbook=playbook,
         measure=measure,
         step=step if isinstance(step, MailStep) else None,
-        zone=zone_for(case.contact.zone if case.contact else None, playbook),
+        zone=zone_or_default(guard_input.contact.zone if guard_input.contact else None, playbook),
     )
 
 
-def _deferred(look: Look, miss: No, recorded: tuple[Check, ...]) -> Verdict:
-    message = look.case.message
-    until = _opening(look, miss.until if miss.until is not None else look.now)
-    if miss.renews and look.measure is not None:
-        valid_for = (
-            look.step.valid_for if look.step and look.step.valid_for is not None else look.measure.valid_for
-        )
+def _defer(context: CheckContext, refusal: Refusal, recorded: tuple[Check, ...]) -> Verdict:
+    message = context.input.message
+    until = _next_allowed(context, refusal.until if refusal.until is not None else context.now)
+    if refusal.renews and context.measure is not None:
+        step = context.step
+        valid_for = step.valid_for if step and step.valid_for is not None else context.measure.valid_for
         valid_until = max(message.valid_until, until + valid_for)
-        return Verdict("defer", miss.reason, recorded, until=until, data={"valid_until": valid_until})
-    # Looked at when it expires, so that a message past its time never lies about as waiting.
-    until = min(until, message.valid_until) if message.valid_until > look.now else until
-    return Verdict("defer", miss.reason, recorded, until=until)
+        return Verdict("defer", refusal.reason, recorded, until=until, data={"valid_until": valid_until})
+    # Due again no later than it expires, so that an expired message does not stay `waiting`.
+    until = min(until, message.valid_until) if message.valid_until > context.now else until
+    return Verdict("defer", refusal.reason, recorded, until=until)
 
 
-def _opening(look: Look, at: Instant) -> Instant:
+def _next_allowed(context: CheckContext, at: Instant) -> Instant:
     """Return the first instant from `at` on that quiet hours and the step's window both allow."""
-    slot = look.step.send_at if look.step else None
-    exempt = look.case.message.purpose in look.playbook.quiet_hours.exempt
+    slot = context.step.send_at if context.step else None
+    quiet = context.playbook.quiet_hours
+    is_exempt = context.input.message.purpose in quiet.exempt
+    # Leaving the quiet hours may leave the window and the other way round; a few rounds settle it.
     for _ in range(4):
         before = at
         if slot is not None:
-            at = in_window(slot, at=at, zone=look.zone)
-        if not exempt:
-            at = out_of_quiet(look.playbook.quiet_hours, at=at, zone=look.zone)
+            at = next_in_window(slot, at=at, zone=context.zone)
+        if not is_exempt:
+            at = out_of_quiet(quiet, at=at, zone=context.zone)
         if at == before:
             break
     return at
 
 
-def zone_for(zone: str | None, playbook: Playbook) -> str:
-    """Return the person's zone when it is known and real, else the playbook's default."""
+def zone_or_default(zone: str | None, playbook: Playbook) -> str:
+    """Return the person's zone when it is known and in the time zone database, else the playbook's default."""
     return zone if zone and is_zone(zone) else playbook.default_zone
 
 
-def lets(measure: Measure, fixed: Mapping[str, object], *, now: Instant, zone: str) -> dict[str, Instant]:
-    """Return the instants that the first mail fixes, as they would be at `now`; those fixed already are left out.
+def compute_let_instants(
+    measure: Measure, fixed: Mapping[str, object], *, now: Instant, zone: str
+) -> dict[str, Instant]:
+    """Return name -> instant for the deadlines in `let` that a mail sent at `now` would fix.
 
-    Coupons are not among them: they are minted when the mail has passed.
+    fixed: the values the run has fixed already; their names are left out. Coupons are not computed here: a code
+    is created when the mail has passed the guard.
     """
-    made: dict[str, Instant] = {}
+    instants: dict[str, Instant] = {}
     for name, rule in measure.let.items():
         if name in fixed:
             continue
         if isinstance(rule, LetEndOfMonth):
-            made[name] = end_of_month(now, zone)
+            instants[name] = end_of_month(now, zone)
         elif isinstance(rule, LetIn):
-            made[name] = end_of_day(now + rule.duration, zone)
-    return made
+            instants[name] = end_of_day(now + rule.duration, zone)
+    return instants

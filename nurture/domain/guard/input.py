@@ -1,7 +1,8 @@
-"""What the guard is shown about one due message, and what a single check may answer.
+"""The input of the guard for one due message, and the refusal that a single check may answer with.
 
-A `Case` is made in the sending transaction from the newest state: the contact with everything ever merged into
-it, the run, the ledger, consent, suppression, switches, holds and the objects the mail speaks of.
+`delivery.load_guard_input` builds a `GuardInput` in the sending transaction from the newest state: the contact
+with everything ever merged into it, the run, the ledger, consents, suppressions, switches, holds and the
+objects that the mail names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,23 +13,23 @@ from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import State
 from nurture.domain.consent.preferences import Wishes
 from nurture.domain.contact import Contact, Run
-from nurture.domain.guard.caps import Entry
+from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold
 from nurture.domain.measure import MailStep, Measure, MessageTrack, Purpose
 from nurture.domain.playbook import Playbook
 
-#: Switches that stop every lane: `all` by ops, `restored` when the database went back behind its journals.
+#: Switches that stop every lane: `all` by ops, `restored` when the database is older than its journals.
 ALL_SWITCH = "all"
 RESTORED_SWITCH = "restored"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueMessage:
     """The due message itself: a row of the ledger."""
 
     id: int
-    # The contact it was decided for; `Case.contact` is who that person is now.
+    # The contact it was decided for; `GuardInput.contact` is the living contact of that person.
     contact_id: int
     measure: str
     run_key: str
@@ -44,12 +45,12 @@ class Due:
     holdout: bool = False
     # Number of attempts made so far.
     attempt: int = 0
-    # Why it was deferred the last time; "" for one never looked at.
+    # The reason of its last deferral; "" when it was never deferred.
     reason: str = ""
 
-    def entry(self) -> Entry:
-        """Return the message as its neighbours see it."""
-        return Entry(
+    def as_ledger_entry(self) -> LedgerEntry:
+        """Return the message in the form in which caps and arbitration compare messages."""
+        return LedgerEntry(
             id=self.id,
             measure=self.measure,
             run_key=self.run_key,
@@ -64,59 +65,59 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """Everything the guard may look at for one message; what is left out counts as unknown, so as no."""
+class GuardInput:
+    """Everything the guard reads about one message. A value left out is unknown, and unknown does not send."""
 
-    message: Due
-    # None: there is no such contact any more.
+    message: DueMessage
+    # None: the contact no longer exists.
     contact: Contact | None
-    # Where the mail would go; None: no address known.
+    # The recipient address; None: no address is known.
     address: str | None = None
     erased: bool = False
     # The run that decided the message, active or ended.
     run: Run | None = None
-    # Scope (`all`, `marketing`) -> why the address is suppressed.
+    # Scope (`all`, `marketing`) -> reason of the suppression.
     suppressions: Mapping[str, str] = field(default_factory=dict)
-    # Name of a paused switch -> why it was paused.
+    # Name of a paused switch -> reason of the pause.
     switches: Mapping[str, str] = field(default_factory=dict)
-    # When the oldest event was accepted that is not applied yet; None: nothing is pending.
+    # When the oldest event not yet applied was accepted; None: every accepted event is applied.
     pending_since: Instant | None = None
-    # Topic -> what the person said (`domain.consent.permissions.states`).
+    # Topic -> state of the consent (`domain.consent.permissions.states`).
     consents: Mapping[str, State] = field(default_factory=dict)
-    # What the person asked of all marketing mail.
+    # The person's own limits for all marketing mail.
     wishes: Wishes = field(default_factory=Wishes)
     holds: Sequence[ActiveHold] = ()
-    # Every other message of the person that waits, is under way or counts toward a cap.
-    others: Sequence[Entry] = ()
-    # What conditions read; None: they are all unknown.
+    # Every other message of the person that waits, is being sent or counts toward a cap.
+    other_messages: Sequence[LedgerEntry] = ()
+    # The values that conditions read; None: all of them are unknown.
     reading: Reading | None = None
     # Addresses and domains that may be mailed at all; empty: no such limit.
     only_to: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A case with what every check needs beside it."""
+class CheckContext:
+    """What every check reads: the guard's input, the playbook's parts for this message and the time."""
 
-    case: Case
+    input: GuardInput
     now: Instant
     playbook: Playbook
     measure: Measure | None
     step: MailStep | None
-    # The person's zone, or the playbook's default.
+    # The person's time zone, or the playbook's default.
     zone: str
 
 
 @dataclass(frozen=True, slots=True)
-class No:
-    """A check that does not let the mail through: what becomes of it, the reason (in REASONS) and the value."""
+class Refusal:
+    """A check that failed: the action for the message, the reason (in REASONS) and the value that was checked."""
 
     action: Literal["defer", "skip", "expire", "cancel"]
     reason: str
     detail: str
-    # For `defer`: when to look again.
+    # For `defer`: when the message is checked again.
     until: Instant | None = None
     # For `defer`: the mail's own schedule moved, so its validity is counted from `until` on.
     renews: bool = False
-    # Nothing after this check can be judged.
+    # The checks after this one cannot be answered.
     final: bool = False

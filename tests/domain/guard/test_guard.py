@@ -1,4 +1,4 @@
-"""Every check of the guard, as a table: what it lets through, what it stops, with which reason and until when."""
+"""Every check of the guard: the mails that pass it, and for the others the action, the reason and the deferral."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 
 from nurture.domain.conditions import parse
 from nurture.domain.consent.preferences import Wishes
-from nurture.domain.guard.caps import Entry
-from nurture.domain.guard.decide import CHECKS, REASONS, Case, decide
+from nurture.domain.guard.caps import LedgerEntry
+from nurture.domain.guard.decide import CHECKS, REASONS, GuardInput, decide
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_iso
 from nurture.domain.journey.position import ActiveHold
 from nurture.domain.measure import PURPOSES, LetEndOfMonth, LocalSlot, MailStep
@@ -18,9 +18,9 @@ from tests.delivery.builders import (
     NOON,
     PATH,
     WORDS,
-    a_case,
     a_contact,
     a_due,
+    a_guard_input,
     a_measure,
     a_playbook,
     a_reading,
@@ -32,8 +32,8 @@ SALES_CAP = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
 NURTURE_CAP = Cap("nurture", frozenset({"sales", "nurture"}), at_most=2, within=7 * DAY, gap=12 * HOUR)
 
 
-def an_entry(number: int = 9, **changes: Any) -> Entry:
-    entry = Entry(
+def an_entry(number: int = 9, **changes: Any) -> LedgerEntry:
+    entry = LedgerEntry(
         id=number,
         measure="customer/any/other",
         run_key="",
@@ -48,91 +48,131 @@ def an_entry(number: int = 9, **changes: Any) -> Entry:
     return replace(entry, **changes)
 
 
-def judged(case: Case, playbook: Playbook | None = None, *, now: Instant = NOON) -> Verdict:
-    return decide(case, now=now, playbook=playbook or a_playbook())
+def verdict_on(guard_input: GuardInput, playbook: Playbook | None = None, *, now: Instant = NOON) -> Verdict:
+    return decide(guard_input, now=now, playbook=playbook or a_playbook())
 
 
 def test_an_ordinary_mail_is_sent_and_every_check_is_recorded() -> None:
-    verdict = judged(a_case())
+    verdict = verdict_on(a_guard_input())
     assert (verdict.action, verdict.reason) == ("send", "")
     assert [check.name for check in verdict.checks] == [name for name, _ in CHECKS]
     assert all(check.passed and check.detail for check in verdict.checks)
 
 
 @pytest.mark.parametrize(
-    ("case", "check", "action", "reason"),
+    ("guard_input", "check", "action", "reason"),
     [
         pytest.param(
-            a_case(switches={"restored": "journal ahead"}), "restored", "defer", "restored", id="restored"
+            a_guard_input(switches={"restored": "journal ahead"}),
+            "restored",
+            "defer",
+            "restored",
+            id="restored",
         ),
-        pytest.param(a_case(contact=None), "contact", "cancel", "no_contact", id="no contact"),
-        pytest.param(a_case(erased=True), "contact", "cancel", "erased", id="erased"),
-        pytest.param(a_case(address=None), "address", "skip", "no_address", id="no address"),
+        pytest.param(a_guard_input(contact=None), "contact", "cancel", "no_contact", id="no contact"),
+        pytest.param(a_guard_input(erased=True), "contact", "cancel", "erased", id="erased"),
+        pytest.param(a_guard_input(address=None), "address", "skip", "no_address", id="no address"),
         pytest.param(
-            a_case(suppressions={"all": "hard_bounce"}), "suppression", "skip", "suppressed", id="bounced"
+            a_guard_input(suppressions={"all": "hard_bounce"}),
+            "suppression",
+            "skip",
+            "suppressed",
+            id="bounced",
         ),
         pytest.param(
-            a_case(suppressions={"marketing": "complaint"}),
+            a_guard_input(suppressions={"marketing": "complaint"}),
             "suppression",
             "skip",
             "suppressed",
             id="no marketing",
         ),
-        pytest.param(a_case(switches={"all": "stop"}), "switches", "defer", "paused", id="all paused"),
-        pytest.param(a_case(switches={"main": "530"}), "switches", "defer", "paused", id="lane paused"),
-        pytest.param(a_case(switches={PATH: "typo"}), "switches", "defer", "paused", id="measure paused"),
+        pytest.param(a_guard_input(switches={"all": "stop"}), "switches", "defer", "paused", id="all paused"),
         pytest.param(
-            a_case(message=a_due(measure="customer/any/gone")),
+            a_guard_input(switches={"main": "530"}), "switches", "defer", "paused", id="lane paused"
+        ),
+        pytest.param(
+            a_guard_input(switches={PATH: "typo"}), "switches", "defer", "paused", id="measure paused"
+        ),
+        pytest.param(
+            a_guard_input(message=a_due(measure="customer/any/gone")),
             "measure",
             "cancel",
             "measure_gone",
             id="measure gone",
         ),
-        pytest.param(a_case(message=a_due(step="gone")), "measure", "cancel", "step_gone", id="step gone"),
         pytest.param(
-            a_case(contact=a_contact(track="lead", stage="aware")), "track", "cancel", "track", id="track"
-        ),
-        pytest.param(a_case(run=None), "run", "cancel", "run_ended", id="no run"),
-        pytest.param(
-            a_case(run=a_run(status="stopped", reason="converted")), "run", "cancel", "run_ended", id="exit"
-        ),
-        pytest.param(a_case(run=a_run(step="reminder")), "run", "cancel", "run_ended", id="run went on"),
-        pytest.param(a_case(message=a_due(holdout=True)), "holdout", "skip", "holdout", id="holdout"),
-        pytest.param(
-            a_case(pending_since=NOON - SECOND), "events_pending", "defer", "events_pending", id="pending"
-        ),
-        pytest.param(a_case(consents={}), "consent", "skip", "no_consent", id="never asked"),
-        pytest.param(
-            a_case(consents={"offers": "pending"}), "consent", "skip", "consent_pending", id="not confirmed"
+            a_guard_input(message=a_due(step="gone")), "measure", "cancel", "step_gone", id="step gone"
         ),
         pytest.param(
-            a_case(consents={"offers": "withdrawn"}), "consent", "skip", "consent_withdrawn", id="withdrawn"
+            a_guard_input(contact=a_contact(track="lead", stage="aware")),
+            "track",
+            "cancel",
+            "track",
+            id="track",
+        ),
+        pytest.param(a_guard_input(run=None), "run", "cancel", "run_ended", id="no run"),
+        pytest.param(
+            a_guard_input(run=a_run(status="stopped", reason="converted")),
+            "run",
+            "cancel",
+            "run_ended",
+            id="exit",
         ),
         pytest.param(
-            a_case(consents={"*": "withdrawn"}), "consent", "skip", "consent_withdrawn", id="all withdrawn"
+            a_guard_input(run=a_run(step="reminder")), "run", "cancel", "run_ended", id="run went on"
+        ),
+        pytest.param(a_guard_input(message=a_due(holdout=True)), "holdout", "skip", "holdout", id="holdout"),
+        pytest.param(
+            a_guard_input(pending_since=NOON - SECOND),
+            "events_pending",
+            "defer",
+            "events_pending",
+            id="pending",
+        ),
+        pytest.param(a_guard_input(consents={}), "consent", "skip", "no_consent", id="never asked"),
+        pytest.param(
+            a_guard_input(consents={"offers": "pending"}),
+            "consent",
+            "skip",
+            "consent_pending",
+            id="not confirmed",
         ),
         pytest.param(
-            a_case(message=a_due(topic="gone")), "consent", "skip", "no_consent", id="topic unknown"
+            a_guard_input(consents={"offers": "withdrawn"}),
+            "consent",
+            "skip",
+            "consent_withdrawn",
+            id="withdrawn",
         ),
         pytest.param(
-            a_case(holds=(ActiveHold(OPEN_CASE, NOON - DAY, NOON + 29 * DAY),)),
+            a_guard_input(consents={"*": "withdrawn"}),
+            "consent",
+            "skip",
+            "consent_withdrawn",
+            id="all withdrawn",
+        ),
+        pytest.param(
+            a_guard_input(message=a_due(topic="gone")), "consent", "skip", "no_consent", id="topic unknown"
+        ),
+        pytest.param(
+            a_guard_input(holds=(ActiveHold(OPEN_CASE, NOON - DAY, NOON + 29 * DAY),)),
             "holds",
             "defer",
             "hold",
             id="open case",
         ),
         pytest.param(
-            a_case(only_to=frozenset({"staff.example", "bo@x.example"})),
+            a_guard_input(only_to=frozenset({"staff.example", "bo@x.example"})),
             "only_to",
             "skip",
             "only_to",
             id="only to",
         ),
         pytest.param(
-            a_case(message=a_due(valid_until=NOON)), "valid_for", "expire", "too_late", id="too late"
+            a_guard_input(message=a_due(valid_until=NOON)), "valid_for", "expire", "too_late", id="too late"
         ),
         pytest.param(
-            a_case(message=a_due(5), others=(an_entry(4, measure=PATH, status="waiting"),)),
+            a_guard_input(message=a_due(5), other_messages=(an_entry(4, measure=PATH, status="waiting"),)),
             "order",
             "defer",
             "order",
@@ -140,8 +180,8 @@ def test_an_ordinary_mail_is_sent_and_every_check_is_recorded() -> None:
         ),
     ],
 )
-def test_a_check_stops_the_mail(case: Case, check: str, action: str, reason: str) -> None:
-    verdict = judged(case)
+def test_a_check_stops_the_mail(guard_input: GuardInput, check: str, action: str, reason: str) -> None:
+    verdict = verdict_on(guard_input)
     assert (verdict.action, verdict.reason) == (action, reason)
     missed = next(each for each in verdict.checks if not each.passed)
     assert missed.name == check
@@ -151,21 +191,26 @@ def test_a_check_stops_the_mail(case: Case, check: str, action: str, reason: str
 
 
 @pytest.mark.parametrize(
-    "case",
+    "guard_input",
     [
-        pytest.param(a_case(run=a_run(status="done")), id="the run ended with this as its last mail"),
-        pytest.param(a_case(message=a_due(contact_id=7)), id="decided for a contact since merged"),
-        pytest.param(a_case(only_to=frozenset({"example.com"})), id="domain on the list"),
-        pytest.param(a_case(only_to=frozenset({"ada@example.com"})), id="address on the list"),
-        pytest.param(a_case(switches={"customer/any/other": "typo", "bulk": "530"}), id="others are paused"),
-        pytest.param(a_case(consents={"*": "withdrawn", "offers": "granted"}), id="came back to the topic"),
+        pytest.param(a_guard_input(run=a_run(status="done")), id="the run ended with this as its last mail"),
+        pytest.param(a_guard_input(message=a_due(contact_id=7)), id="decided for a contact since merged"),
+        pytest.param(a_guard_input(only_to=frozenset({"example.com"})), id="domain on the list"),
+        pytest.param(a_guard_input(only_to=frozenset({"ada@example.com"})), id="address on the list"),
         pytest.param(
-            a_case(others=(an_entry(4, measure=PATH, status="sent"),)), id="the step before has left"
+            a_guard_input(switches={"customer/any/other": "typo", "bulk": "530"}), id="others are paused"
+        ),
+        pytest.param(
+            a_guard_input(consents={"*": "withdrawn", "offers": "granted"}), id="came back to the topic"
+        ),
+        pytest.param(
+            a_guard_input(other_messages=(an_entry(4, measure=PATH, status="sent"),)),
+            id="the step before has left",
         ),
     ],
 )
-def test_a_check_lets_the_mail_through(case: Case) -> None:
-    assert judged(case).action == "send"
+def test_a_check_lets_the_mail_through(guard_input: GuardInput) -> None:
+    assert verdict_on(guard_input).action == "send"
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -177,20 +222,20 @@ def test_transactional_passes_marketing_limits_and_nothing_else_does(purpose: An
         caps=(Cap("everything", frozenset(PURPOSES), at_most=1, within=DAY, gap=HOUR),),
     )
     night = parse_iso("2026-05-13T21:00:00Z")
-    others = (
+    other_messages = (
         an_entry(purpose=purpose, counted_at=night - MINUTE),
         an_entry(3, purpose=purpose, status="waiting", due_at=night, priority=99),
     )
     message = a_due(measure=path, purpose=purpose, track=path.split("/")[0], valid_until=NOON + 9 * DAY)
-    case = a_case(
+    guard_input = a_guard_input(
         message=message,
         run=a_run(path),
         consents={},
         suppressions={"marketing": "unsubscribed"},
         holds=(ActiveHold(hold, NOON - DAY, NOON + DAY),),
-        others=others,
+        other_messages=other_messages,
     )
-    verdict = judged(case, playbook, now=night)
+    verdict = verdict_on(guard_input, playbook, now=night)
     missed = {check.name for check in verdict.checks if not check.passed}
     if purpose == "transactional":
         assert verdict.action == "send"
@@ -198,12 +243,12 @@ def test_transactional_passes_marketing_limits_and_nothing_else_does(purpose: An
         assert missed == {"holds", "quiet_hours", "cap", "gap", "arbitration"}
     else:
         assert missed == {"suppression", "consent", "holds", "quiet_hours", "cap", "gap", "arbitration"}
-    everything = replace(case, suppressions={"all": "hard_bounce"})
-    assert judged(everything, playbook).action == "skip"
+    everything = replace(guard_input, suppressions={"all": "hard_bounce"})
+    assert verdict_on(everything, playbook).action == "skip"
 
 
-def test_the_first_miss_decides_and_the_others_are_still_recorded() -> None:
-    verdict = judged(a_case(address=None, consents={}, pending_since=NOON))
+def test_the_first_failed_check_decides_and_the_others_are_still_recorded() -> None:
+    verdict = verdict_on(a_guard_input(address=None, consents={}, pending_since=NOON))
     assert verdict.reason == "no_address"
     assert {check.name for check in verdict.checks if not check.passed} == {
         "address",
@@ -216,15 +261,18 @@ def test_the_first_miss_decides_and_the_others_are_still_recorded() -> None:
 def test_stage_ends_the_mail_unless_the_measure_goes_on() -> None:
     stays = a_measure("customer/ascend/offer", on_stage_change="stop")
     goes_on = replace(stays, on_stage_change="continue")
-    case = a_case(message=a_due(measure=stays.path), run=a_run(stays.path))
-    assert judged(case, a_playbook(stays)).reason == "stage"
-    assert judged(case, a_playbook(goes_on)).action == "send"
-    arrived = replace(case, contact=a_contact(stage="ascend"))
-    assert judged(arrived, a_playbook(stays)).action == "send"
+    guard_input = a_guard_input(message=a_due(measure=stays.path), run=a_run(stays.path))
+    assert verdict_on(guard_input, a_playbook(stays)).reason == "stage"
+    assert verdict_on(guard_input, a_playbook(goes_on)).action == "send"
+    arrived = replace(guard_input, contact=a_contact(stage="ascend"))
+    assert verdict_on(arrived, a_playbook(stays)).action == "send"
 
 
-def test_events_pending_are_looked_for_more_rarely_the_longer_nobody_drains() -> None:
-    waits = [judged(a_case(pending_since=NOON - age)).until for age in (0, 5 * SECOND, 40 * SECOND, 3 * HOUR)]
+def test_pending_events_are_checked_more_rarely_the_longer_they_wait() -> None:
+    waits = [
+        verdict_on(a_guard_input(pending_since=NOON - age)).until
+        for age in (0, 5 * SECOND, 40 * SECOND, 3 * HOUR)
+    ]
     assert waits == [NOON + SECOND, NOON + 5 * SECOND, NOON + 40 * SECOND, NOON + MINUTE]
 
 
@@ -242,17 +290,17 @@ def test_events_pending_are_looked_for_more_rarely_the_longer_nobody_drains() ->
 )
 def test_quiet_hours_are_the_persons_own(now: str, until: str | None) -> None:
     at = parse_iso(now)
-    verdict = judged(a_case(message=a_due(valid_until=at + 9 * DAY)), now=at)
+    verdict = verdict_on(a_guard_input(message=a_due(valid_until=at + 9 * DAY)), now=at)
     assert verdict.until == (parse_iso(until) if until else None)
     assert verdict.reason == ("quiet_hours" if until else "")
 
 
-def test_an_unknown_zone_is_the_playbooks() -> None:
-    case = a_case(contact=a_contact(zone="Mars/Olympus"))
-    assert judged(case, now=parse_iso("2026-05-13T19:30:00Z")).reason == "quiet_hours"
+def test_an_unknown_zone_falls_back_to_the_playbooks() -> None:
+    guard_input = a_guard_input(contact=a_contact(zone="Mars/Olympus"))
+    assert verdict_on(guard_input, now=parse_iso("2026-05-13T19:30:00Z")).reason == "quiet_hours"
     assert (
-        judged(
-            a_case(contact=a_contact(zone="America/New_York")), now=parse_iso("2026-05-13T19:30:00Z")
+        verdict_on(
+            a_guard_input(contact=a_contact(zone="America/New_York")), now=parse_iso("2026-05-13T19:30:00Z")
         ).action
         == "send"
     )
@@ -273,7 +321,7 @@ def test_a_step_keeps_to_its_time_of_day_and_weekdays(now: str, until: str | Non
     slot = LocalSlot(10 * 60, frozenset({1, 2, 3}))
     playbook = a_playbook(a_measure(steps=(MailStep("offer", "offer", send_at=slot),)))
     at = parse_iso(now)
-    verdict = judged(a_case(message=a_due(valid_until=at + 20 * DAY)), playbook, now=at)
+    verdict = verdict_on(a_guard_input(message=a_due(valid_until=at + 20 * DAY)), playbook, now=at)
     assert verdict.until == (parse_iso(until) if until else None)
     assert verdict.reason == ("send_window" if until else "")
 
@@ -281,21 +329,22 @@ def test_a_step_keeps_to_its_time_of_day_and_weekdays(now: str, until: str | Non
 def test_a_promise_to_the_end_of_the_month_waits_for_the_first_when_too_little_is_left() -> None:
     measure = a_measure(let={"deadline": LetEndOfMonth(at_least=7 * DAY)}, valid_for=3 * DAY)
     playbook = a_playbook(measure)
-    assert judged(a_case(), playbook).action == "send"
+    assert verdict_on(a_guard_input(), playbook).action == "send"
     late = parse_iso("2026-05-26T10:00:00Z")
-    verdict = judged(a_case(message=a_due(valid_until=late + DAY)), playbook, now=late)
+    verdict = verdict_on(a_guard_input(message=a_due(valid_until=late + DAY)), playbook, now=late)
     # Midnight of the 1st is quiet; its morning is the first instant the mail's own schedule allows.
     morning = parse_iso("2026-06-01T06:00:00Z")
     assert (verdict.reason, verdict.until) == ("end_of_month", morning)
     assert verdict.data == {"valid_until": morning + 3 * DAY}
     fixed = a_run(let={"deadline": late + 5 * DAY})
     assert (
-        judged(a_case(message=a_due(valid_until=late + DAY), run=fixed), playbook, now=late).action == "send"
+        verdict_on(a_guard_input(message=a_due(valid_until=late + DAY), run=fixed), playbook, now=late).action
+        == "send"
     )
 
 
 @pytest.mark.parametrize(
-    ("others", "reason", "until"),
+    ("other_messages", "reason", "until"),
     [
         pytest.param((), "", None, id="nothing before"),
         pytest.param((an_entry(counted_at=NOON - 14 * DAY),), "", None, id="out of the window"),
@@ -314,9 +363,9 @@ def test_a_promise_to_the_end_of_the_month_waits_for_the_first_when_too_little_i
         pytest.param((an_entry(status="waiting", due_at=NOON + 9 * DAY),), "", None, id="waiting does not"),
     ],
 )
-def test_a_cap_defers(others: tuple[Entry, ...], reason: str, until: Instant | None) -> None:
-    case = a_case(others=others, message=a_due(valid_until=NOON + 90 * DAY))
-    verdict = judged(case, a_playbook(caps=(SALES_CAP,)))
+def test_a_cap_defers(other_messages: tuple[LedgerEntry, ...], reason: str, until: Instant | None) -> None:
+    guard_input = a_guard_input(other_messages=other_messages, message=a_due(valid_until=NOON + 90 * DAY))
+    verdict = verdict_on(guard_input, a_playbook(caps=(SALES_CAP,)))
     assert verdict.reason == reason
     assert verdict.until == until
 
@@ -337,40 +386,47 @@ def test_a_cap_defers(others: tuple[Entry, ...], reason: str, until: Instant | N
         ),
     ],
 )
-def test_a_persons_own_wishes_defer_marketing(wished: Wishes, reason: str, until: Instant | None) -> None:
+def test_the_persons_own_preferences_defer_marketing(
+    wished: Wishes, reason: str, until: Instant | None
+) -> None:
     # Another purpose, no cap of the programme: only the person's own covers both.
-    others = (an_entry(purpose="nurture", counted_at=NOON - DAY),)
-    case = a_case(wishes=wished, others=others, message=a_due(valid_until=NOON + 90 * DAY))
-    verdict = judged(case)
+    other_messages = (an_entry(purpose="nurture", counted_at=NOON - DAY),)
+    guard_input = a_guard_input(
+        wishes=wished, other_messages=other_messages, message=a_due(valid_until=NOON + 90 * DAY)
+    )
+    verdict = verdict_on(guard_input)
     assert verdict.reason == reason
     assert verdict.until == until
 
 
 @pytest.mark.parametrize("purpose", ["transactional", "service"])
-def test_a_persons_own_wishes_are_about_marketing_alone(purpose: Any) -> None:
+def test_the_persons_own_preferences_concern_marketing_alone(purpose: Any) -> None:
     path = "any/any/note"
-    case = a_case(
+    guard_input = a_guard_input(
         message=a_due(measure=path, purpose=purpose, track="any"),
         run=a_run(path),
         wishes=Wishes(often=30 * DAY, pause=NOON + 30 * DAY),
-        others=(an_entry(purpose=purpose, counted_at=NOON - HOUR), an_entry(3, counted_at=NOON - HOUR)),
+        other_messages=(
+            an_entry(purpose=purpose, counted_at=NOON - HOUR),
+            an_entry(3, counted_at=NOON - HOUR),
+        ),
     )
-    assert judged(case, a_playbook(a_measure(path, purpose=purpose))).action == "send"
+    assert verdict_on(guard_input, a_playbook(a_measure(path, purpose=purpose))).action == "send"
 
 
-def test_the_one_mail_a_person_wants_is_the_one_of_the_highest_priority() -> None:
+def test_a_persons_own_cap_gives_its_slot_to_the_highest_priority() -> None:
     rival = an_entry(9, purpose="nurture", status="waiting", due_at=NOON, priority=80)
-    case = a_case(wishes=Wishes(often=30 * DAY), others=(rival,))
-    assert judged(case).reason == "arbitration"
-    assert judged(replace(case, wishes=Wishes())).action == "send"
+    guard_input = a_guard_input(wishes=Wishes(often=30 * DAY), other_messages=(rival,))
+    assert verdict_on(guard_input).reason == "arbitration"
+    assert verdict_on(replace(guard_input, wishes=Wishes())).action == "send"
 
 
 def test_a_deferral_ends_when_the_mail_expires() -> None:
-    case = a_case(others=(an_entry(),), message=a_due(valid_until=NOON + DAY))
-    verdict = judged(case, a_playbook(caps=(SALES_CAP,)))
+    guard_input = a_guard_input(other_messages=(an_entry(),), message=a_due(valid_until=NOON + DAY))
+    verdict = verdict_on(guard_input, a_playbook(caps=(SALES_CAP,)))
     assert (verdict.reason, verdict.until) == ("cap", NOON + DAY)
-    late = replace(case.message, reason="cap")
-    expired = judged(replace(case, message=late), a_playbook(caps=(SALES_CAP,)), now=NOON + DAY)
+    late = replace(guard_input.message, reason="cap")
+    expired = verdict_on(replace(guard_input, message=late), a_playbook(caps=(SALES_CAP,)), now=NOON + DAY)
     assert (expired.action, expired.reason) == ("expire", "too_late")
     assert "last held back by cap" in next(c.detail for c in expired.checks if c.name == "valid_for")
 
@@ -378,10 +434,14 @@ def test_a_deferral_ends_when_the_mail_expires() -> None:
 def test_the_least_gap_is_kept() -> None:
     playbook = a_playbook(caps=(NURTURE_CAP,))
     message = a_due(valid_until=NOON + 9 * DAY)
-    near = judged(a_case(message=message, others=(an_entry(counted_at=NOON - HOUR),)), playbook)
+    near = verdict_on(
+        a_guard_input(message=message, other_messages=(an_entry(counted_at=NOON - HOUR),)), playbook
+    )
     # Eleven hours on it is 23:00 in Berlin, so the morning.
     assert (near.reason, near.until) == ("gap", parse_iso("2026-05-14T06:00:00Z"))
-    far = judged(a_case(message=message, others=(an_entry(counted_at=NOON - 12 * HOUR),)), playbook)
+    far = verdict_on(
+        a_guard_input(message=message, other_messages=(an_entry(counted_at=NOON - 12 * HOUR),)), playbook
+    )
     assert far.action == "send"
 
 
@@ -415,9 +475,9 @@ def test_the_least_gap_is_kept() -> None:
         ),
     ],
 )
-def test_the_slot_goes_to_the_highest_priority(rival: Entry, is_behind: bool) -> None:
-    case = a_case(others=(rival,), switches={"bulk": "530"})
-    verdict = judged(case, a_playbook(caps=(SALES_CAP,)))
+def test_the_slot_goes_to_the_highest_priority(rival: LedgerEntry, is_behind: bool) -> None:
+    guard_input = a_guard_input(other_messages=(rival,), switches={"bulk": "530"})
+    verdict = verdict_on(guard_input, a_playbook(caps=(SALES_CAP,)))
     assert (verdict.reason == "arbitration") == is_behind
     if is_behind:
         detail = next(check.detail for check in verdict.checks if check.name == "arbitration")
@@ -428,49 +488,54 @@ def test_the_slot_goes_to_the_highest_priority(rival: Entry, is_behind: bool) ->
 def test_two_fit_where_the_cap_has_room_for_two() -> None:
     roomy = replace(SALES_CAP, at_most=2)
     rival = an_entry(status="waiting", due_at=NOON + HOUR, priority=80)
-    assert judged(a_case(others=(rival,)), a_playbook(caps=(roomy,))).action == "send"
+    assert verdict_on(a_guard_input(other_messages=(rival,)), a_playbook(caps=(roomy,))).action == "send"
     apart = replace(roomy, gap=12 * HOUR)
-    assert judged(a_case(others=(rival,)), a_playbook(caps=(apart,))).reason == "arbitration"
+    assert (
+        verdict_on(a_guard_input(other_messages=(rival,)), a_playbook(caps=(apart,))).reason == "arbitration"
+    )
 
 
 def test_one_series_at_a_time() -> None:
     mine, first = a_measure(series=True), a_measure("customer/any/course", series=True)
     playbook = a_playbook(mine, first)
     earlier = a_run(first.path, started_at=NOON - 9 * DAY)
-    case = a_case(contact=a_contact(runs={(first.path, ""): earlier}))
-    assert judged(case, playbook).reason == "series"
+    guard_input = a_guard_input(contact=a_contact(runs={(first.path, ""): earlier}))
+    assert verdict_on(guard_input, playbook).reason == "series"
     for other in (
         replace(earlier, holdout=True),
         replace(earlier, data={"queued": True}),
         replace(earlier, started_at=NOON),
     ):
-        assert judged(a_case(contact=a_contact(runs={(first.path, ""): other})), playbook).action == "send"
+        assert (
+            verdict_on(a_guard_input(contact=a_contact(runs={(first.path, ""): other})), playbook).action
+            == "send"
+        )
 
 
 @pytest.mark.parametrize("field", ["when", "send_if"])
 @pytest.mark.parametrize(
     ("stock", "action", "suffix"), [(3, "send", ""), (0, "skip", ""), (None, "skip", "_unknown")]
 )
-def test_what_the_mail_says_is_judged_on_the_newest_state(
+def test_when_and_send_if_are_judged_on_the_newest_state(
     field: str, stock: int | None, action: str, suffix: str
 ) -> None:
     step = MailStep("offer", "offer", **{field: parse("product.stock >= 1", WORDS)})  # type: ignore[arg-type]
     playbook = a_playbook(a_measure(steps=(step,)))
     facts = {} if stock is None else {"product.stock": stock}
-    verdict = judged(a_case(reading=a_reading(facts)), playbook)
+    verdict = verdict_on(a_guard_input(reading=a_reading(facts)), playbook)
     assert verdict.action == action
     assert verdict.reason == ("" if action == "send" else f"{field}{suffix}")
     assert "product.stock" in next(check.detail for check in verdict.checks if check.name == field)
-    nothing_read = judged(a_case(reading=None), playbook)
+    nothing_read = verdict_on(a_guard_input(reading=None), playbook)
     assert nothing_read.reason == f"{field}_unknown"
 
 
-def test_every_reason_of_the_checks_is_in_the_closed_list() -> None:
+def test_every_reason_of_the_checks_is_in_reasons() -> None:
     import inspect
     import re
 
     from nurture.domain.guard import checks
 
-    given = set(re.findall(r'No\(\s*"\w+",\s*"(\w+)"', inspect.getsource(checks)))
-    assert len(given) > 20
-    assert given <= set(REASONS)
+    reasons = set(re.findall(r'Refusal\(\s*"\w+",\s*"(\w+)"', inspect.getsource(checks)))
+    assert len(reasons) > 20
+    assert reasons <= set(REASONS)
