@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.architecture.sources import name, tracked
+from tests.architecture.sources import ROOT, name, tracked
 
 WORDS = Path(__file__).with_suffix(".toml")
 #: Texts in tests are often sample data: there only docstrings and comments are read.
