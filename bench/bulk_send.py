@@ -16,7 +16,7 @@ from nurture.app.previews import choose
 from nurture.app.services import Services
 from nurture.rendering.render import render
 from nurture.transports.registry import open_transport
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.rig.postgres import Postgres
 from tests.rig.process import free_port
 from tests.rig.redis import Redis
@@ -176,7 +176,7 @@ def push_ready_made(services: Services, mail_url: str, count: int) -> float:
     """Return mails a second: one mail, ready made, pushed so often by the product's client."""
     mail = choose(services, MEASURE, who=None, locale=None)
     data = render(mail.loaded.templates, mail.frozen)
-    one = Letter(0, 1, "shop@bench.example", "floor@bench.example", data)
+    one = OutgoingMail(0, 1, "shop@bench.example", "floor@bench.example", data)
     transport = open_transport(mail_url)
     begun = time.perf_counter()
     sent = sum(o.outcome == "sent" for o in transport.send(replace(one, message_id=n) for n in range(count)))

@@ -30,7 +30,7 @@ from nurture.rendering.links import links_for
 from nurture.rendering.render import render, render_parts, to_bytes
 from nurture.rendering.sample import sample_frozen
 from nurture.rendering.templates import Templates
-from nurture.transports.registry import Letter, open_transport
+from nurture.transports.registry import OutgoingMail, open_transport
 
 MEASURE, MAIL = "customer/any/abandoned_cart", "left"
 
@@ -69,7 +69,7 @@ def sink(delay: float) -> Iterator[int]:
 def smtp_rate(port: int, data: bytes, *, connections: int, mails: int) -> tuple[float, float]:
     """Return mails a second once so many connections stand, and microseconds of processor time a mail."""
     transport = open_transport(f"smtp://127.0.0.1:{port}?connections={connections}&fresh=60")
-    letters = [Letter(number, 1, "bounce@shop.test", "a@x.test", data) for number in range(mails)]
+    letters = [OutgoingMail(number, 1, "bounce@shop.test", "a@x.test", data) for number in range(mails)]
     for _ in transport.send(letters[: connections * 3]):
         pass
     best, cpu = 0.0, float("inf")
@@ -99,7 +99,9 @@ def journal_costs(port: int, data: bytes, folder: Path, *, mails: int = 1600, wi
         for name, transport in transports.items():
             wall, cpu = time.perf_counter(), time.process_time()
             for first in range(0, mails, window):
-                letters = [Letter(first + n, 1, "bounce@shop.test", "a@x.test", data) for n in range(window)]
+                letters = [
+                    OutgoingMail(first + n, 1, "bounce@shop.test", "a@x.test", data) for n in range(window)
+                ]
                 if name == "with":
                     number += 1
                     passed = [

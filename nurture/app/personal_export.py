@@ -16,7 +16,7 @@ from nurture.database import schema as t
 from nurture.database.bulk import any_of
 from nurture.database.engine import decode
 from nurture.delivery.kept_bytes import bytes_of
-from nurture.delivery.verdicts import verdict_of
+from nurture.delivery.verdicts import decode_verdict
 from nurture.domain.instant import FOREVER, Instant, to_iso
 from nurture.journey import personal_data
 from nurture.journey.personal_data import PERSONAL
@@ -124,7 +124,7 @@ def _value(name: str, value: Any) -> Any:
     if name in _INSTANTS or name.endswith(("_at", "_since", "_until")):
         return None if not isinstance(value, int) or value >= FOREVER else to_iso(value)
     if name == "verdict" and isinstance(value, str):
-        return verdict_of(value)
+        return decode_verdict(value)
     if name in _DOCUMENTS and isinstance(value, str):
         document = _document(value)
         return _mail(document) if name == "context" else document

@@ -30,7 +30,7 @@ from nurture.rendering.errors import TemplateFault
 from nurture.rendering.render import render, render_parts
 from nurture.rendering.sample import sample_frozen
 from nurture.transports.registry import open_lanes, open_transport
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     lanes = open_lanes(services.settings.mail_url)
     transport = open_transport(lanes.get(mail.measure.lane, next(iter(lanes.values()))))
     try:
-        letter = Letter(0, 1, frozen["sender"]["address"], address, data)
+        letter = OutgoingMail(0, 1, frozen["sender"]["address"], address, data)
         outcome = next(iter(transport.send([letter])))
     finally:
         transport.close()

@@ -17,10 +17,10 @@ from nurture.contacts.queries import wake
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
-from nurture.delivery.compose import freeze_all
-from nurture.delivery.load_guard_input import Circumstances, Item, build_guard_input, load
-from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, Ready
-from nurture.delivery.verdicts import verdict_text
+from nurture.delivery.compose import freeze_contexts
+from nurture.delivery.load_guard_input import ChunkScope, GuardItem, build_guard_input, load
+from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, ReadyMessage
+from nurture.delivery.verdicts import encode_verdict
 from nurture.domain.guard.checks import PAUSE_RECHECK_AFTER
 from nurture.domain.guard.decide import decide
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
@@ -63,7 +63,7 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
     if not found:
         return chunk
     loaded = delivery.playbooks.active(connection)
-    given = Circumstances(
+    given = ChunkScope(
         playbook=loaded.playbook,
         now=now,
         switches=switches,
@@ -85,22 +85,22 @@ def _judge_and_write(
     connection: sa.Connection,
     delivery: Delivery,
     chunk: Chunk,
-    items: Sequence[Item],
+    items: Sequence[GuardItem],
     *,
-    given: Circumstances,
+    given: ChunkScope,
     loaded: LoadedPlaybook,
 ) -> None:
     verdicts = judge(items, given)
     passed = [item for item, verdict in verdicts if verdict.action == "send"]
-    contexts = freeze_all(connection, passed, delivery=delivery, loaded=loaded, given=given)
+    contexts = freeze_contexts(connection, passed, delivery=delivery, loaded=loaded, given=given)
     until = delivery.clock.lease_now(connection) + CLAIM_LEASE
     rows: list[Row] = []
-    ended: list[Item] = []
+    ended: list[GuardItem] = []
     faults: dict[str, TemplateFault] = {}
     for item, guarded in verdicts:
         verdict, context = guarded, contexts.get(item.due.id)
         if isinstance(context, TemplateFault):
-            verdict = unmade(guarded, context, now=given.now)
+            verdict = verdict_for_render_error(guarded, context, now=given.now)
             if verdict.action == "defer":
                 faults.setdefault(item.due.measure, context)
         if isinstance(context, dict):
@@ -114,12 +114,12 @@ def _judge_and_write(
                 "playbook_id": loaded.id,
                 "context": encode(context),
                 "header_id": context["header_id"],
-                "verdict": verdict_text(verdict, at=given.now),
+                "verdict": encode_verdict(verdict, at=given.now),
             }
             rows.append({**_unchanged(item), **leased})
             chunk.ready.append(_ready(item, verdict, context, loaded))
         else:
-            rows.append(_held_back(item, verdict, given.now))
+            rows.append(row_not_sent(item, verdict, given.now))
             chunk.counts[_ENDS.get(verdict.action, "deferred")] += 1
             if verdict.action in _ENDS and _is_awaited(item):
                 ended.append(item)
@@ -128,10 +128,10 @@ def _judge_and_write(
     if ended:
         wake(connection, sorted({item.person.contact.id for item in ended}), at=given.now)
     for measure, fault in faults.items():
-        pause_broken(connection, measure, fault, now=given.now)
+        pause_broken_measure(connection, measure, fault, now=given.now)
 
 
-def unmade(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
+def verdict_for_render_error(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
     """Return the verdict on a mail that passed the guard and cannot be made.
 
     A value missing in this mail skips it: unknown means do not send. A broken template makes it wait, with the
@@ -143,20 +143,22 @@ def unmade(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
     return Verdict("defer", "paused", checks, until=now + PAUSE_RECHECK_AFTER)
 
 
-def pause_broken(connection: sa.Connection, measure: str, fault: TemplateFault, *, now: Instant) -> None:
+def pause_broken_measure(
+    connection: sa.Connection, measure: str, fault: TemplateFault, *, now: Instant
+) -> None:
     """Pause the measure of a broken template; its lane goes on."""
     reason = f"template_broken: {fault}"[:500]
     set_switch(connection, measure, paused=True, reason=reason, actor="deliver", now=now)
 
 
-def judge(items: Sequence[Item], given: Circumstances) -> list[tuple[Item, Verdict]]:
+def judge(items: Sequence[GuardItem], given: ChunkScope) -> list[tuple[GuardItem, Verdict]]:
     """Guard the messages so that those of one contact see each other; the first to be served first.
 
     Within a contact the higher priority goes first, then due order; each verdict changes the ledger that the
     next message of the contact is judged by.
     """
     order = sorted(items, key=lambda item: (-item.due.priority, item.due.due_at, item.due.id))
-    judged: list[tuple[Item, Verdict]] = []
+    judged: list[tuple[GuardItem, Verdict]] = []
     for item in order:
         verdict = decide(build_guard_input(item, given), now=given.now, playbook=given.playbook)
         judged.append((item, verdict))
@@ -171,7 +173,7 @@ def judge(items: Sequence[Item], given: Circumstances) -> list[tuple[Item, Verdi
     return judged
 
 
-def _unchanged(item: Item) -> Row:
+def _unchanged(item: GuardItem) -> Row:
     row = item.row
     return {
         "id": row.id,
@@ -191,8 +193,8 @@ def _unchanged(item: Item) -> Row:
     }
 
 
-def _held_back(item: Item, verdict: Verdict, now: Instant) -> Row:
-    row = {**_unchanged(item), "reason": verdict.reason, "verdict": verdict_text(verdict, at=now)}
+def row_not_sent(item: GuardItem, verdict: Verdict, now: Instant) -> Row:
+    row = {**_unchanged(item), "reason": verdict.reason, "verdict": encode_verdict(verdict, at=now)}
     if verdict.action == "defer":
         row["due_at"] = verdict.until
         row["valid_until"] = verdict.data.get("valid_until", item.due.valid_until)
@@ -203,8 +205,10 @@ def _held_back(item: Item, verdict: Verdict, now: Instant) -> Row:
     return row
 
 
-def _ready(item: Item, verdict: Verdict, context: dict[str, Any], loaded: LoadedPlaybook) -> Ready:
-    return Ready(
+def _ready(
+    item: GuardItem, verdict: Verdict, context: dict[str, Any], loaded: LoadedPlaybook
+) -> ReadyMessage:
+    return ReadyMessage(
         loaded=loaded,
         awaited=_is_awaited(item),
         verdict=verdict,
@@ -224,5 +228,5 @@ def _ready(item: Item, verdict: Verdict, context: dict[str, Any], loaded: Loaded
     )
 
 
-def _is_awaited(item: Item) -> bool:
+def _is_awaited(item: GuardItem) -> bool:
     return item.run is not None and item.run.status == "active" and item.run.mailing

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from nurture.database.engine import decode
 from nurture.delivery import coupons
 from nurture.delivery.kept_bytes import bytes_of
-from nurture.delivery.load_guard_input import Circumstances, Item
-from nurture.delivery.types import Composer, Delivery, Ready
+from nurture.delivery.load_guard_input import ChunkScope, GuardItem
+from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.verp import return_path
@@ -25,7 +25,7 @@ from nurture.rendering.headers import header_id
 from nurture.rendering.images import Image, image_links
 from nurture.rendering.links import PAGES, Beside, links_for
 from nurture.rendering.render import render
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 #: Links that record what somebody did; left out where a measure, the person or the whole installation says so.
 _TRACKING: Final = frozenset({"click", "open"})
@@ -35,7 +35,7 @@ class TemplateComposer:
     """Makes mails from the playbook's own templates."""
 
     def freeze(
-        self, item: Item, *, delivery: Delivery, loaded: LoadedPlaybook, given: Circumstances
+        self, item: GuardItem, *, delivery: Delivery, loaded: LoadedPlaybook, given: ChunkScope
     ) -> dict[str, Any]:
         """Return the context of a mail (`nurture.rendering.context.Frozen`).
 
@@ -68,33 +68,33 @@ class TemplateComposer:
             context["return_path"] = return_path(delivery.keys, delivery.bounce_address, due.id)
         return context
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Render a frozen mail. Raises MissingValue or TemplateFault."""
         frozen = cast("Frozen", ready.context)
         return self.sealed(ready, render(ready.loaded.templates, frozen))
 
-    def sealed(self, ready: Ready, data: bytes) -> Letter:
+    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
         """Address the bytes of a mail: from its sender, to its one recipient."""
         context = ready.context
         sender = context.get("return_path") or context["sender"]["address"]
-        return Letter(ready.id, ready.attempt, sender, context["to"], data)
+        return OutgoingMail(ready.id, ready.attempt, sender, context["to"], data)
 
 
 TEMPLATES: Final = TemplateComposer()
 
 
-def composer_of(delivery: Delivery) -> Composer:
+def get_composer(delivery: Delivery) -> Composer:
     """Return what makes this delivery's mails."""
     return delivery.composer or TEMPLATES
 
 
-def freeze_all(
+def freeze_contexts(
     connection: sa.Connection,
-    items: Sequence[Item],
+    items: Sequence[GuardItem],
     *,
     delivery: Delivery,
     loaded: LoadedPlaybook,
-    given: Circumstances,
+    given: ChunkScope,
 ) -> dict[int, dict[str, Any] | TemplateFault]:
     """Return message id -> context of mails that passed, or why there can be none.
 
@@ -102,7 +102,7 @@ def freeze_all(
     its Message-ID.
     """
     coupons.fix(connection, items, keys=delivery.keys, playbook=loaded.playbook, now=given.now)
-    composer = composer_of(delivery)
+    composer = get_composer(delivery)
     contexts: dict[int, dict[str, Any] | TemplateFault] = {}
     for item in items:
         kept = _kept(item)
@@ -115,17 +115,17 @@ def freeze_all(
     return contexts
 
 
-def make_letter(delivery: Delivery, ready: Ready) -> Letter:
+def compose_mail(delivery: Delivery, ready: ReadyMessage) -> OutgoingMail:
     """Make the letter of a ready mail, or take the bytes of its earlier attempt.
 
     Raises MissingValue when a value its template needs is missing, TemplateFault when the template fails.
     """
     kept = bytes_of(ready.context)
-    composer = composer_of(delivery)
+    composer = get_composer(delivery)
     return composer.letter(ready) if kept is None else composer.sealed(ready, kept)
 
 
-def _kept(item: Item) -> dict[str, Any] | None:
+def _kept(item: GuardItem) -> dict[str, Any] | None:
     """Return the context of an earlier attempt that was on the wire, unless the person's address is another now."""
     if item.row.context is None:
         return None
@@ -140,7 +140,7 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
     return header_id(message_id, tag, sender=sender)
 
 
-def _links(item: Item, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
+def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
     properties = item.run.data.get("properties", {}) if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
@@ -158,7 +158,7 @@ def _links(item: Item, delivery: Delivery, images: Mapping[str, Image]) -> Mappi
     return Beside(links, image_links(images, delivery.base_url)) if images else links
 
 
-def _view(item: Item, loaded: LoadedPlaybook) -> Mapping[str, Any]:
+def _view(item: GuardItem, loaded: LoadedPlaybook) -> Mapping[str, Any]:
     """Return what templates may read: facts, the run's event and entity, what it fixed, and the objects."""
     names = view(item.person.contact, loaded.playbook, item.run)
     names["contact"]["email"] = item.address

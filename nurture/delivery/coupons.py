@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.delivery import claim_queries
-from nurture.delivery.load_guard_input import Item
+from nurture.delivery.load_guard_input import GuardItem
 from nurture.domain.instant import Instant
 from nurture.domain.measure import LetCoupon
 from nurture.domain.playbook import Playbook
@@ -29,14 +29,14 @@ _CANDIDATES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    item: Item
+    item: GuardItem
     name: str
     offer: str
     codes: tuple[str, ...]
 
 
 def fix(
-    connection: sa.Connection, items: Sequence[Item], *, keys: Keys, playbook: Playbook, now: Instant
+    connection: sa.Connection, items: Sequence[GuardItem], *, keys: Keys, playbook: Playbook, now: Instant
 ) -> None:
     """Fix what the runs of these passing mails promise, in place and in the database; at most three statements."""
     for item in items:
@@ -53,7 +53,7 @@ def fix(
     claim_queries.fix_lets(connection, rows)
 
 
-def _wanted(item: Item, keys: Keys, playbook: Playbook) -> list[_Wanted]:
+def _wanted(item: GuardItem, keys: Keys, playbook: Playbook) -> list[_Wanted]:
     if item.run is None or item.measure is None:
         return []
     found: list[_Wanted] = []

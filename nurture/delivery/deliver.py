@@ -15,7 +15,7 @@ from nurture.delivery import outcomes, send_gate_queries
 from nurture.delivery.claim import claim
 from nurture.delivery.journal.recovery import mend, take_up, tidy
 from nurture.delivery.journal.restore_detection import Watch, look, under_way, withhold
-from nurture.delivery.send_gate import Stream
+from nurture.delivery.send_gate import SendGate
 from nurture.delivery.types import Chunk, Delivery
 from nurture.domain.counts import Counts
 from nurture.feedback.record import settle_doubts
@@ -45,11 +45,11 @@ def deliver(
     if not chunk.ready:
         return chunk.counts
     failpoint("claim.committed")
-    stream = Stream(database, delivery, chunk)
+    stream = SendGate(database, delivery, chunk)
     # Also when the transport breaks off: what was heard is written, what was not begun goes back.
-    with under_way(database, delivery, lane), closing(stream), stream.settlement as settlement:
+    with under_way(database, delivery, lane), closing(stream), stream.outcome_writer as outcome_writer:
         for outcome in transport.send(stream.letters()):
-            settlement.take(outcome)
+            outcome_writer.take(outcome)
     chunk.counts.update(mended)
     if chunk.counts["lane_paused"]:
         chunk.counts.more = False
@@ -90,7 +90,7 @@ def recover(database: Database, *, clock: Clock, limit: int = 500) -> Counts:
 
     counts["freed"] = database.run(free)
     counts["in_doubt"] = database.run(
-        lambda connection: outcomes.doubt_lapsed(connection, clock, limit=limit)
+        lambda connection: outcomes.put_lapsed_in_doubt(connection, clock, limit=limit)
     )
     counts["settled"] = database.run(
         lambda connection: settle_doubts(connection, now=clock.now(), limit=limit)

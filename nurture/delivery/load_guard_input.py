@@ -33,7 +33,7 @@ from nurture.domain.values import coerced
 
 
 @dataclass(slots=True)
-class Person:
+class ContactFamily:
     """A living contact with everything known of all they were merged from."""
 
     contact: Contact
@@ -52,12 +52,12 @@ class Person:
 
 
 @dataclass(slots=True)
-class Item:
+class GuardItem:
     """One due message with its person and its run."""
 
     row: Any
     due: DueMessage
-    person: Person
+    person: ContactFamily
     measure: Measure | None
     run: Run | None
     # The instants that this mail would fix if it passed now.
@@ -70,7 +70,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ChunkScope:
     """What is the same for every case of a chunk."""
 
     playbook: Playbook
@@ -81,8 +81,8 @@ class Circumstances:
 
 
 def load(
-    connection: sa.Connection, heads: Sequence[int], message_ids: Sequence[int], given: Circumstances
-) -> list[Item]:
+    connection: sa.Connection, heads: Sequence[int], message_ids: Sequence[int], given: ChunkScope
+) -> list[GuardItem]:
     """Return the messages that are still due, of these locked living contacts.
 
     heads: locked contacts; one that turns out to be merged is left out with its messages.
@@ -103,7 +103,7 @@ def load(
     return items
 
 
-def build_guard_input(item: Item, given: Circumstances) -> GuardInput:
+def build_guard_input(item: GuardItem, given: ChunkScope) -> GuardInput:
     """Return the case of one message, with the ledger as it stands at this moment of the chunk."""
     person = item.person
     return GuardInput(
@@ -127,7 +127,7 @@ def build_guard_input(item: Item, given: Circumstances) -> GuardInput:
 # ---- people ----------------------------------------------------------------------------------------------
 
 
-def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstances) -> dict[int, Person]:
+def _people(connection: sa.Connection, heads: Sequence[int], given: ChunkScope) -> dict[int, ContactFamily]:
     rows = claim_queries.people(connection, heads)
     living = {row.id: row for row in rows if row.survivor is None}
     families: dict[int, list[int]] = {head: [head] for head in living}
@@ -144,14 +144,14 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: Circumstance
         head: address_hash(row.email, given.suppression_key) for head, row in living.items() if row.email
     }
     suppressed = queries.suppressed(connection, sorted(set(hashes.values())))
-    people: dict[int, Person] = {}
+    people: dict[int, ContactFamily] = {}
     for head, row in living.items():
         if head not in contacts:
             continue
         members = tuple(sorted(families[head]))
         merges = [each for member in members for each in joins.get(member, ())]
         waiting = [pending[member] for member in members if member in pending]
-        people[head] = Person(
+        people[head] = ContactFamily(
             contact=contacts[head],
             family=members,
             address=row.email,
@@ -179,7 +179,7 @@ def _by(rows: Iterable[Any], name: str) -> dict[int, list[Any]]:
 
 
 def _put_entries(
-    connection: sa.Connection, owners: Mapping[int, Person], family: Sequence[int], given: Circumstances
+    connection: sa.Connection, owners: Mapping[int, ContactFamily], family: Sequence[int], given: ChunkScope
 ) -> None:
     own = (person.wishes.often for person in owners.values())
     longest = max((*(max(cap.within, cap.gap) for cap in given.playbook.caps), *own), default=0)
@@ -212,7 +212,9 @@ def _runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str
     }
 
 
-def _item(row: Any, person: Person, runs: Mapping[tuple[int, str, str], Run], given: Circumstances) -> Item:
+def _item(
+    row: Any, person: ContactFamily, runs: Mapping[tuple[int, str, str], Run], given: ChunkScope
+) -> GuardItem:
     measure = given.playbook.measures.get(row.measure)
     run = runs.get((row.contact_id, row.measure, row.run_key))
     promise: dict[str, Instant] = {}
@@ -237,7 +239,7 @@ def _item(row: Any, person: Person, runs: Mapping[tuple[int, str, str], Run], gi
         attempt=row.attempt,
         reason=row.reason,
     )
-    return Item(
+    return GuardItem(
         row=row,
         due=due,
         person=person,
@@ -249,7 +251,7 @@ def _item(row: Any, person: Person, runs: Mapping[tuple[int, str, str], Run], gi
     )
 
 
-def _put_addresses(connection: sa.Connection, items: Iterable[Item], given: Circumstances) -> None:
+def _put_addresses(connection: sa.Connection, items: Iterable[GuardItem], given: ChunkScope) -> None:
     """Give the few mails that go to another address than the person's the one that their request names.
 
     The request must be the person's own; without an open one the mail goes nowhere. An act without an address
@@ -282,9 +284,9 @@ def _put_addresses(connection: sa.Connection, items: Iterable[Item], given: Circ
 # ---- objects ---------------------------------------------------------------------------------------------
 
 
-def _put_objects(connection: sa.Connection, items: Iterable[Item], given: Circumstances) -> None:
+def _put_objects(connection: sa.Connection, items: Iterable[GuardItem], given: ChunkScope) -> None:
     """Read, for all items in one statement, the objects that their mails name."""
-    wanted: list[tuple[Item, str, str, list[str], bool]] = []
+    wanted: list[tuple[GuardItem, str, str, list[str], bool]] = []
     for item in items:
         if item.measure is None or item.run is None:
             continue
@@ -329,7 +331,7 @@ def _texts(values: Iterable[Any]) -> list[str]:
     return [text for text in dict.fromkeys(found) if text]
 
 
-def _reading(item: Item, given: Circumstances) -> Reading | None:
+def _reading(item: GuardItem, given: ChunkScope) -> Reading | None:
     """Return what the step's conditions read, None when there is nothing to judge."""
     step = item.measure.step(item.due.step) if item.measure else None
     if item.run is None or not isinstance(step, MailStep) or (step.when is None and step.send_if is None):

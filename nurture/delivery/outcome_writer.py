@@ -14,21 +14,21 @@ import sqlalchemy as sa
 
 from nurture.database.engine import Database
 from nurture.delivery import outcomes
-from nurture.delivery.outcomes import Told
-from nurture.delivery.types import Chunk, Delivery, Ready
+from nurture.delivery.outcomes import AttemptResult
+from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, Instant
 from nurture.feedback.record import record
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 
 #: Outcomes are written at least this often while letters are under way.
 _FLUSH_SECONDS = 1.0
 
 
-class Settlement:
+class OutcomeWriter:
     """Takes outcomes, and writes them a window at a time; leaving it writes what is left and waits for all.
 
     Without a written outcome are at most one window and, of the window before it, two letters a connection (one
@@ -41,8 +41,8 @@ class Settlement:
         self._database = database
         self._delivery = delivery
         self._chunk = chunk
-        self._under_way: dict[int, tuple[Ready, Letter, Instant]] = {}
-        self._told: list[Told] = []
+        self._under_way: dict[int, tuple[ReadyMessage, OutgoingMail, Instant]] = {}
+        self._told: list[AttemptResult] = []
         self._since = 0.0
         self._kept = ExitStack()
         self._clerk: ThreadPoolExecutor | None = None
@@ -62,7 +62,7 @@ class Settlement:
             self.flush()
             self.wait()
 
-    def begin(self, ready: Ready, letter: Letter, *, passed_at: Instant) -> None:
+    def begin(self, ready: ReadyMessage, letter: OutgoingMail, *, passed_at: Instant) -> None:
         """Note that the transport has a letter now, which passed the wire gate then."""
         self._under_way[ready.id] = (ready, letter, passed_at)
 
@@ -72,7 +72,7 @@ class Settlement:
             self._since = monotonic()
         begun = self._under_way.pop(outcome.message_id, None)
         if begun is not None:
-            self._told.append(Told(outcome, *begun))
+            self._told.append(AttemptResult(outcome, *begun))
         if len(self._told) >= self._delivery.window or monotonic() - self._since > _FLUSH_SECONDS:
             self.flush()
 
@@ -97,7 +97,7 @@ class Settlement:
         if written is not None:
             self._chunk.counts.add(written.result())
 
-    def _settle(self, told: list[Told]) -> Counts:
+    def _settle(self, told: list[AttemptResult]) -> Counts:
         """Write outcomes in one transaction, then let the journal forget them."""
         written = self._database.run(lambda connection: self._write(connection, told), by_index=True)
         self._note_full_mailboxes(told)
@@ -105,12 +105,12 @@ class Settlement:
             self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
         return written
 
-    def _write(self, connection: sa.Connection, told: list[Told]) -> Counts:
+    def _write(self, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
         written = outcomes.write(connection, self._delivery, self._chunk.lane, told)
         failpoint("deliver.written")
         return written
 
-    def _note_full_mailboxes(self, told: list[Told]) -> None:
+    def _note_full_mailboxes(self, told: list[AttemptResult]) -> None:
         """Count mailboxes that took nothing as soft bounces, once a day and mail; rare, and after the outcome."""
         now = self._delivery.clock.now()
         full = [each for each in told if each.outcome.outcome == "retry" and "5.2.2" in each.outcome.code]

@@ -17,13 +17,20 @@ from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.delivery import lanes, send_gate_queries
 from nurture.delivery.kept_bytes import sealed
-from nurture.delivery.types import DOUBTS_MAX, EVIDENCE_WAIT, SLOW_REST, UNREACHED_REST, Delivery, Ready
+from nurture.delivery.types import (
+    DOUBTS_MAX,
+    EVIDENCE_WAIT,
+    SLOW_REST,
+    UNREACHED_REST,
+    Delivery,
+    ReadyMessage,
+)
 from nurture.domain.backoff import next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 from nurture.ledger.queries import lock_waiting_contacts
 from nurture.runtime.clock import Clock
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 
 #: Stages at which the conversation had not come to the message yet.
 _UNREACHED = ("connect", "greeted")
@@ -34,16 +41,16 @@ _EVIDENCE = ("sent", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AttemptResult:
     """An outcome with the message and letter it is about, and when that passed the wire gate."""
 
     outcome: Outcome
-    ready: Ready
-    letter: Letter
+    ready: ReadyMessage
+    letter: OutgoingMail
     gate_at: Instant
 
 
-def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequence[Told]) -> Counts:
+def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequence[AttemptResult]) -> Counts:
     """Write the outcomes; counts them by kind, and as `late` what another attempt had overtaken.
 
     Contacts are locked before messages, as everywhere. Only the worker's own attempt that is still on the wire
@@ -68,14 +75,14 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     send_gate_queries.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
     if awaited:
         wake(connection, awaited, at=now)
-    mind_the_lane(connection, lane, [each.outcome for each in told], now=now)
+    pause_or_rest_lane(connection, lane, [each.outcome for each in told], now=now)
     return _count(told, written)
 
 
-def _row(told: Told, refusals: Mapping[tuple[int, str], int], now: Instant) -> Row:
+def _row(told: AttemptResult, refusals: Mapping[tuple[int, str], int], now: Instant) -> Row:
     """Return what the outcome makes of the message."""
     ready = told.ready
-    row = {**fate(told.outcome, ready, refusals, gate_at=told.gate_at, now=now), "context": None}
+    row = {**row_for_outcome(told.outcome, ready, refusals, gate_at=told.gate_at, now=now), "context": None}
     # Where no run waits for it there is nobody to tell of the end.
     row["told"] = row["settled_at"] is not None and not ready.awaited
     if told.outcome.outcome == "retry":
@@ -97,7 +104,7 @@ class Mail(Protocol):
     def valid_until(self) -> Instant: ...  # noqa: D102
 
 
-def fate(
+def row_for_outcome(
     outcome: Outcome,
     mail: Mail,
     refusals: Mapping[tuple[int, str], int],
@@ -125,7 +132,7 @@ def fate(
             reason = "hard_bounce" if outcome.suppress else "refused"
             row |= {"status": "failed", "reason": reason, "due_at": mail.due_at, "settled_at": now}
         case "in_doubt":
-            row |= doubted(mail.purpose, refusals.get((mail.id, "in_doubt"), 0) + 1, now)
+            row |= row_in_doubt(mail.purpose, refusals.get((mail.id, "in_doubt"), 0) + 1, now)
             row["sent_at"] = gate_at
         case "retry":
             reached = outcome.stage not in _UNREACHED
@@ -137,7 +144,7 @@ def fate(
     return row
 
 
-def doubted(purpose: str, doubts: int, now: Instant) -> Row:
+def row_in_doubt(purpose: str, doubts: int, now: Instant) -> Row:
     """Return what doubt makes of a message: marketing is settled by it, transactional waits for evidence.
 
     doubts: how often this message came to be in doubt, this time included.
@@ -147,7 +154,7 @@ def doubted(purpose: str, doubts: int, now: Instant) -> Row:
     return {"status": "in_doubt", "reason": "in_doubt", "due_at": FOREVER, "settled_at": now}
 
 
-def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
+def put_lapsed_in_doubt(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
     """Put in doubt what is on the wire under a lapsed lease: its worker stopped, and nobody knows how far it got."""
     now, lease = clock.now(), clock.lease_now(connection)
     lapsed = send_gate_queries.lapsed_on_wire(connection, lease=lease, limit=limit)
@@ -158,7 +165,7 @@ def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
         row.id: {
             "id": row.id,
             "attempt": row.attempt,
-            **doubted(row.purpose, doubts.get((row.id, "in_doubt"), 0) + 1, now),
+            **row_in_doubt(row.purpose, doubts.get((row.id, "in_doubt"), 0) + 1, now),
         }
         for row in lapsed
     }
@@ -189,7 +196,7 @@ def doubt_lapsed(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
     return len(written)
 
 
-def _attempt(told: Told, worker: str, now: Instant) -> Row:
+def _attempt(told: AttemptResult, worker: str, now: Instant) -> Row:
     outcome = told.outcome
     return {
         "message_id": told.ready.id,
@@ -210,7 +217,7 @@ def _without(address: str, reply: str) -> str:
     return re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE)
 
 
-def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: Instant) -> None:
+def _suppress(connection: sa.Connection, delivery: Delivery, told: AttemptResult, now: Instant) -> None:
     record.suppress(
         connection,
         address=told.ready.address,
@@ -222,7 +229,9 @@ def _suppress(connection: sa.Connection, delivery: Delivery, told: Told, now: In
     )
 
 
-def mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Outcome], *, now: Instant) -> None:
+def pause_or_rest_lane(
+    connection: sa.Connection, lane: str, told: Sequence[Outcome], *, now: Instant
+) -> None:
     """Pause the lane when we are at fault; let it rest when it is asked to slow down or is not reached."""
     ours = [outcome for outcome in told if outcome.outcome == "lane_paused"]
     if ours:
@@ -240,12 +249,12 @@ def mind_the_lane(connection: sa.Connection, lane: str, told: Sequence[Outcome],
         lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)
 
 
-def _count(told: Sequence[Told], written: set[int]) -> Counts:
+def _count(told: Sequence[AttemptResult], written: set[int]) -> Counts:
     counts = Counts()
     for each in told:
         counts[each.outcome.outcome if each.ready.id in written else "late"] += 1
     return counts
 
 
-def _of_run(ready: Ready) -> Row:
+def _of_run(ready: ReadyMessage) -> Row:
     return {"contact_id": ready.owner_id, "measure": ready.measure, "run_key": ready.run_key}

@@ -16,19 +16,19 @@ from nurture.contacts.queries import wake
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import lanes, send_gate_queries
-from nurture.delivery.claim import pause_broken, unmade
-from nurture.delivery.compose import make_letter
+from nurture.delivery.claim import pause_broken_measure, verdict_for_render_error
+from nurture.delivery.compose import compose_mail
 from nurture.delivery.journal.recovery import count_window, write_down
 from nurture.delivery.kept_bytes import sealed
-from nurture.delivery.outcome_writer import Settlement
-from nurture.delivery.types import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, Ready
-from nurture.delivery.verdicts import verdict_text
+from nurture.delivery.outcome_writer import OutcomeWriter
+from nurture.delivery.types import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, ReadyMessage
+from nurture.delivery.verdicts import encode_verdict
 from nurture.domain.instant import Instant
 from nurture.ledger.queries import lock_waiting_contacts
 from nurture.rendering.errors import TemplateFault
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 #: Of the bytes' SHA-256: 128 bits tell mails apart.
 _DIGEST_CHARACTERS = 32
@@ -36,7 +36,7 @@ _DIGEST_CHARACTERS = 32
 _FRUITLESS_MAX = 3
 
 
-class Stream:
+class SendGate:
     """The letters of one chunk on their way to a transport."""
 
     def __init__(self, database: Database, delivery: Delivery, chunk: Chunk) -> None:
@@ -45,19 +45,19 @@ class Stream:
         self._delivery = delivery
         self._chunk = chunk
         #: What became of the letters that were given to the transport.
-        self.settlement = Settlement(database, delivery, chunk)
-        self._queue: deque[Ready] = deque(chunk.ready)
+        self.outcome_writer = OutcomeWriter(database, delivery, chunk)
+        self._queue: deque[ReadyMessage] = deque(chunk.ready)
         # Rendered and not begun; some may have passed a gate whose time is over.
-        self._rendered: deque[tuple[Ready, Letter]] = deque()
+        self._rendered: deque[tuple[ReadyMessage, OutgoingMail]] = deque()
         # Past the gate that is open now, and not begun.
-        self._passed: deque[tuple[Ready, Letter]] = deque()
+        self._passed: deque[tuple[ReadyMessage, OutgoingMail]] = deque()
         self.counts = chunk.counts
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[OutgoingMail]:
         """Yield letters that may begin now; ends when none is left or the lane's rate is used up."""
         fruitless = 0
         while fruitless < _FRUITLESS_MAX and self._fill():
-            self.settlement.wait()
+            self.outcome_writer.wait()
             # Counted from before the gate: who is stopped between gate and letter finds the time over.
             opened = monotonic()
             passed_at = self._pass(list(islice(self._rendered, self._delivery.window)))
@@ -65,12 +65,12 @@ class Stream:
             while self._passed and monotonic() - opened <= WINDOW_SECONDS:
                 fruitless = 0
                 ready, letter = self._passed.popleft()
-                self.settlement.begin(ready, letter, passed_at=passed_at)
+                self.outcome_writer.begin(ready, letter, passed_at=passed_at)
                 yield letter
             self._rendered.extendleft(reversed(self._passed))
             self._passed.clear()
             # Written while the next window is rendered.
-            self.settlement.flush()
+            self.outcome_writer.flush()
 
     def close(self) -> None:
         """Give back what was never begun; it is due again at once."""
@@ -89,38 +89,38 @@ class Stream:
         while self._queue and len(self._rendered) < self._delivery.window:
             ready = self._queue.popleft()
             try:
-                self._rendered.append((ready, make_letter(self._delivery, ready)))
+                self._rendered.append((ready, compose_mail(self._delivery, ready)))
             except TemplateFault as fault:
                 self._unmade(ready, fault)
         return bool(self._rendered)
 
-    def _unmade(self, ready: Ready, fault: TemplateFault) -> None:
+    def _unmade(self, ready: ReadyMessage, fault: TemplateFault) -> None:
         """Skip the mail that lacks a value; for a broken template pause its measure, and let the mail wait."""
 
         def work(connection: sa.Connection) -> str:
             now = self._delivery.clock.now()
-            verdict = unmade(ready.verdict, fault, now=now)
+            verdict = verdict_for_render_error(ready.verdict, fault, now=now)
             row: Row = {
                 **_of_attempt(ready),
                 "status": "skipped" if verdict.action == "skip" else "waiting",
                 "reason": verdict.reason,
                 "due_at": verdict.until or ready.due_at,
                 "settled_at": now if verdict.action == "skip" else None,
-                "verdict": verdict_text(verdict, at=now),
+                "verdict": encode_verdict(verdict, at=now),
             }
             awaited = lock_waiting_contacts(connection, [_of_run(ready)] if verdict.action == "skip" else [])
             send_gate_queries.hold_back(connection, [row], worker=self._delivery.worker)
             if awaited:
                 wake(connection, awaited, at=now)
             if verdict.action == "defer":
-                pause_broken(connection, ready.measure, fault, now=now)
+                pause_broken_measure(connection, ready.measure, fault, now=now)
             return "skipped" if verdict.action == "skip" else "template_broken"
 
         self.counts[self._database.run(work, by_index=True)] += 1
 
     # ---- the gate --------------------------------------------------------------------------------------
 
-    def _pass(self, window: list[tuple[Ready, Letter]]) -> Instant:
+    def _pass(self, window: list[tuple[ReadyMessage, OutgoingMail]]) -> Instant:
         """Put a window through the wire gate; returns when it was."""
         failpoint("wire.rendered")
         now, granted, passed, number = self._database.run(
@@ -140,7 +140,7 @@ class Stream:
         return now
 
     def _gate(
-        self, connection: sa.Connection, window: list[tuple[Ready, Letter]]
+        self, connection: sa.Connection, window: list[tuple[ReadyMessage, OutgoingMail]]
     ) -> tuple[Instant, int, set[int], int]:
         number = count_window(connection, self._delivery)
         now = self._delivery.clock.now()
@@ -156,7 +156,7 @@ class Stream:
         failpoint("wire.gated")
         return now, granted, passed, number
 
-    def _give_back(self, left: list[Ready], reason: str) -> None:
+    def _give_back(self, left: list[ReadyMessage], reason: str) -> None:
         rows = [_of_attempt(ready) for ready in left]
 
         def work(connection: sa.Connection) -> None:
@@ -168,15 +168,15 @@ class Stream:
         self._database.run(work, by_index=True)
 
 
-def _of_attempt(ready: Ready) -> Row:
+def _of_attempt(ready: ReadyMessage) -> Row:
     return {"id": ready.id, "attempt": ready.attempt}
 
 
-def _of_run(ready: Ready) -> Row:
+def _of_run(ready: ReadyMessage) -> Row:
     return {"contact_id": ready.owner_id, "measure": ready.measure, "run_key": ready.run_key}
 
 
-def _at_gate(ready: Ready, letter: Letter) -> Row:
+def _at_gate(ready: ReadyMessage, letter: OutgoingMail) -> Row:
     """Return the message as the gate compares it; transactional mail keeps its bytes from here on."""
     keeps = ready.purpose == "transactional"
     context = encode(sealed(ready.context, letter.data)) if keeps else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nurture.delivery.journal.writer import Journal
-from nurture.delivery.load_guard_input import Circumstances, Item
+from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.domain.counts import Counts
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.measure import Purpose
@@ -13,7 +13,7 @@ from nurture.domain.signing import Keys
 from nurture.playbook import LoadedPlaybook
 from nurture.playbook.published import PlaybookSource
 from nurture.runtime.clock import Clock
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 #: How long a claimed message is the worker's before it is on the wire.
 CLAIM_LEASE: Duration = 2 * MINUTE
@@ -31,7 +31,7 @@ UNREACHED_REST: Duration = 15 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyMessage:
     """One message that passed the chunk gate: leased to the worker, its values frozen."""
 
     id: int
@@ -62,26 +62,26 @@ class Chunk:
 
     lane: str
     counts: Counts = field(default_factory=Counts)
-    ready: list[Ready] = field(default_factory=list)
+    ready: list[ReadyMessage] = field(default_factory=list)
 
 
 class Composer(Protocol):
     """Freezes mails at the chunk gate and makes their letters afterwards."""
 
     def freeze(
-        self, item: Item, *, delivery: "Delivery", loaded: LoadedPlaybook, given: Circumstances
+        self, item: GuardItem, *, delivery: "Delivery", loaded: LoadedPlaybook, given: ChunkScope
     ) -> dict[str, Any]:
         """Return the context of a mail: plain JSON, with at least `header_id` (its Message-ID) and `to`."""
         ...
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Make the letter of a frozen mail; the same context always gives the same bytes.
 
         Raises MissingValue when a value the template needs is missing, TemplateFault when the template fails.
         """
         ...
 
-    def sealed(self, ready: Ready, data: bytes) -> Letter:
+    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
         """Return the letter of a mail whose bytes an earlier attempt has kept."""
         ...
 

@@ -39,7 +39,7 @@ _USUAL: Final[Mapping[str, str]] = {
 }
 
 
-def verdict_text(verdict: Verdict, *, at: Instant) -> str:
+def encode_verdict(verdict: Verdict, *, at: Instant) -> str:
     """Return the verdict as it is kept."""
     said = {"action": verdict.action, "reason": verdict.reason, "at": at, "until": verdict.until}
     checks = [
@@ -49,13 +49,13 @@ def verdict_text(verdict: Verdict, *, at: Instant) -> str:
     return encode({**said, "checks": checks})
 
 
-def checks_of(text: str | None) -> list[dict[str, Any]]:
+def read_checks(text: str | None) -> list[dict[str, Any]]:
     """Return the checks of a kept verdict, each with name, passed and detail; none where there is no verdict."""
-    checks: list[dict[str, Any]] = verdict_of(text)["checks"] if text else []
+    checks: list[dict[str, Any]] = decode_verdict(text)["checks"] if text else []
     return checks
 
 
-def verdict_of(text: str) -> dict[str, Any]:
+def decode_verdict(text: str) -> dict[str, Any]:
     """Return a kept verdict in full: action, reason, at, until, and checks with name, passed and detail."""
     kept: dict[str, Any] = decode(text)
     return {**kept, "checks": [_read(check) for check in kept.get("checks", ())]}

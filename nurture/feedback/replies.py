@@ -32,7 +32,7 @@ from nurture.inbound.inbound_mail import Arrival
 from nurture.runtime.clock import Clock
 from nurture.transports.notice import Notice, notice_bytes
 from nurture.transports.registry import Transport
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 OPENED: Final = "Support Case Opened"
 UPDATED: Final = "Support Case Updated"
@@ -346,7 +346,9 @@ def send_notices(database: Database, transport: Transport, *, clock: Clock) -> C
     )
     counts = Counts()
     letters = [
-        Letter(row.id, row.attempts, row.sender, row.recipient, zlib.decompress(base64.b64decode(row.data)))
+        OutgoingMail(
+            row.id, row.attempts, row.sender, row.recipient, zlib.decompress(base64.b64decode(row.data))
+        )
         for row in claimed
     ]
     attempts = {row.id: row.attempts for row in claimed}

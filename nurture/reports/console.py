@@ -20,7 +20,7 @@ from nurture.database.schema import (
     runs,
     transitions,
 )
-from nurture.delivery.verdicts import checks_of
+from nurture.delivery.verdicts import read_checks
 from nurture.domain.consent.permissions import State, states
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
@@ -288,7 +288,7 @@ def _of_event(row: sa.Row[Any]) -> Entry:
 
 
 def _of_message(row: sa.Row[Any]) -> Entry:
-    shown = (_check(check) for check in checks_of(row.verdict))
+    shown = (_check(check) for check in read_checks(row.verdict))
     return Entry(
         at=row.sent_at or row.settled_at or row.decided_at,
         kind="mail",

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nurture.consent.queries import paused
 from nurture.database import schema as t
-from nurture.delivery.verdicts import checks_of
+from nurture.delivery.verdicts import read_checks
 from nurture.domain.conditions import Truth
 from nurture.domain.contact import Contact
 from nurture.domain.facts import reading
@@ -97,7 +97,7 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
             "due_at": to_iso(row.due_at),
             "sent_at": to_iso(row.sent_at) if row.sent_at else None,
             "holdout": bool(row.holdout),
-            "checks": checks_of(row.verdict),
+            "checks": read_checks(row.verdict),
         }
         for row in connection.execute(statement)
     ]

@@ -8,10 +8,10 @@ every mail gives; a test compares the two.
 from typing import cast
 
 from nurture.delivery.compose import TemplateComposer
-from nurture.delivery.types import Ready
+from nurture.delivery.types import ReadyMessage
 from nurture.rendering.context import Frozen
 from nurture.rendering.render import is_certain
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 #: Of so many mails that are certain, one is rendered all the same.
 _ONE_OF = 100
@@ -24,7 +24,7 @@ class SampleComposer(TemplateComposer):
         """Begin."""
         self._certain = 0
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Return the letter of a frozen mail, empty unless it is in the sample; raises what rendering raises."""
         if is_certain(ready.loaded.templates, cast("Frozen", ready.context)):
             self._certain += 1

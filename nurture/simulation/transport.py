@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 
 
 class Outlet:
@@ -11,10 +11,10 @@ class Outlet:
     def __init__(self, keep: int = 0) -> None:
         """Keep so many letters for a look."""
         self.keep = keep
-        self.kept: list[Letter] = []
+        self.kept: list[OutgoingMail] = []
         self.taken = 0
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take every letter."""
         for letter in letters:
             self.taken += 1

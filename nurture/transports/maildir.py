@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nurture.domain.instant import SECOND
 from nurture.runtime.clock import Clock, SystemClock
-from nurture.transports.types import Letter, Note, Outcome, note_nothing
+from nurture.transports.types import Note, Outcome, OutgoingMail, ignore_stage
 
 #: So many mails share one write-through of the folder.
 _WINDOW = 32
@@ -53,7 +53,7 @@ def force_folder(folder: Path) -> None:
 class MaildirTransport:
     """Delivers into one Maildir, which it creates."""
 
-    def __init__(self, path: Path, *, note: Note = note_nothing, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, *, note: Note = ignore_stage, clock: Clock | None = None) -> None:
         """Create the folders where they are missing. `clock` only names the files."""
         self.path = path
         self._note = note
@@ -63,7 +63,7 @@ class MaildirTransport:
         for folder in ("tmp", "new", "cur"):
             (path / folder).mkdir(parents=True, exist_ok=True)
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Deliver; a full or unwritable disk makes `retry` with the reason."""
         source = iter(letters)
         while window := list(islice(source, _WINDOW)):
@@ -72,9 +72,9 @@ class MaildirTransport:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _deliver(self, window: list[Letter]) -> list[Outcome]:
+    def _deliver(self, window: list[OutgoingMail]) -> list[Outcome]:
         told: list[Outcome] = []
-        kept: list[Letter] = []
+        kept: list[OutgoingMail] = []
         for letter in window:
             self._note(letter, "dot", "")
             try:
@@ -97,7 +97,7 @@ class MaildirTransport:
             )
         return told
 
-    def _keep(self, letter: Letter) -> None:
+    def _keep(self, letter: OutgoingMail) -> None:
         """Write one mail to `tmp`, through to the disk, and move it to `new`."""
         seconds, micros = divmod(self._clock.now(), SECOND)
         name = f"{seconds}.M{micros}P{os.getpid()}Q{letter.message_id}_{letter.attempt}.{self._host}"

@@ -8,9 +8,9 @@ from nurture.domain.errors import SettingsError
 from nurture.transports.maildir import MaildirTransport
 from nurture.transports.smtp.options import smtp_options
 from nurture.transports.smtp.pool import SmtpTransport
-from nurture.transports.types import Letter, Note, Outcome, Result, Stage, note_nothing
+from nurture.transports.types import Note, Outcome, OutgoingMail, Result, Stage, ignore_stage
 
-__all__ = ["Letter", "Note", "Outcome", "Result", "Stage", "Transport", "open_lanes", "open_transport"]
+__all__ = ["OutgoingMail", "Note", "Outcome", "Result", "Stage", "Transport", "open_lanes", "open_transport"]
 
 #: The lane of a MAIL_URL that names none.
 MAIN = "main"
@@ -19,7 +19,7 @@ MAIN = "main"
 class Transport(Protocol):
     """Gives letters away and says what became of each."""
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Send; yield one outcome per letter taken, as it becomes known, in any order.
 
         letters: a sequence, or a generator from which a letter is taken only when it can begin at once (so
@@ -30,7 +30,7 @@ class Transport(Protocol):
         """Let go of connections; nothing under way is waited for."""
 
 
-def open_transport(url: str, *, note: Note = note_nothing) -> Transport:
+def open_transport(url: str, *, note: Note = ignore_stage) -> Transport:
     """Return the transport of a URL: `maildir:PATH`, `smtp://...`, `smtps://...` (see `docs/delivery.md`).
 
     note: told how far each letter gets, before the final dot and after its reply. Connects to nothing yet;

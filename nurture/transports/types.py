@@ -23,7 +23,7 @@ Result = Literal["sent", "retry", "failed", "in_doubt", "lane_paused"]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingMail:
     """One attempt of one message, ready to leave."""
 
     message_id: int
@@ -58,8 +58,8 @@ class Outcome:
 #: Told before the final dot is written (`dot`) and after its reply was read (`replied`), with the reply:
 #: the place where a journal keeps how far each letter got. It must return quickly. Where it raises before the
 #: dot, the dot is not written. The reply: its codes, and its text where it is not a yes.
-Note = Callable[[Letter, Stage, str], None]
+Note = Callable[[OutgoingMail, Stage, str], None]
 
 
-def note_nothing(letter: Letter, stage: Stage, reply: str) -> None:
+def ignore_stage(letter: OutgoingMail, stage: Stage, reply: str) -> None:
     """Keep no journal."""

@@ -7,7 +7,7 @@ import pytest
 from nurture.consent import record
 from nurture.contacts.queries import load_contacts
 from nurture.database.engine import Database
-from nurture.delivery.verdicts import checks_of
+from nurture.delivery.verdicts import read_checks
 from nurture.domain.consent.preferences import WishKind
 from nurture.domain.instant import DAY, HOUR
 from nurture.reports.person import person, timeline
@@ -109,7 +109,7 @@ def test_people_are_told_why_and_what_was_asked(world: World) -> None:
         "own_pause",
         "the person wants none before 2026-06-02T10:00:00Z",
     )
-    assert len(checks_of(world.message(mail).verdict)) > 20
+    assert len(read_checks(world.message(mail).verdict)) > 20
     assert shown(world, ada)["wishes"] == {
         "at_most_one_in": "7d",
         "paused_until": "2026-06-02T10:00:00Z",

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
-from nurture.delivery.verdicts import checks_of
+from nurture.delivery.verdicts import read_checks
 from nurture.domain.guard.decide import CHECKS
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND, parse_iso
 from nurture.domain.measure import LetCoupon, LetEndOfMonth, MailStep, ObjectBinding
@@ -34,7 +34,7 @@ def test_a_due_mail_is_guarded_frozen_and_leased(world: World) -> None:
     assert decode(row.context) == ready.context
     verdict = decode(row.verdict)
     assert verdict["action"] == "send"
-    assert [check["name"] for check in checks_of(row.verdict)] == [name for name, _ in CHECKS]
+    assert [check["name"] for check in read_checks(row.verdict)] == [name for name, _ in CHECKS]
     # Most checks pass in the usual words, which are not written out.
     assert sum(isinstance(check, str) for check in verdict["checks"]) >= len(CHECKS) - 9
     assert dict(chunk.counts) == {"claimed": 1, "ready": 1}
@@ -190,7 +190,7 @@ def test_a_mail_steps_back_behind_a_better_one_due_soon(database: Database) -> N
     assert world.status(second) == ("waiting", "arbitration")
     row = world.message(second)
     assert row.due_at == NOON + HOUR + SECOND
-    missed = [check for check in checks_of(row.verdict) if not check["passed"]]
+    missed = [check for check in read_checks(row.verdict) if not check["passed"]]
     assert "customer/any/better" in missed[0]["detail"]
 
 

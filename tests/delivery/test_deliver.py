@@ -10,11 +10,11 @@ from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
 from nurture.delivery import send_gate
 from nurture.delivery.claim_queries import conservation, strays
-from nurture.delivery.send_gate import Stream
-from nurture.delivery.verdicts import checks_of
+from nurture.delivery.send_gate import SendGate
+from nurture.delivery.verdicts import read_checks
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND
 from nurture.ledger.settle import settle_by_evidence
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
 from tests.delivery.world import Post, World, outcome
 
@@ -72,7 +72,7 @@ def between_the_gates(world: World, change: Any) -> tuple[Post, dict[str, int]]:
     chunk = world.claim()
     assert len(chunk.ready) == 1
     change()
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     post = Post()
     list(post.send(stream.letters()))
     stream.close()
@@ -167,11 +167,11 @@ def test_an_earlier_attempt_of_the_same_worker_does_not_pass_the_gate_either(wor
     world.recover()
     fresh = world.claim()
     assert [ready.attempt for ready in (*stale.ready, *fresh.ready)] == [1, 2]
-    old = Stream(world.database, world.delivery, stale)
+    old = SendGate(world.database, world.delivery, stale)
     assert list(old.letters()) == []
     old.close()
     assert world.status(number) == ("ready", "")
-    assert [letter.attempt for letter in Stream(world.database, world.delivery, fresh).letters()] == [2]
+    assert [letter.attempt for letter in SendGate(world.database, world.delivery, fresh).letters()] == [2]
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------
@@ -353,9 +353,9 @@ def test_two_workers_share_one_rate(world: World, monkeypatch: pytest.MonkeyPatc
         world.mail(world.person(f"p{place}"))
     one, two = world.claim(limit=10), world.other("two").claim(limit=10)
     assert len(one.ready) == len(two.ready) == 5
-    taken: list[Letter] = []
+    taken: list[OutgoingMail] = []
     for worker, chunk in (("one", one), ("two", two)):
-        letters = Stream(world.database, world.other(worker).delivery, chunk)
+        letters = SendGate(world.database, world.other(worker).delivery, chunk)
         taken += list(letters.letters())
         letters.close()
     assert len(taken) == 5
@@ -374,7 +374,7 @@ def test_a_missing_value_skips_that_mail_alone(database: Database) -> None:
     assert world.status(number) == ("skipped", "template_value")
     verdict = decode(world.message(number).verdict)
     assert (verdict["action"], verdict["reason"]) == ("skip", "template_value")
-    assert "first_name is missing" in checks_of(world.message(number).verdict)[-1]["detail"]
+    assert "first_name is missing" in read_checks(world.message(number).verdict)[-1]["detail"]
     assert world.status(good)[0] == "sent"
     assert world.contact(ada).wake_at == NOON
 
@@ -411,9 +411,9 @@ def test_a_lease_that_lapses_before_the_wire_frees_the_mail(world: World) -> Non
     assert world.other("two").deliver()["sent"] == 1
 
 
-def killed_on_the_wire(world: World) -> Letter:
+def killed_on_the_wire(world: World) -> OutgoingMail:
     """Pass both gates and stop there, as a killed process would."""
-    stream = Stream(world.database, world.delivery, world.claim())
+    stream = SendGate(world.database, world.delivery, world.claim())
     return next(stream.letters())
 
 

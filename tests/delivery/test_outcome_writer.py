@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.deliver import deliver
-from nurture.delivery.outcome_writer import Settlement
-from nurture.delivery.outcomes import Told
-from nurture.delivery.types import Ready
+from nurture.delivery.outcome_writer import OutcomeWriter
+from nurture.delivery.outcomes import AttemptResult
+from nurture.delivery.types import ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.runtime.clock import pause
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.world import PlainComposer, Post, World, outcome
 
 #: Longer than any window takes here; who waits for the lock gives up waiting then, and the test fails.
@@ -43,7 +43,7 @@ class WatchfulComposer(PlainComposer):
 
     see: Callable[[], None]
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Make it."""
         self.see()
         return super().letter(ready)
@@ -65,7 +65,7 @@ def test_the_next_window_is_rendered_while_the_one_before_is_written(postgresql_
         if len(seen) == 4:
             may_be_written.set()
 
-    def behave(letter: Letter) -> Outcome:
+    def behave(letter: OutgoingMail) -> Outcome:
         # The row is held from before its outcome is heard, so that writing it has to wait.
         if letter.message_id == numbers[0]:
             threading.Thread(target=hold, daemon=True).start()
@@ -87,15 +87,15 @@ def test_one_window_at_a_time_has_no_written_outcome(
     world = World(database)
     numbers = [world.mail(world.person(f"p{place}")) for place in range(9)]
     on_wire: list[int] = []
-    write = Settlement._write
+    write = OutcomeWriter._write
 
-    def slow(self: Settlement, connection: sa.Connection, told: list[Told]) -> Counts:
+    def slow(self: OutcomeWriter, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
         pause(0.1)
         return write(self, connection, told)
 
-    monkeypatch.setattr(Settlement, "_write", slow)
+    monkeypatch.setattr(OutcomeWriter, "_write", slow)
 
-    def behave(letter: Letter) -> Outcome:
+    def behave(letter: OutgoingMail) -> Outcome:
         on_wire.append([world.status(number)[0] for number in numbers].count("on_wire"))
         return outcome(letter)
 
@@ -109,16 +109,16 @@ def test_a_window_that_cannot_be_written_stops_the_delivery_and_the_others_are(
 ) -> None:
     world = World(database)
     numbers = [world.mail(world.person(f"p{place}")) for place in range(8)]
-    write = Settlement._write
+    write = OutcomeWriter._write
     tried: list[int] = []
 
-    def failing(self: Settlement, connection: sa.Connection, told: list[Told]) -> Counts:
+    def failing(self: OutcomeWriter, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
         tried.append(len(told))
         if len(tried) == 1:
             raise ZeroDivisionError
         return write(self, connection, told)
 
-    monkeypatch.setattr(Settlement, "_write", failing)
+    monkeypatch.setattr(OutcomeWriter, "_write", failing)
     post = Post()
 
     with pytest.raises(ZeroDivisionError):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.delivery.claim import judge
-from nurture.delivery.load_guard_input import Circumstances, Item, Person
+from nurture.delivery.load_guard_input import ChunkScope, GuardItem, ContactFamily
 from nurture.domain.contact import Run
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import DAY, HOUR, Instant
@@ -67,8 +67,8 @@ def live(
     playbook: Playbook, chosen: list[Measure], plan: list[Planned]
 ) -> tuple[list[LedgerEntry], Counter[str]]:
     """Let one person live through the plan, an hour at a time; return what left, and the counts of all ends."""
-    person = Person(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
-    waiting: dict[int, Item] = {}
+    person = ContactFamily(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
+    waiting: dict[int, GuardItem] = {}
     left: list[LedgerEntry] = []
     ends: Counter[str] = Counter()
     # Ids follow the order of steps, as they do when a run decides one after the other.
@@ -85,12 +85,12 @@ def live(
             valid_until=NOON + each.after + measure.valid_for,
         )
         run = Run(measure.path, "", "", "customer", NOON, due.step, NOON, status="done", decided=[due.step])
-        waiting[number] = Item(row=each, due=due, person=person, measure=measure, run=run)
+        waiting[number] = GuardItem(row=each, due=due, person=person, measure=measure, run=run)
         person.entries[number] = due.as_ledger_entry()
     for hour in range(110 * 24):
         now = NOON + hour * HOUR
         due_now = [item for item in waiting.values() if item.due.due_at <= now]
-        for item, verdict in judge(due_now, Circumstances(playbook, now, {}, frozenset(), b"")):
+        for item, verdict in judge(due_now, ChunkScope(playbook, now, {}, frozenset(), b"")):
             number = item.due.id
             if verdict.action == "defer":
                 assert verdict.until is not None

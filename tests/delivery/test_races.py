@@ -17,7 +17,7 @@ from nurture.consent import record
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.claim import _claim
-from nurture.delivery.send_gate import Stream
+from nurture.delivery.send_gate import SendGate
 from nurture.delivery.types import WINDOW_SECONDS
 from nurture.domain.instant import DAY, MINUTE
 from nurture.domain.playbook import Cap
@@ -93,7 +93,7 @@ def test_an_unsubscribe_that_waits_for_the_chunk_gate_still_stops_the_mail(world
             assert len(chunk.ready) == 1
         waiting.result(5)
     post = Post()
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     assert not list(post.send(stream.letters()))
     stream.close()
     world.deliver(post)
@@ -115,7 +115,7 @@ def test_an_unsubscribe_committed_before_the_gate_is_seen_by_it(world: World) ->
             evidence={},
             suppression_key=SUPPRESSION_KEY,
         )
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     assert not list(stream.letters())
     assert world.message(chunk.ready[0].id).reason == "changed"
 
@@ -123,7 +123,7 @@ def test_an_unsubscribe_committed_before_the_gate_is_seen_by_it(world: World) ->
 def test_a_mail_cancelled_while_its_window_passes_the_gate_is_not_sent(world: World) -> None:
     number = world.mail(world.person())
     chunk = world.claim()
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     with ThreadPoolExecutor(1) as pool:
         with world.database.write() as connection:
             connection.execute(sa.update(t.messages).values(status="cancelled", reason="converted"))

@@ -1,7 +1,7 @@
 """A kept verdict reads as it was said, and what nearly always is said takes little room."""
 
 from nurture.database.engine import encode
-from nurture.delivery.verdicts import checks_of, verdict_of, verdict_text
+from nurture.delivery.verdicts import decode_verdict, encode_verdict, read_checks
 from nurture.domain.guard.decide import CHECKS
 from nurture.domain.message import Check, Verdict
 
@@ -15,9 +15,9 @@ _SAID = (
 
 
 def test_it_reads_as_it_was_said() -> None:
-    text = verdict_text(Verdict("defer", "cap", _SAID, until=9), at=7)
+    text = encode_verdict(Verdict("defer", "cap", _SAID, until=9), at=7)
 
-    kept = verdict_of(text)
+    kept = decode_verdict(text)
 
     assert [(each["name"], each["passed"], each["detail"]) for each in kept.pop("checks")] == [*_SAID]
     assert kept == {"action": "defer", "reason": "cap", "at": 7, "until": 9}
@@ -26,16 +26,16 @@ def test_it_reads_as_it_was_said() -> None:
 def test_what_is_usual_is_said_by_its_name_alone() -> None:
     usual = Verdict("send", "", (Check("holds", passed=True, detail="none"),))
 
-    assert verdict_text(usual, at=1).endswith('"checks":["holds"]}')
+    assert encode_verdict(usual, at=1).endswith('"checks":["holds"]}')
 
 
 def test_what_earlier_releases_wrote_is_still_read() -> None:
     said = [{"name": name, "passed": True, "detail": "none"} for name, _ in CHECKS]
 
-    assert checks_of(encode({"action": "send", "checks": said})) == said
-    assert checks_of(encode({"action": "send", "checks": [["holds", True, "none"]]}))[0] == {
+    assert read_checks(encode({"action": "send", "checks": said})) == said
+    assert read_checks(encode({"action": "send", "checks": [["holds", True, "none"]]}))[0] == {
         "name": "holds",
         "passed": True,
         "detail": "none",
     }
-    assert checks_of(None) == []
+    assert read_checks(None) == []

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from nurture.database.engine import Database, open_database
 from nurture.delivery.deliver import deliver
 from nurture.domain.instant import Instant
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import a_measure, a_playbook
 from tests.delivery.world import World, outcome
 
@@ -43,7 +43,7 @@ class Ledger:
         self.path = path
         self.dies = dies
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         for letter in letters:
             with self.path.open("a") as file:
                 file.write(f"{letter.message_id} {letter.attempt} {letter.data.hex()}\n")

@@ -11,8 +11,8 @@ from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
 from nurture.delivery.deliver import claim, deliver, recover
 from nurture.delivery.journal.writer import Journal
-from nurture.delivery.load_guard_input import Circumstances, Item
-from nurture.delivery.types import Chunk, Delivery, Ready
+from nurture.delivery.load_guard_input import ChunkScope, GuardItem
+from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.playbook import Playbook
@@ -21,12 +21,12 @@ from nurture.playbook import GivenPlaybook, LoadedPlaybook
 from nurture.rendering.errors import MissingValue, TemplateFault, TemplateProblem
 from nurture.rendering.templates import Templates
 from nurture.runtime.clock import ManualClock
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import BERLIN, NOON, PATH, a_playbook
 
 KEYS = Keys((b"a secret for the tests of delivery",))
 SUPPRESSION_KEY = b"another secret, for suppressions"
-Behaviour = Callable[[Letter], Outcome]
+Behaviour = Callable[[OutgoingMail], Outcome]
 
 
 class PlainComposer:
@@ -34,11 +34,11 @@ class PlainComposer:
 
     def freeze(
         self,
-        item: Item,
+        item: GuardItem,
         *,
         delivery: Delivery,  # noqa: ARG002 - a composer's shape
         loaded: LoadedPlaybook,  # noqa: ARG002
-        given: Circumstances,
+        given: ChunkScope,
     ) -> dict[str, Any]:
         """Freeze what a template could read."""
         return {
@@ -49,7 +49,7 @@ class PlainComposer:
             "objects": item.objects,
         }
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Write the frozen values; a measure called `missing` or `broken` is."""
         name = ready.measure.rpartition("/")[2]
         problem = TemplateProblem(f"{ready.measure}/offer.en.mjml", 3, "first_name is missing", "give it")
@@ -59,9 +59,9 @@ class PlainComposer:
             raise TemplateFault(problem)
         return self.sealed(ready, encode(ready.context).encode() + b"\r\n")
 
-    def sealed(self, ready: Ready, data: bytes) -> Letter:
+    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
         """Address the bytes."""
-        return Letter(ready.id, ready.attempt, "bounces@shop.example", ready.context["to"], data)
+        return OutgoingMail(ready.id, ready.attempt, "bounces@shop.example", ready.context["to"], data)
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Post:
     """A transport that remembers what it took; `behave` says what becomes of each letter."""
 
     behave: Behaviour | None = None
-    taken: list[Letter] = field(default_factory=list)
+    taken: list[OutgoingMail] = field(default_factory=list)
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take one letter after the other."""
         for letter in letters:
             self.taken.append(letter)
@@ -81,7 +81,7 @@ class Post:
         """Nothing is held."""
 
 
-def outcome(letter: Letter, result: str = "sent", **more: Any) -> Outcome:
+def outcome(letter: OutgoingMail, result: str = "sent", **more: Any) -> Outcome:
     """Return an outcome of the letter."""
     values: dict[str, Any] = {"stage": "replied", "code": "250"} | more
     return Outcome(letter.message_id, letter.attempt, result, **values)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ from nurture.simulation.play import Input, Stage
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.run_until_idle import turn
 from nurture.transports.registry import Transport
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.workers.installation import environment
 from workers.scheduler import JOBS, tick
 
@@ -78,7 +78,7 @@ class Sea:
         self.bytes: dict[int, set[str]] = {}
         self.moods: Counter[str] = Counter()
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take, refuse, or fall silent."""
         for letter in letters:
             chance = random.Random(f"{self._seed}:{letter.message_id}:{letter.attempt}")

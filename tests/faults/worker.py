@@ -12,10 +12,10 @@ from pathlib import Path
 
 from nurture.app.installation import open_existing
 from nurture.delivery.compose import TemplateComposer
-from nurture.delivery.types import Ready
+from nurture.delivery.types import ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.runtime.clock import pause
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.delivery.worker import SharedClock
 from workers import loops
 from workers.context import Context, make_context
@@ -44,7 +44,7 @@ def work(context: Context, *, each: Callable[[Room], Counts] = lambda room: room
 class Heavy(TemplateComposer):
     """Makes letters that no socket takes in one write."""
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Render, and add what nobody reads."""
         letter = super().letter(ready)
         return replace(letter, data=letter.data + (b"-" * 70 + b"\r\n") * 100_000)

@@ -12,10 +12,10 @@ from nurture.contacts.locking import transact
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.claim import _claim
-from nurture.delivery.send_gate import Stream
+from nurture.delivery.send_gate import SendGate
 from nurture.domain.event import Identity
 from nurture.journey import erasure
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import a_measure, a_playbook
 from tests.delivery.world import SUPPRESSION_KEY, Post, World, outcome
 
@@ -69,7 +69,7 @@ def test_erased_between_the_gates(world: World, measure: str) -> None:
     ada = world.person()
     number = world.mail(ada, measure)
     chunk = world.claim()
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     assert forget(world, ada).cancelled == 1
     assert list(stream.letters()) == []
     stream.close()
@@ -92,7 +92,7 @@ def test_an_erasure_that_waits_for_the_chunk_gate_stops_the_mail(world: World) -
             begun.wait(5)
             assert len(chunk.ready) == 1
         assert waiting.result(10).cancelled == 1
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     assert list(stream.letters()) == []
     assert (world.status(number), traces(world)) == (("cancelled", "erased"), [])
 
@@ -105,7 +105,7 @@ class During(Post):
         self.world, self.contact, self.result, self.more = world, contact, result, more
         self.done: erasure.Shut | None = None
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take the first letter, erase, then tell what became of it."""
         for letter in letters:
             self.taken.append(letter)

@@ -12,7 +12,7 @@ from nurture.consent import record
 from nurture.consent.preference_queries import wish_rows
 from nurture.database import schema as t
 from nurture.database.engine import Database
-from nurture.delivery.send_gate import Stream
+from nurture.delivery.send_gate import SendGate
 from nurture.domain.consent.permissions import states
 from nurture.domain.consent.preferences import wishes
 from nurture.domain.errors import NotFoundError
@@ -116,7 +116,7 @@ def test_two_operators_merge_both_ways_at_once_while_mail_is_on_its_way(
         survivors = {row.id: row.survivor for row in connection.execute(sa.select(t.contacts))}
     assert survivors in ({one: None, two: one}, {one: two, two: None})
     # What was guarded before is guarded again.
-    stream = Stream(world.database, world.delivery, chunk)
+    stream = SendGate(world.database, world.delivery, chunk)
     assert list(stream.letters()) == []
     stream.close()
     post = Post()

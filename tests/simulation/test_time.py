@@ -16,7 +16,7 @@ from nurture.app import imports
 from nurture.database import schema as t
 from nurture.database.engine import Database, open_database
 from nurture.delivery.deliver import CHUNK_MAILS
-from nurture.delivery.types import WINDOW_MAILS, Composer, Ready
+from nurture.delivery.types import WINDOW_MAILS, Composer, ReadyMessage
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_iso
 from nurture.playbook import LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
@@ -24,7 +24,7 @@ from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Stage
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.rig import databases
 from tests.scenarios.cdnow import as_told, rows_of_slice, write
 from tests.scenarios.world import SHIPPED, World, shipped
@@ -58,7 +58,7 @@ class Counting(SampleComposer):
 
     empty = 0
 
-    def letter(self, ready: Ready) -> Letter:
+    def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Make the letter, and count it when it has no bytes."""
         made = super().letter(ready)
         self.empty += not made.data

@@ -15,7 +15,7 @@ from nurture.contacts.queries import wake
 from nurture.delivery import send_gate_queries
 from nurture.delivery.journal import queries
 from nurture.delivery.journal.file_format import Entry
-from nurture.delivery.outcomes import fate, mind_the_lane
+from nurture.delivery.outcomes import pause_or_rest_lane, row_for_outcome
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
@@ -75,7 +75,8 @@ def conclude(
     now = delivery.clock.now()
     refusals = send_gate_queries.count_attempts(connection, [each.row.id for each in found])
     rows = {
-        each.row.id: fate(each.outcome, each.row, refusals, gate_at=each.gate_at, now=now) for each in found
+        each.row.id: row_for_outcome(each.outcome, each.row, refusals, gate_at=each.gate_at, now=now)
+        for each in found
     }
     settled = [_of_run(each.row) for each in found if rows[each.row.id]["settled_at"] is not None]
     awaited = lock_waiting_contacts(connection, settled)
@@ -104,7 +105,7 @@ def conclude(
     if not restored:
         for lane in {each.row.lane for each in news}:
             outcomes = [each.outcome for each in news if each.row.lane == lane]
-            mind_the_lane(connection, lane, outcomes, now=now)
+            pause_or_rest_lane(connection, lane, outcomes, now=now)
     counts = Counts()
     for each in news:
         counts[each.outcome.outcome] += 1

@@ -18,7 +18,7 @@ from nurture.delivery.journal import file_format, queries
 from nurture.delivery.journal.evidence import Found, conclude, outcome_of
 from nurture.delivery.journal.file_format import Entry, Passed
 from nurture.delivery.journal.writer import Journal
-from nurture.delivery.types import WIRE_LEASE, Delivery, Ready
+from nurture.delivery.types import WIRE_LEASE, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.errors import Transient
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
@@ -30,7 +30,7 @@ _FENCE_SECONDS = (WIRE_LEASE - MINUTE) / SECOND
 BATCH = 500
 
 
-class WentBackError(Transient):
+class DatabaseRestoredError(Transient):
     """The database does not know what this process did in it: it was restored meanwhile."""
 
 
@@ -63,17 +63,19 @@ def count_window(connection: sa.Connection, delivery: Delivery) -> int:
     number = queries.count_window(connection, journal.name)
     if number is None or number <= journal.windows:
         message = f"window {journal.windows} of {journal.name} passed a gate that the database does not know"
-        raise WentBackError(message)
+        raise DatabaseRestoredError(message)
     return number
 
 
-def write_down(delivery: Delivery, lane: str, number: int, passed: Sequence[Ready], *, at: Instant) -> None:
+def write_down(
+    delivery: Delivery, lane: str, number: int, passed: Sequence[ReadyMessage], *, at: Instant
+) -> None:
     """Write a window down before its first letter begins. Raises Transient when that cannot be done."""
     if delivery.journal is not None:
         delivery.journal.passed(lane, number, [_passed(delivery, ready) for ready in passed], at=at)
 
 
-def _passed(delivery: Delivery, ready: Ready) -> Passed:
+def _passed(delivery: Delivery, ready: ReadyMessage) -> Passed:
     key = delivery.suppression_key
     mark = mark_of(key, ready.address, measure=ready.measure, run_key=ready.run_key, step=ready.step)
     transactional = ready.purpose == "transactional"

@@ -17,8 +17,8 @@ from nurture.database.engine import Database
 from nurture.delivery.journal import file_format, queries
 from nurture.delivery.journal.evidence import Found, conclude, outcome_of
 from nurture.delivery.journal.file_format import Entry, Read
-from nurture.delivery.journal.recovery import BATCH, WentBackError, mark_of
-from nurture.delivery.types import Chunk, Delivery, Ready
+from nurture.delivery.journal.recovery import BATCH, DatabaseRestoredError, mark_of
+from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.runtime.log import get_logger
@@ -127,7 +127,7 @@ def under_way(database: Database, delivery: Delivery, lane: str) -> Iterator[Non
     journal.busy.add(lane)
     try:
         yield
-    except WentBackError as error:
+    except DatabaseRestoredError as error:
         stop(database, delivery, str(error))
         raise
     journal.busy.discard(lane)
@@ -237,12 +237,12 @@ def withhold(database: Database, delivery: Delivery, chunk: Chunk) -> None:
     chunk.counts["left_before"] += len(gone)
 
 
-def _mark(delivery: Delivery, ready: Ready) -> str:
+def _mark(delivery: Delivery, ready: ReadyMessage) -> str:
     key = delivery.suppression_key
     return mark_of(key, ready.address, measure=ready.measure, run_key=ready.run_key, step=ready.step)
 
 
-def _has_left(ready: Ready, journal: str) -> Outcome:
+def _has_left(ready: ReadyMessage, journal: str) -> Outcome:
     text = f"left before the database was restored; {journal} knows it"
     return Outcome(ready.id, ready.attempt, "sent", "replied", "", text)
 

@@ -21,7 +21,7 @@ from nurture.delivery.journal.file_format import FORMAT, LOCK, PART, Entry, Pass
 from nurture.domain.errors import SettingsError, Transient
 from nurture.domain.instant import Instant
 from nurture.runtime.clock import monotonic, steady
-from nurture.transports.types import Letter, Stage
+from nurture.transports.types import OutgoingMail, Stage
 
 #: How much of what was written may wait for the disk, while letters leave.
 SYNC_SECONDS: Final = 1.0
@@ -93,7 +93,7 @@ class Journal:
         if due:
             self.sync()
 
-    def note(self, letter: Letter, stage: Stage, reply: str) -> None:
+    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
         """Write down that a letter's final dot is about to be written (`dot`), or what it was answered.
 
         Raises TooLateError, or Transient when the dot cannot be written down: then it may not be written. A

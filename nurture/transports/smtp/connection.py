@@ -18,7 +18,7 @@ from nurture.transports.smtp.handshake import Refused, connect, introduce
 from nurture.transports.smtp.options import SmtpOptions
 from nurture.transports.smtp.replies import UNREADABLE, Judgement, Reply, judge, printable
 from nurture.transports.smtp.socket import Cut, Silence, Want, Wire
-from nurture.transports.types import Letter, Outcome, Result, Stage
+from nurture.transports.types import Outcome, OutgoingMail, Result, Stage
 
 # The envelope's commands and the hundreds of the replies that let it go on.
 _ENVELOPE: Final[tuple[tuple[Stage, int], ...]] = (("mail", 2), ("rcpt", 2), ("data", 3))
@@ -35,23 +35,23 @@ Talk = Generator[Want | None, None, Any]
 class Desk(Protocol):
     """Gives letters out and takes outcomes."""
 
-    def take(self) -> Letter | None:
+    def take(self) -> OutgoingMail | None:
         """Return the next letter to begin, None when there is none now."""
 
     def report(self, outcome: Outcome) -> None:
         """Take what became of a letter."""
 
-    def give_back(self, letter: Letter, reason: str) -> None:
+    def give_back(self, letter: OutgoingMail, reason: str) -> None:
         """Take back a letter of which the server read nothing, or nothing that counts."""
 
     def closed(self, judgement: Judgement, stage: Stage, reply: Reply, address: "Address") -> None:
         """Be told that the connection ended before it could take a letter."""
 
-    def note(self, letter: Letter, stage: Stage, reply: str) -> None:
+    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
         """Be told how far a letter got."""
 
 
-class Conversation:
+class SmtpConnection:
     """One connection and the letters on it."""
 
     def __init__(self, options: SmtpOptions, address: Address, desk: Desk) -> None:
@@ -68,8 +68,8 @@ class Conversation:
         self.writing = False
         self._address = address
         self._stage: Stage = "connect"
-        self._letter: Letter | None = None
-        self._following: Letter | None = None
+        self._letter: OutgoingMail | None = None
+        self._following: OutgoingMail | None = None
         self._extensions: dict[str, str] = {}
         self._said = 0
         # The count of bytes left at which the current letter's final dot is out; 0 while not in DATA.
@@ -201,7 +201,7 @@ class Conversation:
             self._said += 1
             self._letter = None
 
-    def _next(self) -> Letter | None:
+    def _next(self) -> OutgoingMail | None:
         """Take the next letter that this server can be given; report those that it cannot."""
         while (letter := self.desk.take()) is not None:
             fault = unsendable(letter, self._extensions)
@@ -212,18 +212,18 @@ class Conversation:
 
     # ---- one letter ------------------------------------------------------------------------------------
 
-    def _envelope_bytes(self, letter: Letter) -> bytes:
+    def _envelope_bytes(self, letter: OutgoingMail) -> bytes:
         lines = envelope(letter, self._extensions)
         if self._needs_reset:
             lines.insert(0, "RSET")
         return "".join(f"{line}\r\n" for line in lines).encode()
 
-    def _write_envelope(self, letter: Letter) -> Talk:
+    def _write_envelope(self, letter: OutgoingMail) -> Talk:
         failpoint("smtp.mail")
         self._stage, self._letter, self._heard = "mail", letter, False
         yield from self.wire.write(self._envelope_bytes(letter), seconds=self.options.command)
 
-    def _replies(self, letter: Letter) -> Generator[Want, None, bool]:
+    def _replies(self, letter: OutgoingMail) -> Generator[Want, None, bool]:
         """Read the replies to a pipelined envelope. True: the server waits for the text."""
         if self._needs_reset:
             reset = yield from self.wire.reply(seconds=self.options.command)
@@ -253,7 +253,7 @@ class Conversation:
         self._refuse(letter, *refusal)
         return False
 
-    def _withhold(self, letter: Letter, stage: Stage, reply: Reply) -> Generator[Want, None, None]:
+    def _withhold(self, letter: OutgoingMail, stage: Stage, reply: Reply) -> Generator[Want, None, None]:
         """Answer a server that wants a text although it refused the letter: give it none."""
         if stage == "mail":
             # With MAIL refused and DATA welcome, whom an empty text would reach is anybody's guess.
@@ -262,7 +262,7 @@ class Conversation:
         yield from self._say(".")
         yield from self.wire.reply(seconds=self.options.dot)
 
-    def _one_by_one(self, letter: Letter) -> Generator[Want, None, bool]:
+    def _one_by_one(self, letter: OutgoingMail) -> Generator[Want, None, bool]:
         """Say the envelope to a server without PIPELINING. True: the server waits for the text."""
         if self._needs_reset:
             self._stage = "mail"
@@ -283,7 +283,7 @@ class Conversation:
                 return False
         return True
 
-    def _refuse(self, letter: Letter, stage: Stage, reply: Reply) -> None:
+    def _refuse(self, letter: OutgoingMail, stage: Stage, reply: Reply) -> None:
         self._letter = None
         if stage == "mail" and reply.code == 421 and self._said:
             # The server ends a connection that has served enough: the letter takes another.
@@ -294,7 +294,7 @@ class Conversation:
             raise Cut(reply.text)
         self._needs_reset = True
 
-    def _content(self, letter: Letter, *, pipelining: bool) -> Talk:
+    def _content(self, letter: OutgoingMail, *, pipelining: bool) -> Talk:
         """Write the text with its final dot, and behind it the next envelope; read the dot's reply."""
         data = stuffed(letter.data)
         self._stage = "data"
@@ -318,11 +318,11 @@ class Conversation:
         if _closing(reply):
             raise Cut(reply.text)
 
-    def _report(self, letter: Letter, judgement: Judgement, stage: Stage, reply: Reply) -> None:
+    def _report(self, letter: OutgoingMail, judgement: Judgement, stage: Stage, reply: Reply) -> None:
         self.desk.report(outcome_of(letter, judgement, stage, reply))
 
 
-def outcome_of(letter: Letter, judgement: Judgement, stage: Stage, reply: Reply) -> Outcome:
+def outcome_of(letter: OutgoingMail, judgement: Judgement, stage: Stage, reply: Reply) -> Outcome:
     """Return the outcome of a letter from what a reply at a stage means."""
     result: Result = judgement.outcome
     return Outcome(

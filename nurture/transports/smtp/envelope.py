@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 
 #: What would end an address in MAIL or RCPT, or the command (RFC 5321, 4.1.2).
 _FORBIDDEN = re.compile(r"[<>\x00-\x20\x7f]")
 
 
-def envelope(letter: Letter, extensions: Mapping[str, str]) -> list[str]:
+def envelope(letter: OutgoingMail, extensions: Mapping[str, str]) -> list[str]:
     """Return the MAIL, RCPT and DATA commands for a server with these EHLO extensions (name -> value)."""
     mail = f"MAIL FROM:<{letter.sender}>"
     if "SIZE" in extensions:
@@ -21,7 +21,7 @@ def envelope(letter: Letter, extensions: Mapping[str, str]) -> list[str]:
     return [mail, f"RCPT TO:<{letter.recipient}>", "DATA"]
 
 
-def unsendable(letter: Letter, extensions: Mapping[str, str]) -> str:
+def unsendable(letter: OutgoingMail, extensions: Mapping[str, str]) -> str:
     """Return why this server cannot be given the letter, in words; empty when it can."""
     for address in (letter.sender, letter.recipient):
         if _FORBIDDEN.search(address):

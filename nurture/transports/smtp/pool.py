@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from nurture.runtime.clock import monotonic
-from nurture.transports.smtp.connection import Address, Conversation, outcome_of
+from nurture.transports.smtp.connection import Address, SmtpConnection, outcome_of
 from nurture.transports.smtp.options import SmtpOptions
 from nurture.transports.smtp.replies import UNREADABLE, Judgement, Reply, printable
-from nurture.transports.types import Letter, Note, Outcome, Stage, note_nothing
+from nurture.transports.types import Note, Outcome, OutgoingMail, Stage, ignore_stage
 
 # How long a thread that finds every connection taken by others waits before it looks again.
 _LOOK_AGAIN_SECONDS = 0.05
@@ -25,7 +25,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 class SmtpTransport:
     """Speaks SMTP with one relay. `close` it to say goodbye."""
 
-    def __init__(self, options: SmtpOptions, *, note: Note = note_nothing) -> None:
+    def __init__(self, options: SmtpOptions, *, note: Note = ignore_stage) -> None:
         """Keep the options; the first connection is opened by the first letter."""
         self.options = options
         self.note = note
@@ -35,10 +35,10 @@ class SmtpTransport:
 
     def _begin_afresh(self) -> None:
         self._pid = os.getpid()
-        self._spare: list[Conversation] = []
+        self._spare: list[SmtpConnection] = []
         self._count = 0
 
-    def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Send; yield the outcome of each letter as it becomes known, in any order.
 
         letters: a sequence has passed the wire gate as a whole: those not begun within `fresh` seconds come
@@ -64,7 +64,7 @@ class SmtpTransport:
 
     # ---- connections, shared between threads -----------------------------------------------------------
 
-    def acquire(self, address: Address, window: "Window") -> Conversation | None:
+    def acquire(self, address: Address, window: "Window") -> SmtpConnection | None:
         """Return a spare connection or begin a new one; None when all that are allowed are in use."""
         with self._lock:
             while self._spare:
@@ -77,9 +77,9 @@ class SmtpTransport:
             if self._count >= self.options.connections:
                 return None
             self._count += 1
-        return Conversation(self.options, address, window)
+        return SmtpConnection(self.options, address, window)
 
-    def release(self, conversation: Conversation, *, usable: bool) -> None:
+    def release(self, conversation: SmtpConnection, *, usable: bool) -> None:
         """Take a connection back; keep it for the next call if it is usable."""
         with self._lock:
             self._freed.notify()
@@ -98,32 +98,32 @@ class SmtpTransport:
 class Window:
     """One call of `send`: its letters, the connections it has, the outcomes not yet told."""
 
-    def __init__(self, transport: SmtpTransport, letters: Iterable[Letter]) -> None:
+    def __init__(self, transport: SmtpTransport, letters: Iterable[OutgoingMail]) -> None:
         """Take nothing yet."""
         self._transport = transport
         self._options = transport.options
         self._source = iter(letters)
         # Letters not begun, with the second they were taken; a whole sequence is taken now.
-        self._held: deque[tuple[Letter, float]] = deque()
+        self._held: deque[tuple[OutgoingMail, float]] = deque()
         self._is_sequence = isinstance(letters, Sequence)
         self._since = monotonic()
         self._begun = 0
         self._given_back: set[tuple[int, int]] = set()
         self._told: deque[Outcome] = deque()
-        self._crew: set[Conversation] = set()
+        self._crew: set[SmtpConnection] = set()
         # Those of the crew that wait for a letter, and the first second at which another's time may be over.
-        self._parked: list[Conversation] = []
+        self._parked: list[SmtpConnection] = []
         self._soonest = float("inf")
         self._limit = self._options.connections
         self._selector = selectors.DefaultSelector()
-        self._events: dict[Conversation, tuple[int, int]] = {}
+        self._events: dict[SmtpConnection, tuple[int, int]] = {}
         self._addresses: list[Address] = []
         # Why no further letter is begun.
         self._stopped: tuple[Judgement, Stage, Reply] | None = None
 
     # ---- the desk: called by conversations -------------------------------------------------------------
 
-    def take(self) -> Letter | None:
+    def take(self) -> OutgoingMail | None:
         """Return the next letter that is fresh enough to begin."""
         while self._stopped is None and self._waiting():
             letter, since = self._held.popleft()
@@ -142,7 +142,7 @@ class Window:
             reply = Reply(UNREADABLE, "", f"not begun: {outcome.code} {outcome.reply}"[:500])
             self._stopped = (Judgement("lane_paused"), "connect", reply)
 
-    def give_back(self, letter: Letter, reason: str) -> None:
+    def give_back(self, letter: OutgoingMail, reason: str) -> None:
         """Begin the letter anew on another connection, once."""
         key = (letter.message_id, letter.attempt)
         if key in self._given_back:
@@ -163,7 +163,7 @@ class Window:
             self._stopped = self._stopped or (judgement, stage, reply)
         self._limit = max(1, others)
 
-    def note(self, letter: Letter, stage: Stage, reply: str) -> None:
+    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
         """Pass on to the journal."""
         self._transport.note(letter, stage, reply)
 
@@ -245,17 +245,17 @@ class Window:
                 self._settle(conversation)
             self._soonest = min((one.until for one in self._crew if not one.parked), default=float("inf"))
 
-    def _resume(self, conversation: Conversation) -> None:
+    def _resume(self, conversation: SmtpConnection) -> None:
         conversation.resume()
         self._settle(conversation)
 
-    def _dismiss(self, conversation: Conversation) -> None:
+    def _dismiss(self, conversation: SmtpConnection) -> None:
         """Let other threads have a connection that this call needs no more."""
         self._selector.unregister(self._events.pop(conversation)[0])
         self._crew.discard(conversation)
         self._transport.release(conversation, usable=True)
 
-    def _settle(self, conversation: Conversation) -> None:
+    def _settle(self, conversation: SmtpConnection) -> None:
         """Register what the connection waits for now, or drop it when it has ended."""
         known = self._events.get(conversation)
         if not conversation.open:

@@ -6,9 +6,9 @@ from pathlib import Path
 from nurture.delivery.deliver import recover_by_journal
 from nurture.delivery.journal.recovery import open_journal
 from nurture.delivery.journal.restore_detection import Watch
-from nurture.delivery.send_gate import Stream
+from nurture.delivery.send_gate import SendGate
 from nurture.domain.counts import Counts
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.delivery.builders import a_measure, a_playbook
 from tests.delivery.world import World
 
@@ -30,17 +30,17 @@ class Sender:
         journal = open_journal(world.database, folder, clock=world.clock)
         return cls(replace(world, journal=journal, worker=journal.name), folder)
 
-    def gate(self, *, limit: int = 200) -> dict[int, Letter]:
+    def gate(self, *, limit: int = 200) -> dict[int, OutgoingMail]:
         """Claim what is due and put it through the wire gate; returns the letters by message, none begun."""
-        stream = Stream(self.world.database, self.world.delivery, self.world.claim(limit=limit))
+        stream = SendGate(self.world.database, self.world.delivery, self.world.claim(limit=limit))
         return {letter.message_id: letter for letter in stream.letters()}
 
-    def dot(self, letter: Letter) -> None:
+    def dot(self, letter: OutgoingMail) -> None:
         """Be about to write its final dot."""
         assert self.world.journal
         self.world.journal.note(letter, "dot", "")
 
-    def reply(self, letter: Letter, text: str) -> None:
+    def reply(self, letter: OutgoingMail, text: str) -> None:
         """Write the dot and read the reply."""
         self.dot(letter)
         assert self.world.journal

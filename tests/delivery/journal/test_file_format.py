@@ -23,7 +23,7 @@ from nurture.delivery.journal.file_format import (
 )
 from nurture.delivery.journal.writer import Journal, TooLateError, require_folder
 from nurture.domain.errors import SettingsError, Transient
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.architecture.sources import ROOT
 
 NOW = 1_760_000_000_000_000
@@ -33,8 +33,8 @@ def a_journal(folder: Path, **changes: float) -> Journal:
     return Journal(folder, database="one", now=NOW, fence=changes.get("fence", 60.0))
 
 
-def a_letter(number: int, attempt: int = 1) -> Letter:
-    return Letter(number, attempt, "shop@x.test", "a@x.test", b"")
+def a_letter(number: int, attempt: int = 1) -> OutgoingMail:
+    return OutgoingMail(number, attempt, "shop@x.test", "a@x.test", b"")
 
 
 def passed(*numbers: int) -> list[Passed]:

@@ -12,7 +12,7 @@ from nurture.delivery.journal import file_format
 from nurture.delivery.journal.writer import Journal
 from nurture.delivery.types import WIRE_LEASE
 from nurture.domain.instant import MINUTE, SECOND
-from nurture.transports.types import Letter, Outcome
+from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import PATH
 from tests.delivery.journal.sender import PLAYBOOK, RECEIPT, Sender
 from tests.delivery.world import Post, World, outcome
@@ -202,7 +202,7 @@ def test_a_broken_off_delivery_is_mended_by_its_own_process(world: World, other:
     class Breaks(Post):
         """Takes two letters, is answered for one and breaks off before anybody has heard of it."""
 
-        def send(self, letters: Iterable[Letter]) -> Iterator[Outcome]:
+        def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
             for place, letter in enumerate(letters):
                 self.taken.append(letter)
                 journal.note(letter, "dot", "")

@@ -11,7 +11,7 @@ from nurture.consent import record
 from nurture.database import schema as t
 from nurture.database.engine import open_database
 from nurture.delivery.journal import queries, restore_detection
-from nurture.delivery.journal.recovery import WentBackError
+from nurture.delivery.journal.recovery import DatabaseRestoredError
 from tests.delivery.builders import PATH
 from tests.delivery.journal.backup import Backup, Kind
 from tests.delivery.journal.sender import PLAYBOOK, RECEIPT, Sender
@@ -170,7 +170,7 @@ def test_a_sender_whose_database_is_put_back_under_it_sends_nothing_more(
     world.database = database
     number = world.mail(world.person("later"), decided_at=world.clock.now())
     post = Post()
-    with pytest.raises(WentBackError):
+    with pytest.raises(DatabaseRestoredError):
         sender.world.deliver(post)
     assert post.taken == []
     assert stopped(world)

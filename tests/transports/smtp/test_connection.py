@@ -11,7 +11,7 @@ from nurture.domain.errors import SettingsError
 from nurture.transports.smtp.envelope import stuffed
 from nurture.transports.smtp.options import SmtpOptions, smtp_options
 from nurture.transports.smtp.pool import SmtpTransport
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.transports.certificates import Authority
 from tests.transports.chaos_smtp import ChaosSmtp, Cut, Later, Stall, chaos
 from tests.transports.letters import DATA, a_letter, letters, send
@@ -143,7 +143,7 @@ def test_a_letter_is_taken_only_when_it_can_begin() -> None:
         begun: list[int] = []
         ahead: list[int] = []
 
-        def gate() -> Iterator[Letter]:
+        def gate() -> Iterator[OutgoingMail]:
             for number in range(20):
                 begun.append(number)
                 yield a_letter(number)
@@ -279,7 +279,7 @@ def test_a_reply_without_end_is_not_read_for_ever() -> None:
 def test_the_journal_hears_of_the_dot_before_it_leaves_and_of_the_reply(server: ChaosSmtp) -> None:
     heard: list[tuple[int, str, str, int]] = []
 
-    def note(letter: Letter, stage: str, reply: str) -> None:
+    def note(letter: OutgoingMail, stage: str, reply: str) -> None:
         heard.append((letter.message_id, stage, reply, len(server.accepted)))
 
     send(server.url, letters(2), "connections=1", note=note)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from tests.transports.chaos_smtp import Behaviour, Cut, Later, Stall, chaos
 from tests.transports.letters import DATA, a_letter, letters, send
 
@@ -115,7 +115,7 @@ def test_of_an_open_end_nothing_is_taken_that_cannot_begin() -> None:
         port = server.port
     taken: list[int] = []
 
-    def endless() -> Iterator[Letter]:
+    def endless() -> Iterator[OutgoingMail]:
         for number in range(100):
             taken.append(number)
             yield a_letter(number)

@@ -16,7 +16,7 @@ from nurture.database.schema import consents, events, messages, quarantine, runs
 from nurture.domain.instant import DAY, HOUR
 from nurture.runtime.clock import ManualClock
 from nurture.transports.maildir import MaildirTransport
-from nurture.transports.types import Letter
+from nurture.transports.types import OutgoingMail
 from nurture.web.console.login import COOKIE
 from tests.web.live import NOW, a_contact, a_service, running
 
@@ -324,7 +324,7 @@ def deliver(path: Path, number: int, *, html: str, subject: str = "A good cup") 
     mail.add_alternative(html, subtype="html")
     mail.add_attachment(b"BEGIN:VCALENDAR", maintype="text", subtype="calendar", filename="meeting.ics")
     transport = MaildirTransport(path, clock=ManualClock(NOW + number))
-    letter = Letter(
+    letter = OutgoingMail(
         message_id=number,
         attempt=1,
         sender="a@b.example",
