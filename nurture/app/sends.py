@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import audience
-from nurture.app.contacts import unknown_measure
+from nurture.app.contacts import unknown_measure_message
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.identity_queries import names_of
@@ -36,7 +36,7 @@ def measure_of(playbook: Playbook, path: str) -> Measure:
     """Return the measure. Raises NotFoundError with near misses."""
     found = playbook.measures.get(path)
     if found is None:
-        raise NotFoundError(unknown_measure(path, list(playbook.measures)))
+        raise NotFoundError(unknown_measure_message(path, list(playbook.measures)))
     return found
 
 

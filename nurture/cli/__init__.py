@@ -1,4 +1,4 @@
-"""The `nurture` command: one file per noun, each parses, asks `nurture.app` and prints."""
+"""The `nurture` command: one file per noun; each command parses its arguments, calls `nurture.app` and prints."""
 
 from nurture.cli.root import main
 

@@ -1,4 +1,4 @@
-"""`nurture contact`: one person."""
+"""`nurture contact`: show, explain, merge, export and erase one person."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,35 +6,33 @@ from typing import Annotated, Any
 import typer
 
 from nurture.cli import output
-from nurture.cli.context import DryRun, Json, Who, Yes, actor, confirm, services
+from nurture.cli.context import DryRun, Json, Who, Yes, confirm, current_actor, open_installation
 
-app = typer.Typer(
-    help="One person: where they stand, what happened, why a mail was or was not sent.", no_args_is_help=True
-)
+app = typer.Typer(help="Show, explain, merge, export and erase one person.", no_args_is_help=True)
 
 
 @app.command()
 def show(who: Who, *, as_json: Json = False) -> None:
-    """Show where a person stands.
+    """Show a person: stage, facts, consents, holds and active runs.
 
     Example: nurture contact show ada@example.com
     """
     from nurture.app import contacts
 
-    with services() as opened:
-        person = contacts.show(opened, who)
+    with open_installation() as services:
+        person = contacts.show(services, who)
     if as_json:
-        output.document(person)
+        output.print_json(person)
         return
     simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
-    output.pairs(simple, title=f"contact:{person['contact']}")
-    output.pairs({"identities": list(person["identities"]), "mails": person["messages"]})
+    output.print_fields(simple, title=f"contact:{person['contact']}")
+    output.print_fields({"identities": list(person["identities"]), "mails": person["messages"]})
     facts = {name: value for name, value in person["facts"].items() if ":" not in name}
-    output.pairs(facts, title="facts")
-    output.table(person["consents"], ["topic", "state", "at", "source"], title="consent")
-    output.pairs(person["wishes"], title="wishes")
-    output.table(person["holds"], ["hold", "until", "owner"], title="holds")
-    output.table(
+    output.print_fields(facts, title="facts")
+    output.print_table(person["consents"], ["topic", "state", "at", "source"], title="consent")
+    output.print_fields(person["wishes"], title="preferences")
+    output.print_table(person["holds"], ["hold", "until", "owner"], title="holds")
+    output.print_table(
         person["runs"], ["measure", "key", "step", "since", "due_at", "holdout"], title="active runs"
     )
 
@@ -43,7 +41,7 @@ def show(who: Who, *, as_json: Json = False) -> None:
 def timeline(
     who: Who,
     *,
-    limit: Annotated[int, typer.Option(help="Newest moments.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="Number of entries; the newest are kept.", min=1)] = 100,
     as_json: Json = False,
 ) -> None:
     """Show everything that happened to a person, oldest first.
@@ -52,12 +50,12 @@ def timeline(
     """
     from nurture.app import contacts
 
-    with services() as opened:
-        moments = contacts.timeline(opened, who, limit=limit)
+    with open_installation() as services:
+        moments = contacts.timeline(services, who, limit=limit)
     if as_json:
-        output.lines(moments)
+        output.print_json_lines(moments)
     else:
-        output.table(moments, ["at", "kind", "what", "detail"])
+        output.print_table(moments, ["at", "kind", "what", "detail"])
 
 
 @app.command()
@@ -65,80 +63,80 @@ def why(
     who: Who,
     measure: Annotated[str, typer.Argument(help="A measure's path, e.g. lead/convert/abandoned_cart.")],
     *,
-    at: Annotated[str | None, typer.Option(help="As it stood then, e.g. 2026-03-01T12:00:00Z.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Explain the state at this time, e.g. 2026-03-01T12:00:00Z.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain why a person got a measure or not, with every condition and its value.
+    """Explain why a person got a measure or did not, with every condition and its value.
 
     Example: nurture contact why ada@example.com customer/any/second_order_coupon
     """
     from nurture.app import contacts
     from nurture.app.tracking import read_instant
 
-    with services() as opened:
-        answer = contacts.why(opened, who, measure, at=read_instant(at) if at else None)
+    with open_installation() as services:
+        answer = contacts.why(services, who, measure, at=read_instant(at) if at else None)
     if as_json:
-        output.document(answer)
+        output.print_json(answer)
         return
-    output.console().print(
-        f"{measure} for contact:{answer['contact']}: {answer['outcome'].replace('_', ' ')}"
+    outcome = answer["outcome"].replace("_", " ")
+    output.print_text(f"{measure} for contact:{answer['contact']}: {outcome}")
+    output.print_text(answer["answer"])
+    output.print_table(
+        answer["mails"], ["step", "key", "status", "reason", "due_at", "sent_at"], title="mails"
     )
-    output.text(answer["answer"])
-    output.table(answer["mails"], ["step", "key", "status", "reason", "due_at", "sent_at"], title="mails")
-    output.table(answer["findings"], ["check", "met", "value", "change"], title="checks")
+    output.print_table(answer["findings"], ["check", "met", "value", "change"], title="checks")
 
 
 @app.command()
 def merge(who: Who, other: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
-    """Join two contacts into one: names, facts and mails together, the stricter consent of both.
+    """Merge two contacts into one: identities, facts and mails; the stricter consent holds.
 
     Example: nurture contact merge ada@example.com id:42 --dry-run
     """
     from nurture.app import contacts
 
-    with services() as opened:
-        plan = contacts.preview_merge(opened, who, other)
+    with open_installation() as services:
+        plan = contacts.preview_merge(services, who, other)
         if dry_run or not as_json:
-            output.document(plan) if as_json else _show_merge(plan)
+            _print_merge(plan, as_json=as_json)
         if dry_run:
             return
-        confirm(f"Join contact:{plan['merged']} into contact:{plan['survivor']}?", yes=yes)
-        joined = contacts.merge(opened, who, other, actor=actor())
+        confirm(f"Merge contact:{plan['merged']} into contact:{plan['survivor']}?", yes=yes)
+        joined = contacts.merge(services, who, other, actor=current_actor())
+    output.print_result(joined, as_json=as_json, title="merged")
+
+
+def _print_merge(plan: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        output.document(joined)
-    else:
-        output.pairs(joined, title="joined")
-
-
-def _show_merge(plan: dict[str, Any]) -> None:
-    output.table(
+        output.print_json(plan)
+        return
+    output.print_table(
         plan["people"], ["contact", "names", "track", "stage", "events", "mails"], title="two contacts"
     )
-    output.pairs({"stays": f"contact:{plan['survivor']}", "runs given up": plan["given_up"]})
+    output.print_fields({"survivor": f"contact:{plan['survivor']}", "runs ended": plan["given_up"]})
 
 
 @app.command()
 def unmerge(who: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
-    """Take a contact out of the one it was merged into: its names and events go back, both are answered anew.
+    """Undo a merge: the contact gets its identities and events back, and both states are computed again.
 
-    What came after the merge stays where it is, and what either has withdrawn holds for both.
+    Events after the merge stay with the survivor. Withdrawals of either hold for both.
 
     Example: nurture contact unmerge contact:17
     """
     from nurture.app import contacts
 
-    with services() as opened:
-        plan = contacts.preview_unmerge(opened, who)
+    with open_installation() as services:
+        plan = contacts.preview_unmerge(services, who)
         if dry_run or not as_json:
-            output.document(plan) if as_json else output.pairs(plan, title="to be parted")
+            output.print_result(plan, as_json=as_json, title="to be unmerged")
         if dry_run:
             return
-        confirm(f"Take contact:{plan['contact']} out of contact:{plan['survivor']}?", yes=yes)
-        parted = contacts.unmerge(opened, f"contact:{plan['contact']}", actor=actor())
-    if as_json:
-        output.document(parted)
-    else:
-        output.pairs(parted, title="parted")
+        confirm(f"Unmerge contact:{plan['contact']} from contact:{plan['survivor']}?", yes=yes)
+        parted = contacts.unmerge(services, f"contact:{plan['contact']}", actor=current_actor())
+    output.print_result(parted, as_json=as_json, title="unmerged")
 
 
 @app.command()
@@ -147,29 +145,20 @@ def consent(
     topic: Annotated[str, typer.Argument(help="A topic of the playbook, or * for everything.")],
     state: Annotated[str, typer.Argument(help="granted or withdrawn.")],
     *,
-    evidence: Annotated[str, typer.Option(help="How they said it: kept with the consent.")] = "told by ops",
+    evidence: Annotated[
+        str, typer.Option(help="How the person said so; stored with the consent.")
+    ] = "told by ops",
     as_json: Json = False,
 ) -> None:
-    """Write down what a person said about a topic.
+    """Record a consent or a withdrawal for a topic.
 
     Example: nurture contact consent ada@example.com news withdrawn
     """
     from nurture.app import contacts
-    from nurture.domain.errors import InputError
 
-    if state == "granted":
-        with services() as opened:
-            done = contacts.consent(opened, who, topic, "granted", actor=actor(), evidence=evidence)
-    elif state == "withdrawn":
-        with services() as opened:
-            done = contacts.consent(opened, who, topic, "withdrawn", actor=actor(), evidence=evidence)
-    else:
-        message = f"{state!r}: write granted or withdrawn"
-        raise InputError(message)
-    if as_json:
-        output.document(done)
-    else:
-        output.pairs(done)
+    with open_installation() as services:
+        done = contacts.consent(services, who, topic, state, actor=current_actor(), evidence=evidence)
+    output.print_result(done, as_json=as_json)
 
 
 @app.command()
@@ -177,46 +166,43 @@ def export(
     who: Who,
     *,
     out: Annotated[
-        Path | None, typer.Option(help="A file only you can read; default: standard output.")
+        Path | None, typer.Option(help="A new file that only you can read; default: standard output.")
     ] = None,
-    as_json: Json = False,  # noqa: ARG001 - it is JSON anyway
+    as_json: Json = False,  # noqa: ARG001 - the output is always JSON
 ) -> None:
-    """Write everything stored of a person, as one JSON document that they may be given.
+    """Export everything stored about a person as one JSON document for that person.
 
     Example: nurture contact export ada@example.com --out ada.json
     """
     from nurture.app import privacy
 
-    with services() as opened:
-        found = privacy.export_contact(opened, who, actor=actor())
+    with open_installation() as services:
+        found = privacy.export_contact(services, who, actor=current_actor())
     if out is None:
-        output.document(found)
+        output.print_json(found)
         return
-    output.private_file(out, found)
+    output.write_private_file(out, found)
     rows = sum(len(part) for part in found.values() if isinstance(part, list))
-    output.note(f"{rows} rows in {out}")
+    output.print_notice(f"{rows} rows written to {out}")
 
 
 @app.command()
 def erase(who: Who, *, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
-    """Forget a person: cancel their mail, remove everything that names them, keep the figures.
+    """Erase a person: cancel their mail and remove all personal data; counts stay.
 
-    Their addresses stay suppressed for marketing, as hashes only. This cannot be undone.
+    Their addresses stay suppressed for marketing, stored as hashes. This cannot be undone.
 
     Example: nurture contact erase ada@example.com --dry-run
     """
     from nurture.app import privacy
 
-    with services() as opened:
-        planned = privacy.preview_erasure(opened, who)
+    with open_installation() as services:
+        planned = privacy.preview_erasure(services, who)
         if dry_run:
-            output.document(planned) if as_json else output.pairs(planned, title="would be erased")
+            output.print_result(planned, as_json=as_json, title="would be erased")
             return
         if not as_json:
-            output.pairs(planned, title="to be erased")
-        confirm(f"Erase contact:{planned['contact']} for good?", yes=yes)
-        done = privacy.erase_contact(opened, f"contact:{planned['contact']}", actor=actor())
-    if as_json:
-        output.document(done)
-    else:
-        output.pairs(done, title="erased")
+            output.print_fields(planned, title="to be erased")
+        confirm(f"Erase contact:{planned['contact']}? This cannot be undone.", yes=yes)
+        done = privacy.erase_contact(services, f"contact:{planned['contact']}", actor=current_actor())
+    output.print_result(done, as_json=as_json, title="erased")

@@ -1,4 +1,4 @@
-"""What every command needs: the settings, the opened services, who is asking, and a yes before bulk actions."""
+"""What the commands share: common options, the opened installation, the audit actor, and the confirmation."""
 
 import os
 import pwd
@@ -15,24 +15,27 @@ if TYPE_CHECKING:
     from nurture.app.services import Services
     from nurture.runtime.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines instead of a table.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done and change nothing.")]
 Who = Annotated[str, typer.Argument(help="An e-mail address, id:USER_ID or contact:N.", metavar="WHO")]
+Measure = Annotated[str, typer.Argument(help="A measure's path, e.g. customer/advocate/presale_notice.")]
+Port = Annotated[int | None, typer.Option(help="HTTP port; default NURTURE_HTTP_PORT.", min=0, max=65_535)]
+Switch = Annotated[str, typer.Argument(help="A measure's path, a lane's name, or all.")]
 
 
 @contextmanager
-def services() -> Iterator["Services"]:
-    """Open the services of an existing installation; says plainly when there is none here."""
+def open_installation() -> Iterator["Services"]:
+    """Open the existing installation and close it afterwards. Raises SettingsError when there is none."""
     from nurture.app.installation import open_existing
     from nurture.runtime.settings import load_settings
 
     settings = load_settings()
-    opened = open_existing(settings, bells=_LateBells(settings))
+    services = open_existing(settings, bells=_LateBells(settings))
     try:
-        yield opened
+        yield services
     finally:
-        opened.close()
+        services.close()
 
 
 class _LateBells:
@@ -49,8 +52,8 @@ class _LateBells:
             open_bells(self._settings).ring(queue, key)
 
 
-def actor() -> str:
-    """Return who is at the keyboard, for the audit log: the system's word, not the environment's."""
+def current_actor() -> str:
+    """Return the actor for the audit log: the operating system's user, not what an environment variable says."""
     try:
         return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:
@@ -58,11 +61,11 @@ def actor() -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only with a yes. Raises UserError when nobody can be asked."""
+    """Return only after a yes; a no exits with code 1. Raises UserError without a terminal to ask on."""
     if yes:
         return
     if not sys.stdin.isatty():
-        message = f"{question} Nobody to ask here; add --yes"
+        message = f"{question} There is no terminal to answer on; add --yes to confirm"
         raise UserError(message)
     if not typer.confirm(question):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`nurture inbound`: the process that mail comes to."""
+"""`nurture inbound`: the process that receives mail over LMTP or SMTP."""
 
 from typing import Annotated
 
@@ -7,16 +7,18 @@ import typer
 from nurture.cli import output
 from nurture.domain.errors import SettingsError
 
-#: Ports up to this need rights that a process like ours should not have.
+#: Ports below 1024 need rights that this process should not have.
 DEFAULT_LMTP = "127.0.0.1:2424"
 
 
 def inbound(
     *,
-    lmtp: Annotated[str, typer.Option(help="HOST:PORT to listen on for LMTP; empty: not.")] = DEFAULT_LMTP,
-    smtp: Annotated[str, typer.Option(help="HOST:PORT to listen on for SMTP; empty: not.")] = "",
+    lmtp: Annotated[
+        str, typer.Option(help="HOST:PORT to listen on for LMTP; empty: no LMTP.")
+    ] = DEFAULT_LMTP,
+    smtp: Annotated[str, typer.Option(help="HOST:PORT to listen on for SMTP; empty: no SMTP.")] = "",
 ) -> None:
-    """Take bounces, complaints and people's answers from Postfix or a provider's route. Stops on TERM.
+    """Receive bounces, complaints and replies from Postfix or a provider's route. TERM stops it.
 
     Postfix: `transport_maps` with `mail.shop.example lmtp:inet:127.0.0.1:2424`. See docs/feedback.md.
 
@@ -31,28 +33,28 @@ def inbound(
     from nurture.web.inbound_smtp import MailServer, serve
     from workers.notify import open_bells
 
-    doors = [(_address(text), is_lmtp) for text, is_lmtp in ((lmtp, True), (smtp, False)) if text]
-    if not doors:
-        raise SettingsError("nothing to listen on: give --lmtp HOST:PORT or --smtp HOST:PORT")
+    listeners = [(_read_address(text), is_lmtp) for text, is_lmtp in ((lmtp, True), (smtp, False)) if text]
+    if not listeners:
+        raise SettingsError("there is nothing to listen on: add --lmtp HOST:PORT or --smtp HOST:PORT")
     settings = load_settings()
     start_logging(style=settings.log_format, level=settings.log_level)
-    opened = open_existing(settings, bells=open_bells(settings), pool_size=10)
+    services = open_existing(settings, bells=open_bells(settings), pool_size=10)
 
     async def run() -> None:
-        server = MailServer(Inbound(opened), hostname=settings.bounce_address.rpartition("@")[2])
-        for (host, port), is_lmtp in doors:
-            taken = await server.listen(host, port, lmtp=is_lmtp)
-            output.note(f"listening for {'LMTP' if is_lmtp else 'SMTP'} on {host}:{taken}")
+        server = MailServer(Inbound(services), hostname=settings.bounce_address.rpartition("@")[2])
+        for (host, port), is_lmtp in listeners:
+            bound_port = await server.listen(host, port, lmtp=is_lmtp)
+            output.print_notice(f"listening for {'LMTP' if is_lmtp else 'SMTP'} on {host}:{bound_port}")
         await serve(server)
 
     try:
-        require_inbound(opened)
+        require_inbound(services)
         asyncio.run(run())
     finally:
-        opened.close()
+        services.close()
 
 
-def _address(text: str) -> tuple[str, int]:
+def _read_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
         raise SettingsError(f"{text!r}: write HOST:PORT, for example {DEFAULT_LMTP}")

@@ -1,4 +1,4 @@
-"""Printing: a table for people, one JSON document (or JSON lines) for machines."""
+"""Printing: tables for people, one JSON document (or JSON lines) for machines."""
 
 import json
 import os
@@ -14,79 +14,109 @@ from rich.text import Text
 from nurture.domain.errors import UserError
 
 
-def console() -> Console:
-    """Return the console for people; wide enough in a pipe that no table is cut."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+def print_result(value: Mapping[str, Any], *, as_json: bool, title: str = "") -> None:
+    """Print one result: as a JSON document, or as names and values under a title."""
+    if as_json:
+        print_json(value)
+    else:
+        print_fields(value, title=title)
 
 
-def note(text: str) -> None:
-    """Say something beside the result, on standard error."""
-    Console(stderr=True, highlight=False).print(Text(text))
+def print_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    title: str = "",
+    empty: str = "none",
+) -> None:
+    """Print rows: all of them as one JSON document, or the named columns as a table."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, columns, title=title, empty=empty)
 
 
-def text(value: str) -> None:
-    """Print a sentence."""
-    console().print(Text(value))
-
-
-def document(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.write(_as_document(value))
 
 
-def private_file(path: Path, value: Any) -> None:
-    """Write one JSON document to a new file that only its owner can read. Raises UserError when there is one."""
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}; name a new file"
-        raise UserError(message) from error
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
-def lines(values: Iterable[Any]) -> None:
-    """Print JSON lines."""
+def print_json_lines(values: Iterable[Any]) -> None:
+    """Print one JSON value a line."""
     for value in values:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
-def table(
+def print_text(value: str) -> None:
+    """Print a sentence."""
+    _console().print(Text(value))
+
+
+def print_notice(text: str) -> None:
+    """Print a line on standard error, so that it does not mix with the result."""
+    Console(stderr=True, highlight=False).print(Text(text))
+
+
+def print_table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "", empty: str = "none"
 ) -> None:
-    """Print rows as a table; text is shown as it is, never read as markup."""
+    """Print rows as a table. Rich markup inside the values is not interpreted."""
     if not rows:
-        console().print(Text(f"{title}: {empty}" if title else empty))
+        print_text(f"{title}: {empty}" if title else empty)
         return
-    shown = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=title or None, title_justify="left", header_style="bold")
     for name in columns:
         right = any(
             isinstance(row.get(name), int | float) and not isinstance(row.get(name), bool) for row in rows
         )
-        shown.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(cell(row.get(name))) for name in columns))
-    console().print(shown)
+        table.add_row(*(Text(format_cell(row.get(name))) for name in columns))
+    _console().print(table)
 
 
-def cell(value: Any) -> str:
+def print_fields(value: Mapping[str, Any], *, title: str = "") -> None:
+    """Print names and values, one a line."""
+    table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, part in value.items():
+        table.add_row(Text(name.replace("_", " ")), Text(format_cell(part)))
+    _console().print(table)
+
+
+def format_cell(value: Any) -> str:
     """Return a value as a person reads it."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {cell(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {format_cell(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(cell(part) for part in value)
+        return ", ".join(format_cell(part) for part in value)
     return str(value)
 
 
-def pairs(value: Mapping[str, Any], *, title: str = "") -> None:
-    """Print names and values, one a line."""
-    shown = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
-    shown.add_column(style="bold")
-    shown.add_column(overflow="fold")
-    for name, part in value.items():
-        shown.add_row(Text(name.replace("_", " ")), Text(cell(part)))
-    console().print(shown)
+def write_private_file(path: Path, value: Any) -> None:
+    """Write one JSON document to a new file that only its owner can read.
+
+    Raises UserError when the file exists already or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}; name a new file"
+        raise UserError(message) from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(_as_document(value))
+
+
+def _as_document(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+def _console() -> Console:
+    """Return the console for standard output. In a pipe it is wide enough that no table is cut."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)

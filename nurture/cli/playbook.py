@@ -1,4 +1,4 @@
-"""`nurture init` and `nurture playbook`: the programme as files."""
+"""`nurture playbook`: check, compare and publish the programme."""
 
 import sys
 from pathlib import Path
@@ -7,35 +7,27 @@ from typing import Annotated, Literal
 import typer
 
 from nurture.cli import output
-from nurture.cli.context import DryRun, Json, Yes, actor, confirm, services
+from nurture.cli.context import DryRun, Json, Yes, confirm, current_actor, open_installation
 
-app = typer.Typer(help="The programme: check, show, publish, roll back.", no_args_is_help=True)
+app = typer.Typer(help="Check, compare, publish and roll back the programme.", no_args_is_help=True)
 
-Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: NURTURE_PLAYBOOK.")]
-
-
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")], *, as_json: Json = False
-) -> None:
-    """Copy the shipped programme into a new folder, ready to change.
-
-    Example: nurture init programme
-    """
-    from nurture.app import playbooks
-
-    done = playbooks.init(folder)
-    output.document(done) if as_json else output.pairs(done, title="ready to change")
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", help="The programme's folder; default NURTURE_PLAYBOOK.")
+]
 
 
 @app.command()
 def check(folder: Folder = None, *, as_json: Json = False) -> None:
-    """Check a programme: every fault at once, each with file and line. Exit code 1 when there is one."""
+    """Check a programme and list every fault with its file and line. Exit code 1 when there is one.
+
+    Example: nurture playbook check programme
+    """
     from nurture.app import playbooks
     from nurture.domain.errors import CheckFailed
 
     faults = playbooks.check(folder)
     if as_json:
-        output.document({"faults": faults})
+        output.print_json({"faults": faults})
         if faults:
             raise typer.Exit(1)
         return
@@ -49,73 +41,90 @@ def check(folder: Folder = None, *, as_json: Json = False) -> None:
 
 @app.command()
 def show(folder: Folder = None, *, as_json: Json = False) -> None:
-    """Show what a programme holds, measure by measure."""
+    """List the measures of a programme.
+
+    Example: nurture playbook show
+    """
     from nurture.app import playbooks
 
     rows = playbooks.show(folder)
-    if as_json:
-        output.document(rows)
-    else:
-        output.table(rows, ["measure", "purpose", "form", "action", "wakes", "mails", "goal"])
+    columns = ["measure", "purpose", "form", "action", "wakes", "mails", "goal"]
+    output.print_rows(rows, columns, as_json=as_json)
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schemas of the files, for editors."""
+    """Print the JSON Schemas of the programme's files, for editors.
+
+    Example: nurture playbook schema > schemas.json
+    """
     from nurture.app import playbooks
 
-    output.document(playbooks.schema())
+    output.print_json(playbooks.schema())
 
 
 @app.command()
-def diff(old: Path, new: Path, *, as_json: Json = False) -> None:
-    """Show what differs between two programmes.
+def diff(
+    old: Annotated[Path, typer.Argument(help="The programme's folder before the change.")],
+    new: Annotated[Path, typer.Argument(help="The programme's folder after the change.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show the differences between two programmes.
 
     Example: nurture playbook diff live/ next/
     """
     from nurture.app import playbooks
 
     rows = playbooks.diff(old, new)
-    output.document(rows) if as_json else output.table(rows, ["measure", "change"], empty="no difference")
+    output.print_rows(rows, ["measure", "change"], as_json=as_json, empty="no differences")
 
 
 @app.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The programme's folder.")],
     *,
     backlog: Annotated[
         Literal["none", "enter"],
-        typer.Option(help="People whom a condition already fits: baseline, or enter."),
+        typer.Option(
+            help="People who match a condition already: none (they enter only after a change), or enter (at once)."
+        ),
     ] = "none",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Make a programme the active one. Shows what changes and how many people are in flight, and asks."""
+    """Make a programme the active one. Shows the changes and the people in flight, then asks.
+
+    Example: nurture playbook publish programme --dry-run
+    """
     from nurture.app import playbooks
 
-    with services() as opened:
-        rows = playbooks.changes(opened, folder)
+    with open_installation() as services:
+        rows = playbooks.changes(services, folder)
+        if dry_run or not as_json:
+            _print_changes(rows, as_json=as_json)
         if dry_run:
-            output.document(rows) if as_json else _changes(rows)
             return
-        if not as_json:
-            _changes(rows)
         confirm(f"Publish {folder}?", yes=yes)
-        done = playbooks.publish(opened, folder, backlog=backlog, actor=actor())
-    output.document(done) if as_json else output.pairs(done, title="published")
+        done = playbooks.publish(services, folder, backlog=backlog, actor=current_actor())
+    output.print_result(done, as_json=as_json, title="published")
 
 
-def _changes(rows: list[dict[str, object]]) -> None:
-    output.table(rows, ["measure", "change", "in_flight", "effects"], title="changes", empty="no difference")
+def _print_changes(rows: list[dict[str, object]], *, as_json: bool) -> None:
+    columns = ["measure", "change", "in_flight", "effects"]
+    output.print_rows(rows, columns, as_json=as_json, title="changes", empty="no differences")
 
 
 @app.command()
 def rollback(*, yes: Yes = False, as_json: Json = False) -> None:
-    """Make the programme active again that was before the present one."""
+    """Make the previous programme the active one again.
+
+    Example: nurture playbook rollback
+    """
     from nurture.app import playbooks
 
-    with services() as opened:
-        confirm("Go back to the programme before?", yes=yes)
-        done = playbooks.rollback(opened, actor=actor())
-    output.document(done) if as_json else output.pairs(done, title="rolled back")
+    with open_installation() as services:
+        confirm("Go back to the previous programme?", yes=yes)
+        done = playbooks.rollback(services, actor=current_actor())
+    output.print_result(done, as_json=as_json, title="rolled back")

@@ -1,4 +1,4 @@
-"""The root of the command: sub-commands, and errors as one clear line with the exit code of the contract."""
+"""The root command: registers the sub-commands, and prints each error as one line with its exit code."""
 
 import sys
 from typing import Annotated
@@ -8,24 +8,37 @@ import typer
 from nurture import __version__
 from nurture.cli import (
     access,
+    api,
     audience,
+    cancel,
+    config,
     contact,
     demo,
-    import_export,
+    doctor,
+    export,
+    import_,
     inbound,
-    operate,
+    init,
+    messages,
+    migrate,
+    pause,
     playbook,
-    processes,
+    preview,
     report,
+    resume,
+    scheduler,
     send,
     sends,
+    simulate,
     suppression,
+    track,
+    up,
 )
 from nurture.domain.errors import CheckFailed, Transient, UserError
 
 app = typer.Typer(
     name="nurture",
-    help="Email lifecycle engine: events in, every person's place in the journey kept true, the mail that fits out.",
+    help="Self-hosted e-mail lifecycle engine: receives events, tracks each person's stage, sends the mail that fits.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -33,7 +46,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:
+def _print_version(value: bool) -> None:
     if value:
         sys.stdout.write(f"nurture {__version__}\n")
         raise typer.Exit
@@ -42,42 +55,42 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Settings come from NURTURE_* variables, `.env` or `nurture.toml`; `nurture config show` lists them."""
 
 
 app.command("demo")(demo.demo)
-app.command("simulate")(demo.simulate)
-app.command("up")(processes.up)
-app.command("init")(playbook.init)
+app.command("simulate")(simulate.simulate)
+app.command("up")(up.up)
+app.command("init")(init.init)
 app.add_typer(playbook.app, name="playbook")
-app.command("import")(import_export.import_)
-app.command("export")(import_export.export)
-app.command("track")(import_export.track)
+app.command("import")(import_.import_)
+app.command("export")(export.export)
+app.command("track")(track.track)
 app.add_typer(contact.app, name="contact")
 app.command("audience")(audience.audience)
 app.command("send")(send.send)
 app.add_typer(sends.app, name="sends")
-app.command("preview")(send.preview)
-app.command("pause")(send.pause)
-app.command("resume")(send.resume)
-app.command("cancel")(send.cancel)
+app.command("preview")(preview.preview)
+app.command("pause")(pause.pause)
+app.command("resume")(resume.resume)
+app.command("cancel")(cancel.cancel)
 app.add_typer(suppression.app, name="suppression")
-app.command("messages")(report.messages)
+app.command("messages")(messages.messages)
 app.add_typer(report.app, name="report")
-app.command("doctor")(operate.doctor)
-app.command("migrate")(operate.migrate)
-app.command("api")(processes.api)
-app.command("scheduler")(processes.scheduler)
+app.command("doctor")(doctor.doctor)
+app.command("migrate")(migrate.migrate)
+app.command("api")(api.api)
+app.command("scheduler")(scheduler.scheduler)
 app.add_typer(access.app, name="access")
 app.command("inbound")(inbound.inbound)
-app.add_typer(operate.config, name="config")
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:
-    """Run the command. Exit 0 done, 1 a check found something, 2 wrong use or configuration."""
+    """Run the command. Exit codes: 0 done, 1 a check failed, 2 wrong use or configuration, 130 interrupted."""
     try:
         app(standalone_mode=True)
     except CheckFailed as error:
@@ -85,14 +98,14 @@ def main() -> None:
     except (UserError, Transient) as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail("stopped", 130)
+        _fail("interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()
     except Exception as error:
-        known = _known(error)
-        if known is None:
+        message = _describe_outside_error(error)
+        if message is None:
             raise
-        _fail(known, 2)
+        _fail(message, 2)
 
 
 def _fail(message: str, code: int) -> None:
@@ -101,13 +114,13 @@ def _fail(message: str, code: int) -> None:
     raise SystemExit(code)
 
 
-def _known(error: Exception) -> str | None:
-    """Return the line for an error of the database or the disk, which is not the program's fault."""
+def _describe_outside_error(error: Exception) -> str | None:
+    """Return one line for an error of the database or the operating system; None for an error in the program."""
     from sqlalchemy.exc import DBAPIError
 
     if isinstance(error, DBAPIError):
         lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
-        return f"the database refused: {lines[-1] if lines else error.orig}"
+        return f"the database refused the request: {lines[-1] if lines else error.orig}"
     if isinstance(error, OSError):
-        return f"{error.filename or 'the system'}: {error.strerror or error}"
+        return f"{error.filename or 'operating system'}: {error.strerror or error}"
     return None

@@ -1,55 +1,56 @@
-"""`nurture sends`: large sends that wait for a second operator."""
+"""`nurture sends`: approve or reject large sends that need a second operator."""
 
 from typing import Annotated
 
 import typer
 
 from nurture.cli import output
-from nurture.cli.context import Json, Yes, actor, confirm, services
+from nurture.cli.context import Json, Yes, confirm, current_actor, open_installation
 
-app = typer.Typer(help="Large sends that wait for a second operator.", no_args_is_help=True)
+app = typer.Typer(help="Approve or reject large sends.", no_args_is_help=True)
 Request = Annotated[str, typer.Argument(help="The send's request id.", metavar="ID")]
 
 
 @app.command("list")
 def list_(*, as_json: Json = False) -> None:
-    """List the sends asked for, those that wait first.
+    """List large sends, those that wait for approval first.
 
     Example: nurture sends list
     """
     from nurture.app import approvals
 
-    with services() as opened:
-        rows = approvals.waiting(opened)
+    with open_installation() as services:
+        rows = approvals.waiting(services)
     columns = ["request", "measure", "audience", "people", "asked_by", "until", "state", "decided_by"]
-    output.document(rows) if as_json else output.table(rows, columns, empty="no send waits")
+    output.print_rows(rows, columns, as_json=as_json, empty="no sends")
 
 
 @app.command()
 def approve(request: Request, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Approve a send that somebody else asked for; it begins at once.
+    """Approve a send that another operator requested. It starts at once.
 
     Example: nurture sends approve 5f0c91aa
     """
     from nurture.app import approvals
 
-    with services() as opened:
-        asked = next((row for row in approvals.waiting(opened) if row["request"] == request), None)
-        if asked is not None and not as_json:
-            output.pairs(asked, title="asked for")
-        confirm(f"Send {asked['measure']} to {asked['people']} people?" if asked else "Approve?", yes=yes)
-        done = approvals.approve(opened, request, actor=actor())
-    output.document(done) if as_json else output.pairs(done, title="handed in")
+    with open_installation() as services:
+        pending = next((row for row in approvals.waiting(services) if row["request"] == request), None)
+        if pending is not None and not as_json:
+            output.print_fields(pending, title="requested send")
+        question = f"Send {pending['measure']} to {pending['people']} people?" if pending else "Approve?"
+        confirm(question, yes=yes)
+        done = approvals.approve(services, request, actor=current_actor())
+    output.print_result(done, as_json=as_json, title="send started")
 
 
 @app.command()
 def reject(request: Request, *, as_json: Json = False) -> None:
-    """Reject a send, or take back one's own.
+    """Reject a send, or withdraw your own.
 
     Example: nurture sends reject 5f0c91aa
     """
     from nurture.app import approvals
 
-    with services() as opened:
-        done = approvals.reject(opened, request, actor=actor())
-    output.document(done) if as_json else output.pairs(done)
+    with open_installation() as services:
+        done = approvals.reject(services, request, actor=current_actor())
+    output.print_result(done, as_json=as_json)

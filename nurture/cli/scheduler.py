@@ -1,0 +1,21 @@
+"""`nurture scheduler`: start the periodic jobs of a production installation."""
+
+
+def scheduler() -> None:
+    """Run a scheduler. Several may run at the same time; each job still runs once per slot.
+
+    Example: nurture scheduler
+    """
+    from nurture.app.installation import open_existing
+    from nurture.runtime.log import start_logging
+    from nurture.runtime.settings import load_settings
+    from workers.notify import open_bells
+    from workers.scheduler import run_scheduler
+
+    settings = load_settings()
+    start_logging(style=settings.log_format, level=settings.log_level)
+    services = open_existing(settings, bells=open_bells(settings))
+    try:
+        run_scheduler(services)
+    finally:
+        services.close()
