@@ -16,7 +16,7 @@ from celery import signals
 from celery.concurrency import get_implementation
 
 from nurture.app.installation import open_existing
-from nurture.app.previews import rehearse
+from nurture.app.previews import warm_templates
 from nurture.delivery.journal.writer import require_folder
 from nurture.domain.errors import SettingsError
 from nurture.reports.metrics import registry, share
@@ -50,7 +50,7 @@ def begin() -> None:
 def _warm() -> None:
     """Open what the first task would otherwise open: the database, the programme, and the mails that cannot wait."""
     try:
-        rehearse(context.here().services)
+        warm_templates(context.here().services)
     except Exception:  # noqa: BLE001 - the first task meets the same, and says so where it matters
         _log.info("not warmed up; the first task opens what it needs", exc_info=True)
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from nurture.app import ingest
-from nurture.app.event_body import open_body
-from nurture.app.feedback import work as work_feedback
+from nurture.app.event_body import split_body
+from nurture.app.feedback import process_feedback as work_feedback
 from nurture.app.services import Services
 from nurture.contacts.accept import accept, quarantine, shard_for
 from nurture.database.engine import encode
@@ -158,7 +158,7 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
         # The database's time: nobody can be told to come again later, and this host's clock may have jumped.
         now = services.clock.lease_now(connection)
     try:
-        intake = ingest.read_items(open_body(raw), source=source, received_at=now)
+        intake = ingest.read_items(split_body(raw), source=source, received_at=now)
     except InputError as error:
         intake = ingest.Intake(rejected=[ingest.reject(raw, str(error), source=source, received_at=now)])
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from bench import bulk_send
 from bench.stage import MEASURE, Figure, Stage, database
-from nurture.app.previews import choose
+from nurture.app.previews import compose_preview
 from nurture.rendering.render import render, render_parts
 from tests.rig.postgres import Postgres
 
@@ -132,7 +132,7 @@ def _our_mail(postgres: Postgres) -> tuple[str, int]:
     with database(postgres) as url:
         services = Stage(url).migrated()
         try:
-            mail = choose(services, MEASURE, who=None, locale=None)
+            mail = compose_preview(services, MEASURE, who=None, locale=None)
             data = render(mail.loaded.templates, mail.frozen)
             return render_parts(mail.loaded.templates, mail.frozen).html, len(data)
         finally:

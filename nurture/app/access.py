@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.access import queries
-from nurture.app.passwords import hashed
+from nurture.app.passwords import hash_password
 from nurture.app.services import Services
 from nurture.database.audit import record
 from nurture.domain.access import check_password, read_key_name, read_name, read_role, read_scopes
@@ -20,7 +20,7 @@ from nurture.domain.instant import Instant, to_iso
 KEY_PREFIX = "nk_"
 
 
-def digest(key: str) -> bytes:
+def digest_key(key: str) -> bytes:
     """Return what is kept of a key, and looked up; so timing tells nothing."""
     return sha256(key.encode("utf-8", "replace")).digest()
 
@@ -32,7 +32,7 @@ def add_user(services: Services, name: str, *, role: str, password: str, actor: 
     """Add somebody who may sign in."""
     name, role = read_name(name), read_role(role)
     check_password(password, name=name)
-    kept = hashed(password)
+    kept = hash_password(password)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
@@ -74,7 +74,7 @@ def set_password(services: Services, name: str, *, password: str, actor: str) ->
     name = read_name(name)
     check_password(password, name=name)
     return _change(
-        services, name, "access.user.password", {}, actor=actor, ends=True, password=hashed(password)
+        services, name, "access.user.password", {}, actor=actor, ends=True, password=hash_password(password)
     )
 
 
@@ -115,7 +115,7 @@ def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: st
             connection,
             id=identifier,
             name=name,
-            digest=digest(key).hex(),
+            digest=digest_key(key).hex(),
             scopes=" ".join(asked),
             actor=actor,
             created_at=now,

@@ -18,7 +18,7 @@ from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import DAY, Instant, to_iso
 
 #: How long a send waits for its second operator.
-WAITS = DAY
+APPROVAL_PERIOD = DAY
 #: How many times as many people an audience may have when it is approved.
 GROWTH_MAX = 1.1
 
@@ -32,7 +32,7 @@ def needed(services: Services, *, who: str | None, expression: str | None) -> in
     return people if people > over else None
 
 
-def ask(
+def request_approval(
     services: Services,
     path: str,
     *,
@@ -46,8 +46,8 @@ def ask(
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        sends.measure_of(services.playbooks.active(connection).playbook, path)
-        known = _row(connection, request)
+        sends.find_measure(services.playbooks.active(connection).playbook, path)
+        known = _load(connection, request)
         if known is None:
             values = {
                 "request": request,
@@ -57,26 +57,26 @@ def ask(
                 "people": people,
                 "actor": actor,
                 "at": now,
-                "until": now + WAITS,
+                "until": now + APPROVAL_PERIOD,
                 "state": "waiting",
             }
             connection.execute(sa.insert(t.approvals).values(values))
             detail = {"request": request, "measure": path, "people": people}
             record(connection, at=now, actor=actor, action="send.ask", detail=detail)
-            known = _row(connection, request)
+            known = _load(connection, request)
         elif (known.measure, known.audience, known.send_at) != (path, expression, at):
             raise InputError(f"request {request!r} was asked for with another measure, audience or time")
-        return _shown(known, now)
+        return _document(known, now)
 
     return services.database.run(work)
 
 
-def waiting(services: Services) -> list[dict[str, Any]]:
+def list_requests(services: Services) -> list[dict[str, Any]]:
     """Return the sends asked for, those that wait first, then the newest; a hundred."""
     with services.database.read() as connection:
         order = (t.approvals.c.state != "waiting", t.approvals.c.at.desc())
         rows = connection.execute(sa.select(t.approvals).order_by(*order).limit(100))
-        return [_shown(row, services.clock.now()) for row in rows]
+        return [_document(row, services.clock.now()) for row in rows]
 
 
 def approve(services: Services, request: str, *, actor: str) -> dict[str, Any]:
@@ -103,28 +103,28 @@ def reject(services: Services, request: str, *, actor: str) -> dict[str, Any]:
 
 def _decide(services: Services, request: str, *, actor: str, state: str) -> dict[str, Any]:
     with services.database.read() as connection:
-        found = _row(connection, request)
+        found = _load(connection, request)
     if found is None:
         raise NotFoundError(f"no send {request!r} waits; `nurture sends list` shows all")
     people = int(audience.count(services, found.audience)["yes"]) if state == "approved" else 0
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        row = _row(connection, request, lock=True)
+        row = _load(connection, request, lock=True)
         if row.state == "approved" == state:
-            return _shown(row, now)
-        if refusal := _refusal(row, actor, state, people, now):
+            return _document(row, now)
+        if refusal := _refusal_reason(row, actor, state, people, now):
             raise InputError(refusal)
         done = {"state": state, "decided_by": actor, "decided_at": now}
         connection.execute(sa.update(t.approvals).where(t.approvals.c.request == request).values(done))
         action = "send.approve" if state == "approved" else "send.reject"
         record(connection, at=now, actor=actor, action=action, detail={"request": request})
-        return {**_shown(row, now), "state": state}
+        return {**_document(row, now), "state": state}
 
     return services.database.run(work)
 
 
-def _refusal(row: sa.Row[Any], actor: str, state: str, people: int, now: Instant) -> str:
+def _refusal_reason(row: sa.Row[Any], actor: str, state: str, people: int, now: Instant) -> str:
     """Return what forbids the decision, empty when nothing does."""
     if row.state != "waiting":
         return f"send {row.request!r} was {row.state} by {row.decided_by} already"
@@ -137,12 +137,12 @@ def _refusal(row: sa.Row[Any], actor: str, state: str, people: int, now: Instant
     return ""
 
 
-def _row(connection: sa.Connection, request: str, *, lock: bool = False) -> Any:
+def _load(connection: sa.Connection, request: str, *, lock: bool = False) -> Any:
     found = sa.select(t.approvals).where(t.approvals.c.request == request)
     return connection.execute(found.with_for_update() if lock else found).one_or_none()
 
 
-def _shown(row: Any, now: Instant) -> dict[str, Any]:
+def _document(row: Any, now: Instant) -> dict[str, Any]:
     return {
         "request": row.request,
         "measure": row.measure,

@@ -19,28 +19,30 @@ _PAGE = 2_000
 _UNKNOWN = 2**31 - 1
 
 
-def read(playbook: Playbook, expression: str) -> Condition:
+def parse_audience(playbook: Playbook, expression: str) -> Condition:
     """Read an audience expression. Raises ConditionError that names the column and the remedy."""
     return parse(expression, playbook.vocabulary)
 
 
-def alive() -> sa.ColumnElement[bool]:
+def living_contacts() -> sa.ColumnElement[bool]:
     """Return what holds of contacts that are neither merged into another nor erased."""
     return sa.and_(t.contacts.c.survivor.is_(None), t.contacts.c.erased_at.is_(None))
 
 
-def zones(connection: sa.Connection, playbook: Playbook) -> list[str]:
+def contact_zones(connection: sa.Connection, playbook: Playbook) -> list[str]:
     """Return the zones that contacts are in, the playbook's own first: it stands for contacts without one."""
     found = connection.execute(sa.select(t.contacts.c.zone).distinct().where(t.contacts.c.zone.is_not(None)))
     return [playbook.default_zone, *sorted({row.zone for row in found} - {playbook.default_zone})]
 
 
-def answer_of(
+def condition_sql(
     connection: sa.Connection, condition: Condition, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[bool]:
     """Return the SQL, over rows of `contacts`, for yes, no or (NULL) unknown."""
     # Asking who is in which zone is another pass over everybody.
-    named = zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
+    named = (
+        contact_zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
+    )
     return three_valued(condition, now=now, zones=named)
 
 
@@ -48,11 +50,13 @@ def count(services: Services, expression: str) -> dict[str, Any]:
     """Return how many people answer yes, and of how many the answer is unknown; one pass over the table."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        answer = answer_of(connection, read(playbook, expression), playbook, services.clock.now())
+        answer = condition_sql(
+            connection, parse_audience(playbook, expression), playbook, services.clock.now()
+        )
         # One sum holds both counts: the answer is worked out once a row, and nothing is grouped.
         each = sa.func.coalesce(sa.cast(answer, sa.Integer), _UNKNOWN)
         both = sa.cast(sa.func.coalesce(sa.func.sum(each), 0), sa.BigInteger)
-        people, counted = connection.execute(sa.select(sa.func.count(), both).where(alive())).one()
+        people, counted = connection.execute(sa.select(sa.func.count(), both).where(living_contacts())).one()
     unknown, yes = divmod(counted, _UNKNOWN)
     return {"audience": expression, "yes": yes, "unknown": unknown, "people": people}
 
@@ -61,21 +65,21 @@ def sample(services: Services, expression: str, *, limit: int) -> list[dict[str,
     """Return the first people of the audience, in the order they were first known."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        yes = answer_of(connection, read(playbook, expression), playbook, services.clock.now())
+        yes = condition_sql(connection, parse_audience(playbook, expression), playbook, services.clock.now())
         columns = (t.contacts.c.id, t.contacts.c.email, t.contacts.c.track, t.contacts.c.stage)
         rows = connection.execute(
-            sa.select(*columns).where(alive(), yes).order_by(t.contacts.c.id).limit(limit)
+            sa.select(*columns).where(living_contacts(), yes).order_by(t.contacts.c.id).limit(limit)
         )
         return [{"contact": r.id, "email": r.email, "track": r.track, "stage": r.stage} for r in rows]
 
 
-def ids(
+def id_pages(
     connection: sa.Connection, condition: Condition, playbook: Playbook, *, now: Instant, after: int = 0
 ) -> Iterator[list[int]]:
     """Yield the audience's contact ids in pages, ascending, from behind `after`."""
-    yes = answer_of(connection, condition, playbook, now)
+    yes = condition_sql(connection, condition, playbook, now)
     while True:
-        statement = sa.select(t.contacts.c.id).where(alive(), yes, t.contacts.c.id > after)
+        statement = sa.select(t.contacts.c.id).where(living_contacts(), yes, t.contacts.c.id > after)
         page = [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id).limit(_PAGE))]
         if not page:
             return

@@ -16,7 +16,7 @@ _DAYS = 7
 _MAILS_MIN = 1_000
 
 
-def excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
+def find_excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
     """Yield one line when too many of the past week's mails were called spam; reads the whole ledger.
 
     Counted are mails but transactional ones, and of each mail one complaint, whoever reported it.

@@ -24,7 +24,7 @@ _MARK = "made by nurture demo; deleted and made anew by the next one\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DemoOptions:
     """How many people live how long."""
 
     people: int = 100
@@ -33,7 +33,7 @@ class Options:
     folder: Path = FOLDER
 
 
-def prepare(options: Options) -> Settings:
+def prepare_folder(options: DemoOptions) -> Settings:
     """Make the folder anew and return the settings of an installation inside it.
 
     Raises InputError when the folder holds anything that a demonstration did not make.
@@ -53,12 +53,12 @@ def prepare(options: Options) -> Settings:
     )
 
 
-def play(options: Options, *, progress: Progress | None = None) -> tuple[Services, dict[str, Any]]:
+def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Services, dict[str, Any]]:
     """Let the people live; returns the opened installation, now on real time, and the summary.
 
     Until all is played nothing waits for the disk: a demonstration that is cut short is made anew.
     """
-    settings = prepare(options)
+    settings = prepare_folder(options)
     end = SystemClock().now()
     start = (end - options.days * DAY) // DAY * DAY
     clock = ManualClock(start)

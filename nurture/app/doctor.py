@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from nurture.access.sessions import oldest_transaction
 from nurture.app import complaints, journals
-from nurture.app.feedback import unsent
-from nurture.app.invariants import CHECKS, Look
-from nurture.app.privacy import overdue, unfinished
+from nurture.app.feedback import find_unsent_notices
+from nurture.app.invariants import CHECKS, CheckContext
+from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
@@ -30,11 +30,13 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings = []
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
-        look = Look(loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret)
+        look = CheckContext(
+            loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret
+        )
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, look))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
-        findings.append(_finding("complaints", list(complaints.excess(connection, now=look.now))))
+        findings.append(_finding("complaints", list(complaints.find_excess(connection, now=look.now))))
         ids = [
             int(row.id)
             for row in connection.execute(
@@ -50,10 +52,10 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for what in verify_replay(services.database, contact, loaded.playbook)
     ]
     findings.append(_finding("replay", differing))
-    findings.append(_finding("retention", list(overdue(services))))
-    findings.append(_finding("erasures", list(unfinished(services))))
-    findings.append(_finding("answers", list(unsent(services))))
-    findings.append(_finding("delivery journals", list(journals.faults(services))))
+    findings.append(_finding("retention", list(find_overdue_data(services))))
+    findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
+    findings.append(_finding("answers", list(find_unsent_notices(services))))
+    findings.append(_finding("delivery journals", list(journals.find_faults(services))))
     return findings
 
 

@@ -92,7 +92,7 @@ def _unzip(body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def open_body(body: bytes) -> Body:
+def split_body(body: bytes) -> Body:
     """Split a plain body into its items; a batch, a list of calls or a single call.
 
     Raises NotJson, or TooLarge for more than `ITEMS_MAX` items.

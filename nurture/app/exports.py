@@ -40,7 +40,7 @@ def export(
     That somebody takes data out is in the audit log before the first row leaves.
     """
     with services.database.read() as connection:
-        audience.read(services.playbooks.active(connection).playbook, expression or "True")
+        audience.parse_audience(services.playbooks.active(connection).playbook, expression or "True")
     detail = {"noun": noun, "everybody": expression is None}
     services.database.run(
         lambda connection: record(
@@ -49,8 +49,8 @@ def export(
     )
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        condition = audience.read(playbook, expression or "True")
-        pages = audience.ids(connection, condition, playbook, now=services.clock.now())
+        condition = audience.parse_audience(playbook, expression or "True")
+        pages = audience.id_pages(connection, condition, playbook, now=services.clock.now())
         rows = (row for page in pages for row in _ROWS[noun](connection, page))
         return write_rows(stream, rows, _COLUMNS[noun], kind)
 

@@ -18,13 +18,13 @@ from nurture.transports.registry import Transport
 _STUCK: Duration = HOUR
 
 
-def work(services: Services, transport: Transport) -> Counts:
+def process_feedback(services: Services, transport: Transport) -> Counts:
     """Do one bounded batch of each; returns the counts, `more` when there is more to do at once.
 
     transport: for mail to our own people; it keeps no journal, for a notice may come twice.
     """
     counts = Counts()
-    for step in (_match, _mind):
+    for step in (_match_late_reports, _check_reply_times):
         now = services.clock.now()
         done = services.database.run(step(services, now))
         counts.add(done.counts)
@@ -34,11 +34,11 @@ def work(services: Services, transport: Transport) -> Counts:
     return counts
 
 
-def _match(_services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
+def _match_late_reports(_services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
     return lambda connection: match_late(connection, now=now)
 
 
-def _mind(services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
+def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
     def step(connection: sa.Connection) -> Recorded:
         try:
             loaded = services.playbooks.active(connection)
@@ -50,7 +50,7 @@ def _mind(services: Services, now: Instant) -> Callable[[sa.Connection], Recorde
     return step
 
 
-def unsent(services: Services) -> Iterator[str]:
+def find_unsent_notices(services: Services) -> Iterator[str]:
     """Yield the mails to our own people that do not leave, and what the server last said."""
     with services.database.read() as connection:
         for row in unsent_since(connection, before=services.clock.now() - _STUCK):

@@ -31,16 +31,16 @@ log = structlog.get_logger(__name__)
 #: Events of one transaction; a single larger request still goes in whole.
 EVENTS_MAX = 2_000
 #: Seconds after which the database is asked again what time it is.
-ASKED_SECONDS = 1.0
+CLOCK_CHECK_SECONDS = 1.0
 #: Events waiting in memory for a commit; more than this is refused, the client comes again.
 BACKLOG_MAX = 20_000
 
 
-class Away(Exception):
+class Unavailable(Exception):
     """Events cannot be taken now; nothing was stored, send the same again."""
 
 
-class _Agreement:
+class _ClockCheck:
     """Asks the database whether this host's clock, which has stamped what comes in, agrees with its own.
 
     Once a second, and at once when the clock has jumped: so no event is stored with a jumped clock's time.
@@ -55,20 +55,20 @@ class _Agreement:
         """Raise Away when the two are minutes apart."""
         at = steady()
         ahead = self._clock.now() / SECOND - at
-        if at - self._asked_at < ASKED_SECONDS and abs(ahead - self._ahead) < ASKED_SECONDS:
+        if at - self._asked_at < CLOCK_CHECK_SECONDS and abs(ahead - self._ahead) < CLOCK_CHECK_SECONDS:
             return
         if is_off(self._clock, connection):
             log.error(
                 "this host's clock is minutes away from the database's; no event is taken until both agree"
             )
-            raise Away(
+            raise Unavailable(
                 "this host's clock is minutes away from the database's; nothing is taken until both agree"
             )
         self._asked_at, self._ahead = at, ahead
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingRequest:
     """One request's share, and where its answer is awaited."""
 
     intake: Intake
@@ -82,9 +82,9 @@ class GroupCommit:
         """Two writers keep PostgreSQL busy while one commit is flushed; SQLite has one writer anyway."""
         self._database = database
         self._bells = bells
-        self._agreement = _Agreement(clock)
+        self._agreement = _ClockCheck(clock)
         self._ready = threading.Condition()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_PendingRequest] = deque()
         self._backlog = 0
         self._stopping = False
         number_of = writers or (1 if database.is_sqlite else 2)
@@ -110,10 +110,10 @@ class GroupCommit:
         """Return once these events and rejected items are committed. Raises Away: none of them is stored."""
         if not intake.events and not intake.rejected:
             return
-        waiting = _Waiting(intake)
+        waiting = _PendingRequest(intake)
         with self._ready:
             if self._stopping or self._backlog > BACKLOG_MAX:
-                raise Away("too many events wait for the database")
+                raise Unavailable("too many events wait for the database")
             self._queue.append(waiting)
             self._backlog += _weight(waiting)
             self._ready.notify()
@@ -129,14 +129,14 @@ class GroupCommit:
                 # The events are durable and the workers look by themselves; the next group must be stored too.
                 log.exception("bells_failed")
 
-    def _take(self) -> list[_Waiting] | None:
+    def _take(self) -> list[_PendingRequest] | None:
         """Return what waits, up to a transaction's worth; None once stopped and empty."""
         with self._ready:
             while not self._queue and not self._stopping:
                 self._ready.wait()
             if not self._queue:
                 return None
-            group: list[_Waiting] = []
+            group: list[_PendingRequest] = []
             room = EVENTS_MAX
             while self._queue and (not group or _weight(self._queue[0]) <= room):
                 waiting = self._queue.popleft()
@@ -147,7 +147,7 @@ class GroupCommit:
                     group.append(waiting)
             return group
 
-    def _store(self, group: list[_Waiting]) -> set[int]:
+    def _store(self, group: list[_PendingRequest]) -> set[int]:
         events = [event for waiting in group for event in waiting.intake.events]
         rejected = [item for waiting in group for item in waiting.intake.rejected]
         try:
@@ -169,17 +169,17 @@ def _failure(error: Exception) -> Exception:
     """Return what to tell the requests: that the database is away, or the fault itself, which is ours."""
     if not isinstance(error, (SQLAlchemyError, Transient, OSError)):
         return error
-    away = Away(f"the database is away: {type(error).__name__}")
+    away = Unavailable(f"the database is away: {type(error).__name__}")
     away.__cause__ = error
     return away
 
 
-def _weight(waiting: _Waiting) -> int:
+def _weight(waiting: _PendingRequest) -> int:
     return len(waiting.intake.events) + len(waiting.intake.rejected)
 
 
 def _write(
-    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], agreement: _Agreement
+    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], agreement: _ClockCheck
 ) -> None:
     """Store all in one transaction. An event that the database cannot hold is found by halving and set aside."""
 

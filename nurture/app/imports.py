@@ -43,7 +43,7 @@ _STATES = ("granted", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ImportOptions:
     """How the file is to be read."""
 
     kind: Kind = "events"
@@ -56,7 +56,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ImportResult:
     """What an import came to."""
 
     rows: int = 0
@@ -72,14 +72,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _ImportRow:
     """A row read: the event, and the consents it brings along."""
 
     event: NewEvent
     consents: tuple[tuple[str, str, Instant, str], ...] = ()
 
 
-def format_of(path: Path, options: Options) -> str:
+def detect_format(path: Path, options: ImportOptions) -> str:
     """Return `csv` or `jsonl`, from the option or the file's ending."""
     if options.format in ("csv", "jsonl"):
         return options.format
@@ -94,7 +94,7 @@ def format_of(path: Path, options: Options) -> str:
     return found
 
 
-def fingerprint(path: Path, options: Options) -> str:
+def compute_fingerprint(path: Path, options: ImportOptions) -> str:
     """Return the name under which this file with these options is remembered."""
     digest = blake2b(json.dumps(asdict(options), sort_keys=True).encode(), digest_size=20)
     try:
@@ -110,17 +110,17 @@ def fingerprint(path: Path, options: Options) -> str:
 def import_file(
     services: Services,
     path: Path,
-    options: Options,
+    options: ImportOptions,
     *,
     actor: str,
     progress: Callable[[int], None] | None = None,
-) -> Outcome:
+) -> ImportResult:
     """Import the file; bad rows go to `FILE.rejected` with their reason. Raises InputError for the file itself."""
-    kind = format_of(path, options)
-    name = fingerprint(path, options)
+    kind = detect_format(path, options)
+    name = compute_fingerprint(path, options)
     now = services.clock.now()
-    before = services.database.run(lambda connection: _open(connection, name, path, now))
-    outcome = Outcome(rows=before.rows, rejected=before.rejected, resumed_at=before.rows)
+    before = services.database.run(lambda connection: _load_or_create_import(connection, name, path, now))
+    outcome = ImportResult(rows=before.rows, rejected=before.rejected, resumed_at=before.rows)
     if before.done:
         outcome.already_done = True
         return outcome
@@ -130,13 +130,19 @@ def import_file(
     seen: Counter[bytes] = Counter()
     rows = read_rows(path, kind)
     for row in islice(rows, before.rows):
-        _message_id(row, options, seen)
+        _message_id_of(row, options, seen)
     mode = "a" if before.rows else "w"
     with rejects.open(mode, encoding="utf-8") as out:
         while batch := list(islice(rows, _BATCH)):
             items, bad = _read_batch(batch, options, seen, playbook, now)
             store = partial(
-                _store, name=name, items=items, bad=len(bad), rows=len(batch), playbook=playbook, now=now
+                _store_batch,
+                name=name,
+                items=items,
+                bad=len(bad),
+                rows=len(batch),
+                playbook=playbook,
+                now=now,
             )
             transact(services.database, store)
             for row, reason in bad:
@@ -150,7 +156,7 @@ def import_file(
     detail = {"import": name, "kind": options.kind, "rows": outcome.rows, "rejected": outcome.rejected}
 
     def finish(connection: sa.Connection) -> None:
-        _finish(connection, name)
+        _mark_done(connection, name)
         record(connection, at=services.clock.now(), actor=actor, action="import", detail=detail)
 
     services.database.run(finish)
@@ -162,7 +168,7 @@ def import_file(
     return outcome
 
 
-def _open(connection: sa.Connection, name: str, path: Path, now: Instant) -> sa.Row[Any]:
+def _load_or_create_import(connection: sa.Connection, name: str, path: Path, now: Instant) -> sa.Row[Any]:
     known = sa.select(t.imports).where(t.imports.c.fingerprint == name)
     row = connection.execute(known).one_or_none()
     if row is None:
@@ -172,11 +178,11 @@ def _open(connection: sa.Connection, name: str, path: Path, now: Instant) -> sa.
     return row
 
 
-def _store(
+def _store_batch(
     connection: sa.Connection,
     *,
     name: str,
-    items: list[_Item],
+    items: list[_ImportRow],
     bad: int,
     rows: int,
     playbook: Playbook,
@@ -197,7 +203,7 @@ def _store(
     )
 
 
-def _finish(connection: sa.Connection, name: str) -> None:
+def _mark_done(connection: sa.Connection, name: str) -> None:
     connection.execute(sa.update(t.imports).where(t.imports.c.fingerprint == name).values(done=True))
 
 
@@ -205,20 +211,20 @@ def _finish(connection: sa.Connection, name: str) -> None:
 
 
 def _read_batch(
-    batch: list[FileRow], options: Options, seen: Counter[bytes], playbook: Playbook, now: Instant
-) -> tuple[list[_Item], list[tuple[FileRow, str]]]:
-    items: list[_Item] = []
+    batch: list[FileRow], options: ImportOptions, seen: Counter[bytes], playbook: Playbook, now: Instant
+) -> tuple[list[_ImportRow], list[tuple[FileRow, str]]]:
+    items: list[_ImportRow] = []
     bad: list[tuple[FileRow, str]] = []
     for row in batch:
-        message_id = _message_id(row, options, seen)
+        message_id = _message_id_of(row, options, seen)
         try:
-            items.append(_item(row, message_id, options, playbook, now))
+            items.append(_read_row(row, message_id, options, playbook, now))
         except InputError as error:
             bad.append((row, str(error)))
     return items, bad
 
 
-def _message_id(row: FileRow, options: Options, seen: Counter[bytes]) -> str:
+def _message_id_of(row: FileRow, options: ImportOptions, seen: Counter[bytes]) -> str:
     """Return the row's own message id, or one of its content and occurrence."""
     own = row.cells.get("message_id")
     if isinstance(own, str) and own:
@@ -229,20 +235,22 @@ def _message_id(row: FileRow, options: Options, seen: Counter[bytes]) -> str:
     return f"{digest.hex()}-{seen[digest]}"
 
 
-def _item(row: FileRow, message_id: str, options: Options, playbook: Playbook, now: Instant) -> _Item:
+def _read_row(
+    row: FileRow, message_id: str, options: ImportOptions, playbook: Playbook, now: Instant
+) -> _ImportRow:
     if row.fault:
         raise InputError(row.fault)
-    event = _event(row, message_id, options, now)
+    event = _read_event(row, message_id, options, now)
     if options.kind != "contacts":
-        return _Item(event)
-    consents, traits = _consents(dict(event.traits), playbook, event.occurred_at)
-    return _Item(replace(event, traits=traits), consents)
+        return _ImportRow(event)
+    consents, traits = _split_consents(dict(event.traits), playbook, event.occurred_at)
+    return _ImportRow(replace(event, traits=traits), consents)
 
 
-def _event(row: FileRow, message_id: str, options: Options, now: Instant) -> NewEvent:
+def _read_event(row: FileRow, message_id: str, options: ImportOptions, now: Instant) -> NewEvent:
     """Read one row as an event. now: when it was received; nothing happens later."""
     cells = {options.map.get(name, name): value for name, value in row.cells.items()}
-    identities = _identities(cells)
+    identities = _read_identities(cells)
     if not identities and options.kind != "objects":
         raise InputError("nobody: fill one of user_id, email, phone, anonymous_id")
     is_contact = options.kind == "contacts"
@@ -255,7 +263,7 @@ def _event(row: FileRow, message_id: str, options: Options, now: Instant) -> New
         message_id=message_id,
         kind="identify" if is_contact else "track",
         name=name,
-        occurred_at=_occurred_at(cells, now),
+        occurred_at=_read_occurred_at(cells, now),
         received_at=now,
         historic=options.historic,
         identities=identities if options.kind != "objects" else (),
@@ -273,7 +281,7 @@ _CANONICAL: Mapping[str, Callable[[str], str | None]] = {
 }
 
 
-def _identities(cells: Mapping[str, Any]) -> tuple[Identity, ...]:
+def _read_identities(cells: Mapping[str, Any]) -> tuple[Identity, ...]:
     found = []
     for kind in _WHO:
         value = cells.get(kind)
@@ -287,7 +295,7 @@ def _identities(cells: Mapping[str, Any]) -> tuple[Identity, ...]:
     return tuple(found)
 
 
-def _occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
+def _read_occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
     value = cells.get("timestamp")
     if value is None:
         return now
@@ -298,7 +306,7 @@ def _occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
     return min(int(instant), now)
 
 
-def _consents(
+def _split_consents(
     cells: dict[str, Any], playbook: Playbook, given_at: Instant
 ) -> tuple[tuple[tuple[str, str, Instant, str], ...], dict[str, Any]]:
     """Split the consent columns off: (topic, state, at, source), and what is left."""
@@ -336,20 +344,20 @@ def read_map(pairs: list[str]) -> dict[str, str]:
     return mapping
 
 
-def events_of(rows: Iterator[FileRow], options: Options) -> Iterator[tuple[FileRow, NewEvent | None]]:
+def read_events(rows: Iterator[FileRow], options: ImportOptions) -> Iterator[tuple[FileRow, NewEvent | None]]:
     """Read rows of events outside an import (simulation); a row with a fault comes with None."""
     seen: Counter[bytes] = Counter()
     for row in rows:
-        message_id = _message_id(row, options, seen)
+        message_id = _message_id_of(row, options, seen)
         if row.fault:
             yield row, None
             continue
         try:
-            yield row, _event(row, message_id, options, FOREVER)
+            yield row, _read_event(row, message_id, options, FOREVER)
         except InputError as error:
             yield replace(row, fault=str(error)), None
 
 
-def preview(path: Path, options: Options, *, limit: int = 3) -> Iterator[FileRow]:
+def preview(path: Path, options: ImportOptions, *, limit: int = 3) -> Iterator[FileRow]:
     """Yield the first rows of a file, for a look before an import."""
-    return islice(read_rows(path, format_of(path, options)), limit)
+    return islice(read_rows(path, detect_format(path, options)), limit)

@@ -28,9 +28,9 @@ from nurture.runtime.log import get_logger
 _log = get_logger("inbound")
 
 #: SMTP replies. Only the first takes the mail; after the second the sender keeps it and comes again.
-TAKEN: Final = "250 2.0.0 Taken"
-LATER: Final = "451 4.3.0 Not now, try again later"
-NOBODY: Final = "550 5.1.1 There is no such address here"
+ACCEPTED: Final = "250 2.0.0 Taken"
+TRY_LATER: Final = "451 4.3.0 Not now, try again later"
+NO_SUCH_ADDRESS: Final = "550 5.1.1 There is no such address here"
 
 
 def require_inbound(services: Services) -> None:
@@ -98,13 +98,13 @@ class Inbound:
         except (SQLAlchemyError, Transient, OSError) as error:
             count("feedback", {"inbound_later": 1})
             _log.warning("a mail was put off", error=type(error).__name__)
-            return LATER
+            return TRY_LATER
         count("feedback", done.counts)
         for shard in done.shards:
             self._services.bells.ring("inbox", str(shard))
         if done.counts["reply"]:
             self._services.bells.ring("feedback", "")
-        return TAKEN
+        return ACCEPTED
 
     # ---- what it proves and what follows -----------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class _Item(msgspec.Struct):
 _read_item = msgspec.json.Decoder(_Item).decode
 
 
-class _Refused(Exception):
+class _ItemError(Exception):
     """One item cannot be taken; the message is its reason."""
 
     message_id: str | None = None
@@ -80,7 +80,7 @@ def read_items(body: Body, *, source: str, received_at: Instant, kind: str | Non
     for item in body.items:
         try:
             intake.events.append(reader.read(item))
-        except _Refused as refusal:
+        except _ItemError as refusal:
             row = reject(
                 item, str(refusal), source=source, received_at=received_at, message_id=refusal.message_id
             )
@@ -116,11 +116,11 @@ class _Reader:
     def read(self, raw: bytes | msgspec.Raw) -> NewEvent:
         """Return the event of one item. Raises _Refused."""
         if len(memoryview(raw)) > ITEM_BYTES_MAX:
-            raise _Refused(f"item: larger than {ITEM_BYTES_MAX // 1024} KB")
+            raise _ItemError(f"item: larger than {ITEM_BYTES_MAX // 1024} KB")
         item = _decode(raw)
         try:
             return self._event(item)
-        except _Refused as refusal:
+        except _ItemError as refusal:
             refusal.message_id = item.messageId[:TEXT_MAX] if isinstance(item.messageId, str) else None
             raise
 
@@ -134,7 +134,7 @@ class _Reader:
             person = {**known, **person}
         identities = _identities(item, person)
         if kind != "track" and not identities:
-            raise _Refused(f"{kind}: no person; give userId, anonymousId or traits.email")
+            raise _ItemError(f"{kind}: no person; give userId, anonymousId or traits.email")
         name = self._name(item, kind, properties)
         return NewEvent(
             source=self.source,
@@ -157,7 +157,7 @@ class _Reader:
         given = item.type if type(item.type) is str else self.kind
         kind = _KINDS.get(given) or _KINDS.get(given.strip().lower()) if given else None
         if kind is None:
-            raise _Refused(
+            raise _ItemError(
                 f"type: {given!r:.40} is none of {', '.join(_KINDS)}" if given else "type: missing"
             )
         return kind
@@ -166,12 +166,12 @@ class _Reader:
         if kind == "track":
             name = _text(item.event, "event")
             if name is None:
-                raise _Refused("event: missing; name what happened")
+                raise _ItemError("event: missing; name what happened")
             return name
         if kind == "group":
             group = _text(item.groupId, "groupId")
             if group is None:
-                raise _Refused("groupId: missing")
+                raise _ItemError("groupId: missing")
             properties["group_id"] = group
         elif kind in ("page", "screen"):
             for field_name in ("name", "category"):
@@ -190,7 +190,7 @@ class _Reader:
             return self.received_at
         at = read_instant(said)
         if at is None:
-            raise _Refused(f"timestamp: {said!r:.40} is not a date; write 2026-01-31T09:00:00Z")
+            raise _ItemError(f"timestamp: {said!r:.40} is not a date; write 2026-01-31T09:00:00Z")
         sent_at = self.sent_at if self.sent_at is not None else read_instant(item.sentAt)
         if sent_at is not None and abs(self.received_at - sent_at) > SKEW_MIN:
             at += self.received_at - sent_at
@@ -231,7 +231,7 @@ def _decode(raw: bytes | msgspec.Raw) -> _Item:
         try:
             item = _read_item(repair(bytes(memoryview(raw))))
         except (msgspec.DecodeError, NotJson) as error:
-            raise _Refused(f"item: not an object ({error})") from error
+            raise _ItemError(f"item: not an object ({error})") from error
     return item
 
 
@@ -240,7 +240,7 @@ def _object(value: Any, name: str) -> dict[str, Any]:
     if not value:
         return {}
     if type(value) is not dict:
-        raise _Refused(f"{name}: not an object")
+        raise _ItemError(f"{name}: not an object")
     return value
 
 
@@ -252,11 +252,11 @@ def _text(value: Any, name: str) -> str | None:
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
-            raise _Refused(f"{name}: neither text nor a whole number")
+            raise _ItemError(f"{name}: neither text nor a whole number")
         value = str(value)
     value = value.strip()
     if len(value) > TEXT_MAX:
-        raise _Refused(f"{name}: longer than {TEXT_MAX} characters")
+        raise _ItemError(f"{name}: longer than {TEXT_MAX} characters")
     return value or None
 
 
@@ -283,5 +283,5 @@ def _identities(item: _Item, person: dict[str, Any]) -> tuple[Identity, ...]:
 def _previous_id(item: _Item) -> str:
     before = _text(item.previousId, "previousId")
     if before is None:
-        raise _Refused("previousId: missing; an alias joins an earlier id to userId")
+        raise _ItemError("previousId: missing; an alias joins an earlier id to userId")
     return before

@@ -54,16 +54,16 @@ def open_existing(
     database = open_database(settings.database_url, pool_size=1)
     try:
         migrations.require_current(database)
-        settings = complete(settings, serves=serves, **who_may(database))
+        settings = complete(settings, serves=serves, **read_access_state(database))
         database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
     except DBAPIError as error:
-        raise SettingsError(unreachable(settings, error)) from error
+        raise SettingsError(unreachable_message(settings, error)) from error
     finally:
         database.close()
     return open_services(settings, bells=bells, clock=clock, pool_size=pool_size)
 
 
-def who_may(database: Database) -> dict[str, bool]:
+def read_access_state(database: Database) -> dict[str, bool]:
     """Tell whether this database knows people who may sign in, and keys that may hand in; creates nothing."""
     try:
         migrations.require_current(database)
@@ -73,7 +73,7 @@ def who_may(database: Database) -> dict[str, bool]:
         return {"has_users": queries.has_users(connection), "has_keys": queries.has_keys(connection)}
 
 
-def unreachable(settings: Settings, error: DBAPIError) -> str:
+def unreachable_message(settings: Settings, error: DBAPIError) -> str:
     """Return the one line for a database that does not answer."""
     shown = settings.shown()["NURTURE_DATABASE_URL"]
     lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
@@ -83,10 +83,10 @@ def unreachable(settings: Settings, error: DBAPIError) -> str:
 def programme_folder(settings: Settings) -> Path:
     """Return the folder of the programme: the one set, else one here, else the one that ships."""
     is_set = settings.sources()["NURTURE_PLAYBOOK"] != "default"
-    return settings.playbook if is_set or settings.playbook.is_dir() else shipped()
+    return settings.playbook if is_set or settings.playbook.is_dir() else shipped_programme()
 
 
-def shipped() -> Path:
+def shipped_programme() -> Path:
     """Return the folder of the programme that ships, from a source tree or an installed wheel."""
     package = Path(__file__).parent.parent
     for folder in (package / "_shipped", package.parent / "email_templates"):
@@ -106,7 +106,7 @@ def migrate(
     files = load_files(programme_folder(settings))
     known = open_database(settings.database_url, pool_size=1)
     try:
-        settings = complete(settings, create=True, serves=serves, **who_may(known))
+        settings = complete(settings, create=True, serves=serves, **read_access_state(known))
     finally:
         known.close()
     services = open_services(settings, clock=clock, keeps=keeps)
@@ -115,7 +115,7 @@ def migrate(
         migrations.upgrade(database)
         database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
     except DBAPIError as error:
-        raise SettingsError(unreachable(settings, error)) from error
+        raise SettingsError(unreachable_message(settings, error)) from error
     with database.read() as connection:
         is_published = services.playbooks.active_id(connection) is not None
     if not is_published:

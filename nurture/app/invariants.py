@@ -33,7 +33,7 @@ _EVENTS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CheckContext:
     """What the checks are asked with."""
 
     playbook: Playbook
@@ -42,10 +42,10 @@ class Look:
     suppression_key: bytes
 
 
-Check = Callable[[sa.Connection, Look], Iterator[str]]
+Check = Callable[[sa.Connection, CheckContext], Iterator[str]]
 
 
-def _conservation(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _conservation(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Everything planned is in the ledger, one to one."""
     for row in conservation(connection):
         settled = sum(row[name] for name in ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt"))
@@ -53,7 +53,7 @@ def _conservation(connection: sa.Connection, _: Look) -> Iterator[str]:
             yield f"{row['measure']}: planned {row['planned']}, in the ledger {settled + row['waiting']}"
 
 
-def _track_law(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _track_law(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """No mail left while its contact was on the other track, now or a minute before (the wire takes time)."""
     statement = sa.text(_OTHER_TRACK)
     for row in connection.execute(statement):
@@ -75,7 +75,7 @@ AND m.track <> coalesce((
 """
 
 
-def _orphans(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _orphans(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Everything belongs to somebody, and every survivor is alive."""
     other = t.contacts.alias()
     chained = sa.select(t.contacts.c.id).join(other, t.contacts.c.survivor == other.c.id)
@@ -103,7 +103,7 @@ def _orphans(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"{count} messages belong to no run"
 
 
-def _overdue(connection: sa.Connection, look: Look) -> Iterator[str]:
+def _overdue(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
     """Nothing due lies un-owned for longer than a look takes; what was paused on purpose is not due."""
     m = t.messages.c
     paused = set(connection.scalars(sa.select(t.switches.c.name).where(t.switches.c.paused)))
@@ -127,7 +127,7 @@ def _overdue(connection: sa.Connection, look: Look) -> Iterator[str]:
             yield f"{name}: the oldest is {minutes} minutes overdue; is a worker running?"
 
 
-def _sequence(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _sequence(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """A later step of a run never left before an earlier one."""
     statement = sa.text(
         "SELECT a.id AS first, b.id AS second FROM messages a JOIN messages b ON a.contact_id = b.contact_id "
@@ -138,7 +138,7 @@ def _sequence(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"message {row.second} left before message {row.first}"
 
 
-def _unsubscribed(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _unsubscribed(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Nothing marketing left after a withdrawal was committed."""
     statement = sa.text(
         "SELECT m.id FROM messages m JOIN consents c ON c.contact_id = m.contact_id AND c.state = 'withdrawn' "
@@ -151,21 +151,21 @@ def _unsubscribed(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"message {row.id} left after its topic was withdrawn"
 
 
-def _audit(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _audit(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """The audit log is unbroken."""
     found = tampering(connection)
     if found is not None:
         yield found
 
 
-def _set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _set_aside(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Events that could not be applied by the rules wait for somebody."""
     statement = sa.select(t.quarantine.c.stage, sa.func.count().label("count")).group_by(t.quarantine.c.stage)
     for row in connection.execute(statement.where(t.quarantine.c.stage.in_(("rule", "crash")))):
         yield f"{row.count} events in quarantine ({row.stage})"
 
 
-def _once(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _once(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Marketing is on the wire at most once: no second attempt after one that was sent or is in doubt."""
     a, m = t.attempts.c, t.messages.c
     statement = (
@@ -179,7 +179,7 @@ def _once(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"message {message} is marketing and was on the wire {times} times"
 
 
-def _order(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _order(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """A person's events of one source were applied in the order in which they were accepted."""
     e = t.events.c
     # Each event beside the latest of those applied before it.
@@ -196,7 +196,7 @@ def _order(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"event {row.id} of contact:{row.contact_id} was applied after later ones"
 
 
-def _applied_or_set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _applied_or_set_aside(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """An event is applied, or stands in quarantine as one that could not be, never both."""
     e, q = t.events.c, t.quarantine.c
     same = sa.and_(e.source == q.source, e.message_id == q.message_id)
@@ -207,7 +207,7 @@ def _applied_or_set_aside(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"event {row.id} was applied and set aside"
 
 
-def _suppressed(connection: sa.Connection, look: Look) -> Iterator[str]:
+def _suppressed(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
     """Nothing left for an address after it was suppressed."""
     s, m, c = t.suppressions.c, t.messages.c, t.contacts.c
     rows = connection.execute(sa.select(s.address_hash, s.scope, s.at)).all()
@@ -228,7 +228,7 @@ def _suppressed(connection: sa.Connection, look: Look) -> Iterator[str]:
             yield f"message {row.id} left after its address was suppressed"
 
 
-def _tracks(connection: sa.Connection, _: Look) -> Iterator[str]:
+def _tracks(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """Nobody is in a run of the track they are not on."""
     r, c = t.runs.c, t.contacts.c
     statement = (
@@ -240,7 +240,7 @@ def _tracks(connection: sa.Connection, _: Look) -> Iterator[str]:
         yield f"run {row.id} of {row.measure} goes on for a {row.track}"
 
 
-def _caps(connection: sa.Connection, look: Look) -> Iterator[str]:
+def _caps(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
     """No cap was exceeded, in any window, by mails that the present playbook was asked about."""
     for cap in look.playbook.caps:
         for person, left in _crowded(connection, cap, look.playbook_id).items():

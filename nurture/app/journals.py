@@ -18,7 +18,7 @@ _COMPARED = 50
 _BATCH = 1000
 
 
-def fold_in(services: Services) -> Counts:
+def recover_from_journals(services: Services) -> Counts:
     """Tell the database all that the journals of this machine know; repeating it changes nothing."""
     folder = services.settings.journal_folder
     delivery = Delivery(
@@ -32,20 +32,20 @@ def fold_in(services: Services) -> Counts:
     return restore_detection.fold(services.database, delivery, folder, file_format.names(folder))
 
 
-def unread(services: Services) -> list[str]:
+def find_unread(services: Services) -> list[str]:
     """Return the senders whose journals nobody has read since they last sent, and that are not on this machine."""
     here = set(file_format.names(services.settings.journal_folder))
     with services.database.read() as connection:
         return [name for name in queries.unread(connection) if name not in here]
 
 
-def go_on(connection: sa.Connection, services: Services, *, actor: str) -> None:
+def accept_restored_database(connection: sa.Connection, services: Services, *, actor: str) -> None:
     """Take the database as it is for the one to go on with, and let the lanes run."""
     restore_detection.agree(connection)
     record.resume_after_restore(connection, actor=actor, now=services.clock.now())
 
 
-def faults(services: Services) -> Iterator[str]:
+def find_faults(services: Services) -> Iterator[str]:
     """Yield what is wrong with the journals, and where they and the ledger do not say the same."""
     folder = services.settings.journal_folder
     if folder.exists():
@@ -58,24 +58,24 @@ def faults(services: Services) -> Iterator[str]:
         identity = queries.known_id(connection)
         if queries.is_stopped(connection):
             yield "all lanes stand still after a restore; see docs/delivery.md, then nurture resume all --after-restore"
-    newest = sorted(file_format.names(folder), key=lambda name: -_changed(services, name))[:_COMPARED]
+    newest = sorted(file_format.names(folder), key=lambda name: -_modified_at(services, name))[:_COMPARED]
     for name in newest:
         for part in file_format.parts(folder, name):
             told = file_format.read([part])
             if told.database == identity:
-                yield from _against_the_ledger(services, told)
+                yield from _compare_with_ledger(services, told)
             if told.broken:
                 yield f"{part}: {told.broken} lines cannot be read"
 
 
-def _changed(services: Services, name: str) -> float:
+def _modified_at(services: Services, name: str) -> float:
     return max(
         (path.stat().st_mtime for path in file_format.parts(services.settings.journal_folder, name)),
         default=0.0,
     )
 
 
-def _against_the_ledger(services: Services, told: file_format.Read) -> Iterator[str]:
+def _compare_with_ledger(services: Services, told: file_format.Read) -> Iterator[str]:
     """Yield mails that a server took and the ledger does not count as sent, unless they are being settled."""
     accepted = [
         entry for entry in told.entries.values() if (end := outcome_of(entry)) and end.outcome == "sent"

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import journals
-from nurture.app.sends import measure_of
+from nurture.app.sends import find_measure
 from nurture.app.services import Services
 from nurture.consent import record as law
 from nurture.database.audit import record
@@ -13,12 +13,12 @@ from nurture.domain.errors import NotFoundError
 from nurture.transports.registry import open_lanes
 
 
-def check_name(services: Services, connection: sa.Connection, name: str) -> None:
+def require_switch_name(services: Services, connection: sa.Connection, name: str) -> None:
     """Raise NotFoundError unless `name` is `all`, a lane or a measure of the active playbook."""
     if name == "all" or name in open_lanes(services.settings.mail_url):
         return
     if "/" in name:
-        measure_of(services.playbooks.active(connection).playbook, name)
+        find_measure(services.playbooks.active(connection).playbook, name)
         return
     lanes = ", ".join(sorted(open_lanes(services.settings.mail_url)))
     message = f"{name!r} is no measure (track/stage/name), lane ({lanes}) or all"
@@ -34,16 +34,16 @@ def set_switch(
     stop of a database that went back, whatever `name` is.
     """
     folded = (
-        {name: number for name, number in journals.fold_in(services).items() if number}
+        {name: number for name, number in journals.recover_from_journals(services).items() if number}
         if after_restore
         else {}
     )
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        check_name(services, connection, name)
+        require_switch_name(services, connection, name)
         now = services.clock.now()
         if after_restore:
-            journals.go_on(connection, services, actor=actor)
+            journals.accept_restored_database(connection, services, actor=actor)
             revived = 0
         else:
             revived = law.set_switch(connection, name, paused=paused, reason=reason, actor=actor, now=now)
@@ -62,7 +62,7 @@ def cancel(services: Services, measure: str, *, actor: str) -> dict[str, Any]:
     """Pause the measure, then end its active runs and unsent mails, batch by batch; returns what was ended."""
 
     def pause(connection: sa.Connection) -> None:
-        check_name(services, connection, measure)
+        require_switch_name(services, connection, measure)
         now = services.clock.now()
         law.set_switch(connection, measure, paused=True, reason="cancelled by ops", actor=actor, now=now)
         record(connection, at=now, actor=actor, action="cancel", detail={"measure": measure})

@@ -56,7 +56,7 @@ ABOUT: Final[Mapping[str, str]] = {
 }
 
 #: Columns that only say how the machine works.
-_OWN = {
+_INTERNAL_COLUMNS = {
     "shard",
     "version",
     "contact_version",
@@ -67,11 +67,11 @@ _OWN = {
     "rules_hash",
 }
 #: Columns with an instant, beside those whose name ends in `_at`, `_since` or `_until`.
-_INSTANTS = {"at", "since", "clock", "valid_until"}
-_DOCUMENTS = {"body", "evidence", "let", "data", "decided", "context", "memory", "detail", "state"}
+_INSTANT_COLUMNS = {"at", "since", "clock", "valid_until"}
+_JSON_COLUMNS = {"body", "evidence", "let", "data", "decided", "context", "memory", "detail", "state"}
 
 
-def everything(
+def collect_personal_data(
     connection: sa.Connection, person: int, *, suppression_key: bytes, now: Instant
 ) -> dict[str, Any]:
     """Return all that is stored of a living contact and of everything merged into it."""
@@ -101,7 +101,7 @@ def everything(
         "person": f"contact:{person}",
         "names": [f"{each.kind}: {each.value}" for each in names],
         "about": dict(ABOUT),
-        **{name: [_shown(row) for row in found[name]] for name in PERSONAL},
+        **{name: [_readable_row(row) for row in found[name]] for name in PERSONAL},
     }
 
 
@@ -114,24 +114,26 @@ def _rows(
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(name, value) for name, value in row.items() if name not in _OWN}
+def _readable_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _readable_value(name, value) for name, value in row.items() if name not in _INTERNAL_COLUMNS
+    }
 
 
-def _value(name: str, value: Any) -> Any:
+def _readable_value(name: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in _INSTANTS or name.endswith(("_at", "_since", "_until")):
+    if name in _INSTANT_COLUMNS or name.endswith(("_at", "_since", "_until")):
         return None if not isinstance(value, int) or value >= FOREVER else to_iso(value)
     if name == "verdict" and isinstance(value, str):
         return decode_verdict(value)
-    if name in _DOCUMENTS and isinstance(value, str):
-        document = _document(value)
-        return _mail(document) if name == "context" else document
+    if name in _JSON_COLUMNS and isinstance(value, str):
+        document = _parse_document(value)
+        return _readable_mail(document) if name == "context" else document
     return value
 
 
-def _document(text: str) -> Any:
+def _parse_document(text: str) -> Any:
     """Return the document that a text spells; evidence may also be plain words."""
     try:
         return decode(text)
@@ -139,7 +141,7 @@ def _document(text: str) -> Any:
         return text
 
 
-def _mail(context: Any) -> Any:
+def _readable_mail(context: Any) -> Any:
     """Return what a mail was made from; where its bytes are kept, as the text that was sent."""
     if not isinstance(context, dict):
         return context

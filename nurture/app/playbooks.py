@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from nurture.app.installation import programme_folder, shipped
+from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import MailStep, Measure
@@ -18,7 +18,7 @@ from nurture.reports.why import trigger_words
 from nurture.runtime.settings import load_settings
 
 
-def _folder(given: Path | None) -> Path:
+def _folder_or_default(given: Path | None) -> Path:
     return given if given is not None else programme_folder(load_settings())
 
 
@@ -27,7 +27,7 @@ def init(folder: Path) -> dict[str, Any]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         message = f"{folder}: there is something in it already; name a new folder"
         raise InputError(message)
-    shutil.copytree(shipped(), folder, dirs_exist_ok=True)
+    shutil.copytree(shipped_programme(), folder, dirs_exist_ok=True)
     files = load_files(folder)
     return {
         "folder": str(folder),
@@ -38,12 +38,12 @@ def init(folder: Path) -> dict[str, Any]:
 
 def check(given: Path | None) -> list[str]:
     """Return every fault of a programme as `file:line: what: what to change`."""
-    return [str(fault) for fault in faults_of(load_files(_folder(given)))]
+    return [str(fault) for fault in faults_of(load_files(_folder_or_default(given)))]
 
 
 def show(given: Path | None) -> list[dict[str, Any]]:
     """Return one row per measure."""
-    playbook = build(load_files(_folder(given))).playbook
+    playbook = build(load_files(_folder_or_default(given))).playbook
     return [_row(measure) for _, measure in sorted(playbook.measures.items())]
 
 

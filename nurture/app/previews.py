@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.sends import measure_of
+from nurture.app.sends import find_measure
 from nurture.app.services import Services
 from nurture.contacts.queries import load_contacts, resolve_who, run_of
 from nurture.database import schema as t
@@ -34,7 +34,7 @@ from nurture.transports.types import OutgoingMail
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class PreviewMail:
     """A mail chosen for a preview."""
 
     loaded: LoadedPlaybook
@@ -48,7 +48,7 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
 
     target: MEASURE or MEASURE/STEP; without a step the first mail. Raises NotFoundError or InputError.
     """
-    mail = choose(services, target, who=who, locale=locale)
+    mail = compose_preview(services, target, who=who, locale=locale)
     try:
         parts = render_parts(mail.loaded.templates, mail.frozen)
     except TemplateFault as fault:
@@ -74,12 +74,12 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     if address is None:
         message = f"--test {to}: not an e-mail address"
         raise InputError(message)
-    mail = choose(services, target, who=who, locale=None)
+    mail = compose_preview(services, target, who=who, locale=None)
     frozen = mail.frozen
     frozen["to"] = address
     frozen["date"] = services.clock.now() // SECOND * SECOND
     frozen["header_id"] = f"<test.{services.clock.now()}@{frozen['sender']['address'].rpartition('@')[2]}>"
-    data = _marked(render(mail.loaded.templates, frozen))
+    data = _mark_as_test(render(mail.loaded.templates, frozen))
     detail = {"measure": mail.measure.path, "step": mail.step.id}
     services.database.run(
         lambda connection: record(
@@ -99,14 +99,14 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     return {"measure": mail.measure.path, "step": mail.step.id, "to": address, "reply": outcome.reply}
 
 
-def choose(services: Services, target: str, *, who: str | None, locale: str | None) -> Chosen:
+def compose_preview(services: Services, target: str, *, who: str | None, locale: str | None) -> PreviewMail:
     """Freeze a measure's mail from its sample or a person's values. Raises NotFoundError or InputError."""
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
-        measure, step = _step_of(loaded, target)
+        measure, step = _find_step(loaded, target)
         sample = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
         if who is not None:
-            sample = _of_person(connection, loaded, measure, who, sample)
+            sample = _sample_from_person(connection, loaded, measure, who, sample)
     wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
     frozen = sample_frozen(
         loaded.templates,
@@ -119,10 +119,10 @@ def choose(services: Services, target: str, *, who: str | None, locale: str | No
         topic=measure.topic,
         sample=sample,
     )
-    return Chosen(loaded, measure, step, frozen)
+    return PreviewMail(loaded, measure, step, frozen)
 
 
-def rehearse(services: Services) -> dict[str, tuple[str, ...]]:
+def warm_templates(services: Services) -> dict[str, tuple[str, ...]]:
     """Make a sample of the mails that cannot wait, so that the first of a process finds its template compiled.
 
     Some hundredths of a second a template; nothing is sent or written. Returns measure -> locales that were made; a
@@ -133,26 +133,26 @@ def rehearse(services: Services) -> dict[str, tuple[str, ...]]:
     made: dict[str, tuple[str, ...]] = {}
     for path, measure in playbook.measures.items():
         if measure.purpose == "transactional":
-            made[path] = tuple(locale for locale in playbook.locales if _is_made(services, path, locale))
+            made[path] = tuple(locale for locale in playbook.locales if _can_render(services, path, locale))
     return made
 
 
-def _is_made(services: Services, path: str, locale: str) -> bool:
+def _can_render(services: Services, path: str, locale: str) -> bool:
     try:
-        mail = choose(services, path, who=None, locale=locale)
+        mail = compose_preview(services, path, who=None, locale=locale)
         render(mail.loaded.templates, mail.frozen)
     except (TemplateFault, InputError):
         return False
     return True
 
 
-def _step_of(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
+def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
     """Read MEASURE[/STEP]."""
     measures = loaded.playbook.measures
     path, _, step_id = target.rpartition("/")
     if target in measures or path not in measures:
         path, step_id = target, ""
-    measure = measure_of(loaded.playbook, path)
+    measure = find_measure(loaded.playbook, path)
     mails = [step for step in measure.steps if isinstance(step, MailStep)]
     for step in mails:
         if step_id in ("", step.id):
@@ -161,7 +161,7 @@ def _step_of(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
     raise InputError(message)
 
 
-def _of_person(
+def _sample_from_person(
     connection: sa.Connection, loaded: LoadedPlaybook, measure: Measure, who: str, sample: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a sample made of the person's own values."""
@@ -190,7 +190,7 @@ def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) ->
     return None if row is None else run_of(row)
 
 
-def _marked(data: bytes) -> bytes:
+def _mark_as_test(data: bytes) -> bytes:
     """Put [test] before the subject and take the unsubscribe headers off: they would lead nowhere."""
     mail: EmailMessage = message_from_bytes(data, policy=policy.SMTP)
     subject = str(mail["Subject"])

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.app.personal_export import everything
+from nurture.app.personal_export import collect_personal_data
 from nurture.app.services import Services
 from nurture.contacts import inbox_queries
 from nurture.contacts.identity_queries import known_of
@@ -46,7 +46,7 @@ def export_contact(services: Services, who: str, *, actor: str) -> dict[str, Any
     now, key = services.clock.now(), services.settings.suppression_secret
     with services.database.read() as connection:
         person = resolve_who(connection, who)
-        found = everything(connection, person, suppression_key=key, now=now)
+        found = collect_personal_data(connection, person, suppression_key=key, now=now)
     services.database.run(
         lambda c: record(c, at=now, actor=actor, action="contact.export", detail={"contact": person})
     )
@@ -70,7 +70,7 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
             "pending": len(inbox_queries.naming(connection, names)) if names else 0,
             "mails": _count(connection, t.messages, mine),
             "mails_cancelled": _count(connection, t.messages, sa.and_(mine, unsent)),
-            "elsewhere": [*ELSEWHERE, *_rejected(connection)],
+            "elsewhere": [*ELSEWHERE, *_rejected_files(connection)],
         }
 
 
@@ -94,7 +94,7 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
     finished = database.run(lambda c: erasure.finish(c, done.contact, now=services.clock.now()))
     database.shed()
     with database.read() as connection:
-        elsewhere = [*ELSEWHERE, *_rejected(connection)]
+        elsewhere = [*ELSEWHERE, *_rejected_files(connection)]
         erased_at = _erased_at(connection, done.contact)
     return {
         "contact": done.contact,
@@ -123,7 +123,7 @@ def resume_erasures(services: Services, connection: sa.Connection, *, limit: int
     return count
 
 
-def overdue(services: Services) -> Iterator[str]:
+def find_overdue_data(services: Services) -> Iterator[str]:
     """Say of each kind of data that has outlived its time by more than a week how old the oldest is."""
     keep, now = kept(services.settings.retention), services.clock.now()
     with services.database.read() as connection:
@@ -134,7 +134,7 @@ def overdue(services: Services) -> Iterator[str]:
             yield f"{name}: kept {days} days longer than NURTURE_RETENTION says; is a scheduler running?"
 
 
-def unfinished(services: Services) -> Iterator[str]:
+def find_unfinished_erasures(services: Services) -> Iterator[str]:
     """Say which erasures are not finished after an hour."""
     with services.database.read() as connection:
         late = erasure.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
@@ -168,7 +168,7 @@ def _count(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[b
     return int(connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0)
 
 
-def _rejected(connection: sa.Connection) -> list[str]:
+def _rejected_files(connection: sa.Connection) -> list[str]:
     """Return the files of rejected rows that imports have left behind and that nobody here can read."""
     statement = sa.select(t.imports.c.name, t.imports.c.rejected).where(t.imports.c.rejected > 0)
     return [f"{row.rejected} rejected rows in {row.name}.rejected" for row in connection.execute(statement)]

@@ -12,7 +12,7 @@ from nurture.runtime.settings import Settings
 
 
 @contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
+def hold_installation_lock(settings: Settings) -> Iterator[None]:
     """Hold the installation for this process; the lock goes with the process, however it ends.
 
     Raises SettingsError when another process holds it. PostgreSQL needs none: workers may be many there.

@@ -47,7 +47,7 @@ def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
     ]
 
 
-def people(services: Services) -> list[dict[str, Any]]:
+def stages(services: Services) -> list[dict[str, Any]]:
     """Return how many people stand where, in the playbook's order of stages."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook

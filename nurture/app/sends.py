@@ -32,7 +32,7 @@ def request_id(measure: str, target: str, now: Instant) -> str:
     return blake2b(f"{measure}\x1f{target}\x1f{now}".encode(), digest_size=8).hexdigest()
 
 
-def measure_of(playbook: Playbook, path: str) -> Measure:
+def find_measure(playbook: Playbook, path: str) -> Measure:
     """Return the measure. Raises NotFoundError with near misses."""
     found = playbook.measures.get(path)
     if found is None:
@@ -47,10 +47,10 @@ def plan(services: Services, path: str, *, who: str | None, expression: str | No
     """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        measure = measure_of(playbook, path)
+        measure = find_measure(playbook, path)
         now = services.clock.now()
-        meant = _meant(connection, playbook, who=who, expression=expression, now=now)
-        refusal = _refusal(connection, measure, playbook, now).label("refusal")
+        meant = _recipients_sql(connection, playbook, who=who, expression=expression, now=now)
+        refusal = _refusal_sql(connection, measure, playbook, now).label("refusal")
         counted = sa.select(refusal, sa.func.count()).where(meant).group_by(refusal)
         refused = {reason: int(count) for reason, count in connection.execute(counted)}
         count = refused.pop("", 0)
@@ -63,22 +63,22 @@ def plan(services: Services, path: str, *, who: str | None, expression: str | No
         return {"measure": path, "people": count, "first": shown, "not_entering": refused}
 
 
-def _meant(
+def _recipients_sql(
     connection: sa.Connection, playbook: Playbook, *, who: str | None, expression: str | None, now: Instant
 ) -> sa.ColumnElement[bool]:
     """Return the SQL for whom the operator means."""
     if who is not None:
-        return sa.and_(audience.alive(), t.contacts.c.id == resolve_who(connection, who))
-    condition = audience.read(playbook, expression or "True")
-    return sa.and_(audience.alive(), audience.answer_of(connection, condition, playbook, now))
+        return sa.and_(audience.living_contacts(), t.contacts.c.id == resolve_who(connection, who))
+    condition = audience.parse_audience(playbook, expression or "True")
+    return sa.and_(audience.living_contacts(), audience.condition_sql(connection, condition, playbook, now))
 
 
-def _refusal(
+def _refusal_sql(
     connection: sa.Connection, measure: Measure, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[str]:
     """Return the SQL for why a contact may not enter the measure; empty for who may. Unknown is no."""
     contact = t.contacts.c
-    answer = audience.answer_of(connection, measure.audience, playbook, now)
+    answer = audience.condition_sql(connection, measure.audience, playbook, now)
     refusals: list[tuple[sa.ColumnElement[bool], str]] = []
     if measure.track != "any":
         refusals.append((contact.track != measure.track, "other_track"))
@@ -105,7 +105,7 @@ def send(
     """
     now = services.clock.now()
     handed = 0
-    total = _open(
+    total = _register(
         services,
         request,
         path=path,
@@ -116,7 +116,7 @@ def send(
     )
     while True:
         page = services.database.run(
-            lambda connection: _page(
+            lambda connection: _send_page(
                 services, connection, path, who=who, expression=expression, request=request, at=at
             )
         )
@@ -130,7 +130,7 @@ def send(
     return {"request": request, "measure": path, "people": total + handed, "handed_in": handed}
 
 
-def is_begun(services: Services, request: str) -> bool:
+def has_started(services: Services, request: str) -> bool:
     """Tell whether a request with this id was handed in already, whole or in part."""
     with services.database.read() as connection:
         return connection.scalar(sa.select(t.sends.c.request).where(t.sends.c.request == request)) is not None
@@ -141,7 +141,7 @@ def _is_large(services: Services, expression: str | None) -> bool:
     return over is not None and int(audience.count(services, expression or "True")["yes"]) > over
 
 
-def _approved(connection: sa.Connection, request: str, path: str, target: str) -> bool:
+def _is_approved(connection: sa.Connection, request: str, path: str, target: str) -> bool:
     """Tell whether somebody approved just this send."""
     found = connection.execute(
         sa.select(t.approvals).where(t.approvals.c.request == request, t.approvals.c.state == "approved")
@@ -149,15 +149,15 @@ def _approved(connection: sa.Connection, request: str, path: str, target: str) -
     return found is not None and (found.measure, f"audience: {found.audience}") == (path, target)
 
 
-def _open(
+def _register(
     services: Services, request: str, *, path: str, target: str, now: Instant, actor: str, many: bool
 ) -> int:
     def work(connection: sa.Connection) -> int:
-        measure_of(services.playbooks.active(connection).playbook, path)
+        find_measure(services.playbooks.active(connection).playbook, path)
         known = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
         if known is not None:
             return int(known.people)
-        if many and not _approved(connection, request, path, target):
+        if many and not _is_approved(connection, request, path, target):
             raise InputError(
                 f"this send waits for a second operator (NURTURE_APPROVE_SENDS_OVER); `nurture sends approve {request}`"
             )
@@ -180,7 +180,7 @@ def _open(
     return services.database.run(work)
 
 
-def _page(
+def _send_page(
     services: Services,
     connection: sa.Connection,
     path: str,
@@ -200,8 +200,8 @@ def _page(
     if who is not None:
         page = [resolve_who(connection, who)]
     else:
-        condition = audience.read(playbook, expression or "True")
-        page = next(audience.ids(connection, condition, playbook, now=now, after=state.cursor), [])
+        condition = audience.parse_audience(playbook, expression or "True")
+        page = next(audience.id_pages(connection, condition, playbook, now=now, after=state.cursor), [])
     names = names_of(connection, page)
     properties: dict[str, Any] = {"measure": path, "request": request}
     if at is not None:

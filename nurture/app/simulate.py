@@ -31,7 +31,7 @@ from nurture.transports.registry import open_lanes
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SimulationOptions:
     """Who lives how long under which programme."""
 
     people: int = 1_000
@@ -42,7 +42,7 @@ class Options:
     playbook: Path | None = None
 
 
-def run(options: Options, *, progress: Progress | None = None) -> dict[str, Any]:
+def run(options: SimulationOptions, *, progress: Progress | None = None) -> dict[str, Any]:
     """Play once and return the summary. Nothing leaves, nothing stays."""
     with tempfile.TemporaryDirectory(prefix="nurture-simulation-") as folder:
         settings = load_settings(
@@ -51,14 +51,14 @@ def run(options: Options, *, progress: Progress | None = None) -> dict[str, Any]
             broker_url="memory://",
             playbook=options.playbook,
         )
-        inputs, start, end = _inputs(options)
+        inputs, start, end = _load_inputs(options)
         clock = ManualClock(start)
         services = migrate(settings, clock=clock, keeps=False)
         gc_tuning.settle()
         try:
             if options.contacts is not None:
                 imports.import_file(
-                    services, options.contacts, imports.Options(kind="contacts"), actor="simulation"
+                    services, options.contacts, imports.ImportOptions(kind="contacts"), actor="simulation"
                 )
             counts = _play(services, clock, inputs, end, options, progress)
             return summary(services, start=start, end=end, applied=counts["applied"])
@@ -71,7 +71,7 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
     clock: ManualClock,
     inputs: Iterator[Input],
     end: Instant,
-    options: Options,
+    options: SimulationOptions,
     progress: Progress | None,
 ) -> Counts:
     settings = services.settings
@@ -94,13 +94,13 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
     return stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
 
 
-def _inputs(options: Options) -> tuple[Iterator[Input], Instant, Instant]:
+def _load_inputs(options: SimulationOptions) -> tuple[Iterator[Input], Instant, Instant]:
     """Return what happens, when it begins and when it ends."""
     if options.events is None:
         start = SystemClock().now() // DAY * DAY
         made = lives(options.people, start=start, days=options.days, seed=options.seed)
         return made, start, start + options.days * DAY
-    history = sorted(_history(options.events), key=lambda one: one[0])
+    history = sorted(_read_history(options.events), key=lambda one: one[0])
     if not history:
         message = f"{options.events}: no event in it"
         raise InputError(message)
@@ -112,17 +112,17 @@ def _inputs(options: Options) -> tuple[Iterator[Input], Instant, Instant]:
 _PACK, _UNPACK = msgspec.json.Encoder(), msgspec.json.Decoder(NewEvent)
 
 
-def _history(path: Path) -> Iterator[tuple[Instant, bytes]]:
+def _read_history(path: Path) -> Iterator[tuple[Instant, bytes]]:
     """Read a file of events as if each were handed in when it happened: the instant, and the event packed."""
-    options = imports.Options()
-    for row, event in imports.events_of(read_rows(path, imports.format_of(path, options)), options):
+    options = imports.ImportOptions()
+    for row, event in imports.read_events(read_rows(path, imports.detect_format(path, options)), options):
         if event is None:
             message = f"{path}:{row.line}: {row.fault}"
             raise InputError(message)
         yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at))
 
 
-def compare(options: Options, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:
+def compare(options: SimulationOptions, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:
     """Play the same people under two programmes and return the differences in mails sent, by measure."""
     mine = run(options, progress=progress)
     other = run(replace(options, playbook=against), progress=progress)

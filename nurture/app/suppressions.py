@@ -19,7 +19,7 @@ from nurture.domain.instant import to_iso
 def show(services: Services, who: str) -> list[dict[str, Any]]:
     """Return what is suppressed for a person or address: scope, reason, in words, since when, the way back."""
     with services.database.read() as connection:
-        hashed = _hash(services, connection, who)
+        hashed = _address_hash_of(services, connection, who)
         found = connection.execute(
             sa.select(suppressions)
             .where(suppressions.c.address_hash == hashed)
@@ -38,7 +38,7 @@ def show(services: Services, who: str) -> list[dict[str, Any]]:
         ]
 
 
-def lift_for(
+def lift_suppressions(
     services: Services, who: str, *, because: str, actor: str, person_asked: bool = False
 ) -> list[dict[str, Any]]:
     """Lift what an operator may lift and return what that was; audited, without the address.
@@ -58,7 +58,7 @@ def lift_for(
     now = services.clock.now()
 
     def work(connection: sa.Connection) -> None:
-        hashed = _hash(services, connection, who)
+        hashed = _address_hash_of(services, connection, who)
         for row in lifted:
             lift(connection, hashed, scope=row["scope"], reason=row["reason"], before=now + 1)
         address = canonical_email(who)
@@ -77,7 +77,7 @@ def lift_for(
     return lifted
 
 
-def _hash(services: Services, connection: sa.Connection, who: str) -> str:
+def _address_hash_of(services: Services, connection: sa.Connection, who: str) -> str:
     """Return the hash of an address, which nobody need have, or of a known person's."""
     address = canonical_email(who)
     if address is None:

@@ -12,8 +12,8 @@ from nurture.domain.errors import InputError
 #: Larger cells are refused: no event may be larger than the inbox takes.
 _CELL_MAX = 32 * 1024
 #: What spreadsheets read as a formula at the start of a cell, in full width too (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_NAMES_OF_IDS = ("id", "phone", "zip", "postcode", "postal_code", "sku", "version")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_TEXT_COLUMNS = ("id", "phone", "zip", "postcode", "postal_code", "sku", "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _csv_rows(stream: TextIO, path: Path) -> Iterator[FileRow]:
             yield FileRow(line, {}, raw, f"{len(cells)} cells where the header has {len(header)}")
             continue
         row = zip(header, cells, strict=True)
-        yield FileRow(line, {name: typed(name, cell) for name, cell in row if cell != ""}, raw)
+        yield FileRow(line, {name: parse_cell(name, cell) for name, cell in row if cell != ""}, raw)
 
 
 def _json_rows(stream: TextIO) -> Iterator[FileRow]:
@@ -89,7 +89,7 @@ def _json_rows(stream: TextIO) -> Iterator[FileRow]:
             yield FileRow(line, {}, raw, reason)
 
 
-def typed(name: str, cell: str) -> Any:
+def parse_cell(name: str, cell: str) -> Any:
     """Return a cell as the value it spells: true/false, a number in its one usual form, else text.
 
     Ids, phone numbers and postcodes stay text, so `00123` keeps its noughts.
@@ -98,7 +98,7 @@ def typed(name: str, cell: str) -> Any:
     if lowered in ("true", "false"):
         return lowered == "true"
     last = name.lower()
-    if last in _NAMES_OF_IDS or last.endswith("_id"):
+    if last in _TEXT_COLUMNS or last.endswith("_id"):
         return cell
     for convert in (int, float):
         try:
@@ -127,17 +127,17 @@ def write_rows(stream: TextIO, rows: Iterator[Mapping[str, Any]], columns: Seque
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([safe_cell(row.get(name)) for name in columns])
+        writer.writerow([escape_cell(row.get(name)) for name in columns])
         written += 1
     return written
 
 
-def safe_cell(value: Any) -> Any:
+def escape_cell(value: Any) -> Any:
     """Return a cell that no spreadsheet takes for a formula."""
     if value is None:
         return ""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -49,7 +49,7 @@ def track(
     message_id = blake2b(text.encode(), digest_size=16).hexdigest()
 
     def work(connection: Any) -> None:
-        identities = _who(connection, who)
+        identities = _identities_of(connection, who)
         given = NewEvent(
             source="cli",
             message_id=message_id,
@@ -69,7 +69,7 @@ def track(
     return {"event": event, "who": who, "occurred_at": to_iso(occurred_at), "message_id": message_id}
 
 
-def _who(connection: Any, who: str) -> tuple[Identity, ...]:
+def _identities_of(connection: Any, who: str) -> tuple[Identity, ...]:
     if who.startswith("contact:"):
         contact_id = resolve_who(connection, who)
         return names_of(connection, [contact_id])[contact_id]

@@ -23,30 +23,34 @@ from nurture.domain.playbook import Playbook
 AHEAD_MAX = 90 * DAY
 DATA_BYTES_MAX = 32 * 1024
 #: What the mail itself says stands in the playbook, and cannot be brought along.
-_NOT_TAKEN = (
+_REFUSED_FIELDS = (
     *("attachments", "bcc", "body", "body_amp", "body_plain", "cc", "fake_bcc", "from", "headers"),
     *("preheader", "reply_to", "subject"),
 )
 #: What the ops send says itself.
-_OURS = ("measure", "request", "send_at")
+_RESERVED_NAMES = ("measure", "request", "send_at")
 
 
-def read(
+def read_request(
     services: Services, said: Mapping[str, Any], *, source: str, request: str, now: Instant
 ) -> list[NewEvent]:
     """Return the events that hand the mail in. Raises InputError or NotFoundError that say what to change."""
-    for name in _NOT_TAKEN:
+    for name in _REFUSED_FIELDS:
         if said.get(name):
             raise InputError(f"{name}: the mail stands in the playbook; values for it go into message_data")
     if said.get("queue_draft"):
         raise InputError("queue_draft: there are no drafts here; `nurture preview` shows the mail")
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        path = _measure(playbook, said.get("transactional_message_id"))
-        names, told = _person(connection, said)
-    properties: dict[str, Any] = {**_data(said.get("message_data")), "measure": path, "request": request}
+        path = _find_measure(playbook, said.get("transactional_message_id"))
+        names, told = _read_recipient(connection, said)
+    properties: dict[str, Any] = {
+        **_read_message_data(said.get("message_data")),
+        "measure": path,
+        "request": request,
+    }
     if said.get("send_at") is not None:
-        properties["send_at"] = _send_at(said["send_at"], now)
+        properties["send_at"] = _read_send_at(said["send_at"], now)
     given: dict[str, Any] = {"occurred_at": now, "received_at": now, "identities": names}
     asked = NewEvent(
         source="ops", message_id=f"{request}:api", kind="ops", name="Ops Send", properties=properties, **given
@@ -65,7 +69,7 @@ def read(
     return [known, asked]
 
 
-def _measure(playbook: Playbook, said: Any) -> str:
+def _find_measure(playbook: Playbook, said: Any) -> str:
     """Return the path of the transactional measure of this path or name."""
     ours = sorted(path for path, measure in playbook.measures.items() if measure.purpose == "transactional")
     found = [path for path in ours if said in (path, path.rpartition("/")[2])]
@@ -75,7 +79,7 @@ def _measure(playbook: Playbook, said: Any) -> str:
     return found[0]
 
 
-def _person(connection: sa.Connection, said: Mapping[str, Any]) -> tuple[tuple[Identity, ...], str]:
+def _read_recipient(connection: sa.Connection, said: Mapping[str, Any]) -> tuple[tuple[Identity, ...], str]:
     """Return who is meant, and the address where we have to be told it."""
     given = said.get("identifiers")
     by = given if isinstance(given, dict) else {}
@@ -85,11 +89,11 @@ def _person(connection: sa.Connection, said: Mapping[str, Any]) -> tuple[tuple[I
     if "email" in by:
         if canonical_email(str(by["email"])) != to:
             raise InputError("identifiers: email is another address than `to`")
-        return (Identity("email", to),), ("" if _owner(connection, Identity("email", to)) else to)
+        return (Identity("email", to),), ("" if _contact_of(connection, Identity("email", to)) else to)
     user_id = canonical_user_id(str(by["id"])) if isinstance(by.get("id"), str | int) else None
     if user_id is None:
         raise InputError("identifiers: give id or email")
-    owner = _owner(connection, Identity("user_id", user_id))
+    owner = _contact_of(connection, Identity("user_id", user_id))
     address = connection.scalar(sa.select(contacts.c.email).where(contacts.c.id == owner)) if owner else None
     if address not in (None, to):
         raise InputError(
@@ -99,26 +103,26 @@ def _person(connection: sa.Connection, said: Mapping[str, Any]) -> tuple[tuple[I
     return names, ("" if address else to)
 
 
-def _owner(connection: sa.Connection, name: Identity) -> int | None:
+def _contact_of(connection: sa.Connection, name: Identity) -> int | None:
     found = sa.select(identities.c.contact_id).where(
         identities.c.kind == name.kind, identities.c.value == name.value
     )
     return connection.scalar(found)
 
 
-def _data(said: Any) -> dict[str, Any]:
+def _read_message_data(said: Any) -> dict[str, Any]:
     if said is None:
         return {}
     if not isinstance(said, dict):
         raise InputError("message_data: give an object")
     if len(encode(said)) > DATA_BYTES_MAX:
         raise InputError(f"message_data: at most {DATA_BYTES_MAX} bytes")
-    if ours := [name for name in _OURS if name in said]:
+    if ours := [name for name in _RESERVED_NAMES if name in said]:
         raise InputError(f"message_data: {ours[0]} is a name of our own; take another")
     return said
 
 
-def _send_at(said: Any, now: Instant) -> Instant:
+def _read_send_at(said: Any, now: Instant) -> Instant:
     if (
         not isinstance(said, int)
         or isinstance(said, bool)

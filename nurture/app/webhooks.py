@@ -34,7 +34,7 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookAnswer:
     """What to answer: an HTTP status and one line."""
 
     status: int
@@ -58,7 +58,7 @@ class Webhooks:
         """Tell whether this provider is known and has a key."""
         return provider in PROVIDERS and bool(self._keys.get(provider))
 
-    def take(self, provider: str, call: Call) -> Answer:
+    def take(self, provider: str, call: Call) -> WebhookAnswer:
         """Verify, translate and record one call; returns once everything is committed.
 
         Raises SQLAlchemyError or Transient when the database is away: the provider repeats the call.
@@ -75,24 +75,24 @@ class Webhooks:
             return self.refuse("unreadable")
         if (url := confirmation(call)) and self._fetch.visit(url) is None:
             # They ask again.
-            return Answer(503, "The confirmation could not be sent; try again.")
-        record_all(services, reports)
-        return Answer(200, "Taken.")
+            return WebhookAnswer(503, "The confirmation could not be sent; try again.")
+        record_reports(services, reports)
+        return WebhookAnswer(200, "Taken.")
 
-    def refuse(self, reason: str) -> Answer:
+    def refuse(self, reason: str) -> WebhookAnswer:
         """Count a call that is turned away, and return the answer."""
         count("feedback", {reason: 1})
-        return Answer(*ANSWERS[reason])
+        return WebhookAnswer(*ANSWERS[reason])
 
 
-def record_all(services: Services, reports: list[Report]) -> Counts:
+def record_reports(services: Services, reports: list[Report]) -> Counts:
     """Record reports of verified origin, a bounded transaction at a time, and ring for what follows."""
     total = Counts()
-    reports = [_with_message(services, report) for report in reports]
+    reports = [_resolve_message(services, report) for report in reports]
     for start in range(0, len(reports), BATCH):
         batch = reports[start : start + BATCH]
         with timed("feedback"):
-            done = services.database.run(_recording(services, batch))
+            done = services.database.run(_record_batch(services, batch))
         count("feedback", done.counts)
         total.add(done.counts)
         for shard in done.shards:
@@ -100,12 +100,12 @@ def record_all(services: Services, reports: list[Report]) -> Counts:
     return total
 
 
-def _recording(services: Services, batch: list[Report]) -> Callable[[sa.Connection], Recorded]:
+def _record_batch(services: Services, batch: list[Report]) -> Callable[[sa.Connection], Recorded]:
     key = services.settings.suppression_secret
     return lambda connection: record(connection, batch, now=services.clock.now(), suppression_key=key)
 
 
-def _with_message(services: Services, report: Report) -> Report:
+def _resolve_message(services: Services, report: Report) -> Report:
     """Return the report with the message that its return path is signed for."""
     if report.message is not None or not report.return_path:
         return report

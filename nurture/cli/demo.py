@@ -25,10 +25,10 @@ def demo(
 
     Example: nurture demo --people 500 --days 90 --no-serve --json
     """
-    from nurture.app.demo import Options, play
+    from nurture.app.demo import DemoOptions, play
 
     services, summary = play(
-        Options(people=people, days=days, seed=seed), progress=progress_printer(as_json=as_json)
+        DemoOptions(people=people, days=days, seed=seed), progress=progress_printer(as_json=as_json)
     )
     try:
         print_summary(summary, as_json=as_json)

@@ -47,7 +47,7 @@ def import_(
     """
     from nurture.app import imports
 
-    options = imports.Options(
+    options = imports.ImportOptions(
         kind=kind,
         format=format_,
         map=imports.read_map(mapping or []),

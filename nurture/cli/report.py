@@ -34,7 +34,7 @@ def stages(*, as_json: Json = False) -> None:
     from nurture.app import reports
 
     with open_installation() as services:
-        rows = reports.people(services)
+        rows = reports.stages(services)
     output.print_rows(rows, ["track", "stage", "people"], as_json=as_json)
 
 

@@ -41,7 +41,7 @@ def _confirm_unread_journals(*, yes: bool) -> None:
     from nurture.app import journals
 
     with open_installation() as services:
-        unread = journals.unread(services)
+        unread = journals.find_unread(services)
     if unread:
         hosts = ", ".join(sorted({name.split(".")[0] for name in unread}))
         question = (

@@ -59,7 +59,7 @@ def send(
             verb = "Ask a second operator to send" if large is not None else "Send"
             confirm(f"{verb} {measure} to {plan['people']} people?", yes=yes)
         identifier = request or sends.request_id(measure, to or audience or "", services.clock.now())
-        if large is not None and not sends.is_begun(services, identifier):
+        if large is not None and not sends.has_started(services, identifier):
             _request_approval(services, measure, audience, identifier, large, earliest, as_json=as_json)
         else:
             _start(services, measure, to, audience, identifier, earliest, as_json=as_json)
@@ -85,7 +85,7 @@ def _request_approval(  # noqa: PLR0917 - one caller, each argument once
 ) -> None:
     from nurture.app import approvals
 
-    asked = approvals.ask(
+    asked = approvals.request_approval(
         services,
         measure,
         expression=audience or "True",

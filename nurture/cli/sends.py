@@ -20,7 +20,7 @@ def list_(*, as_json: Json = False) -> None:
     from nurture.app import approvals
 
     with open_installation() as services:
-        rows = approvals.waiting(services)
+        rows = approvals.list_requests(services)
     columns = ["request", "measure", "audience", "people", "asked_by", "until", "state", "decided_by"]
     output.print_rows(rows, columns, as_json=as_json, empty="no sends")
 
@@ -34,7 +34,7 @@ def approve(request: Request, *, yes: Yes = False, as_json: Json = False) -> Non
     from nurture.app import approvals
 
     with open_installation() as services:
-        pending = next((row for row in approvals.waiting(services) if row["request"] == request), None)
+        pending = next((row for row in approvals.list_requests(services) if row["request"] == request), None)
         if pending is not None and not as_json:
             output.print_fields(pending, title="requested send")
         question = f"Send {pending['measure']} to {pending['people']} people?" if pending else "Approve?"

@@ -35,7 +35,7 @@ def simulate(
     """
     from nurture.app import simulate as simulation
 
-    options = simulation.Options(
+    options = simulation.SimulationOptions(
         people=people, days=days, seed=seed, events=events, contacts=contacts, playbook=playbook
     )
     progress = progress_printer(as_json=as_json)

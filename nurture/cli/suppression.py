@@ -48,7 +48,7 @@ def lift(
     from nurture.app import suppressions
 
     with open_installation() as services:
-        rows = suppressions.lift_for(
+        rows = suppressions.lift_suppressions(
             services, who, because=because, actor=current_actor(), person_asked=person_asked
         )
     _print_suppressions(rows, _COLUMNS[:3], as_json=as_json)

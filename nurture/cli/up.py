@@ -17,11 +17,11 @@ def up(*, port: Port = None) -> None:
     Example: nurture up --port 8025
     """
     from nurture.app.installation import migrate
-    from nurture.app.process_lock import only_one
+    from nurture.app.process_lock import hold_installation_lock
     from nurture.runtime.settings import load_settings
 
     settings = load_settings(http_port=port)
-    with only_one(settings):
+    with hold_installation_lock(settings):
         services = migrate(settings, serves=True)
         try:
             serve_embedded(services, port=services.settings.http_port)

@@ -10,7 +10,7 @@ from nurture.transports.smtp.options import smtp_options
 from nurture.transports.smtp.pool import SmtpTransport
 from nurture.transports.types import Note, Outcome, OutgoingMail, Result, Stage, ignore_stage
 
-__all__ = ["OutgoingMail", "Note", "Outcome", "Result", "Stage", "Transport", "open_lanes", "open_transport"]
+__all__ = ["Note", "Outcome", "OutgoingMail", "Result", "Stage", "Transport", "open_lanes", "open_transport"]
 
 #: The lane of a MAIL_URL that names none.
 MAIN = "main"

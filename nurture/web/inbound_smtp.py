@@ -14,7 +14,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from sqlalchemy.exc import SQLAlchemyError
 
-from nurture.app.inbound import LATER, NOBODY, Inbound
+from nurture.app.inbound import NO_SUCH_ADDRESS, TRY_LATER, Inbound
 from nurture.domain.errors import Transient
 from nurture.runtime.log import get_logger
 
@@ -44,9 +44,9 @@ class _Door:
         try:
             is_ours = await asyncio.to_thread(self._inbound.is_ours, address)
         except (SQLAlchemyError, Transient, OSError):
-            return LATER
+            return TRY_LATER
         if not is_ours:
-            return NOBODY
+            return NO_SUCH_ADDRESS
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
@@ -59,7 +59,7 @@ class _Door:
     async def handle_exception(self, error: Exception) -> str:
         # Ours to mend; the mail stays where it is until then.
         _log.error("a mail could not be taken", error=type(error).__name__, exc_info=error)
-        return LATER
+        return TRY_LATER
 
 
 def _bounded(kind: type[SMTP], door: _Door) -> type[SMTP]:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from nurture.app.group_commit import Away
+from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
 from nurture.database.engine import encode
 from nurture.domain.instant import SECOND
@@ -55,7 +55,7 @@ def routes(services: Services, door: ConsoleDoor, keys: KeyRing) -> APIRouter:
                 headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
                 said = "figures are for this machine or a key of scope read: nurture access key add NAME --scope read\n"
                 return Response(said, 401, headers, "text/plain")
-        except Away as error:
+        except Unavailable as error:
             return json_answer(503, {"error": str(error)})
         text = await asyncio.to_thread(metrics_page, services.database, clock=services.clock)
         return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})

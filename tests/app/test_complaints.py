@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.complaints import excess
+from nurture.app.complaints import find_excess
 from nurture.database.engine import Database
 from nurture.database.schema import feedback, messages
 from nurture.domain.instant import DAY, FOREVER, HOUR
@@ -42,7 +42,7 @@ def complain(database: Database, *numbers: int, provider: str = "ses") -> None:
 
 def found(database: Database) -> list[str]:
     with database.read() as connection:
-        return list(excess(connection, now=NOW))
+        return list(find_excess(connection, now=NOW))
 
 
 @pytest.mark.parametrize(

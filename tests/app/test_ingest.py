@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nurture.app.event_body import BODY_BYTES_MAX, Body, NotJson, TooLarge, inflate, open_body, repair
+from nurture.app.event_body import BODY_BYTES_MAX, Body, NotJson, TooLarge, inflate, repair, split_body
 from nurture.app.ingest import Intake, read_items
 from nurture.contacts.accept import NewEvent
 from nurture.domain.event import Identity
@@ -18,7 +18,7 @@ from tests.web.live import NOW, a_batch, a_track, recorded
 def read(body: Any, **given: Any) -> Intake:
     """Read a body given as a value or as bytes, received at NOW."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_items(open_body(raw), **{"source": "shop", "received_at": NOW, **given})
+    return read_items(split_body(raw), **{"source": "shop", "received_at": NOW, **given})
 
 
 def only(body: Any, **given: Any) -> NewEvent:
@@ -98,8 +98,8 @@ def test_a_single_call_takes_its_kind_from_the_endpoint() -> None:
 
 
 def test_the_write_key_may_travel_in_the_body() -> None:
-    assert open_body(b'{"batch": [], "writeKey": "WK"}').write_key == "WK"
-    assert open_body(b'{"batch": [], "writeKey": 7}').write_key is None
+    assert split_body(b'{"batch": [], "writeKey": "WK"}').write_key == "WK"
+    assert split_body(b'{"batch": [], "writeKey": 7}').write_key is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_write_key_may_travel_in_the_body() -> None:
 )
 def test_what_is_no_json_at_all_is_refused_whole(body: bytes) -> None:
     with pytest.raises(NotJson):
-        open_body(body)
+        split_body(body)
 
 
 def test_json_that_is_no_call_is_set_aside_not_refused() -> None:
@@ -363,5 +363,5 @@ def test_too_much_is_refused() -> None:
     with pytest.raises(TooLarge):
         inflate(b"\x1f\x8b" + b"x" * 500 * 1024)
     with pytest.raises(TooLarge):
-        open_body(b"[" + b"{}," * 2_500 + b"{}]")
-    assert isinstance(open_body(b"[" + b"{}," * 2_499 + b"{}]"), Body)
+        split_body(b"[" + b"{}," * 2_500 + b"{}]")
+    assert isinstance(split_body(b"[" + b"{}," * 2_499 + b"{}]"), Body)

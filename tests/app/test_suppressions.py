@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.app.suppressions import lift_for, show
+from nurture.app.suppressions import lift_suppressions, show
 from nurture.consent.record import SuppressionReason, suppress
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
@@ -46,7 +46,7 @@ def test_a_bounce_is_explained_and_lifted(services: Services) -> None:
     assert (row["scope"], row["reason"], row["source"]) == ("all", "hard_bounce", "feedback")
     assert "does not exist" in row["because"]
     assert show(services, f"contact:{contact}") == [row]
-    assert lift_for(services, ADA.upper(), because="she called", actor="tom") == [row]
+    assert lift_suppressions(services, ADA.upper(), because="she called", actor="tom") == [row]
     assert show(services, ADA) == []
     with services.database.read() as connection:
         (logged,) = connection.execute(sa.select(t.audit))
@@ -65,19 +65,19 @@ def test_a_bounce_is_explained_and_lifted(services: Services) -> None:
 def test_what_the_person_said_is_not_an_operator_s_to_lift(services: Services, reason: str) -> None:
     stop(services, reason)
     with pytest.raises(InputError, match="not an operator's to lift"):
-        lift_for(services, ADA, because="sales wants it", actor="tom")
+        lift_suppressions(services, ADA, because="sales wants it", actor="tom")
     assert [row["reason"] for row in show(services, ADA)] == [reason]
 
 
 def test_a_complaint_is_taken_back_at_the_person_s_own_word(services: Services) -> None:
     stop(services, "complaint")
-    (row,) = lift_for(services, ADA, because="her mail of 3 May", actor="tom", person_asked=True)
+    (row,) = lift_suppressions(services, ADA, because="her mail of 3 May", actor="tom", person_asked=True)
     assert row["reason"] == "complaint"
     assert show(services, ADA) == []
 
 
 def test_a_reason_must_be_given_and_nothing_is_no_fault(services: Services) -> None:
-    assert lift_for(services, ADA, because="x", actor="tom") == []
+    assert lift_suppressions(services, ADA, because="x", actor="tom") == []
     stop(services, "hard_bounce")
     with pytest.raises(InputError, match="--because"):
-        lift_for(services, ADA, because=" ", actor="tom")
+        lift_suppressions(services, ADA, because=" ", actor="tom")

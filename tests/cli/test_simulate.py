@@ -105,7 +105,7 @@ def test_a_history_with_a_fault_is_refused_with_its_line(
 
 def test_what_a_demonstration_leaves_is_opened_on_real_time_and_kept(nurture: Shell, programme: Path) -> None:
     nurture.set("PLAYBOOK", str(programme))
-    opened, told = show.play(show.Options(people=12, days=20))
+    opened, told = show.play(show.DemoOptions(people=12, days=20))
     try:
         begun = opened.clock.now()
         assert opened.clock.now() > begun

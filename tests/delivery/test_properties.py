@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.delivery.claim import judge
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem, ContactFamily
+from nurture.delivery.load_guard_input import ChunkScope, ContactFamily, GuardItem
 from nurture.domain.contact import Run
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import DAY, HOUR, Instant

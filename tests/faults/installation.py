@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.app.doctor import examine
-from nurture.app.event_body import open_body
+from nurture.app.event_body import split_body
 from nurture.app.ingest import read_items
 from nurture.app.installation import open_existing
 from nurture.contacts.accept import accept
@@ -99,7 +99,7 @@ class House:
     def hand_in(self, items: list[Item]) -> None:
         """Put events into the inbox, in their order."""
         raw = encode({"batch": items}).encode()
-        intake = read_items(open_body(raw), source=SOURCE, received_at=self.now)
+        intake = read_items(split_body(raw), source=SOURCE, received_at=self.now)
         assert not intake.rejected, intake.rejected
         self.database.run(lambda connection: accept(connection, intake.events))
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.doctor import examine
-from nurture.app.invariants import CHECKS, Look
+from nurture.app.invariants import CHECKS, CheckContext
 from nurture.consent import record
 from nurture.database import schema as t
 from nurture.domain.instant import DAY, HOUR, MINUTE
@@ -222,7 +222,7 @@ BROKEN: list[tuple[str, Break]] = [
 def asked(house: House, connection: sa.Connection, check: str) -> str:
     """Return what one check finds inside a transaction that is not over."""
     loaded = house.services.playbooks.active(connection)
-    look = Look(loaded.playbook, loaded.id, house.now, house.services.settings.suppression_secret)
+    look = CheckContext(loaded.playbook, loaded.id, house.now, house.services.settings.suppression_secret)
     return "; ".join(CHECKS[check](connection, look))
 
 

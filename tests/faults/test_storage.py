@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from nurture.app.event_body import open_body
-from nurture.app.group_commit import Away, GroupCommit
+from nurture.app.event_body import split_body
+from nurture.app.group_commit import GroupCommit, Unavailable
 from nurture.app.ingest import Intake, read_items
 from nurture.app.installation import migrate
 from nurture.database import schema as t
@@ -58,12 +58,12 @@ def _hand_in(database: Database, items: list[Item]) -> bool:
     async def put(commit: GroupCommit, intake: Intake) -> None:
         await commit.put(intake)
 
-    intake = read_items(open_body(encode({"batch": items}).encode()), source=SOURCE, received_at=NOON)
+    intake = read_items(split_body(encode({"batch": items}).encode()), source=SOURCE, received_at=NOON)
     commit = GroupCommit(database=database, bells=NoBells(), clock=SystemClock())
     commit.start()
     try:
         asyncio.run(put(commit, intake))
-    except Away:
+    except Unavailable:
         return False
     finally:
         commit.stop()

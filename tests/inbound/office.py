@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.feedback import work
+from nurture.app.feedback import process_feedback
 from nurture.app.inbound import Inbound
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
@@ -103,7 +103,7 @@ class Office(World):
 
     def work(self) -> dict[str, int]:
         """Do what the feedback room does in the background."""
-        return dict(work(self.services, self.notices))
+        return dict(process_feedback(self.services, self.notices))
 
     def mails_to(self, address: str) -> list[Any]:
         """Return what the sink took for an address, parsed, the envelope's sender as `.sender`."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nurture.app.tabular import safe_cell
+from nurture.app.tabular import escape_cell
 from tests.cli.shell import Shell, nurture
 
 __all__ = ["nurture"]
@@ -27,12 +27,12 @@ FORMULAS = [
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_a_cell_that_would_compute_is_text(text: str) -> None:
-    assert safe_cell(text) == f"'{text}"
+    assert escape_cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["Ann = Bob", "a@b.example", "", 0, -5, 1.5, None])
 def test_what_computes_nothing_is_left_as_it_is(value: object) -> None:
-    assert safe_cell(value) == ("" if value is None else value)
+    assert escape_cell(value) == ("" if value is None else value)
 
 
 def test_every_column_of_every_export_is_safe(nurture: Shell) -> None:

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 import httpx
 import sqlalchemy as sa
 
-from nurture.app.event_body import open_body
+from nurture.app.event_body import split_body
 from nurture.app.ingest import read_items
 from nurture.contacts.accept import accept
 from nurture.database.engine import Database, encode
@@ -122,7 +122,7 @@ class Feeding(threading.Thread):
 
     def _into_inbox(self, batch: list[Item]) -> None:
         raw = encode({"batch": batch}).encode()
-        intake = read_items(open_body(raw), source=SOURCE, received_at=SystemClock().now())
+        intake = read_items(split_body(raw), source=SOURCE, received_at=SystemClock().now())
         assert not intake.rejected, intake.rejected
         self._database.run(lambda connection: accept(connection, intake.events))
 

@@ -39,7 +39,7 @@ def bring(world: World, folder: Path, kind: str, *lines: dict[str, str], histori
         writer = csv.DictWriter(file, list(lines[0]))
         writer.writeheader()
         writer.writerows(lines)
-    options = imports.Options(kind=kind, historic=historic)  # type: ignore[arg-type]
+    options = imports.ImportOptions(kind=kind, historic=historic)  # type: ignore[arg-type]
     imports.import_file(world.services, path, options, actor="cli:test")
     world.work()
 

@@ -40,9 +40,11 @@ def places(database: Database) -> dict[str, tuple[object, ...]]:
         return {row.email: (row.track, row.stage, row.facts) for row in rows}
 
 
-def bring(world: World, path: Path, *, historic: bool) -> imports.Outcome:
+def bring(world: World, path: Path, *, historic: bool) -> imports.ImportResult:
     """Import a file of events and apply it."""
-    outcome = imports.import_file(world.services, path, imports.Options(historic=historic), actor="cli:test")
+    outcome = imports.import_file(
+        world.services, path, imports.ImportOptions(historic=historic), actor="cli:test"
+    )
     world.work()
     return outcome
 
@@ -92,7 +94,7 @@ def test_lived_through_live_each_gets_what_the_playbook_says(
         {"user_id": user, "email": f"{user}@customers.example", "consent_offers": "granted"} for user in users
     ]
     contacts = write(tmp_path / "people.csv", people)
-    imports.import_file(world.services, contacts, imports.Options(kind="contacts"), actor="cli:test")
+    imports.import_file(world.services, contacts, imports.ImportOptions(kind="contacts"), actor="cli:test")
     inputs = sorted((as_told(world, row) for row in rows), key=lambda one: one.at)
     world.stage.tick = DAY // 24
     world.play(*inputs, until=parse_iso("1998-09-01T00:00:00Z"))

@@ -76,7 +76,7 @@ def handed_in(services: Services) -> int:
 def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> None:
     people = approvals.needed(services, who=None, expression=EVERYBODY)
     assert people == PEOPLE
-    approvals.ask(
+    approvals.request_approval(
         services, MEASURE, expression=EVERYBODY, request=request, people=people, actor=actor, at=None
     )
 
@@ -138,7 +138,7 @@ def test_few_people_and_one_person_need_nobody_else(shop: Shell, services: Servi
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda services, _: services.clock.advance_to(services.clock.now() + approvals.WAITS),
+        lambda services, _: services.clock.advance_to(services.clock.now() + approvals.APPROVAL_PERIOD),
         lambda services, _: approvals.reject(services, "r1", actor="cli:carl"),
         lambda _, shop: one_more(shop),
     ],
@@ -157,10 +157,10 @@ def test_what_is_approved_is_what_was_asked(
 def test_a_request_is_asked_once_and_not_for_something_else(services: Services) -> None:
     ask(services)
     ask(services, actor="cli:bob")
-    (row,) = approvals.waiting(services)
+    (row,) = approvals.list_requests(services)
     assert row["asked_by"] == "cli:ann"
     with pytest.raises(InputError, match="another measure, audience or time"):
-        approvals.ask(
+        approvals.request_approval(
             services, MEASURE, expression="orders >= 0", request="r1", people=9, actor="cli:ann", at=None
         )
     with pytest.raises(NotFoundError, match="sends list"):
@@ -177,7 +177,7 @@ def test_one_interrupted_goes_on_where_it_stopped(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sends, "_page", die)
+        patch.setattr(sends, "_send_page", die)
         with pytest.raises(KeyboardInterrupt):
             approvals.approve(services, "r1", actor="cli:bob")
     assert handed_in(services) == 0

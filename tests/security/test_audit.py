@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import typer
 
 from nurture.app.installation import open_existing
-from nurture.app.invariants import CHECKS, Look
+from nurture.app.invariants import CHECKS, CheckContext
 from nurture.cli.root import app as command_line
 from nurture.database.audit import record, tampering
 from nurture.database.engine import Database
@@ -184,7 +184,7 @@ def log(database: Database) -> Database:
 
 def check(database: Database) -> list[str]:
     with database.read() as connection:
-        return list(CHECKS["audit log"](connection, Look(a_playbook().playbook, 1, NOW, b"")))
+        return list(CHECKS["audit log"](connection, CheckContext(a_playbook().playbook, 1, NOW, b"")))
 
 
 def test_an_untouched_log_is_whole(log: Database) -> None:

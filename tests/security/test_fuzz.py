@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nurture.app.event_body import NotJson, TooLarge, inflate, open_body
+from nurture.app.event_body import NotJson, TooLarge, inflate, split_body
 from nurture.app.ingest import TEXT_MAX, read_items
 from nurture.domain.conditions import Condition
 from nurture.domain.errors import ConditionError
@@ -113,7 +113,7 @@ def changed(draw: st.DrawFn, *wholes: bytes) -> bytes:
 def read_body(given_body: tuple[bytes, bool]) -> None:
     body, is_zipped = given_body
     try:
-        opened = open_body(inflate(gzip.compress(body, 1) if is_zipped else body))
+        opened = split_body(inflate(gzip.compress(body, 1) if is_zipped else body))
     except (NotJson, TooLarge):
         return
     intake = read_items(opened, source="shop", received_at=NOW)

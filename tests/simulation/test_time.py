@@ -122,7 +122,7 @@ def buyers(sqlite_template: Path, tmp_path: Path) -> Life:
             for user in users
         ]
         path = write(tmp_path / "people.csv", people)
-        imports.import_file(world.services, path, imports.Options(kind="contacts"), actor="cli:test")
+        imports.import_file(world.services, path, imports.ImportOptions(kind="contacts"), actor="cli:test")
         yield from (as_told(world, row) for row in rows if row["user_id"] in users)
 
     return Life(sqlite_template, tmp_path, inputs, start, until)

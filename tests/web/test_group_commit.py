@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.group_commit import BACKLOG_MAX, Away, GroupCommit
+from nurture.app.group_commit import BACKLOG_MAX, GroupCommit, Unavailable
 from nurture.app.ingest import Intake
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.database.engine import Database
@@ -121,7 +121,7 @@ def test_all_of_a_group_are_told_when_the_database_is_away(sqlite_database: Data
         with sqlite_database.write() as connection:
             connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
         answers = hand_in(commit, a_share(1), a_share(2))
-        assert [type(answer) for answer in answers] == [Away, Away]
+        assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
         with sqlite_database.write() as connection:
             connection.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
         assert hand_in(commit, a_share(1)) == [None]
@@ -152,7 +152,10 @@ def test_what_a_host_with_a_jumped_clock_has_stamped_is_refused_and_not_stored(
         assert hand_in(commit, a_share(1)) == [None]
         # At once, though the database was asked a moment ago.
         clock.jump = jump
-        assert [type(answer) for answer in hand_in(commit, a_share(2), a_share(3))] == [Away, Away]
+        assert [type(answer) for answer in hand_in(commit, a_share(2), a_share(3))] == [
+            Unavailable,
+            Unavailable,
+        ]
         clock.jump = 2 * SECOND
         assert hand_in(commit, a_share(2)) == [None]
     assert [row["message_id"] for row in accepted(database)] == ["m-1", "m-2"]
@@ -199,7 +202,7 @@ def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
         commit.start()
         await asyncio.to_thread(commit.stop)
         await waiting
-        with pytest.raises(Away):
+        with pytest.raises(Unavailable):
             await commit.put(a_share(2))
 
     asyncio.run(stop_while_waiting())
@@ -230,7 +233,7 @@ def test_more_than_memory_should_hold_is_refused(sqlite_database: Database) -> N
     async def overfill() -> None:
         waiting = asyncio.create_task(commit.put(full))
         await asyncio.sleep(0)
-        with pytest.raises(Away, match="too many"):
+        with pytest.raises(Unavailable, match="too many"):
             await commit.put(a_share(2))
         waiting.cancel()
 

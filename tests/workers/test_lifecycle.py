@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nurture.app.previews import choose, rehearse
+from nurture.app.previews import compose_preview, warm_templates
 from nurture.rendering.render import render
 from nurture.rendering.templates import Templates
 from tests.workers.installation import installed, settings_of
@@ -29,7 +29,7 @@ def test_a_mail_that_cannot_wait_finds_its_template_compiled(
                     thread.join(60)
             monkeypatch.setattr(Templates, "_compile", compile_now)
             for locale in ("en", "zh-CN"):
-                mail = choose(services, "customer/any/order_confirmation", who=None, locale=locale)
+                mail = compose_preview(services, "customer/any/order_confirmation", who=None, locale=locale)
                 assert render(mail.loaded.templates, mail.frozen)
         finally:
             lifecycle.end()
@@ -37,7 +37,7 @@ def test_a_mail_that_cannot_wait_finds_its_template_compiled(
 
 def test_every_mail_that_cannot_wait_is_made_in_every_language(sqlite_url: str, tmp_path: Path) -> None:
     with installed(settings_of(tmp_path, sqlite_url)) as services:
-        made = rehearse(services)
+        made = warm_templates(services)
         with services.database.read() as connection:
             playbook = services.playbooks.active(connection).playbook
     waits_not = {path for path, one in playbook.measures.items() if one.purpose == "transactional"}

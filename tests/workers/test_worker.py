@@ -12,7 +12,7 @@ import pytest
 import redis
 from celery import Celery
 
-from nurture.app.event_body import open_body
+from nurture.app.event_body import split_body
 from nurture.app.ingest import read_items
 from nurture.app.services import Services
 from nurture.contacts.accept import accept
@@ -59,7 +59,7 @@ def metrics(port: str) -> str:
 
 def accepted(services: Services, *items: dict[str, object]) -> None:
     """Put events into the inbox and ring nobody."""
-    body = open_body(encode({"batch": items}).encode())
+    body = split_body(encode({"batch": items}).encode())
     intake = read_items(body, source="test", received_at=services.clock.now())
     services.database.run(lambda connection: accept(connection, intake.events))
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
 from nurture.app.event_body import Body, NotJson, TooLarge, inflate, repair
-from nurture.app.group_commit import Away
+from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.app.privacy import erase_contact
 from nurture.app.services import Services
@@ -94,8 +94,8 @@ class TrackApi:
             except (NotJson, NotAllowed, NotFoundError, Unsupported) as error:
                 status = {NotJson: 400, NotAllowed: 403, NotFoundError: 404, Unsupported: 404}[type(error)]
                 return _answer(status, str(error))
-            except (Away, SQLAlchemyError, Transient) as error:
-                reason = str(error) if isinstance(error, Away) else "the database is away"
+            except (Unavailable, SQLAlchemyError, Transient) as error:
+                reason = str(error) if isinstance(error, Unavailable) else "the database is away"
                 return _answer(503, reason, {"Retry-After": RETRY_SECONDS})
             return _answer(200)
 

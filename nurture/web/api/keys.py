@@ -16,7 +16,7 @@ from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.access import queries
-from nurture.app.group_commit import Away
+from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
 from nurture.domain.access import OUR_SOURCES, SOURCE_NAME, Scope
 from nurture.domain.errors import Transient
@@ -116,7 +116,7 @@ class KeyRing:
                 rows = await asyncio.to_thread(self._read, used)
             except (SQLAlchemyError, Transient) as error:
                 self._unwritten |= used
-                raise Away(f"the database is away: {type(error).__name__}") from error
+                raise Unavailable(f"the database is away: {type(error).__name__}") from error
             self._stored = {
                 bytes.fromhex(row.digest): (row.id, _stored(row)) for row in rows if not row.revoked_at
             }

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
-from nurture.app.event_body import Body, NotJson, TooLarge, inflate, open_body
-from nurture.app.group_commit import Away, GroupCommit
+from nurture.app.event_body import Body, NotJson, TooLarge, inflate, split_body
+from nurture.app.group_commit import GroupCommit, Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.database.engine import encode
 from nurture.runtime.clock import Clock
@@ -95,7 +95,7 @@ def add_endpoints(application: FastAPI, door: Door, *, base_url: str) -> None:
     async def settings(key: str) -> Response:
         try:
             bearer = await door.keys.who(key)
-        except Away as error:
+        except Unavailable as error:
             return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
         if bearer is None or "ingest" not in bearer.scopes:
             return refusal(404, "no such write key")
@@ -111,7 +111,7 @@ def _endpoint(door: Door, kind: str | None) -> Callable[[Request], Coroutine[Any
             return refusal(413, str(error), {"Connection": "close"})
         except TimeoutError:
             return refusal(408, "the body did not arrive in time; send it again", {"Connection": "close"})
-        except Away as error:
+        except Unavailable as error:
             return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
         except ClientDisconnect:
             return refusal(400, "the connection ended before the body did")
@@ -155,7 +155,7 @@ async def _bearer(door: Door, request: Request, key: str | None) -> Bearer | Non
 
 async def _open(raw: bytes, encoding: str) -> Body:
     plain = await _inline_or_beside(len(raw), lambda: inflate(raw, encoding=encoding))
-    return await _inline_or_beside(len(plain), lambda: open_body(plain))
+    return await _inline_or_beside(len(plain), lambda: split_body(plain))
 
 
 async def _inline_or_beside(size: int, work: Callable[[], T]) -> T:

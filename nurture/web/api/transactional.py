@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from nurture.app import transactional
 from nurture.app.event_body import NotJson, TooLarge, inflate, repair
-from nurture.app.group_commit import Away
+from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake
 from nurture.app.services import Services
 from nurture.database.engine import encode
@@ -88,8 +88,8 @@ def routes(services: Services, door: Door) -> APIRouter:
             return _answer(404, str(error))
         except (NotJson, ValueError, UserError) as error:
             return _answer(400, str(error))
-        except (Away, SQLAlchemyError, Transient) as error:
-            reason = str(error) if isinstance(error, Away) else "the database is away"
+        except (Unavailable, SQLAlchemyError, Transient) as error:
+            reason = str(error) if isinstance(error, Unavailable) else "the database is away"
             return _answer(503, reason, {"Retry-After": RETRY_SECONDS})
 
     return router
@@ -107,7 +107,7 @@ async def _send(services: Services, door: Door, request: Request) -> Response:
     now = door.clock.now()
     identifier = _request_id(request, bearer.actor)
     events = await asyncio.to_thread(
-        transactional.read, services, said, source=bearer.source, request=identifier, now=now
+        transactional.read_request, services, said, source=bearer.source, request=identifier, now=now
     )
     await door.commit.put(Intake(events=events))
     return _answer(200, body={"delivery_id": identifier, "queued_at": now // SECOND})

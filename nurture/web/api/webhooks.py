@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from nurture.app.event_body import TooLarge
 from nurture.app.services import Services
-from nurture.app.webhooks import BODY_BYTES_MAX, Answer, Webhooks
+from nurture.app.webhooks import BODY_BYTES_MAX, WebhookAnswer, Webhooks
 from nurture.domain.errors import Transient
 from nurture.inbound.fetch import Fetcher
 from nurture.inbound.providers import Call
@@ -44,12 +44,12 @@ def routes(services: Services, *, fetch: Fetcher | None = None) -> APIRouter:
         try:
             return _plain(await asyncio.to_thread(webhooks.take, provider, Call(body, headers)))
         except Transient:
-            return _plain(Answer(503, "The database is away; try again in a moment."))
+            return _plain(WebhookAnswer(503, "The database is away; try again in a moment."))
 
     return router
 
 
-def _plain(answer: Answer) -> Response:
+def _plain(answer: WebhookAnswer) -> Response:
     headers = {"Cache-Control": "no-store"}
     if answer.status == 401:
         headers["WWW-Authenticate"] = "Basic"

@@ -148,7 +148,7 @@ class Desk:
     # ---- sends that wait for a second operator -----------------------------------------------------------
 
     def _sends(self, request: Request, operator: Operator, *, said: str = "", status: int = 200) -> Response:
-        rows = approvals.waiting(self._services)
+        rows = approvals.list_requests(self._services)
         for row in rows:
             row["may_approve"] = not same_person(row["asked_by"], operator.actor)
         over = self._services.settings.approve_sends_over

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from nurture.access import queries
-from nurture.app.passwords import hashed, is_outdated, matches
+from nurture.app.passwords import hash_password, needs_rehash, verify_password
 from nurture.app.services import Services
 from nurture.database.audit import record
 from nurture.domain.access import FIRST_ADMIN, PASSWORD_MAX, Operator
@@ -133,10 +133,10 @@ class ConsoleDoor:
             return None, self._password_mark() if is_right else None
         with self._services.database.read() as connection:
             row = queries.user_named(connection, name)
-        if not matches(row.password if row else None, password) or row is None or row.disabled:
+        if not verify_password(row.password if row else None, password) or row is None or row.disabled:
             return None, None
-        if is_outdated(row.password):
-            anew = hashed(password)
+        if needs_rehash(row.password):
+            anew = hash_password(password)
             self._services.database.run(
                 lambda c: queries.change_user(c, name, end_sessions=False, password=anew)
             )

@@ -295,8 +295,8 @@ def paging(world: World) -> Work:
     def do() -> None:
         with services.database.read() as connection:
             playbook = services.playbooks.active(connection).playbook
-            condition = audience.read(playbook, "track == 'customer' or track == 'lead'")
-            pages = audience.ids(connection, condition, playbook, now=services.clock.now())
+            condition = audience.parse_audience(playbook, "track == 'customer' or track == 'lead'")
+            pages = audience.id_pages(connection, condition, playbook, now=services.clock.now())
             assert next(pages)
             assert next(pages)
 

@@ -38,7 +38,7 @@ def sender(world: World, tmp_path: Path) -> Iterator[Sender]:
 
 
 def findings(services: Services) -> list[str]:
-    return list(asked.faults(services))
+    return list(asked.find_faults(services))
 
 
 def test_the_doctor_compares_journals_with_the_ledger(
