@@ -10,7 +10,7 @@ from nurture.app.services import Services
 from nurture.consent import record as consents
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
-from nurture.contacts.queries import load_contacts, resolve_who
+from nurture.contacts.queries import load_contacts, resolve_contact
 from nurture.database.audit import record
 from nurture.domain.contact import Contact
 from nurture.domain.errors import InputError, NotFoundError
@@ -26,14 +26,14 @@ def show(services: Services, who: str) -> dict[str, Any]:
     """Return a contact's stage, facts, consents, holds and active runs. Raises NotFoundError."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        contact_id = resolve_who(connection, who)
+        contact_id = resolve_contact(connection, who)
         return report.person(connection, contact_id, playbook=playbook, now=services.clock.now())
 
 
 def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str, Any]]:
     """Return the newest entries of a contact's history, oldest first. Raises NotFoundError."""
     with services.database.read() as connection:
-        contact_id = resolve_who(connection, who)
+        contact_id = resolve_contact(connection, who)
         return [moment.row() for moment in report.timeline(connection, contact_id, limit=limit)]
 
 
@@ -47,7 +47,7 @@ def why(services: Services, who: str, measure_path: str, *, at: Instant | None =
         measure = playbook.measures.get(measure_path)
         if measure is None:
             raise NotFoundError(unknown_measure_message(measure_path, list(playbook.measures)))
-        contact_id = resolve_who(connection, who)
+        contact_id = resolve_contact(connection, who)
         now = services.clock.now()
         if at is None or at >= now:
             contact = load_contacts(connection, [contact_id], playbook)[contact_id]
@@ -111,7 +111,7 @@ def merge(services: Services, who: str, other: str, *, actor: str) -> dict[str, 
 
 
 def _resolve_both(connection: sa.Connection, who: str, other: str) -> tuple[int, int]:
-    first, second = resolve_who(connection, who), resolve_who(connection, other)
+    first, second = resolve_contact(connection, who), resolve_contact(connection, other)
     if first == second:
         message = f"{who} and {other} are the same contact already (contact:{first})"
         raise InputError(message)
@@ -144,7 +144,7 @@ def unmerge(services: Services, who: str, *, actor: str) -> dict[str, Any]:
 
 def _resolve_merged(connection: sa.Connection, who: str) -> int:
     """Return the id of the merged contact that `who` means."""
-    survivor = resolve_who(connection, who)
+    survivor = resolve_contact(connection, who)
     merged = [member for member in report.family(connection, survivor) if member != survivor]
     if who.startswith("contact:") and int(who.removeprefix("contact:")) in merged:
         return int(who.removeprefix("contact:"))
@@ -178,7 +178,7 @@ def consent(
         if topic != "*" and topic not in playbook.topics:
             message = f"no topic {topic!r} in the playbook; it has {', '.join(sorted(playbook.topics))}"
             raise InputError(message)
-        contact_id = resolve_who(connection, who)
+        contact_id = resolve_contact(connection, who)
         arguments: dict[str, Any] = {
             "contact_id": contact_id,
             "now": now,

@@ -21,7 +21,7 @@ from nurture.app.services import Services
 from nurture.app.tabular import FileRow, read_rows
 from nurture.consent.from_files import Hearsay, import_consents
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.locking import transact
+from nurture.contacts.locking import run_without_lost_race
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
@@ -144,7 +144,7 @@ def import_file(
                 playbook=playbook,
                 now=now,
             )
-            transact(services.database, store)
+            run_without_lost_race(services.database, store)
             for row, reason in bad:
                 text = {"line": row.line, "reason": reason, "row": row.raw}
                 out.write(json.dumps(text, ensure_ascii=False) + "\n")

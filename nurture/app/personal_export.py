@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from nurture.consent.record import address_hash
 from nurture.contacts import inbox_queries
-from nurture.contacts.identity_queries import known_of
+from nurture.contacts.identity_queries import load_index_by_contacts
 from nurture.database import schema as t
 from nurture.database.bulk import any_of
 from nurture.database.engine import decode
@@ -76,7 +76,7 @@ def collect_personal_data(
 ) -> dict[str, Any]:
     """Return all that is stored of a living contact and of everything merged into it."""
     members = personal_data.members_of(connection, person)
-    names = sorted(known_of(connection, members).names.get(person, ()))
+    names = sorted(load_index_by_contacts(connection, members).names.get(person, ()))
     found: dict[str, list[dict[str, Any]]] = {}
     for name, kind in PERSONAL.items():
         table = t.metadata.tables[name]
@@ -85,7 +85,7 @@ def collect_personal_data(
     addresses = [each.value for each in names if each.kind == "email"]
     hashes = [address_hash(address, suppression_key) for address in addresses]
     found["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
-    pending = [row.id for row in inbox_queries.naming(connection, names)] if names else []
+    pending = [row.id for row in inbox_queries.load_naming(connection, names)] if names else []
     found["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:
         (key,) = table.primary_key.columns

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from nurture.app.sends import find_measure
 from nurture.app.services import Services
-from nurture.contacts.queries import load_contacts, resolve_who, run_of
+from nurture.contacts.queries import load_contacts, resolve_contact, run_of
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.domain.contact import Run
@@ -165,7 +165,7 @@ def _sample_from_person(
     connection: sa.Connection, loaded: LoadedPlaybook, measure: Measure, who: str, sample: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a sample made of the person's own values."""
-    contact_id = resolve_who(connection, who)
+    contact_id = resolve_contact(connection, who)
     contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
     run = _newest_run(connection, contact_id, measure)
     names = view(contact, loaded.playbook, run)

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from nurture.app.personal_export import collect_personal_data
 from nurture.app.services import Services
 from nurture.contacts import inbox_queries
-from nurture.contacts.identity_queries import known_of
-from nurture.contacts.locking import transact
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.identity_queries import load_index_by_contacts
+from nurture.contacts.locking import run_without_lost_race
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.bulk import any_of
@@ -45,7 +45,7 @@ def export_contact(services: Services, who: str, *, actor: str) -> dict[str, Any
     """
     now, key = services.clock.now(), services.settings.suppression_secret
     with services.database.read() as connection:
-        person = resolve_who(connection, who)
+        person = resolve_contact(connection, who)
         found = collect_personal_data(connection, person, suppression_key=key, now=now)
     services.database.run(
         lambda c: record(c, at=now, actor=actor, action="contact.export", detail={"contact": person})
@@ -56,9 +56,9 @@ def export_contact(services: Services, who: str, *, actor: str) -> dict[str, Any
 def preview_erasure(services: Services, who: str) -> dict[str, Any]:
     """Return what `erase_contact` would remove at this instant; changes nothing. Raises NotFoundError."""
     with services.database.read() as connection:
-        person = resolve_who(connection, who, erased=True)
+        person = resolve_contact(connection, who, erased=True)
         members = personal_data.members_of(connection, person)
-        names = sorted(known_of(connection, members).names.get(person, ()))
+        names = sorted(load_index_by_contacts(connection, members).names.get(person, ()))
         mine = any_of(t.messages.c.contact_id, members, connection)
         unsent = t.messages.c.status.in_(("waiting", "ready"))
         return {
@@ -67,7 +67,7 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
             "erased_at": _erased_at(connection, person),
             "names": [f"{name.kind}:{name.value}" for name in names],
             "events": _count(connection, t.events, any_of(t.events.c.contact_id, members, connection)),
-            "pending": len(inbox_queries.naming(connection, names)) if names else 0,
+            "pending": len(inbox_queries.load_naming(connection, names)) if names else 0,
             "mails": _count(connection, t.messages, mine),
             "mails_cancelled": _count(connection, t.messages, sa.and_(mine, unsent)),
             "elsewhere": [*ELSEWHERE, *_rejected_files(connection)],
@@ -83,9 +83,11 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
     database, now = services.database, services.clock.now()
     key = services.settings.suppression_secret
     with database.read() as connection:
-        contact = resolve_who(connection, who, erased=True)
+        contact = resolve_contact(connection, who, erased=True)
     erasure.join_pending(database, contact, now=now, playbooks=services.playbooks)
-    done = transact(database, lambda c: erasure.shut(c, contact, now=now, actor=actor, suppression_key=key))
+    done = run_without_lost_race(
+        database, lambda c: erasure.shut(c, contact, now=now, actor=actor, suppression_key=key)
+    )
     files = 0
     while True:
         files += _remove_mails(services, done.contact)

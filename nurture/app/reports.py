@@ -4,7 +4,7 @@ from statistics import median
 from typing import Any
 
 from nurture.app.services import Services
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
 from nurture.reports import ledger
@@ -16,7 +16,7 @@ def messages(
 ) -> list[dict[str, Any]]:
     """Return the newest mails of the ledger."""
     with services.database.read() as connection:
-        contacts = None if who is None else family(connection, resolve_who(connection, who))
+        contacts = None if who is None else family(connection, resolve_contact(connection, who))
         return ledger.messages(connection, contacts=contacts, measure=measure, status=status, limit=limit)
 
 

@@ -13,8 +13,8 @@ from nurture.app import audience
 from nurture.app.contacts import unknown_measure_message
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.identity_queries import names_of
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.identity_queries import load_newest_identities
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.domain.errors import InputError, NotFoundError
@@ -68,7 +68,7 @@ def _recipients_sql(
 ) -> sa.ColumnElement[bool]:
     """Return the SQL for whom the operator means."""
     if who is not None:
-        return sa.and_(audience.living_contacts(), t.contacts.c.id == resolve_who(connection, who))
+        return sa.and_(audience.living_contacts(), t.contacts.c.id == resolve_contact(connection, who))
     condition = audience.parse_audience(playbook, expression or "True")
     return sa.and_(audience.living_contacts(), audience.condition_sql(connection, condition, playbook, now))
 
@@ -198,11 +198,11 @@ def _send_page(
         return 0
     now = services.clock.now()
     if who is not None:
-        page = [resolve_who(connection, who)]
+        page = [resolve_contact(connection, who)]
     else:
         condition = audience.parse_audience(playbook, expression or "True")
         page = next(audience.id_pages(connection, condition, playbook, now=now, after=state.cursor), [])
-    names = names_of(connection, page)
+    names = load_newest_identities(connection, page)
     properties: dict[str, Any] = {"measure": path, "request": request}
     if at is not None:
         properties["send_at"] = at

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.consent.queries import address_of, lift, raise_versions
 from nurture.consent.record import address_hash
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.database.schema import contacts, suppressions
 from nurture.domain.errors import InputError, NotFoundError, UserError
@@ -82,7 +82,7 @@ def _address_hash_of(services: Services, connection: sa.Connection, who: str) ->
     address = canonical_email(who)
     if address is None:
         try:
-            address = address_of(connection, resolve_who(connection, who))
+            address = address_of(connection, resolve_contact(connection, who))
         except NotFoundError as error:
             raise UserError(str(error)) from error
     if address is None:

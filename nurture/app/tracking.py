@@ -6,8 +6,8 @@ from typing import Any
 
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.identity_queries import names_of
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.identity_queries import load_newest_identities
+from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
@@ -71,8 +71,8 @@ def track(
 
 def _identities_of(connection: Any, who: str) -> tuple[Identity, ...]:
     if who.startswith("contact:"):
-        contact_id = resolve_who(connection, who)
-        return names_of(connection, [contact_id])[contact_id]
+        contact_id = resolve_contact(connection, who)
+        return load_newest_identities(connection, [contact_id])[contact_id]
     if who.startswith("id:"):
         user_id = canonical_user_id(who.removeprefix("id:"))
         if user_id is not None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from nurture.consent.queries import add_consents, consent_rows, join_rows, raise_versions
-from nurture.contacts.identity_queries import claim, known_by
-from nurture.contacts.locking import Raced
-from nurture.contacts.queries import Newcomer, create_contacts
+from nurture.contacts.identity_queries import claim_identities, load_index_by_identities
+from nurture.contacts.locking import LostRace
+from nurture.contacts.queries import NewContact, create_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.domain.consent.permissions import EVERYTHING
@@ -39,7 +39,7 @@ def import_consents(
 ) -> int:
     """Write the consents down and return how many were; a constant number of statements.
 
-    Raises Raced when somebody else was first to name one of these people: repeat the transaction.
+    Raises LostRace when somebody else was first to name one of these people: repeat the transaction.
     """
     people = _people(connection, told, playbook)
     ids = sorted(set(people.values()))
@@ -74,10 +74,10 @@ def import_consents(
 def _people(connection: sa.Connection, told: Sequence[Hearsay], playbook: Playbook) -> dict[Identity, int]:
     """Return name -> contact for every name told, making the contacts that none of the names is known of."""
     owners: dict[Identity, int] = dict(
-        known_by(connection, sorted({n for one in told for n in one.identities})).owners
+        load_index_by_identities(connection, sorted({n for one in told for n in one.identities})).owners
     )
     new: dict[Identity, int] = {}
-    newcomers: list[Newcomer] = []
+    newcomers: list[NewContact] = []
     for one in told:
         names = strongest_first(one.identities)
         if any(name in owners for name in names):
@@ -85,13 +85,13 @@ def _people(connection: sa.Connection, told: Sequence[Hearsay], playbook: Playbo
         place = next((new[name] for name in names if name in new), len(newcomers))
         if place == len(newcomers):
             email = next((name.value for name in names if name.kind == "email"), None)
-            newcomers.append(Newcomer(one.at, email))
+            newcomers.append(NewContact(one.at, email))
         for name in names:
             new.setdefault(name, place)
     ids = create_contacts(connection, newcomers, playbook) if newcomers else []
     wanted = {name: (ids[place], newcomers[place].first_seen_at, "import") for name, place in new.items()}
-    if wanted and not claim(connection, wanted):
-        raise Raced
+    if wanted and not claim_identities(connection, wanted):
+        raise LostRace
     owners.update({name: ids[place] for name, place in new.items()})
     return {strongest_first(one.identities)[0]: _owner(one, owners) for one in told}
 

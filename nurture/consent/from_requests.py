@@ -14,8 +14,14 @@ from nurture.consent.from_pages import SOURCE, Person, tell
 from nurture.consent.queries import lock_person, suppressed
 from nurture.consent.record import Stop, SuppressionReason, address_hash, suppress_each
 from nurture.contacts.family_queries import family
-from nurture.contacts.identity_queries import claim, known_by, known_of, mail_to_newest, renew
-from nurture.contacts.locking import Raced
+from nurture.contacts.identity_queries import (
+    claim_identities,
+    load_index_by_contacts,
+    load_index_by_identities,
+    renew_identity,
+    set_newest_email,
+)
+from nurture.contacts.locking import LostRace
 from nurture.domain.consent.requests import ASKED, ASKS_MAX, ASKS_WITHIN, CHANGED, VALID_FOR, RequestAct
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant
@@ -61,11 +67,11 @@ def is_open(request: Any, *, now: Instant) -> bool:
 
 def is_taken(connection: sa.Connection, person: Person, address: str) -> bool:
     """Tell whether the address is another person's for certain: both have user ids, and not the same."""
-    known = known_by(connection, [Identity("email", address)])
+    known = load_index_by_identities(connection, [Identity("email", address)])
     owner = known.owners.get(Identity("email", address))
     if owner is None or owner == person.id:
         return False
-    mine = known_of(connection, [person.id]).names.get(person.id, set())
+    mine = load_index_by_contacts(connection, [person.id]).names.get(person.id, set())
     theirs = known.names.get(owner, set())
     users = [{name for name in names if name.kind == "user_id"} for names in (mine, theirs)]
     return bool(users[0] and users[1] and users[0].isdisjoint(users[1]))
@@ -77,20 +83,20 @@ def change_address(
     """Let the person's mail go to the address of an open request from now on; returns the shards.
 
     The event joins whoever else is known under that address. What was suppressed for marketing at the old
-    address stays so at the new one. Raises Raced when somebody else was quicker to name the address.
+    address stays so at the new one. Raises LostRace when somebody else was quicker to name the address.
     """
     new = Identity("email", request.address)
-    owner = known_by(connection, [new]).owners.get(new)
-    if owner is None and not claim(connection, {new: (person.id, now, SOURCE)}):
-        raise Raced
+    owner = load_index_by_identities(connection, [new]).owners.get(new)
+    if owner is None and not claim_identities(connection, {new: (person.id, now, SOURCE)}):
+        raise LostRace
     lock_person(connection, person.id)
     if not rows.settle(connection, request.id, now=now, old_address=person.email):
-        raise Raced
+        raise LostRace
     # The newest address is where mail goes, also after two have become one.
-    since = known_of(connection, [person.id, owner or person.id]).since
-    renew(connection, new, since=max([now, *(at + 1 for name, at in since.items() if name != new)]))
+    since = load_index_by_contacts(connection, [person.id, owner or person.id]).since
+    renew_identity(connection, new, since=max([now, *(at + 1 for name, at in since.items() if name != new)]))
     if owner is None or owner == person.id:
-        mail_to_newest(connection, person.id)
+        set_newest_email(connection, person.id)
     _carry(connection, person.email, request.address, now=now, key=suppression_key)
     return tell(
         connection,

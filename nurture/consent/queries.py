@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from nurture.contacts.family_queries import family, family_given
+from nurture.contacts.family_queries import family, family_statement
 from nurture.database.bulk import Row, any_given, any_of, insert, list_text, relation
 from nurture.database.engine import encode
 from nurture.database.schema import (
@@ -129,7 +129,7 @@ def join_rows(connection: sa.Connection, contact_ids: Sequence[int]) -> list[Joi
 
 @lru_cache
 def _joins(dialect: str) -> sa.Select[Any]:
-    members = family_given(dialect)
+    members = family_statement(dialect)
     return (
         sa.select(merges.c.survivor, merges.c.merged, merges.c.at)
         .join(members, members.c.id == merges.c.survivor)

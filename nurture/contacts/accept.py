@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.contacts.inbox_queries import SHARDS, append, set_aside
+from nurture.contacts.inbox_queries import SHARDS, insert_quarantined, insert_rows
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.domain.event import EventKind, Identity
@@ -98,7 +98,7 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
             rows.append(_row(event))
         except _Refused as refused:
             rejected.append(_rejected(event, refused))
-    append(connection, rows)
+    insert_rows(connection, rows)
     quarantine(connection, rejected)
     failpoint("inbox.accepted")
     return len(rows)
@@ -106,7 +106,7 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
 
 def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:
     """Set the items aside with their reasons, in one statement; the caller commits."""
-    set_aside(
+    insert_quarantined(
         connection,
         [
             {

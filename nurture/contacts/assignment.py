@@ -8,21 +8,21 @@ stored contacts, which wait for a transaction of their own. No I/O.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nurture.contacts.identity_queries import Known
-from nurture.contacts.inbox_queries import Pending
+from nurture.contacts.identity_queries import IdentityIndex
+from nurture.contacts.inbox_queries import InboxRow
 from nurture.domain.event import Identity
 from nurture.domain.identity import earlier_identities, home_of
 from nurture.domain.instant import FOREVER, Instant
 
 
-def earlier_in(row: Pending) -> tuple[Identity, ...]:
+def previous_identities(row: InboxRow) -> tuple[Identity, ...]:
     """Return what an alias says the person was called before; nothing for other rows."""
     return earlier_identities(row.previous_id) if row.previous_id is not None else ()
 
 
-def all_named(rows: Iterable[Pending]) -> list[Identity]:
+def all_identities(rows: Iterable[InboxRow]) -> list[Identity]:
     """Return every identity the rows name in any way, each once."""
-    return list(dict.fromkeys(name for row in rows for name in (*row.named, *earlier_in(row))))
+    return list(dict.fromkeys(name for row in rows for name in (*row.named, *previous_identities(row))))
 
 
 @dataclass(slots=True)
@@ -30,38 +30,38 @@ class Share:
     """What one contact is given in a batch."""
 
     contact: int
-    rows: list[Pending] = field(default_factory=list)
+    rows: list[InboxRow] = field(default_factory=list)
     # When the first row left behind was received: alarms due later must wait until it is applied.
     until: Instant = FOREVER
 
 
 @dataclass(slots=True)
-class Sharing:
+class Assignment:
     """Shares rows out. New contacts have negative numbers until they are stored."""
 
-    known: Known
+    known: IdentityIndex
     # False: nothing can be stored any more; a name that is not known ends the share of all the row names.
     may_add: bool
     shares: dict[int, Share] = field(default_factory=dict)
     # New contact -> the row that made it needed.
-    new: dict[int, Pending] = field(default_factory=dict)
+    new: dict[int, InboxRow] = field(default_factory=dict)
     # New name -> the row that brought it.
-    added: dict[Identity, Pending] = field(default_factory=dict)
-    # Pendings that join stored contacts, and stand first in line for each of them.
-    joins: list[Pending] = field(default_factory=list)
+    added: dict[Identity, InboxRow] = field(default_factory=dict)
+    # InboxRows that join stored contacts, and stand first in line for each of them.
+    joins: list[InboxRow] = field(default_factory=list)
     # (row, its contact, contacts of other user ids that share a name with it)
-    conflicts: list[tuple[Pending, int, tuple[int, ...]]] = field(default_factory=list)
+    conflicts: list[tuple[InboxRow, int, tuple[int, ...]]] = field(default_factory=list)
     # Contact -> when the first row left behind was received.
     ended: dict[int, Instant] = field(default_factory=dict)
     _made: int = 0
 
-    def give(self, rows: Sequence[Pending]) -> None:
+    def give(self, rows: Sequence[InboxRow]) -> None:
         """Share out rows with a person, in order."""
         for row in rows:
             self._give(row)
 
-    def _give(self, row: Pending) -> None:
-        known, named, earlier = self.known, row.named, earlier_in(row)
+    def _give(self, row: InboxRow) -> None:
+        known, named, earlier = self.known, row.named, previous_identities(row)
         owner = known.owners.get(named[0])
         if owner is not None and not earlier and all(known.owners.get(name) == owner for name in named):
             # Nearly every event: all its names are one contact's.
@@ -87,7 +87,7 @@ class Sharing:
             return
         contact = self._unite(everyone, stored) if everyone else self._create(row)
         for identity in unknown:
-            known.learn(identity, contact, row.occurred_at)
+            known.add(identity, contact, row.occurred_at)
             self.added[identity] = row
         self.shares.setdefault(contact, Share(contact)).rows.append(row)
         if home.conflicts:
@@ -100,11 +100,11 @@ class Sharing:
             unknown.append(earlier[-1])
         return unknown
 
-    def _end(self, contacts: Sequence[int], row: Pending) -> None:
+    def _end(self, contacts: Sequence[int], row: InboxRow) -> None:
         for contact in contacts:
             self.ended.setdefault(contact, row.received_at)
 
-    def _create(self, row: Pending) -> int:
+    def _create(self, row: InboxRow) -> int:
         self._made += 1
         contact = -self._made
         self.new[contact] = row
@@ -118,7 +118,7 @@ class Sharing:
             if other == kept:
                 continue
             for identity in self.known.names.pop(other):
-                self.known.learn(identity, kept, self.known.since[identity])
+                self.known.add(identity, kept, self.known.since[identity])
             rows = self.shares.pop(other, Share(other)).rows
             share = self.shares.setdefault(kept, Share(kept))
             share.rows = sorted([*share.rows, *rows], key=lambda row: row.id)

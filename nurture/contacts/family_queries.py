@@ -18,7 +18,7 @@ def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
     return _family(partial(any_of, values=ids, connection=connection))
 
 
-def family_given(dialect: str) -> sa.CTE:
+def family_statement(dialect: str) -> sa.CTE:
     """Return the same for a statement that is made once: each run binds `ids` to `list_text(ids)`."""
     return _family(partial(any_given, dialect=dialect))
 

@@ -15,24 +15,24 @@ from nurture.domain.instant import FOREVER, Instant
 
 
 @dataclass(slots=True)
-class Known:
+class IdentityIndex:
     """What is known of some people: who owns each name, under which names each is known, since when."""
 
     owners: dict[Identity, int] = field(default_factory=dict)
     names: dict[int, set[Identity]] = field(default_factory=dict)
     since: dict[Identity, Instant] = field(default_factory=dict)
 
-    def learn(self, identity: Identity, contact: int, since: Instant) -> None:
+    def add(self, identity: Identity, contact: int, since: Instant) -> None:
         """Note that the name is this contact's."""
         self.owners[identity] = contact
         self.names.setdefault(contact, set()).add(identity)
         self.since[identity] = since
 
 
-def known_by(connection: sa.Connection, named: Sequence[Identity]) -> Known:
+def load_index_by_identities(connection: sa.Connection, named: Sequence[Identity]) -> IdentityIndex:
     """Return all names of every contact that owns one of the names given."""
     if not named:
-        return Known()
+        return IdentityIndex()
     rows = list_text([name.kind, name.value] for name in named)
     return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}).all())
 
@@ -49,21 +49,21 @@ def _known_by(dialect: str) -> sa.Select[Any]:
     return _NAMES.where(identities.c.contact_id.in_(owner))
 
 
-def known_of(connection: sa.Connection, ids: Sequence[int]) -> Known:
+def load_index_by_contacts(connection: sa.Connection, ids: Sequence[int]) -> IdentityIndex:
     """Return all names of these contacts."""
     return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))).all())
 
 
-def _known(found: Iterable[Any]) -> Known:
-    known = Known()
+def _known(found: Iterable[Any]) -> IdentityIndex:
+    known = IdentityIndex()
     for kind, value, contact, since in found:
-        known.learn(Identity(kind, value), contact, since)
+        known.add(Identity(kind, value), contact, since)
     return known
 
 
-def names_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Identity, ...]]:
+def load_newest_identities(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Identity, ...]]:
     """Return contact -> its newest name of each kind, strongest first; for events made here for a known contact."""
-    known = known_of(connection, ids)
+    known = load_index_by_contacts(connection, ids)
     found: dict[int, tuple[Identity, ...]] = {}
     for contact, names in known.names.items():
         newest = {name.kind: name for name in sorted(names, key=lambda name: (known.since[name], name))}
@@ -71,7 +71,7 @@ def names_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[I
     return found
 
 
-def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
+def claim_identities(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
     """Insert names nobody owns yet: identity -> (contact, since, source). Tell whether all were still free.
 
     Sorted, so that two drains that claim the same names wait for each other and never in a circle.
@@ -91,20 +91,20 @@ def claim(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instan
     return len(taken) == len(rows)
 
 
-def renew(connection: sa.Connection, name: Identity, *, since: Instant) -> None:
+def renew_identity(connection: sa.Connection, name: Identity, *, since: Instant) -> None:
     """Note that a name was given anew: of several addresses the newest is where mail goes."""
     same = sa.and_(identities.c.kind == name.kind, identities.c.value == name.value)
     connection.execute(sa.update(identities).where(same).values(since=since))
 
 
-def move(connection: sa.Connection, merged: int, survivor: int) -> int:
+def move_identities(connection: sa.Connection, merged: int, survivor: int) -> int:
     """Give every name of `merged` to `survivor` and return how many."""
     learnt_for = sa.func.coalesce(identities.c.learnt_for, identities.c.contact_id)
     statement = sa.update(identities).where(identities.c.contact_id == merged)
     return connection.execute(statement.values(contact_id=survivor, learnt_for=learnt_for)).rowcount
 
 
-def note_merge(
+def record_merge(
     connection: sa.Connection, *, survivor: int, merged: int, at: Instant, evidence: Mapping[str, Any]
 ) -> None:
     """Keep the evidence of a merge and point `merged`, and all that was merged into it, at the survivor."""
@@ -118,7 +118,7 @@ def note_merge(
     )
 
 
-def part(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
+def undo_merge(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
     """Undo a merge: give `merged` its life back, with the names learnt for it and for all merged into it before.
 
     Returns how many names. Events, messages and consents had kept their contacts anyway.
@@ -153,7 +153,7 @@ def part(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) 
     return names
 
 
-def mail_to_newest(connection: sa.Connection, contact: int) -> None:
+def set_newest_email(connection: sa.Connection, contact: int) -> None:
     """Make the contact's newest address the one its mail goes to."""
     newest = (
         sa.select(identities.c.value)

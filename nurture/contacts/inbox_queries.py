@@ -21,12 +21,12 @@ SHARDS = 64
 _INSERTED = tuple(column.name for column in inbox.columns if column.name not in ("id", "attempts"))
 
 
-def append(connection: sa.Connection, rows: Sequence[Row]) -> None:
+def insert_rows(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Insert accepted events in the order given, in one statement."""
     insert(connection, inbox, rows, columns=_INSERTED)
 
 
-def set_aside(connection: sa.Connection, rows: Sequence[Row]) -> None:
+def insert_quarantined(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Insert rows of `quarantine`, in one statement."""
     columns = ("source", "message_id", "received_at", "stage", "reason", "raw", "contact_id")
     insert(connection, quarantine, rows, columns=columns)
@@ -50,7 +50,7 @@ _LOCK_OLDEST = _LOCK_ONE.where(_OLDEST.is_not(None)).order_by(_OLDEST)
 _LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallInteger))
 
 
-def lock_others(connection: sa.Connection, among: Collection[int], *, most: int) -> list[int]:
+def lock_other_shards(connection: sa.Connection, among: Collection[int], *, most: int) -> list[int]:
     """Lock those of these shards that are free and have rows, at most so many; nobody is waited for."""
     if not among:
         return []
@@ -69,7 +69,7 @@ def _lock_others(dialect: str) -> sa.Select[Any]:
     )
 
 
-def is_waiting(connection: sa.Connection, shard: int | None) -> bool:
+def has_rows(connection: sa.Connection, shard: int | None) -> bool:
     """Tell whether the shard, or (None) any, has rows."""
     if shard is None:
         return connection.execute(_WAITS).first() is not None
@@ -82,7 +82,7 @@ _WAITS_IN = _WAITS.where(inbox.c.shard == sa.bindparam("of", type_=sa.SmallInteg
 
 
 @dataclass(slots=True)
-class Pending:
+class InboxRow:
     """A row of the inbox, with the names in it; fields as in the table."""
 
     id: int
@@ -110,9 +110,9 @@ _PLAIN = len(_PENDING) + len(_PENDING_REST)
 _EMAIL = _PLAIN + IDENTITY_KINDS.index("email")
 
 
-def _rows(found: sa.CursorResult[Any]) -> list[Pending]:
+def _rows(found: sa.CursorResult[Any]) -> list[InboxRow]:
     rows: Sequence[Any] = found.all()
-    return [Pending(*(*row[:_PLAIN], _names(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
+    return [InboxRow(*(*row[:_PLAIN], _names(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
 
 
 def _names(
@@ -129,7 +129,7 @@ def _names(
 _identity = lru_cache(maxsize=8192)(Identity)
 
 
-def peek(connection: sa.Connection, *of: int, limit: int) -> list[Pending]:
+def load_oldest(connection: sa.Connection, *of: int, limit: int) -> list[InboxRow]:
     """Return the oldest rows of these shards, in order."""
     if len(of) > _APART_MAX:
         statement = _peek_many(connection.dialect.name)
@@ -165,7 +165,7 @@ def _peek(count: int) -> Any:
     return sa.select(found).order_by(found.c.id).limit(most)
 
 
-def pending(
+def find_pending(
     connection: sa.Connection,
     contacts: Iterable[int],
     *,
@@ -206,7 +206,7 @@ def _pending(dialect: str) -> sa.Select[int]:
     return sa.select(found.c.id).order_by(found.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
-def remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+def find_remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
     """Return those of these rows that are still there; no ids, no statement."""
     if not ids:
         return []
@@ -218,7 +218,7 @@ def _remaining(dialect: str) -> sa.Select[int]:
     return sa.select(inbox.c.id).where(any_given(inbox.c.id, dialect))
 
 
-def naming(connection: sa.Connection, names: Sequence[Identity]) -> list[Pending]:
+def load_naming(connection: sa.Connection, names: Sequence[Identity]) -> list[InboxRow]:
     """Return every row that gives one of these names, also as an alias's earlier id, in order."""
     by_kind = {
         kind: [name.value for name in names if name.kind == kind] for kind in (*IDENTITY_KINDS, "previous_id")
@@ -230,10 +230,10 @@ def naming(connection: sa.Connection, names: Sequence[Identity]) -> list[Pending
         if values
     ]
     found = sa.union(*branches).subquery("found")
-    return find(connection, list(connection.execute(sa.select(found.c.id)).scalars()))
+    return load_rows(connection, list(connection.execute(sa.select(found.c.id)).scalars()))
 
 
-def find(connection: sa.Connection, ids: Sequence[int]) -> list[Pending]:
+def load_rows(connection: sa.Connection, ids: Sequence[int]) -> list[InboxRow]:
     """Return those of these rows that are still there, in order; no ids, no statement."""
     if not ids:
         return []
@@ -245,7 +245,7 @@ def _find(dialect: str) -> sa.Select[Any]:
     return sa.select(*_COLUMNS).where(any_given(inbox.c.id, dialect)).order_by(inbox.c.id)
 
 
-def delete(connection: sa.Connection, ids: Sequence[int]) -> None:
+def delete_rows(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Delete these rows: they were applied, or set aside."""
     if ids:
         connection.execute(_delete(connection.dialect.name), {"ids": list_text(ids)})
@@ -262,14 +262,16 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
     connection.execute(statement.values(attempts=inbox.c.attempts + 1))
 
 
-def forget_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
+def reset_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
     """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
     if ids:
         statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
         connection.execute(statement.values(attempts=0))
 
 
-def reasons_known(connection: sa.Connection, stage: str, contacts: Sequence[int]) -> set[tuple[int, str]]:
+def load_quarantine_reasons(
+    connection: sa.Connection, stage: str, contacts: Sequence[int]
+) -> set[tuple[int, str]]:
     """Return (contact, reason) of what was set aside at this stage before for these contacts."""
     statement = sa.select(quarantine.c.contact_id, quarantine.c.reason).where(
         quarantine.c.stage == stage, any_of(quarantine.c.contact_id, contacts, connection)

@@ -25,25 +25,25 @@ from nurture.domain.playbook import Playbook
 
 __all__ = [
     "ALARMED",
-    "Newcomer",
-    "claim_due",
+    "NewContact",
     "create_contacts",
     "create_reserved",
-    "first_seen",
-    "is_any_due",
+    "is_any_alarm_due",
     "is_living",
     "load_contacts",
-    "load_settled",
+    "load_first_seen",
+    "load_settled_messages",
     "lock_contacts",
-    "put_off",
-    "put_off_apart",
-    "reserve",
-    "resolve_who",
+    "lock_due_contacts",
+    "reserve_ids",
+    "resolve_contact",
     "run_of",
     "save",
+    "set_alarm",
     "set_emails",
+    "spread_alarms",
     "survivor_of",
-    "wake",
+    "wake_contacts",
 ]
 
 # Spelled out, not bound: a prepared statement with a parameter there could not use the partial index.
@@ -52,7 +52,7 @@ _ACTIVE = runs.c.status == sa.literal_column("'active'")
 ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
 
 
-class Newcomer(NamedTuple):
+class NewContact(NamedTuple):
     """What is known of a contact before its first event is applied."""
 
     first_seen_at: Instant
@@ -60,7 +60,7 @@ class Newcomer(NamedTuple):
     email: str | None
 
 
-def reserve(connection: sa.Connection, count: int) -> list[int]:
+def reserve_ids(connection: sa.Connection, count: int) -> list[int]:
     """Return ids for so many new contacts, ascending. Their rows are inserted later in the same transaction.
 
     Nobody else can see such a contact: its names are claimed in the same transaction.
@@ -78,15 +78,17 @@ _NEXT_IDS = sa.select(sa.func.nextval(sa.func.pg_get_serial_sequence("contacts",
 
 
 def create_contacts(
-    connection: sa.Connection, newcomers: Sequence[Newcomer], playbook: Playbook
+    connection: sa.Connection, newcomers: Sequence[NewContact], playbook: Playbook
 ) -> list[int]:
     """Insert a new contact for each and return their ids in that order."""
-    ids = reserve(connection, len(newcomers))
+    ids = reserve_ids(connection, len(newcomers))
     create_reserved(connection, dict(zip(ids, newcomers, strict=True)), playbook)
     return ids
 
 
-def create_reserved(connection: sa.Connection, newcomers: Mapping[int, Newcomer], playbook: Playbook) -> None:
+def create_reserved(
+    connection: sa.Connection, newcomers: Mapping[int, NewContact], playbook: Playbook
+) -> None:
     """Insert the rows of reserved contacts, by id, of whom nothing else is known yet."""
     rows: list[Row] = []
     for contact, (at, email) in newcomers.items():
@@ -135,7 +137,7 @@ def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
     )
 
 
-def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, Any]:
+def lock_due_contacts(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, Any]:
     """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> row with email, wake_at.
 
     Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
@@ -143,7 +145,7 @@ def claim_due(connection: sa.Connection, *, now: Instant, limit: int) -> dict[in
     return {row.id: row for row in connection.execute(_CLAIM_DUE, {"at_now": now, "most": limit})}
 
 
-def is_any_due(connection: sa.Connection, *, now: Instant) -> bool:
+def is_any_alarm_due(connection: sa.Connection, *, now: Instant) -> bool:
     """Tell whether any alarm is due."""
     return connection.execute(_IS_ANY_DUE, {"at_now": now}).first() is not None
 
@@ -160,18 +162,18 @@ _CLAIM_DUE = (
 )
 
 
-def wake(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
+def wake_contacts(connection: sa.Connection, ids: Sequence[int], *, at: Instant) -> None:
     """Set the alarm of these contacts to `at`, unless it rings earlier."""
     statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection), contacts.c.wake_at > at)
     connection.execute(statement.values(wake_at=at))
 
 
-def put_off(connection: sa.Connection, contact: int, *, until: Instant) -> None:
+def set_alarm(connection: sa.Connection, contact: int, *, until: Instant) -> None:
     """Let the contact's alarm ring at `until`, not earlier."""
     connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(wake_at=until))
 
 
-def put_off_apart(connection: sa.Connection, ids: Sequence[int], *, after: Instant) -> None:
+def spread_alarms(connection: sa.Connection, ids: Sequence[int], *, after: Instant) -> None:
     """Let these alarms ring within ten minutes after `after`, apart, and in another order every time."""
     factor = after // SECOND % 599 + 1
     second = contacts.c.id * sa.literal(factor) % sa.literal(600) * sa.literal(SECOND, sa.BigInteger)
@@ -224,7 +226,7 @@ def survivor_of(connection: sa.Connection, contact: int) -> int | None:
     return connection.execute(sa.select(contacts.c.survivor).where(contacts.c.id == contact)).scalar()
 
 
-def first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
+def load_first_seen(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Instant]:
     """Return contact -> first_seen_at."""
     statement = sa.select(contacts.c.id, contacts.c.first_seen_at).where(
         any_of(contacts.c.id, ids, connection)
@@ -281,7 +283,7 @@ def run_of(row: sa.Row[Any]) -> Run:
     )
 
 
-def load_settled(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
+def load_settled_messages(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
     """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
     found: dict[int, list[Settled]] = {}
     if not ids:
@@ -304,7 +306,7 @@ def _settled(dialect: str) -> sa.Select[Any]:
     )
 
 
-def resolve_who(connection: sa.Connection, who: str, *, erased: bool = False) -> int:
+def resolve_contact(connection: sa.Connection, who: str, *, erased: bool = False) -> int:
     """Return the living contact meant by an e-mail address, `id:USER_ID` or `contact:N`.
 
     erased: one that was erased is meant too. Raises NotFoundError.

@@ -66,7 +66,7 @@ def save(
 ) -> Counts:
     """Write the advances, at most one for each contact, in at most fourteen statements.
 
-    new: contacts that have no row yet -> where their mail goes; `contacts.queries.reserve` made their ids.
+    new: contacts that have no row yet -> where their mail goes; `contacts.queries.reserve_ids` made their ids.
     Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
     """
     _save_contacts(connection, advances, new or {})
@@ -81,7 +81,7 @@ def save(
     return counts
 
 
-def give_up(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, at: Instant) -> None:
+def cancel_runs(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, at: Instant) -> None:
     """Cancel these active runs and their own unsent messages, not those of any other run."""
     if not run_ids:
         return
@@ -109,7 +109,7 @@ def give_up(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, a
     connection.execute(sa.update(runs).where(mine).values(**ended))
 
 
-def cancel_doubles(connection: sa.Connection, survivor: int, merged: int, *, at: Instant) -> None:
+def cancel_duplicate_messages(connection: sa.Connection, survivor: int, merged: int, *, at: Instant) -> None:
     """Of two people about to be one, cancel unsent mail that the other side has sent, or has waiting too.
 
     The same mail is the same measure, run key and step; of two that wait, the survivor's stays.
@@ -135,7 +135,7 @@ def cancel_doubles(connection: sa.Connection, survivor: int, merged: int, *, at:
         connection.execute(statement.values(**ended, lease_owner=None, lease_until=None))
 
 
-def mark_told(connection: sa.Connection, message_ids: Sequence[int]) -> None:
+def mark_outcomes_applied(connection: sa.Connection, message_ids: Sequence[int]) -> None:
     """Note that the runs know of the end of these messages."""
     if message_ids:
         statement = sa.update(messages).where(any_of(messages.c.id, message_ids, connection))

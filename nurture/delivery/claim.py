@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from nurture.consent import queries
 from nurture.consent.record import set_switch
-from nurture.contacts.queries import wake
+from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
@@ -126,7 +126,7 @@ def _judge_and_write(
     chunk.counts["ready"] += len(chunk.ready)
     claim_queries.write_verdicts(connection, rows)
     if ended:
-        wake(connection, sorted({item.person.contact.id for item in ended}), at=given.now)
+        wake_contacts(connection, sorted({item.person.contact.id for item in ended}), at=given.now)
     for measure, fault in faults.items():
         pause_broken_measure(connection, measure, fault, now=given.now)
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from nurture.contacts.family_queries import family_given
+from nurture.contacts.family_queries import family_statement
 from nurture.database.bulk import Row, any_given, any_of, insert, list_text, relation, relation_given, update
 from nurture.database.schema import contacts, coupons, identities, inbox, messages, objects, runs
 from nurture.domain.event import IDENTITY_KINDS
@@ -96,7 +96,7 @@ def people(connection: sa.Connection, ids: Sequence[int]) -> Rows:
 
 @lru_cache
 def _people(dialect: str) -> sa.Select[Any]:
-    members = family_given(dialect)
+    members = family_statement(dialect)
     return sa.select(
         contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at, contacts.c.version
     ).join(members, members.c.id == contacts.c.id)

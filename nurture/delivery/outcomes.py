@@ -12,7 +12,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from nurture.consent import record
-from nurture.contacts.queries import wake
+from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.delivery import lanes, send_gate_queries
@@ -74,7 +74,7 @@ def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequen
     written |= send_gate_queries.settle_doubt(connection, evidence)
     send_gate_queries.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
     if awaited:
-        wake(connection, awaited, at=now)
+        wake_contacts(connection, awaited, at=now)
     pause_or_rest_lane(connection, lane, [each.outcome for each in told], now=now)
     return _count(told, written)
 
@@ -192,7 +192,7 @@ def put_lapsed_in_doubt(connection: sa.Connection, clock: Clock, *, limit: int) 
         ],
     )
     if awaited:
-        wake(connection, awaited, at=now)
+        wake_contacts(connection, awaited, at=now)
     return len(written)
 
 

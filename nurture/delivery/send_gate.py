@@ -12,7 +12,7 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from nurture.contacts.queries import wake
+from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import lanes, send_gate_queries
@@ -111,7 +111,7 @@ class SendGate:
             awaited = lock_waiting_contacts(connection, [_of_run(ready)] if verdict.action == "skip" else [])
             send_gate_queries.hold_back(connection, [row], worker=self._delivery.worker)
             if awaited:
-                wake(connection, awaited, at=now)
+                wake_contacts(connection, awaited, at=now)
             if verdict.action == "defer":
                 pause_broken_measure(connection, ready.measure, fault, now=now)
             return "skipped" if verdict.action == "skip" else "template_broken"

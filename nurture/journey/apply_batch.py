@@ -17,9 +17,9 @@ from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import drop_events, load_events
-from nurture.contacts.inbox_queries import Pending
-from nurture.contacts.locking import Taken
-from nurture.contacts.save_queries import mark_told, save
+from nurture.contacts.inbox_queries import InboxRow
+from nurture.contacts.locking import LockedBatch
+from nurture.contacts.save_queries import mark_outcomes_applied, save
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event, Identity
@@ -72,7 +72,7 @@ class Applied:
 
 def apply(
     connection: sa.Connection,
-    taken: Taken,
+    taken: LockedBatch,
     *,
     now: Instant,
     playbook: Playbook,
@@ -97,7 +97,7 @@ def apply(
     people.create_reserved(
         connection, {one: seen for one, seen in taken.new.items() if one not in advanced}, playbook
     )
-    mark_told(connection, told)
+    mark_outcomes_applied(connection, told)
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
@@ -106,7 +106,7 @@ def apply(
     _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
     set_aside = recorded.conflicts + too_old + _conflicts_of(connection, taken)
     quarantine(connection, set_aside)
-    inbox_queries.delete(connection, [row.id for row in done])
+    inbox_queries.delete_rows(connection, [row.id for row in done])
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
     counts.update(created=len(taken.new), contacts=len(advances))
     counts.more = taken.more
@@ -115,7 +115,7 @@ def apply(
 
 def _advance(
     connection: sa.Connection,
-    taken: Taken,
+    taken: LockedBatch,
     recorded: Recorded,
     too_old: list[Rejected],
     *,
@@ -141,7 +141,7 @@ def _advance(
             for contact, events in happened.items()
         }
     # Who is new has no messages yet.
-    settled = people.load_settled(connection, [contact for contact in ids if states[contact].clock])
+    settled = people.load_settled_messages(connection, [contact for contact in ids if states[contact].clock])
     refits = _refit(connection, states, recorded, now=now, playbook=playbook)
     advances: list[Advance] = []
     told: list[int] = []
@@ -172,7 +172,7 @@ def _advance(
 
 
 def _refuse(
-    connection: sa.Connection, taken: Taken, recorded: Recorded, states: Mapping[int, Contact]
+    connection: sa.Connection, taken: LockedBatch, recorded: Recorded, states: Mapping[int, Contact]
 ) -> dict[int, Rejected]:
     """Take back events that occurred before the contact's events were removed for their age: seq -> the item.
 
@@ -232,7 +232,7 @@ def in_order(events: Sequence[Event], settled: Sequence[Settled]) -> list[Happen
 
 
 def _mail_to_newest(
-    connection: sa.Connection, taken: Taken, rows: Sequence[Pending], home: Mapping[int, int]
+    connection: sa.Connection, taken: LockedBatch, rows: Sequence[InboxRow], home: Mapping[int, int]
 ) -> None:
     """Let mail go to the address that was named last (by occurred_at), when it is another than before."""
     now: dict[int, tuple[str | None, Instant]] = {}
@@ -256,7 +256,7 @@ def _mail_to_newest(
     people.set_emails(connection, newest)
 
 
-def _conflicts_of(connection: sa.Connection, taken: Taken) -> list[Rejected]:
+def _conflicts_of(connection: sa.Connection, taken: LockedBatch) -> list[Rejected]:
     """Return what people must look at, each pair of contacts once: two user ids, one name."""
     said = {(contact, other): row for row, contact, others in reversed(taken.conflicts) for other in others}
     found = [
@@ -269,7 +269,9 @@ def _conflicts_of(connection: sa.Connection, taken: Taken) -> list[Rejected]:
         for (contact, other), row in said.items()
     ]
     known = (
-        inbox_queries.reasons_known(connection, "conflict_identity", [contact for contact, _ in said])
+        inbox_queries.load_quarantine_reasons(
+            connection, "conflict_identity", [contact for contact, _ in said]
+        )
         if said
         else set()
     )

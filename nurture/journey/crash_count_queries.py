@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from nurture.contacts.inbox_queries import Pending
+from nurture.contacts.inbox_queries import InboxRow
 from nurture.database.bulk import Row, insert, relation
 from nurture.database.schema import trials
 from nurture.domain.instant import FOREVER
@@ -25,15 +25,15 @@ class Trials:
     # Shard -> (last row, attempts), the smallest trial first.
     by_shard: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def attempts_of(self, row: Pending) -> int:
+    def attempts_of(self, row: InboxRow) -> int:
         """Return how often a process has begun to apply the row and not said that it survived."""
         return max(row.attempts, self._innermost(row)[1])
 
-    def end_of(self, row: Pending) -> int:
+    def end_of(self, row: InboxRow) -> int:
         """Return the last row of the smallest trial that the row is in, FOREVER when it is in none."""
         return self._innermost(row)[0]
 
-    def _innermost(self, row: Pending) -> tuple[int, int]:
+    def _innermost(self, row: InboxRow) -> tuple[int, int]:
         around = (trial for trial in self.by_shard.get(row.shard, ()) if row.id <= trial[0])
         return next(around, (FOREVER, 0))
 
@@ -64,6 +64,6 @@ def end_trials(connection: sa.Connection, ends: Ends) -> None:
         connection.execute(sa.delete(trials).where(is_given))
 
 
-def end_passed(connection: sa.Connection, first: Pending) -> None:
+def end_passed(connection: sa.Connection, first: InboxRow) -> None:
     """End the shard's trials of which nothing is left: `first` is its oldest row."""
     connection.execute(sa.delete(trials).where(trials.c.shard == first.shard, trials.c.up_to < first.id))

@@ -18,7 +18,12 @@ import sqlalchemy as sa
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
-from nurture.contacts.locking import Reach, lock_along, take_locked, transact
+from nurture.contacts.locking import (
+    LockedShards,
+    load_batch_of_contacts,
+    lock_free_shards,
+    run_without_lost_race,
+)
 from nurture.contacts.save_queries import save
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
@@ -77,7 +82,7 @@ def watch_of(database: Database) -> Watch:
 def carefully(
     database: Database,
     shard: int,
-    batch: Callable[[sa.Connection, Reach, Marked], T],
+    batch: Callable[[sa.Connection, LockedShards, Marked], T],
     *,
     limit: int,
 ) -> tuple[Counts, T | None]:
@@ -95,7 +100,7 @@ def carefully(
     unproven = sorted(set(range(inbox_queries.SHARDS)) - watch.proven - {shard})
     marked: list[Marked] = []
 
-    def mark(reach: Reach) -> None:
+    def mark(reach: LockedShards) -> None:
         if not marked:
             marked.append(
                 database.run(lambda connection: _mark(connection, reach, watch, counts, limit=limit))
@@ -104,19 +109,19 @@ def carefully(
     def work(connection: sa.Connection) -> T | None:
         if inbox_queries.lock_shard(connection, shard) is None:
             return None
-        reach = lock_along(connection, shard, marked[0].shards if marked else unproven, limit=limit)
+        reach = lock_free_shards(connection, shard, marked[0].shards if marked else unproven, limit=limit)
         # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
         mark(reach)
         mine = marked[0]
         if not mine.rows:
             return None
-        return batch(connection, reach if reach.shards == mine.shards else Reach(mine.shards), mine)
+        return batch(connection, reach if reach.shards == mine.shards else LockedShards(mine.shards), mine)
 
     try:
         if database.is_sqlite:
             # It has one writer at a time; the lock above keeps the other threads away instead.
-            mark(Reach((shard, *unproven)))
-        done = transact(database, work)
+            mark(LockedShards((shard, *unproven)))
+        done = run_without_lost_race(database, work)
         watch.survived = {}
         watch.proven.update(*(one.shards for one in marked))
         return counts, done
@@ -124,16 +129,20 @@ def carefully(
         watch.lock.release()
 
 
-def _mark(connection: sa.Connection, reach: Reach, watch: Watch, counts: Counts, *, limit: int) -> Marked:
+def _mark(
+    connection: sa.Connection, reach: LockedShards, watch: Watch, counts: Counts, *, limit: int
+) -> Marked:
     """Count an attempt of the shards' next rows."""
     end_trials(connection, watch.survived)
     tried = load_trials(connection)
     shards = reach.shards
-    rows = reach.rows if reach.rows is not None else inbox_queries.peek(connection, *shards, limit=limit)
+    rows = (
+        reach.rows if reach.rows is not None else inbox_queries.load_oldest(connection, *shards, limit=limit)
+    )
     if len(shards) > 1 and any(tried.attempts_of(row) for row in rows):
         # One of them may have ended a process: the first shard alone, fewer rows each time.
         shards = shards[:1]
-        rows = inbox_queries.peek(connection, *shards, limit=limit)
+        rows = inbox_queries.load_oldest(connection, *shards, limit=limit)
     marked = Marked(shards)
     if not rows:
         return marked
@@ -144,7 +153,7 @@ def _mark(connection: sa.Connection, reach: Reach, watch: Watch, counts: Counts,
     if attempts >= CRASHES_MAX:
         reason = f"the process ended {attempts} times while this event was applied"
         quarantine(connection, [rejected(first, "crash", reason, contact_id=None)])
-        inbox_queries.delete(connection, [first.id])
+        inbox_queries.delete_rows(connection, [first.id])
         end_trials(connection, {first.shard: first.id})
         counts["quarantined"] = 1
         counts.more = True
@@ -169,8 +178,8 @@ def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, 
     """
 
     def work(connection: sa.Connection) -> dict[int, Instant]:
-        due = people.claim_due(connection, now=now, limit=limit)
-        people.put_off_apart(connection, list(due), after=now + _REST)
+        due = people.lock_due_contacts(connection, now=now, limit=limit)
+        people.spread_alarms(connection, list(due), after=now + _REST)
         return {contact: row.wake_at for contact, row in due.items()}
 
     return database.run(work)
@@ -214,10 +223,10 @@ def pause_alarm(
             # The process has none left: nobody's fault who is in this batch.
             raise
         except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
-            people.put_off(connection, failure.contact, until=now + _PAUSE)
+            people.set_alarm(connection, failure.contact, until=now + _PAUSE)
             reason = f"the alarm of contact {failure.contact} raises {type(error).__name__}: {error}"
             item = Rejected("alarm", None, now, "rule", reason, "", failure.contact)
-            known = inbox_queries.reasons_known(connection, "rule", [failure.contact])
+            known = inbox_queries.load_quarantine_reasons(connection, "rule", [failure.contact])
             if (failure.contact, reason) in known:
                 return Counts()
             quarantine(connection, [item])
@@ -244,24 +253,24 @@ def _alone(
         if not locked or not people.is_living(locked[contact]):
             return Applied(Counts())
         playbook = playbooks.active(connection).playbook
-        taken = take_locked(connection, {contact: locked[contact].email}, limit=_ROWS_MAX)
+        taken = load_batch_of_contacts(connection, {contact: locked[contact].email}, limit=_ROWS_MAX)
         taken.keep(lambda row: row.id in rows)
         taken.conflicts = []
         applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
         applied.counts.more = False
         return applied
 
-    return transact(database, work)
+    return run_without_lost_race(database, work)
 
 
 def _set_aside(database: Database, failure: Failure) -> Counts:
     def work(connection: sa.Connection) -> Counts:
         people.lock_contacts(connection, [failure.contact])
-        rows = inbox_queries.find(connection, failure.rows)
+        rows = inbox_queries.load_rows(connection, failure.rows)
         quarantine(
             connection, [rejected(row, "rule", failure.error, contact_id=failure.contact) for row in rows]
         )
-        inbox_queries.delete(connection, failure.rows)
+        inbox_queries.delete_rows(connection, failure.rows)
         return Counts(quarantined=len(rows))
 
     return database.run(work)

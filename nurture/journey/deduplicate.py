@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.accept import Rejected
 from nurture.contacts.event_queries import add_events, event_of, find_events
-from nurture.contacts.inbox_queries import Pending
+from nurture.contacts.inbox_queries import InboxRow
 from nurture.database.engine import decode, encode
 from nurture.domain.event import Event
 from nurture.domain.instant import HOUR, Duration
@@ -32,11 +32,11 @@ class Recorded:
     conflicts: list[Rejected] = field(default_factory=list)
 
 
-def record(connection: sa.Connection, rows: Sequence[tuple[Pending, int | None]]) -> Recorded:
+def record(connection: sa.Connection, rows: Sequence[tuple[InboxRow, int | None]]) -> Recorded:
     """Add the rows (each with its contact) to `events`, in order; two statements at most."""
     numbers = add_events(connection, [(row.id, contact) for row, contact in rows])
     recorded = Recorded()
-    again: list[tuple[Pending, int | None]] = []
+    again: list[tuple[InboxRow, int | None]] = []
     for row, contact in rows:
         number = numbers.pop((row.source, row.message_id), None)
         if number is None:
@@ -55,7 +55,7 @@ def record(connection: sa.Connection, rows: Sequence[tuple[Pending, int | None]]
     return recorded
 
 
-def rejected(row: Pending, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
+def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
     """Return the row as an item for quarantine, with all that is needed to hand it in again."""
     raw = {
         "kind": row.kind,
@@ -76,7 +76,7 @@ def rejected(row: Pending, stage: str, reason: str, *, contact_id: int | None) -
     )
 
 
-def _is_same(row: Pending, before: sa.Row[Any]) -> bool:
+def _is_same(row: InboxRow, before: sa.Row[Any]) -> bool:
     if (row.kind, row.name) != (before.kind, before.name) or abs(
         row.occurred_at - before.occurred_at
     ) > _SAME_TIME:

@@ -12,7 +12,14 @@ import sqlalchemy as sa
 
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
-from nurture.contacts.locking import Reach, Taken, lock_along, take_locked, take_shards, transact
+from nurture.contacts.locking import (
+    LockedBatch,
+    LockedShards,
+    load_batch_of_contacts,
+    lock_batch_of_shards,
+    lock_free_shards,
+    run_without_lost_race,
+)
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
@@ -34,7 +41,7 @@ BATCH: Final = 2_000
 #: Alarms that a new process rings first; they are put off before, in case one of them ends it.
 _FIRST_RINGS: Final = 50
 
-_Done = tuple[Taken, Applied]
+_Done = tuple[LockedBatch, Applied]
 
 
 class _Suspect(Exception):
@@ -61,11 +68,11 @@ def drain(
     when the database does not let it through; everything not yet applied is still in the inbox then.
     """
     with database.look() as connection:
-        if not inbox_queries.is_waiting(connection, shard):
+        if not inbox_queries.has_rows(connection, shard):
             return Counts()
     now, watch, counts = clock.now(), crash_counts.watch_of(database), Counts()
 
-    def apply_taken(connection: sa.Connection, reach: Reach, marked: Marked | None = None) -> _Done:
+    def apply_taken(connection: sa.Connection, reach: LockedShards, marked: Marked | None = None) -> _Done:
         playbook = playbooks.active(connection).playbook
         return _batch(connection, reach, marked, now=now, playbook=playbook, limit=limit, rule=rule)
 
@@ -76,10 +83,10 @@ def drain(
         if locked not in watch.proven:
             raise _Suspect(locked)
         along = watch.proven - {locked}
-        return apply_taken(connection, lock_along(connection, locked, along, limit=limit))
+        return apply_taken(connection, lock_free_shards(connection, locked, along, limit=limit))
 
     try:
-        done = transact(database, batch)
+        done = run_without_lost_race(database, batch)
     except _Suspect as suspect:
         counts, done = crash_counts.carefully(database, suspect.shard, apply_taken, limit=limit)
     if done is None:
@@ -96,7 +103,7 @@ def drain(
 
 def _batch(
     connection: sa.Connection,
-    reach: Reach,
+    reach: LockedShards,
     marked: Marked | None,
     *,
     now: Instant,
@@ -108,7 +115,7 @@ def _batch(
 
     Raises _Suspect when they should have been.
     """
-    taken = take_shards(connection, reach, limit=limit)
+    taken = lock_batch_of_shards(connection, reach, limit=limit)
     if marked is not None:
         taken.keep(lambda row: row.id in marked.rows)
     else:
@@ -122,7 +129,7 @@ def _batch(
     failpoint("drain.applied")
     if marked is not None:
         end_trials(connection, marked.ends)
-        inbox_queries.forget_attempts(connection, marked.tried)
+        inbox_queries.reset_attempts(connection, marked.tried)
         # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
         applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked.rows)
     return taken, applied
@@ -143,7 +150,7 @@ def ring(
     """
     now, watch = clock.now(), crash_counts.watch_of(database)
     with database.look() as connection:
-        if not people.is_any_due(connection, now=now):
+        if not people.is_any_alarm_due(connection, now=now):
             return Counts()
     suspects: dict[int, Instant] | None = None
     if not watch.has_rung:
@@ -151,14 +158,16 @@ def ring(
 
     def work(connection: sa.Connection) -> tuple[int, Applied] | None:
         if suspects is None:
-            due = people.claim_due(connection, now=now, limit=limit)
+            due = people.lock_due_contacts(connection, now=now, limit=limit)
         else:
             free = people.lock_contacts(connection, suspects, skip_locked=True)
             due = {contact: row for contact, row in free.items() if people.is_living(row)}
         if not due:
             return None
         playbook = playbooks.active(connection).playbook
-        taken = take_locked(connection, {contact: row.email for contact, row in due.items()}, limit=2 * limit)
+        taken = load_batch_of_contacts(
+            connection, {contact: row.email for contact, row in due.items()}, limit=2 * limit
+        )
         taken.wakes = suspects or {}
         if taken.rows():
             tried = load_trials(connection)
@@ -168,7 +177,7 @@ def ring(
         failpoint("ring.applied")
         return len(due), applied
 
-    done = transact(database, work)
+    done = run_without_lost_race(database, work)
     watch.has_rung = True
     if done is None:
         return Counts()

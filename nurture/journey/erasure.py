@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from nurture.consent import record as law
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
-from nurture.contacts.identity_queries import known_by, known_of
-from nurture.contacts.locking import Raced
+from nurture.contacts.identity_queries import load_index_by_contacts, load_index_by_identities
+from nurture.contacts.locking import LostRace
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.bulk import Row, any_of, insert, update
@@ -31,7 +31,7 @@ from nurture.playbook import PlaybookSource
 
 #: Events of one transaction.
 _EVENTS = 1_000
-#: Pending rows of one person looked through for evidence of who else they are.
+#: InboxRow rows of one person looked through for evidence of who else they are.
 _JOINS_MAX = 200
 #: Of an event, what is kept for the sums.
 _MONEY: Final = ("revenue", "currency")
@@ -59,7 +59,9 @@ class Shut:
 def join_pending(database: Database, contact: int, *, now: Instant, playbooks: PlaybookSource) -> Counts:
     """Let accepted events that show more contacts to be the same person join them first, so that all are erased."""
     with database.read() as connection:
-        rows = inbox_queries.find(connection, inbox_queries.pending(connection, [contact], limit=_JOINS_MAX))
+        rows = inbox_queries.load_rows(
+            connection, inbox_queries.find_pending(connection, [contact], limit=_JOINS_MAX)
+        )
     counts = Counts()
     for row in rows:
         counts.add(join(database, row.id, now=now, playbooks=playbooks))
@@ -71,16 +73,16 @@ def shut(
 ) -> Shut:
     """Erase for mail and for new events, in the caller's transaction; what is left is `scrub`'s.
 
-    contact: any of the family. Raises Raced when a merge was quicker: repeat the transaction.
+    contact: any of the family. Raises LostRace when a merge was quicker: repeat the transaction.
     """
     person = people.survivor_of(connection, contact) or contact
     members = personal_data.members_of(connection, person)
     locked = people.lock_contacts(connection, members)
     if personal_data.members_of(connection, person) != members or locked[person].survivor is not None:
-        raise Raced
+        raise LostRace
     if locked[person].erased_at is not None:
         return Shut(person, tuple(members), again=True)
-    names = sorted(known_of(connection, members).names.get(person, ()))
+    names = sorted(load_index_by_contacts(connection, members).names.get(person, ()))
     done = Shut(
         person,
         tuple(members),
@@ -178,11 +180,11 @@ def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
     mine, count = set(names), 0
     asked = list(names)
     while asked:
-        rows = inbox_queries.naming(connection, asked)
+        rows = inbox_queries.load_naming(connection, asked)
         further = {name for row in rows for name in row.named} - mine
-        inbox_queries.delete(connection, [row.id for row in rows])
+        inbox_queries.delete_rows(connection, [row.id for row in rows])
         count += len(rows)
-        owned = known_by(connection, sorted(further)).owners if further else {}
+        owned = load_index_by_identities(connection, sorted(further)).owners if further else {}
         asked = sorted(further - owned.keys())
         mine |= further
     return count

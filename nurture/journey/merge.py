@@ -18,11 +18,11 @@ from nurture.consent.preference_queries import add_wishes, wish_rows
 from nurture.contacts import identity_queries as store
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
-from nurture.contacts.assignment import all_named, earlier_in
+from nurture.contacts.assignment import all_identities, previous_identities
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
-from nurture.contacts.locking import Raced, transact
-from nurture.contacts.save_queries import cancel_doubles, give_up, save
+from nurture.contacts.locking import LostRace, run_without_lost_race
+from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs, save
 from nurture.database.engine import Database, encode
 from nurture.domain.consent.permissions import states
 from nurture.domain.consent.preferences import wishes
@@ -58,23 +58,23 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
     """
 
     def work(connection: sa.Connection) -> Counts:
-        rows = inbox_queries.find(connection, [row_id])
+        rows = inbox_queries.load_rows(connection, [row_id])
         if not rows:
             return Counts()
         row = rows[0]
-        named, earlier = row.named, earlier_in(row)
-        known = store.known_by(connection, all_named(rows))
+        named, earlier = row.named, previous_identities(row)
+        known = store.load_index_by_identities(connection, all_identities(rows))
         home = home_of(named, earlier, owners=known.owners, names=known.names)
         if home.contact is None or not home.joins:
             return Counts()
         everyone = (home.contact, *home.joins)
         first = _survivor(connection, everyone, known)
         missing = {name: (first, row.occurred_at, row.source) for name in named if name not in known.owners}
-        if missing and not store.claim(connection, missing):
-            raise Raced
+        if missing and not store.claim_identities(connection, missing):
+            raise LostRace
         locked = people.lock_contacts(connection, everyone)
         if not all(map(people.is_living, locked.values())):
-            raise Raced
+            raise LostRace
         playbook = playbooks.active(connection).playbook
         evidence = {"source": row.source, "message_id": row.message_id, "event": row.name}
         for other in sorted(set(everyone) - {first}):
@@ -84,7 +84,7 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         counts.more = True
         return counts
 
-    return transact(database, work)
+    return run_without_lost_race(database, work)
 
 
 def merge(
@@ -110,7 +110,7 @@ def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, play
     """Say what `merge` would do now; changes nothing."""
     survivor, other = _ordered(connection, one, two)
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
-    names = store.known_of(connection, [other]).names.get(other, set())
+    names = store.load_index_by_contacts(connection, [other]).names.get(other, set())
     return Joined(survivor, other, len(names), tuple(run.measure for run in merged.given_up))
 
 
@@ -140,7 +140,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     if locked[contact].survivor != survivor:
         raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
     _keep_the_stricter(connection, contact, survivor, now=now)
-    names = store.part(connection, contact, survivor, at=now)
+    names = store.undo_merge(connection, contact, survivor, at=now)
     states = people.load_contacts(connection, [contact, survivor], playbook)
     # What fell due while it was merged was somebody else's.
     states[contact].clock = max(states[contact].clock, now)
@@ -152,7 +152,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
             refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
         )
         state.wake_at = now
-        store.mail_to_newest(connection, one)
+        store.set_newest_email(connection, one)
     save(connection, advances)
     return Parted(contact, survivor, names)
 
@@ -197,11 +197,11 @@ def _merge(
 ) -> Joined:
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
     # Before the two are one family: the given-up run's mail only, not that of the run which stays.
-    give_up(connection, [run.id for run in merged.given_up], reason="merged", at=now)
-    cancel_doubles(connection, survivor, other, at=now)
-    names = store.move(connection, other, survivor)
-    store.note_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
-    store.mail_to_newest(connection, survivor)
+    cancel_runs(connection, [run.id for run in merged.given_up], reason="merged", at=now)
+    cancel_duplicate_messages(connection, survivor, other, at=now)
+    names = store.move_identities(connection, other, survivor)
+    store.record_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
+    store.set_newest_email(connection, survivor)
     hand_watches(connection, other, survivor)
     save(connection, [merged.advance])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
@@ -220,12 +220,12 @@ def _merged(
 
 
 def _ordered(connection: sa.Connection, one: int, two: int) -> tuple[int, int]:
-    survivor = _survivor(connection, (one, two), store.known_of(connection, [one, two]))
+    survivor = _survivor(connection, (one, two), store.load_index_by_contacts(connection, [one, two]))
     return survivor, two if survivor == one else one
 
 
-def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store.Known) -> int:
-    seen = people.first_seen(connection, contacts)
+def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store.IdentityIndex) -> int:
+    seen = people.load_first_seen(connection, contacts)
     candidates = [
         Candidate(
             contact,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.identity_queries import names_of
+from nurture.contacts.identity_queries import load_newest_identities
 from nurture.database.engine import Database, decode, encode
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event
@@ -120,7 +120,7 @@ def _wake_next(
     waiting = store.watchers(connection, wake, limit=limit)
     late = [one.contact_id for one in waiting if since is not None and one.since < since]
     people = [one.contact_id for one in waiting if one.contact_id not in late]
-    names = names_of(connection, people)
+    names = load_newest_identities(connection, people)
     accept(
         connection,
         [

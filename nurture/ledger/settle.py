@@ -4,7 +4,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from nurture.contacts.queries import wake
+from nurture.contacts.queries import wake_contacts
 from nurture.domain.instant import Instant
 from nurture.ledger.queries import find_run_key, lock_waiting_contacts, settle_message
 
@@ -28,5 +28,5 @@ def settle_by_evidence(
     waiting = lock_waiting_contacts(connection, [message])
     is_changed = settle_message(connection, message_id, status=status, reason=reason, now=now)
     if is_changed and waiting:
-        wake(connection, waiting, at=now)
+        wake_contacts(connection, waiting, at=now)
     return is_changed

@@ -15,7 +15,7 @@ BY_ALARM = "SEARCH contacts USING INDEX ix_contacts_wake_at (wake_at<?)"
 
 
 def ring(connection: sa.Connection) -> Any:
-    return people.is_any_due(connection, now=1), people.claim_due(connection, now=1, limit=1)
+    return people.is_any_alarm_due(connection, now=1), people.lock_due_contacts(connection, now=1, limit=1)
 
 
 def look_ahead(connection: sa.Connection) -> Any:

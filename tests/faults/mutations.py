@@ -70,7 +70,7 @@ MUTATIONS = [
         "G2",
         "a batch takes what is pending for its people in every shard, oldest first",
         "nurture/contacts/locking.py",
-        "*inbox_queries.find(connection, found)",
+        "*inbox_queries.load_rows(connection, found)",
         "",
         "tests/journey/test_drain_races.py::test_drains_of_two_shards_keep_the_order_of_one_person",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.identity_queries import known_by
+from nurture.contacts.identity_queries import load_index_by_identities
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema
 from nurture.database.engine import Database
@@ -135,7 +135,7 @@ class World:
         """Return the living contact known as `u1`, `e1` ..."""
         (identity,) = names(name)
         with self.database.read() as connection:
-            return known_by(connection, [identity]).owners[identity]
+            return load_index_by_identities(connection, [identity]).owners[identity]
 
     def contact(self, name: str) -> Contact:
         """Return the state of the contact known as `u1`, `e1` ..."""

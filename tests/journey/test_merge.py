@@ -6,7 +6,7 @@ import pytest
 
 from nurture.consent import queries as law_rows
 from nurture.consent import record
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema
 from nurture.database.engine import Database, decode
 from nurture.domain.consent.permissions import states
@@ -252,10 +252,10 @@ def test_operators_may_join_what_events_may_not(database: Database) -> None:
     assert (done.survivor, done.merged, done.names) == (two, one, 2)
     assert world.who("u1") == world.who("e1") == two
     with database.read() as connection:
-        assert resolve_who(connection, "id:u1") == resolve_who(connection, f"contact:{one}") == two
-        assert resolve_who(connection, "E1@Example.com") == two
+        assert resolve_contact(connection, "id:u1") == resolve_contact(connection, f"contact:{one}") == two
+        assert resolve_contact(connection, "E1@Example.com") == two
         with pytest.raises(NotFoundError, match="id:USER_ID"):
-            resolve_who(connection, "id:u9")
+            resolve_contact(connection, "id:u9")
     with database.write() as connection, pytest.raises(NotFoundError, match="merged or erased"):
         merge(connection, one, two, now=NOW, playbook=world.playbook, evidence={})
     world.check()

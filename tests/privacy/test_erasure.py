@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nurture.app import doctor, privacy
 from nurture.consent.record import address_hash
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.claim_queries import conservation
@@ -76,7 +76,7 @@ def test_the_figures_stay(world: Living) -> None:
 @SQLITE
 def test_other_people_are_not_touched(world: Living) -> None:
     with world.database.read() as connection:
-        other = resolve_who(connection, OTHER)
+        other = resolve_contact(connection, OTHER)
     before = theirs(world.database, other)
     assert before["messages"]
     privacy.erase_contact(world.services, ADDRESS, actor="test")
@@ -155,7 +155,7 @@ def test_erasing_twice_or_after_a_stop_ends_the_same(world: Living, monkeypatch:
     with pytest.raises(NotFoundError, match="nobody is known"):
         privacy.erase_contact(world.services, ADDRESS, actor="test")
     with world.database.read() as connection, pytest.raises(NotFoundError, match="was erased"):
-        resolve_who(connection, f"contact:{number}")
+        resolve_contact(connection, f"contact:{number}")
 
 
 @SQLITE
@@ -251,7 +251,7 @@ def test_the_file_of_the_embedded_database_forgets_too(sqlite_database: Database
 
 def who(world: Living) -> int:
     with world.database.read() as connection:
-        return resolve_who(connection, ADDRESS)
+        return resolve_contact(connection, ADDRESS)
 
 
 def total_revenue(database: Database) -> float:
@@ -270,7 +270,7 @@ def theirs(database: Database, contact: int) -> dict[str, list[Any]]:
 def plant(database: Database, now: int) -> None:
     """Put something of the person into every table that the history did not reach."""
     with database.write() as connection:
-        number = resolve_who(connection, ADDRESS)
+        number = resolve_contact(connection, ADDRESS)
         message = connection.scalar(sa.select(t.messages.c.id).where(t.messages.c.contact_id == number))
         for table, row in _planted(number, int(message or 0), now):
             connection.execute(sa.insert(table).values(**row))

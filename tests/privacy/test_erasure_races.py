@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.contacts.locking import transact
+from nurture.contacts.locking import run_without_lost_race
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.claim import _claim
@@ -30,7 +30,7 @@ def world(postgresql_database: Database) -> World:
 
 def forget(world: World, contact: int) -> erasure.Shut:
     """Erase as the command does."""
-    done = transact(
+    done = run_without_lost_race(
         world.database,
         lambda c: erasure.shut(
             c, contact, now=world.clock.now(), actor="test", suppression_key=SUPPRESSION_KEY

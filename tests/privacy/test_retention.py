@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import doctor, privacy
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
@@ -151,7 +151,7 @@ def test_a_fact_defined_later_knows_the_kept_events_and_the_others_everything(da
 def test_an_erased_person_has_no_baseline(database: Database, tmp_path: Path) -> None:
     world = lived(database, tmp_path)
     with database.read() as connection:
-        other = resolve_who(connection, "ann@example.com")
+        other = resolve_contact(connection, "ann@example.com")
     world.clock.advance_to(world.now + YEARS)
     playbook = world.loaded.playbook
     database.run(lambda c: retain(c, now=world.now, keep=KEEP, playbook=playbook))

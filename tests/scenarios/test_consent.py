@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nurture.app import imports
 from nurture.consent import queries as rows
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
 from nurture.domain.consent.permissions import State, state_of, states
@@ -26,7 +26,7 @@ def ledger(world: World) -> list[Any]:
 
 def state(world: World, topic: str, who: str = ADA) -> State | None:
     with world.database.read() as connection:
-        person = resolve_who(connection, who)
+        person = resolve_contact(connection, who)
         joins = rows.join_rows(connection, [person])
         family = [person, *(join.merged for join in joins)]
         return state_of(states(person, rows.consent_rows(connection, family), joins), topic)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.consent import record
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.types import Delivery
@@ -124,7 +124,7 @@ class World:
             for topic in topics:
                 record.grant(
                     connection,
-                    contact_id=resolve_who(connection, who),
+                    contact_id=resolve_contact(connection, who),
                     topic=topic,
                     now=self.now,
                     source="web",
@@ -143,7 +143,7 @@ class World:
         statement = sa.select(m.sent_at, m.due_at, m.measure, m.step, m.status, m.reason, m.contact_id)
         with self.database.read() as connection:
             if who is not None:
-                statement = statement.where(m.contact_id == resolve_who(connection, who))
+                statement = statement.where(m.contact_id == resolve_contact(connection, who))
             rows = sorted(
                 connection.execute(statement), key=lambda row: (row.sent_at or row.due_at, row.measure)
             )
@@ -156,7 +156,7 @@ class World:
     def facts(self, who: str) -> Mapping[str, Any]:
         """Return what conditions read of the person."""
         with self.database.read() as connection:
-            contact = resolve_who(connection, who)
+            contact = resolve_contact(connection, who)
             found = connection.scalar(sa.select(t.contacts.c.facts).where(t.contacts.c.id == contact))
             facts: Mapping[str, Any] = found or {}
             return facts

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent import record
-from nurture.contacts.queries import wake
+from nurture.contacts.queries import wake_contacts
 from nurture.delivery import send_gate_queries
 from nurture.delivery.journal import queries
 from nurture.delivery.journal.file_format import Entry
@@ -101,7 +101,7 @@ def conclude(
     news = [each for each in found if each.row.id in written]
     send_gate_queries.tell_attempts(connection, [_attempt(each.outcome, owner, now) for each in news])
     if awaited:
-        wake(connection, awaited, at=now)
+        wake_contacts(connection, awaited, at=now)
     if not restored:
         for lane in {each.row.lane for each in news}:
             outcomes = [each.outcome for each in news if each.row.lane == lane]

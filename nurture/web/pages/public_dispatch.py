@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from nurture.app.event_body import TooLarge
 from nurture.app.services import Services
 from nurture.consent import from_pages
-from nurture.contacts.locking import transact
+from nurture.contacts.locking import run_without_lost_race
 from nurture.domain.bot_detection import Agent, TouchKind, agent_of
 from nurture.domain.errors import Transient
 from nurture.domain.signing import verify
@@ -144,7 +144,7 @@ class Gate:
                 purpose,
                 token,
                 request,
-                transaction=lambda work: transact(self.services.database, work),
+                transaction=lambda work: run_without_lost_race(self.services.database, work),
                 work=do,
                 outcome="done",
             )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.consent.record import address_hash
-from nurture.contacts.queries import resolve_who
+from nurture.contacts.queries import resolve_contact
 from nurture.database.engine import Database
 from nurture.database.schema import contacts, identities, requests, suppressions
 from nurture.domain.consent.requests import ASKS_MAX
@@ -31,7 +31,7 @@ class Person:
         world.tell(address, "Signed Up")
         world.work()
         with world.database.read() as connection:
-            self.id = resolve_who(connection, address)
+            self.id = resolve_contact(connection, address)
 
     def page(self, step: str = "") -> str:
         token = sign(self.world.services.keys, "preferences", {"c": self.id, "m": 1})
@@ -192,7 +192,7 @@ def test_whoever_is_known_under_the_new_address_becomes_one_with_the_person(mara
     mara.client.post(mara.link())
     mara.world.work()
     with mara.world.database.read() as connection:
-        assert resolve_who(connection, NEW) == resolve_who(connection, MARA)
+        assert resolve_contact(connection, NEW) == resolve_contact(connection, MARA)
     assert mara.address == NEW
 
 
