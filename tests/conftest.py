@@ -87,10 +87,18 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgresql_pool(postgres: Postgres, postgresql_template: str) -> Iterator[databases.PostgresPool]:
+    """Give the databases that tests use one after another."""
+    pool = databases.PostgresPool(postgres, postgresql_template)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def postgresql_url(postgres: Postgres, postgresql_template: str) -> Iterator[str]:
-    """Give the URL of a fresh, complete PostgreSQL database."""
-    with databases.postgresql_copy(postgres, postgresql_template) as url:
+def postgresql_url(postgresql_pool: databases.PostgresPool) -> Iterator[str]:
+    """Give the URL of a PostgreSQL database that holds what a new one holds."""
+    with postgresql_pool.lend() as url:
         yield url
 
 
