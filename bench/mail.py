@@ -28,7 +28,7 @@ from nurture.playbook import build, load_files
 from nurture.rendering.headers import header_lines
 from nurture.rendering.links import links_for
 from nurture.rendering.render import render, render_parts, to_bytes
-from nurture.rendering.sample import sample_frozen
+from nurture.rendering.sample import sample_context
 from nurture.rendering.templates import Templates
 from nurture.transports.registry import OutgoingMail, open_transport
 
@@ -131,7 +131,7 @@ def main() -> None:
     measure = playbook.measures[MEASURE]
 
     def frozen_one() -> object:
-        return sample_frozen(
+        return sample_context(
             templates,
             measure=MEASURE,
             step=MAIL,
@@ -153,7 +153,7 @@ def main() -> None:
         "frozen": frozen_one,
         "both parts, known way": lambda: render_parts(templates, frozen),
         "both parts, reference path": lambda: render_parts(templates, frozen, reference=True),
-        "headers": lambda: header_lines(frozen, templates.imprint, subject=parts.subject),
+        "headers": lambda: header_lines(frozen, templates.shared, subject=parts.subject),
         "MIME, headers included": lambda: to_bytes(templates, frozen, parts),
         "whole render to bytes": lambda: render(templates, frozen),
     }

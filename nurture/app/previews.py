@@ -25,10 +25,10 @@ from nurture.domain.identity import canonical_email
 from nurture.domain.instant import SECOND
 from nurture.domain.measure import MailStep, Measure
 from nurture.playbook import LoadedPlaybook
-from nurture.rendering.context import Frozen
+from nurture.rendering.context import MailContext
 from nurture.rendering.errors import TemplateFault
 from nurture.rendering.render import render, render_parts
-from nurture.rendering.sample import sample_frozen
+from nurture.rendering.sample import sample_context
 from nurture.transports.registry import open_lanes, open_transport
 from nurture.transports.types import OutgoingMail
 
@@ -40,7 +40,7 @@ class PreviewMail:
     loaded: LoadedPlaybook
     measure: Measure
     step: MailStep
-    frozen: Frozen
+    frozen: MailContext
 
 
 def preview(services: Services, target: str, *, who: str | None, locale: str | None) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def compose_preview(services: Services, target: str, *, who: str | None, locale:
         if who is not None:
             sample = _sample_from_person(connection, loaded, measure, who, sample)
     wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
-    frozen = sample_frozen(
+    frozen = sample_context(
         loaded.templates,
         measure=measure.path,
         step=step.id,

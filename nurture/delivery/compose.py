@@ -19,11 +19,11 @@ from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.verp import return_path
 from nurture.playbook import LoadedPlaybook
-from nurture.rendering.context import Addressee, Frozen, freeze
+from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.errors import TemplateFault
 from nurture.rendering.headers import header_id
 from nurture.rendering.images import Image, image_links
-from nurture.rendering.links import PAGES, Beside, links_for
+from nurture.rendering.links import PAGES, LinksWithImages, links_for
 from nurture.rendering.render import render
 from nurture.transports.types import OutgoingMail
 
@@ -37,21 +37,21 @@ class TemplateComposer:
     def freeze(
         self, item: GuardItem, *, delivery: Delivery, loaded: LoadedPlaybook, given: ChunkScope
     ) -> dict[str, Any]:
-        """Return the context of a mail (`nurture.rendering.context.Frozen`).
+        """Return the context of a mail (`nurture.rendering.context.MailContext`).
 
         Raises MissingValue when its call to action or calendar needs a value that is missing, TemplateFault
         when the template is broken.
         """
         due, contact, templates = item.due, item.person.contact, loaded.templates
-        addressee = Addressee(
+        addressee = Recipient(
             address=item.address or "",
             locale=contact.locale,
             zone=zone_or_default(contact.zone, loaded.playbook),
             links=_links(item, delivery, templates.images),
             view=_view(item, loaded),
         )
-        sender = templates.imprint.sender(due.purpose)
-        frozen = freeze(
+        sender = templates.shared.sender(due.purpose)
+        frozen = freeze_context(
             templates,
             addressee,
             measure=due.measure,
@@ -70,7 +70,7 @@ class TemplateComposer:
 
     def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Render a frozen mail. Raises MissingValue or TemplateFault."""
-        frozen = cast("Frozen", ready.context)
+        frozen = cast("MailContext", ready.context)
         return self.sealed(ready, render(ready.loaded.templates, frozen))
 
     def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
@@ -155,7 +155,7 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
         request=request if isinstance(request, int) else None,
         names=None if tracked else PAGES.keys() - _TRACKING,
     )
-    return Beside(links, image_links(images, delivery.base_url)) if images else links
+    return LinksWithImages(links, image_links(images, delivery.base_url)) if images else links
 
 
 def _view(item: GuardItem, loaded: LoadedPlaybook) -> Mapping[str, Any]:

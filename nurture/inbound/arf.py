@@ -5,7 +5,7 @@ from email.message import Message
 from typing import Any
 
 from nurture.inbound.dsn import originals
-from nurture.rendering.parts import header, parts
+from nurture.inbound.mime_parts import header, parts
 
 
 @dataclass(frozen=True, slots=True)

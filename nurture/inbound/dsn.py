@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from flufl.bounce import all_failures
 
 from nurture.domain.feedback import Severity
-from nurture.rendering.parts import header, parts, text_of
+from nurture.inbound.mime_parts import header, parts, text_of
 from nurture.transports.smtp.replies import severity_of
 
 #: Characters of an odd bounce in which its reason is looked for.

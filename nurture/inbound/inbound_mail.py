@@ -17,8 +17,8 @@ from typing import Any, Final, Literal
 from nurture.domain.feedback import Severity, message_in
 from nurture.domain.identity import canonical_email
 from nurture.inbound import arf, dsn
-from nurture.rendering.parts import header, parts, text_of
-from nurture.rendering.plain import body_text, header_text
+from nurture.inbound.mime_parts import header, parts, text_of
+from nurture.rendering.clean_text import clean_body, clean_header
 
 #: Bytes of a mail that are read. A bounce, a complaint and an answer say what they are at their beginning.
 READ_MAX: Final = 512 * 1024
@@ -85,7 +85,7 @@ def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
             key,
             severity=report.severity,
             code=report.status,
-            diagnostic=header_text(report.diagnostic)[:500],
+            diagnostic=clean_header(report.diagnostic)[:500],
             about=_ours(report.header_ids),
         )
     if is_from_nobody or is_automatic(mail):
@@ -173,7 +173,7 @@ def fresh_text(mail: "Message[Any, Any]") -> str:
     if not text:
         html = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/html"), "")
         text = re.sub(r"<[^<>]{0,2000}>", " ", re.sub(r"(?i)<br ?/?>|</(p|div)>", "\n", html))
-    lines = body_text(text.replace("\r\n", "\n").replace("\r", "\n"))[: 8 * TEXT_MAX].split("\n")
+    lines = clean_body(text.replace("\r\n", "\n").replace("\r", "\n"))[: 8 * TEXT_MAX].split("\n")
     kept: list[str] = []
     for place, line in enumerate(lines):
         said = line.strip()
@@ -198,6 +198,6 @@ def _author(mail: "Message[Any, Any]") -> tuple[str, str | None]:
 def decoded(text: str) -> str:
     """Return a header's text without encoded words and control characters."""
     try:
-        return header_text(str(make_header(decode_header(text))))
+        return clean_header(str(make_header(decode_header(text))))
     except Exception:  # noqa: BLE001 - any charset may be named, any bytes may follow
-        return header_text(text)
+        return clean_header(text)

@@ -1,7 +1,7 @@
-"""The calendar file of an appointment (RFC 5545, iTIP): asked for or cancelled, made from the frozen values only.
+"""The calendar file of an appointment (RFC 5545, iTIP method REQUEST or CANCEL), made from the frozen context only.
 
-Times are written in UTC: every calendar shows them in its reader's zone, and no zone table of ours can be wrong
-or change the bytes. UID stays the same through all changes, SEQUENCE grows, DTSTAMP is the mail's date.
+Times are in UTC: every calendar program shows them in its reader's zone, and a change of the zone tables does not
+change the bytes. UID stays the same through all changes, SEQUENCE grows, DTSTAMP is the mail's date.
 """
 
 from datetime import datetime
@@ -9,33 +9,35 @@ from datetime import datetime
 from icalendar import Calendar, Event, vCalAddress
 
 from nurture.domain.instant import Instant, to_datetime
-from nurture.rendering.context import Frozen
+from nurture.rendering.context import MailContext
 
 
-def calendar_bytes(frozen: Frozen) -> bytes:
-    """Return the calendar of a mail, CRLF line ends; empty when the mail has none."""
-    given = frozen["calendar"]
-    if given is None:
+def calendar_bytes(context: MailContext) -> bytes:
+    """Return the calendar file of a mail, CRLF line ends; empty when the mail has none."""
+    appointment = context["calendar"]
+    if appointment is None:
         return b""
-    sender = frozen["sender"]
+    sender = context["sender"]
     domain = sender["address"].rpartition("@")[2]
-    cancelled = given["method"] == "CANCEL"
+    is_cancelled = appointment["method"] == "CANCEL"
     event = Event()
-    event.add("uid", given["uid"] if "@" in given["uid"] else f"{given['uid']}@{domain}")
-    event.add("sequence", given["sequence"])
-    event.add("dtstamp", _whole_second(frozen["date"]))
-    event.add("dtstart", _whole_second(given["start"]))
-    event.add("dtend", _whole_second(max(given["end"], given["start"])))
-    event.add("summary", given["summary"])
-    if given["location"]:
-        event.add("location", given["location"])
-    event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
-    event.add("organizer", _person(sender.get("reply_to") or sender["address"], name=sender["name"]))
-    event.add("attendee", _person(frozen["to"]))
+    event.add("uid", appointment["uid"] if "@" in appointment["uid"] else f"{appointment['uid']}@{domain}")
+    event.add("sequence", appointment["sequence"])
+    event.add("dtstamp", _whole_second(context["date"]))
+    event.add("dtstart", _whole_second(appointment["start"]))
+    event.add("dtend", _whole_second(max(appointment["end"], appointment["start"])))
+    event.add("summary", appointment["summary"])
+    if appointment["location"]:
+        event.add("location", appointment["location"])
+    event.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
+    event.add(
+        "organizer", _calendar_address(sender.get("reply_to") or sender["address"], name=sender["name"])
+    )
+    event.add("attendee", _calendar_address(context["to"]))
     calendar = Calendar()
     calendar.add("prodid", "-//nurture//mail//EN")
     calendar.add("version", "2.0")
-    calendar.add("method", given["method"])
+    calendar.add("method", appointment["method"])
     calendar.add_component(event)
     return bytes(calendar.to_ical())
 
@@ -44,8 +46,8 @@ def _whole_second(instant: Instant) -> datetime:
     return to_datetime(instant).replace(microsecond=0)
 
 
-def _person(address: str, *, name: str = "") -> vCalAddress:
-    person = vCalAddress(f"mailto:{address}")
+def _calendar_address(address: str, *, name: str = "") -> vCalAddress:
+    address_value = vCalAddress(f"mailto:{address}")
     if name:
-        person.params["CN"] = name
-    return person
+        address_value.params["CN"] = name
+    return address_value

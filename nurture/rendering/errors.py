@@ -1,4 +1,4 @@
-"""What can be wrong with a template: found when it is checked, or when one mail is rendered."""
+"""Errors of templates: found when a playbook is checked, or when one mail is rendered."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ from nurture.domain.errors import Poison
 
 
 class TemplateProblem(NamedTuple):
-    """A fault of a template file, for the person who edits it."""
+    """A fault of a template file, in words for its author."""
 
     path: str
     # From 1.
     line: int
     what: str
-    # What to change.
+    # What the author should change.
     change: str
 
     def __str__(self) -> str:
@@ -21,18 +21,17 @@ class TemplateProblem(NamedTuple):
 
 
 class TemplateFault(Poison):
-    """A template cannot be compiled or rendered; every mail of it would fail."""
+    """A template cannot be compiled or rendered, so every mail of it would fail; the measure is paused."""
 
     def __init__(self, problem: TemplateProblem) -> None:
-        """Keep the problem; the message is its one line."""
         super().__init__(str(problem))
         self.problem = problem
 
 
 class MissingValue(TemplateFault):
-    """A value that the template needs is missing for this one mail; `variable` names it."""
+    """A value that the template needs is missing or unusable in this one mail; the mail is skipped."""
 
     def __init__(self, problem: TemplateProblem, variable: str) -> None:
-        """Keep the variable's name, as the template writes it."""
+        """variable: its name as the template writes it."""
         super().__init__(problem)
         self.variable = variable

@@ -1,7 +1,7 @@
-"""The filters that speak the contact's language: money, number, percent, date, time, datetime.
+"""The filters that format in the mail's locale: money, number, percent, date, time, datetime.
 
-Instants are microseconds; ISO text, which event properties hold, is taken too. A date without a time
-(`2026-07-06`, `07-06`) has no zone and is not moved. Everything is shown in the zone and locale of the mail.
+Instants are microseconds; ISO 8601 text, as event properties hold it, is accepted too. A date without a time
+(`2026-07-06`, `07-06`) has no zone and is shown unchanged. Everything else is shown in the mail's zone.
 """
 
 import re
@@ -18,7 +18,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Undefined
 
 from nurture.domain.instant import Instant, parse_iso, to_datetime
-from nurture.rendering.render_context import RENDERING
+from nurture.rendering.render_state import RENDER_STATE
 
 Style = Literal["full", "long", "medium", "short"]
 
@@ -29,7 +29,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 @lru_cache(maxsize=64)
 def babel_locale(tag: str) -> Locale:
-    """Return Babel's locale of a BCP 47 tag. Raises ValueError for one it does not know."""
+    """Return Babel's locale of a BCP 47 tag. Raises ValueError for a tag that Babel does not kstate."""
     try:
         return Locale.parse(tag, sep="-")
     except Exception as error:
@@ -41,8 +41,8 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def instant_of(value: Any) -> Instant:
-    """Return the instant that a template value stands for. Raises ValueError when it stands for none."""
+def parse_instant(value: Any) -> Instant:
+    """Return the instant of a template value: microseconds or ISO 8601 text. Raises ValueError for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -52,7 +52,7 @@ def instant_of(value: Any) -> Instant:
 
 
 def _day(value: Any) -> Date | None:
-    """Return the date of a text that holds only a date."""
+    """Return the date of a text like `2026-07-06`; None for any other value."""
     return Date.fromisoformat(value) if isinstance(value, str) and _DAY.fullmatch(value) else None
 
 
@@ -62,46 +62,48 @@ def _local(instant: Instant, zone: str) -> DateTime:
 
 
 @lru_cache(maxsize=4096)
-def _shown_date(day: Date, style: str, locale: str) -> str:
+def _format_day(day: Date, style: str, locale: str) -> str:
     return format_date(day, format=style, locale=babel_locale(locale))
 
 
 @lru_cache(maxsize=4096)
-def _shown_time(instant: Instant, zone: str, style: str, locale: str) -> str:
-    # By instant and zone: one moment's datetimes in two zones are equal, and so would share a place in the cache.
+def _format_instant(instant: Instant, zone: str, style: str, locale: str) -> str:
+    # The cache key is instant and zone: the datetimes of one instant in two zones are equal, so they cannot be the key.
     return format_time(_local(instant, zone), format=style, locale=babel_locale(locale))
 
 
 def date(value: Any, style: str = "long") -> str:
-    """Return `July 6, 2026`; styles short, medium, long, full, or a pattern of Babel's."""
+    """Return `July 6, 2026`. style: short, medium, long, full, or a pattern of Babel."""
     if isinstance(value, Undefined):
         return str(value)
-    now = RENDERING.get()
+    state = RENDER_STATE.get()
     of_year = _DAY_OF_YEAR.fullmatch(value) if isinstance(value, str) else None
     if of_year:
         # 2000 has a 29 February.
         day = Date(2000, int(of_year[1]), int(of_year[2]))
-        return str(format_skeleton("MMMMd", day, locale=babel_locale(now.locale)))
-    return _shown_date(_day(value) or _local(instant_of(value), now.zone).date(), style, now.locale)
+        return str(format_skeleton("MMMMd", day, locale=babel_locale(state.locale)))
+    return _format_day(_day(value) or _local(parse_instant(value), state.zone).date(), style, state.locale)
 
 
 def time(value: Any, style: str = "short") -> str:
-    """Return `3:00 PM`, in the mail's zone."""
+    """Return `3:00 PM` in the mail's zone."""
     if isinstance(value, Undefined):
         return str(value)
-    now = RENDERING.get()
-    return _shown_time(instant_of(value), now.zone, style, now.locale)
+    state = RENDER_STATE.get()
+    return _format_instant(parse_instant(value), state.zone, style, state.locale)
 
 
 def datetime(value: Any, style: Style = "long") -> str:
-    """Return `July 6, 2026, 3:00 PM`: the date in this style, the time short."""
+    """Return `July 6, 2026, 3:00 PM`. style: of the date; the time is always short."""
     if isinstance(value, Undefined):
         return str(value)
-    now = RENDERING.get()
-    instant = instant_of(value)
-    pattern = str(get_datetime_format(style, locale=babel_locale(now.locale))).replace("'", "")
-    day = _shown_date(_local(instant, now.zone).date(), style, now.locale)
-    return pattern.replace("{1}", day).replace("{0}", _shown_time(instant, now.zone, "short", now.locale))
+    state = RENDER_STATE.get()
+    instant = parse_instant(value)
+    pattern = str(get_datetime_format(style, locale=babel_locale(state.locale))).replace("'", "")
+    day = _format_day(_local(instant, state.zone).date(), style, state.locale)
+    return pattern.replace("{1}", day).replace(
+        "{0}", _format_instant(instant, state.zone, "short", state.locale)
+    )
 
 
 def _number(value: Any) -> Decimal:
@@ -116,23 +118,23 @@ def _number(value: Any) -> Decimal:
 
 
 @lru_cache(maxsize=4096)
-def _shown_money(amount: Decimal, currency: str, locale: str) -> str:
+def _format_amount(amount: Decimal, currency: str, locale: str) -> str:
     return str(format_currency(amount, currency, locale=babel_locale(locale)))
 
 
 def money(value: Any, currency: Any) -> str:
     """Return `€13.50`. value: an amount in the currency's major unit. currency: ISO 4217, three letters."""
-    for given in (value, currency):
-        if isinstance(given, Undefined):
-            return str(given)
+    for argument in (value, currency):
+        if isinstance(argument, Undefined):
+            return str(argument)
     code = str(currency).strip().upper()
     if not _CURRENCY.fullmatch(code):
         raise ValueError(f"{currency!r} is no currency; write three letters, for example EUR")
-    return _shown_money(_number(value), code, RENDERING.get().locale)
+    return _format_amount(_number(value), code, RENDER_STATE.get().locale)
 
 
 def number(value: Any, digits: int | None = None) -> str:
-    """Return `1,234.5` in the language's writing; digits: exactly so many after the point."""
+    """Return `1,234.5` as the locale writes it. digits: how many after the decimal point; None: as needed."""
     if isinstance(value, Undefined):
         return str(value)
     amount = _number(value)
@@ -141,11 +143,11 @@ def number(value: Any, digits: int | None = None) -> str:
     pattern = (
         None if digits is None else "#,##0" + ("." + "0" * max(0, min(int(digits), 9)) if digits else "")
     )
-    return str(format_decimal(amount, format=pattern, locale=babel_locale(RENDERING.get().locale)))
+    return str(format_decimal(amount, format=pattern, locale=babel_locale(RENDER_STATE.get().locale)))
 
 
 def percent(value: Any) -> str:
-    """Return `25%` of 25: a percentage as people say it, not as a fraction."""
+    """Return `25%` for 25. value: a percentage, not a fraction."""
     if isinstance(value, Undefined):
         return str(value)
-    return str(format_percent(_number(value) / 100, locale=babel_locale(RENDERING.get().locale)))
+    return str(format_percent(_number(value) / 100, locale=babel_locale(RENDER_STATE.get().locale)))

@@ -1,9 +1,8 @@
-"""The header lines of a mail, made as bytes that can say nothing but what they are meant to say.
+"""The header lines of a mail as bytes; no value can add a header or a line.
 
-Names of headers are constants. Free text (subject, sender's name) is cleaned and, unless it is plain
-ASCII, written as encoded words of our own making: the standard library reads text that looks like an encoded
-word as one, so a first name could smuggle a line in. Structured values (addresses, ids, URLs) must match a
-strict pattern or the mail is not made.
+Names of headers are constants. Free text (subject, sender's name) is cleaned and, unless it is plain ASCII, written
+as encoded words by this module: the standard library decodes text that looks like an encoded word, so a first name
+could inject a header. Structured values (addresses, ids, URLs) must match a strict pattern, or the mail is refused.
 """
 
 import base64
@@ -13,12 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from nurture.domain.instant import SECOND, to_datetime
-from nurture.rendering.context import Frozen
+from nurture.rendering.clean_text import clean_header
+from nurture.rendering.context import MailContext
 from nurture.rendering.errors import MissingValue, TemplateFault, TemplateProblem
-from nurture.rendering.plain import header_text
-from nurture.rendering.shared_values import Imprint
+from nurture.rendering.shared_values import SharedValues
 
-# One address, nothing around it. RFC 5321's bounds: 64 for the local part, 254 for all.
+# One address without a display name. Limits of RFC 5321: 64 characters of local part, 254 in all.
 _ATOM: Final = r"[^\s<>()\[\]\\,;:@\"\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 _QUOTED: Final = r'"[ !#-\[\]-~]{1,60}"'
 _ADDRESS: Final = re.compile(rf"(?:{_ATOM}{{1,64}}|{_QUOTED})@{_ATOM}{{1,189}}")
@@ -34,43 +33,48 @@ _LINE_MAX: Final = 76
 def header_id(message_id: int, run: str, *, sender: str) -> str:
     """Return the Message-ID of a message, the same for every attempt.
 
-    run: any text that tells this database from others, so that two of them never make the same id.
+    run: text that differs from one database to another, so that two databases never make the same id.
     """
     tag = _UNSAFE.sub("", run)[:40]
     return f"<m{message_id}.{tag}@{sender.rpartition('@')[2]}>"
 
 
-def header_lines(frozen: Frozen, imprint: Imprint, *, subject: str) -> bytes:
-    """Return all header lines but those of MIME, each ended by CRLF, in a fixed order."""
-    sender = frozen["sender"]
+def header_lines(context: MailContext, shared: SharedValues, *, subject: str) -> bytes:
+    """Return all header lines except those of MIME, each ended by CRLF, in a fixed order.
+
+    Raises MissingValue for a wrong recipient, TemplateFault for a wrong sender, id or unsubscribe URL.
+    """
+    sender = context["sender"]
     name = sender.get("name", "")
-    lines = [_from(frozen["measure"], name, sender["address"]), _line("To", _recipient(frozen))]
+    lines = [_from(context["measure"], name, sender["address"]), _line("To", _recipient(context))]
     if sender.get("reply_to"):
-        lines.append(_reply_to(frozen["measure"], sender["reply_to"]))
+        lines.append(_reply_to(context["measure"], sender["reply_to"]))
     lines += [
         _line("Subject", unstructured(subject, room=len("Subject: "))),
-        _date(frozen["date"] // SECOND),
-        _line("Message-ID", _matching(_HEADER_ID, frozen["header_id"], frozen["measure"], "Message-ID")),
-        *_unsubscribe(frozen),
-        _list_id(frozen["topic"], imprint.name, sender["address"].rpartition("@")[2]),
-        _feedback_id(frozen["measure"], frozen["mail"], frozen["purpose"], imprint.name),
+        _date(context["date"] // SECOND),
+        _line(
+            "Message-ID", _require_match(_HEADER_ID, context["header_id"], context["measure"], "Message-ID")
+        ),
+        *_unsubscribe(context),
+        _list_id(context["topic"], shared.name, sender["address"].rpartition("@")[2]),
+        _feedback_id(context["measure"], context["mail"], context["purpose"], shared.name),
         b"Auto-Submitted: auto-generated\r\n",
     ]
     return b"".join(lines)
 
 
-# What many mails share is made once; a fault is never kept.
+# The cached functions make lines that many mails share; an exception is not cached.
 
 
 @lru_cache(maxsize=256)
 def _from(measure: str, name: str, address: str) -> bytes:
-    sender = _matching(_ADDRESS, address, measure, "sender's address")
+    sender = _require_match(_ADDRESS, address, measure, "sender's address")
     return _line("From", f"{phrase(name, room=len('From: '))} <{sender}>".lstrip())
 
 
 @lru_cache(maxsize=256)
 def _reply_to(measure: str, address: str) -> bytes:
-    return _line("Reply-To", _matching(_ADDRESS, address, measure, "sender's address"))
+    return _line("Reply-To", _require_match(_ADDRESS, address, measure, "sender's address"))
 
 
 @lru_cache(maxsize=256)
@@ -80,25 +84,26 @@ def _date(seconds: int) -> bytes:
 
 @lru_cache(maxsize=256)
 def _list_id(topic: str | None, name: str, domain: str) -> bytes:
-    """Return what mailbox providers read: which list it is."""
+    """Return the List-Id line (RFC 2919), by which mailbox providers know the list; empty without a topic."""
     return _line("List-Id", f"<{_slug(topic)}.{_slug(name)}.{_slug(domain)}>") if topic else b""
 
 
 @lru_cache(maxsize=256)
 def _feedback_id(measure: str, mail: str, purpose: str, name: str) -> bytes:
-    """Return what mailbox providers read: which campaign."""
+    """Return the Feedback-ID line, by which mailbox providers report complaints per campaign."""
     return _line("Feedback-ID", ":".join((_slug(measure), _slug(mail), purpose, _slug(name))))
 
 
-def _unsubscribe(frozen: Frozen) -> list[bytes]:
-    """Return what mailbox providers read: how to unsubscribe."""
+def _unsubscribe(context: MailContext) -> list[bytes]:
+    """Return the headers of one-click unsubscription (RFC 8058); none without the link."""
     lines: list[bytes] = []
-    unsubscribe = frozen["links"].get("unsubscribe")
+    unsubscribe = context["links"].get("unsubscribe")
     if unsubscribe:
-        # RFC 8058; each on one physical line, for folding has broken signatures.
+        # Each on one physical line: folding has broken DKIM signatures.
         lines.append(
             _line(
-                "List-Unsubscribe", f"<{_matching(_URL, unsubscribe, frozen['measure'], 'unsubscribe link')}>"
+                "List-Unsubscribe",
+                f"<{_require_match(_URL, unsubscribe, context['measure'], 'unsubscribe link')}>",
             )
         )
         lines.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
@@ -116,15 +121,15 @@ def _slug(text: str) -> str:
 # ---- addresses -------------------------------------------------------------------------------------------
 
 
-def _recipient(frozen: Frozen) -> str:
-    address = frozen["to"]
+def _recipient(context: MailContext) -> str:
+    address = context["to"]
     if len(address) > 254 or not _ADDRESS.fullmatch(address):
-        problem = TemplateProblem(frozen["mail"], 1, "the recipient is not one mail address", "correct it")
+        problem = TemplateProblem(context["mail"], 1, "the recipient is not one mail address", "correct it")
         raise MissingValue(problem, "to")
     return address
 
 
-def _matching(pattern: re.Pattern[str], value: str, measure: str, what: str) -> str:
+def _require_match(pattern: re.Pattern[str], value: str, measure: str, what: str) -> str:
     if not pattern.fullmatch(value):
         raise TemplateFault(
             TemplateProblem(measure, 1, f"{value[:80]!r} cannot stand as {what}", "correct it")
@@ -136,8 +141,11 @@ def _matching(pattern: re.Pattern[str], value: str, measure: str, what: str) -> 
 
 
 def phrase(name: str, *, room: int) -> str:
-    """Return a display name: quoted, or as encoded words."""
-    text = header_text(name)
+    """Return a display name, quoted or as encoded words; "" for an empty name.
+
+    room: characters that the header's name takes on the first line.
+    """
+    text = clean_header(name)
     if not text:
         return ""
     if _PLAIN.fullmatch(text) and "=?" not in text:
@@ -147,27 +155,30 @@ def phrase(name: str, *, room: int) -> str:
 
 @lru_cache(maxsize=1024)
 def unstructured(text: str, *, room: int) -> str:
-    """Return free text for a header; plain ASCII stays on one line, it is short enough for every server."""
-    text = header_text(text)
+    """Return free text for a header: plain ASCII on one line (at most 250 characters), else encoded words.
+
+    room: characters that the header's name takes on the first line.
+    """
+    text = clean_header(text)
     if _PLAIN.fullmatch(text) and "=?" not in text:
         return text
     return _encoded(text, room=room)
 
 
 def _encoded(text: str, *, room: int) -> str:
-    """Return encoded words (RFC 2047, UTF-8, base64), each on a line of its own, no character cut in two.
+    """Return encoded words (RFC 2047, UTF-8, base64), each on its own line; no character is split.
 
     room: characters that the header's name takes on the first line.
     """
     words: list[str] = []
     chunk = b""
-    # Four characters of base64 hold three bytes; twelve go to `=?utf-8?b?` and `?=`.
-    most = (min(_WORD_MAX, _LINE_MAX - room) - 12) // 4 * 3
+    # Four characters of base64 hold three bytes; `=?utf-8?b?` and `?=` take twelve.
+    bytes_left = (min(_WORD_MAX, _LINE_MAX - room) - 12) // 4 * 3
     for char in text:
         piece = char.encode()
-        if len(chunk) + len(piece) > most:
+        if len(chunk) + len(piece) > bytes_left:
             words.append(_word(chunk))
-            chunk, most = b"", (_WORD_MAX - 12) // 4 * 3
+            chunk, bytes_left = b"", (_WORD_MAX - 12) // 4 * 3
         chunk += piece
     words.append(_word(chunk))
     return "\r\n ".join(words)

@@ -1,7 +1,7 @@
 """Images of a playbook's mails: files `_layout/images/NAME.png.b64`, shown as `{{ links.image_NAME }}`.
 
-A playbook is text, so an image stands in it as base64 (`base64 logo.png > logo.png.b64`). Its address is the
-hash of its bytes: it may be kept for ever by whoever has it, and another image has another address.
+A playbook holds text only, so an image is stored as base64 (`base64 logo.png > logo.png.b64`). The URL of an image
+contains the hash of its bytes, so caches may keep it for ever: a changed image has another URL.
 """
 
 import binascii
@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 
 FOLDER: Final = "_layout/images/"
-#: Larger ones make mails that nobody waits for.
+#: Larger images make mails that load too slowly.
 BYTES_MAX: Final = 200_000
 _NAME: Final = re.compile(r"_layout/images/([a-z][a-z0-9_]{0,39})\.(png|jpg|gif)\.b64")
 _TYPES: Final[Mapping[str, tuple[str, bytes]]] = {
@@ -33,36 +33,36 @@ class Image:
 
 
 def read_image(path: str, text: str) -> Image:
-    """Return the image of a file under FOLDER. Raises ValueError saying what is wrong with it."""
-    named = _NAME.fullmatch(path)
-    if named is None:
+    """Return the image of a file under FOLDER. Raises ValueError with the fault and what to change."""
+    match = _NAME.fullmatch(path)
+    if match is None:
         message = "an image's name is wrong; write images/NAME.png.b64, .jpg.b64 or .gif.b64 in small letters"
         raise ValueError(message)
-    kind, magic = _TYPES[named[2]]
+    kind, magic = _TYPES[match[2]]
     try:
         data = b64decode("".join(text.split()), validate=True)
     except binascii.Error:
         message = "not base64; make it with `base64 FILE`"
         raise ValueError(message) from None
     if not data.startswith(magic) or len(data) > BYTES_MAX:
-        message = f"not a {named[2]} of at most {BYTES_MAX} bytes; save it as one"
+        message = f"not a {match[2]} of at most {BYTES_MAX} bytes; save it as one"
         raise ValueError(message)
     return Image(sha256(data).hexdigest()[:32], kind, data)
 
 
 def read_images(files: Mapping[str, str]) -> dict[str, Image]:
-    """Return name -> image, of those files that are images; the playbook's check speaks of the others."""
-    found: dict[str, Image] = {}
+    """Return name -> image for the files that are valid images; the playbook check reports the others."""
+    images: dict[str, Image] = {}
     for path, text in files.items():
-        named = _NAME.fullmatch(path) if path.startswith(FOLDER) else None
-        if named is not None:
+        match = _NAME.fullmatch(path) if path.startswith(FOLDER) else None
+        if match is not None:
             try:
-                found[named[1]] = read_image(path, text)
+                images[match[1]] = read_image(path, text)
             except ValueError:
                 continue
-    return found
+    return images
 
 
 def image_links(images: Mapping[str, Image], base_url: str) -> dict[str, str]:
-    """Return link name -> URL, for templates: `image_logo`."""
+    """Return link name (`image_logo`) -> URL."""
     return {f"image_{name}": f"{base_url}/a/{image.hash}" for name, image in images.items()}

@@ -1,17 +1,17 @@
-"""The links of a mail: public pages under BASE_URL, each with a token that says who may do what.
+"""The links of a mail: public pages under BASE_URL, each with a signed token that grants its holder one action.
 
 | name        | page          | payload            | what the page does                                    |
 |-------------|---------------|--------------------|-------------------------------------------------------|
 | unsubscribe | `/u/TOKEN`    | c, m, t            | GET shows, POST withdraws the topic (RFC 8058)        |
 | preferences | `/p/TOKEN`    | c, m               | topics, fewer mails, a pause, language                |
-| survey      | `/s/TOKEN`    | c, m               | an answer; `?answer=N` may follow the token           |
-| confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or does the request, asked for      |
-| click       | `/c/TOKEN`    | m                  | goes on to the mail's own target; telemetry           |
-| open        | `/o/TOKEN`    | m                  | answers with a pixel; telemetry                       |
-| referral    | `/r/CODE`     | c                  | goes on to the brand's page with the person's code    |
+| survey      | `/s/TOKEN`    | c, m               | records an answer; `?answer=N` may follow the token   |
+| confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or carries out the request          |
+| click       | `/c/TOKEN`    | m                  | redirects to the mail's target; records the click     |
+| open        | `/o/TOKEN`    | m                  | returns a pixel; records the open                     |
+| referral    | `/r/CODE`     | c                  | redirects to the brand's page with the person's code  |
 
 c: contact id, m: message id, t: topic, r: request. The token's purpose is the link's name. No link carries a
-URL: where a click leads is read from the message (`target_of`), so nobody can make an open redirect of it.
+URL: the target of a click is read from the message, so the click page is no open redirect.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -45,9 +45,9 @@ def links_for(
 ) -> Mapping[str, str]:
     """Return link name -> URL, a mapping that signs each link when it is first read: most mails show two or three.
 
-    topic: the mail's own; unsubscribing withdraws it. asked: the topic that somebody asked for and is to confirm.
-    request: number of the request (`domain.consent.requests`) that they are to confirm instead. Without either the link
-    is left out. names: only these; None: all.
+    topic: the mail's own, which unsubscribing withdraws. asked: the topic that the confirm link grants. request: number
+    of the request (`domain.consent.requests`) that the confirm link carries out instead. Without either there is no
+    confirm link. names: only these links; None: all.
     """
     topics = {"unsubscribe": topic, "confirm": asked}
     payloads: dict[str, dict[str, Any]] = {}
@@ -56,7 +56,7 @@ def links_for(
         missing = name in topics and topics[name] is None and not confirms
         if missing or (names is not None and name not in names):
             continue
-        # A referral link is passed on: it is the same in every mail, and says nothing of any of them.
+        # People pass a referral link on, so it is the same in every mail and names no message.
         payload: dict[str, Any] = {"m": message_id} if name != "referral" else {}
         if name not in _WITHOUT_CONTACT:
             payload["c"] = contact_id
@@ -69,7 +69,7 @@ def links_for(
 
 
 class _Links(Mapping[str, str]):
-    """What `links_for` returns."""
+    """Links that are signed when they are first read; `links_for` returns it."""
 
     __slots__ = ("_keys", "_payloads", "_root", "_signed")
 
@@ -94,19 +94,18 @@ class _Links(Mapping[str, str]):
         return len(self._payloads)
 
 
-class Beside(Mapping[str, str]):
-    """Links with some more beside them that need no signature."""
+class LinksWithImages(Mapping[str, str]):
+    """Signed links together with the links of images, which need no signature."""
 
-    def __init__(self, links: Mapping[str, str], more: Mapping[str, str]) -> None:
-        """Keep both; the first are signed when they are read."""
-        self._links, self._more = links, more
+    def __init__(self, links: Mapping[str, str], images: Mapping[str, str]) -> None:
+        self._links, self._images = links, images
 
     def __getitem__(self, name: str) -> str:
-        return self._more[name] if name in self._more else self._links[name]
+        return self._images[name] if name in self._images else self._links[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._links
-        yield from self._more
+        yield from self._images
 
     def __len__(self) -> int:
-        return len(self._links) + len(self._more)
+        return len(self._links) + len(self._images)

@@ -1,11 +1,11 @@
-"""The MIME form of a mail: skeletons built once by the standard library, bodies filled in per mail.
+"""The MIME form of a mail: its structure is built once by the standard library, the bodies are filled in per mail.
 
     multipart/alternative            text/plain, text/html
     multipart/mixed                  with a calendar: the alternative (text/calendar as its third) and the .ics file
 
-Bodies are 7-bit with CRLF line ends, whatever the text holds. Plain where that is possible: HTML says what is
-beyond ASCII by character references (its lines are short already, see `skeleton.to_html`).
-Else quoted-printable, or base64 where much of the text is not ASCII.
+Bodies are 7-bit with CRLF line ends. A body of short lines of ASCII is sent as it is; HTML writes other characters as
+character references (`html_cache.to_html` has broken its lines already). Otherwise a body is quoted-printable, or
+base64 when much of its text is not ASCII.
 """
 
 import hashlib
@@ -30,54 +30,54 @@ def assemble(
 ) -> bytes:
     """Return the complete mail.
 
-    headers: all lines but those of MIME, each ended by CRLF. html: bytes are sent as they are, 7-bit.
-    boundary: any text; the same makes the same boundaries. calendar: CRLF bytes, empty for none; method: its METHOD.
+    headers: all lines except those of MIME, each ended by CRLF. html: bytes are sent as they are, 7-bit.
+    boundary: any text; equal texts give equal boundaries. calendar: CRLF bytes, empty for none. method: its METHOD.
     """
     text_bytes, text_encoding = _text(text)
     html_bytes, html_encoding = (html, "7bit") if isinstance(html, bytes) else html_body(html)
     tag = hashlib.blake2b(boundary.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest().encode()
-    fillings = {
+    contents = {
         b"TEXT": text_bytes,
         b"HTML": html_bytes,
-        # A hash of the Message-ID: nobody can put a line of it into a body.
+        # A hash of the Message-ID, so that no text in a body can equal the boundary.
         b"OUTER": b"=_o" + tag,
         b"INNER": b"=_i" + tag,
     }
     if calendar:
-        fillings[b"CALENDAR"] = fillings[b"FILE"] = _base64(calendar)
-    parts = list(_skeleton(text_encoding, html_encoding, method if calendar else ""))
-    parts[1::2] = [fillings[name] for name in parts[1::2]]
+        contents[b"CALENDAR"] = contents[b"FILE"] = _base64(calendar)
+    parts = list(_structure(text_encoding, html_encoding, method if calendar else ""))
+    parts[1::2] = [contents[name] for name in parts[1::2]]
     return headers + b"".join(parts)
 
 
 @lru_cache(maxsize=32)
-def _skeleton(text: Encoding, html: Encoding, method: str) -> tuple[bytes, ...]:
-    """Return the mail's frame in pieces; every second one is the name of what belongs there."""
-    letter = EmailMessage(policy=policy.SMTP)
-    letter.set_content("@@TEXT@@", cte="7bit")
-    letter.add_alternative("@@HTML@@", subtype="html", cte="7bit")
-    _say_encodings(letter, {"text/plain": text, "text/html": html})
-    letter.set_boundary("@@INNER@@")
+def _structure(text: Encoding, html: Encoding, method: str) -> tuple[bytes, ...]:
+    """Return the MIME structure in pieces; every second piece is the name of the content that replaces it."""
+    mail = EmailMessage(policy=policy.SMTP)
+    mail.set_content("@@TEXT@@", cte="7bit")
+    mail.add_alternative("@@HTML@@", subtype="html", cte="7bit")
+    _declare_encodings(mail, {"text/plain": text, "text/html": html})
+    mail.set_boundary("@@INNER@@")
     if method:
-        letter = _with_calendar(letter, method)
-    return tuple(_SLOT.split(letter.as_bytes().replace(b"@@\r\n\r\n", b"@@\r\n")))
+        mail = _with_calendar(mail, method)
+    return tuple(_SLOT.split(mail.as_bytes().replace(b"@@\r\n\r\n", b"@@\r\n")))
 
 
 def _with_calendar(alternative: EmailMessage, method: str) -> EmailMessage:
-    """Return the same with a calendar as third alternative and as attached file."""
+    """Add a calendar as third alternative and as attached file; return the mail, now multipart/mixed."""
     alternative.add_alternative("@@CALENDAR@@", subtype="calendar", cte="7bit", params={"method": method})
     alternative.add_attachment("@@FILE@@", cte="7bit", filename="invite.ics")
-    # Not text/calendar again: some programs would show the appointment twice.
+    # With text/calendar here too, some mail programs would show the appointment twice.
     list(alternative.iter_attachments())[-1].set_type("application/ics")
     alternative.set_boundary("@@OUTER@@")
-    _say_encodings(alternative, {"text/calendar": "base64", "application/ics": "base64"})
+    _declare_encodings(alternative, {"text/calendar": "base64", "application/ics": "base64"})
     return alternative
 
 
-def _say_encodings(letter: EmailMessage, encodings: dict[str, Encoding]) -> None:
-    """Declare the encodings that the bodies will have when they are filled in; only the mail has a version."""
-    for part in letter.walk():
-        if part is not letter:
+def _declare_encodings(mail: EmailMessage, encodings: dict[str, Encoding]) -> None:
+    """Declare the encodings of the bodies that will be filled in; only the mail itself keeps its MIME-Version."""
+    for part in mail.walk():
+        if part is not mail:
             del part["MIME-Version"]
         encoding = encodings.get(part.get_content_type())
         if encoding:
@@ -86,7 +86,7 @@ def _say_encodings(letter: EmailMessage, encodings: dict[str, Encoding]) -> None
 
 
 def _text(text: str) -> tuple[bytes, Encoding]:
-    """Return a text part encoded, and how."""
+    """Return a text part encoded, and its Content-Transfer-Encoding."""
     data = _lines(text)
     if data.isascii() and _is_sendable(data):
         return data, "7bit"
@@ -94,10 +94,10 @@ def _text(text: str) -> tuple[bytes, Encoding]:
 
 
 def html_body(html: str) -> tuple[bytes, Encoding]:
-    """Return an HTML part encoded, and how."""
+    """Return an HTML part encoded, and its Content-Transfer-Encoding."""
     data = _lines(html)
     foreign = 0 if data.isascii() else foreign_bytes(data)
-    # In a style sheet a reference would not be read.
+    # A style sheet does not read character references.
     if has_few(foreign, len(data)) and (not foreign or has_plain_styles(html)):
         if foreign:
             data = data.decode().encode("ascii", "xmlcharrefreplace")
@@ -107,17 +107,20 @@ def html_body(html: str) -> tuple[bytes, Encoding]:
 
 
 def foreign_bytes(data: bytes) -> int:
-    """Return how many bytes are beyond ASCII."""
+    """Return how many bytes are not ASCII."""
     return len(data.translate(None, _ASCII))
 
 
 def has_few(foreign: int, length: int) -> bool:
-    """Tell whether references take as many characters as encoding would, or fewer."""
+    """Tell whether character references make a body no longer than an encoding would.
+
+    foreign: bytes that are not ASCII. length: all bytes.
+    """
     return foreign * 6 <= length
 
 
 def has_plain_styles(html: str) -> bool:
-    """Tell whether no style sheet holds anything beyond ASCII."""
+    """Tell whether all style sheets are ASCII."""
     end = 0
     while (start := html.find("<style", end)) >= 0:
         end = html.find("</style>", start)
@@ -127,12 +130,12 @@ def has_plain_styles(html: str) -> bool:
 
 
 def _is_sendable(data: bytes) -> bool:
-    """Tell whether lines are short enough and none begins as a mailbox separator does."""
+    """Tell whether all lines are short enough and none begins like a mailbox separator."""
     if data.startswith(b"From ") or b"\nFrom " in data:
         return False
     start = 0
     while len(data) - start > LINE_MAX:
-        # The last line end within reach of a longest line: all lines before it are shorter.
+        # The last line end that the longest allowed line can reach; all lines before it are shorter.
         end = data.rfind(b"\n", start, start + LINE_MAX + 2)
         if end < 0:
             return False
@@ -148,7 +151,7 @@ def _lines(text: str) -> bytes:
 
 
 def _encoded(data: bytes) -> tuple[bytes, Encoding]:
-    """Return data in the shorter encoding: quoted-printable triples every byte beyond ASCII."""
+    """Return data in the shorter encoding: quoted-printable triples every byte that is not ASCII."""
     foreign = len(data) - len(data.decode("ascii", "ignore"))
     if foreign * 6 <= len(data):
         return b2a_qp(data, quotetabs=False, istext=True), "quoted-printable"
@@ -156,6 +159,6 @@ def _encoded(data: bytes) -> tuple[bytes, Encoding]:
 
 
 def _base64(data: bytes) -> bytes:
-    whole = b2a_base64(data, newline=False)
-    lines = [whole[start : start + _BASE64_LINE] for start in range(0, len(whole), _BASE64_LINE)]
+    encoded = b2a_base64(data, newline=False)
+    lines = [encoded[start : start + _BASE64_LINE] for start in range(0, len(encoded), _BASE64_LINE)]
     return b"\r\n".join(lines) + b"\r\n"

@@ -1,25 +1,25 @@
-"""A mail from a measure's sample.json: what previews, checks and golden files render."""
+"""The frozen context of a mail from its measure's sample.json, for previews, checks and golden files."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from nurture.domain.instant import Instant, parse_iso
-from nurture.rendering.context import Addressee, Frozen, freeze
+from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.images import image_links
 from nurture.rendering.links import PAGES
 from nurture.rendering.templates import Templates
 
-#: A Monday morning: samples read as a day in it.
+#: Date of sample mails, a Monday morning; the samples' own dates are near it.
 SAMPLE_DATE: Final[Instant] = parse_iso("2026-06-08T08:00:00Z")
 SAMPLE_ADDRESS: Final = "anna@example.test"
 SAMPLE_ZONE: Final = "Europe/Berlin"
-#: The public pages' place in samples.
+#: Base URL of the public pages in sample mails.
 SAMPLE_BASE_URL: Final = "https://mail.example.test"
 
 
 def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
-    """Return the names that templates read, from a sample ({"contact", "event", "entity", "let", "objects"})."""
+    """Return name -> value for templates, from a sample ({"contact", "event", "entity", "let", "objects"})."""
     contact = {"email": SAMPLE_ADDRESS, "locale": locale, "zone": SAMPLE_ZONE, **sample.get("contact", {})}
     return {
         "entity_key": "sample",
@@ -33,7 +33,7 @@ def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
     }
 
 
-def sample_frozen(
+def sample_context(
     templates: Templates,
     *,
     measure: str,
@@ -44,10 +44,10 @@ def sample_frozen(
     purpose: str,
     topic: str | None,
     sample: Mapping[str, Any] | None = None,
-) -> Frozen:
-    """Return the frozen document of a mail made from the measure's sample (or from this one).
+) -> MailContext:
+    """Return the frozen context of a mail with the values of `sample`, by default the measure's sample.json.
 
-    Its links lead nowhere; nothing of it is ever sent. Raises as `freeze` does.
+    Its links carry no valid token; the mail is never sent. Raises as `freeze_context` does.
     """
     if sample is None:
         sample = json.loads(templates.files.get(f"{measure}/sample.json", "{}"))
@@ -58,7 +58,7 @@ def sample_frozen(
     }
     if topic is None:
         del links["unsubscribe"]
-    addressee = Addressee(
+    recipient = Recipient(
         address=SAMPLE_ADDRESS,
         locale=locale,
         zone=SAMPLE_ZONE,
@@ -69,9 +69,9 @@ def sample_frozen(
         },
         view=sample_view(sample, locale=locale),
     )
-    return freeze(
+    return freeze_context(
         templates,
-        addressee,
+        recipient,
         measure=measure,
         step=step,
         mail=mail,

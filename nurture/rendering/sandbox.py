@@ -1,9 +1,9 @@
-"""The sandbox that templates run in: a short list of filters and functions, and bounds on everything.
+"""The sandbox that templates run in: Jinja's, with a short list of filters and functions and with limits.
 
 Two environments: MJML with autoescape, and plain text for text parts, subjects and links. Both are Jinja's
-ImmutableSandboxedEnvironment with StrictUndefined. Beyond it: mappings give their keys and never a method,
-only listed methods and functions can be called, power is refused and repetition is for numbers, loops are
-charged, a template is found only among the files of the playbook.
+ImmutableSandboxedEnvironment with StrictUndefined. In addition, a mapping gives its keys and never a method, only
+listed methods and functions can be called, `**` is refused, `*` is for numbers only, loops count against a budget,
+and a template is found only among the files of the playbook.
 """
 
 import operator
@@ -18,8 +18,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from nurture.rendering import formats
-from nurture.rendering.render_context import RENDERING, Exceeded
-from nurture.rendering.tracing.values import CLOSE, OPEN
+from nurture.rendering.marks import CLOSE, OPEN
+from nurture.rendering.render_state import RENDER_STATE, LimitExceeded
 
 _RANGE_MAX: Final = 1000
 _NUMBER_MAX: Final = 10**18
@@ -31,19 +31,19 @@ _KEPT_FILTERS: Final = (
 )  # fmt: skip
 
 
-class Names(dict[str, Any]):
-    """A namespace of the template (`contact`, `event` ...) that knows what it is called."""
+class Namespace(dict[str, Any]):
+    """A mapping of the template (`contact`, `event` ...) with its own name, for errors."""
 
     __slots__ = ("path",)
 
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        """Copy the values."""
+        """Copy the values. path: the name that the template uses."""
         super().__init__(values)
         self.path = path
 
 
-class Unknown(jinja2.StrictUndefined):
-    """A value that is not there. Its message is the variable, as the template writes it."""
+class MissingVariable(jinja2.StrictUndefined):
+    """An undefined value. Its message is the variable, as the template writes it."""
 
     __slots__ = ()
 
@@ -59,32 +59,32 @@ def _range(*bounds: int) -> range:
     """Return a range of at most 1000 steps."""
     numbers = range(*bounds)
     if len(numbers) > _RANGE_MAX:
-        raise Exceeded(f"range() of more than {_RANGE_MAX} steps")
+        raise LimitExceeded(f"range() of more than {_RANGE_MAX} steps")
     return numbers
 
 
 @pass_context
-def _charged(_: Any, iterable: Iterable[Any]) -> list[Any]:
-    """Return what a loop goes over, counted against the budget. Put around every loop at compile time."""
+def _charge_loop(_: Any, iterable: Iterable[Any]) -> list[Any]:
+    """Return the items of a loop and count them against the budget; `_parse` inserts it into every loop."""
     items = list(iterable)
-    RENDERING.get().charge(len(items))
+    RENDER_STATE.get().charge(len(items))
     return items
 
 
 @pass_context
-def _marked(_: Any, value: Any) -> Any:
-    """Mark what belongs to one mail alone; on the reference path leave everything as it is."""
-    fixed = RENDERING.get().fixed
+def _mark_value(_: Any, value: Any) -> Any:
+    """Return a printed value between marks, unless it is the same in every mail; on the reference path, unchanged."""
+    fixed = RENDER_STATE.get().fixed
     if fixed is None or type(value) is Markup or isinstance(value, jinja2.Undefined):
-        # Markup was made by a template: its slots are marked inside.
+        # A template made this Markup, so the values inside have their marks.
         return value
     if type(value) is str and value in fixed:
         return value
-    return Markup(f"{OPEN}{escape(value)}{CLOSE}")  # noqa: S704 - escaped in the same breath
+    return Markup(f"{OPEN}{escape(value)}{CLOSE}")  # noqa: S704 - escaped here
 
 
-def _late(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the filter in a form that is never run at compile time, when there is no locale yet."""
+def _at_render_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the filter in a form that Jinja never runs while it compiles, when no locale is known."""
 
     @pass_context
     def run(_: Any, *arguments: Any, **named: Any) -> Any:
@@ -100,7 +100,7 @@ def _rounded(value: Any, digits: int = 0) -> Any:
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """See the module."""
+    """One of the two environments; see the module."""
 
     intercepted_binops = frozenset({"*", "**", "%", "//"})
 
@@ -109,24 +109,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             loader=loader,
             autoescape=markup,
-            undefined=Unknown,
-            finalize=_marked if markup else None,
+            undefined=MissingVariable,
+            finalize=_mark_value if markup else None,
             cache_size=-1,
             auto_reload=False,
             keep_trailing_newline=True,
         )
-        known = dict(self.filters)
+        builtin = dict(self.filters)
         self.filters.clear()
-        self.filters.update({name: known[name] for name in _KEPT_FILTERS}, charged=_charged, round=_rounded)
-        for speaking in (formats.money, formats.number, formats.percent):
-            self.filters[speaking.__name__] = _late(speaking)
-        for speaking in (formats.date, formats.time, formats.datetime):
-            self.filters[speaking.__name__] = _late(speaking)
+        self.filters.update(
+            {name: builtin[name] for name in _KEPT_FILTERS}, charged=_charge_loop, round=_rounded
+        )
+        for filter_ in (formats.money, formats.number, formats.percent):
+            self.filters[filter_.__name__] = _at_render_time(filter_)
+        for filter_ in (formats.date, formats.time, formats.datetime):
+            self.filters[filter_.__name__] = _at_render_time(filter_)
         self.globals.clear()
         self.globals["range"] = _range
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Return the value under a key; a mapping has no methods here, so `entity.items` is a key too."""
+        """Return the value under a key. A mapping has no methods here, so `entity.items` is a key."""
         if isinstance(obj, dict):
             try:
                 return obj[attribute]
@@ -135,13 +137,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Allow what `loop` and an imported layout offer, and two questions about text."""
+        """Allow the attributes of `loop` and of an imported layout, and two methods of text."""
         if isinstance(obj, str):
             return attr in _STRING_METHODS
         return isinstance(obj, (LoopContext, TemplateModule)) and super().is_safe_attribute(obj, attr, value)
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Allow macros, `range`, `loop.cycle`, `loop.changed` and two questions about text."""
+        """Allow macros, `range`, `loop.cycle`, `loop.changed` and two methods of text."""
         if isinstance(obj, Macro) or obj is _range:
             return True
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
@@ -150,22 +152,22 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return isinstance(owner, LoopContext) and name in ("cycle", "changed")
 
     def call_binop(self, context: Any, operator_: str, left: Any, right: Any) -> Any:
-        """Calculate with numbers only, and with none that grows without end."""
+        """Calculate with numbers only. Raises LimitExceeded for anything else and for a result that is too large."""
         del context
         for value in (left, right):
             if isinstance(value, jinja2.Undefined):
                 str(value)
             if not isinstance(value, (int, float)):
-                raise Exceeded(f"`{operator_}` is for numbers; to join text write `~`")
+                raise LimitExceeded(f"`{operator_}` is for numbers; to join text write `~`")
         if operator_ == "**":
-            raise Exceeded("`**` is not allowed")
+            raise LimitExceeded("`**` is not allowed")
         result = {"*": operator.mul, "%": operator.mod, "//": operator.floordiv}[operator_](left, right)
         if abs(result) > _NUMBER_MAX:
-            raise Exceeded("a number grows past any use")
+            raise LimitExceeded("a number grows past any use")
         return result
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        """Parse, and charge every loop."""
+        """Parse a source and insert the loop budget into every loop."""
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
             charged = nodes.Filter(loop.iter, "charged", [], [], None, None, lineno=loop.lineno)

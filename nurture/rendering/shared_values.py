@@ -1,4 +1,4 @@
-"""What all mails of a playbook share: brand, senders, locales, the links and calendars of its measures."""
+"""The values that all mails of a playbook share: brand, senders, locales, links and calendars of its measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from nurture.domain.playbook import Playbook
 
 
 @dataclass(frozen=True, slots=True)
-class Imprint:
-    """Plain values only, so that it can be handed to another process."""
+class SharedValues:
+    """Plain values only, so that they can be sent to another process as JSON."""
 
-    # The playbook's name; part of List-Id and Feedback-ID.
+    # The playbook's name, a part of List-Id and Feedback-ID.
     name: str
     brand: Mapping[str, Any]
     # Per purpose or `default`: {"name", "address", "reply_to"}.
     senders: Mapping[str, Mapping[str, str]]
     locales: tuple[str, ...]
-    # The locale that everything is there in.
+    # The locale in which every mail exists.
     default_locale: str
     # Link template of each measure's call to action, by the measure's path.
     links: Mapping[str, str] = field(default_factory=dict)
@@ -26,18 +26,18 @@ class Imprint:
     calendars: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     # Decimal digits of the facts that are stored scaled.
     scales: Mapping[str, int] = field(default_factory=dict)
-    # Names of `let` and `objects`, by measure: what its templates may read besides the usual ones.
+    # Measure -> names of its `let` and `objects`, which its templates may read besides the common names.
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def sender(self, purpose: str) -> dict[str, str]:
-        """Return who writes mail of this purpose."""
+        """Return the sender of mail of this purpose."""
         return dict(self.senders.get(purpose) or self.senders["default"])
 
 
-def imprint_of(playbook: Playbook) -> Imprint:
-    """Return the imprint of a playbook."""
+def shared_values_of(playbook: Playbook) -> SharedValues:
+    """Return the shared values of a playbook."""
     measures = playbook.measures.values()
-    return Imprint(
+    return SharedValues(
         name=playbook.name,
         brand=dict(playbook.brand),
         senders={purpose: dict(sender) for purpose, sender in playbook.senders.items()},

@@ -1,7 +1,6 @@
-"""What a template is made of, read from its syntax tree: the names it needs, its layouts, its literals.
+"""Analysis of a template's syntax tree: the names it reads, its layouts, its literals, the rules that it breaks.
 
-Also the rules that hold before anything is rendered: layouts are named by plain text and exist, loops do not
-nest deeper than three, nothing recurses.
+The rules: a layout is named by a text literal, loops nest at most three deep, no loop is recursive.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,18 +9,18 @@ from typing import Final
 
 from jinja2 import meta, nodes
 
-#: A path into the template's names: ("contact", "first_name"), ("deadline",).
-Need = tuple[str, ...]
-#: The same by name: which keys are read of each; None: all of it.
-Reads = Mapping[str, tuple[str, ...] | None]
+#: A path of one or two names: ("contact", "first_name"), ("deadline",).
+NamePath = tuple[str, ...]
+#: First name -> keys that are read of it; None: all of it.
+ReadNames = Mapping[str, tuple[str, ...] | None]
 
 _REFERENCES: Final = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _NESTED_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """A rule that the source breaks."""
+class RuleViolation:
+    """A place where the source breaks a rule."""
 
     line: int
     what: str
@@ -29,41 +28,43 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
-    """One source file, without the layouts it names."""
+class TemplateAnalysis:
+    """The analysis of one source file, without the layouts it names."""
 
-    # Names it may read, at most two deep: what is below travels whole.
-    needs: frozenset[Need]
-    # Layouts it extends, includes or imports, as it names them.
+    # Names it may read, at most two deep; a deeper value is read whole.
+    needs: frozenset[NamePath]
+    # Layouts that it extends, includes or imports, as it names them.
     references: frozenset[str]
     # Text literals: the same in every mail.
     literals: frozenset[str]
-    # It can look at text that it has made itself, so that text may hold no marks (see `skeleton`).
+    # It can read text that it has printed itself, so that text must hold no marks (see `html_cache`).
     is_introspective: bool
-    breaches: tuple[Breach, ...]
+    violations: tuple[RuleViolation, ...]
 
 
-def anatomy(tree: nodes.Template) -> Anatomy:
-    """Return what the tree of one source shows."""
-    references, breaches = set[str](), list[Breach]()
+def analyze(tree: nodes.Template) -> TemplateAnalysis:
+    """Return the analysis of one source's tree."""
+    references, violations = set[str](), list[RuleViolation]()
     for node in tree.find_all(_REFERENCES):
         name = getattr(node, "template", None)
         if isinstance(name, nodes.Const) and isinstance(name.value, str):
             references.add(name.value)
         else:
-            breaches.append(Breach(node.lineno, "a layout named by an expression", "name it in quotes"))
-    breaches += _loops(tree)
-    return Anatomy(
+            violations.append(
+                RuleViolation(node.lineno, "a layout named by an expression", "name it in quotes")
+            )
+    violations += _loop_violations(tree)
+    return TemplateAnalysis(
         needs=frozenset(_needs(tree)),
         references=frozenset(references),
         literals=frozenset(node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)),
         is_introspective=_is_introspective(tree),
-        breaches=tuple(breaches),
+        violations=tuple(violations),
     )
 
 
 def free_names(tree: nodes.Template) -> Iterator[tuple[str, int]]:
-    """Yield (name, line) of names that the source takes from outside. Costs a compilation: for checks only."""
+    """Yield (name, line) of names that the source reads without defining them. Compiles the source: for checks only."""
     free = meta.find_undeclared_variables(tree) - set(_bound(tree))
     seen: set[str] = set()
     for node in tree.find_all(nodes.Name):
@@ -73,7 +74,7 @@ def free_names(tree: nodes.Template) -> Iterator[tuple[str, int]]:
 
 
 def _bound(tree: nodes.Template) -> Iterator[str]:
-    """Yield names that the file gives itself at its top: blocks see them, which Jinja's own search does not."""
+    """Yield names that the file defines at its top level: blocks see them, and Jinja's own search misses them."""
     for node in tree.body:
         if isinstance(node, nodes.Macro):
             yield node.name
@@ -87,7 +88,7 @@ def _bound(tree: nodes.Template) -> Iterator[str]:
                 yield node.target.name
 
 
-def line_of(tree: nodes.Template, need: Need) -> int:
+def line_of(tree: nodes.Template, need: NamePath) -> int:
     """Return the first line that reads this two-part name; 1 when none does."""
     for node in tree.find_all(nodes.Getattr):
         if isinstance(node.node, nodes.Name) and (node.node.name, node.attr) == need:
@@ -95,8 +96,8 @@ def line_of(tree: nodes.Template, need: Need) -> int:
     return 1
 
 
-def _needs(node: nodes.Node) -> Iterator[Need]:
-    """Yield what is read, bound names among it: a name too many only makes the frozen values larger."""
+def _needs(node: nodes.Node) -> Iterator[NamePath]:
+    """Yield the paths that are read, names of loop variables included; a surplus name only makes the context larger."""
     if isinstance(node, nodes.Name):
         if node.ctx == "load":
             yield (node.name,)
@@ -116,27 +117,29 @@ def _needs(node: nodes.Node) -> Iterator[Need]:
 
 
 def _is_introspective(tree: nodes.Template) -> bool:
-    """Tell whether what a macro or a block has printed goes anywhere but straight into the mail."""
+    """Tell whether the output of a macro or a block goes anywhere but straight into the mail."""
     if any(
         tree.find_all(
             (nodes.AssignBlock, nodes.CallBlock, nodes.FilterBlock, nodes.ScopedEvalContextModifier)
         )
     ):
         return True
-    printed = {id(each) for output in tree.find_all(nodes.Output) for each in output.nodes}
-    return any(id(call) not in printed and not _is_question(call.node) for call in tree.find_all(nodes.Call))
+    printed = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
+    return any(
+        id(call) not in printed and not _prints_nothing(call.node) for call in tree.find_all(nodes.Call)
+    )
 
 
-def _is_question(called: nodes.Expr) -> bool:
-    """Tell whether what is called prints nothing: `range`, `loop.cycle`, `text.startswith`."""
+def _prints_nothing(called: nodes.Expr) -> bool:
+    """Tell whether the called function prints nothing: `range`, `loop.cycle`, `text.startswith`."""
     if isinstance(called, nodes.Name):
         return called.name == "range"
     return isinstance(called, nodes.Getattr) and called.attr in ("startswith", "endswith", "cycle", "changed")
 
 
-def _loops(tree: nodes.Template) -> list[Breach]:
-    breaches = [
-        Breach(loop.lineno, "a loop that calls itself", "leave `recursive` out")
+def _loop_violations(tree: nodes.Template) -> list[RuleViolation]:
+    violations = [
+        RuleViolation(loop.lineno, "a loop that calls itself", "leave `recursive` out")
         for loop in tree.find_all(nodes.For)
         if loop.recursive
     ]
@@ -146,24 +149,24 @@ def _loops(tree: nodes.Template) -> list[Breach]:
             deeper = depth + isinstance(child, nodes.For)
             if isinstance(child, nodes.For) and deeper == _NESTED_MAX + 1:
                 change = f"nest at most {_NESTED_MAX} loops"
-                breaches.append(Breach(child.lineno, "loops nested too deep", change))
+                violations.append(RuleViolation(child.lineno, "loops nested too deep", change))
             walk(child, deeper)
 
     walk(tree, 0)
-    return breaches
+    return violations
 
 
-def reads_of(needs: Iterable[Need]) -> Reads:
-    """Return what is read, by name."""
+def group_reads(needs: Iterable[NamePath]) -> ReadNames:
+    """Return the keys that are read, by first name."""
     reads: dict[str, tuple[str, ...] | None] = {}
     for name, *keys in sorted(needs):
-        # What is read whole sorts first.
+        # The path without a key sorts first.
         known = reads.get(name, ())
         reads[name] = None if known is None or not keys else (*known, *keys)
     return reads
 
 
-#: What stands in no mail alone.
+#: Names whose values all mails of a locale share.
 _SHARED: Final = frozenset({"brand", "strings", "locale"})
 _PLAIN: Final = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Getattr, nodes.Name)
 
@@ -171,7 +174,7 @@ _PLAIN: Final = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, 
 def is_fixed(tree: nodes.Template) -> bool:
     """Tell whether the source only prints text and names that all mails of a locale share.
 
-    A filter makes it no: dates and prices depend on the mail's zone.
+    False for a source with a filter: dates depend on the mail's zone.
     """
     return all(
         type(node) in _PLAIN and (not isinstance(node, nodes.Name) or node.name in _SHARED)

@@ -1,4 +1,4 @@
-"""Template files: where each stands, and the front matter at its top."""
+"""Template files: their paths, and the front matter at their top."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,16 +28,16 @@ class Source:
 
 
 def path_of(measure: str, mail: str, variant: str, locale: str, part: str) -> str:
-    """Return the file of a mail's part: `<measure>/<mail>[@<variant>].<locale>.<part>`."""
+    """Return the path of a mail's file: `<measure>/<mail>[@<variant>].<locale>.<part>`; part: `mjml` or `txt`."""
     return f"{measure}/{mail}{'@' + variant if variant else ''}.{locale}.{part}"
 
 
 def read_source(path: str, text: str) -> Source:
     """Split an MJML file. Raises TemplateFault when its front matter is missing or not two texts."""
-    found = _FRONT.match(text)
-    if found is None:
+    front = _FRONT.match(text)
+    if front is None:
         raise _fault(path, 1, "no front matter", "begin with `---`, `subject:`, `preheader:`, `---`")
-    document = read_yaml(path, found[1], above=1)
+    document = read_yaml(path, front[1], above=1)
     values: dict[str, str] = {}
     for key in _FRONT_KEYS:
         value = document.get(key)
@@ -49,19 +49,22 @@ def read_source(path: str, text: str) -> Source:
     for key in document:
         if key not in _FRONT_KEYS:
             raise _fault(path, 1, f"`{key}` in the front matter", "only subject and preheader stand there")
-    lines = found[1].split("\n")
+    lines = front[1].split("\n")
     return Source(
         path=path,
         subject="\n" * (_line(lines, "subject") - 1) + values["subject"],
         preheader="\n" * (_line(lines, "preheader") - 1) + values["preheader"],
-        body="\n" * found[0].count("\n") + text[found.end() :],
+        body="\n" * front[0].count("\n") + text[front.end() :],
     )
 
 
 def read_yaml(path: str, text: str, *, above: int = 0) -> dict[str, Any]:
-    """Read a YAML mapping; `above` lines of the file stand above the text. Raises TemplateFault."""
+    """Return a YAML mapping. Raises TemplateFault.
+
+    above: lines of the file before the text, for the line numbers of errors.
+    """
     try:
-        # Plain values: who needs places of keys is the playbook's own reader.
+        # Values without line numbers; the playbook's own reader keeps those.
         document = YAML(typ="safe", pure=True).load(StringIO(text))
     except MarkedYAMLError as error:
         line = (error.problem_mark.line + 1 if error.problem_mark else 1) + above
@@ -76,7 +79,7 @@ def read_yaml(path: str, text: str, *, above: int = 0) -> dict[str, Any]:
 def loader(files: Mapping[str, str], *, part: str) -> jinja2.BaseLoader:
     """Return a loader of layouts only: `base` or `base.mjml` is `_layout/base.mjml`, and nothing else is found.
 
-    part: `mjml` or `txt`, what a name without a suffix means. No file system is touched, ever.
+    part: `mjml` or `txt`, the suffix of a name without one. It never reads the file system.
     """
 
     def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
@@ -87,7 +90,7 @@ def loader(files: Mapping[str, str], *, part: str) -> jinja2.BaseLoader:
 
 
 def layout_path(files: Mapping[str, str], name: str, *, part: str) -> str | None:
-    """Return the layout file that a template means by this name, None when there is none."""
+    """Return the path of the layout file with this name; None when there is none."""
     for path in (f"{LAYOUT}/{name}.{part}", f"{LAYOUT}/{name}"):
         if path in files and path.endswith((".mjml", ".txt")):
             return path

@@ -9,7 +9,7 @@ from typing import cast
 
 from nurture.delivery.compose import TemplateComposer
 from nurture.delivery.types import ReadyMessage
-from nurture.rendering.context import Frozen
+from nurture.rendering.context import MailContext
 from nurture.rendering.render import is_certain
 from nurture.transports.types import OutgoingMail
 
@@ -26,7 +26,7 @@ class SampleComposer(TemplateComposer):
 
     def letter(self, ready: ReadyMessage) -> OutgoingMail:
         """Return the letter of a frozen mail, empty unless it is in the sample; raises what rendering raises."""
-        if is_certain(ready.loaded.templates, cast("Frozen", ready.context)):
+        if is_certain(ready.loaded.templates, cast("MailContext", ready.context)):
             self._certain += 1
             if self._certain % _ONE_OF:
                 return self.sealed(ready, b"")

@@ -6,8 +6,8 @@ from email.utils import format_datetime
 from hashlib import blake2b
 
 from nurture.domain.instant import Instant, to_datetime
+from nurture.rendering.clean_text import clean_body
 from nurture.rendering.headers import phrase, unstructured
-from nurture.rendering.plain import body_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def notice_bytes(notice: Notice) -> bytes:
     ]
     if notice.reply_to:
         lines.append(f"Reply-To: {', '.join(notice.reply_to)}")
-    text = ("text/plain; charset=utf-8", "", body_text(notice.text).replace("\n", "\r\n").encode())
+    text = ("text/plain; charset=utf-8", "", clean_body(notice.text).replace("\n", "\r\n").encode())
     if not notice.original:
         return _joined([*lines, *_part(*text)])
     boundary = f"=_n{tag}"

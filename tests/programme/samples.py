@@ -10,10 +10,10 @@ from typing import Any
 from nurture.domain.instant import DAY, Instant, parse_iso
 from nurture.domain.measure import MailStep, Measure
 from nurture.playbook import LoadedPlaybook, build, load_files
-from nurture.rendering.context import Addressee, Frozen, freeze
+from nurture.rendering.context import MailContext, Recipient, freeze_context
+from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.render import render_parts
 from nurture.rendering.templates import Templates
-from nurture.rendering.tracing.cache import Parts
 
 PROGRAMME = Path(__file__).parents[2] / "email_templates"
 NOW: Instant = parse_iso("2026-06-10T08:00:00Z")
@@ -66,7 +66,7 @@ def sample(measure: str) -> dict[str, Any]:
     return found
 
 
-def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> Frozen:
+def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> MailContext:
     """Return the document of the mail. given: other sample values than those of `sample.json`."""
     measure, values = measure_of(mail), sample(mail.measure) if given is None else given
     contact = {"locale": mail.locale, "email": "anna@example.com", **values.get("contact", {})}
@@ -79,9 +79,9 @@ def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> Frozen:
         **values.get("objects", {}),
     }
     step = next(s for s in measure.steps if isinstance(s, MailStep) and s.mail == mail.mail)
-    return freeze(
+    return freeze_context(
         templates(),
-        Addressee(
+        Recipient(
             address="anna@example.com", locale=mail.locale, zone="Europe/Berlin", links=LINKS, view=view
         ),
         measure=mail.measure,
@@ -95,6 +95,6 @@ def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> Frozen:
     )
 
 
-def parts(mail: Mail, given: Mapping[str, Any] | None = None) -> Parts:
+def parts(mail: Mail, given: Mapping[str, Any] | None = None) -> MailParts:
     """Return what a person reads of the mail."""
     return render_parts(templates(), frozen(mail, given))

@@ -7,9 +7,9 @@ from typing import Any
 
 from nurture.domain.instant import Instant, parse_iso
 from nurture.domain.signing import Keys
-from nurture.rendering.context import Addressee, Frozen, freeze
+from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.links import links_for
-from nurture.rendering.shared_values import Imprint
+from nurture.rendering.shared_values import SharedValues
 from nurture.rendering.templates import Templates
 
 KEYS = Keys((b"a secret of more than sixteen bytes",))
@@ -60,7 +60,7 @@ FILES = {
 LINES = [{"name": "Guji & co", "price": 13.5}, {"name": "Kettle", "price": 89}]
 
 
-def an_imprint(**changes: Any) -> Imprint:
+def some_shared_values(**changes: Any) -> SharedValues:
     """Return the imprint of a shop that sells kettles."""
     given: dict[str, Any] = {
         "name": "shop",
@@ -76,20 +76,20 @@ def an_imprint(**changes: Any) -> Imprint:
         "links": {MEASURE: "{{ brand.shop_url }}/cart?code={{ code | default('none') }}"},
         "names": {MEASURE: ("code", "deadline")},
     }
-    return Imprint(**given | changes)
+    return SharedValues(**given | changes)
 
 
-def some_templates(files: Mapping[str, str | None] | None = None, **imprint: Any) -> Templates:
+def some_templates(files: Mapping[str, str | None] | None = None, **shared: Any) -> Templates:
     """Return the playbook's templates, with some files changed (None: taken away)."""
     merged = {path: text for path, text in {**FILES, **(files or {})}.items() if text is not None}
-    return Templates(merged, an_imprint(**imprint))
+    return Templates(merged, some_shared_values(**shared))
 
 
-def templates_of(body: str, text: str = "Hello", *, front: str = FRONT, **imprint: Any) -> Templates:
+def templates_of(body: str, text: str = "Hello", *, front: str = FRONT, **shared: Any) -> Templates:
     """Return templates whose mail has this MJML inside its card, and this text."""
     markup = '{% extends "base" %}{% block content %}' + body + "{% endblock %}"
     return some_templates(
-        {f"{MEASURE}/mail.en.mjml": front + markup, f"{MEASURE}/mail.en.txt": text}, **imprint
+        {f"{MEASURE}/mail.en.mjml": front + markup, f"{MEASURE}/mail.en.txt": text}, **shared
     )
 
 
@@ -101,16 +101,16 @@ def an_addressee(
     zone: str = "Europe/Berlin",
     topic: str | None = "offers",
     tracking: bool = True,
-) -> Addressee:
+) -> Recipient:
     """Return somebody with two things in the cart."""
     links = dict(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=topic))
     if not tracking:
         del links["click"], links["open"]
     given = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}} if view is None else view
-    return Addressee(address, locale, zone, links, given)
+    return Recipient(address, locale, zone, links, given)
 
 
-def a_frozen(
+def some_context(
     templates: Templates,
     view: Mapping[str, Any] | None = None,
     *,
@@ -119,9 +119,9 @@ def a_frozen(
     step: str = "mail",
     variant: str = "",
     **addressee: Any,
-) -> Frozen:
+) -> MailContext:
     """Return the frozen document of the playbook's one mail."""
-    return freeze(
+    return freeze_context(
         templates,
         an_addressee(view, topic=topic, **addressee),
         measure=MEASURE,

@@ -6,10 +6,10 @@ import pytest
 from icalendar import Calendar
 
 from nurture.domain.instant import parse_iso
-from nurture.rendering.context import Frozen
+from nurture.rendering.context import MailContext
 from nurture.rendering.errors import MissingValue
 from nurture.rendering.render import render
-from tests.rendering.mails import MEASURE, a_frozen, content, read, some_templates
+from tests.rendering.mails import MEASURE, content, read, some_context, some_templates
 
 TEXTS = {
     "method": "REQUEST",
@@ -30,13 +30,13 @@ ENTITY = {
 }
 
 
-def frozen(entity: dict[str, Any] | None = None, *, generation: int = 0, **texts: str) -> Frozen:
+def frozen(entity: dict[str, Any] | None = None, *, generation: int = 0, **texts: str) -> MailContext:
     templates = some_templates(calendars={MEASURE: {"mail": TEXTS | texts}})
     view = {"contact": {}, "entity": entity or ENTITY, "generation": generation}
-    return a_frozen(templates, view, purpose="transactional", topic=None)
+    return some_context(templates, view, purpose="transactional", topic=None)
 
 
-def event_of(given: Frozen) -> Any:
+def event_of(given: MailContext) -> Any:
     mail = read(render(some_templates(), given))
     [event] = Calendar.from_ical(content(mail, "text/calendar")).walk("VEVENT")
     return event

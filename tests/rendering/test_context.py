@@ -14,16 +14,16 @@ from nurture.rendering.context import (
     DOCUMENT_LENGTH_MAX,
     LIST_LENGTH_MAX,
     TEXT_LENGTH_MAX,
-    Addressee,
-    Frozen,
-    _Given,
-    freeze,
+    MailContext,
+    Recipient,
+    _AvailableValues,
+    freeze_context,
     plain_values,
 )
 from nurture.rendering.errors import MissingValue, TemplateFault
 from nurture.rendering.links import PAGES, links_for
 from nurture.rendering.render import render, render_parts
-from nurture.rendering.template_analysis import reads_of
+from nurture.rendering.template_analysis import group_reads
 from nurture.rendering.templates import Templates
 from tests.rendering.mails import (
     BASE_URL,
@@ -31,8 +31,8 @@ from tests.rendering.mails import (
     LINES,
     MEASURE,
     NOON,
-    a_frozen,
-    an_imprint,
+    some_context,
+    some_shared_values,
     some_templates,
     templates_of,
 )
@@ -41,7 +41,7 @@ VIEW = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}}
 
 
 def test_the_same_document_gives_the_same_bytes_on_every_machine() -> None:
-    frozen = a_frozen(some_templates())
+    frozen = some_context(some_templates())
     stored = json.loads(json.dumps(frozen))
     assert stored == frozen
     assert (
@@ -52,15 +52,15 @@ def test_the_same_document_gives_the_same_bytes_on_every_machine() -> None:
 
 
 def test_freezing_twice_gives_the_same_document() -> None:
-    assert a_frozen(some_templates()) == a_frozen(some_templates())
+    assert some_context(some_templates()) == some_context(some_templates())
 
 
 def test_bytes_do_not_depend_on_what_was_rendered_before() -> None:
     templates = some_templates()
-    mine = a_frozen(templates)
+    mine = some_context(templates)
     alone = render(templates, mine)
     for name in ("Bo", "<b>", "王芳"):
-        render(templates, a_frozen(templates, {**VIEW, "contact": {"first_name": name}}))
+        render(templates, some_context(templates, {**VIEW, "contact": {"first_name": name}}))
     assert render(templates, mine) == alone
 
 
@@ -72,8 +72,8 @@ def test_only_what_the_template_reads_is_kept() -> None:
         "deadline": 5,
         "generation": 0,
     }
-    assert a_frozen(some_templates(), view)["values"] == VIEW
-    assert len(json.dumps(a_frozen(some_templates(), view))) < 1500
+    assert some_context(some_templates(), view)["values"] == VIEW
+    assert len(json.dumps(some_context(some_templates(), view))) < 1500
 
 
 def test_a_name_read_whole_is_kept_whole() -> None:
@@ -81,7 +81,7 @@ def test_a_name_read_whole_is_kept_whole() -> None:
         "<mj-text>{% for key in event | sort %}{{ key }}{% endfor %}{{ deadline }}</mj-text>"
     )
     view = {"contact": {}, "event": {"a": {"deep": [1, {"x": None}]}, "b": None}, "deadline": 7}
-    assert a_frozen(templates, view)["values"] == {
+    assert some_context(templates, view)["values"] == {
         "contact": {},
         "event": {"a": {"deep": [1, {}]}},
         "deadline": 7,
@@ -97,7 +97,7 @@ def test_values_are_plain_and_bounded() -> None:
         5: (1, 2),
         "deep": [[[[[[[[[1]]]]]]]]],
     }
-    kept = a_frozen(templates, {"contact": {}, "event": event})["values"]["event"]
+    kept = some_context(templates, {"contact": {}, "event": event})["values"]["event"]
     assert kept["text"].startswith("ab\ufffd\ncx")
     assert len(kept["text"]) <= TEXT_LENGTH_MAX
     assert len(kept["list"]) == LIST_LENGTH_MAX
@@ -109,29 +109,29 @@ def test_values_without_measure_are_refused() -> None:
     templates = templates_of("<mj-text>{{ event.list | length }}</mj-text>")
     huge = {"contact": {}, "event": {"list": ["x" * 1000] * (DOCUMENT_LENGTH_MAX // 1000)}}
     with pytest.raises(TemplateFault, match="at most"):
-        a_frozen(templates, huge)
+        some_context(templates, huge)
 
 
 @pytest.mark.parametrize(("stored", "shown"), [(1350, 13.5), (8900, 89), (-5, -0.05), (0, 0)])
 def test_decimal_facts_are_written_as_people_write_them(stored: int, shown: float) -> None:
     templates = templates_of('<mj-text>{{ contact.spent | money("EUR") }}</mj-text>', scales={"spent": 2})
-    assert a_frozen(templates, {"contact": {"spent": stored}})["values"]["contact"]["spent"] == shown
+    assert some_context(templates, {"contact": {"spent": stored}})["values"]["contact"]["spent"] == shown
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_the_bound_is_exact_however_it_is_measured(over: int) -> None:
     templates = templates_of("<mj-text>{{ event.list | length }}</mj-text>")
     view = {"contact": {}, "event": {"list": ["é" * 1000] * 30}}
-    size = len(json.dumps(a_frozen(templates, view)))
+    size = len(json.dumps(some_context(templates, view)))
     # `, ""` and what is inside.
     short = DOCUMENT_LENGTH_MAX - size - 4 + over
     texts = view["event"]["list"] + ["x" * (short - 4 - short // 2), "x" * (short // 2)]
     huge = {"contact": {}, "event": {"list": texts}}
     if over > 0:
         with pytest.raises(TemplateFault, match=f"its values make {DOCUMENT_LENGTH_MAX + over} characters"):
-            a_frozen(templates, huge)
+            some_context(templates, huge)
     else:
-        assert len(json.dumps(a_frozen(templates, huge))) == DOCUMENT_LENGTH_MAX + over
+        assert len(json.dumps(some_context(templates, huge))) == DOCUMENT_LENGTH_MAX + over
 
 
 PLAIN = (
@@ -164,7 +164,7 @@ VALUES = st.recursive(
 def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
     view: dict[str, Any], needs: frozenset[tuple[str, ...]]
 ) -> None:
-    given_ = _Given(Addressee("a@x.test", None, "UTC", {}, view), {"a": 2})
+    available = _AvailableValues(Recipient("a@x.test", None, "UTC", {}, view), {"a": 2})
     plain = plain_values(view)
     if isinstance(plain.get("contact"), dict) and isinstance(plain["contact"].get("a"), int):
         amount = plain["contact"]["a"]
@@ -176,14 +176,14 @@ def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
             expected[name] = value
         elif keys:
             expected[name] = {key: value[key] for key in keys if key in value}
-    assert given_.values(reads_of(needs)) == expected
+    assert available.read(group_reads(needs)) == expected
 
 
-def a_frozen_of(templates: Templates, links: Mapping[str, str]) -> Frozen:
+def a_frozen_of(templates: Templates, links: Mapping[str, str]) -> MailContext:
     """Return the document of the playbook's mail with these links."""
-    return freeze(
+    return freeze_context(
         templates,
-        Addressee("anna@x.test", "en", "Europe/Berlin", links, VIEW),
+        Recipient("anna@x.test", "en", "Europe/Berlin", links, VIEW),
         measure=MEASURE,
         step="mail",
         mail="mail",
@@ -253,15 +253,15 @@ def test_only_a_call_to_action_that_is_the_same_for_everybody_is_kept(link: str,
     assert expression.is_fixed == fixed
     for locale in ("en", "zh-CN", "en"):
         with suppress(MissingValue):
-            target = a_frozen(templates, {**VIEW, "code": "A"}, locale=locale)["target"]
+            target = some_context(templates, {**VIEW, "code": "A"}, locale=locale)["target"]
             fresh = some_templates(links={MEASURE: link})
-            assert target == a_frozen(fresh, {**VIEW, "code": "A"}, locale=locale)["target"]
-    assert set(expression.said) == ({"en", "zh-CN"} if fixed else set())
+            assert target == some_context(fresh, {**VIEW, "code": "A"}, locale=locale)["target"]
+    assert set(expression.results) == ({"en", "zh-CN"} if fixed else set())
 
 
 def test_the_call_to_action_is_rendered_once_and_clicks_go_through_us() -> None:
     templates = some_templates()
-    frozen = a_frozen(templates, {**VIEW, "code": "AGAIN-1"})
+    frozen = some_context(templates, {**VIEW, "code": "AGAIN-1"})
     assert frozen["target"] == "https://shop.test/cart?code=AGAIN-1"
     assert frozen["links"]["call_to_action"].startswith(f"{BASE_URL}/c/")
     made = render_parts(templates, frozen)
@@ -274,15 +274,15 @@ def test_the_call_to_action_is_rendered_once_and_clicks_go_through_us() -> None:
 
 def test_untracked_mail_links_straight_and_holds_no_picture() -> None:
     templates = some_templates()
-    frozen = a_frozen(templates, tracking=False)
+    frozen = some_context(templates, tracking=False)
     assert frozen["links"]["call_to_action"] == frozen["target"] == "https://shop.test/cart?code=none"
     assert "<img" not in render_parts(templates, frozen).html
-    assert "/o/" in render_parts(templates, a_frozen(templates)).html
+    assert "/o/" in render_parts(templates, some_context(templates)).html
 
 
 def test_our_own_pages_are_not_tracked() -> None:
     templates = some_templates(links={MEASURE: "{{ links.preferences }}"})
-    frozen = a_frozen(templates)
+    frozen = some_context(templates)
     assert frozen["links"]["call_to_action"] == frozen["target"]
     assert frozen["target"].startswith(f"{BASE_URL}/p/")
 
@@ -293,14 +293,14 @@ def test_our_own_pages_are_not_tracked() -> None:
 def test_a_call_to_action_that_is_no_address_stops_the_mail(link: str) -> None:
     templates = some_templates(links={MEASURE: link})
     with pytest.raises(MissingValue) as caught:
-        a_frozen(templates, {**VIEW, "code": "data:x"})
+        some_context(templates, {**VIEW, "code": "data:x"})
     assert caught.value.variable == "links.call_to_action"
 
 
 def test_a_call_to_action_whose_value_is_missing_stops_the_mail() -> None:
     templates = some_templates(links={MEASURE: "https://shop.test/{{ entity.cart_id }}"})
     with pytest.raises(MissingValue, match=f"^{MEASURE}/measure.yaml:1: entity.cart_id has no value"):
-        a_frozen(templates)
+        some_context(templates)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_only_mail_that_needs_consent_can_be_unsubscribed_from(
     purpose: str, topic: str | None, there: bool
 ) -> None:
     templates = some_templates()
-    frozen = a_frozen(templates, purpose=purpose, topic=topic)
+    frozen = some_context(templates, purpose=purpose, topic=topic)
     data = render(templates, frozen)
     assert ("unsubscribe" in frozen["links"]) == there
     assert (b"List-Unsubscribe:" in data) == there
@@ -323,6 +323,6 @@ def test_the_sender_depends_on_the_purpose() -> None:
         "default": {"name": "Shop", "address": "shop@shop.test", "reply_to": ""},
         "sales": {"name": "Tom", "address": "tom@shop.test", "reply_to": "tom@shop.test"},
     }
-    templates = Templates(some_templates().files, an_imprint(senders=senders))
-    assert a_frozen(templates, purpose="sales")["sender"]["address"] == "tom@shop.test"
-    assert a_frozen(templates, purpose="survey")["sender"]["address"] == "shop@shop.test"
+    templates = Templates(some_templates().files, some_shared_values(senders=senders))
+    assert some_context(templates, purpose="sales")["sender"]["address"] == "tom@shop.test"
+    assert some_context(templates, purpose="survey")["sender"]["address"] == "shop@shop.test"

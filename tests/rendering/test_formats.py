@@ -6,7 +6,7 @@ import pytest
 
 from nurture.domain.instant import parse_iso
 from nurture.rendering.render import render_parts
-from tests.rendering.mails import a_frozen, templates_of
+from tests.rendering.mails import some_context, templates_of
 
 INSTANT = parse_iso("2026-07-06T22:30:00Z")
 
@@ -15,8 +15,8 @@ def shown(expression: str, value: Any, *, locale: str = "en", zone: str = "Europ
     templates = templates_of("", expression)
     source = templates.files["customer/any/thanks/mail.en.txt"]
     files = {**templates.files, "customer/any/thanks/mail.zh-CN.txt": source}
-    templates = type(templates)(files, templates.imprint)
-    frozen = a_frozen(
+    templates = type(templates)(files, templates.shared)
+    frozen = some_context(
         templates, {"contact": {}, "event": {"x": value}, "entity": {"lines": []}}, locale=locale, zone=zone
     )
     return render_parts(templates, frozen).text.strip().replace("\u202f", " ")
@@ -66,9 +66,9 @@ def test_macros_without_context_speak_the_language_too() -> None:
     from tests.rendering.mails import some_templates
 
     templates = some_templates({"_layout/strings.de.yaml": "stop: Abmelden\n"})
-    assert "€13.50" in render_parts(templates, a_frozen(templates)).html
+    assert "€13.50" in render_parts(templates, some_context(templates)).html
     files = {
         path.replace(".zh-CN.", ".de."): text for path, text in templates.files.items() if "zh-CN" in path
     }
-    german = type(templates)({**templates.files, **files}, templates.imprint)
-    assert "13,50\u00a0€" in render_parts(german, a_frozen(german, locale="de")).html
+    german = type(templates)({**templates.files, **files}, templates.shared)
+    assert "13,50\u00a0€" in render_parts(german, some_context(german, locale="de")).html

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from nurture.rendering import html_cache
 from nurture.rendering.errors import TemplateFault
-from nurture.rendering.html_cache import Marked, Skeletons
+from nurture.rendering.html_cache import HtmlCache, MarkedText
+from nurture.rendering.marks import CLOSE, OPEN
 from nurture.rendering.render import render, render_parts
 from nurture.rendering.templates import Templates
-from nurture.rendering.tracing.values import CLOSE, OPEN
-from tests.rendering.mails import LINES, a_frozen, some_templates, templates_of
+from tests.rendering.mails import LINES, some_context, some_templates, templates_of
 
 SHARED = some_templates()
 
@@ -23,14 +23,14 @@ def views(name: Any = "Anna", lines: Any = LINES) -> dict[str, Any]:
 
 def both_ways(templates: Templates, view: dict[str, Any]) -> str:
     """Render twice the short way (learning first) and once the long way; return the HTML they agree on."""
-    frozen = a_frozen(templates, view)
+    frozen = some_context(templates, view)
     first, second = render_parts(templates, frozen), render_parts(templates, frozen)
     assert first == second == render_parts(templates, frozen, reference=True)
     return second.html
 
 
 def proven(templates: Templates) -> int:
-    return sum(one is not None for one in templates.skeletons._kept.values())
+    return sum(one is not None for one in templates.html_cache._entries.values())
 
 
 def test_one_skeleton_serves_everybody_with_the_same_structure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,9 +41,9 @@ def test_one_skeleton_serves_everybody_with_the_same_structure(monkeypatch: pyte
     def refuse(_: str) -> str:
         raise AssertionError("the reference path was taken")
 
-    monkeypatch.setattr("nurture.rendering.render.to_html", refuse)
+    monkeypatch.setattr("nurture.rendering.reference_path.to_html", refuse)
     for name in ("Bo", "王芳", "Zoë & Co", "O'Hara", "x" * 200):
-        html = render_parts(templates, a_frozen(templates, views(name))).html
+        html = render_parts(templates, some_context(templates, views(name))).html
         assert "Guji &amp; co" in html
     assert proven(templates) == 1
 
@@ -146,20 +146,20 @@ def test_a_value_that_changes_the_layout_is_not_put_into_a_skeleton() -> None:
 
 def test_a_lie_about_a_skeleton_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     # Were MRML to treat one probe otherwise, the skeleton would not be used.
-    marked = Marked.read(f"<mjml><mj-body>{OPEN}a{CLOSE}</mj-body></mjml>")
+    marked = MarkedText.parse(f"<mjml><mj-body>{OPEN}a{CLOSE}</mj-body></mjml>")
     assert marked is not None
     monkeypatch.setattr(html_cache, "to_html", lambda mjml: mjml.replace("w" * 300, "w"))
-    skeletons = Skeletons()
-    assert not skeletons.learn(marked, marked.with_slots(["a"]))
-    assert skeletons.html(marked) is None
+    cache = HtmlCache()
+    assert not cache.add(marked, marked.with_slots(["a"]))
+    assert cache.find(marked) is None
 
 
 def test_only_the_newest_skeletons_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_cache, "KEPT_MAX", 2)
+    monkeypatch.setattr(html_cache, "ENTRIES_MAX", 2)
     templates = some_templates()
     for count in (0, 1, 2, 0):
         both_ways(templates, views(lines=LINES[:1] * count))
-    assert len(templates.skeletons._kept) == 2
+    assert len(templates.html_cache._entries) == 2
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_link_that_could_be_run_stops_the_mail(link: str) -> None:
     fine = {"contact": {}, "event": {"link": "https://x.test"}, "entity": {}}
     both_ways(templates, fine)
     with pytest.raises(TemplateFault, match="a link that could be run"):
-        render(templates, a_frozen(templates, {**fine, "event": {"link": link}}))
+        render(templates, some_context(templates, {**fine, "event": {"link": link}}))
 
 
 def test_text_that_only_looks_like_a_scheme_is_text() -> None:

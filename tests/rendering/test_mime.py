@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nurture.rendering.clean_text import HEADER_LENGTH_MAX
 from nurture.rendering.errors import MissingValue, TemplateFault
 from nurture.rendering.headers import header_id
 from nurture.rendering.mime import LINE_MAX, _is_sendable
-from nurture.rendering.plain import HEADER_LENGTH_MAX
 from nurture.rendering.render import render, render_parts
-from tests.rendering.mails import MEASURE, a_frozen, content, read, some_templates, templates_of
+from tests.rendering.mails import MEASURE, content, read, some_context, some_templates, templates_of
 
 TEMPLATES = some_templates()
 HEADERS = [
@@ -79,14 +79,14 @@ def check(data: bytes, *, headers: list[str] = HEADERS) -> None:
 
 
 def a_mail(name: str) -> tuple[bytes, Any]:
-    frozen = a_frozen(
+    frozen = some_context(
         TEMPLATES, {"contact": {"first_name": name}, "entity": {"lines": [{"name": name, "price": 1}]}}
     )
     return render(TEMPLATES, frozen), render_parts(TEMPLATES, frozen)
 
 
 def test_a_mail_is_read_back_as_it_was_written() -> None:
-    frozen = a_frozen(TEMPLATES)
+    frozen = some_context(TEMPLATES)
     data, parts = render(TEMPLATES, frozen), render_parts(TEMPLATES, frozen)
     check(data)
     mail = read(data)
@@ -106,13 +106,13 @@ def test_a_mail_is_read_back_as_it_was_written() -> None:
 
 
 def test_unsubscribe_headers_stand_on_one_line_each() -> None:
-    data = render(TEMPLATES, a_frozen(TEMPLATES))
+    data = render(TEMPLATES, some_context(TEMPLATES))
     assert re.search(rb"\r\nList-Unsubscribe: <https://mail\.shop\.test/u/[A-Za-z0-9_-]+>\r\n(?! )", data)
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in data
 
 
 def test_mail_without_consent_has_no_list_headers() -> None:
-    data = render(TEMPLATES, a_frozen(TEMPLATES, purpose="transactional", topic=None))
+    data = render(TEMPLATES, some_context(TEMPLATES, purpose="transactional", topic=None))
     check(data, headers=[name for name in HEADERS if not name.startswith("List-")])
 
 
@@ -141,7 +141,7 @@ def test_no_name_can_do_anything_but_be_shown(name: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_no_sender_name_can_do_anything_but_be_shown(name: str) -> None:
-    frozen = a_frozen(TEMPLATES)
+    frozen = some_context(TEMPLATES)
     frozen["sender"]["name"] = name
     data = render(TEMPLATES, frozen)
     check(data)
@@ -154,7 +154,7 @@ def test_no_sender_name_can_do_anything_but_be_shown(name: str) -> None:
     ["Mira", "Mira from Lark & Kettle", 'A "B" \\ C', "Ménage, GmbH", "王芳", "=?utf-8?q?x?=", "x" * 100],
 )
 def test_a_sender_name_is_shown_as_it_is(name: str) -> None:
-    frozen = a_frozen(TEMPLATES)
+    frozen = some_context(TEMPLATES)
     frozen["sender"]["name"] = name
     assert read(render(TEMPLATES, frozen))["From"].addresses[0].display_name == name
 
@@ -181,7 +181,7 @@ def test_a_sender_name_is_shown_as_it_is(name: str) -> None:
 )
 def test_a_recipient_is_exactly_one_address(address: str) -> None:
     with pytest.raises(MissingValue, match="one mail address"):
-        render(TEMPLATES, a_frozen(TEMPLATES, address=address))
+        render(TEMPLATES, some_context(TEMPLATES, address=address))
 
 
 @pytest.mark.parametrize(
@@ -196,13 +196,13 @@ def test_a_recipient_is_exactly_one_address(address: str) -> None:
     ],
 )
 def test_addresses_that_exist_are_taken(address: str) -> None:
-    data = render(TEMPLATES, a_frozen(TEMPLATES, address=address))
+    data = render(TEMPLATES, some_context(TEMPLATES, address=address))
     assert f"\r\nTo: {address}\r\n".encode() in data
 
 
 def test_an_address_beyond_ascii_stays_as_it_is() -> None:
     # Never as an encoded word inside the address; the transport sees to it that the server can take it.
-    data = render(TEMPLATES, a_frozen(TEMPLATES, address="jürgen@x.test"))
+    data = render(TEMPLATES, some_context(TEMPLATES, address="jürgen@x.test"))
     assert "\r\nTo: jürgen@x.test\r\n".encode() in data
 
 
@@ -217,7 +217,7 @@ def test_an_address_beyond_ascii_stays_as_it_is() -> None:
     ],
 )
 def test_a_damaged_document_makes_no_mail(field: str, value: str) -> None:
-    frozen = a_frozen(TEMPLATES)
+    frozen = some_context(TEMPLATES)
     if field == "header_id":
         frozen["header_id"] = value
     elif field == "sender":
@@ -249,7 +249,7 @@ def test_a_message_keeps_its_id() -> None:
 )
 def test_a_body_takes_the_shortest_safe_encoding(text: str, encoding: str) -> None:
     templates = templates_of(f"<mj-text>{text}</mj-text>", text)
-    data = render(templates, a_frozen(templates))
+    data = render(templates, some_context(templates))
     check(data)
     mail = read(data)
     part = next(part for part in mail.walk() if part.get_content_type() == "text/plain")
@@ -260,7 +260,7 @@ def test_a_body_takes_the_shortest_safe_encoding(text: str, encoding: str) -> No
 
 def test_html_beyond_ascii_travels_as_references_that_readers_resolve() -> None:
     templates = templates_of("<mj-text>Zwölf Boxkämpfer, 12 €</mj-text>")
-    data = render(templates, a_frozen(templates))
+    data = render(templates, some_context(templates))
     shown = content(read(data), "text/html")
     assert "Zw&#246;lf" in shown
     assert "Zwölf Boxkämpfer, 12 €" in html.unescape(shown)
@@ -270,14 +270,14 @@ def test_html_whose_style_sheet_is_beyond_ascii_is_encoded_whole() -> None:
     # A character reference is not read inside <style>.
     base = some_templates().files["_layout/base.mjml"].replace("a {", "a { font-family: '微软雅黑';")
     templates = some_templates({"_layout/base.mjml": base})
-    data = render(templates, a_frozen(templates))
+    data = render(templates, some_context(templates))
     check(data)
     assert "'微软雅黑'" in content(read(data), "text/html")
 
 
 def test_a_five_hundred_line_mail_keeps_every_line() -> None:
     lines = [{"name": f"Thing {number}", "price": number} for number in range(500)]
-    data = render(TEMPLATES, a_frozen(TEMPLATES, {"contact": {}, "entity": {"lines": lines}}))
+    data = render(TEMPLATES, some_context(TEMPLATES, {"contact": {}, "entity": {"lines": lines}}))
     check(data)
     assert content(read(data), "text/plain").count("Thing ") == 500
     assert MEASURE.replace("/", ".") in str(read(data)["Feedback-ID"])

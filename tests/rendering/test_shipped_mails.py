@@ -5,7 +5,7 @@ from pathlib import Path
 from nurture.domain.measure import MailStep
 from nurture.playbook import build, load_files
 from nurture.rendering.render import render, render_parts
-from nurture.rendering.sample import sample_frozen
+from nurture.rendering.sample import sample_context
 from nurture.rendering.templates import Templates
 from tests.rendering.mails import read
 
@@ -20,7 +20,7 @@ def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
     for measure_path, mail, variant, locale in templates.mails():
         measure = playbook.measures[measure_path]
         step = next(step for step in measure.steps if isinstance(step, MailStep) and step.mail == mail)
-        frozen = sample_frozen(
+        frozen = sample_context(
             templates,
             measure=measure.path,
             step=step.id,
@@ -34,4 +34,4 @@ def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
         assert render_parts(templates, frozen) == render_parts(templates, frozen, reference=True)
         count += 1
     assert count > 40
-    assert all(templates.skeletons._kept.values())
+    assert all(templates.html_cache._entries.values())

@@ -4,21 +4,21 @@ import json
 
 import pytest
 
-from nurture.rendering.lint import lint
-from nurture.rendering.template_check import Checked, MailOf, check_templates
-from tests.rendering.mails import FILES, FRONT, LINES, MEASURE, an_imprint
+from nurture.rendering.checking.mjml_lint import find_dropped_markup
+from nurture.rendering.checking.template_check import CheckResult, MailToCheck, check_templates
+from tests.rendering.mails import FILES, FRONT, LINES, MEASURE, some_shared_values
 
-MAIL = MailOf(MEASURE, "mail", "mail", "", "en", "sales", "offers")
+MAIL = MailToCheck(MEASURE, "mail", "mail", "", "en", "sales", "offers")
 CHINESE = MAIL._replace(locale="zh-CN")
 SAMPLE = json.dumps({"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}, "let": {"code": "A-1"}})
 HEAD = '{% extends "base" %}{% block content %}'
 
 
 def check(
-    files: dict[str, str] | None = None, mails: tuple[MailOf, ...] = (MAIL,), **limits: float
-) -> Checked:
+    files: dict[str, str] | None = None, mails: tuple[MailToCheck, ...] = (MAIL,), **limits: float
+) -> CheckResult:
     given = {**FILES, f"{MEASURE}/sample.json": SAMPLE, **(files or {})}
-    return check_templates(given, an_imprint(), mails, **limits)  # type: ignore[arg-type]
+    return check_templates(given, some_shared_values(), mails, **limits)  # type: ignore[arg-type]
 
 
 def body(text: str) -> dict[str, str]:
@@ -115,4 +115,6 @@ def test_a_measure_without_a_sample_is_rendered_with_nothing() -> None:
     ],
 )
 def test_what_mrml_would_drop_silently_is_found(source: str, found: list[tuple[int, str]]) -> None:
-    assert [(problem.line, problem.what) for problem in lint("x.mjml", source)][: len(found) or None] == found
+    assert [(problem.line, problem.what) for problem in find_dropped_markup("x.mjml", source)][
+        : len(found) or None
+    ] == found

@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from nurture.rendering.errors import MissingValue, TemplateFault
+from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.render import render_parts
-from nurture.rendering.render_context import STEPS_MAX
-from nurture.rendering.tracing.cache import Parts
-from tests.rendering.mails import FRONT, MEASURE, a_frozen, some_templates, templates_of
+from nurture.rendering.render_state import STEPS_MAX
+from tests.rendering.mails import FRONT, MEASURE, some_context, some_templates, templates_of
 
 PATH = f"{MEASURE}/mail.en.mjml"
 
 
-def parts(body: str, view: dict[str, Any] | None = None, text: str = "Hello") -> Parts:
+def parts(body: str, view: dict[str, Any] | None = None, text: str = "Hello") -> MailParts:
     templates = templates_of(body, text)
-    return render_parts(templates, a_frozen(templates, view), reference=True)
+    return render_parts(templates, some_context(templates, view), reference=True)
 
 
 def shown(expression: str, view: dict[str, Any] | None = None) -> str:
@@ -28,7 +28,7 @@ def shown(expression: str, view: dict[str, Any] | None = None) -> str:
 
 def test_a_mail_has_subject_preheader_and_both_parts() -> None:
     templates = some_templates()
-    made = render_parts(templates, a_frozen(templates))
+    made = render_parts(templates, some_context(templates))
     assert made.subject == "Thanks, Anna"
     assert made.preheader == "In short"
     assert "Hello Anna" in made.html
@@ -56,7 +56,7 @@ def test_a_mail_has_subject_preheader_and_both_parts() -> None:
 )
 def test_people_get_the_locale_closest_to_theirs(wanted: str | None, locale: str) -> None:
     templates = some_templates()
-    frozen = a_frozen(templates, locale=wanted)
+    frozen = some_context(templates, locale=wanted)
     assert frozen["locale"] == locale
     assert ("退订" in render_parts(templates, frozen).html) == (locale == "zh-CN")
 
@@ -67,8 +67,8 @@ def test_a_variant_without_files_is_the_plain_mail() -> None:
         f"{MEASURE}/mail@b.en.txt": "b",
     }
     templates = some_templates(variant)
-    assert [a_frozen(templates, variant=name)["variant"] for name in ("", "a", "b")] == ["", "", "b"]
-    assert render_parts(templates, a_frozen(templates, variant="b")).text == "b\n"
+    assert [some_context(templates, variant=name)["variant"] for name in ("", "a", "b")] == ["", "", "b"]
+    assert render_parts(templates, some_context(templates, variant="b")).text == "b\n"
 
 
 def test_markup_in_a_value_is_shown_and_not_run() -> None:
@@ -265,14 +265,14 @@ def test_what_templates_may_do(expression: str, text: str) -> None:
 def test_a_broken_file_says_where_and_what(files: dict[str, str | None], fault: str) -> None:
     templates = some_templates(files)
     with pytest.raises(TemplateFault) as caught:
-        render_parts(templates, a_frozen(templates))
+        render_parts(templates, some_context(templates))
     assert str(caught.value).startswith(fault)
     assert str(caught.value).count(": ") >= 2
 
 
 def test_the_digest_changes_with_everything_the_mail_is_made_from() -> None:
     def digest(**changes: Any) -> str:
-        return a_frozen(some_templates(changes.pop("files", {}), **changes))["template"]
+        return some_context(some_templates(changes.pop("files", {}), **changes))["template"]
 
     brand = {"name": "Other", "address": "x", "color": "red", "shop_url": "https://shop.test"}
     digests = [

@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.rendering.context import Frozen
-from nurture.rendering.encoded_body import prepare
+from nurture.rendering.context import MailContext
+from nurture.rendering.encoded_body import encode_pieces
 from nurture.rendering.errors import TemplateFault
+from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.mime import LINE_MAX, html_body
 from nurture.rendering.render import render, render_parts, to_bytes
 from nurture.rendering.templates import Template, Templates
 from nurture.rendering.tracing import cache
-from nurture.rendering.tracing.cache import TRIALS, Parts, Ways
-from nurture.rendering.tracing.values import Watched
+from nurture.rendering.tracing.cache import CHECKS_PER_RECORDING, Recordings
+from nurture.rendering.tracing.values import TracedValue
 from tests.programme import samples
 from tests.programme.samples import Mail, mails
-from tests.rendering.mails import FRONT, LINES, MEASURE, a_frozen, templates_of
+from tests.rendering.mails import FRONT, LINES, MEASURE, some_context, templates_of
 
 # Whatever a template can ask of a value, and do with it.
 BODIES = [
@@ -103,7 +104,9 @@ VIEWS = st.fixed_dictionaries(
 )
 
 
-def made(templates: Templates, frozen: Frozen, *, reference: bool = False) -> tuple[Parts, bytes] | str:
+def made(
+    templates: Templates, frozen: MailContext, *, reference: bool = False
+) -> tuple[MailParts, bytes] | str:
     """Return the parts and the mail, or the words of the fault."""
     try:
         parts = render_parts(templates, frozen, reference=reference)
@@ -112,23 +115,23 @@ def made(templates: Templates, frozen: Frozen, *, reference: bool = False) -> tu
         return str(fault)
 
 
-def known(templates: Templates, frozen: Frozen) -> Template:
+def known(templates: Templates, frozen: MailContext) -> Template:
     return templates.template(frozen["measure"], frozen["mail"], frozen["variant"], frozen["locale"])
 
 
-def learned(templates: Templates, view: dict[str, Any]) -> Ways:
+def learned(templates: Templates, view: dict[str, Any]) -> Recordings:
     """Make mails of the view until its way is known and trusted."""
-    frozen = a_frozen(templates, view)
-    for _ in range(2 + TRIALS):
+    frozen = some_context(templates, view)
+    for _ in range(2 + CHECKS_PER_RECORDING):
         made(templates, frozen)
-    return known(templates, frozen).ways
+    return known(templates, frozen).recordings
 
 
 @pytest.fixture
 def untried() -> Iterator[None]:
     """Trust a way as soon as it is found, so that a wrong one shows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "TRIALS", 0)
+        patch.setattr(cache, "CHECKS_PER_RECORDING", 0)
         yield
 
 
@@ -141,7 +144,7 @@ def test_whatever_a_template_asks_what_is_filled_in_is_what_is_run(untried: None
     @given(views=st.lists(VIEWS, min_size=1, max_size=3))
     def compare(views: list[dict[str, Any]]) -> None:
         for view in (*views, *views, *views):
-            frozen = a_frozen(templates, {"contact": {}, **view})
+            frozen = some_context(templates, {"contact": {}, **view})
             assert made(templates, frozen) == made(templates, frozen, reference=True)
 
     compare()
@@ -165,10 +168,10 @@ def test_which_templates_are_followed(body: str) -> None:
 def test_every_shipped_mail_is_followed(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     frozen, templates = samples.frozen(mail), samples.templates()
     expected = made(templates, frozen, reference=True)
-    for _ in range(2 + TRIALS):
+    for _ in range(2 + CHECKS_PER_RECORDING):
         assert made(templates, frozen) == expected
-    assert known(templates, frozen).ways._count == 1
-    monkeypatch.setattr("nurture.rendering.render._run", None)
+    assert known(templates, frozen).recordings._count == 1
+    monkeypatch.setattr("nurture.rendering.tracing.cached_render.run_parts", None)
     assert made(templates, frozen) == expected
     other = {**frozen, "links": {name: f"{url}-2&x='" for name, url in frozen["links"].items()}}
     filled = made(templates, other)  # type: ignore[arg-type]
@@ -184,12 +187,12 @@ def test_a_way_serves_everybody_who_goes_it_and_nothing_is_run(monkeypatch: pyte
         "<mj-text>{{ 'Hi ' ~ contact.n if contact.n else 'Hello' }}</mj-text>", "{{ contact.n }}"
     )
     first = learned(templates, {"contact": {"n": "Anna"}})
-    monkeypatch.setattr("nurture.rendering.render._run", None)
+    monkeypatch.setattr("nurture.rendering.tracing.cached_render.run_parts", None)
     for name in ("Bo", "O'Hara", "王芳", "x" * 300):
-        parts = render_parts(templates, a_frozen(templates, {"contact": {"n": name}}))
+        parts = render_parts(templates, some_context(templates, {"contact": {"n": name}}))
         assert parts.text == f"{name}\n"
     monkeypatch.undo()
-    assert "Hello" in render_parts(templates, a_frozen(templates, {"contact": {"n": ""}})).html
+    assert "Hello" in render_parts(templates, some_context(templates, {"contact": {"n": ""}})).html
     assert first._count == 1
 
 
@@ -198,7 +201,7 @@ def test_each_mail_is_shown_in_its_own_zone() -> None:
     view = {"contact": {"at": "2026-07-06T22:30:00Z"}}
     learned(templates, view)
     zones = ("Europe/Berlin", "Asia/Shanghai", "UTC")
-    texts = [render_parts(templates, a_frozen(templates, view, zone=zone)).text for zone in zones]
+    texts = [render_parts(templates, some_context(templates, view, zone=zone)).text for zone in zones]
     assert ["July 7" in text for text in texts] == [True, True, False]
     assert len(set(texts)) == 3
 
@@ -206,14 +209,14 @@ def test_each_mail_is_shown_in_its_own_zone() -> None:
 def test_what_is_missing_is_still_named() -> None:
     templates = templates_of("<mj-text>{{ contact.n }}</mj-text>", "{% if contact.n > 2 %}many{% endif %}")
     learned(templates, {"contact": {"n": 3}})
-    assert "contact.n has no value" in str(made(templates, a_frozen(templates, {"contact": {}})))
-    assert "a value cannot be used" in str(made(templates, a_frozen(templates, {"contact": {"n": "x"}})))
+    assert "contact.n has no value" in str(made(templates, some_context(templates, {"contact": {}})))
+    assert "a value cannot be used" in str(made(templates, some_context(templates, {"contact": {"n": "x"}})))
 
 
 def test_a_way_keeps_the_bounds() -> None:
     templates = templates_of("<mj-text>x</mj-text>", "{% for i in range(60) %}{{ contact.n }}{% endfor %}")
     assert learned(templates, {"contact": {"n": "a"}})._count == 1
-    frozen = a_frozen(templates, {"contact": {"n": "a" * 20_000}})
+    frozen = some_context(templates, {"contact": {"n": "a" * 20_000}})
     assert "more than 1000000 characters" in str(made(templates, frozen))
 
 
@@ -230,31 +233,31 @@ def test_a_link_that_values_make_runnable_stops_the_mail(body: str, harmless: st
     templates = templates_of(f"<mj-text>{body}</mj-text>")
     learned(templates, {"contact": {"n": harmless, "m": ":x"}})
     assert "a link that could be run" in str(
-        made(templates, a_frozen(templates, {"contact": {"n": harmful, "m": ":x"}}))
+        made(templates, some_context(templates, {"contact": {"n": harmful, "m": ":x"}}))
     )
 
 
 def test_a_lie_about_a_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     # Were a look not noted, the trials would show it.
-    monkeypatch.setattr(Watched, "__bool__", lambda self: bool(self.value))
+    monkeypatch.setattr(TracedValue, "__bool__", lambda self: bool(self.value))
     templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
     for _ in range(2):
-        made(templates, a_frozen(templates, {"contact": {"n": 1}}))
-    frozen = a_frozen(templates, {"contact": {"n": 0}})
-    assert not known(templates, frozen).ways.is_closed
+        made(templates, some_context(templates, {"contact": {"n": 1}}))
+    frozen = some_context(templates, {"contact": {"n": 0}})
+    assert not known(templates, frozen).recordings.is_disabled
     assert render_parts(templates, frozen).text == "no\n"
-    assert known(templates, frozen).ways.is_closed
+    assert known(templates, frozen).recordings.is_disabled
     assert render_parts(templates, frozen).text == "no\n"
 
 
 def test_only_so_many_ways_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "WAYS_MAX", 2)
+    monkeypatch.setattr(cache, "RECORDINGS_MAX", 2)
     templates = templates_of("<mj-text>x</mj-text>", "{% for l in entity.lines %}{{ l.name }}{% endfor %}")
     for count in (0, 1, 2, 3, 0, 3):
         view = {"contact": {}, "entity": {"lines": LINES[:1] * count}}
         assert learned(templates, view)._count <= 2
-        assert made(templates, a_frozen(templates, view)) == made(
-            templates, a_frozen(templates, view), reference=True
+        assert made(templates, some_context(templates, view)) == made(
+            templates, some_context(templates, view), reference=True
         )
 
 
@@ -262,9 +265,9 @@ def test_a_way_is_learned_when_a_second_mail_goes_it() -> None:
     templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
     counts = []
     for n in (1, 1, 0, 1, 0):
-        frozen = a_frozen(templates, {"contact": {"n": n}})
+        frozen = some_context(templates, {"contact": {"n": n}})
         render_parts(templates, frozen)
-        counts.append(known(templates, frozen).ways._count)
+        counts.append(known(templates, frozen).recordings._count)
     assert counts == [0, 1, 1, 1, 2]
 
 
@@ -272,7 +275,7 @@ def test_the_subject_is_made_of_values_too() -> None:
     templates = templates_of("<mj-text>{{ subject }}</mj-text>", "{{ subject }}", front=FRONT)
     learned(templates, {"contact": {"first_name": "Anna"}})
     for name in ("Bo", "  Bo\nBcc: x", "<b>", "x" * 400):
-        frozen = a_frozen(templates, {"contact": {"first_name": name}})
+        frozen = some_context(templates, {"contact": {"first_name": name}})
         assert made(templates, frozen) == made(templates, frozen, reference=True)
     assert MEASURE in templates.template(MEASURE, "mail", "", "en").path
 
@@ -314,21 +317,21 @@ def test_html_encoded_beforehand_is_what_would_be_encoded(
     pieces: list[str], slots: list[str], picture: str
 ) -> None:
     pieces = ["<body>", *pieces, "</body></html>"]
-    prepared, slots = prepare(pieces), slots[: len(pieces) - 1] + ["b"] * (len(pieces) - 4)
+    encoded_body, slots = encode_pieces(pieces), slots[: len(pieces) - 1] + ["b"] * (len(pieces) - 4)
     whole = "".join(text for pair in zip(pieces, [*slots, ""], strict=True) for text in pair)
     head, end, tail = whole.rpartition("</body>")
     expected = html_body(f"{head}{picture}{end}{tail}")
-    body = prepared.encoded([*slots, picture]) if prepared else None
+    body = encoded_body.fill([*slots, picture]) if encoded_body else None
     if body is not None:
         assert (body, "7bit") == expected
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
-    prepared = prepare(["<p>é\n<b>x", "</b>\nx</body>"])
-    assert prepared is not None
+    encoded_body = encode_pieces(["<p>é\n<b>x", "</b>\nx</body>"])
+    assert encoded_body is not None
     value = "v" * (LINE_MAX - len("<b>x</b>") + over)
-    body = prepared.encoded([value, ""])
+    body = encoded_body.fill([value, ""])
     html = f"<p>é\n<b>x{value}</b>\nx</body>"
     assert html_body(html)[1] == ("7bit" if over <= 0 else "quoted-printable")
     assert body is None if over > 0 else (body, "7bit") == html_body(html)
@@ -347,6 +350,6 @@ def test_a_line_with_values_is_as_long_as_any(over: int) -> None:
 def test_html_whose_encoding_depends_on_the_whole_is_not_encoded_beforehand(
     pieces: list[str], value: str
 ) -> None:
-    prepared = prepare(pieces)
-    assert prepared is None or prepared.encoded([value, ""]) is None
+    encoded_body = encode_pieces(pieces)
+    assert encoded_body is None or encoded_body.fill([value, ""]) is None
     assert pieces[-1] == "x" or html_body(value.join(pieces))[1] != "7bit"

@@ -1,7 +1,7 @@
 """Mails rendered from their samples: what does not compile, what misses a value, what MJML would drop.
 
-The rendering happens in a process of its own (`rendering.template_check`), as nobody has vouched for these templates
-yet. What was rendered a moment ago from the same text and sample is not rendered again.
+A child process renders them (`rendering.checking.template_check`), because these templates are not checked yet. A
+result is kept by a hash of everything it was made from, so that a repeated check renders only what changed.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from threading import Lock
 from nurture.domain.measure import MailStep
 from nurture.playbook.check.case import Case
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
+from nurture.rendering.checking.template_check import MailToCheck, check_templates
 from nurture.rendering.errors import TemplateProblem
-from nurture.rendering.shared_values import Imprint, imprint_of
-from nurture.rendering.template_check import MailOf, check_templates
+from nurture.rendering.shared_values import SharedValues, shared_values_of
 
 _KEPT = 2_000
 #: Parts of playbook.yaml that every mail is made of.
@@ -42,13 +42,13 @@ def check_rendering(cases: Sequence[Case], files: Mapping[str, str]) -> dict[str
     """
     if not cases or any(cases[0].faults.has_broken(PROGRAMME, part) for part in _NEEDED):
         return {}
-    imprint = imprint_of(cases[0].playbook)
+    shared = shared_values_of(cases[0].playbook)
     layout = {path: text for path, text in files.items() if path.startswith(f"{LAYOUT}/")}
-    wanted: dict[str, tuple[MailOf, Case]] = {}
+    wanted: dict[str, tuple[MailToCheck, Case]] = {}
     for case in cases:
         for mail in _mails(case, files):
-            wanted[_key(mail, imprint, files, layout)] = (mail, case)
-    rendered = _render({key: mail for key, (mail, _) in wanted.items()}, files, imprint)
+            wanted[_key(mail, shared, files, layout)] = (mail, case)
+    rendered = _render({key: mail for key, (mail, _) in wanted.items()}, files, shared)
     subjects: dict[str, str] = {}
     for key, (mail, case) in wanted.items():
         for problem in rendered[key].problems:
@@ -58,7 +58,7 @@ def check_rendering(cases: Sequence[Case], files: Mapping[str, str]) -> dict[str
     return subjects
 
 
-def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailOf]:
+def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailToCheck]:
     measure = case.measure
     if case.faults.has_broken(case.draft.document.path) or case.faults.has_broken(
         case.draft.folder.file(SAMPLE)
@@ -68,7 +68,7 @@ def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailOf]:
         if isinstance(step, MailStep):
             for variant in ("", *(variant.name for variant in measure.variants)):
                 for locale in case.playbook.locales:
-                    mail = MailOf(
+                    mail = MailToCheck(
                         measure.path, step.id, step.mail, variant, locale, measure.purpose, measure.topic
                     )
                     text = mail.path.removesuffix(".mjml") + ".txt"
@@ -76,29 +76,31 @@ def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailOf]:
                         yield mail
 
 
-def _key(mail: MailOf, imprint: Imprint, files: Mapping[str, str], layout: Mapping[str, str]) -> str:
+def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], layout: Mapping[str, str]) -> str:
     """Return a hash of everything that the mail is rendered from."""
     own = {path: text for path, text in files.items() if path.startswith(f"{mail.measure}/")}
     del own[f"{mail.measure}/{MEASURE}"]
-    shared = {
-        **asdict(imprint),
+    parts = {
+        **asdict(shared),
         "tracked": [],
-        "links": imprint.links.get(mail.measure),
-        "calendars": imprint.calendars.get(mail.measure),
-        "names": imprint.names.get(mail.measure),
+        "links": shared.links.get(mail.measure),
+        "calendars": shared.calendars.get(mail.measure),
+        "names": shared.names.get(mail.measure),
     }
-    text = json.dumps([mail, shared, own, layout], sort_keys=True, default=str)
+    text = json.dumps([mail, parts, own, layout], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _render(wanted: Mapping[str, MailOf], files: Mapping[str, str], imprint: Imprint) -> dict[str, _Seen]:
+def _render(
+    wanted: Mapping[str, MailToCheck], files: Mapping[str, str], shared: SharedValues
+) -> dict[str, _Seen]:
     """Return what rendering gives, by key; only what is not known yet is rendered."""
     with _lock:
         found = {key: _seen[key] for key in wanted if key in _seen}
     new = {key: mail for key, mail in wanted.items() if key not in found}
     if not new:
         return found
-    checked = check_templates(files, imprint, list(new.values()))
+    checked = check_templates(files, shared, list(new.values()))
     for key, mail in new.items():
         # A layout's problem is reported once; it belongs to whichever mail is asked about.
         problems = tuple(problem for problem in checked.problems if _concerns(problem, mail))
@@ -110,12 +112,12 @@ def _render(wanted: Mapping[str, MailOf], files: Mapping[str, str], imprint: Imp
     return found
 
 
-def _concerns(problem: TemplateProblem, mail: MailOf) -> bool:
+def _concerns(problem: TemplateProblem, mail: MailToCheck) -> bool:
     stem = mail.path.removesuffix(".mjml")
     return problem.path.startswith((f"{LAYOUT}/", f"{stem}.")) or problem.path == f"{mail.measure}/{MEASURE}"
 
 
-def _report(case: Case, mail: MailOf, problem: TemplateProblem) -> None:
+def _report(case: Case, mail: MailToCheck, problem: TemplateProblem) -> None:
     if problem.path != case.draft.document.path:
         case.faults.add(problem.path, problem.line, problem.what, problem.change)
         return

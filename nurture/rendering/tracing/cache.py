@@ -1,69 +1,61 @@
-"""The known ways through a template, and what each prints: one mail more for the price of its own values.
+"""The recordings of one template: what each prints, and by which answers it is found again.
 
-A template is run with watched values once for each way (`tracing.values`): each first name there and not
-there, each number of lines in a cart. What it prints between the values is kept ready: subject, text as it is
-sent, and HTML in the pieces of a proven skeleton. A later mail's values are asked the same questions; when the
-answers are known, its slots are filled, and nothing is run.
+A template's run is decided by the answers to its questions about the values: is the first name there, how many
+lines has the cart. A recording holds what one such run printed between the values: subject, text as it is sent, and
+HTML in pieces. The values of a later mail are asked the same questions in the same order; when all answers are
+known, its slots are filled and the template does not run.
 
-A way is kept only if it gives for its first mail, byte for byte, what the run gave, and the next few mails are
-made both ways too: one difference, and the template is run for every mail from then on. A value that is more
-than text, a question that cannot be answered, a mail near a bound: all these are run as well.
+A recording is kept only if it reproduces its first mail byte for byte. The next CHECKS_PER_RECORDING mails are made
+both ways; one difference disables all recordings of the template. These mails always run: a value that is more than
+plain text, a question that cannot be answered, a mail near a size limit.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
-from nurture.rendering.encoded_body import Prepared
-from nurture.rendering.html_cache import Marked, is_common, is_plain
-from nurture.rendering.plain import header_text
-from nurture.rendering.render_context import RENDERING, Rendering
-from nurture.rendering.tracing.values import Read
+from nurture.rendering.clean_text import clean_header
+from nurture.rendering.encoded_body import EncodedBody
+from nurture.rendering.html_cache import MarkedText, is_common, is_plain
+from nurture.rendering.mail_parts import MailParts
+from nurture.rendering.render_state import RENDER_STATE, RenderState
+from nurture.rendering.tracing.values import ReadValue
 
-#: Ways kept of one template, each some tens of kilobytes; who goes another is run.
-WAYS_MAX: Final = 64
-#: Mails made both ways after a way is found.
-TRIALS: Final = 3
-# Unknown ways remembered.
-_MET_MAX: Final = 1000
-
-
-class Parts(NamedTuple):
-    """What a person reads."""
-
-    subject: str
-    preheader: str
-    html: str
-    text: str
+#: Recordings of one template, each some tens of kilobytes. Mails that fit none of them run.
+RECORDINGS_MAX: Final = 64
+#: Mails that are made both ways before a recording is used alone.
+CHECKS_PER_RECORDING: Final = 3
+# Misses remembered, so that only the second mail with the same answers is recorded.
+_MISSES_MAX: Final = 1000
 
 
 class Pieces(NamedTuple):
-    """Text between slots: before the first, between the first and the second ... `order` names the slots."""
+    """Text between slots: before the first, between the first and the second ... `order` numbers the slots."""
 
     texts: tuple[str, ...]
     order: tuple[int, ...]
 
     @classmethod
-    def of(cls, marked: str) -> "Pieces":
-        """Take text with numbered marks apart. Raises ValueError for what the trace did not mark."""
-        read = Marked.read(marked)
-        if read is None:
+    def parse(cls, text: str) -> "Pieces":
+        """Split text with numbered marks. Raises ValueError when the marks do not pair."""
+        marked = MarkedText.parse(text)
+        if marked is None:
             raise ValueError("marks that do not pair")
-        return cls(read.statics, tuple(map(int, read.slots)))
+        return cls(marked.statics, tuple(map(int, marked.slots)))
 
-    def filled(self, slots: Sequence[str] | Mapping[int, str]) -> str:
-        """Return the text."""
+    def fill(self, slots: Sequence[str] | Mapping[int, str]) -> str:
+        """Return the text with these values in its slots."""
         if not self.order:
             return self.texts[0]
-        whole = [""] * (2 * len(self.order) + 1)
-        whole[0::2] = self.texts
-        whole[1::2] = [slots[number] for number in self.order]
-        return "".join(whole)
+        parts = [""] * (2 * len(self.order) + 1)
+        parts[0::2] = self.texts
+        parts[1::2] = [slots[number] for number in self.order]
+        return "".join(parts)
 
 
 @dataclass(slots=True, eq=False)
-class Way:
-    """One way: what it prints."""
+class Recording:
+    """What a template prints for one set of answers."""
 
     # How to read each slot from a mail's values.
     slots: tuple[Callable[[dict[str, Any]], str], ...]
@@ -71,127 +63,133 @@ class Way:
     preheader: Pieces
     text: Pieces
     html: Pieces
-    # Slots of text and HTML: they take plain values only; of these, only common characters.
-    plain: tuple[int, ...]
-    common: tuple[int, ...]
-    # Characters that the longest part has left for values, and how often it prints one.
+    # Slots of text and HTML, which accept plain values only; and those of them that accept only common characters.
+    plain_slots: tuple[int, ...]
+    common_slots: tuple[int, ...]
+    # Characters that the longest part has left for values, and how many slots it prints.
     room: int
     places: int
-    # The HTML encoded, where that can be done beforehand.
-    prepared: Prepared | None
-    trials: int = field(default_factory=lambda: TRIALS)
+    # The HTML encoded beforehand, where that is possible.
+    encoded_body: EncodedBody | None
+    checks_left: int = field(default_factory=lambda: CHECKS_PER_RECORDING)
 
-    def fill(self, values: dict[str, Any]) -> "Filled | None":
-        """Return what a mail prints; None: these values must be run."""
+    def fill(self, values: dict[str, Any]) -> "FilledRecording | None":
+        """Return the recording with a mail's values; None when these values need a run of the template."""
         slots = [read(values) for read in self.slots]
-        if not all(is_plain(slots[number]) for number in self.plain):
+        if not all(is_plain(slots[number]) for number in self.plain_slots):
             return None
-        if not all(is_common(slots[number]) for number in self.common):
+        if not all(is_common(slots[number]) for number in self.common_slots):
             return None
         if slots and max(map(len, slots)) * self.places > self.room:
             return None
-        return Filled(self, slots)
+        return FilledRecording(self, slots)
 
 
-class Filled(NamedTuple):
-    """A mail whose way is known, with what it prints in each slot."""
+class FilledRecording(NamedTuple):
+    """A recording with the text of each slot for one mail."""
 
-    way: Way
+    recording: Recording
     slots: list[str]
 
     def subject(self) -> str:
         """Return the subject."""
-        return header_text(self.way.subject.filled(self.slots))
+        return clean_header(self.recording.subject.fill(self.slots))
 
     def text(self) -> str:
         """Return the text part."""
-        return self.way.text.filled(self.slots)
+        return self.recording.text.fill(self.slots)
 
-    def parts(self) -> Parts:
+    def parts(self) -> MailParts:
         """Return all parts, without the picture that records an open."""
-        preheader = header_text(self.way.preheader.filled(self.slots))
-        return Parts(self.subject(), preheader, self.way.html.filled(self.slots), self.text())
+        preheader = clean_header(self.recording.preheader.fill(self.slots))
+        return MailParts(self.subject(), preheader, self.recording.html.fill(self.slots), self.text())
 
     def body(self, picture: str) -> bytes | None:
-        """Return the HTML as it is sent, 7-bit, with the picture; None: its encoding must be chosen."""
-        prepared = self.way.prepared
-        if prepared is None:
+        """Return the HTML as it is sent, 7-bit, with the picture; None when `mime` must choose its encoding."""
+        encoded_body = self.recording.encoded_body
+        if encoded_body is None:
             return None
-        return prepared.encoded([*(self.slots[number] for number in self.way.html.order), picture])
+        return encoded_body.fill([*(self.slots[number] for number in self.recording.html.order), picture])
 
 
-class _Fork(NamedTuple):
-    """A question to a mail's values, and where each answer leads."""
+class _Question(NamedTuple):
+    """A question about a mail's values, and what follows each answer."""
 
-    ask: Read
-    ways: "_Branch"
+    ask: ReadValue
+    answers: "_Branch"
 
 
-#: Answer -> the next question, or the way. None: known, and to be run.
-_Branch = dict[Hashable, _Fork | Way | None]
+#: Answer -> the next question, or the recording. None: known, and the template must run.
+_Branch = dict[Hashable, _Question | Recording | None]
 _UNKNOWN: Final = object()
 
 
-class Gap(NamedTuple):
-    """Where a mail went on an unknown way."""
+class CacheMiss(NamedTuple):
+    """Where in the tree of questions a mail gave an answer that no recording has."""
 
     branch: _Branch
     answer: Hashable
 
 
-class Ways:
-    """The ways of one template. Several threads may use it: what one adds, another finds, or adds again."""
+class Recordings:
+    """The recordings of one template, as a tree of questions.
+
+    Several threads may use it: a recording that one thread adds is seen by the others, or added twice.
+    """
 
     def __init__(self) -> None:
-        """Know none yet."""
         # By the names that a mail has.
         self._first: _Branch = {}
-        self._met: set[tuple[int, Hashable]] = set()
+        self._misses: set[tuple[int, Hashable]] = set()
         self._count = 0
-        # Every mail is run.
-        self.is_closed = False
+        # True: the template runs for every mail.
+        self.is_disabled = False
 
-    def fill(self, values: dict[str, Any], rendering: Rendering) -> tuple[Filled | None, Gap | None]:
-        """Return what a mail prints; or None, and where its way is not known, if that is why."""
-        if self.is_closed:
+    def look_up(
+        self, values: dict[str, Any], state: RenderState
+    ) -> tuple[FilledRecording | None, CacheMiss | None]:
+        """Return a mail's recording, filled; or None, with the miss when no recording has its answers."""
+        if self.is_disabled:
             return None, None
-        token = RENDERING.set(rendering)
+        token = RENDER_STATE.set(state)
         try:
             branch, answer = self._first, frozenset[str](values)
-            found: Any = branch.get(answer, _UNKNOWN)
-            while type(found) is _Fork:
-                branch, answer = found.ways, found.ask(values)
-                found = branch.get(answer, _UNKNOWN)
-            if type(found) is Way:
-                return found.fill(values), None
-        except Exception:  # noqa: BLE001 - the run finds out what is wrong, and says it
+            node: Any = branch.get(answer, _UNKNOWN)
+            while type(node) is _Question:
+                branch, answer = node.answers, node.ask(values)
+                node = branch.get(answer, _UNKNOWN)
+            if type(node) is Recording:
+                return node.fill(values), None
+        except Exception:  # noqa: BLE001 - the run raises the same error and names its place
             return None, None
         finally:
-            RENDERING.reset(token)
-        return None, Gap(branch, answer) if found is _UNKNOWN else None
+            RENDER_STATE.reset(token)
+        return None, CacheMiss(branch, answer) if node is _UNKNOWN else None
 
-    def is_worth(self, gap: Gap) -> bool:
-        """Tell whether an unknown way is to be learned: when a second mail goes it, while there is room."""
-        if self._count >= WAYS_MAX:
+    def should_record(self, miss: CacheMiss) -> bool:
+        """Tell whether to record this mail: it is the second with this miss, and there is room."""
+        if self._count >= RECORDINGS_MAX:
             return False
-        key = (id(gap.branch), gap.answer)
-        if key in self._met:
+        key = (id(miss.branch), miss.answer)
+        if key in self._misses:
             return True
-        if len(self._met) < _MET_MAX:
-            self._met.add(key)
+        if len(self._misses) < _MISSES_MAX:
+            self._misses.add(key)
         return False
 
-    def add(self, names: frozenset[str], seen: Sequence[tuple[Read, Hashable]], way: Way) -> None:
-        """Keep a way: the questions in their order, with its answers."""
+    def add(
+        self, names: frozenset[str], observations: Sequence[tuple[ReadValue, Hashable]], recording: Recording
+    ) -> None:
+        """Keep a recording under the questions of its run, in their order, and the answers they got."""
         branch, answer = self._first, cast("Hashable", names)
-        for ask, reply in seen:
-            fork = branch.get(answer)
-            if not isinstance(fork, _Fork):
-                fork = branch[answer] = _Fork(ask, {})
-            branch, answer = fork.ways, reply
-        branch[answer] = way
+        for ask, reply in observations:
+            question = branch.get(answer)
+            if not isinstance(question, _Question):
+                question = branch[answer] = _Question(ask, {})
+            branch, answer = question.answers, reply
+        branch[answer] = recording
         self._count += 1
 
-    def refuse(self, gap: Gap) -> None:
-        """Run all mails that go on here."""
-        gap.branch[gap.answer] = None
+    def exclude(self, miss: CacheMiss) -> None:
+        """Let the template run for all mails that give this answer here."""
+        miss.branch[miss.answer] = None

@@ -1,120 +1,154 @@
-"""Learning a way: one run of a template with watched values, its HTML proven, the whole compared with the mail."""
+"""Record a template: run it once with traced values, split its HTML, compare the result with the mail that was run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nurture.rendering.encoded_body import prepare
-from nurture.rendering.html_cache import Marked, prove
+from nurture.rendering.clean_text import clean_body, clean_header, tidy_text
+from nurture.rendering.encoded_body import encode_pieces
+from nurture.rendering.html_cache import MarkedText, split_html
+from nurture.rendering.mail_parts import MailParts
+from nurture.rendering.marks import OPEN
 from nurture.rendering.mime import html_body
-from nurture.rendering.plain import body_text, header_text, tidy
-from nurture.rendering.render_context import OUTPUT_MAX, RENDERING, Rendering
-from nurture.rendering.run import run
-from nurture.rendering.sandbox import Names
-from nurture.rendering.templates import Template, Templates, names_for
-from nurture.rendering.tracing.cache import Gap, Parts, Pieces, Way
-from nurture.rendering.tracing.values import OPEN, Trace, Untraceable
+from nurture.rendering.render_state import OUTPUT_MAX, RENDER_STATE, RenderState
+from nurture.rendering.run_template import run_template
+from nurture.rendering.sandbox import Namespace
+from nurture.rendering.templates import Template, Templates, namespaces
+from nurture.rendering.tracing.cache import CacheMiss, Pieces, Recording
+from nurture.rendering.tracing.values import Trace, Untraceable
 
-#: Among the values: the links as the text part shows them.
+#: Name, among a mail's values, of the links as the text part shows them.
 LINKS_OF_TEXT: Final = "links of text"
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """One mail that has been run."""
+class TraceRequest:
+    """One mail that has been run, and what is needed to run it again with traced values."""
 
     templates: Templates
     template: Template
-    # What it may read, its links among them.
+    # What the template may read, the mail's links among them.
     values: dict[str, Any]
-    rendering: Rendering
-    # Without the open picture.
-    made: Parts
+    state: RenderState
+    # What the run gave, without the open picture.
+    parts: MailParts
 
     def run(self, template: Any, names: Mapping[str, Any]) -> str:
-        """Run a part."""
-        return run(template, names, locale=self.rendering.locale, zone=self.rendering.zone)
+        """Run one of the template's parts with these names."""
+        return run_template(template, names, locale=self.state.locale, zone=self.state.zone)
 
 
-def learn(lesson: Lesson, gap: Gap) -> None:
-    """Learn the way of a mail that has been run, if it can be followed and proven; gap: where it went off."""
-    trace = Trace()
+@dataclass(frozen=True, slots=True)
+class _TracedRun:
+    """What a run with traced values printed: text with numbered marks."""
+
+    subject: Pieces
+    preheader: Pieces
+    # Text part and MJML, as printed.
+    text: str
+    mjml: str
+
+
+def record_template(request: TraceRequest, miss: CacheMiss) -> None:
+    """Add a recording of this run to the template's, or exclude the miss when the run cannot be recorded.
+
+    miss: where the mail's values left the known recordings.
+    """
+    recordings, trace = request.template.recordings, Trace()
     try:
-        way = _way(lesson, trace)
-    except Exception:  # noqa: BLE001 - whatever cannot be followed is run; this mail is made already
-        lesson.template.ways.refuse(gap)
+        recording = _make_recording(request, trace)
+    except Exception:  # noqa: BLE001 - the mail is made already; whatever cannot be traced runs from now on
+        recordings.exclude(miss)
         return
-    if way is not None:
-        lesson.template.ways.add(frozenset(lesson.values), trace.seen, way)
+    if recording is not None:
+        recordings.add(frozenset(request.values), trace.observations, recording)
 
 
-def _way(lesson: Lesson, trace: Trace) -> Way | None:
-    """Return the way, None when this mail cannot prove it. Raises when no mail can."""
-    made, watched = lesson.made, lesson.templates.watched(lesson.template)
-    names: dict[str, Any] = {
-        **{name: trace.root(name, value) for name, value in names_for(lesson.values).items()},
-        "brand": lesson.templates.brand,
-        "strings": lesson.templates.strings(lesson.rendering.locale),
-        "locale": lesson.rendering.locale,
-    }
-    readable = trace.root(LINKS_OF_TEXT, Names("links", lesson.values[LINKS_OF_TEXT]))
-    subject, preheader = (Pieces.of(lesson.run(watched[name], names)) for name in ("subject", "preheader"))
-    names |= {
-        "subject": _said(trace, "subject", subject, made.subject),
-        "preheader": _said(trace, "preheader", preheader, made.preheader),
-    }
-    raw_text = lesson.run(watched["text"], names | {"links": readable})
-    raw = lesson.run(watched["markup"], names).lstrip()
-    marked = Marked.read(raw)
+def _make_recording(request: TraceRequest, trace: Trace) -> Recording | None:
+    """Return the recording; None when this mail's values cannot prove it, though another mail's may.
+
+    Raises Untraceable, or whatever the traced run raises, when no mail can.
+    """
+    run = _run_traced(request, trace)
+    marked = MarkedText.parse(run.mjml)
     if marked is None:
         raise Untraceable("marks that do not pair")
-    numbers, text = tuple(map(int, marked.slots)), Pieces.of(tidy(body_text(raw_text)))
-    token = RENDERING.set(lesson.rendering)
+    token = RENDER_STATE.set(request.state)
     try:
-        values = dict(lesson.values)
-        slots = [read(values) for read in trace.printed]
-        filled = Marked(marked.statics, tuple(slots[number] for number in numbers))
-        if not filled.is_plain():
-            return None
-        proven = prove(filled, made.html)
-        if proven is None:
-            raise Untraceable("HTML that depends on what is printed")
-        html = Pieces(proven.pieces, tuple(numbers[place] for place in proven.order))
-        way = Way(
-            slots=tuple(trace.printed),
-            subject=subject,
-            preheader=preheader,
-            text=text,
-            html=html,
-            plain=tuple(sorted({*numbers, *text.order})),
-            common=tuple(sorted({numbers[place] for place in proven.strict})),
-            room=OUTPUT_MAX - max(len(raw_text), len(raw), sum(map(len, html.texts))),
-            places=max(len(numbers), len(html.order), raw_text.count(OPEN)),
-            prepared=prepare(html.texts),
-        )
-        again = way.fill(values)
+        values = dict(request.values)
+        recording = _prove_recording(request, trace, run, marked, values)
+        filled = None if recording is None else recording.fill(values)
     finally:
-        RENDERING.reset(token)
-    if again is None:
+        RENDER_STATE.reset(token)
+    if filled is None:
         return None
-    body = again.body("")
-    if again.parts() != made or (body is not None and (body, "7bit") != html_body(made.html)):
-        raise Untraceable("what is filled in is not what was run")
-    return way
+    body = filled.body("")
+    if filled.parts() != request.parts or (
+        body is not None and (body, "7bit") != html_body(request.parts.html)
+    ):
+        raise Untraceable("the filled recording differs from the run")
+    return recording
 
 
-def _said(trace: Trace, name: str, line: Pieces, said: str) -> Any:
-    """Return subject or preheader as the other parts may print it: text, or watched when it is made of values."""
+def _run_traced(request: TraceRequest, trace: Trace) -> _TracedRun:
+    """Run all parts with traced values; `trace` collects what the run observes and prints."""
+    traced = request.templates.traced(request.template)
+    names: dict[str, Any] = {
+        **{name: trace.root(name, value) for name, value in namespaces(request.values).items()},
+        "brand": request.templates.brand,
+        "strings": request.templates.strings(request.state.locale),
+        "locale": request.state.locale,
+    }
+    links = trace.root(LINKS_OF_TEXT, Namespace("links", request.values[LINKS_OF_TEXT]))
+    subject, preheader = (Pieces.parse(request.run(traced[name], names)) for name in ("subject", "preheader"))
+    names |= {
+        "subject": _line_value(trace, "subject", subject, request.parts.subject),
+        "preheader": _line_value(trace, "preheader", preheader, request.parts.preheader),
+    }
+    text = request.run(traced["text"], names | {"links": links})
+    mjml = request.run(traced["markup"], names).lstrip()
+    return _TracedRun(subject, preheader, text, mjml)
+
+
+def _prove_recording(
+    request: TraceRequest, trace: Trace, run: _TracedRun, marked: MarkedText, values: dict[str, Any]
+) -> Recording | None:
+    """Return the recording when its HTML can be split at the slots; None when a value is not plain text."""
+    numbers, text = tuple(map(int, marked.slots)), Pieces.parse(tidy_text(clean_body(run.text)))
+    slots = [read(values) for read in trace.printed]
+    filled = MarkedText(marked.statics, tuple(slots[number] for number in numbers))
+    if not filled.is_plain():
+        return None
+    split = split_html(filled, request.parts.html)
+    if split is None:
+        raise Untraceable("HTML that depends on the printed values")
+    html = Pieces(split.pieces, tuple(numbers[place] for place in split.order))
+    return Recording(
+        slots=tuple(trace.printed),
+        subject=run.subject,
+        preheader=run.preheader,
+        text=text,
+        html=html,
+        plain_slots=tuple(sorted({*numbers, *text.order})),
+        common_slots=tuple(sorted({numbers[place] for place in split.common_slots})),
+        room=OUTPUT_MAX - max(len(run.text), len(run.mjml), sum(map(len, html.texts))),
+        places=max(len(numbers), len(html.order), run.text.count(OPEN)),
+        encoded_body=encode_pieces(html.texts),
+    )
+
+
+def _line_value(trace: Trace, name: str, line: Pieces, text: str) -> Any:
+    """Return the subject or preheader for the other parts: plain text, or a traced value when it holds slots."""
     if not line.order:
-        return said
-    key, printed = f"{name} as said", trace.printed
+        return text
+    key, printed = f"{name} as printed", trace.printed
 
     def read(values: dict[str, Any]) -> str:
-        # Worked out once a mail.
-        found: str | None = values.get(key)
-        if found is None:
+        # Computed once per mail and kept among its values.
+        known: str | None = values.get(key)
+        if known is None:
             slots: dict[int, str] = {number: printed[number](values) for number in line.order}
-            found = values[key] = header_text(line.filled(slots))
-        return found
+            known = values[key] = clean_header(line.fill(slots))
+        return known
 
-    return trace.root(key, said, read)
+    return trace.root(key, text, read)

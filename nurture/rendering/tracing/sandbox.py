@@ -1,8 +1,8 @@
-"""The sandbox in which templates run with watched values (`nurture.rendering.tracing.values`).
+"""The sandbox in which templates run with traced values (`nurture.rendering.tracing.values`).
 
-It does what the sandbox does; in between it keeps watched values from every function that would look at them
-unseen. Text that a template has already made of them (a macro's, a block's) holds marks: it may be printed and
-handed on, and nobody may look at it.
+It does what the sandbox does, and keeps traced values away from every function that would use them without a trace.
+Text that a template has already made of them (a macro's, a block's) holds marks: it may be printed and handed on,
+but nothing may ask a question about it.
 """
 
 # ruff: noqa: N802, N815 - Jinja calls a visitor by the names of its nodes
@@ -19,20 +19,20 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from nurture.rendering.sandbox import Sandbox
-from nurture.rendering.tracing.values import Untraceable, Watched, held, unmarked
+from nurture.rendering.tracing.values import TracedValue, Untraceable, find_traced, require_unmarked
 
-#: Filters that give one value for given values, whoever asks and whenever.
-_PURE: Final = frozenset(
+#: Filters whose result depends on their arguments, locale and zone only.
+_PURE_FILTERS: Final = frozenset(
     {
         "abs", "capitalize", "count", "date", "datetime", "e", "escape", "float", "first", "int", "join", "last",
         "length", "lower", "max", "min", "money", "number", "percent", "round", "string", "sum", "time", "title",
         "trim", "truncate", "upper", "urlencode",
     }
 )  # fmt: skip
-# Those of them that take a context: they do not look at it (`sandbox._late`).
-_LATE: Final = frozenset({"date", "datetime", "money", "number", "percent", "time"})
-# They look at a value only by what a watched one tells: is it there, is it true, how long is it.
-_OPEN: Final = frozenset({"charged", "d", "default"})
+# Those of them that take a Jinja context without reading it (`sandbox._at_render_time`).
+_CONTEXT_UNUSED: Final = frozenset({"date", "datetime", "money", "number", "percent", "time"})
+# Filters that ask only what a traced value answers: is it there, is it true, how long is it.
+_TRACEABLE: Final = frozenset({"charged", "d", "default"})
 _PURE_TESTS: Final = frozenset(
     {
         "boolean", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan", "gt", "in",
@@ -42,125 +42,127 @@ _PURE_TESTS: Final = frozenset(
 )  # fmt: skip
 
 
-class WatchingSandbox(Sandbox):
-    """See the module."""
+class TracingSandbox(Sandbox):
+    """The sandbox, with every filter, test and operator wrapped; see the module."""
 
     def __init__(self, loader: jinja2.BaseLoader, *, markup: bool) -> None:
         """Make the environment for MJML (`markup`) or for plain text."""
         super().__init__(loader, markup=markup)
-        self.finalize = self._printed
-        self.filters = {name: self._filter(name, each) for name, each in self.filters.items()}
+        self.finalize = self._print
+        self.filters = {name: self._traced_filter(name, function) for name, function in self.filters.items()}
         tests = cast("dict[str, Callable[..., Any]]", self.tests)
-        self.tests = {name: _test(name, each) for name, each in tests.items()}
-        self.filters |= {"tied": self._tied, "unmarked": _unmarked}
+        self.tests = {name: _traced_test(name, test) for name, test in tests.items()}
+        self.filters |= {"concatenated": self._concatenate, "unmarked": _unmarked}
 
     @pass_context
-    def _printed(self, context: Context, value: Any) -> Any:
-        if type(value) is Watched:
-            self._settled(context)
+    def _print(self, context: Context, value: Any) -> Any:
+        if type(value) is TracedValue:
+            self._require_autoescape(context)
             mark = value.trace.mark(value, escaped=bool(self.autoescape))
             return Markup(mark) if self.autoescape else mark  # noqa: S704 - a number between two marks
-        if not isinstance(value, str) and held(value) is not None:
+        if not isinstance(value, str) and find_traced(value) is not None:
             raise Untraceable("a collection printed whole")
         return value
 
-    def _settled(self, context: Context) -> None:
+    def _require_autoescape(self, context: Context) -> None:
         if context.eval_ctx.autoescape != self.autoescape:
             raise Untraceable("escaping turned on or off")
 
-    def _filter(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _traced_filter(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         passed = _PassArg.from_obj(function)
 
-        def run(context: Context, *given: Any, **named: Any) -> Any:
+        def run(context: Context, *arguments: Any, **named: Any) -> Any:
             known = {
                 None: (),
                 _PassArg.context: (context,),
                 _PassArg.eval_context: (context.eval_ctx,),
                 _PassArg.environment: (self,),
             }
-            if name in _OPEN:
-                unmarked(given[0])
-                return function(*known[passed], *given, **named)
-            watched = held([*given, *named.values()])
-            if watched is None:
-                return function(*known[passed], *given, **named)
-            if name not in _PURE or (passed is _PassArg.context and name not in _LATE):
+            if name in _TRACEABLE:
+                require_unmarked(arguments[0])
+                return function(*known[passed], *arguments, **named)
+            traced = find_traced([*arguments, *named.values()])
+            if traced is None:
+                return function(*known[passed], *arguments, **named)
+            if name not in _PURE_FILTERS or (passed is _PassArg.context and name not in _CONTEXT_UNUSED):
                 raise Untraceable(f"the filter {name}")
-            self._settled(context)
+            self._require_autoescape(context)
             # The same for every mail: a context of its own, with nothing in it.
             known[_PassArg.context], known[_PassArg.eval_context] = (None,), (EvalContext(self),)
-            return watched.trace.call(partial(function, *known[passed]), *given, **named)
+            return traced.trace.call(partial(function, *known[passed]), *arguments, **named)
 
         return pass_context(run)
 
     @pass_context
-    def _tied(self, context: Context, *given: Any) -> Any:
+    def _concatenate(self, context: Context, *items: Any) -> Any:
         """Join text, as `~` does."""
-        watched = held(list(given))
-        joined = markup_join if context.eval_ctx.autoescape else str_join
-        if watched is None:
-            return joined(given)
-        self._settled(context)
-        return watched.trace.call(lambda *each: joined(each), *given)
+        traced = find_traced(list(items))
+        join = markup_join if context.eval_ctx.autoescape else str_join
+        if traced is None:
+            return join(items)
+        self._require_autoescape(context)
+        return traced.trace.call(lambda *values: join(values), *items)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """See the sandbox."""
-        if type(obj) is Watched:
-            found = obj.get(attribute)
-            return self.undefined(obj=obj.value, name=attribute) if found is None else found
-        unmarked(obj)
+        """Return an attribute as the sandbox does; of a traced mapping, a traced value."""
+        if type(obj) is TracedValue:
+            value = obj.get(attribute)
+            return self.undefined(obj=obj.value, name=attribute) if value is None else value
+        require_unmarked(obj)
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """See the sandbox."""
-        if type(obj) is Watched:
-            found = obj.get(argument) if type(argument) is str else None
-            if found is None:
+        """Return an item as the sandbox does; of a traced mapping, a traced value."""
+        if type(obj) is TracedValue:
+            value = obj.get(argument) if type(argument) is str else None
+            if value is None:
                 raise Untraceable("an item")
-            return found
-        unmarked(obj)
-        if type(argument) is Watched:
-            return super().getitem(obj, argument.settled())
-        if held(argument) is not None:
+            return value
+        require_unmarked(obj)
+        if type(argument) is TracedValue:
+            return super().getitem(obj, argument.exact_value())
+        if find_traced(argument) is not None:
             raise Untraceable("an item by a value")
         return super().getitem(obj, argument)
 
-    def call(self, context: Context, obj: Any, *given: Any, **named: Any) -> Any:
-        """See the sandbox; only macros are handed watched values, and text made of them."""
-        if not isinstance(obj, Macro) and held([*given, *named.values()]) is not None:
+    def call(self, context: Context, obj: Any, *arguments: Any, **named: Any) -> Any:
+        """Call as the sandbox does; only macros may get traced values, or text made of them."""
+        if not isinstance(obj, Macro) and find_traced([*arguments, *named.values()]) is not None:
             raise Untraceable("a function of values")
-        return super().call(context, obj, *given, **named)
+        return super().call(context, obj, *arguments, **named)
 
     def call_binop(self, context: Any, operator_: str, left: Any, right: Any) -> Any:
-        """See the sandbox."""
+        """Calculate as the sandbox does; with a traced value, the result is traced."""
         del context
-        watched = held([left, right])
+        traced = find_traced([left, right])
         calculated = partial(super().call_binop, None, operator_)
-        return calculated(left, right) if watched is None else watched.trace.call(calculated, left, right)
+        return calculated(left, right) if traced is None else traced.trace.call(calculated, left, right)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Watching(self).visit(super()._parse(source, name, filename))
+        tree: nodes.Template = _TracingTransformer(self).visit(super()._parse(source, name, filename))
         return tree
 
 
-class _Watching(NodeTransformer):
-    """Puts filters of ours where compiled templates would look at values, or join them, on their own."""
+class _TracingTransformer(NodeTransformer):
+    """Inserts filters where a compiled template would test values, or join them, without calling the sandbox."""
 
     def __init__(self, environment: jinja2.Environment) -> None:
         self._environment = environment
 
-    def _through(self, name: str, *given: nodes.Expr) -> nodes.Expr:
-        node = nodes.Filter(given[0], name, list(given[1:]), [], None, None, lineno=given[0].lineno)
+    def _filtered(self, name: str, *arguments: nodes.Expr) -> nodes.Expr:
+        node = nodes.Filter(
+            arguments[0], name, list(arguments[1:]), [], None, None, lineno=arguments[0].lineno
+        )
         node.set_environment(self._environment)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return self._through("tied", *node.nodes)
+        return self._filtered("concatenated", *node.nodes)
 
     def visit_If(self, node: nodes.If | nodes.CondExpr) -> nodes.Node:
         self.generic_visit(node)
-        node.test = self._through("unmarked", cast("nodes.Expr", node.test))
+        node.test = self._filtered("unmarked", cast("nodes.Expr", node.test))
         return node
 
     visit_CondExpr = visit_If
@@ -168,47 +170,47 @@ class _Watching(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
         if node.test is not None:
-            node.test = self._through("unmarked", cast("nodes.Expr", node.test))
+            node.test = self._filtered("unmarked", cast("nodes.Expr", node.test))
         return node
 
     def visit_Not(self, node: nodes.Not) -> nodes.Node:
         self.generic_visit(node)
-        node.node = self._through("unmarked", node.node)
+        node.node = self._filtered("unmarked", node.node)
         return node
 
     def visit_And(self, node: nodes.And | nodes.Or) -> nodes.Node:
         self.generic_visit(node)
-        node.left = self._through("unmarked", node.left)
+        node.left = self._filtered("unmarked", node.left)
         return node
 
     visit_Or = visit_And
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)
-        node.expr = self._through("unmarked", node.expr)
+        node.expr = self._filtered("unmarked", node.expr)
         for operand in node.ops:
-            operand.expr = self._through("unmarked", operand.expr)
+            operand.expr = self._filtered("unmarked", operand.expr)
         return node
 
 
 @pass_context
 def _unmarked(_: Context, value: Any) -> Any:
-    if type(value) is not Watched:
-        # In a list too: `==` and `in` look inside.
-        held(value)
+    if type(value) is not TracedValue:
+        # Also inside a list: `==` and `in` compare its items.
+        find_traced(value)
     return value
 
 
-def _test(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _traced_test(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     passed = _PassArg.from_obj(function)
 
-    def run(*given: Any) -> Any:
-        watched = held(list(given))
-        if watched is None or name in ("defined", "undefined"):
-            return function(*given)
+    def run(*arguments: Any) -> Any:
+        traced = find_traced(list(arguments))
+        if traced is None or name in ("defined", "undefined"):
+            return function(*arguments)
         if name not in _PURE_TESTS or passed is not None:
             raise Untraceable(f"the test {name}")
-        return watched.trace.decide(function, *given)
+        return traced.trace.decide(function, *arguments)
 
     if passed is not None:
         run.jinja_pass_arg = passed  # type: ignore[attr-defined]

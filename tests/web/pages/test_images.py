@@ -12,7 +12,7 @@ from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.playbook import PublishedPlaybooks, faults_of, publish
 from nurture.rendering.images import BYTES_MAX, image_links, read_image, read_images
-from nurture.rendering.links import Beside
+from nurture.rendering.links import LinksWithImages
 from tests.playbook.builder import a_playbook
 from tests.web.live import NOW, a_service
 
@@ -88,7 +88,7 @@ def test_templates_show_it_by_its_name() -> None:
     images = read_images({PATH: encoded(LOGO)})
     links = image_links(images, "https://mail.shop.example")
     assert links == {"image_logo": f"https://mail.shop.example/a/{digest(LOGO)}"}
-    both = Beside({"unsubscribe": "https://mail.shop.example/u/x"}, links)
+    both = LinksWithImages({"unsubscribe": "https://mail.shop.example/u/x"}, links)
     assert dict(both) == {"unsubscribe": "https://mail.shop.example/u/x", **links}
     assert ("image_logo" in both, "image_other" in both, len(both)) == (True, False, 2)
 

@@ -1,21 +1,21 @@
-"""Looking at one mail of a playbook: does it compile, does it read only what is there, does its sample render."""
+"""Check one mail of a playbook: it compiles, it reads only known names, it renders with its sample."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import jinja2
 
+from nurture.rendering.checking.mjml_lint import find_dropped_markup
 from nurture.rendering.errors import TemplateFault, TemplateProblem
-from nurture.rendering.lint import lint
+from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.render import render_parts, to_bytes
-from nurture.rendering.sample import sample_frozen
+from nurture.rendering.sample import sample_context
 from nurture.rendering.sandbox import Sandbox
 from nurture.rendering.template_analysis import free_names, line_of
 from nurture.rendering.template_files import path_of, read_source
 from nurture.rendering.templates import Templates
-from nurture.rendering.tracing.cache import Parts
 
-#: Names that every template has besides its measure's `let` and `objects`.
+#: Names that every template may read, besides its measure's `let` and `objects`.
 COMMON_NAMES: Final = frozenset(
     {
         "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "preheader", "range",
@@ -24,15 +24,14 @@ COMMON_NAMES: Final = frozenset(
 )  # fmt: skip
 
 
-class Inspector:
-    """Looks at the mails of a playbook, one after the other; at each layout once per measure's names."""
+class MailChecker:
+    """Checks the mails of a playbook, one after the other; each layout once per locale and measure's names."""
 
     def __init__(self, templates: Templates) -> None:
-        """Have seen nothing yet."""
         self._templates = templates
-        self._seen: set[tuple[str, str, str, frozenset[str]]] = set()
+        self._checked: set[tuple[str, str, str, frozenset[str]]] = set()
 
-    def look(
+    def check(
         self,
         *,
         measure: str,
@@ -42,16 +41,16 @@ class Inspector:
         locale: str,
         purpose: str,
         topic: str | None,
-    ) -> tuple[Parts | None, list[TemplateProblem]]:
-        """Return the mail rendered from its sample (None when that fails) and everything wrong with it.
+    ) -> tuple[MailParts | None, list[TemplateProblem]]:
+        """Return the mail rendered from its sample (None when that fails) and all of its problems.
 
-        May run for as long, and use as much, as the template makes it: see `nurture.rendering.template_check`.
+        Neither time nor memory is limited here; `nurture.rendering.checking.template_check` limits the process.
         """
         problems: list[TemplateProblem] = []
         try:
             for problem in self._problems(measure, mail, variant, locale):
-                problems.append(problem)  # noqa: PERF402 - what was found before a fault counts
-            frozen = sample_frozen(
+                problems.append(problem)  # noqa: PERF402 - a fault must not lose the problems before it
+            context = sample_context(
                 self._templates,
                 measure=measure,
                 step=step,
@@ -61,8 +60,8 @@ class Inspector:
                 purpose=purpose,
                 topic=topic,
             )
-            parts = render_parts(self._templates, frozen, reference=True)
-            to_bytes(self._templates, frozen, parts)
+            parts = render_parts(self._templates, context, reference=True)
+            to_bytes(self._templates, context, parts)
         except TemplateFault as fault:
             return None, [*problems, fault.problem]
         return parts, problems
@@ -70,7 +69,7 @@ class Inspector:
     def _problems(self, measure: str, mail: str, variant: str, locale: str) -> Iterator[TemplateProblem]:
         templates = self._templates
         path, text_path = (path_of(measure, mail, variant, locale, part) for part in ("mjml", "txt"))
-        # Compiles all parts: a fault here ends the look.
+        # Compiles all parts; a fault ends the check of this mail.
         templates.template(measure, mail, variant, locale)
         source = read_source(path, templates.files[path])
         parts = (
@@ -79,16 +78,16 @@ class Inspector:
             (templates.markup, path, source.body),
             (templates.plain, text_path, templates.files[text_path]),
         )
-        known = COMMON_NAMES | set(templates.imprint.names.get(measure, ()))
-        for env, top, given in parts:
-            for where, text, _ in templates.family(env, top, given):
+        known = COMMON_NAMES | set(templates.shared.names.get(measure, ()))
+        for env, top, source_text in parts:
+            for where, text, _ in templates.with_layouts(env, top, source_text):
                 key = (where, text, locale, known)
-                if key in self._seen:
+                if key in self._checked:
                     continue
-                self._seen.add(key)
+                self._checked.add(key)
                 yield from self._names(env, where, text, known=known, locale=locale)
                 if env is templates.markup:
-                    yield from lint(where, text)
+                    yield from find_dropped_markup(where, text)
 
     def _names(
         self, env: Sandbox, path: str, text: str, *, known: frozenset[str], locale: str
@@ -97,7 +96,7 @@ class Inspector:
         try:
             free = list(free_names(tree))
         except jinja2.TemplateSyntaxError as error:
-            # Unknown filters and tests show only here.
+            # Jinja reports unknown filters and tests only when it compiles.
             change = "see docs/delivery.md, Templates"
             yield TemplateProblem(path, error.lineno, error.message or "does not compile", change)
             return
@@ -106,7 +105,7 @@ class Inspector:
                 shown = ", ".join(sorted(known - {"range"}))
                 yield TemplateProblem(path, line, f"no `{name}` here", f"known: {shown}")
         words = self._templates.strings(locale)
-        for need in sorted(self._templates.anatomy(env, path, text).needs):
+        for need in sorted(self._templates.analyze(env, path, text).needs):
             if need[0] == "strings" and len(need) > 1 and need[1] not in words:
                 change = f"add it to _layout/strings.{locale}.yaml"
                 yield TemplateProblem(path, line_of(tree, need), f"no words `{need[1]}` in {locale}", change)

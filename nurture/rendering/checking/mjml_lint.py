@@ -1,4 +1,4 @@
-"""MJML that MRML would drop without a word: unknown components, unknown attributes, includes."""
+"""Find MJML that MRML would drop without an error: unknown components, unknown attributes, includes."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ _JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<!--.*?-->", re.DOT
 _TAG: Final = re.compile(r"<(mj[a-z-]*)((?:\s+[a-zA-Z-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')|\s+)*)", re.DOTALL)
 _ATTRIBUTE: Final = re.compile(r"([a-zA-Z-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 
-# MJML 4's components, each with `mj-` before it, and the attributes that any of them knows.
-_NAMES: Final = """
+# The components of MJML 4, without their `mj-`, and the attributes of all of them.
+_COMPONENT_NAMES: Final = """
     accordion accordion-element accordion-text accordion-title all attributes body breakpoint button carousel
     carousel-image class column divider font group head hero image navbar navbar-link preview raw section social
     social-element spacer style table text title wrapper
 """
-_KNOWN: Final = """
+_ATTRIBUTE_NAMES: Final = """
     align alt aria-label background background-color background-height background-position background-position-x
     background-position-y background-repeat background-size background-url background-width border border-bottom
     border-color border-left border-radius border-right border-style border-top border-width cellpadding cellspacing
@@ -31,24 +31,24 @@ _KNOWN: Final = """
     tb-border tb-border-radius tb-hover-border-color tb-selected-border-color tb-width text-align text-decoration
     text-padding text-transform thumbnails thumbnails-src title usemap vertical-align width
 """
-_COMPONENTS: Final = frozenset({"mjml", *(f"mj-{name}" for name in _NAMES.split())})
-_ATTRIBUTES: Final = frozenset(_KNOWN.split())
+_COMPONENTS: Final = frozenset({"mjml", *(f"mj-{name}" for name in _COMPONENT_NAMES.split())})
+_ATTRIBUTES: Final = frozenset(_ATTRIBUTE_NAMES.split())
 
 
-def lint(path: str, source: str) -> Iterator[TemplateProblem]:
-    """Yield what MRML would ignore in an MJML source, layouts included."""
-    # Jinja's pieces go, their lines stay.
-    bare = _JINJA.sub(lambda found: "\n" * found[0].count("\n"), source)
-    for found in _TAG.finditer(bare):
-        line = bare.count("\n", 0, found.start()) + 1
-        name = found[1]
+def find_dropped_markup(path: str, source: str) -> Iterator[TemplateProblem]:
+    """Yield a problem for everything in one MJML source that MRML would ignore."""
+    # Line numbers stay right when a Jinja statement is replaced by its line ends.
+    mjml = _JINJA.sub(lambda statement: "\n" * statement[0].count("\n"), source)
+    for tag in _TAG.finditer(mjml):
+        line = mjml.count("\n", 0, tag.start()) + 1
+        name = tag[1]
         if name == "mj-include":
             yield TemplateProblem(
                 path, line, "<mj-include> is not followed", 'write {% include "..." %} instead'
             )
         elif name not in _COMPONENTS:
             yield TemplateProblem(path, line, f"no component <{name}>", "it would vanish; see MJML's list")
-        for attribute in _ATTRIBUTE.findall(found[2]):
+        for attribute in _ATTRIBUTE.findall(tag[2]):
             if attribute not in _ATTRIBUTES:
                 change = "it would vanish; see MJML's list"
                 yield TemplateProblem(path, line, f"<{name}> with unknown attribute `{attribute}`", change)

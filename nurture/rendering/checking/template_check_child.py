@@ -1,13 +1,13 @@
-"""The child that checks templates: reads one job from stdin, answers a JSON line per mail, ends. See `check`."""
+"""The child process of `template_check`: reads one job from stdin and writes one JSON line per mail to stdout."""
 
 import json
 import resource
 import sys
 from math import ceil
 
-from nurture.rendering.inspect import Inspector
-from nurture.rendering.shared_values import Imprint
-from nurture.rendering.template_check import MailOf
+from nurture.rendering.checking.mail_checker import MailChecker
+from nurture.rendering.checking.template_check import MailToCheck
+from nurture.rendering.shared_values import SharedValues
 from nurture.rendering.templates import Templates
 
 
@@ -16,13 +16,13 @@ def main() -> None:
     job = json.load(sys.stdin)
     memory = job["limits"]["memory_bytes"]
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # No core files of what people planned to write.
+    # A core file would hold unpublished mails.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    inspector = Inspector(Templates(job["files"], Imprint(**job["imprint"])))
-    for given in job["mails"]:
-        mail = MailOf(*given)
-        _allow(job["limits"]["cpu_seconds"])
-        parts, problems = inspector.look(**mail._asdict())
+    checker = MailChecker(Templates(job["files"], SharedValues(**job["shared"])))
+    for fields in job["mails"]:
+        mail = MailToCheck(*fields)
+        _limit_processor_time(job["limits"]["cpu_seconds"])
+        parts, problems = checker.check(**mail._asdict())
         answer = {
             "path": mail.path,
             "problems": problems,
@@ -33,8 +33,8 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _allow(seconds: int) -> None:
-    """Grant processor time from now on; past it the system ends this process."""
+def _limit_processor_time(seconds: int) -> None:
+    """Allow this many seconds of processor time from now on; beyond them the kernel ends this process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     until = ceil(usage.ru_utime + usage.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))

@@ -1,17 +1,17 @@
-"""The parts of a mail from outside, read without trusting it."""
+"""Read the MIME parts of an incoming mail, with limits on their number, depth and size."""
 
 from collections.abc import Iterator
 from email.message import Message
 from typing import Any, Final
 
-#: Parts that are looked at, and how deep they may lie; more than any honest mail has.
+#: Parts that are read, and how deep they may be nested; more than any ordinary mail has.
 PARTS_MAX: Final = 50
 DEPTH_MAX: Final = 10
 _TEXT_MAX: Final = 64 * 1024
 
 
 def parts(mail: "Message[Any, Any]", depth: int = 0) -> Iterator["Message[Any, Any]"]:
-    """Yield the parts that hold something, in order; what was sent along as a mail is not opened."""
+    """Yield the parts that are not multipart, in order; an attached mail is one part and is not opened."""
     payload = mail.get_payload()
     if mail.get_content_maintype() == "multipart" and isinstance(payload, list):
         if depth < DEPTH_MAX:
@@ -23,13 +23,13 @@ def parts(mail: "Message[Any, Any]", depth: int = 0) -> Iterator["Message[Any, A
 
 
 def header(mail: "Message[Any, Any]", name: str) -> str:
-    """Return a header on one line; empty when there is none."""
+    """Return a header on one line, at most 10,000 characters; empty when the mail has none."""
     value = mail.get(name)
     return " ".join(str(value)[:10_000].split()) if value is not None else ""
 
 
 def text_of(part: "Message[Any, Any]") -> str:
-    """Return the text of a part, in whatever charset it claims; at most 64 KB."""
+    """Return the text of a part, decoded from its declared charset (UTF-8 if unknown); at most 64 KB of it."""
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""

@@ -1,4 +1,4 @@
-"""Running one compiled template, with every way to fail turned into one clear error."""
+"""Run one compiled template and turn every way to fail into MissingValue or TemplateFault."""
 
 import traceback
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import Any
 import jinja2
 
 from nurture.rendering.errors import MissingValue, TemplateFault, TemplateProblem
-from nurture.rendering.render_context import RENDERING, Exceeded, Rendering, joined
+from nurture.rendering.render_state import RENDER_STATE, LimitExceeded, RenderState, join_bounded
 
 
-def run(
+def run_template(
     template: jinja2.Template,
     values: Mapping[str, Any],
     *,
@@ -18,38 +18,38 @@ def run(
     zone: str,
     fixed: frozenset[str] | None = None,
 ) -> str:
-    """Render one template; bounded in loops and output.
+    """Return the text that a template prints, with a limit on its loops and its length.
 
-    fixed: what needs no mark; None marks nothing (see `nurture.rendering.html_cache`).
-    Raises MissingValue when a value is missing or is not what a filter can use, TemplateFault for the rest. A process
-    that has no memory left is no fault of the template, which was checked with a bound on it: MemoryError passes.
+    fixed: texts that need no mark; None marks nothing (see `nurture.rendering.html_cache`).
+    Raises MissingValue when a value is missing or a filter cannot use it, TemplateFault for every other failure.
+    MemoryError passes: the check ran the template with a limit on memory, so the process is short of it.
     """
-    token = RENDERING.set(Rendering(locale, zone, fixed=fixed))
+    token = RENDER_STATE.set(RenderState(locale, zone, fixed=fixed))
     try:
-        return joined(template.generate(values))
+        return join_bounded(template.generate(values))
     except jinja2.UndefinedError as error:
         variable = str(error)
         change = f'write {{{{ {variable} | default("...") }}}}, or send it only to people who have it'
         problem = _problem(template, error, f"{variable} has no value", change)
         raise MissingValue(problem, variable) from error
-    except (Exceeded, RecursionError, jinja2.TemplateError) as error:
+    except (LimitExceeded, RecursionError, jinja2.TemplateError) as error:
         what = str(error) or type(error).__name__
         raise TemplateFault(_problem(template, error, what, "make it simpler")) from error
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-        # The template has been checked with its sample: it is this mail's value that does not fit.
+        # The template rendered its sample when it was checked, so this mail's value is the cause.
         what = f"a value cannot be used: {error}"
         problem = _problem(template, error, what, "check for it with `is defined`, or correct the data")
         raise MissingValue(problem, str(error)) from error
     finally:
-        RENDERING.reset(token)
+        RENDER_STATE.reset(token)
 
 
 def _problem(template: jinja2.Template, error: BaseException, what: str, change: str) -> TemplateProblem:
-    """Return the problem at the template line that was running."""
+    """Return a problem that names the template line that was running."""
     path, line = template.name or "?", 1
     for frame, number in traceback.walk_tb(error.__traceback__):
         name = frame.f_code.co_filename
-        # Jinja gives its frames the template's own file and line.
+        # Jinja's frames carry the template's own file and line.
         if name.endswith((".mjml", ".txt", ".yaml")):
             path, line = name, number
     return TemplateProblem(path, max(1, line), what, change)

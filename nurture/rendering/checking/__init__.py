@@ -1,0 +1,1 @@
+"""The checks of templates before they are published: names, MJML, one rendering from the sample."""
