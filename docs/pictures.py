@@ -231,8 +231,10 @@ def somebody(services: Services, locale: str) -> int:
         connection.execute(sa.update(contacts).where(where).values(locale=locale, zone=zone))
         name = {"kind": "email", "value": address, "contact_id": number, "since": now, "source": "pictures"}
         connection.execute(sa.insert(identities).values(**name))
-        record.grant(connection, contact_id=number, topic="news", now=now, source="web", evidence={})
-        record.pending(connection, contact_id=number, topic="offers", now=now, source="web", evidence={})
+        record.grant_consent(connection, contact_id=number, topic="news", now=now, source="web", evidence={})
+        record.mark_consent_pending(
+            connection, contact_id=number, topic="offers", now=now, source="web", evidence={}
+        )
         return number
 
     return services.database.run(work)

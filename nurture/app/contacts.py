@@ -187,7 +187,7 @@ def consent(
             "suppression_key": services.settings.suppression_secret,
         }
         if state == "granted":
-            consents.grant(connection, topic=topic, **arguments)
+            consents.grant_consent(connection, topic=topic, **arguments)
         else:
             consents.unsubscribe(connection, topic=None if topic == "*" else topic, **arguments)
         detail = {"contact": contact_id, "topic": topic, "state": state}

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.tabular import FileRow, read_rows
-from nurture.consent.from_files import Hearsay, import_consents
+from nurture.consent.from_files import ImportedConsent, import_consents
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.locking import run_without_lost_race
 from nurture.database import schema as t
@@ -190,7 +190,7 @@ def _store_batch(
 ) -> None:
     accept(connection, [item.event for item in items])
     consents = [
-        Hearsay(item.event.identities, topic, state, at, source)
+        ImportedConsent(item.event.identities, topic, state, at, source)
         for item in items
         for topic, state, at, source in item.consents
     ]

@@ -5,8 +5,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.consent.queries import address_of, lift, raise_versions
+from nurture.consent.queries import load_sending_address, raise_versions
 from nurture.consent.record import address_hash
+from nurture.consent.suppression_queries import lift_suppression
 from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.database.schema import contacts, suppressions
@@ -60,7 +61,7 @@ def lift_suppressions(
     def work(connection: sa.Connection) -> None:
         hashed = _address_hash_of(services, connection, who)
         for row in lifted:
-            lift(connection, hashed, scope=row["scope"], reason=row["reason"], before=now + 1)
+            lift_suppression(connection, hashed, scope=row["scope"], reason=row["reason"], before=now + 1)
         address = canonical_email(who)
         ids = list(connection.execute(sa.select(contacts.c.id).where(contacts.c.email == address)).scalars())
         raise_versions(connection, ids)
@@ -82,7 +83,7 @@ def _address_hash_of(services: Services, connection: sa.Connection, who: str) ->
     address = canonical_email(who)
     if address is None:
         try:
-            address = address_of(connection, resolve_contact(connection, who))
+            address = load_sending_address(connection, resolve_contact(connection, who))
         except NotFoundError as error:
             raise UserError(str(error)) from error
     if address is None:

@@ -1,1 +1,1 @@
-"""What people permit and refuse: recorded from events, files, pages and confirmed requests."""
+"""Consents, preferences and suppressions: recorded from events, files, public pages and confirmed requests."""

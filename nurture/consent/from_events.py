@@ -1,86 +1,60 @@
-"""What people said about their consent elsewhere, told to us as events: a box ticked, a word at the till.
+"""Consents that other systems report as events: a ticked box in a shop, a signature at the till.
 
-`Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything), `Unsubscribed` means a
-withdrawal too. Written in the transaction that applies the event; until then the guard holds the person's mail
-back, because an accepted event waits. A topic with double opt-in is only pending until its link is followed;
-a withdrawal always counts at once, and no grant in a file takes one back. Our own pages write consent
-themselves, before they answer.
+`Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything); `Unsubscribed` is a
+withdrawal too. The rows are written in the transaction that applies the event. Until then the guard defers the
+person's mail, because an accepted event is pending. A topic with double opt-in is only `pending` until its link
+is followed; a withdrawal counts at once. The public pages and the feedback write consent themselves, in the
+transaction that accepts the event.
 """
 
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from nurture.consent.queries import add_consents, consent_rows, join_rows
+from nurture.consent.file_grants import drop_grants_after_withdrawal
+from nurture.consent.queries import add_consents
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
-from nurture.domain.consent.permissions import EVERYTHING
+from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.event import Event
 from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 
 GIVEN = "Consent Given"
 WITHDRAWN = frozenset({"Consent Withdrawn", "Unsubscribed"})
-#: The source of what `nurture import` brings.
-_FILES = "import"
+#: The source of events from `nurture import`.
+_IMPORT = "import"
 #: Sources that wrote the consent in the transaction that accepted the event.
-_WROTE_IT = frozenset({"web", SOURCE})
+_ALREADY_WRITTEN = frozenset({"web", SOURCE})
 
 
-def note_consents(
+def record_event_consents(
     connection: sa.Connection, events: Sequence[Event], owners: Mapping[int, int], playbook: Playbook
 ) -> int:
-    """Write down the consents among these events and return how many.
+    """Write the consents that these events report, and return how many were written.
 
     owners: event seq -> contact, locked by the caller and saved with a raised version.
     """
     rows: list[Row] = []
-    brought: list[Row] = []
+    imported: list[Row] = []
     for event in events:
-        row = _row(event, owners.get(event.seq), playbook)
+        row = _build_row(event, owners.get(event.seq), playbook)
         if row is not None:
-            told = event.source == _FILES and row["state"] == "granted"
-            (brought if told else rows).append(row)
-    if brought:
-        rows += _not_withdrawn(connection, brought)
+            (imported if event.source == _IMPORT else rows).append(row)
+    rows += drop_grants_after_withdrawal(connection, imported)
     if rows:
         add_consents(connection, rows)
     return len(rows)
 
 
-def _not_withdrawn(connection: sa.Connection, brought: Sequence[Row]) -> list[Row]:
-    """Leave out grants of a file about what was ever withdrawn: files add evidence and never resurrect."""
-    ids = sorted({row["contact_id"] for row in brought})
-    joins = join_rows(connection, ids)
-    head = {join.merged: join.survivor for join in joins}
-    withdrawn = {
-        (head.get(row.contact_id, row.contact_id), row.topic)
-        for row in consent_rows(connection, [*ids, *head])
-        if row.state == "withdrawn"
-    }
-    return [
-        row
-        for row in brought
-        if not {(row["contact_id"], row["topic"]), (row["contact_id"], EVERYTHING)} & withdrawn
-    ]
-
-
-def _row(event: Event, contact: int | None, playbook: Playbook) -> Row | None:
-    if contact is None or event.source in _WROTE_IT:
+def _build_row(event: Event, contact: int | None, playbook: Playbook) -> Row | None:
+    """Return the consent row that an event means, None when it means none."""
+    if contact is None or event.source in _ALREADY_WRITTEN:
         return None
-    if event.name != GIVEN and event.name not in WITHDRAWN:
+    consent = _read_consent(event, playbook)
+    if consent is None:
         return None
-    topic = event.properties.get("topic")
-    if event.name in WITHDRAWN:
-        known = isinstance(topic, str) and topic in playbook.topics
-        return _said(event, contact, str(topic) if known else EVERYTHING, "withdrawn")
-    if not isinstance(topic, str) or topic not in playbook.topics:
-        return None
-    state = "pending" if playbook.topics[topic].double_opt_in else "granted"
-    return _said(event, contact, topic, state)
-
-
-def _said(event: Event, contact: int, topic: str, state: str) -> Row:
+    topic, state = consent
     return {
         "contact_id": contact,
         "topic": topic,
@@ -89,3 +63,14 @@ def _said(event: Event, contact: int, topic: str, state: str) -> Row:
         "source": f"event:{event.source}"[:200],
         "evidence": encode({"event": event.seq, "name": event.name}),
     }
+
+
+def _read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] | None:
+    """Return the topic and the state that an event reports; a withdrawal of an unknown topic covers everything."""
+    topic = event.properties.get("topic")
+    known = playbook.topics.get(topic) if isinstance(topic, str) else None
+    if event.name in WITHDRAWN:
+        return (str(topic) if known is not None else EVERYTHING), "withdrawn"
+    if event.name != GIVEN or known is None:
+        return None
+    return str(topic), "pending" if known.double_opt_in else "granted"

@@ -1,21 +1,20 @@
-"""Consents that a file brings along: evidence that somebody said so, never stronger than what was said to us.
+"""Consents that `nurture import` reads from a file: evidence of what people said elsewhere.
 
-Imports add evidence and never resurrect: where a topic (or everything) was ever withdrawn, a grant from a file
-is left out. Contacts nobody knew yet are made here, so that the consent is there before their first event.
+Contacts that are not known yet are created here, so that the consent exists before their first event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from nurture.consent.queries import add_consents, consent_rows, join_rows, raise_versions
+from nurture.consent.file_grants import drop_grants_after_withdrawal
+from nurture.consent.queries import add_consents, raise_versions
 from nurture.contacts.identity_queries import claim_identities, load_index_by_identities
 from nurture.contacts.locking import LostRace
 from nurture.contacts.queries import NewContact, create_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
-from nurture.domain.consent.permissions import EVERYTHING
 from nurture.domain.event import Identity
 from nurture.domain.identity import strongest_first
 from nurture.domain.instant import Instant
@@ -23,8 +22,8 @@ from nurture.domain.playbook import Playbook
 
 
 @dataclass(frozen=True, slots=True)
-class Hearsay:
-    """One consent of a file: who, about what, when and where it was given."""
+class ImportedConsent:
+    """One consent of a file: the person's identities, the topic, and when and where it was given."""
 
     identities: tuple[Identity, ...]
     topic: str
@@ -35,67 +34,67 @@ class Hearsay:
 
 
 def import_consents(
-    connection: sa.Connection, told: Sequence[Hearsay], *, playbook: Playbook, now: Instant
+    connection: sa.Connection, consents: Sequence[ImportedConsent], *, playbook: Playbook, now: Instant
 ) -> int:
-    """Write the consents down and return how many were; a constant number of statements.
+    """Write the consents and return how many were written; a constant number of statements.
 
-    Raises LostRace when somebody else was first to name one of these people: repeat the transaction.
+    A grant whose topic was ever withdrawn is left out. A date after `now` counts as now. Raises LostRace when
+    another transaction created one of these identities first: repeat the transaction.
     """
-    people = _people(connection, told, playbook)
-    ids = sorted(set(people.values()))
-    joins = join_rows(connection, ids)
-    family = [*ids, *(join.merged for join in joins)]
-    head = {join.merged: join.survivor for join in joins}
-    withdrawn = {
-        (head.get(row.contact_id, row.contact_id), row.topic)
-        for row in consent_rows(connection, family)
-        if row.state == "withdrawn"
-    }
-    rows: list[Row] = []
-    for one in told:
-        contact = people[strongest_first(one.identities)[0]]
-        if one.state == "granted" and {(contact, one.topic), (contact, EVERYTHING)} & withdrawn:
-            continue
-        rows.append(
-            {
-                "contact_id": contact,
-                "topic": one.topic,
-                "state": one.state,
-                "at": min(one.at, now),
-                "source": "import",
-                "evidence": encode({"source": one.source, "imported_at": now}),
-            }
-        )
+    owners = _find_or_create_owners(connection, consents, playbook)
+    rows: list[Row] = [
+        {
+            "contact_id": owners[strongest_first(consent.identities)[0]],
+            "topic": consent.topic,
+            "state": consent.state,
+            "at": min(consent.at, now),
+            "source": "import",
+            "evidence": encode({"source": consent.source, "imported_at": now}),
+        }
+        for consent in consents
+    ]
+    rows = drop_grants_after_withdrawal(connection, rows)
     add_consents(connection, rows)
     raise_versions(connection, sorted({row["contact_id"] for row in rows}))
     return len(rows)
 
 
-def _people(connection: sa.Connection, told: Sequence[Hearsay], playbook: Playbook) -> dict[Identity, int]:
-    """Return name -> contact for every name told, making the contacts that none of the names is known of."""
-    owners: dict[Identity, int] = dict(
-        load_index_by_identities(connection, sorted({n for one in told for n in one.identities})).owners
-    )
-    new: dict[Identity, int] = {}
-    newcomers: list[NewContact] = []
-    for one in told:
-        names = strongest_first(one.identities)
-        if any(name in owners for name in names):
-            continue
-        place = next((new[name] for name in names if name in new), len(newcomers))
-        if place == len(newcomers):
-            email = next((name.value for name in names if name.kind == "email"), None)
-            newcomers.append(NewContact(one.at, email))
-        for name in names:
-            new.setdefault(name, place)
+def _find_or_create_owners(
+    connection: sa.Connection, consents: Sequence[ImportedConsent], playbook: Playbook
+) -> dict[Identity, int]:
+    """Return the strongest identity of each consent -> contact, creating the contacts that are not known."""
+    identities = sorted({identity for consent in consents for identity in consent.identities})
+    owners: dict[Identity, int] = dict(load_index_by_identities(connection, identities).owners)
+    places, newcomers = _plan_newcomers(consents, owners)
     ids = create_contacts(connection, newcomers, playbook) if newcomers else []
-    wanted = {name: (ids[place], newcomers[place].first_seen_at, "import") for name, place in new.items()}
-    if wanted and not claim_identities(connection, wanted):
+    claims = {
+        identity: (ids[place], newcomers[place].first_seen_at, "import") for identity, place in places.items()
+    }
+    if claims and not claim_identities(connection, claims):
         raise LostRace
-    owners.update({name: ids[place] for name, place in new.items()})
-    return {strongest_first(one.identities)[0]: _owner(one, owners) for one in told}
+    owners.update({identity: ids[place] for identity, place in places.items()})
+    return {strongest_first(consent.identities)[0]: _find_owner(consent, owners) for consent in consents}
 
 
-def _owner(one: Hearsay, owners: dict[Identity, int]) -> int:
-    """Return the contact of the strongest name that is known; the drain joins what the names join."""
-    return next(owners[name] for name in strongest_first(one.identities) if name in owners)
+def _plan_newcomers(
+    consents: Sequence[ImportedConsent], owners: Mapping[Identity, int]
+) -> tuple[dict[Identity, int], list[NewContact]]:
+    """Return the contacts to create, and identity -> place in that list; consents that share one share a contact."""
+    places: dict[Identity, int] = {}
+    newcomers: list[NewContact] = []
+    for consent in consents:
+        identities = strongest_first(consent.identities)
+        if any(identity in owners for identity in identities):
+            continue
+        place = next((places[name] for name in identities if name in places), len(newcomers))
+        if place == len(newcomers):
+            email = next((name.value for name in identities if name.kind == "email"), None)
+            newcomers.append(NewContact(consent.at, email))
+        for identity in identities:
+            places.setdefault(identity, place)
+    return places, newcomers
+
+
+def _find_owner(consent: ImportedConsent, owners: Mapping[Identity, int]) -> int:
+    """Return the contact of the strongest known identity; the drain merges contacts that the identities join."""
+    return next(owners[name] for name in strongest_first(consent.identities) if name in owners)

@@ -1,7 +1,8 @@
-"""What the public pages do: each act writes consent or suppression and puts its event beside it, in one transaction.
+"""Acts of a person on the public pages: each writes consent or suppression and its event in one transaction.
 
-A token names a contact as it was when the mail was written; here it leads to whoever that person is now.
-Every act may be repeated: what is so already is left alone, and makes no second event.
+A token names the contact for which the mail was written; `find_page_contact` follows merges to the living one.
+Every act may be repeated: an act that changes nothing writes nothing, and adds no second event. Functions that
+add an event return the shards to notify after the commit.
 """
 
 from collections.abc import Mapping
@@ -11,16 +12,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent.preference_queries import wish_rows
-from nurture.consent.queries import consent_rows, is_wording, join_rows, keep_wording
-from nurture.consent.record import grant, unsubscribe, wish
+from nurture.consent import page_queries
+from nurture.consent.load_permissions import load_permissions
+from nurture.consent.queries import is_wording_stored, store_wording
+from nurture.consent.record import grant_consent, set_preferences, unsubscribe
 from nurture.contacts.accept import NewEvent, accept, shard_for
 from nurture.database.engine import decode
-from nurture.database.schema import contacts, identities, messages, runs
-from nurture.domain.consent.permissions import EVERYTHING, State, state_of, states
-from nurture.domain.consent.preferences import Wishes, WishKind, wishes
+from nurture.domain.consent.permissions import EVERYTHING, ConsentState, state_for_topic
+from nurture.domain.consent.preferences import PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
-from nurture.domain.event import IDENTITY_KINDS, OWN_PAGES, EventKind, Identity
+from nurture.domain.event import OWN_PAGES, EventKind, Identity
 from nurture.domain.instant import DAY, Instant, to_iso
 
 #: The source of events that people cause on the public pages.
@@ -28,47 +29,39 @@ SOURCE = OWN_PAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Who stands before the page."""
+class PageContact:
+    """The living contact whose token opened a public page, with their permissions."""
 
     id: int
     email: str | None
     locale: str | None
-    consents: Mapping[str, State]
+    consents: Mapping[str, ConsentState]
     zone: str | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    preferences: Preferences = field(default_factory=Preferences)
 
-    def state(self, topic: str | None) -> State | None:
-        """Return what the person last said about a topic, or (None) about everything."""
-        return state_of(self.consents, topic)
+    def state(self, topic: str | None) -> ConsentState | None:
+        """Return the state of a topic, or (None) of everything; None when the person never said anything about it."""
+        return state_for_topic(self.consents, topic)
 
     def has_stopped(self, topic: str | None) -> bool:
-        """Tell whether the topic, or (None) every single one, is withdrawn already."""
+        """Tell whether the topic, or (None) every topic, is withdrawn already."""
         if topic is not None:
             return self.state(topic) == "withdrawn"
         return EVERYTHING in self.consents and set(self.consents.values()) == {"withdrawn"}
 
 
-def find_person(connection: sa.Connection, contact_id: int) -> Person | None:
-    """Return the living contact behind an id; None when it is unknown or erased."""
-    survivor = sa.select(contacts.c.survivor).where(contacts.c.id == contact_id).scalar_subquery()
-    row = connection.execute(
-        sa.select(
-            contacts.c.id, contacts.c.email, contacts.c.locale, contacts.c.zone, contacts.c.erased_at
-        ).where(contacts.c.id == sa.func.coalesce(survivor, contact_id))
-    ).one_or_none()
+def find_page_contact(connection: sa.Connection, contact_id: int) -> PageContact | None:
+    """Return the living contact of an id, following merges; None when it is unknown or erased."""
+    row = page_queries.load_living_contact(connection, contact_id)
     if row is None or row.erased_at is not None:
         return None
-    joins = join_rows(connection, [row.id])
-    family = [row.id, *(join.merged for join in joins)]
-    said = states(row.id, consent_rows(connection, family), joins)
-    wished = wishes(row.id, wish_rows(connection, family), joins)
-    return Person(row.id, row.email, row.locale, said, row.zone, wished)
+    permissions = load_permissions(connection, [row.id])[row.id]
+    return PageContact(row.id, row.email, row.locale, permissions.consents, row.zone, permissions.preferences)
 
 
-def stop(
+def withdraw_topic(
     connection: sa.Connection,
-    person: Person,
+    person: PageContact,
     topic: str | None,
     *,
     now: Instant,
@@ -76,7 +69,7 @@ def stop(
     suppression_key: bytes,
     wording: str = "",
 ) -> set[int]:
-    """Withdraw a topic, or (None) everything, at once. Returns the shards whose bells to ring after the commit."""
+    """Withdraw a topic, or (None) everything; return the shards to notify."""
     if person.has_stopped(topic):
         return set()
     unsubscribe(
@@ -89,14 +82,18 @@ def stop(
         suppression_key=suppression_key,
         wording=wording,
     )
-    return tell(
-        connection, person, "Unsubscribed", {"topic": topic or EVERYTHING, **_mail(evidence)}, now=now
+    return add_page_event(
+        connection,
+        person,
+        "Unsubscribed",
+        {"topic": topic or EVERYTHING, **_event_evidence(evidence)},
+        now=now,
     )
 
 
-def agree(
+def confirm_topic(
     connection: sa.Connection,
-    person: Person,
+    person: PageContact,
     topic: str,
     *,
     now: Instant,
@@ -104,10 +101,10 @@ def agree(
     suppression_key: bytes,
     wording: str = "",
 ) -> set[int]:
-    """Note that the person confirmed a topic by their own act. Returns the shards whose bells to ring."""
+    """Record that the person confirmed a topic by their own act; return the shards to notify."""
     if person.state(topic) == "granted":
         return set()
-    grant(
+    grant_consent(
         connection,
         contact_id=person.id,
         topic=topic,
@@ -117,57 +114,68 @@ def agree(
         suppression_key=suppression_key,
         wording=wording,
     )
-    return tell(connection, person, "Topic Confirmed", {"topic": topic, **_mail(evidence)}, now=now)
+    return add_page_event(
+        connection, person, "Topic Confirmed", {"topic": topic, **_event_evidence(evidence)}, now=now
+    )
 
 
-def _mail(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the event keeps of the evidence: which mail's link it was."""
+def _event_evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the evidence that the event keeps: the message whose link was followed."""
     return {"message": evidence["message"]} if "message" in evidence else {}
 
 
-def shown_wording(connection: sa.Connection, now_shown: Wording, claimed: str, *, now: Instant) -> str:
-    """Return the version of the words that the person saw, and keep those words; "" when they are not known.
+def store_shown_wording(connection: sa.Connection, current: Wording, claimed: str, *, now: Instant) -> str:
+    """Return the version of the words that the person saw, and store those words; "" when they are not known.
 
-    claimed: what the form they sent says of itself. A page may have changed since it was shown.
+    claimed: the version that the submitted form names. The page may have changed since it was shown.
     """
-    if claimed == now_shown.version:
-        keep_wording(connection, now_shown, now=now)
+    if claimed == current.version:
+        store_wording(connection, current, now=now)
         return claimed
-    return claimed if claimed and is_wording(connection, claimed) else ""
+    return claimed if claimed and is_wording_stored(connection, claimed) else ""
 
 
-def ask(
+def change_preferences(
     connection: sa.Connection,
-    person: Person,
-    wanted: Mapping[WishKind, int],
+    person: PageContact,
+    wanted: Mapping[PreferenceKind, int],
     *,
     now: Instant,
     evidence: Mapping[str, Any],
 ) -> set[int]:
-    """Note what the person asks of all marketing mail; what holds already is left alone. Returns the shards."""
-    held: Mapping[WishKind, int] = {
-        "often": person.wishes.often,
-        "pause": person.wishes.pause if person.wishes.pause > now else 0,
-        "tracking": int(person.wishes.untracked),
+    """Record the preferences that differ from the present ones; return the shards to notify.
+
+    wanted: kind -> value (`domain.consent.preferences`).
+    """
+    preferences = person.preferences
+    present: Mapping[PreferenceKind, int] = {
+        "often": preferences.min_gap,
+        "pause": preferences.paused_until if preferences.paused_until > now else 0,
+        "tracking": int(preferences.untracked),
     }
-    changed = {kind: value for kind, value in wanted.items() if value != held[kind]}
+    changed = {kind: value for kind, value in wanted.items() if value != present[kind]}
     if not changed:
         return set()
-    wish(connection, contact_id=person.id, wanted=changed, now=now, source=SOURCE, evidence=evidence)
-    told: dict[str, Any] = dict(_mail(evidence))
+    set_preferences(
+        connection, contact_id=person.id, values=changed, now=now, source=SOURCE, evidence=evidence
+    )
+    properties: dict[str, Any] = dict(_event_evidence(evidence))
     if "often" in changed:
-        told["days_between"] = changed["often"] // DAY
+        properties["days_between"] = changed["often"] // DAY
     if "pause" in changed:
-        told["paused_until"] = to_iso(changed["pause"]) if changed["pause"] else ""
+        properties["paused_until"] = to_iso(changed["pause"]) if changed["pause"] else ""
     if "tracking" in changed:
-        told["tracking"] = not changed["tracking"]
-    return tell(connection, person, "Preferences Changed", told, now=now)
+        properties["tracking"] = not changed["tracking"]
+    return add_page_event(connection, person, "Preferences Changed", properties, now=now)
 
 
-def choose(
-    connection: sa.Connection, person: Person, *, locale: str | None, zone: str | None, now: Instant
+def choose_locale_and_zone(
+    connection: sa.Connection, person: PageContact, *, locale: str | None, zone: str | None, now: Instant
 ) -> set[int]:
-    """Note the language and the time zone that the person chose; None leaves one alone. Returns the shards."""
+    """Record the language and the time zone that the person chose; return the shards to notify.
+
+    None leaves a value as it is.
+    """
     traits: dict[str, Any] = {}
     if locale is not None and locale != person.locale:
         traits["locale"] = locale
@@ -175,12 +183,12 @@ def choose(
         traits["timezone"] = zone
     if not traits:
         return set()
-    return tell(connection, person, "Identified", {}, now=now, kind="identify", traits=traits)
+    return add_page_event(connection, person, "Identified", {}, now=now, kind="identify", traits=traits)
 
 
-def tell(
+def add_page_event(
     connection: sa.Connection,
-    person: Person,
+    person: PageContact,
     name: str,
     properties: Mapping[str, Any],
     *,
@@ -190,23 +198,17 @@ def tell(
     traits: Mapping[str, Any] | None = None,
     also: tuple[Identity, ...] = (),
 ) -> set[int]:
-    """Put an event of the person into the inbox. Returns the shards whose bells to ring after the commit.
+    """Put an event of the person into the inbox; return the shards to notify.
 
-    also: further names that the act has shown to be theirs.
+    also: further identities that the act has proved to be theirs.
     """
-    rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
-    known = connection.execute(
-        sa.select(identities.c.kind, identities.c.value)
-        .where(identities.c.contact_id == person.id)
-        .order_by(rank, identities.c.since, identities.c.value)
-        .limit(1)
-    ).one_or_none()
+    known = page_queries.load_strongest_identity(connection, person.id)
     if known is None:
         return set()
     names = {Identity(known.kind, known.value): None} | dict.fromkeys(also)
     previous = None
     if known.kind in {name.kind for name in also}:
-        # An event has one name of a kind: the one before is told as what they were called until now.
+        # An event has one identity of a kind: the earlier one goes into `previous_id`.
         names, previous = dict.fromkeys(also), known.value
     event = NewEvent(
         source=SOURCE,
@@ -226,7 +228,7 @@ def tell(
 
 def answer_survey(
     connection: sa.Connection,
-    person: Person,
+    person: PageContact,
     *,
     survey: str,
     answer: str,
@@ -234,12 +236,12 @@ def answer_survey(
     message: int | None,
     now: Instant,
 ) -> set[int]:
-    """Record an answer: a number from 0 to 10 is a `score`, anything else an `answer`.
+    """Record an answer to a survey: a number from 0 to 10 is a `score`, anything else an `answer`.
 
-    The same answer to the same mail is one event however often it is sent; another answer is a newer one.
+    The same answer to the same mail is one event however often it is sent. Returns the shards to notify.
     """
     properties: dict[str, Any] = {"survey": survey}
-    if (score := score_of(answer)) is not None:
+    if (score := parse_score(answer)) is not None:
         properties["score"] = score
     else:
         properties["answer"] = answer
@@ -249,11 +251,11 @@ def answer_survey(
         properties["message"] = message
     digest = blake2b(f"{survey}\n{answer}\n{comment}".encode(), digest_size=8).hexdigest()
     message_id = f"survey:{person.id}:{message or 0}:{digest}"
-    return tell(connection, person, "Survey Answered", properties, now=now, message_id=message_id)
+    return add_page_event(connection, person, "Survey Answered", properties, now=now, message_id=message_id)
 
 
-def score_of(answer: str) -> int | None:
-    """Return the number of an answer from 0 to 10, None for any other answer."""
+def parse_score(answer: str) -> int | None:
+    """Return an answer as a number from 0 to 10, None for any other answer."""
     return (
         int(answer)
         if answer.isascii() and answer.isdigit() and len(answer) <= 2 and int(answer) <= 10
@@ -261,25 +263,14 @@ def score_of(answer: str) -> int | None:
     )
 
 
-def measure_of(connection: sa.Connection, message: int | None) -> str:
-    """Return the name (last part of the path) of the measure whose mail this was; empty when it is unknown."""
-    path = connection.scalar(sa.select(messages.c.measure).where(messages.c.id == message))
-    return str(path).rsplit("/", 1)[-1] if path else ""
+def load_measure_name(connection: sa.Connection, message: int | None) -> str:
+    """Return the name (last part of the path) of the message's measure; empty when the message is unknown."""
+    path = page_queries.load_measure(connection, message)
+    return path.rsplit("/", 1)[-1] if path else ""
 
 
-def asked_topic(connection: sa.Connection, message: int | None) -> str | None:
-    """Return the topic that the event behind a confirmation mail asked for; None when there was none."""
-    data = connection.scalar(
-        sa.select(runs.c.data)
-        .join(
-            messages,
-            sa.and_(
-                messages.c.contact_id == runs.c.contact_id,
-                messages.c.measure == runs.c.measure,
-                messages.c.run_key == runs.c.key,
-            ),
-        )
-        .where(messages.c.id == message)
-    )
+def find_requested_topic(connection: sa.Connection, message: int | None) -> str | None:
+    """Return the topic to confirm, from the event that started a confirmation mail; None without one."""
+    data = page_queries.load_run_data(connection, message)
     topic = decode(data).get("properties", {}).get("topic") if data else None
     return topic if isinstance(topic, str) else None

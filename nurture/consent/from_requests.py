@@ -1,7 +1,8 @@
-"""Requests: what somebody asks for on our pages and confirms from a mailbox, above all another address.
+"""Requests that a person makes on the public pages and confirms from a mailbox, above all a change of address.
 
-Asking stores a row and an event, which begins the mail with the link (`domain.consent.requests`). Following the link
-shows, confirming it acts, once: nothing changes before. Who held the address until then is told.
+A request stores a row and an event; the event starts the mail with the link (`domain.consent.requests`). The
+page behind the link shows the request, and confirming it there carries it out once. After a change of address a
+mail tells the old address.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.consent import request_queries as rows
-from nurture.consent.from_pages import SOURCE, Person, tell
-from nurture.consent.queries import lock_person, suppressed
-from nurture.consent.record import Stop, SuppressionReason, address_hash, suppress_each
+from nurture.consent import request_queries
+from nurture.consent.from_pages import SOURCE, PageContact, add_page_event
+from nurture.consent.queries import lock_living_contact
+from nurture.consent.record import Suppression, SuppressionReason, address_hash, suppress_addresses
+from nurture.consent.suppression_queries import load_suppressions
 from nurture.contacts.family_queries import family
 from nurture.contacts.identity_queries import (
     claim_identities,
@@ -22,42 +24,55 @@ from nurture.contacts.identity_queries import (
     set_newest_email,
 )
 from nurture.contacts.locking import LostRace
-from nurture.domain.consent.requests import ASKED, ASKS_MAX, ASKS_WITHIN, CHANGED, VALID_FOR, RequestAct
+from nurture.domain.consent.requests import (
+    ADDRESS_CHANGED_EVENT,
+    REQUEST_EVENT,
+    REQUESTS_MAX,
+    REQUESTS_WINDOW,
+    VALID_FOR,
+    RequestAct,
+)
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant
 
-#: What a change of address does not shake off: said of the old one, it holds for the new one.
-_FOLLOWS: Final[tuple[SuppressionReason, ...]] = ("unsubscribed", "ops", "complaint", "erased")
+#: Reasons of a suppression for marketing that a change of address carries over to the new address.
+_CARRIED_OVER: Final[tuple[SuppressionReason, ...]] = ("unsubscribed", "ops", "complaint", "erased")
 
 
-def ask(
+def create_request(
     connection: sa.Connection,
-    person: Person,
+    person: PageContact,
     act: RequestAct,
     *,
     address: str | None = None,
     message: int | None = None,
     now: Instant,
 ) -> set[int] | None:
-    """Store a request and let its mail be sent; returns the shards, None when there were too many of late.
+    """Store a request and the event that starts its mail; return the shards to notify.
 
-    address: canonical, of the act `address`. An open request of the same act is replaced.
+    None when the person made too many requests lately. address: canonical, for the act `address`. An open
+    request of the same act is replaced.
     """
-    lock_person(connection, person.id)
-    members = members_of(connection, person)
-    if rows.asked_since(connection, members, since=now - ASKS_WITHIN) >= ASKS_MAX:
+    lock_living_contact(connection, person.id)
+    members = load_family_ids(connection, person)
+    made = request_queries.count_requests(connection, members, since=now - REQUESTS_WINDOW)
+    if made >= REQUESTS_MAX:
         return None
-    number = rows.add_request(connection, members, act=act, address=address, now=now, until=now + VALID_FOR)
+    number = request_queries.add_request(
+        connection, members, act=act, address=address, now=now, until=now + VALID_FOR
+    )
     mail = {"message": message} if message is not None else {}
     properties: dict[str, Any] = {"act": act, "request": number, **mail}
-    return tell(connection, person, ASKED, properties, now=now, message_id=f"request:{number}")
+    return add_page_event(
+        connection, person, REQUEST_EVENT, properties, now=now, message_id=f"request:{number}"
+    )
 
 
-def find(connection: sa.Connection, person: Person, number: object) -> Any:
-    """Return the person's own request of that number, None without one."""
+def find_request(connection: sa.Connection, person: PageContact, number: object) -> Any:
+    """Return the person's own request with that number, None without one."""
     if not isinstance(number, int):
         return None
-    return rows.request_of(connection, number, members_of(connection, person))
+    return request_queries.load_request(connection, number, load_family_ids(connection, person))
 
 
 def is_open(request: Any, *, now: Instant) -> bool:
@@ -65,8 +80,8 @@ def is_open(request: Any, *, now: Instant) -> bool:
     return request.done_at is None and request.replaced_at is None and request.valid_until > now
 
 
-def is_taken(connection: sa.Connection, person: Person, address: str) -> bool:
-    """Tell whether the address is another person's for certain: both have user ids, and not the same."""
+def is_address_of_another(connection: sa.Connection, person: PageContact, address: str) -> bool:
+    """Tell whether the address certainly belongs to another person: both have user ids, and none in common."""
     known = load_index_by_identities(connection, [Identity("email", address)])
     owner = known.owners.get(Identity("email", address))
     if owner is None or owner == person.id:
@@ -78,30 +93,31 @@ def is_taken(connection: sa.Connection, person: Person, address: str) -> bool:
 
 
 def change_address(
-    connection: sa.Connection, person: Person, request: Any, *, now: Instant, suppression_key: bytes
+    connection: sa.Connection, person: PageContact, request: Any, *, now: Instant, suppression_key: bytes
 ) -> set[int]:
-    """Let the person's mail go to the address of an open request from now on; returns the shards.
+    """Carry out an open request for another sending address; return the shards to notify.
 
-    The event joins whoever else is known under that address. What was suppressed for marketing at the old
-    address stays so at the new one. Raises LostRace when somebody else was quicker to name the address.
+    The event merges a contact that is already known under that address. A suppression of the old address for
+    marketing is carried over to the new one. Raises LostRace when another transaction took the address or
+    confirmed the request first.
     """
     new = Identity("email", request.address)
     owner = load_index_by_identities(connection, [new]).owners.get(new)
     if owner is None and not claim_identities(connection, {new: (person.id, now, SOURCE)}):
         raise LostRace
-    lock_person(connection, person.id)
-    if not rows.settle(connection, request.id, now=now, old_address=person.email):
+    lock_living_contact(connection, person.id)
+    if not request_queries.confirm_request(connection, request.id, now=now, old_address=person.email):
         raise LostRace
-    # The newest address is where mail goes, also after two have become one.
+    # Mail goes to the newest address, also after a merge: make this one newer than all others of both contacts.
     since = load_index_by_contacts(connection, [person.id, owner or person.id]).since
     renew_identity(connection, new, since=max([now, *(at + 1 for name, at in since.items() if name != new)]))
     if owner is None or owner == person.id:
         set_newest_email(connection, person.id)
-    _carry(connection, person.email, request.address, now=now, key=suppression_key)
-    return tell(
+    _carry_over_suppression(connection, person.email, request.address, now=now, key=suppression_key)
+    return add_page_event(
         connection,
         person,
-        CHANGED,
+        ADDRESS_CHANGED_EVENT,
         {"request": request.id},
         now=now,
         message_id=f"changed:{request.id}",
@@ -109,15 +125,17 @@ def change_address(
     )
 
 
-def members_of(connection: sa.Connection, person: Person) -> Sequence[int]:
-    """Return the person's contacts, the living one first."""
-    found = connection.execute(sa.select(family(connection, [person.id]).c.id)).scalars()
-    return [person.id, *sorted(set(found) - {person.id})]
+def load_family_ids(connection: sa.Connection, person: PageContact) -> Sequence[int]:
+    """Return the ids of the person's contacts, the living one first."""
+    ids = connection.execute(sa.select(family(connection, [person.id]).c.id)).scalars()
+    return [person.id, *sorted(set(ids) - {person.id})]
 
 
-def _carry(connection: sa.Connection, old: str | None, new: str, *, now: Instant, key: bytes) -> None:
+def _carry_over_suppression(
+    connection: sa.Connection, old: str | None, new: str, *, now: Instant, key: bytes
+) -> None:
     hashed = address_hash(old, key) if old is not None else ""
-    reason = suppressed(connection, [hashed]).get(hashed, {}).get("marketing")
-    stops = [Stop(new, "marketing", word) for word in _FOLLOWS if word == reason]
-    if stops:
-        suppress_each(connection, stops, now=now, source=SOURCE, suppression_key=key)
+    reason = load_suppressions(connection, [hashed]).get(hashed, {}).get("marketing")
+    suppressions = [Suppression(new, "marketing", carried) for carried in _CARRIED_OVER if carried == reason]
+    if suppressions:
+        suppress_addresses(connection, suppressions, now=now, source=SOURCE, suppression_key=key)

@@ -1,8 +1,8 @@
-"""What people and receiving servers decide about us, written at once: consent, suppression, stop switches.
+"""Record what people, operators and receiving servers decide: consent, preferences, suppression, stop switches.
 
-Every function writes in the caller's own transaction, before anybody is told that it happened, and raises the
-version of the contacts concerned: mail guarded before goes back to the guard at the wire gate. The event for
-the timeline is the caller's to put beside it. Each is safe to repeat.
+Every function writes in the caller's transaction, which must commit before anybody gets an answer. It raises the
+version of the contacts concerned, so that the wire gate sends mail that the guard passed before back to the
+guard. The caller adds the event for the timeline. Every function may be repeated.
 """
 
 import hashlib
@@ -13,47 +13,48 @@ from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 
-from nurture.consent import queries
-from nurture.consent.preference_queries import add_wishes
+from nurture.consent import queries as consent_queries
+from nurture.consent import suppression_queries, switch_queries
+from nurture.consent.preference_queries import add_preferences
 from nurture.database.engine import encode
-from nurture.domain.consent.permissions import EVERYTHING, State
-from nurture.domain.consent.preferences import WishKind
+from nurture.domain.consent.permissions import EVERYTHING, ConsentState
+from nurture.domain.consent.preferences import PreferenceKind
 from nurture.domain.errors import NotFoundError
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
 from nurture.runtime.log import without_addresses
 
-Scope = Literal["all", "marketing"]
+SuppressionScope = Literal["all", "marketing"]
 SuppressionReason = Literal[
     "sunset", "unsubscribed", "soft_bounces", "hard_bounce", "ops", "complaint", "erased"
 ]
-#: Weakest first. A stronger reason takes the place of a weaker one of the same scope, never the other way: what
-#: a person or an operator may take back must not stand for what nobody may.
-STRENGTH: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
+#: A stronger reason replaces a weaker one of the same scope, never the other way round: a suppression that a
+#: person or an operator may lift must not hide one that nobody may lift.
+REASONS_WEAKEST_FIRST: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
-#: Messages brought back at once when a switch is turned on again; the others come up within half an hour.
-_REVIVED_MAX: Final = 10_000
+#: How many messages a resumed switch makes due at once; the others are checked again within half an hour.
+_RELEASED_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """An address that is to be mailed less: its canonical spelling, the scope and why."""
+class Suppression:
+    """A suppression to write: the canonical address, the scope and the reason."""
 
     address: str
-    scope: Scope
+    scope: SuppressionScope
     reason: SuppressionReason
 
 
 def address_hash(address: str, key: bytes) -> str:
-    """Return what a suppression knows of an address: HMAC-SHA256 under SUPPRESSION_KEY, hex.
+    """Return the hash under which an address is suppressed: HMAC-SHA256 under SUPPRESSION_KEY, hex.
 
     address: canonical (`domain.identity`). The hash survives erasure; the address cannot be read from it.
     """
     return hmac.digest(key, address.encode(), hashlib.sha256).hex()
 
 
-def grant(
+def grant_consent(
     connection: sa.Connection,
     *,
     contact_id: int,
@@ -64,15 +65,15 @@ def grant(
     suppression_key: bytes | None = None,
     wording: str = "",
 ) -> int:
-    """Note that the person agreed to the topic, and return the living contact's id.
+    """Record that the person agreed to the topic, and return the living contact's id.
 
-    wording: version of the words they were shown (`keep_wording`); "": none of ours.
-    suppression_key: given when the person agreed by an act of their own (a confirmation, the preference
-    centre): it takes back an earlier unsubscribe from everything and a sunset, never a complaint. Without it (imports)
-    nothing is taken back.
+    wording: version of the words they were shown (`store_wording`); "" when the words were not ours.
+    suppression_key: given when the person agreed by their own act (a confirmation, the preference centre). Then
+    an earlier unsubscribe from everything and a sunset are lifted, never a complaint. Without it (imports)
+    nothing is lifted.
     now: when they agreed. Raises NotFoundError.
     """
-    person = _say(
+    contact = _add_consent(
         connection,
         contact_id,
         topic,
@@ -82,15 +83,19 @@ def grant(
         evidence=evidence,
         wording=wording,
     )
-    address = queries.address_of(connection, person) if suppression_key is not None else None
-    if suppression_key is not None and address is not None:
+    if suppression_key is None:
+        return contact
+    address = consent_queries.load_sending_address(connection, contact)
+    if address is not None:
         hashed = address_hash(address, suppression_key)
         for reason in CONFIRMABLE:
-            queries.lift(connection, hashed, scope="marketing", reason=reason, before=now)
-    return person
+            suppression_queries.lift_suppression(
+                connection, hashed, scope="marketing", reason=reason, before=now
+            )
+    return contact
 
 
-def pending(
+def mark_consent_pending(
     connection: sa.Connection,
     *,
     contact_id: int,
@@ -99,8 +104,11 @@ def pending(
     source: str,
     evidence: Mapping[str, Any],
 ) -> int:
-    """Note that the topic was asked for and waits for the confirmation link. Raises NotFoundError."""
-    return _say(connection, contact_id, topic, "pending", now=now, source=source, evidence=evidence)
+    """Record that the topic waits for its confirmation link, and return the living contact's id.
+
+    Raises NotFoundError.
+    """
+    return _add_consent(connection, contact_id, topic, "pending", now=now, source=source, evidence=evidence)
 
 
 def unsubscribe(
@@ -114,11 +122,11 @@ def unsubscribe(
     suppression_key: bytes,
     wording: str = "",
 ) -> int:
-    """Withdraw one topic, or (None) everything: then the address is suppressed for marketing too.
+    """Withdraw one topic, or (None) everything, which also suppresses the address for marketing.
 
     Returns the living contact's id. Raises NotFoundError.
     """
-    person = _say(
+    contact = _add_consent(
         connection,
         contact_id,
         topic or EVERYTHING,
@@ -128,129 +136,135 @@ def unsubscribe(
         evidence=evidence,
         wording=wording,
     )
-    address = queries.address_of(connection, person) if topic is None else None
+    address = consent_queries.load_sending_address(connection, contact) if topic is None else None
     if address is not None:
-        stop = Stop(address, "marketing", "unsubscribed")
-        _suppress(connection, [stop], now=now, source=source, key=suppression_key)
-    return person
+        suppression = Suppression(address, "marketing", "unsubscribed")
+        _add_suppressions(connection, [suppression], now=now, source=source, key=suppression_key)
+    return contact
 
 
-def wish(
+def set_preferences(
     connection: sa.Connection,
     *,
     contact_id: int,
-    wanted: Mapping[WishKind, int],
+    values: Mapping[PreferenceKind, int],
     now: Instant,
     source: str,
     evidence: Mapping[str, Any],
 ) -> int:
-    """Note what the person asks of all marketing mail , and return the living contact's id.
+    """Record the person's preferences for all marketing mail, and return the living contact's id.
 
-    wanted: kind -> value, 0 takes the wish back. Mail that waited for an earlier wish is looked at again at
+    values: kind -> value; 0 takes the preference back. Mail that an earlier preference deferred is due again at
     once. Raises NotFoundError.
     """
-    person = queries.lock_person(connection, contact_id)
-    if person is None:
-        raise NotFoundError(f"there is no contact {contact_id}")
+    contact = _lock(connection, contact_id)
     rows = [
         {
-            "contact_id": person,
+            "contact_id": contact,
             "kind": kind,
             "value": value,
             "at": now,
             "source": source,
             "evidence": encode(dict(evidence)),
         }
-        for kind, value in wanted.items()
+        for kind, value in values.items()
     ]
-    add_wishes(connection, rows)
-    queries.revive_person(connection, person, reasons=("own_pause", "own_cap"), now=now)
-    return person
+    add_preferences(connection, rows)
+    switch_queries.release_deferred_messages(connection, contact, reasons=("own_pause", "own_cap"), now=now)
+    return contact
 
 
-def suppress(
+def suppress_address(
     connection: sa.Connection,
     *,
     address: str,
-    scope: Scope,
+    scope: SuppressionScope,
     reason: SuppressionReason,
     now: Instant,
     source: str,
     suppression_key: bytes,
 ) -> list[int]:
-    """Mail nothing (`all`) or no marketing to the address any more; return the contacts it belongs to.
+    """Suppress the address for every mail (`all`) or for marketing; return the contacts with that address.
 
-    address: canonical. It stays suppressed when the contact is erased or comes back by an import.
+    address: canonical. The suppression stays when the contact is erased or comes back by an import.
     """
-    stop = Stop(address, scope, reason)
-    return suppress_each(connection, [stop], now=now, source=source, suppression_key=suppression_key)
+    suppression = Suppression(address, scope, reason)
+    return suppress_addresses(
+        connection, [suppression], now=now, source=source, suppression_key=suppression_key
+    )
 
 
-def suppress_each(
-    connection: sa.Connection, stops: Sequence[Stop], *, now: Instant, source: str, suppression_key: bytes
+def suppress_addresses(
+    connection: sa.Connection,
+    new: Sequence[Suppression],
+    *,
+    now: Instant,
+    source: str,
+    suppression_key: bytes,
 ) -> list[int]:
-    """Do the same for many addresses in a constant number of statements."""
-    if not stops:
+    """Suppress many addresses in a constant number of statements; return the contacts with these addresses."""
+    if not new:
         return []
-    ids = queries.lock_addressed(connection, sorted({stop.address for stop in stops}))
-    _suppress(connection, stops, now=now, source=source, key=suppression_key)
+    addresses = sorted({suppression.address for suppression in new})
+    ids = consent_queries.lock_contacts_with_addresses(connection, addresses)
+    _add_suppressions(connection, new, now=now, source=source, key=suppression_key)
     return ids
 
 
 def set_switch(
     connection: sa.Connection, name: str, *, paused: bool, reason: str, actor: str, now: Instant
 ) -> int:
-    """Pause or resume a measure (its path), a lane, `all` or `restored`; return how many messages were revived.
+    """Pause or resume a measure (its path), a lane, `all` or `restored`; return how many messages became due.
 
-    A paused switch stops all that has not passed the wire gate. Resuming `all` leaves `restored` alone.
+    A paused switch stops every mail that has not passed the wire gate. Resuming `all` does not resume `restored`.
     """
-    # A server's words may name who refused them; a switch is shown to everybody.
+    # Every operator sees the reason of a switch, and a server's reply may contain the recipient's address.
     row = {"name": name, "paused": paused, "reason": without_addresses(reason), "actor": actor, "at": now}
-    queries.put_switch(connection, row)
+    switch_queries.save_switch(connection, row)
     if paused:
         return 0
     measure = name if "/" in name else None
-    return queries.revive(connection, measure, now=now, limit=_REVIVED_MAX)
+    return switch_queries.release_paused_messages(connection, measure, now=now, limit=_RELEASED_MAX)
 
 
 def stop_after_restore(connection: sa.Connection, *, reason: str, actor: str, now: Instant) -> None:
-    """Stop every lane: a journal knows more than the database does, so the database went back."""
+    """Stop every lane because a journal knows of mail that the database does not: the database was restored."""
     set_switch(connection, RESTORED_SWITCH, paused=True, reason=reason, actor=actor, now=now)
 
 
 def resume_after_restore(connection: sa.Connection, *, actor: str, now: Instant) -> None:
-    """Let the lanes run again after a restore, `all` too."""
+    """Resume every lane after a restore, and the switch `all`."""
     for name in (RESTORED_SWITCH, ALL_SWITCH):
         set_switch(connection, name, paused=False, reason="", actor=actor, now=now)
 
 
 def cancel_measure(
     connection: sa.Connection, measure: str, *, now: Instant, limit: int = 500
-) -> queries.Cancelled:
+) -> switch_queries.CancelCounts:
     """Cancel the measure's active runs and unsent messages of at most `limit` contacts.
 
-    Repeat in transactions of their own until `contacts` is 0; pause the measure first, so that nothing new
-    begins meanwhile.
+    Repeat in transactions of their own until `contacts` is 0. Pause the measure first, so that no new run starts
+    meanwhile.
     """
-    return queries.cancel_batch(connection, measure, reason="cancelled_by_ops", now=now, limit=limit)
+    return switch_queries.cancel_measure_batch(
+        connection, measure, reason="cancelled_by_ops", now=now, limit=limit
+    )
 
 
-def _say(
+def _add_consent(
     connection: sa.Connection,
     contact_id: int,
     topic: str,
-    state: State,
+    state: ConsentState,
     *,
     now: Instant,
     source: str,
     evidence: Mapping[str, Any],
     wording: str = "",
 ) -> int:
-    person = queries.lock_person(connection, contact_id)
-    if person is None:
-        raise NotFoundError(f"there is no contact {contact_id}")
+    contact = _lock(connection, contact_id)
     row = {
-        "contact_id": person,
+        "contact_id": contact,
         "topic": topic,
         "state": state,
         "at": now,
@@ -258,18 +272,26 @@ def _say(
         "evidence": encode(dict(evidence)),
         "wording": wording,
     }
-    queries.add_consents(connection, [row])
-    return person
+    consent_queries.add_consents(connection, [row])
+    return contact
 
 
-def _suppress(
-    connection: sa.Connection, stops: Sequence[Stop], *, now: Instant, source: str, key: bytes
+def _lock(connection: sa.Connection, contact_id: int) -> int:
+    """Lock the contact and return the living contact's id. Raises NotFoundError."""
+    contact = consent_queries.lock_living_contact(connection, contact_id)
+    if contact is None:
+        raise NotFoundError(f"there is no contact {contact_id}")
+    return contact
+
+
+def _add_suppressions(
+    connection: sa.Connection, new: Sequence[Suppression], *, now: Instant, source: str, key: bytes
 ) -> None:
-    strongest: dict[tuple[str, str], Stop] = {}
-    for stop in sorted(stops, key=lambda each: STRENGTH.index(each.reason)):
-        strongest[address_hash(stop.address, key), stop.scope] = stop
+    strongest: dict[tuple[str, str], Suppression] = {}
+    for suppression in sorted(new, key=lambda row: REASONS_WEAKEST_FIRST.index(row.reason)):
+        strongest[address_hash(suppression.address, key), suppression.scope] = suppression
     rows = [
-        {"address_hash": hashed, "scope": scope, "reason": stop.reason, "at": now, "source": source}
-        for (hashed, scope), stop in sorted(strongest.items(), key=lambda each: each[0])
+        {"address_hash": hashed, "scope": scope, "reason": suppression.reason, "at": now, "source": source}
+        for (hashed, scope), suppression in sorted(strongest.items(), key=lambda item: item[0])
     ]
-    queries.add_suppressions(connection, rows, weakest_first=STRENGTH)
+    suppression_queries.add_suppressions(connection, rows, weakest_first=REASONS_WEAKEST_FIRST)

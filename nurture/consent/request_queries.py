@@ -1,4 +1,4 @@
-"""Requests as rows: what was asked for on a page, until it is confirmed, replaced or too old."""
+"""Rows of requests made on the public pages: open until they are confirmed, replaced or past `valid_until`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +11,8 @@ from nurture.database.schema import requests
 from nurture.domain.instant import Instant
 
 
-def asked_since(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> int:
-    """Return how many requests these contacts have made since then."""
+def count_requests(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> int:
+    """Return how many requests these contacts have made since that instant."""
     mine = any_of(requests.c.contact_id, contact_ids, connection)
     statement = sa.select(sa.func.count()).select_from(requests).where(mine, requests.c.asked_at > since)
     return int(connection.execute(statement).scalar_one())
@@ -27,7 +27,7 @@ def add_request(
     now: Instant,
     until: Instant,
 ) -> int:
-    """Store a request of the first of these contacts in place of its open ones of the same act; return its id."""
+    """Store a request of the first of these contacts, replacing open ones of the same act, and return its id."""
     same = sa.and_(any_of(requests.c.contact_id, contact_ids, connection), requests.c.act == act, _OPEN)
     connection.execute(sa.update(requests).where(same).values(replaced_at=now))
     row = {
@@ -40,27 +40,27 @@ def add_request(
     return int(connection.execute(sa.insert(requests).values(row).returning(requests.c.id)).scalar_one())
 
 
-def request_of(connection: sa.Connection, number: int, contact_ids: Sequence[int]) -> Any:
-    """Return the request if one of these contacts made it, else None."""
+def load_request(connection: sa.Connection, number: int, contact_ids: Sequence[int]) -> Any:
+    """Return the request if one of these contacts made it, otherwise None."""
     mine = any_of(requests.c.contact_id, contact_ids, connection)
     statement = sa.select(requests).where(requests.c.id == number, mine)
     return connection.execute(statement).one_or_none()
 
 
-def requests_of(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Any]:
-    """Return id -> request, for those of these that there are."""
+def load_requests(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Any]:
+    """Return id -> request for those of these ids that exist."""
     statement = sa.select(requests).where(any_of(requests.c.id, numbers, connection))
     return {row.id: row for row in connection.execute(statement)}
 
 
-def settle(connection: sa.Connection, number: int, *, now: Instant, old_address: str | None) -> bool:
-    """Note that the request was confirmed; tell whether it was open until now."""
+def confirm_request(connection: sa.Connection, number: int, *, now: Instant, old_address: str | None) -> bool:
+    """Mark an open request as confirmed; return False when it was no longer open."""
     statement = sa.update(requests).where(requests.c.id == number, _OPEN, requests.c.valid_until > now)
     return connection.execute(statement.values(done_at=now, old_address=old_address)).rowcount > 0
 
 
-def left(connection: sa.Connection, addresses: Mapping[int, str]) -> set[int]:
-    """Return those of the contacts who have left this address by their own act, and not come back to it.
+def find_abandoned_addresses(connection: sa.Connection, addresses: Mapping[int, str]) -> set[int]:
+    """Return the contacts that changed away from this address by a request and did not change back to it.
 
     addresses: living contact -> address.
     """
@@ -71,11 +71,11 @@ def left(connection: sa.Connection, addresses: Mapping[int, str]) -> set[int]:
         .where(requests.c.act == "address", requests.c.done_at.is_not(None))
         .order_by(requests.c.done_at, requests.c.id)
     )
-    gone: dict[int, bool] = {}
+    is_abandoned: dict[int, bool] = {}
     for person, new, old in connection.execute(statement):
         if addresses[person] in (new, old):
-            gone[person] = addresses[person] == old
-    return {person for person, is_gone in gone.items() if is_gone}
+            is_abandoned[person] = addresses[person] == old
+    return {person for person, abandoned in is_abandoned.items() if abandoned}
 
 
 _OPEN = sa.and_(requests.c.done_at.is_(None), requests.c.replaced_at.is_(None))

@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent import queries
 from nurture.consent.record import set_switch
+from nurture.consent.switch_queries import load_paused_switches
 from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
@@ -52,7 +52,7 @@ def claim(database: Database, delivery: Delivery, *, lane: str, limit: int = 200
 def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: int) -> Chunk:
     now = delivery.clock.now()
     chunk = Chunk(lane)
-    switches = queries.paused(connection)
+    switches = load_paused_switches(connection)
     if not {ALL_SWITCH, RESTORED_SWITCH, lane}.isdisjoint(switches):
         return chunk
     available = lanes.lane_state(connection, lane).available(now)

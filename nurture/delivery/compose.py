@@ -144,7 +144,7 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
     properties = item.run.data.get("properties", {}) if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
-    tracked = measured and delivery.tracking and not item.person.wishes.untracked
+    tracked = measured and delivery.tracking and not item.person.preferences.untracked
     links = links_for(
         delivery.keys,
         delivery.base_url,

@@ -10,16 +10,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent import queries
-from nurture.consent.preference_queries import wish_rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.consent.record import address_hash
-from nurture.consent.request_queries import requests_of
+from nurture.consent.request_queries import load_requests
+from nurture.consent.suppression_queries import load_suppressions
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
 from nurture.domain.conditions import Reading
-from nurture.domain.consent.permissions import State, states
-from nurture.domain.consent.preferences import Wishes, wishes
+from nurture.domain.consent.permissions import ConsentState
+from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields, reading, run_names
 from nurture.domain.guard.caps import LedgerEntry
@@ -42,8 +42,8 @@ class ContactFamily:
     address: str | None
     erased: bool
     version: int
-    consents: Mapping[str, State] = field(default_factory=dict)
-    wishes: Wishes = field(default_factory=Wishes)
+    consents: Mapping[str, ConsentState] = field(default_factory=dict)
+    preferences: Preferences = field(default_factory=Preferences)
     suppressions: Mapping[str, str] = field(default_factory=dict)
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
@@ -116,7 +116,7 @@ def build_guard_input(item: GuardItem, given: ChunkScope) -> GuardInput:
         switches=given.switches,
         pending_since=person.pending_since,
         consents=person.consents,
-        wishes=person.wishes,
+        preferences=person.preferences,
         holds=person.holds,
         other_messages=[entry for number, entry in person.entries.items() if number != item.due.id],
         reading=_reading(item, given),
@@ -136,20 +136,17 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: ChunkScope) 
             families[row.survivor].append(row.id)
     contacts = load_contacts(connection, list(living), given.playbook)
     family = [member for members in families.values() for member in members]
-    said = _by(queries.consent_rows(connection, family), "contact_id")
-    wished = _by(wish_rows(connection, family), "contact_id")
-    joins = _by(queries.join_rows(connection, list(living)), "survivor")
+    permissions = load_permissions(connection, list(living))
     pending = claim_queries.pending_since(connection, family)
     hashes = {
         head: address_hash(row.email, given.suppression_key) for head, row in living.items() if row.email
     }
-    suppressed = queries.suppressed(connection, sorted(set(hashes.values())))
+    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
     people: dict[int, ContactFamily] = {}
     for head, row in living.items():
         if head not in contacts:
             continue
         members = tuple(sorted(families[head]))
-        merges = [each for member in members for each in joins.get(member, ())]
         waiting = [pending[member] for member in members if member in pending]
         people[head] = ContactFamily(
             contact=contacts[head],
@@ -157,12 +154,8 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: ChunkScope) 
             address=row.email,
             erased=row.erased_at is not None,
             version=row.version,
-            consents=states(
-                head,
-                [each for member in members for each in said.get(member, ())],
-                merges,
-            ),
-            wishes=wishes(head, [each for member in members for each in wished.get(member, ())], merges),
+            consents=permissions[head].consents,
+            preferences=permissions[head].preferences,
             suppressions=suppressed.get(hashes.get(head, ""), {}),
             holds=active_holds(contacts[head], now=given.now, playbook=given.playbook),
             pending_since=min(waiting, default=None),
@@ -170,18 +163,10 @@ def _people(connection: sa.Connection, heads: Sequence[int], given: ChunkScope) 
     return people
 
 
-def _by(rows: Iterable[Any], name: str) -> dict[int, list[Any]]:
-    """Group rows by one of their fields."""
-    groups: dict[int, list[Any]] = {}
-    for row in rows:
-        groups.setdefault(getattr(row, name), []).append(row)
-    return groups
-
-
 def _put_entries(
     connection: sa.Connection, owners: Mapping[int, ContactFamily], family: Sequence[int], given: ChunkScope
 ) -> None:
-    own = (person.wishes.often for person in owners.values())
+    own = (person.preferences.min_gap for person in owners.values())
     longest = max((*(max(cap.within, cap.gap) for cap in given.playbook.caps), *own), default=0)
     for row in claim_queries.ledger(connection, family, since=given.now - longest):
         # What is ready has not left; it counts as leaving now.
@@ -264,7 +249,7 @@ def _put_addresses(connection: sa.Connection, items: Iterable[GuardItem], given:
     ]
     if not aside:
         return
-    asked = requests_of(connection, sorted({number for _, number in aside if isinstance(number, int)}))
+    asked = load_requests(connection, sorted({number for _, number in aside if isinstance(number, int)}))
     for item, number in aside:
         request = asked.get(number) if isinstance(number, int) else None
         if request is None or request.contact_id not in item.person.family or request.replaced_at:
@@ -276,7 +261,7 @@ def _put_addresses(connection: sa.Connection, items: Iterable[GuardItem], given:
     hashes = {
         item.address: address_hash(item.address, given.suppression_key) for item, _ in aside if item.address
     }
-    suppressed = queries.suppressed(connection, sorted(set(hashes.values())))
+    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
     for item, _ in aside:
         item.suppressions = suppressed.get(hashes.get(item.address or "", ""), {})
 

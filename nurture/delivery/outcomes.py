@@ -218,7 +218,7 @@ def _without(address: str, reply: str) -> str:
 
 
 def _suppress(connection: sa.Connection, delivery: Delivery, told: AttemptResult, now: Instant) -> None:
-    record.suppress(
+    record.suppress_address(
         connection,
         address=told.ready.address,
         scope="all",

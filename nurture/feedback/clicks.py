@@ -8,13 +8,10 @@ a touch is judged once, under its lock, and a report is (provider, event id).
 
 import sqlalchemy as sa
 
-from nurture.consent.preference_queries import wish_rows
-from nurture.consent.queries import join_rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.database.bulk import Row
 from nurture.database.engine import decode
 from nurture.domain.bot_detection import JUDGED_AFTER, Agent, Touch, TouchKind, judge
-from nurture.domain.consent.permissions import Join
-from nurture.domain.consent.preferences import wishes
 from nurture.domain.counts import Counts
 from nurture.domain.event import OWN_PAGES
 from nurture.domain.feedback import Report
@@ -55,9 +52,7 @@ def note(
     measure = playbook.measures.get(mail.measure) if playbook else None
     if measure is not None and not measure.tracking:
         return False
-    joins: list[Join] = join_rows(connection, [mail.person])
-    family = [mail.person, *(join.merged for join in joins)]
-    if wishes(mail.person, wish_rows(connection, family), joins).untracked:
+    if load_permissions(connection, [mail.person])[mail.person].preferences.untracked:
         return False
     row = {"message_id": message, "kind": kind, "link": link[:80], "at": now, "agent": agent}
     return rows.add_touch(connection, row)

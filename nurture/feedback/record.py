@@ -209,8 +209,8 @@ def _act(connection: sa.Connection, new: Sequence[_Found], *, now: Instant, supp
     for each in left:
         _leave(connection, each, now=now, suppression_key=suppression_key)
     stops = [one for one in stopped if one]
-    stops += [law.Stop(address, "all", "soft_bounces") for address in _worn_out(connection, soft, now)]
-    law.suppress_each(connection, stops, now=now, source=SOURCE, suppression_key=suppression_key)
+    stops += [law.Suppression(address, "all", "soft_bounces") for address in _worn_out(connection, soft, now)]
+    law.suppress_addresses(connection, stops, now=now, source=SOURCE, suppression_key=suppression_key)
     counts["suppressed"] = len(stops)
     counts["lane_paused"] = _mind_the_lanes(connection, new, now)
     return counts
@@ -230,11 +230,13 @@ def _settle(connection: sa.Connection, message: int, status: str, *, now: Instan
     return settle_by_evidence(connection, message_id=message, status="failed", reason="hard_bounce", now=now)
 
 
-def _stop(each: _Found) -> law.Stop | None:
+def _stop(each: _Found) -> law.Suppression | None:
     scope = suppresses(each.report.kind, each.report.severity, each.message.purpose if each.message else None)
     if not scope or each.address is None:
         return None
-    return law.Stop(each.address, scope, "complaint" if each.report.kind == "complaint" else "hard_bounce")
+    return law.Suppression(
+        each.address, scope, "complaint" if each.report.kind == "complaint" else "hard_bounce"
+    )
 
 
 def _leave(connection: sa.Connection, each: _Found, *, now: Instant, suppression_key: bytes) -> None:
@@ -250,8 +252,8 @@ def _leave(connection: sa.Connection, each: _Found, *, now: Instant, suppression
             suppression_key=suppression_key,
         )
     elif each.address is not None:
-        stop = law.Stop(each.address, "marketing", "unsubscribed")
-        law.suppress_each(connection, [stop], now=now, source=SOURCE, suppression_key=suppression_key)
+        stop = law.Suppression(each.address, "marketing", "unsubscribed")
+        law.suppress_addresses(connection, [stop], now=now, source=SOURCE, suppression_key=suppression_key)
 
 
 def _worn_out(connection: sa.Connection, addresses: Sequence[str], now: Instant) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from nurture.consent import record
-from nurture.consent.queries import lift, suppressed
+from nurture.consent.suppression_queries import lift_suppression, load_suppressions
 from nurture.contacts.accept import NewEvent, accept, shard_for
 from nurture.database import meta
 from nurture.domain.counts import Counts
@@ -38,11 +38,11 @@ def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -
     address = {row.id: row.email for row in people}
     hashes = {row.id: record.address_hash(row.email, suppression_key) for row in people}
     back = _back(connection, hashes, now=now)
-    known = suppressed(connection, sorted(hashes.values()))
+    known = load_suppressions(connection, sorted(hashes.values()))
     free = [person for person in address if "marketing" not in known.get(hashes[person], {})]
     gone = _silent(connection, free, now=now)
-    stops = [record.Stop(address[person], "marketing", "sunset") for person in gone]
-    record.suppress_each(connection, stops, now=now, source=SOURCE, suppression_key=suppression_key)
+    stops = [record.Suppression(address[person], "marketing", "sunset") for person in gone]
+    record.suppress_addresses(connection, stops, now=now, source=SOURCE, suppression_key=suppression_key)
     names = reports.names(connection, gone)
     events = [
         NewEvent(
@@ -84,5 +84,6 @@ def _back(connection: sa.Connection, hashes: dict[int, str], *, now: Instant) ->
     signs = rows.signs(connection, asleep)
     awake = [person for person in asleep if signs.get(person, 0) > stopped[hashes[person]]]
     return sum(
-        lift(connection, hashes[person], scope="marketing", reason="sunset", before=now) for person in awake
+        lift_suppression(connection, hashes[person], scope="marketing", reason="sunset", before=now)
+        for person in awake
     )

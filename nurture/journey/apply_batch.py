@@ -11,7 +11,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from nurture.consent import request_queries
-from nurture.consent.from_events import note_consents
+from nurture.consent.from_events import record_event_consents
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
@@ -101,7 +101,7 @@ def apply(
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
-    counts["consents"] = note_consents(connection, events, owners, playbook)
+    counts["consents"] = record_event_consents(connection, events, owners, playbook)
     done = [row for row in taken.rows() if row.id not in lost]
     _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
     set_aside = recorded.conflicts + too_old + _conflicts_of(connection, taken)
@@ -251,7 +251,9 @@ def _mail_to_newest(
             now[contact] = newest[contact] = (row.email, row.occurred_at)
     if newest:
         # Who left an address on our own page is not mailed there because an application still names it.
-        gone = request_queries.left(connection, {contact: email for contact, (email, _) in newest.items()})
+        gone = request_queries.find_abandoned_addresses(
+            connection, {contact: email for contact, (email, _) in newest.items()}
+        )
         newest = {contact: told for contact, told in newest.items() if contact not in gone}
     people.set_emails(connection, newest)
 

@@ -191,8 +191,8 @@ def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
 
 
 def _suppress(connection: sa.Connection, names: Sequence[Identity], *, now: Instant, key: bytes) -> int:
-    stops = [law.Stop(name.value, "marketing", "erased") for name in names if name.kind == "email"]
-    law.suppress_each(connection, stops, now=now, source="erasure", suppression_key=key)
+    stops = [law.Suppression(name.value, "marketing", "erased") for name in names if name.kind == "email"]
+    law.suppress_addresses(connection, stops, now=now, source="erasure", suppression_key=key)
     return len(stops)
 
 

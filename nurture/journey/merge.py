@@ -13,8 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent import queries
-from nurture.consent.preference_queries import add_wishes, wish_rows
+from nurture.consent.load_permissions import load_permissions
+from nurture.consent.preference_queries import add_preferences
+from nurture.consent.queries import add_consents
 from nurture.contacts import identity_queries as store
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
@@ -24,8 +25,6 @@ from nurture.contacts.event_queries import load_events
 from nurture.contacts.locking import LostRace, run_without_lost_race
 from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs, save
 from nurture.database.engine import Database, encode
-from nurture.domain.consent.permissions import states
-from nurture.domain.consent.preferences import wishes
 from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
 from nurture.domain.identity import Candidate, home_of, survivor_first
@@ -33,7 +32,6 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
 from nurture.journey.object_queries import hand_watches
-from nurture.journey.personal_data import members_of
 from nurture.journey.replay import replay_events
 from nurture.playbook import PlaybookSource
 from nurture.runtime.failpoints import failpoint
@@ -158,15 +156,13 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
 
 
 def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *, now: Instant) -> None:
-    """Write down for both what holds for the two together: withdrawn topics, and wishes for less."""
-    members = members_of(connection, survivor)
-    joins = queries.join_rows(connection, [survivor])
-    said = states(survivor, queries.consent_rows(connection, members), joins)
-    wanted = wishes(survivor, wish_rows(connection, members), joins)
+    """Record for both contacts what held for the two together: withdrawn topics and preferences."""
+    permissions = load_permissions(connection, [survivor])[survivor]
+    wanted = permissions.preferences
     shared = {"at": now, "source": "ops", "evidence": encode({"unmerged": [contact, survivor]})}
     both = (contact, survivor)
-    withdrawn = [topic for topic, state in said.items() if state == "withdrawn"]
-    queries.add_consents(
+    withdrawn = [topic for topic, state in permissions.consents.items() if state == "withdrawn"]
+    add_consents(
         connection,
         [
             {"contact_id": one, "topic": topic, "state": "withdrawn", **shared}
@@ -174,8 +170,8 @@ def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *
             for topic in withdrawn
         ],
     )
-    kinds = {"often": wanted.often, "pause": wanted.pause, "tracking": int(wanted.untracked)}
-    add_wishes(
+    kinds = {"often": wanted.min_gap, "pause": wanted.paused_until, "tracking": int(wanted.untracked)}
+    add_preferences(
         connection,
         [
             {"contact_id": one, "kind": kind, "value": value, **shared}

@@ -1,12 +1,12 @@
 """What the console shows: figures of the whole, contacts, one contact's story, the quarantine. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent.queries import consent_rows, join_rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.database.engine import decode, encode
 from nurture.database.schema import (
     consents,
@@ -21,7 +21,7 @@ from nurture.database.schema import (
     transitions,
 )
 from nurture.delivery.verdicts import read_checks
-from nurture.domain.consent.permissions import State, states
+from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
@@ -212,7 +212,7 @@ class Story:
 
     contact: sa.Row[Any]
     identities: Sequence[sa.Row[Any]]
-    consents: dict[str, State]
+    consents: Mapping[str, ConsentState]
     runs: Sequence[sa.Row[Any]]
     facts: list[tuple[str, str]] = field(default_factory=list)
     # Newest first; cut tells whether older entries were left out.
@@ -245,7 +245,7 @@ def story(connection: sa.Connection, contact_id: int, *, limit: int = _STORY_MAX
     return Story(
         contact=row,
         identities=names,
-        consents=states(row.id, consent_rows(connection, ids), join_rows(connection, ids)),
+        consents=load_permissions(connection, [row.id])[row.id].consents,
         runs=entered,
         facts=[(name, _fact(name, value)) for name, value in sorted((row.facts or {}).items())],
         timeline=entries[:limit],

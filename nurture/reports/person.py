@@ -6,12 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent.preference_queries import wish_rows
-from nurture.consent.queries import join_rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema as t
 from nurture.database.engine import decode
-from nurture.domain.consent.preferences import wishes
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
@@ -77,7 +75,7 @@ def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, no
             for hold in active_holds(contact, now=now, playbook=playbook)
         ],
         "consents": _consents(connection, ids),
-        "wishes": _wishes(connection, contact_id, ids),
+        "wishes": _describe_preferences(connection, contact_id),
         "runs": [
             {
                 "measure": run.measure,
@@ -106,13 +104,13 @@ def _consents(connection: sa.Connection, ids: Sequence[int]) -> list[dict[str, A
     ]
 
 
-def _wishes(connection: sa.Connection, contact_id: int, ids: Sequence[int]) -> dict[str, Any]:
-    """Return what the person asked of all marketing mail, in words."""
-    held = wishes(contact_id, wish_rows(connection, ids), join_rows(connection, [contact_id]))
+def _describe_preferences(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
+    """Return the person's preferences for all marketing mail, in people's units."""
+    preferences = load_permissions(connection, [contact_id])[contact_id].preferences
     return {
-        "at_most_one_in": format_duration(held.often) if held.often else None,
-        "paused_until": to_iso(held.pause) if held.pause else None,
-        "tracking": not held.untracked,
+        "at_most_one_in": format_duration(preferences.min_gap) if preferences.min_gap else None,
+        "paused_until": to_iso(preferences.paused_until) if preferences.paused_until else None,
+        "tracking": not preferences.untracked,
     }
 
 

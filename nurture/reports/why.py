@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent.queries import paused
+from nurture.consent.switch_queries import load_paused_switches
 from nurture.database import schema as t
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.conditions import Truth
@@ -131,7 +131,7 @@ def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
     """Say that a mail not yet sent is held by a stop switch, where one is on."""
     if answer.outcome not in ("waiting", "deferred"):
         return answer
-    switches = paused(connection)
+    switches = load_paused_switches(connection)
     on = [name for name in ("all", measure.lane, measure.path) if name in switches]
     if on:
         answer.outcome = "deferred"

@@ -69,18 +69,18 @@ class Reactions:
 
     def _confirms(self, row: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = from_pages.find_person(connection, row.contact_id)
-            topic = from_pages.asked_topic(connection, row.id)
+            person = from_pages.find_page_contact(connection, row.contact_id)
+            topic = from_pages.find_requested_topic(connection, row.id)
             if person is not None and topic is not None:
                 evidence = {"message": row.id}
-                from_pages.agree(
+                from_pages.confirm_topic(
                     connection, person, topic, now=at, evidence=evidence, suppression_key=self._key
                 )
                 # The page of this made-up company offers both beside it.
                 for more in ("reminders", "surveys"):
-                    person = from_pages.find_person(connection, row.contact_id)
+                    person = from_pages.find_page_contact(connection, row.contact_id)
                     if person is not None:
-                        from_pages.agree(
+                        from_pages.confirm_topic(
                             connection, person, more, now=at, evidence=evidence, suppression_key=self._key
                         )
 
@@ -88,10 +88,10 @@ class Reactions:
 
     def _unsubscribes(self, row: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = from_pages.find_person(connection, row.contact_id)
+            person = from_pages.find_page_contact(connection, row.contact_id)
             if person is not None:
                 evidence = {"message": row.id}
-                from_pages.stop(
+                from_pages.withdraw_topic(
                     connection, person, row.topic, now=at, evidence=evidence, suppression_key=self._key
                 )
 
@@ -99,9 +99,11 @@ class Reactions:
 
     def _tells(self, row: Any, name: str, **properties: Any) -> Act:
         def act(connection: sa.Connection, at: Instant) -> None:
-            person = from_pages.find_person(connection, row.contact_id)
+            person = from_pages.find_page_contact(connection, row.contact_id)
             if person is not None:
-                from_pages.tell(connection, person, name, properties, now=at, message_id=f"reaction-{row.id}")
+                from_pages.add_page_event(
+                    connection, person, name, properties, now=at, message_id=f"reaction-{row.id}"
+                )
 
         return act
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.suppressions import lift_suppressions, show
-from nurture.consent.record import SuppressionReason, suppress
+from nurture.consent.record import SuppressionReason, suppress_address
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
 from nurture.domain.errors import InputError
@@ -27,7 +27,7 @@ def services(database: Database) -> Services:
 def stop(services: Services, reason: Any, scope: Any = "all") -> None:
     key = services.settings.suppression_secret
     services.database.run(
-        lambda connection: suppress(
+        lambda connection: suppress_address(
             connection, address=ADA, scope=scope, reason=reason, now=NOW, source="test", suppression_key=key
         )
     )

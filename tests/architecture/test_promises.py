@@ -24,7 +24,9 @@ def _rows() -> list[tuple[str, list[str]]]:
 
 
 def test_every_promise_has_exactly_one_row() -> None:
-    promises = [f"{section}{number}" for section, count in _PROMISES.items() for number in range(1, count + 1)]
+    promises = [
+        f"{section}{number}" for section, count in _PROMISES.items() for number in range(1, count + 1)
+    ]
     assert [promise for promise, _ in _rows()] == promises
 
 

@@ -8,7 +8,7 @@ from nurture.consent import record
 from nurture.contacts.queries import load_contacts
 from nurture.database.engine import Database
 from nurture.delivery.verdicts import read_checks
-from nurture.domain.consent.preferences import WishKind
+from nurture.domain.consent.preferences import PreferenceKind
 from nurture.domain.instant import DAY, HOUR
 from nurture.reports.person import person, timeline
 from nurture.reports.why import why
@@ -25,10 +25,10 @@ def world(database: Database) -> World:
 
 
 def wish(world: World, contact: int, **wanted: int) -> None:
-    kinds: dict[WishKind, int] = wanted  # type: ignore[assignment]
+    kinds: dict[PreferenceKind, int] = wanted  # type: ignore[assignment]
     world.database.run(
-        lambda connection: record.wish(
-            connection, contact_id=contact, wanted=kinds, now=world.clock.now(), source="test", evidence={}
+        lambda connection: record.set_preferences(
+            connection, contact_id=contact, values=kinds, now=world.clock.now(), source="test", evidence={}
         )
     )
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.consent import queries as rows
 from nurture.consent import record
+from nurture.consent.load_permissions import load_permissions
 from nurture.database import schema as t
 from nurture.database.engine import Database
-from nurture.domain.consent.permissions import state_of, states
+from nurture.domain.consent.permissions import state_for_topic
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import HOUR, MINUTE, SECOND
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
@@ -29,9 +29,7 @@ def say(world: World, act: Any, contact: int, **more: Any) -> int:
 
 def said(world: World, contact: int, topic: str = "offers") -> str | None:
     with world.database.read() as connection:
-        joins = rows.join_rows(connection, [contact])
-        family = [contact, *(join.merged for join in joins)]
-        return state_of(states(contact, rows.consent_rows(connection, family), joins), topic)
+        return state_for_topic(load_permissions(connection, [contact])[contact].consents, topic)
 
 
 def suppressions(world: World) -> set[tuple[str, str]]:
@@ -42,10 +40,10 @@ def suppressions(world: World) -> set[tuple[str, str]]:
 def test_a_topic_is_asked_for_confirmed_and_withdrawn(world: World) -> None:
     ada = world.person(consent=None)
     assert said(world, ada) is None
-    say(world, record.pending, ada, topic="offers")
+    say(world, record.mark_consent_pending, ada, topic="offers")
     assert said(world, ada) == "pending"
     world.later(SECOND)
-    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
     assert said(world, ada) == "granted"
     world.later(SECOND)
     world.unsubscribe(ada)
@@ -57,7 +55,7 @@ def test_a_topic_is_asked_for_confirmed_and_withdrawn(world: World) -> None:
 def test_saying_the_same_twice_writes_one_row(world: World) -> None:
     ada = world.person(consent=None)
     for _ in range(2):
-        say(world, record.grant, ada, topic="offers")
+        say(world, record.grant_consent, ada, topic="offers")
     with world.database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(t.consents)) == 1
 
@@ -77,7 +75,7 @@ def test_a_person_may_come_back_to_a_topic_by_their_own_act(world: World) -> Non
     ada = world.person()
     world.unsubscribe(ada, topic=None)
     world.later(HOUR)
-    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
     assert (said(world, ada, "offers"), said(world, ada, "news")) == ("granted", "withdrawn")
     assert suppressions(world) == set()
     number = world.mail(ada)
@@ -88,7 +86,7 @@ def test_a_grant_from_elsewhere_takes_nothing_back(world: World) -> None:
     ada = world.person()
     world.unsubscribe(ada, topic=None)
     world.later(HOUR)
-    say(world, record.grant, ada, topic="offers")
+    say(world, record.grant_consent, ada, topic="offers")
     assert suppressions(world) == {("marketing", "unsubscribed")}
 
 
@@ -98,7 +96,7 @@ def test_what_is_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -
     world.unsubscribe(ada, topic=None)
     for _ in range(2):
         found = world.database.run(
-            lambda connection: record.suppress(
+            lambda connection: record.suppress_address(
                 connection,
                 address="ada@example.com",
                 scope="marketing",
@@ -110,7 +108,7 @@ def test_what_is_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -
         )
     assert found == [ada]
     world.later(HOUR)
-    say(world, record.grant, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
     assert suppressions(world) == {("marketing", reason)}
 
 
@@ -124,12 +122,12 @@ def test_a_word_to_a_merged_contact_is_the_living_ones(world: World) -> None:
 
 def test_nobody_is_not_found(world: World) -> None:
     with pytest.raises(NotFoundError, match="no contact 77"):
-        say(world, record.grant, 77, topic="offers")
+        say(world, record.grant_consent, 77, topic="offers")
 
 
 def test_a_suppressed_address_that_nobody_has_is_kept_for_later(world: World) -> None:
     found = world.database.run(
-        lambda connection: record.suppress(
+        lambda connection: record.suppress_address(
             connection,
             address="eve@example.com",
             scope="all",

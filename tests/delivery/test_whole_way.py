@@ -105,7 +105,7 @@ def test_a_marketing_mail_carries_a_link_that_unsubscribes(world: ShippedWorld) 
     with world.database.read() as connection:
         contact = connection.execute(sa.select(t.contacts.c.id)).scalar_one()
     world.database.run(
-        lambda connection: record.grant(
+        lambda connection: record.grant_consent(
             connection,
             contact_id=contact,
             topic="offers",
@@ -153,7 +153,7 @@ def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> 
     world.turn(post)
     with world.database.write() as connection:
         person = connection.execute(sa.select(t.contacts.c.id)).scalar_one()
-        record.grant(
+        record.grant_consent(
             connection, contact_id=person, topic="reminders", now=MORNING, source="test", evidence={}
         )
     # The cart falls silent, its mail is decided; then the purchase is accepted and nobody has applied it.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.consent.record import address_hash, suppress
+from nurture.consent.record import address_hash, suppress_address
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
 from nurture.domain.feedback import Report
@@ -227,7 +227,7 @@ def test_a_complaint_takes_the_place_of_an_unsubscribe_and_never_the_other_way(w
     number = sent(world, world.person())
     for reason in ("sunset", "unsubscribed", "complaint", "unsubscribed"):
         world.database.run(
-            lambda connection, reason=reason: suppress(  # type: ignore[misc]
+            lambda connection, reason=reason: suppress_address(  # type: ignore[misc]
                 connection,
                 address="ada@example.com",
                 scope="marketing",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.consent.record import grant, suppress
+from nurture.consent.record import grant_consent, suppress_address
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, Instant
@@ -147,12 +147,12 @@ def test_the_person_s_own_yes_takes_back_what_is_theirs_to_take_back(world: Worl
     ada = world.person("ada")
     given = {"address": "ada@example.com", "scope": "marketing", "reason": reason}
     world.database.run(
-        lambda connection: suppress(
+        lambda connection: suppress_address(
             connection, now=NOON - 1, source="test", suppression_key=SUPPRESSION_KEY, **given
         )
     )
     world.database.run(
-        lambda connection: grant(
+        lambda connection: grant_consent(
             connection,
             contact_id=ada,
             topic="offers",

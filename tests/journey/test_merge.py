@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from nurture.consent import queries as law_rows
 from nurture.consent import record
+from nurture.consent.load_permissions import load_permissions
 from nurture.contacts.queries import resolve_contact
 from nurture.database import schema
 from nurture.database.engine import Database, decode
-from nurture.domain.consent.permissions import states
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import MailStep, OnEvent, WaitFor
@@ -223,19 +222,19 @@ def test_a_withdrawal_on_either_side_holds_after_the_join(database: Database) ->
         record.unsubscribe(
             connection, contact_id=world.who("e1"), topic="news", now=NOW, suppression_key=b"k" * 32, **given
         )
-        record.grant(connection, contact_id=world.who("u1"), topic="news", now=NOW + HOUR, **given)
-    both = [world.who("e1"), world.who("u1")]
+        record.grant_consent(connection, contact_id=world.who("u1"), topic="news", now=NOW + HOUR, **given)
     world.clock.advance_to(NOW + 2 * HOUR)
     world.take(identify("j", "u1 e1"))
 
     def said() -> str:
         with world.database.read() as connection:
-            rows, joins = law_rows.consent_rows(connection, both), law_rows.join_rows(connection, both)
-        return states(world.who("u1"), rows, joins)["news"]
+            return load_permissions(connection, [world.who("u1")])[world.who("u1")].consents["news"]
 
     assert said() == "withdrawn"
     with world.database.write() as connection:
-        record.grant(connection, contact_id=world.who("u1"), topic="news", now=NOW + 3 * HOUR, **given)
+        record.grant_consent(
+            connection, contact_id=world.who("u1"), topic="news", now=NOW + 3 * HOUR, **given
+        )
     assert said() == "granted"
 
 

@@ -7,18 +7,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.consent import queries as law_rows
 from nurture.consent import record
-from nurture.consent.preference_queries import wish_rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.send_gate import SendGate
-from nurture.domain.consent.permissions import states
-from nurture.domain.consent.preferences import wishes
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import DAY
 from nurture.journey import merge
-from nurture.journey.personal_data import members_of
 from tests.cli.shell import Shell, nurture
 from tests.delivery.builders import a_measure, a_playbook
 from tests.delivery.world import Post
@@ -35,9 +31,7 @@ def alias(message_id: str, who: str, earlier: str) -> Any:
 
 def said(database: Database, contact: int) -> dict[str, str]:
     with database.read() as connection:
-        members = members_of(connection, contact)
-        joins = law_rows.join_rows(connection, [contact])
-        return dict(states(contact, law_rows.consent_rows(connection, members), joins))
+        return dict(load_permissions(connection, [contact])[contact].consents)
 
 
 def withdraw(world: World, who: int, topic: str, at: int) -> None:
@@ -48,7 +42,7 @@ def withdraw(world: World, who: int, topic: str, at: int) -> None:
 
 def grant(world: World, who: int, topic: str, at: int) -> None:
     with world.database.write() as connection:
-        record.grant(connection, contact_id=who, topic=topic, now=at, source="web", evidence={})
+        record.grant_consent(connection, contact_id=who, topic=topic, now=at, source="web", evidence={})
 
 
 def merged(world: World, one: int, two: int) -> merge.Joined:
@@ -139,15 +133,15 @@ def test_what_was_withdrawn_together_holds_for_both_afterwards(database: Databas
     # Through a link in a mail that had been sent to either.
     withdraw(world, two, "offers", NOW + DAY)
     with database.write() as connection:
-        record.wish(
-            connection, contact_id=one, wanted={"often": 7 * DAY}, now=NOW + DAY, source="web", evidence={}
+        record.set_preferences(
+            connection, contact_id=one, values={"often": 7 * DAY}, now=NOW + DAY, source="web", evidence={}
         )
     world.clock.advance_to(NOW + 2 * DAY)
     parted(world, two)
     for who in (one, two):
         assert said(database, who) == {"news": "withdrawn", "offers": "withdrawn", "events": "granted"}
         with database.read() as connection:
-            assert wishes(who, wish_rows(connection, [who])).often == 7 * DAY
+            assert load_permissions(connection, [who])[who].preferences.min_gap == 7 * DAY
     grant(world, one, "news", NOW + 3 * DAY)
     assert (said(database, one)["news"], said(database, two)["news"]) == ("granted", "withdrawn")
     (row,) = world.rows(t.merges)

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import imports
-from nurture.consent import queries as rows
+from nurture.consent.load_permissions import load_permissions
 from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
-from nurture.domain.consent.permissions import State, state_of, states
+from nurture.domain.consent.permissions import ConsentState, state_for_topic
 from nurture.domain.instant import DAY, HOUR, to_iso
 from tests.scenarios.world import MONDAY, World
 
@@ -24,12 +24,10 @@ def ledger(world: World) -> list[Any]:
         return list(connection.execute(sa.select(t.consents).order_by(t.consents.c.id)))
 
 
-def state(world: World, topic: str, who: str = ADA) -> State | None:
+def state(world: World, topic: str, who: str = ADA) -> ConsentState | None:
     with world.database.read() as connection:
         person = resolve_contact(connection, who)
-        joins = rows.join_rows(connection, [person])
-        family = [person, *(join.merged for join in joins)]
-        return state_of(states(person, rows.consent_rows(connection, family), joins), topic)
+        return state_for_topic(load_permissions(connection, [person])[person].consents, topic)
 
 
 def bring(world: World, folder: Path, kind: str, *lines: dict[str, str], historic: bool = False) -> None:

@@ -122,7 +122,7 @@ class World:
 
         def work(connection: Any) -> None:
             for topic in topics:
-                record.grant(
+                record.grant_consent(
                     connection,
                     contact_id=resolve_contact(connection, who),
                     topic=topic,

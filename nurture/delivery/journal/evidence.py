@@ -82,7 +82,7 @@ def conclude(
     awaited = lock_waiting_contacts(connection, settled)
     for each in found:
         if each.outcome.suppress and each.row.email:
-            record.suppress(
+            record.suppress_address(
                 connection,
                 address=each.row.email,
                 scope="all",

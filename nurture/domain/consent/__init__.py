@@ -1,1 +1,1 @@
-"""The pure rules of consent: what a person permits per topic, prefers, and asks to have confirmed."""
+"""The pure rules of consent: permissions per topic, preferences, and requests that wait for confirmation."""

@@ -1,101 +1,78 @@
-"""What a person asked of all our marketing mail: less often, not until a date, without watching what they open.
+"""A person's preferences for all marketing mail: less often, not before a date, without counting opens and clicks.
 
-A wish is a number of its kind, and more of it is stricter, so the same fold serves all three:
+A preference is a number of its kind, and a larger number is stricter, so the same fold serves all three:
 
-| kind | value | nothing asked for |
+| kind | value | no preference |
 |---|---|---|
 | `often` | least time between two marketing mails, a duration | 0 |
 | `pause` | no marketing mail before this instant | 0 |
 | `tracking` | 1: links are not counted and no picture is loaded | 0 |
 
-Within one contact the newest row of a kind speaks. Where two contacts turned out to be one person the stricter
-of both holds from the merge on, until the person says something newer, as with consent (`domain.consent.permissions`).
+The newest row of a kind decides; `domain.consent.merges` describes how two merged contacts are read together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from nurture.domain.consent.permissions import Join
+from nurture.domain.consent.merges import ContactMerge, fold_family
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.domain.measure import MARKETING
 from nurture.domain.playbook import Cap
 
-WishKind = Literal["often", "pause", "tracking"]
-WISH_KINDS: Final[tuple[WishKind, ...]] = ("often", "pause", "tracking")
+PreferenceKind = Literal["often", "pause", "tracking"]
 
-#: What "less often" may mean: as the programme has it, or at most one marketing mail in so long.
+#: The choices of "less often": as the programme has it (0), or at most one marketing mail in so long.
 GAPS: Final[tuple[Duration, ...]] = (0, 7 * DAY, 14 * DAY, 30 * DAY)
-#: What the unsubscribe page offers before nothing at all.
-LESS: Final[Duration] = GAPS[-1]
+#: The gap that the unsubscribe page offers instead of no mail at all.
+LESS_OFTEN_GAP: Final[Duration] = GAPS[-1]
 #: The longest pause.
 PAUSE_MAX: Final[Duration] = 366 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """One row: this contact asked for this."""
+class Preference:
+    """One row: this contact asked for this value of a kind."""
 
     contact_id: int
-    kind: WishKind
+    kind: PreferenceKind
     value: int
     at: Instant
-    # The order in which rows were written; settles rows of one instant.
+    # The order in which rows were written; decides between rows of one instant.
     id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """All that holds for a person now."""
+class Preferences:
+    """All preferences of a person that hold now."""
 
     # Least time between two marketing mails; 0: none.
-    often: Duration = 0
-    # 0: no pause.
-    pause: Instant = 0
-    # Whether opens and clicks are to be left uncounted.
+    min_gap: Duration = 0
+    # No marketing mail before this instant; 0: no pause.
+    paused_until: Instant = 0
+    # Opens and clicks must not be counted.
     untracked: bool = False
 
     @property
     def caps(self) -> tuple[Cap, ...]:
-        """The person's own cap, as the guard counts one; empty without a wish."""
-        return (Cap("own", MARKETING, at_most=1, within=self.often),) if self.often > 0 else ()
+        """The person's own frequency cap as the guard reads it; empty without a least gap."""
+        return (Cap("own", MARKETING, at_most=1, within=self.min_gap),) if self.min_gap > 0 else ()
 
 
-def wishes(contact_id: int, rows: Iterable[Wish], joins: Iterable[Join] = ()) -> Wishes:
-    """Return what holds for this contact with everything that was merged into it.
+def fold_preferences(
+    contact_id: int, rows: Iterable[Preference], merges: Iterable[ContactMerge] = ()
+) -> Preferences:
+    """Return the preferences of this contact with everything that was merged into it.
 
-    rows, joins: of any contacts, in any order; those that do not lead to `contact_id` are ignored.
+    rows, merges: of any contacts, in any order; those that do not lead to `contact_id` are ignored.
     """
-    by_contact: dict[int, list[Wish]] = {}
-    for row in rows:
-        by_contact.setdefault(row.contact_id, []).append(row)
-    by_survivor: dict[int, list[Join]] = {}
-    for join in joins:
-        by_survivor.setdefault(join.survivor, []).append(join)
-    found = _fold(contact_id, by_contact, by_survivor, seen=frozenset())
-    return Wishes(found.get("often", 0), found.get("pause", 0), found.get("tracking", 0) > 0)
+    values = fold_family(contact_id, rows, merges, apply=_apply, take_stricter=_take_stricter)
+    return Preferences(values.get("often", 0), values.get("pause", 0), values.get("tracking", 0) > 0)
 
 
-def _fold(
-    contact_id: int,
-    rows: Mapping[int, Sequence[Wish]],
-    joins: Mapping[int, Sequence[Join]],
-    *,
-    seen: frozenset[int],
-) -> dict[str, int]:
-    """Fold one contact's rows and merges by time; `seen` keeps a circle of merges from turning for ever."""
-    # A row and a merge of one instant: the merge first, the row is what the joined person then said.
-    steps: list[tuple[Instant, int, int, Wish | Join]] = [
-        (row.at, 1, row.id, row) for row in rows.get(contact_id, ())
-    ]
-    steps += [
-        (join.at, 0, join.merged, join) for join in joins.get(contact_id, ()) if join.merged not in seen
-    ]
-    answer: dict[str, int] = {}
-    for _at, _order, _id, step in sorted(steps, key=lambda each: each[:3]):
-        if isinstance(step, Join):
-            other = _fold(step.merged, rows, joins, seen=seen | {contact_id})
-            answer = {kind: max(answer.get(kind, 0), other.get(kind, 0)) for kind in {*answer, *other}}
-        else:
-            answer[step.kind] = step.value
-    return answer
+def _apply(values: dict[str, int], row: Preference) -> dict[str, int]:
+    return {**values, row.kind: row.value}
+
+
+def _take_stricter(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return {kind: max(first.get(kind, 0), second.get(kind, 0)) for kind in {*first, *second}}

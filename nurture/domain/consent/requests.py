@@ -1,7 +1,8 @@
-"""What somebody asks for on our pages and confirms from their mailbox: a new address, their data, to be erased.
+"""Requests made on the public pages and confirmed from a mailbox: a new address, the person's data, erasure.
 
-A link in a mail may have been forwarded, so what could harm its owner takes a second mail: to the new address
-for an address, else to the one we have. Nothing changes before the link in that mail is followed and confirmed.
+A link in a mail may have been forwarded, so a request that could harm the owner of the mailbox takes a second
+mail: to the new address for a change of address, otherwise to the known address. Nothing changes before the
+person follows the link in that mail and confirms.
 """
 
 from collections.abc import Mapping
@@ -17,12 +18,12 @@ ACTS: Final[Mapping[RequestAct, str]] = {
 }
 
 #: Event that starts the mail with the link; its properties are `act` and `request`, never an address.
-ASKED: Final = "Confirmation Requested"
-#: Event after an address was changed; `request` leads to the address before.
-CHANGED: Final = "Address Changed"
+REQUEST_EVENT: Final = "Confirmation Requested"
+#: Event after a change of address; its property `request` leads to the address before.
+ADDRESS_CHANGED_EVENT: Final = "Address Changed"
 
-#: How long the link in that mail is good.
+#: How long the link in that mail works.
 VALID_FOR: Final[Duration] = DAY
-#: A person may ask for so many such mails within the window: a form must not fill a stranger's mailbox.
-ASKS_MAX: Final = 3
-ASKS_WITHIN: Final[Duration] = DAY
+#: The most requests a person may make within the window, so that a form cannot fill a stranger's mailbox.
+REQUESTS_MAX: Final = 3
+REQUESTS_WINDOW: Final[Duration] = DAY

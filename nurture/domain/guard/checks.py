@@ -5,7 +5,7 @@ holds their order and turns a refusal into a verdict.
 """
 
 from nurture.domain.conditions import Condition, Truth
-from nurture.domain.consent.permissions import state_of
+from nurture.domain.consent.permissions import state_for_topic
 from nurture.domain.contact import Run
 from nurture.domain.guard import caps
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
@@ -149,7 +149,7 @@ def check_consent(context: CheckContext) -> CheckResult:
         return f"not needed for {message.purpose}"
     if message.topic is None or message.topic not in context.playbook.topics:
         return Refusal("skip", "no_consent", f"topic {message.topic or 'none'} is not in the playbook")
-    state = state_of(context.input.consents, message.topic)
+    state = state_for_topic(context.input.consents, message.topic)
     if state == "granted":
         return f"{message.topic}: granted"
     if state == "pending":
@@ -161,7 +161,7 @@ def check_consent(context: CheckContext) -> CheckResult:
 
 def check_own_pause(context: CheckContext) -> CheckResult:
     """Defer marketing until the end of the pause that the person asked for."""
-    until = context.input.wishes.pause
+    until = context.input.preferences.paused_until
     if context.input.message.purpose not in MARKETING:
         return f"not for {context.input.message.purpose}"
     if until <= context.now:
@@ -303,10 +303,10 @@ def check_own_cap(context: CheckContext) -> CheckResult:
     if purpose not in MARKETING:
         return f"not for {purpose}"
     full = caps.find_full_cap(
-        context.input.wishes.caps, context.input.other_messages, purpose=purpose, now=context.now
+        context.input.preferences.caps, context.input.other_messages, purpose=purpose, now=context.now
     )
     if full is None:
-        return "room" if context.input.wishes.caps else "none"
+        return "room" if context.input.preferences.caps else "none"
     wanted = f"the person wants at most one in {format_duration(full.cap.within)}"
     return Refusal("defer", "own_cap", wanted, until=full.until)
 
@@ -335,7 +335,7 @@ def check_arbitration(context: CheckContext) -> CheckResult:
     if context.input.message.purpose == "transactional":
         return "not for transactional"
     winner = caps.find_slot_winner(
-        (*context.playbook.caps, *context.input.wishes.caps),
+        (*context.playbook.caps, *context.input.preferences.caps),
         context.input.message.as_ledger_entry(),
         context.input.other_messages,
         now=context.now,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nurture.domain.conditions import Reading
-from nurture.domain.consent.permissions import State
-from nurture.domain.consent.preferences import Wishes
+from nurture.domain.consent.permissions import ConsentState
+from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, Run
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import Instant
@@ -82,10 +82,10 @@ class GuardInput:
     switches: Mapping[str, str] = field(default_factory=dict)
     # When the oldest event not yet applied was accepted; None: every accepted event is applied.
     pending_since: Instant | None = None
-    # Topic -> state of the consent (`domain.consent.permissions.states`).
-    consents: Mapping[str, State] = field(default_factory=dict)
+    # Topic -> state of the consent (`domain.consent.permissions.fold_consents`).
+    consents: Mapping[str, ConsentState] = field(default_factory=dict)
     # The person's own limits for all marketing mail.
-    wishes: Wishes = field(default_factory=Wishes)
+    preferences: Preferences = field(default_factory=Preferences)
     holds: Sequence[ActiveHold] = ()
     # Every other message of the person that waits, is being sent or counts toward a cap.
     other_messages: Sequence[LedgerEntry] = ()

@@ -2,7 +2,7 @@
 
 import re
 
-from nurture.domain.consent.requests import ASKED, CHANGED
+from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, REQUEST_EVENT
 from nurture.domain.measure import LetCoupon, OnEvent
 from nurture.playbook.check.case import Case
 from nurture.playbook.check.template_text import literal, outputs
@@ -40,7 +40,7 @@ def check_recipient(case: Case) -> None:
     measure = case.measure
     if measure.to == "person":
         return
-    wanted = ASKED if measure.to == "new_address" else CHANGED
+    wanted = REQUEST_EVENT if measure.to == "new_address" else ADDRESS_CHANGED_EVENT
     names = measure.trigger.names if isinstance(measure.trigger, OnEvent) else ()
     if measure.purpose != "transactional" or names != (wanted,) or measure.track != "any":
         change = f"use it under any/, with purpose transactional and the event `{wanted}` as its trigger"

@@ -21,8 +21,8 @@ from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.app.privacy import erase_contact
 from nurture.app.services import Services
-from nurture.consent.queries import lift
-from nurture.consent.record import address_hash, suppress
+from nurture.consent.record import address_hash, suppress_address
+from nurture.consent.suppression_queries import lift_suppression
 from nurture.database.audit import record
 from nurture.database.engine import encode
 from nurture.database.schema import contacts, identities
@@ -158,7 +158,7 @@ class TrackApi:
         def work(connection: sa.Connection) -> None:
             now = self._door.clock.now()
             address = _address(connection, person)
-            suppress(
+            suppress_address(
                 connection,
                 address=address,
                 scope="all",
@@ -176,7 +176,7 @@ class TrackApi:
 
         def work(connection: sa.Connection) -> None:
             hashed = address_hash(_address(connection, person), key)
-            lift(connection, hashed, scope="all", reason="ops", before=self._door.clock.now())
+            lift_suppression(connection, hashed, scope="all", reason="ops", before=self._door.clock.now())
             self._note(connection, person, actor, "contact.unsuppress")
 
         self._services.database.run(work)

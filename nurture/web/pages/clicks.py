@@ -126,7 +126,7 @@ class Follow:
         loaded = active_playbook(self._gate.services, connection)
         brand = loaded.playbook.brand if loaded else {}
         parts = urlsplit(str(brand.get("referral_url") or brand.get("shop_url") or ""))
-        if parts.scheme not in ("http", "https") or from_pages.find_person(connection, contact) is None:
+        if parts.scheme not in ("http", "https") or from_pages.find_page_contact(connection, contact) is None:
             return None
         query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("code", code)])
         return urlunsplit(parts._replace(query=query))

@@ -13,7 +13,7 @@ from fastapi import Response
 from nurture.app import privacy
 from nurture.app.services import Services
 from nurture.consent import from_requests
-from nurture.domain.consent.requests import ACTS, ASKED, RequestAct
+from nurture.domain.consent.requests import ACTS, REQUEST_EVENT, RequestAct
 from nurture.domain.identity import canonical_email
 from nurture.domain.measure import OnEvent
 from nurture.web.html import PUBLIC_HEADERS
@@ -72,7 +72,7 @@ class StepPages:
             if address is None or address == visit.person.email:
                 fault = "address_same" if address else "address_fault"
                 return self._page(visit, act, fault=visit.words[fault], status=422), set()
-        shards = from_requests.ask(
+        shards = from_requests.create_request(
             connection, visit.person, act, address=address, message=visit.message, now=visit.now
         )
         if shards is None:
@@ -85,7 +85,7 @@ class StepPages:
 
     def show_confirm(self, connection: sa.Connection, visit: Visit) -> Response:
         """Show what the request will do."""
-        request = from_requests.find(connection, visit.person, visit.payload.get("r"))
+        request = from_requests.find_request(connection, visit.person, visit.payload.get("r"))
         if request is None or not from_requests.is_open(request, now=visit.now):
             return _over(visit)
         act: RequestAct = request.act
@@ -103,7 +103,7 @@ class StepPages:
 
     def confirm(self, connection: sa.Connection, visit: Visit) -> Done:
         """Do what was asked for."""
-        request = from_requests.find(connection, visit.person, visit.payload.get("r"))
+        request = from_requests.find_request(connection, visit.person, visit.payload.get("r"))
         if request is None:
             return _over(visit), set()
         if request.act == "address":
@@ -120,7 +120,7 @@ class StepPages:
             return changed, set()
         if not from_requests.is_open(request, now=visit.now):
             return _over(visit), set()
-        if from_requests.is_taken(connection, visit.person, request.address):
+        if from_requests.is_address_of_another(connection, visit.person, request.address):
             return visit.notice(visit.words["taken_title"], visit.words["taken_lead"], status=409), set()
         shards = from_requests.change_address(
             connection, visit.person, request, now=visit.now, suppression_key=self._key
@@ -145,7 +145,7 @@ def offered(visit: Visit) -> tuple[RequestAct, ...]:
     """Return what may be asked for: all, where the programme has the mail that confirms it, else nothing."""
     measures = visit.loaded.playbook.measures.values() if visit.loaded else ()
     triggers = (measure.trigger for measure in measures if measure.to == "new_address")
-    there = any(isinstance(trigger, OnEvent) and ASKED in trigger.names for trigger in triggers)
+    there = any(isinstance(trigger, OnEvent) and REQUEST_EVENT in trigger.names for trigger in triggers)
     return tuple(ACTS) if there else ()
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from fastapi import Response
 
-from nurture.consent.from_pages import Person
+from nurture.consent.from_pages import PageContact
 from nurture.domain.instant import Instant
 from nurture.playbook import LoadedPlaybook
 from nurture.web.brand import Brand, brand_of
@@ -20,7 +20,7 @@ class Visit:
 
     token: str
     payload: Mapping[str, Any]
-    person: Person
+    person: PageContact
     loaded: LoadedPlaybook | None
     brand: Brand
     words: Mapping[str, str]
@@ -31,7 +31,7 @@ class Visit:
         cls,
         token: str,
         payload: Mapping[str, Any],
-        person: Person,
+        person: PageContact,
         loaded: LoadedPlaybook | None,
         *,
         language: str,
@@ -43,7 +43,7 @@ class Visit:
             token, payload, person, loaded, brand_of(loaded, person.locale or words["lang"]), words, now
         )
 
-    def as_person(self, person: Person) -> "Visit":
+    def as_person(self, person: PageContact) -> "Visit":
         """Return the same visit of a person who has just changed something, in their language now."""
         words = words_for(person.locale, self.words["lang"])
         brand = brand_of(self.loaded, person.locale or words["lang"])

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from nurture.consent import from_pages
-from nurture.domain.consent.preferences import GAPS, PAUSE_MAX, Wishes, WishKind
+from nurture.domain.consent.preferences import GAPS, PAUSE_MAX, PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
 from nurture.domain.instant import DAY, Instant
 from nurture.domain.timing import at_wall, local, zones
@@ -43,7 +43,7 @@ class Choices:
     """The form, read; `faults` names the fields that could not be."""
 
     topics: frozenset[str]
-    wanted: dict[WishKind, int] = field(default_factory=dict)
+    wanted: dict[PreferenceKind, int] = field(default_factory=dict)
     locale: str | None = None
     zone: str | None = None
     faults: frozenset[str] = frozenset()
@@ -74,15 +74,17 @@ class PreferencePages:
             return _page(visit, _ticked(visit, choices), faults=choices.faults, status=422), set()
         shards, changed = self._topics(connection, visit, form, choices)
         evidence = visit.evidence("preferences")
-        shards |= from_pages.ask(connection, visit.person, choices.wanted, now=visit.now, evidence=evidence)
-        shards |= from_pages.choose(
+        shards |= from_pages.change_preferences(
+            connection, visit.person, choices.wanted, now=visit.now, evidence=evidence
+        )
+        shards |= from_pages.choose_locale_and_zone(
             connection, visit.person, locale=choices.locale, zone=choices.zone, now=visit.now
         )
         person = replace(
             visit.person,
             locale=choices.locale or visit.person.locale,
             zone=choices.zone or visit.person.zone,
-            wishes=_after(visit.person.wishes, choices.wanted),
+            preferences=_after(visit.person.preferences, choices.wanted),
         )
         return _page(visit.as_person(person), changed, saved=True), shards
 
@@ -100,10 +102,10 @@ class PreferencePages:
                     changed[topic.name] = "withdrawn"
                 continue
             if wording is None:
-                wording = from_pages.shown_wording(
+                wording = from_pages.store_shown_wording(
                     connection, preferences_wording(visit), claimed, now=visit.now
                 )
-            shards |= from_pages.agree(
+            shards |= from_pages.confirm_topic(
                 connection,
                 visit.person,
                 topic.name,
@@ -116,7 +118,7 @@ class PreferencePages:
         return shards, changed
 
     def _stop(self, connection: sa.Connection, visit: Visit, topic: str | None) -> set[int]:
-        return from_pages.stop(
+        return from_pages.withdraw_topic(
             connection,
             visit.person,
             topic,
@@ -128,7 +130,7 @@ class PreferencePages:
 
 def read(visit: Visit, form: Form) -> Choices:
     """Read the form. A field that is not there changes nothing: an older page, or a program."""
-    wanted: dict[WishKind, int] = {}
+    wanted: dict[PreferenceKind, int] = {}
     faults: set[str] = set()
     often = _one(form, "often")
     if often is not None:
@@ -200,11 +202,11 @@ def _locale(visit: Visit) -> str:
     return (same or [*locales, ""])[0]
 
 
-def _after(wishes: Wishes, wanted: Mapping[WishKind, int]) -> Wishes:
-    return Wishes(
-        wanted.get("often", wishes.often),
-        wanted.get("pause", wishes.pause),
-        bool(wanted["tracking"]) if "tracking" in wanted else wishes.untracked,
+def _after(preferences: Preferences, wanted: Mapping[PreferenceKind, int]) -> Preferences:
+    return Preferences(
+        wanted.get("often", preferences.min_gap),
+        wanted.get("pause", preferences.paused_until),
+        bool(wanted["tracking"]) if "tracking" in wanted else preferences.untracked,
     )
 
 
@@ -223,7 +225,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     person, zone = visit.person, _zone(visit)
-    paused = person.wishes.pause if person.wishes.pause > visit.now else 0
+    paused = person.preferences.paused_until if person.preferences.paused_until > visit.now else 0
     return visit.page(
         "preferences",
         status=status,
@@ -241,11 +243,11 @@ def _page(
             }
             for topic in visit.brand.topics
         ],
-        often=[(gap // DAY, gap == person.wishes.often) for gap in GAPS],
+        often=[(gap // DAY, gap == person.preferences.min_gap) for gap in GAPS],
         pause=str(local(paused, zone).date()) if paused else "",
         earliest=str(local(visit.now + DAY, zone).date()),
         latest=str(local(visit.now + PAUSE_MAX - DAY, zone).date()),
-        tracked=not person.wishes.untracked,
+        tracked=not person.preferences.untracked,
         locales=[(each, LANGUAGES.get(each, each)) for each in _locales(visit)],
         locale=_locale(visit),
         zones=_areas(zone),

@@ -173,7 +173,7 @@ class Gate:
 
         def within(connection: sa.Connection) -> Response:
             loaded = active_playbook(self.services, connection)
-            person = from_pages.find_person(connection, contact_id)
+            person = from_pages.find_page_contact(connection, contact_id)
             if person is None:
                 gone = plain("gone", language, brand=brand_of(loaded, words_for(None, language)["lang"]))
                 return marked("gone", gone)

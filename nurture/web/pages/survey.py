@@ -26,7 +26,7 @@ def answer(connection: sa.Connection, visit: Visit, form: Form) -> tuple[Respons
     shards = from_pages.answer_survey(
         connection,
         visit.person,
-        survey=str(visit.payload.get("s") or from_pages.measure_of(connection, visit.message)),
+        survey=str(visit.payload.get("s") or from_pages.load_measure_name(connection, visit.message)),
         answer=said,
         comment=(form.get("comment") or [""])[0].strip()[:COMMENT_CHARACTERS_MAX],
         message=visit.message,
@@ -36,7 +36,7 @@ def answer(connection: sa.Connection, visit: Visit, form: Form) -> tuple[Respons
 
 
 def _page(visit: Visit, said: str, *, missing: bool = False) -> Response:
-    score = from_pages.score_of(said)
+    score = from_pages.parse_score(said)
     answer = said if said and score is None else None
     strings = visit.brand.strings
     title = strings.get(f"answer_{answer}") or strings.get(f"persona_{answer}") or answer

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from nurture.consent import from_pages
-from nurture.domain.consent.preferences import LESS
+from nurture.domain.consent.preferences import LESS_OFTEN_GAP
 from nurture.domain.consent.wording import Wording
 from nurture.domain.signing import sign
 from nurture.web.pages.confirmed_requests import StepPages
@@ -32,7 +32,7 @@ class ConsentPages:
             "unsubscribe",
             question=visit.say("unsubscribe_question", topic=topic or visit.words["everything"]),
             topic=topic,
-            less=visit.person.wishes.often < LESS,
+            less=visit.person.preferences.min_gap < LESS_OFTEN_GAP,
             action=f"/u/{visit.token}",
             preferences=preferences_path(self._gate, visit),
         )
@@ -43,8 +43,8 @@ class ConsentPages:
         note = visit.words["transactional_note"]
         evidence = visit.evidence("unsubscribe")
         if form.get("scope") == ["less"]:
-            shards = from_pages.ask(
-                connection, visit.person, {"often": LESS}, now=visit.now, evidence=evidence
+            shards = from_pages.change_preferences(
+                connection, visit.person, {"often": LESS_OFTEN_GAP}, now=visit.now, evidence=evidence
             )
             return visit.notice(
                 visit.words["less_title"], visit.say("less_lead"), note=note, link=link
@@ -53,7 +53,7 @@ class ConsentPages:
         topic = None if form.get("scope") == ["all"] else visit.topic
         if "scope" not in form:
             evidence["page"] = "one-click"
-        shards = from_pages.stop(
+        shards = from_pages.withdraw_topic(
             connection, visit.person, topic, now=visit.now, evidence=evidence, suppression_key=self._key
         )
         if topic:
@@ -68,7 +68,7 @@ class ConsentPages:
         """Show what would be agreed to, or what a request will do."""
         if "r" in visit.payload:
             return self._steps.show_confirm(connection, visit)
-        topic = visit.topic or from_pages.asked_topic(connection, visit.message)
+        topic = visit.topic or from_pages.find_requested_topic(connection, visit.message)
         if topic is None:
             return marked("invalid", nowhere(visit.words["lang"]))
         return visit.page(
@@ -86,18 +86,18 @@ class ConsentPages:
         """Note that they agreed, with the words they saw, or do what they asked for."""
         if "r" in visit.payload:
             return self._steps.confirm(connection, visit)
-        topic = visit.topic or from_pages.asked_topic(connection, visit.message)
+        topic = visit.topic or from_pages.find_requested_topic(connection, visit.message)
         if topic is None:
             return marked("invalid", nowhere(visit.words["lang"])), set()
         claimed = (form.get("wording") or [""])[0]
-        shards = from_pages.agree(
+        shards = from_pages.confirm_topic(
             connection,
             visit.person,
             topic,
             now=visit.now,
             evidence=visit.evidence("confirm"),
             suppression_key=self._key,
-            wording=from_pages.shown_wording(
+            wording=from_pages.store_shown_wording(
                 connection, confirm_wording(visit, topic), claimed, now=visit.now
             ),
         )

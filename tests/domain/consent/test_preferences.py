@@ -1,75 +1,80 @@
-"""What a person asked of all marketing mail: the newest word of each kind, the stricter of two who became one."""
+"""A person's preferences: the newest row of a kind decides, and after a merge the stricter of both contacts."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nurture.domain.consent.permissions import Join
-from nurture.domain.consent.preferences import Wish, Wishes, WishKind, wishes
+from nurture.domain.consent.merges import ContactMerge
+from nurture.domain.consent.preferences import Preference, PreferenceKind, Preferences, fold_preferences
 from nurture.domain.instant import DAY
 
 A, B = 1, 2
 
 
-def asked(contact: int, kind: WishKind, value: int, at: int) -> Wish:
-    return Wish(contact, kind, value, at, id=at)
+def preference(contact: int, kind: PreferenceKind, value: int, at: int) -> Preference:
+    return Preference(contact, kind, value, at, id=at)
 
 
 @pytest.mark.parametrize(
-    ("rows", "joins", "expected"),
+    ("rows", "merges", "expected"),
     [
-        pytest.param([], [], Wishes(), id="nothing asked for"),
-        pytest.param([asked(A, "often", 7 * DAY, 1)], [], Wishes(often=7 * DAY), id="less often"),
+        pytest.param([], [], Preferences(), id="no row"),
+        pytest.param([preference(A, "often", 7 * DAY, 1)], [], Preferences(min_gap=7 * DAY), id="less often"),
         pytest.param(
-            [asked(A, "often", 30 * DAY, 1), asked(A, "often", 7 * DAY, 2)],
+            [preference(A, "often", 30 * DAY, 1), preference(A, "often", 7 * DAY, 2)],
             [],
-            Wishes(often=7 * DAY),
-            id="the newest word speaks, also when it is looser",
+            Preferences(min_gap=7 * DAY),
+            id="the newest row decides, also when it is looser",
         ),
         pytest.param(
-            [asked(A, "often", 30 * DAY, 1), asked(A, "often", 0, 2)], [], Wishes(), id="taken back"
+            [preference(A, "often", 30 * DAY, 1), preference(A, "often", 0, 2)],
+            [],
+            Preferences(),
+            id="taken back",
         ),
         pytest.param(
-            [asked(A, "often", 7 * DAY, 4), asked(B, "often", 30 * DAY, 1)],
-            [Join(A, B, 5)],
-            Wishes(often=30 * DAY),
+            [preference(A, "often", 7 * DAY, 4), preference(B, "often", 30 * DAY, 1)],
+            [ContactMerge(A, B, 5)],
+            Preferences(min_gap=30 * DAY),
             id="a merge takes the stricter",
         ),
         pytest.param(
-            [asked(A, "often", 30 * DAY, 1), asked(B, "often", 0, 4)],
-            [Join(A, B, 5)],
-            Wishes(often=30 * DAY),
+            [preference(A, "often", 30 * DAY, 1), preference(B, "often", 0, 4)],
+            [ContactMerge(A, B, 5)],
+            Preferences(min_gap=30 * DAY),
             id="either way round",
         ),
         pytest.param(
-            [asked(B, "pause", 900, 1), asked(B, "tracking", 1, 2)],
-            [Join(A, B, 5)],
-            Wishes(pause=900, untracked=True),
+            [preference(B, "pause", 900, 1), preference(B, "tracking", 1, 2)],
+            [ContactMerge(A, B, 5)],
+            Preferences(paused_until=900, untracked=True),
             id="pause and tracking come along",
         ),
         pytest.param(
-            [asked(B, "often", 30 * DAY, 1), asked(A, "often", 0, 6)],
-            [Join(A, B, 5)],
-            Wishes(),
-            id="said after the merge counts",
+            [preference(B, "often", 30 * DAY, 1), preference(A, "often", 0, 6)],
+            [ContactMerge(A, B, 5)],
+            Preferences(),
+            id="a row after the merge counts",
         ),
-        pytest.param([asked(B, "often", 7 * DAY, 1)], [], Wishes(), id="another person"),
+        pytest.param([preference(B, "often", 7 * DAY, 1)], [], Preferences(), id="another person"),
         pytest.param(
-            [asked(A, "often", 7 * DAY, 1)],
-            [Join(A, B, 2), Join(B, A, 3)],
-            Wishes(often=7 * DAY),
+            [preference(A, "often", 7 * DAY, 1)],
+            [ContactMerge(A, B, 2), ContactMerge(B, A, 3)],
+            Preferences(min_gap=7 * DAY),
             id="a circle ends",
         ),
     ],
 )
-def test_what_holds(rows: list[Wish], joins: list[Join], expected: Wishes) -> None:
-    assert wishes(A, rows, joins) == expected
-    assert wishes(A, rows[::-1], joins[::-1]) == expected
+def test_fold_of_rows_and_merges(
+    rows: list[Preference], merges: list[ContactMerge], expected: Preferences
+) -> None:
+    assert fold_preferences(A, rows, merges) == expected
+    assert fold_preferences(A, rows[::-1], merges[::-1]) == expected
 
 
 rows_of_two = st.lists(
     st.builds(
-        asked,
+        preference,
         st.sampled_from([A, B]),
         st.sampled_from(["often", "pause", "tracking"]),
         st.integers(0, 90),
@@ -81,16 +86,16 @@ rows_of_two = st.lists(
 
 
 @given(rows_of_two)
-def test_a_merge_is_never_looser_than_either_was(rows: list[Wish]) -> None:
-    joined = wishes(A, rows, [Join(A, B, 21)])
-    for alone in (wishes(A, rows), wishes(B, rows)):
-        assert joined.often >= alone.often
-        assert joined.pause >= alone.pause
+def test_a_merge_is_never_looser_than_either_was(rows: list[Preference]) -> None:
+    joined = fold_preferences(A, rows, [ContactMerge(A, B, 21)])
+    for alone in (fold_preferences(A, rows), fold_preferences(B, rows)):
+        assert joined.min_gap >= alone.min_gap
+        assert joined.paused_until >= alone.paused_until
         assert joined.untracked >= alone.untracked
 
 
-def test_without_a_wish_there_is_no_cap_and_with_one_it_covers_all_marketing() -> None:
-    assert Wishes().caps == ()
-    (cap,) = Wishes(often=30 * DAY).caps
+def test_a_least_gap_is_a_cap_over_all_marketing_and_without_one_there_is_none() -> None:
+    assert Preferences().caps == ()
+    (cap,) = Preferences(min_gap=30 * DAY).caps
     assert (cap.at_most, cap.within) == (1, 30 * DAY)
     assert cap.purposes == {"nurture", "sales", "advocacy", "survey"}

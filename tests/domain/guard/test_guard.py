@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nurture.domain.conditions import parse
-from nurture.domain.consent.preferences import Wishes
+from nurture.domain.consent.preferences import Preferences
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.guard.decide import CHECKS, REASONS, GuardInput, decide
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_iso
@@ -371,15 +371,15 @@ def test_a_cap_defers(other_messages: tuple[LedgerEntry, ...], reason: str, unti
 
 
 @pytest.mark.parametrize(
-    ("wished", "reason", "until"),
+    ("preferences", "reason", "until"),
     [
-        pytest.param(Wishes(), "", None, id="nothing asked for"),
-        pytest.param(Wishes(often=7 * DAY), "own_cap", NOON + 6 * DAY, id="the last left a day ago"),
-        pytest.param(Wishes(often=DAY), "", None, id="long enough ago"),
-        pytest.param(Wishes(pause=NOON + 9 * DAY), "own_pause", NOON + 9 * DAY, id="paused"),
-        pytest.param(Wishes(pause=NOON), "", None, id="the pause is over"),
+        pytest.param(Preferences(), "", None, id="nothing asked for"),
+        pytest.param(Preferences(min_gap=7 * DAY), "own_cap", NOON + 6 * DAY, id="the last left a day ago"),
+        pytest.param(Preferences(min_gap=DAY), "", None, id="long enough ago"),
+        pytest.param(Preferences(paused_until=NOON + 9 * DAY), "own_pause", NOON + 9 * DAY, id="paused"),
+        pytest.param(Preferences(paused_until=NOON), "", None, id="the pause is over"),
         pytest.param(
-            Wishes(often=7 * DAY, pause=NOON + DAY),
+            Preferences(min_gap=7 * DAY, paused_until=NOON + DAY),
             "own_pause",
             NOON + DAY,
             id="the pause is looked at first",
@@ -387,12 +387,12 @@ def test_a_cap_defers(other_messages: tuple[LedgerEntry, ...], reason: str, unti
     ],
 )
 def test_the_persons_own_preferences_defer_marketing(
-    wished: Wishes, reason: str, until: Instant | None
+    preferences: Preferences, reason: str, until: Instant | None
 ) -> None:
     # Another purpose, no cap of the programme: only the person's own covers both.
     other_messages = (an_entry(purpose="nurture", counted_at=NOON - DAY),)
     guard_input = a_guard_input(
-        wishes=wished, other_messages=other_messages, message=a_due(valid_until=NOON + 90 * DAY)
+        preferences=preferences, other_messages=other_messages, message=a_due(valid_until=NOON + 90 * DAY)
     )
     verdict = verdict_on(guard_input)
     assert verdict.reason == reason
@@ -405,7 +405,7 @@ def test_the_persons_own_preferences_concern_marketing_alone(purpose: Any) -> No
     guard_input = a_guard_input(
         message=a_due(measure=path, purpose=purpose, track="any"),
         run=a_run(path),
-        wishes=Wishes(often=30 * DAY, pause=NOON + 30 * DAY),
+        preferences=Preferences(min_gap=30 * DAY, paused_until=NOON + 30 * DAY),
         other_messages=(
             an_entry(purpose=purpose, counted_at=NOON - HOUR),
             an_entry(3, counted_at=NOON - HOUR),
@@ -416,9 +416,9 @@ def test_the_persons_own_preferences_concern_marketing_alone(purpose: Any) -> No
 
 def test_a_persons_own_cap_gives_its_slot_to_the_highest_priority() -> None:
     rival = an_entry(9, purpose="nurture", status="waiting", due_at=NOON, priority=80)
-    guard_input = a_guard_input(wishes=Wishes(often=30 * DAY), other_messages=(rival,))
+    guard_input = a_guard_input(preferences=Preferences(min_gap=30 * DAY), other_messages=(rival,))
     assert verdict_on(guard_input).reason == "arbitration"
-    assert verdict_on(replace(guard_input, wishes=Wishes())).action == "send"
+    assert verdict_on(replace(guard_input, preferences=Preferences())).action == "send"
 
 
 def test_a_deferral_ends_when_the_mail_expires() -> None:

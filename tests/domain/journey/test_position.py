@@ -32,7 +32,9 @@ def test_each_order_is_delivered_once() -> None:
 
 def persona(playbook: Playbook, *events: Event) -> object:
     """Return the persona that the events give."""
-    return advance(a_contact(playbook), events, now=NOON + 100, playbook=playbook).contact.facts.get("persona")
+    return advance(a_contact(playbook), events, now=NOON + 100, playbook=playbook).contact.facts.get(
+        "persona"
+    )
 
 
 def test_the_newest_evidence_decides_the_persona_in_any_order_of_arrival() -> None:

@@ -163,8 +163,8 @@ def test_nothing_is_kept_for_who_does_not_want_it(
     client: httpx.Client, services: Services, contact: int, message: int
 ) -> None:
     services.database.run(
-        lambda c: record.wish(
-            c, contact_id=contact, wanted={"tracking": 1}, now=NOW, source="test", evidence={}
+        lambda c: record.set_preferences(
+            c, contact_id=contact, values={"tracking": 1}, now=NOW, source="test", evidence={}
         )
     )
     assert client.get(path("c", message), headers=BROWSER).status_code == 302

@@ -13,7 +13,7 @@ from nurture.consent.record import address_hash
 from nurture.contacts.queries import resolve_contact
 from nurture.database.engine import Database
 from nurture.database.schema import contacts, identities, requests, suppressions
-from nurture.domain.consent.requests import ASKS_MAX
+from nurture.domain.consent.requests import REQUESTS_MAX
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE
 from nurture.domain.signing import sign
@@ -155,11 +155,11 @@ def test_what_is_no_new_address_is_said_and_nobody_is_mailed(mara: Person, email
 
 
 def test_a_form_fills_no_strangers_mailbox(mara: Person) -> None:
-    for number in range(ASKS_MAX):
+    for number in range(REQUESTS_MAX):
         assert mara.ask("address", email=f"victim{number}@new.example").status_code == 200
     assert mara.ask("address", email=NEW).status_code == 429
     # Each request took the place of the one before: of three asked for at once, one mail leaves.
-    assert [to for to, _ in mara.mailed()] == [f"victim{ASKS_MAX - 1}@new.example"]
+    assert [to for to, _ in mara.mailed()] == [f"victim{REQUESTS_MAX - 1}@new.example"]
     mara.world.live(DAY + MINUTE)
     assert mara.ask("address", email=NEW).status_code == 200
 
