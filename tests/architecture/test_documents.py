@@ -81,3 +81,42 @@ def test_no_link_leads_nowhere() -> None:
             if "://" not in target and not (path.parent / target).exists():
                 broken.append(f"{name(path)}: {target}")
     assert broken == []
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages += sorted((ROOT / "docs/howto").glob("*.md"))
+    path = re.compile(
+        r"`((?:nurture|workers|tests|bench|docs|email_templates)/[\w./@-]*)(?:::\w+(?:\[[^`]*\])?)?`"
+    )
+    missing = [
+        f"{name(page)}: {found}"
+        for page in pages
+        for found in path.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / found).exists() and "NAME" not in found
+    ]
+    assert missing == []
+
+
+def test_readme_maps_every_folder_and_leads_from_the_fields_words() -> None:
+    page = (ROOT / "README.md").read_text()
+    folders = {path.name for path in (ROOT / "nurture").iterdir() if (path / "__init__.py").exists()}
+    assert {folder for folder in folders if f"`nurture/{folder}/`" not in page} == set()
+    words = (
+        "deduplicate",
+        "rate limit",
+        "dead letter",
+        "state machine",
+        "frequency cap",
+        "coupon",
+        "handshake",
+        "unsubscribe",
+        "bounce",
+        "merge",
+        "last gate",
+        "alarm index",
+        "preference page",
+        "cache of rendered HTML",
+    )
+    (index,) = re.findall(r"^\| if you look for .*?\n\n", page, re.MULTILINE | re.DOTALL)
+    assert [word for word in words if word not in index] == []
