@@ -1,6 +1,7 @@
-"""Who may: users and API keys as operators manage them. What changes here is in the audit log.
+"""Manage users and API keys. Every change is written to the audit log.
 
-Whoever has the database and the secrets may do everything; these commands ask for no role, as the shell has none.
+These functions check no role: they are called from the command line, where anybody who has the database and the
+secrets may do everything, and from routes that have checked the role.
 """
 
 import secrets
@@ -16,12 +17,12 @@ from nurture.database.audit import record
 from nurture.domain.access import check_password, read_key_name, read_name, read_role, read_scopes
 from nurture.domain.instant import Instant, to_iso
 
-#: How a key begins: people and secret scanners recognise it.
+#: Prefix of every key, so that people and secret scanners recognise it.
 KEY_PREFIX = "nk_"
 
 
 def digest_key(key: str) -> bytes:
-    """Return what is kept of a key, and looked up; so timing tells nothing."""
+    """Return the SHA-256 digest of a key. Only digests are stored and compared, so timing reveals nothing."""
     return sha256(key.encode("utf-8", "replace")).digest()
 
 
@@ -29,14 +30,14 @@ def digest_key(key: str) -> bytes:
 
 
 def add_user(services: Services, name: str, *, role: str, password: str, actor: str) -> dict[str, Any]:
-    """Add somebody who may sign in."""
+    """Add a user. Raises InputError for a bad name, role or password, or a name that exists."""
     name, role = read_name(name), read_role(role)
     check_password(password, name=name)
-    kept = hash_password(password)
+    password_hash = hash_password(password)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        number = queries.add_user(connection, name=name, role=role, password=kept, at=now)
+        number = queries.add_user(connection, name=name, role=role, password=password_hash, at=now)
         detail = {"user": number, "name": name, "role": role}
         record(connection, at=now, actor=actor, action="access.user.add", detail=detail)
         return detail
@@ -45,7 +46,7 @@ def add_user(services: Services, name: str, *, role: str, password: str, actor: 
 
 
 def list_users(services: Services) -> list[dict[str, Any]]:
-    """Return everybody who may sign in with a name of their own."""
+    """Return all users, without their password hashes."""
     with services.database.read() as connection:
         return [
             {
@@ -60,41 +61,57 @@ def list_users(services: Services) -> list[dict[str, Any]]:
 
 
 def set_role(services: Services, name: str, *, role: str, actor: str) -> dict[str, Any]:
-    """Give a user another role; it holds with their next click."""
-    return _change(services, name, "access.user.role", {"role": read_role(role)}, actor=actor, ends=False)
-
-
-def disable(services: Services, name: str, *, disabled: bool, actor: str) -> dict[str, Any]:
-    """Shut a user out, and out of every session, or let them in again."""
-    return _change(services, name, "access.user.disable", {"disabled": disabled}, actor=actor, ends=disabled)
-
-
-def set_password(services: Services, name: str, *, password: str, actor: str) -> dict[str, Any]:
-    """Give a user another password; every session of theirs is over."""
-    name = read_name(name)
-    check_password(password, name=name)
-    return _change(
-        services, name, "access.user.password", {}, actor=actor, ends=True, password=hash_password(password)
+    """Change a user's role. It takes effect with the user's next request."""
+    return _change_user(
+        services, name, "access.user.role", {"role": read_role(role)}, actor=actor, end_sessions=False
     )
 
 
-def _change(
+def disable(services: Services, name: str, *, disabled: bool, actor: str) -> dict[str, Any]:
+    """Disable a user and end all of the user's sessions, or enable the user again."""
+    return _change_user(
+        services,
+        name,
+        "access.user.disable",
+        {"disabled": disabled},
+        actor=actor,
+        end_sessions=disabled,
+    )
+
+
+def set_password(services: Services, name: str, *, password: str, actor: str) -> dict[str, Any]:
+    """Set a user's password and end all of the user's sessions. Raises InputError for a weak password."""
+    name = read_name(name)
+    check_password(password, name=name)
+    return _change_user(
+        services,
+        name,
+        "access.user.password",
+        {},
+        actor=actor,
+        end_sessions=True,
+        password=hash_password(password),
+    )
+
+
+def _change_user(
     services: Services,
     name: str,
     action: str,
     change: dict[str, Any],
     *,
     actor: str,
-    ends: bool,
-    **hidden: Any,
+    end_sessions: bool,
+    **secret: Any,
 ) -> dict[str, Any]:
+    """Change a user's row. secret: columns that neither the audit log nor the result may show."""
     name = read_name(name)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        queries.change_user(connection, name, end_sessions=ends, **change, **hidden)
+        queries.change_user(connection, name, end_sessions=end_sessions, **change, **secret)
         detail = {"name": name, **change}
         record(connection, at=services.clock.now(), actor=actor, action=action, detail=detail)
-        return {"user": name, **change, "signed_out": ends}
+        return {"user": name, **change, "signed_out": end_sessions}
 
     return services.database.run(work)
 
@@ -103,9 +120,9 @@ def _change(
 
 
 def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: str) -> dict[str, Any]:
-    """Make an API key. The answer holds it; nothing else ever does again."""
+    """Create an API key. The result contains the key itself; only its digest is stored."""
     name = read_key_name(name)
-    asked = read_scopes(scopes)
+    granted = read_scopes(scopes)
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     identifier = secrets.token_hex(4)
 
@@ -116,19 +133,19 @@ def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: st
             id=identifier,
             name=name,
             digest=digest_key(key).hex(),
-            scopes=" ".join(asked),
+            scopes=" ".join(granted),
             actor=actor,
             created_at=now,
         )
-        detail = {"key": identifier, "name": name, "scopes": list(asked)}
+        detail = {"key": identifier, "name": name, "scopes": list(granted)}
         record(connection, at=now, actor=actor, action="access.key.add", detail=detail)
 
     services.database.run(work)
-    return {"id": identifier, "name": name, "scopes": list(asked), "key": key}
+    return {"id": identifier, "name": name, "scopes": list(granted), "key": key}
 
 
 def list_keys(services: Services) -> list[dict[str, Any]]:
-    """Return all keys, without what they are."""
+    """Return all keys, without the keys themselves and their digests."""
     with services.database.read() as connection:
         return [
             {
@@ -145,7 +162,7 @@ def list_keys(services: Services) -> list[dict[str, Any]]:
 
 
 def revoke_key(services: Services, identifier: str, *, actor: str) -> dict[str, Any]:
-    """Revoke a key: within two seconds no process takes it any more."""
+    """Revoke a key. Within two seconds no process accepts it any more. Raises NotFoundError."""
 
     def work(connection: sa.Connection) -> None:
         now = services.clock.now()

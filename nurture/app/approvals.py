@@ -1,8 +1,8 @@
-"""Large sends wait for a second operator: asked for by one person, decided by another, within a day.
+"""Large sends need a second operator: one person requests the send, another approves it within a day.
 
-NURTURE_APPROVE_SENDS_OVER says how many people are many. The one who asks may withdraw, never approve; a key is
-nobody in particular, so it does neither. What is approved is what was asked: the same measure, audience and
-time, and an audience that has not grown since by more than a tenth.
+A send is large when it reaches more people than NURTURE_APPROVE_SENDS_OVER. The requester may reject the send but
+never approve it; an API key stands for no particular person, so it may do neither. An approval covers exactly the
+requested measure, audience and time, and an audience that has grown by at most a tenth since.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ from nurture.domain.access import same_person
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import DAY, Instant, to_iso
 
-#: How long a send waits for its second operator.
+#: How long a send waits for its second operator before the request lapses.
 APPROVAL_PERIOD = DAY
-#: How many times as many people an audience may have when it is approved.
+#: An audience may have this many times the requested number of people when it is approved.
 GROWTH_MAX = 1.1
 
 
@@ -42,13 +42,16 @@ def request_approval(
     actor: str,
     at: Instant | None,
 ) -> dict[str, Any]:
-    """Keep a send for a second operator. A request id that is known asks nothing anew."""
+    """Store a send that a second operator has to approve, and return it. Repeating a request id changes nothing.
+
+    people: how many the audience has now. Raises InputError when the request id names another send, NotFoundError.
+    """
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
         sends.find_measure(services.playbooks.active(connection).playbook, path)
-        known = _load(connection, request)
-        if known is None:
+        row = _load(connection, request)
+        if row is None:
             values = {
                 "request": request,
                 "measure": path,
@@ -63,16 +66,16 @@ def request_approval(
             connection.execute(sa.insert(t.approvals).values(values))
             detail = {"request": request, "measure": path, "people": people}
             record(connection, at=now, actor=actor, action="send.ask", detail=detail)
-            known = _load(connection, request)
-        elif (known.measure, known.audience, known.send_at) != (path, expression, at):
-            raise InputError(f"request {request!r} was asked for with another measure, audience or time")
-        return _document(known, now)
+            row = _load(connection, request)
+        elif (row.measure, row.audience, row.send_at) != (path, expression, at):
+            raise InputError(f"request {request!r} exists with another measure, audience or time")
+        return _document(row, now)
 
     return services.database.run(work)
 
 
 def list_requests(services: Services) -> list[dict[str, Any]]:
-    """Return the sends asked for, those that wait first, then the newest; a hundred."""
+    """Return at most 100 requested sends: those that wait first, then the newest."""
     with services.database.read() as connection:
         order = (t.approvals.c.state != "waiting", t.approvals.c.at.desc())
         rows = connection.execute(sa.select(t.approvals).order_by(*order).limit(100))
@@ -80,33 +83,34 @@ def list_requests(services: Services) -> list[dict[str, Any]]:
 
 
 def approve(services: Services, request: str, *, actor: str) -> dict[str, Any]:
-    """Say yes, as somebody else than who asked, and hand the send in.
+    """Approve a send and start it. Calling it again continues an interrupted send.
 
-    Approved and interrupted, the same call goes on where it stopped. Raises InputError that says what forbids it.
+    Raises InputError with the reason when it may not be approved (own request, lapsed, audience has grown),
+    NotFoundError.
     """
-    asked = _decide(services, request, actor=actor, state="approved")
+    approved = _decide(services, request, actor=actor, state="approved")
     return sends.send(
         services,
-        asked["measure"],
+        approved["measure"],
         who=None,
-        expression=asked["audience"],
+        expression=approved["audience"],
         request=request,
-        actor=asked["asked_by"],
-        at=asked["send_at"],
+        actor=approved["asked_by"],
+        at=approved["send_at"],
     )
 
 
 def reject(services: Services, request: str, *, actor: str) -> dict[str, Any]:
-    """Say no; who asked may do that too."""
+    """Reject a send. The requester may do this too. Raises InputError when it no longer waits, NotFoundError."""
     return _decide(services, request, actor=actor, state="rejected")
 
 
 def _decide(services: Services, request: str, *, actor: str, state: str) -> dict[str, Any]:
     with services.database.read() as connection:
-        found = _load(connection, request)
-    if found is None:
-        raise NotFoundError(f"no send {request!r} waits; `nurture sends list` shows all")
-    people = int(audience.count(services, found.audience)["yes"]) if state == "approved" else 0
+        pending = _load(connection, request)
+    if pending is None:
+        raise NotFoundError(f"there is no send {request!r}; `nurture sends list` shows all sends")
+    people = int(audience.count(services, pending.audience)["yes"]) if state == "approved" else 0
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
@@ -125,21 +129,21 @@ def _decide(services: Services, request: str, *, actor: str, state: str) -> dict
 
 
 def _refusal_reason(row: sa.Row[Any], actor: str, state: str, people: int, now: Instant) -> str:
-    """Return what forbids the decision, empty when nothing does."""
+    """Return why the decision is refused, empty when it is allowed."""
     if row.state != "waiting":
-        return f"send {row.request!r} was {row.state} by {row.decided_by} already"
+        return f"send {row.request!r} was already {row.state} by {row.decided_by}"
     if now >= row.until:
-        return f"send {row.request!r} waited for a day and is over; ask again with `nurture send`"
+        return f"send {row.request!r} waited longer than a day; request it again with `nurture send`"
     if state == "approved" and same_person(row.actor, actor):
-        return f"send {row.request!r} was asked for by {row.actor}; it takes somebody else to approve it"
+        return f"send {row.request!r} was requested by {row.actor}; it takes somebody else to approve it"
     if people > row.people * GROWTH_MAX:
-        return f"the audience has grown from {row.people} to {people} people since; ask again with `nurture send`"
+        return f"the audience has grown from {row.people} to {people} people; request it again with `nurture send`"
     return ""
 
 
 def _load(connection: sa.Connection, request: str, *, lock: bool = False) -> Any:
-    found = sa.select(t.approvals).where(t.approvals.c.request == request)
-    return connection.execute(found.with_for_update() if lock else found).one_or_none()
+    statement = sa.select(t.approvals).where(t.approvals.c.request == request)
+    return connection.execute(statement.with_for_update() if lock else statement).one_or_none()
 
 
 def _document(row: Any, now: Instant) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Audiences: who matches a condition, answered by the database in one pass."""
+"""Audiences: count and list the contacts that a condition matches, in one pass over the table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,33 +13,33 @@ from nurture.domain.conditions.nodes import asks_local_time
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 
-#: Rows fetched at a time when an audience is walked through.
+#: Contact ids in one page of `id_pages`.
 _PAGE = 2_000
-#: What an unknown answer adds to the sum in which a yes adds 1: more than there are people, and an integer.
+#: In the sum of all answers a yes adds 1 and an unknown adds this: more than there are contacts, and an integer.
 _UNKNOWN = 2**31 - 1
 
 
 def parse_audience(playbook: Playbook, expression: str) -> Condition:
-    """Read an audience expression. Raises ConditionError that names the column and the remedy."""
+    """Parse an audience expression. Raises ConditionError with the column and how to correct it."""
     return parse(expression, playbook.vocabulary)
 
 
 def living_contacts() -> sa.ColumnElement[bool]:
-    """Return what holds of contacts that are neither merged into another nor erased."""
+    """Return the SQL for contacts that are neither merged into another nor erased."""
     return sa.and_(t.contacts.c.survivor.is_(None), t.contacts.c.erased_at.is_(None))
 
 
 def contact_zones(connection: sa.Connection, playbook: Playbook) -> list[str]:
-    """Return the zones that contacts are in, the playbook's own first: it stands for contacts without one."""
-    found = connection.execute(sa.select(t.contacts.c.zone).distinct().where(t.contacts.c.zone.is_not(None)))
-    return [playbook.default_zone, *sorted({row.zone for row in found} - {playbook.default_zone})]
+    """Return the contacts' time zones. The playbook's zone comes first; it applies to contacts without one."""
+    rows = connection.execute(sa.select(t.contacts.c.zone).distinct().where(t.contacts.c.zone.is_not(None)))
+    return [playbook.default_zone, *sorted({row.zone for row in rows} - {playbook.default_zone})]
 
 
 def condition_sql(
     connection: sa.Connection, condition: Condition, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[bool]:
-    """Return the SQL, over rows of `contacts`, for yes, no or (NULL) unknown."""
-    # Asking who is in which zone is another pass over everybody.
+    """Return a condition as SQL over rows of `contacts`: true, false, or NULL for unknown."""
+    # Reading the zones is another pass over the table, so only conditions on local time pay for it.
     named = (
         contact_zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
     )
@@ -47,22 +47,25 @@ def condition_sql(
 
 
 def count(services: Services, expression: str) -> dict[str, Any]:
-    """Return how many people answer yes, and of how many the answer is unknown; one pass over the table."""
+    """Return how many contacts the condition matches, how many are unknown, and how many there are.
+
+    Raises ConditionError.
+    """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         answer = condition_sql(
             connection, parse_audience(playbook, expression), playbook, services.clock.now()
         )
-        # One sum holds both counts: the answer is worked out once a row, and nothing is grouped.
-        each = sa.func.coalesce(sa.cast(answer, sa.Integer), _UNKNOWN)
-        both = sa.cast(sa.func.coalesce(sa.func.sum(each), 0), sa.BigInteger)
+        # One sum holds both counts, so the condition is evaluated once a row and nothing is grouped.
+        weight = sa.func.coalesce(sa.cast(answer, sa.Integer), _UNKNOWN)
+        both = sa.cast(sa.func.coalesce(sa.func.sum(weight), 0), sa.BigInteger)
         people, counted = connection.execute(sa.select(sa.func.count(), both).where(living_contacts())).one()
     unknown, yes = divmod(counted, _UNKNOWN)
     return {"audience": expression, "yes": yes, "unknown": unknown, "people": people}
 
 
 def sample(services: Services, expression: str, *, limit: int) -> list[dict[str, Any]]:
-    """Return the first people of the audience, in the order they were first known."""
+    """Return the first `limit` contacts of the audience, by id. Raises ConditionError."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         yes = condition_sql(connection, parse_audience(playbook, expression), playbook, services.clock.now())
@@ -76,7 +79,7 @@ def sample(services: Services, expression: str, *, limit: int) -> list[dict[str,
 def id_pages(
     connection: sa.Connection, condition: Condition, playbook: Playbook, *, now: Instant, after: int = 0
 ) -> Iterator[list[int]]:
-    """Yield the audience's contact ids in pages, ascending, from behind `after`."""
+    """Yield pages of the audience's contact ids, ascending, beginning after the id `after`."""
     yes = condition_sql(connection, condition, playbook, now)
     while True:
         statement = sa.select(t.contacts.c.id).where(living_contacts(), yes, t.contacts.c.id > after)

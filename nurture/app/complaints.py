@@ -1,4 +1,4 @@
-"""Whether people call our mail spam more often than mailbox providers put up with.
+"""Compare the share of mails reported as spam with the limits of mailbox providers.
 
 Gmail's and Yahoo's rules for senders (2024): stay under 0.1 %, and never reach 0.3 %.
 """
@@ -11,15 +11,15 @@ from nurture.database import schema as t
 from nurture.domain.instant import DAY, Instant
 
 WARN, REFUSED = 0.001, 0.003
-#: Of so many days, and of so many mails at least: of fewer one complaint would say too much.
+#: Days counted, and the fewest mails for a rate: below that a single complaint would exceed it.
 _DAYS = 7
 _MAILS_MIN = 1_000
 
 
 def find_excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
-    """Yield one line when too many of the past week's mails were called spam; reads the whole ledger.
+    """Yield one line when too many of the past week's mails were reported as spam. Reads the whole ledger.
 
-    Counted are mails but transactional ones, and of each mail one complaint, whoever reported it.
+    Transactional mails are not counted, and several complaints about one mail count once.
     """
     since = now - _DAYS * DAY
     wanted = (t.messages.c.purpose != "transactional", t.messages.c.sent_at > since)
@@ -44,6 +44,6 @@ def find_excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
         else "providers ask for less than 0.1 %"
     )
     yield (
-        f"{complaints} of the {sent} mails of the past {_DAYS} days were called spam, {complaints / sent:.2%}: "
-        f"{allowed}; most, {most}, were mails of {measure}: see who gets it, or `nurture pause {measure}`"
+        f"{complaints} of the {sent} mails of the past {_DAYS} days were reported as spam, {complaints / sent:.2%}: "
+        f"{allowed}. Most of them, {most}, are mails of {measure}: check its audience, or `nurture pause {measure}`"
     )

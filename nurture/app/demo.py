@@ -1,4 +1,4 @@
-"""The demonstration: people live through days of virtual time in the real pipeline, in a folder of its own."""
+"""The demo: simulated people in the real pipeline on virtual time, in a folder of its own."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from nurture.simulation.play import Moment, Progress, Stage
 from nurture.simulation.reactions import Reactions
 from nurture.transports.registry import open_lanes, open_transport
 
-#: The demonstration's own folder; made anew each time, known by this mark.
+#: The folder that every demo creates anew. The file DEMO with this text marks a folder that may be deleted.
 FOLDER = Path("nurture-demo")
 _MARK = "made by nurture demo; deleted and made anew by the next one\n"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """How many people live how long."""
+    """The number of people and days, the random seed, and the folder."""
 
     people: int = 100
     days: int = 60
@@ -34,14 +34,14 @@ class DemoOptions:
 
 
 def prepare_folder(options: DemoOptions) -> Settings:
-    """Make the folder anew and return the settings of an installation inside it.
+    """Create the folder anew and return the settings of an installation inside it.
 
-    Raises InputError when the folder holds anything that a demonstration did not make.
+    Raises InputError when the folder contains files that no demo made.
     """
     folder = options.folder
     mark = folder / "DEMO"
     if folder.exists() and not mark.exists() and any(folder.iterdir()):
-        message = f"{folder}: not made by a demonstration; move it away, or run in another folder"
+        message = f"{folder}: this folder was not made by a demo; move it away, or run in another folder"
         raise InputError(message)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -54,9 +54,9 @@ def prepare_folder(options: DemoOptions) -> Settings:
 
 
 def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Services, dict[str, Any]]:
-    """Let the people live; returns the opened installation, now on real time, and the summary.
+    """Run the simulation; returns the installation, reopened on real time, and the summary.
 
-    Until all is played nothing waits for the disk: a demonstration that is cut short is made anew.
+    During the simulation no write waits for the disk: an interrupted demo is simply run again.
     """
     settings = prepare_folder(options)
     end = SystemClock().now()
@@ -79,13 +79,13 @@ def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Ser
     counts = stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
     for transport in lanes.values():
         transport.close()
-    told = summary(services, start=start, end=end, applied=counts["applied"])
+    result = summarize(services, start=start, end=end, applied=counts["applied"])
     services.close()
-    return open_services(settings), told
+    return open_services(settings), result
 
 
-def summary(services: Services, *, start: Instant, end: Instant, applied: int) -> dict[str, Any]:
-    """Return what became of everybody: by stage, by measure, by reason."""
+def summarize(services: Services, *, start: Instant, end: Instant, applied: int) -> dict[str, Any]:
+    """Return the counts of a simulation: people by stage, mails by measure, unsent mails by reason."""
     with services.database.read() as connection:
         measures = ledger.measures(connection)
         reasons: dict[str, int] = {}

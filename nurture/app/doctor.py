@@ -1,6 +1,6 @@
-"""The doctor: every invariant asked of the whole database, and stored state compared with a replay. Reads only.
+"""The doctor: checks every invariant over the whole database and compares stored state with a replay. Reads only.
 
-The same checks run after every fault scenario of the test suite.
+The test suite runs the same checks after every fault scenario.
 """
 
 from collections.abc import Iterator
@@ -17,26 +17,29 @@ from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
 
-#: Contacts whose state is compared with a replay of their events; the newest ones.
+#: How many of the newest contacts are compared with a replay of their events.
 _REPLAYED = 500
-#: Nothing of ours takes so long; a report or a forgotten shell that does lets dead rows pile up.
+#: No transaction of nurture takes this long. One that does (a report, a forgotten shell) keeps dead rows from vacuum.
 TRANSACTION_SECONDS_MAX = 15 * 60
-#: Findings shown of one check.
+#: How many findings of one check are listed.
 _SHOWN = 5
 
 
 def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, Any]]:
-    """Run every check; each answers with ok and, when not, what it found."""
+    """Run every check and return one row for each: its name, whether it passed, and what it found.
+
+    replayed: how many contacts to compare with a replay.
+    """
     findings = []
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
-        look = CheckContext(
+        context = CheckContext(
             loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret
         )
         for name, check in CHECKS.items():
-            findings.append(_finding(name, list(check(connection, look))))
+            findings.append(_finding(name, list(check(connection, context))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
-        findings.append(_finding("complaints", list(complaints.find_excess(connection, now=look.now))))
+        findings.append(_finding("complaints", list(complaints.find_excess(connection, now=context.now))))
         ids = [
             int(row.id)
             for row in connection.execute(
@@ -47,9 +50,9 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
             )
         ]
     differing = [
-        f"contact:{contact}: {what}"
-        for contact in ids
-        for what in verify_replay(services.database, contact, loaded.playbook)
+        f"contact:{contact_id}: {difference}"
+        for contact_id in ids
+        for difference in verify_replay(services.database, contact_id, loaded.playbook)
     ]
     findings.append(_finding("replay", differing))
     findings.append(_finding("retention", list(find_overdue_data(services))))
@@ -60,15 +63,17 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
 
 
 def _old_transactions(connection: sa.Connection) -> Iterator[str]:
-    """Nobody holds a transaction open for long: nothing that died meanwhile can be cleared away."""
+    """Yield a line when a transaction has been open for too long: vacuum cannot remove rows that it may see."""
     oldest = oldest_transaction(connection)
     if oldest is not None and oldest.seconds > TRANSACTION_SECONDS_MAX:
         yield (
-            f"session {oldest.pid} ({oldest.name or 'nameless'}, {oldest.state}) has held a transaction open for "
-            f"{oldest.seconds / 60:.0f} minutes; end it, or let reports read a replica"
+            f"session {oldest.pid} ({oldest.name or 'no application name'}, {oldest.state}) has held a transaction "
+            f"open for {oldest.seconds / 60:.0f} minutes; end it, or let reports read a replica"
         )
 
 
-def _finding(name: str, found: list[str]) -> dict[str, Any]:
-    shown = "; ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-    return {"check": name, "ok": not found, "detail": shown}
+def _finding(name: str, violations: list[str]) -> dict[str, Any]:
+    detail = "; ".join(violations[:_SHOWN])
+    if len(violations) > _SHOWN:
+        detail += f" and {len(violations) - _SHOWN} more"
+    return {"check": name, "ok": not violations, "detail": detail}

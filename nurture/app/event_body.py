@@ -1,6 +1,6 @@
-"""Opens what came over HTTP: unpacked within bounds, repaired where clients are known to err, split into items.
+"""Decode the body of an ingestion request: decompress within bounds, repair known client errors, split into items.
 
-Bytes in, a `Body` of still undecoded items out; `app.ingest` reads those one by one. Pure, no I/O.
+Bytes in, a `Body` of undecoded items out; `app.ingest` reads these one by one. Pure, no I/O.
 """
 
 import json
@@ -14,9 +14,9 @@ import msgspec
 from nurture.domain.errors import InputError
 from nurture.domain.instant import SECOND, Instant, parse_iso
 
-#: On the wire, compressed. The Segment clients stop at 475 KB before compression.
+#: Largest compressed body. The Segment clients stop at 475 KB before compression.
 COMPRESSED_BYTES_MAX: Final = 500 * 1024
-#: After decompression, or of a body sent plain.
+#: Largest body after decompression, or when sent uncompressed.
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 ITEMS_MAX: Final = 2_500
 
@@ -26,18 +26,18 @@ class NotJson(InputError):
 
 
 class TooLarge(InputError):
-    """The body is larger than what is taken at once; send smaller batches."""
+    """The body exceeds a bound; send smaller batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body opened far enough to authenticate it: its items still undecoded."""
+    """A body decoded far enough to authenticate the request; its items are still undecoded."""
 
     items: tuple[bytes | msgspec.Raw, ...]
-    # Bytes of the plain body.
+    # Bytes after decompression.
     size: int
     sent_at: Instant | None = None
-    # The write key that travelled inside the body; None when there was none.
+    # The write key inside the body; None when there is none.
     write_key: str | None = None
 
 
@@ -52,10 +52,10 @@ _read_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def inflate(body: bytes, *, encoding: str = "") -> bytes:
-    """Return the plain body; gzip is recognised by its first bytes, whatever the headers say.
+    """Return the decompressed body. Gzip is recognised by its first bytes, whatever the headers say.
 
-    Never holds more than `BODY_BYTES_MAX` + 1 bytes of output, so a bomb costs no memory. Raises TooLarge,
-    or NotJson for a damaged stream.
+    At most `BODY_BYTES_MAX` + 1 bytes are decompressed, so a zip bomb costs no memory. Raises TooLarge, or NotJson
+    for a damaged stream.
     """
     zipped = body[:2] == b"\x1f\x8b" or encoding.lower() in ("gzip", "deflate")
     if len(body) > (COMPRESSED_BYTES_MAX if zipped else BODY_BYTES_MAX):
@@ -65,7 +65,7 @@ def inflate(body: bytes, *, encoding: str = "") -> bytes:
     try:
         return _unzip(body)
     except zlib.error as error:
-        if body[:1] in (b"{", b"["):  # a proxy unpacked it and left the header
+        if body[:1] in (b"{", b"["):  # a proxy decompressed the body and left the header
             return body
         raise NotJson(f"the compressed body is damaged ({error}); send it again") from error
 
@@ -80,7 +80,7 @@ def _unzip(body: bytes) -> bytes:
     parts: list[bytes] = []
     room = BODY_BYTES_MAX + 1
     while body:
-        # 47: gzip or zlib, by their header. A gzip file may have several members.
+        # 47 accepts gzip and zlib, told apart by their header. A gzip file may have several members.
         stream = zlib.decompressobj(wbits=47)
         parts.append(stream.decompress(body, room))
         room -= len(parts[-1])
@@ -93,7 +93,7 @@ def _unzip(body: bytes) -> bytes:
 
 
 def split_body(body: bytes) -> Body:
-    """Split a plain body into its items; a batch, a list of calls or a single call.
+    """Split a decompressed body into its items: a batch, a list of calls or a single call.
 
     Raises NotJson, or TooLarge for more than `ITEMS_MAX` items.
     """
@@ -108,7 +108,7 @@ def _split(body: bytes) -> Body:
     if body[:1] == b"[":
         return Body(items=_bounded(_read_batch(body)), size=len(body))
     if body[:1] != b"{":
-        msgspec.json.decode(body)  # JSON, and no call: rejected below as such
+        msgspec.json.decode(body)  # valid JSON but no object: `ingest` rejects it as one item
         return Body(items=(body,), size=len(body))
     envelope = _read_envelope(body)
     key = envelope.writeKey if isinstance(envelope.writeKey, str) else None
@@ -124,16 +124,16 @@ def _bounded(items: list[msgspec.Raw]) -> tuple[bytes | msgspec.Raw, ...]:
     return tuple(items)
 
 
-#: A string may lack its end: matching it anyway keeps the scan linear whatever is sent.
+#: A string without its closing quote matches too, which keeps the scan linear for any input.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-#: Far more than the inbox takes, far less than what breaks a parser.
+#: Far deeper than the inbox accepts, far less than what overflows a parser's stack.
 _PRUNE_DEPTH: Final = 64
 
 
 def repair(body: bytes) -> bytes:
-    """Return strict JSON of what was nearly so: NaN and Infinity, broken UTF-8, lone surrogates, bottomless depth.
+    """Return strict JSON for a body that is nearly JSON: NaN, Infinity, broken UTF-8, lone surrogates, deep nesting.
 
-    Python's own encoder writes NaN, so real clients send it. Raises NotJson when nothing helps.
+    Python's own encoder writes NaN, so real clients send it. Raises NotJson for anything else.
     """
     text = body.decode("utf-8", "replace")
     try:
@@ -162,7 +162,7 @@ def _int_or_none(text: str) -> int | None:
 
 
 def _prune(text: str) -> str:
-    """Put null in place of everything deeper than `_PRUNE_DEPTH`; such an item is refused for its depth anyway."""
+    """Replace everything deeper than `_PRUNE_DEPTH` with null. The inbox refuses such an item for its depth anyway."""
     kept: list[str] = []
     depth = start = 0
     for token in _TOKEN.finditer(text):
@@ -181,7 +181,7 @@ def _prune(text: str) -> str:
 
 
 def read_instant(value: Any) -> Instant | None:
-    """Return the instant of ISO text, or of a number of seconds or milliseconds; None for anything else."""
+    """Return the instant of ISO 8601 text, or of seconds or milliseconds since 1970; None for anything else."""
     try:
         if isinstance(value, str):
             return parse_iso(value)

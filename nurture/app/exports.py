@@ -1,4 +1,4 @@
-"""Exports: contacts, events and messages as CSV or JSON lines, streamed."""
+"""Exports of contacts, events and messages as CSV or JSON lines, streamed page by page."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, TextIO
@@ -35,9 +35,10 @@ _PAGE = 1_000
 def export(
     services: Services, noun: Noun, stream: TextIO, *, expression: str | None, kind: str, actor: str
 ) -> int:
-    """Write all rows of the noun (of an audience's people only) to the stream; returns how many.
+    """Write all rows of the noun to the stream and return how many.
 
-    That somebody takes data out is in the audit log before the first row leaves.
+    expression: write only the rows of this audience. kind: `csv` or `jsonl`. The audit log has the export before
+    the first row is written. Raises ConditionError.
     """
     with services.database.read() as connection:
         audience.parse_audience(services.playbooks.active(connection).playbook, expression or "True")
@@ -71,18 +72,18 @@ def _contacts(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, A
         }
 
 
-def _of(connection: sa.Connection, table: sa.Table, ids: list[int]) -> Iterator[Any]:
-    """Yield the rows of these people and of all that were merged into them."""
-    everybody = sa.select(t.contacts.c.id).where(
+def _select_family_rows(connection: sa.Connection, table: sa.Table, ids: list[int]) -> Iterator[Any]:
+    """Yield the table's rows of these contacts and of all contacts merged into them."""
+    members = sa.select(t.contacts.c.id).where(
         sa.or_(t.contacts.c.id.in_(ids), t.contacts.c.survivor.in_(ids))
     )
     yield from connection.execute(
-        sa.select(table).where(table.c.contact_id.in_(everybody)).order_by(table.c.id)
+        sa.select(table).where(table.c.contact_id.in_(members)).order_by(table.c.id)
     ).yield_per(_PAGE)
 
 
 def _events(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any]]:
-    for row in _of(connection, t.events, ids):
+    for row in _select_family_rows(connection, t.events, ids):
         yield {
             "event": row.id,
             "contact": row.contact_id,
@@ -96,7 +97,7 @@ def _events(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any
 
 
 def _messages(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any]]:
-    for row in _of(connection, t.messages, ids):
+    for row in _select_family_rows(connection, t.messages, ids):
         yield {
             "message": row.id,
             "contact": row.contact_id,

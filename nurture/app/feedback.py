@@ -1,4 +1,4 @@
-"""What the feedback room does in the background: match what came early, mind dialogues, pass answers on."""
+"""Background work of the feedback room: match early reports, watch reply times, send notices to our own staff."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,14 +14,14 @@ from nurture.feedback.replies import mind, send_notices
 from nurture.feedback.reply_queries import unsent_since
 from nurture.transports.registry import Transport
 
-#: What nobody took up for so long shows that no worker runs.
+#: A notice that is unsent for this long shows that no worker runs.
 _STUCK: Duration = HOUR
 
 
 def process_feedback(services: Services, transport: Transport) -> Counts:
-    """Do one bounded batch of each; returns the counts, `more` when there is more to do at once.
+    """Process one bounded batch of each kind; returns the counts, with `more` when there is more to do at once.
 
-    transport: for mail to our own people; it keeps no journal, for a notice may come twice.
+    transport: for mail to our own staff. It keeps no journal, so a notice may be sent twice.
     """
     counts = Counts()
     for step in (_match_late_reports, _check_reply_times):
@@ -43,7 +43,7 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
         try:
             loaded = services.playbooks.active(connection)
         except UserError:
-            # Nothing was ever published, so nobody was mailed and nobody answered.
+            # Without a published playbook no mail was sent, so there is no reply either.
             return Recorded()
         return mind(connection, desk_of(services, loaded), now=now)
 
@@ -51,9 +51,9 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
 
 
 def find_unsent_notices(services: Services) -> Iterator[str]:
-    """Yield the mails to our own people that do not leave, and what the server last said."""
+    """Yield a line for each notice to our own staff that is unsent for an hour, with the server's last reply."""
     with services.database.read() as connection:
         for row in unsent_since(connection, before=services.clock.now() - _STUCK):
             case = f" of case R-{row.dialogue_id}" if row.dialogue_id else ""
-            said = row.reply or "no worker sees to it"
-            yield f"notice {row.id}{case} has not left after {row.attempts} attempts: {said}"
+            reply = row.reply or "no worker has tried it"
+            yield f"notice {row.id}{case} has not left after {row.attempts} attempts: {reply}"

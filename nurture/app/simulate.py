@@ -1,4 +1,4 @@
-"""Simulation: a programme on virtual time in a private temporary database, over made-up or real people."""
+"""Simulation: a programme on virtual time in a temporary database, over generated or recorded events."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nurture.app import imports
-from nurture.app.demo import summary
+from nurture.app.demo import summarize
 from nurture.app.installation import migrate
 from nurture.app.services import Services
 from nurture.app.tabular import read_rows
@@ -32,7 +32,7 @@ from nurture.transports.registry import open_lanes
 
 @dataclass(frozen=True, slots=True)
 class SimulationOptions:
-    """Who lives how long under which programme."""
+    """The people, or files of recorded events and contacts, the number of days, and the programme."""
 
     people: int = 1_000
     days: int = 90
@@ -43,7 +43,10 @@ class SimulationOptions:
 
 
 def run(options: SimulationOptions, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Play once and return the summary. Nothing leaves, nothing stays."""
+    """Run the simulation once and return its summarize. No mail is sent and nothing is kept.
+
+    Raises InputError for a file of events that cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="nurture-simulation-") as folder:
         settings = load_settings(
             database_url=f"sqlite:///{folder}/simulation.db",
@@ -61,7 +64,7 @@ def run(options: SimulationOptions, *, progress: Progress | None = None) -> dict
                     services, options.contacts, imports.ImportOptions(kind="contacts"), actor="simulation"
                 )
             counts = _play(services, clock, inputs, end, options, progress)
-            return summary(services, start=start, end=end, applied=counts["applied"])
+            return summarize(services, start=start, end=end, applied=counts["applied"])
         finally:
             services.close()
 
@@ -83,7 +86,7 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
         suppression_key=settings.suppression_secret,
         base_url=settings.public_url,
         worker="simulation",
-        # Nobody may stop this process between gate and letter: there is nothing to lose.
+        # No stop switch has to take effect between the wire gate and the mail, so one window takes a whole chunk.
         window=CHUNK_MAILS,
         composer=SampleComposer(),
     )
@@ -95,25 +98,25 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
 
 
 def _load_inputs(options: SimulationOptions) -> tuple[Iterator[Input], Instant, Instant]:
-    """Return what happens, when it begins and when it ends."""
+    """Return the events, and the instants at which the simulation starts and ends."""
     if options.events is None:
         start = SystemClock().now() // DAY * DAY
-        made = lives(options.people, start=start, days=options.days, seed=options.seed)
-        return made, start, start + options.days * DAY
-    history = sorted(_read_history(options.events), key=lambda one: one[0])
+        generated = lives(options.people, start=start, days=options.days, seed=options.seed)
+        return generated, start, start + options.days * DAY
+    history = sorted(_read_history(options.events), key=lambda entry: entry[0])
     if not history:
-        message = f"{options.events}: no event in it"
+        message = f"{options.events}: the file contains no event"
         raise InputError(message)
     start, end = history[0][0] // DAY * DAY, history[-1][0] + options.days * DAY
     return (Input(at, event=_UNPACK.decode(packed)) for at, packed in history), start, end
 
 
-#: A history is kept as text until it happens: years of it as objects are hundreds of megabytes.
+#: Recorded events stay packed as JSON until their instant; years of them as objects take hundreds of megabytes.
 _PACK, _UNPACK = msgspec.json.Encoder(), msgspec.json.Decoder(NewEvent)
 
 
 def _read_history(path: Path) -> Iterator[tuple[Instant, bytes]]:
-    """Read a file of events as if each were handed in when it happened: the instant, and the event packed."""
+    """Yield (occurred_at, packed event) of a file, with received_at set to occurred_at. Raises InputError."""
     options = imports.ImportOptions()
     for row, event in imports.read_events(read_rows(path, imports.detect_format(path, options)), options):
         if event is None:
@@ -123,7 +126,7 @@ def _read_history(path: Path) -> Iterator[tuple[Instant, bytes]]:
 
 
 def compare(options: SimulationOptions, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Play the same people under two programmes and return the differences in mails sent, by measure."""
+    """Simulate the same people under two programmes and return the differences in mails sent, by measure."""
     mine = run(options, progress=progress)
     other = run(replace(options, playbook=against), progress=progress)
     sent = {row["measure"]: row["sent"] for row in mine["measures"]}
