@@ -1,8 +1,7 @@
-"""Group commit: what concurrent requests bring goes into as few transactions as possible.
+"""Group commit: store the events of concurrent requests in as few transactions as possible.
 
-A request hands in its events and waits; a writer thread takes everything that waits by then, stores it in one
-transaction, and only after the commit are the requests answered and the bells rung. Nobody waits for company:
-an idle writer takes a single event at once. (Single calls, 32 at a time: 3 times as many a second.)
+A request adds its events to a queue and waits. A writer thread takes everything that is queued, stores it in one
+transaction, and resolves the requests after the commit. An idle writer stores a single event at once.
 """
 
 import asyncio
@@ -28,61 +27,62 @@ from nurture.runtime.notifications import Bells
 
 log = structlog.get_logger(__name__)
 
-#: Events of one transaction; a single larger request still goes in whole.
+#: Events in one transaction. A single larger request is still stored in one.
 EVENTS_MAX = 2_000
-#: Seconds after which the database is asked again what time it is.
+#: Seconds after which this host's clock is compared with the database's again.
 CLOCK_CHECK_SECONDS = 1.0
-#: Events waiting in memory for a commit; more than this is refused, the client comes again.
+#: Events waiting in memory for a commit. When there are more, requests are refused and the client retries.
 BACKLOG_MAX = 20_000
 
 
 class Unavailable(Exception):
-    """Events cannot be taken now; nothing was stored, send the same again."""
+    """Events cannot be stored now. Nothing was stored; the client must send the same request again."""
 
 
 class _ClockCheck:
-    """Asks the database whether this host's clock, which has stamped what comes in, agrees with its own.
+    """Compares this host's clock, which stamps received events, with the database's clock.
 
-    Once a second, and at once when the clock has jumped: so no event is stored with a jumped clock's time.
+    It compares once a second, and at once when the host's clock has jumped, so that no event is stored with the
+    time of a clock that is wrong.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._asked_at = float("-inf")
+        self._checked_at = float("-inf")
         self._ahead = 0.0
 
     def check(self, connection: sa.Connection) -> None:
-        """Raise Away when the two are minutes apart."""
+        """Raise Unavailable when the two clocks are minutes apart."""
         at = steady()
         ahead = self._clock.now() / SECOND - at
-        if at - self._asked_at < CLOCK_CHECK_SECONDS and abs(ahead - self._ahead) < CLOCK_CHECK_SECONDS:
+        if at - self._checked_at < CLOCK_CHECK_SECONDS and abs(ahead - self._ahead) < CLOCK_CHECK_SECONDS:
             return
         if is_off(self._clock, connection):
             log.error(
-                "this host's clock is minutes away from the database's; no event is taken until both agree"
+                "this host's clock is minutes away from the database's; events are refused until both agree"
             )
             raise Unavailable(
-                "this host's clock is minutes away from the database's; nothing is taken until both agree"
+                "this host's clock is minutes away from the database's; events are refused until both agree"
             )
-        self._asked_at, self._ahead = at, ahead
+        self._checked_at, self._ahead = at, ahead
 
 
 @dataclass(slots=True)
 class _PendingRequest:
-    """One request's share, and where its answer is awaited."""
+    """One request's events, and the future that its handler awaits."""
 
     intake: Intake
     stored: Future[None] = field(default_factory=Future)
 
 
 class GroupCommit:
-    """The writers of the inbox in this process. Start before use, stop to store what still waits."""
+    """The inbox writers of this process. Call start() before use, and stop() to store what is still queued."""
 
     def __init__(self, *, database: Database, bells: Bells, clock: Clock, writers: int | None = None) -> None:
-        """Two writers keep PostgreSQL busy while one commit is flushed; SQLite has one writer anyway."""
+        """Create the writers. Default: two on PostgreSQL, so that one works while the other flushes; one on SQLite."""
         self._database = database
         self._bells = bells
-        self._agreement = _ClockCheck(clock)
+        self._clock_check = _ClockCheck(clock)
         self._ready = threading.Condition()
         self._queue: deque[_PendingRequest] = deque()
         self._backlog = 0
@@ -99,7 +99,7 @@ class GroupCommit:
             thread.start()
 
     def stop(self) -> None:
-        """Store what still waits, then end; returns when the last commit is done."""
+        """Store what is still queued, then end the threads; returns after the last commit."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
@@ -107,7 +107,7 @@ class GroupCommit:
             thread.join()
 
     async def put(self, intake: Intake) -> None:
-        """Return once these events and rejected items are committed. Raises Away: none of them is stored."""
+        """Return once these events and rejected items are committed. Raises Unavailable when none was stored."""
         if not intake.events and not intake.rejected:
             return
         waiting = _PendingRequest(intake)
@@ -130,7 +130,7 @@ class GroupCommit:
                 log.exception("bells_failed")
 
     def _take(self) -> list[_PendingRequest] | None:
-        """Return what waits, up to a transaction's worth; None once stopped and empty."""
+        """Return the queued requests, up to EVENTS_MAX events; None once stopped and empty."""
         with self._ready:
             while not self._queue and not self._stopping:
                 self._ready.wait()
@@ -142,7 +142,7 @@ class GroupCommit:
                 waiting = self._queue.popleft()
                 room -= _weight(waiting)
                 self._backlog -= _weight(waiting)
-                # False: the client hung up before we began; without an answer it will send again.
+                # False: the client disconnected before its events were stored; it will send them again.
                 if waiting.stored.set_running_or_notify_cancel():
                     group.append(waiting)
             return group
@@ -152,8 +152,8 @@ class GroupCommit:
         rejected = [item for waiting in group for item in waiting.intake.rejected]
         try:
             with timed("inbox"):
-                _write(self._database, events, rejected, self._agreement)
-        except Exception as error:  # noqa: BLE001 - whatever happens to one group, the thread serves the next
+                _write(self._database, events, rejected, self._clock_check)
+        except Exception as error:  # noqa: BLE001 - the thread must go on with the next group
             failure = _failure(error)
             for waiting in group:
                 waiting.stored.set_exception(failure)
@@ -166,12 +166,12 @@ class GroupCommit:
 
 
 def _failure(error: Exception) -> Exception:
-    """Return what to tell the requests: that the database is away, or the fault itself, which is ours."""
+    """Return the error for the waiting requests: Unavailable for a database error, else the error itself."""
     if not isinstance(error, (SQLAlchemyError, Transient, OSError)):
         return error
-    away = Unavailable(f"the database is away: {type(error).__name__}")
-    away.__cause__ = error
-    return away
+    unavailable = Unavailable(f"the database is unavailable: {type(error).__name__}")
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _weight(waiting: _PendingRequest) -> int:
@@ -179,12 +179,12 @@ def _weight(waiting: _PendingRequest) -> int:
 
 
 def _write(
-    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], agreement: _ClockCheck
+    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], clock_check: _ClockCheck
 ) -> None:
-    """Store all in one transaction. An event that the database cannot hold is found by halving and set aside."""
+    """Store all in one transaction. Events that the database cannot store are found by halving and quarantined."""
 
     def work(connection: sa.Connection) -> None:
-        agreement.check(connection)
+        clock_check.check(connection)
         accept(connection, events)
         quarantine(connection, rejected)
 
@@ -194,21 +194,21 @@ def _write(
         if not isinstance(error, (sa.exc.DataError, sa.exc.IntegrityError)):
             raise
         if len(events) <= 1:
-            refused = [_refused(event, error) for event in events]
+            refused = [_rejection_of(event, error) for event in events]
             database.run(lambda connection: quarantine(connection, [*rejected, *refused]))
             return
         half = len(events) // 2
-        _write(database, events[:half], rejected, agreement)
-        _write(database, events[half:], (), agreement)
+        _write(database, events[:half], rejected, clock_check)
+        _write(database, events[half:], (), clock_check)
 
 
-def _refused(event: NewEvent, error: DBAPIError) -> Rejected:
-    said = str(error.orig).split("\n", 1)[0]
+def _rejection_of(event: NewEvent, error: DBAPIError) -> Rejected:
+    first_line = str(error.orig).split("\n", 1)[0]
     return Rejected(
         source=event.source,
         message_id=event.message_id,
         received_at=event.received_at,
         stage="shape",
-        reason=f"the database cannot hold it: {said}"[:500],
+        reason=f"the database cannot store it: {first_line}"[:500],
         raw=encode({"event": event.name, "properties": event.properties})[:2_000],
     )

@@ -1,8 +1,8 @@
-"""Imports: events, contacts and objects from CSV or JSON lines, streamed, resumable, bad rows set aside.
+"""Imports of events, contacts and objects from CSV or JSON lines: streamed, resumable, with rejected rows set aside.
 
-Each batch of rows is one transaction together with the position behind it, so a killed import goes on where it
-stopped. A row without a message id gets one made from its content and its occurrence among equal rows of the
-file; shuffling or repeating the file therefore changes nothing.
+Each batch of rows and the position after it are stored in one transaction, so an interrupted import continues
+where it stopped. A row without a message id gets one made from its content and its occurrence among equal rows of
+the file, so importing the same rows again, in any order, changes nothing.
 """
 
 import json
@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import sqlalchemy as sa
 
@@ -35,16 +35,16 @@ Kind = Literal["events", "contacts", "objects"]
 
 _BATCH = 1_000
 #: Columns with a meaning of their own, after mapping; all others are properties (events) or traits (contacts).
-_WHO = ("user_id", "email", "phone", "anonymous_id")
-_OWN = (*_WHO, "event", "timestamp", "message_id")
-#: Contacts: `consent_TOPIC` holds granted or withdrawn; `consent_at` when it was given, `consent_source` where.
+_IDENTITY_COLUMNS = ("user_id", "email", "phone", "anonymous_id")
+_RESERVED_COLUMNS = (*_IDENTITY_COLUMNS, "event", "timestamp", "message_id")
+#: Contacts: `consent_TOPIC` is granted or withdrawn, `consent_at` its time, `consent_source` where it was given.
 _CONSENT = "consent_"
 _STATES = ("granted", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How the file is to be read."""
+    """How to read the file."""
 
     kind: Kind = "events"
     format: str | None = None
@@ -57,7 +57,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What an import came to."""
+    """The counts of an import."""
 
     rows: int = 0
     accepted: int = 0
@@ -67,35 +67,35 @@ class ImportResult:
     already_done: bool = False
 
     def document(self) -> dict[str, Any]:
-        """Return the outcome for machines."""
+        """Return the counts as a JSON object."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class _ImportRow:
-    """A row read: the event, and the consents it brings along."""
+    """One row: its event, and its consents as (topic, state, instant, source)."""
 
     event: NewEvent
     consents: tuple[tuple[str, str, Instant, str], ...] = ()
 
 
 def detect_format(path: Path, options: ImportOptions) -> str:
-    """Return `csv` or `jsonl`, from the option or the file's ending."""
+    """Return `csv` or `jsonl`, from the option or the file's ending. Raises InputError when neither tells."""
     if options.format in ("csv", "jsonl"):
         return options.format
     if options.format is not None:
         message = f"--format {options.format}: write csv or jsonl"
         raise InputError(message)
     endings = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-    found = endings.get(path.suffix.lower())
-    if found is None:
+    kind = endings.get(path.suffix.lower())
+    if kind is None:
         message = f"{path}: cannot tell the format from the ending; add --format csv or --format jsonl"
         raise InputError(message)
-    return found
+    return kind
 
 
 def compute_fingerprint(path: Path, options: ImportOptions) -> str:
-    """Return the name under which this file with these options is remembered."""
+    """Return a digest of the file's content and the options; an import is resumed by it. Raises InputError."""
     digest = blake2b(json.dumps(asdict(options), sort_keys=True).encode(), digest_size=20)
     try:
         with path.open("rb") as stream:
@@ -115,75 +115,110 @@ def import_file(
     actor: str,
     progress: Callable[[int], None] | None = None,
 ) -> ImportResult:
-    """Import the file; bad rows go to `FILE.rejected` with their reason. Raises InputError for the file itself."""
+    """Import the file and write rejected rows with their reasons to `FILE.rejected`.
+
+    progress: called with the number of rows after each batch. Raises InputError when the file cannot be read.
+    """
     kind = detect_format(path, options)
-    name = compute_fingerprint(path, options)
+    fingerprint = compute_fingerprint(path, options)
     now = services.clock.now()
-    before = services.database.run(lambda connection: _load_or_create_import(connection, name, path, now))
-    outcome = ImportResult(rows=before.rows, rejected=before.rejected, resumed_at=before.rows)
+    before = services.database.run(
+        lambda connection: _load_or_create_import(connection, fingerprint, path, now)
+    )
+    result = ImportResult(rows=before.rows, rejected=before.rejected, resumed_at=before.rows)
     if before.done:
-        outcome.already_done = True
-        return outcome
+        result.already_done = True
+        return result
     rejects = Path(f"{path}.rejected")
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-    seen: Counter[bytes] = Counter()
+    reader = _RowReader(options, playbook, now)
     rows = read_rows(path, kind)
     for row in islice(rows, before.rows):
-        _message_id_of(row, options, seen)
-    mode = "a" if before.rows else "w"
-    with rejects.open(mode, encoding="utf-8") as out:
+        reader.message_id_of(row)
+    with rejects.open("a" if before.rows else "w", encoding="utf-8") as out:
         while batch := list(islice(rows, _BATCH)):
-            items, bad = _read_batch(batch, options, seen, playbook, now)
-            store = partial(
-                _store_batch,
-                name=name,
-                items=items,
-                bad=len(bad),
-                rows=len(batch),
-                playbook=playbook,
-                now=now,
-            )
-            run_without_lost_race(services.database, store)
-            for row, reason in bad:
-                text = {"line": row.line, "reason": reason, "row": row.raw}
-                out.write(json.dumps(text, ensure_ascii=False) + "\n")
-            outcome.rows += len(batch)
-            outcome.accepted += len(items)
-            outcome.rejected += len(bad)
+            _import_batch(services, batch, reader, result, fingerprint=fingerprint, rejects=out)
             if progress is not None:
-                progress(outcome.rows)
-    detail = {"import": name, "kind": options.kind, "rows": outcome.rows, "rejected": outcome.rejected}
+                progress(result.rows)
+    detail = {
+        "import": fingerprint,
+        "kind": options.kind,
+        "rows": result.rows,
+        "rejected": result.rejected,
+    }
 
     def finish(connection: sa.Connection) -> None:
-        _mark_done(connection, name)
+        connection.execute(
+            sa.update(t.imports).where(t.imports.c.fingerprint == fingerprint).values(done=True)
+        )
         record(connection, at=services.clock.now(), actor=actor, action="import", detail=detail)
 
     services.database.run(finish)
     services.bells.ring("inbox", "all")
-    if outcome.rejected:
-        outcome.rejected_file = str(rejects)
+    if result.rejected:
+        result.rejected_file = str(rejects)
     else:
         rejects.unlink(missing_ok=True)
-    return outcome
+    return result
 
 
-def _load_or_create_import(connection: sa.Connection, name: str, path: Path, now: Instant) -> sa.Row[Any]:
-    known = sa.select(t.imports).where(t.imports.c.fingerprint == name)
-    row = connection.execute(known).one_or_none()
+def _load_or_create_import(
+    connection: sa.Connection, fingerprint: str, path: Path, now: Instant
+) -> sa.Row[Any]:
+    statement = sa.select(t.imports).where(t.imports.c.fingerprint == fingerprint)
+    row = connection.execute(statement).one_or_none()
     if row is None:
-        values = {"fingerprint": name, "name": path.name, "at": now, "rows": 0, "rejected": 0, "done": False}
+        values = {
+            "fingerprint": fingerprint,
+            "name": path.name,
+            "at": now,
+            "rows": 0,
+            "rejected": 0,
+            "done": False,
+        }
         connection.execute(sa.insert(t.imports).values(values))
-        row = connection.execute(known).one()
+        row = connection.execute(statement).one()
     return row
+
+
+def _import_batch(
+    services: Services,
+    batch: list[FileRow],
+    reader: "_RowReader",
+    result: ImportResult,
+    *,
+    fingerprint: str,
+    rejects: TextIO,
+) -> None:
+    """Store one batch in a transaction, then write its rejected rows and count both in `result`."""
+    items, rejected = reader.read_batch(batch)
+    run_without_lost_race(
+        services.database,
+        partial(
+            _store_batch,
+            fingerprint=fingerprint,
+            items=items,
+            rejected=len(rejected),
+            rows=len(batch),
+            playbook=reader.playbook,
+            now=reader.now,
+        ),
+    )
+    for row, reason in rejected:
+        line = {"line": row.line, "reason": reason, "row": row.raw}
+        rejects.write(json.dumps(line, ensure_ascii=False) + "\n")
+    result.rows += len(batch)
+    result.accepted += len(items)
+    result.rejected += len(rejected)
 
 
 def _store_batch(
     connection: sa.Connection,
     *,
-    name: str,
+    fingerprint: str,
     items: list[_ImportRow],
-    bad: int,
+    rejected: int,
     rows: int,
     playbook: Playbook,
     now: Instant,
@@ -198,66 +233,72 @@ def _store_batch(
         import_consents(connection, consents, playbook=playbook, now=now)
     connection.execute(
         sa.update(t.imports)
-        .where(t.imports.c.fingerprint == name)
-        .values(rows=t.imports.c.rows + rows, rejected=t.imports.c.rejected + bad)
+        .where(t.imports.c.fingerprint == fingerprint)
+        .values(rows=t.imports.c.rows + rows, rejected=t.imports.c.rejected + rejected)
     )
-
-
-def _mark_done(connection: sa.Connection, name: str) -> None:
-    connection.execute(sa.update(t.imports).where(t.imports.c.fingerprint == name).values(done=True))
 
 
 # ---- one row ---------------------------------------------------------------------------------------------
 
 
-def _read_batch(
-    batch: list[FileRow], options: ImportOptions, seen: Counter[bytes], playbook: Playbook, now: Instant
-) -> tuple[list[_ImportRow], list[tuple[FileRow, str]]]:
-    items: list[_ImportRow] = []
-    bad: list[tuple[FileRow, str]] = []
-    for row in batch:
-        message_id = _message_id_of(row, options, seen)
-        try:
-            items.append(_read_row(row, message_id, options, playbook, now))
-        except InputError as error:
-            bad.append((row, str(error)))
-    return items, bad
+@dataclass(slots=True)
+class _RowReader:
+    """Reads rows as events and consents, and counts equal rows, which each need a message id of their own."""
+
+    options: ImportOptions
+    playbook: Playbook
+    # When the rows are received; no event occurs later.
+    now: Instant
+    occurrences: Counter[bytes] = field(default_factory=Counter)
+
+    def read_batch(self, batch: list[FileRow]) -> tuple[list[_ImportRow], list[tuple[FileRow, str]]]:
+        """Return the rows that could be read, and the others with their reasons."""
+        items: list[_ImportRow] = []
+        rejected: list[tuple[FileRow, str]] = []
+        for row in batch:
+            message_id = self.message_id_of(row)
+            try:
+                items.append(self._read_row(row, message_id))
+            except InputError as error:
+                rejected.append((row, str(error)))
+        return items, rejected
+
+    def message_id_of(self, row: FileRow) -> str:
+        """Return the row's own message id, or one made from its content and its occurrence."""
+        return _message_id_of(row, self.options, self.occurrences)
+
+    def _read_row(self, row: FileRow, message_id: str) -> _ImportRow:
+        if row.fault:
+            raise InputError(row.fault)
+        event = _read_event(row, message_id, self.options, self.now)
+        if self.options.kind != "contacts":
+            return _ImportRow(event)
+        consents, traits = _split_consents(dict(event.traits), self.playbook, event.occurred_at)
+        return _ImportRow(replace(event, traits=traits), consents)
 
 
-def _message_id_of(row: FileRow, options: ImportOptions, seen: Counter[bytes]) -> str:
-    """Return the row's own message id, or one of its content and occurrence."""
+def _message_id_of(row: FileRow, options: ImportOptions, occurrences: Counter[bytes]) -> str:
+    """Return the row's own message id, or a digest of its content followed by its occurrence."""
     own = row.cells.get("message_id")
     if isinstance(own, str) and own:
         return own
     text = json.dumps([options.kind, options.event, row.cells], sort_keys=True, default=str)
     digest = blake2b(text.encode(), digest_size=16).digest()
-    seen[digest] += 1
-    return f"{digest.hex()}-{seen[digest]}"
-
-
-def _read_row(
-    row: FileRow, message_id: str, options: ImportOptions, playbook: Playbook, now: Instant
-) -> _ImportRow:
-    if row.fault:
-        raise InputError(row.fault)
-    event = _read_event(row, message_id, options, now)
-    if options.kind != "contacts":
-        return _ImportRow(event)
-    consents, traits = _split_consents(dict(event.traits), playbook, event.occurred_at)
-    return _ImportRow(replace(event, traits=traits), consents)
+    occurrences[digest] += 1
+    return f"{digest.hex()}-{occurrences[digest]}"
 
 
 def _read_event(row: FileRow, message_id: str, options: ImportOptions, now: Instant) -> NewEvent:
-    """Read one row as an event. now: when it was received; nothing happens later."""
+    """Return the event of one row. now: when the row is received; no event occurs later. Raises InputError."""
     cells = {options.map.get(name, name): value for name, value in row.cells.items()}
     identities = _read_identities(cells)
     if not identities and options.kind != "objects":
-        raise InputError("nobody: fill one of user_id, email, phone, anonymous_id")
+        raise InputError("no identity: fill one of user_id, email, phone, anonymous_id")
     is_contact = options.kind == "contacts"
     name = "Identified" if is_contact else str(cells.get("event") or options.event or "")
     if not name:
         raise InputError("no event: fill the column event, or add --event NAME")
-    rest = {name: value for name, value in cells.items() if name not in _OWN}
+    others = {name: value for name, value in cells.items() if name not in _RESERVED_COLUMNS}
     return NewEvent(
         source="import",
         message_id=message_id,
@@ -267,8 +308,8 @@ def _read_event(row: FileRow, message_id: str, options: ImportOptions, now: Inst
         received_at=now,
         historic=options.historic,
         identities=identities if options.kind != "objects" else (),
-        properties={} if is_contact else rest,
-        traits=rest if is_contact else {},
+        properties={} if is_contact else others,
+        traits=others if is_contact else {},
         context={"backlog": "enter"} if options.backlog == "enter" else {},
     )
 
@@ -282,17 +323,17 @@ _CANONICAL: Mapping[str, Callable[[str], str | None]] = {
 
 
 def _read_identities(cells: Mapping[str, Any]) -> tuple[Identity, ...]:
-    found = []
-    for kind in _WHO:
+    identities = []
+    for kind in _IDENTITY_COLUMNS:
         value = cells.get(kind)
         if value is None:
             continue
         canonical = _CANONICAL[kind](str(value))
         if canonical is None:
-            message = f"{kind}: {str(value)[:80]!r} is not one"
+            message = f"{kind}: {str(value)[:80]!r} is not a valid value"
             raise InputError(message)
-        found.append(Identity(kind, canonical))  # type: ignore[arg-type]
-    return tuple(found)
+        identities.append(Identity(kind, canonical))  # type: ignore[arg-type]
+    return tuple(identities)
 
 
 def _read_occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
@@ -301,21 +342,21 @@ def _read_occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
         return now
     instant = coerce(value, "instant")
     if instant is None:
-        message = f"timestamp: {str(value)[:40]!r} is no date; write for example 2026-03-01T12:00:00Z"
+        message = f"timestamp: {str(value)[:40]!r} is not a date; write for example 2026-03-01T12:00:00Z"
         raise InputError(message)
     return min(int(instant), now)
 
 
 def _split_consents(
-    cells: dict[str, Any], playbook: Playbook, given_at: Instant
+    cells: dict[str, Any], playbook: Playbook, default_at: Instant
 ) -> tuple[tuple[tuple[str, str, Instant, str], ...], dict[str, Any]]:
-    """Split the consent columns off: (topic, state, at, source), and what is left."""
-    rest = {name: value for name, value in cells.items() if not name.startswith(_CONSENT)}
-    at = coerce(cells.get("consent_at"), "instant") if "consent_at" in cells else given_at
+    """Return the consents as (topic, state, at, source), and the other cells. Raises InputError."""
+    others = {name: value for name, value in cells.items() if not name.startswith(_CONSENT)}
+    at = coerce(cells.get("consent_at"), "instant") if "consent_at" in cells else default_at
     if at is None:
-        raise InputError("consent_at: no date; write for example 2026-03-01T12:00:00Z")
+        raise InputError("consent_at: not a date; write for example 2026-03-01T12:00:00Z")
     source = str(cells.get("consent_source", "import"))[:200]
-    found = []
+    consents = []
     for name, value in cells.items():
         topic = name.removeprefix(_CONSENT)
         if not name.startswith(_CONSENT) or topic in ("at", "source"):
@@ -328,12 +369,12 @@ def _split_consents(
         if value not in _STATES:
             message = f"{name}: write granted or withdrawn, not {str(value)[:40]!r}"
             raise InputError(message)
-        found.append((topic, str(value), int(at), source))
-    return tuple(found), rest
+        consents.append((topic, str(value), int(at), source))
+    return tuple(consents), others
 
 
 def read_map(pairs: list[str]) -> dict[str, str]:
-    """Read `column=field` pairs of the command line."""
+    """Return column -> field from the command line's `column=field` pairs. Raises InputError."""
     mapping = {}
     for pair in pairs:
         column, equals, name = pair.partition("=")
@@ -345,10 +386,10 @@ def read_map(pairs: list[str]) -> dict[str, str]:
 
 
 def read_events(rows: Iterator[FileRow], options: ImportOptions) -> Iterator[tuple[FileRow, NewEvent | None]]:
-    """Read rows of events outside an import (simulation); a row with a fault comes with None."""
-    seen: Counter[bytes] = Counter()
+    """Yield each row with its event, for a simulation. A row that cannot be read comes with its fault and None."""
+    occurrences: Counter[bytes] = Counter()
     for row in rows:
-        message_id = _message_id_of(row, options, seen)
+        message_id = _message_id_of(row, options, occurrences)
         if row.fault:
             yield row, None
             continue
@@ -356,8 +397,3 @@ def read_events(rows: Iterator[FileRow], options: ImportOptions) -> Iterator[tup
             yield row, _read_event(row, message_id, options, FOREVER)
         except InputError as error:
             yield replace(row, fault=str(error)), None
-
-
-def preview(path: Path, options: ImportOptions, *, limit: int = 3) -> Iterator[FileRow]:
-    """Yield the first rows of a file, for a look before an import."""
-    return islice(read_rows(path, detect_format(path, options)), limit)

@@ -1,7 +1,8 @@
-"""One mail that comes to us: who may send what to which address, and what becomes of it.
+"""Process one received mail: a bounce, a complaint, an unsubscribe, a reply of a person, or an answer of our staff.
 
-A bounce counts only at a return path that we signed: nobody else has it but whoever got the mail. A complaint
-needs the same, or our own Message-ID. A reply needs nothing, for it does no harm. Nothing is ever answered.
+A bounce counts only at a return path that we signed: only recipients of that mail know it. A complaint needs such
+a return path or our Message-ID. A reply needs no proof, because it changes nothing else. No mail is ever answered
+automatically.
 """
 
 from collections.abc import Callable
@@ -27,22 +28,20 @@ from nurture.runtime.log import get_logger
 
 _log = get_logger("inbound")
 
-#: SMTP replies. Only the first takes the mail; after the second the sender keeps it and comes again.
+#: SMTP replies. ACCEPTED takes responsibility for the mail; after TRY_LATER the sender keeps it and retries.
 ACCEPTED: Final = "250 2.0.0 Taken"
 TRY_LATER: Final = "451 4.3.0 Not now, try again later"
 NO_SUCH_ADDRESS: Final = "550 5.1.1 There is no such address here"
 
 
 def require_inbound(services: Services) -> None:
-    """Raise SettingsError that lists what inbound mail needs and the settings do not say."""
+    """Raise SettingsError with every missing setting that inbound mail needs."""
     settings = services.settings
     faults = []
     if not settings.replies_to:
-        faults.append(
-            "NURTURE_REPLIES_TO is not set: give the address of the human who reads what people answer"
-        )
+        faults.append("NURTURE_REPLIES_TO is not set: set it to the address of the person who reads replies")
     if not settings.bounce_address:
-        faults.append("NURTURE_BOUNCE_ADDRESS is not set: give the address that bounces come back to")
+        faults.append("NURTURE_BOUNCE_ADDRESS is not set: set it to the address that bounces return to")
     if faults:
         raise SettingsError("\n".join(faults))
 
@@ -64,16 +63,16 @@ def desk_of(services: Services, loaded: LoadedPlaybook) -> Desk:
 
 
 class Inbound:
-    """Takes mail for the addresses of this installation."""
+    """Receives mail for the addresses of this installation."""
 
     def __init__(self, services: Services) -> None:
-        """Work with these services; they stay open until the last mail is taken."""
+        """Use these services, which must stay open until the last mail is processed."""
         self._services = services
 
     def is_ours(self, recipient: str) -> bool:
-        """Tell whether mail to this address is for us: the bounce address, tagged or not, or a sender's.
+        """Tell whether mail to this address is for us: the bounce address (tagged or not) or a sender's address.
 
-        Raises SQLAlchemyError when the database is away.
+        Raises SQLAlchemyError when the database is unavailable.
         """
         plain = without_tag(recipient)
         if plain == self._services.settings.bounce_address.lower():
@@ -83,21 +82,23 @@ class Inbound:
                 playbook = self._services.playbooks.active(connection).playbook
             except UserError:
                 return False
-        written = (each.get(key, "") for each in playbook.senders.values() for key in ("address", "reply_to"))
-        return plain in {address.lower() for address in written}
+        addresses = (
+            sender.get(key, "") for sender in playbook.senders.values() for key in ("address", "reply_to")
+        )
+        return plain in {address.lower() for address in addresses}
 
     def take(self, sender: str, recipient: str, data: bytes) -> str:
-        """Take one mail and return the SMTP reply: 250 once all that follows is committed.
+        """Process one mail and return the SMTP reply: 250 once all its effects are committed.
 
-        sender: of the envelope, empty for `<>`. Whatever goes wrong here, the mail stays with who sent it.
+        sender: the envelope sender, empty for `<>`. After any error the reply is 451, so the sender keeps the mail.
         """
         try:
             with timed("feedback"):
                 arrival = read(data, envelope_sender=sender)
-                done = self._services.database.run(self._work(arrival, recipient, data))
+                done = self._services.database.run(self._processing(arrival, recipient, data))
         except (SQLAlchemyError, Transient, OSError) as error:
             count("feedback", {"inbound_later": 1})
-            _log.warning("a mail was put off", error=type(error).__name__)
+            _log.warning("a mail was deferred", error=type(error).__name__)
             return TRY_LATER
         count("feedback", done.counts)
         for shard in done.shards:
@@ -106,9 +107,11 @@ class Inbound:
             self._services.bells.ring("feedback", "")
         return ACCEPTED
 
-    # ---- what it proves and what follows -----------------------------------------------------------------
+    # ---- evidence and effects ----------------------------------------------------------------------------
 
-    def _work(self, arrival: Arrival, recipient: str, data: bytes) -> Callable[[sa.Connection], Recorded]:
+    def _processing(
+        self, arrival: Arrival, recipient: str, data: bytes
+    ) -> Callable[[sa.Connection], Recorded]:
         keys, now = self._services.keys, self._services.clock.now()
         tagged, dialogue = message_of(keys, recipient), dialogue_of(keys, recipient)
 
@@ -117,14 +120,14 @@ class Inbound:
                 return self._reply(connection, arrival, data, tagged=tagged, dialogue=dialogue, now=now)
             report = self._report(arrival, tagged, now)
             if report is None:
-                return _counted("automatic" if arrival.nature == "automatic" else "unproven")
+                return _count_only("automatic" if arrival.nature == "automatic" else "unproven")
             key = self._services.settings.suppression_secret
             return record(connection, [report], now=now, suppression_key=key)
 
         return work
 
     def _report(self, arrival: Arrival, tagged: int | None, now: Instant) -> Report | None:
-        """Return what a machine's mail reports, None when nothing proves that it has seen a mail of ours."""
+        """Return the report of an automatic mail; None without proof that its sender received a mail of ours."""
         report = Report(
             provider="mail",
             event_id=arrival.key,
@@ -161,8 +164,10 @@ class Inbound:
         desk = desk_of(self._services, self._services.playbooks.active(connection))
         ours = {canonical_email(desk.replies_to), canonical_email(desk.escalate_to)}
         if arrival.author in ours:
-            # Our own people's mail is never a customer's answer; at a case's address it is theirs.
-            return take_answer(connection, desk, dialogue, arrival, now=now) if dialogue else _counted("own")
+            # Mail of our own staff is never a customer's reply. At a case's address it is the answer to one.
+            return (
+                take_answer(connection, desk, dialogue, arrival, now=now) if dialogue else _count_only("own")
+            )
         report = Report(
             provider="mail",
             event_id=arrival.key,
@@ -176,5 +181,5 @@ class Inbound:
         return take_reply(connection, desk, report, arrival, data, now=now)
 
 
-def _counted(reason: str) -> Recorded:
+def _count_only(reason: str) -> Recorded:
     return Recorded(Counts({reason: 1}))

@@ -1,9 +1,9 @@
-"""Reads what analytics clients send: the items of one body in, `NewEvent`s and rejected items out. Pure, no I/O.
+"""Read the items of an ingestion body as `NewEvent`s and rejected items. Pure, no I/O.
 
-Tolerant of every client of the Segment family that was recorded (docs/http.md): explicit nulls, times as text
-or numbers, ids as numbers, traits inside the context. A bad item is rejected alone, with its reason, and never
-costs the batch. The next room is `contacts.accept`, which cleans texts, refuses what is nested too deep or too old,
-and stores all in one transaction.
+It accepts what every recorded client of the Segment family sends (docs/http.md): explicit nulls, times as text or
+numbers, ids as numbers, traits inside the context. An invalid item is rejected alone, with its reason; the rest of
+the batch is accepted. Next, `contacts.accept` cleans texts, refuses items nested too deeply or too old, and stores
+the events.
 """
 
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ from nurture.domain.event import KIND_NAMES, EventKind, Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
 
-#: The limit of Segment's own API for one call.
+#: Largest item; Segment's own API has this limit.
 ITEM_BYTES_MAX: Final = 32 * 1024
-#: Of event names, message ids and identities.
+#: Longest event name, message id and identity.
 TEXT_MAX: Final = 200
-#: How much of a rejected item is kept.
+#: How much of a rejected item is stored in the quarantine.
 RAW_CHARACTERS_MAX: Final = 2_000
-#: A difference below this between sentAt and our clock is transit, not skew; correcting it would only blur times.
+#: A difference below this between sentAt and our clock is network delay, not skew, and is not corrected.
 SKEW_MIN: Final[Duration] = 5 * SECOND
 
-#: What of a call's context is kept; the rest (library, address of the sender) tells nothing about the person.
+#: The kept fields of a call's context. The others (library, client address) say nothing about the person.
 _CONTEXT_KEPT: Final = frozenset(
     {"locale", "timezone", "campaign", "page", "referrer", "device", "os", "userAgent", "groupId"}
 )
@@ -35,7 +35,7 @@ _CONTEXT_KEPT: Final = frozenset(
 
 @dataclass(slots=True)
 class Intake:
-    """What one body came to: events to accept and items to set aside."""
+    """The result of reading one body: events to accept, and rejected items for the quarantine."""
 
     events: list[NewEvent] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _Item(msgspec.Struct):
     event: Any = None
     name: Any = None
     category: Any = None
-    userId: Any = None  # noqa: N815 - the wire's own names
+    userId: Any = None  # noqa: N815 - Segment's field names
     anonymousId: Any = None  # noqa: N815
     previousId: Any = None  # noqa: N815
     groupId: Any = None  # noqa: N815
@@ -63,17 +63,17 @@ _read_item = msgspec.json.Decoder(_Item).decode
 
 
 class _ItemError(Exception):
-    """One item cannot be taken; the message is its reason."""
+    """One item is invalid; the message is the reason."""
 
     message_id: str | None = None
 
 
 def read_items(body: Body, *, source: str, received_at: Instant, kind: str | None = None) -> Intake:
-    """Read every item on its own.
+    """Read every item of a body on its own.
 
-    source: the write key's name. kind: what the endpoint says its single calls are. An item without a
-    messageId gets one made from its content, so that a repeated request is recognised; equal items of one
-    body stay apart.
+    source: the write key's name. kind: the endpoint's kind of call, for items without a type. An item without a
+    messageId gets one made from its content, so that a repeated request is recognised; equal items of one body get
+    different ids.
     """
     intake = Intake()
     reader = _Reader(source=source, received_at=received_at, sent_at=body.sent_at, kind=kind)
@@ -91,7 +91,7 @@ def read_items(body: Body, *, source: str, received_at: Instant, kind: str | Non
 def reject(
     raw: bytes | msgspec.Raw, reason: str, *, source: str, received_at: Instant, message_id: str | None = None
 ) -> Rejected:
-    """Return the quarantine row of something that could not be read, its text cut to a bound."""
+    """Return the quarantine row of an item that could not be read, with its text cut to RAW_CHARACTERS_MAX."""
     text = bytes(memoryview(raw)[: RAW_CHARACTERS_MAX * 4]).decode("utf-8", "replace")
     return Rejected(
         source=source,
@@ -105,16 +105,16 @@ def reject(
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads the items of one body: what they share, and how often a content has been seen."""
+    """Reads the items of one body. It holds their common values and counts items with equal content."""
 
     source: str
     received_at: Instant
     sent_at: Instant | None
     kind: str | None
-    seen: dict[str, int] = field(default_factory=dict)
+    occurrences: dict[str, int] = field(default_factory=dict)
 
     def read(self, raw: bytes | msgspec.Raw) -> NewEvent:
-        """Return the event of one item. Raises _Refused."""
+        """Return the event of one item. Raises _ItemError."""
         if len(memoryview(raw)) > ITEM_BYTES_MAX:
             raise _ItemError(f"item: larger than {ITEM_BYTES_MAX // 1024} KB")
         item = _decode(raw)
@@ -154,11 +154,11 @@ class _Reader:
         )
 
     def _kind(self, item: _Item) -> EventKind:
-        given = item.type if type(item.type) is str else self.kind
-        kind = _KINDS.get(given) or _KINDS.get(given.strip().lower()) if given else None
+        name = item.type if type(item.type) is str else self.kind
+        kind = _KINDS.get(name) or _KINDS.get(name.strip().lower()) if name else None
         if kind is None:
             raise _ItemError(
-                f"type: {given!r:.40} is none of {', '.join(_KINDS)}" if given else "type: missing"
+                f"type: {name!r:.40} is none of {', '.join(_KINDS)}" if name else "type: missing"
             )
         return kind
 
@@ -181,16 +181,16 @@ class _Reader:
         return KIND_NAMES[kind]
 
     def _occurred_at(self, item: _Item) -> Instant:
-        """Return when it happened by our clock: the client's time plus its skew, never later than now.
+        """Return when the event occurred by our clock: the client's time plus its skew, never later than now.
 
-        Where a forwarder corrected `timestamp` already, `originalTimestamp` is the one that sentAt goes with.
+        A forwarder may have corrected `timestamp` already; then `sentAt` belongs to `originalTimestamp`.
         """
-        said = item.timestamp if item.originalTimestamp is None else item.originalTimestamp
-        if said is None or said == "":
+        value = item.timestamp if item.originalTimestamp is None else item.originalTimestamp
+        if value is None or value == "":
             return self.received_at
-        at = read_instant(said)
+        at = read_instant(value)
         if at is None:
-            raise _ItemError(f"timestamp: {said!r:.40} is not a date; write 2026-01-31T09:00:00Z")
+            raise _ItemError(f"timestamp: {value!r:.40} is not a date; write 2026-01-31T09:00:00Z")
         sent_at = self.sent_at if self.sent_at is not None else read_instant(item.sentAt)
         if sent_at is not None and abs(self.received_at - sent_at) > SKEW_MIN:
             at += self.received_at - sent_at
@@ -199,13 +199,13 @@ class _Reader:
     def _content_id(self, item: _Item, kind: str) -> str:
         at = item.originalTimestamp or item.timestamp
         if not at:
-            # Only nearness tells a repeated request from a second happening. A state may be told twice without
-            # harm, and must be: of `pro`, `free`, `pro` within an hour the last one counts.
+            # Without a time, equal events within an hour are taken as one repeated request. Calls that set a state
+            # (identify, group, alias) are never merged: of `pro`, `free`, `pro` within an hour the last one counts.
             at = self.received_at // HOUR if kind in ("track", "page", "screen") else self.received_at
-        said = (kind, at, *(getattr(item, name) for name in _CONTENT))
-        digest = blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
-        place = self.seen.get(digest, 0)
-        self.seen[digest] = place + 1
+        content = (kind, at, *(getattr(item, name) for name in _CONTENT))
+        digest = blake2b(msgspec.json.encode(content, order="deterministic"), digest_size=16).hexdigest()
+        place = self.occurrences.get(digest, 0)
+        self.occurrences[digest] = place + 1
         return f"content-{digest}" if place == 0 else f"content-{digest}-{place}"
 
 
@@ -217,7 +217,7 @@ _KINDS: Final[dict[str, EventKind]] = {
     "group": "group",
     "alias": "alias",
 }
-#: What makes the content of an item without a message id; its sentAt changes with every repetition.
+#: The fields that identify an item without a message id. sentAt is not among them: it changes with every retry.
 _CONTENT: Final = (
     *("event", "name", "category", "userId", "anonymousId", "previousId", "groupId"),
     *("properties", "traits", "context"),
@@ -236,7 +236,7 @@ def _decode(raw: bytes | msgspec.Raw) -> _Item:
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
-    """Return the object, empty for null and for the `[]` that PHP makes of one. Raises _Refused."""
+    """Return the object; null and the `[]` that PHP writes for an empty object are empty. Raises _ItemError."""
     if not value:
         return {}
     if type(value) is not dict:
@@ -245,7 +245,7 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 
 
 def _text(value: Any, name: str) -> str | None:
-    """Return an id or name as text; numbers are written out, empty text is none. Raises _Refused."""
+    """Return an id or name as text: a whole number as its digits, empty text as None. Raises _ItemError."""
     if type(value) is not str:
         if value is None:
             return None
@@ -261,23 +261,23 @@ def _text(value: Any, name: str) -> str | None:
 
 
 def _identities(item: _Item, person: dict[str, Any]) -> tuple[Identity, ...]:
-    """Return the canonical identities, strongest first; what is no e-mail address or phone number is left out."""
+    """Return the canonical identities, strongest first. Invalid e-mail addresses and phone numbers are left out."""
     user_id = _text(item.userId, "userId")
     anonymous_id = _text(item.anonymousId, "anonymousId")
     email = person.get("email")
     # Many sites use the address as user id and send no trait.
     if email is None and user_id is not None and "@" in user_id:
         email = user_id
-    found: list[Identity] = []
+    identities: list[Identity] = []
     if user_id is not None and (known := canonical_user_id(user_id)) is not None:
-        found.append(Identity("user_id", known))
+        identities.append(Identity("user_id", known))
     if type(email) is str and (known := canonical_email(email)) is not None:
-        found.append(Identity("email", known))
+        identities.append(Identity("email", known))
     if type(phone := person.get("phone")) is str and (known := canonical_phone(phone)) is not None:
-        found.append(Identity("phone", known))
+        identities.append(Identity("phone", known))
     if anonymous_id is not None and (known := canonical_user_id(anonymous_id)) is not None:
-        found.append(Identity("anonymous_id", known))
-    return tuple(found)
+        identities.append(Identity("anonymous_id", known))
+    return tuple(identities)
 
 
 def _previous_id(item: _Item) -> str:

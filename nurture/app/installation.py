@@ -1,4 +1,4 @@
-"""Opening an installation: `migrate`, `up` and `demo` create it, everything else wants it to be there."""
+"""Open an installation. `migrate`, `up` and `demo` create or upgrade it; everything else requires an existing one."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def open_services(
     pool_size: int = 5,
     keeps: bool = True,
 ) -> Services:
-    """Wire the services for complete settings; connects at first use. keeps: see `open_database`."""
+    """Return the services for complete settings; connects at first use. keeps: see `open_database`."""
     keep_secret(*settings.secret_values())
     return Services(
         database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps),
@@ -46,9 +46,10 @@ def open_existing(
     serves: bool = False,
     pool_size: int = 5,
 ) -> Services:
-    """Open what is there.
+    """Open an existing installation.
 
-    Raises SettingsError when there is no database, one of another version, or one that does not answer.
+    serves: this process serves HTTP, which needs more settings. Raises SettingsError when the database does not
+    exist, has another version or another suppression key, or cannot be reached.
     """
     settings = settings or load_settings()
     database = open_database(settings.database_url, pool_size=1)
@@ -64,7 +65,7 @@ def open_existing(
 
 
 def read_access_state(database: Database) -> dict[str, bool]:
-    """Tell whether this database knows people who may sign in, and keys that may hand in; creates nothing."""
+    """Return `has_users` and `has_keys`: whether the database has users and API keys; False without a database."""
     try:
         migrations.require_current(database)
     except (SettingsError, DBAPIError):
@@ -74,25 +75,27 @@ def read_access_state(database: Database) -> dict[str, bool]:
 
 
 def unreachable_message(settings: Settings, error: DBAPIError) -> str:
-    """Return the one line for a database that does not answer."""
+    """Return the error message for a database that cannot be reached, without its password."""
     shown = settings.shown()["NURTURE_DATABASE_URL"]
     lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
     return f"NURTURE_DATABASE_URL: {shown} does not answer: {lines[-1] if lines else error}"
 
 
 def programme_folder(settings: Settings) -> Path:
-    """Return the folder of the programme: the one set, else one here, else the one that ships."""
+    """Return the programme's folder: NURTURE_PLAYBOOK if set or present here, else the one that ships."""
     is_set = settings.sources()["NURTURE_PLAYBOOK"] != "default"
     return settings.playbook if is_set or settings.playbook.is_dir() else shipped_programme()
 
 
 def shipped_programme() -> Path:
-    """Return the folder of the programme that ships, from a source tree or an installed wheel."""
+    """Return the folder of the programme that ships, in a source tree or an installed wheel. Raises SettingsError."""
     package = Path(__file__).parent.parent
     for folder in (package / "_shipped", package.parent / "email_templates"):
         if (folder / "playbook.yaml").is_file():
             return folder
-    message = "NURTURE_PLAYBOOK: there is no folder of a programme here, and none is installed; set it"
+    message = (
+        "NURTURE_PLAYBOOK: there is no programme here, and none is installed; set it to a programme's folder"
+    )
     raise SettingsError(message)
 
 
@@ -101,14 +104,14 @@ def migrate(
 ) -> Services:
     """Create or upgrade the database, bind its suppression key, publish the playbook where none is active.
 
-    A playbook with faults raises PlaybookError before anything is created.
+    Raises PlaybookError for a playbook with faults, before anything is created, and SettingsError.
     """
     files = load_files(programme_folder(settings))
-    known = open_database(settings.database_url, pool_size=1)
+    existing = open_database(settings.database_url, pool_size=1)
     try:
-        settings = complete(settings, create=True, serves=serves, **read_access_state(known))
+        settings = complete(settings, create=True, serves=serves, **read_access_state(existing))
     finally:
-        known.close()
+        existing.close()
     services = open_services(settings, clock=clock, keeps=keeps)
     database = services.database
     try:

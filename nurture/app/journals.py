@@ -1,4 +1,4 @@
-"""The delivery journals of this machine, as operators meet them: after a restore, and at the doctor's."""
+"""The delivery journals of this machine: read them after a restore, and compare them with the ledger."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import SettingsError
 
-#: Journals the doctor compares with the ledger, the newest ones, and mails of them in one statement.
+#: How many of the newest journals the doctor compares with the ledger, and mails in one statement.
 _COMPARED = 50
 _BATCH = 1000
 
 
 def recover_from_journals(services: Services) -> Counts:
-    """Tell the database all that the journals of this machine know; repeating it changes nothing."""
+    """Write the outcomes in this machine's journals to the database; repeating it changes nothing."""
     folder = services.settings.journal_folder
     delivery = Delivery(
         clock=services.clock,
@@ -33,20 +33,20 @@ def recover_from_journals(services: Services) -> Counts:
 
 
 def find_unread(services: Services) -> list[str]:
-    """Return the senders whose journals nobody has read since they last sent, and that are not on this machine."""
+    """Return the workers with unread journals that are on other machines."""
     here = set(file_format.names(services.settings.journal_folder))
     with services.database.read() as connection:
         return [name for name in queries.unread(connection) if name not in here]
 
 
 def accept_restored_database(connection: sa.Connection, services: Services, *, actor: str) -> None:
-    """Take the database as it is for the one to go on with, and let the lanes run."""
+    """Accept a restored database as the current one, and end the stop of all lanes."""
     restore_detection.agree(connection)
     record.resume_after_restore(connection, actor=actor, now=services.clock.now())
 
 
 def find_faults(services: Services) -> Iterator[str]:
-    """Yield what is wrong with the journals, and where they and the ledger do not say the same."""
+    """Yield a line for each fault of the journals and each mail on which they and the ledger disagree."""
     folder = services.settings.journal_folder
     if folder.exists():
         try:
@@ -57,7 +57,7 @@ def find_faults(services: Services) -> Iterator[str]:
     with services.database.read() as connection:
         identity = queries.known_id(connection)
         if queries.is_stopped(connection):
-            yield "all lanes stand still after a restore; see docs/delivery.md, then nurture resume all --after-restore"
+            yield "all lanes are stopped after a restore; see docs/delivery.md, then nurture resume all --after-restore"
     newest = sorted(file_format.names(folder), key=lambda name: -_modified_at(services, name))[:_COMPARED]
     for name in newest:
         for part in file_format.parts(folder, name):
@@ -76,7 +76,7 @@ def _modified_at(services: Services, name: str) -> float:
 
 
 def _compare_with_ledger(services: Services, told: file_format.Read) -> Iterator[str]:
-    """Yield mails that a server took and the ledger does not count as sent, unless they are being settled."""
+    """Yield mails that a server accepted and the ledger does not count as sent, unless a worker still settles them."""
     accepted = [
         entry for entry in told.entries.values() if (end := outcome_of(entry)) and end.outcome == "sent"
     ]
@@ -94,6 +94,6 @@ def _compare_with_ledger(services: Services, told: file_format.Read) -> Iterator
                 status = "" if is_told else row.status
             if status:
                 yield (
-                    f"message {entry.passed.message_id} is {status}, and {told.name} was told that attempt "
-                    f"{entry.passed.attempt} was taken"
+                    f"message {entry.passed.message_id} is {status}, but by the journal of {told.name} the server "
+                    f"accepted attempt {entry.passed.attempt}"
                 )

@@ -1,4 +1,4 @@
-"""Stop switches: pause, resume and cancel what has not passed the wire gate."""
+"""Pause, resume and cancel mail that has not passed the wire gate."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nurture.app import journals
 from nurture.app.sends import find_measure
 from nurture.app.services import Services
-from nurture.consent import record as law
+from nurture.consent import record as consents
 from nurture.database.audit import record
 from nurture.domain.errors import NotFoundError
 from nurture.transports.registry import open_lanes
@@ -21,17 +21,17 @@ def require_switch_name(services: Services, connection: sa.Connection, name: str
         find_measure(services.playbooks.active(connection).playbook, name)
         return
     lanes = ", ".join(sorted(open_lanes(services.settings.mail_url)))
-    message = f"{name!r} is no measure (track/stage/name), lane ({lanes}) or all"
+    message = f"{name!r} is not a measure (track/stage/name), a lane ({lanes}) or all"
     raise NotFoundError(message)
 
 
 def set_switch(
     services: Services, name: str, *, paused: bool, actor: str, reason: str, after_restore: bool = False
 ) -> dict[str, Any]:
-    """Pause or resume; effective for everything not yet past the wire gate when this returns.
+    """Pause or resume a measure, a lane or `all`. When it returns, no further mail passes the wire gate.
 
-    after_restore: fold the journals of this machine in first (`journals` counts what was news), then lift the
-    stop of a database that went back, whatever `name` is.
+    after_restore: first read this machine's journals (`journals` counts the outcomes that were new), then end the
+    stop after a restored backup, whatever `name` is. Raises NotFoundError for an unknown name.
     """
     folded = (
         {name: number for name, number in journals.recover_from_journals(services).items() if number}
@@ -46,7 +46,9 @@ def set_switch(
             journals.accept_restored_database(connection, services, actor=actor)
             revived = 0
         else:
-            revived = law.set_switch(connection, name, paused=paused, reason=reason, actor=actor, now=now)
+            revived = consents.set_switch(
+                connection, name, paused=paused, reason=reason, actor=actor, now=now
+            )
         detail = {"name": name, "paused": paused, "reason": reason}
         record(connection, at=now, actor=actor, action="pause" if paused else "resume", detail=detail)
         return {"name": name, "paused": paused, "revived": revived} | (
@@ -59,19 +61,19 @@ def set_switch(
 
 
 def cancel(services: Services, measure: str, *, actor: str) -> dict[str, Any]:
-    """Pause the measure, then end its active runs and unsent mails, batch by batch; returns what was ended."""
+    """Pause a measure, then end its active runs and unsent mails batch by batch; returns their numbers."""
 
     def pause(connection: sa.Connection) -> None:
         require_switch_name(services, connection, measure)
         now = services.clock.now()
-        law.set_switch(connection, measure, paused=True, reason="cancelled by ops", actor=actor, now=now)
+        consents.set_switch(connection, measure, paused=True, reason="cancelled by ops", actor=actor, now=now)
         record(connection, at=now, actor=actor, action="cancel", detail={"measure": measure})
 
     services.database.run(pause)
     runs = messages = 0
     while True:
         done = services.database.run(
-            lambda connection: law.cancel_measure(connection, measure, now=services.clock.now())
+            lambda connection: consents.cancel_measure(connection, measure, now=services.clock.now())
         )
         runs, messages = runs + done.runs, messages + done.messages
         if done.contacts == 0:

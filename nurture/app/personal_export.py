@@ -1,7 +1,7 @@
-"""Everything that is stored of one person, in one document that the person can read (GDPR article 15 and 20).
+"""Everything stored about one person, as one document that the person can read (GDPR articles 15 and 20).
 
-Reads only. The sections are the tables of `journey.personal_data`, so that a new table is in it without further code;
-instants are RFC 3339 text, documents are shown as such, and mails that were kept are shown as their text.
+Reads only. The sections are the tables of `journey.personal_data`, so that a new table is exported without further
+code. Instants are RFC 3339 text, JSON columns are objects, and stored mails are shown as their text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from nurture.journey.personal_data import PERSONAL
 
 FORMAT: Final = "nurture contact export 1"
 
-#: Section -> what it holds, for people who do not know our tables.
+#: Section -> what it contains, for readers who do not know our tables.
 ABOUT: Final[Mapping[str, str]] = {
     "identities": "the names we know you under, since when, and who told us",
     "contacts": "where our mail goes to you, and what we have concluded about you",
@@ -55,7 +55,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "erasures": "whether you asked to be forgotten",
 }
 
-#: Columns that only say how the machine works.
+#: Columns that contain only internal state.
 _INTERNAL_COLUMNS = {
     "shard",
     "version",
@@ -66,7 +66,7 @@ _INTERNAL_COLUMNS = {
     "content_hash",
     "rules_hash",
 }
-#: Columns with an instant, beside those whose name ends in `_at`, `_since` or `_until`.
+#: Columns that contain an instant, besides those whose name ends in `_at`, `_since` or `_until`.
 _INSTANT_COLUMNS = {"at", "since", "clock", "valid_until"}
 _JSON_COLUMNS = {"body", "evidence", "let", "data", "decided", "context", "memory", "detail", "state"}
 
@@ -74,34 +74,34 @@ _JSON_COLUMNS = {"body", "evidence", "let", "data", "decided", "context", "memor
 def collect_personal_data(
     connection: sa.Connection, person: int, *, suppression_key: bytes, now: Instant
 ) -> dict[str, Any]:
-    """Return all that is stored of a living contact and of everything merged into it."""
+    """Return everything stored about a living contact and about all contacts merged into it."""
     members = personal_data.members_of(connection, person)
     names = sorted(load_index_by_contacts(connection, members).names.get(person, ()))
-    found: dict[str, list[dict[str, Any]]] = {}
+    sections: dict[str, list[dict[str, Any]]] = {}
     for name, kind in PERSONAL.items():
         table = t.metadata.tables[name]
         if kind.found_by in ("contact", "message"):
-            found[name] = personal_data.rows_of(connection, table, members)
-    addresses = [each.value for each in names if each.kind == "email"]
+            sections[name] = personal_data.rows_of(connection, table, members)
+    addresses = [name.value for name in names if name.kind == "email"]
     hashes = [address_hash(address, suppression_key) for address in addresses]
-    found["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
+    sections["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
     pending = [row.id for row in inbox_queries.load_naming(connection, names)] if names else []
-    found["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
+    sections["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:
         (key,) = table.primary_key.columns
-        found[table.name] = _rows(
+        sections[table.name] = _rows(
             connection, table, key, personal_data.naming(connection, table, column, names)
         )
-    known = {row["id"] for row in found["quarantine"]}
+    known = {row["id"] for row in sections["quarantine"]}
     further = set(personal_data.naming(connection, t.quarantine, t.quarantine.c.raw, names)) - known
-    found["quarantine"] += _rows(connection, t.quarantine, t.quarantine.c.id, sorted(further))
+    sections["quarantine"] += _rows(connection, t.quarantine, t.quarantine.c.id, sorted(further))
     return {
         "format": FORMAT,
         "exported_at": to_iso(now),
         "person": f"contact:{person}",
-        "names": [f"{each.kind}: {each.value}" for each in names],
+        "names": [f"{name.kind}: {name.value}" for name in names],
         "about": dict(ABOUT),
-        **{name: [_readable_row(row) for row in found[name]] for name in PERSONAL},
+        **{name: [_readable_row(row) for row in sections[name]] for name in PERSONAL},
     }
 
 
@@ -134,7 +134,7 @@ def _readable_value(name: str, value: Any) -> Any:
 
 
 def _parse_document(text: str) -> Any:
-    """Return the document that a text spells; evidence may also be plain words."""
+    """Return the parsed JSON of a text; the text itself when it is no JSON (evidence may be plain words)."""
     try:
         return decode(text)
     except ValueError:
@@ -142,7 +142,7 @@ def _parse_document(text: str) -> Any:
 
 
 def _readable_mail(context: Any) -> Any:
-    """Return what a mail was made from; where its bytes are kept, as the text that was sent."""
+    """Return a mail's frozen context. Where its bytes are stored, they are shown as text."""
     if not isinstance(context, dict):
         return context
     data = bytes_of(context)

@@ -58,7 +58,9 @@ def test_it_warns_from_a_tenth_of_a_percent_on(
     fill(database, {_OFFER: 1_500, _NEWS: 500})
     complain(database, *complained)
     (line,) = found(database)
-    assert line.startswith(f"{len(complained)} of the 2000 mails of the past 7 days were reported as spam, {says}")
+    assert line.startswith(
+        f"{len(complained)} of the 2000 mails of the past 7 days were reported as spam, {says}"
+    )
     assert f"`nurture pause {most}`" in line
 
 

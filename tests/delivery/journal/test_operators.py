@@ -55,7 +55,7 @@ def test_the_doctor_compares_journals_with_the_ledger(
         connection.exec_driver_sql("UPDATE messages SET status = 'waiting', lease_owner = NULL WHERE id = 1")
         connection.exec_driver_sql("UPDATE messages SET status = 'sent', lease_owner = NULL WHERE id = 2")
     assert findings(services) == [
-        f"message {first} is waiting, and {sender.world.worker} was told that attempt 1 was taken"
+        f"message {first} is waiting, but by the journal of {sender.world.worker} the server accepted attempt 1"
     ]
 
 
@@ -68,7 +68,7 @@ def test_the_doctor_tells_of_damage_of_a_stop_and_of_a_folder_that_is_none(
     world.database.run(
         lambda c: record.stop_after_restore(c, reason="for a test", actor="test", now=world.clock.now())
     )
-    assert "all lanes stand still after a restore" in findings(services)[0]
+    assert "all lanes are stopped after a restore" in findings(services)[0]
     (tmp_path / "file").write_text("")
     elsewhere = bare(
         world.database,
