@@ -32,6 +32,20 @@ def test_every_queue_and_task_stands_in_the_map() -> None:
     assert set(re.findall(r"\]\(#(\w+)\)", page)) <= rooms
 
 
+def test_every_room_has_a_folder_a_queue_and_a_counter() -> None:
+    page = (ROOT / "docs/flow.md").read_text()
+    (table,) = re.findall(r"^\| room \| folder \|.*?\n\n", page, re.MULTILINE | re.DOTALL)
+    rows = [
+        [cell.strip() for cell in line.strip("|\n ").split("|")] for line in table.strip().splitlines()[2:]
+    ]
+    assert [re.findall(r"\w+", row[0])[0] for row in rows] == re.findall(r"^## ([a-z]+)$", page, re.MULTILINE)
+    assert {row[1] for row in rows if not (ROOT / row[1].strip("`") / "__init__.py").exists()} == set()
+    queues = {queue for row in rows for queue in re.findall(r"`(\w+)`", row[2])}
+    counters = {word for row in rows for word in re.findall(r"`(\w+)`", row[3].partition("(")[0])}
+    assert queues == set(NAMES)
+    assert counters <= set(NAMES)
+
+
 def test_readme_names_every_setting_that_compose_requires() -> None:
     required = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text())
     page = (ROOT / "README.md").read_text()
