@@ -151,7 +151,7 @@ def main() -> None:
             keys, "https://x.test", contact_id=1, message_id=2, topic="t", asked="t"
         ),
         "frozen": frozen_one,
-        "both parts, known way": lambda: render_parts(templates, frozen),
+        "both parts, recording": lambda: render_parts(templates, frozen),
         "both parts, reference path": lambda: render_parts(templates, frozen, reference=True),
         "headers": lambda: header_lines(frozen, templates.shared, subject=parts.subject),
         "MIME, headers included": lambda: to_bytes(templates, frozen, parts),

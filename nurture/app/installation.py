@@ -33,7 +33,7 @@ def open_services(
         settings=settings,
         clock=clock or SystemClock(),
         keys=Keys(settings.signing_secrets),
-        playbooks=PublishedPlaybooks(),
+        playbooks=PublishedPlaybooks(has_template_cache=settings.template_cache == "on"),
         bells=bells or NoBells(),
     )
 

@@ -83,22 +83,32 @@ def faults_of(files: Mapping[str, str], *, render: bool = True) -> list[Fault]:
 
 
 def rebuild(
-    files: Mapping[str, str], *, id_: int, backlog: Literal["none", "enter"] = "none"
+    files: Mapping[str, str],
+    *,
+    id_: int,
+    backlog: Literal["none", "enter"] = "none",
+    has_template_cache: bool = True,
 ) -> LoadedPlaybook:
     """Build a playbook that was checked when it was published, without checking it again.
 
-    So a newer version of the checks never stops workers from what they were given.
+    A newer version of the checks therefore never stops workers from using a published playbook.
+    has_template_cache: False renders every mail by the reference path (setting TEMPLATE_CACHE).
     Raises PlaybookError when it cannot even be read.
     """
     faults = Faults()
     read = _read(files, faults)
     if faults or read is None:
         raise PlaybookError([str(fault) for fault in faults.sorted()])
-    return _loaded(read, files, id_=id_, backlog=backlog)
+    return _loaded(read, files, id_=id_, backlog=backlog, has_template_cache=has_template_cache)
 
 
 def _loaded(
-    read: _Read, files: Mapping[str, str], *, id_: int, backlog: Literal["none", "enter"] = "none"
+    read: _Read,
+    files: Mapping[str, str],
+    *,
+    id_: int,
+    backlog: Literal["none", "enter"] = "none",
+    has_template_cache: bool = True,
 ) -> LoadedPlaybook:
     playbook = replace(read.playbook, backlog=backlog)
     measures = {
@@ -107,7 +117,8 @@ def _loaded(
     }
     playbook = replace(playbook, measures=measures, content_hash=hashes.content_hash(files))
     playbook = replace(playbook, rules_hash=hashes.rules_hash(playbook))
-    return LoadedPlaybook(id_, playbook, dict(files), Templates.of(files, playbook))
+    templates = Templates.of(files, playbook, has_cache=has_template_cache)
+    return LoadedPlaybook(id_, playbook, dict(files), templates)
 
 
 def _read(files: Mapping[str, str], faults: Faults) -> _Read | None:

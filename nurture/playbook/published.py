@@ -45,8 +45,9 @@ class PlaybookSource(Protocol):
 class PublishedPlaybooks:
     """The playbooks of a database, each loaded once per process. Thread-safe."""
 
-    def __init__(self) -> None:
-        """Begin with none loaded."""
+    def __init__(self, *, has_template_cache: bool = True) -> None:
+        """has_template_cache: setting TEMPLATE_CACHE; see `nurture.rendering.tracing`."""
+        self._has_template_cache = has_template_cache
         self._lock = threading.Lock()
         self._loaded: OrderedDict[tuple[str, int], LoadedPlaybook] = OrderedDict()
 
@@ -69,7 +70,7 @@ class PublishedPlaybooks:
             if key in self._loaded:
                 self._loaded.move_to_end(key)
                 return self._loaded[key]
-            loaded = _load(connection, playbook_id)
+            loaded = _load(connection, playbook_id, has_template_cache=self._has_template_cache)
             self._loaded[key] = loaded
             while len(self._loaded) > _KEPT:
                 self._loaded.popitem(last=False)
@@ -96,11 +97,16 @@ class GivenPlaybook:
         return self._loaded
 
 
-def _load(connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:
+def _load(connection: sa.Connection, playbook_id: int, *, has_template_cache: bool = True) -> LoadedPlaybook:
     files, row = store.files(connection, playbook_id), store.publication(connection, playbook_id)
     if files is None or row is None:
         raise NotFoundError(f"there is no playbook {playbook_id}; `nurture playbook history` lists them")
-    return rebuild(files, id_=playbook_id, backlog="enter" if row.backlog == "enter" else "none")
+    return rebuild(
+        files,
+        id_=playbook_id,
+        backlog="enter" if row.backlog == "enter" else "none",
+        has_template_cache=has_template_cache,
+    )
 
 
 def publish(

@@ -89,6 +89,11 @@ class Settings(BaseModel):
     tracking: bool = Field(
         default=True, description="false: no mail counts opens or clicks, whatever its measure says"
     )
+    template_cache: Literal["on", "off"] = Field(
+        default="on",
+        description="off: every mail runs its template (Jinja, MJML, HTML) instead of filling in a recorded run; "
+        "the mails are the same",
+    )
     write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
         default=(), description="keys with which applications hand in events"
     )

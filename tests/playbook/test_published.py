@@ -1,10 +1,13 @@
 """Publishing on both databases: what workers load is what was built, and one row says which is active."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from nurture.app.installation import open_services
+from nurture.database import migrations
 from nurture.database.audit import tampering
 from nurture.database.engine import Database
 from nurture.database.schema import active_playbook, audit, playbooks
@@ -12,6 +15,7 @@ from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
 from nurture.playbook import queries as store
 from nurture.playbook.hashes import plain
+from nurture.runtime.settings import load_settings
 from tests.playbook.builder import a_playbook, changed
 
 GUIDE = "lead/aware/guide/measure.yaml"
@@ -145,6 +149,24 @@ def test_a_process_loads_each_playbook_once_and_sees_the_next_at_once(database: 
         assert source.of(connection, first) is loaded
         with pytest.raises(NotFoundError, match="there is no playbook 999"):
             source.of(connection, 999)
+
+
+@pytest.mark.parametrize("template_cache", ["on", "off"])
+def test_the_setting_reaches_the_templates_of_a_published_playbook(
+    tmp_path: Path, template_cache: str
+) -> None:
+    environment = {
+        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db",
+        "NURTURE_SECRET_KEY": "secret" * 6,
+        "NURTURE_TEMPLATE_CACHE": template_cache,
+    }
+    services = open_services(load_settings(folder=tmp_path, environment=environment))
+    migrations.upgrade(services.database)
+    publish(services.database, a_playbook(), now=NOW, actor="ops")
+    with services.database.read() as connection:
+        templates = services.playbooks.active(connection).templates
+    services.close()
+    assert templates.has_cache == (template_cache == "on")
 
 
 def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Database) -> None:

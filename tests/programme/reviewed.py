@@ -1,20 +1,24 @@
-"""The reviewed mails: what every mail looked like when somebody last read it.
+"""The reviewed mails: every mail as it was when a person last read it.
 
-Write them anew after changing words or layout, then read the difference:
+After a change of words or layout, write the files again and read the difference:
 
     python -m tests.programme.reviewed
 """
 
 from pathlib import Path
 
+from nurture.rendering.mail_parts import MailParts
 from tests.programme.samples import Mail, mails, parts
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def expected(mail: Mail) -> dict[Path, str]:
-    """Return file -> text of the mail as it is now: subject, preheader and text part; HTML."""
-    now = parts(mail)
+def expected(mail: Mail, rendered: MailParts | None = None) -> dict[Path, str]:
+    """Return file -> its text for the mail as it is now: subject, preheader and text part; HTML.
+
+    rendered: its parts, where they are known.
+    """
+    now = rendered or parts(mail)
     return {
         GOLDEN / f"{mail}.txt": f"Subject: {now.subject}\nPreheader: {now.preheader}\n\n{now.text}",
         GOLDEN / f"{mail}.html": now.html.rstrip("\n") + "\n",
@@ -22,7 +26,7 @@ def expected(mail: Mail) -> dict[Path, str]:
 
 
 def rewrite() -> int:
-    """Write all golden files, remove those of mails that are gone, and return how many there are."""
+    """Write all golden files, remove those of mails that no longer exist, and return their number."""
     wanted = {path: text for mail in mails() for path, text in expected(mail).items()}
     for path in GOLDEN.rglob("*.*"):
         if path not in wanted:

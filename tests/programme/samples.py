@@ -1,4 +1,4 @@
-"""The shipped mails, made from their `sample.json` the way the engine makes them."""
+"""The shipped mails, rendered from their `sample.json` as the engine renders them."""
 
 import json
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.render import render_parts
 from nurture.rendering.templates import Templates
+from nurture.rendering.tracing.cache import CHECKS_PER_RECORDING
+from nurture.rendering.tracing.cached_render import find_recording
 
 PROGRAMME = Path(__file__).parents[2] / "email_templates"
 NOW: Instant = parse_iso("2026-06-10T08:00:00Z")
@@ -44,14 +46,18 @@ def loaded() -> LoadedPlaybook:
     return build(load_files(PROGRAMME))
 
 
+def templates(template_cache: str = "on") -> Templates:
+    """Return its templates, with the cache of recordings `on` or `off`."""
+    return _templates(template_cache)
+
+
 @cache
-def templates() -> Templates:
-    """Return its templates."""
-    return Templates.of(loaded().files, loaded().playbook)
+def _templates(template_cache: str) -> Templates:
+    return Templates.of(loaded().files, loaded().playbook, has_cache=template_cache == "on")
 
 
 def mails() -> list[Mail]:
-    """Return every mail of the programme, in every language it is there in."""
+    """Return every mail of the programme in each of its languages."""
     return sorted(Mail(*key) for key in templates().mails())
 
 
@@ -66,9 +72,9 @@ def sample(measure: str) -> dict[str, Any]:
     return found
 
 
-def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> MailContext:
-    """Return the document of the mail. given: other sample values than those of `sample.json`."""
-    measure, values = measure_of(mail), sample(mail.measure) if given is None else given
+def context_of(mail: Mail, values: Mapping[str, Any] | None = None) -> MailContext:
+    """Return the frozen context of the mail. values: used instead of those of `sample.json`."""
+    measure, values = measure_of(mail), sample(mail.measure) if values is None else values
     contact = {"locale": mail.locale, "email": "anna@example.com", **values.get("contact", {})}
     view = {
         "contact": contact,
@@ -95,6 +101,16 @@ def frozen(mail: Mail, given: Mapping[str, Any] | None = None) -> MailContext:
     )
 
 
-def parts(mail: Mail, given: Mapping[str, Any] | None = None) -> MailParts:
-    """Return what a person reads of the mail."""
-    return render_parts(templates(), frozen(mail, given))
+def parts(mail: Mail, values: Mapping[str, Any] | None = None) -> MailParts:
+    """Return subject, preheader, HTML and text of the mail. values: used instead of those of `sample.json`."""
+    return render_parts(templates(), context_of(mail, values))
+
+
+def parts_by(mail: Mail, template_cache: str) -> MailParts:
+    """Return the parts with the cache `on`, from a recording that has passed its checks, or with the cache `off`."""
+    used, context = templates(template_cache), context_of(mail)
+    if template_cache == "on":
+        for _ in range(2 + CHECKS_PER_RECORDING):
+            render_parts(used, context)
+    assert (find_recording(used, context) is not None) == (template_cache == "on")
+    return render_parts(used, context)

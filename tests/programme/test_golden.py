@@ -1,18 +1,27 @@
-"""Every mail, in every language, is word for word the one that was reviewed.
+"""Every mail, in every language, is word for word the one that was reviewed, with the template cache on and off.
 
-After a change that is meant: `python -m tests.programme.reviewed` writes the files anew; read their difference.
+After an intended change `python -m tests.programme.reviewed` writes the files again; read their difference.
 """
 
 import pytest
 
+from nurture.rendering.render import render
 from tests.programme.reviewed import GOLDEN, expected
-from tests.programme.samples import Mail, mails
+from tests.programme.samples import Mail, context_of, mails, parts_by, templates
+
+
+@pytest.mark.parametrize("template_cache", ["on", "off"])
+@pytest.mark.parametrize("mail", mails(), ids=str)
+def test_a_mail_is_the_one_that_was_reviewed(mail: Mail, template_cache: str) -> None:
+    for path, text in expected(mail, parts_by(mail, template_cache)).items():
+        assert path.read_text("utf-8") == text, f"{path.name} differs; see the top of this file"
 
 
 @pytest.mark.parametrize("mail", mails(), ids=str)
-def test_a_mail_is_the_one_that_was_reviewed(mail: Mail) -> None:
-    for path, text in expected(mail).items():
-        assert path.read_text("utf-8") == text, f"{path.name} differs; see the top of this file"
+def test_the_cache_changes_no_byte_of_a_mail(mail: Mail) -> None:
+    parts_by(mail, "on")
+    context = context_of(mail)
+    assert render(templates("on"), context) == render(templates("off"), context)
 
 
 def test_there_is_a_reviewed_file_for_nothing_else() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nurture.domain.measure import MARKETING
 from nurture.rendering.render import render
-from tests.programme.samples import LINKS, Mail, frozen, loaded, mails, measure_of, parts, templates
+from tests.programme.samples import LINKS, Mail, context_of, loaded, mails, measure_of, parts, templates
 
 SUBJECT_MAX = {"en": 49, "zh-CN": 20}
 PREHEADER_MAX = {"en": 90, "zh-CN": 45}
@@ -38,7 +38,7 @@ def test_subject_and_preheader_fit_a_phone(mail: Mail) -> None:
 
 @every_mail
 def test_the_whole_mail_is_small_and_can_be_answered(mail: Mail) -> None:
-    data = render(templates(), frozen(mail))
+    data = render(templates(), context_of(mail))
     assert len(data) < BYTES_MAX
     message = message_from_bytes(data, policy=policy.default)
     answered = str(message["Reply-To"] or message["From"]).lower()
@@ -59,7 +59,7 @@ def test_the_text_part_leads_wherever_the_html_leads(mail: Mail) -> None:
 
 @every_mail
 def test_the_measures_own_link_is_in_both_parts(mail: Mail) -> None:
-    read, document = parts(mail), frozen(mail)
+    read, document = parts(mail), context_of(mail)
     assert document["target"].startswith("https://")
     shown = document["links"]["call_to_action"]
     assert shown in {url.partition("?answer=")[0] for url in hrefs(read.html)} | hrefs(read.html)

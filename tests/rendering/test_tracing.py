@@ -166,7 +166,7 @@ def test_which_templates_are_followed(body: str) -> None:
 
 @pytest.mark.parametrize("mail", mails(), ids=str)
 def test_every_shipped_mail_is_followed(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen, templates = samples.frozen(mail), samples.templates()
+    frozen, templates = samples.context_of(mail), samples.templates()
     expected = made(templates, frozen, reference=True)
     for _ in range(2 + CHECKS_PER_RECORDING):
         assert made(templates, frozen) == expected

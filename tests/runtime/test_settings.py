@@ -72,6 +72,14 @@ def test_lists_and_pairs_are_read_from_one_line(tmp_path: Path) -> None:
     }
 
 
+def test_the_template_cache_is_on_or_off(tmp_path: Path) -> None:
+    assert load(tmp_path).template_cache == "on"
+    settings = load(tmp_path, {"NURTURE_TEMPLATE_CACHE": "off"})
+    assert settings.shown()["NURTURE_TEMPLATE_CACHE"] == "off"
+    with pytest.raises(SettingsError, match=r"NURTURE_TEMPLATE_CACHE \(environment\): .*'on' or 'off'"):
+        load(tmp_path, {"NURTURE_TEMPLATE_CACHE": "no"})
+
+
 def test_nothing_shown_holds_a_secret(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
