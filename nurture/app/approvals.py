@@ -23,15 +23,6 @@ APPROVAL_PERIOD = DAY
 GROWTH_MAX = 1.1
 
 
-def needed(services: Services, *, who: str | None, expression: str | None) -> int | None:
-    """Return how many people a send would reach where that takes a second operator, else None."""
-    over = services.settings.approve_sends_over
-    if over is None or who is not None:
-        return None
-    people = int(audience.count(services, expression or "True")["yes"])
-    return people if people > over else None
-
-
 def request_approval(
     services: Services,
     path: str,

@@ -1,6 +1,6 @@
-"""The invariants that must hold at every moment, each a query over the whole database.
+"""The invariants that must hold at every moment, each checked by a query over the whole database.
 
-Each is one law of docs/reliability.md; a finding names what breaks it and where. Reads only.
+docs/reliability.md explains each. A finding says which row violates it. Reads only.
 """
 
 from collections import defaultdict
@@ -18,23 +18,23 @@ from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.message import COUNTING
 from nurture.domain.playbook import Cap, Playbook
 
-#: Work due for longer than this means that no worker runs, or that none comes to it.
+#: Work that is due for longer than this shows that no worker processes it.
 _OVERDUE: Duration = 15 * MINUTE
-#: Leases that have lapsed, and doubts whose wait is over, are taken up within one look; this is many.
+#: Lapsed leases and mails in doubt are processed at the next poll; this is many polls.
 _LAPSED: Duration = 5 * MINUTE
-#: Clocks of two hosts, and requests that waited for each other's commit, may differ by so much.
+#: Clocks of two hosts, and requests that waited for each other's commit, may differ by this much.
 _SKEW: Duration = MINUTE
-#: What was committed so much before a mail left certainly stood before it passed the wire gate.
+#: What was committed this long before a mail was sent was visible when the mail passed the wire gate.
 _AT_ONCE: Duration = 5 * SECOND
-#: Mails looked at one by one; the newest.
+#: How many of the newest mails are checked one by one.
 _RECENT = 50_000
-#: Events whose order is looked at; the newest.
+#: How many of the newest events are checked for their order.
 _EVENTS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What the checks are asked with."""
+    """The arguments of every check."""
 
     playbook: Playbook
     playbook_id: int
@@ -46,7 +46,7 @@ Check = Callable[[sa.Connection, CheckContext], Iterator[str]]
 
 
 def _conservation(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Everything planned is in the ledger, one to one."""
+    """Every planned mail is in the ledger, one to one."""
     for row in conservation(connection):
         settled = sum(row[name] for name in ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt"))
         if row["planned"] != settled + row["waiting"]:
@@ -54,13 +54,16 @@ def _conservation(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 
 
 def _track_law(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """No mail left while its contact was on the other track, now or a minute before (the wire takes time)."""
+    """No mail was sent while its contact was on the other track, at that instant and a minute before it.
+
+    The minute allows for the time between the wire gate and the server's reply.
+    """
     statement = sa.text(_OTHER_TRACK)
     for row in connection.execute(statement):
         yield f"message {row.id} went to the other track"
 
 
-#: What left for a track that the contact was not on, neither then nor a minute before.
+#: Mails for a track that the contact was not on, neither when they were sent nor a minute before.
 _OTHER_TRACK = """
 SELECT m.id FROM messages m JOIN contacts c ON c.id = m.contact_id
 WHERE m.status IN ('sent', 'on_wire', 'in_doubt') AND m.track <> 'any'
@@ -76,7 +79,7 @@ AND m.track <> coalesce((
 
 
 def _orphans(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Everything belongs to somebody, and every survivor is alive."""
+    """Every row belongs to a contact, every message to a run, and no survivor was merged itself."""
     other = t.contacts.alias()
     chained = sa.select(t.contacts.c.id).join(other, t.contacts.c.survivor == other.c.id)
     for row in connection.execute(chained.where(other.c.survivor.is_not(None))):
@@ -103,8 +106,8 @@ def _orphans(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
         yield f"{count} messages belong to no run"
 
 
-def _overdue(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
-    """Nothing due lies un-owned for longer than a look takes; what was paused on purpose is not due."""
+def _overdue(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
+    """No due work waits longer than a worker needs to take it. Paused work is not due."""
     m = t.messages.c
     paused = set(connection.scalars(sa.select(t.switches.c.name).where(t.switches.c.paused)))
     flows = sa.and_(m.lane.not_in(paused), m.measure.not_in(paused)) if "all" not in paused else sa.false()
@@ -122,13 +125,13 @@ def _overdue(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
     }
     for name, (statement, bound) in oldest.items():
         at = connection.scalar(statement)
-        if at is not None and at < look.now - bound:
-            minutes = (look.now - at) // MINUTE
+        if at is not None and at < context.now - bound:
+            minutes = (context.now - at) // MINUTE
             yield f"{name}: the oldest is {minutes} minutes overdue; is a worker running?"
 
 
 def _sequence(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """A later step of a run never left before an earlier one."""
+    """No later step of a run was sent before an earlier one."""
     statement = sa.text(
         "SELECT a.id AS first, b.id AS second FROM messages a JOIN messages b ON a.contact_id = b.contact_id "
         "AND a.measure = b.measure AND a.run_key = b.run_key AND a.decided_at < b.decided_at "
@@ -139,7 +142,7 @@ def _sequence(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 
 
 def _unsubscribed(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Nothing marketing left after a withdrawal was committed."""
+    """No marketing mail was sent after the withdrawal of its topic was committed."""
     statement = sa.text(
         "SELECT m.id FROM messages m JOIN consents c ON c.contact_id = m.contact_id AND c.state = 'withdrawn' "
         "AND (c.topic = m.topic OR c.topic = '*') "
@@ -152,21 +155,21 @@ def _unsubscribed(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 
 
 def _audit(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """The audit log is unbroken."""
-    found = tampering(connection)
-    if found is not None:
-        yield found
+    """The hash chain of the audit log is intact."""
+    violation = tampering(connection)
+    if violation is not None:
+        yield violation
 
 
 def _set_aside(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Events that could not be applied by the rules wait for somebody."""
+    """No event is in the quarantine because the rules could not apply it."""
     statement = sa.select(t.quarantine.c.stage, sa.func.count().label("count")).group_by(t.quarantine.c.stage)
     for row in connection.execute(statement.where(t.quarantine.c.stage.in_(("rule", "crash")))):
         yield f"{row.count} events in quarantine ({row.stage})"
 
 
 def _once(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Marketing is on the wire at most once: no second attempt after one that was sent or is in doubt."""
+    """No marketing mail has a second attempt after one that was sent or is in doubt."""
     a, m = t.attempts.c, t.messages.c
     statement = (
         sa.select(a.message_id, sa.func.count(a.attempt.distinct()))
@@ -180,9 +183,9 @@ def _once(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 
 
 def _order(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """A person's events of one source were applied in the order in which they were accepted."""
+    """A contact's events of one source were applied in the order in which they were accepted."""
     e = t.events.c
-    # Each event beside the latest of those applied before it.
+    # For each event, the latest received_at of the events applied before it.
     window = sa.func.max(e.received_at).over(
         partition_by=(e.contact_id, e.source), order_by=e.id, rows=(None, -1)
     )
@@ -190,25 +193,27 @@ def _order(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     inner = sa.select(e.id, e.contact_id, e.received_at, window.label("before")).where(
         e.contact_id.is_not(None), e.historic == sa.false(), e.id > newest - _EVENTS
     )
-    found = inner.subquery()
-    late = sa.select(found.c.id, found.c.contact_id).where(found.c.received_at < found.c.before - _SKEW)
+    applied = inner.subquery()
+    late = sa.select(applied.c.id, applied.c.contact_id).where(
+        applied.c.received_at < applied.c.before - _SKEW
+    )
     for row in connection.execute(late):
         yield f"event {row.id} of contact:{row.contact_id} was applied after later ones"
 
 
 def _applied_or_set_aside(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """An event is applied, or stands in quarantine as one that could not be, never both."""
+    """No event is both applied and in the quarantine."""
     e, q = t.events.c, t.quarantine.c
     same = sa.and_(e.source == q.source, e.message_id == q.message_id)
-    # Handed in again later it may well be applied: the rule has been mended.
+    # The same event sent again later may be applied: the rule may have been corrected since.
     once = sa.and_(q.stage.in_(("rule", "crash")), e.received_at <= q.received_at)
     statement = sa.select(e.id).join(t.quarantine, same).where(once)
     for row in connection.execute(statement):
         yield f"event {row.id} was applied and set aside"
 
 
-def _suppressed(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
-    """Nothing left for an address after it was suppressed."""
+def _suppressed(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
+    """No mail was sent to an address after it was suppressed."""
     s, m, c = t.suppressions.c, t.messages.c, t.contacts.c
     rows = connection.execute(sa.select(s.address_hash, s.scope, s.at)).all()
     if not rows:
@@ -222,14 +227,14 @@ def _suppressed(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
         .limit(_RECENT)
     )
     for row in connection.execute(left):
-        hashed = address_hash(row.email, look.suppression_key)
+        hashed = address_hash(row.email, context.suppression_key)
         scopes = ("all",) if row.purpose == "transactional" else ("all", "marketing")
         if any(since.get((hashed, scope), row.sent_at) + _AT_ONCE < row.sent_at for scope in scopes):
             yield f"message {row.id} left after its address was suppressed"
 
 
 def _tracks(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Nobody is in a run of the track they are not on."""
+    """No contact has an active run of the other track."""
     r, c = t.runs.c, t.contacts.c
     statement = (
         sa.select(r.id, r.measure, c.track)
@@ -240,23 +245,23 @@ def _tracks(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
         yield f"run {row.id} of {row.measure} goes on for a {row.track}"
 
 
-def _caps(connection: sa.Connection, look: CheckContext) -> Iterator[str]:
-    """No cap was exceeded, in any window, by mails that the present playbook was asked about."""
-    for cap in look.playbook.caps:
-        for person, left in _crowded(connection, cap, look.playbook_id).items():
-            joins = _joins(connection, person)
-            for place, one in enumerate(left):
-                # A merge brings two people's mails together that were never counted as one's.
-                together = [each for each in left[:place] if _was_one(each, one, joins)]
-                used = sum(each.sent_at > one.sent_at - cap.within for each in together)
+def _caps(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
+    """No cap was exceeded in any window, among the mails decided under the present playbook."""
+    for cap in context.playbook.caps:
+        for person, mails in _mails_near_cap(connection, cap, context.playbook_id).items():
+            merged_at = _merge_instants(connection, person)
+            for index, mail in enumerate(mails):
+                # A merge adds mails of another contact that were not counted together when they were sent.
+                earlier = [other for other in mails[:index] if _was_same_person(other, mail, merged_at)]
+                used = sum(other.sent_at > mail.sent_at - cap.within for other in earlier)
                 if used >= cap.at_most:
-                    yield f"message {one.id}: {used} of {cap.at_most} of cap {cap.name} had been used"
-                elif cap.gap and together and together[-1].sent_at > one.sent_at - cap.gap:
-                    yield f"message {one.id} left inside the gap of cap {cap.name}"
+                    yield f"message {mail.id}: {used} of {cap.at_most} of cap {cap.name} had been used"
+                elif cap.gap and earlier and earlier[-1].sent_at > mail.sent_at - cap.gap:
+                    yield f"message {mail.id} left inside the gap of cap {cap.name}"
 
 
-def _crowded(connection: sa.Connection, cap: Cap, playbook_id: int) -> dict[int, list[Any]]:
-    """Return living contact -> their mails that count for the cap, earliest first, where there are several."""
+def _mails_near_cap(connection: sa.Connection, cap: Cap, playbook_id: int) -> dict[int, list[Any]]:
+    """Return living contact -> the mails that count for the cap, earliest first, where they could exceed it."""
     m, c = t.messages.c, t.contacts.c
     person = sa.func.coalesce(c.survivor, c.id)
     counts = sa.and_(
@@ -271,13 +276,13 @@ def _crowded(connection: sa.Connection, cap: Cap, playbook_id: int) -> dict[int,
         .order_by(m.sent_at, m.id)
         .limit(_RECENT)
     )
-    found: dict[int, list[Any]] = defaultdict(list)
+    mails: dict[int, list[Any]] = defaultdict(list)
     for row in connection.execute(statement):
-        found[row.person].append(row)
-    return found
+        mails[row.person].append(row)
+    return mails
 
 
-def _joins(connection: sa.Connection, person: int) -> Sequence[Any]:
+def _merge_instants(connection: sa.Connection, person: int) -> Sequence[Any]:
     members = sa.select(t.contacts.c.id).where(
         sa.or_(t.contacts.c.id == person, t.contacts.c.survivor == person)
     )
@@ -285,9 +290,9 @@ def _joins(connection: sa.Connection, person: int) -> Sequence[Any]:
     return connection.execute(statement).scalars().all()
 
 
-def _was_one(earlier: Any, later: Any, joins: Sequence[Instant]) -> bool:
-    """Tell whether both were surely one person's when the later left: one contact's, or after every merge."""
-    return earlier.contact_id == later.contact_id or all(at < later.sent_at for at in joins)
+def _was_same_person(earlier: Any, later: Any, merged_at: Sequence[Instant]) -> bool:
+    """Tell whether both mails certainly went to one contact: the same one, or the later one after every merge."""
+    return earlier.contact_id == later.contact_id or all(at < later.sent_at for at in merged_at)
 
 
 CHECKS: dict[str, Check] = {

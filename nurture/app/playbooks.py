@@ -1,4 +1,4 @@
-"""Programmes: the playbook as files, from a folder of one's own to the active one."""
+"""Programmes as files: create, check, list, compare, publish and roll back."""
 
 import shutil
 from pathlib import Path
@@ -18,14 +18,14 @@ from nurture.reports.why import trigger_words
 from nurture.runtime.settings import load_settings
 
 
-def _folder_or_default(given: Path | None) -> Path:
-    return given if given is not None else programme_folder(load_settings())
+def _folder_or_default(folder: Path | None) -> Path:
+    return folder if folder is not None else programme_folder(load_settings())
 
 
 def init(folder: Path) -> dict[str, Any]:
-    """Copy the shipped programme into a new folder. Raises InputError when there is something in it."""
+    """Copy the shipped programme into a new folder. Raises InputError when the folder is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        message = f"{folder}: there is something in it already; name a new folder"
+        message = f"{folder}: the folder is not empty; name a new folder"
         raise InputError(message)
     shutil.copytree(shipped_programme(), folder, dirs_exist_ok=True)
     files = load_files(folder)
@@ -36,14 +36,14 @@ def init(folder: Path) -> dict[str, Any]:
     }
 
 
-def check(given: Path | None) -> list[str]:
+def check(folder: Path | None) -> list[str]:
     """Return every fault of a programme as `file:line: what: what to change`."""
-    return [str(fault) for fault in faults_of(load_files(_folder_or_default(given)))]
+    return [str(fault) for fault in faults_of(load_files(_folder_or_default(folder)))]
 
 
-def show(given: Path | None) -> list[dict[str, Any]]:
-    """Return one row per measure."""
-    playbook = build(load_files(_folder_or_default(given))).playbook
+def show(folder: Path | None) -> list[dict[str, Any]]:
+    """Return one row per measure. Raises PlaybookError."""
+    playbook = build(load_files(_folder_or_default(folder))).playbook
     return [_row(measure) for _, measure in sorted(playbook.measures.items())]
 
 
@@ -76,12 +76,12 @@ def diff(old: Path, new: Path) -> list[dict[str, Any]]:
 def _rows(difference: Difference) -> list[dict[str, Any]]:
     rows = [
         {
-            "measure": one.measure,
-            "change": f"{one.kind}: {', '.join(one.details)}" if one.details else one.kind,
-            "in_flight": one.people,
-            "effects": [f"{each.people} at {each.step}: {each.effect}" for each in one.in_flight],
+            "measure": change.measure,
+            "change": f"{change.kind}: {', '.join(change.details)}" if change.details else change.kind,
+            "in_flight": change.people,
+            "effects": [f"{step.people} at {step.step}: {step.effect}" for step in change.in_flight],
         }
-        for one in difference.changes
+        for change in difference.changes
     ]
     parts = [(name, "rules") for name in difference.programme] + [
         (name, "words") for name in difference.words
@@ -92,7 +92,7 @@ def _rows(difference: Difference) -> list[dict[str, Any]]:
 
 
 def changes(services: Services, folder: Path) -> list[dict[str, Any]]:
-    """Return what publishing the folder would change, and what it means for the people in flight."""
+    """Return what publishing the folder would change, with the people in flight and the effect on them."""
     new = build(load_files(folder))
     with services.database.read() as connection:
         if services.playbooks.active_id(connection) is None:
@@ -105,7 +105,10 @@ def changes(services: Services, folder: Path) -> list[dict[str, Any]]:
 def publish(
     services: Services, folder: Path, *, backlog: Literal["none", "enter"], actor: str
 ) -> dict[str, Any]:
-    """Make the folder's programme the active one; people take it up at their next wake, at a bounded rate."""
+    """Make the folder's programme the active one. Contacts adopt it when they next wake, at a bounded rate.
+
+    backlog: whether people who match a condition already enter. Raises PlaybookError.
+    """
     now = services.clock.now()
     published = store_publication(
         services.database, load_files(folder), now=now, actor=actor, backlog=backlog
@@ -115,7 +118,7 @@ def publish(
 
 
 def rollback(services: Services, *, actor: str) -> dict[str, Any]:
-    """Make the programme before the present one active again."""
+    """Make the previous programme the active one again."""
     restored = go_back(services.database, now=services.clock.now(), actor=actor)
     services.bells.ring("advance", "")
     return {"playbook": restored}

@@ -1,7 +1,7 @@
-"""Previews: the exact mail of a measure, from its sample or with a person's own values; and test sends.
+"""Previews: the exact mail of a measure, from its sample or with a person's own values; and test mails.
 
-With a person's values, what only a run has (the event that started it, the code it minted) comes from the
-person's newest run of the measure, and where there is none from the sample. Links carry no valid token.
+With a person's values, values of a run (the event that started it, its coupon) come from the person's newest run of
+the measure, or from the sample when there is none. Links in a preview have no valid token.
 """
 
 import json
@@ -35,7 +35,7 @@ from nurture.transports.types import OutgoingMail
 
 @dataclass(frozen=True, slots=True)
 class PreviewMail:
-    """A mail chosen for a preview."""
+    """A mail ready to be rendered for a preview."""
 
     loaded: LoadedPlaybook
     measure: Measure
@@ -66,13 +66,13 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
 
 
 def send_test(services: Services, target: str, *, to: str, who: str | None, actor: str) -> dict[str, Any]:
-    """Send one mail to the operator's own address, marked as a test; it counts nowhere.
+    """Send one mail to the operator's own address, marked as a test. It is not counted anywhere.
 
-    Raises InputError for an address that is none, or when the mail server does not take it.
+    Raises InputError for an invalid address, or when the mail server refuses the mail.
     """
     address = canonical_email(to)
     if address is None:
-        message = f"--test {to}: not an e-mail address"
+        message = f"--test {to}: this is not an e-mail address"
         raise InputError(message)
     mail = compose_preview(services, target, who=who, locale=None)
     frozen = mail.frozen
@@ -94,13 +94,13 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     finally:
         transport.close()
     if outcome.outcome != "sent":
-        message = f"the mail server did not take it ({outcome.stage}): {outcome.code} {outcome.reply}"
+        message = f"the mail server refused the mail ({outcome.stage}): {outcome.code} {outcome.reply}"
         raise InputError(message)
     return {"measure": mail.measure.path, "step": mail.step.id, "to": address, "reply": outcome.reply}
 
 
 def compose_preview(services: Services, target: str, *, who: str | None, locale: str | None) -> PreviewMail:
-    """Freeze a measure's mail from its sample or a person's values. Raises NotFoundError or InputError."""
+    """Return a measure's mail, frozen from its sample or a person's values. Raises NotFoundError or InputError."""
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
         measure, step = _find_step(loaded, target)
@@ -123,18 +123,19 @@ def compose_preview(services: Services, target: str, *, who: str | None, locale:
 
 
 def warm_templates(services: Services) -> dict[str, tuple[str, ...]]:
-    """Make a sample of the mails that cannot wait, so that the first of a process finds its template compiled.
+    """Render each transactional mail once, so that the process's first one finds its template compiled.
 
-    Some hundredths of a second a template; nothing is sent or written. Returns measure -> locales that were made; a
-    mail that cannot be made is left to who sends it.
+    It sends and writes nothing. Returns measure -> locales rendered; a mail that fails to render is left out.
     """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-    made: dict[str, tuple[str, ...]] = {}
+    rendered: dict[str, tuple[str, ...]] = {}
     for path, measure in playbook.measures.items():
         if measure.purpose == "transactional":
-            made[path] = tuple(locale for locale in playbook.locales if _can_render(services, path, locale))
-    return made
+            rendered[path] = tuple(
+                locale for locale in playbook.locales if _can_render(services, path, locale)
+            )
+    return rendered
 
 
 def _can_render(services: Services, path: str, locale: str) -> bool:
@@ -147,7 +148,7 @@ def _can_render(services: Services, path: str, locale: str) -> bool:
 
 
 def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
-    """Read MEASURE[/STEP]."""
+    """Return the measure and mail step that MEASURE[/STEP] names. Raises NotFoundError or InputError."""
     measures = loaded.playbook.measures
     path, _, step_id = target.rpartition("/")
     if target in measures or path not in measures:
@@ -164,19 +165,19 @@ def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
 def _sample_from_person(
     connection: sa.Connection, loaded: LoadedPlaybook, measure: Measure, who: str, sample: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a sample made of the person's own values."""
+    """Return the sample with the person's own values in place of the sample's."""
     contact_id = resolve_contact(connection, who)
     contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
     run = _newest_run(connection, contact_id, measure)
     names = view(contact, loaded.playbook, run)
-    made = {**sample, "contact": names["contact"]}
+    rendered = {**sample, "contact": names["contact"]}
     if run is not None:
-        made |= {
+        rendered |= {
             "event": names["event"] or sample.get("event", {}),
             "entity": names["entity"] or sample.get("entity", {}),
         }
-        made["let"] = {**sample.get("let", {}), **run.let}
-    return made
+        rendered["let"] = {**sample.get("let", {}), **run.let}
+    return rendered
 
 
 def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) -> Run | None:
@@ -191,7 +192,7 @@ def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) ->
 
 
 def _mark_as_test(data: bytes) -> bytes:
-    """Put [test] before the subject and take the unsubscribe headers off: they would lead nowhere."""
+    """Prefix the subject with [test], and remove the unsubscribe headers, which have no valid token."""
     mail: EmailMessage = message_from_bytes(data, policy=policy.SMTP)
     subject = str(mail["Subject"])
     del mail["Subject"], mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]

@@ -1,8 +1,7 @@
-"""Privacy: everything that is stored of a person, for that person; and forgetting them.
+"""Export everything stored about a person, and erase a person.
 
-Both take WHO as every command does, or `contact:N` from a page whose token names the contact. The export is
-one document of plain values; the erasure can be looked at first, holds at once when it returns, and goes on by
-itself where it was interrupted.
+Both take WHO as every command does, or `contact:N` from a page whose token names the contact. An erasure can be
+previewed, takes effect before it returns, and is continued by the scheduler when it is interrupted.
 """
 
 from collections.abc import Iterator
@@ -26,10 +25,10 @@ from nurture.journey import erasure, personal_data, retention
 from nurture.transports.maildir import remove_mails
 from nurture.transports.registry import open_lanes
 
-#: A backlog that is being worked off is no fault.
+#: Data may outlive its retention by this long before it is a finding, because deletion runs in batches.
 _LATE: Final = 7 * DAY
 
-#: What no command can reach; said to whoever erases.
+#: Copies that no command can erase; every erasure lists them.
 ELSEWHERE = (
     "backups and replicas of the database until they expire",
     "mail that has left, in the person's own mailbox and at the mail provider",
@@ -39,18 +38,18 @@ ELSEWHERE = (
 
 
 def export_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]:
-    """Return everything stored of the person as one document; the access is noted in the audit log.
+    """Return everything stored about a person as one document, and write the access to the audit log.
 
     Raises NotFoundError.
     """
     now, key = services.clock.now(), services.settings.suppression_secret
     with services.database.read() as connection:
         person = resolve_contact(connection, who)
-        found = collect_personal_data(connection, person, suppression_key=key, now=now)
+        document = collect_personal_data(connection, person, suppression_key=key, now=now)
     services.database.run(
         lambda c: record(c, at=now, actor=actor, action="contact.export", detail={"contact": person})
     )
-    return found
+    return document
 
 
 def preview_erasure(services: Services, who: str) -> dict[str, Any]:
@@ -75,10 +74,10 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
 
 
 def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]:
-    """Forget the person: no mail begins after this returns, and nothing that names them is left.
+    """Erase a person: no further mail is sent after this returns, and all personal data is removed.
 
-    Safe to repeat. `finished` is False while a mail is in the middle of its conversation; the scheduler
-    finishes within a minute after. actor: who asked, `self` for the person. Raises NotFoundError.
+    Safe to repeat. `finished` is False while a mail is being sent; the scheduler then finishes the erasure within a
+    minute. actor: the requester, `self` for the person. Raises NotFoundError.
     """
     database, now = services.database, services.clock.now()
     key = services.settings.suppression_secret
@@ -116,7 +115,7 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
 
 
 def resume_erasures(services: Services, connection: sa.Connection, *, limit: int = 20) -> int:
-    """Go on with erasures that are not finished, in the caller's transaction; return how many are now."""
+    """Continue at most `limit` unfinished erasures in the caller's transaction; returns how many are finished now."""
     count = 0
     for person in erasure.unfinished(connection, limit=limit):
         _remove_mails(services, person, connection)
@@ -126,7 +125,7 @@ def resume_erasures(services: Services, connection: sa.Connection, *, limit: int
 
 
 def find_overdue_data(services: Services) -> Iterator[str]:
-    """Say of each kind of data that has outlived its time by more than a week how old the oldest is."""
+    """Yield a line for each kind of data that is kept more than a week longer than NURTURE_RETENTION says."""
     keep, now = kept(services.settings.retention), services.clock.now()
     with services.database.read() as connection:
         lagging = retention.lags(connection, now=now, keep=keep)
@@ -137,11 +136,11 @@ def find_overdue_data(services: Services) -> Iterator[str]:
 
 
 def find_unfinished_erasures(services: Services) -> Iterator[str]:
-    """Say which erasures are not finished after an hour."""
+    """Yield a line for each erasure that is unfinished after an hour."""
     with services.database.read() as connection:
         late = erasure.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
     for person in late:
-        yield f"contact:{person} is not wholly erased after an hour; is a scheduler running?"
+        yield f"contact:{person} is not completely erased after an hour; is a scheduler running?"
 
 
 def _remove_mails(services: Services, person: int, connection: sa.Connection | None = None) -> int:
@@ -171,6 +170,6 @@ def _count(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[b
 
 
 def _rejected_files(connection: sa.Connection) -> list[str]:
-    """Return the files of rejected rows that imports have left behind and that nobody here can read."""
+    """Return a line for each file of rejected rows that an import wrote; erasure cannot reach these files."""
     statement = sa.select(t.imports.c.name, t.imports.c.rejected).where(t.imports.c.rejected > 0)
     return [f"{row.rejected} rejected rows in {row.name}.rejected" for row in connection.execute(statement)]

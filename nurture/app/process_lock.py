@@ -1,4 +1,4 @@
-"""One `nurture up` per database file: a second one would be a second writer with its own worker."""
+"""Allow one `nurture up` per SQLite file: a second one would run a second worker on it."""
 
 import fcntl
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from nurture.runtime.settings import Settings
 
 @contextmanager
 def hold_installation_lock(settings: Settings) -> Iterator[None]:
-    """Hold the installation for this process; the lock goes with the process, however it ends.
+    """Hold the lock of the SQLite file; the operating system releases it however the process ends.
 
-    Raises SettingsError when another process holds it. PostgreSQL needs none: workers may be many there.
+    Raises SettingsError when another process holds it. PostgreSQL needs no lock: it may have many workers.
     """
     name = sa.make_url(settings.database_url).database if settings.embedded else None
     if not name or name == ":memory:":
@@ -27,8 +27,6 @@ def hold_installation_lock(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            message = (
-                f"another `nurture up` runs on {name}; stop it, or set NURTURE_DATABASE_URL to another file"
-            )
+            message = f"another `nurture up` is running on {name}; stop it, or set NURTURE_DATABASE_URL to another file"
             raise SettingsError(message) from error
         yield

@@ -1,4 +1,4 @@
-"""Numbers: the ledger and what the reports count."""
+"""Reports: the ledger of mails, and counts of mails, people and replies."""
 
 from statistics import median
 from typing import Any
@@ -14,20 +14,23 @@ from nurture.reports.person import family
 def messages(
     services: Services, *, who: str | None, measure: str | None, status: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the newest mails of the ledger."""
+    """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one."""
     with services.database.read() as connection:
         contacts = None if who is None else family(connection, resolve_contact(connection, who))
         return ledger.messages(connection, contacts=contacts, measure=measure, status=status, limit=limit)
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
-    """Return conservation per measure."""
+    """Return the number of mails in each state, per measure."""
     with services.database.read() as connection:
         return ledger.measures(connection)
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
-    """Return how people's answers were answered: opened, open, late, and the median and slowest, in minutes."""
+    """Return one row on how replies were answered: counts, and the median and slowest time in minutes.
+
+    days: only replies of the last so many days.
+    """
     now = services.clock.now()
     with services.database.read() as connection:
         found = reply_queries.lasting(connection, since=now - days * DAY)
@@ -48,7 +51,7 @@ def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
 
 
 def stages(services: Services) -> list[dict[str, Any]]:
-    """Return how many people stand where, in the playbook's order of stages."""
+    """Return the number of people at each stage, in the playbook's order of stages."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         order = {(stage.track, stage.name): place for place, stage in enumerate(playbook.stages)}

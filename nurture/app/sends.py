@@ -1,7 +1,7 @@
-"""Ops sends: one measure to one person or an audience, through the same inbox and the same guard as all else.
+"""Ops sends: send one measure to one person or an audience, through the same inbox and guard as every mail.
 
-Each person gets an internal event (kind `ops`, id `request:contact`), so a repeated request, a second terminal
-or a restart half way sends nothing twice. The stop switch is `nurture pause` or `nurture cancel`.
+Each recipient gets an internal event (kind `ops`, message id `request:contact`), so repeating a request, or
+restarting an interrupted one, sends nothing twice. `nurture pause` and `nurture cancel` stop a send.
 """
 
 from hashlib import blake2b
@@ -23,27 +23,28 @@ from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
 
-#: People shown before an operator says yes.
+#: How many people the plan lists before the operator confirms.
 _SHOWN = 5
 
 
 def request_id(measure: str, target: str, now: Instant) -> str:
-    """Return a request id of its own for this call."""
+    """Return a new request id for a send without one."""
     return blake2b(f"{measure}\x1f{target}\x1f{now}".encode(), digest_size=8).hexdigest()
 
 
 def find_measure(playbook: Playbook, path: str) -> Measure:
-    """Return the measure. Raises NotFoundError with near misses."""
-    found = playbook.measures.get(path)
-    if found is None:
+    """Return the measure of a path. Raises NotFoundError with the nearest paths."""
+    measure = playbook.measures.get(path)
+    if measure is None:
         raise NotFoundError(unknown_measure_message(path, list(playbook.measures)))
-    return found
+    return measure
 
 
 def plan(services: Services, path: str, *, who: str | None, expression: str | None) -> dict[str, Any]:
-    """Say what a send would do at this instant: how many people, the first five, and who may not enter and why.
+    """Return what a send would do at this instant: how many people it reaches, the first five, and the refusals.
 
-    One pass over everybody, answered by the database: what it costs is what `nurture audience` costs.
+    who or expression names the recipients. It costs one pass over the contacts, as `nurture audience` does. Raises
+    NotFoundError, ConditionError.
     """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
@@ -66,7 +67,7 @@ def plan(services: Services, path: str, *, who: str | None, expression: str | No
 def _recipients_sql(
     connection: sa.Connection, playbook: Playbook, *, who: str | None, expression: str | None, now: Instant
 ) -> sa.ColumnElement[bool]:
-    """Return the SQL for whom the operator means."""
+    """Return the SQL for the recipients: one contact, or an audience."""
     if who is not None:
         return sa.and_(audience.living_contacts(), t.contacts.c.id == resolve_contact(connection, who))
     condition = audience.parse_audience(playbook, expression or "True")
@@ -76,7 +77,10 @@ def _recipients_sql(
 def _refusal_sql(
     connection: sa.Connection, measure: Measure, playbook: Playbook, now: Instant
 ) -> sa.ColumnElement[str]:
-    """Return the SQL for why a contact may not enter the measure; empty for who may. Unknown is no."""
+    """Return the SQL for the reason why a contact may not enter the measure, empty when it may.
+
+    An unknown answer of the measure's audience counts as no.
+    """
     contact = t.contacts.c
     answer = audience.condition_sql(connection, measure.audience, playbook, now)
     refusals: list[tuple[sa.ColumnElement[bool], str]] = []
@@ -98,10 +102,10 @@ def send(
     actor: str,
     at: Instant | None = None,
 ) -> dict[str, Any]:
-    """Hand the request to the inbox, page by page; each page is committed with the cursor behind it.
+    """Put an event for each recipient into the inbox, page by page; each page is committed with the cursor after it.
 
-    at: when the mail may leave first; None: now. Returns people handed in by this call and in all. Raises
-    InputError for a send to so many that a second operator has to approve it, and none has.
+    at: earliest send time; None: now. Returns the number of people of this call (`handed_in`) and of the whole
+    request (`people`). Raises InputError when the send needs a second operator's approval and has none.
     """
     now = services.clock.now()
     handed = 0
@@ -112,7 +116,7 @@ def send(
         target=who or f"audience: {expression or 'True'}",
         now=now,
         actor=actor,
-        many=who is None and _is_large(services, expression),
+        large=people_to_approve(services, who=who, expression=expression) is not None,
     )
     while True:
         page = services.database.run(
@@ -131,35 +135,42 @@ def send(
 
 
 def has_started(services: Services, request: str) -> bool:
-    """Tell whether a request with this id was handed in already, whole or in part."""
+    """Tell whether a send with this request id has started, whether finished or not."""
     with services.database.read() as connection:
         return connection.scalar(sa.select(t.sends.c.request).where(t.sends.c.request == request)) is not None
 
 
-def _is_large(services: Services, expression: str | None) -> bool:
+def people_to_approve(services: Services, *, who: str | None, expression: str | None) -> int | None:
+    """Return the number of people a send reaches when it needs a second operator's approval, else None."""
     over = services.settings.approve_sends_over
-    return over is not None and int(audience.count(services, expression or "True")["yes"]) > over
+    if over is None or who is not None:
+        return None
+    people = int(audience.count(services, expression or "True")["yes"])
+    return people if people > over else None
 
 
 def _is_approved(connection: sa.Connection, request: str, path: str, target: str) -> bool:
-    """Tell whether somebody approved just this send."""
-    found = connection.execute(
+    """Tell whether this send, with this measure and audience, was approved."""
+    approval = connection.execute(
         sa.select(t.approvals).where(t.approvals.c.request == request, t.approvals.c.state == "approved")
     ).one_or_none()
-    return found is not None and (found.measure, f"audience: {found.audience}") == (path, target)
+    return approval is not None and (approval.measure, f"audience: {approval.audience}") == (path, target)
 
 
 def _register(
-    services: Services, request: str, *, path: str, target: str, now: Instant, actor: str, many: bool
+    services: Services, request: str, *, path: str, target: str, now: Instant, actor: str, large: bool
 ) -> int:
+    """Store the request unless it exists, and return how many people it has reached so far."""
+
     def work(connection: sa.Connection) -> int:
         find_measure(services.playbooks.active(connection).playbook, path)
-        known = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
-        if known is not None:
-            return int(known.people)
-        if many and not _is_approved(connection, request, path, target):
+        row = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
+        if row is not None:
+            return int(row.people)
+        if large and not _is_approved(connection, request, path, target):
             raise InputError(
-                f"this send waits for a second operator (NURTURE_APPROVE_SENDS_OVER); `nurture sends approve {request}`"
+                "this send needs the approval of a second operator (NURTURE_APPROVE_SENDS_OVER): "
+                f"`nurture sends approve {request}`"
             )
         connection.execute(
             sa.insert(t.sends).values(
@@ -190,7 +201,7 @@ def _send_page(
     request: str,
     at: Instant | None,
 ) -> int:
-    """Hand in the next page of people and move the cursor, in one transaction; 0 when done."""
+    """Put the next page of recipients into the inbox and move the cursor; returns their number, 0 when done."""
     playbook = services.playbooks.active(connection).playbook
     locked = sa.select(t.sends).where(t.sends.c.request == request).with_for_update()
     state = connection.execute(locked).one()

@@ -1,4 +1,4 @@
-"""The wiring: settings in, an opened database, clock, keys, playbook source and lanes out."""
+"""`Services`: the opened installation that every action of `nurture.app` takes as its first argument."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from nurture.runtime.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an action may need; made once by whoever starts the process."""
+    """The opened database, the settings, the clock, the signing keys and the playbooks; created once a process."""
 
     database: Database
     settings: Settings

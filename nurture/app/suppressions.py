@@ -1,4 +1,4 @@
-"""Why an address gets no mail, in words, and the way back that an operator may go."""
+"""Show why an address gets no mail, and lift the suppressions that an operator may lift."""
 
 from typing import Any
 
@@ -18,7 +18,10 @@ from nurture.domain.instant import to_iso
 
 
 def show(services: Services, who: str) -> list[dict[str, Any]]:
-    """Return what is suppressed for a person or address: scope, reason, in words, since when, the way back."""
+    """Return the suppressions of a person or address: scope, reason in words, since when, and how to lift it.
+
+    Raises NotFoundError for a person without an address.
+    """
     with services.database.read() as connection:
         hashed = _address_hash_of(services, connection, who)
         found = connection.execute(
@@ -42,20 +45,20 @@ def show(services: Services, who: str) -> list[dict[str, Any]]:
 def lift_suppressions(
     services: Services, who: str, *, because: str, actor: str, person_asked: bool = False
 ) -> list[dict[str, Any]]:
-    """Lift what an operator may lift and return what that was; audited, without the address.
+    """Lift the suppressions that an operator may lift, and return them. The audit log names the contacts only.
 
-    person_asked: the person themselves asked for mail again, which alone takes back a complaint.
-    Raises InputError where only the person may take it back, or no reason is given.
+    person_asked: the person asked for mail again; only this lifts a complaint. Raises InputError without a reason,
+    or when only the person may lift the suppression.
     """
     if not because.strip():
-        raise InputError("--because: say how you know that the address works, for the log")
-    there = show(services, who)
-    may = LIFTABLE | {"complaint"} if person_asked else LIFTABLE
-    kept = [row for row in there if row["reason"] not in may]
-    lifted = [row for row in there if row["reason"] in may]
+        raise InputError("--because: say how you know that the address works; it is written to the audit log")
+    present = show(services, who)
+    liftable = LIFTABLE | {"complaint"} if person_asked else LIFTABLE
+    kept = [row for row in present if row["reason"] not in liftable]
+    lifted = [row for row in present if row["reason"] in liftable]
     if kept and not lifted:
         row = kept[0]
-        raise InputError(f"{row['because']}: this is not an operator's to lift; {row['way_back']}")
+        raise InputError(f"{row['because']}: an operator cannot lift this; {row['way_back']}")
     now = services.clock.now()
 
     def work(connection: sa.Connection) -> None:
@@ -79,7 +82,7 @@ def lift_suppressions(
 
 
 def _address_hash_of(services: Services, connection: sa.Connection, who: str) -> str:
-    """Return the hash of an address, which nobody need have, or of a known person's."""
+    """Return the hash of an address, known or not, or of a known person's address."""
     address = canonical_email(who)
     if address is None:
         try:
@@ -87,5 +90,5 @@ def _address_hash_of(services: Services, connection: sa.Connection, who: str) ->
         except NotFoundError as error:
             raise UserError(str(error)) from error
     if address is None:
-        raise NotFoundError(f"{who} has no address")
+        raise NotFoundError(f"{who} has no e-mail address")
     return address_hash(address, services.settings.suppression_secret)

@@ -1,4 +1,4 @@
-"""Rows of files: CSV and JSON lines in and out, streamed, with the line each row stands on."""
+"""Read and write rows of CSV and JSON-lines files as streams; each row knows its line."""
 
 import csv
 import json
@@ -9,16 +9,16 @@ from typing import Any, TextIO
 
 from nurture.domain.errors import InputError
 
-#: Larger cells are refused: no event may be larger than the inbox takes.
+#: Largest cell and JSON line; the inbox accepts no larger event.
 _CELL_MAX = 32 * 1024
-#: What spreadsheets read as a formula at the start of a cell, in full width too (OWASP, CSV injection).
+#: First characters that make a spreadsheet read a cell as a formula, full-width forms included (OWASP, CSV injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _TEXT_COLUMNS = ("id", "phone", "zip", "postcode", "postal_code", "sku", "version")
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One row: the line it starts on (from 1) and its cells, or the reason it cannot be read."""
+    """One row: the line it starts on (from 1) and its cells, or the fault for which it cannot be read."""
 
     line: int
     cells: Mapping[str, Any]
@@ -27,7 +27,7 @@ class FileRow:
 
 
 def read_rows(path: Path, kind: str) -> Iterator[FileRow]:
-    """Read a file row by row. kind: `csv` or `jsonl`. A row that cannot be read is yielded with its fault.
+    """Yield the rows of a file. kind: `csv` or `jsonl`. A row that cannot be read has a fault and no cells.
 
     Raises InputError when the file itself cannot be read as that kind.
     """
@@ -35,7 +35,7 @@ def read_rows(path: Path, kind: str) -> Iterator[FileRow]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             yield from (_csv_rows(stream, path) if kind == "csv" else _json_rows(stream))
     except FileNotFoundError as error:
-        message = f"{path}: there is no such file"
+        message = f"{path}: the file does not exist"
         raise InputError(message) from error
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read as UTF-8 text: {error}"
@@ -90,9 +90,9 @@ def _json_rows(stream: TextIO) -> Iterator[FileRow]:
 
 
 def parse_cell(name: str, cell: str) -> Any:
-    """Return a cell as the value it spells: true/false, a number in its one usual form, else text.
+    """Return the value of a cell: true or false, a number in its canonical form, else text.
 
-    Ids, phone numbers and postcodes stay text, so `00123` keeps its noughts.
+    Ids, phone numbers and postcodes stay text, so `00123` keeps its leading zeros.
     """
     lowered = cell.lower()
     if lowered in ("true", "false"):
@@ -133,7 +133,7 @@ def write_rows(stream: TextIO, rows: Iterator[Mapping[str, Any]], columns: Seque
 
 
 def escape_cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return the cell so that no spreadsheet reads it as a formula."""
     if value is None:
         return ""
     if isinstance(value, dict | list):

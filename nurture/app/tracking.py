@@ -1,4 +1,4 @@
-"""One event by hand."""
+"""Record one event for a person, from the command line."""
 
 import json
 from hashlib import blake2b
@@ -16,7 +16,10 @@ from nurture.domain.instant import Instant, parse_iso, to_iso
 
 
 def read_properties(pairs: list[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; a value that is JSON (a number, true, a list) is taken as such."""
+    """Return the properties of `key=value` pairs; a value that is JSON (a number, true, a list) is parsed.
+
+    Raises InputError.
+    """
     properties: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -31,18 +34,21 @@ def read_properties(pairs: list[str]) -> dict[str, Any]:
 
 
 def read_instant(text: str) -> Instant:
-    """Read an instant from the command line. Raises InputError that shows the form."""
+    """Return the instant of ISO 8601 text. Raises InputError with an example."""
     try:
         return parse_iso(text)
     except ValueError as error:
-        message = f"{text!r} is no date; write for example 2026-03-01T12:00:00Z"
+        message = f"{text!r} is not a date; write for example 2026-03-01T12:00:00Z"
         raise InputError(message) from error
 
 
 def track(
     services: Services, who: str, event: str, *, properties: dict[str, Any], at: Instant | None, actor: str
 ) -> dict[str, Any]:
-    """Hand one event in for a person; an address or id not known yet makes a new contact."""
+    """Put one event into the inbox. An unknown address or user id becomes a new contact.
+
+    at: when it occurred, now at the latest; None: now. Raises InputError for a WHO that is none, NotFoundError.
+    """
     now = services.clock.now()
     occurred_at = now if at is None else min(at, now)
     text = json.dumps([who, event, properties, occurred_at, now], sort_keys=True, default=str)
@@ -50,7 +56,7 @@ def track(
 
     def work(connection: Any) -> None:
         identities = _identities_of(connection, who)
-        given = NewEvent(
+        new_event = NewEvent(
             source="cli",
             message_id=message_id,
             kind="track",
@@ -61,7 +67,7 @@ def track(
             properties=properties,
             context={"actor": actor},
         )
-        accept(connection, [given])
+        accept(connection, [new_event])
         record(connection, at=now, actor=actor, action="track", detail={"message_id": message_id})
 
     services.database.run(work)
@@ -70,6 +76,7 @@ def track(
 
 
 def _identities_of(connection: Any, who: str) -> tuple[Identity, ...]:
+    """Return the identities that WHO names, known or not."""
     if who.startswith("contact:"):
         contact_id = resolve_contact(connection, who)
         return load_newest_identities(connection, [contact_id])[contact_id]

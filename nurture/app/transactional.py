@@ -1,7 +1,7 @@
-"""One transactional mail to one person, asked for by an application: what is asked is checked, then handed in.
+"""Read an application's request for one transactional mail to one person.
 
-It is an ops send of a measure with the purpose `transactional`, through the same inbox, guard and ledger as all
-else; what `message_data` holds is to the mail what an event's properties are.
+The result is an ops send of a measure with the purpose `transactional`, which passes the same inbox, guard and ledger
+as every mail. In its templates, `message_data` takes the place of an event's properties.
 """
 
 from collections.abc import Mapping
@@ -19,114 +19,129 @@ from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import DAY, SECOND, Instant
 from nurture.domain.playbook import Playbook
 
-#: How far ahead a mail may be asked for.
+#: How far in the future `send_at` may be.
 AHEAD_MAX = 90 * DAY
 DATA_BYTES_MAX = 32 * 1024
-#: What the mail itself says stands in the playbook, and cannot be brought along.
+#: Customer.io's fields for the mail's content. They are refused, because the content comes from the playbook.
 _REFUSED_FIELDS = (
     *("attachments", "bcc", "body", "body_amp", "body_plain", "cc", "fake_bcc", "from", "headers"),
     *("preheader", "reply_to", "subject"),
 )
-#: What the ops send says itself.
+#: Names in `message_data` that the ops send sets itself.
 _RESERVED_NAMES = ("measure", "request", "send_at")
 
 
 def read_request(
-    services: Services, said: Mapping[str, Any], *, source: str, request: str, now: Instant
+    services: Services, body: Mapping[str, Any], *, source: str, request: str, now: Instant
 ) -> list[NewEvent]:
-    """Return the events that hand the mail in. Raises InputError or NotFoundError that say what to change."""
+    """Return the events that make the send. Raises InputError or NotFoundError that name the field to change.
+
+    source: the key's source, for the event that identifies a new person. request: the request id.
+    """
     for name in _REFUSED_FIELDS:
-        if said.get(name):
-            raise InputError(f"{name}: the mail stands in the playbook; values for it go into message_data")
-    if said.get("queue_draft"):
-        raise InputError("queue_draft: there are no drafts here; `nurture preview` shows the mail")
+        if body.get(name):
+            raise InputError(
+                f"{name}: the mail's content comes from the playbook; put values into message_data"
+            )
+    if body.get("queue_draft"):
+        raise InputError("queue_draft: drafts are not supported; `nurture preview` shows the mail")
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        path = _find_measure(playbook, said.get("transactional_message_id"))
-        names, told = _read_recipient(connection, said)
+        path = _find_measure(playbook, body.get("transactional_message_id"))
+        names, new_address = _read_recipient(connection, body)
     properties: dict[str, Any] = {
-        **_read_message_data(said.get("message_data")),
+        **_read_message_data(body.get("message_data")),
         "measure": path,
         "request": request,
     }
-    if said.get("send_at") is not None:
-        properties["send_at"] = _read_send_at(said["send_at"], now)
-    given: dict[str, Any] = {"occurred_at": now, "received_at": now, "identities": names}
-    asked = NewEvent(
-        source="ops", message_id=f"{request}:api", kind="ops", name="Ops Send", properties=properties, **given
+    if body.get("send_at") is not None:
+        properties["send_at"] = _read_send_at(body["send_at"], now)
+    common: dict[str, Any] = {"occurred_at": now, "received_at": now, "identities": names}
+    send = NewEvent(
+        source="ops",
+        message_id=f"{request}:api",
+        kind="ops",
+        name="Ops Send",
+        properties=properties,
+        **common,
     )
-    if not told:
-        return [asked]
-    # Who is not known by this address yet is identified first: an ops send names, it does not tell.
-    known = NewEvent(
+    if not new_address:
+        return [send]
+    # An ops send does not set an address, so a person without this address is identified first.
+    identify = NewEvent(
         source=source,
         message_id=f"{request}:who",
         kind="identify",
         name="Identified",
-        traits={"email": told},
-        **given,
+        traits={"email": new_address},
+        **common,
     )
-    return [known, asked]
+    return [identify, send]
 
 
-def _find_measure(playbook: Playbook, said: Any) -> str:
-    """Return the path of the transactional measure of this path or name."""
-    ours = sorted(path for path, measure in playbook.measures.items() if measure.purpose == "transactional")
-    found = [path for path in ours if said in (path, path.rpartition("/")[2])]
-    if len(found) != 1:
-        what = "is several measures; write its path" if found else "is no transactional measure"
-        raise NotFoundError(f"transactional_message_id: {said!r:.80} {what}: {', '.join(found or ours)}")
-    return found[0]
+def _find_measure(playbook: Playbook, name: Any) -> str:
+    """Return the path of the transactional measure with this path or name. Raises NotFoundError."""
+    paths = sorted(path for path, measure in playbook.measures.items() if measure.purpose == "transactional")
+    matches = [path for path in paths if name in (path, path.rpartition("/")[2])]
+    if len(matches) != 1:
+        problem = "names several measures; write the path" if matches else "is not a transactional measure"
+        raise NotFoundError(
+            f"transactional_message_id: {name!r:.80} {problem}: {', '.join(matches or paths)}"
+        )
+    return matches[0]
 
 
-def _read_recipient(connection: sa.Connection, said: Mapping[str, Any]) -> tuple[tuple[Identity, ...], str]:
-    """Return who is meant, and the address where we have to be told it."""
-    given = said.get("identifiers")
-    by = given if isinstance(given, dict) else {}
-    to = canonical_email(said["to"]) if isinstance(said.get("to"), str) else None
+def _read_recipient(connection: sa.Connection, body: Mapping[str, Any]) -> tuple[tuple[Identity, ...], str]:
+    """Return the recipient's identities, and the address if the recipient does not have it yet (else empty)."""
+    value = body.get("identifiers")
+    identifiers = value if isinstance(value, dict) else {}
+    to = canonical_email(body["to"]) if isinstance(body.get("to"), str) else None
     if to is None:
         raise InputError("to: give one e-mail address")
-    if "email" in by:
-        if canonical_email(str(by["email"])) != to:
+    if "email" in identifiers:
+        if canonical_email(str(identifiers["email"])) != to:
             raise InputError("identifiers: email is another address than `to`")
         return (Identity("email", to),), ("" if _contact_of(connection, Identity("email", to)) else to)
-    user_id = canonical_user_id(str(by["id"])) if isinstance(by.get("id"), str | int) else None
+    user_id = (
+        canonical_user_id(str(identifiers["id"])) if isinstance(identifiers.get("id"), str | int) else None
+    )
     if user_id is None:
         raise InputError("identifiers: give id or email")
     owner = _contact_of(connection, Identity("user_id", user_id))
     address = connection.scalar(sa.select(contacts.c.email).where(contacts.c.id == owner)) if owner else None
     if address not in (None, to):
         raise InputError(
-            "to: is not the address this person is known by; identify them with the new one first"
+            "to: this is not the person's address; identify the person with the new address first"
         )
     names = (Identity("user_id", user_id), Identity("email", to))
     return names, ("" if address else to)
 
 
 def _contact_of(connection: sa.Connection, name: Identity) -> int | None:
-    found = sa.select(identities.c.contact_id).where(
+    """Return the id of the contact that owns an identity."""
+    statement = sa.select(identities.c.contact_id).where(
         identities.c.kind == name.kind, identities.c.value == name.value
     )
-    return connection.scalar(found)
+    return connection.scalar(statement)
 
 
-def _read_message_data(said: Any) -> dict[str, Any]:
-    if said is None:
+def _read_message_data(value: Any) -> dict[str, Any]:
+    if value is None:
         return {}
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise InputError("message_data: give an object")
-    if len(encode(said)) > DATA_BYTES_MAX:
+    if len(encode(value)) > DATA_BYTES_MAX:
         raise InputError(f"message_data: at most {DATA_BYTES_MAX} bytes")
-    if ours := [name for name in _RESERVED_NAMES if name in said]:
-        raise InputError(f"message_data: {ours[0]} is a name of our own; take another")
-    return said
+    if reserved := [name for name in _RESERVED_NAMES if name in value]:
+        raise InputError(f"message_data: {reserved[0]} is a reserved name; use another")
+    return value
 
 
-def _read_send_at(said: Any, now: Instant) -> Instant:
+def _read_send_at(value: Any, now: Instant) -> Instant:
     if (
-        not isinstance(said, int)
-        or isinstance(said, bool)
-        or not now - DAY <= said * SECOND <= now + AHEAD_MAX
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not now - DAY <= value * SECOND <= now + AHEAD_MAX
     ):
         raise InputError("send_at: give seconds since 1970, at most 90 days ahead")
-    return said * SECOND
+    return value * SECOND

@@ -1,4 +1,4 @@
-"""What a provider's webhook asks of us: prove it is theirs, translate it, record it, and only then say so."""
+"""Process the webhooks of mail providers: verify the signature, translate the reports, record them, then answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from nurture.inbound.providers import PROVIDERS, Call, Refusal
 from nurture.inbound.providers.ses import confirmation
 from nurture.reports.metrics import count, timed
 
-#: Bytes of one call; the largest batches of any provider are far below.
+#: Largest body; the largest batches of any provider are far smaller.
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 #: Reports of one transaction.
 BATCH: Final = 500
 
-#: Why a call is turned away -> HTTP status and a plain word. Nothing was changed, one counter was raised.
+#: Reason of a refusal -> HTTP status and text. A refused call changes nothing but a counter.
 ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "off": (404, "Not found."),
     "unsigned": (401, "The call carries no signature."),
@@ -35,17 +35,17 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What to answer: an HTTP status and one line."""
+    """The HTTP status and text of a response."""
 
     status: int
     text: str
 
 
 class Webhooks:
-    """The webhooks of one installation; those without a key in the settings are off."""
+    """The webhooks of one installation. A provider without a key in the settings is off."""
 
     def __init__(self, services: Services, *, fetch: Fetcher | None = None) -> None:
-        """Keep what they work with. fetch: gets Amazon's certificates."""
+        """Read the keys from the settings. fetch: downloads Amazon's certificates."""
         self._services = services
         self._fetch = fetch or Fetcher()
         secrets = services.settings.webhook_secrets
@@ -55,13 +55,13 @@ class Webhooks:
         }
 
     def is_on(self, provider: str) -> bool:
-        """Tell whether this provider is known and has a key."""
+        """Tell whether the provider is known and has a key."""
         return provider in PROVIDERS and bool(self._keys.get(provider))
 
     def take(self, provider: str, call: Call) -> WebhookAnswer:
         """Verify, translate and record one call; returns once everything is committed.
 
-        Raises SQLAlchemyError or Transient when the database is away: the provider repeats the call.
+        Raises SQLAlchemyError or Transient when the database is unavailable: the provider then retries.
         """
         if not self.is_on(provider):
             return self.refuse("off")
@@ -74,19 +74,19 @@ class Webhooks:
         if reports is None:
             return self.refuse("unreadable")
         if (url := confirmation(call)) and self._fetch.visit(url) is None:
-            # They ask again.
+            # Amazon sends the confirmation request again.
             return WebhookAnswer(503, "The confirmation could not be sent; try again.")
         record_reports(services, reports)
         return WebhookAnswer(200, "Taken.")
 
     def refuse(self, reason: str) -> WebhookAnswer:
-        """Count a call that is turned away, and return the answer."""
+        """Count a refused call and return its response."""
         count("feedback", {reason: 1})
         return WebhookAnswer(*ANSWERS[reason])
 
 
 def record_reports(services: Services, reports: list[Report]) -> Counts:
-    """Record reports of verified origin, a bounded transaction at a time, and ring for what follows."""
+    """Record verified reports in transactions of at most BATCH reports, and notify the workers; returns the counts."""
     total = Counts()
     reports = [_resolve_message(services, report) for report in reports]
     for start in range(0, len(reports), BATCH):
@@ -106,7 +106,7 @@ def _record_batch(services: Services, batch: list[Report]) -> Callable[[sa.Conne
 
 
 def _resolve_message(services: Services, report: Report) -> Report:
-    """Return the report with the message that its return path is signed for."""
+    """Return the report with the message id from its signed return path."""
     if report.message is not None or not report.return_path:
         return report
     return replace(report, message=message_of(services.keys, report.return_path))

@@ -43,13 +43,13 @@ def send(
         return
     if (to is None) == (audience is None):
         raise InputError("name the recipients: either --to WHO or --audience EXPR")
-    from nurture.app import approvals, sends
+    from nurture.app import sends
     from nurture.app.tracking import read_instant
 
     earliest = read_instant(at) if at else None
     with open_installation() as services:
         plan = sends.plan(services, measure, who=to, expression=audience)
-        large = approvals.needed(services, who=to, expression=audience)
+        large = sends.people_to_approve(services, who=to, expression=audience)
         plan["second_operator"] = large is not None
         if dry_run or not as_json:
             _print_plan(plan, audience, as_json=as_json)

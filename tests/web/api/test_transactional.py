@@ -140,7 +140,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"bcc": "bob@example.com"}, "bcc: "),
     ({"attachments": {"a": "YQ=="}}, "attachments: "),
     ({"queue_draft": True}, "queue_draft: "),
-    ({"message_data": {"measure": "x"}}, "name of our own"),
+    ({"message_data": {"measure": "x"}}, "reserved name"),
     ({"message_data": {"a": "x" * 40_000}}, "at most"),
     ({"send_at": 5}, "send_at: "),
 ]
