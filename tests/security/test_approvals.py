@@ -74,7 +74,7 @@ def handed_in(services: Services) -> int:
 
 
 def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> None:
-    people = approvals.needed(services, who=None, expression=EVERYBODY)
+    people = sends.people_to_approve(services, who=None, expression=EVERYBODY)
     assert people == PEOPLE
     approvals.request_approval(
         services, MEASURE, expression=EVERYBODY, request=request, people=people, actor=actor, at=None
