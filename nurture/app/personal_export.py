@@ -85,7 +85,7 @@ def collect_personal_data(
     addresses = [name.value for name in names if name.kind == "email"]
     hashes = [address_hash(address, suppression_key) for address in addresses]
     sections["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
-    pending = [row.id for row in inbox_queries.load_naming(connection, names)] if names else []
+    pending = [row.id for row in inbox_queries.load_rows_of(connection, names)] if names else []
     sections["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:
         (key,) = table.primary_key.columns

@@ -66,7 +66,7 @@ def preview_erasure(services: Services, who: str) -> dict[str, Any]:
             "erased_at": _erased_at(connection, person),
             "names": [f"{name.kind}:{name.value}" for name in names],
             "events": _count(connection, t.events, any_of(t.events.c.contact_id, members, connection)),
-            "pending": len(inbox_queries.load_naming(connection, names)) if names else 0,
+            "pending": len(inbox_queries.load_rows_of(connection, names)) if names else 0,
             "mails": _count(connection, t.messages, mine),
             "mails_cancelled": _count(connection, t.messages, sa.and_(mine, unsent)),
             "elsewhere": [*ELSEWHERE, *_rejected_files(connection)],

@@ -1,8 +1,8 @@
-"""The inbox: accepted events become durable rows, and what cannot be accepted is set aside with its reason.
+"""Accept events: store them as rows of the inbox, and quarantine those that break a bound with the reason.
 
-Enters: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Leaves: rows of `inbox`, in one
-statement; the caller commits, answers, and only then rings the shards' bells. Whether an event is new is
-decided by the drain, under its contact's lock (`journey.drain`), so accepting never waits for anybody.
+Enters: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Leaves: rows of `inbox`, in one statement; the
+caller commits and answers, and idle workers are notified after the commit. The drain decides under the contact's
+lock whether an event is new (`journey.drain`), so accepting never waits for a lock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from nurture.domain.identity import strongest_first
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.runtime.failpoints import failpoint
 
-#: What is older than this when it arrives is refused unless historic: repetitions of it could not be known any
-#: more, because events are kept this long (25 months).
+#: An event older than this on arrival is refused unless historic. Events are kept this long (25 months), so a
+#: repetition of an older one could not be recognised.
 RETENTION: Final[Duration] = 761 * DAY
-#: Of properties, traits and context together, as JSON.
+#: Bytes of properties, traits and context together, as JSON.
 BODY_BYTES_MAX: Final = 32 * 1024
-#: Containers inside containers, the outermost counted.
+#: Depth of nested containers, the outermost counted.
 DEPTH_MAX: Final = 12
-#: Of names, message ids and sources; of one identity.
+#: Characters of a name, message id or source, of one identity, and of a quarantined text.
 _TEXT_MAX: Final = 255
 _IDENTITY_MAX: Final = 320
 _RAW_MAX: Final = 2_000
@@ -35,7 +35,7 @@ _RAW_MAX: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event as an edge has read it; `domain.event.Event` says what the fields mean."""
+    """An event as an edge has read it; `domain.event.Event` explains the fields."""
 
     source: str
     message_id: str
@@ -46,7 +46,7 @@ class NewEvent:
     historic: bool = False
     # Canonical, at most one of each kind; empty: it may feed an object.
     identities: tuple[Identity, ...] = ()
-    # alias only: what the person was called before.
+    # For an alias: the id the person had before.
     previous_id: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     traits: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Rejected:
     # shape | rule | conflict | conflict_identity | crash | too_old
     stage: str
     reason: str
-    # The item as it came; cut to a bound when stored.
+    # The item as received; cut to 2,000 characters when stored.
     raw: str
     contact_id: int | None = None
 
@@ -74,7 +74,7 @@ def shard_of(identity: Identity) -> int:
 
 
 def shard_for(event: NewEvent) -> int:
-    """Return the event's shard; without a person it is spread by its message id."""
+    """Return the event's shard; an event without a person is spread by its message id."""
     if event.identities:
         return shard_of(strongest_first(event.identities)[0])
     return _hash(f"{event.source}:{event.message_id}")
@@ -87,9 +87,9 @@ def _hash(text: str) -> int:
 def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
     """Append the events to the inbox in the order given and return how many; the caller commits.
 
-    One statement, whatever the number. What breaks a bound goes to quarantine instead (a second statement,
-    only then): `shape` for text too long, bodies over 32 KB or nested deeper than 12, `too_old` for what
-    happened before RETENTION. NULs and half characters are taken out of every text.
+    One statement for any number of events. An event that breaks a bound is quarantined by a second statement: stage
+    `shape` for a text that is too long and a body over 32 KB or nested deeper than 12, `too_old` for an event older
+    than RETENTION. NULs and lone surrogates are removed from every text.
     """
     rows: list[Row] = []
     rejected: list[Rejected] = []
@@ -105,7 +105,7 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
 
 
 def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:
-    """Set the items aside with their reasons, in one statement; the caller commits."""
+    """Quarantine the items with their reasons, in one statement; the caller commits."""
     insert_quarantined(
         connection,
         [
@@ -124,7 +124,7 @@ def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:
 
 
 class _Refused(Exception):
-    """The event breaks a bound; `stage` is the quarantine's."""
+    """The event breaks a bound; `stage` is a column of `quarantine`."""
 
     def __init__(self, stage: str, reason: str) -> None:
         super().__init__(reason)
@@ -176,8 +176,8 @@ def _body(event: NewEvent) -> str:
         text = encode(body)
     except (UnicodeEncodeError, RecursionError, TypeError):
         text = _encode_cleaned(body)
-    # Counting braces bounds the depth from above; only what exceeds it is walked. \u0000 may also be an
-    # innocent backslash, which cleaning leaves alone.
+    # The number of braces bounds the depth from above, so only a body that exceeds it is walked. \u0000 may also be
+    # an escaped backslash before u0000, which cleaning leaves unchanged.
     if "\\u0000" in text or text.count("{") + text.count("[") > DEPTH_MAX:
         text = _encode_cleaned(body)
     if len(text.encode()) > BODY_BYTES_MAX:
@@ -187,7 +187,7 @@ def _body(event: NewEvent) -> str:
 
 def _encode_cleaned(body: Mapping[str, Any]) -> str:
     try:
-        # The outermost container is ours, not the event's.
+        # The outermost container is added here; the event does not nest it.
         return encode(_cleaned(body, DEPTH_MAX + 1))
     except TypeError as error:
         raise _Refused("shape", f"not JSON: {error}") from error
@@ -206,7 +206,7 @@ def _cleaned(value: Any, depth: int) -> Any:
 
 
 def clean(text: str) -> str:
-    """Return the text without NULs and half characters, which no database stores."""
+    """Return the text without NULs and lone surrogates, which no database stores."""
     if "\x00" in text:
         text = text.replace("\x00", "")
     if not text.isascii():
@@ -215,13 +215,15 @@ def clean(text: str) -> str:
 
 
 def _rejected(event: NewEvent, refused: _Refused) -> Rejected:
-    known = {name: str(getattr(event, name))[:_RAW_MAX] for name in ("kind", "name", "properties", "traits")}
-    known["identities"] = ", ".join(f"{one.kind}={one.value}" for one in event.identities)[:_RAW_MAX]
+    raw = {name: str(getattr(event, name))[:_RAW_MAX] for name in ("kind", "name", "properties", "traits")}
+    raw["identities"] = ", ".join(f"{identity.kind}={identity.value}" for identity in event.identities)[
+        :_RAW_MAX
+    ]
     return Rejected(
         source=event.source,
         message_id=event.message_id,
         received_at=event.received_at,
         stage=refused.stage,
         reason=str(refused),
-        raw=encode({name: clean(text) for name, text in known.items()}),
+        raw=encode({name: clean(text) for name, text in raw.items()}),
     )

@@ -1,4 +1,4 @@
-"""Baselines: what removed events had made of a contact, kept under the contact whose events they were."""
+"""Load and save baselines: the state that a contact's removed events had produced, kept under that contact."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,29 +19,29 @@ _KEPT = (
 
 
 def load_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Contact]]:
-    """Return every baseline of these people and of the contacts merged into them; hardly anybody has one."""
+    """Return the baselines of these people and of the contacts merged into them; few people have one."""
     people = family(connection, ids)
     statement = (
         sa.select(people.c.person, baselines.c.contact_id, baselines.c.state)
         .join(baselines, baselines.c.contact_id == people.c.id)
         .order_by(baselines.c.contact_id)
     )
-    found: dict[int, list[Contact]] = {contact: [] for contact in ids}
+    states: dict[int, list[Contact]] = {contact: [] for contact in ids}
     for row in connection.execute(statement):
         values: dict[str, Any] = decode(row.state)
-        found[row.person].append(Contact(id=row.contact_id, **values))
-    return found
+        states[row.person].append(Contact(id=row.contact_id, **values))
+    return states
 
 
 def load_own_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Contact]:
-    """Return each contact's own baseline, whoever it was merged into."""
+    """Return each contact's own baseline, also of one that was merged into another."""
     statement = sa.select(baselines).where(any_of(baselines.c.contact_id, ids, connection))
-    found = ((row.contact_id, decode(row.state)) for row in connection.execute(statement))
-    return {contact: Contact(id=contact, **values) for contact, values in found}
+    states = ((row.contact_id, decode(row.state)) for row in connection.execute(statement))
+    return {contact: Contact(id=contact, **values) for contact, values in states}
 
 
 def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, until: Instant) -> None:
-    """Keep these as what each contact's removed events made, all received before `until`."""
+    """Save the state that each contact's removed events produced; all were received before `until`."""
     rows: list[Row] = [
         {
             "contact_id": contact,

@@ -1,4 +1,4 @@
-"""Applied events: the order of application, and that nothing is applied twice."""
+"""Store and load applied events: in order of application, each once."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -19,10 +19,10 @@ _COPIED = ("source", "message_id", "kind", "name", "occurred_at", "received_at",
 
 
 def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]) -> dict[Key, int]:
-    """Insert the events of inbox rows, each (row id, contact), in order; return the number of each that is new.
+    """Insert the events of inbox rows, (row id, contact), in order; return the sequence number of each new one.
 
-    The others were applied before. Numbers grow with the order given, and so, under the contact's lock, with
-    the order of application. The events go from table to table; their bodies do not travel.
+    An event that is missing from the answer was applied before. Sequence numbers grow with the order of `rows`, which
+    under the contact's lock is the order of application. INSERT ... SELECT: the bodies stay inside the database.
     """
     if not rows:
         return {}
@@ -32,12 +32,12 @@ def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]
 
 @lru_cache
 def _add(dialect: str) -> Any:
-    given = relation_given(dialect, [inbox.c.id, events.c.contact_id])
+    pairs = relation_given(dialect, [inbox.c.id, events.c.contact_id])
     source = (
-        sa.select(given.c.contact_id, *(inbox.c[name] for name in _COPIED))
-        .join(inbox, inbox.c.id == given.c.id)
+        sa.select(pairs.c.contact_id, *(inbox.c[name] for name in _COPIED))
+        .join(inbox, inbox.c.id == pairs.c.id)
         .where(sa.true())
-        .order_by(given.c.place_)
+        .order_by(pairs.c.place_)
     )
     return insert_statement(
         dialect,
@@ -54,35 +54,35 @@ def find_events(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.
     if not keys:
         return {}
     rows = [{"source": source, "message_id": message_id} for source, message_id in keys]
-    given = relation(connection, [events.c.source, events.c.message_id], rows)
+    wanted = relation(connection, [events.c.source, events.c.message_id], rows)
     statement = sa.select(events).join(
-        given, sa.and_(events.c.source == given.c.source, events.c.message_id == given.c.message_id)
+        wanted, sa.and_(events.c.source == wanted.c.source, events.c.message_id == wanted.c.message_id)
     )
     return {(row.source, row.message_id): row for row in connection.execute(statement)}
 
 
 def drop_events(connection: sa.Connection, ids: Sequence[int]) -> None:
-    """Take back events added in this transaction."""
+    """Delete events that this transaction added."""
     if ids:
         connection.execute(sa.delete(events).where(any_of(events.c.id, ids, connection)))
 
 
 def load_events(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Event]]:
-    """Return every event of these people, with those of the contacts merged into them, in order of application."""
+    """Return every event of these people and of the contacts merged into them, in order of application."""
     people = family(connection, ids)
     statement = (
         sa.select(people.c.person, events)
         .join(events, events.c.contact_id == people.c.id)
         .order_by(people.c.person, events.c.id)
     )
-    found: dict[int, list[Event]] = {contact: [] for contact in ids}
+    histories: dict[int, list[Event]] = {contact: [] for contact in ids}
     for row in connection.execute(statement):
-        found[row.person].append(event_of(row, seq=row.id))
-    return found
+        histories[row.person].append(event_of(row, seq=row.id))
+    return histories
 
 
 def event_of(row: Any, *, seq: int) -> Event:
-    """Return the event of a row of `events` or `inbox`; its names stay behind."""
+    """Return the event of a row of `events` or `inbox`, without its identities."""
     body: Mapping[str, Any] = decode(row.body)
     return Event(
         seq=seq,

@@ -1,4 +1,4 @@
-"""A person's family of contacts: the living one and everything ever merged into it, as a relation to join."""
+"""Read a person's family of contacts: the living one and every contact merged into it, as a relation to join."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
@@ -13,25 +13,26 @@ from nurture.database.schema import contacts
 def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
     """Return (id, person) of these living contacts and of all merged into them.
 
-    `contacts.survivor` is one link long, so two index look-ups find everybody.
+    `contacts.survivor` is one link long, so two index look-ups find the whole family.
     """
     return _family(partial(any_of, values=ids, connection=connection))
 
 
 def family_statement(dialect: str) -> sa.CTE:
-    """Return the same for a statement that is made once: each run binds `ids` to `list_text(ids)`."""
+    """Return the same relation for a cached statement: each execution binds `ids` to `list_text(ids)`."""
     return _family(partial(any_given, dialect=dialect))
 
 
 def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
     """Return member -> person for these living contacts and all merged into them; no ids, no statement.
 
-    For looking things up by member: of a list the planner cannot think that it might be half of a table.
+    Use it to look rows up by member: the planner knows the length of a list, but might take a relation for half of
+    the table.
     """
-    members = {one: one for one in ids}
+    members = {contact: contact for contact in ids}
     if members:
-        found = connection.execute(_merged(connection.dialect.name), {"ids": list_text(members)})
-        members.update((member, person) for member, person in found)
+        rows = connection.execute(_merged(connection.dialect.name), {"ids": list_text(members)})
+        members.update((member, person) for member, person in rows)
     return members
 
 

@@ -1,4 +1,4 @@
-"""Who is known under which names: rows of `identities` and `merges`. Decides nothing; see `domain.identity`."""
+"""Read and write `identities` and `merges`. The rules are in `domain.identity`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,65 +16,65 @@ from nurture.domain.instant import FOREVER, Instant
 
 @dataclass(slots=True)
 class IdentityIndex:
-    """What is known of some people: who owns each name, under which names each is known, since when."""
+    """Some identities by owner, their owners by identity, and since when each is known."""
 
     owners: dict[Identity, int] = field(default_factory=dict)
     names: dict[int, set[Identity]] = field(default_factory=dict)
     since: dict[Identity, Instant] = field(default_factory=dict)
 
     def add(self, identity: Identity, contact: int, since: Instant) -> None:
-        """Note that the name is this contact's."""
+        """Record that the identity belongs to this contact."""
         self.owners[identity] = contact
         self.names.setdefault(contact, set()).add(identity)
         self.since[identity] = since
 
 
 def load_index_by_identities(connection: sa.Connection, named: Sequence[Identity]) -> IdentityIndex:
-    """Return all names of every contact that owns one of the names given."""
+    """Return all identities of every contact that owns one of these."""
     if not named:
         return IdentityIndex()
     rows = list_text([name.kind, name.value] for name in named)
-    return _known(connection.execute(_known_by(connection.dialect.name), {"rows": rows}).all())
+    return _index_of(connection.execute(_by_identities(connection.dialect.name), {"rows": rows}).all())
 
 
 _NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
 
 
 @lru_cache
-def _known_by(dialect: str) -> sa.Select[Any]:
-    given = relation_given(dialect, [identities.c.kind, identities.c.value])
-    owned = identities.alias("owned")
-    is_given = sa.and_(owned.c.kind == given.c.kind, owned.c.value == given.c.value)
-    owner = sa.select(owned.c.contact_id).join(given, is_given)
+def _by_identities(dialect: str) -> sa.Select[Any]:
+    wanted = relation_given(dialect, [identities.c.kind, identities.c.value])
+    owners = identities.alias("owners")
+    is_wanted = sa.and_(owners.c.kind == wanted.c.kind, owners.c.value == wanted.c.value)
+    owner = sa.select(owners.c.contact_id).join(wanted, is_wanted)
     return _NAMES.where(identities.c.contact_id.in_(owner))
 
 
 def load_index_by_contacts(connection: sa.Connection, ids: Sequence[int]) -> IdentityIndex:
-    """Return all names of these contacts."""
-    return _known(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))).all())
+    """Return all identities of these contacts."""
+    return _index_of(connection.execute(_NAMES.where(any_of(identities.c.contact_id, ids, connection))).all())
 
 
-def _known(found: Iterable[Any]) -> IdentityIndex:
-    known = IdentityIndex()
-    for kind, value, contact, since in found:
-        known.add(Identity(kind, value), contact, since)
-    return known
+def _index_of(rows: Iterable[Any]) -> IdentityIndex:
+    index = IdentityIndex()
+    for kind, value, contact, since in rows:
+        index.add(Identity(kind, value), contact, since)
+    return index
 
 
 def load_newest_identities(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Identity, ...]]:
-    """Return contact -> its newest name of each kind, strongest first; for events made here for a known contact."""
+    """Return contact -> its newest identity of each kind, strongest first, for events that nurture itself emits."""
     known = load_index_by_contacts(connection, ids)
-    found: dict[int, tuple[Identity, ...]] = {}
+    newest_of: dict[int, tuple[Identity, ...]] = {}
     for contact, names in known.names.items():
         newest = {name.kind: name for name in sorted(names, key=lambda name: (known.since[name], name))}
-        found[contact] = tuple(newest[kind] for kind in IDENTITY_KINDS if kind in newest)
-    return found
+        newest_of[contact] = tuple(newest[kind] for kind in IDENTITY_KINDS if kind in newest)
+    return newest_of
 
 
 def claim_identities(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
-    """Insert names nobody owns yet: identity -> (contact, since, source). Tell whether all were still free.
+    """Insert identities without an owner: identity -> (contact, since, source); return whether all were still free.
 
-    Sorted, so that two drains that claim the same names wait for each other and never in a circle.
+    They are inserted in sorted order, so two drains that claim the same identities cannot deadlock.
     """
     rows = [
         {
@@ -87,18 +87,18 @@ def claim_identities(connection: sa.Connection, wanted: Mapping[Identity, tuple[
         }
         for name, (contact, since, source) in sorted(wanted.items())
     ]
-    taken = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
-    return len(taken) == len(rows)
+    inserted = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
+    return len(inserted) == len(rows)
 
 
 def renew_identity(connection: sa.Connection, name: Identity, *, since: Instant) -> None:
-    """Note that a name was given anew: of several addresses the newest is where mail goes."""
+    """Set when the identity was last given; mail goes to the newest of several addresses."""
     same = sa.and_(identities.c.kind == name.kind, identities.c.value == name.value)
     connection.execute(sa.update(identities).where(same).values(since=since))
 
 
 def move_identities(connection: sa.Connection, merged: int, survivor: int) -> int:
-    """Give every name of `merged` to `survivor` and return how many."""
+    """Move every identity of `merged` to `survivor` and return how many."""
     learnt_for = sa.func.coalesce(identities.c.learnt_for, identities.c.contact_id)
     statement = sa.update(identities).where(identities.c.contact_id == merged)
     return connection.execute(statement.values(contact_id=survivor, learnt_for=learnt_for)).rowcount
@@ -107,7 +107,7 @@ def move_identities(connection: sa.Connection, merged: int, survivor: int) -> in
 def record_merge(
     connection: sa.Connection, *, survivor: int, merged: int, at: Instant, evidence: Mapping[str, Any]
 ) -> None:
-    """Keep the evidence of a merge and point `merged`, and all that was merged into it, at the survivor."""
+    """Insert the merge with its evidence and point `merged`, and all that was merged into it, at the survivor."""
     connection.execute(
         sa.insert(merges).values(survivor=survivor, merged=merged, at=at, evidence=encode(dict(evidence)))
     )
@@ -119,9 +119,10 @@ def record_merge(
 
 
 def undo_merge(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
-    """Undo a merge: give `merged` its life back, with the names learnt for it and for all merged into it before.
+    """Undo a merge: make `merged` a living contact again and return how many identities go back to it.
 
-    Returns how many names. Events, messages and consents had kept their contacts anyway.
+    Those are the identities learnt for it and for every contact merged into it before. Events, messages and consents
+    had kept their contacts, so they stay as they are.
     """
     members = {merged}
     statement = sa.select(merges.c.merged, merges.c.survivor).where(merges.c.undone_at.is_(None))
@@ -154,7 +155,7 @@ def undo_merge(connection: sa.Connection, merged: int, survivor: int, *, at: Ins
 
 
 def set_newest_email(connection: sa.Connection, contact: int) -> None:
-    """Make the contact's newest address the one its mail goes to."""
+    """Set the contact's address to its newest one."""
     newest = (
         sa.select(identities.c.value)
         .where(identities.c.contact_id == contact, identities.c.kind == "email")

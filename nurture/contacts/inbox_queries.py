@@ -1,6 +1,6 @@
-"""The inbox's rows: accepted events that no drain has applied yet, the shards they are spread over, quarantine.
+"""Read and write the inbox (accepted events that no drain has applied yet), its shards, and the quarantine.
 
-Nothing here decides anything; `contacts.accept` and `journey.drain` do.
+`contacts.accept` and `journey.drain` hold the rules.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,14 +15,14 @@ from nurture.database.schema import identities, inbox, quarantine, shards
 from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
 from nurture.domain.instant import FOREVER, Instant
 
-#: How many shards there are; an event's shard is a hash of its strongest identity.
+#: The number of shards; an event's shard is a hash of its strongest identity.
 SHARDS = 64
 
 _INSERTED = tuple(column.name for column in inbox.columns if column.name not in ("id", "attempts"))
 
 
 def insert_rows(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Insert accepted events in the order given, in one statement."""
+    """Insert accepted events in the order of `rows`, in one statement."""
     insert(connection, inbox, rows, columns=_INSERTED)
 
 
@@ -32,13 +32,8 @@ def insert_quarantined(connection: sa.Connection, rows: Sequence[Row]) -> None:
     insert(connection, quarantine, rows, columns=columns)
 
 
-def open_shards(connection: sa.Connection) -> None:
-    """Insert the rows of `shards` that are missing."""
-    insert(connection, shards, [{"id": number} for number in range(SHARDS)], conflict=["id"])
-
-
 def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
-    """Lock the shard, or (None) the free one whose oldest event waits longest; None when there is none."""
+    """Lock the shard, or (None) the free shard whose oldest row waits longest; return its id, or None without one."""
     if shard is None:
         return connection.execute(_LOCK_OLDEST).scalar()
     return connection.execute(_LOCK_SHARD, {"of": shard}).scalar()
@@ -51,11 +46,11 @@ _LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallIn
 
 
 def lock_other_shards(connection: sa.Connection, among: Collection[int], *, most: int) -> list[int]:
-    """Lock those of these shards that are free and have rows, at most so many; nobody is waited for."""
+    """Lock the free shards among these that have rows, at most `most`, without waiting; return their ids."""
     if not among:
         return []
-    given = {"ids": list_text(sorted(among)), "most": most}
-    return list(connection.execute(_lock_others(connection.dialect.name), given).scalars())
+    parameters = {"ids": list_text(sorted(among)), "most": most}
+    return list(connection.execute(_lock_others(connection.dialect.name), parameters).scalars())
 
 
 @lru_cache
@@ -70,20 +65,20 @@ def _lock_others(dialect: str) -> sa.Select[Any]:
 
 
 def has_rows(connection: sa.Connection, shard: int | None) -> bool:
-    """Tell whether the shard, or (None) any, has rows."""
+    """Return whether the shard, or (None) any shard, has rows."""
     if shard is None:
         return connection.execute(_WAITS).first() is not None
     return connection.execute(_WAITS_IN, {"of": shard}).first() is not None
 
 
-# In order: by index, what was deleted just now is passed over.
+# ORDER BY makes PostgreSQL use the index, which skips rows deleted a moment ago.
 _WAITS = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
 _WAITS_IN = _WAITS.where(inbox.c.shard == sa.bindparam("of", type_=sa.SmallInteger))
 
 
 @dataclass(slots=True)
 class InboxRow:
-    """A row of the inbox, with the names in it; fields as in the table."""
+    """A row of `inbox` with its identities; fields as in the table."""
 
     id: int
     shard: int
@@ -97,9 +92,9 @@ class InboxRow:
     previous_id: str | None
     body: str
     attempts: int
-    # Strongest first; empty: a row without a person.
+    # Identities, strongest first; empty: a row without a person.
     named: tuple[Identity, ...]
-    # The address among them.
+    # The address among the identities.
     email: str | None
 
 
@@ -110,46 +105,46 @@ _PLAIN = len(_PENDING) + len(_PENDING_REST)
 _EMAIL = _PLAIN + IDENTITY_KINDS.index("email")
 
 
-def _rows(found: sa.CursorResult[Any]) -> list[InboxRow]:
-    rows: Sequence[Any] = found.all()
-    return [InboxRow(*(*row[:_PLAIN], _names(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
+def _rows(result: sa.CursorResult[Any]) -> list[InboxRow]:
+    rows: Sequence[Any] = result.all()
+    return [InboxRow(*(*row[:_PLAIN], _identities(*row[_PLAIN:]), row[_EMAIL])) for row in rows]
 
 
-def _names(
+def _identities(
     user_id: str | None, email: str | None, phone: str | None, anonymous_id: str | None
 ) -> tuple[Identity, ...]:
     """Return the identities of a row, whose columns are in the order of IDENTITY_KINDS."""
     if email is phone is anonymous_id is None:
         return (_identity("user_id", user_id),) if user_id is not None else ()
-    given = zip(IDENTITY_KINDS, (user_id, email, phone, anonymous_id), strict=True)
-    return tuple([_identity(kind, value) for kind, value in given if value is not None])
+    values = zip(IDENTITY_KINDS, (user_id, email, phone, anonymous_id), strict=True)
+    return tuple([_identity(kind, value) for kind, value in values if value is not None])
 
 
-#: The same few names come again and again in a batch.
+#: The same few identities recur in a batch.
 _identity = lru_cache(maxsize=8192)(Identity)
 
 
 def load_oldest(connection: sa.Connection, *of: int, limit: int) -> list[InboxRow]:
     """Return the oldest rows of these shards, in order."""
     if len(of) > _APART_MAX:
-        statement = _peek_many(connection.dialect.name)
+        statement = _oldest_of_many(connection.dialect.name)
         return _rows(connection.execute(statement, {"ids": list_text(of), "most": limit}))
-    given = {f"of_{place}": shard for place, shard in enumerate(of)}
-    return _rows(connection.execute(_peek(len(of)), {**given, "most": limit}))
+    parameters = {f"of_{place}": shard for place, shard in enumerate(of)}
+    return _rows(connection.execute(_oldest_of_few(len(of)), {**parameters, "most": limit}))
 
 
-#: Up to so many shards each is looked up by itself. Of more, most rows are theirs: the inbox is read in its order.
+#: At most so many shards are looked up one by one. More shards hold most of the inbox, so it is read in id order.
 _APART_MAX = 16
 
 
 @lru_cache
-def _peek_many(dialect: str) -> Any:
+def _oldest_of_many(dialect: str) -> Any:
     mine = any_given(inbox.c.shard, dialect)
     return sa.select(*_COLUMNS).where(mine).order_by(inbox.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
 @lru_cache
-def _peek(count: int) -> Any:
+def _oldest_of_few(count: int) -> Any:
     most = sa.bindparam("most", type_=sa.Integer)
     oldest = [
         sa.select(*_COLUMNS)
@@ -160,9 +155,9 @@ def _peek(count: int) -> Any:
     ]
     if count == 1:
         return oldest[0]
-    # Each shard by its index, then the oldest of all.
-    found = sa.union_all(*(sa.select(one.subquery()) for one in oldest)).subquery()
-    return sa.select(found).order_by(found.c.id).limit(most)
+    # Each shard by its index, then the oldest rows of all of them.
+    rows = sa.union_all(*(sa.select(of_shard.subquery()) for of_shard in oldest)).subquery()
+    return sa.select(rows).order_by(rows.c.id).limit(most)
 
 
 def find_pending(
@@ -174,15 +169,15 @@ def find_pending(
     seen: Collection[int] = (),
     seen_to: int = FOREVER,
 ) -> list[int]:
-    """Return the ids of the oldest rows, of any shard, under any identity of these contacts, in order.
+    """Return the ids of the oldest rows in any shard that name an identity of these contacts, in order.
 
-    limit: of rows returned. up_to: the greatest inbox id looked at. seen: shards of which the caller has all
-    rows up to the id `seen_to`; those are left out.
+    limit: the number of rows. up_to: the greatest row id. seen: shards whose rows up to the id `seen_to` the caller
+    has already; those rows are left out.
     """
     statement = _pending(connection.dialect.name)
-    given = {"ids": list_text(contacts), "most": limit, "up_to": up_to}
-    given |= {"seen": list_text(sorted(seen)), "seen_to": seen_to}
-    return [one for (one,) in connection.execute(statement, given).all()]
+    parameters = {"ids": list_text(contacts), "most": limit, "up_to": up_to}
+    parameters |= {"seen": list_text(sorted(seen)), "seen_to": seen_to}
+    return [row_id for (row_id,) in connection.execute(statement, parameters).all()]
 
 
 @lru_cache
@@ -193,7 +188,7 @@ def _pending(dialect: str) -> sa.Select[int]:
         sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
         for kind in IDENTITY_KINDS
     ]
-    # An alias waits under its earlier id too, whatever kind of id that is.
+    # An alias also names its previous id, whatever kind of identity that is.
     branches.append(sa.select(inbox.c.id).join(known, known.c.value == inbox.c.previous_id))
     bounds = (
         inbox.c.id <= sa.bindparam("up_to", type_=sa.BigInteger),
@@ -207,7 +202,7 @@ def _pending(dialect: str) -> sa.Select[int]:
 
 
 def find_remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
-    """Return those of these rows that are still there; no ids, no statement."""
+    """Return the ids whose rows are still there; no ids, no statement."""
     if not ids:
         return []
     return list(connection.execute(_remaining(connection.dialect.name), {"ids": list_text(ids)}).scalars())
@@ -218,8 +213,8 @@ def _remaining(dialect: str) -> sa.Select[int]:
     return sa.select(inbox.c.id).where(any_given(inbox.c.id, dialect))
 
 
-def load_naming(connection: sa.Connection, names: Sequence[Identity]) -> list[InboxRow]:
-    """Return every row that gives one of these names, also as an alias's earlier id, in order."""
+def load_rows_of(connection: sa.Connection, names: Sequence[Identity]) -> list[InboxRow]:
+    """Return every row with one of these identities, also as an alias's previous id, in order."""
     by_kind = {
         kind: [name.value for name in names if name.kind == kind] for kind in (*IDENTITY_KINDS, "previous_id")
     }
@@ -234,7 +229,7 @@ def load_naming(connection: sa.Connection, names: Sequence[Identity]) -> list[In
 
 
 def load_rows(connection: sa.Connection, ids: Sequence[int]) -> list[InboxRow]:
-    """Return those of these rows that are still there, in order; no ids, no statement."""
+    """Return the rows that are still there, in order; no ids, no statement."""
     if not ids:
         return []
     return _rows(connection.execute(_find(connection.dialect.name), {"ids": list_text(ids)}))
@@ -246,7 +241,7 @@ def _find(dialect: str) -> sa.Select[Any]:
 
 
 def delete_rows(connection: sa.Connection, ids: Sequence[int]) -> None:
-    """Delete these rows: they were applied, or set aside."""
+    """Delete these rows after they were applied or quarantined."""
     if ids:
         connection.execute(_delete(connection.dialect.name), {"ids": list_text(ids)})
 
@@ -263,7 +258,7 @@ def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 
 def reset_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
-    """Forget the attempts of these rows, as far as they are still there: the process has survived them."""
+    """Set the attempts of these rows to 0 where they are still there: the process has survived them."""
     if ids:
         statement = sa.update(inbox).where(any_of(inbox.c.id, sorted(ids), connection))
         connection.execute(statement.values(attempts=0))
@@ -272,7 +267,7 @@ def reset_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
 def load_quarantine_reasons(
     connection: sa.Connection, stage: str, contacts: Sequence[int]
 ) -> set[tuple[int, str]]:
-    """Return (contact, reason) of what was set aside at this stage before for these contacts."""
+    """Return (contact, reason) of what was quarantined at this stage before for these contacts."""
     statement = sa.select(quarantine.c.contact_id, quarantine.c.reason).where(
         quarantine.c.stage == stage, any_of(quarantine.c.contact_id, contacts, connection)
     )

@@ -1,8 +1,9 @@
-"""Taking: the rows of a batch found and their contacts locked, in the one order that everybody locks in.
+"""Build the batch that a worker applies: find its inbox rows and lock their contacts, in one order for everybody.
 
-shard -> names, sorted, missing ones inserted -> contacts by id. Looking comes first and without locks; where
-the world has changed between looking and locking, `LostRace` is raised and the transaction is done again: nothing
-has been written then. What is taken is applied by `journey.apply_batch`.
+The order is shard -> identities, sorted, missing ones inserted -> contacts by id, so no two workers wait for each
+other in a circle. Rows are read before anything is locked. Where another transaction has changed an owner in
+between, `LostRace` is raised and the transaction is repeated; nothing has been written by then.
+`journey.apply_batch` applies the batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from nurture.contacts import inbox_queries
-from nurture.contacts import queries as people
+from nurture.contacts import queries as contact_queries
 from nurture.contacts.assignment import Assignment, Share, all_identities
 from nurture.contacts.identity_queries import IdentityIndex, claim_identities, load_index_by_identities
 from nurture.contacts.inbox_queries import InboxRow
@@ -23,21 +24,23 @@ from nurture.domain.instant import FOREVER, Instant
 
 T = TypeVar("T")
 
-#: Shards of one batch, where they hold little.
-_TOGETHER = 16
-#: How often a transaction that lost a race is begun again before the work is left for the next turn.
+#: At most so many shards in one batch, where they hold few rows.
+_SHARDS_MAX = 16
+#: How often a transaction that lost a race is repeated before its work is left to a later task.
 _RACES_MAX = 20
-
 
 _by_id = attrgetter("id")
 
 
 class LostRace(Exception):
-    """Somebody else changed who is who between our looking and our locking."""
+    """Another transaction changed the owner of an identity between our reading and our locking."""
 
 
 def run_without_lost_race(database: Database, work: Callable[[sa.Connection], T]) -> T:
-    """Do `work` in a transaction of its own, anew after every lost race. Raises Transient when it never wins."""
+    """Run `work` in a transaction of its own and repeat it after every lost race.
+
+    Raises Transient after twenty lost races; a later task tries again.
+    """
     for _ in range(_RACES_MAX):
         try:
             return database.run(work, by_index=True)
@@ -49,199 +52,229 @@ def run_without_lost_race(database: Database, work: Callable[[sa.Connection], T]
 
 @dataclass(slots=True)
 class LockedBatch:
-    """What a batch works on; every contact in `shares` is locked."""
+    """The inbox rows of a batch; every contact in `shares` is locked."""
 
     shares: dict[int, Share]
     # Rows without a person.
     things: list[InboxRow] = field(default_factory=list)
-    # Rows that join two stored contacts, first in line.
+    # Rows that join two stored contacts and stand first in line for each.
     joins: list[InboxRow] = field(default_factory=list)
-    # (row, its contact, contacts of other user ids that share a name with it)
+    # (row, its contact, contacts of other user ids that share an identity with it)
     conflicts: list[tuple[InboxRow, int, tuple[int, ...]]] = field(default_factory=list)
-    # contact -> where its mail goes now.
+    # Contact -> the address its mail goes to now.
     emails: dict[int, str | None] = field(default_factory=dict)
-    # contact -> when its alarm was due, where it has been put off since.
+    # Contact -> when its alarm was due before it was put off.
     wakes: Mapping[int, Instant] = field(default_factory=dict)
     known: IdentityIndex = field(default_factory=IdentityIndex)
-    # New contacts, whose rows are still to be written.
-    new: Mapping[int, people.NewContact] = field(default_factory=dict)
-    # There are more rows than were taken.
+    # Contacts whose rows are still to be inserted.
+    new: Mapping[int, contact_queries.NewContact] = field(default_factory=dict)
+    # True: the inbox holds more rows for these shards or contacts.
     more: bool = False
 
     def rows(self) -> list[InboxRow]:
-        """Return all rows, in order."""
+        """Return all rows in inbox order."""
         shared = [row for share in self.shares.values() for row in share.rows]
         return sorted([*self.things, *shared], key=_by_id)
 
     def emails_of_new(self) -> dict[int, str | None]:
-        """Return where the mail of the new contacts goes."""
+        """Return new contact -> the address its mail goes to."""
         return {contact: email for contact, (_, email) in self.new.items()}
 
     def keep(self, wanted: Callable[[InboxRow], bool]) -> None:
-        """Leave every other row, and what comes after it for the same contact, in the inbox."""
+        """Leave every unwanted row, and the later rows of its contact, in the inbox."""
         self.things = [row for row in self.things if wanted(row)]
         for share in self.shares.values():
-            left = next((place for place, row in enumerate(share.rows) if not wanted(row)), None)
-            if left is not None:
-                share.until = min(share.until, share.rows[left].received_at)
-                share.rows = share.rows[:left]
+            cut = next((place for place, row in enumerate(share.rows) if not wanted(row)), None)
+            if cut is not None:
+                share.until = min(share.until, share.rows[cut].received_at)
+                share.rows = share.rows[:cut]
 
 
 @dataclass(frozen=True, slots=True)
 class LockedShards:
-    """What a batch begins with: shards that are locked, the first one first."""
+    """The locked shards that a batch begins with; the shard that was asked for is first."""
 
     shards: tuple[int, ...]
-    # Their oldest rows, one more than a batch takes; None: not read yet.
+    # Their oldest rows, one more than a batch holds; None: not read yet.
     rows: list[InboxRow] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """How far a batch goes."""
+    """The rows that a batch may hold."""
 
     limit: int
-    # The greatest row id, and when the first row left behind was received: alarms due later wait for it, since
-    # it may change what they decide.
+    # The greatest row id of the batch.
     up_to: int = FOREVER
+    # When the first row after it was received: alarms due later wait, because that row may change what they decide.
     until: Instant = FOREVER
     # Locked shards, and the id up to which all their rows have been read.
     shards: tuple[int, ...] = ()
     peeked_to: int = FOREVER
 
 
-def lock_batch_of_shards(connection: sa.Connection, reach: LockedShards, *, limit: int) -> LockedBatch:
-    """Take the oldest rows of locked shards and, of whatever shard, all that is pending for the same people.
-
-    Names that nobody has are claimed; the rows of their contacts are the caller's to insert. At most twice `limit`
-    rows, each contact's a prefix of what is pending for it.
-    """
-    peeked = (
-        reach.rows
-        if reach.rows is not None
-        else inbox_queries.load_oldest(connection, *reach.shards, limit=limit + 1)
-    )
-    more = len(peeked) > limit
-    bounds = _Bounds(2 * limit, shards=reach.shards, peeked_to=peeked[-1].id if peeked else FOREVER)
-    if more:
-        bounds = replace(bounds, up_to=peeked[limit - 1].id, until=peeked[limit].received_at)
-    things = [row for row in peeked[:limit] if not row.named]
-    mine = {row.id: row for row in peeked[:limit] if row.named}
-    if not mine:
-        return LockedBatch({}, things=things, more=more)
-    known, new = _settle_names(connection, mine, bounds)
-    locked = people.lock_contacts(connection, [one for one in known.names if one not in new])
-    if not all(map(people.is_living, locked.values())):
-        raise LostRace
-    # Of people whom nobody else knows of, nobody else has taken anything.
-    safe = {row.id for row in mine.values() if known.owners.get(row.named[0]) in new}
-    safe.update(inbox_queries.find_remaining(connection, [one for one in mine if one not in safe]))
-    rows = {one: row for one, row in mine.items() if one in safe}
-    taken = _share_out(connection, sorted([*locked, *new]), known, rows, bounds)
-    taken.emails = {contact: row.email for contact, row in locked.items()}
-    taken.emails.update({contact: email for contact, (_, email) in new.items()})
-    taken.things, taken.new, taken.more = things, new, taken.more or more
-    return taken
-
-
 def lock_free_shards(
     connection: sa.Connection, shard: int, among: Collection[int], *, limit: int
 ) -> LockedShards:
-    """Return the locked shard and, where it holds little, free ones of the others, locked too.
+    """Return the locked shard and, when it holds few rows, other free shards of `among`, now locked too.
 
-    A batch costs nearly the same however small it is.
+    A small batch costs nearly as much as a large one.
     """
     if connection.dialect.name == "sqlite":
-        # It has one writer at a time: there is nobody to leave shards to.
-        return LockedShards(
-            (shard, *inbox_queries.lock_other_shards(connection, among, most=inbox_queries.SHARDS - 1))
-        )
+        # SQLite has one writer at a time, so no other worker could use the shards.
+        others = inbox_queries.lock_other_shards(connection, among, most=inbox_queries.SHARDS - 1)
+        return LockedShards((shard, *others))
     rows = inbox_queries.load_oldest(connection, shard, limit=limit + 1)
     if len(rows) >= max(1, limit // 2):
         return LockedShards((shard,), rows)
-    others = inbox_queries.lock_other_shards(connection, among, most=_TOGETHER - 1)
+    others = inbox_queries.lock_other_shards(connection, among, most=_SHARDS_MAX - 1)
     return LockedShards((shard, *others)) if others else LockedShards((shard,), rows)
+
+
+def lock_batch_of_shards(connection: sa.Connection, locked: LockedShards, *, limit: int) -> LockedBatch:
+    """Return the oldest rows of locked shards with all pending rows of the same people, and lock the contacts.
+
+    The rows of those people come from every shard. Identities without an owner are claimed; the caller inserts the
+    rows of the new contacts. The batch holds at most twice `limit` rows, for each contact a prefix of its pending
+    rows. Raises LostRace.
+    """
+    oldest = locked.rows
+    if oldest is None:
+        oldest = inbox_queries.load_oldest(connection, *locked.shards, limit=limit + 1)
+    bounds = _bounds_of(locked.shards, oldest, limit)
+    more, batch = len(oldest) > limit, oldest[:limit]
+    things = [row for row in batch if not row.named]
+    personal = {row.id: row for row in batch if row.named}
+    if not personal:
+        return LockedBatch({}, things=things, more=more)
+    known, new = _settle_identities(connection, personal, bounds)
+    emails = _lock_stored(connection, known, new)
+    personal = _without_applied(connection, personal, known, new)
+    locked_batch = _assign_rows(connection, sorted([*emails, *new]), known, personal, bounds)
+    locked_batch.new = new
+    locked_batch.emails = emails | locked_batch.emails_of_new()
+    locked_batch.things, locked_batch.more = things, locked_batch.more or more
+    return locked_batch
 
 
 def load_batch_of_contacts(
     connection: sa.Connection, emails: Mapping[int, str | None], *, limit: int
 ) -> LockedBatch:
-    """Take what is pending for these contacts, which the caller has locked; makes no contact and no name.
+    """Return the pending rows of contacts that the caller has locked; creates no contact and no identity.
 
-    emails: contact -> where its mail goes.
+    emails: contact -> the address its mail goes to.
     """
-    taken = _share_out(connection, sorted(emails), None, {}, _Bounds(limit))
-    taken.emails = dict(emails)
-    return taken
+    batch = _assign_rows(connection, sorted(emails), None, {}, _Bounds(limit))
+    batch.emails = dict(emails)
+    return batch
 
 
-def _settle_names(
-    connection: sa.Connection, mine: Mapping[int, InboxRow], bounds: _Bounds
-) -> tuple[IdentityIndex, dict[int, people.NewContact]]:
-    """Find whose the rows are, claim the names that are missing, and return all names and the new contacts.
+def _bounds_of(shards: tuple[int, ...], oldest: Sequence[InboxRow], limit: int) -> _Bounds:
+    """Return the bounds of a batch that begins with these rows, of which the last may be one too many."""
+    bounds = _Bounds(2 * limit, shards=shards, peeked_to=oldest[-1].id if oldest else FOREVER)
+    if len(oldest) > limit:
+        return replace(bounds, up_to=oldest[limit - 1].id, until=oldest[limit].received_at)
+    return bounds
 
-    What other shards hold for the same people is looked at too: names that only stand there must be inserted
-    before contacts are locked, or two drains could wait for each other.
+
+def _lock_stored(
+    connection: sa.Connection, known: IdentityIndex, new: Collection[int]
+) -> dict[int, str | None]:
+    """Lock the stored contacts among those known; return each with the address its mail goes to."""
+    stored = contact_queries.lock_contacts(
+        connection, [contact for contact in known.names if contact not in new]
+    )
+    if not all(map(contact_queries.is_living, stored.values())):
+        raise LostRace
+    return {contact: row.email for contact, row in stored.items()}
+
+
+def _without_applied(
+    connection: sa.Connection,
+    personal: Mapping[int, InboxRow],
+    known: IdentityIndex,
+    new: Collection[int],
+) -> dict[int, InboxRow]:
+    """Return the rows that no other worker has applied since they were read.
+
+    No other transaction can see a new contact, so only the rows of stored contacts are looked up again.
     """
-    seen = dict(mine)
-    named = all_identities(seen.values())
-    known = load_index_by_identities(connection, named)
+    present = {row.id for row in personal.values() if known.owners.get(row.named[0]) in new}
+    stored = [row_id for row_id in personal if row_id not in present]
+    present.update(inbox_queries.find_remaining(connection, stored))
+    return {row_id: row for row_id, row in personal.items() if row_id in present}
+
+
+def _settle_identities(
+    connection: sa.Connection, personal: Mapping[int, InboxRow], bounds: _Bounds
+) -> tuple[IdentityIndex, dict[int, contact_queries.NewContact]]:
+    """Return the owners of all identities in the rows, claiming those without one, and the new contacts.
+
+    The pending rows of the same people in other shards are read too: identities that stand only there must be
+    inserted before contacts are locked, or two drains could wait for each other.
+    """
+    rows = dict(personal)
+    identities = all_identities(rows.values())
+    known = load_index_by_identities(connection, identities)
     if known.names:
-        theirs = inbox_queries.find_pending(
+        found = inbox_queries.find_pending(
             connection, known.names, up_to=bounds.up_to, limit=bounds.limit, seen=bounds.shards
         )
-        seen.update((row.id, row) for row in inbox_queries.load_rows(connection, theirs))
-        further = set(all_identities(seen.values())).difference(known.owners, named)
-        found = load_index_by_identities(connection, sorted(further))
-        for name, owner in found.owners.items():
-            known.add(name, owner, found.since[name])
-    sharing = Assignment(known, may_add=True)
-    sharing.give(sorted(seen.values(), key=_by_id))
-    return _claim_new(connection, sharing)
+        rows.update((row.id, row) for row in inbox_queries.load_rows(connection, found))
+        further = set(all_identities(rows.values())).difference(known.owners, identities)
+        index = load_index_by_identities(connection, sorted(further))
+        for identity, owner in index.owners.items():
+            known.add(identity, owner, index.since[identity])
+    assignment = Assignment(known, may_add=True)
+    assignment.assign(sorted(rows.values(), key=_by_id))
+    return _claim_new(connection, assignment)
 
 
 def _claim_new(
-    connection: sa.Connection, sharing: Assignment
-) -> tuple[IdentityIndex, dict[int, people.NewContact]]:
-    """Claim the names that the sharing needs, for new contacts under reserved ids; return all names and those."""
-    known = sharing.known
-    if not sharing.added:
+    connection: sa.Connection, assignment: Assignment
+) -> tuple[IdentityIndex, dict[int, contact_queries.NewContact]]:
+    """Claim the identities that the assignment added; return all identities, and new contacts by reserved id."""
+    known = assignment.known
+    if not assignment.added:
         return known, {}
-    new = sorted(sharing.new, key=lambda contact: sharing.new[contact].id)
-    newcomers = [
-        people.NewContact(min(row.occurred_at for row in sharing.shares[one].rows), _email(known, one))
-        for one in new
+    unstored = sorted(assignment.new, key=lambda contact: assignment.new[contact].id)
+    new_contacts = [
+        contact_queries.NewContact(
+            min(row.occurred_at for row in assignment.shares[contact].rows), _newest_email(known, contact)
+        )
+        for contact in unstored
     ]
-    stored = dict(zip(new, people.reserve_ids(connection, len(new)) if new else (), strict=True))
+    ids = contact_queries.reserve_ids(connection, len(unstored)) if unstored else ()
+    stored = dict(zip(unstored, ids, strict=True))
     wanted = {
-        name: (stored.get(known.owners[name], known.owners[name]), row.occurred_at, row.source)
-        for name, row in sharing.added.items()
+        identity: (stored.get(known.owners[identity], known.owners[identity]), row.occurred_at, row.source)
+        for identity, row in assignment.added.items()
     }
     if not claim_identities(connection, wanted):
         raise LostRace
-    after = IdentityIndex()
-    for name, owner in known.owners.items():
-        after.add(name, stored.get(owner, owner), known.since[name])
-    return after, dict(zip(stored.values(), newcomers, strict=True))
+    claimed = IdentityIndex()
+    for identity, owner in known.owners.items():
+        claimed.add(identity, stored.get(owner, owner), known.since[identity])
+    return claimed, dict(zip(stored.values(), new_contacts, strict=True))
 
 
-def _email(known: IdentityIndex, contact: int) -> str | None:
-    """Return the newest address among a new contact's names."""
-    names = [name for name in known.names[contact] if name.kind == "email"]
-    newest = max(names, key=lambda name: (known.since[name], name), default=None)
+def _newest_email(known: IdentityIndex, contact: int) -> str | None:
+    """Return the newest address among a new contact's identities."""
+    emails = [identity for identity in known.names[contact] if identity.kind == "email"]
+    newest = max(emails, key=lambda identity: (known.since[identity], identity), default=None)
     return newest.value if newest is not None else None
 
 
-def _share_out(
+def _assign_rows(
     connection: sa.Connection,
     contacts: Sequence[int],
     known: IdentityIndex | None,
     seen: Mapping[int, InboxRow],
     bounds: _Bounds,
 ) -> LockedBatch:
-    """Share the pending rows of locked contacts out to them.
+    """Assign the pending rows of locked contacts to them.
 
-    known None: it is still to be read. seen: what is pending in the locked shards, up to where they were read.
+    known: None reads it here. seen: the pending rows of the locked shards, up to where those were read.
     """
     found = inbox_queries.find_pending(
         connection,
@@ -256,11 +289,12 @@ def _share_out(
     if more:
         until = min(until, rows[bounds.limit].received_at)
         rows = rows[: bounds.limit]
-    sharing = Assignment(known or load_index_by_identities(connection, all_identities(rows)), may_add=False)
-    sharing.give(rows)
-    shares = {contact: sharing.shares.get(contact, Share(contact)) for contact in contacts}
+    index = known or load_index_by_identities(connection, all_identities(rows))
+    assignment = Assignment(index, may_add=False)
+    assignment.assign(rows)
+    shares = {contact: assignment.shares.get(contact, Share(contact)) for contact in contacts}
     for contact, share in shares.items():
-        share.until = min(until, sharing.ended.get(contact, FOREVER))
-    mine = set(contacts)
-    conflicts = [one for one in sharing.conflicts if one[1] in mine]
-    return LockedBatch(shares, joins=sharing.joins, conflicts=conflicts, known=sharing.known, more=more)
+        share.until = min(until, assignment.ended.get(contact, FOREVER))
+    locked = set(contacts)
+    conflicts = [conflict for conflict in assignment.conflicts if conflict[1] in locked]
+    return LockedBatch(shares, joins=assignment.joins, conflicts=conflicts, known=index, more=more)

@@ -1,7 +1,7 @@
-"""Contacts as rows: making, locking, loading and finding them. What `advance` decided is written by `save`.
+"""Create, lock, load and find contacts. `save` writes what `advance` decided.
 
-A person's family is their contact and everything ever merged into it (`contacts.survivor`, one link long).
-Runs, messages, consents and events keep the contact they began with; who reads them reads the family.
+A person's family is the living contact and every contact merged into it (`contacts.survivor`, one link long).
+Runs, messages, consents and events keep the contact they began with, so readers read the whole family.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,28 +46,28 @@ __all__ = [
     "wake_contacts",
 ]
 
-# Spelled out, not bound: a prepared statement with a parameter there could not use the partial index.
+# A literal, not a parameter: with a parameter a prepared statement could not use the partial index.
 _ACTIVE = runs.c.status == sa.literal_column("'active'")
-#: Whose alarm is set: what `ix_contacts_wake_at` holds.
+#: The living contacts whose alarm is set; the condition of the partial index `ix_contacts_wake_at`.
 ALARMED = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < sa.literal_column(str(FOREVER)))
 
 
 class NewContact(NamedTuple):
-    """What is known of a contact before its first event is applied."""
+    """The values of a contact before its first event is applied."""
 
     first_seen_at: Instant
-    # Where its mail goes.
+    # The address its mail goes to.
     email: str | None
 
 
 def reserve_ids(connection: sa.Connection, count: int) -> list[int]:
-    """Return ids for so many new contacts, ascending. Their rows are inserted later in the same transaction.
+    """Return `count` ids for new contacts, ascending. Their rows are inserted later in the same transaction.
 
-    Nobody else can see such a contact: its names are claimed in the same transaction.
+    No other transaction can see such a contact, because its identities are claimed in the same transaction.
     """
     if connection.dialect.name == "postgresql":
         return sorted(connection.execute(_NEXT_IDS, {"count": count}).scalars())
-    # The only writer.
+    # SQLite: this transaction is the only writer.
     last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(contacts.c.id), 0))).scalar_one()
     return list(range(last + 1, last + 1 + count))
 
@@ -78,20 +78,20 @@ _NEXT_IDS = sa.select(sa.func.nextval(sa.func.pg_get_serial_sequence("contacts",
 
 
 def create_contacts(
-    connection: sa.Connection, newcomers: Sequence[NewContact], playbook: Playbook
+    connection: sa.Connection, new_contacts: Sequence[NewContact], playbook: Playbook
 ) -> list[int]:
-    """Insert a new contact for each and return their ids in that order."""
-    ids = reserve_ids(connection, len(newcomers))
-    create_reserved(connection, dict(zip(ids, newcomers, strict=True)), playbook)
+    """Insert the new contacts and return their ids in the same order."""
+    ids = reserve_ids(connection, len(new_contacts))
+    create_reserved(connection, dict(zip(ids, new_contacts, strict=True)), playbook)
     return ids
 
 
 def create_reserved(
-    connection: sa.Connection, newcomers: Mapping[int, NewContact], playbook: Playbook
+    connection: sa.Connection, new_contacts: Mapping[int, NewContact], playbook: Playbook
 ) -> None:
-    """Insert the rows of reserved contacts, by id, of whom nothing else is known yet."""
+    """Insert the rows of new contacts under reserved ids: id -> values."""
     rows: list[Row] = []
-    for contact, (at, email) in newcomers.items():
+    for contact, (at, email) in new_contacts.items():
         new = empty(contact, first_seen_at=at, playbook=playbook)
         rows.append(
             {
@@ -114,16 +114,16 @@ def lock_contacts(
 ) -> dict[int, Any]:
     """Lock these contacts in id order until the transaction ends: id -> row with id, survivor, email, erased_at.
 
-    Read whatever else is needed in a later statement: this one's snapshot may be older than its locks.
-    skip_locked: leave out those that somebody else holds.
+    Read everything else in a later statement: this one's snapshot may be older than its locks.
+    skip_locked: leave out contacts that another transaction has locked.
     """
     statement = _lock(connection.dialect.name, skip_locked)
-    found = connection.execute(statement, {"ids": list_text(sorted(ids))})
-    return {row.id: row for row in found.all()}
+    rows = connection.execute(statement, {"ids": list_text(sorted(ids))})
+    return {row.id: row for row in rows.all()}
 
 
 def is_living(row: Any) -> bool:
-    """Tell whether a row of `lock_contacts` is neither merged into another nor erased."""
+    """Return whether a row of `lock_contacts` is neither merged into another nor erased."""
     return row.survivor is None and row.erased_at is None
 
 
@@ -140,18 +140,20 @@ def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
 def lock_due_contacts(connection: sa.Connection, *, now: Instant, limit: int) -> dict[int, Any]:
     """Lock at most `limit` living contacts whose alarm is due, the longest due first: id -> row with email, wake_at.
 
-    Busy ones are left out. Who skips never waits, so the order of these locks cannot make a circle.
+    Contacts that another transaction has locked are left out. SKIP LOCKED never waits, so these locks, which are not
+    in id order, cannot deadlock.
     """
     return {row.id: row for row in connection.execute(_CLAIM_DUE, {"at_now": now, "most": limit})}
 
 
 def is_any_alarm_due(connection: sa.Connection, *, now: Instant) -> bool:
-    """Tell whether any alarm is due."""
+    """Return whether any alarm is due."""
     return connection.execute(_IS_ANY_DUE, {"at_now": now}).first() is not None
 
 
 _DUE = sa.and_(ALARMED, contacts.c.wake_at <= sa.bindparam("at_now", type_=sa.BigInteger))
-# In order: without it a plan made for any instant reads the table, expecting a third of all to be due.
+# ORDER BY makes a generic plan use the index; without it the planner expects a third of all contacts to be due and
+# reads the table.
 _IS_ANY_DUE = sa.select(contacts.c.id).where(_DUE).order_by(contacts.c.wake_at).limit(1)
 _CLAIM_DUE = (
     sa.select(contacts.c.id, contacts.c.email, contacts.c.wake_at)
@@ -169,12 +171,12 @@ def wake_contacts(connection: sa.Connection, ids: Sequence[int], *, at: Instant)
 
 
 def set_alarm(connection: sa.Connection, contact: int, *, until: Instant) -> None:
-    """Let the contact's alarm ring at `until`, not earlier."""
+    """Set the contact's alarm to `until`."""
     connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(wake_at=until))
 
 
 def spread_alarms(connection: sa.Connection, ids: Sequence[int], *, after: Instant) -> None:
-    """Let these alarms ring within ten minutes after `after`, apart, and in another order every time."""
+    """Spread these alarms over the ten minutes after `after`, in another order every time."""
     factor = after // SECOND % 599 + 1
     second = contacts.c.id * sa.literal(factor) % sa.literal(600) * sa.literal(SECOND, sa.BigInteger)
     statement = sa.update(contacts).where(any_of(contacts.c.id, ids, connection))
@@ -182,7 +184,7 @@ def spread_alarms(connection: sa.Connection, ids: Sequence[int], *, after: Insta
 
 
 def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]) -> None:
-    """Mail these contacts at another of their addresses from now on: contact -> (address, since)."""
+    """Set the address these contacts are mailed at: contact -> (address, since)."""
     ordered = sorted(newest.items())
     rows: list[Row] = [{"id": contact, "email": email} for contact, (email, _) in ordered]
     update(connection, contacts, rows, key=["id"], columns=["email"])
@@ -200,13 +202,13 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
     """
     of_contacts, of_runs = _load(connection.dialect.name)
     rows = connection.execute(of_contacts, {"ids": list_text(ids)}).all()
-    found = {row.id: _contact(row, playbook) for row in rows}
-    # Who is new has no runs yet.
-    members = members_of(connection, [contact for contact, state in found.items() if state.clock])
+    states = {row.id: _contact(row, playbook) for row in rows}
+    # A contact without an applied event has no runs.
+    members = members_of(connection, [contact for contact, state in states.items() if state.clock])
     if members:
         for row in connection.execute(of_runs, {"ids": list_text(members)}).all():
-            found[members[row.contact_id]].runs[row.measure, row.key] = run_of(row)
-    return found
+            states[members[row.contact_id]].runs[row.measure, row.key] = run_of(row)
+    return states
 
 
 @lru_cache
@@ -222,7 +224,7 @@ def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
 
 
 def survivor_of(connection: sa.Connection, contact: int) -> int | None:
-    """Return whom the contact was merged into; None: it lives, or there is none."""
+    """Return the contact that this one was merged into; None: it is living, or does not exist."""
     return connection.execute(sa.select(contacts.c.survivor).where(contacts.c.id == contact)).scalar()
 
 
@@ -284,14 +286,14 @@ def run_of(row: sa.Row[Any]) -> Run:
 
 
 def load_settled_messages(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Settled]]:
-    """Return the ended messages that these contacts' runs have not been told of, in order of their ends."""
-    found: dict[int, list[Settled]] = {}
+    """Return contact -> its ended messages whose outcome no run has applied yet, in order of their ends."""
+    settled: dict[int, list[Settled]] = {}
     if not ids:
-        return found
+        return settled
     members = members_of(connection, ids)
     for member, *values in connection.execute(_settled(connection.dialect.name), {"ids": list_text(members)}):
-        found.setdefault(members[member], []).append(Settled(*values))
-    return found
+        settled.setdefault(members[member], []).append(Settled(*values))
+    return settled
 
 
 @lru_cache
@@ -307,26 +309,26 @@ def _settled(dialect: str) -> sa.Select[Any]:
 
 
 def resolve_contact(connection: sa.Connection, who: str, *, erased: bool = False) -> int:
-    """Return the living contact meant by an e-mail address, `id:USER_ID` or `contact:N`.
+    """Return the id of the living contact that an e-mail address, `id:USER_ID` or `contact:N` names.
 
-    erased: one that was erased is meant too. Raises NotFoundError.
+    erased: an erased contact may be named too. Raises NotFoundError.
     """
     wanted = (contacts.c.id, contacts.c.survivor, contacts.c.erased_at)
     kind, _, rest = who.partition(":")
     if kind == "contact" and rest.isdigit():
-        known = sa.select(*wanted).where(contacts.c.id == int(rest))
+        statement = sa.select(*wanted).where(contacts.c.id == int(rest))
     else:
-        names = (
+        identity = (
             {"kind": "user_id", "value": canonical_user_id(rest)}
             if kind == "id"
             else {"kind": "email", "value": canonical_email(who)}
         )
-        known = (
+        statement = (
             sa.select(*wanted)
             .join(identities, identities.c.contact_id == contacts.c.id)
-            .where(*(identities.c[column] == value for column, value in names.items()))
+            .where(*(identities.c[column] == value for column, value in identity.items()))
         )
-    row = connection.execute(known).one_or_none()
+    row = connection.execute(statement).one_or_none()
     if row is None:
         message = f"nobody is known as {who!r}; write an e-mail address, id:USER_ID or contact:NUMBER"
         raise NotFoundError(message)

@@ -1,7 +1,7 @@
-"""Writing what `advance` decided for a batch of contacts: a constant number of statements, whatever its size.
+"""Write what `advance` decided for a batch of contacts, in a constant number of statements for any size.
 
-Called with the contacts locked. Repeating it cannot make a second message: (contact, measure, run key, step)
-is unique, and a message belongs to the contact that its run began with.
+The caller has locked the contacts. A repetition cannot create a second message: (contact, measure, run key, step) is
+unique, and a message belongs to the contact that its run began with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ _RUN_STAYS = ("measure", "key", "entity_key", "track", "started_at", "holdout", 
 _RUN_MOVES = ("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash")
 _RUN_TEXTS = ("decided", "let", "data")
 _TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
-# What a planned message and its row have alike.
+# Fields that a planned message and its row share.
 _PLANNED = (
     *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
     *("request", "decided_at", "due_at", "valid_until"),
@@ -66,12 +66,12 @@ def save(
 ) -> Counts:
     """Write the advances, at most one for each contact, in at most fourteen statements.
 
-    new: contacts that have no row yet -> where their mail goes; `contacts.queries.reserve_ids` made their ids.
+    new: contacts without a row -> the address their mail goes to; `contacts.queries.reserve_ids` made their ids.
     Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
     """
     _save_contacts(connection, advances, new or {})
     counts = Counts(runs=_save_runs(connection, advances))
-    # Before new messages are inserted: a cancellation means only what was decided before this batch.
+    # Before new messages are inserted, because a cancellation covers only messages decided before this batch.
     counts["cancelled"] = _cancel(connection, advances)
     counts["messages"] = _save_messages(connection, advances)
     counts["transitions"] = _save_transitions(connection, advances)
@@ -82,7 +82,7 @@ def save(
 
 
 def cancel_runs(connection: sa.Connection, run_ids: Sequence[int], *, reason: str, at: Instant) -> None:
-    """Cancel these active runs and their own unsent messages, not those of any other run."""
+    """Cancel these active runs and their unsent messages; messages of other runs stay."""
     if not run_ids:
         return
     mine = any_of(runs.c.id, run_ids, connection)
@@ -110,16 +110,16 @@ def cancel_runs(connection: sa.Connection, run_ids: Sequence[int], *, reason: st
 
 
 def cancel_duplicate_messages(connection: sa.Connection, survivor: int, merged: int, *, at: Instant) -> None:
-    """Of two people about to be one, cancel unsent mail that the other side has sent, or has waiting too.
+    """Before a merge, cancel unsent messages of one side that the other side has sent or has waiting too.
 
-    The same mail is the same measure, run key and step; of two that wait, the survivor's stays.
+    The same message has the same measure, run key and step; of two that wait, the survivor's stays.
     """
     people = family(connection, [survivor, merged])
     ids: dict[int, list[int]] = {survivor: [], merged: []}
     for row in connection.execute(sa.select(people.c.id, people.c.person)):
         ids[row.person].append(row.id)
-    gone = ("on_wire", "sent", "in_doubt")
-    for mine, theirs, states in ((survivor, merged, gone), (merged, survivor, (*gone, "waiting", "ready"))):
+    left = ("on_wire", "sent", "in_doubt")
+    for mine, theirs, states in ((survivor, merged, left), (merged, survivor, (*left, "waiting", "ready"))):
         double = messages.alias("double")
         has_it = sa.exists().where(
             any_of(double.c.contact_id, ids[theirs], connection),
@@ -136,7 +136,7 @@ def cancel_duplicate_messages(connection: sa.Connection, survivor: int, merged: 
 
 
 def mark_outcomes_applied(connection: sa.Connection, message_ids: Sequence[int]) -> None:
-    """Note that the runs know of the end of these messages."""
+    """Mark the outcome of these messages as applied to their runs."""
     if message_ids:
         statement = sa.update(messages).where(any_of(messages.c.id, message_ids, connection))
         connection.execute(statement.values(told=sa.true()))
@@ -145,24 +145,24 @@ def mark_outcomes_applied(connection: sa.Connection, message_ids: Sequence[int])
 def _save_contacts(
     connection: sa.Connection, advances: Sequence[Advance], new: Mapping[int, str | None]
 ) -> None:
-    begun, moved, still = [], [], []
-    for one in advances:
-        contact = one.contact
+    begun, moved, unchanged = [], [], []
+    for advance in advances:
+        contact = advance.contact
         if contact.id in new:
             begun.append((contact.id, *_contact_values(contact), new[contact.id]))
-        elif one.stood_still:
-            still.append((contact.id, *_clock_values(contact)))
+        elif advance.stood_still:
+            unchanged.append((contact.id, *_clock_values(contact)))
         else:
             moved.append((contact.id, *_contact_values(contact)))
     insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
     update(connection, contacts, moved, key=["id"], columns=_CONTACT)
-    update(connection, contacts, still, key=["id"], columns=_CLOCK)
-    _save_memories(connection, [one.contact for one in advances])
+    update(connection, contacts, unchanged, key=["id"], columns=_CLOCK)
+    _save_memories(connection, [advance.contact for advance in advances])
 
 
-def _save_memories(connection: sa.Connection, everybody: Sequence[Contact]) -> None:
+def _save_memories(connection: sa.Connection, states: Sequence[Contact]) -> None:
     changed: list[tuple[int, str]] = []
-    for contact in everybody:
+    for contact in states:
         now = (contact.id, encode(contact.memory))
         if now != contact.stored:
             changed.append(now)
@@ -176,13 +176,13 @@ def _run_texts(run: Run) -> tuple[str, str, str]:
 
 
 def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    touched = [(one.contact.id, run) for one in advances for run in one.runs.values()]
+    stepped = [(advance.contact.id, run) for advance in advances for run in advance.runs.values()]
     begun = [
         (contact, *_run_stays(run), *_run_moves(run), *_run_texts(run))
-        for contact, run in touched
+        for contact, run in stepped
         if not run.id
     ]
-    moved = [(run.id, *_run_moves(run), *_run_texts(run)) for _, run in touched if run.id]
+    moved = [(run.id, *_run_moves(run), *_run_texts(run)) for _, run in stepped if run.id]
     columns = ("contact_id", *_RUN_STAYS, *_RUN_MOVES, *_RUN_TEXTS)
     insert(connection, runs, begun, columns=columns, conflict=["contact_id", "measure", "key"])
     update(connection, runs, moved, key=["id"], columns=(*_RUN_MOVES, *_RUN_TEXTS))
@@ -190,13 +190,13 @@ def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
 
 
 def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    """Cancel the unsent messages of the runs named, wherever in the person's family they were decided."""
+    """Cancel the unsent messages of ended runs, for every contact of the family they were decided for."""
     wanted: dict[tuple[int, str, str | None], Row] = {}
-    for one in advances:
-        for ending in one.cancellations:
-            # The first reason counts, as it would have one by one.
+    for advance in advances:
+        for ending in advance.cancellations:
+            # The first reason is kept, as if the cancellations were applied one by one.
             values = {"reason": ending.reason, "settled_at": ending.at}
-            wanted.setdefault((one.contact.id, ending.measure, ending.run_key), values)
+            wanted.setdefault((advance.contact.id, ending.measure, ending.run_key), values)
     if not wanted:
         return 0
     members: dict[int, list[int]] = {}
@@ -214,19 +214,19 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
 
 @lru_cache
 def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
-    given = relation_given(dialect, [messages.c[name] for name in names])
+    cancelled = relation_given(dialect, [messages.c[name] for name in names])
     return (
         sa.update(messages)
         .where(
-            messages.c.contact_id == given.c.contact_id,
-            messages.c.measure == given.c.measure,
-            sa.or_(given.c.run_key.is_(None), given.c.run_key == messages.c.run_key),
+            messages.c.contact_id == cancelled.c.contact_id,
+            messages.c.measure == cancelled.c.measure,
+            sa.or_(cancelled.c.run_key.is_(None), cancelled.c.run_key == messages.c.run_key),
             messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")]),
         )
         .values(
             status="cancelled",
-            reason=given.c.reason,
-            settled_at=given.c.settled_at,
+            reason=cancelled.c.reason,
+            settled_at=cancelled.c.settled_at,
             told=sa.true(),
             lease_owner=None,
             lease_until=None,
@@ -236,13 +236,13 @@ def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
 
 def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     rows = []
-    for one in advances:
-        for message in one.messages:
-            run = one.runs.get((message.measure, message.run_key))
+    for advance in advances:
+        for message in advance.messages:
+            run = advance.runs.get((message.measure, message.run_key))
             ended = bool(message.cancelled)
             rows.append(
                 (
-                    one.contact.id,
+                    advance.contact.id,
                     run.id if run is not None else 0,
                     *_planned_values(message),
                     "cancelled" if ended else "waiting",
@@ -258,32 +258,36 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
 
 @lru_cache
 def _decision(dialect: str) -> Any:
-    """Return the statement that inserts decided messages, each for the contact that its run began with."""
-    given = relation_given(
+    """Return the statement that inserts decided messages for the contacts that their runs began with."""
+    decided = relation_given(
         dialect, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)]
     )
-    owner = sa.func.coalesce(runs.c.contact_id, given.c.contact_id).label("contact_id")
+    owner = sa.func.coalesce(runs.c.contact_id, decided.c.contact_id).label("contact_id")
     source = (
-        sa.select(owner, *(given.c[name] for name in _MESSAGE))
-        .select_from(given.outerjoin(runs, runs.c.id == given.c.run_id))
+        sa.select(owner, *(decided.c[name] for name in _MESSAGE))
+        .select_from(decided.outerjoin(runs, runs.c.id == decided.c.run_id))
         .where(sa.true())
-        .order_by(given.c.place_)
+        .order_by(decided.c.place_)
     )
     key = ["contact_id", "measure", "run_key", "step"]
     return insert_statement(dialect, messages, ["contact_id", *_MESSAGE], source, conflict=key)
 
 
 def _save_transitions(connection: sa.Connection, advances: Sequence[Advance]) -> int:
-    rows = [(one.contact.id, *_transition_values(change)) for one in advances for change in one.transitions]
+    rows = [
+        (advance.contact.id, *_transition_values(change))
+        for advance in advances
+        for change in advance.transitions
+    ]
     insert(connection, transitions, rows, columns=("contact_id", *_TRANSITION))
     return len(rows)
 
 
 def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     rows = [
-        (one.contact.id, reached.name, reached.key, reached.at)
-        for one in advances
-        for reached in one.milestones
+        (advance.contact.id, milestone.name, milestone.key, milestone.at)
+        for advance in advances
+        for milestone in advance.milestones
     ]
     columns = ("contact_id", "name", "key", "at")
     insert(connection, milestones, rows, columns=columns, conflict=columns[:3])
@@ -291,7 +295,11 @@ def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> 
 
 
 def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> None:
-    last = {(change.kind, change.key, one.contact.id): change for one in advances for change in one.watches}
+    last = {
+        (change.kind, change.key, advance.contact.id): change
+        for advance in advances
+        for change in advance.watches
+    }
     begun: list[Row] = []
     ended: list[Row] = []
     for (kind, key, contact), change in last.items():
@@ -300,21 +308,21 @@ def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> Non
     insert(connection, watches, begun, conflict=["kind", "key", "contact_id"])
     if ended:
         names = ("kind", "key", "contact_id")
-        given = relation(connection, [watches.c[name] for name in names], ended)
-        gone = sa.exists().where(*(given.c[name] == watches.c[name] for name in names))
+        pairs = relation(connection, [watches.c[name] for name in names], ended)
+        has_ended = sa.exists().where(*(pairs.c[name] == watches.c[name] for name in names))
         connection.execute(
             sa.delete(watches).where(
-                any_of(watches.c.contact_id, [r["contact_id"] for r in ended], connection), gone
+                any_of(watches.c.contact_id, [row["contact_id"] for row in ended], connection), has_ended
             )
         )
 
 
 def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:
     newest: dict[tuple[int, str], Row] = {}
-    for one in advances:
-        for refusal in one.non_entries:
-            newest[one.contact.id, refusal.measure] = {
-                "contact_id": one.contact.id,
+    for advance in advances:
+        for refusal in advance.non_entries:
+            newest[advance.contact.id, refusal.measure] = {
+                "contact_id": advance.contact.id,
                 "measure": refusal.measure,
                 "at": refusal.at,
                 "reason": refusal.reason,

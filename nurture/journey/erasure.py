@@ -180,7 +180,7 @@ def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
     mine, count = set(names), 0
     asked = list(names)
     while asked:
-        rows = inbox_queries.load_naming(connection, asked)
+        rows = inbox_queries.load_rows_of(connection, asked)
         further = {name for row in rows for name in row.named} - mine
         inbox_queries.delete_rows(connection, [row.id for row in rows])
         count += len(rows)
