@@ -19,7 +19,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.database import bulk
-from nurture.database.engine import wait_briefly
+from nurture.database.engine import limit_lock_wait
 from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
@@ -116,7 +116,7 @@ def tick(job: Job, services: Services) -> bool:
         if is_off(services.clock, connection):
             _log.error("this host's clock is minutes away from the database's; no tick until both agree")
             return None
-        wait_briefly(connection)
+        limit_lock_wait(connection)
         row = {"job": job.name, "slot": slot, "at": now}
         first = bulk.insert(connection, job_slots, [row], conflict=["job", "slot"], returning=["slot"])
         rings = job.effect(connection, services, now) if first else None

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nurture.consent.record import address_hash
 from nurture.database import schema as t
-from nurture.database.audit import tampering
+from nurture.database.audit import find_tampering
 from nurture.delivery.claim_queries import conservation
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.message import COUNTING
@@ -156,7 +156,7 @@ def _unsubscribed(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 
 def _audit(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """The hash chain of the audit log is intact."""
-    violation = tampering(connection)
+    violation = find_tampering(connection)
     if violation is not None:
         yield violation
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_given, insert, list_text
+from nurture.database.bulk import Row, any_of_parameter, insert, list_text
 from nurture.database.schema import wishes
 from nurture.domain.consent.preferences import Preference, PreferenceKind
 
@@ -30,4 +30,4 @@ def load_preferences(connection: sa.Connection, contact_ids: Sequence[int]) -> l
 @lru_cache
 def _preferences(dialect: str) -> sa.Select[Any]:
     c = wishes.c
-    return sa.select(c.contact_id, c.kind, c.value, c.at, c.id).where(any_given(c.contact_id, dialect))
+    return sa.select(c.contact_id, c.kind, c.value, c.at, c.id).where(any_of_parameter(c.contact_id, dialect))

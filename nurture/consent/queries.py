@@ -10,7 +10,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family_statement
-from nurture.database.bulk import Row, any_given, any_of, insert, list_text
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
 from nurture.database.engine import encode
 from nurture.database.schema import consents, contacts, merges, wordings
 from nurture.domain.consent.merges import ContactMerge
@@ -110,7 +110,9 @@ def load_consents(connection: sa.Connection, contact_ids: Sequence[int]) -> list
 @lru_cache
 def _consents(dialect: str) -> sa.Select[Any]:
     c = consents.c
-    return sa.select(c.contact_id, c.topic, c.state, c.at, c.id).where(any_given(c.contact_id, dialect))
+    return sa.select(c.contact_id, c.topic, c.state, c.at, c.id).where(
+        any_of_parameter(c.contact_id, dialect)
+    )
 
 
 def load_merges(connection: sa.Connection, contact_ids: Sequence[int]) -> list[ContactMerge]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_given, insert, list_text, relation
+from nurture.database.bulk import Row, any_of_parameter, insert, list_text, relation
 from nurture.database.schema import suppressions
 from nurture.domain.instant import Instant
 
@@ -50,4 +50,4 @@ def load_suppressions(connection: sa.Connection, hashes: Sequence[str]) -> dict[
 @lru_cache
 def _suppressions(dialect: str) -> sa.Select[Any]:
     c = suppressions.c
-    return sa.select(c.address_hash, c.scope, c.reason).where(any_given(c.address_hash, dialect))
+    return sa.select(c.address_hash, c.scope, c.reason).where(any_of_parameter(c.address_hash, dialect))

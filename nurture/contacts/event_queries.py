@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
-from nurture.database.bulk import any_of, insert_statement, list_text, relation, relation_given
+from nurture.database.bulk import any_of, insert_statement, list_text, relation, relation_of_parameter
 from nurture.database.engine import decode
 from nurture.database.schema import events, inbox
 from nurture.domain.event import Event
@@ -32,7 +32,7 @@ def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]
 
 @lru_cache
 def _add(dialect: str) -> Any:
-    pairs = relation_given(dialect, [inbox.c.id, events.c.contact_id])
+    pairs = relation_of_parameter(dialect, [inbox.c.id, events.c.contact_id])
     source = (
         sa.select(pairs.c.contact_id, *(inbox.c[name] for name in _COPIED))
         .join(inbox, inbox.c.id == pairs.c.id)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import any_given, any_of, list_text
+from nurture.database.bulk import any_of, any_of_parameter, list_text
 from nurture.database.schema import contacts
 
 
@@ -20,7 +20,7 @@ def family(connection: sa.Connection, ids: Sequence[int]) -> sa.CTE:
 
 def family_statement(dialect: str) -> sa.CTE:
     """Return the same relation for a cached statement: each execution binds `ids` to `list_text(ids)`."""
-    return _family(partial(any_given, dialect=dialect))
+    return _family(partial(any_of_parameter, dialect=dialect))
 
 
 def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
@@ -38,7 +38,7 @@ def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int
 
 @lru_cache
 def _merged(dialect: str) -> sa.Select[Any]:
-    return sa.select(contacts.c.id, contacts.c.survivor).where(any_given(contacts.c.survivor, dialect))
+    return sa.select(contacts.c.id, contacts.c.survivor).where(any_of_parameter(contacts.c.survivor, dialect))
 
 
 def _family(is_wanted: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]) -> sa.CTE:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import any_of, insert, list_text, relation_given
+from nurture.database.bulk import any_of, insert, list_text, relation_of_parameter
 from nurture.database.engine import encode
 from nurture.database.schema import contacts, identities, merges
 from nurture.domain.event import IDENTITY_KINDS, Identity
@@ -42,7 +42,7 @@ _NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_i
 
 @lru_cache
 def _by_identities(dialect: str) -> sa.Select[Any]:
-    wanted = relation_given(dialect, [identities.c.kind, identities.c.value])
+    wanted = relation_of_parameter(dialect, [identities.c.kind, identities.c.value])
     owners = identities.alias("owners")
     is_wanted = sa.and_(owners.c.kind == wanted.c.kind, owners.c.value == wanted.c.value)
     owner = sa.select(owners.c.contact_id).join(wanted, is_wanted)

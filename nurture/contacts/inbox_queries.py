@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_given, any_of, insert, list_text
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
 from nurture.database.schema import identities, inbox, quarantine, shards
 from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
 from nurture.domain.instant import FOREVER, Instant
@@ -58,7 +58,7 @@ def _lock_others(dialect: str) -> sa.Select[Any]:
     waits = sa.exists().where(inbox.c.shard == shards.c.id)
     return (
         sa.select(shards.c.id)
-        .where(any_given(shards.c.id, dialect), waits)
+        .where(any_of_parameter(shards.c.id, dialect), waits)
         .limit(sa.bindparam("most", type_=sa.Integer))
         .with_for_update(skip_locked=True)
     )
@@ -139,7 +139,7 @@ _APART_MAX = 16
 
 @lru_cache
 def _oldest_of_many(dialect: str) -> Any:
-    mine = any_given(inbox.c.shard, dialect)
+    mine = any_of_parameter(inbox.c.shard, dialect)
     return sa.select(*_COLUMNS).where(mine).order_by(inbox.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
@@ -183,7 +183,7 @@ def find_pending(
 @lru_cache
 def _pending(dialect: str) -> sa.Select[int]:
     mine = sa.select(identities.c.kind, identities.c.value)
-    known = mine.where(any_given(identities.c.contact_id, dialect)).cte("known")
+    known = mine.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
     branches = [
         sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
         for kind in IDENTITY_KINDS
@@ -194,7 +194,7 @@ def _pending(dialect: str) -> sa.Select[int]:
         inbox.c.id <= sa.bindparam("up_to", type_=sa.BigInteger),
         sa.or_(
             inbox.c.id > sa.bindparam("seen_to", type_=sa.BigInteger),
-            sa.not_(any_given(inbox.c.shard, dialect, "seen")),
+            sa.not_(any_of_parameter(inbox.c.shard, dialect, "seen")),
         ),
     )
     found = sa.union(*(branch.where(*bounds) for branch in branches)).subquery("found")
@@ -210,7 +210,7 @@ def find_remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
 
 @lru_cache
 def _remaining(dialect: str) -> sa.Select[int]:
-    return sa.select(inbox.c.id).where(any_given(inbox.c.id, dialect))
+    return sa.select(inbox.c.id).where(any_of_parameter(inbox.c.id, dialect))
 
 
 def load_rows_of(connection: sa.Connection, names: Sequence[Identity]) -> list[InboxRow]:
@@ -237,7 +237,7 @@ def load_rows(connection: sa.Connection, ids: Sequence[int]) -> list[InboxRow]:
 
 @lru_cache
 def _find(dialect: str) -> sa.Select[Any]:
-    return sa.select(*_COLUMNS).where(any_given(inbox.c.id, dialect)).order_by(inbox.c.id)
+    return sa.select(*_COLUMNS).where(any_of_parameter(inbox.c.id, dialect)).order_by(inbox.c.id)
 
 
 def delete_rows(connection: sa.Connection, ids: Sequence[int]) -> None:
@@ -248,7 +248,7 @@ def delete_rows(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 @lru_cache
 def _delete(dialect: str) -> sa.Delete:
-    return sa.delete(inbox).where(any_given(inbox.c.id, dialect))
+    return sa.delete(inbox).where(any_of_parameter(inbox.c.id, dialect))
 
 
 def raise_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.family_queries import members_of
 from nurture.contacts.save_queries import save
-from nurture.database.bulk import Row, any_given, any_of, insert, list_text, update
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text, update
 from nurture.database.engine import decode
 from nurture.database.schema import contact_state, contacts, identities, messages, runs
 from nurture.domain.contact import Contact, Run
@@ -131,7 +131,7 @@ def is_living(row: Any) -> bool:
 def _lock(dialect: str, skip_locked: bool) -> sa.Select[Any]:
     return (
         sa.select(contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at)
-        .where(any_given(contacts.c.id, dialect))
+        .where(any_of_parameter(contacts.c.id, dialect))
         .order_by(contacts.c.id)
         .with_for_update(skip_locked=skip_locked)
     )
@@ -217,9 +217,9 @@ def _load(dialect: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
     of_contacts = (
         sa.select(contacts, contact_state.c.memory)
         .outerjoin(contact_state, contact_state.c.contact_id == contacts.c.id)
-        .where(any_given(contacts.c.id, dialect))
+        .where(any_of_parameter(contacts.c.id, dialect))
     )
-    of_runs = sa.select(runs).where(any_given(runs.c.contact_id, dialect), _ACTIVE)
+    of_runs = sa.select(runs).where(any_of_parameter(runs.c.contact_id, dialect), _ACTIVE)
     return of_contacts, of_runs
 
 
@@ -302,7 +302,7 @@ def _settled(dialect: str) -> sa.Select[Any]:
     names = ("contact_id", "id", "measure", "run_key", "step", "status", "settled_at", "reason")
     return (
         sa.select(*(messages.c[name] for name in names))
-        .where(any_given(messages.c.contact_id, dialect), messages.c.told == sa.false())
+        .where(any_of_parameter(messages.c.contact_id, dialect), messages.c.told == sa.false())
         .where(messages.c.settled_at.is_not(None))
         .order_by(messages.c.settled_at, messages.c.id)
     )

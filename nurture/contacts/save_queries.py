@@ -19,7 +19,7 @@ from nurture.database.bulk import (
     insert_statement,
     list_text,
     relation,
-    relation_given,
+    relation_of_parameter,
     update,
 )
 from nurture.database.engine import encode
@@ -214,7 +214,7 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
 
 @lru_cache
 def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
-    cancelled = relation_given(dialect, [messages.c[name] for name in names])
+    cancelled = relation_of_parameter(dialect, [messages.c[name] for name in names])
     return (
         sa.update(messages)
         .where(
@@ -259,7 +259,7 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
 @lru_cache
 def _decision(dialect: str) -> Any:
     """Return the statement that inserts decided messages for the contacts that their runs began with."""
-    decided = relation_given(
+    decided = relation_of_parameter(
         dialect, [messages.c.contact_id, _RUN_ID, *(messages.c[name] for name in _MESSAGE)]
     )
     owner = sa.func.coalesce(runs.c.contact_id, decided.c.contact_id).label("contact_id")

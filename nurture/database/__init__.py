@@ -1,1 +1,1 @@
-"""Opening the database, its schema and migrations, and the statements that every room builds on."""
+"""Open the database, describe and migrate its tables, and build the statements that every room uses."""

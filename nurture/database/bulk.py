@@ -1,7 +1,7 @@
-"""Many rows in one statement, the same way on both databases: the rows travel as one JSON parameter.
+"""Insert, update and join many rows with one statement on both databases: one JSON parameter carries the rows.
 
-`relation` turns that parameter into something to select from, so inserts, updates and joins of a batch are
-each a single statement whatever the batch's size. Text must hold no NUL character (the inbox removes them).
+`relation` turns that parameter into a relation, so an insert, update or join of a batch is a single statement for any
+size. Text must hold no NUL character; the inbox removes them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,32 +12,32 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.database.bulk_sqlite import insert_each, update_each
+from nurture.database.bulk_sqlite import insert_rows, update_rows
 
 Row = dict[str, Any]
-#: The same as plain values, in the order of the columns: for the rows of hot transactions.
+#: A row as plain values in the order of the columns; cheaper, for hot transactions.
 Values = tuple[Any, ...]
 
-#: The parameter that carries a batch's rows.
-_GIVEN = "given_rows"
+#: The name of the parameter that carries the rows.
+_ROWS = "given_rows"
 
 
 def relation(
     connection: sa.Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Row]
 ) -> sa.FromClause:
-    """Return `rows` as a relation named `given` with these columns (names and types of a table's own).
+    """Return `rows` as a relation named `given` with the names and types of these columns of a table.
 
-    Its further column `place_` is the row's place in `rows`, for those who need the order.
+    Its further column `place_` is the row's position in `rows`, for ORDER BY.
     """
     names = [column.name for column in columns]
-    given = sa.bindparam(None, _text(names, rows), type_=sa.Text(), unique=True)
-    return _relation(connection.dialect.name, columns, given)
+    parameter = sa.bindparam(None, _text(names, rows), type_=sa.Text(), unique=True)
+    return _relation(connection.dialect.name, columns, parameter)
 
 
-def relation_given(dialect: str, columns: Sequence[sa.Column[Any]], name: str = "rows") -> sa.Subquery:
-    """Return the same for a statement that is made once: each run binds `name` to `list_text` of the rows.
+def relation_of_parameter(dialect: str, columns: Sequence[sa.Column[Any]], name: str = "rows") -> sa.Subquery:
+    """Return the same relation for a cached statement: each execution binds `name` to `list_text` of the rows.
 
-    There each row is the list of its values, in the order of the columns.
+    Each row is then the list of its values in the order of the columns.
     """
     return _relation(dialect, columns, sa.bindparam(name, type_=sa.Text()))
 
@@ -47,23 +47,27 @@ def _text(names: Sequence[str], rows: Sequence[Row] | Sequence[Values]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _relation(dialect: str, columns: Sequence[sa.Column[Any]], given: sa.BindParameter[str]) -> sa.Subquery:
+def _relation(
+    dialect: str, columns: Sequence[sa.Column[Any]], parameter: sa.BindParameter[str]
+) -> sa.Subquery:
     if dialect == "postgresql":
-        each = sa.func.jsonb_array_elements(sa.cast(given, postgresql.JSONB)).table_valued(
+        elements = sa.func.jsonb_array_elements(sa.cast(parameter, postgresql.JSONB)).table_valued(
             sa.column("value", postgresql.JSONB), with_ordinality="key", name="each"
         )
-        each = each.render_derived()
-        value = each.c.value
+        elements = elements.render_derived()
+        value = elements.c.value
         picked = [_pick_postgresql(value, place, column) for place, column in enumerate(columns)]
     else:
-        each = sa.func.json_each(given).table_valued(
+        elements = sa.func.json_each(parameter).table_valued(
             sa.column("value", sa.Text), sa.column("key", sa.Integer), name="each"
         )
         picked = [
-            sa.type_coerce(sa.func.json_extract(each.c.value, f"$[{place}]"), column.type).label(column.name)
+            sa.type_coerce(sa.func.json_extract(elements.c.value, f"$[{place}]"), column.type).label(
+                column.name
+            )
             for place, column in enumerate(columns)
         ]
-    return sa.select(*picked, each.c.key.label("place_")).subquery("given")
+    return sa.select(*picked, elements.c.key.label("place_")).subquery("given")
 
 
 def _pick_postgresql(value: Any, place: int, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
@@ -83,11 +87,11 @@ def insert(
     update: Sequence[str] = (),
     returning: Sequence[str] = (),
 ) -> list[sa.Row[Any]]:
-    """Insert all rows in one statement, in the order given (ids grow with it); nothing for no rows.
+    """Insert all rows in one statement, so that ids grow in their order; no rows, no statement.
 
-    columns: needed where rows are plain values.
-    conflict: the columns of a unique key; on a clash the row is left alone, or its `update` columns are set
-    to the new values. returning: columns of the rows inserted or updated, in no order.
+    columns: their names, required when rows are plain values. conflict: the columns of a unique key; a row that
+    violates it is skipped, or its `update` columns get the new values. returning: columns of the inserted or updated
+    rows, returned in no order.
     """
     if not rows:
         return []
@@ -95,14 +99,14 @@ def insert(
     names = tuple(columns or (() if isinstance(first, tuple) else first))
     key = None if conflict is None else tuple(conflict)
     if connection.dialect.name == "sqlite" and not returning:
-        insert_each(connection, table, names, rows, conflict=key, update=tuple(update))
+        insert_rows(connection, table, names, rows, conflict=key, update=tuple(update))
         return []
-    statement = _insert_given(connection.dialect.name, table, names, key, tuple(update), tuple(returning))
-    return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
+    statement = _insert_of_rows(connection.dialect.name, table, names, key, tuple(update), tuple(returning))
+    return _run(connection, statement, {_ROWS: _text(names, rows)}, returning)
 
 
 @lru_cache(maxsize=256)
-def _insert_given(  # noqa: PLR0917 - a cache key has no names
+def _insert_of_rows(  # noqa: PLR0917 - a cache key has no names
     dialect: str,
     table: sa.Table,
     names: tuple[str, ...],
@@ -110,8 +114,8 @@ def _insert_given(  # noqa: PLR0917 - a cache key has no names
     update: tuple[str, ...],
     returning: tuple[str, ...],
 ) -> Any:
-    """Return the statement; making one costs more than the database takes to run it, so each is made once."""
-    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
+    """Return the cached statement; SQLAlchemy needs longer to build one than the database to run it."""
+    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_ROWS, type_=sa.Text()))
     # WHERE true: SQLite cannot otherwise tell ON CONFLICT from a join's ON.
     source = sa.select(*(given.c[name] for name in names)).where(sa.true()).order_by(given.c.place_)
     return insert_statement(
@@ -122,8 +126,8 @@ def _insert_given(  # noqa: PLR0917 - a cache key has no names
 def _run(
     connection: sa.Connection, statement: Any, values: Mapping[str, str], returning: Sequence[str]
 ) -> list[sa.Row[Any]]:
-    done = connection.execute(statement, values)
-    return list(done.all()) if returning else []
+    result = connection.execute(statement, values)
+    return list(result.all()) if returning else []
 
 
 def insert_statement(
@@ -136,9 +140,9 @@ def insert_statement(
     update: Sequence[str] = (),
     returning: Sequence[str] = (),
 ) -> Any:
-    """Return a statement that inserts what `source` selects for these columns; the rest as in `insert`.
+    """Return a statement that inserts the rows of `source` into these columns; other arguments as in `insert`.
 
-    source: has a WHERE clause, be it true, for SQLite's sake.
+    source: must have a WHERE clause (`WHERE true` is enough), or SQLite takes ON CONFLICT for a join's ON.
     """
     build: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = build(table).from_select(list(columns), source)
@@ -165,25 +169,25 @@ def update(
     where: sa.ColumnElement[bool] | None = None,
     returning: Sequence[str] = (),
 ) -> list[sa.Row[Any]]:
-    """Set `columns` of the rows named by `key` in one statement; `where` narrows (over the table's columns).
+    """Set `columns` of the rows named by `key` in one statement.
 
-    rows: plain values are those of the key, then those of the columns.
+    rows: plain values are the key's, then the columns'. where: a further condition over the table's columns.
     """
     if not rows:
         return []
     names = (*key, *columns)
     if connection.dialect.name == "sqlite" and not returning:
-        update_each(connection, table, rows, key=tuple(key), columns=tuple(columns), where=where)
+        update_rows(connection, table, rows, key=tuple(key), columns=tuple(columns), where=where)
         return []
-    # Kept by `where` too: best made once.
-    statement = _update_given(
+    # `where` is part of the cache key, so callers should build it once.
+    statement = _update_of_rows(
         connection.dialect.name, table, tuple(key), tuple(columns), where, tuple(returning)
     )
-    return _run(connection, statement, {_GIVEN: _text(names, rows)}, returning)
+    return _run(connection, statement, {_ROWS: _text(names, rows)}, returning)
 
 
 @lru_cache(maxsize=256)
-def _update_given(  # noqa: PLR0917 - a cache key has no names
+def _update_of_rows(  # noqa: PLR0917 - a cache key has no names
     dialect: str,
     table: sa.Table,
     key: tuple[str, ...],
@@ -192,7 +196,7 @@ def _update_given(  # noqa: PLR0917 - a cache key has no names
     returning: tuple[str, ...],
 ) -> Any:
     names = (*key, *columns)
-    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_GIVEN, type_=sa.Text()))
+    given = _relation(dialect, [table.c[name] for name in names], sa.bindparam(_ROWS, type_=sa.Text()))
     statement: Any = sa.update(table).values({name: given.c[name] for name in columns})
     statement = statement.where(*(table.c[name] == given.c[name] for name in key))
     if where is not None:
@@ -203,29 +207,29 @@ def _update_given(  # noqa: PLR0917 - a cache key has no names
 def any_of(
     column: sa.Column[Any], values: Sequence[Any], connection: sa.Connection
 ) -> sa.ColumnElement[bool]:
-    """Return `column IN values` with the values as one parameter, whatever their number."""
+    """Return `column IN values` with any number of values as one parameter."""
     text = sa.bindparam(None, list_text(values), type_=sa.Text(), unique=True)
     return _any_of(column, text, connection.dialect.name)
 
 
-def any_given(column: sa.Column[Any], dialect: str, name: str = "ids") -> sa.ColumnElement[bool]:
-    """Return `column IN values` for a statement that is made once: each run binds `name` to `list_text(values)`."""
+def any_of_parameter(column: sa.Column[Any], dialect: str, name: str = "ids") -> sa.ColumnElement[bool]:
+    """Return `column IN values` for a cached statement: each execution binds `name` to `list_text(values)`."""
     return _any_of(column, sa.bindparam(name, type_=sa.Text()), dialect)
 
 
 def list_text(values: Iterable[Any]) -> str:
-    """Return the values as the parameter of `any_given`."""
+    """Return the values as JSON text, the parameter of `any_of_parameter` and `relation_of_parameter`."""
     return msgspec.json.encode(list(values)).decode()
 
 
 def _any_of(column: sa.Column[Any], text: sa.BindParameter[str], dialect: str) -> sa.ColumnElement[bool]:
     if dialect == "postgresql":
-        each = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB)).table_valued(
+        elements = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB)).table_valued(
             sa.column("value", sa.Text)
         )
-        # An array, made once: whatever the planner believes, it looks the values up and joins nothing.
+        # ARRAY(subquery) is evaluated once, so every plan looks the values up by index and joins nothing.
         return column == sa.any_(
-            sa.func.array(sa.select(sa.cast(each.c.value, column.type)).scalar_subquery())
+            sa.func.array(sa.select(sa.cast(elements.c.value, column.type)).scalar_subquery())
         )
-    each = sa.func.json_each(text).table_valued(sa.column("value", column.type))
-    return column.in_(sa.select(each.c.value))
+    elements = sa.func.json_each(text).table_valued(sa.column("value", column.type))
+    return column.in_(sa.select(elements.c.value))

@@ -1,4 +1,4 @@
-"""What SQLAlchemy does not write by itself: an expression for each database, and brackets that stay."""
+"""SQL elements that SQLAlchemy lacks: an expression with a form for each database, and brackets it keeps."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ class Either(FunctionElement[Any]):
 
 
 def either(*, postgresql: sa.ColumnElement[Any], sqlite: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return an expression that is `postgresql` there and `sqlite` here; both of one type."""
-    made = Either(postgresql, sqlite)
-    made.type = postgresql.type
-    return made
+    """Return an expression that compiles to `postgresql` or `sqlite`, by the database; both have one type."""
+    element = Either(postgresql, sqlite)
+    element.type = postgresql.type
+    return element
 
 
 class Bracketed(FunctionElement[Any]):
@@ -30,10 +30,10 @@ class Bracketed(FunctionElement[Any]):
 
 
 def bracketed(expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the expression in brackets: without them `NOT x IS NULL` negates the wrong thing."""
-    made = Bracketed(expression)
-    made.type = expression.type
-    return made
+    """Return the expression in brackets: without them, NOT in `NOT x IS NULL` negates the whole test."""
+    element = Bracketed(expression)
+    element.type = expression.type
+    return element
 
 
 @compiles(Bracketed)

@@ -1,8 +1,8 @@
-"""Opening PostgreSQL or SQLite so that both keep the same promises.
+"""Open PostgreSQL or SQLite with the same guarantees for transactions.
 
-SQLite: WAL, synchronous FULL, every writer begins IMMEDIATE (a deferred transaction that reads, then writes,
-silently loses other writers' updates), readers on a second engine that cannot write. PostgreSQL: READ
-COMMITTED, locks are taken explicitly. Documents are encoded by msgspec.
+SQLite: WAL, synchronous FULL, BEGIN IMMEDIATE for every writer (a deferred transaction that reads and then writes
+silently loses other writers' updates), readers on a second engine that cannot write. PostgreSQL: READ COMMITTED with
+explicit locks. JSON documents are encoded by msgspec.
 """
 
 import random
@@ -30,15 +30,15 @@ from nurture.runtime.clock import monotonic, pause
 
 T = TypeVar("T")
 
-#: Transactions that may be repeated whole: serialization failure, deadlock, admin shutdown, lost connection.
+#: SQLSTATEs after which a transaction is repeated: serialization failure, deadlock, shutdown, lost connection.
 _REPEATABLE = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006", "55P03"}
 _ATTEMPTS = 6
-#: How long a transaction of ours may lie idle. Longer than any task may take (workers.application).
+#: idle_in_transaction_session_timeout in seconds. Longer than any task may take (workers.application).
 _IDLE_SECONDS_MAX = 120
-#: A connection that was given back longer ago is asked whether it still lives.
-_RESTED_SECONDS = 1.0
-#: Hot transactions look a few hundred rows up by key. Without figures of its own (the first minutes of a table's
-#: life) the planner takes a hundred ids for half of the table and reads all of it.
+#: A connection that lay in the pool for longer is pinged before use.
+_IDLE_PING_SECONDS = 1.0
+#: Hot transactions look a few hundred rows up by key. Before the first ANALYZE of a new table the planner takes a
+#: hundred ids for half of the table and reads all of it, so these plans are switched off.
 _BY_INDEX = "SELECT " + ", ".join(
     f"set_config('{name}', 'off', true)"
     for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit")
@@ -55,7 +55,7 @@ decode = msgspec.json.decode
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Database:
-    """One database, opened; thread-safe."""
+    """An open database; thread-safe."""
 
     writer: sa.Engine
     reader: sa.Engine
@@ -63,7 +63,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Tell whether this is the embedded database."""
+        """Return whether this is the embedded database."""
         return self.writer.dialect.name == "sqlite"
 
     @contextmanager
@@ -80,10 +80,9 @@ class Database:
 
     @contextmanager
     def look(self) -> Iterator[sa.Connection]:
-        """Give a connection for a question of one statement, such as whether anything waits.
+        """Open an autocommit connection for one reading statement, such as whether the inbox has rows.
 
-        On PostgreSQL no transaction is opened around it, so it takes one round trip instead of three; a second
-        statement would see what was committed meanwhile.
+        On PostgreSQL that takes one round trip instead of three. A second statement would have a newer snapshot.
         """
         with self.looker.connect() as connection:
             yield connection
@@ -113,9 +112,9 @@ class Database:
         raise Transient(message) from last
 
     def shed(self) -> None:
-        """Let go of what was deleted: SQLite's log is written back and emptied. Others do that by themselves.
+        """Checkpoint and truncate SQLite's write-ahead log, so that deleted data leaves the disk.
 
-        Where somebody is reading just now, the log stays until the next time.
+        While another connection reads, the log stays until the next call. PostgreSQL needs no call.
         """
         if self.is_sqlite:
             connection = self.writer.raw_connection()
@@ -131,7 +130,7 @@ class Database:
 
 
 def is_repeatable(error: DBAPIError) -> bool:
-    """Tell whether the whole transaction may simply be done again."""
+    """Return whether the whole transaction may be repeated."""
     if error.connection_invalidated:
         return True
     state = getattr(error.orig, "sqlstate", None)
@@ -139,20 +138,20 @@ def is_repeatable(error: DBAPIError) -> bool:
         return state in _REPEATABLE
     if isinstance(error.orig, sqlite3.Error):
         return isinstance(error, OperationalError) and "locked" in str(error.orig)
-    # The server said nothing: it is away, or starting.
+    # No SQLSTATE: the server is away or starting.
     return isinstance(error, OperationalError)
 
 
 def open_database(url: str, *, pool_size: int = 5, keeps: bool = True) -> Database:
     """Open the database at `url` (`sqlite:///file` or `postgresql://...`). Creates no table.
 
-    keeps: False for a SQLite file that ends with the process: what is committed need not reach the disk.
+    keeps: False for a temporary SQLite file, whose commits need not reach the disk.
     Raises SettingsError for a URL that cannot be used; connecting happens at first use.
     """
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(parsed, _KEPT if keeps else _THROWN_AWAY)
+            return _open_sqlite(parsed, _DURABLE if keeps else _TEMPORARY)
         if parsed.get_backend_name() == "postgresql":
             return _open_postgresql(parsed, pool_size)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -175,13 +174,13 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
         json_deserializer=decode,
         pool_size=pool_size,
         max_overflow=pool_size,
-        # Said, not hoped for: a server may have another default.
+        # A server may have another default.
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": 10, "application_name": "nurture"},
     )
-    _ask_who_rested(engine)
+    _ping_idle_connections(engine)
     if "idle_in_transaction_session_timeout" not in str(url.query.get("options", "")):
-        _let_go_of_the_idle(engine)
+        _end_idle_transactions(engine)
     return Database(
         writer=engine,
         reader=engine.execution_options(postgresql_readonly=True),
@@ -189,8 +188,8 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
     )
 
 
-def _let_go_of_the_idle(engine: sa.Engine) -> None:
-    """Let the server end our transactions that nobody goes on with: a process that is stopped keeps its locks else."""
+def _end_idle_transactions(engine: sa.Engine) -> None:
+    """Let the server end idle transactions; a stopped process would otherwise keep its locks."""
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -199,60 +198,60 @@ def _let_go_of_the_idle(engine: sa.Engine) -> None:
         connection.commit()
 
 
-def wait_briefly(connection: sa.Connection) -> None:
-    """Let this transaction wait for locks at most a few seconds: who holds them may be stopped."""
+def limit_lock_wait(connection: sa.Connection) -> None:
+    """Set lock_timeout to two seconds in this transaction, because a stopped process may hold the lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
 
 
-def _ask_who_rested(engine: sa.Engine) -> None:
-    """Ask a connection that was not used for a while whether it still lives, before it is given out.
+def _ping_idle_connections(engine: sa.Engine) -> None:
+    """Ping a connection before use when it lay in the pool for more than a second.
 
-    One that was used just now is not asked: a question for every transaction is a tenth of what a small one takes.
+    A ping before every transaction (`pool_pre_ping`) costs a tenth of a small one.
     """
 
     @event.listens_for(engine, "checkin")
-    def _rests(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = monotonic()
+    def _checkin(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = monotonic()
 
     @event.listens_for(engine, "checkout")
-    def _is_called(connection: Any, record: Any, _proxy: Any) -> None:
-        if monotonic() - record.info.get("rests_since", inf) > _RESTED_SECONDS:
+    def _checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        if monotonic() - record.info.get("idle_since", inf) > _IDLE_PING_SECONDS:
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
-                # The pool throws it away and gives another one.
+                # The pool discards the connection and opens another.
                 raise DisconnectionError from error
 
 
-#: What is deleted is overwritten: an erased person's address is not to be found in the file either.
-_KEPT = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
-#: Nobody reads the file after the process has ended, so nothing waits for the disk.
-_THROWN_AWAY = ("journal_mode = WAL", "synchronous = OFF")
+#: secure_delete overwrites deleted rows, so an erased person's address leaves the file too.
+_DURABLE = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+#: The file ends with the process, so no commit waits for the disk.
+_TEMPORARY = ("journal_mode = WAL", "synchronous = OFF")
 
 
-def _open_sqlite(url: sa.URL, keeping: tuple[str, ...]) -> Database:
+def _open_sqlite(url: sa.URL, durability: tuple[str, ...]) -> Database:
     def engine(begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
-        made = sa.create_engine(
+        opened = sa.create_engine(
             url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}
         )
 
-        @event.listens_for(made, "connect")
+        @event.listens_for(opened, "connect")
         def _connect(connection: Any, _record: Any) -> None:
-            # The driver would begin DEFERRED by itself, and late; the begin event below does it instead.
+            # The driver would begin DEFERRED, and only before the first write; the begin event below replaces that.
             connection.isolation_level = None
             cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-        @event.listens_for(made, "begin")
+        @event.listens_for(opened, "begin")
         def _begin(connection: sa.Connection) -> None:
             connection.exec_driver_sql(begin)
 
-        return made
+        return opened
 
     shared = ("busy_timeout = 30000", "foreign_keys = ON", "cache_size = -32000", "temp_store = MEMORY")
-    writer = engine("BEGIN IMMEDIATE", (*keeping, *shared))
+    writer = engine("BEGIN IMMEDIATE", (*durability, *shared))
     reader = engine("BEGIN", (*shared, "query_only = ON"))
     return Database(writer=writer, reader=reader, looker=reader)

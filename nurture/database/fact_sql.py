@@ -1,8 +1,8 @@
-"""Stored facts in SQL: tests and values of one key of `contacts.facts`, on both databases.
+"""Build SQL for stored facts: tests and values of one key of `contacts.facts`, on both databases.
 
-Every test is NULL where the fact is unknown: missing without a meaning of its own, or of another type than
-declared. On PostgreSQL a strict jsonpath does that by itself (a missing key or a wrong type makes it NULL) and
-is the cheapest reading there is; on SQLite the type is asked first. No text is ever cast.
+Every test is NULL where the fact is unknown: the key is missing and has no default, or its value has another type than
+declared. On PostgreSQL a strict jsonpath is NULL in both cases and is the fastest reading; on SQLite a CASE tests the
+type first. No text is ever cast.
 """
 
 import json
@@ -17,7 +17,7 @@ from nurture.domain.conditions.nodes import TESTS, Operator, Plain, Stored
 from nurture.domain.instant import Instant
 
 Boolean = sa.ColumnElement[bool]
-# `x op bound`, one of which must hold.
+# (operator, bound) pairs of `x op bound`, one of which must hold.
 Alternatives = Sequence[tuple[Operator, int | str]]
 
 _KINDS = {
@@ -32,12 +32,12 @@ _KINDS = {
 }
 _SQLITE_KINDS = {"number": "integer", "string": "text", "array": "array"}
 _NUMBER_MAX = 2**63 - 1
-# A window keeps far fewer instants than this.
+# A window holds far fewer instants than this.
 _PLACE_MAX = 1_000_000
 
 
 def matches(facts: sa.ColumnElement[Any], fact: Stored, alternatives: Alternatives) -> Boolean:
-    """Test a stored number, instant or text against fixed ones."""
+    """Return the test of a stored number, instant or text against fixed bounds."""
     when_absent = None
     if fact.absent is not None:
         when_absent = any(TESTS[op](fact.absent, bound) for op, bound in alternatives)
@@ -52,38 +52,38 @@ def matches(facts: sa.ColumnElement[Any], fact: Stored, alternatives: Alternativ
 
 
 def flag(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
-    """Read a stored bool."""
+    """Return a stored bool as a truth value."""
     when_absent = None if fact.absent is None else bool(fact.absent)
     name = json.dumps(fact.key, ensure_ascii=False)
-    found = [("true", sa.true()), ("false", sa.false())]
+    results = [("true", sa.true()), ("false", sa.false())]
     if when_absent is not None:
-        found.append(("null", _constant(when_absent)))
+        results.append(("null", _constant(when_absent)))
     return either(
         postgresql=_or_absent(facts, fact.key, _path(facts, f"$.{name} == true"), when_absent),
-        sqlite=sa.case(dict(found), value=_sqlite_kind(facts, fact.key)),
+        sqlite=sa.case(dict(results), value=_sqlite_kind(facts, fact.key)),
     )
 
 
 def verdict(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
-    """Read a stored verdict: true for yes, false for no, NULL for anything else."""
+    """Return a stored verdict as a truth value: true for yes, false for no, NULL for anything else."""
     text = either(postgresql=_text(facts, fact.key), sqlite=extract(facts, fact))
     return sa.case({"yes": sa.true(), "no": sa.false()}, value=text)
 
 
 def holds(facts: sa.ColumnElement[Any], fact: Stored, item: str) -> Boolean:
-    """Tell whether a stored set holds a fixed text."""
+    """Return whether a stored set holds a fixed text."""
     name = json.dumps(fact.key, ensure_ascii=False)
     path = _path(facts, f"$.{name}[*] == {json.dumps(item, ensure_ascii=False)}")
     when_absent = None if fact.absent is None else False
-    found = _listed(facts, fact.key, sa.literal(item, sa.Text()))
+    contains = _listed(facts, fact.key, sa.literal(item, sa.Text()))
     return either(
         postgresql=_or_absent(facts, fact.key, path, when_absent),
-        sqlite=typed(facts, fact, found, when_absent),
+        sqlite=typed(facts, fact, contains, when_absent),
     )
 
 
 def holds_value(facts: sa.ColumnElement[Any], fact: Stored, item: sa.ColumnElement[Any]) -> Boolean:
-    """Tell whether a stored set holds a text that is itself read from the row; NULL when that is unknown."""
+    """Return whether a stored set holds a text of the same row; NULL when that text is unknown."""
     inside: Boolean = _json(facts, fact.key).op("?", return_type=sa.Boolean())(item)
     tests = either(postgresql=inside, sqlite=_listed(facts, fact.key, item))
     when_absent = None if fact.absent is None else False
@@ -91,7 +91,7 @@ def holds_value(facts: sa.ColumnElement[Any], fact: Stored, item: sa.ColumnEleme
 
 
 def window_holds(facts: sa.ColumnElement[Any], fact: Stored, *, at_least: int, since: Instant) -> Boolean:
-    """Tell whether a stored window has so many instants after `since`: whether the n-th newest is later."""
+    """Return whether a stored window has `at_least` instants after `since`: whether the n-th newest is later."""
     when_absent = None if fact.absent is None else at_least <= 0
     if not 0 < at_least <= _PLACE_MAX:
         return typed(facts, fact, _constant(at_least <= 0), when_absent)
@@ -102,28 +102,28 @@ def window_holds(facts: sa.ColumnElement[Any], fact: Stored, *, at_least: int, s
 
 
 def window_count(facts: sa.ColumnElement[Any], fact: Stored, *, since: Instant) -> sa.ColumnElement[Any]:
-    """Count the instants of a stored window after `since`; zero where there is none."""
+    """Return the number of instants of a stored window after `since`; zero without a window."""
     name = json.dumps(fact.key, ensure_ascii=False)
     path = sa.cast(sa.literal(f"$.{name}[*] ? (@ > {since})", sa.Text()), JSONPATH)
-    each = sa.func.json_each(facts, path_of(fact.key)).table_valued(sa.column("value", sa.BigInteger))
-    counted = sa.select(sa.func.count()).select_from(each).where(each.c.value > since)
+    instants = sa.func.json_each(facts, path_of(fact.key)).table_valued(sa.column("value", sa.BigInteger))
+    count = sa.select(sa.func.count()).select_from(instants).where(instants.c.value > since)
     return either(
         postgresql=sa.cast(
             sa.func.jsonb_array_length(sa.func.jsonb_path_query_array(facts, path)), sa.Numeric()
         ),
-        sqlite=counted.scalar_subquery(),
+        sqlite=count.scalar_subquery(),
     )
 
 
 def is_known(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
-    """Tell whether a fact has a value; never NULL."""
+    """Return whether a fact has a value; never NULL."""
     return sa.func.coalesce(is_typed(facts, fact), _constant(fact.absent is not None))
 
 
 def is_typed(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
-    """Tell whether what is stored is of the declared type; NULL where nothing is.
+    """Return whether the stored value has the declared type; NULL where no value is stored.
 
-    A list is of one kind, that of its newest: a window is no set.
+    The type of a list is that of its newest element, so a window is no set.
     """
     kind = _KINDS[fact.type]
     stored = sa.func.json_type(facts, path_of(fact.key), type_=sa.Text())
@@ -145,45 +145,45 @@ def is_typed(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
 
 
 def number(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
-    """Return a stored number, exact at any size on PostgreSQL; its absent value where it is missing."""
-    found = either(postgresql=sa.cast(_json(facts, fact.key), sa.Numeric()), sqlite=extract(facts, fact))
-    return typed(facts, fact, found, fact.absent)
+    """Return a stored number, exact at any size on PostgreSQL; its default where it is missing."""
+    value = either(postgresql=sa.cast(_json(facts, fact.key), sa.Numeric()), sqlite=extract(facts, fact))
+    return typed(facts, fact, value, fact.absent)
 
 
 def text(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
-    """Return a stored text; its absent value where it is missing."""
-    found = either(postgresql=_text(facts, fact.key), sqlite=extract(facts, fact))
-    return typed(facts, fact, found, fact.absent)
+    """Return a stored text; its default where it is missing."""
+    value = either(postgresql=_text(facts, fact.key), sqlite=extract(facts, fact))
+    return typed(facts, fact, value, fact.absent)
 
 
 def typed(
-    facts: sa.ColumnElement[Any], fact: Stored, found: sa.ColumnElement[Any], absent: Plain | None
+    facts: sa.ColumnElement[Any], fact: Stored, value: sa.ColumnElement[Any], absent: Plain | None
 ) -> sa.ColumnElement[Any]:
-    """Return `found` where the type is right, `absent` where nothing is stored, else NULL."""
-    right = is_typed(facts, fact)
+    """Return `value` where it has the declared type, `absent` where no value is stored, else NULL."""
+    has_type = is_typed(facts, fact)
     if absent is None:
-        return sa.case((right, found))
-    value = _constant(absent) if isinstance(absent, bool) else sa.literal(absent, found.type)
-    return sa.case((right, found), (right.is_(None), value))
+        return sa.case((has_type, value))
+    default = _constant(absent) if isinstance(absent, bool) else sa.literal(absent, value.type)
+    return sa.case((has_type, value), (has_type.is_(None), default))
 
 
 def extract(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
-    """Return SQLite's value of a key."""
+    """Return the value of a key on SQLite."""
     kind = sa.BigInteger() if _KINDS[fact.type] == "number" else sa.Text()
     return sa.func.json_extract(facts, path_of(fact.key), type_=kind)
 
 
 def path_of(key: str) -> str:
-    """Return SQLite's path of a key; keys hold no quotation mark (the parser sees to it)."""
+    """Return the JSON path of a key on SQLite; the parser allows no quotation mark in keys."""
     return f'$."{key}"'
 
 
-# ---- the pieces ------------------------------------------------------------------------------------------
+# ---- helpers -------------------------------------------------------------------------------------------
 
 
-def _typed(facts: sa.ColumnElement[Any], fact: Stored, found: Boolean, absent: bool | None) -> Boolean:
-    """SQLite: one look at the type decides between the value, its absence and unknown."""
-    results: list[tuple[str, Any]] = [(_SQLITE_KINDS[_KINDS[fact.type]], found)]
+def _typed(facts: sa.ColumnElement[Any], fact: Stored, test: Boolean, absent: bool | None) -> Boolean:
+    """Return the SQLite test with one look at the type: the test, the default of a missing value, or unknown."""
+    results: list[tuple[str, Any]] = [(_SQLITE_KINDS[_KINDS[fact.type]], test)]
     if absent is None:
         return sa.case(dict(results), value=sa.func.json_type(facts, path_of(fact.key)))
     results.append(("null", _constant(absent)))
@@ -195,25 +195,27 @@ def _sqlite_kind(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[str
 
 
 def _listed(facts: sa.ColumnElement[Any], key: str, item: sa.ColumnElement[Any]) -> Boolean:
-    each = sa.func.json_each(facts, path_of(key)).table_valued(
+    elements = sa.func.json_each(facts, path_of(key)).table_valued(
         sa.column("value", sa.Text), sa.column("type", sa.Text)
     )
     return sa.exists(
-        sa.select(sa.literal(1)).select_from(each).where(each.c.type == "text", each.c.value == item)
+        sa.select(sa.literal(1))
+        .select_from(elements)
+        .where(elements.c.type == "text", elements.c.value == item)
     )
 
 
 def _path(facts: sa.ColumnElement[Any], path: str) -> Boolean:
-    wanted = sa.cast(sa.literal(f"strict {path}", sa.Text()), JSONPATH)
-    return facts.op("@@", return_type=sa.Boolean())(wanted)
+    predicate = sa.cast(sa.literal(f"strict {path}", sa.Text()), JSONPATH)
+    return facts.op("@@", return_type=sa.Boolean())(predicate)
 
 
-def _or_absent(facts: sa.ColumnElement[Any], key: str, found: Boolean, absent: bool | None) -> Boolean:
-    """PostgreSQL: the second look is taken only where the first found nothing of the right type."""
+def _or_absent(facts: sa.ColumnElement[Any], key: str, test: Boolean, absent: bool | None) -> Boolean:
+    """Return the PostgreSQL test with a default; COALESCE looks for the key only where the test is NULL."""
     if absent is None:
-        return found
+        return test
     missing = sa.not_(facts.op("?", return_type=sa.Boolean())(sa.literal(key, sa.Text())))
-    return sa.func.coalesce(found, sa.case((missing, _constant(absent))), type_=sa.Boolean())
+    return sa.func.coalesce(test, sa.case((missing, _constant(absent))), type_=sa.Boolean())
 
 
 def _json(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
@@ -230,7 +232,7 @@ def _jsonb(number: int) -> sa.ColumnElement[Any]:
 
 def _operate(value: sa.ColumnElement[Any], op: Operator, bound: int | str) -> Boolean:
     if isinstance(bound, int):
-        # Both databases keep 64 bits; what lies beyond compares as the last of them.
+        # Both databases store 64 bits; a larger bound compares like the largest of them.
         bound = max(min(bound, _NUMBER_MAX), -_NUMBER_MAX)
     result: Boolean = TESTS[op](value, sa.literal(bound, value.type))  # type: ignore[assignment]
     return result

@@ -1,4 +1,4 @@
-"""Facts about the database itself, one row each in `meta`."""
+"""Read and write values about the database itself, one row of `meta` each."""
 
 import sqlalchemy as sa
 
@@ -10,26 +10,27 @@ _SUPPRESSION = "suppression_key_fingerprint"
 
 
 def get(connection: sa.Connection, key: str) -> str | None:
-    """Return the value kept under `key`, None when there is none."""
+    """Return the value stored under `key`, or None without one."""
     return connection.scalar(sa.select(meta.c.value).where(meta.c.key == key))
 
 
 def put_once(connection: sa.Connection, key: str, value: str) -> str:
-    """Keep `value` under `key` unless something is kept there already; return what is kept."""
+    """Store `value` under `key` unless a value is stored there already; return the stored value."""
     bulk.insert(connection, meta, [{"key": key, "value": value}], conflict=["key"])
-    kept = get(connection, key)
-    return value if kept is None else kept
+    stored = get(connection, key)
+    return value if stored is None else stored
 
 
 def put(connection: sa.Connection, key: str, value: str) -> None:
-    """Keep `value` under `key`, whatever was kept there."""
+    """Store `value` under `key`, replacing an earlier value."""
     bulk.insert(connection, meta, [{"key": key, "value": value}], conflict=["key"], update=["value"])
 
 
 def require_suppression_key(connection: sa.Connection, fingerprint: str) -> None:
-    """Remember which suppression key this database's hashes are made with; the first one stays.
+    """Store the fingerprint of the suppression key that this database's hashes are made with; the first one stays.
 
-    Raises SettingsError for another key: with it everybody who ever unsubscribed would be mailed again.
+    Raises SettingsError for another key: its hashes match no suppression, so everybody who ever unsubscribed would be
+    mailed again.
     """
     if put_once(connection, _SUPPRESSION, fingerprint) != fingerprint:
         message = (

@@ -12,7 +12,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from nurture.contacts.family_queries import family_statement
-from nurture.database.bulk import Row, any_given, any_of, insert, list_text, relation, relation_given, update
+from nurture.database.bulk import (
+    Row,
+    any_of,
+    any_of_parameter,
+    insert,
+    list_text,
+    relation,
+    relation_of_parameter,
+    update,
+)
 from nurture.database.schema import contacts, coupons, identities, inbox, messages, objects, runs
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant
@@ -112,7 +121,7 @@ def still_due(connection: sa.Connection, ids: Sequence[int], *, now: Instant) ->
 def _still_due(dialect: str) -> sa.Select[Any]:
     is_due_now = messages.c.due_at <= sa.bindparam("at_now", type_=sa.BigInteger)
     return sa.select(*(messages.c[name] for name in _CHUNK)).where(
-        any_given(messages.c.id, dialect), STATUS == "waiting", is_due_now
+        any_of_parameter(messages.c.id, dialect), STATUS == "waiting", is_due_now
     )
 
 
@@ -128,7 +137,7 @@ def _ledger(dialect: str) -> sa.Select[Any]:
     lately = messages.c.sent_at > sa.bindparam("since", type_=sa.BigInteger)
     counting = sa.and_(messages.c.status.in_(("sent", "in_doubt")), lately)
     return sa.select(*(messages.c[name] for name in _LEDGER)).where(
-        any_given(messages.c.contact_id, dialect), sa.or_(open_ones, counting)
+        any_of_parameter(messages.c.contact_id, dialect), sa.or_(open_ones, counting)
     )
 
 
@@ -140,7 +149,7 @@ def runs_of(connection: sa.Connection, keys: Iterable[tuple[int, str, str]]) -> 
 @lru_cache
 def _runs_of(dialect: str) -> sa.Select[Any]:
     columns = [runs.c.contact_id, runs.c.measure, runs.c.key]
-    given = relation_given(dialect, columns)
+    given = relation_of_parameter(dialect, columns)
     return sa.select(runs).join(given, sa.and_(*(given.c[column.name] == column for column in columns)))
 
 
@@ -156,7 +165,7 @@ def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict
 @lru_cache
 def _pending_since(dialect: str) -> sa.Select[Any]:
     mine = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id)
-    known = mine.where(any_given(identities.c.contact_id, dialect)).cte("known")
+    known = mine.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
 
     def oldest(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
         found = sa.select(sa.func.min(inbox.c.received_at)).where(column == known.c.value)

@@ -10,7 +10,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_of, insert_statement, list_text, relation, relation_given, update
+from nurture.database.bulk import (
+    Row,
+    any_of,
+    insert_statement,
+    list_text,
+    relation,
+    relation_of_parameter,
+    update,
+)
 from nurture.database.schema import attempts, contacts, messages, switches
 from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
@@ -62,7 +70,7 @@ _AT_GATE = ("id", "attempt", "contact_id", "content_hash", "context")
 @lru_cache
 def _gate(dialect: str, names: tuple[str, ...]) -> Any:
     """Return the statement; without `context` among the names no message's is touched, which costs far less."""
-    given = relation_given(dialect, [messages.c[name] for name in names])
+    given = relation_of_parameter(dialect, [messages.c[name] for name in names])
     values: dict[str, Any] = {
         "status": sa.literal_column("'on_wire'"),
         "sent_at": sa.bindparam("gate_at", type_=sa.BigInteger),
@@ -152,7 +160,7 @@ def tell_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 @lru_cache
 def _tell(dialect: str) -> Any:
-    given = relation_given(dialect, [attempts.c[name] for name in _ATTEMPT])
+    given = relation_of_parameter(dialect, [attempts.c[name] for name in _ATTEMPT])
     known = sa.exists().where(
         attempts.c.message_id == given.c.message_id,
         attempts.c.attempt == given.c.attempt,
@@ -181,7 +189,7 @@ _SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_a
 
 @lru_cache
 def _settle(dialect: str, names: tuple[str, ...]) -> Any:
-    given = relation_given(dialect, [messages.c[name] for name in names])
+    given = relation_of_parameter(dialect, [messages.c[name] for name in names])
     values = {**_FREE, **{name: given.c[name] for name in names[2:]}}
     if "context" in names:
         # No context given: it stays as it is. Nothing is kept of somebody who was erased meanwhile.

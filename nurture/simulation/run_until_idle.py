@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.queries import ALARMED
 from nurture.database import schema as t
-from nurture.database.bulk import list_text, relation_given
+from nurture.database.bulk import list_text, relation_of_parameter
 from nurture.database.engine import Database
 from nurture.delivery.claim_queries import WAITING
 from nurture.delivery.deliver import deliver, recover
@@ -91,7 +91,7 @@ _PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "
 def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
     """Return the statements of `_waits` and `next_due`; each bound to `lanes`, the first to `at_now` too."""
     # The index of what waits begins with the lane, so each lane is looked up by itself.
-    lanes = relation_given(dialect, [_M.lane], "lanes")
+    lanes = relation_of_parameter(dialect, [_M.lane], "lanes")
     mine = sa.and_(WAITING, _M.lane == lanes.c.lane)
     first = sa.select(sa.func.min(_M.due_at)).where(mine).correlate(lanes).scalar_subquery()
     waits = (

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from nurture.app.installation import open_services
 from nurture.database import migrations
-from nurture.database.audit import tampering
+from nurture.database.audit import find_tampering
 from nurture.database.engine import Database
 from nurture.database.schema import active_playbook, audit, playbooks
 from nurture.domain.errors import NotFoundError, PlaybookError
@@ -134,7 +134,7 @@ def test_every_activation_stands_in_the_audit_log(database: Database) -> None:
             (NOW + 1, "ben", "playbook.publish"),
             (NOW + 2, "carla", "playbook.rollback"),
         ]
-        assert tampering(connection) is None
+        assert find_tampering(connection) is None
         assert [row.actor for row in store.history(connection)] == ["carla", "ben", "anna"]
 
 
@@ -181,7 +181,7 @@ def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Data
     # The last to be inserted is the active one: nobody overtakes.
     assert active(database).id == max(ids)
     with database.read() as connection:
-        assert tampering(connection) is None
+        assert find_tampering(connection) is None
 
 
 def test_a_given_playbook_is_always_the_active_one(sqlite_database: Database) -> None:

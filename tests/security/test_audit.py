@@ -13,7 +13,7 @@ import typer
 from nurture.app.installation import open_existing
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.cli.root import app as command_line
-from nurture.database.audit import record, tampering
+from nurture.database.audit import find_tampering, record
 from nurture.database.engine import Database
 from nurture.database.schema import audit
 from nurture.runtime.clock import ManualClock
@@ -122,7 +122,7 @@ def test_whatever_an_operator_does_is_in_the_log_and_names_nobody(
     opened = open_existing()
     with opened.database.read() as connection:
         rows = connection.execute(sa.select(audit).order_by(audit.c.id)).all()
-        assert tampering(connection) is None
+        assert find_tampering(connection) is None
     opened.close()
     assert {row.action for row in rows} >= {ACTS[name] for name in done_in(DEEDS)} - {LOOKS}
     assert all(re.fullmatch(r"cli:\w+|migrate", row.actor) for row in rows)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from nurture.access import queries
 from nurture.app import access as people
 from nurture.app import approvals
-from nurture.database.audit import newest, record
+from nurture.database.audit import load_newest, record
 from nurture.domain.access import FIRST_ADMIN, Operator, same_person
 from nurture.domain.errors import UserError
 from nurture.web.console.layout import Form, Frame, back_to, own_path
@@ -178,5 +178,5 @@ class Desk:
         said = request.query_params.get("before", "")
         before = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
         with self._services.database.read() as connection:
-            rows = newest(connection, before=before, limit=100)
+            rows = load_newest(connection, before=before, limit=100)
         return self._frame.page(request, operator, "audit", "/audit", rows=rows)
