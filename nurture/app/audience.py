@@ -9,7 +9,7 @@ from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.condition_sql import three_valued
 from nurture.domain.conditions import Condition, parse
-from nurture.domain.conditions.nodes import asks_local_time
+from nurture.domain.conditions.nodes import reads_local_time
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 
@@ -41,7 +41,7 @@ def condition_sql(
     """Return a condition as SQL over rows of `contacts`: true, false, or NULL for unknown."""
     # Reading the zones is another pass over the table, so only conditions on local time pay for it.
     named = (
-        contact_zones(connection, playbook) if asks_local_time(condition.root) else [playbook.default_zone]
+        contact_zones(connection, playbook) if reads_local_time(condition.root) else [playbook.default_zone]
     )
     return three_valued(condition, now=now, zones=named)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
 from nurture.database.dialects import either
-from nurture.domain.conditions.nodes import TESTS, Operator, Plain, Stored
+from nurture.domain.conditions.nodes import TESTS, Operator, PlainValue, Stored
 from nurture.domain.instant import Instant
 
 Boolean = sa.ColumnElement[bool]
@@ -157,7 +157,7 @@ def text(facts: sa.ColumnElement[Any], fact: Stored) -> sa.ColumnElement[Any]:
 
 
 def typed(
-    facts: sa.ColumnElement[Any], fact: Stored, value: sa.ColumnElement[Any], absent: Plain | None
+    facts: sa.ColumnElement[Any], fact: Stored, value: sa.ColumnElement[Any], absent: PlainValue | None
 ) -> sa.ColumnElement[Any]:
     """Return `value` where it has the declared type, `absent` where no value is stored, else NULL."""
     has_type = is_typed(facts, fact)

@@ -256,7 +256,7 @@ def test_contacts_that_slept_through_a_publish_are_refolded(database: Database) 
     assert "samples" not in world.contact("u1").facts
     facts = {fact.name: fact for fact in FACTS}
     facts["samples"] = FoldFact("samples", "count", "integer", (on("Sample Asked"),))
-    vocabulary = VOCABULARY.merged({"samples": Term("samples", "integer", "zero", grows=True)})
+    vocabulary = VOCABULARY.with_terms({"samples": Term("samples", "integer", "zero", grows=True)})
     world.use(a_playbook(facts=facts, vocabulary=vocabulary, rules_hash="r2"))
     world.take(an_event("m3", "u1", name="Sample Asked"))
     assert world.contact("u1").facts["samples"] == 3

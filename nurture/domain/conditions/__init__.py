@@ -1,9 +1,9 @@
-"""The condition language: who a measure is for, when a stage is reached, which events count.
+"""The condition language of audiences, stage evidence, triggers and steps.
 
 A condition is text in Python's expression syntax over the names of a `Vocabulary`. It is parsed once (text ->
 `syntax` -> `build` -> `nodes`) and read four ways: truth for one contact (`evaluate`), the first instant at
 which the answer differs (`change`), an explanation (`explain`), and SQL over all contacts
-(`nurture.database.condition_sql`). Answers are yes, no or unknown, joined by Kleene's rules.
+(`nurture.database.condition_sql`). Answers are yes, no or unknown, joined by Kleene's three-valued logic.
 """
 
 from nurture.domain.conditions.condition import ALWAYS, Condition, parse

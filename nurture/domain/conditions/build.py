@@ -1,4 +1,4 @@
-"""From Python's syntax tree to nodes that answer: the whitelist and the types of the language."""
+"""Build the nodes of a condition from Python's syntax tree: the whitelist and the types of the language."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -20,15 +20,15 @@ from nurture.domain.conditions.nodes import (
     Value,
     type_of,
 )
-from nurture.domain.conditions.scope import Scope, Sum, describe
+from nurture.domain.conditions.scope import BuildScope, Sum, describe
 from nurture.domain.conditions.terms import Truth
 
-#: What a piece of a condition can be: an answer, a value, or a sum of values not yet compared.
-Built = Node | Value | Sum
+#: A piece of a condition: a node that answers, a value, or a sum of values not yet compared.
+BuiltPart = Node | Value | Sum
 
 _ANSWERS = {truth.value: truth for truth in Truth}
 
-#: Syntax that Python has and conditions have not, with what to write instead.
+#: Syntax of Python that conditions do not have, with what to write instead.
 _REFUSED: Mapping[type[ast.AST], str] = {
     ast.IfExp: "`... if ... else ...` is not read; write it with and/or",
     ast.Subscript: "`[...]` after a name is not read",
@@ -43,8 +43,8 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 }
 
 
-def answer(tree: ast.expr, scope: Scope) -> Node:
-    """Build a node that answers yes, no or unknown. Raises ConditionError for a value."""
+def build_node(tree: ast.expr, scope: BuildScope) -> Node:
+    """Return the node of a piece of syntax that answers yes, no or unknown. Raises ConditionError for a value."""
     built = build(tree, scope)
     if isinstance(built, NODES):
         return built
@@ -57,8 +57,8 @@ def answer(tree: ast.expr, scope: Scope) -> Node:
     raise scope.fault(tree, f"{text} is {describe(built)}, not a condition; {advice}")
 
 
-def build(tree: ast.expr, scope: Scope) -> Built:
-    """Build what a piece of syntax means. Raises ConditionError for what the language has not."""
+def build(tree: ast.expr, scope: BuildScope) -> BuiltPart:
+    """Return the node, value or sum of a piece of syntax. Raises ConditionError for syntax outside the language."""
     builder = _BUILDERS.get(type(tree))
     if builder is None:
         name = type(tree).__name__
@@ -66,35 +66,35 @@ def build(tree: ast.expr, scope: Scope) -> Built:
     return builder(tree, scope)
 
 
-def _constant(tree: ast.Constant, scope: Scope) -> Built:
+def _constant(tree: ast.Constant, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.value, bool):
         return Constant(str(tree.value), tree.value)
-    return values.literal(tree, scope)
+    return values.build_literal(tree, scope)
 
 
-def _name(tree: ast.Name | ast.Attribute, scope: Scope) -> Built:
-    fact = values.stored(tree, scope)
+def _name(tree: ast.Name | ast.Attribute, scope: BuildScope) -> BuiltPart:
+    fact = values.build_stored(tree, scope)
     return Flag(fact.text, fact) if fact.type in {"bool", "verdict"} else fact
 
 
-def _bool_op(tree: ast.BoolOp, scope: Scope) -> Built:
+def _bool_op(tree: ast.BoolOp, scope: BuildScope) -> BuiltPart:
     text = scope.source.piece(tree)
     if isinstance(tree.op, ast.And):
-        return All(text, tuple(answer(part, scope) for part in tree.values))
+        return All(text, tuple(build_node(part, scope) for part in tree.values))
     first = build(tree.values[0], scope)
     if isinstance(first, NODES):
-        return AnyOf(text, (first, *(answer(part, scope) for part in tree.values[1:])))
+        return AnyOf(text, (first, *(build_node(part, scope) for part in tree.values[1:])))
     return _default(text, first, tree, scope)
 
 
-def _default(text: str, first: Value | Sum, tree: ast.BoolOp, scope: Scope) -> Value:
-    """`x or y or 0`: the first that is known."""
+def _default(text: str, first: Value | Sum, tree: ast.BoolOp, scope: BuildScope) -> Value:
+    """Build `x or y or 0`: the first value that is known."""
     value, *others = tree.values
     if isinstance(first, Sum | Fixed):
         raise scope.fault(
             value, f"{scope.source.piece(value)} is no single fact; write (x or 0) for each of its parts"
         )
-    found: list[Value] = [first]
+    choices: list[Value] = [first]
     for other in others:
         built = build(other, scope)
         if isinstance(built, NODES):
@@ -102,37 +102,37 @@ def _default(text: str, first: Value | Sum, tree: ast.BoolOp, scope: Scope) -> V
             raise scope.fault(
                 other, f"{piece} is {describe(built)}; a default for {first.text} is {describe(first)}"
             )
-        found.append(compare.alike(first, built, at=other, scope=scope))
-    result = found.pop()
-    while found:
-        result = Default(text, found.pop(), result)
+        choices.append(compare.match_type(first, built, at=other, scope=scope))
+    result = choices.pop()
+    while choices:
+        result = Default(text, choices.pop(), result)
     return result
 
 
-def _unary(tree: ast.UnaryOp, scope: Scope) -> Built:
+def _unary(tree: ast.UnaryOp, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.op, ast.Not):
-        return Not(scope.source.piece(tree), answer(tree.operand, scope))
+        return Not(scope.source.piece(tree), build_node(tree.operand, scope))
     if isinstance(tree.op, ast.USub | ast.UAdd):
-        operand = values.total(build(tree.operand, scope), at=tree.operand, scope=scope)
+        operand = values.as_sum(build(tree.operand, scope), at=tree.operand, scope=scope)
         return operand.negated() if isinstance(tree.op, ast.USub) else operand
     raise scope.fault(tree, "`~` is not read; write `not`")
 
 
-def _bin_op(tree: ast.BinOp, scope: Scope) -> Built:
+def _bin_op(tree: ast.BinOp, scope: BuildScope) -> BuiltPart:
     if not isinstance(tree.op, ast.Add | ast.Sub):
         message = "only + and - are read between numbers; make a fact of anything else"
         if isinstance(tree.op, ast.BitAnd | ast.BitOr):
             message = "`&` and `|` are not read; write and/or"
         raise scope.fault(tree, message)
-    left = values.total(build(tree.left, scope), at=tree.left, scope=scope)
-    right = values.total(build(tree.right, scope), at=tree.right, scope=scope)
+    left = values.as_sum(build(tree.left, scope), at=tree.left, scope=scope)
+    right = values.as_sum(build(tree.right, scope), at=tree.right, scope=scope)
     both = left.plus(right if isinstance(tree.op, ast.Add) else right.negated())
     compare.check_one_moves(both, at=tree, scope=scope)
     return both
 
 
-def _compare(tree: ast.Compare, scope: Scope) -> Built:
-    """`1 <= x < 5` is both comparisons."""
+def _compare(tree: ast.Compare, scope: BuildScope) -> BuiltPart:
+    """Build a comparison; a chain such as `1 <= x < 5` is both comparisons."""
     text = scope.source.piece(tree)
     pairs = list(pairwise([tree.left, *tree.comparators]))
     made = tuple(
@@ -142,27 +142,27 @@ def _compare(tree: ast.Compare, scope: Scope) -> Built:
     return made[0] if len(made) == 1 else All(text, made)
 
 
-def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, *, text: str | None, scope: Scope) -> Node:
+def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, *, text: str | None, scope: BuildScope) -> Node:
     text = text or f"{_bracketed(left, scope)} {compare.SIGNS[type(op)]} {_bracketed(right, scope)}"
     if isinstance(op, ast.Is | ast.IsNot):
         return _is(left, right, text=text, negated=isinstance(op, ast.IsNot), scope=scope)
     if isinstance(op, ast.In | ast.NotIn):
-        return compare.membership(
+        return compare.build_membership(
             left, right, build, text=text, negated=isinstance(op, ast.NotIn), scope=scope
         )
     first, second = build(left, scope), build(right, scope)
     if isinstance(first, NODES) or isinstance(second, NODES):
         return _switch(first, second, op, text=text, at=(left, right), scope=scope)
-    return compare.comparison(first, op, second, text=text, at=(left, right), scope=scope)
+    return compare.build_comparison(first, op, second, text=text, at=(left, right), scope=scope)
 
 
-def _bracketed(tree: ast.expr, scope: Scope) -> str:
-    """Return a side of a comparison as it was written, with the brackets that the tree does not keep."""
+def _bracketed(tree: ast.expr, scope: BuildScope) -> str:
+    """Return a side of a comparison as written, with the brackets that the tree does not keep."""
     piece = scope.source.piece(tree)
     return f"({piece})" if isinstance(tree, ast.BoolOp | ast.Compare) else piece
 
 
-def _is(left: ast.expr, right: ast.expr, *, text: str, negated: bool, scope: Scope) -> Node:
+def _is(left: ast.expr, right: ast.expr, *, text: str, negated: bool, scope: BuildScope) -> Node:
     wanted = _ANSWERS.get(right.id) if isinstance(right, ast.Name) else None
     if wanted is None:
         raise scope.fault(right, "after `is` stands yes, no or unknown; compare values with `==`")
@@ -176,9 +176,15 @@ def _is(left: ast.expr, right: ast.expr, *, text: str, negated: bool, scope: Sco
 
 
 def _switch(
-    first: Built, second: Built, op: ast.cmpop, *, text: str, at: tuple[ast.expr, ast.expr], scope: Scope
+    first: BuiltPart,
+    second: BuiltPart,
+    op: ast.cmpop,
+    *,
+    text: str,
+    at: tuple[ast.expr, ast.expr],
+    scope: BuildScope,
 ) -> Node:
-    """`vip == True`: a bool against True or False."""
+    """Build `vip == True`: a bool compared with True or False."""
     if isinstance(first, Constant):
         first, second = second, first
     if not isinstance(first, NODES) or not isinstance(second, NODES):
@@ -194,15 +200,15 @@ def _switch(
     return first if same else Not(text, first)
 
 
-def _call(tree: ast.Call, scope: Scope) -> Built:
+def _call(tree: ast.Call, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.func, ast.Name) and tree.func.id == "known":
         return _known(tree, scope)
-    return values.call(tree, build, scope)
+    return values.build_call(tree, build, scope)
 
 
-def _known(tree: ast.Call, scope: Scope) -> Node:
+def _known(tree: ast.Call, scope: BuildScope) -> Node:
     text = scope.source.piece(tree)
-    (argument,) = values.arguments(tree, 1, "known(orders)", scope)
+    (argument,) = values.read_arguments(tree, 1, "known(orders)", scope)
     built = build(argument, scope)
     if isinstance(built, NODES):
         return Is(text, built, frozenset({Truth.YES, Truth.NO}))
@@ -213,7 +219,7 @@ def _known(tree: ast.Call, scope: Scope) -> Node:
     return parts[0] if len(parts) == 1 else All(text, parts)
 
 
-_BUILDERS: Mapping[type[ast.AST], Callable[..., Built]] = {
+_BUILDERS: Mapping[type[ast.AST], Callable[..., BuiltPart]] = {
     ast.Constant: _constant,
     ast.Name: _name,
     ast.Attribute: _name,

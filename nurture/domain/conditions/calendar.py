@@ -1,7 +1,7 @@
 """Local calendars: the hour, weekday, day and month of an instant in a zone, and when each next changes.
 
-A zone's offsets are looked up once per stretch of about 400 days and kept; after that a local reading is a
-few additions. Daylight saving needs no rule here: a change of the offset is a boundary as midnight is.
+The offsets of a zone are looked up once per stretch of about 400 days and cached; after that a local value takes
+a few additions. Daylight saving needs no rule of its own: a change of the offset is a boundary like midnight.
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ DOMAINS: dict[Unit, tuple[int | str, ...]] = {
 
 # A stretch is 2^45 microseconds, 407 days.
 _STRETCH_BITS = 45
-# No zone has changed its offset twice within so short a time.
+# No zone has ever changed its offset twice within this time.
 _STEP = 12 * HOUR
 # 1970-01-01 counted from 0001-01-01, and its weekday (Thursday).
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -38,12 +38,11 @@ class Calendar:
     __slots__ = ("_stretches", "_zone")
 
     def __init__(self, zone: ZoneInfo) -> None:
-        """Read nothing yet."""
         self._zone = zone
         self._stretches: dict[int, tuple[list[Instant], list[Duration]]] = {}
 
-    def span(self, at: Instant) -> tuple[Duration, Instant]:
-        """Return the offset from UTC at an instant and an instant after it until which that offset holds."""
+    def offset_span(self, at: Instant) -> tuple[Duration, Instant]:
+        """Return the offset from UTC at an instant, and a later instant until which that offset holds."""
         number = at >> _STRETCH_BITS
         stretch = self._stretches.get(number)
         if stretch is None:
@@ -68,7 +67,7 @@ class Calendar:
         return starts, offsets
 
     def _change(self, before: Instant, after: Instant, offset: Duration) -> Instant:
-        """Return the first instant of the new offset, between one of the old and one of the new."""
+        """Return the first instant of the new offset; `before` has the old offset, `after` the new one."""
         while after - before > 1:
             middle = (before + after) // 2
             if self._offset(middle) == offset:
@@ -93,16 +92,16 @@ def calendar_of(zone: str) -> Calendar | None:
 
 def local_value(calendar: Calendar, unit: Unit, at: Instant) -> int | str:
     """Return the hour (0-23), weekday (`mon`), day of the month or month (1-12) at an instant."""
-    offset, _ = calendar.span(at)
+    offset, _ = calendar.offset_span(at)
     return _value(unit, at + offset)
 
 
-def changes(
+def iterate_changes(
     calendar: Calendar, unit: Unit, at: Instant, *, until: Instant
 ) -> Iterator[tuple[Instant, int | str]]:
     """Yield each instant after `at`, up to `until`, at which the local value may change, and the value then."""
     while True:
-        offset, holds_until = calendar.span(at)
+        offset, holds_until = calendar.offset_span(at)
         at = min(_boundary(unit, at + offset) - offset, holds_until)
         if at > until:
             return
@@ -120,7 +119,7 @@ def _value(unit: Unit, local: int) -> int | str:
 
 
 def _boundary(unit: Unit, local: int) -> int:
-    """Return the next local time at which the unit goes on, were the offset to stay."""
+    """Return the next local time at which the unit changes if the offset stays the same."""
     if unit == "hour":
         return local - local % HOUR + HOUR
     midnight = local - local % DAY

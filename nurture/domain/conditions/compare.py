@@ -1,4 +1,4 @@
-"""Comparisons: what may be compared with what, and its one exact form in whole numbers."""
+"""Build comparisons: check that both sides may be compared, and bring them to whole numbers."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ from nurture.domain.conditions.nodes import (
     scale_of,
     type_of,
 )
-from nurture.domain.conditions.scope import Scope, Sum, describe
-from nurture.domain.conditions.values import NUMBER_MAX, total
+from nurture.domain.conditions.scope import BuildScope, Sum, describe
+from nurture.domain.conditions.values import NUMBER_MAX, as_sum
 from nurture.domain.instant import parse_iso
 
 Places = tuple[ast.expr, ast.expr]
@@ -49,8 +49,8 @@ _OPERATORS: Mapping[type[ast.cmpop], Operator] = MappingProxyType(
 _NUMBERS = {"integer", "decimal"}
 
 
-def comparison(
-    first: Value | Sum, sign: ast.cmpop, second: Value | Sum, *, text: str, at: Places, scope: Scope
+def build_comparison(
+    first: Value | Sum, sign: ast.cmpop, second: Value | Sum, *, text: str, at: Places, scope: BuildScope
 ) -> Node:
     """Build a comparison of two values. Raises ConditionError when they are of different kinds."""
     op = _OPERATORS[type(sign)]
@@ -64,7 +64,7 @@ def comparison(
         message = f"{names[0]} is {describe(first)}, {names[1]} is {describe(second)}: compare like with like"
         raise scope.fault(at[1], message)
     if isinstance(first, Sum) or isinstance(second, Sum) or kinds[0] == "number":
-        left, right = total(first, at=at[0], scope=scope), total(second, at=at[1], scope=scope)
+        left, right = as_sum(first, at=at[0], scope=scope), as_sum(second, at=at[1], scope=scope)
         return _numbers(left, op, right, text=text, at=at, scope=scope)
     if isinstance(first, Fixed) and isinstance(second, Fixed):
         raise scope.fault(at[0], f"{text}: both sides are fixed; name a fact")
@@ -76,15 +76,15 @@ def comparison(
 
 
 def _kind(built: Value | Sum) -> str:
-    found = "integer" if isinstance(built, Sum) else type_of(built)
-    return "number" if found in _NUMBERS else found
+    kind = "integer" if isinstance(built, Sum) else type_of(built)
+    return "number" if kind in _NUMBERS else kind
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------
 
 
-def _numbers(left: Sum, op: Operator, right: Sum, *, text: str, at: Places, scope: Scope) -> Node:
-    """Bring everything to one side and one scale, so that all readings compute in whole numbers."""
+def _numbers(left: Sum, op: Operator, right: Sum, *, text: str, at: Places, scope: BuildScope) -> Node:
+    """Bring all values to one side and one scale, so that every reading computes in whole numbers."""
     difference = left.plus(right.negated())
     if not difference.parts:
         raise scope.fault(at[0], f"{text}: both sides are fixed; name a fact")
@@ -99,13 +99,13 @@ def _numbers(left: Sum, op: Operator, right: Sum, *, text: str, at: Places, scop
     return Balance(text, parts, constant, op)
 
 
-def check_one_moves(numbers: Sum, *, at: ast.expr, scope: Scope) -> None:
-    """Refuse two moving terms in one comparison: when such an answer changes cannot be told."""
-    if numbers.moving() > 1:
+def check_one_moves(numbers: Sum, *, at: ast.expr, scope: BuildScope) -> None:
+    """Raise ConditionError for two moving terms in one comparison: their next change cannot be computed."""
+    if numbers.count_moving() > 1:
         raise scope.fault(at, "two terms here move with time; compare a moving one with a fixed one")
 
 
-def _whole(number: Fraction, scale: int, *, name: str, at: ast.expr, scope: Scope) -> int:
+def _whole(number: Fraction, scale: int, *, name: str, at: ast.expr, scope: BuildScope) -> int:
     scaled = number * Fraction(10**scale)
     if scaled.denominator != 1:
         kept = f"keeps {scale} decimal digits" if scale else "is a whole number"
@@ -115,8 +115,8 @@ def _whole(number: Fraction, scale: int, *, name: str, at: ast.expr, scope: Scop
     return scaled.numerator
 
 
-def alike(first: Value, other: Value | Sum, *, at: ast.expr, scope: Scope) -> Value:
-    """Return `other` as a value of the type and scale of `first`. Raises ConditionError when it cannot be."""
+def match_type(first: Value, other: Value | Sum, *, at: ast.expr, scope: BuildScope) -> Value:
+    """Return `other` as a value of the type and scale of `first`. Raises ConditionError when that is impossible."""
     kind = _kind(first)
     if _kind(other) == "text" and kind == "instant":
         other = _date(other, at=at, scope=scope)
@@ -140,7 +140,7 @@ def alike(first: Value, other: Value | Sum, *, at: ast.expr, scope: Scope) -> Va
 # ---- instants and texts ----------------------------------------------------------------------------------
 
 
-def _date(written: Value | Sum, *, at: ast.expr, scope: Scope) -> Value:
+def _date(written: Value | Sum, *, at: ast.expr, scope: BuildScope) -> Value:
     """Read `"2026-11-01"` as an instant; without an offset it is UTC."""
     if not isinstance(written, Fixed) or not isinstance(written.value, str):
         raise scope.fault(at, f"{scope.source.piece(at)} is text; an instant is needed")
@@ -156,7 +156,7 @@ def _instants(first: Value, op: Operator, second: Value, *, text: str) -> Node:
     return Balance(text, ((1, first), (-1, second)), 0, op)
 
 
-def _texts(first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: Scope) -> Node:
+def _texts(first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: BuildScope) -> Node:
     if type_of(first) == "set":
         raise scope.fault(at[0], f'{first.text} is a set; ask what it holds: "..." in {first.text}')
     if op not in {"==", "!="}:
@@ -172,14 +172,14 @@ def _texts(first: Value, op: Operator, second: Value, *, text: str, at: Places, 
 # ---- in --------------------------------------------------------------------------------------------------
 
 
-def membership(
+def build_membership(
     left: ast.expr,
     right: ast.expr,
-    build: Callable[[ast.expr, Scope], Any],
+    build: Callable[[ast.expr, BuildScope], Any],
     *,
     text: str,
     negated: bool,
-    scope: Scope,
+    scope: BuildScope,
 ) -> Node:
     """Build `value in [list]` or `text in set`. Raises ConditionError for anything else."""
     item = build(left, scope)
@@ -195,11 +195,11 @@ def membership(
 def _one_of(
     item: Value | Sum,
     options: ast.List | ast.Tuple,
-    build: Callable[[ast.expr, Scope], Any],
+    build: Callable[[ast.expr, BuildScope], Any],
     *,
     text: str,
     at: ast.expr,
-    scope: Scope,
+    scope: BuildScope,
 ) -> Node:
     if isinstance(item, Sum | Fixed):
         raise scope.fault(at, f"{scope.source.piece(at)}: name one fact before `in`")
@@ -207,17 +207,17 @@ def _one_of(
         raise scope.fault(at, f"{item.text} is {describe(item)}; `in [...]` takes a number or a text")
     if not options.elts:
         raise scope.fault(options, "the list is empty")
-    found: list[Any] = []
+    values: list[Any] = []
     for tree in options.elts:
         built = build(tree, scope)
         if isinstance(built, NODES) or not isinstance(built, Sum | Fixed):
             raise scope.fault(tree, f"{scope.source.piece(tree)}: a list holds fixed numbers or texts only")
-        option = alike(item, built, at=tree, scope=scope)
-        found.append(option.value if isinstance(option, Fixed) else None)
-    return OneOf(text, item, tuple(dict.fromkeys(found)))
+        option = match_type(item, built, at=tree, scope=scope)
+        values.append(option.value if isinstance(option, Fixed) else None)
+    return OneOf(text, item, tuple(dict.fromkeys(values)))
 
 
-def _contains(item: Value | Sum, holder: Any, *, text: str, at: Places, scope: Scope) -> Node:
+def _contains(item: Value | Sum, holder: Any, *, text: str, at: Places, scope: BuildScope) -> Node:
     if isinstance(holder, (*NODES, Sum)) or type_of(holder) != "set":
         name = scope.source.piece(at[1])
         raise scope.fault(at[1], f"{name} is {describe(holder)}; after `in` stands a set or a list: [...]")

@@ -1,34 +1,34 @@
-"""A parsed condition and its readings."""
+"""A parsed condition: its truth, its next change and its explanation for one contact."""
 
 from dataclasses import dataclass, field
 
-from nurture.domain.conditions.build import answer
-from nurture.domain.conditions.change import Ahead, foresee, next_change
-from nurture.domain.conditions.evaluate import Answer, answerer
+from nurture.domain.conditions.build import build_node
+from nurture.domain.conditions.change import ForecastFunction, compile_forecast, find_next_change
+from nurture.domain.conditions.evaluate import AnswerFunction, compile_answer
 from nurture.domain.conditions.explain import TRUTHS, Explanation, explain
-from nurture.domain.conditions.nodes import Constant, Node, grows, moves
-from nurture.domain.conditions.scope import Scope
-from nurture.domain.conditions.syntax import read
+from nurture.domain.conditions.nodes import Constant, Node, answer_moves, answer_only_grows
+from nurture.domain.conditions.scope import BuildScope
+from nurture.domain.conditions.syntax import parse_expression
 from nurture.domain.conditions.terms import Reading, Truth, Vocabulary
 from nurture.domain.instant import Instant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """A condition that may be asked about any contact. Made by `parse`; equal when text and meaning are."""
+    """A condition that can be evaluated for any contact. `parse` makes it; equal when text and tree are equal."""
 
     text: str
-    # Names of the facts it reads, and of the events whose count, first or last it reads.
+    # Names of the facts, and of the events whose count, first or last instant the condition reads.
     terms: frozenset[str]
     events: frozenset[str]
-    # The answer can change while nothing happens.
+    # Whether the answer can change with time alone.
     moving: bool
-    # Once yes it stays yes as facts grow; what the evidence of a stage must do.
+    # Whether a yes stays yes as facts grow; the evidence of a stage must be such a condition.
     grows: bool
-    # What it means; `database.condition_sql` makes SQL of it.
+    # The tree that all readings walk; `database.condition_sql` translates it to SQL.
     root: Node = field(repr=False)
-    _answer: Answer = field(repr=False)
-    _ahead: Ahead = field(repr=False)
+    _answer: AnswerFunction = field(repr=False)
+    _forecast: ForecastFunction = field(repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Condition) and self.text == other.text and self.root == other.root
@@ -40,41 +40,41 @@ class Condition:
         return self.text
 
     def truth(self, reading: Reading) -> Truth:
-        """Answer for one contact at one instant."""
+        """Return the answer for one contact at one instant."""
         return TRUTHS[self._answer(reading.facts, reading.now, reading.zone)]
 
     def next_change(self, reading: Reading) -> Instant | None:
-        """Return the first instant after `reading.now` at which the answer differs, if nothing happens.
+        """Return the first instant after `reading.now` at which the answer differs if no event happens.
 
-        None: it never does. What changes only after 400 days is given as those 400 days: ask again then.
+        None: never. A change after more than 400 days is returned as now + 400 days; ask again then.
         """
         if not self.moving:
             return None
-        return next_change(self._ahead, reading.facts, reading.now, reading.zone)
+        return find_next_change(self._forecast, reading.facts, reading.now, reading.zone)
 
     def explain(self, reading: Reading) -> Explanation:
-        """Say why the answer is what it is, part by part."""
+        """Return why the answer is what it is, part by part."""
         return explain(self.root, reading)
 
 
 def parse(text: str, vocabulary: Vocabulary) -> Condition:
-    """Read a condition. Raises ConditionError, with the column, for whatever the language has not."""
-    source, tree = read(text)
-    scope = Scope(source, vocabulary)
-    root = answer(tree, scope)
+    """Return the condition of a text. Raises ConditionError, with the column, for text outside the language."""
+    source, tree = parse_expression(text)
+    scope = BuildScope(source, vocabulary)
+    root = build_node(tree, scope)
     return _condition(" ".join(text.split()), root, scope)
 
 
-def _condition(text: str, root: Node, scope: Scope | None = None) -> Condition:
+def _condition(text: str, root: Node, scope: BuildScope | None = None) -> Condition:
     return Condition(
         text=text,
         terms=frozenset(scope.terms if scope else ()),
         events=frozenset(scope.events if scope else ()),
-        moving=moves(root),
-        grows=grows(root),
+        moving=answer_moves(root),
+        grows=answer_only_grows(root),
         root=root,
-        _answer=answerer(root),
-        _ahead=foresee(root),
+        _answer=compile_answer(root),
+        _forecast=compile_forecast(root),
     )
 
 

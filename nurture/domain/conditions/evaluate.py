@@ -1,9 +1,9 @@
-"""Truth: a condition compiled once into closures that answer for one contact in well under a microsecond a part.
+"""Truth of a condition for answered contact: each node and value is compiled once into a closure.
 
-Inside, an answer is True, False or None for unknown, and so is a value None when it is unknown.
+Inside, an answer is True, False, or None for unknown; an unknown value is None.
 """
 
-# ruff: noqa: ARG001, ARG005 - every closure has the one signature of its kind
+# ruff: noqa: ARG001, ARG005 - all closures of a kind have the same signature
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -38,10 +38,10 @@ from nurture.domain.conditions.terms import Truth
 from nurture.domain.instant import DAY, NEVER, Instant
 
 Facts = Mapping[str, Any]
-Answer = Callable[[Facts, Instant, str], bool | None]
-Read = Callable[[Facts, Instant, str], Any]
+AnswerFunction = Callable[[Facts, Instant, str], bool | None]
+ValueFunction = Callable[[Facts, Instant, str], Any]
 
-#: What each declared type is in JSON. Bool is no int here: the exact class is asked.
+#: The Python class of each declared type in JSON. The exact class is compared, because bool is a subclass of int.
 _CLASSES = {
     "bool": bool,
     "integer": int,
@@ -52,14 +52,14 @@ _CLASSES = {
     "set": list,
     "window": list,
 }
-_PLAIN: Mapping[Truth, bool | None] = {Truth.YES: True, Truth.NO: False, Truth.UNKNOWN: None}
+_BOOL_OF: Mapping[Truth, bool | None] = {Truth.YES: True, Truth.NO: False, Truth.UNKNOWN: None}
 
 
 # ---- values ----------------------------------------------------------------------------------------------
 
 
-def reader(value: Value) -> Read:
-    """Compile a value: (facts, now, zone) -> the value, None when it is unknown."""
+def compile_value(value: Value) -> ValueFunction:
+    """Return a function (facts, now, zone) -> the value, None when it is unknown."""
     match value:
         case Stored():
             return _stored(value)
@@ -72,11 +72,11 @@ def reader(value: Value) -> Read:
         case Local():
             return _local(value)
         case Default():
-            first, second = reader(value.value), reader(value.otherwise)
+            first, second = compile_value(value.value), compile_value(value.otherwise)
             return _default(first, second)
 
 
-def _stored(value: Stored) -> Read:
+def _stored(value: Stored) -> ValueFunction:
     key, expected, absent = value.key, _CLASSES[value.type], value.absent
     if value.type == "window":
         return _window(value)
@@ -92,8 +92,8 @@ def _stored(value: Stored) -> Read:
     return read
 
 
-def _set(value: Stored) -> Read:
-    """Return the list of texts. A list is of one kind, that of its newest: a window is no set."""
+def _set(value: Stored) -> ValueFunction:
+    """Read a list of texts. The last item decides the kind of a list, so a window is not read as a set."""
     key, absent = value.key, value.absent
 
     def read(facts: Facts, now: Instant, zone: str) -> Any:
@@ -105,7 +105,7 @@ def _set(value: Stored) -> Read:
     return read
 
 
-def _window(value: Stored) -> Read:
+def _window(value: Stored) -> ValueFunction:
     """Count the instants of an ascending list that lie within the span before now."""
     key, within, absent = value.key, value.within, value.absent
 
@@ -118,18 +118,18 @@ def _window(value: Stored) -> Read:
     return read
 
 
-def _extreme(value: Extreme) -> Read:
-    reads, pick = tuple(reader(one) for one in value.of), max if value.latest else min
+def _extreme(value: Extreme) -> ValueFunction:
+    reads, pick = tuple(compile_value(part) for part in value.of), max if value.latest else min
 
     def read(facts: Facts, now: Instant, zone: str) -> Instant | None:
-        found = [one(facts, now, zone) for one in reads]
-        return None if None in found else pick(found)
+        instants = [read(facts, now, zone) for read in reads]
+        return None if None in instants else pick(instants)
 
     return read
 
 
-def _days(value: Days) -> Read:
-    of, until = reader(value.of), value.until
+def _days(value: Days) -> ValueFunction:
+    of, until = compile_value(value.of), value.until
 
     def since(facts: Facts, now: Instant, zone: str) -> float | None:
         found = of(facts, now, zone)
@@ -146,7 +146,7 @@ def _days(value: Days) -> Read:
     return left if until else since
 
 
-def _local(value: Local) -> Read:
+def _local(value: Local) -> ValueFunction:
     unit = value.unit
 
     def read(facts: Facts, now: Instant, zone: str) -> int | str | None:
@@ -156,7 +156,7 @@ def _local(value: Local) -> Read:
     return read
 
 
-def _default(first: Read, second: Read) -> Read:
+def _default(first: ValueFunction, second: ValueFunction) -> ValueFunction:
     def read(facts: Facts, now: Instant, zone: str) -> Any:
         found = first(facts, now, zone)
         return second(facts, now, zone) if found is None else found
@@ -167,84 +167,86 @@ def _default(first: Read, second: Read) -> Read:
 # ---- answers ---------------------------------------------------------------------------------------------
 
 
-def answerer(node: Node) -> Answer:
-    """Compile a node: (facts, now, zone) -> True, False, None when the answer is unknown."""
+def compile_answer(node: Node) -> AnswerFunction:
+    """Return a function (facts, now, zone) -> True, False, or None when the answer is unknown."""
     match node:
         case Constant():
             return lambda facts, now, zone: node.value
         case All():
-            return _all(tuple(answerer(part) for part in node.parts))
+            return _all(tuple(compile_answer(part) for part in node.parts))
         case AnyOf():
-            return _any(tuple(answerer(part) for part in node.parts))
+            return _any(tuple(compile_answer(part) for part in node.parts))
         case Not():
-            return _not(answerer(node.part))
+            return _not(compile_answer(node.part))
         case Is():
-            return _is(answerer(node.part), frozenset(_PLAIN[truth] for truth in node.among))
+            return _is(compile_answer(node.part), frozenset(_BOOL_OF[truth] for truth in node.among))
         case _:
             return _leaf(node)
 
 
-def _leaf(node: Known | Flag | Compare | Balance | Same | OneOf | Contains) -> Answer:
+def _leaf(node: Known | Flag | Compare | Balance | Same | OneOf | Contains) -> AnswerFunction:
     match node:
         case Known():
-            read = reader(node.value)
+            read = compile_value(node.value)
             return lambda facts, now, zone: read(facts, now, zone) is not None
         case Flag():
-            return _verdict(node.fact.key) if node.fact.type == "verdict" else reader(node.fact)
+            return _verdict(node.fact.key) if node.fact.type == "verdict" else compile_value(node.fact)
         case Compare():
             return _compare(node)
         case Balance():
             return _balance(node)
         case Same():
-            return _pair(reader(node.left), reader(node.right), TESTS["=="])
+            return _pair(compile_value(node.left), compile_value(node.right), TESTS["=="])
         case OneOf():
             options = frozenset(node.options)
-            return _test(reader(node.value), lambda found, _: found in options, None)
+            return _test(compile_value(node.value), lambda found, _: found in options, None)
         case Contains():
-            return _pair(reader(node.item), reader(node.within), lambda item, holder: item in holder)
+            return _pair(
+                compile_value(node.item), compile_value(node.within), lambda item, holder: item in holder
+            )
 
 
-def _all(parts: tuple[Answer, ...]) -> Answer:
+def _all(parts: tuple[AnswerFunction, ...]) -> AnswerFunction:
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
         result: bool | None = True
         for part in parts:
-            one = part(facts, now, zone)
-            if one is False:
+            answered = part(facts, now, zone)
+            if answered is False:
                 return False
-            if one is None:
+            if answered is None:
                 result = None
         return result
 
     return answer
 
 
-def _any(parts: tuple[Answer, ...]) -> Answer:
+def _any(parts: tuple[AnswerFunction, ...]) -> AnswerFunction:
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
         result: bool | None = False
         for part in parts:
-            one = part(facts, now, zone)
-            if one:
+            answered = part(facts, now, zone)
+            if answered:
                 return True
-            if one is None:
+            if answered is None:
                 result = None
         return result
 
     return answer
 
 
-def _not(part: Answer) -> Answer:
+def _not(part: AnswerFunction) -> AnswerFunction:
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
-        one = part(facts, now, zone)
-        return None if one is None else not one
+        answered = part(facts, now, zone)
+        return None if answered is None else not answered
 
     return answer
 
 
-def _is(part: Answer, among: frozenset[bool | None]) -> Answer:
+def _is(part: AnswerFunction, among: frozenset[bool | None]) -> AnswerFunction:
     return lambda facts, now, zone: part(facts, now, zone) in among
 
 
-def _verdict(key: str) -> Answer:
+def _verdict(key: str) -> AnswerFunction:
     answers = {"yes": True, "no": False}
 
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
@@ -254,11 +256,11 @@ def _verdict(key: str) -> Answer:
     return answer
 
 
-def _compare(node: Compare) -> Answer:
+def _compare(node: Compare) -> AnswerFunction:
     test, bound, value = TESTS[node.op], node.bound, node.value
     if not isinstance(value, Stored) or value.type == "window":
-        return _test(reader(value), test, bound)
-    # The commonest leaf by far: look up, check the class, compare.
+        return _test(compile_value(value), test, bound)
+    # By far the most frequent leaf: look the fact up, check its class, compare.
     key, expected = value.key, _CLASSES[value.type]
     when_absent = None if value.absent is None else test(value.absent, bound)
 
@@ -271,7 +273,7 @@ def _compare(node: Compare) -> Answer:
     return answer
 
 
-def _test(read: Read, test: Callable[[Any, Any], bool], bound: Any) -> Answer:
+def _test(read: ValueFunction, test: Callable[[Any, Any], bool], bound: Any) -> AnswerFunction:
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
         found = read(facts, now, zone)
         return None if found is None else test(found, bound)
@@ -279,7 +281,7 @@ def _test(read: Read, test: Callable[[Any, Any], bool], bound: Any) -> Answer:
     return answer
 
 
-def _pair(left: Read, right: Read, test: Callable[[Any, Any], bool]) -> Answer:
+def _pair(left: ValueFunction, right: ValueFunction, test: Callable[[Any, Any], bool]) -> AnswerFunction:
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:
         first, second = left(facts, now, zone), right(facts, now, zone)
         return None if first is None or second is None else test(first, second)
@@ -287,8 +289,8 @@ def _pair(left: Read, right: Read, test: Callable[[Any, Any], bool]) -> Answer:
     return answer
 
 
-def _balance(node: Balance) -> Answer:
-    parts = tuple((factor, reader(value)) for factor, value in node.parts)
+def _balance(node: Balance) -> AnswerFunction:
+    parts = tuple((factor, compile_value(value)) for factor, value in node.parts)
     constant, test = node.constant, TESTS[node.op]
 
     def answer(facts: Facts, now: Instant, zone: str) -> bool | None:

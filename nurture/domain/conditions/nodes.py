@@ -1,8 +1,8 @@
-"""What a condition means once it is parsed: a small tree that all four readings walk.
+"""The tree of a parsed condition, which all four readings walk.
 
-Values are what is compared, nodes are what answers yes, no or unknown. Every number is an integer in the
-scale of its fact and every instant is microseconds, so no reading converts anything. `text` is the part of
-the condition a node was written as, for explanations.
+Values are compared; nodes answer yes, no or unknown. Every number is an integer in the scale of its fact and
+every instant is microseconds, so no reading converts anything. `text` is the part of the condition that a node
+was parsed from, for explanations.
 """
 
 import operator
@@ -16,9 +16,9 @@ from nurture.domain.instant import Duration
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 Unit = Literal["hour", "weekday", "day", "month"]
-Plain = bool | int | str | tuple[str, ...]
+PlainValue = bool | int | str | tuple[str, ...]
 
-#: What each operator does to two values.
+#: Operator -> the test it makes of two values.
 TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = MappingProxyType(
     {
         "==": operator.eq,
@@ -51,8 +51,8 @@ class Stored:
     text: str
     key: str
     type: TermType
-    # What a missing value stands for; None: it is unknown.
-    absent: Plain | None = None
+    # The value that a missing one stands for; None: it is unknown.
+    absent: PlainValue | None = None
     scale: int = 0
     within: Duration = 0
     grows: bool = False
@@ -79,7 +79,7 @@ class Extreme:
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Whole 24 h periods since (or until) an instant; endless since what never happened."""
+    """Whole 24 h periods since (or until) an instant; infinite for an event that never happened."""
 
     text: str
     of: "Value"
@@ -96,7 +96,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A value, or another one where it is unknown."""
+    """A value, or another value where the first is unknown."""
 
     text: str
     value: "Value"
@@ -135,7 +135,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite; unknown stays unknown."""
+    """The opposite of a part; unknown stays unknown."""
 
     text: str
     part: "Node"
@@ -143,7 +143,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Is:
-    """Whether the part's answer is among these; never unknown."""
+    """Whether the part's answer is one of these; never unknown."""
 
     text: str
     part: "Node"
@@ -219,7 +219,7 @@ Node = Constant | All | AnyOf | Not | Is | Known | Flag | Compare | Balance | Sa
 NODES = (Constant, All, AnyOf, Not, Is, Known, Flag, Compare, Balance, Same, OneOf, Contains)
 
 
-# ---- what the trees tell about themselves ----------------------------------------------------------------
+# ---- properties of values and nodes ----------------------------------------------------------------------
 
 
 def type_of(value: Value) -> TermType:
@@ -247,7 +247,7 @@ def scale_of(value: Value) -> int:
 
 
 def is_moving(value: Value) -> bool:
-    """Tell whether the value changes while nothing happens."""
+    """Tell whether the value changes with time alone."""
     match value:
         case Days() | Local():
             return True
@@ -260,7 +260,7 @@ def is_moving(value: Value) -> bool:
 
 
 def values_of(node: Node) -> tuple[Value, ...]:
-    """Return the values a leaf compares; none for nodes made of parts."""
+    """Return the values that a leaf compares; none for nodes made of parts."""
     match node:
         case Known() | Compare() | OneOf():
             return (node.value,)
@@ -296,10 +296,10 @@ def leaves(node: Node) -> Iterator[Node]:
         yield from leaves(part)
 
 
-def moves(node: Node) -> bool:
-    """Tell whether the answer can change while nothing happens.
+def answer_moves(node: Node) -> bool:
+    """Tell whether the answer can change with time alone.
 
-    Whether a value is known never moves, but for the answer that is asked about by `is`.
+    Whether a value is known never changes with time; the answer inside an `is` may.
     """
     return any(
         not isinstance(leaf, Known) and any(is_moving(value) for value in values_of(leaf))
@@ -307,8 +307,8 @@ def moves(node: Node) -> bool:
     )
 
 
-def asks_local_time(node: Node) -> bool:
-    """Tell whether the answer depends on the zone somebody is in."""
+def reads_local_time(node: Node) -> bool:
+    """Tell whether the answer depends on the contact's time zone."""
     return any(_is_local(value) for leaf in leaves(node) for value in values_of(leaf))
 
 
@@ -319,37 +319,51 @@ def _is_local(value: Value) -> bool:
         case Default():
             return _is_local(value.value) or _is_local(value.otherwise)
         case Extreme():
-            return any(_is_local(one) for one in value.of)
+            return any(_is_local(part) for part in value.of)
         case Days():
             return _is_local(value.of)
         case _:
             return False
 
 
-def grows(node: Node) -> bool:
-    """Tell whether the answer, once yes, stays yes as facts grow: what the evidence of a stage must do."""
+def answer_only_grows(node: Node) -> bool:
+    """Tell whether the answer, once yes, stays yes as facts grow; the evidence of a stage must do so."""
     match node:
         case Constant():
             return True
         case All() | AnyOf():
-            return all(grows(part) for part in node.parts)
+            return all(answer_only_grows(part) for part in node.parts)
         case Is():
-            return node.among == {Truth.YES} and grows(node.part)
+            return node.among == {Truth.YES} and answer_only_grows(node.part)
+        case Not():
+            return False
+        case _:
+            return _leaf_only_grows(node)
+
+
+def _leaf_only_grows(node: Known | Flag | Compare | Balance | Same | OneOf | Contains) -> bool:
+    match node:
         case Known():
             return isinstance(node.value, Stored) and node.value.grows
         case Flag():
             return node.fact.grows and node.fact.type == "bool"
         case Compare():
-            return node.op in {">", ">="} and isinstance(node.value, Stored) and _only_grows(node.value)
+            return node.op in {">", ">="} and _value_only_grows(node.value)
         case Balance():
-            up = node.op in {">", ">="} and all(factor > 0 for factor, _ in node.parts)
-            down = node.op in {"<", "<="} and all(factor < 0 for factor, _ in node.parts)
-            return (up or down) and all(_only_grows(value) for _, value in node.parts)
+            return _balance_only_grows(node)
         case Contains():
-            return _only_grows(node.within) and isinstance(node.item, Fixed)
+            return _value_only_grows(node.within) and isinstance(node.item, Fixed)
         case _:
             return False
 
 
-def _only_grows(value: Value) -> bool:
+def _balance_only_grows(node: Balance) -> bool:
+    if not all(_value_only_grows(value) for _, value in node.parts):
+        return False
+    if node.op in {">", ">="}:
+        return all(factor > 0 for factor, _ in node.parts)
+    return node.op in {"<", "<="} and all(factor < 0 for factor, _ in node.parts)
+
+
+def _value_only_grows(value: Value) -> bool:
     return isinstance(value, Stored) and value.grows and value.type != "window"

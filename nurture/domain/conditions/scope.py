@@ -1,4 +1,4 @@
-"""What is at hand while a condition is built: its text, the vocabulary, and what it has used so far."""
+"""The state while a condition is built: its text, the vocabulary, and the names it has used so far."""
 
 import ast
 from dataclasses import dataclass, field
@@ -21,42 +21,42 @@ _KINDS = {
 
 
 @dataclass(slots=True)
-class Scope:
-    """One condition being built."""
+class BuildScope:
+    """The text and vocabulary of the condition that is being built, and the names it uses."""
 
     source: Source
     vocabulary: Vocabulary
-    # Names of the terms and of the events used.
+    # Names of the terms and of the events that the condition uses.
     terms: set[str] = field(default_factory=set)
     events: set[str] = field(default_factory=set)
 
     def fault(self, tree: ast.expr, message: str) -> ConditionError:
-        """Return the error that points at a piece of the text."""
+        """Return an error that points at a piece of the text; the caller raises it."""
         return self.source.fault(tree, message)
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Numbers added and taken away, each with its sign, and what was written as digits."""
+    """A sum of values, each with its sign, and of one constant."""
 
     parts: tuple[tuple[int, Value], ...]
     constant: Fraction = Fraction(0)
 
     def plus(self, other: "Sum") -> "Sum":
-        """Return both together."""
+        """Return the sum of both."""
         return Sum(self.parts + other.parts, self.constant + other.constant)
 
     def negated(self) -> "Sum":
-        """Return the same with the other sign."""
+        """Return the sum with every sign reversed."""
         return Sum(tuple((-sign, value) for sign, value in self.parts), -self.constant)
 
-    def moving(self) -> int:
-        """Return how many parts move with time."""
+    def count_moving(self) -> int:
+        """Return how many parts change with time."""
         return sum(is_moving(value) for _, value in self.parts)
 
 
 def describe(built: Node | Value | Sum) -> str:
-    """Say what a piece of a condition is, with its article."""
+    """Return the kind of a piece of a condition in words, with its article."""
     if isinstance(built, NODES):
         return "an answer (yes or no)"
     return "a number" if isinstance(built, Sum) else _KINDS[type_of(built)]

@@ -1,4 +1,4 @@
-"""From text to Python's syntax tree, within bounds, and from its nodes back to places in the text."""
+"""Parse the text of a condition into Python's syntax tree, within bounds, and place errors in the text."""
 
 import ast
 import difflib
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from nurture.domain.errors import ConditionError
 
-#: A condition is read by people; what is longer or deeper is made of facts instead.
+#: People must be able to read a condition; a longer or deeper one is written with facts of its own.
 LENGTH_MAX = 2_000
 DEPTH_MAX = 30
 
 _SPACES = str.maketrans("\n\r\t\f\v", "     ")
 
-#: What people write in other languages, and what it is here.
+#: Operators of other languages, and what to write instead.
 _HINTS = (
     (r"&&", "write `and`"),
     (r"\|\|", "write `or`"),
@@ -27,23 +27,23 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The text of one condition, to cut pieces out of and to point into."""
+    """The text of one condition; finds the piece of a syntax node and places errors in it."""
 
     text: str
     # The same as UTF-8: the parser counts columns in bytes.
     encoded: bytes
 
     def piece(self, node: ast.expr) -> str:
-        """Return the part of the text that a syntax node was read from, on one line."""
+        """Return the part of the text that a syntax node was parsed from, on one line."""
         return " ".join(self.encoded[node.col_offset : node.end_col_offset].decode().split())
 
     def fault(self, node: ast.expr, message: str) -> ConditionError:
-        """Return the error that points at a syntax node."""
+        """Return an error that points at a syntax node; the caller raises it."""
         return ConditionError(message, column=len(self.encoded[: node.col_offset].decode()))
 
 
-def read(text: str) -> tuple[Source, ast.expr]:
-    """Return the text's syntax tree. Raises ConditionError for what is no expression or out of bounds."""
+def parse_expression(text: str) -> tuple[Source, ast.expr]:
+    """Return the text with its syntax tree. Raises ConditionError for text that is none, too long or too deep."""
     if len(text) > LENGTH_MAX:
         raise ConditionError(
             f"the condition has {len(text)} characters; at most {LENGTH_MAX} are read: make facts of its parts",
@@ -62,7 +62,7 @@ def read(text: str) -> tuple[Source, ast.expr]:
 
 
 def _parse(text: str) -> ast.expr:
-    # Blanks in front would be read as an indentation.
+    # Python would read leading blanks as an indentation.
     blanks = len(text) - len(text.lstrip())
     try:
         tree = ast.parse(text.lstrip(), mode="eval").body
@@ -86,7 +86,7 @@ def _hint(text: str) -> str:
 
 
 def _check_end(text: str, source: Source, tree: ast.expr) -> None:
-    """Refuse a comment: on one line it would swallow what follows it."""
+    """Raise ConditionError for a comment: on one line it would hide the rest of the condition."""
     rest = source.encoded[tree.end_col_offset :].decode()
     if "#" in rest:
         column = len(text) - len(rest) + rest.index("#")
@@ -104,7 +104,7 @@ def _check_depth(source: Source, tree: ast.expr) -> None:
         )
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return `; did you mean ...?` with the words that look most alike, or nothing."""
-    found = difflib.get_close_matches(word, sorted(words), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+def suggest_nearest(word: str, words: Iterable[str]) -> str:
+    """Return `; did you mean ...?` with the most similar words, or "" without any."""
+    similar = difflib.get_close_matches(word, sorted(words), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(similar)}?" if similar else ""

@@ -1,4 +1,4 @@
-"""The words a condition may use and what it reads: truth values, terms, the vocabulary, one contact's reading."""
+"""Truth values, the terms and vocabulary of conditions, and the values that are read for one contact."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,23 +32,23 @@ class Truth(Enum):
     UNKNOWN = "unknown"
 
     def __bool__(self) -> bool:
-        """Unknown means do not act, so only yes is true."""
+        """Return whether the answer is yes; unknown must not act, so it is false."""
         return self is Truth.YES
 
     def __and__(self, other: "Truth") -> "Truth":
-        """No if either is no, yes if both are yes, else unknown."""
+        """Return no if either is no, yes if both are yes, else unknown."""
         if self is Truth.NO or other is Truth.NO:
             return Truth.NO
         return Truth.YES if self is other is Truth.YES else Truth.UNKNOWN
 
     def __or__(self, other: "Truth") -> "Truth":
-        """Yes if either is yes, no if both are no, else unknown."""
+        """Return yes if either is yes, no if both are no, else unknown."""
         if self is Truth.YES or other is Truth.YES:
             return Truth.YES
         return Truth.NO if self is other is Truth.NO else Truth.UNKNOWN
 
     def __invert__(self) -> "Truth":
-        """Swap yes and no; unknown stays unknown."""
+        """Return no for yes and yes for no; unknown stays unknown."""
         if self is Truth.UNKNOWN:
             return self
         return Truth.NO if self is Truth.YES else Truth.YES
@@ -56,7 +56,7 @@ class Truth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One name a condition may use, with the type of what is stored under it.
+    """One name a condition may use, with the type of the value stored under it.
 
     Stored as JSON: bool; integer; decimal as value x 10^scale; instant in microseconds; text; set as a list
     of text; verdict as `yes`, `no` or `unknown`; window as an ascending list of instants, read as how many
@@ -65,23 +65,24 @@ class Term:
 
     name: str
     type: TermType
-    # What a missing value stands for; `empty` is the empty set, or the empty text.
+    # The value that a missing one stands for; `empty` is the empty set, or the empty text.
     absent: Absent = "unknown"
     # Decimal digits kept; 0 but for decimals.
     scale: int = 0
     # The span of a window.
     within: Duration = 0
-    # True for what never shrinks as events are folded (count, ever, max); stages may use only such.
+    # True for values that never shrink as events are folded (count, ever, max); stages may use only these.
     grows: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an absence that the type has no value for, such as text that is absent as zero."""
+        """Raise ValueError for an `absent` that the type has no value for, such as text that is absent as zero."""
         if self.absent not in _ABSENCES[self.type]:
             message = f"{self.name}: a missing {self.type} is {' or '.join(_ABSENCES[self.type])}, not {self.absent}"
             raise ValueError(message)
 
 
-#: Names every contact has; columns of `contacts` in SQL, put into `Reading.facts` by the caller.
+#: Names that every contact has. In SQL they are columns of `contacts`; otherwise the caller puts them into
+#: `Reading.facts`.
 BUILT_INS: Mapping[str, Term] = MappingProxyType(
     {
         **{name: Term(name, "text") for name in ("track", "stage", "locale", "zone", "lifecycle")},
@@ -92,7 +93,7 @@ BUILT_INS: Mapping[str, Term] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names a condition may use. `built_ins=False` leaves out track, stage ... (conditions on an event)."""
+    """The names a condition may use; `built_ins=False` leaves out track, stage ... (conditions on an event)."""
 
     terms: Mapping[str, Term] = field(default_factory=dict)
     built_ins: bool = True
@@ -102,17 +103,17 @@ class Vocabulary:
         return self.terms.get(name) or (BUILT_INS.get(name) if self.built_ins else None)
 
     def names(self) -> frozenset[str]:
-        """Return every name there is."""
+        """Return every name of the vocabulary."""
         return frozenset(self.terms) | (frozenset(BUILT_INS) if self.built_ins else frozenset())
 
-    def merged(self, more: Mapping[str, Term]) -> "Vocabulary":
-        """Return a vocabulary with these terms too; they win over terms of the same name."""
+    def with_terms(self, more: Mapping[str, Term]) -> "Vocabulary":
+        """Return a vocabulary with these terms added; they replace terms of the same name."""
         return Vocabulary({**self.terms, **more}, self.built_ins)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything a condition may read about one contact at one instant."""
+    """The facts of one contact, the instant and the zone that a condition is evaluated for."""
 
     # Fact name -> stored value; a missing name or None is absent, a value of the wrong type is unknown.
     facts: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Names, literals and functions of a condition: everything that has a value."""
+"""Build the values of a condition: names, literals and functions."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from nurture.domain.conditions.nodes import (
     Extreme,
     Fixed,
     Local,
-    Plain,
+    PlainValue,
     Stored,
     Unit,
     Value,
     type_of,
 )
-from nurture.domain.conditions.scope import Scope, Sum, describe
-from nurture.domain.conditions.syntax import nearest
+from nurture.domain.conditions.scope import BuildScope, Sum, describe
+from nurture.domain.conditions.syntax import suggest_nearest
 from nurture.domain.conditions.terms import Truth
 from nurture.domain.instant import NEVER
 
@@ -28,7 +28,7 @@ NUMBER_MAX = 2**63 - 1
 _DIGITS_MAX = 18
 _EVENT_NAME_MAX = 200
 
-Build = Callable[[ast.expr, Scope], Any]
+Build = Callable[[ast.expr, BuildScope], Any]
 
 _UNITS: Mapping[str, Unit] = {
     "local_hour": "hour",
@@ -36,8 +36,8 @@ _UNITS: Mapping[str, Unit] = {
     "local_day": "day",
     "local_month": "month",
 }
-#: What a missing value reads as, where it is not unknown; a window reads as a count.
-_ABSENT: Mapping[tuple[str, str], Plain] = {
+#: (type, absent) -> the value that a missing one reads as; a window reads as a count.
+_ABSENT: Mapping[tuple[str, str], PlainValue] = {
     ("bool", "no"): False,
     ("integer", "zero"): 0,
     ("decimal", "zero"): 0,
@@ -73,13 +73,13 @@ _SLIPS = {
 # ---- literals and names ----------------------------------------------------------------------------------
 
 
-def literal(tree: ast.Constant, scope: Scope) -> Value | Sum:
-    """Read a number or a text. Raises ConditionError for any other literal and for numbers beyond 64 bits."""
+def build_literal(tree: ast.Constant, scope: BuildScope) -> Value | Sum:
+    """Return the value of a number or text. Raises ConditionError for other literals and numbers beyond 64 bits."""
     value = tree.value
     if isinstance(value, str):
         return Fixed(scope.source.piece(tree), value, "text")
     if isinstance(value, int | float):
-        # Beyond 64 bits (or infinite) is refused before the exact value is made: it could fill the memory.
+        # Refused before the exact value is computed, which could fill the memory.
         if abs(value) > NUMBER_MAX:
             raise scope.fault(tree, "the number is too large; 64 bits are kept")
         return Sum((), Fraction(value) if isinstance(value, int) else _exact(tree, scope))
@@ -88,8 +88,8 @@ def literal(tree: ast.Constant, scope: Scope) -> Value | Sum:
     raise scope.fault(tree, f"{scope.source.piece(tree)} is not read; write a number, a text, True or False")
 
 
-def _exact(tree: ast.Constant, scope: Scope) -> Fraction:
-    """Return `19.99` as written, not as the nearest binary number."""
+def _exact(tree: ast.Constant, scope: BuildScope) -> Fraction:
+    """Return exactly the decimal number as written, not the nearest binary number."""
     written = Decimal(scope.source.piece(tree))
     exponent = written.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -_DIGITS_MAX:
@@ -97,8 +97,8 @@ def _exact(tree: ast.Constant, scope: Scope) -> Fraction:
     return Fraction(written)
 
 
-def stored(tree: ast.Name | ast.Attribute, scope: Scope) -> Stored:
-    """Read the name of a fact, with dots or without. Raises ConditionError for a name there is not."""
+def build_stored(tree: ast.Name | ast.Attribute, scope: BuildScope) -> Stored:
+    """Return the value of a fact's name, with dots or without. Raises ConditionError for an unknown name."""
     name = _dotted(tree, scope)
     term = scope.vocabulary.term(name)
     if term is None:
@@ -108,7 +108,7 @@ def stored(tree: ast.Name | ast.Attribute, scope: Scope) -> Stored:
     return Stored(name, name, term.type, absent, scale=term.scale, within=term.within, grows=term.grows)
 
 
-def _dotted(tree: ast.expr, scope: Scope) -> str:
+def _dotted(tree: ast.expr, scope: BuildScope) -> str:
     if isinstance(tree, ast.Name):
         return tree.id
     if isinstance(tree, ast.Attribute):
@@ -116,18 +116,18 @@ def _dotted(tree: ast.expr, scope: Scope) -> str:
     raise scope.fault(tree, "a dot stands only inside a name, for example cart.open")
 
 
-def _advice(name: str, scope: Scope) -> str:
+def _advice(name: str, scope: BuildScope) -> str:
     if name in _EXAMPLES:
         return f"; the function is written {_EXAMPLES[name]}"
     if name in {truth.value for truth in Truth}:
         return f"; `{name}` stands only after `is`"
     if name.lower() in _SLIPS:
         return f"; {_SLIPS[name.lower()]}"
-    return nearest(name, scope.vocabulary.names())
+    return suggest_nearest(name, scope.vocabulary.names())
 
 
-def total(built: Any, *, at: ast.expr, scope: Scope) -> Sum:
-    """Return a number as a sum. Raises ConditionError for what is no number."""
+def as_sum(built: Any, *, at: ast.expr, scope: BuildScope) -> Sum:
+    """Return a number as a sum. Raises ConditionError for anything that is no number."""
     if isinstance(built, Sum):
         return built
     if isinstance(built, NODES) or type_of(built) not in {"integer", "decimal"}:
@@ -139,38 +139,39 @@ def total(built: Any, *, at: ast.expr, scope: Scope) -> Sum:
 # ---- functions -------------------------------------------------------------------------------------------
 
 
-def call(tree: ast.Call, build: Build, scope: Scope) -> Value:
-    """Read a function call. Raises ConditionError for a function there is not and for wrong arguments."""
+def build_call(tree: ast.Call, build: Build, scope: BuildScope) -> Value:
+    """Return the value of a function call. Raises ConditionError for an unknown function or wrong arguments."""
     if not isinstance(tree.func, ast.Name):
         raise scope.fault(tree, "only functions are called, for example " + _EXAMPLES["last"])
     name, text = tree.func.id, scope.source.piece(tree)
     if name in _UNITS:
-        arguments(tree, 0, f"{name}()", scope)
+        read_arguments(tree, 0, f"{name}()", scope)
         return Local(text, _UNITS[name])
     if name in {"days_since", "days_until"}:
-        (argument,) = arguments(tree, 1, _EXAMPLES[name], scope)
+        (argument,) = read_arguments(tree, 1, _EXAMPLES[name], scope)
         return Days(text, _instant(argument, build, scope), until=name == "days_until")
     if name in {"min", "max"}:
-        found = arguments(tree, None, _EXAMPLES[name], scope)
-        return Extreme(text, tuple(_instant(one, build, scope) for one in found), latest=name == "max")
+        trees = read_arguments(tree, None, _EXAMPLES[name], scope)
+        instants = tuple(_instant(argument, build, scope) for argument in trees)
+        return Extreme(text, instants, latest=name == "max")
     if name in {"count", "first", "last"}:
-        (argument,) = arguments(tree, 1, _EXAMPLES[name], scope)
-        return _of_event(name, argument, scope)
+        (argument,) = read_arguments(tree, 1, _EXAMPLES[name], scope)
+        return _event_value(name, argument, scope)
     if name == "silent_days":
         return _silent_days(tree, text, scope)
-    raise scope.fault(tree, f"there is no function {name}(){nearest(name, _EXAMPLES)}")
+    raise scope.fault(tree, f"there is no function {name}(){suggest_nearest(name, _EXAMPLES)}")
 
 
-def arguments(tree: ast.Call, number: int | None, example: str, scope: Scope) -> list[ast.expr]:
+def read_arguments(tree: ast.Call, number: int | None, example: str, scope: BuildScope) -> list[ast.expr]:
     """Return the arguments of a call; `number` None: at least one. Raises ConditionError with the example."""
-    found = tree.args
-    wrong = len(found) != number if number is not None else not found
+    trees = tree.args
+    wrong = len(trees) != number if number is not None else not trees
     if wrong or tree.keywords:
         raise scope.fault(tree, f"{scope.source.piece(tree)} is not read; write for example {example}")
-    return found
+    return trees
 
 
-def _instant(tree: ast.expr, build: Build, scope: Scope) -> Value:
+def _instant(tree: ast.expr, build: Build, scope: BuildScope) -> Value:
     built = build(tree, scope)
     if isinstance(built, (*NODES, Sum)) or type_of(built) != "instant":
         raise scope.fault(tree, f"{scope.source.piece(tree)} is {describe(built)}; an instant is needed")
@@ -178,16 +179,16 @@ def _instant(tree: ast.expr, build: Build, scope: Scope) -> Value:
     return value
 
 
-def _of_event(name: str, tree: ast.expr, scope: Scope) -> Stored:
+def _event_value(name: str, tree: ast.expr, scope: BuildScope) -> Stored:
     event = _event_name(tree, scope)
     text = f'{name}("{event}")'
     if name == "count":
         return Stored(text, f"count:{event}", "integer", 0, grows=True)
-    # The first of something moves back when a late event comes in, so it does not only grow.
+    # A late event makes the first instant earlier, so only `last` never shrinks.
     return Stored(text, f"{name}:{event}", "instant", NEVER, grows=name == "last")
 
 
-def _event_name(tree: ast.expr, scope: Scope) -> str:
+def _event_name(tree: ast.expr, scope: BuildScope) -> str:
     if not scope.vocabulary.built_ins:
         raise scope.fault(tree, "what happened before is not known here; this condition reads one event only")
     if not isinstance(tree, ast.Constant) or not isinstance(tree.value, str) or not tree.value.strip():
@@ -203,9 +204,9 @@ def _event_name(tree: ast.expr, scope: Scope) -> str:
     return name
 
 
-def _silent_days(tree: ast.Call, text: str, scope: Scope) -> Days:
-    """Days since the last of several events, or since the contact was first seen."""
-    found = arguments(tree, None, _EXAMPLES["silent_days"], scope)
+def _silent_days(tree: ast.Call, text: str, scope: BuildScope) -> Days:
+    """Build the days since the last of several events, or since the contact was first seen."""
+    events = read_arguments(tree, None, _EXAMPLES["silent_days"], scope)
     seen = Stored("first_seen_at", "first_seen_at", "instant")
-    lasts = tuple(_of_event("last", one, scope) for one in found)
+    lasts = tuple(_event_value("last", event, scope) for event in events)
     return Days(text, Extreme(text, (*lasts, seen)))

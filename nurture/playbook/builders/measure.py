@@ -111,7 +111,7 @@ def step_vocabulary(given: schema.MeasureFile, playbook: Playbook) -> Vocabulary
         name: Term(name, "text" if isinstance(value, schema.CouponLet) else "instant")
         for name, value in given.let.items()
     }
-    return playbook.vocabulary.merged(
+    return playbook.vocabulary.with_terms(
         {**prefixed(properties, "event"), **prefixed(properties, "entity"), **lets}
     )
 

@@ -34,7 +34,7 @@ def build_steps(
     """Return the steps in order. A step without an id is named by its mail, or `wait1`, `wait2` ..."""
     bound = vocabulary
     for name in given.objects:
-        bound = bound.merged(prefixed(playbook.properties, name))
+        bound = bound.with_terms(prefixed(playbook.properties, name))
     steps: list[Step] = []
     waits = 0
     for place, step in enumerate(given.steps):

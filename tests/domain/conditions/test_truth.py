@@ -243,7 +243,9 @@ def test_always_holds_for_everybody() -> None:
 
 
 def test_merged_terms_win() -> None:
-    merged = VOCABULARY.merged({"orders": Term("orders", "text"), "deadline": Term("deadline", "instant")})
+    merged = VOCABULARY.with_terms(
+        {"orders": Term("orders", "text"), "deadline": Term("deadline", "instant")}
+    )
     assert parse('orders == "a" and days_until(deadline) >= 2 and track == "lead"', merged).terms == {
         "orders",
         "deadline",
