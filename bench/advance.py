@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 import psycopg
 
-from bench.stage import ROOT, Figure, Stage, bells_of, database, no_mail_leaves, scalar, until, workers
+from bench.stage import ROOT, Figure, Stage, database, no_mail_leaves, notifier_of, scalar, until, workers
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.inbox_queries import SHARDS
@@ -62,9 +62,7 @@ def by_workers(
         _fill(services, people, prefix)
         begun = time.perf_counter()
         # As the HTTP process does after its commit.
-        bells = bells_of(services)
-        for shard in range(SHARDS):
-            bells.ring("inbox", str(shard))
+        notifier_of(services).notify([("inbox", str(shard)) for shard in range(SHARDS)])
         _until_empty(url, seconds)
         took = time.perf_counter() - begun
         memory = max(one.peak_mb() for one in started)

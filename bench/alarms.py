@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from bench.crowd import Crowds, set_alarms
-from bench.stage import Figure, Stage, bells_of, no_mail_leaves, scalar, until, workers
+from bench.stage import Figure, Stage, no_mail_leaves, notifier_of, scalar, until, workers
 from nurture.app.services import Services
 from nurture.domain.instant import FOREVER, Instant
 from nurture.journey.drain import ring
@@ -70,7 +70,7 @@ def by_workers(
         _shift(stage.url, now + 3_600_000_000, by=-3_600_000_000)
         due = scalar(stage.url, left)
         begun = time.perf_counter()
-        bells_of(services).ring("advance", "")
+        notifier_of(services).notify([("advance", "")])
         # Counting them all again and again would cost what is measured.
         any_left = f"SELECT count(*) FROM ({left.replace('count(*)', 'id')} LIMIT 1) AS one"
         with suppress(TimeoutError):

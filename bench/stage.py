@@ -27,7 +27,7 @@ from tests.rig.postgres import Postgres
 from tests.rig.process import free_port
 from tests.rig.redis import Redis
 from workers.application import configuration
-from workers.notify import CeleryBells, RedisHooks
+from workers.notify import CeleryNotifier, RedisMarks
 
 ROOT = Path(__file__).parent.parent
 _SECRET = "a-secret-for-measuring-only"
@@ -243,11 +243,11 @@ def workers(stage: Stage, redis_server: Redis, count: int) -> Iterator[list[Proc
         client.close()
 
 
-def bells_of(services: Services) -> CeleryBells:
-    """Return bells for the broker of these services, as the API has them; the product's own set knows one broker."""
+def notifier_of(services: Services) -> CeleryNotifier:
+    """Return a notifier for the broker of these services, as the API has it; the product's own knows one broker."""
     app = Celery("bench", set_as_current=False)
     app.conf.update(configuration(services.settings))
-    return CeleryBells(app, RedisHooks(services.settings.broker_url))
+    return CeleryNotifier(app, RedisMarks(services.settings.broker_url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,19 @@ from typing import Any
 
 from celery import Celery, signals
 
+from nurture.database.notifications import INBOX
 from nurture.domain.errors import SettingsError
 from nurture.runtime.log import start_logging
 from nurture.runtime.settings import Settings, load_settings
-from workers.queues import INBOX, QUEUES, ROUTES
+from workers.queues import QUEUES, ROUTES
 
-#: For how long a task drains before it rings again and ends, in seconds.
+#: For how long a task drains before it notifies its queue again and ends, in seconds.
 DRAIN_SECONDS = 20.0
 #: A task that takes longer than this hangs; deliveries may wait for slow servers.
 TASK_SECONDS_MAX = 90
 DELIVERY_SECONDS_MAX = 720
-#: A bell nobody answered in this time is worthless: the poll threads have looked meanwhile.
-BELL_SECONDS_MAX = 60
+#: A notification that no worker took in this time is discarded: the poll threads have looked meanwhile.
+NOTIFICATION_SECONDS_MAX = 60
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # The database is the truth; nobody reads a result.
         "task_ignore_result": True,
         "result_backend": None,
-        # A bell that is lost is made good by the next look; one that comes twice finds nothing to do.
+        # A lost message is made good by the next look; one that comes twice finds nothing to do.
         "task_acks_late": False,
         "worker_prefetch_multiplier": 1,
         "task_queues": QUEUES,

@@ -1,4 +1,4 @@
-"""What a worker process holds: the services, its bells and one transport per lane; made at the first use.
+"""What a worker process holds: the services, its notifier and one transport per lane; made at the first use.
 
 Made after the fork, never before: a child must not speak on its parent's connections.
 """
@@ -17,7 +17,7 @@ from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
 from nurture.runtime import gc_tuning
 from nurture.transports.registry import Transport, open_lanes, open_transport
-from workers.notify import WorkerBells, open_bells
+from workers.notify import WorkerNotifier, open_notifier
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Context:
     """Everything the rooms need to run in this process."""
 
     services: Services
-    bells: WorkerBells
+    notifier: WorkerNotifier
     lanes: dict[str, Lane]
     delivery: Delivery
     # Mail to our own people: without a journal, for a second copy harms nobody.
@@ -66,15 +66,17 @@ class Context:
             self.delivery.journal.close()
 
 
-def make_context(services: Services) -> Context:
-    """Return a context over services that are open already."""
+def make_context(services: Services, *, notifier: WorkerNotifier | None = None) -> Context:
+    """Return a context over services that are open already; their transactions notify through its notifier."""
     settings = services.settings
+    notifier = notifier or open_notifier(settings)
+    services = services.notifying(notifier)
     gc_tuning.settle()
     lanes = open_lanes(settings.mail_url)
     journal = open_journal(services.database, settings.journal_folder, clock=services.clock)
     return Context(
         services=services,
-        bells=open_bells(settings),
+        notifier=notifier,
         lanes={name: Lane(name, open_transport(url, note=journal.note)) for name, url in lanes.items()},
         notices=Lane("notices", open_transport(lanes["main"])),
         delivery=Delivery(

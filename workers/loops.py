@@ -1,19 +1,19 @@
-"""Rounds: a room's batches one after another, for a bounded time; then its bell is rung again if more is left.
+"""Loops: a room's batches one after another, for a bounded time; then its queue is notified again if more is left.
 
-Tasks and poll threads run the same rounds. The rooms themselves are in `journey` and `delivery`; here only is decided
-how often they are called, what is counted and who is rung next.
+Tasks and poll threads run the same loops. The rooms themselves are in `journey`, `delivery` and `feedback`; this
+file only decides how often they are called and what is counted.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from nurture.app import ingest
 from nurture.app.event_body import split_body
 from nurture.app.feedback import process_feedback as work_feedback
 from nurture.app.services import Services
-from nurture.contacts.accept import accept, quarantine, shard_for
+from nurture.contacts.accept import accept, quarantine
 from nurture.database.engine import encode
+from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX, Queue
 from nurture.delivery.deliver import deliver, recover_by_journal
 from nurture.delivery.deliver import recover as take_back
 from nurture.domain.counts import Counts
@@ -23,13 +23,11 @@ from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import is_off, monotonic
-from nurture.runtime.failpoints import failpoint
 from nurture.runtime.log import get_logger
 from workers.application import DRAIN_SECONDS
 from workers.context import Context
-from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 
-_log = get_logger("rounds")
+_log = get_logger("loops")
 
 #: How often a process looks for journals that others left, at most.
 LOOK_SECONDS = 0.5
@@ -43,13 +41,11 @@ def apply(context: Context, shard: int | None = None) -> Counts:
         counts = drain(services.database, shard=shard, clock=services.clock, playbooks=services.playbooks)
         # A drain speaks of its own shard; when any will do, there may be more until one finds nothing.
         counts.more = counts.more or (shard is None and counts.total() > 0)
-        # At once: another process may send while this one goes on.
-        _announce(context, counts)
         return counts
 
     done = _repeat(context, INBOX, batch)
     if done.more:
-        context.bells.ring(INBOX, ALL if shard is None else str(shard))
+        _notify(context, INBOX, ALL if shard is None else str(shard))
     return done
 
 
@@ -59,11 +55,16 @@ def wake(context: Context) -> Counts:
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
     done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
-    ringing = _repeat(context, ADVANCE, lambda: ring(database, clock=clock, playbooks=playbooks), company="")
-    done.add(ringing)
+    done.add(
+        _repeat(
+            context,
+            ADVANCE,
+            lambda: ring(database, clock=clock, playbooks=playbooks),
+            key_for_help="",
+        )
+    )
     if done.more:
-        context.bells.ring(ADVANCE, "")
-    _announce(context, done)
+        _notify(context, ADVANCE, "")
     return done
 
 
@@ -84,10 +85,10 @@ def send(context: Context, name: str) -> Counts:
             context,
             DELIVER,
             lambda: deliver(context.services.database, context.delivery, lane=name, transport=lane.transport),
-            company=name,
+            key_for_help=name,
         )
     if done.more:
-        context.bells.ring(DELIVER, name)
+        _notify(context, DELIVER, name)
     return done
 
 
@@ -104,7 +105,7 @@ def recover_now_and_then(context: Context) -> Counts:
 def recover(context: Context) -> Counts:
     """Take back what workers that are gone had claimed."""
     services = context.services
-    # Before a process first sends, and then as often as it polls; bells come a hundred times a second.
+    # Before a process first sends, and then as often as it polls; tasks come a hundred times a second.
     if monotonic() - context.watch.looked_at > LOOK_SECONDS:
         with timed("journal"):
             found = recover_by_journal(services.database, context.delivery, context.watch)
@@ -118,20 +119,15 @@ def judge(context: Context) -> Counts:
     """Judge who followed the links of mails a minute ago, and hand in what may have been people."""
     services = context.services
     key = services.settings.suppression_secret
-    shards: set[int] = set()
 
     def batch() -> Counts:
-        done = services.database.run(
+        return services.database.run(
             lambda connection: judge_touches(connection, now=services.clock.now(), suppression_key=key)
         )
-        shards.update(done.shards)
-        return done.counts
 
     done = _repeat(context, FEEDBACK, batch)
-    for shard in shards:
-        context.bells.ring(INBOX, str(shard))
     if done.more:
-        context.bells.ring(FEEDBACK, "")
+        _notify(context, FEEDBACK, "")
     return done
 
 
@@ -140,10 +136,9 @@ def feedback(context: Context) -> Counts:
     with context.notices.taken() as free:
         if not free:
             return Counts()
-        services = replace(context.services, bells=context.bells)
-        done = _repeat(context, FEEDBACK, lambda: work_feedback(services, context.notices.transport))
+        done = _repeat(context, FEEDBACK, lambda: work_feedback(context.services, context.notices.transport))
     if done.more:
-        context.bells.ring(FEEDBACK, "")
+        _notify(context, FEEDBACK, "")
     return done
 
 
@@ -168,21 +163,19 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
         return accepted
 
     accepted = services.database.run(work)
-    for shard in {shard_for(event) for event in intake.events}:
-        context.bells.ring(INBOX, str(shard))
     done = Counts(accepted=accepted, rejected=len(intake.rejected))
     count(INBOX, done)
     return done
 
 
 def _repeat(
-    context: Context, room: str, batch: Callable[[], Counts], *, company: str | None = None
+    context: Context, room: Queue, batch: Callable[[], Counts], *, key_for_help: str | None = None
 ) -> Counts:
     """Call a room until nothing is left or the time is up; `more` tells which.
 
-    Does nothing while this host's clock is off. company: the key to ring once for one more worker when there is
-    more than fits the first batch; so a bell rung once for much work brings in whoever has nothing to do. The inbox
-    does without: its shards have bells of their own, and two who drain one send's events make smaller batches.
+    Does nothing while this host's clock is off. key_for_help: when the first batch was full, the queue is notified
+    once with this key, so that an idle worker helps. The inbox does without: each of its shards is notified by
+    itself, and two workers that drain the events of one send make smaller batches.
     """
     if _is_off(context.services):
         return Counts()
@@ -193,9 +186,9 @@ def _repeat(
             counts = batch()
         count(room, counts)
         total.update(counts)
-        if counts.more and company is not None:
-            context.bells.ring(room, company)
-            company = None
+        if counts.more and key_for_help is not None:
+            _notify(context, room, key_for_help)
+            key_for_help = None
         if not counts.more or monotonic() >= until:
             total.more = counts.more
             return total
@@ -211,9 +204,5 @@ def _is_off(services: Services) -> bool:
     return off
 
 
-def _announce(context: Context, done: Counts) -> None:
-    """Ring for the mails that a state's change has just decided."""
-    if done["messages"]:
-        failpoint("bells.before")
-        for lane in context.lanes:
-            context.bells.ring(DELIVER, lane)
+def _notify(context: Context, queue: Queue, key: str) -> None:
+    context.notifier.notify([(queue, key)])

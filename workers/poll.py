@@ -2,7 +2,7 @@
 
 Two threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
 up nobody's state. They look every 1-5 s, each process at its own moments; an embedded run looks every 0.5 s.
-A process that answers a room's bells is not silent there, and its thread leaves that work to the tasks.
+While tasks run in a process, its thread leaves their work to them.
 """
 
 from collections import Counter

@@ -1,17 +1,13 @@
-"""The queues, one per room that works in the background. docker-compose.yml must consume each; a test looks."""
+"""The queues, one per room that works in the background. docker-compose.yml must consume each; a test checks it."""
 
 from kombu import Exchange, Queue
 
-INBOX = "inbox"
-ADVANCE = "advance"
-DELIVER = "deliver"
-FEEDBACK = "feedback"
+from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX
+
 MEASUREMENT = "measurement"
-#: The key of a bell for every shard, or every lane.
-ALL = "all"
 
 NAMES = (INBOX, ADVANCE, DELIVER, FEEDBACK, MEASUREMENT)
-# Each with an exchange of its own: without one all would share the default's, and get each other's messages.
+# Each has an exchange of its own: with the default's they would all get each other's messages.
 QUEUES = tuple(Queue(name, Exchange(name), routing_key=name) for name in NAMES)
 #: Task -> where its messages go.
 ROUTES = {

@@ -1,12 +1,12 @@
 """The clock: every few seconds a tick, and any number of schedulers may tick.
 
-APScheduler only says when. Each tick inserts its (job, slot) row in the transaction of its effect; who comes
-second finds the row and does nothing. Bells are rung after the commit. Nothing is kept in memory that a
+APScheduler only says when. Each tick inserts its (job, slot) row in the transaction of its effect; the second
+one finds the row and does nothing. Queues are notified after the commit. Nothing is kept in memory that a
 restart would miss: what is due stands in the database.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -20,6 +20,7 @@ from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.database import bulk
 from nurture.database.engine import limit_lock_wait
+from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, note
 from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
@@ -33,12 +34,8 @@ from nurture.runtime.clock import is_off
 from nurture.runtime.failpoints import failpoint
 from nurture.runtime.log import get_logger
 from nurture.transports.registry import open_lanes
-from workers.queues import ADVANCE, DELIVER, FEEDBACK, INBOX
 
 _log = get_logger("scheduler")
-
-#: What a tick asks for after its commit: (queue, key).
-Rings = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +45,20 @@ class Job:
     name: str
     # Length of the stretch; it begins at multiples of this since 1970.
     seconds: int
-    # Does the work in the tick's transaction and returns whom to ring afterwards.
-    effect: Callable[[sa.Connection, Services, Instant], Rings]
+    # Does the work in the tick's transaction.
+    effect: Callable[[sa.Connection, Services, Instant], None]
 
 
-def look(connection: sa.Connection, services: Services, now: Instant) -> Rings:
-    """Ring wherever something may be due: a bell that was lost is made good."""
-    shards = [(INBOX, str(shard)) for shard in busy_shards(connection)]
+def look(connection: sa.Connection, services: Services, now: Instant) -> None:
+    """Note every queue in which something may be due, so that a lost notification is made good."""
+    note(connection, INBOX, *(str(shard) for shard in busy_shards(connection)))
     if clicks.is_due(connection, now=now):
-        shards.append((FEEDBACK, ""))
-    lanes = [(DELIVER, lane) for lane in open_lanes(services.settings.mail_url)]
-    return [*shards, (ADVANCE, ""), *lanes]
+        note(connection, FEEDBACK, "")
+    note(connection, ADVANCE, "")
+    note(connection, DELIVER, *open_lanes(services.settings.mail_url))
 
 
-def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
+def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
     """Forget the slots of yesterday, and who followed links the day before."""
     clicks.forget(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
@@ -70,31 +67,27 @@ def tidy(connection: sa.Connection, _services: Services, now: Instant) -> Rings:
         senders_before=now - restore_detection.MEMORY,
         left_before=now - restore_detection.LEFT_MEMORY,
     )
-    return ()
 
 
-def forget(connection: sa.Connection, services: Services, _now: Instant) -> Rings:
+def forget(connection: sa.Connection, services: Services, _now: Instant) -> None:
     """Go on with erasures that were interrupted, or whose last mail was on the wire."""
     resume_erasures(services, connection)
-    return ()
 
 
-def retain(connection: sa.Connection, services: Services, now: Instant) -> Rings:
+def retain(connection: sa.Connection, services: Services, now: Instant) -> None:
     """Remove the next of what is older than it has to be."""
     playbook = services.playbooks.active(connection).playbook
     remove_old(connection, now=now, keep=kept(services.settings.retention), playbook=playbook)
-    return ()
 
 
-def answers(_connection: sa.Connection, _services: Services, _now: Instant) -> Rings:
-    """Ring for dialogues that may be overdue and reports whose person may be known by now."""
-    return ((FEEDBACK, ""),)
+def answers(connection: sa.Connection, _services: Services, _now: Instant) -> None:
+    """Note the feedback queue: replies may be overdue, and the people of early reports known by now."""
+    note(connection, FEEDBACK, "")
 
 
-def rest(connection: sa.Connection, services: Services, now: Instant) -> Rings:
+def rest(connection: sa.Connection, services: Services, now: Instant) -> None:
     """Look at the next people who may have stopped reading."""
-    done = sunset(connection, now=now, suppression_key=services.settings.suppression_secret)
-    return [(INBOX, str(shard)) for shard in done.shards]
+    sunset(connection, now=now, suppression_key=services.settings.suppression_secret)
 
 
 JOBS = (
@@ -112,21 +105,19 @@ def tick(job: Job, services: Services) -> bool:
     now = services.clock.now()
     slot = now - now % (job.seconds * SECOND)
 
-    def work(connection: sa.Connection) -> Rings | None:
+    def work(connection: sa.Connection) -> bool:
         if is_off(services.clock, connection):
             _log.error("this host's clock is minutes away from the database's; no tick until both agree")
-            return None
+            return False
         limit_lock_wait(connection)
         row = {"job": job.name, "slot": slot, "at": now}
-        first = bulk.insert(connection, job_slots, [row], conflict=["job", "slot"], returning=["slot"])
-        rings = job.effect(connection, services, now) if first else None
+        is_first = bulk.insert(connection, job_slots, [row], conflict=["job", "slot"], returning=["slot"])
+        if is_first:
+            job.effect(connection, services, now)
         failpoint("scheduler.ticked")
-        return rings
+        return bool(is_first)
 
-    rings = services.database.run(work)
-    for queue, key in rings or ():
-        services.bells.ring(queue, key)
-    return rings is not None
+    return services.database.run(work)
 
 
 def start_scheduler(services: Services) -> BaseScheduler:

@@ -1,4 +1,4 @@
-"""The tasks: each takes its bell off, then runs its room's rounds. A message carries ids, never more.
+"""The tasks: each clears the mark of its notification, then runs its room's loop. A message carries ids, never more.
 
 One exception: `nurture.hand_in`, through which another Celery application hands in events. Until it has run,
 what it carries is only in the broker and may be lost with it; HTTP is the durable way.
@@ -6,23 +6,23 @@ what it carries is only in the broker and may be lost with it; HTTP is the durab
 
 from typing import Any
 
+from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 from workers import loops
 from workers.application import DELIVERY_SECONDS_MAX, app
 from workers.context import here
-from workers.queues import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
 
 
 @app.task(name="nurture.inbox.drain")
 def drain_shard(shard: str) -> None:
     """Apply the events pending in one shard, or in `all` of them."""
-    here().bells.answer(INBOX, shard)
+    here().notifier.clear(INBOX, shard)
     loops.apply(here(), None if shard == ALL else int(shard))
 
 
 @app.task(name="nurture.advance.wake")
 def wake_contacts() -> None:
     """Let due alarms ring."""
-    here().bells.answer(ADVANCE, "")
+    here().notifier.clear(ADVANCE, "")
     loops.wake(here())
 
 
@@ -33,7 +33,7 @@ def wake_contacts() -> None:
 )
 def send_lane(lane: str) -> None:
     """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
-    here().bells.answer(DELIVER, lane)
+    here().notifier.clear(DELIVER, lane)
     loops.recover_now_and_then(here())
     loops.send(here(), lane)
 
@@ -45,7 +45,7 @@ def send_lane(lane: str) -> None:
 )
 def judge_touches() -> None:
     """Judge who followed the links of mails: people or machines; then see to what else came back."""
-    here().bells.answer(FEEDBACK, "")
+    here().notifier.clear(FEEDBACK, "")
     loops.judge(here())
     loops.feedback(here())
 

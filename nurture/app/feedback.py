@@ -9,7 +9,7 @@ from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
-from nurture.feedback.record import Recorded, match_late
+from nurture.feedback.record import match_late
 from nurture.feedback.replies import mind, send_notices
 from nurture.feedback.reply_queries import unsent_since
 from nurture.transports.registry import Transport
@@ -26,25 +26,22 @@ def process_feedback(services: Services, transport: Transport) -> Counts:
     counts = Counts()
     for step in (_match_late_reports, _check_reply_times):
         now = services.clock.now()
-        done = services.database.run(step(services, now))
-        counts.add(done.counts)
-        for shard in done.shards:
-            services.bells.ring("inbox", str(shard))
+        counts.add(services.database.run(step(services, now)))
     counts.add(send_notices(services.database, transport, clock=services.clock))
     return counts
 
 
-def _match_late_reports(_services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
+def _match_late_reports(_services: Services, now: Instant) -> Callable[[sa.Connection], Counts]:
     return lambda connection: match_late(connection, now=now)
 
 
-def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connection], Recorded]:
-    def step(connection: sa.Connection) -> Recorded:
+def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connection], Counts]:
+    def step(connection: sa.Connection) -> Counts:
         try:
             loaded = services.playbooks.active(connection)
         except UserError:
             # Without a published playbook no mail was sent, so there is no reply either.
-            return Recorded()
+            return Counts()
         return mind(connection, desk_of(services, loaded), now=now)
 
     return step

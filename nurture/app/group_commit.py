@@ -1,13 +1,14 @@
 """Group commit: store the events of concurrent requests in as few transactions as possible.
 
 A request adds its events to a queue and waits. A writer thread takes everything that is queued, stores it in one
-transaction, and resolves the requests after the commit. An idle writer stores a single event at once.
+transaction, and after the commit resolves the requests, then notifies the workers. An idle writer stores a single
+event at once.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -16,14 +17,13 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from nurture.app.ingest import Intake
-from nurture.contacts.accept import NewEvent, Rejected, accept, quarantine, shard_for
+from nurture.contacts.accept import NewEvent, Rejected, accept, quarantine
 from nurture.database.engine import Database, encode
 from nurture.domain.errors import Transient
 from nurture.domain.instant import SECOND
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import Clock, is_off, steady
 from nurture.runtime.failpoints import failpoint
-from nurture.runtime.notifications import Bells
 
 log = structlog.get_logger(__name__)
 
@@ -78,10 +78,9 @@ class _PendingRequest:
 class GroupCommit:
     """The inbox writers of this process. Call start() before use, and stop() to store what is still queued."""
 
-    def __init__(self, *, database: Database, bells: Bells, clock: Clock, writers: int | None = None) -> None:
+    def __init__(self, *, database: Database, clock: Clock, writers: int | None = None) -> None:
         """Create the writers. Default: two on PostgreSQL, so that one works while the other flushes; one on SQLite."""
         self._database = database
-        self._bells = bells
         self._clock_check = _ClockCheck(clock)
         self._ready = threading.Condition()
         self._queue: deque[_PendingRequest] = deque()
@@ -121,13 +120,7 @@ class GroupCommit:
 
     def _work(self) -> None:
         while (group := self._take()) is not None:
-            shards = self._store(group)
-            try:
-                for shard in shards:
-                    self._bells.ring("inbox", str(shard))
-            except Exception:
-                # The events are durable and the workers look by themselves; the next group must be stored too.
-                log.exception("bells_failed")
+            self._store(group)
 
     def _take(self) -> list[_PendingRequest] | None:
         """Return the queued requests, up to EVENTS_MAX events; None once stopped and empty."""
@@ -147,22 +140,23 @@ class GroupCommit:
                     group.append(waiting)
             return group
 
-    def _store(self, group: list[_PendingRequest]) -> set[int]:
+    def _store(self, group: list[_PendingRequest]) -> None:
         events = [event for waiting in group for event in waiting.intake.events]
         rejected = [item for waiting in group for item in waiting.intake.rejected]
+
+        def answer() -> None:
+            failpoint("inbox.committed")
+            count("inbox", {"accepted": len(events), "refused": len(rejected)})
+            for waiting in group:
+                waiting.stored.set_result(None)
+
         try:
             with timed("inbox"):
-                _write(self._database, events, rejected, self._clock_check)
+                _write(self._database, events, rejected, self._clock_check, answer)
         except Exception as error:  # noqa: BLE001 - the thread must go on with the next group
             failure = _failure(error)
             for waiting in group:
                 waiting.stored.set_exception(failure)
-            return set()
-        failpoint("inbox.committed")
-        count("inbox", {"accepted": len(events), "refused": len(rejected)})
-        for waiting in group:
-            waiting.stored.set_result(None)
-        return {shard_for(event) for event in events}
 
 
 def _failure(error: Exception) -> Exception:
@@ -179,9 +173,16 @@ def _weight(waiting: _PendingRequest) -> int:
 
 
 def _write(
-    database: Database, events: Sequence[NewEvent], rejected: Sequence[Rejected], clock_check: _ClockCheck
+    database: Database,
+    events: Sequence[NewEvent],
+    rejected: Sequence[Rejected],
+    clock_check: _ClockCheck,
+    answer: Callable[[], None] | None,
 ) -> None:
-    """Store all in one transaction. Events that the database cannot store are found by halving and quarantined."""
+    """Store all in one transaction, then call `answer`, before the workers are notified.
+
+    Events that the database cannot store are found by halving and quarantined.
+    """
 
     def work(connection: sa.Connection) -> None:
         clock_check.check(connection)
@@ -189,17 +190,17 @@ def _write(
         quarantine(connection, rejected)
 
     try:
-        database.run(work)
+        database.run(work, on_commit=answer)
     except DBAPIError as error:
         if not isinstance(error, (sa.exc.DataError, sa.exc.IntegrityError)):
             raise
         if len(events) <= 1:
             refused = [_rejection_of(event, error) for event in events]
-            database.run(lambda connection: quarantine(connection, [*rejected, *refused]))
+            database.run(lambda connection: quarantine(connection, [*rejected, *refused]), on_commit=answer)
             return
         half = len(events) // 2
-        _write(database, events[:half], rejected, clock_check)
-        _write(database, events[half:], (), clock_check)
+        _write(database, events[:half], rejected, clock_check, None)
+        _write(database, events[half:], (), clock_check, answer)
 
 
 def _rejection_of(event: NewEvent, error: DBAPIError) -> Rejected:

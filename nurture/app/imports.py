@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.app.tabular import FileRow, read_rows
 from nurture.consent.from_files import ImportedConsent, import_consents
-from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.accept import NewEvent, accept, note_inbox
 from nurture.contacts.locking import run_without_lost_race
 from nurture.database import schema as t
 from nurture.database.audit import record
@@ -152,10 +152,10 @@ def import_file(
         connection.execute(
             sa.update(t.imports).where(t.imports.c.fingerprint == fingerprint).values(done=True)
         )
+        note_inbox(connection)
         record(connection, at=services.clock.now(), actor=actor, action="import", detail=detail)
 
     services.database.run(finish)
-    services.bells.ring("inbox", "all")
     if result.rejected:
         result.rejected_file = str(rejects)
     else:
@@ -223,7 +223,8 @@ def _store_batch(
     playbook: Playbook,
     now: Instant,
 ) -> None:
-    accept(connection, [item.event for item in items])
+    # The workers are notified when the whole file is in.
+    accept(connection, [item.event for item in items], notify=False)
     consents = [
         ImportedConsent(item.event.identities, topic, state, at, source)
         for item in items

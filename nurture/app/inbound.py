@@ -19,7 +19,7 @@ from nurture.domain.feedback import Report
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import Instant
 from nurture.domain.verp import dialogue_of, message_of, without_tag
-from nurture.feedback.record import Recorded, record
+from nurture.feedback.record import record
 from nurture.feedback.replies import Desk, take_answer, take_reply
 from nurture.inbound.inbound_mail import Arrival, read
 from nurture.playbook import LoadedPlaybook
@@ -100,22 +100,16 @@ class Inbound:
             count("feedback", {"inbound_later": 1})
             _log.warning("a mail was deferred", error=type(error).__name__)
             return TRY_LATER
-        count("feedback", done.counts)
-        for shard in done.shards:
-            self._services.bells.ring("inbox", str(shard))
-        if done.counts["reply"]:
-            self._services.bells.ring("feedback", "")
+        count("feedback", done)
         return ACCEPTED
 
     # ---- evidence and effects ----------------------------------------------------------------------------
 
-    def _processing(
-        self, arrival: Arrival, recipient: str, data: bytes
-    ) -> Callable[[sa.Connection], Recorded]:
+    def _processing(self, arrival: Arrival, recipient: str, data: bytes) -> Callable[[sa.Connection], Counts]:
         keys, now = self._services.keys, self._services.clock.now()
         tagged, dialogue = message_of(keys, recipient), dialogue_of(keys, recipient)
 
-        def work(connection: sa.Connection) -> Recorded:
+        def work(connection: sa.Connection) -> Counts:
             if arrival.nature == "reply":
                 return self._reply(connection, arrival, data, tagged=tagged, dialogue=dialogue, now=now)
             report = self._report(arrival, tagged, now)
@@ -160,7 +154,7 @@ class Inbound:
         tagged: int | None,
         dialogue: int | None,
         now: Instant,
-    ) -> Recorded:
+    ) -> Counts:
         desk = desk_of(self._services, self._services.playbooks.active(connection))
         ours = {canonical_email(desk.replies_to), canonical_email(desk.escalate_to)}
         if arrival.author in ours:
@@ -181,5 +175,5 @@ class Inbound:
         return take_reply(connection, desk, report, arrival, data, now=now)
 
 
-def _count_only(reason: str) -> Recorded:
-    return Recorded(Counts({reason: 1}))
+def _count_only(reason: str) -> Counts:
+    return Counts({reason: 1})

@@ -9,12 +9,12 @@ from nurture.app.services import Services
 from nurture.database import migrations
 from nurture.database.engine import Database, open_database
 from nurture.database.meta import require_suppression_key
+from nurture.database.notifications import Notifier
 from nurture.domain.errors import SettingsError
 from nurture.domain.signing import Keys
 from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.log import keep_secret
-from nurture.runtime.notifications import Bells, NoBells
 from nurture.runtime.settings import Settings, complete, load_settings
 
 
@@ -22,26 +22,25 @@ def open_services(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    bells: Bells | None = None,
+    notifier: Notifier | None = None,
     pool_size: int = 5,
     keeps: bool = True,
 ) -> Services:
-    """Return the services for complete settings; connects at first use. keeps: see `open_database`."""
+    """Return the services for complete settings; connects at first use. keeps, notifier: see `open_database`."""
     keep_secret(*settings.secret_values())
     return Services(
-        database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps),
+        database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps, notifier=notifier),
         settings=settings,
         clock=clock or SystemClock(),
         keys=Keys(settings.signing_secrets),
         playbooks=PublishedPlaybooks(has_template_cache=settings.template_cache == "on"),
-        bells=bells or NoBells(),
     )
 
 
 def open_existing(
     settings: Settings | None = None,
     *,
-    bells: Bells | None = None,
+    notifier: Notifier | None = None,
     clock: Clock | None = None,
     serves: bool = False,
     pool_size: int = 5,
@@ -61,7 +60,7 @@ def open_existing(
         raise SettingsError(unreachable_message(settings, error)) from error
     finally:
         database.close()
-    return open_services(settings, bells=bells, clock=clock, pool_size=pool_size)
+    return open_services(settings, notifier=notifier, clock=clock, pool_size=pool_size)
 
 
 def read_access_state(database: Database) -> dict[str, bool]:

@@ -55,9 +55,7 @@ def set_switch(
             {"journals": folded} if after_restore else {}
         )
 
-    done = services.database.run(work)
-    services.bells.ring("deliver", "all")
-    return done
+    return services.database.run(work)
 
 
 def cancel(services: Services, measure: str, *, actor: str) -> dict[str, Any]:

@@ -113,12 +113,10 @@ def publish(
     published = store_publication(
         services.database, load_files(folder), now=now, actor=actor, backlog=backlog
     )
-    services.bells.ring("advance", "")
     return {"playbook": published, "backlog": backlog}
 
 
 def rollback(services: Services, *, actor: str) -> dict[str, Any]:
     """Make the previous programme the active one again."""
     restored = go_back(services.database, now=services.clock.now(), actor=actor)
-    services.bells.ring("advance", "")
     return {"playbook": restored}

@@ -4,6 +4,7 @@ Each recipient gets an internal event (kind `ops`, message id `request:contact`)
 restarting an interrupted one, sends nothing twice. `nurture pause` and `nurture cancel` stop a send.
 """
 
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from nurture.app import audience
 from nurture.app.contacts import unknown_measure_message
 from nurture.app.services import Services
-from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.accept import NewEvent, accept, note_inbox
 from nurture.contacts.identity_queries import load_newest_identities
 from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
@@ -120,17 +121,20 @@ def send(
     )
     while True:
         page = services.database.run(
-            lambda connection: _send_page(
-                services, connection, path, who=who, expression=expression, request=request, at=at
+            partial(
+                _send_page,
+                services,
+                path=path,
+                who=who,
+                expression=expression,
+                request=request,
+                at=at,
+                is_first=handed == 0,
             )
         )
         handed += page
         if page == 0:
             break
-        if handed == page:
-            # Workers begin with the first page, and go on by themselves.
-            services.bells.ring("inbox", "all")
-    services.bells.ring("inbox", "all")
     return {"request": request, "measure": path, "people": total + handed, "handed_in": handed}
 
 
@@ -194,12 +198,13 @@ def _register(
 def _send_page(
     services: Services,
     connection: sa.Connection,
-    path: str,
     *,
+    path: str,
     who: str | None,
     expression: str | None,
     request: str,
     at: Instant | None,
+    is_first: bool,
 ) -> int:
     """Put the next page of recipients into the inbox and move the cursor; returns their number, 0 when done."""
     playbook = services.playbooks.active(connection).playbook
@@ -222,7 +227,10 @@ def _send_page(
         for contact in page
         if names.get(contact)
     ]
-    accept(connection, events)
+    # Workers are notified of the first page and of the end: between them those that have begun go on by themselves.
+    accept(connection, events, notify=False)
+    if is_first or not page:
+        note_inbox(connection)
     connection.execute(
         sa.update(t.sends)
         .where(t.sends.c.request == request)

@@ -1,12 +1,13 @@
 """`Services`: the opened installation that every action of `nurture.app` takes as its first argument."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Self
 
 from nurture.database.engine import Database
+from nurture.database.notifications import Notifier
 from nurture.domain.signing import Keys
 from nurture.playbook import PlaybookSource
 from nurture.runtime.clock import Clock
-from nurture.runtime.notifications import Bells, NoBells
 from nurture.runtime.settings import Settings
 
 
@@ -19,7 +20,12 @@ class Services:
     clock: Clock
     keys: Keys
     playbooks: PlaybookSource
-    bells: Bells = field(default_factory=NoBells)
+
+    def notifying(self, notifier: Notifier) -> Self:
+        """Return the same services, whose transactions notify workers through `notifier`."""
+        if self.database.notifier is notifier:
+            return self
+        return replace(self, database=replace(self.database, notifier=notifier))
 
     def close(self) -> None:
         """Close the database."""

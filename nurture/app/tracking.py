@@ -71,7 +71,6 @@ def track(
         record(connection, at=now, actor=actor, action="track", detail={"message_id": message_id})
 
     services.database.run(work)
-    services.bells.ring("inbox", "all")
     return {"event": event, "who": who, "occurred_at": to_iso(occurred_at), "message_id": message_id}
 
 

@@ -10,7 +10,7 @@ from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.verp import message_of
-from nurture.feedback.record import Recorded, record
+from nurture.feedback.record import record
 from nurture.inbound.fetch import Fetcher
 from nurture.inbound.providers import PROVIDERS, Call, Refusal
 from nurture.inbound.providers.ses import confirmation
@@ -86,21 +86,19 @@ class Webhooks:
 
 
 def record_reports(services: Services, reports: list[Report]) -> Counts:
-    """Record verified reports in transactions of at most BATCH reports, and notify the workers; returns the counts."""
+    """Record verified reports in transactions of at most BATCH reports; returns the counts."""
     total = Counts()
     reports = [_resolve_message(services, report) for report in reports]
     for start in range(0, len(reports), BATCH):
         batch = reports[start : start + BATCH]
         with timed("feedback"):
             done = services.database.run(_record_batch(services, batch))
-        count("feedback", done.counts)
-        total.add(done.counts)
-        for shard in done.shards:
-            services.bells.ring("inbox", str(shard))
+        count("feedback", done)
+        total.add(done)
     return total
 
 
-def _record_batch(services: Services, batch: list[Report]) -> Callable[[sa.Connection], Recorded]:
+def _record_batch(services: Services, batch: list[Report]) -> Callable[[sa.Connection], Counts]:
     key = services.settings.suppression_secret
     return lambda connection: record(connection, batch, now=services.clock.now(), suppression_key=key)
 

@@ -14,11 +14,11 @@ def api(*, port: Port = None) -> None:
     from nurture.runtime.settings import load_settings
     from nurture.web.application import create_app
     from nurture.web.server import make_server
-    from workers.notify import open_bells
+    from workers.notify import open_notifier
 
     settings = load_settings(http_port=port)
     start_logging(style=settings.log_format, level=settings.log_level)
-    services = open_existing(settings, bells=open_bells(settings), serves=True, pool_size=10)
+    services = open_existing(settings, notifier=open_notifier(settings), serves=True, pool_size=10)
     try:
         server = make_server(create_app(services), host=settings.http_host, port=settings.http_port)
         gc_tuning.settle()

@@ -3,7 +3,7 @@
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from nurture.domain.errors import UserError
 
 if TYPE_CHECKING:
     from nurture.app.services import Services
+    from nurture.database.notifications import Notification
     from nurture.runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -31,25 +32,25 @@ def open_installation() -> Iterator["Services"]:
     from nurture.runtime.settings import load_settings
 
     settings = load_settings()
-    services = open_existing(settings, bells=_LateBells(settings))
+    services = open_existing(settings, notifier=_LazyNotifier(settings))
     try:
         yield services
     finally:
         services.close()
 
 
-class _LateBells:
-    """The workers' doorbells, hung up at the first ring: most commands ring nobody, and Celery takes half a second."""
+class _LazyNotifier:
+    """Loads Celery at the first notification: most commands notify nobody, and loading takes half a second."""
 
     def __init__(self, settings: "Settings") -> None:
         self._settings = settings
 
-    def ring(self, queue: str, key: str) -> None:
-        """Ring; an embedded engine is another process that nobody can ring, and looks by itself."""
+    def notify(self, notifications: Collection["Notification"]) -> None:
+        """Notify workers of the queues; an embedded engine is another process and looks by itself."""
         if not self._settings.broker_url.startswith("memory:"):
-            from workers.notify import open_bells
+            from workers.notify import open_notifier
 
-            open_bells(self._settings).ring(queue, key)
+            open_notifier(self._settings).notify(notifications)
 
 
 def current_actor() -> str:

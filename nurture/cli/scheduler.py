@@ -9,12 +9,12 @@ def scheduler() -> None:
     from nurture.app.installation import open_existing
     from nurture.runtime.log import start_logging
     from nurture.runtime.settings import load_settings
-    from workers.notify import open_bells
+    from workers.notify import open_notifier
     from workers.scheduler import run_scheduler
 
     settings = load_settings()
     start_logging(style=settings.log_format, level=settings.log_level)
-    services = open_existing(settings, bells=open_bells(settings))
+    services = open_existing(settings, notifier=open_notifier(settings))
     try:
         run_scheduler(services)
     finally:

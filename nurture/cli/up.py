@@ -1,7 +1,6 @@
 """`nurture up`: the whole engine in one process."""
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nurture.cli import output
@@ -35,9 +34,9 @@ def serve_embedded(services: "Services", *, port: int) -> None:
     from nurture.web.application import create_app
     from nurture.web.server import make_server
     from workers.embedded import Embedded
-    from workers.notify import open_bells
+    from workers.notify import open_notifier
 
-    services = replace(services, bells=open_bells(services.settings))
+    services = services.notifying(open_notifier(services.settings))
     settings = services.settings
     start_logging(
         style=settings.log_format, level="warning" if settings.log_format == "auto" else settings.log_level

@@ -1,8 +1,7 @@
 """Acts of a person on the public pages: each writes consent or suppression and its event in one transaction.
 
 A token names the contact for which the mail was written; `find_page_contact` follows merges to the living one.
-Every act may be repeated: an act that changes nothing writes nothing, and adds no second event. Functions that
-add an event return the shards to notify after the commit.
+Every act may be repeated: an act that changes nothing writes nothing, and adds no second event.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from nurture.consent import page_queries
 from nurture.consent.load_permissions import load_permissions
 from nurture.consent.queries import is_wording_stored, store_wording
 from nurture.consent.record import grant_consent, set_preferences, unsubscribe
-from nurture.contacts.accept import NewEvent, accept, shard_for
+from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import decode
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState, state_for_topic
 from nurture.domain.consent.preferences import PreferenceKind, Preferences
@@ -68,10 +67,10 @@ def withdraw_topic(
     evidence: Mapping[str, Any],
     suppression_key: bytes,
     wording: str = "",
-) -> set[int]:
-    """Withdraw a topic, or (None) everything; return the shards to notify."""
+) -> None:
+    """Withdraw a topic, or (None) everything."""
     if person.has_stopped(topic):
-        return set()
+        return
     unsubscribe(
         connection,
         contact_id=person.id,
@@ -82,7 +81,7 @@ def withdraw_topic(
         suppression_key=suppression_key,
         wording=wording,
     )
-    return add_page_event(
+    add_page_event(
         connection,
         person,
         "Unsubscribed",
@@ -100,10 +99,10 @@ def confirm_topic(
     evidence: Mapping[str, Any],
     suppression_key: bytes,
     wording: str = "",
-) -> set[int]:
-    """Record that the person confirmed a topic by their own act; return the shards to notify."""
+) -> None:
+    """Record that the person confirmed a topic by their own act."""
     if person.state(topic) == "granted":
-        return set()
+        return
     grant_consent(
         connection,
         contact_id=person.id,
@@ -114,7 +113,7 @@ def confirm_topic(
         suppression_key=suppression_key,
         wording=wording,
     )
-    return add_page_event(
+    add_page_event(
         connection, person, "Topic Confirmed", {"topic": topic, **_event_evidence(evidence)}, now=now
     )
 
@@ -142,8 +141,8 @@ def change_preferences(
     *,
     now: Instant,
     evidence: Mapping[str, Any],
-) -> set[int]:
-    """Record the preferences that differ from the present ones; return the shards to notify.
+) -> None:
+    """Record the preferences that differ from the present ones.
 
     wanted: kind -> value (`domain.consent.preferences`).
     """
@@ -155,7 +154,7 @@ def change_preferences(
     }
     changed = {kind: value for kind, value in wanted.items() if value != present[kind]}
     if not changed:
-        return set()
+        return
     set_preferences(
         connection, contact_id=person.id, values=changed, now=now, source=SOURCE, evidence=evidence
     )
@@ -166,13 +165,13 @@ def change_preferences(
         properties["paused_until"] = to_iso(changed["pause"]) if changed["pause"] else ""
     if "tracking" in changed:
         properties["tracking"] = not changed["tracking"]
-    return add_page_event(connection, person, "Preferences Changed", properties, now=now)
+    add_page_event(connection, person, "Preferences Changed", properties, now=now)
 
 
 def choose_locale_and_zone(
     connection: sa.Connection, person: PageContact, *, locale: str | None, zone: str | None, now: Instant
-) -> set[int]:
-    """Record the language and the time zone that the person chose; return the shards to notify.
+) -> None:
+    """Record the language and the time zone that the person chose.
 
     None leaves a value as it is.
     """
@@ -182,8 +181,8 @@ def choose_locale_and_zone(
     if zone is not None and zone != person.zone:
         traits["timezone"] = zone
     if not traits:
-        return set()
-    return add_page_event(connection, person, "Identified", {}, now=now, kind="identify", traits=traits)
+        return
+    add_page_event(connection, person, "Identified", {}, now=now, kind="identify", traits=traits)
 
 
 def add_page_event(
@@ -197,14 +196,14 @@ def add_page_event(
     kind: EventKind = "track",
     traits: Mapping[str, Any] | None = None,
     also: tuple[Identity, ...] = (),
-) -> set[int]:
-    """Put an event of the person into the inbox; return the shards to notify.
+) -> None:
+    """Put an event of the person into the inbox.
 
     also: further identities that the act has proved to be theirs.
     """
     known = page_queries.load_strongest_identity(connection, person.id)
     if known is None:
-        return set()
+        return
     names = {Identity(known.kind, known.value): None} | dict.fromkeys(also)
     previous = None
     if known.kind in {name.kind for name in also}:
@@ -223,7 +222,6 @@ def add_page_event(
         traits=traits or {},
     )
     accept(connection, [event])
-    return {shard_for(event)}
 
 
 def answer_survey(
@@ -235,10 +233,10 @@ def answer_survey(
     comment: str,
     message: int | None,
     now: Instant,
-) -> set[int]:
+) -> None:
     """Record an answer to a survey: a number from 0 to 10 is a `score`, anything else an `answer`.
 
-    The same answer to the same mail is one event however often it is sent. Returns the shards to notify.
+    The same answer to the same mail is one event however often it is sent.
     """
     properties: dict[str, Any] = {"survey": survey}
     if (score := parse_score(answer)) is not None:
@@ -251,7 +249,7 @@ def answer_survey(
         properties["message"] = message
     digest = blake2b(f"{survey}\n{answer}\n{comment}".encode(), digest_size=8).hexdigest()
     message_id = f"survey:{person.id}:{message or 0}:{digest}"
-    return add_page_event(connection, person, "Survey Answered", properties, now=now, message_id=message_id)
+    add_page_event(connection, person, "Survey Answered", properties, now=now, message_id=message_id)
 
 
 def parse_score(answer: str) -> int | None:

@@ -47,25 +47,24 @@ def create_request(
     address: str | None = None,
     message: int | None = None,
     now: Instant,
-) -> set[int] | None:
-    """Store a request and the event that starts its mail; return the shards to notify.
+) -> bool:
+    """Store a request and the event that starts its mail; return whether it was stored.
 
-    None when the person made too many requests lately. address: canonical, for the act `address`. An open
+    It is not when the person made too many requests lately. address: canonical, for the act `address`. An open
     request of the same act is replaced.
     """
     lock_living_contact(connection, person.id)
     members = load_family_ids(connection, person)
     made = request_queries.count_requests(connection, members, since=now - REQUESTS_WINDOW)
     if made >= REQUESTS_MAX:
-        return None
+        return False
     number = request_queries.add_request(
         connection, members, act=act, address=address, now=now, until=now + VALID_FOR
     )
     mail = {"message": message} if message is not None else {}
     properties: dict[str, Any] = {"act": act, "request": number, **mail}
-    return add_page_event(
-        connection, person, REQUEST_EVENT, properties, now=now, message_id=f"request:{number}"
-    )
+    add_page_event(connection, person, REQUEST_EVENT, properties, now=now, message_id=f"request:{number}")
+    return True
 
 
 def find_request(connection: sa.Connection, person: PageContact, number: object) -> Any:
@@ -94,8 +93,8 @@ def is_address_of_another(connection: sa.Connection, person: PageContact, addres
 
 def change_address(
     connection: sa.Connection, person: PageContact, request: Any, *, now: Instant, suppression_key: bytes
-) -> set[int]:
-    """Carry out an open request for another sending address; return the shards to notify.
+) -> None:
+    """Carry out an open request for another sending address.
 
     The event merges a contact that is already known under that address. A suppression of the old address for
     marketing is carried over to the new one. Raises LostRace when another transaction took the address or
@@ -114,7 +113,7 @@ def change_address(
     if owner is None or owner == person.id:
         set_newest_email(connection, person.id)
     _carry_over_suppression(connection, person.email, request.address, now=now, key=suppression_key)
-    return add_page_event(
+    add_page_event(
         connection,
         person,
         ADDRESS_CHANGED_EVENT,

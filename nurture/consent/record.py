@@ -17,6 +17,7 @@ from nurture.consent import queries as consent_queries
 from nurture.consent import suppression_queries, switch_queries
 from nurture.consent.preference_queries import add_preferences
 from nurture.database.engine import encode
+from nurture.database.notifications import ALL, DELIVER, note
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.consent.preferences import PreferenceKind
 from nurture.domain.errors import NotFoundError
@@ -223,6 +224,7 @@ def set_switch(
     switch_queries.save_switch(connection, row)
     if paused:
         return 0
+    note(connection, DELIVER, ALL)
     measure = name if "/" in name else None
     return switch_queries.release_paused_messages(connection, measure, now=now, limit=_RELEASED_MAX)
 

@@ -1,7 +1,7 @@
 """Accept events: store them as rows of the inbox, and quarantine those that break a bound with the reason.
 
 Enters: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Leaves: rows of `inbox`, in one statement; the
-caller commits and answers, and idle workers are notified after the commit. The drain decides under the contact's
+caller commits, and the workers of the rows' shards are notified after the commit. The drain decides under the contact's
 lock whether an event is new (`journey.drain`), so accepting never waits for a lock.
 """
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from nurture.contacts.inbox_queries import SHARDS, insert_quarantined, insert_rows
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
+from nurture.database.notifications import ALL, INBOX, note
 from nurture.domain.event import EventKind, Identity
 from nurture.domain.identity import strongest_first
 from nurture.domain.instant import DAY, Duration, Instant
@@ -84,12 +85,15 @@ def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()) % SHARDS
 
 
-def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
+def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: bool = True) -> int:
     """Append the events to the inbox in the order given and return how many; the caller commits.
 
     One statement for any number of events. An event that breaks a bound is quarantined by a second statement: stage
     `shape` for a text that is too long and a body over 32 KB or nested deeper than 12, `too_old` for an event older
     than RETENTION. NULs and lone surrogates are removed from every text.
+
+    The workers of the events' shards are notified after the commit. notify: False for a part of bulk work, of which
+    another transaction notes the whole inbox (`note_inbox`). Raises RuntimeError where no transaction notifies.
     """
     rows: list[Row] = []
     rejected: list[Rejected] = []
@@ -100,8 +104,14 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent]) -> int:
             rejected.append(_rejected(event, refused))
     insert_rows(connection, rows)
     quarantine(connection, rejected)
+    note(connection, INBOX, *(sorted({str(row["shard"]) for row in rows}) if notify else ()))
     failpoint("inbox.accepted")
     return len(rows)
+
+
+def note_inbox(connection: sa.Connection) -> None:
+    """Note that events wait in the inbox: after the commit one worker is notified for all shards."""
+    note(connection, INBOX, ALL)
 
 
 def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:

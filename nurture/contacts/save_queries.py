@@ -23,6 +23,7 @@ from nurture.database.bulk import (
     update,
 )
 from nurture.database.engine import encode
+from nurture.database.notifications import DELIVER, note
 from nurture.database.schema import (
     contact_state,
     contacts,
@@ -253,6 +254,8 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
             )
     if rows:
         connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
+        lanes = {message.lane for one in advances for message in one.messages}
+        note(connection, DELIVER, *sorted(lanes))
     return len(rows)
 
 

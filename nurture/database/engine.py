@@ -7,9 +7,9 @@ explicit locks. JSON documents are encoded by msgspec.
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, TypeVar
 
@@ -25,10 +25,14 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from nurture.database.notifications import NoNotifier, Notification, Notifier, collect_notes
 from nurture.domain.errors import SettingsError, Transient
 from nurture.runtime.clock import monotonic, pause
+from nurture.runtime.failpoints import failpoint
+from nurture.runtime.log import get_logger
 
 T = TypeVar("T")
+_log = get_logger("database")
 
 #: SQLSTATEs after which a transaction is repeated: serialization failure, deadlock, shutdown, lost connection.
 _REPEATABLE = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006", "55P03"}
@@ -60,6 +64,8 @@ class Database:
     writer: sa.Engine
     reader: sa.Engine
     looker: sa.Engine
+    #: Told after each commit which queues the transaction noted (`database.notifications`).
+    notifier: Notifier = field(default_factory=NoNotifier)
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,9 +74,10 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Open one transaction that may write; commits at the end, rolls back on any exception."""
-        with self.writer.begin() as connection:
+        """Open one transaction that may write; commits at the end and notifies, rolls back on any exception."""
+        with self.writer.begin() as connection, collect_notes(connection) as notes:
             yield connection
+        self._notify(notes)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -87,19 +94,26 @@ class Database:
         with self.looker.connect() as connection:
             yield connection
 
-    def run(self, work: Callable[[sa.Connection], T], *, by_index: bool = False) -> T:
-        """Do `work` in one writing transaction; repeat it whole when the database asks for that.
+    def run(
+        self,
+        work: Callable[[sa.Connection], T],
+        *,
+        by_index: bool = False,
+        on_commit: Callable[[], None] | None = None,
+    ) -> T:
+        """Do `work` in one writing transaction and notify of what it noted; repeat it whole when the database asks.
 
         by_index: all that is read is looked up by key, and PostgreSQL is told to use nothing but indexes.
+        on_commit: called once after the commit, before anybody is notified.
         `work` must have no effect outside the transaction. Raises Transient when it never succeeds: the
         caller leaves the work where it was.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                with self.writer.begin() as connection:
+                with self.writer.begin() as connection, collect_notes(connection) as notes:
                     if by_index and not self.is_sqlite:
                         connection.connection.cursor().execute(_BY_INDEX)
-                    return work(connection)
+                    result = work(connection)
             except DBAPIError as error:
                 if not is_repeatable(error):
                     raise
@@ -108,8 +122,22 @@ class Database:
             except PoolTimeout as error:
                 message = "no connection was free for half a minute: more threads than connections"
                 raise Transient(message) from error
+            else:
+                if on_commit is not None:
+                    on_commit()
+                self._notify(notes)
+                return result
         message = f"the database refused the transaction {_ATTEMPTS} times: {last.orig}"
         raise Transient(message) from last
+
+    def _notify(self, notes: Collection[Notification]) -> None:
+        if not notes:
+            return
+        failpoint("notify.before")
+        try:
+            self.notifier.notify(notes)
+        except Exception:  # noqa: BLE001 - the work is committed, and workers find it by themselves
+            _log.exception("workers were not notified; they find the work by looking")
 
     def shed(self) -> None:
         """Checkpoint and truncate SQLite's write-ahead log, so that deleted data leaves the disk.
@@ -142,18 +170,21 @@ def is_repeatable(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError)
 
 
-def open_database(url: str, *, pool_size: int = 5, keeps: bool = True) -> Database:
+def open_database(
+    url: str, *, pool_size: int = 5, keeps: bool = True, notifier: Notifier | None = None
+) -> Database:
     """Open the database at `url` (`sqlite:///file` or `postgresql://...`). Creates no table.
 
     keeps: False for a temporary SQLite file, whose commits need not reach the disk.
+    notifier: told of every queue that a committed transaction noted; None: nobody is.
     Raises SettingsError for a URL that cannot be used; connecting happens at first use.
     """
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(parsed, _DURABLE if keeps else _TEMPORARY)
+            return _open_sqlite(parsed, _DURABLE if keeps else _TEMPORARY, notifier or NoNotifier())
         if parsed.get_backend_name() == "postgresql":
-            return _open_postgresql(parsed, pool_size)
+            return _open_postgresql(parsed, pool_size, notifier or NoNotifier())
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(_unusable(url)) from error
     raise SettingsError(_unusable(url))
@@ -167,7 +198,7 @@ def _unusable(url: str) -> str:
     )
 
 
-def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
+def _open_postgresql(url: sa.URL, pool_size: int, notifier: Notifier) -> Database:
     engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         json_serializer=encode,
@@ -185,6 +216,7 @@ def _open_postgresql(url: sa.URL, pool_size: int) -> Database:
         writer=engine,
         reader=engine.execution_options(postgresql_readonly=True),
         looker=engine.execution_options(isolation_level="AUTOCOMMIT"),
+        notifier=notifier,
     )
 
 
@@ -230,7 +262,7 @@ _DURABLE = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _TEMPORARY = ("journal_mode = WAL", "synchronous = OFF")
 
 
-def _open_sqlite(url: sa.URL, durability: tuple[str, ...]) -> Database:
+def _open_sqlite(url: sa.URL, durability: tuple[str, ...], notifier: Notifier) -> Database:
     def engine(begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
         opened = sa.create_engine(
             url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}
@@ -254,4 +286,4 @@ def _open_sqlite(url: sa.URL, durability: tuple[str, ...]) -> Database:
     shared = ("busy_timeout = 30000", "foreign_keys = ON", "cache_size = -32000", "temp_store = MEMORY")
     writer = engine("BEGIN IMMEDIATE", (*durability, *shared))
     reader = engine("BEGIN", (*shared, "query_only = ON"))
-    return Database(writer=writer, reader=reader, looker=reader)
+    return Database(writer=writer, reader=reader, looker=reader, notifier=notifier)

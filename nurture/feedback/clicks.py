@@ -18,7 +18,7 @@ from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.playbook import Playbook
 from nurture.feedback import click_queries as rows
-from nurture.feedback.record import Recorded, record
+from nurture.feedback.record import record
 
 #: How long a judged touch stays, so that one that comes later is judged with it.
 KEPT = DAY
@@ -65,14 +65,14 @@ def is_due(connection: sa.Connection, *, now: Instant) -> bool:
 
 def judge_touches(
     connection: sa.Connection, *, now: Instant, suppression_key: bytes, limit: int = 500
-) -> Recorded:
+) -> Counts:
     """Judge the touches that are old enough and report them; a constant number of statements.
 
-    `counts.more`: there may be more to judge.
+    `more`: there may be more to judge.
     """
     mails = rows.take_unjudged(connection, before=now - JUDGED_AFTER, limit=limit)
     if not mails:
-        return Recorded()
+        return Counts()
     by_mail: dict[int, list[sa.Row[tuple[object, ...]]]] = {}
     for row in rows.touches_of(connection, mails):
         by_mail.setdefault(row.message_id, []).append(row)
@@ -89,9 +89,9 @@ def judge_touches(
     rows.note_judged(connection, judged)
     done = record(connection, reports, now=now, suppression_key=suppression_key)
     counts = Counts(judged=len(judged), machine=sum(1 for row in judged if row["sign"]))
-    counts.add(done.counts)
+    counts.add(done)
     counts.more = len(mails) >= limit
-    return Recorded(counts, done.shards)
+    return counts
 
 
 def forget(connection: sa.Connection, *, now: Instant, limit: int = 5_000) -> int:

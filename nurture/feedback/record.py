@@ -9,14 +9,14 @@ address and waits for nobody; the event waits in the row until a person fits it 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.consent import record as law
-from nurture.contacts.accept import NewEvent, accept, clean, shard_for
+from nurture.contacts.accept import NewEvent, accept, clean
 from nurture.database.bulk import Row
 from nurture.database.engine import decode, encode
 from nurture.domain.counts import Counts
@@ -48,16 +48,6 @@ WAITS: Final[Duration] = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What recording did."""
-
-    #: By kind what was new; `duplicate`, `unmatched`, `suppressed`, `settled`, `lane_paused`.
-    counts: Counts = field(default_factory=Counts)
-    #: Shards whose bells to ring after the commit.
-    shards: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """A report with the message, person and address it is about, as far as they are known."""
 
@@ -83,15 +73,16 @@ class _Found:
 
 def record(
     connection: sa.Connection, reports: Iterable[Report], *, now: Instant, suppression_key: bytes
-) -> Recorded:
+) -> Counts:
     """Keep the reports that are new and let them act; a constant number of statements for a batch.
 
+    Returns how many were new by kind, and `duplicate`, `unmatched`, `suppressed`, `settled`, `lane_paused`.
     reports: their origin is verified by the caller. Bounded by the caller too: a few hundred at a time.
     Statements grow only with messages that a report settles and people who unsubscribe.
     """
     given = {(each.provider, _event_id(each)): each for each in reports}
     if not given:
-        return Recorded()
+        return Counts()
     found = _find(connection, list(given.values()))
     # Everybody inserts in one order, so that two copies of a delivery wait for each other, not in a circle.
     found.sort(key=lambda each: each.key)
@@ -103,15 +94,16 @@ def record(
         counts["unmatched"] += each.waits
     if new:
         counts.add(_act(connection, new, now=now, suppression_key=suppression_key))
-    return Recorded(counts, frozenset(_tell(connection, new, now=now)))
+    _tell(connection, new, now=now)
+    return counts
 
 
-def match_late(connection: sa.Connection, *, now: Instant, limit: int = 200) -> Recorded:
+def match_late(connection: sa.Connection, *, now: Instant, limit: int = 200) -> Counts:
     """Hand in the events of reports whose person has become known meanwhile; gives up after WAITS."""
     waiting = rows.unapplied(connection, since=now - WAITS, limit=limit)
     found = _find(connection, [_report(row) for row in waiting])
     known = [each for each in found if each.person is not None]
-    shards = _tell(connection, known, now=now)
+    _tell(connection, known, now=now)
     rows.applied(
         connection,
         [
@@ -125,7 +117,7 @@ def match_late(connection: sa.Connection, *, now: Instant, limit: int = 200) -> 
             for each in known
         ],
     )
-    return Recorded(Counts(matched=len(known)), frozenset(shards))
+    return Counts(matched=len(known))
 
 
 def settle_doubts(connection: sa.Connection, *, now: Instant, limit: int) -> int:
@@ -295,8 +287,8 @@ def _mind_the_lanes(connection: sa.Connection, new: Sequence[_Found], now: Insta
 # ---- rows and events -------------------------------------------------------------------------------------
 
 
-def _tell(connection: sa.Connection, found: Sequence[_Found], *, now: Instant) -> set[int]:
-    """Put the events of reports whose person is known into the inbox; returns the shards to ring."""
+def _tell(connection: sa.Connection, found: Sequence[_Found], *, now: Instant) -> None:
+    """Put the events of reports whose person is known into the inbox."""
     telling = [each for each in found if each.event is not None and each.person is not None]
     names = rows.names(connection, sorted({each.person for each in telling if each.person is not None}))
     events = [
@@ -305,7 +297,6 @@ def _tell(connection: sa.Connection, found: Sequence[_Found], *, now: Instant) -
         if each.person is not None and each.person in names
     ]
     accept(connection, events)
-    return {shard_for(event) for event in events}
 
 
 def _event(each: _Found, name: Identity, now: Instant) -> NewEvent:

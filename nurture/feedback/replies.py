@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.contacts.accept import NewEvent, accept, shard_for
+from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import Database, decode
+from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, Report
 from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant, to_datetime, to_iso
@@ -27,7 +28,7 @@ from nurture.domain.timing import zone_of
 from nurture.domain.verp import case_address
 from nurture.feedback import queries as reports
 from nurture.feedback import reply_queries as rows
-from nurture.feedback.record import Recorded, record
+from nurture.feedback.record import record
 from nurture.inbound.inbound_mail import Arrival
 from nurture.runtime.clock import Clock
 from nurture.transports.notice import Notice, notice_bytes
@@ -75,10 +76,10 @@ def case_name(number: int) -> str:
 
 def take_reply(
     connection: sa.Connection, desk: Desk, report: Report, arrival: Arrival, original: bytes, *, now: Instant
-) -> Recorded:
+) -> Counts:
     """Record a reply, open its dialogue or join the one that is open, and pass it on. The same mail: once."""
     done = record(connection, [report], now=now, suppression_key=desk.suppression_key)
-    if not done.counts["reply"]:
+    if not done["reply"]:
         return done
     about = rows.about(connection, report.provider, report.event_id)
     thread = None
@@ -101,16 +102,16 @@ def take_reply(
             },
         )
     accept(connection, [event] if event else [])
-    return Recorded(done.counts, done.shards | ({shard_for(event)} if event else set()))
+    return done
 
 
 def take_answer(
     connection: sa.Connection, desk: Desk, number: int, arrival: Arrival, *, now: Instant
-) -> Recorded:
+) -> Counts:
     """Note that a human answered: the case is closed, and the dialogue with it. Repeated: nothing new."""
     dialogue = rows.get(connection, number, lock=True)
     if dialogue is None or dialogue.closed_at is not None:
-        return Recorded(Counts(duplicate=1))
+        return Counts(duplicate=1)
     rows.change(connection, number, answered_at=now, closed_at=now)
     person = rows.lock_living(connection, dialogue.contact_id)
     event = _event(
@@ -125,7 +126,7 @@ def take_answer(
         },
     )
     accept(connection, [event] if event else [])
-    return Recorded(Counts(answered=1), frozenset({shard_for(event)} if event else ()))
+    return Counts(answered=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +286,13 @@ def _queue(
             "due_at": now,
         },
     )
+    note(connection, FEEDBACK, "")
 
 
 # ---- time passes -----------------------------------------------------------------------------------------
 
 
-def mind(connection: sa.Connection, desk: Desk, *, now: Instant, limit: int = 100) -> Recorded:
+def mind(connection: sa.Connection, desk: Desk, *, now: Instant, limit: int = 100) -> Counts:
     """Close dialogues whose case was closed elsewhere, and tell somebody about those that are overdue."""
     counts = Counts(closed=_close(connection, limit=limit))
     events = []
@@ -315,7 +317,7 @@ def mind(connection: sa.Connection, desk: Desk, *, now: Instant, limit: int = 10
         events += [event] if event else []
         counts["overdue"] += 1
     accept(connection, events)
-    return Recorded(counts, frozenset(shard_for(event) for event in events))
+    return counts
 
 
 def _close(connection: sa.Connection, *, limit: int) -> int:

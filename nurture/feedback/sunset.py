@@ -11,14 +11,13 @@ import sqlalchemy as sa
 
 from nurture.consent import record
 from nurture.consent.suppression_queries import lift_suppression, load_suppressions
-from nurture.contacts.accept import NewEvent, accept, shard_for
+from nurture.contacts.accept import NewEvent, accept
 from nurture.database import meta
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, SUNSET_AFTER, SUNSET_MAILS, is_sunset
 from nurture.domain.instant import DAY, Instant
 from nurture.feedback import queries as reports
 from nurture.feedback import sunset_queries as rows
-from nurture.feedback.record import Recorded
 
 SET: Final = "Sunset Reached"
 #: Contacts of one slice, and how far back mails count.
@@ -27,14 +26,14 @@ _WINDOW: Final = 2 * SUNSET_AFTER + 365 * DAY
 _CURSOR: Final = "sunset_cursor"
 
 
-def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -> Recorded:
+def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -> Counts:
     """Look at the next slice of people. counts: `sunset`, `back`."""
     cursor = int(meta.get(connection, _CURSOR) or 0)
     people = rows.slice_after(connection, cursor, limit=SLICE)
     # The last slice is short: begin again with the first.
     meta.put(connection, _CURSOR, str(people[-1].id if len(people) == SLICE else 0))
     if not people:
-        return Recorded()
+        return Counts()
     address = {row.id: row.email for row in people}
     hashes = {row.id: record.address_hash(row.email, suppression_key) for row in people}
     back = _back(connection, hashes, now=now)
@@ -58,8 +57,7 @@ def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -
         if person in names
     ]
     accept(connection, events)
-    counts = Counts(sunset=len(gone), back=back)
-    return Recorded(counts, frozenset(shard_for(event) for event in events))
+    return Counts(sunset=len(gone), back=back)
 
 
 def _silent(connection: sa.Connection, people: list[int], *, now: Instant) -> list[int]:

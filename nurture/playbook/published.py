@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from nurture.database.audit import record
 from nurture.database.engine import Database
+from nurture.database.notifications import ADVANCE, note
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import Instant
 from nurture.playbook import queries as store
@@ -165,6 +166,7 @@ def _activate(
     # Letting the backlog in is a change for everybody, even when no rule is another.
     wake = active is None or active.rules_hash != row.rules_hash or backlog == "enter"
     store.activate(connection, row.id, wake=wake)
+    note(connection, ADVANCE, "")
     detail = {"playbook": row.id, "before": active.id if active else None, "rules_hash": row.rules_hash,
               "content_hash": row.content_hash, "backlog": backlog}  # fmt: skip
     record(connection, at=now, actor=actor, action=f"playbook.{action}", detail=detail)

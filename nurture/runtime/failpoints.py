@@ -20,13 +20,13 @@ from nurture.runtime.settings import armed_failpoints
 #: Every place, in the way of an event, and what stands when a process ends there.
 PLACES: Final = {
     "inbox.accepted": "events written, not committed: the client got no answer and sends them again",
-    "inbox.committed": "events durable, no answer and no bell: found without a bell; sent again they are known",
+    "inbox.committed": "events durable, no answer and nobody notified: found by looking; sent again they are known",
     "drain.taken": "rows of the inbox and contacts locked, nothing applied",
     "drain.applied": "events, state and decided mails written, not committed",
-    "drain.committed": "state committed; joins that the batch asked for and bells are not done",
+    "drain.committed": "state committed; joins that the batch asked for are not done",
     "identity.joined": "two contacts made one, not committed",
     "ring.applied": "alarms rung, not committed",
-    "bells.before": "state committed and mails decided, nobody rung",
+    "notify.before": "committed, the workers of what was written not notified",
     "claim.judged": "mails claimed, guarded and frozen, not committed",
     "claim.committed": "mails leased, nothing rendered",
     "wire.rendered": "letters made, the wire gate not tried",

@@ -31,7 +31,7 @@ _ABOUT = "Events in; every person's place in the journey kept true; the mail tha
 
 def create_app(services: Services) -> FastAPI:
     """Return the application over these services; whoever opened the services closes them."""
-    commit = GroupCommit(database=services.database, bells=services.bells, clock=services.clock)
+    commit = GroupCommit(database=services.database, clock=services.clock)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:

@@ -1,9 +1,8 @@
-"""Redis is emptied, full, read-only, cut off; bells are lost, doubled and late: events flow all the same."""
+"""Redis is emptied, full, read-only, cut off; notifications are lost, doubled and late: events flow all the same."""
 
-import random  # noqa: TID251 - seeded, so the same seed rings alike
-from collections.abc import Callable
+import random  # noqa: TID251 - seeded, so the same seed notifies alike
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 import redis
 
+from nurture.database.notifications import Notification, Queue
 from nurture.runtime.clock import SystemClock, pause
 from tests.faults.installation import House, opened, people
 from tests.faults.test_kill import hand_in
@@ -94,39 +94,38 @@ def test_a_worker_takes_messages_again_after_three_reconnects_in_two_seconds(
         broker.stop()
 
 
-class Fuzzed:
-    """Bells that ring never, once, twice or a hundred times, late and in any order."""
+class Unreliable:
+    """A notifier that keeps a notification never, once, twice or a hundred times, and gives them in any order."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)
-        self.rung: list[tuple[str, str]] = []
+        self._random = random.Random(seed)
+        self._kept: list[Notification] = []
 
-    def ring(self, queue: str, key: str) -> None:
-        self.rung += [(queue, key)] * self._chance.choice((0, 0, 1, 2, 100))
+    def notify(self, notifications: Collection[Notification]) -> None:
+        for notification in notifications:
+            self._kept += [notification] * self._random.choice((0, 0, 1, 2, 100))
 
-    def answer(self, queue: str, key: str) -> None:
-        """Nothing hangs."""
+    def clear(self, queue: Queue, key: str) -> None:
+        """Do nothing: there are no marks."""
 
-    def next(self) -> tuple[str, str] | None:
-        """Take any of them off."""
-        return self.rung.pop(self._chance.randrange(len(self.rung))) if self.rung else None
+    def next(self) -> Notification | None:
+        """Take any of them out."""
+        return self._kept.pop(self._random.randrange(len(self._kept))) if self._kept else None
 
 
 @pytest.mark.parametrize("more", [1, 2])
-def test_bells_lost_doubled_and_late_change_nothing(house: House, seed: int, more: int) -> None:
+def test_notifications_lost_doubled_and_late_change_nothing(house: House, seed: int, more: int) -> None:
     seed += more
     crowd = people(EVENTS, seed=seed)
-    made = make_context(house.services)
-    bells = Fuzzed(seed)
-    context = replace(made, bells=bells)
+    notifier = Unreliable(seed)
+    context = make_context(house.services, notifier=notifier)
     house.hand_in_all(crowd)
-    for shard in range(64):
-        bells.ring("inbox", str(shard))
+    notifier.notify([("inbox", str(shard)) for shard in range(64)])
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(_answer_all, context, bells) for _ in range(2)]:
+        for done in [pool.submit(_work_on_all, context, notifier) for _ in range(2)]:
             done.result(300)
     for _ in range(3):
-        # What no bell told of, the next looks find.
+        # The next looks find the work of notifications that were lost.
         look_at_state(context)
         look_at_mail(context)
     for lane in context.lanes.values():
@@ -135,9 +134,9 @@ def test_bells_lost_doubled_and_late_change_nothing(house: House, seed: int, mor
     assert house.faults(crowd) == []
 
 
-def _answer_all(context: Context, bells: Fuzzed) -> None:
-    while (bell := bells.next()) is not None:
-        queue, key = bell
+def _work_on_all(context: Context, notifier: Unreliable) -> None:
+    while (notification := notifier.next()) is not None:
+        queue, key = notification
         if queue == "inbox":
             loops.apply(context, int(key))
         elif queue == "advance":

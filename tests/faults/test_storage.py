@@ -24,7 +24,6 @@ from nurture.database.engine import Database, encode
 from nurture.domain.instant import MINUTE
 from nurture.reports.metrics import page as metrics_page
 from nurture.runtime.clock import ManualClock, SystemClock, monotonic
-from nurture.runtime.notifications import NoBells
 from nurture.runtime.settings import load_settings
 from tests.faults.installation import NOON, House, people
 from tests.production.people import Item
@@ -59,7 +58,7 @@ def _hand_in(database: Database, items: list[Item]) -> bool:
         await commit.put(intake)
 
     intake = read_items(split_body(encode({"batch": items}).encode()), source=SOURCE, received_at=NOON)
-    commit = GroupCommit(database=database, bells=NoBells(), clock=SystemClock())
+    commit = GroupCommit(database=database, clock=SystemClock())
     commit.start()
     try:
         asyncio.run(put(commit, intake))

@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from nurture.consent.record import address_hash, suppress_address
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
+from nurture.database.notifications import Notification
+from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant
 from nurture.domain.playbook import Playbook
-from nurture.feedback.record import Recorded, match_late, record
+from nurture.feedback.record import match_late, record
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
 from tests.delivery.world import SUPPRESSION_KEY, Post, World, outcome
+from tests.rig.notifier import RecordingNotifier, recorded_by
 
 RECEIPT = "customer/any/receipt"
 
@@ -28,14 +31,14 @@ def the_playbook() -> Playbook:
 
 @pytest.fixture
 def world(database: Database) -> World:
-    return World(database, playbook=the_playbook())
+    return World(replace(database, notifier=RecordingNotifier()), playbook=the_playbook())
 
 
 def a_report(kind: Any, event_id: str = "1", **more: Any) -> Report:
     return Report(**({"provider": "postmark", "event_id": event_id, "kind": kind, "at": NOON} | more))
 
 
-def recorded(world: World, *reports: Report) -> Recorded:
+def recorded(world: World, *reports: Report) -> Counts:
     now = world.clock.now()
     return world.database.run(
         lambda connection: record(connection, reports, now=now, suppression_key=SUPPRESSION_KEY)
@@ -51,6 +54,11 @@ def sent(world: World, contact: int, measure: str = PATH, **changes: Any) -> int
         connection.execute(sa.update(t.messages).where(mine).values(header_id=header))
     assert world.deliver()["sent"] == 1
     return number
+
+
+def notified(world: World) -> list[Notification]:
+    """Return the notifications since the last call."""
+    return recorded_by(world.database).take()
 
 
 def events(world: World) -> list[tuple[str, str | None, dict[str, Any]]]:
@@ -76,10 +84,11 @@ def test_a_hard_bounce_is_kept_suppresses_settles_and_tells_in_one_transaction(w
     ada = world.person()
     number = sent(world, ada)
     version = world.contact(ada).version
+    notified(world)
     done = recorded(
         world, a_report("bounce", severity="hard", message=number, detail={"diagnostic": "550 5.1.1 no"})
     )
-    assert done.counts["bounce"] == done.counts["suppressed"] == done.counts["settled"] == 1
+    assert done["bounce"] == done["suppressed"] == done["settled"] == 1
     assert world.status(number) == ("failed", "hard_bounce")
     assert suppressions(world) == {("ada", "all"): "hard_bounce"}
     assert world.contact(ada).version > version
@@ -95,15 +104,17 @@ def test_a_hard_bounce_is_kept_suppresses_settles_and_tells_in_one_transaction(w
         "purpose": "sales",
         "severity": "hard",
     }
-    assert len(done.shards) == 1
+    assert [queue for queue, _ in notified(world)] == ["inbox"]
 
 
 def test_the_same_report_again_changes_nothing(world: World) -> None:
     number = sent(world, world.person())
     report = a_report("complaint", message=number)
-    first, again = recorded(world, report, report), recorded(world, report)
-    assert first.counts["complaint"] == 1
-    assert (again.counts["duplicate"], again.counts["complaint"], again.shards) == (1, 0, frozenset())
+    first = recorded(world, report, report)
+    notified(world)
+    again = recorded(world, report)
+    assert first["complaint"] == 1
+    assert (again["duplicate"], again["complaint"], notified(world)) == (1, 0, [])
     assert len(kept(world)) == len(events(world)) == 1
     recorded(world, replace(report, provider="mailgun"))
     assert len(kept(world)) == 2
@@ -151,14 +162,14 @@ def test_delivered_settles_a_doubt(world: World) -> None:
     number = world.mail(world.person(), RECEIPT)
     world.deliver(Post(lambda letter: outcome(letter, "in_doubt", stage="dot")))
     assert world.status(number)[0] == "in_doubt"
-    assert recorded(world, a_report("delivered", message=number)).counts["settled"] == 1
+    assert recorded(world, a_report("delivered", message=number))["settled"] == 1
     assert world.status(number) == ("sent", "")
     assert events(world) == []
 
 
 def test_row_44_a_report_about_nobody_we_know_suppresses_and_waits_for_the_person(world: World) -> None:
     done = recorded(world, a_report("complaint", address="eve@example.com"))
-    assert done.counts["unmatched"] == 1
+    assert done["unmatched"] == 1
     assert suppressions(world) == {("eve", "all"): "complaint"}
     assert events(world) == []
     assert matched(world) == 0
@@ -180,7 +191,7 @@ def test_a_report_waits_no_longer_than_ninety_days(world: World) -> None:
 
 def matched(world: World) -> int:
     now = world.clock.now()
-    return world.database.run(lambda connection: match_late(connection, now=now)).counts["matched"]
+    return world.database.run(lambda connection: match_late(connection, now=now))["matched"]
 
 
 def test_row_44_a_report_after_ninety_days_about_a_merged_contact_goes_to_who_they_are_now(
@@ -418,7 +429,7 @@ def test_copies_of_a_delivery_at_once_are_recorded_once(world: World) -> None:
 
     def work(turn: int) -> int:
         barrier.wait(10)
-        return recorded(world, *reports[turn:], *reports[:turn]).counts["bounce"]
+        return recorded(world, *reports[turn:], *reports[:turn])["bounce"]
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, range(8))) == 20

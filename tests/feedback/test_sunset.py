@@ -60,7 +60,7 @@ def sign(world: World, contact: int, at: Instant, name: str = "Page Viewed") -> 
 def looked(world: World) -> dict[str, int]:
     now = world.clock.now()
     done = world.database.run(lambda connection: sunset(connection, now=now, suppression_key=SUPPRESSION_KEY))
-    return {name: count for name, count in done.counts.items() if count}
+    return {name: count for name, count in done.items() if count}
 
 
 def test_who_reacts_to_nothing_gets_no_more_marketing(world: World) -> None:

@@ -27,8 +27,8 @@ from nurture.simulation.run_until_idle import turn
 from nurture.transports.registry import Transport, open_transport
 from nurture.web.inbound_smtp import MailServer
 from tests.delivery.world import KEYS, SUPPRESSION_KEY, World
+from tests.rig.notifier import RecordingNotifier
 from tests.rig.smtp import SmtpSink
-from tests.web.live import HeardBells
 
 #: Wednesday, half past ten in Berlin.
 MORNING: Instant = parse_iso("2026-05-13T08:30:00Z")
@@ -54,7 +54,7 @@ class Office(World):
         self.sink = sink
         self.transport, self.notices = open_transport(sink.url), open_transport(sink.url)
         self.services = Services(
-            database=self.database,
+            database=replace(self.database, notifier=RecordingNotifier()),
             settings=Settings(
                 bounce_address=BOUNCES,
                 replies_to=HUMAN,
@@ -66,7 +66,6 @@ class Office(World):
             clock=self.clock,
             keys=KEYS,
             playbooks=GivenPlaybook(shipped()),
-            bells=HeardBells(),
         )
         return self
 

@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from nurture.app import privacy
+from nurture.contacts.accept import note_inbox
 from nurture.database.engine import Database
 from nurture.domain.event import Identity
 from nurture.runtime.log import get_logger, start_logging
@@ -45,10 +46,10 @@ def test_logs_and_redis_hold_nothing_of_the_person(
     services = world.services
     object.__setattr__(services, "settings", services.settings.model_copy(update=given))
     context = make_context(services)
-    object.__setattr__(services, "bells", context.bells)
+    services = context.services
     order = {"order_id": "sentinel-2", "revenue": 5.0, "total": 5.0, "currency": "EUR", "products": []}
     world.say("Order Completed", USER, Identity("email", ADDRESS), id_="sentinel-20", properties=order)
-    services.bells.ring("inbox", "all")
+    services.database.run(note_inbox)
     loops.hand_in(
         context, [{"type": "track", "userId": "sentinel-user", "messageId": "sentinel-21"}], "celery"
     )
@@ -61,7 +62,7 @@ def test_logs_and_redis_hold_nothing_of_the_person(
     get_logger("test").error("what went wrong", words=f"550 {ADDRESS}", error=ValueError(f"no {ADDRESS}"))
     with redis.Redis.from_url(redis_url) as client:
         kept = {key: client.dump(key) for key in client.scan_iter("*")}
-    assert kept, "no bell was rung"
+    assert kept, "nobody was notified"
     for key, value in kept.items():
         assert not WORDS.search((key + (value or b"")).decode("latin-1")), key
     privacy.erase_contact(services, ADDRESS, actor="test")

@@ -16,7 +16,7 @@ from nurture.runtime.clock import ManualClock, monotonic
 from tests.production.processes import Installation
 from tests.rig.redis import Redis
 from workers.application import configuration
-from workers.notify import CeleryBells, RedisHooks
+from workers.notify import CeleryNotifier, RedisMarks
 from workers.scheduler import JOBS, tick
 
 #: Every so many kills it is a whole worker with its parent; starting one takes a core for seconds, so killing
@@ -88,11 +88,12 @@ class Trouble:
         """Let a tick's effect happen again in a slot that was worked already, from two threads at once."""
         app = Celery("ticker", set_as_current=False)
         app.conf.update(configuration(self._services.settings))
-        bells = CeleryBells(app, RedisHooks(self._broker.url))
+        notifier = CeleryNotifier(app, RedisMarks(self._broker.url))
         while not ended.wait(2.0):
             self._services.database.run(lambda connection: connection.execute(job_slots.delete()))
-            # The same instant for both: who is second finds the slot taken.
-            services = replace(self._services, clock=ManualClock(self._services.clock.now()), bells=bells)
+            # The same instant for both: the second one finds the slot taken.
+            clock = ManualClock(self._services.clock.now())
+            services = replace(self._services, clock=clock).notifying(notifier)
             done: list[bool] = []
             both = [
                 threading.Thread(

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nurture.playbook import GivenPlaybook, LoadedPlaybook, rebuild
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.settings import Settings
 from nurture.web import create_app, make_server
+from tests.rig.notifier import RecordingNotifier
 
 NOW = parse_iso("2026-05-04T12:00:00Z")
 KEYS = Keys((b"a secret of the tests, long enough",))
@@ -59,25 +61,6 @@ def a_playbook() -> LoadedPlaybook:
     return rebuild(FILES, id_=1)
 
 
-class HeardBells:
-    """Bells that remember who rang, and can be waited for: they ring after the answer."""
-
-    def __init__(self) -> None:
-        self.rung: list[tuple[str, str]] = []
-        self._changed = threading.Condition()
-
-    def ring(self, queue: str, key: str) -> None:
-        with self._changed:
-            self.rung.append((queue, key))
-            self._changed.notify_all()
-
-    def heard(self, count: int) -> set[tuple[str, str]]:
-        """Wait until so many rings came; return who rang."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.rung) >= count, timeout=10), self.rung
-            return set(self.rung)
-
-
 def a_service(database: Database, *, clock: Clock | None = None, **settings: Any) -> Services:
     """Return services over a real database, with the write key `WK` of the source `shop`."""
     given = {
@@ -88,12 +71,11 @@ def a_service(database: Database, *, clock: Clock | None = None, **settings: Any
         **settings,
     }
     return Services(
-        database=database,
+        database=replace(database, notifier=RecordingNotifier()),
         settings=Settings(**given),
         clock=clock or SystemClock(),
         keys=KEYS,
         playbooks=GivenPlaybook(a_playbook()),
-        bells=HeardBells(),
     )
 
 

@@ -1,7 +1,8 @@
 """Group commit: requests share a transaction, an event that the database cannot hold costs only itself."""
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,12 @@ from nurture.app.group_commit import BACKLOG_MAX, GroupCommit, Unavailable
 from nurture.app.ingest import Intake
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.database.engine import Database
+from nurture.database.notifications import Notification
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, SECOND, Duration, Instant
 from nurture.runtime.clock import SystemClock
-from tests.web.live import NOW, HeardBells, accepted, set_aside
+from tests.rig.notifier import RecordingNotifier
+from tests.web.live import NOW, accepted, set_aside
 
 
 def an_event(number: int, **given: Any) -> NewEvent:
@@ -39,7 +42,7 @@ def a_share(*numbers: int) -> Intake:
 
 @contextmanager
 def committing(database: Database, **more: Any) -> Iterator[GroupCommit]:
-    given: dict[str, Any] = {"bells": HeardBells(), "clock": SystemClock(), **more}
+    given: dict[str, Any] = {"clock": SystemClock(), **more}
     commit = GroupCommit(database=database, **given)
     commit.start()
     try:
@@ -116,8 +119,8 @@ def refuse_user(database: Database, user_id: str) -> None:
 
 
 def test_all_of_a_group_are_told_when_the_database_is_away(sqlite_database: Database) -> None:
-    bells = HeardBells()
-    with committing(sqlite_database, bells=bells) as commit:
+    notifier = RecordingNotifier()
+    with committing(replace(sqlite_database, notifier=notifier)) as commit:
         with sqlite_database.write() as connection:
             connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
         answers = hand_in(commit, a_share(1), a_share(2))
@@ -126,7 +129,7 @@ def test_all_of_a_group_are_told_when_the_database_is_away(sqlite_database: Data
             connection.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
         assert hand_in(commit, a_share(1)) == [None]
     assert [row["message_id"] for row in accepted(sqlite_database)] == ["m-1"]
-    assert len(bells.rung) == 1
+    assert len(notifier.notifications) == 1
 
 
 class Jumped(SystemClock):
@@ -161,28 +164,31 @@ def test_what_a_host_with_a_jumped_clock_has_stamped_is_refused_and_not_stored(
     assert [row["message_id"] for row in accepted(database)] == ["m-1", "m-2"]
 
 
-def test_bells_ring_only_after_the_commit(sqlite_database: Database) -> None:
-    heard: list[int] = []
+def test_workers_are_notified_only_after_the_commit_and_the_answer(sqlite_database: Database) -> None:
+    stored: list[int] = []
+    answered = threading.Event()
 
-    class Bells(HeardBells):
-        def ring(self, queue: str, key: str) -> None:
-            super().ring(queue, key)
-            heard.append(len(accepted(sqlite_database)))
+    class Notifier(RecordingNotifier):
+        def notify(self, notifications: Collection[Notification]) -> None:
+            super().notify(notifications)
+            stored.append(len(accepted(sqlite_database)))
+            assert answered.wait(10), "nobody was answered before the workers were notified"
 
-    with committing(sqlite_database, bells=Bells()) as commit:
-        hand_in(commit, a_share(1))
-    assert heard == [1]
-
-
-class Broken(HeardBells):
-    """Bells that cannot ring."""
-
-    def ring(self, queue: str, key: str) -> None:
-        raise RuntimeError(f"{queue}:{key} does not ring")
+    with committing(replace(sqlite_database, notifier=Notifier())) as commit:
+        assert hand_in(commit, a_share(1)) == [None]
+        answered.set()
+    assert stored == [1]
 
 
-def test_broken_bells_stop_nothing(sqlite_database: Database) -> None:
-    with committing(sqlite_database, bells=Broken()) as commit:
+class Broken(RecordingNotifier):
+    """A notifier that fails."""
+
+    def notify(self, notifications: Collection[Notification]) -> None:
+        raise RuntimeError(f"{notifications} cannot be sent")
+
+
+def test_a_notifier_that_fails_stops_nothing(sqlite_database: Database) -> None:
+    with committing(replace(sqlite_database, notifier=Broken())) as commit:
         assert [hand_in(commit, a_share(number)) for number in (1, 2)] == [[None], [None]]
 
 
@@ -194,7 +200,7 @@ def test_a_fault_of_ours_fails_its_own_group_and_the_next_is_stored(sqlite_datab
 
 
 def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
+    commit = GroupCommit(database=sqlite_database, clock=SystemClock())
 
     async def stop_while_waiting() -> None:
         waiting = asyncio.create_task(commit.put(a_share(1)))
@@ -210,7 +216,7 @@ def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
 
 
 def test_a_client_that_hung_up_before_its_turn_is_left_out(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
+    commit = GroupCommit(database=sqlite_database, clock=SystemClock())
 
     async def hang_up() -> None:
         gone = asyncio.create_task(commit.put(a_share(1)))
@@ -227,7 +233,7 @@ def test_a_client_that_hung_up_before_its_turn_is_left_out(sqlite_database: Data
 
 
 def test_more_than_memory_should_hold_is_refused(sqlite_database: Database) -> None:
-    commit = GroupCommit(database=sqlite_database, bells=HeardBells(), clock=SystemClock())
+    commit = GroupCommit(database=sqlite_database, clock=SystemClock())
     full = Intake(events=[an_event(1)] * (BACKLOG_MAX + 1))
 
     async def overfill() -> None:

@@ -50,7 +50,7 @@ def installed(settings: Settings) -> Iterator[Services]:
 
 
 def bare(database: Database, settings: Settings, **parts: Any) -> Services:
-    """Return services over a database in which no programme is published; parts: clock, bells."""
+    """Return services over a database in which no programme is published; parts: clock."""
     parts = {"clock": SystemClock()} | parts
     keys, playbooks = Keys(settings.signing_secrets), PublishedPlaybooks()
     return Services(database, settings, keys=keys, playbooks=playbooks, **parts)

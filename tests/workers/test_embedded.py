@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.database import schema as t
+from nurture.database.notifications import ALL
 from nurture.runtime.clock import monotonic
 from tests.workers.installation import (
     contacts_known,
@@ -19,7 +20,6 @@ from tests.workers.installation import (
 from workers import context, loops
 from workers.application import app, configure
 from workers.embedded import Embedded
-from workers.queues import ALL
 from workers.tasks import drain_shard, send_lane
 
 

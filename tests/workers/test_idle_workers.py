@@ -1,4 +1,4 @@
-"""Who finds more than fits a batch rings for one more worker; who finds little rings for nobody."""
+"""A full first batch notifies one more worker; a batch that was not full notifies nobody."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from nurture.app import sends
 from nurture.app.services import Services
 from nurture.database.engine import Database
+from nurture.database.notifications import Notification
 from nurture.database.schema import contacts, identities
 from nurture.domain.instant import DAY, HOUR, SECOND
 from nurture.journey.drain import BATCH
@@ -18,8 +19,8 @@ from nurture.rendering.templates import Templates
 from nurture.runtime.clock import ManualClock, SystemClock
 from tests.delivery.world import PlainComposer
 from tests.domain.build import a_measure, a_playbook
+from tests.rig.notifier import RecordingNotifier, recorded_by
 from tests.workers.installation import bare, settings_of
-from tests.workers.test_scheduler import RememberingBells
 from workers import loops
 from workers.context import Context, make_context
 
@@ -29,16 +30,13 @@ _MEASURE = "any/notice"
 
 @pytest.fixture
 def context(database: Database, tmp_path: Path) -> Iterator[Context]:
-    """Give a worker's context whose bells only remember."""
+    """Give a worker's context whose notifier only records."""
     settings = settings_of(tmp_path, "sqlite:///unused.db", mail_url=f"maildir:{tmp_path}/mail")
-    bells = RememberingBells()
-    services = bare(database, settings, clock=ManualClock(_NOW), bells=bells)
+    services = bare(database, settings, clock=ManualClock(_NOW))
     playbook = a_playbook(a_measure(_MEASURE))
     loaded = LoadedPlaybook(1, playbook, files={}, templates=Templates.of({}, playbook))
-    made = make_context(replace(services, playbooks=GivenPlaybook(loaded)))
-    delivery = replace(made.delivery, composer=PlainComposer())
-    given = replace(made, bells=bells, delivery=delivery)
-    yield given
+    made = make_context(replace(services, playbooks=GivenPlaybook(loaded)), notifier=RecordingNotifier())
+    yield replace(made, delivery=replace(made.delivery, composer=PlainComposer()))
     made.close()
 
 
@@ -58,42 +56,41 @@ def people(services: Services, count: int, *, wake_at: int) -> None:
         )
 
 
-def rung(context: Context) -> list[tuple[str, str]]:
-    """Return who was rung since the last time."""
-    bells = context.bells
-    assert isinstance(bells, RememberingBells)
-    found, bells.rung = bells.rung, []
-    return found
+def notified(context: Context) -> list[Notification]:
+    """Return the notifications since the last call."""
+    return recorded_by(context.services.database).take()
 
 
-def test_more_alarms_than_fit_a_batch_bring_in_one_more_worker(context: Context) -> None:
+def test_more_alarms_than_fit_a_batch_notify_one_more_worker(context: Context) -> None:
     people(context.services, BATCH + 10, wake_at=_NOW - SECOND)
 
     assert loops.wake(context)["rung"] == BATCH + 10
-    assert rung(context) == [("advance", "")]
+    assert notified(context) == [("advance", "")]
 
 
-def test_a_few_alarms_bring_in_nobody(context: Context) -> None:
+def test_a_few_alarms_notify_nobody(context: Context) -> None:
     people(context.services, 10, wake_at=_NOW - SECOND)
     # Of its first alarms a process does not know yet whether they kill it, and comes back.
     loops.wake(context)
-    rung(context)
+    notified(context)
     context.services.database.run(
         lambda connection: connection.execute(sa.update(contacts).values(wake_at=_NOW - SECOND))
     )
 
     assert loops.wake(context)["rung"] == 10
-    assert rung(context) == []
+    assert notified(context) == []
 
 
-def test_a_send_to_many_calls_at_its_first_page_and_who_delivers_calls_another(context: Context) -> None:
+def test_a_large_send_notifies_at_its_first_page_and_delivery_notifies_another_worker(
+    context: Context,
+) -> None:
     people(context.services, BATCH + 10, wake_at=_NOW + DAY)
 
     done = sends.send(context.services, _MEASURE, who=None, expression="True", request="r1", actor="test")
 
     assert done["people"] == BATCH + 10
-    assert rung(context) == [("inbox", "all"), ("inbox", "all")]
+    assert notified(context) == [("inbox", "all"), ("inbox", "all")]
     while loops.apply(context).total():
-        rung(context)
+        notified(context)
     assert loops.send(context, "main")["claimed"] == BATCH + 10
-    assert rung(context) == [("deliver", "main")]
+    assert notified(context) == [("deliver", "main")]

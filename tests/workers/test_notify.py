@@ -1,4 +1,4 @@
-"""Bells coalesce, and their absence is nobody's problem."""
+"""Notifications of the same queue and key coalesce, and a broker that is away stops nothing."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from nurture.runtime.clock import monotonic
 from nurture.runtime.settings import Settings
 from tests.rig.process import free_port
 from workers.application import configuration
-from workers.notify import CeleryBells, Hooks, LocalHooks, RedisHooks
+from workers.notify import CeleryNotifier, LocalMarks, Marks, RedisMarks
 
 
-class Post:
+class KeptTasks:
     """A Celery application that keeps what it is asked to send."""
 
     def __init__(self) -> None:
@@ -23,39 +23,39 @@ class Post:
 
 
 @pytest.fixture(params=["local", "redis"])
-def hooks(request: pytest.FixtureRequest) -> Iterator[Hooks]:
+def marks(request: pytest.FixtureRequest) -> Iterator[Marks]:
     if request.param == "local":
-        yield LocalHooks()
+        yield LocalMarks()
         return
-    hooks = RedisHooks(request.getfixturevalue("redis_url"))
-    yield hooks
-    hooks.close()
+    marks = RedisMarks(request.getfixturevalue("redis_url"))
+    yield marks
+    marks.close()
 
 
-def test_bell_that_hangs_is_not_rung_again(hooks: Hooks) -> None:
-    post = Post()
-    bells = CeleryBells(post, hooks)
+def test_a_notification_on_its_way_is_not_sent_again(marks: Marks) -> None:
+    tasks = KeptTasks()
+    notifier = CeleryNotifier(tasks, marks)
     for _ in range(3):
-        bells.ring("inbox", "7")
-    bells.ring("inbox", "8")
-    bells.ring("advance", "")
-    assert post.sent == [
+        notifier.notify([("inbox", "7")])
+    notifier.notify([("inbox", "7"), ("inbox", "8")])
+    notifier.notify([("advance", "")])
+    assert tasks.sent == [
         ("nurture.inbox.drain", ("7",), "inbox"),
         ("nurture.inbox.drain", ("8",), "inbox"),
         ("nurture.advance.wake", (), "advance"),
     ]
-    bells.answer("inbox", "7")
-    bells.ring("inbox", "7")
-    assert len(post.sent) == 4
+    notifier.clear("inbox", "7")
+    notifier.notify([("inbox", "7")])
+    assert len(tasks.sent) == 4
 
 
-def test_absent_broker_costs_a_ring_one_attempt_and_nobody_an_exception() -> None:
+def test_an_absent_broker_costs_one_attempt_and_raises_nothing() -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
-    app = Celery("post", set_as_current=False)
+    app = Celery("tasks", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=url)))
-    bells = CeleryBells(app, RedisHooks(url))
+    notifier = CeleryNotifier(app, RedisMarks(url))
     start = monotonic()
     for shard in range(200):
-        bells.ring("inbox", str(shard))
-        bells.answer("inbox", str(shard))
+        notifier.notify([("inbox", str(shard))])
+        notifier.clear("inbox", str(shard))
     assert monotonic() - start < 2.0

@@ -9,38 +9,27 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.database.engine import Database
+from nurture.database.notifications import note
 from nurture.database.schema import inbox, job_slots, touches
 from nurture.domain.bot_detection import JUDGED_AFTER
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from nurture.runtime.clock import ManualClock
+from tests.rig.notifier import RecordingNotifier
 from tests.workers.installation import bare, settings_of
-from workers.scheduler import Job, Rings, look, tick, tidy
+from workers.scheduler import Job, look, tick, tidy
 
 NOW = 1_000 * HOUR
 
 
-class RememberingBells:
-    """Keeps who was rung."""
-
-    def __init__(self) -> None:
-        self.rung: list[tuple[str, str]] = []
-
-    def ring(self, queue: str, key: str) -> None:
-        self.rung.append((queue, key))
-
-    def answer(self, queue: str, key: str) -> None:
-        """Nothing hangs."""
-
-
-def services_of(database: Database, folder: Path, clock: ManualClock) -> tuple[Services, RememberingBells]:
-    bells = RememberingBells()
+def services_of(database: Database, folder: Path, clock: ManualClock) -> tuple[Services, RecordingNotifier]:
+    notifier = RecordingNotifier()
     settings = settings_of(folder, "sqlite:///unused.db", mail_url="main=maildir:a bulk=maildir:b")
-    return bare(database, settings, clock=clock, bells=bells), bells
+    return bare(database, settings, clock=clock).notifying(notifier), notifier
 
 
 def test_many_schedulers_do_a_slot_once(database: Database, tmp_path: Path) -> None:
-    services, bells = services_of(database, tmp_path, ManualClock(NOW))
-    job = Job("count", 60, lambda _connection, _services, now: [("inbox", str(now))])
+    services, notifier = services_of(database, tmp_path, ManualClock(NOW))
+    job = Job("count", 60, lambda connection, _services, now: note(connection, "inbox", str(now)))
     barrier = Barrier(6)
 
     def race() -> None:
@@ -52,13 +41,13 @@ def test_many_schedulers_do_a_slot_once(database: Database, tmp_path: Path) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    assert bells.rung == [("inbox", str(NOW))]
+    assert notifier.notifications == [("inbox", str(NOW))]
 
 
 def test_slot_follows_the_clock_and_none_is_made_up_for(database: Database, tmp_path: Path) -> None:
     clock = ManualClock(NOW)
     services, _ = services_of(database, tmp_path, clock)
-    job = Job("count", 60, lambda *_: ())
+    job = Job("count", 60, lambda *_: None)
     assert [tick(job, services), tick(job, services)] == [True, False]
     clock.advance_to(NOW + 59 * SECOND)
     assert not tick(job, services)
@@ -69,42 +58,42 @@ def test_slot_follows_the_clock_and_none_is_made_up_for(database: Database, tmp_
 def test_effect_that_fails_leaves_its_slot_to_the_next(database: Database, tmp_path: Path) -> None:
     services, _ = services_of(database, tmp_path, ManualClock(NOW))
 
-    def fail(_connection: sa.Connection, _services: Services, _now: Instant) -> Rings:
+    def fail(_connection: sa.Connection, _services: Services, _now: Instant) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         tick(Job("job", 60, fail), services)
-    assert tick(Job("job", 60, lambda *_: ()), services)
+    assert tick(Job("job", 60, lambda *_: None), services)
 
 
-def test_look_rings_for_busy_shards_alarms_and_every_lane(database: Database, tmp_path: Path) -> None:
-    services, bells = services_of(database, tmp_path, ManualClock(NOW))
+def test_look_notifies_busy_shards_alarms_and_every_lane(database: Database, tmp_path: Path) -> None:
+    services, notifier = services_of(database, tmp_path, ManualClock(NOW))
     event = {"source": "s", "kind": "track", "name": "X", "occurred_at": 0, "received_at": 0, "body": "{}"}
     with database.write() as connection:
         rows = [event | {"shard": shard, "message_id": str(number)} for number, shard in enumerate((5, 5, 9))]
         connection.execute(inbox.insert(), rows)
     assert tick(Job("look", 5, look), services)
     expected = [("inbox", "5"), ("inbox", "9"), ("advance", ""), ("deliver", "main"), ("deliver", "bulk")]
-    assert Counter(bells.rung) == Counter(expected)
+    assert Counter(notifier.notifications) == Counter(expected)
 
 
-def test_look_rings_for_touches_that_are_old_enough_to_be_judged(database: Database, tmp_path: Path) -> None:
+def test_look_notifies_of_clicks_that_are_old_enough_to_be_judged(database: Database, tmp_path: Path) -> None:
     clock = ManualClock(NOW)
-    services, bells = services_of(database, tmp_path, clock)
+    services, notifier = services_of(database, tmp_path, clock)
     with database.write() as connection:
         row = {"message_id": 1, "kind": "click", "link": "", "at": NOW, "agent": "browser"}
         connection.execute(touches.insert(), [row])
     assert tick(Job("look", 5, look), services)
-    assert ("feedback", "") not in bells.rung
+    assert ("feedback", "") not in notifier.notifications
     clock.advance_to(NOW + JUDGED_AFTER)
     assert tick(Job("look", 5, look), services)
-    assert ("feedback", "") in bells.rung
+    assert ("feedback", "") in notifier.notifications
 
 
 def test_tidy_forgets_old_slots(database: Database, tmp_path: Path) -> None:
     clock = ManualClock(NOW)
     services, _ = services_of(database, tmp_path, clock)
-    job = Job("count", 60, lambda *_: ())
+    job = Job("count", 60, lambda *_: None)
     tick(job, services)
     clock.advance_to(NOW + 2 * DAY)
     tick(job, services)

@@ -30,7 +30,7 @@ from tests.workers.installation import (
     settings_of,
 )
 from workers.application import configuration
-from workers.notify import CeleryBells, LocalHooks, RedisHooks
+from workers.notify import CeleryNotifier, LocalMarks, RedisMarks
 from workers.queues import NAMES
 
 pytestmark = pytest.mark.faults
@@ -77,11 +77,11 @@ def test_message_goes_to_its_own_queue_alone(redis_url: str, tmp_path: Path) -> 
     with redis.Redis.from_url(redis_url) as keys, app.connection() as connection:
         for queue in app.amqp.queues.values():
             queue(connection).declare()
-        CeleryBells(app, LocalHooks()).ring("deliver", "main")
+        CeleryNotifier(app, LocalMarks()).notify([("deliver", "main")])
         assert {name: keys.llen(name) for name in NAMES} == {name: int(name == "deliver") for name in NAMES}
 
 
-def test_other_applications_hand_in_and_bells_are_answered(
+def test_other_applications_hand_in_and_notifications_are_taken(
     postgresql_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     port = str(free_port())
@@ -158,10 +158,9 @@ def test_emptied_redis_costs_latency_only(postgresql_url: str, tmp_path: Path) -
         with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
             app = client(redis.url)
             app.conf.update(configuration(services.settings))
-            bells = CeleryBells(app, RedisHooks(redis.url))
+            notifier = CeleryNotifier(app, RedisMarks(redis.url))
             accepted(services, *(order(number, who=f"p{number}") for number in range(30)))
-            for shard in range(64):
-                bells.ring("inbox", str(shard))
+            notifier.notify([("inbox", str(shard)) for shard in range(64)])
             redis.stop()
             redis.start()
             with worker(tmp_path, environment(tmp_path, postgresql_url, **given)):

@@ -20,7 +20,6 @@ from nurture.web.html import PUBLIC_HEADERS
 from nurture.web.pages.page_request import Visit, mask, nowhere, plain
 from nurture.web.pages.public_dispatch import Act, Form, Gate, Later, Show, marked
 
-Done = tuple[Response, set[int]]
 #: act -> the last part of its path under the preference centre.
 PATHS: Final[dict[RequestAct, str]] = {"address": "address", "export": "data", "erase": "erase"}
 
@@ -40,7 +39,7 @@ class StepPages:
     def asker(self, act: RequestAct) -> Act:
         """Return what asks for an act."""
 
-        def ask(connection: sa.Connection, visit: Visit, form: Form) -> Done:
+        def ask(connection: sa.Connection, visit: Visit, form: Form) -> Response:
             return self._ask(connection, visit, form, act)
 
         return ask
@@ -60,26 +59,26 @@ class StepPages:
             back=f"/p/{visit.token}",
         )
 
-    def _ask(self, connection: sa.Connection, visit: Visit, form: Form, act: RequestAct) -> Done:
+    def _ask(self, connection: sa.Connection, visit: Visit, form: Form, act: RequestAct) -> Response:
         if act not in offered(visit) or visit.person.email is None:
-            return marked("invalid", nowhere(visit.words["lang"])), set()
+            return marked("invalid", nowhere(visit.words["lang"]))
         if "ask" not in form:
             # Not our form: nobody is mailed because a program posts to every link.
-            return self._page(visit, act), set()
+            return self._page(visit, act)
         address = None
         if act == "address":
             address = canonical_email((form.get("email") or [""])[0])
             if address is None or address == visit.person.email:
                 fault = "address_same" if address else "address_fault"
-                return self._page(visit, act, fault=visit.words[fault], status=422), set()
-        shards = from_requests.create_request(
+                return self._page(visit, act, fault=visit.words[fault], status=422)
+        is_stored = from_requests.create_request(
             connection, visit.person, act, address=address, message=visit.message, now=visit.now
         )
-        if shards is None:
-            return self._page(visit, act, fault=visit.words["too_often"], status=429), set()
+        if not is_stored:
+            return self._page(visit, act, fault=visit.words["too_often"], status=429)
         lead = visit.say("sent_lead", address=mask(address or visit.person.email, visit.words))
         link = {"href": f"/p/{visit.token}", "text": visit.words["back"]}
-        return visit.notice(visit.words["sent_title"], lead, link=link), shards
+        return visit.notice(visit.words["sent_title"], lead, link=link)
 
     # ---- the link in the mail ----------------------------------------------------------------------------
 
@@ -101,31 +100,31 @@ class StepPages:
             action=f"/confirm/{visit.token}",
         )
 
-    def confirm(self, connection: sa.Connection, visit: Visit) -> Done:
+    def confirm(self, connection: sa.Connection, visit: Visit) -> Response:
         """Do what was asked for."""
         request = from_requests.find_request(connection, visit.person, visit.payload.get("r"))
         if request is None:
-            return _over(visit), set()
+            return _over(visit)
         if request.act == "address":
             return self._change(connection, visit, request)
         if not from_requests.is_open(request, now=visit.now):
-            return _over(visit), set()
+            return _over(visit)
         work = {"export": self._export, "erase": self._erase}[request.act]
-        return Later(lambda: work(self._gate.services, visit)), set()
+        return Later(lambda: work(self._gate.services, visit))
 
-    def _change(self, connection: sa.Connection, visit: Visit, request: Any) -> Done:
+    def _change(self, connection: sa.Connection, visit: Visit, request: Any) -> Response:
         lead = visit.say("changed_lead", address=mask(request.address, visit.words))
         changed = visit.notice(visit.words["changed_title"], lead)
         if request.done_at is not None and visit.person.email == request.address:
-            return changed, set()
+            return changed
         if not from_requests.is_open(request, now=visit.now):
-            return _over(visit), set()
+            return _over(visit)
         if from_requests.is_address_of_another(connection, visit.person, request.address):
-            return visit.notice(visit.words["taken_title"], visit.words["taken_lead"], status=409), set()
-        shards = from_requests.change_address(
+            return visit.notice(visit.words["taken_title"], visit.words["taken_lead"], status=409)
+        from_requests.change_address(
             connection, visit.person, request, now=visit.now, suppression_key=self._key
         )
-        return changed, shards
+        return changed
 
     @staticmethod
     def _export(services: Services, visit: Visit) -> Response:

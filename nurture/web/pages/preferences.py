@@ -60,24 +60,24 @@ class PreferencePages:
         """Show what holds now."""
         return _page(visit, {})
 
-    def save(self, connection: sa.Connection, visit: Visit, form: Form) -> tuple[Response, set[int]]:
+    def save(self, connection: sa.Connection, visit: Visit, form: Form) -> Response:
         """Make everything on the page what it was left at; a topic never spoken of and left off stays so."""
         if "none" in form:
-            shards = self._stop(connection, visit, None)
+            self._stop(connection, visit, None)
             changed = dict.fromkeys((topic.name for topic in visit.brand.topics), "withdrawn")
-            return _page(visit, changed, saved=True), shards
+            return _page(visit, changed, saved=True)
         if "wording" not in form and "topic" not in form:
             # Not our form: a program that posts whatever it finds must not empty somebody's choices.
-            return _page(visit, {}), set()
+            return _page(visit, {})
         choices = read(visit, form)
         if choices.faults:
-            return _page(visit, _ticked(visit, choices), faults=choices.faults, status=422), set()
-        shards, changed = self._topics(connection, visit, form, choices)
+            return _page(visit, _ticked(visit, choices), faults=choices.faults, status=422)
+        changed = self._topics(connection, visit, form, choices)
         evidence = visit.evidence("preferences")
-        shards |= from_pages.change_preferences(
+        from_pages.change_preferences(
             connection, visit.person, choices.wanted, now=visit.now, evidence=evidence
         )
-        shards |= from_pages.choose_locale_and_zone(
+        from_pages.choose_locale_and_zone(
             connection, visit.person, locale=choices.locale, zone=choices.zone, now=visit.now
         )
         person = replace(
@@ -86,26 +86,25 @@ class PreferencePages:
             zone=choices.zone or visit.person.zone,
             preferences=_after(visit.person.preferences, choices.wanted),
         )
-        return _page(visit.as_person(person), changed, saved=True), shards
+        return _page(visit.as_person(person), changed, saved=True)
 
     def _topics(
         self, connection: sa.Connection, visit: Visit, form: Form, choices: Choices
-    ) -> tuple[set[int], dict[str, str]]:
-        shards: set[int] = set()
+    ) -> dict[str, str]:
         changed: dict[str, str] = {}
         claimed = (form.get("wording") or [""])[0]
         wording: str | None = None
         for topic in visit.brand.topics:
             if topic.name not in choices.topics:
                 if visit.person.state(topic.name) is not None:
-                    shards |= self._stop(connection, visit, topic.name)
+                    self._stop(connection, visit, topic.name)
                     changed[topic.name] = "withdrawn"
                 continue
             if wording is None:
                 wording = from_pages.store_shown_wording(
                     connection, preferences_wording(visit), claimed, now=visit.now
                 )
-            shards |= from_pages.confirm_topic(
+            from_pages.confirm_topic(
                 connection,
                 visit.person,
                 topic.name,
@@ -115,10 +114,10 @@ class PreferencePages:
                 wording=wording,
             )
             changed[topic.name] = "granted"
-        return shards, changed
+        return changed
 
-    def _stop(self, connection: sa.Connection, visit: Visit, topic: str | None) -> set[int]:
-        return from_pages.withdraw_topic(
+    def _stop(self, connection: sa.Connection, visit: Visit, topic: str | None) -> None:
+        from_pages.withdraw_topic(
             connection,
             visit.person,
             topic,

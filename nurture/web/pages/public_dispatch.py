@@ -1,4 +1,4 @@
-"""The one way in to the pages behind the links of a mail: token, person, transaction, bells, and what is counted.
+"""The one way in to the pages behind the links of a mail: token, person, transaction, and what is counted.
 
 A GET or HEAD shows and never changes anything, because programs follow links; only a POST acts, with nothing
 but the signed token: no cookie, no redirect, safe to repeat (RFC 8058). A token that was not signed for its
@@ -35,8 +35,8 @@ T = TypeVar("T")
 Form = Mapping[str, list[str]]
 #: Shows a page; reads only.
 Show = Callable[[sa.Connection, Visit, Request], Response]
-#: Does what a page says; returns the answer and the shards whose bells to ring after the commit.
-Act = Callable[[sa.Connection, Visit, Form], tuple[Response, set[int]]]
+#: Does what a page says; returns the answer.
+Act = Callable[[sa.Connection, Visit, Form], Response]
 
 #: How a request to a public page ends: the reasons of the counter, and what each means.
 OUTCOMES: Final[Mapping[str, str]] = {
@@ -80,11 +80,6 @@ class Gate:
         """Do the work in a transaction that only reads."""
         with self.services.database.read() as connection:
             return work(connection)
-
-    def ring(self, shards: set[int]) -> None:
-        """Ring the bells of the shards that events were put into."""
-        for shard in shards:
-            self.services.bells.ring("inbox", str(shard))
 
     def payload(self, purpose: str, token: str) -> dict[str, Any] | None:
         """Return what a token for this page says; None for one that was not signed for it."""
@@ -130,26 +125,15 @@ class Gate:
                 form = await read_form(request)
             except (TooLarge, TimeoutError, ClientDisconnect) as error:
                 return _unread(error, request)
-            rings: set[int] = set()
-
-            def do(connection: sa.Connection, visit: Visit) -> Response:
-                # A transaction that is repeated rings for what it did the last time.
-                rings.clear()
-                answer, shards = act(connection, visit, form)
-                rings.update(shards)
-                return answer
-
-            answer = await asyncio.to_thread(
+            return await asyncio.to_thread(
                 self._answer,
                 purpose,
                 token,
                 request,
                 transaction=lambda work: run_without_lost_race(self.services.database, work),
-                work=do,
+                work=lambda connection, visit: act(connection, visit, form),
                 outcome="done",
             )
-            self.ring(rings)
-            return answer
 
         post.__name__ = f"do_{name}"
         return post

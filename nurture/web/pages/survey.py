@@ -18,12 +18,12 @@ def show(_connection: sa.Connection, visit: Visit, request: Request) -> Response
     return _page(visit, said[:ANSWER_CHARACTERS_MAX])
 
 
-def answer(connection: sa.Connection, visit: Visit, form: Form) -> tuple[Response, set[int]]:
+def answer(connection: sa.Connection, visit: Visit, form: Form) -> Response:
     """Record an answer."""
     said = (form.get("score") or form.get("answer") or [""])[0].strip()[:ANSWER_CHARACTERS_MAX]
     if not said:
-        return _page(visit, "", missing=True), set()
-    shards = from_pages.answer_survey(
+        return _page(visit, "", missing=True)
+    from_pages.answer_survey(
         connection,
         visit.person,
         survey=str(visit.payload.get("s") or from_pages.load_measure_name(connection, visit.message)),
@@ -32,7 +32,7 @@ def answer(connection: sa.Connection, visit: Visit, form: Form) -> tuple[Respons
         message=visit.message,
         now=visit.now,
     )
-    return visit.notice(visit.words["surveyed_title"], visit.words["surveyed_lead"]), shards
+    return visit.notice(visit.words["surveyed_title"], visit.words["surveyed_lead"])
 
 
 def _page(visit: Visit, said: str, *, missing: bool = False) -> Response:

@@ -11,8 +11,6 @@ from nurture.web.pages.confirmed_requests import StepPages
 from nurture.web.pages.page_request import Visit, nowhere
 from nurture.web.pages.public_dispatch import Form, Gate, marked
 
-Done = tuple[Response, set[int]]
-
 
 class ConsentPages:
     """Unsubscribe and confirm."""
@@ -37,30 +35,28 @@ class ConsentPages:
             preferences=preferences_path(self._gate, visit),
         )
 
-    def unsubscribe(self, connection: sa.Connection, visit: Visit, form: Form) -> Done:
+    def unsubscribe(self, connection: sa.Connection, visit: Visit, form: Form) -> Response:
         """Stop the topic, everything, or only so many."""
         link = {"href": preferences_path(self._gate, visit), "text": visit.words["changed_mind"]}
         note = visit.words["transactional_note"]
         evidence = visit.evidence("unsubscribe")
         if form.get("scope") == ["less"]:
-            shards = from_pages.change_preferences(
+            from_pages.change_preferences(
                 connection, visit.person, {"often": LESS_OFTEN_GAP}, now=visit.now, evidence=evidence
             )
-            return visit.notice(
-                visit.words["less_title"], visit.say("less_lead"), note=note, link=link
-            ), shards
+            return visit.notice(visit.words["less_title"], visit.say("less_lead"), note=note, link=link)
         # Mail programs post `List-Unsubscribe=One-Click`: the list is the topic of the mail.
         topic = None if form.get("scope") == ["all"] else visit.topic
         if "scope" not in form:
             evidence["page"] = "one-click"
-        shards = from_pages.withdraw_topic(
+        from_pages.withdraw_topic(
             connection, visit.person, topic, now=visit.now, evidence=evidence, suppression_key=self._key
         )
         if topic:
             lead = visit.say("unsubscribed_topic", topic=visit.brand.title_of(topic))
         else:
             lead = visit.say("unsubscribed_all")
-        return visit.notice(visit.words["unsubscribed_title"], lead, note=note, link=link), shards
+        return visit.notice(visit.words["unsubscribed_title"], lead, note=note, link=link)
 
     # ---- confirm -----------------------------------------------------------------------------------------
 
@@ -82,15 +78,15 @@ class ConsentPages:
             action=f"/confirm/{visit.token}",
         )
 
-    def confirm(self, connection: sa.Connection, visit: Visit, form: Form) -> Done:
+    def confirm(self, connection: sa.Connection, visit: Visit, form: Form) -> Response:
         """Note that they agreed, with the words they saw, or do what they asked for."""
         if "r" in visit.payload:
             return self._steps.confirm(connection, visit)
         topic = visit.topic or from_pages.find_requested_topic(connection, visit.message)
         if topic is None:
-            return marked("invalid", nowhere(visit.words["lang"])), set()
+            return marked("invalid", nowhere(visit.words["lang"]))
         claimed = (form.get("wording") or [""])[0]
-        shards = from_pages.confirm_topic(
+        from_pages.confirm_topic(
             connection,
             visit.person,
             topic,
@@ -103,7 +99,7 @@ class ConsentPages:
         )
         lead = visit.say("confirmed_lead", topic=visit.brand.title_of(topic))
         link = {"href": preferences_path(self._gate, visit), "text": visit.words["choose_instead"]}
-        return visit.notice(visit.words["confirmed_title"], lead, link=link), shards
+        return visit.notice(visit.words["confirmed_title"], lead, link=link)
 
 
 def confirm_wording(visit: Visit, topic: str) -> Wording:

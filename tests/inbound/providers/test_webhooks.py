@@ -27,6 +27,7 @@ from nurture.web import create_app
 from nurture.web.api import webhooks
 from tests.inbound.providers.signing import CERTIFICATE, TOPIC, amazon, certificate, signers
 from tests.inbound.providers.test_providers import NOW, calls
+from tests.rig.notifier import recorded_by
 from tests.transports.certificates import Authority
 from tests.web.live import KEYS, Theatre, a_contact, a_service
 
@@ -179,7 +180,7 @@ def test_a_hard_bounce_suppresses_the_address(
     assert json.loads(kept.raw)
     assert (stop.scope, stop.reason) == ("all", "hard_bounce")
     assert event.name == "Email Bounced"
-    assert services.bells.heard(1)  # type: ignore[attr-defined]
+    assert recorded_by(services.database).wait_for(1)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -15,7 +15,8 @@ from nurture.app.services import Services
 from nurture.contacts.accept import shard_of
 from nurture.database.engine import Database, open_database
 from nurture.web.api.segment import ENDPOINTS
-from tests.web.live import HeardBells, a_batch, a_service, a_track, accepted, asking, recorded, set_aside
+from tests.rig.notifier import recorded_by
+from tests.web.live import a_batch, a_service, a_track, accepted, asking, recorded, set_aside
 
 AUTH = ("WK", "")
 
@@ -89,12 +90,11 @@ def test_hostile_text_reaches_the_database_clean(database: Database) -> None:
     assert (row["name"], row["user_id"], row["properties"]) == ("AB ?", "u", {"k": "\\u0000"})
 
 
-def test_bells_ring_for_the_shards_after_the_commit(client: httpx.Client, services: Services) -> None:
+def test_the_shards_are_notified_after_the_commit(client: httpx.Client, services: Services) -> None:
     post(client, a_batch([a_track(1), a_track(1), a_track(2)]))
     rows = accepted(services.database)
     wanted = {("inbox", str(row["shard"])) for row in rows}
-    assert isinstance(services.bells, HeardBells)
-    assert services.bells.heard(len(wanted)) == wanted
+    assert recorded_by(services.database).wait_for(len(wanted)) == wanted
 
 
 def test_the_same_message_twice_is_left_to_the_drain_to_recognise(

@@ -71,7 +71,7 @@ def judge(services: Services, *, after: int = JUDGED_AFTER) -> dict[str, int]:
     later(services, after)
     key, now = services.settings.suppression_secret, services.clock.now()
     done = services.database.run(lambda c: judge_touches(c, now=now, suppression_key=key))
-    return {reason: number for reason, number in done.counts.items() if number}
+    return {reason: number for reason, number in done.items() if number}
 
 
 @BOTH
