@@ -12,7 +12,7 @@ from threading import Lock
 from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.delivery.journal.recovery import open_journal
-from nurture.delivery.journal.restore_detection import Watch
+from nurture.delivery.journal.restore_detection import JournalProgress
 from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
 from nurture.runtime import gc_tuning
@@ -50,7 +50,7 @@ class Context:
     delivery: Delivery
     # Mail to our own people: without a journal, for a second copy harms nobody.
     notices: Lane
-    watch: Watch = field(default_factory=Watch)
+    journal_progress: JournalProgress = field(default_factory=JournalProgress)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -77,7 +77,10 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
     return Context(
         services=services,
         notifier=notifier,
-        lanes={name: Lane(name, open_transport(url, note=journal.note)) for name, url in lanes.items()},
+        lanes={
+            name: Lane(name, open_transport(url, on_stage=journal.record_stage))
+            for name, url in lanes.items()
+        },
         notices=Lane("notices", open_transport(lanes["main"])),
         delivery=Delivery(
             clock=services.clock,
@@ -91,7 +94,7 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
             tracking=settings.tracking,
             journal=journal,
         ),
-        watch=Watch(keep=settings.journal_days * DAY),
+        journal_progress=JournalProgress(keep=settings.journal_days * DAY),
     )
 
 

@@ -97,7 +97,7 @@ def recover_now_and_then(context: Context) -> Counts:
 
     Where looking at the journals fails, it is done again before anything is sent.
     """
-    if monotonic() - context.watch.looked_at <= LOOK_SECONDS:
+    if monotonic() - context.journal_progress.looked_at <= LOOK_SECONDS:
         return Counts()
     return recover(context)
 
@@ -106,11 +106,11 @@ def recover(context: Context) -> Counts:
     """Take back what workers that are gone had claimed."""
     services = context.services
     # Before a process first sends, and then as often as it polls; tasks come a hundred times a second.
-    if monotonic() - context.watch.looked_at > LOOK_SECONDS:
+    if monotonic() - context.journal_progress.looked_at > LOOK_SECONDS:
         with timed("journal"):
-            found = recover_by_journal(services.database, context.delivery, context.watch)
+            found = recover_by_journal(services.database, context.delivery, context.journal_progress)
         # Only now: where looking fails, nothing is sent before it was done again.
-        context.watch.looked_at = monotonic()
+        context.journal_progress.looked_at = monotonic()
         count("journal", found)
     return _repeat(context, DELIVER, lambda: take_back(services.database, clock=services.clock))
 

@@ -62,7 +62,7 @@ def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
     """Forget the slots of yesterday, and who followed links the day before."""
     clicks.forget(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
-    journal_queries.forget(
+    journal_queries.delete_old(
         connection,
         senders_before=now - restore_detection.MEMORY,
         left_before=now - restore_detection.LEFT_MEMORY,

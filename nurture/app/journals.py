@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.consent import record
 from nurture.delivery.journal import file_format, queries, restore_detection
-from nurture.delivery.journal.evidence import outcome_of
+from nurture.delivery.journal.evidence import outcome_from_entry
 from nurture.delivery.journal.writer import require_folder
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
@@ -29,19 +29,21 @@ def recover_from_journals(services: Services) -> Counts:
         base_url=services.settings.public_url,
         worker="operator",
     )
-    return restore_detection.fold(services.database, delivery, folder, file_format.names(folder))
+    return restore_detection.write_journals(
+        services.database, delivery, folder, file_format.list_senders(folder)
+    )
 
 
 def find_unread(services: Services) -> list[str]:
     """Return the workers with unread journals that are on other machines."""
-    here = set(file_format.names(services.settings.journal_folder))
+    here = set(file_format.list_senders(services.settings.journal_folder))
     with services.database.read() as connection:
-        return [name for name in queries.unread(connection) if name not in here]
+        return [name for name in queries.list_unread_senders(connection) if name not in here]
 
 
 def accept_restored_database(connection: sa.Connection, services: Services, *, actor: str) -> None:
     """Accept a restored database as the current one, and end the stop of all lanes."""
-    restore_detection.agree(connection)
+    restore_detection.accept_database(connection)
     record.resume_after_restore(connection, actor=actor, now=services.clock.now())
 
 
@@ -55,45 +57,49 @@ def find_faults(services: Services) -> Iterator[str]:
             yield str(error)
             return
     with services.database.read() as connection:
-        identity = queries.known_id(connection)
-        if queries.is_stopped(connection):
+        identity = queries.find_database_id(connection)
+        if queries.is_stopped_after_restore(connection):
             yield "all lanes are stopped after a restore; see docs/delivery.md, then nurture resume all --after-restore"
-    newest = sorted(file_format.names(folder), key=lambda name: -_modified_at(services, name))[:_COMPARED]
+    newest = sorted(file_format.list_senders(folder), key=lambda name: -_modified_at(services, name))[
+        :_COMPARED
+    ]
     for name in newest:
-        for part in file_format.parts(folder, name):
-            told = file_format.read([part])
-            if told.database == identity:
-                yield from _compare_with_ledger(services, told)
-            if told.broken:
-                yield f"{part}: {told.broken} lines cannot be read"
+        for part in file_format.list_parts(folder, name):
+            content = file_format.read_parts([part])
+            if content.database == identity:
+                yield from _compare_with_ledger(services, content)
+            if content.broken:
+                yield f"{part}: {content.broken} lines cannot be read"
 
 
 def _modified_at(services: Services, name: str) -> float:
     return max(
-        (path.stat().st_mtime for path in file_format.parts(services.settings.journal_folder, name)),
+        (path.stat().st_mtime for path in file_format.list_parts(services.settings.journal_folder, name)),
         default=0.0,
     )
 
 
-def _compare_with_ledger(services: Services, told: file_format.Read) -> Iterator[str]:
+def _compare_with_ledger(services: Services, content: file_format.JournalContent) -> Iterator[str]:
     """Yield mails that a server accepted and the ledger does not count as sent, unless a worker still settles them."""
     accepted = [
-        entry for entry in told.entries.values() if (end := outcome_of(entry)) and end.outcome == "sent"
+        entry
+        for entry in content.entries.values()
+        if (end := outcome_from_entry(entry)) and end.outcome == "sent"
     ]
     for place in range(0, len(accepted), _BATCH):
         some = accepted[place : place + _BATCH]
         with services.database.read() as connection:
-            rows = queries.by_id(connection, [entry.passed.message_id for entry in some])
-            left = queries.find_left(connection, [entry.passed.mark for entry in some])
+            rows = queries.load_messages(connection, [entry.mail.message_id for entry in some])
+            left = queries.find_left_before(connection, [entry.mail.mark for entry in some])
         for entry in some:
-            row = rows.get(entry.passed.message_id)
-            if row is None or row.decided_at != entry.passed.decided_at:
-                status = "" if entry.passed.mark in left else "unknown"
+            row = rows.get(entry.mail.message_id)
+            if row is None or row.decided_at != entry.mail.decided_at:
+                status = "" if entry.mail.mark in left else "unknown"
             else:
-                is_told = row.status in ("sent", "failed") or row.lease_owner == told.name
+                is_told = row.status in ("sent", "failed") or row.lease_owner == content.name
                 status = "" if is_told else row.status
             if status:
                 yield (
-                    f"message {entry.passed.message_id} is {status}, but by the journal of {told.name} the server "
-                    f"accepted attempt {entry.passed.attempt}"
+                    f"message {entry.mail.message_id} is {status}, but by the journal of {content.name} the server "
+                    f"accepted attempt {entry.mail.attempt}"
                 )

@@ -15,7 +15,7 @@ from nurture.contacts.identity_queries import load_index_by_contacts
 from nurture.database import schema as t
 from nurture.database.bulk import any_of
 from nurture.database.engine import decode
-from nurture.delivery.kept_bytes import bytes_of
+from nurture.delivery.kept_bytes import read_kept_bytes
 from nurture.delivery.verdicts import decode_verdict
 from nurture.domain.instant import FOREVER, Instant, to_iso
 from nurture.journey import personal_data
@@ -145,7 +145,7 @@ def _readable_mail(context: Any) -> Any:
     """Return a mail's frozen context. Where its bytes are stored, they are shown as text."""
     if not isinstance(context, dict):
         return context
-    data = bytes_of(context)
+    data = read_kept_bytes(context)
     if data is None:
         return context
     return {**context, "bytes": data.decode("utf-8", "replace")}

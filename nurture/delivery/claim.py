@@ -1,8 +1,8 @@
-"""The chunk gate: due messages are claimed, guarded on the newest state, and the passed ones frozen and leased.
+"""Claiming: due messages of a lane are guarded on the newest state, and those that may be sent are frozen and leased.
 
-Enters: waiting messages of one lane, in due order. Leaves: a `Chunk` of ready messages with a lease; all other
-messages looked at have their verdict written: deferred, skipped, expired or cancelled. One transaction with a
-constant number of statements. Next: `delivery.deliver`.
+`claim` takes waiting messages of one lane in due order and returns a `Chunk` of ready messages under a lease. Every
+other message it looked at has its verdict written: deferred, skipped, expired or cancelled. One transaction with a
+constant number of statements. `delivery.deliver` goes on from there.
 """
 
 from collections.abc import Sequence
@@ -30,19 +30,20 @@ from nurture.playbook import LoadedPlaybook
 from nurture.rendering.errors import MissingValue, TemplateFault
 from nurture.runtime.failpoints import failpoint
 
-#: What a verdict that does not send makes of the message.
-_ENDS: dict[str, Status] = {"skip": "skipped", "expire": "expired", "cancel": "cancelled"}
+#: The status of a message after a verdict that ends it.
+_END_STATUS: dict[str, Status] = {"skip": "skipped", "expire": "expired", "cancel": "cancelled"}
 
 
 def claim(database: Database, delivery: Delivery, *, lane: str, limit: int = 200) -> Chunk:
     """Claim, guard, freeze and lease up to `limit` due messages of the lane, in one transaction.
 
-    Contacts that somebody else works on are passed over. counts: `claimed`, `ready`, and per verdict
-    `deferred`, `skipped`, `expired`, `cancelled`. An empty chunk when nothing is due, the lane is paused or rests.
+    Contacts that another transaction has locked are skipped. counts: `claimed`, `ready`, and for each other verdict
+    `deferred`, `skipped`, `expired`, `cancelled`. The chunk is empty when no message is due, or the lane is paused or
+    rests.
     """
     with database.read() as connection:
         # An idle lane takes no lock: on SQLite a writing transaction would make all others wait.
-        if not claim_queries.is_due(connection, lane, now=delivery.clock.now()):
+        if not claim_queries.has_due(connection, lane, now=delivery.clock.now()):
             return Chunk(lane)
     return database.run(
         lambda connection: _claim(connection, delivery, lane=lane, limit=limit), by_index=True
@@ -59,121 +60,118 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
     if available is not None and available <= 0:
         return chunk
     limit = limit if available is None else min(limit, available)
-    found = claim_queries.lock_due(connection, lane, now=now, limit=limit)
-    if not found:
+    due = claim_queries.lock_due_messages(connection, lane, now=now, limit=limit)
+    if not due:
         return chunk
     loaded = delivery.playbooks.active(connection)
-    given = ChunkScope(
+    scope = ChunkScope(
         playbook=loaded.playbook,
         now=now,
         switches=switches,
         only_to=frozenset(entry.lower().lstrip("@") for entry in delivery.only_to),
         suppression_key=delivery.suppression_key,
     )
-    survivors = {row.survivor for row in found if row.survivor is not None}
-    heads = {row.contact_id for row in found if row.survivor is None}
-    heads |= claim_queries.lock_survivors(connection, sorted(survivors - heads))
-    items = load(connection, sorted(heads), [row.id for row in found], given)
+    survivors = {row.survivor for row in due if row.survivor is not None}
+    living_ids = {row.contact_id for row in due if row.survivor is None}
+    living_ids |= claim_queries.lock_survivors(connection, sorted(survivors - living_ids))
+    items = load(connection, sorted(living_ids), [row.id for row in due], scope)
     chunk.counts["claimed"] = len(items)
-    chunk.counts.more = len(found) >= limit
-    _judge_and_write(connection, delivery, chunk, items, given=given, loaded=loaded)
+    chunk.counts.more = len(due) >= limit
+    _guard_and_write(connection, delivery, chunk, items, scope=scope, loaded=loaded)
     failpoint("claim.judged")
     return chunk
 
 
-def _judge_and_write(
+def _guard_and_write(
     connection: sa.Connection,
     delivery: Delivery,
     chunk: Chunk,
     items: Sequence[GuardItem],
     *,
-    given: ChunkScope,
+    scope: ChunkScope,
     loaded: LoadedPlaybook,
 ) -> None:
-    verdicts = judge(items, given)
+    """Guard the messages, write every verdict, and add the messages that may be sent to the chunk."""
+    verdicts = guard_messages(items, scope)
     passed = [item for item, verdict in verdicts if verdict.action == "send"]
-    contexts = freeze_contexts(connection, passed, delivery=delivery, loaded=loaded, given=given)
-    until = delivery.clock.lease_now(connection) + CLAIM_LEASE
+    contexts = freeze_contexts(connection, passed, delivery=delivery, loaded=loaded, scope=scope)
+    lease_until = delivery.clock.lease_now(connection) + CLAIM_LEASE
     rows: list[Row] = []
     ended: list[GuardItem] = []
-    faults: dict[str, TemplateFault] = {}
-    for item, guarded in verdicts:
-        verdict, context = guarded, contexts.get(item.due.id)
-        if isinstance(context, TemplateFault):
-            verdict = verdict_for_render_error(guarded, context, now=given.now)
-            if verdict.action == "defer":
-                faults.setdefault(item.due.measure, context)
+    errors: dict[str, TemplateFault] = {}
+    for item, guard_verdict in verdicts:
+        context = contexts.get(item.due.id)
         if isinstance(context, dict):
-            leased = {
-                "status": "ready",
-                "reason": "",
-                "attempt": item.due.attempt + 1,
-                "lease_owner": delivery.worker,
-                "lease_until": until,
-                "contact_version": item.person.version,
-                "playbook_id": loaded.id,
-                "context": encode(context),
-                "header_id": context["header_id"],
-                "verdict": encode_verdict(verdict, at=given.now),
-            }
-            rows.append({**_unchanged(item), **leased})
-            chunk.ready.append(_ready(item, verdict, context, loaded))
+            ready = _build_ready_message(item, guard_verdict, context, loaded)
+            rows.append(
+                _row_of_ready(item, ready, worker=delivery.worker, lease_until=lease_until, now=scope.now)
+            )
+            chunk.ready.append(ready)
         else:
-            rows.append(row_not_sent(item, verdict, given.now))
-            chunk.counts[_ENDS.get(verdict.action, "deferred")] += 1
-            if verdict.action in _ENDS and _is_awaited(item):
+            verdict = guard_verdict
+            if context is not None:
+                verdict = verdict_for_render_error(guard_verdict, context, now=scope.now)
+                if verdict.action == "defer":
+                    errors.setdefault(item.due.measure, context)
+            rows.append(_row_not_sent(item, verdict, scope.now))
+            chunk.counts[_END_STATUS.get(verdict.action, "deferred")] += 1
+            if verdict.action in _END_STATUS and item.has_waiting_run:
                 ended.append(item)
     chunk.counts["ready"] += len(chunk.ready)
     claim_queries.write_verdicts(connection, rows)
     if ended:
-        wake_contacts(connection, sorted({item.person.contact.id for item in ended}), at=given.now)
-    for measure, fault in faults.items():
-        pause_broken_measure(connection, measure, fault, now=given.now)
+        wake_contacts(connection, sorted({item.family.contact.id for item in ended}), at=scope.now)
+    for measure, error in errors.items():
+        pause_broken_measure(connection, measure, error, now=scope.now)
 
 
-def verdict_for_render_error(guarded: Verdict, fault: TemplateFault, *, now: Instant) -> Verdict:
-    """Return the verdict on a mail that passed the guard and cannot be made.
+def verdict_for_render_error(verdict: Verdict, error: TemplateFault, *, now: Instant) -> Verdict:
+    """Return the verdict on a mail that passed the guard and cannot be rendered.
 
-    A value missing in this mail skips it: unknown means do not send. A broken template makes it wait, with the
-    reason by which resuming its measure finds it.
+    A value missing in this mail skips it: unknown means do not send. A broken template defers the mail, with the
+    reason by which resuming its measure makes it due again.
     """
-    checks = (*guarded.checks, Check("template", passed=False, detail=str(fault)))
-    if isinstance(fault, MissingValue):
+    checks = (*verdict.checks, Check("template", passed=False, detail=str(error)))
+    if isinstance(error, MissingValue):
         return Verdict("skip", "template_value", checks)
     return Verdict("defer", "paused", checks, until=now + PAUSE_RECHECK_AFTER)
 
 
 def pause_broken_measure(
-    connection: sa.Connection, measure: str, fault: TemplateFault, *, now: Instant
+    connection: sa.Connection, measure: str, error: TemplateFault, *, now: Instant
 ) -> None:
     """Pause the measure of a broken template; its lane goes on."""
-    reason = f"template_broken: {fault}"[:500]
+    reason = f"template_broken: {error}"[:500]
     set_switch(connection, measure, paused=True, reason=reason, actor="deliver", now=now)
 
 
-def judge(items: Sequence[GuardItem], given: ChunkScope) -> list[tuple[GuardItem, Verdict]]:
-    """Guard the messages so that those of one contact see each other; the first to be served first.
+def guard_messages(items: Sequence[GuardItem], scope: ChunkScope) -> list[tuple[GuardItem, Verdict]]:
+    """Return the guard's verdict on each message; messages of one contact see each other's verdicts.
 
-    Within a contact the higher priority goes first, then due order; each verdict changes the ledger that the
-    next message of the contact is judged by.
+    Within a contact the higher priority goes first, then due order. Each verdict changes the ledger that the contact's
+    next message is judged by.
     """
     order = sorted(items, key=lambda item: (-item.due.priority, item.due.due_at, item.due.id))
-    judged: list[tuple[GuardItem, Verdict]] = []
+    verdicts: list[tuple[GuardItem, Verdict]] = []
     for item in order:
-        verdict = decide(build_guard_input(item, given), now=given.now, playbook=given.playbook)
-        judged.append((item, verdict))
-        entries = item.person.entries
-        entry = entries.get(item.due.id, item.due.as_ledger_entry())
+        verdict = decide(build_guard_input(item, scope), now=scope.now, playbook=scope.playbook)
+        verdicts.append((item, verdict))
+        ledger = item.family.ledger
+        entry = ledger.get(item.due.id, item.due.as_ledger_entry())
         if verdict.action == "send":
-            entries[item.due.id] = replace(entry, status="ready", counted_at=given.now)
+            ledger[item.due.id] = replace(entry, status="ready", counted_at=scope.now)
         elif verdict.action == "defer":
-            entries[item.due.id] = replace(entry, due_at=verdict.until or given.now)
+            ledger[item.due.id] = replace(entry, due_at=verdict.until or scope.now)
         else:
-            entries.pop(item.due.id, None)
-    return judged
+            ledger.pop(item.due.id, None)
+    return verdicts
 
 
-def _unchanged(item: GuardItem) -> Row:
+# ---- rows ------------------------------------------------------------------------------------------------
+
+
+def _row_of_waiting(item: GuardItem) -> Row:
+    """Return the message's row as it is, without a lease."""
     row = item.row
     return {
         "id": row.id,
@@ -193,30 +191,49 @@ def _unchanged(item: GuardItem) -> Row:
     }
 
 
-def row_not_sent(item: GuardItem, verdict: Verdict, now: Instant) -> Row:
-    row = {**_unchanged(item), "reason": verdict.reason, "verdict": encode_verdict(verdict, at=now)}
+def _row_of_ready(
+    item: GuardItem, ready: ReadyMessage, *, worker: str, lease_until: Instant, now: Instant
+) -> Row:
+    leased = {
+        "status": "ready",
+        "reason": "",
+        "attempt": ready.attempt,
+        "lease_owner": worker,
+        "lease_until": lease_until,
+        "contact_version": item.family.version,
+        "playbook_id": ready.loaded.id,
+        "context": encode(ready.context),
+        "header_id": ready.context["header_id"],
+        "verdict": encode_verdict(ready.verdict, at=now),
+    }
+    return {**_row_of_waiting(item), **leased}
+
+
+def _row_not_sent(item: GuardItem, verdict: Verdict, now: Instant) -> Row:
+    """Return the row of a message that is deferred or ended by its verdict."""
+    row = {**_row_of_waiting(item), "reason": verdict.reason, "verdict": encode_verdict(verdict, at=now)}
     if verdict.action == "defer":
         row["due_at"] = verdict.until
         row["valid_until"] = verdict.data.get("valid_until", item.due.valid_until)
     else:
-        row["status"] = _ENDS[verdict.action]
+        row["status"] = _END_STATUS[verdict.action]
         row["settled_at"] = now
-        row["told"] = not _is_awaited(item)
+        row["told"] = not item.has_waiting_run
     return row
 
 
-def _ready(
+def _build_ready_message(
     item: GuardItem, verdict: Verdict, context: dict[str, Any], loaded: LoadedPlaybook
 ) -> ReadyMessage:
     return ReadyMessage(
         loaded=loaded,
-        awaited=_is_awaited(item),
+        has_waiting_run=item.has_waiting_run,
         verdict=verdict,
         due_at=item.due.due_at,
         valid_until=item.due.valid_until,
         id=item.due.id,
         attempt=item.due.attempt + 1,
-        contact_id=item.person.contact.id,
+        contact_id=item.family.contact.id,
         owner_id=item.due.contact_id,
         measure=item.due.measure,
         run_key=item.due.run_key,
@@ -226,7 +243,3 @@ def _ready(
         address=item.address or "",
         context=context,
     )
-
-
-def _is_awaited(item: GuardItem) -> bool:
-    return item.run is not None and item.run.status == "active" and item.run.mailing

@@ -1,7 +1,7 @@
-"""The outbox: the ledger's rows on their way through the chunk gate, and the count that must always match.
+"""Statements for claiming due messages, for the input of the guard, and for the count of conservation.
 
-Everything the guard looks at is loaded here in a constant number of statements for a chunk of any size; the
-wire gate and what comes after it stand in `delivery.send_gate_queries`.
+A chunk of any size takes a constant number of statements. The send gate and everything after it are in
+`delivery.send_gate_queries`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +28,10 @@ from nurture.domain.instant import Instant
 
 Rows = Sequence[Any]
 
-#: Partial indexes are only used for what is spelt out in the statement.
+#: A literal, because PostgreSQL uses a partial index only when the statement repeats its condition.
 WAITING = messages.c.status == sa.literal_column("'waiting'")
-#: The status as no index knows it: what is looked up by id must not be looked for among all that wait or are
-#: leased, which a planner without figures believes to be few.
+#: The status as an expression that no index covers. A planner without statistics believes that few messages wait or
+#: are leased; so it would read a partial index instead of looking messages up by id.
 STATUS = messages.c.status.concat(sa.literal_column("''"))
 
 _CHUNK = (
@@ -43,7 +43,7 @@ _LEDGER = (
     "id", "contact_id", "measure", "run_key", "step", "purpose", "lane", "priority", "status", "due_at",
     "sent_at", "settled_at", "holdout",
 )  # fmt: skip
-#: What a verdict may set.
+#: The columns that a verdict may set.
 VERDICT = (
     "status", "reason", "due_at", "valid_until", "settled_at", "attempt", "lease_owner", "lease_until",
     "contact_version", "playbook_id", "context", "header_id", "verdict", "told",
@@ -53,8 +53,8 @@ VERDICT = (
 # ---- claiming --------------------------------------------------------------------------------------------
 
 
-def is_due(connection: sa.Connection, lane: str, *, now: Instant) -> bool:
-    """Tell whether the lane has a due message; by index, locks nothing."""
+def has_due(connection: sa.Connection, lane: str, *, now: Instant) -> bool:
+    """Return whether the lane has a due message; reads one index entry and locks nothing."""
     return connection.execute(_IS_DUE, {"of_lane": lane, "at_now": now}).first() is not None
 
 
@@ -66,11 +66,11 @@ _OF_LANE = sa.and_(
 _IS_DUE = sa.select(messages.c.id).where(_OF_LANE).limit(1)
 
 
-def lock_due(connection: sa.Connection, lane: str, *, now: Instant, limit: int) -> Rows:
+def lock_due_messages(connection: sa.Connection, lane: str, *, now: Instant, limit: int) -> Rows:
     """Return (id, contact_id, survivor) of due messages in due order, and lock their contacts.
 
-    Contacts that somebody else holds are passed over, and nobody is waited for, so this cannot deadlock.
-    What is returned was due when the statement began; look again before acting on it.
+    Contacts that another transaction has locked are skipped (SKIP LOCKED), so this neither waits nor deadlocks.
+    The messages were due when the statement began; read them again (`load_due_messages`) before acting on them.
     """
     return connection.execute(_LOCK_DUE, {"of_lane": lane, "at_now": now, "most": limit}).all()
 
@@ -86,7 +86,7 @@ _LOCK_DUE = (
 
 
 def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
-    """Lock those of the contacts that are free, and return them."""
+    """Lock those of the contacts that no other transaction has locked, and return their ids."""
     if not ids:
         return set()
     statement = (
@@ -98,35 +98,35 @@ def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
     return set(connection.execute(statement).scalars())
 
 
-def people(connection: sa.Connection, ids: Sequence[int]) -> Rows:
+def load_contacts_with_merged(connection: sa.Connection, ids: Sequence[int]) -> Rows:
     """Return (id, survivor, email, erased_at, version) of these contacts and of all merged into them."""
-    return connection.execute(_people(connection.dialect.name), {"ids": list_text(ids)}).all()
+    return connection.execute(_contacts_with_merged(connection.dialect.name), {"ids": list_text(ids)}).all()
 
 
 @lru_cache
-def _people(dialect: str) -> sa.Select[Any]:
+def _contacts_with_merged(dialect: str) -> sa.Select[Any]:
     members = family_statement(dialect)
     return sa.select(
         contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at, contacts.c.version
     ).join(members, members.c.id == contacts.c.id)
 
 
-def still_due(connection: sa.Connection, ids: Sequence[int], *, now: Instant) -> Rows:
-    """Return those of the messages that wait and are due, now that their contacts are locked."""
+def load_due_messages(connection: sa.Connection, ids: Sequence[int], *, now: Instant) -> Rows:
+    """Return those of the messages that still wait and are due; call it when their contacts are locked."""
     given = {"ids": list_text(ids), "at_now": now}
-    return connection.execute(_still_due(connection.dialect.name), given).all()
+    return connection.execute(_due_messages(connection.dialect.name), given).all()
 
 
 @lru_cache
-def _still_due(dialect: str) -> sa.Select[Any]:
+def _due_messages(dialect: str) -> sa.Select[Any]:
     is_due_now = messages.c.due_at <= sa.bindparam("at_now", type_=sa.BigInteger)
     return sa.select(*(messages.c[name] for name in _CHUNK)).where(
         any_of_parameter(messages.c.id, dialect), STATUS == "waiting", is_due_now
     )
 
 
-def ledger(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> Rows:
-    """Return what waits, is under way, or left after `since`, of these contacts: what caps and order look at."""
+def load_ledger(connection: sa.Connection, contact_ids: Sequence[int], *, since: Instant) -> Rows:
+    """Return the messages of these contacts that caps and order look at: waiting, under way, or sent after `since`."""
     given = {"ids": list_text(contact_ids), "since": since}
     return connection.execute(_ledger(connection.dialect.name), given).all()
 
@@ -141,49 +141,49 @@ def _ledger(dialect: str) -> sa.Select[Any]:
     )
 
 
-def runs_of(connection: sa.Connection, keys: Iterable[tuple[int, str, str]]) -> Rows:
+def load_runs(connection: sa.Connection, keys: Iterable[tuple[int, str, str]]) -> Rows:
     """Return the runs with these (contact, measure, key), active or ended."""
-    return connection.execute(_runs_of(connection.dialect.name), {"rows": list_text(keys)}).all()
+    return connection.execute(_runs(connection.dialect.name), {"rows": list_text(keys)}).all()
 
 
 @lru_cache
-def _runs_of(dialect: str) -> sa.Select[Any]:
+def _runs(dialect: str) -> sa.Select[Any]:
     columns = [runs.c.contact_id, runs.c.measure, runs.c.key]
     given = relation_of_parameter(dialect, columns)
     return sa.select(runs).join(given, sa.and_(*(given.c[column.name] == column for column in columns)))
 
 
-def pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, Instant]:
-    """Return contact -> when the oldest event was accepted that waits in the inbox under one of its identities.
+def load_pending_since(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, Instant]:
+    """Return contact -> when the oldest event that waits in the inbox under one of its identities was accepted.
 
-    One look into an index for each identity, however full the inbox is.
+    One index lookup for each identity, however full the inbox is.
     """
-    found = connection.execute(_pending_since(connection.dialect.name), {"ids": list_text(contact_ids)})
-    return {row[0]: row[1] for row in found.all()}
+    rows = connection.execute(_pending_since(connection.dialect.name), {"ids": list_text(contact_ids)})
+    return {row[0]: row[1] for row in rows.all()}
 
 
 @lru_cache
 def _pending_since(dialect: str) -> sa.Select[Any]:
-    mine = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id)
-    known = mine.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
+    names = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id)
+    known = names.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
 
     def oldest(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
-        found = sa.select(sa.func.min(inbox.c.received_at)).where(column == known.c.value)
-        return found.correlate(known).scalar_subquery()
+        received = sa.select(sa.func.min(inbox.c.received_at)).where(column == known.c.value)
+        return received.correlate(known).scalar_subquery()
 
-    found = [
+    by_kind = [
         sa.select(known.c.contact_id, oldest(inbox.c[kind]).label("at")).where(known.c.kind == kind)
         for kind in IDENTITY_KINDS
     ]
-    # An alias waits under its earlier id too, whatever kind of id that is.
-    found.append(sa.select(known.c.contact_id, oldest(inbox.c.previous_id).label("at")))
-    waiting = sa.union_all(*found).subquery()
+    # An alias event also waits under its earlier id, which may be of any kind.
+    by_kind.append(sa.select(known.c.contact_id, oldest(inbox.c.previous_id).label("at")))
+    waiting = sa.union_all(*by_kind).subquery()
     statement = sa.select(waiting.c.contact_id, sa.func.min(waiting.c.at))
     return statement.where(waiting.c.at.is_not(None)).group_by(waiting.c.contact_id)
 
 
-def objects_of(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return (kind, key) -> the object's facts as JSON text, for those of these that exist."""
+def load_objects(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return (kind, key) -> the object's facts as JSON text, for those that exist."""
     rows: list[Row] = [{"kind": kind, "key": key} for kind, key in keys]
     if not rows:
         return {}
@@ -195,38 +195,38 @@ def objects_of(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> di
 
 
 def write_verdicts(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Set what the guard decided, of messages that wait."""
+    """Write the verdicts of the guard into those of the messages that still wait."""
     update(connection, messages, rows, key=("id",), columns=VERDICT, where=_STILL_WAITING)
 
 
 _STILL_WAITING = STATUS == "waiting"
 
 
-# ---- what the first mail fixes ---------------------------------------------------------------------------
+# ---- let values and coupons ------------------------------------------------------------------------------
 
 
-def fix_lets(connection: sa.Connection, rows: Sequence[Row]) -> None:
+def write_lets(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Set `let` (JSON text) of runs by id."""
     update(connection, runs, rows, key=("id",), columns=("let",))
 
 
-def coupons_like(connection: sa.Connection, codes: Sequence[str], contact_ids: Sequence[int]) -> Rows:
-    """Return the coupons with one of these codes, and all of these contacts."""
+def find_coupons(connection: sa.Connection, codes: Sequence[str], contact_ids: Sequence[int]) -> Rows:
+    """Return the coupons with one of these codes, and every coupon of these contacts."""
     by_code = sa.select(coupons).where(any_of(coupons.c.code, codes, connection))
     by_contact = sa.select(coupons).where(any_of(coupons.c.contact_id, contact_ids, connection))
-    # A union keeps both indexes in use; an OR would read the whole table.
+    # A UNION uses both indexes; an OR would read the whole table.
     return connection.execute(sa.union(by_code, by_contact)).all()
 
 
-def mint(connection: sa.Connection, rows: Sequence[Row]) -> None:
+def insert_coupons(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Insert coupons; one per contact, measure, run key and offer."""
     insert(connection, coupons, rows, conflict=("contact_id", "measure", "run_key", "offer"))
 
 
 # ---- conservation ----------------------------------------------------------------------------------------
 
-#: status of the ledger -> the column of the report.
-_SHOWN: Mapping[str, str] = {"ready": "waiting", "on_wire": "waiting"}
+#: A message's status -> its column in the report, where the two differ.
+_COLUMN_OF: Mapping[str, str] = {"ready": "waiting", "on_wire": "waiting"}
 _COLUMNS = ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting")
 
 
@@ -237,50 +237,23 @@ def _decided_count(connection: sa.Connection) -> sa.ColumnElement[int]:
 
 
 def conservation(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return per measure what was planned and what became of it, by measure.
+    """Return for each measure how many mails were planned and how many have each status, sorted by measure.
 
-    `planned` is counted from the steps that runs decided (an ops send starts runs like everything else), the
-    others from the ledger; `balanced` says that they match.
+    `planned` is counted from the steps that runs decided (an ops send starts runs too), the others from the ledger.
+    `balanced` is true when both counts match.
     """
     planned = sa.select(runs.c.measure, sa.func.sum(_decided_count(connection))).group_by(runs.c.measure)
-    found: dict[str, dict[str, Any]] = {}
+    report: dict[str, dict[str, Any]] = {}
 
     def row_of(measure: str) -> dict[str, Any]:
-        return found.setdefault(measure, {"measure": measure, "planned": 0, **dict.fromkeys(_COLUMNS, 0)})
+        return report.setdefault(measure, {"measure": measure, "planned": 0, **dict.fromkeys(_COLUMNS, 0)})
 
     for measure, count in connection.execute(planned):
         if count:
             row_of(measure)["planned"] = int(count)
     counted = sa.select(messages.c.measure, messages.c.status, sa.func.count())
     for measure, status, count in connection.execute(counted.group_by(messages.c.measure, messages.c.status)):
-        row_of(measure)[_SHOWN.get(status, status)] += count
-    for row in found.values():
+        row_of(measure)[_COLUMN_OF.get(status, status)] += count
+    for row in report.values():
         row["balanced"] = row["planned"] == sum(row[name] for name in _COLUMNS)
-    return [found[measure] for measure in sorted(found)]
-
-
-def strays(connection: sa.Connection, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Return what conservation cannot explain: steps decided without a message, messages no run decided.
-
-    Each row names contact, measure, key, step and what is missing. Merged contacts count as their survivor.
-    """
-    owner = sa.func.coalesce(contacts.c.survivor, contacts.c.id)
-    if connection.dialect.name == "postgresql":
-        each = sa.func.jsonb_array_elements_text(sa.cast(runs.c.decided, JSONB)).table_valued("value")
-    else:
-        each = sa.func.json_each(runs.c.decided).table_valued("value")
-    step = sa.cast(each.c.value, sa.Text)
-    decided = sa.select(
-        owner.label("contact"), runs.c.measure, runs.c.key.label("key"), step.label("step")
-    ).select_from(runs.join(contacts, contacts.c.id == runs.c.contact_id).join(each, sa.true()))
-    written = sa.select(
-        owner.label("contact"), messages.c.measure, messages.c.run_key.label("key"), messages.c.step
-    ).select_from(messages.join(contacts, contacts.c.id == messages.c.contact_id))
-    missing: list[dict[str, Any]] = []
-    for what, rows in (
-        ("message", sa.except_(decided, written)),
-        ("run", sa.except_(written, decided)),
-    ):
-        found = connection.execute(rows.order_by(sa.literal_column("1")).limit(limit))
-        missing += [{**row._mapping, "missing": what} for row in found]  # noqa: SLF001 - its public name
-    return missing[:limit]
+    return [report[measure] for measure in sorted(report)]

@@ -1,7 +1,7 @@
-"""What a mail is made of, frozen at the chunk gate; and the letter made from it later, outside any transaction.
+"""The frozen values of a mail, and the mail made from them later, outside any transaction.
 
-Enters: a message that passed the guard. Leaves: its context, a JSON document kept in messages.context from which
-the bytes can be made again at any time; then the `Letter` for a transport.
+A message that passed the guard gets a context: a JSON document kept in messages.context, from which the same bytes
+can be made at any time. `compose_mail` then makes the `OutgoingMail` for a transport.
 """
 
 import hmac
@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from nurture.database.engine import decode
-from nurture.delivery import coupons
-from nurture.delivery.kept_bytes import bytes_of
+from nurture.delivery.coupons import fix_lets
+from nurture.delivery.kept_bytes import read_kept_bytes
 from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
@@ -27,7 +27,7 @@ from nurture.rendering.links import PAGES, LinksWithImages, links_for
 from nurture.rendering.render import render
 from nurture.transports.types import OutgoingMail
 
-#: Links that record what somebody did; left out where a measure, the person or the whole installation says so.
+#: Links that record clicks and opens; left out where the measure, the person or the installation switched it off.
 _TRACKING: Final = frozenset({"click", "open"})
 
 
@@ -35,15 +35,15 @@ class TemplateComposer:
     """Makes mails from the playbook's own templates."""
 
     def freeze(
-        self, item: GuardItem, *, delivery: Delivery, loaded: LoadedPlaybook, given: ChunkScope
+        self, item: GuardItem, *, delivery: Delivery, loaded: LoadedPlaybook, scope: ChunkScope
     ) -> dict[str, Any]:
         """Return the context of a mail (`nurture.rendering.context.MailContext`).
 
         Raises MissingValue when its call to action or calendar needs a value that is missing, TemplateFault
         when the template is broken.
         """
-        due, contact, templates = item.due, item.person.contact, loaded.templates
-        addressee = Recipient(
+        due, contact, templates = item.due, item.family.contact, loaded.templates
+        recipient = Recipient(
             address=item.address or "",
             locale=contact.locale,
             zone=zone_or_default(contact.zone, loaded.playbook),
@@ -53,7 +53,7 @@ class TemplateComposer:
         sender = templates.shared.sender(due.purpose)
         frozen = freeze_context(
             templates,
-            addressee,
+            recipient,
             measure=due.measure,
             step=due.step,
             mail=due.mail,
@@ -61,20 +61,20 @@ class TemplateComposer:
             purpose=due.purpose,
             topic=due.topic,
             header_id=item.row.header_id or _header_id(due.id, delivery, sender["address"]),
-            date=given.now,
+            date=scope.now,
         )
         context = cast("dict[str, Any]", frozen)
         if delivery.bounce_address:
             context["return_path"] = return_path(delivery.keys, delivery.bounce_address, due.id)
         return context
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
         """Render a frozen mail. Raises MissingValue or TemplateFault."""
         frozen = cast("MailContext", ready.context)
-        return self.sealed(ready, render(ready.loaded.templates, frozen))
+        return self.address(ready, render(ready.loaded.templates, frozen))
 
-    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
-        """Address the bytes of a mail: from its sender, to its one recipient."""
+    def address(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
+        """Return the mail with these bytes and the envelope: its return path, its one recipient."""
         context = ready.context
         sender = context.get("return_path") or context["sender"]["address"]
         return OutgoingMail(ready.id, ready.attempt, sender, context["to"], data)
@@ -84,7 +84,7 @@ TEMPLATES: Final = TemplateComposer()
 
 
 def get_composer(delivery: Delivery) -> Composer:
-    """Return what makes this delivery's mails."""
+    """Return the composer of this delivery: its own, or the one for the playbook's templates."""
     return delivery.composer or TEMPLATES
 
 
@@ -94,21 +94,21 @@ def freeze_contexts(
     *,
     delivery: Delivery,
     loaded: LoadedPlaybook,
-    given: ChunkScope,
+    scope: ChunkScope,
 ) -> dict[int, dict[str, Any] | TemplateFault]:
-    """Return message id -> context of mails that passed, or why there can be none.
+    """Return message id -> the context of the mail, or the fault that stops it.
 
-    What their runs promise is fixed on the way. A mail that has been on the wire before keeps its bytes and
+    The `let` values of their runs are fixed first. A mail that an earlier attempt put on the wire keeps its bytes and
     its Message-ID.
     """
-    coupons.fix(connection, items, keys=delivery.keys, playbook=loaded.playbook, now=given.now)
+    fix_lets(connection, items, keys=delivery.keys, playbook=loaded.playbook, now=scope.now)
     composer = get_composer(delivery)
     contexts: dict[int, dict[str, Any] | TemplateFault] = {}
     for item in items:
-        kept = _kept(item)
+        kept = _context_with_bytes(item)
         try:
             contexts[item.due.id] = kept or composer.freeze(
-                item, delivery=delivery, loaded=loaded, given=given
+                item, delivery=delivery, loaded=loaded, scope=scope
             )
         except TemplateFault as fault:
             contexts[item.due.id] = fault
@@ -116,26 +116,26 @@ def freeze_contexts(
 
 
 def compose_mail(delivery: Delivery, ready: ReadyMessage) -> OutgoingMail:
-    """Make the letter of a ready mail, or take the bytes of its earlier attempt.
+    """Return the mail of a ready message, with the bytes of an earlier attempt where they were kept.
 
     Raises MissingValue when a value its template needs is missing, TemplateFault when the template fails.
     """
-    kept = bytes_of(ready.context)
+    kept = read_kept_bytes(ready.context)
     composer = get_composer(delivery)
-    return composer.letter(ready) if kept is None else composer.sealed(ready, kept)
+    return composer.compose(ready) if kept is None else composer.address(ready, kept)
 
 
-def _kept(item: GuardItem) -> dict[str, Any] | None:
-    """Return the context of an earlier attempt that was on the wire, unless the person's address is another now."""
+def _context_with_bytes(item: GuardItem) -> dict[str, Any] | None:
+    """Return the context of an earlier attempt that kept its bytes, None when the mail now goes to another address."""
     if item.row.context is None:
         return None
     context: dict[str, Any] = decode(item.row.context)
-    same = context.get("to") == item.address
-    return context if same and bytes_of(context) is not None else None
+    is_same_address = context.get("to") == item.address
+    return context if is_same_address and read_kept_bytes(context) is not None else None
 
 
 def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
-    """Return the Message-ID: the same for every attempt, and another in every other database."""
+    """Return the Message-ID: the same for every attempt, different in every database."""
     tag = hmac.digest(delivery.suppression_key, b"nurture message: %d" % message_id, "sha256").hex()[:16]
     return header_id(message_id, tag, sender=sender)
 
@@ -144,11 +144,11 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
     properties = item.run.data.get("properties", {}) if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
-    tracked = measured and delivery.tracking and not item.person.preferences.untracked
+    tracked = measured and delivery.tracking and not item.family.preferences.untracked
     links = links_for(
         delivery.keys,
         delivery.base_url,
-        contact_id=item.person.contact.id,
+        contact_id=item.family.contact.id,
         message_id=item.due.id,
         topic=item.due.topic,
         asked=asked if isinstance(asked, str) else None,
@@ -159,7 +159,7 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
 
 
 def _view(item: GuardItem, loaded: LoadedPlaybook) -> Mapping[str, Any]:
-    """Return what templates may read: facts, the run's event and entity, what it fixed, and the objects."""
-    names = view(item.person.contact, loaded.playbook, item.run)
+    """Return the names templates may read: facts, the run's event and entity, its `let` values, and the objects."""
+    names = view(item.family.contact, loaded.playbook, item.run)
     names["contact"]["email"] = item.address
     return {**names, **item.objects}

@@ -1,7 +1,7 @@
-"""From due messages to cases: everything the guard looks at, loaded for a whole chunk at once.
+"""The input of the guard for a whole chunk of due messages, loaded at once.
 
-The contacts are locked already. What is loaded here is read in later statements than the lock, so it is the
-newest state; the number of statements does not depend on how many messages or contacts there are.
+The contacts are locked already. The rows are read in statements after the lock, so they are the newest state. The
+number of statements does not depend on how many messages or contacts there are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,11 +34,11 @@ from nurture.domain.values import coerced
 
 @dataclass(slots=True)
 class ContactFamily:
-    """A living contact with everything known of all they were merged from."""
+    """A living contact, with the permissions and messages of every contact that was merged into it."""
 
     contact: Contact
     # Ids of the contact and of all merged into it.
-    family: tuple[int, ...]
+    member_ids: tuple[int, ...]
     address: str | None
     erased: bool
     version: int
@@ -47,131 +47,151 @@ class ContactFamily:
     suppressions: Mapping[str, str] = field(default_factory=dict)
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
-    # The ledger by message id; changes as the chunk's messages are judged one after the other.
-    entries: dict[int, LedgerEntry] = field(default_factory=dict)
+    # The ledger by message id; it changes while the chunk's messages are judged one after the other.
+    ledger: dict[int, LedgerEntry] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class GuardItem:
-    """One due message with its person and its run."""
+    """One due message with its contact family and its run."""
 
     row: Any
     due: DueMessage
-    person: ContactFamily
+    family: ContactFamily
     measure: Measure | None
     run: Run | None
-    # The instants that this mail would fix if it passed now.
-    promise: dict[str, Instant] = field(default_factory=dict)
-    # Where it goes, and what is suppressed there; the person's own unless a request of theirs names another.
+    # The instants among the run's `let` values that this mail fixes if it passes now.
+    new_lets: dict[str, Instant] = field(default_factory=dict)
+    # The recipient and what is suppressed there: the contact's own address, or the one that a request names.
     address: str | None = None
     suppressions: Mapping[str, str] = field(default_factory=dict)
-    # What the mail's object names stand for: one object's values, or a list of them.
+    # The values of the mail's object names: one object's values, or a list of them.
     objects: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_waiting_run(self) -> bool:
+        """True while the run waits for the end of this message."""
+        return self.run is not None and self.run.status == "active" and self.run.mailing
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkScope:
-    """What is the same for every case of a chunk."""
+    """The values that are the same for every message of a chunk."""
 
     playbook: Playbook
     now: Instant
+    # Switches that are off, with their reasons.
     switches: Mapping[str, str]
     only_to: frozenset[str]
     suppression_key: bytes
 
 
 def load(
-    connection: sa.Connection, heads: Sequence[int], message_ids: Sequence[int], given: ChunkScope
+    connection: sa.Connection, living_ids: Sequence[int], message_ids: Sequence[int], scope: ChunkScope
 ) -> list[GuardItem]:
     """Return the messages that are still due, of these locked living contacts.
 
-    heads: locked contacts; one that turns out to be merged is left out with its messages.
+    living_ids: locked contacts; a contact that has been merged meanwhile is left out, with its messages.
     """
-    people = _people(connection, heads, given)
-    family = [member for person in people.values() for member in person.family]
-    owners = {member: person for person in people.values() for member in person.family}
+    families = _load_families(connection, living_ids, scope)
+    family_of = {member: family for family in families.values() for member in family.member_ids}
     rows = [
         row
-        for row in claim_queries.still_due(connection, message_ids, now=given.now)
-        if row.contact_id in owners
+        for row in claim_queries.load_due_messages(connection, message_ids, now=scope.now)
+        if row.contact_id in family_of
     ]
-    _put_entries(connection, owners, family, given)
-    runs = _runs(connection, rows)
-    items = [_item(row, owners[row.contact_id], runs, given) for row in rows]
-    _put_addresses(connection, items, given)
-    _put_objects(connection, items, given)
+    _load_ledger(connection, family_of, scope)
+    runs = _load_runs(connection, rows)
+    items = [_build_item(row, family_of[row.contact_id], runs, scope) for row in rows]
+    _set_requested_addresses(connection, items, scope)
+    _load_objects(connection, items, scope)
     return items
 
 
-def build_guard_input(item: GuardItem, given: ChunkScope) -> GuardInput:
-    """Return the case of one message, with the ledger as it stands at this moment of the chunk."""
-    person = item.person
+def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
+    """Return the guard's input for one message, with the ledger as it is at this moment of the chunk."""
+    family = item.family
     return GuardInput(
         message=item.due,
-        contact=person.contact,
+        contact=family.contact,
         address=item.address,
-        erased=person.erased,
+        erased=family.erased,
         run=item.run,
         suppressions=item.suppressions,
-        switches=given.switches,
-        pending_since=person.pending_since,
-        consents=person.consents,
-        preferences=person.preferences,
-        holds=person.holds,
-        other_messages=[entry for number, entry in person.entries.items() if number != item.due.id],
-        reading=_reading(item, given),
-        only_to=given.only_to,
+        switches=scope.switches,
+        pending_since=family.pending_since,
+        consents=family.consents,
+        preferences=family.preferences,
+        holds=family.holds,
+        other_messages=[entry for number, entry in family.ledger.items() if number != item.due.id],
+        reading=_build_reading(item, scope),
+        only_to=scope.only_to,
     )
 
 
-# ---- people ----------------------------------------------------------------------------------------------
+# ---- contact families ------------------------------------------------------------------------------------
 
 
-def _people(connection: sa.Connection, heads: Sequence[int], given: ChunkScope) -> dict[int, ContactFamily]:
-    rows = claim_queries.people(connection, heads)
+def _load_families(
+    connection: sa.Connection, living_ids: Sequence[int], scope: ChunkScope
+) -> dict[int, ContactFamily]:
+    """Return living contact -> its family."""
+    rows = claim_queries.load_contacts_with_merged(connection, living_ids)
     living = {row.id: row for row in rows if row.survivor is None}
-    families: dict[int, list[int]] = {head: [head] for head in living}
-    for row in rows:
-        if row.survivor in families:
-            families[row.survivor].append(row.id)
-    contacts = load_contacts(connection, list(living), given.playbook)
-    family = [member for members in families.values() for member in members]
+    members = _group_members(rows, living)
+    contacts = load_contacts(connection, list(living), scope.playbook)
     permissions = load_permissions(connection, list(living))
-    pending = claim_queries.pending_since(connection, family)
-    hashes = {
-        head: address_hash(row.email, given.suppression_key) for head, row in living.items() if row.email
-    }
-    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
-    people: dict[int, ContactFamily] = {}
-    for head, row in living.items():
-        if head not in contacts:
-            continue
-        members = tuple(sorted(families[head]))
-        waiting = [pending[member] for member in members if member in pending]
-        people[head] = ContactFamily(
-            contact=contacts[head],
-            family=members,
+    pending = claim_queries.load_pending_since(
+        connection, [member for ids in members.values() for member in ids]
+    )
+    suppressions = _suppressions_by_address(connection, (row.email for row in living.values()), scope)
+    families: dict[int, ContactFamily] = {}
+    for living_id, contact in contacts.items():
+        row = living[living_id]
+        member_ids = members[living_id]
+        families[living_id] = ContactFamily(
+            contact=contact,
+            member_ids=member_ids,
             address=row.email,
             erased=row.erased_at is not None,
             version=row.version,
-            consents=permissions[head].consents,
-            preferences=permissions[head].preferences,
-            suppressions=suppressed.get(hashes.get(head, ""), {}),
-            holds=active_holds(contacts[head], now=given.now, playbook=given.playbook),
-            pending_since=min(waiting, default=None),
+            consents=permissions[living_id].consents,
+            preferences=permissions[living_id].preferences,
+            suppressions=suppressions.get(row.email, {}),
+            holds=active_holds(contact, now=scope.now, playbook=scope.playbook),
+            pending_since=min((pending[member] for member in member_ids if member in pending), default=None),
         )
-    return people
+    return families
 
 
-def _put_entries(
-    connection: sa.Connection, owners: Mapping[int, ContactFamily], family: Sequence[int], given: ChunkScope
+def _group_members(rows: Iterable[Any], living: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """Return living contact -> ids of it and of all merged into it, sorted."""
+    members: dict[int, list[int]] = {living_id: [living_id] for living_id in living}
+    for row in rows:
+        if row.survivor in members:
+            members[row.survivor].append(row.id)
+    return {living_id: tuple(sorted(ids)) for living_id, ids in members.items()}
+
+
+def _suppressions_by_address(
+    connection: sa.Connection, addresses: Iterable[str | None], scope: ChunkScope
+) -> dict[str | None, Mapping[str, str]]:
+    """Return address -> its suppressions (scope -> reason), for those addresses that have any."""
+    hashes = {address: address_hash(address, scope.suppression_key) for address in addresses if address}
+    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
+    return {address: suppressed[key] for address, key in hashes.items() if key in suppressed}
+
+
+def _load_ledger(
+    connection: sa.Connection, family_of: Mapping[int, ContactFamily], scope: ChunkScope
 ) -> None:
-    own = (person.preferences.min_gap for person in owners.values())
-    longest = max((*(max(cap.within, cap.gap) for cap in given.playbook.caps), *own), default=0)
-    for row in claim_queries.ledger(connection, family, since=given.now - longest):
-        # What is ready has not left; it counts as leaving now.
-        counted_at = given.now if row.status == "ready" else row.sent_at or given.now
-        owners[row.contact_id].entries[row.id] = LedgerEntry(
+    """Load, into each family, the messages that caps and order look at."""
+    own_gaps = (family.preferences.min_gap for family in family_of.values())
+    longest = max((*(max(cap.within, cap.gap) for cap in scope.playbook.caps), *own_gaps), default=0)
+    for row in claim_queries.load_ledger(connection, list(family_of), since=scope.now - longest):
+        # A ready message has not left yet; it counts as if it left now.
+        counted_at = scope.now if row.status == "ready" else row.sent_at or scope.now
+        family_of[row.contact_id].ledger[row.id] = LedgerEntry(
             id=row.id,
             measure=row.measure,
             run_key=row.run_key,
@@ -189,24 +209,38 @@ def _put_entries(
 # ---- messages and their runs -----------------------------------------------------------------------------
 
 
-def _runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str, str], Run]:
+def _load_runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str, str], Run]:
     """Return (contact, measure, key) -> run, active or ended; a message has its run's contact."""
     keys = sorted({(row.contact_id, row.measure, row.run_key) for row in rows})
     return {
-        (row.contact_id, row.measure, row.key): run_of(row) for row in claim_queries.runs_of(connection, keys)
+        (row.contact_id, row.measure, row.key): run_of(row)
+        for row in claim_queries.load_runs(connection, keys)
     }
 
 
-def _item(
-    row: Any, person: ContactFamily, runs: Mapping[tuple[int, str, str], Run], given: ChunkScope
+def _build_item(
+    row: Any, family: ContactFamily, runs: Mapping[tuple[int, str, str], Run], scope: ChunkScope
 ) -> GuardItem:
-    measure = given.playbook.measures.get(row.measure)
+    measure = scope.playbook.measures.get(row.measure)
     run = runs.get((row.contact_id, row.measure, row.run_key))
-    promise: dict[str, Instant] = {}
+    new_lets: dict[str, Instant] = {}
     if run is not None and measure is not None and measure.let:
-        zone = zone_or_default(person.contact.zone, given.playbook)
-        promise = compute_let_instants(measure, run.let, now=given.now, zone=zone)
-    due = DueMessage(
+        zone = zone_or_default(family.contact.zone, scope.playbook)
+        new_lets = compute_let_instants(measure, run.let, now=scope.now, zone=zone)
+    return GuardItem(
+        row=row,
+        due=_build_due_message(row),
+        family=family,
+        measure=measure,
+        run=run,
+        new_lets=new_lets,
+        address=family.address,
+        suppressions=family.suppressions,
+    )
+
+
+def _build_due_message(row: Any) -> DueMessage:
+    return DueMessage(
         id=row.id,
         contact_id=row.contact_id,
         measure=row.measure,
@@ -224,66 +258,66 @@ def _item(
         attempt=row.attempt,
         reason=row.reason,
     )
-    return GuardItem(
-        row=row,
-        due=due,
-        person=person,
-        measure=measure,
-        run=run,
-        promise=promise,
-        address=person.address,
-        suppressions=person.suppressions,
-    )
 
 
-def _put_addresses(connection: sa.Connection, items: Iterable[GuardItem], given: ChunkScope) -> None:
-    """Give the few mails that go to another address than the person's the one that their request names.
+# ---- recipients that a request names ---------------------------------------------------------------------
 
-    The request must be the person's own; without an open one the mail goes nowhere. An act without an address
-    of its own (export, erase) goes to the person.
+
+def _set_requested_addresses(
+    connection: sa.Connection, items: Iterable[GuardItem], scope: ChunkScope
+) -> None:
+    """Set the recipient of the few mails that go to an address that the contact's request names.
+
+    The request must be the contact's own; a mail without an open request goes nowhere.
     """
-    aside = [
+    redirected = [
         (item, item.run.data.get("properties", {}).get("request"))
         for item in items
         if item.measure is not None and item.measure.to != "person" and item.run is not None
     ]
-    if not aside:
+    if not redirected:
         return
-    asked = load_requests(connection, sorted({number for _, number in aside if isinstance(number, int)}))
-    for item, number in aside:
-        request = asked.get(number) if isinstance(number, int) else None
-        if request is None or request.contact_id not in item.person.family or request.replaced_at:
-            item.address = None
-        elif item.measure is not None and item.measure.to == "old_address":
-            item.address = request.old_address
-        elif request.act == "address":
-            item.address = request.address if request.valid_until > given.now else None
-    hashes = {
-        item.address: address_hash(item.address, given.suppression_key) for item, _ in aside if item.address
-    }
-    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
-    for item, _ in aside:
-        item.suppressions = suppressed.get(hashes.get(item.address or "", ""), {})
+    numbers = sorted({number for _, number in redirected if isinstance(number, int)})
+    requests = load_requests(connection, numbers)
+    for item, number in redirected:
+        request = requests.get(number) if isinstance(number, int) else None
+        item.address = _requested_address(item, request, scope.now)
+    suppressions = _suppressions_by_address(connection, (item.address for item, _ in redirected), scope)
+    for item, _ in redirected:
+        item.suppressions = suppressions.get(item.address, {})
+
+
+def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | None:
+    """Return the recipient by the mail's request, None when there is no open request of this contact."""
+    if request is None or request.contact_id not in item.family.member_ids or request.replaced_at:
+        return None
+    if item.measure is not None and item.measure.to == "old_address":
+        address: str | None = request.old_address
+        return address
+    if request.act == "address":
+        return request.address if request.valid_until > now else None
+    # A request without an address of its own (export, erase) is answered at the contact's address.
+    return item.address
 
 
 # ---- objects ---------------------------------------------------------------------------------------------
 
 
-def _put_objects(connection: sa.Connection, items: Iterable[GuardItem], given: ChunkScope) -> None:
-    """Read, for all items in one statement, the objects that their mails name."""
-    wanted: list[tuple[GuardItem, str, str, list[str], bool]] = []
+def _load_objects(connection: sa.Connection, items: Iterable[GuardItem], scope: ChunkScope) -> None:
+    """Load, for all items in one statement, the objects that their mails name."""
+    bindings: list[tuple[GuardItem, str, str, list[str], bool]] = []
     for item in items:
         if item.measure is None or item.run is None:
             continue
         for name, binding in item.measure.objects.items():
-            keys, is_list = object_keys(binding, item.person.contact, item.run, given.playbook)
-            wanted.append((item, name, binding.kind, keys, is_list))
-    pairs = sorted({(kind, key) for _, _, kind, keys, _ in wanted for key in keys})
-    found = {
-        pair: decode(text)["values"] for pair, text in claim_queries.objects_of(connection, pairs).items()
+            keys, is_list = object_keys(binding, item.family.contact, item.run, scope.playbook)
+            bindings.append((item, name, binding.kind, keys, is_list))
+    pairs = sorted({(kind, key) for _, _, kind, keys, _ in bindings for key in keys})
+    objects = {
+        pair: decode(text)["values"] for pair, text in claim_queries.load_objects(connection, pairs).items()
     }
-    for item, name, kind, keys, is_list in wanted:
-        values = [found[kind, key] for key in keys if (kind, key) in found]
+    for item, name, kind, keys, is_list in bindings:
+        values = [objects[kind, key] for key in keys if (kind, key) in objects]
         if is_list:
             item.objects[name] = values
         elif values:
@@ -306,26 +340,27 @@ def object_keys(
         return _texts([value]), False
     # A list of lines names each object by the kind's own key.
     key = kind.key if kind else ""
-    return _texts([each.get(key) if isinstance(each, dict) else each for each in value]), True
+    return _texts([line.get(key) if isinstance(line, dict) else line for line in value]), True
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
-    found = (
+    """Return the texts and integers among the values as texts of at most 200 characters, each once."""
+    texts = (
         str(value)[:200] for value in values if isinstance(value, str | int) and not isinstance(value, bool)
     )
-    return [text for text in dict.fromkeys(found) if text]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
-def _reading(item: GuardItem, given: ChunkScope) -> Reading | None:
-    """Return what the step's conditions read, None when there is nothing to judge."""
+def _build_reading(item: GuardItem, scope: ChunkScope) -> Reading | None:
+    """Return the values that the step's conditions read, None when the step has no condition."""
     step = item.measure.step(item.due.step) if item.measure else None
     if item.run is None or not isinstance(step, MailStep) or (step.when is None and step.send_if is None):
         return None
-    contact, playbook = item.person.contact, given.playbook
-    promised = replace(item.run, let={**item.run.let, **item.promise})
-    extra = run_names(contact, promised, playbook)
+    contact, playbook = item.family.contact, scope.playbook
+    run = replace(item.run, let={**item.run.let, **item.new_lets})
+    extra = run_names(contact, run, playbook)
     for name, values in item.objects.items():
         if isinstance(values, Mapping):
             typed = coerced(values, playbook.properties.terms)
             extra.update({f"{name}.{key}": value for key, value in typed.items()})
-    return reading(contact, playbook, now=given.now, extra=extra)
+    return reading(contact, playbook, now=scope.now, extra=extra)

@@ -1,8 +1,8 @@
-"""Letters that are under way, and what became of them, written a window at a time.
+"""Mails that a transport has, and their outcomes, written to the database a window at a time.
 
-Enters: what passed the wire gate, and what the transport says of each letter. Leaves: settled messages
-(`delivery.outcomes`), in the order heard. Where the database takes more than one writer at a time, a window is
-written while the next one is rendered: a commit waits for the disk, and rendering needs nothing of it.
+`OutcomeWriter` keeps which mail each outcome belongs to and writes the outcomes in the order they came
+(`delivery.outcomes`). On PostgreSQL a thread writes one window while the next is rendered: a commit waits for the
+disk, and rendering does not.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +13,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from nurture.database.engine import Database
-from nurture.delivery import outcomes
-from nurture.delivery.outcomes import AttemptResult
+from nurture.delivery.outcomes import AttemptResult, write_outcomes
 from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
@@ -24,108 +23,116 @@ from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
 from nurture.transports.types import Outcome, OutgoingMail
 
-#: Outcomes are written at least this often while letters are under way.
+#: Outcomes are written at least this often while mails are under way.
 _FLUSH_SECONDS = 1.0
 
 
 class OutcomeWriter:
-    """Takes outcomes, and writes them a window at a time; leaving it writes what is left and waits for all.
+    """Collects outcomes and writes them a window at a time; leaving the block writes the rest and waits for it.
 
-    Without a written outcome are at most one window and, of the window before it, two letters a connection (one
-    behind its dot, one just heard of): what was heard is handed over when the last letter of a window has begun,
-    and written before the next window passes its gate.
+    At any moment the outcomes without a row are those of one window at most and, of the window before it, of two mails
+    a connection: one behind its final dot, one just answered. Outcomes are handed over when the last mail of a window
+    has begun, and written before the next window passes the send gate.
     """
 
     def __init__(self, database: Database, delivery: Delivery, chunk: Chunk) -> None:
-        """Begin with nothing under way."""
+        """Begin with no mail under way. Counts of written outcomes are added to the chunk's."""
         self._database = database
         self._delivery = delivery
         self._chunk = chunk
         self._under_way: dict[int, tuple[ReadyMessage, OutgoingMail, Instant]] = {}
-        self._told: list[AttemptResult] = []
-        self._since = 0.0
-        self._kept = ExitStack()
-        self._clerk: ThreadPoolExecutor | None = None
+        self._results: list[AttemptResult] = []
+        # The monotonic second at which the oldest of the results came.
+        self._results_since = 0.0
+        self._resources = ExitStack()
+        self._executor: ThreadPoolExecutor | None = None
         self._writing: Future[Counts] | None = None
 
     def __enter__(self) -> Self:
-        """Employ who writes meanwhile; SQLite takes one writer at a time, so there nobody would gain."""
+        """Start the background writer (PostgreSQL only); SQLite takes one writer at a time, so a thread is no use."""
         if not self._database.is_sqlite:
-            self._clerk = self._kept.enter_context(ThreadPoolExecutor(1, "outcomes"))
+            self._executor = self._resources.enter_context(ThreadPoolExecutor(1, "outcomes"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what is left; raises what writing a window met."""
-        with self._kept:
+        """Write the buffered outcomes; raises the error of a write that failed."""
+        with self._resources:
             self.flush()
             self.wait()
 
-    def begin(self, ready: ReadyMessage, letter: OutgoingMail, *, passed_at: Instant) -> None:
-        """Note that the transport has a letter now, which passed the wire gate then."""
-        self._under_way[ready.id] = (ready, letter, passed_at)
+    def begin(self, ready: ReadyMessage, mail: OutgoingMail, *, passed_at: Instant) -> None:
+        """Record that the transport now has a mail, which passed the send gate at `passed_at`."""
+        self._under_way[ready.id] = (ready, mail, passed_at)
 
-    def take(self, outcome: Outcome) -> None:
-        """Keep an outcome; have written what has gathered when it is a window or a second old."""
-        if not self._told:
-            self._since = monotonic()
+    def add(self, outcome: Outcome) -> None:
+        """Buffer an outcome; write the buffer when it holds a window or its oldest outcome is a second old."""
+        if not self._results:
+            self._results_since = monotonic()
         begun = self._under_way.pop(outcome.message_id, None)
         if begun is not None:
-            self._told.append(AttemptResult(outcome, *begun))
-        if len(self._told) >= self._delivery.window or monotonic() - self._since > _FLUSH_SECONDS:
+            self._results.append(AttemptResult(outcome, *begun))
+        if len(self._results) >= self._delivery.window or monotonic() - self._results_since > _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Have what has gathered written; raises what writing the window before met."""
-        told, self._told = self._told, []
-        if not told:
+        """Write the buffered outcomes; raises the error of the write before when that failed."""
+        results, self._results = self._results, []
+        if not results:
             return
         failpoint("deliver.heard")
-        if self._clerk is None:
-            self._chunk.counts.add(self._settle(told))
+        if self._executor is None:
+            self._chunk.counts.add(self._write(results))
             return
-        before, self._writing = self._writing, self._clerk.submit(self._settle, told)
-        self._count(before)
+        before, self._writing = self._writing, self._executor.submit(self._write, results)
+        self._add_counts(before)
 
     def wait(self) -> None:
-        """Return when nothing is being written; raises what writing met."""
+        """Wait until no write is running; raises the error of a write that failed."""
         written, self._writing = self._writing, None
-        self._count(written)
+        self._add_counts(written)
 
-    def _count(self, written: Future[Counts] | None) -> None:
+    def _add_counts(self, written: Future[Counts] | None) -> None:
         if written is not None:
             self._chunk.counts.add(written.result())
 
-    def _settle(self, told: list[AttemptResult]) -> Counts:
-        """Write outcomes in one transaction, then let the journal forget them."""
-        written = self._database.run(lambda connection: self._write(connection, told), by_index=True)
-        self._note_full_mailboxes(told)
+    def _write(self, results: list[AttemptResult]) -> Counts:
+        """Write outcomes in one transaction, then let the journal forget their attempts; return their counts."""
+        counts = self._database.run(
+            lambda connection: self._write_in_transaction(connection, results), by_index=True
+        )
+        self._report_full_mailboxes(results)
         if self._delivery.journal is not None:
-            self._delivery.journal.settled([(each.ready.id, each.ready.attempt) for each in told])
-        return written
+            self._delivery.journal.forget_attempts(
+                [(result.ready.id, result.ready.attempt) for result in results]
+            )
+        return counts
 
-    def _write(self, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
-        written = outcomes.write(connection, self._delivery, self._chunk.lane, told)
+    def _write_in_transaction(self, connection: sa.Connection, results: list[AttemptResult]) -> Counts:
+        counts = write_outcomes(connection, self._delivery, self._chunk.lane, results)
         failpoint("deliver.written")
-        return written
+        return counts
 
-    def _note_full_mailboxes(self, told: list[AttemptResult]) -> None:
-        """Count mailboxes that took nothing as soft bounces, once a day and mail; rare, and after the outcome."""
+    def _report_full_mailboxes(self, results: list[AttemptResult]) -> None:
+        """Record each full mailbox (5.2.2) as a soft bounce, once a day for a mail.
+
+        It is rare, so it has a transaction of its own after that of the outcomes.
+        """
         now = self._delivery.clock.now()
-        full = [each for each in told if each.outcome.outcome == "retry" and "5.2.2" in each.outcome.code]
         reports = [
             Report(
                 provider="smtp",
-                event_id=f"{each.ready.id}:{now // DAY}",
+                event_id=f"{result.ready.id}:{now // DAY}",
                 kind="bounce",
                 at=now,
                 severity="soft",
-                message=each.ready.id,
-                address=each.ready.address,
-                detail={"code": each.outcome.code, "diagnostic": each.outcome.reply},
+                message=result.ready.id,
+                address=result.ready.address,
+                detail={"code": result.outcome.code, "diagnostic": result.outcome.reply},
             )
-            for each in full
+            for result in results
+            if result.outcome.outcome == "retry" and "5.2.2" in result.outcome.code
         ]
         if reports:
             key = self._delivery.suppression_key

@@ -1,7 +1,7 @@
-"""What became of letters, written once: the ledger, the attempts, and everything that follows from them.
+"""Outcomes of sent mails, written to the ledger with everything that follows from them.
 
-Enters: outcomes of a transport. Leaves: settled messages and woken contacts, messages that wait for another
-try, suppressed addresses, paused or resting lanes. One transaction for a window of outcomes, safe to repeat.
+A transport's outcomes become settled messages, woken contacts, messages that wait for another attempt, suppressed
+addresses, and paused or resting lanes. One transaction for a window of outcomes; repeating it changes nothing.
 """
 
 import re
@@ -16,7 +16,7 @@ from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.delivery import lanes, send_gate_queries
-from nurture.delivery.kept_bytes import sealed
+from nurture.delivery.kept_bytes import keep_bytes
 from nurture.delivery.types import (
     DOUBTS_MAX,
     EVIDENCE_WAIT,
@@ -28,71 +28,30 @@ from nurture.delivery.types import (
 from nurture.domain.backoff import next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
-from nurture.ledger.queries import lock_waiting_contacts
+from nurture.ledger.queries import lock_waiting_contacts, run_row
 from nurture.runtime.clock import Clock
 from nurture.transports.types import Outcome, OutgoingMail
 
-#: Stages at which the conversation had not come to the message yet.
+#: Stages before the server was given any command about the message.
 _UNREACHED = ("connect", "greeted")
-#: Outcomes of which it counts how often a message had them.
+#: Outcomes that are counted for each message.
 _COUNTED = ("retry", "in_doubt")
-#: Outcomes that settle a doubt, however late they are heard.
+#: Outcomes that settle a message in doubt, however late they come.
 _EVIDENCE = ("sent", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """An outcome with the message and letter it is about, and when that passed the wire gate."""
+    """An outcome with its message and mail, and the instant at which the mail passed the send gate."""
 
     outcome: Outcome
     ready: ReadyMessage
-    letter: OutgoingMail
+    mail: OutgoingMail
     gate_at: Instant
 
 
-def write(connection: sa.Connection, delivery: Delivery, lane: str, told: Sequence[AttemptResult]) -> Counts:
-    """Write the outcomes; counts them by kind, and as `late` what another attempt had overtaken.
-
-    Contacts are locked before messages, as everywhere. Only the worker's own attempt that is still on the wire
-    is settled; where it was put in doubt meanwhile, `sent` and `failed` are evidence and settle it.
-    """
-    now = delivery.clock.now()
-    again = [each.ready.id for each in told if each.outcome.outcome in _COUNTED]
-    refusals = send_gate_queries.count_attempts(connection, again)
-    rows = {each.ready.id: _row(each, refusals, now) for each in told}
-    settled = [each.ready for each in told if rows[each.ready.id]["settled_at"] is not None]
-    awaited = lock_waiting_contacts(connection, [_of_run(ready) for ready in settled if ready.awaited])
-    for each in told:
-        if each.outcome.suppress:
-            _suppress(connection, delivery, each, now)
-    written = send_gate_queries.settle(connection, list(rows.values()), worker=delivery.worker)
-    evidence = [
-        rows[each.ready.id]
-        for each in told
-        if each.ready.id not in written and each.outcome.outcome in _EVIDENCE
-    ]
-    written |= send_gate_queries.settle_doubt(connection, evidence)
-    send_gate_queries.tell_attempts(connection, [_attempt(each, delivery.worker, now) for each in told])
-    if awaited:
-        wake_contacts(connection, awaited, at=now)
-    pause_or_rest_lane(connection, lane, [each.outcome for each in told], now=now)
-    return _count(told, written)
-
-
-def _row(told: AttemptResult, refusals: Mapping[tuple[int, str], int], now: Instant) -> Row:
-    """Return what the outcome makes of the message."""
-    ready = told.ready
-    row = {**row_for_outcome(told.outcome, ready, refusals, gate_at=told.gate_at, now=now), "context": None}
-    # Where no run waits for it there is nobody to tell of the end.
-    row["told"] = row["settled_at"] is not None and not ready.awaited
-    if told.outcome.outcome == "retry":
-        # The same bytes for every attempt, whatever becomes of the template meanwhile.
-        row["context"] = encode(sealed(ready.context, told.letter.data))
-    return row
-
-
-class Mail(Protocol):
-    """What is needed of a message to say what an outcome makes of it: a `Ready`, or a row of the ledger."""
+class SentMessage(Protocol):
+    """The fields of a message that decide what its outcome means: a `ReadyMessage`, or a row of the ledger."""
 
     @property
     def id(self) -> int: ...  # noqa: D102
@@ -104,20 +63,79 @@ class Mail(Protocol):
     def valid_until(self) -> Instant: ...  # noqa: D102
 
 
+def write_outcomes(
+    connection: sa.Connection, delivery: Delivery, lane: str, results: Sequence[AttemptResult]
+) -> Counts:
+    """Write the outcomes; return counts by outcome, and as `late` those that a later attempt had overtaken.
+
+    Locks contacts before messages. It settles only the worker's own attempt that is still on the wire. Where that was
+    put in doubt meanwhile, `sent` and `failed` are evidence and settle it.
+    """
+    now = delivery.clock.now()
+    counted = [result.ready.id for result in results if result.outcome.outcome in _COUNTED]
+    earlier = send_gate_queries.count_attempts(connection, counted)
+    rows = {result.ready.id: _ledger_row(result, earlier, now) for result in results}
+    waiting = lock_waiting_contacts(
+        connection,
+        [
+            result.ready.run_row
+            for result in results
+            if result.ready.has_waiting_run and rows[result.ready.id]["settled_at"] is not None
+        ],
+    )
+    for result in results:
+        if result.outcome.suppress:
+            suppress_hard_bounce(connection, delivery, result.ready.address, now=now)
+    written = send_gate_queries.settle_attempts(connection, list(rows.values()), worker=delivery.worker)
+    evidence = [
+        rows[result.ready.id]
+        for result in results
+        if result.ready.id not in written and result.outcome.outcome in _EVIDENCE
+    ]
+    written |= send_gate_queries.settle_attempts_in_doubt(connection, evidence)
+    send_gate_queries.append_attempts(
+        connection,
+        [
+            attempt_row(result.outcome, at=now, worker=delivery.worker, address=result.ready.address)
+            for result in results
+        ],
+    )
+    if waiting:
+        wake_contacts(connection, waiting, at=now)
+    pause_or_rest_lane(connection, lane, [result.outcome for result in results], now=now)
+    return _count_outcomes(results, written)
+
+
+def _ledger_row(result: AttemptResult, earlier: Mapping[tuple[int, str], int], now: Instant) -> Row:
+    """Return the message's row after its outcome."""
+    ready = result.ready
+    row = {
+        **row_for_outcome(result.outcome, ready, earlier, gate_at=result.gate_at, now=now),
+        "context": None,
+    }
+    # Where no run waits for the message, no run is to learn of its end.
+    row["told"] = row["settled_at"] is not None and not ready.has_waiting_run
+    if result.outcome.outcome == "retry":
+        # Every attempt sends the same bytes, although the template may change meanwhile.
+        row["context"] = encode(keep_bytes(ready.context, result.mail.data))
+    return row
+
+
 def row_for_outcome(
     outcome: Outcome,
-    mail: Mail,
-    refusals: Mapping[tuple[int, str], int],
+    message: SentMessage,
+    earlier: Mapping[tuple[int, str], int],
     *,
     gate_at: Instant | None,
     now: Instant,
 ) -> Row:
-    """Return what an outcome makes of a message, as the columns of the ledger.
+    """Return the columns of the ledger after an outcome.
 
-    refusals: `wire.count_attempts`, before this outcome. gate_at: when it passed the wire gate.
+    earlier: (message, outcome) -> how many attempts ended so before (`send_gate_queries.count_attempts`).
+    gate_at: when the mail passed the send gate.
     """
     row: Row = {
-        "id": mail.id,
+        "id": message.id,
         "attempt": outcome.attempt,
         "status": "waiting",
         "reason": "",
@@ -127,100 +145,40 @@ def row_for_outcome(
     }
     match outcome.outcome:
         case "sent":
-            row |= {"status": "sent", "due_at": mail.due_at, "settled_at": now, "sent_at": gate_at}
+            row |= {"status": "sent", "due_at": message.due_at, "settled_at": now, "sent_at": gate_at}
         case "failed":
             reason = "hard_bounce" if outcome.suppress else "refused"
-            row |= {"status": "failed", "reason": reason, "due_at": mail.due_at, "settled_at": now}
+            row |= {"status": "failed", "reason": reason, "due_at": message.due_at, "settled_at": now}
         case "in_doubt":
-            row |= row_in_doubt(mail.purpose, refusals.get((mail.id, "in_doubt"), 0) + 1, now)
+            row |= columns_in_doubt(message.purpose, earlier.get((message.id, "in_doubt"), 0) + 1, now)
             row["sent_at"] = gate_at
         case "retry":
             reached = outcome.stage not in _UNREACHED
-            tries = refusals.get((mail.id, "retry"), 0) + 1
-            due_at = next_try(mail.id, tries, now=now, asked=outcome.retry_after, reached=reached)
-            row |= {"reason": "retry", "due_at": min(due_at, max(mail.valid_until, now))}
+            tries = earlier.get((message.id, "retry"), 0) + 1
+            due_at = next_try(message.id, tries, now=now, asked=outcome.retry_after, reached=reached)
+            row |= {"reason": "retry", "due_at": min(due_at, max(message.valid_until, now))}
         case "lane_paused":
             row |= {"reason": "lane_paused"}
     return row
 
 
-def row_in_doubt(purpose: str, doubts: int, now: Instant) -> Row:
-    """Return what doubt makes of a message: marketing is settled by it, transactional waits for evidence.
+def columns_in_doubt(purpose: str, doubts: int, now: Instant) -> Row:
+    """Return the columns of a message in doubt: marketing is settled by it, transactional waits for evidence.
 
-    doubts: how often this message came to be in doubt, this time included.
+    doubts: how many attempts of this message ended in doubt, this one included.
     """
     if purpose == "transactional" and doubts < DOUBTS_MAX:
         return {"status": "in_doubt", "reason": "in_doubt", "due_at": now + EVIDENCE_WAIT, "settled_at": None}
     return {"status": "in_doubt", "reason": "in_doubt", "due_at": FOREVER, "settled_at": now}
 
 
-def put_lapsed_in_doubt(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
-    """Put in doubt what is on the wire under a lapsed lease: its worker stopped, and nobody knows how far it got."""
-    now, lease = clock.now(), clock.lease_now(connection)
-    lapsed = send_gate_queries.lapsed_on_wire(connection, lease=lease, limit=limit)
-    if not lapsed:
-        return 0
-    doubts = send_gate_queries.count_attempts(connection, [row.id for row in lapsed])
-    rows = {
-        row.id: {
-            "id": row.id,
-            "attempt": row.attempt,
-            **row_in_doubt(row.purpose, doubts.get((row.id, "in_doubt"), 0) + 1, now),
-        }
-        for row in lapsed
-    }
-    keys = ("contact_id", "measure", "run_key")
-    settled = [row for row in lapsed if rows[row.id]["settled_at"] is not None]
-    awaited = lock_waiting_contacts(connection, [{key: getattr(row, key) for key in keys} for row in settled])
-    written = send_gate_queries.doubt(connection, list(rows.values()), lease=lease)
-    send_gate_queries.tell_attempts(
-        connection,
-        [
-            {
-                "message_id": row.id,
-                "attempt": row.attempt,
-                "at": now,
-                "outcome": "in_doubt",
-                # How far it got is not known; the final dot is the furthest it may have got unheard.
-                "stage": "dot",
-                "code": "",
-                "reply": "the worker stopped before it wrote an outcome",
-                "worker": row.lease_owner,
-            }
-            for row in lapsed
-            if row.id in written
-        ],
-    )
-    if awaited:
-        wake_contacts(connection, awaited, at=now)
-    return len(written)
-
-
-def _attempt(told: AttemptResult, worker: str, now: Instant) -> Row:
-    outcome = told.outcome
-    return {
-        "message_id": told.ready.id,
-        "attempt": told.ready.attempt,
-        "at": now,
-        "outcome": outcome.outcome,
-        "stage": outcome.stage,
-        "code": outcome.code,
-        "reply": _without(told.ready.address, outcome.reply),
-        "worker": worker,
-    }
-
-
-def _without(address: str, reply: str) -> str:
-    """Return a server's words without the address that most of them repeat: it is the contact's, not the log's."""
-    if not address or address.lower() not in reply.lower():
-        return reply
-    return re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE)
-
-
-def _suppress(connection: sa.Connection, delivery: Delivery, told: AttemptResult, now: Instant) -> None:
+def suppress_hard_bounce(
+    connection: sa.Connection, delivery: Delivery, address: str, *, now: Instant
+) -> None:
+    """Suppress an address that its mail server says does not exist."""
     record.suppress_address(
         connection,
-        address=told.ready.address,
+        address=address,
         scope="all",
         reason="hard_bounce",
         now=now,
@@ -230,31 +188,88 @@ def _suppress(connection: sa.Connection, delivery: Delivery, told: AttemptResult
 
 
 def pause_or_rest_lane(
-    connection: sa.Connection, lane: str, told: Sequence[Outcome], *, now: Instant
+    connection: sa.Connection, lane: str, outcomes: Sequence[Outcome], *, now: Instant
 ) -> None:
-    """Pause the lane when we are at fault; let it rest when it is asked to slow down or is not reached."""
-    ours = [outcome for outcome in told if outcome.outcome == "lane_paused"]
+    """Pause the lane when we are at fault; let it rest when the server asks for that or cannot be reached."""
+    ours = [outcome for outcome in outcomes if outcome.outcome == "lane_paused"]
     if ours:
         reason = f"{ours[0].stage}: {ours[0].code} {ours[0].reply}".strip()
         record.set_switch(connection, lane, paused=True, reason=reason, actor="deliver", now=now)
         return
     unreached = [
         outcome
-        for outcome in told
+        for outcome in outcomes
         if outcome.outcome == "retry" and outcome.stage in _UNREACHED and outcome.retry_after != 0
     ]
-    if any(outcome.slow for outcome in told):
+    if any(outcome.slow for outcome in outcomes):
         lanes.rest_lane(connection, lane, until=now + SLOW_REST)
-    elif len(unreached) == len(told) > 0:
+    elif len(unreached) == len(outcomes) > 0:
         lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)
 
 
-def _count(told: Sequence[AttemptResult], written: set[int]) -> Counts:
+def attempt_row(outcome: Outcome, *, at: Instant, worker: str, address: str = "") -> Row:
+    """Return the row of `attempts` for an outcome, its reply without the address.
+
+    Most servers repeat the recipient's address; it belongs to the contact, which may be erased, and not to a log.
+    """
+    reply = outcome.reply
+    if address and address.lower() in reply.lower():
+        reply = re.sub(re.escape(address), "ADDRESS", reply, flags=re.IGNORECASE)
+    return {
+        "message_id": outcome.message_id,
+        "attempt": outcome.attempt,
+        "at": at,
+        "outcome": outcome.outcome,
+        "stage": outcome.stage,
+        "code": outcome.code,
+        "reply": reply,
+        "worker": worker,
+    }
+
+
+def _count_outcomes(results: Sequence[AttemptResult], written: set[int]) -> Counts:
     counts = Counts()
-    for each in told:
-        counts[each.outcome.outcome if each.ready.id in written else "late"] += 1
+    for result in results:
+        counts[result.outcome.outcome if result.ready.id in written else "late"] += 1
     return counts
 
 
-def _of_run(ready: ReadyMessage) -> Row:
-    return {"contact_id": ready.owner_id, "measure": ready.measure, "run_key": ready.run_key}
+# ---- lapsed leases ---------------------------------------------------------------------------------------
+
+
+def put_lapsed_in_doubt(connection: sa.Connection, clock: Clock, *, limit: int) -> int:
+    """Put messages in doubt that are on the wire under a lapsed lease; return how many.
+
+    Their worker stopped, so it is unknown how far each mail got.
+    """
+    now, lease = clock.now(), clock.lease_now(connection)
+    lapsed = send_gate_queries.find_lapsed_on_wire(connection, lease=lease, limit=limit)
+    if not lapsed:
+        return 0
+    earlier = send_gate_queries.count_attempts(connection, [row.id for row in lapsed])
+    rows = {
+        row.id: {
+            "id": row.id,
+            "attempt": row.attempt,
+            **columns_in_doubt(row.purpose, earlier.get((row.id, "in_doubt"), 0) + 1, now),
+        }
+        for row in lapsed
+    }
+    settled = [row for row in lapsed if rows[row.id]["settled_at"] is not None]
+    waiting = lock_waiting_contacts(connection, [run_row(row) for row in settled])
+    written = send_gate_queries.mark_in_doubt(connection, list(rows.values()), lease=lease)
+    # The final dot is the furthest a mail may have got without a reply that was read.
+    text = "the worker stopped before it wrote an outcome"
+    send_gate_queries.append_attempts(
+        connection,
+        [
+            attempt_row(
+                Outcome(row.id, row.attempt, "in_doubt", "dot", "", text), at=now, worker=row.lease_owner
+            )
+            for row in lapsed
+            if row.id in written
+        ],
+    )
+    if waiting:
+        wake_contacts(connection, waiting, at=now)
+    return len(written)

@@ -1,7 +1,7 @@
-"""The wire gate and what comes after it: leases, outcomes, attempts, lapsed work.
+"""Statements of the send gate and of everything after it: leases, outcomes, attempts, lapsed leases.
 
-Everything a worker writes here is fenced by the attempt it was given and by its lease: who was stopped for
-too long neither sends nor overwrites what others did meanwhile.
+Each write of a worker is fenced by its attempt number and its lease, so a worker that was stopped for too long neither
+sends nor overwrites the work of others.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
 
-#: What `ix_messages_leased` holds, spelt out so that the index is used.
+#: The condition of the partial index `ix_messages_leased`; PostgreSQL uses it only when the statement repeats it.
 _LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
-#: What ends a lease.
-_FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+#: The columns that end a lease.
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 _ATTEMPT = ("message_id", "attempt", "at", "outcome", "stage", "code", "reply", "worker")
 
 
-# ---- the wire gate ---------------------------------------------------------------------------------------
+# ---- the send gate ---------------------------------------------------------------------------------------
 
 
 def pass_gate(
@@ -43,13 +43,12 @@ def pass_gate(
     lease: Instant,
     until: Instant,
 ) -> set[int]:
-    """Put on the wire those messages that are still exactly what was guarded, and return their ids.
+    """Set those messages to `on_wire` that have not changed since the guard saw them, and return their ids.
 
-    rows: `id`, `attempt`, `contact_id` (the living contact), `content_hash` (of the bytes), `context` (None: as
-    it is). One statement checks
-    that the message is ready (or past an earlier gate and not begun), that attempt and lease are the worker's
-    and live by `lease` (database time), that the contact's version and track are those the guard saw, and
-    that no switch is off. until: the lease from now on.
+    rows: `id`, `attempt`, `contact_id` (the living contact), `content_hash` (of the bytes), `context` (None: keep it).
+    One statement checks that the message is ready (or passed an earlier gate and was not begun), that attempt and lease
+    are the worker's and the lease has not lapsed at `lease` (database time), that the contact has the version and track
+    the guard saw, and that no switch is off. until: the end of the new lease.
     """
     if not rows:
         return set()
@@ -69,7 +68,7 @@ _AT_GATE = ("id", "attempt", "contact_id", "content_hash", "context")
 
 @lru_cache
 def _gate(dialect: str, names: tuple[str, ...]) -> Any:
-    """Return the statement; without `context` among the names no message's is touched, which costs far less."""
+    """Return the statement; it writes `context` only when the names hold it, because that costs far more."""
     given = relation_of_parameter(dialect, [messages.c[name] for name in names])
     values: dict[str, Any] = {
         "status": sa.literal_column("'on_wire'"),
@@ -91,7 +90,7 @@ def _gate(dialect: str, names: tuple[str, ...]) -> Any:
         sa.update(messages)
         .values(values)
         .where(
-            _held(given),
+            _has_lease(given),
             messages.c.lease_until > sa.bindparam("lease_from", type_=sa.BigInteger),
             contacts.c.id == given.c.contact_id,
             contacts.c.survivor.is_(None),
@@ -104,23 +103,23 @@ def _gate(dialect: str, names: tuple[str, ...]) -> Any:
     )
 
 
-def give_back(
+def return_to_waiting(
     connection: sa.Connection, rows: Sequence[Row], *, worker: str, due_at: Instant, reason: str
 ) -> int:
-    """Let messages wait again that were not begun. Returns how many still were the worker's.
+    """Set messages back to `waiting` that were not begun; return how many still had the worker's lease.
 
     rows: `id`, `attempt`.
     """
     if not rows:
         return 0
     given = relation(connection, [messages.c.id, messages.c.attempt], rows)
-    values = {**_FREE, "status": "waiting", "due_at": due_at, "reason": reason, "sent_at": None}
-    statement = sa.update(messages).values(**values).where(_held(given))
+    values = {**_NO_LEASE, "status": "waiting", "due_at": due_at, "reason": reason, "sent_at": None}
+    statement = sa.update(messages).values(**values).where(_has_lease(given))
     return connection.execute(statement, {"of_worker": worker}).rowcount
 
 
-def hold_back(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
-    """Skip or defer messages that cannot be made. Returns how many still were the worker's.
+def write_render_verdicts(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> int:
+    """Skip or defer messages that cannot be rendered; return how many still had the worker's lease.
 
     rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `verdict`.
     """
@@ -128,13 +127,13 @@ def hold_back(connection: sa.Connection, rows: Sequence[Row], *, worker: str) ->
         return 0
     names = ("status", "reason", "due_at", "settled_at", "verdict")
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *names)], rows)
-    values = {**_FREE, "sent_at": None, **{name: given.c[name] for name in names}}
-    statement = sa.update(messages).values(**values).where(_held(given))
+    values = {**_NO_LEASE, "sent_at": None, **{name: given.c[name] for name in names}}
+    statement = sa.update(messages).values(**values).where(_has_lease(given))
     return connection.execute(statement, {"of_worker": worker}).rowcount
 
 
-def _held(given: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Return what holds for messages of these attempts that are `of_worker`'s and not begun."""
+def _has_lease(given: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition for messages of these attempts under a lease of `of_worker`."""
     return sa.and_(
         messages.c.id == given.c.id,
         messages.c.attempt == given.c.attempt,
@@ -143,23 +142,23 @@ def _held(given: sa.FromClause) -> sa.ColumnElement[bool]:
     )
 
 
-def _ids(found: sa.CursorResult[Any]) -> set[int]:
-    return {number for (number,) in found.all()}
+def _ids(result: sa.CursorResult[Any]) -> set[int]:
+    return {number for (number,) in result.all()}
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------
 
 
-def tell_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Append to `attempts` what is not written yet; a repeated transaction writes nothing twice."""
+def append_attempts(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Append those rows to `attempts` that are not there yet; a repeated transaction writes none twice."""
     if not rows:
         return
     text = list_text([row[name] for name in _ATTEMPT] for row in rows)
-    connection.execute(_tell(connection.dialect.name), {"rows": text})
+    connection.execute(_append(connection.dialect.name), {"rows": text})
 
 
 @lru_cache
-def _tell(dialect: str) -> Any:
+def _append(dialect: str) -> Any:
     given = relation_of_parameter(dialect, [attempts.c[name] for name in _ATTEMPT])
     known = sa.exists().where(
         attempts.c.message_id == given.c.message_id,
@@ -171,49 +170,51 @@ def _tell(dialect: str) -> Any:
     return insert_statement(dialect, attempts, _ATTEMPT, source)
 
 
-def settle(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
-    """Write outcomes of the worker's own attempts that are on the wire; returns the ids written.
+def settle_attempts(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
+    """Write the outcomes of the worker's own attempts that are on the wire; return the ids written.
 
-    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `told`, `context` (None: as
-    it is).
+    rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `told`, `context` (None: keep it).
     """
     if not rows:
         return set()
     names = _SETTLED if any(row["context"] is not None for row in rows) else _SETTLED[:-1]
     given = {"rows": list_text([row[name] for name in names] for row in rows), "of_worker": worker}
-    return _ids(connection.execute(_settle(connection.dialect.name, names), given))
+    return _ids(connection.execute(_settle_attempts(connection.dialect.name, names), given))
 
 
 _SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_at", "told", "context")
 
 
 @lru_cache
-def _settle(dialect: str, names: tuple[str, ...]) -> Any:
+def _settle_attempts(dialect: str, names: tuple[str, ...]) -> Any:
     given = relation_of_parameter(dialect, [messages.c[name] for name in names])
-    values = {**_FREE, **{name: given.c[name] for name in names[2:]}}
+    values = {**_NO_LEASE, **{name: given.c[name] for name in names[2:]}}
     if "context" in names:
-        # No context given: it stays as it is. Nothing is kept of somebody who was erased meanwhile.
+        # A context of None keeps the one in the row. A contact that was erased meanwhile keeps none.
         erased = sa.exists().where(contacts.c.id == messages.c.contact_id, contacts.c.erased_at.is_not(None))
         context = sa.func.coalesce(given.c.context, messages.c.context)
         values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
     return (
-        sa.update(messages).values(values).where(_held(given), STATUS == "on_wire").returning(messages.c.id)
+        sa.update(messages)
+        .values(values)
+        .where(_has_lease(given), STATUS == "on_wire")
+        .returning(messages.c.id)
     )
 
 
-def settle_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
-    """Let late evidence (`sent`, `failed`) settle the same attempt where it is in doubt; returns the ids written."""
+def settle_attempts_in_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+    """Settle attempts in doubt by late evidence (`sent`, `failed`) about them; return the ids written."""
     columns = ("status", "reason", "due_at", "settled_at")
     key = ("id", "attempt")
-    found = update(connection, messages, rows, key=key, columns=columns, where=_IN_DOUBT, returning=("id",))
-    return {row.id for row in found}
+    written = update(connection, messages, rows, key=key, columns=columns, where=_IN_DOUBT, returning=("id",))
+    return {row.id for row in written}
 
 
 _IN_DOUBT = messages.c.status == sa.literal_column("'in_doubt'")
 
 
 def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    """Return (message, outcome) -> how many of its attempts ended so, those that never got to it left out."""
+    """Return (message, outcome) -> how many attempts ended so, without those that never reached the server."""
     if not ids:
         return {}
     statement = (
@@ -227,28 +228,28 @@ def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[
     return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
 
 
-# ---- lapsed work -----------------------------------------------------------------------------------------
+# ---- lapsed leases ---------------------------------------------------------------------------------------
 
 
-def free_lapsed(connection: sa.Connection, *, lease: Instant, now: Instant, limit: int) -> int:
-    """Let ready messages whose lease has lapsed wait again, due at once; returns how many."""
-    found = (
+def release_lapsed_leases(connection: sa.Connection, *, lease: Instant, now: Instant, limit: int) -> int:
+    """Set ready messages whose lease has lapsed back to `waiting`, due at once; return how many."""
+    due = (
         sa.select(messages.c.id)
         .where(_LEASED, messages.c.status == "ready", messages.c.lease_until <= lease)
         .order_by(messages.c.lease_until)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(connection.execute(found).scalars())
+    ids = list(connection.execute(due).scalars())
     if not ids:
         return 0
     statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
-    values = {**_FREE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}
+    values = {**_NO_LEASE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}
     return connection.execute(statement.values(**values)).rowcount
 
 
-def lapsed_on_wire(connection: sa.Connection, *, lease: Instant, limit: int) -> Rows:
-    """Return messages on the wire whose lease has lapsed; nothing is locked, `doubt` looks again."""
+def find_lapsed_on_wire(connection: sa.Connection, *, lease: Instant, limit: int) -> Rows:
+    """Return messages on the wire whose lease has lapsed; locks nothing, `mark_in_doubt` checks again."""
     names = ("id", "contact_id", "measure", "run_key", "purpose", "attempt", "lease_owner")
     statement = (
         sa.select(*(messages.c[name] for name in names))
@@ -259,28 +260,30 @@ def lapsed_on_wire(connection: sa.Connection, *, lease: Instant, limit: int) -> 
     return connection.execute(statement).all()
 
 
-def doubt(connection: sa.Connection, rows: Sequence[Row], *, lease: Instant) -> set[int]:
-    """Put lapsed messages on the wire in doubt, those of another attempt left alone; returns the ids written."""
+def mark_in_doubt(connection: sa.Connection, rows: Sequence[Row], *, lease: Instant) -> set[int]:
+    """Put messages of these attempts in doubt that are on the wire under a lapsed lease; return the ids written."""
     lapsed = sa.and_(messages.c.status == "on_wire", messages.c.lease_until <= lease)
-    columns = ("status", "reason", "due_at", "settled_at", *_FREE)
-    free = [{**row, **_FREE} for row in rows]
+    columns = ("status", "reason", "due_at", "settled_at", *_NO_LEASE)
+    released = [{**row, **_NO_LEASE} for row in rows]
     key = ("id", "attempt")
-    found = update(connection, messages, free, key=key, columns=columns, where=lapsed, returning=("id",))
-    return {row.id for row in found}
+    written = update(
+        connection, messages, released, key=key, columns=columns, where=lapsed, returning=("id",)
+    )
+    return {row.id for row in written}
 
 
-def retry_doubted(connection: sa.Connection, *, now: Instant, limit: int) -> int:
-    """Let transactional messages wait again whose time for evidence is over; returns how many."""
-    found = (
+def retry_in_doubt(connection: sa.Connection, *, now: Instant, limit: int) -> int:
+    """Set transactional messages in doubt back to `waiting` when the wait for evidence is over; return how many."""
+    due = (
         sa.select(messages.c.id)
         .where(messages.c.status == sa.literal_column("'in_doubt'"), messages.c.due_at <= now)
         .order_by(messages.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(connection.execute(found).scalars())
+    ids = list(connection.execute(due).scalars())
     if not ids:
         return 0
     statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
-    values = {**_FREE, "status": "waiting", "reason": "in_doubt", "sent_at": None}
+    values = {**_NO_LEASE, "status": "waiting", "reason": "in_doubt", "sent_at": None}
     return connection.execute(statement.values(**values)).rowcount

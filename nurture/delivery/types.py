@@ -1,8 +1,9 @@
-"""What every delivery needs besides the database, and what the gates hand to each other."""
+"""The shared objects of a delivering process, and the values that one step of a delivery hands to the next."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nurture.database.bulk import Row
 from nurture.delivery.journal.writer import Journal
 from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.domain.counts import Counts
@@ -15,28 +16,29 @@ from nurture.playbook.published import PlaybookSource
 from nurture.runtime.clock import Clock
 from nurture.transports.types import OutgoingMail
 
-#: How long a claimed message is the worker's before it is on the wire.
+#: How long a claimed message belongs to its worker before it passes the send gate.
 CLAIM_LEASE: Duration = 2 * MINUTE
-#: How long a message on the wire is the worker's: the ten minutes that SMTP gives a final reply, and some.
+#: How long a message on the wire belongs to its worker: the ten minutes that RFC 5321 (4.5.3.2.6) gives the reply to
+#: the final dot, and two more.
 WIRE_LEASE: Duration = 12 * MINUTE
-#: Mails that pass the wire gate together, and how long after it the last of them may begin.
+#: How many mails pass the send gate together, and how many seconds later the last of them may begin.
 WINDOW_MAILS = 100
 WINDOW_SECONDS = 1.0
 #: How long transactional mail in doubt waits for evidence before it is sent again, and how often at most.
 EVIDENCE_WAIT: Duration = 10 * MINUTE
 DOUBTS_MAX = 3
-#: How long a lane rests when the other side asks us to slow down, and when it cannot be reached.
+#: How long a lane rests when the server asks for fewer mails, and when it cannot be reached.
 SLOW_REST: Duration = 60 * SECOND
 UNREACHED_REST: Duration = 15 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyMessage:
-    """One message that passed the chunk gate: leased to the worker, its values frozen."""
+    """One message that the guard let pass: leased to the worker, its values frozen."""
 
     id: int
     attempt: int
-    # The living contact that the guard saw; `owner_id` is the one it was decided for.
+    # The living contact that the guard saw; `owner_id` is the contact the message was decided for.
     contact_id: int
     owner_id: int
     measure: str
@@ -47,18 +49,28 @@ class ReadyMessage:
     address: str
     due_at: Instant
     valid_until: Instant
-    # Whether its run waits to hear what became of it.
-    awaited: bool
+    # True while its run waits for the end of this message.
+    has_waiting_run: bool
     verdict: Verdict
-    # What it was guarded by, and what its templates come from.
+    # The playbook that it was guarded by and whose templates it uses.
     loaded: LoadedPlaybook
-    # What its bytes are made from (`nurture.rendering.render`), as kept in messages.context.
+    # The frozen values its bytes are made from (`nurture.rendering.render`), as kept in messages.context.
     context: dict[str, Any]
+
+    @property
+    def attempt_row(self) -> Row:
+        """The columns that name this attempt of the message."""
+        return {"id": self.id, "attempt": self.attempt}
+
+    @property
+    def run_row(self) -> Row:
+        """The columns that name the message's run."""
+        return {"contact_id": self.owner_id, "measure": self.measure, "run_key": self.run_key}
 
 
 @dataclass(slots=True)
 class Chunk:
-    """What one pass of the chunk gate gave."""
+    """The result of one claim: the messages that are ready, and counts by verdict."""
 
     lane: str
     counts: Counts = field(default_factory=Counts)
@@ -66,29 +78,29 @@ class Chunk:
 
 
 class Composer(Protocol):
-    """Freezes mails at the chunk gate and makes their letters afterwards."""
+    """Freezes the values of mails when they are claimed, and makes their bytes later."""
 
     def freeze(
-        self, item: GuardItem, *, delivery: "Delivery", loaded: LoadedPlaybook, given: ChunkScope
+        self, item: GuardItem, *, delivery: "Delivery", loaded: LoadedPlaybook, scope: ChunkScope
     ) -> dict[str, Any]:
         """Return the context of a mail: plain JSON, with at least `header_id` (its Message-ID) and `to`."""
         ...
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
-        """Make the letter of a frozen mail; the same context always gives the same bytes.
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
+        """Return the mail of a frozen context; the same context always gives the same bytes.
 
         Raises MissingValue when a value the template needs is missing, TemplateFault when the template fails.
         """
         ...
 
-    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
-        """Return the letter of a mail whose bytes an earlier attempt has kept."""
+    def address(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
+        """Return a mail with these bytes, which an earlier attempt has kept."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a delivering process has; made once."""
+    """The objects and settings of a delivering process; made once."""
 
     clock: Clock
     playbooks: PlaybookSource
@@ -96,19 +108,19 @@ class Delivery:
     keys: Keys = field(repr=False)
     # Hashes the addresses that are suppressed.
     suppression_key: bytes = field(repr=False)
-    # Where the public pages are, without a slash at the end.
+    # The URL of the public pages, without a slash at the end.
     base_url: str
-    # This process, unique among all that deliver.
+    # The name of this process, unique among all that deliver.
     worker: str
-    # Addresses and domains that may be mailed at all; empty: everybody.
+    # Addresses and domains that may be mailed at all; empty: every address.
     only_to: frozenset[str] = frozenset()
-    # Where bounces come back to, a tag of each message added; empty: to the visible sender.
+    # The address bounces go to, with a tag for each message added; empty: they go to the visible sender.
     bounce_address: str = ""
-    # False: no mail of anybody counts opens or clicks.
+    # False: no mail counts opens or clicks.
     tracking: bool = True
-    # Where this process writes down how far each mail got; None: nowhere, as in a simulation.
+    # The file in which this process records how far each mail got; None: none, as in a simulation.
     journal: Journal | None = None
-    # Mails that pass the wire gate together, and whose outcomes are written together.
+    # How many mails pass the send gate together, and how many outcomes are written together.
     window: int = WINDOW_MAILS
-    # What makes the mails; None: the playbook's templates.
+    # Makes the mails; None: from the playbook's templates.
     composer: Composer | None = None

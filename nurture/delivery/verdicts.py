@@ -1,9 +1,9 @@
-"""`messages.verdict`: the guard's newest word on a message, as JSON text.
+"""`messages.verdict`: the newest verdict of the guard on a message, as JSON text.
 
     {"action", "reason", "at", "until", "checks": [name or [name, passed, detail], ...]}
 
-Some thirty checks a mail, and most pass for the usual reason: such a one is written by its name alone. Of a mail
-that is sent that leaves 600 bytes of 1,100, and a row that PostgreSQL need not compress.
+The guard makes some thirty checks for each mail. Most pass with their usual detail and are written as their name alone.
+So the verdict of a sent mail takes 600 bytes instead of 1,100, and PostgreSQL need not compress the row.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from nurture.domain.instant import Instant
 from nurture.domain.message import Verdict
 
 _CHECK = ("name", "passed", "detail")
-#: Check -> what it says nearly always when it passes (`guard.checks`). An entry may be added, never changed: it is
-#: what was said of mails that are in the ledger.
+#: Check -> the detail it nearly always passes with (`guard.checks`). An entry may be added and never changed: stored
+#: verdicts rely on it.
 _USUAL: Final[Mapping[str, str]] = {
     "restored": "the database is not behind its journals",
     "address": "known",
@@ -40,29 +40,29 @@ _USUAL: Final[Mapping[str, str]] = {
 
 
 def encode_verdict(verdict: Verdict, *, at: Instant) -> str:
-    """Return the verdict as it is kept."""
-    said = {"action": verdict.action, "reason": verdict.reason, "at": at, "until": verdict.until}
+    """Return the verdict as the JSON text that is stored."""
+    head = {"action": verdict.action, "reason": verdict.reason, "at": at, "until": verdict.until}
     checks = [
         check.name if check.passed and _USUAL.get(check.name) == check.detail else check
         for check in verdict.checks
     ]
-    return encode({**said, "checks": checks})
+    return encode({**head, "checks": checks})
 
 
 def read_checks(text: str | None) -> list[dict[str, Any]]:
-    """Return the checks of a kept verdict, each with name, passed and detail; none where there is no verdict."""
+    """Return the checks of a stored verdict, each with name, passed and detail; empty when there is no verdict."""
     checks: list[dict[str, Any]] = decode_verdict(text)["checks"] if text else []
     return checks
 
 
 def decode_verdict(text: str) -> dict[str, Any]:
-    """Return a kept verdict in full: action, reason, at, until, and checks with name, passed and detail."""
-    kept: dict[str, Any] = decode(text)
-    return {**kept, "checks": [_read(check) for check in kept.get("checks", ())]}
+    """Return a stored verdict in full: action, reason, at, until, and checks with name, passed and detail."""
+    stored: dict[str, Any] = decode(text)
+    return {**stored, "checks": [_decode_check(check) for check in stored.get("checks", ())]}
 
 
-def _read(check: str | list[Any] | dict[str, Any]) -> dict[str, Any]:
+def _decode_check(check: str | list[Any] | dict[str, Any]) -> dict[str, Any]:
     if isinstance(check, str):
         return {"name": check, "passed": True, "detail": _USUAL[check]}
-    # Until 0.1 a check was written with its parts' names.
+    # Before 0.1 a check was stored as an object with these names.
     return check if isinstance(check, dict) else dict(zip(_CHECK, check, strict=True))

@@ -220,7 +220,7 @@ def _anonymous(connection: sa.Connection, ids: Sequence[int], before: Instant) -
     free = set(people.lock_contacts(connection, silent, skip_locked=True))
     # Looked at again under the locks: it may have become somebody, or be about to.
     still = set(connection.execute(statement).scalars()) & free
-    gone = sorted(still - claim_queries.pending_since(connection, sorted(still)).keys())
+    gone = sorted(still - claim_queries.load_pending_since(connection, sorted(still)).keys())
     for table in _GONE:
         connection.execute(sa.delete(table).where(any_of(table.c.contact_id, gone, connection)))
     connection.execute(sa.delete(t.contacts).where(any_of(mine, gone, connection)))

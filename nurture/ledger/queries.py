@@ -1,6 +1,7 @@
 """Statements on messages that several rooms share; none of them reads a clock."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +15,11 @@ def find_run_key(connection: sa.Connection, message_id: int) -> Row | None:
     columns = (messages.c.contact_id, messages.c.measure, messages.c.run_key)
     row = connection.execute(sa.select(*columns).where(messages.c.id == message_id)).one_or_none()
     return dict(row._mapping) if row is not None else None  # noqa: SLF001 - its public name
+
+
+def run_row(message: Any) -> Row:
+    """Return the columns that name a message's run, of a row with `contact_id`, `measure` and `run_key`."""
+    return {"contact_id": message.contact_id, "measure": message.measure, "run_key": message.run_key}
 
 
 def lock_waiting_contacts(connection: sa.Connection, rows: Sequence[Row]) -> list[int]:

@@ -24,10 +24,10 @@ class SampleComposer(TemplateComposer):
         """Begin."""
         self._certain = 0
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
-        """Return the letter of a frozen mail, empty unless it is in the sample; raises what rendering raises."""
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
+        """Return the mail of a frozen mail, empty unless it is in the sample; raises what rendering raises."""
         if is_certain(ready.loaded.templates, cast("MailContext", ready.context)):
             self._certain += 1
             if self._certain % _ONE_OF:
-                return self.sealed(ready, b"")
-        return super().letter(ready)
+                return self.address(ready, b"")
+        return super().compose(ready)

@@ -1,1 +1,1 @@
-"""Where mail leaves: the lanes of NURTURE_MAIL_URL, a local Maildir, SMTP."""
+"""Transports: the lanes of MAIL_URL, a local Maildir, SMTP."""

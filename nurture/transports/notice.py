@@ -1,4 +1,4 @@
-"""Mails to our own people: plain text, what came in attached as it came."""
+"""Mails to our own staff: plain text, with the received mail attached unchanged."""
 
 import base64
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from nurture.rendering.headers import phrase, unstructured
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One mail to one of our own people."""
+    """One mail to one member of our staff."""
 
-    # Where it comes from: an address of ours, and a name that tells whom it is about.
+    # From: an address of ours, and a name that tells which contact it is about.
     sender: str
     name: str
     recipient: str
-    # Addresses that an answer goes to; the person's first.
+    # Addresses that a reply goes to; the contact's first.
     reply_to: tuple[str, ...]
     subject: str
     text: str
     at: Instant
-    # Tells it from others; the same key makes the same Message-ID, however often it is sent.
+    # Unique; the same key gives the same Message-ID, however often the mail is sent.
     key: str
-    # What came in, byte for byte; empty for none.
+    # The received mail, byte for byte; empty for none.
     original: bytes = b""
 
 
 def notice_bytes(notice: Notice) -> bytes:
-    """Return the mail; all of it 7-bit, whatever the original held."""
+    """Return the bytes of the mail; 7-bit throughout, because the original is encoded as base64."""
     tag = blake2b(notice.key.encode("utf-8", "replace"), digest_size=12).hexdigest()
     domain = notice.sender.rpartition("@")[2]
     lines = [
@@ -45,30 +45,30 @@ def notice_bytes(notice: Notice) -> bytes:
         lines.append(f"Reply-To: {', '.join(notice.reply_to)}")
     text = ("text/plain; charset=utf-8", "", clean_body(notice.text).replace("\n", "\r\n").encode())
     if not notice.original:
-        return _joined([*lines, *_part(*text)])
+        return _join_lines([*lines, *_part_lines(*text)])
     boundary = f"=_n{tag}"
     attached = ("application/octet-stream", 'attachment; filename="message.eml"', notice.original)
-    return _joined(
+    return _join_lines(
         [
             *lines,
             f'Content-Type: multipart/mixed; boundary="{boundary}"',
             "",
             f"--{boundary}",
-            *_part(*text),
+            *_part_lines(*text),
             f"--{boundary}",
-            *_part(*attached),
+            *_part_lines(*attached),
             f"--{boundary}--",
         ]
     )
 
 
-def _part(kind: str, disposition: str, data: bytes) -> list[str]:
-    whole = base64.b64encode(data).decode()
+def _part_lines(kind: str, disposition: str, data: bytes) -> list[str]:
+    encoded = base64.b64encode(data).decode()
     head = [f"Content-Type: {kind}", "Content-Transfer-Encoding: base64"]
     if disposition:
         head.append(f"Content-Disposition: {disposition}")
-    return [*head, "", *(whole[start : start + 76] for start in range(0, len(whole), 76))]
+    return [*head, "", *(encoded[start : start + 76] for start in range(0, len(encoded), 76))]
 
 
-def _joined(lines: list[str]) -> bytes:
+def _join_lines(lines: list[str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode()

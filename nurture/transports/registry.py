@@ -1,4 +1,4 @@
-"""Transports: where letters leave through, chosen by a URL."""
+"""Transports by URL, and the lanes of a MAIL_URL."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,55 +6,64 @@ from typing import Protocol
 
 from nurture.domain.errors import SettingsError
 from nurture.transports.maildir import MaildirTransport
-from nurture.transports.smtp.options import smtp_options
+from nurture.transports.smtp.options import read_smtp_url
 from nurture.transports.smtp.pool import SmtpTransport
-from nurture.transports.types import Note, Outcome, OutgoingMail, Result, Stage, ignore_stage
+from nurture.transports.types import Outcome, OutgoingMail, Result, Stage, StageListener, ignore_stage
 
-__all__ = ["Note", "Outcome", "OutgoingMail", "Result", "Stage", "Transport", "open_lanes", "open_transport"]
+__all__ = [
+    "Outcome",
+    "OutgoingMail",
+    "Result",
+    "Stage",
+    "StageListener",
+    "Transport",
+    "open_lanes",
+    "open_transport",
+]
 
 #: The lane of a MAIL_URL that names none.
 MAIN = "main"
 
 
 class Transport(Protocol):
-    """Gives letters away and says what became of each."""
+    """Sends mails and returns their outcomes."""
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-        """Send; yield one outcome per letter taken, as it becomes known, in any order.
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+        """Send; yield one outcome for each mail taken, as it becomes known, in any order.
 
-        letters: a sequence, or a generator from which a letter is taken only when it can begin at once (so
-        the caller can open its wire gate window by window).
+        mails: a sequence, or a generator from which a mail is taken only when it can begin at once (so the caller can
+        open its send gate window by window).
         """
 
     def close(self) -> None:
-        """Let go of connections; nothing under way is waited for."""
+        """Close the connections; waits for nothing that is under way."""
 
 
-def open_transport(url: str, *, note: Note = ignore_stage) -> Transport:
+def open_transport(url: str, *, on_stage: StageListener = ignore_stage) -> Transport:
     """Return the transport of a URL: `maildir:PATH`, `smtp://...`, `smtps://...` (see `docs/delivery.md`).
 
-    note: told how far each letter gets, before the final dot and after its reply. Connects to nothing yet;
-    a Maildir is created. Raises SettingsError that never shows a password.
+    on_stage: called before each final dot and after the reply to it. Opens no connection yet; creates a Maildir. Raises
+    SettingsError, which never shows a password.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "maildir" and rest.strip("/"):
-        return MaildirTransport(Path(rest.removeprefix("//")), note=note)
+        return MaildirTransport(Path(rest.removeprefix("//")), on_stage=on_stage)
     if scheme in ("smtp", "smtps"):
-        return SmtpTransport(smtp_options(url), note=note)
+        return SmtpTransport(read_smtp_url(url), on_stage=on_stage)
     raise SettingsError("MAIL_URL: write maildir:PATH, smtp://user:password@host:587 or smtps://host:465")
 
 
 def open_lanes(mail_url: str) -> dict[str, str]:
     """Return lane name -> transport URL of a MAIL_URL.
 
-    One URL is the lane `main`; several are written `main=smtp://... bulk=smtp://...`, parted by blanks.
-    Raises SettingsError when a lane has no name, comes twice, or `main` is missing.
+    One URL is the lane `main`; several are written `main=smtp://... bulk=smtp://...`, separated by blanks.
+    Raises SettingsError when a lane has no name, is named twice, or `main` is missing.
     """
     lanes: dict[str, str] = {}
     for part in mail_url.split():
         name, equals, url = part.partition("=")
         if not equals or not name.replace("_", "").replace("-", "").isalnum():
-            # `=` may also stand inside a URL without a lane's name.
+            # A URL without a lane's name may hold `=` itself.
             name, url = MAIN, part
         if name in lanes:
             raise SettingsError(f"MAIL_URL: lane {name} stands twice; give each lane one URL")

@@ -1,4 +1,4 @@
-"""What goes to a transport and what comes back: letters and outcomes."""
+"""The values that a transport takes and returns: mails to send, and their outcomes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from typing import Literal
 
 from nurture.domain.instant import Duration
 
-#: How far the conversation about one letter got.
+#: How far the SMTP session got with one mail.
 #:
 #: connect  no greeting was read          greeted  EHLO, TLS or authentication under way
-#: mail     MAIL is written or refused    rcpt     MAIL was taken
-#: data     RCPT was taken; the text may be on its way, its final dot is not
+#: mail     MAIL is written or refused    rcpt     MAIL was accepted
+#: data     RCPT was accepted; the text may be on its way, its final dot is not
 #: dot      the final dot is written and no reply was read
 #: replied  the reply to the final dot was read
 Stage = Literal["connect", "greeted", "mail", "rcpt", "data", "dot", "replied"]
-#: sent         the other side took responsibility
-#: retry        nothing was taken; the same bytes may go again
-#: failed       refused for good; going again would not help
-#: in_doubt     the final dot was written, the answer is unknown
-#: lane_paused  our own fault (policy, authentication, TLS): nobody is to blame, the lane must stop
+#: sent         the server took responsibility
+#: retry        the server took nothing; the same bytes may be sent again
+#: failed       refused for good; sending again would not help
+#: in_doubt     the final dot was written, the reply is unknown
+#: lane_paused  our own fault (policy, authentication, TLS): no address is to blame, the lane must stop
 Result = Literal["sent", "retry", "failed", "in_doubt", "lane_paused"]
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """One attempt of one message, ready to leave."""
+    """One attempt of one message, ready to be sent."""
 
     message_id: int
     attempt: int
-    # Envelope addresses, without angle brackets; the sender is where bounces go.
+    # Envelope addresses, without angle brackets; bounces go to the sender.
     sender: str
     recipient: str
     # The complete mail, every line ended by CRLF.
@@ -37,7 +37,7 @@ class OutgoingMail:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a letter."""
+    """The outcome of one mail."""
 
     message_id: int
     attempt: int
@@ -49,17 +49,17 @@ class Outcome:
     reply: str = ""
     # True: the address does not exist, mail nothing there again.
     suppress: bool = False
-    # True: the other side asks us to go slower.
+    # True: the server asks us to send more slowly.
     slow: bool = False
-    # How long the other side asks us to wait; 0 means at once, None that it said nothing.
+    # How long the server asks us to wait; 0 means at once, None that it did not say.
     retry_after: Duration | None = None
 
 
-#: Told before the final dot is written (`dot`) and after its reply was read (`replied`), with the reply:
-#: the place where a journal keeps how far each letter got. It must return quickly. Where it raises before the
-#: dot, the dot is not written. The reply: its codes, and its text where it is not a yes.
-Note = Callable[[OutgoingMail, Stage, str], None]
+#: Called with a mail before its final dot is written (`dot`), and after the reply to it was read (`replied`). The third
+#: argument is that reply: its codes, and its text unless it is 2yz. It must return quickly. When it raises before the
+#: dot, the dot is not written.
+StageListener = Callable[[OutgoingMail, Stage, str], None]
 
 
-def ignore_stage(letter: OutgoingMail, stage: Stage, reply: str) -> None:
-    """Keep no journal."""
+def ignore_stage(mail: OutgoingMail, stage: Stage, reply: str) -> None:
+    """Do nothing: a transport without a journal."""

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
 from nurture.delivery import send_gate
-from nurture.delivery.claim_queries import conservation, strays
+from nurture.delivery.claim_queries import conservation
 from nurture.delivery.send_gate import SendGate
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND
 from nurture.ledger.settle import settle_by_evidence
 from nurture.transports.types import OutgoingMail
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
-from tests.delivery.world import Post, World, outcome
+from tests.delivery.world import Post, World, find_unexplained_mails, outcome
 
 RECEIPT = a_measure("any/any/receipt", purpose="transactional", topic=None)
 
@@ -27,7 +27,7 @@ def world(database: Database) -> World:
 
 
 def answering(result: str, **more: Any) -> Post:
-    return Post(lambda letter: outcome(letter, result, **more))
+    return Post(lambda mail: outcome(mail, result, **more))
 
 
 def test_a_due_mail_is_sent_once(world: World) -> None:
@@ -36,12 +36,12 @@ def test_a_due_mail_is_sent_once(world: World) -> None:
     post = Post()
     counts = world.deliver(post)
     assert (counts["sent"], counts.more) == (1, False)
-    (letter,) = post.taken
-    assert (letter.message_id, letter.attempt, letter.recipient) == (number, 1, "ada@example.com")
+    (mail,) = post.taken
+    assert (mail.message_id, mail.attempt, mail.recipient) == (number, 1, "ada@example.com")
     row = world.message(number)
     assert (row.status, row.reason, row.sent_at, row.settled_at) == ("sent", "", NOON, NOON)
     assert (row.lease_owner, row.lease_until, row.told) == (None, None, False)
-    assert row.content_hash == sha256(letter.data).hexdigest()[:32]
+    assert row.content_hash == sha256(mail.data).hexdigest()[:32]
     assert world.contact(ada).wake_at == NOON
     assert world.attempts() == [(number, 1, "sent")]
     assert not world.deliver(post)
@@ -61,7 +61,7 @@ def test_many_mails_leave_in_windows(world: World) -> None:
     assert world.deliver(post, limit=50)["sent"] == 50
     counts = world.deliver(post, limit=50)
     assert (counts["sent"], counts.more) == (20, False)
-    assert sorted(letter.message_id for letter in post.taken) == numbers
+    assert sorted(mail.message_id for mail in post.taken) == numbers
 
 
 # ---- the wire gate ---------------------------------------------------------------------------------------
@@ -72,10 +72,10 @@ def between_the_gates(world: World, change: Any) -> tuple[Post, dict[str, int]]:
     chunk = world.claim()
     assert len(chunk.ready) == 1
     change()
-    stream = SendGate(world.database, world.delivery, chunk)
+    gate = SendGate(world.database, world.delivery, chunk)
     post = Post()
-    list(post.send(stream.letters()))
-    stream.close()
+    list(post.send(gate.mails()))
+    gate.close()
     return post, dict(chunk.counts)
 
 
@@ -168,10 +168,10 @@ def test_an_earlier_attempt_of_the_same_worker_does_not_pass_the_gate_either(wor
     fresh = world.claim()
     assert [ready.attempt for ready in (*stale.ready, *fresh.ready)] == [1, 2]
     old = SendGate(world.database, world.delivery, stale)
-    assert list(old.letters()) == []
+    assert list(old.mails()) == []
     old.close()
     assert world.status(number) == ("ready", "")
-    assert [letter.attempt for letter in SendGate(world.database, world.delivery, fresh).letters()] == [2]
+    assert [mail.attempt for mail in SendGate(world.database, world.delivery, fresh).mails()] == [2]
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ def test_a_refusal_for_now_is_tried_again_with_the_same_bytes_ever_later(world: 
         waits.append((row.due_at - world.clock.now()) / MINUTE)
         world.clock.advance_to(row.due_at)
     assert [round(wait, 1) for wait in waits] == pytest.approx([1, 5, 30, 48, 76.8], rel=0.11)
-    assert len({letter.data for letter in post.taken}) == 1
-    assert [letter.attempt for letter in post.taken] == [1, 2, 3, 4, 5]
+    assert len({mail.data for mail in post.taken}) == 1
+    assert [mail.attempt for mail in post.taken] == [1, 2, 3, 4, 5]
 
 
 def test_retries_end_when_the_mail_is_too_late(world: World) -> None:
@@ -256,10 +256,10 @@ def test_our_own_fault_pauses_the_lane_and_keeps_the_mail(world: World) -> None:
     class Refusing(Post):
         """Stops taking letters once it is at fault, as the SMTP transport does."""
 
-        def send(self, letters: Any) -> Any:
-            letter = next(iter(letters))
-            self.taken.append(letter)
-            yield outcome(letter, "lane_paused", stage="greeted", code="535 5.7.8", reply="who are you")
+        def send(self, mails: Any) -> Any:
+            mail = next(iter(mails))
+            self.taken.append(mail)
+            yield outcome(mail, "lane_paused", stage="greeted", code="535 5.7.8", reply="who are you")
 
     counts = world.deliver(Refusing())
     assert counts["lane_paused"] == 1
@@ -306,7 +306,7 @@ def test_a_transactional_mail_in_doubt_waits_ten_minutes_and_is_sent_three_times
         assert world.recover()["retried"] == (1 if tries < 3 else 0)
     world.deliver(post)
     assert len(post.taken) == 3
-    assert len({letter.data for letter in post.taken}) == 1
+    assert len({mail.data for mail in post.taken}) == 1
 
 
 def test_a_lane_that_is_asked_to_slow_down_rests(world: World) -> None:
@@ -355,9 +355,9 @@ def test_two_workers_share_one_rate(world: World, monkeypatch: pytest.MonkeyPatc
     assert len(one.ready) == len(two.ready) == 5
     taken: list[OutgoingMail] = []
     for worker, chunk in (("one", one), ("two", two)):
-        letters = SendGate(world.database, world.other(worker).delivery, chunk)
-        taken += list(letters.letters())
-        letters.close()
+        mails = SendGate(world.database, world.other(worker).delivery, chunk)
+        taken += list(mails.mails())
+        mails.close()
     assert len(taken) == 5
 
 
@@ -413,8 +413,8 @@ def test_a_lease_that_lapses_before_the_wire_frees_the_mail(world: World) -> Non
 
 def killed_on_the_wire(world: World) -> OutgoingMail:
     """Pass both gates and stop there, as a killed process would."""
-    stream = SendGate(world.database, world.delivery, world.claim())
-    return next(stream.letters())
+    gate = SendGate(world.database, world.delivery, world.claim())
+    return next(gate.mails())
 
 
 def test_a_worker_killed_on_the_wire_leaves_its_mail_in_doubt(world: World) -> None:
@@ -436,7 +436,7 @@ def test_a_worker_killed_on_the_wire_leaves_its_mail_in_doubt(world: World) -> N
 
 def test_a_receipt_whose_worker_was_killed_goes_again_with_the_same_bytes(world: World) -> None:
     number = world.mail(world.person(), RECEIPT.path)
-    letter = killed_on_the_wire(world)
+    mail = killed_on_the_wire(world)
     world.later(12 * MINUTE)
     assert world.recover()["in_doubt"] == 1
     world.later(10 * MINUTE)
@@ -444,7 +444,7 @@ def test_a_receipt_whose_worker_was_killed_goes_again_with_the_same_bytes(world:
     post = Post()
     world.other("two").deliver(post)
     assert world.status(number)[0] == "sent"
-    assert (post.taken[0].data, post.taken[0].attempt) == (letter.data, 2)
+    assert (post.taken[0].data, post.taken[0].attempt) == (mail.data, 2)
     assert [each[1:] for each in world.attempts()] == [(1, "in_doubt"), (2, "sent")]
 
 
@@ -455,10 +455,10 @@ def test_what_the_transport_never_began_goes_back(world: World) -> None:
     class Stopping(Post):
         """Breaks off after one letter."""
 
-        def send(self, letters: Any) -> Any:
-            letter = next(iter(letters))
-            self.taken.append(letter)
-            yield outcome(letter)
+        def send(self, mails: Any) -> Any:
+            mail = next(iter(mails))
+            self.taken.append(mail)
+            yield outcome(mail)
             raise ConnectionError("the wire was cut")
 
     with pytest.raises(ConnectionError):
@@ -474,12 +474,12 @@ def test_late_evidence_settles_a_doubt(world: World) -> None:
     class Slow(Post):
         """Hears the answer after its lease has lapsed and others have given it up."""
 
-        def send(self, letters: Any) -> Any:
-            for letter in letters:
+        def send(self, mails: Any) -> Any:
+            for mail in mails:
                 world.later(13 * MINUTE)
                 world.recover()
                 assert world.status(number) == ("in_doubt", "in_doubt")
-                yield outcome(letter)
+                yield outcome(mail)
 
     assert world.deliver(Slow())["sent"] == 1
     assert world.status(number) == ("sent", "")
@@ -520,11 +520,11 @@ def test_every_planned_mail_is_counted_in_exactly_one_column(world: World) -> No
     world.mail(world.person("q", consent=None))
     world.mail(world.person("r"), valid_until=NOON)
     world.mail(world.person("s"), run_status="stopped")
-    world.deliver(Post(lambda letter: outcome(letter, next(results), stage="dot")))
+    world.deliver(Post(lambda mail: outcome(mail, next(results), stage="dot")))
     world.mail(world.person("t"), RECEIPT.path)
     with world.database.read() as connection:
         rows = {row["measure"]: row for row in conservation(connection)}
-        assert strays(connection) == []
+        assert find_unexplained_mails(connection) == []
     assert rows[PATH] == {
         "measure": PATH,
         "planned": 7,
@@ -548,6 +548,6 @@ def test_what_is_missing_is_named(world: World) -> None:
         connection.execute(sa.update(t.messages).values(step="other"))
     with world.database.read() as connection:
         (row,) = conservation(connection)
-        found = {(each["step"], each["missing"]) for each in strays(connection)}
+        found = {(each["step"], each["missing"]) for each in find_unexplained_mails(connection)}
     assert (row["planned"], row["waiting"], row["balanced"]) == (2, 1, False)
     assert found == {("offer", "message"), ("reminder", "message"), ("other", "run")}

@@ -43,10 +43,10 @@ class WatchfulComposer(PlainComposer):
 
     see: Callable[[], None]
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
         """Make it."""
         self.see()
-        return super().letter(ready)
+        return super().compose(ready)
 
 
 def test_the_next_window_is_rendered_while_the_one_before_is_written(postgresql_database: Database) -> None:
@@ -65,12 +65,12 @@ def test_the_next_window_is_rendered_while_the_one_before_is_written(postgresql_
         if len(seen) == 4:
             may_be_written.set()
 
-    def behave(letter: OutgoingMail) -> Outcome:
+    def behave(mail: OutgoingMail) -> Outcome:
         # The row is held from before its outcome is heard, so that writing it has to wait.
-        if letter.message_id == numbers[0]:
+        if mail.message_id == numbers[0]:
             threading.Thread(target=hold, daemon=True).start()
             assert is_held.wait(_PATIENCE_SECONDS)
-        return outcome(letter)
+        return outcome(mail)
 
     post = Post(behave)
 
@@ -78,7 +78,7 @@ def test_the_next_window_is_rendered_while_the_one_before_is_written(postgresql_
 
     assert counts["sent"] == 6
     assert seen[3] == ["on_wire", "on_wire", "ready", "ready"]
-    assert [each[0] for each in world.attempts()] == [letter.message_id for letter in post.taken]
+    assert [each[0] for each in world.attempts()] == [mail.message_id for mail in post.taken]
 
 
 def test_one_window_at_a_time_has_no_written_outcome(
@@ -87,17 +87,17 @@ def test_one_window_at_a_time_has_no_written_outcome(
     world = World(database)
     numbers = [world.mail(world.person(f"p{place}")) for place in range(9)]
     on_wire: list[int] = []
-    write = OutcomeWriter._write
+    write = OutcomeWriter._write_in_transaction
 
-    def slow(self: OutcomeWriter, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
+    def slow(self: OutcomeWriter, connection: sa.Connection, results: list[AttemptResult]) -> Counts:
         pause(0.1)
-        return write(self, connection, told)
+        return write(self, connection, results)
 
-    monkeypatch.setattr(OutcomeWriter, "_write", slow)
+    monkeypatch.setattr(OutcomeWriter, "_write_in_transaction", slow)
 
-    def behave(letter: OutgoingMail) -> Outcome:
+    def behave(mail: OutgoingMail) -> Outcome:
         on_wire.append([world.status(number)[0] for number in numbers].count("on_wire"))
-        return outcome(letter)
+        return outcome(mail)
 
     counts = sent_in_twos(world, Post(behave))
 
@@ -109,22 +109,22 @@ def test_a_window_that_cannot_be_written_stops_the_delivery_and_the_others_are(
 ) -> None:
     world = World(database)
     numbers = [world.mail(world.person(f"p{place}")) for place in range(8)]
-    write = OutcomeWriter._write
+    write = OutcomeWriter._write_in_transaction
     tried: list[int] = []
 
-    def failing(self: OutcomeWriter, connection: sa.Connection, told: list[AttemptResult]) -> Counts:
-        tried.append(len(told))
+    def failing(self: OutcomeWriter, connection: sa.Connection, results: list[AttemptResult]) -> Counts:
+        tried.append(len(results))
         if len(tried) == 1:
             raise ZeroDivisionError
-        return write(self, connection, told)
+        return write(self, connection, results)
 
-    monkeypatch.setattr(OutcomeWriter, "_write", failing)
+    monkeypatch.setattr(OutcomeWriter, "_write_in_transaction", failing)
     post = Post()
 
     with pytest.raises(ZeroDivisionError):
         sent_in_twos(world, post)
 
-    left = [letter.message_id for letter in post.taken]
+    left = [mail.message_id for mail in post.taken]
     assert len(left) < len(numbers)
     assert {world.status(number)[0] for number in left[:2]} == {"on_wire"}
     assert {world.status(number) for number in left[2:]} <= {("sent", "")}

@@ -42,7 +42,7 @@ def test_a_bucket_never_gives_more_than_its_rate_and_a_seconds_worth(
         assert available is not None
         granted = min(wanted, available)
         assert granted >= 0
-        state = state.taken(granted, now)
+        state = state.after_sending(granted, now)
         given_out += granted
         assert given_out <= rate + (now - started) * rate // SECOND + 1
 
@@ -53,11 +53,11 @@ def test_a_patient_bucket_gives_its_whole_rate() -> None:
         now = step * SECOND // 10
         available = state.available(now) or 0
         given_out += available
-        state = state.taken(available, now)
+        state = state.after_sending(available, now)
     assert given_out == pytest.approx(70, abs=1)
 
 
 def test_a_lane_without_a_rate_gives_everything_unless_it_rests() -> None:
     assert LaneState(None, 0, 0).available(5) is None
     assert LaneState(None, 0, 9).available(5) == 0
-    assert LaneState(None, 0, 0).taken(9, 5) == LaneState(None, 0, 0)
+    assert LaneState(None, 0, 0).after_sending(9, 5) == LaneState(None, 0, 0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.delivery.claim import judge
+from nurture.delivery.claim import guard_messages
 from nurture.delivery.load_guard_input import ChunkScope, ContactFamily, GuardItem
 from nurture.domain.contact import Run
 from nurture.domain.guard.caps import LedgerEntry
@@ -67,7 +67,7 @@ def live(
     playbook: Playbook, chosen: list[Measure], plan: list[Planned]
 ) -> tuple[list[LedgerEntry], Counter[str]]:
     """Let one person live through the plan, an hour at a time; return what left, and the counts of all ends."""
-    person = ContactFamily(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
+    family = ContactFamily(a_contact(), (1,), "ada@example.com", False, 0, consents={"offers": "granted"})
     waiting: dict[int, GuardItem] = {}
     left: list[LedgerEntry] = []
     ends: Counter[str] = Counter()
@@ -85,12 +85,12 @@ def live(
             valid_until=NOON + each.after + measure.valid_for,
         )
         run = Run(measure.path, "", "", "customer", NOON, due.step, NOON, status="done", decided=[due.step])
-        waiting[number] = GuardItem(row=each, due=due, person=person, measure=measure, run=run)
-        person.entries[number] = due.as_ledger_entry()
+        waiting[number] = GuardItem(row=each, due=due, family=family, measure=measure, run=run)
+        family.ledger[number] = due.as_ledger_entry()
     for hour in range(110 * 24):
         now = NOON + hour * HOUR
         due_now = [item for item in waiting.values() if item.due.due_at <= now]
-        for item, verdict in judge(due_now, ChunkScope(playbook, now, {}, frozenset(), b"")):
+        for item, verdict in guard_messages(due_now, ChunkScope(playbook, now, {}, frozenset(), b"")):
             number = item.due.id
             if verdict.action == "defer":
                 assert verdict.until is not None
@@ -101,13 +101,13 @@ def live(
                 # Refused for now: it waits again, and the next time it goes.
                 item.row = replace(item.row, result="sent")
                 item.due = replace(item.due, due_at=now + HOUR)
-                person.entries[number] = item.due.as_ledger_entry()
+                family.ledger[number] = item.due.as_ledger_entry()
                 continue
             del waiting[number]
             ends[verdict.action] += 1
             if verdict.action == "send":
-                entry = person.entries[number] = replace(
-                    person.entries[number], status=item.row.result, counted_at=now
+                entry = family.ledger[number] = replace(
+                    family.ledger[number], status=item.row.result, counted_at=now
                 )
                 if item.row.result != "failed":
                     left.append(entry)

@@ -93,9 +93,9 @@ def test_an_unsubscribe_that_waits_for_the_chunk_gate_still_stops_the_mail(world
             assert len(chunk.ready) == 1
         waiting.result(5)
     post = Post()
-    stream = SendGate(world.database, world.delivery, chunk)
-    assert not list(post.send(stream.letters()))
-    stream.close()
+    gate = SendGate(world.database, world.delivery, chunk)
+    assert not list(post.send(gate.mails()))
+    gate.close()
     world.deliver(post)
     assert not post.taken
     assert world.status(number) == ("skipped", "consent_withdrawn")
@@ -115,20 +115,20 @@ def test_an_unsubscribe_committed_before_the_gate_is_seen_by_it(world: World) ->
             evidence={},
             suppression_key=SUPPRESSION_KEY,
         )
-    stream = SendGate(world.database, world.delivery, chunk)
-    assert not list(stream.letters())
+    gate = SendGate(world.database, world.delivery, chunk)
+    assert not list(gate.mails())
     assert world.message(chunk.ready[0].id).reason == "changed"
 
 
 def test_a_mail_cancelled_while_its_window_passes_the_gate_is_not_sent(world: World) -> None:
     number = world.mail(world.person())
     chunk = world.claim()
-    stream = SendGate(world.database, world.delivery, chunk)
+    gate = SendGate(world.database, world.delivery, chunk)
     with ThreadPoolExecutor(1) as pool:
         with world.database.write() as connection:
             connection.execute(sa.update(t.messages).values(status="cancelled", reason="converted"))
-            letters = pool.submit(lambda: list(stream.letters()))
-        assert letters.result(10) == []
+            mails = pool.submit(lambda: list(gate.mails()))
+        assert mails.result(10) == []
     assert world.status(number) == ("cancelled", "converted")
 
 
@@ -151,7 +151,7 @@ def test_many_workers_send_each_mail_once_and_keep_every_cap(world: World) -> No
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, place) for place in range(4)]:
             done.result(60)
-    taken = [letter.message_id for post in posts for letter in post.taken]
+    taken = [mail.message_id for post in posts for mail in post.taken]
     assert len(taken) == len(set(taken)) == len(people)
     with world.database.read() as connection:
         sent = connection.execute(
@@ -199,7 +199,7 @@ class Shared:
             finally:
                 process.kill()
 
-    def letters(self) -> list[tuple[int, int, bytes]]:
+    def mails(self) -> list[tuple[int, int, bytes]]:
         if not self.out.exists():
             return []
         lines = [line.split() for line in self.out.read_text().splitlines()]
@@ -227,7 +227,7 @@ def test_a_worker_stopped_before_the_wire_and_continued_sends_nothing_twice(shar
         assert shared.world.deliver(post)["sent"] == 1
         os.kill(zombie.pid, signal.SIGCONT)
         assert zombie.wait(30) == 0
-    assert shared.letters() == []
+    assert shared.mails() == []
     assert (shared.world.status(number), shared.world.message(number).attempt) == (("sent", ""), 2)
     assert shared.world.attempts() == [(number, 2, "sent")]
 
@@ -253,7 +253,7 @@ def test_a_worker_stopped_past_the_wire_gate_and_continued_neither_sends_nor_ove
         Event().wait(max(0.0, WINDOW_SECONDS + 0.1 - (monotonic() - stopped)))
         os.kill(zombie.pid, signal.SIGCONT)
         assert zombie.wait(30) == 0
-    assert shared.letters() == []
+    assert shared.mails() == []
     assert shared.world.status(number)[0] == ("sent" if is_receipt else "in_doubt")
 
 
@@ -270,7 +270,7 @@ def test_a_worker_killed_after_a_letter_left_leaves_it_in_doubt_and_nobody_repea
     post = Post()
     shared.world.deliver(post)
     assert not post.taken
-    assert len(shared.letters()) == 1
+    assert len(shared.mails()) == 1
 
 
 def test_a_receipt_killed_on_its_way_arrives_again_with_the_same_bytes(shared: Shared) -> None:
@@ -283,7 +283,7 @@ def test_a_receipt_killed_on_its_way_arrives_again_with_the_same_bytes(shared: S
     shared.world.recover()
     with shared.worker("never") as worker:
         assert worker.wait(30) == 0
-    first, second = shared.letters()
+    first, second = shared.mails()
     assert (first[0], first[1], second[1]) == (number, 1, 2)
     assert first[2] == second[2]
     assert shared.world.status(number) == ("sent", "")

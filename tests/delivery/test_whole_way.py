@@ -12,7 +12,7 @@ from nurture.consent import record
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database import schema as t
 from nurture.database.engine import Database
-from nurture.delivery.claim_queries import conservation, strays
+from nurture.delivery.claim_queries import conservation
 from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
@@ -20,7 +20,7 @@ from nurture.domain.signing import verify
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
 from nurture.simulation.run_until_idle import turn
 from nurture.transports.registry import open_transport
-from tests.delivery.world import KEYS, SUPPRESSION_KEY, Post, World, outcome
+from tests.delivery.world import KEYS, SUPPRESSION_KEY, Post, World, find_unexplained_mails, outcome
 
 SHIPPED = Path(__file__).parents[2] / "email_templates"
 MORNING: Instant = parse_iso("2026-05-05T08:30:00Z")
@@ -94,7 +94,7 @@ def test_an_order_is_confirmed_once_by_mail(world: ShippedWorld, tmp_path: Path)
     with world.database.read() as connection:
         rows = {row["measure"]: row for row in conservation(connection)}
         assert all(row["balanced"] for row in rows.values())
-        assert strays(connection) == []
+        assert find_unexplained_mails(connection) == []
     assert rows["customer/any/order_confirmation"]["sent"] == 1
 
 
@@ -119,7 +119,7 @@ def test_a_marketing_mail_carries_a_link_that_unsubscribes(world: ShippedWorld) 
     for day in range(1, 60):
         world.clock.advance_to(MORNING + day * DAY)
         world.turn(post)
-    later = [message_from_bytes(letter.data, policy=policy.default) for letter in post.taken[before:]]
+    later = [message_from_bytes(mail.data, policy=policy.default) for mail in post.taken[before:]]
     offers = [mail for mail in later if mail["List-Unsubscribe"] and "offers" in mail["List-Id"]]
     assert len(offers) >= 1
     link = offers[0]["List-Unsubscribe"].strip("<>")
@@ -135,14 +135,14 @@ def test_a_marketing_mail_carries_a_link_that_unsubscribes(world: ShippedWorld) 
 
 
 def test_every_attempt_has_the_same_bytes(world: ShippedWorld) -> None:
-    post = Post(lambda letter: outcome(letter, "retry", stage="rcpt", code="450"))
+    post = Post(lambda mail: outcome(mail, "retry", stage="rcpt", code="450"))
     world.happen("Order Completed", MORNING, **ORDER)
     for _ in range(6):
         world.turn(post)
         world.later(10 * MINUTE)
     attempts: dict[int, list[bytes]] = {}
-    for letter in post.taken:
-        attempts.setdefault(letter.message_id, []).append(letter.data)
+    for mail in post.taken:
+        attempts.setdefault(mail.message_id, []).append(mail.data)
     assert max(map(len, attempts.values())) >= 3
     assert all(len(set(each)) == 1 for each in attempts.values())
 
@@ -158,7 +158,7 @@ def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> 
         )
     # The cart falls silent, its mail is decided; then the purchase is accepted and nobody has applied it.
     world.clock.advance_to(MORNING + 3 * HOUR)
-    world.turn(post_never := Post(lambda letter: outcome(letter, "retry", stage="rcpt")))
+    world.turn(post_never := Post(lambda mail: outcome(mail, "retry", stage="rcpt")))
     with world.database.read() as connection:
         mail = connection.execute(
             sa.select(t.messages.c.id, t.messages.c.status).where(
@@ -174,4 +174,4 @@ def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> 
     world.turn(post)
     assert world.status(mail.id)[0] == "cancelled"
     assert refused == len(post_never.taken)
-    assert all(letter.message_id != mail.id for letter in post.taken)
+    assert all(sent.message_id != mail.id for sent in post.taken)

@@ -43,13 +43,13 @@ class Ledger:
         self.path = path
         self.dies = dies
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-        for letter in letters:
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+        for mail in mails:
             with self.path.open("a") as file:
-                file.write(f"{letter.message_id} {letter.attempt} {letter.data.hex()}\n")
+                file.write(f"{mail.message_id} {mail.attempt} {mail.data.hex()}\n")
             if self.dies:
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield outcome(letter)
+            yield outcome(mail)
 
     def close(self) -> None:
         """Nothing is held."""

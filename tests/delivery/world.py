@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from nurture.consent import record
 from nurture.database import schema as t
@@ -38,18 +39,18 @@ class PlainComposer:
         *,
         delivery: Delivery,  # noqa: ARG002 - a composer's shape
         loaded: LoadedPlaybook,  # noqa: ARG002
-        given: ChunkScope,
+        scope: ChunkScope,
     ) -> dict[str, Any]:
         """Freeze what a template could read."""
         return {
-            "to": item.person.address,
+            "to": item.family.address,
             "header_id": item.row.header_id or f"{item.due.id}@shop.example",
-            "frozen_at": given.now,
+            "frozen_at": scope.now,
             "let": item.run.let if item.run else {},
             "objects": item.objects,
         }
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
         """Write the frozen values; a measure called `missing` or `broken` is."""
         name = ready.measure.rpartition("/")[2]
         problem = TemplateProblem(f"{ready.measure}/offer.en.mjml", 3, "first_name is missing", "give it")
@@ -57,9 +58,9 @@ class PlainComposer:
             raise MissingValue(problem, "contact.first_name")
         if name == "broken":
             raise TemplateFault(problem)
-        return self.sealed(ready, encode(ready.context).encode() + b"\r\n")
+        return self.address(ready, encode(ready.context).encode() + b"\r\n")
 
-    def sealed(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
+    def address(self, ready: ReadyMessage, data: bytes) -> OutgoingMail:
         """Address the bytes."""
         return OutgoingMail(ready.id, ready.attempt, "bounces@shop.example", ready.context["to"], data)
 
@@ -71,20 +72,20 @@ class Post:
     behave: Behaviour | None = None
     taken: list[OutgoingMail] = field(default_factory=list)
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take one letter after the other."""
-        for letter in letters:
-            self.taken.append(letter)
-            yield self.behave(letter) if self.behave else outcome(letter)
+        for mail in mails:
+            self.taken.append(mail)
+            yield self.behave(mail) if self.behave else outcome(mail)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-def outcome(letter: OutgoingMail, result: str = "sent", **more: Any) -> Outcome:
+def outcome(mail: OutgoingMail, result: str = "sent", **more: Any) -> Outcome:
     """Return an outcome of the letter."""
     values: dict[str, Any] = {"stage": "replied", "code": "250"} | more
-    return Outcome(letter.message_id, letter.attempt, result, **values)  # type: ignore[arg-type]
+    return Outcome(mail.message_id, mail.attempt, result, **values)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -286,3 +287,30 @@ class World:
         statement = sa.select(t.attempts).order_by(t.attempts.c.id)
         with self.database.read() as connection:
             return [(row.message_id, row.attempt, row.outcome) for row in connection.execute(statement)]
+
+
+def find_unexplained_mails(connection: sa.Connection, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return the steps a run decided without a message, and the messages that no run decided.
+
+    Each row names contact, measure, key, step and what is missing. Merged contacts count as their survivor.
+    """
+    owner = sa.func.coalesce(t.contacts.c.survivor, t.contacts.c.id)
+    if connection.dialect.name == "postgresql":
+        steps = sa.func.jsonb_array_elements_text(sa.cast(t.runs.c.decided, JSONB)).table_valued("value")
+    else:
+        steps = sa.func.json_each(t.runs.c.decided).table_valued("value")
+    step = sa.cast(steps.c.value, sa.Text)
+    decided = sa.select(
+        owner.label("contact"), t.runs.c.measure, t.runs.c.key.label("key"), step.label("step")
+    ).select_from(t.runs.join(t.contacts, t.contacts.c.id == t.runs.c.contact_id).join(steps, sa.true()))
+    written = sa.select(
+        owner.label("contact"), t.messages.c.measure, t.messages.c.run_key.label("key"), t.messages.c.step
+    ).select_from(t.messages.join(t.contacts, t.contacts.c.id == t.messages.c.contact_id))
+    missing: list[dict[str, Any]] = []
+    for kind, statement in (
+        ("message", sa.except_(decided, written)),
+        ("run", sa.except_(written, decided)),
+    ):
+        rows = connection.execute(statement.order_by(sa.literal_column("1")).limit(limit))
+        missing += [{**row._mapping, "missing": kind} for row in rows]
+    return missing[:limit]

@@ -44,10 +44,10 @@ def work(context: Context, *, each: Callable[[Room], Counts] = lambda room: room
 class Heavy(TemplateComposer):
     """Makes letters that no socket takes in one write."""
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
         """Render, and add what nobody reads."""
-        letter = super().letter(ready)
-        return replace(letter, data=letter.data + (b"-" * 70 + b"\r\n") * 100_000)
+        mail = super().compose(ready)
+        return replace(mail, data=mail.data + (b"-" * 70 + b"\r\n") * 100_000)
 
 
 def main() -> None:

@@ -69,10 +69,10 @@ def test_erased_between_the_gates(world: World, measure: str) -> None:
     ada = world.person()
     number = world.mail(ada, measure)
     chunk = world.claim()
-    stream = SendGate(world.database, world.delivery, chunk)
+    gate = SendGate(world.database, world.delivery, chunk)
     assert forget(world, ada).cancelled == 1
-    assert list(stream.letters()) == []
-    stream.close()
+    assert list(gate.mails()) == []
+    gate.close()
     assert (world.status(number), traces(world)) == (("cancelled", "erased"), [])
 
 
@@ -92,8 +92,8 @@ def test_an_erasure_that_waits_for_the_chunk_gate_stops_the_mail(world: World) -
             begun.wait(5)
             assert len(chunk.ready) == 1
         assert waiting.result(10).cancelled == 1
-    stream = SendGate(world.database, world.delivery, chunk)
-    assert list(stream.letters()) == []
+    gate = SendGate(world.database, world.delivery, chunk)
+    assert list(gate.mails()) == []
     assert (world.status(number), traces(world)) == (("cancelled", "erased"), [])
 
 
@@ -105,13 +105,13 @@ class During(Post):
         self.world, self.contact, self.result, self.more = world, contact, result, more
         self.done: erasure.Shut | None = None
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take the first letter, erase, then tell what became of it."""
-        for letter in letters:
-            self.taken.append(letter)
+        for mail in mails:
+            self.taken.append(mail)
             if self.done is None:
                 self.done = forget(self.world, self.contact)
-            yield outcome(letter, self.result, reply=f"<{letter.recipient}> noted", **self.more)
+            yield outcome(mail, self.result, reply=f"<{mail.recipient}> noted", **self.more)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -110,14 +110,14 @@ def test_two_operators_merge_both_ways_at_once_while_mail_is_on_its_way(
         survivors = {row.id: row.survivor for row in connection.execute(sa.select(t.contacts))}
     assert survivors in ({one: None, two: one}, {one: two, two: None})
     # What was guarded before is guarded again.
-    stream = SendGate(world.database, world.delivery, chunk)
-    assert list(stream.letters()) == []
-    stream.close()
+    gate = SendGate(world.database, world.delivery, chunk)
+    assert list(gate.mails()) == []
+    gate.close()
     post = Post()
     for _ in range(3):
         world.deliver(post)
-    assert sorted(letter.message_id for letter in post.taken) == numbers
-    assert len({letter.recipient for letter in post.taken}) == 1
+    assert sorted(mail.message_id for mail in post.taken) == numbers
+    assert len({mail.recipient for mail in post.taken}) == 1
 
 
 def test_what_was_withdrawn_together_holds_for_both_afterwards(database: Database) -> None:

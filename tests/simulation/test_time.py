@@ -58,9 +58,9 @@ class Counting(SampleComposer):
 
     empty = 0
 
-    def letter(self, ready: ReadyMessage) -> OutgoingMail:
+    def compose(self, ready: ReadyMessage) -> OutgoingMail:
         """Make the letter, and count it when it has no bytes."""
-        made = super().letter(ready)
+        made = super().compose(ready)
         self.empty += not made.data
         return made
 

@@ -1,7 +1,7 @@
-"""What a journal proves about mails, written to the ledger.
+"""Outcomes that journals prove, written to the ledger.
 
-Enters: how far attempts got, as journals tell it. Leaves: settled messages, doubts, mails that are due again. One
-transaction a batch; repeating it changes nothing.
+The entries of a journal become outcomes; those become settled messages, messages in doubt, and messages that are due
+again. One transaction a batch; repeating it changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,124 +10,117 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent import record
 from nurture.contacts.queries import wake_contacts
+from nurture.database.bulk import Row
 from nurture.delivery import send_gate_queries
-from nurture.delivery.journal import queries
-from nurture.delivery.journal.file_format import Entry
-from nurture.delivery.outcomes import pause_or_rest_lane, row_for_outcome
+from nurture.delivery.journal import queries as journal_queries
+from nurture.delivery.journal.file_format import JournalEntry
+from nurture.delivery.outcomes import (
+    attempt_row,
+    pause_or_rest_lane,
+    row_for_outcome,
+    suppress_hard_bounce,
+)
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
-from nurture.ledger.queries import lock_waiting_contacts
-from nurture.transports.smtp.replies import judge, read_reply
-from nurture.transports.types import Outcome
+from nurture.ledger.queries import lock_waiting_contacts, run_row
+from nurture.transports.smtp.replies import interpret_reply, parse_reply
+from nurture.transports.types import Outcome, Result
 
-#: What settles a mail, whoever holds it.
-_SETTLING = ("sent", "failed")
+#: Outcomes that settle a message under any worker's lease.
+_SETTLING: tuple[Result, ...] = ("sent", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An attempt's end as a journal tells it, beside the message's row (`delivery.journal.queries.by_id`)."""
+class JournalOutcome:
+    """The end of an attempt as a journal tells it, with the message's row (`journal.queries.load_messages`)."""
 
     row: Any
     outcome: Outcome
     gate_at: Instant
 
 
-def outcome_of(entry: Entry) -> Outcome | None:
-    """Return what an entry proves; None: its final dot was never written."""
-    passed = entry.passed
+def outcome_from_entry(entry: JournalEntry) -> Outcome | None:
+    """Return the outcome that an entry proves, None when its final dot was never written."""
+    mail = entry.mail
     if not entry.begun:
         return None
     if entry.reply is None:
         text = "the process stopped before it read the reply"
-        return Outcome(passed.message_id, passed.attempt, "in_doubt", "dot", "", text)
-    reply = read_reply([entry.reply.encode()])
-    judged = judge("replied", reply)
+        return Outcome(mail.message_id, mail.attempt, "in_doubt", "dot", "", text)
+    reply = parse_reply([entry.reply.encode()])
+    meaning = interpret_reply("replied", reply)
     return Outcome(
-        passed.message_id,
-        passed.attempt,
-        judged.outcome,
+        mail.message_id,
+        mail.attempt,
+        meaning.outcome,
         "replied",
         code=reply.shown,
         reply=f"{reply.text} (from the journal)".strip(),
-        suppress=judged.suppress,
-        slow=judged.slow,
-        retry_after=judged.retry_after,
+        suppress=meaning.suppress,
+        slow=meaning.slow,
+        retry_after=meaning.retry_after,
     )
 
 
-def conclude(
+def write_journal_outcomes(
     connection: sa.Connection,
     delivery: Delivery,
-    found: Sequence[Found],
+    journal_outcomes: Sequence[JournalOutcome],
     *,
     owner: str,
     restored: bool = False,
 ) -> Counts:
-    """Write what was found; counts by outcome what was news.
+    """Write outcomes that a journal proves; return counts by outcome of those that were new.
 
-    owner: the worker whose attempts these were. restored: the database went back, so what may have left is put
-    in doubt whoever holds it, and refusals for now count for nothing. Locks contacts before messages.
+    owner: the worker that made the attempts. restored: the database was restored, so mails that may have left are put
+    in doubt under any worker's lease, and 4yz replies count for nothing. Locks contacts before messages.
     """
     now = delivery.clock.now()
-    refusals = send_gate_queries.count_attempts(connection, [each.row.id for each in found])
+    earlier = send_gate_queries.count_attempts(connection, [item.row.id for item in journal_outcomes])
     rows = {
-        each.row.id: row_for_outcome(each.outcome, each.row, refusals, gate_at=each.gate_at, now=now)
-        for each in found
+        item.row.id: row_for_outcome(item.outcome, item.row, earlier, gate_at=item.gate_at, now=now)
+        for item in journal_outcomes
     }
-    settled = [_of_run(each.row) for each in found if rows[each.row.id]["settled_at"] is not None]
-    awaited = lock_waiting_contacts(connection, settled)
-    for each in found:
-        if each.outcome.suppress and each.row.email:
-            record.suppress_address(
-                connection,
-                address=each.row.email,
-                scope="all",
-                reason="hard_bounce",
-                now=now,
-                source="smtp",
-                suppression_key=delivery.suppression_key,
-            )
-    written = queries.settle_found(connection, [rows[each.row.id] for each in _of(found, _SETTLING)])
-    doubts = [rows[each.row.id] for each in _of(found, ("in_doubt",))]
-    later = [rows[each.row.id] for each in _of(found, ("retry", "lane_paused"))]
-    if restored:
-        written |= queries.doubt_found(connection, doubts)
-    else:
-        written |= queries.hold_found(connection, [*doubts, *later], owner=owner)
-    news = [each for each in found if each.row.id in written]
-    send_gate_queries.tell_attempts(connection, [_attempt(each.outcome, owner, now) for each in news])
-    if awaited:
-        wake_contacts(connection, awaited, at=now)
+    settled = [item.row for item in journal_outcomes if rows[item.row.id]["settled_at"] is not None]
+    waiting = lock_waiting_contacts(connection, [run_row(row) for row in settled])
+    for item in journal_outcomes:
+        if item.outcome.suppress and item.row.email:
+            suppress_hard_bounce(connection, delivery, item.row.email, now=now)
+    written = _write_rows(connection, journal_outcomes, rows, owner=owner, restored=restored)
+    new = [item for item in journal_outcomes if item.row.id in written]
+    send_gate_queries.append_attempts(
+        connection, [attempt_row(item.outcome, at=now, worker=owner) for item in new]
+    )
+    if waiting:
+        wake_contacts(connection, waiting, at=now)
     if not restored:
-        for lane in {each.row.lane for each in news}:
-            outcomes = [each.outcome for each in news if each.row.lane == lane]
+        for lane in {item.row.lane for item in new}:
+            outcomes = [item.outcome for item in new if item.row.lane == lane]
             pause_or_rest_lane(connection, lane, outcomes, now=now)
     counts = Counts()
-    for each in news:
-        counts[each.outcome.outcome] += 1
+    for item in new:
+        counts[item.outcome.outcome] += 1
     return counts
 
 
-def _of(found: Iterable[Found], kinds: Sequence[str]) -> list[Found]:
-    return [each for each in found if each.outcome.outcome in kinds]
+def _write_rows(
+    connection: sa.Connection,
+    journal_outcomes: Iterable[JournalOutcome],
+    rows: dict[int, Row],
+    *,
+    owner: str,
+    restored: bool,
+) -> set[int]:
+    """Write the rows of the outcomes, each where its kind may; return the ids written."""
 
+    def rows_of(*kinds: Result) -> list[Row]:
+        return [rows[item.row.id] for item in journal_outcomes if item.outcome.outcome in kinds]
 
-def _of_run(row: Any) -> dict[str, Any]:
-    return {"contact_id": row.contact_id, "measure": row.measure, "run_key": row.run_key}
-
-
-def _attempt(outcome: Outcome, owner: str, now: Instant) -> dict[str, Any]:
-    return {
-        "message_id": outcome.message_id,
-        "attempt": outcome.attempt,
-        "at": now,
-        "outcome": outcome.outcome,
-        "stage": outcome.stage,
-        "code": outcome.code,
-        "reply": outcome.reply,
-        "worker": owner,
-    }
+    written = journal_queries.settle_open_messages(connection, rows_of(*_SETTLING))
+    in_doubt = rows_of("in_doubt")
+    if restored:
+        return written | journal_queries.put_open_messages_in_doubt(connection, in_doubt)
+    own = [*in_doubt, *rows_of("retry", "lane_paused")]
+    return written | journal_queries.write_own_outcomes(connection, own, owner=owner)

@@ -1,4 +1,4 @@
-"""What the database knows of the senders' journals, and what a journal's evidence does to the ledger."""
+"""Statements on the senders of journals, on the database's identity, and on messages that a journal tells about."""
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,18 +11,18 @@ from nurture.database import bulk, meta
 from nurture.database.bulk import Row, any_of, relation
 from nurture.database.schema import contacts, journals, messages, switches
 from nurture.database.schema import left_before as marks
-from nurture.database.schema import meta as facts
+from nurture.database.schema import meta as meta_table
 from nurture.delivery.claim_queries import Rows
 from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.instant import Instant
 
 _IDENTITY = "database_id"
 _EPOCH = "epoch"
-_FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
-#: What `ix_messages_leased` holds, spelt out so that the index is used.
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+#: The condition of the partial index `ix_messages_leased`; PostgreSQL uses it only when the statement repeats it.
 _LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
-_FATE = ("status", "reason", "due_at", "settled_at", "sent_at")
-#: The cluster, its history, the database and the table: each is another after its own kind of restore.
+_OUTCOME = ("status", "reason", "due_at", "settled_at", "sent_at")
+#: Cluster, timeline, database and table: each kind of restore changes one of them.
 _INCARNATION = """
 SELECT (SELECT system_identifier FROM pg_control_system())
     || ':' || CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
@@ -31,44 +31,44 @@ SELECT (SELECT system_identifier FROM pg_control_system())
 """
 
 
-# ---- which database this is ------------------------------------------------------------------------------
+# ---- the database's identity ------------------------------------------------------------------------------
 
 
-def database_id(connection: sa.Connection) -> str:
-    """Return what tells this database from every other one; a restored copy has the same."""
+def ensure_database_id(connection: sa.Connection) -> str:
+    """Return the id of this database, created at the first call; a restored copy has the same one."""
     return meta.get(connection, _IDENTITY) or meta.put_once(connection, _IDENTITY, secrets.token_hex(8))
 
 
-def known_id(connection: sa.Connection) -> str | None:
-    """Return the same without giving a database one that has none."""
+def find_database_id(connection: sa.Connection) -> str | None:
+    """Return the id of this database, None when it has none yet."""
     return meta.get(connection, _IDENTITY)
 
 
-def incarnation(connection: sa.Connection) -> str:
-    """Return what changes when the database is restored or fails over; empty where nothing can be asked."""
+def read_incarnation(connection: sa.Connection) -> str:
+    """Return a text that changes when the database is restored or fails over; empty where the server gives none."""
     if connection.dialect.name != "postgresql":
         return ""
     try:
         with connection.begin_nested():
             return str(connection.scalar(sa.text(_INCARNATION)))
     except DBAPIError:
-        # Some hosts let nobody ask.
+        # Some hosts do not let their users read it.
         return ""
 
 
-def epoch(connection: sa.Connection) -> str | None:
-    """Return the incarnation that was agreed to, None when there was none yet."""
+def find_accepted_incarnation(connection: sa.Connection) -> str | None:
+    """Return the incarnation that was accepted last, None when there was none yet."""
     return meta.get(connection, _EPOCH)
 
 
-def put_epoch(connection: sa.Connection, value: str) -> None:
-    """Agree to the present incarnation."""
+def accept_incarnation(connection: sa.Connection, value: str) -> None:
+    """Store an incarnation as the accepted one."""
     row = {"key": _EPOCH, "value": value}
-    bulk.insert(connection, facts, [row], conflict=["key"], update=["value"])
+    bulk.insert(connection, meta_table, [row], conflict=["key"], update=["value"])
 
 
-def is_stopped(connection: sa.Connection) -> bool:
-    """Tell whether all lanes stand still after a restore."""
+def is_stopped_after_restore(connection: sa.Connection) -> bool:
+    """Return whether all lanes are stopped after a restore."""
     statement = sa.select(switches.c.paused).where(switches.c.name == RESTORED_SWITCH)
     return bool(connection.scalar(statement))
 
@@ -76,134 +76,140 @@ def is_stopped(connection: sa.Connection) -> bool:
 # ---- senders ---------------------------------------------------------------------------------------------
 
 
-def enlist(connection: sa.Connection, name: str, *, now: Instant) -> None:
-    """Make a sender known."""
+def insert_sender(connection: sa.Connection, name: str, *, now: Instant) -> None:
+    """Insert a sender that has sent no window yet."""
     bulk.insert(connection, journals, [{"name": name, "opened_at": now, "windows": 0}], conflict=["name"])
 
 
 def count_window(connection: sa.Connection, name: str) -> int | None:
-    """Count a window of a sender and return its number; None when the database does not know the sender."""
+    """Count one more window of a sender and return its number, None when there is no such sender."""
     counted = {"windows": journals.c.windows + 1, "settled_at": None}
     statement = sa.update(journals).where(journals.c.name == name).values(**counted)
     return connection.execute(statement.returning(journals.c.windows)).scalar()
 
 
-def known(connection: sa.Connection, names: Sequence[str]) -> dict[str, Any]:
-    """Return name -> row of those senders that the database knows."""
+def load_senders(connection: sa.Connection, names: Sequence[str]) -> dict[str, Any]:
+    """Return name -> row of those senders that the database has."""
     if not names:
         return {}
     statement = sa.select(journals).where(any_of(journals.c.name, names, connection))
     return {row.name: row for row in connection.execute(statement)}
 
 
-def put_settled(
+def mark_journal_read(
     connection: sa.Connection, name: str, *, windows: int, opened_at: Instant, now: Instant
 ) -> None:
-    """Remember that a journal was read to its end, which was this window; the sender's next window undoes it."""
+    """Store that a journal was read up to its last window; the next window of the sender resets it."""
     row = {"name": name, "opened_at": opened_at, "windows": windows, "settled_at": now}
     bulk.insert(connection, journals, [row], conflict=["name"])
-    least = sa.case((journals.c.windows < windows, windows), else_=journals.c.windows)
+    greatest = sa.case((journals.c.windows < windows, windows), else_=journals.c.windows)
     statement = sa.update(journals).where(journals.c.name == name)
-    connection.execute(statement.values(windows=least, settled_at=now))
+    connection.execute(statement.values(windows=greatest, settled_at=now))
 
 
-def unread(connection: sa.Connection) -> list[str]:
-    """Return the senders that nobody has read the journal of since they last sent."""
+def list_unread_senders(connection: sa.Connection) -> list[str]:
+    """Return the senders whose journals were not read since they last sent, sorted."""
     statement = sa.select(journals.c.name).where(journals.c.settled_at.is_(None), journals.c.windows > 0)
     return list(connection.execute(statement.order_by(journals.c.name)).scalars())
 
 
-def forget(connection: sa.Connection, *, senders_before: Instant, left_before: Instant) -> None:
-    """Forget senders whose journals were read to the end, and mails that left before a restore, long ago."""
+def delete_old(connection: sa.Connection, *, senders_before: Instant, left_before: Instant) -> None:
+    """Delete senders whose journals were read before an instant, and marks of mails older than another."""
     connection.execute(sa.delete(journals).where(journals.c.settled_at < senders_before))
     connection.execute(sa.delete(marks).where(marks.c.at < left_before))
 
 
-def owners(connection: sa.Connection) -> set[str]:
-    """Return the workers that hold mails now."""
+def list_lease_owners(connection: sa.Connection) -> set[str]:
+    """Return the workers that have messages under a lease."""
     statement = sa.select(messages.c.lease_owner).where(_LEASED).distinct()
     return set(connection.execute(statement).scalars())
 
 
 # ---- the ledger ------------------------------------------------------------------------------------------
 
-_LOOK = (
+_MESSAGE = (
     "id", "contact_id", "measure", "run_key", "purpose", "lane", "attempt", "status", "reason", "decided_at",
     "due_at", "valid_until", "sent_at", "settled_at", "lease_owner",
 )  # fmt: skip
 
 
-def held_by(connection: sa.Connection, owner: str, *, lane: str | None = None, limit: int) -> Rows:
-    """Return messages that a worker holds, ready or on the wire."""
-    statement = _looked().where(_LEASED, messages.c.lease_owner == owner).order_by(messages.c.id)
+def load_leased_messages(
+    connection: sa.Connection, owner: str, *, lane: str | None = None, limit: int
+) -> Rows:
+    """Return messages under a worker's lease, ready or on the wire, by id."""
+    statement = _select_messages().where(_LEASED, messages.c.lease_owner == owner).order_by(messages.c.id)
     if lane is not None:
         statement = statement.where(messages.c.lane == lane)
     return connection.execute(statement.limit(limit)).all()
 
 
-def by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Any]:
-    """Return id -> message, and its living contact's address as `email`."""
-    statement = _looked().where(any_of(messages.c.id, list(ids), connection))
+def load_messages(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Any]:
+    """Return id -> message, with the address of its living contact as `email`."""
+    statement = _select_messages().where(any_of(messages.c.id, list(ids), connection))
     return {row.id: row for row in connection.execute(statement)}
 
 
-def _looked() -> sa.Select[Any]:
+def _select_messages() -> sa.Select[Any]:
     owner, living = contacts.alias("owner"), contacts.alias("living")
     return (
-        sa.select(*(messages.c[name] for name in _LOOK), living.c.email)
+        sa.select(*(messages.c[name] for name in _MESSAGE), living.c.email)
         .outerjoin(owner, owner.c.id == messages.c.contact_id)
         .outerjoin(living, living.c.id == sa.func.coalesce(owner.c.survivor, owner.c.id))
     )
 
 
-def settle_found(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
-    """Let what a journal heard (`sent`, `failed`) settle messages that are open, and return their ids.
+def settle_open_messages(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+    """Settle open messages by outcomes of a journal (`sent`, `failed`); return the ids written.
 
-    rows: `id`, `attempt` (a message that has had a later one is left alone), and what becomes of it.
+    rows: `id`, `attempt` (a message with a later attempt is left alone), and the columns of its outcome.
     """
-    return _put(connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire", "in_doubt")))
+    return _write_outcomes(
+        connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire", "in_doubt"))
+    )
 
 
-def hold_found(connection: sa.Connection, rows: Sequence[Row], *, owner: str) -> set[int]:
-    """Write what became of a worker's own attempts that are still on the wire, and return their ids."""
-    mine = sa.and_(messages.c.status == "on_wire", messages.c.lease_owner == owner)
-    return _put(connection, rows, mine)
+def write_own_outcomes(connection: sa.Connection, rows: Sequence[Row], *, owner: str) -> set[int]:
+    """Write outcomes of a worker's own attempts that are still on the wire; return the ids written."""
+    own = sa.and_(messages.c.status == "on_wire", messages.c.lease_owner == owner)
+    return _write_outcomes(connection, rows, own)
 
 
-def doubt_found(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
-    """After a restore: put in doubt what may have left and is about to leave again; returns the ids."""
-    return _put(connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire")))
+def put_open_messages_in_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+    """After a restore: put messages in doubt that may have left and would leave again; return the ids written."""
+    return _write_outcomes(connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire")))
 
 
-def _put(connection: sa.Connection, rows: Sequence[Row], may: sa.ColumnElement[bool]) -> set[int]:
+def _write_outcomes(
+    connection: sa.Connection, rows: Sequence[Row], condition: sa.ColumnElement[bool]
+) -> set[int]:
     if not rows:
         return set()
-    given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_FATE)], rows)
-    values: Mapping[str, Any] = {**_FREE, **{name: given.c[name] for name in ("attempt", *_FATE)}}
-    # A mail that has had a later attempt meanwhile is that attempt's.
+    given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_OUTCOME)], rows)
+    values: Mapping[str, Any] = {**_NO_LEASE, **{name: given.c[name] for name in ("attempt", *_OUTCOME)}}
+    # A message that has had a later attempt is left to that attempt.
     same = (messages.c.id == given.c.id, messages.c.attempt <= given.c.attempt)
-    statement = sa.update(messages).values(**values).where(*same, may).returning(messages.c.id)
+    statement = sa.update(messages).values(**values).where(*same, condition).returning(messages.c.id)
     return set(connection.execute(statement).scalars())
 
 
-# ---- what left before a restore --------------------------------------------------------------------------
+# ---- mails that left before a restore --------------------------------------------------------------------
 
 
-def add_left(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Remember mails that left and that this database has never heard of; rows: `mark`, `at`, `journal`."""
+def insert_left_before(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert mails that left and that this restored database does not have; rows: `mark`, `at`, `journal`."""
     bulk.insert(connection, marks, rows, conflict=["mark"])
 
 
-def find_left(connection: sa.Connection, given: Sequence[str]) -> dict[str, Any]:
-    """Return mark -> row of those of the mails that left before a restore."""
-    statement = sa.select(marks).where(any_of(marks.c.mark, given, connection))
+def find_left_before(connection: sa.Connection, mail_marks: Sequence[str]) -> dict[str, Any]:
+    """Return mark -> row, for those of the mails that left before a restore."""
+    statement = sa.select(marks).where(any_of(marks.c.mark, mail_marks, connection))
     return {row.mark: row for row in connection.execute(statement)}
 
 
-def raise_ids(connection: sa.Connection, *, messages_to: int, contacts_to: int) -> None:
-    """Let new messages and contacts get numbers above those that left before a restore (PostgreSQL).
+def raise_sequences(connection: sa.Connection, *, messages_to: int, contacts_to: int) -> None:
+    """Raise the id sequences above the messages and contacts that left before a restore (PostgreSQL only).
 
-    Links and Message-IDs of the mails that left name the old numbers.
+    The links and Message-IDs of mails that left hold their ids.
     """
     if connection.dialect.name != "postgresql":
         return

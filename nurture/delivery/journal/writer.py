@@ -1,9 +1,8 @@
-"""The delivery journal: what this process is about to say and what it was answered, on disk before it matters.
+"""The delivery journal of this process: a file that records each final dot before it is sent, and each reply after.
 
-Before a final dot goes out, a line stands in the file: killed there and then, the process leaves behind exactly
-which mails may have been taken. A killed process loses nothing that it has written; a machine that stops loses
-what was not forced to the disk, at most the last second (`SYNC_SECONDS`), and who reads the journal
-afterwards knows that from the boot id in its first line.
+The record of a final dot is written first, so the file of a killed process names every mail that the server may have
+taken. A killed process loses no record. A machine that stops loses the records that were not forced to the disk, at
+most those of the last second (`SYNC_SECONDS`); a reader detects that by the boot id in the first record.
 """
 
 import fcntl
@@ -17,45 +16,55 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from nurture.delivery.journal.file_format import FORMAT, LOCK, PART, Entry, Passed, boot_id, closed, line
+from nurture.delivery.journal.file_format import (
+    FORMAT,
+    LOCK,
+    PART,
+    JournalEntry,
+    WindowMail,
+    add_checksum,
+    encode_record,
+    read_boot_id,
+)
 from nurture.domain.errors import SettingsError, Transient
 from nurture.domain.instant import Instant
 from nurture.runtime.clock import monotonic, steady
 from nurture.transports.types import OutgoingMail, Stage
 
-#: How much of what was written may wait for the disk, while letters leave.
+#: How many seconds records may wait for the disk while mails leave.
 SYNC_SECONDS: Final = 1.0
-#: A part of this many bytes is closed and another begun.
+#: A part of this many bytes is closed, and the next one begun.
 PART_BYTES: Final = 4_000_000
-#: Of a reply that is no plain yes, so much is kept.
+#: How much of a reply is kept.
 _REPLY_CHARACTERS: Final = 300
 _ADDRESS: Final = re.compile(r"[^\s<>]+@[^\s<>]+")
 
 
 class TooLateError(OSError):
-    """A letter's final dot would have been written long after its wire gate; it was not."""
+    """A mail's final dot was due so long after its send gate that it was not written."""
 
 
 class Journal:
-    """This process's journal; shared by its threads and lanes, inherited by no child."""
+    """The journal of this process; its threads and lanes share it, no child inherits it."""
 
     def __init__(self, folder: Path, *, database: str, now: Instant, fence: float) -> None:
-        """Begin a journal under a name nobody else has, and hold its lock.
+        """Begin a journal under a unique name, and hold its lock.
 
-        database: the identity of the database that the mails belong to. fence: seconds after its wire gate
-        from which on no final dot is written any more. Raises SettingsError when the folder cannot be written.
+        database: the id of the database that the mails belong to. fence: seconds after its send gate from which on a
+        mail's final dot is not written any more. Raises SettingsError when the folder cannot be written.
         """
         self.folder = folder
         host = re.sub(r"[^\w-]+", "-", socket.gethostname()) or "host"
         self.name = f"{host}.{secrets.token_hex(4)}.{os.getpid()}"
-        #: Lanes that a delivery is under way on, or was broken off on.
+        #: Lanes on which a delivery is under way, or was broken off.
         self.busy: set[str] = set()
-        #: The greatest number that the database gave one of our windows.
+        #: The greatest number that the database gave one of this process's windows.
         self.windows = 0
         self._fence = fence
         self._guard = threading.Lock()
-        self._flight: dict[tuple[int, int], tuple[Entry, str, float]] = {}
-        self._header = line("h", FORMAT, database, boot_id() or "-", self.name, now)
+        # (message, attempt) -> (entry, lane, monotonic second of its gate).
+        self._in_flight: dict[tuple[int, int], tuple[JournalEntry, str, float]] = {}
+        self._header = encode_record("h", FORMAT, database, read_boot_id() or "-", self.name, now)
         self._number = self._size = 0
         self._unsynced_since: float | None = None
         self._file = self._lock_file = -1
@@ -65,79 +74,82 @@ class Journal:
             self._lock_file = os.open(
                 folder / f"{self.name}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
             )
-            # Somebody may look at it in this moment; nobody keeps it.
+            # Another process may try the lock at this moment, but does not keep it.
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
             self._begin_part()
             self._force(self._file)
         except OSError as error:
-            self._let_go()
-            raise SettingsError(cannot_write(folder, error)) from error
-        _open.add(self)
+            self._close_files()
+            raise SettingsError(explain_write_error(folder, error)) from error
+        _open_journals.add(self)
 
-    # ---- written while letters leave -------------------------------------------------------------------
+    # ---- records, while mails leave --------------------------------------------------------------------
 
-    def passed(self, lane: str, number: int, mails: Sequence[Passed], *, at: Instant) -> None:
-        """Write down a window that passed the wire gate, before the first of its letters begins.
+    def record_window(self, lane: str, number: int, mails: Sequence[WindowMail], *, at: Instant) -> None:
+        """Record a window that passed the send gate; call it before the first of its mails begins.
 
-        Raises Transient when it cannot be written: then none of them may begin.
+        Raises Transient when the file cannot be written: then none of the mails may begin.
         """
         since = steady()
-        lines = [line("w", number, lane, at), *(_mail(passed) for passed in mails)]
+        records = [encode_record("w", number, lane, at), *(_encode_mail(mail) for mail in mails)]
         with self._guard:
             self._rotate()
-            self._append(b"".join(lines))
+            self._append(b"".join(records))
             self.windows = max(self.windows, number)
-            for passed in mails:
-                self._flight[passed.message_id, passed.attempt] = (Entry(passed, at), lane, since)
-            due = self._unsynced_since is not None and monotonic() - self._unsynced_since >= SYNC_SECONDS
-        if due:
+            for mail in mails:
+                self._in_flight[mail.message_id, mail.attempt] = (JournalEntry(mail, at), lane, since)
+            is_sync_due = (
+                self._unsynced_since is not None and monotonic() - self._unsynced_since >= SYNC_SECONDS
+            )
+        if is_sync_due:
             self.sync()
 
-    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
-        """Write down that a letter's final dot is about to be written (`dot`), or what it was answered.
+    def record_stage(self, mail: OutgoingMail, stage: Stage, reply: str) -> None:
+        """Record that a mail's final dot is about to be written (`dot`), or the reply to it (`replied`).
 
-        Raises TooLateError, or Transient when the dot cannot be written down: then it may not be written. A
-        reply that cannot be written down is kept in memory: the database is told of it next.
+        Raises TooLateError, or Transient when the file cannot be written: then the dot may not be written. A reply that
+        cannot be written is kept in memory; the database gets it next.
         """
-        key = (letter.message_id, letter.attempt)
-        flown = self._flight.get(key)
+        key = (mail.message_id, mail.attempt)
+        flight = self._in_flight.get(key)
         if stage == "dot":
-            if flown and steady() - flown[2] > self._fence:
-                message = "too long after the wire gate: the process was stopped meanwhile"
+            if flight and steady() - flight[2] > self._fence:
+                message = "too long after the send gate: the process was stopped meanwhile"
                 raise TooLateError(message)
             with self._guard:
-                self._append(closed(b"d %d %d" % key))
-            if flown:
-                flown[0].begun = True
+                self._append(add_checksum(b"d %d %d" % key))
+            if flight:
+                flight[0].begun = True
         elif stage == "replied":
-            if flown:
-                flown[0].reply = reply
+            if flight:
+                flight[0].reply = reply
             if reply[:1] != "2":
-                # Servers repeat addresses; whose they were the ledger knows, and may be asked to forget.
+                # Servers repeat addresses. The ledger has them, and an erasure removes them there.
                 reply = _ADDRESS.sub("<address>", reply)
             text = b"r %d %d %b" % (*key, reply[:_REPLY_CHARACTERS].encode("utf-8", "replace"))
             with self._guard:
                 try:
-                    self._append(closed(text))
+                    self._append(add_checksum(text))
                 except Transient:
                     return
 
-    def settled(self, keys: Iterable[tuple[int, int]]) -> None:
-        """Forget attempts (message, attempt) whose outcome the database has."""
+    def forget_attempts(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Forget attempts (message, attempt) whose outcomes the database has."""
         for key in keys:
-            self._flight.pop(key, None)
+            self._in_flight.pop(key, None)
 
-    def in_flight(self, lane: str) -> dict[tuple[int, int], Entry]:
-        """Return what passed the gate on a lane and is not settled."""
-        return {key: entry for key, (entry, on, _) in list(self._flight.items()) if on == lane}
+    def in_flight(self, lane: str) -> dict[tuple[int, int], JournalEntry]:
+        """Return the attempts that passed the send gate on a lane and are not settled, by (message, attempt)."""
+        flights = list(self._in_flight.items())
+        return {key: entry for key, (entry, entry_lane, _) in flights if entry_lane == lane}
 
     def sync(self) -> None:
-        """Force what was written to the disk."""
+        """Force the records written so far to the disk."""
         with self._guard:
             if self._unsynced_since is None or self._file < 0:
                 return
             self._unsynced_since = None
-            # A part that is closed meanwhile is forced by whoever closes it.
+            # A part that is closed meanwhile is forced to the disk when it is closed.
             descriptor = os.dup(self._file)
         try:
             self._force(descriptor)
@@ -145,12 +157,12 @@ class Journal:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Force it to the disk and let go of the lock; the files stay. Safe to repeat."""
+        """Force the records to the disk and release the lock; the files stay. Safe to repeat."""
         with self._guard:
             if self._file >= 0:
                 self._force(self._file)
-            self._let_go()
-        _open.discard(self)
+            self._close_files()
+        _open_journals.discard(self)
 
     # ---- the file --------------------------------------------------------------------------------------
 
@@ -168,26 +180,28 @@ class Journal:
                 written += os.write(self._file, data[written:])
         except OSError as error:
             self._torn = self._torn or written > 0
-            raise Transient(cannot_write(self.folder, error)) from error
+            raise Transient(explain_write_error(self.folder, error)) from error
         self._torn = False
         self._size += len(data)
         if self._unsynced_since is None:
             self._unsynced_since = monotonic()
 
     def _rotate(self) -> None:
-        """Begin another part when this one is full; what is in flight is carried over."""
+        """Begin the next part when this one is full, and repeat in it the records of mails in flight."""
         if self._size < PART_BYTES:
             return
-        full, carried = self._file, list(self._flight.items())
+        full, carried = self._file, list(self._in_flight.items())
         try:
             self._begin_part()
         except OSError as error:
-            raise Transient(cannot_write(self.folder, error)) from error
+            raise Transient(explain_write_error(self.folder, error)) from error
         for key, (entry, lane, _) in carried:
-            lines = [line("w", self.windows, lane, entry.at), _mail(entry.passed)]
-            lines += [line("d", *key)] if entry.begun else []
-            lines += [line("r", *key, entry.reply[:_REPLY_CHARACTERS])] if entry.reply is not None else []
-            self._append(b"".join(lines))
+            records = [encode_record("w", self.windows, lane, entry.at), _encode_mail(entry.mail)]
+            if entry.begun:
+                records.append(encode_record("d", *key))
+            if entry.reply is not None:
+                records.append(encode_record("r", *key, entry.reply[:_REPLY_CHARACTERS]))
+            self._append(b"".join(records))
         self._force(full)
         os.close(full)
 
@@ -205,29 +219,29 @@ class Journal:
             os.close(folder)
 
     def _force(self, descriptor: int) -> None:
-        # Of the data: a file's times need not be on the disk.
+        # fdatasync: the file's times need not be on the disk.
         os.fdatasync(descriptor)
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         for descriptor in (self._file, self._lock_file):
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock_file = -1
 
-    def forget(self) -> None:
-        """In a child after a fork: close what is the parent's, which keeps its lock."""
+    def close_in_child(self) -> None:
+        """Close the descriptors of the parent in a child after a fork; the parent keeps its lock."""
         self._guard = threading.Lock()
-        self._let_go()
+        self._close_files()
 
 
-def _mail(passed: Passed) -> bytes:
-    number, attempt, contact, decided, transactional, mark = passed
+def _encode_mail(mail: WindowMail) -> bytes:
+    number, attempt, contact, decided, transactional, mark = mail
     kind = "t" if transactional else "-"
-    return closed(f"m {number} {attempt} {contact} {decided} {kind} {mark}".encode())
+    return add_checksum(f"m {number} {attempt} {contact} {decided} {kind} {mark}".encode())
 
 
-def cannot_write(folder: Path, error: OSError) -> str:
-    """Return the one line for a folder that takes no journal."""
+def explain_write_error(folder: Path, error: OSError) -> str:
+    """Return the error line for a folder in which no journal can be written."""
     return (
         f"NURTURE_JOURNAL: {folder}: the delivery journal cannot be written here: {error.strerror or error}; "
         "let this user write there, make room, or set NURTURE_JOURNAL to another folder"
@@ -243,16 +257,16 @@ def require_folder(folder: Path) -> None:
             file.write(b"\n")
         probe.unlink()
     except OSError as error:
-        raise SettingsError(cannot_write(folder, error)) from error
+        raise SettingsError(explain_write_error(folder, error)) from error
 
 
-_open: "weakref.WeakSet[Journal]" = weakref.WeakSet()
+_open_journals: "weakref.WeakSet[Journal]" = weakref.WeakSet()
 
 
-def _forget_all() -> None:
-    for journal in list(_open):
-        journal.forget()
-    _open.clear()
+def _close_all_in_child() -> None:
+    for journal in list(_open_journals):
+        journal.close_in_child()
+    _open_journals.clear()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(after_in_child=_close_all_in_child)

@@ -1,9 +1,9 @@
-"""One SMTP connection: opens, says letter after letter, and knows for each how far it got.
+"""One SMTP connection: it starts a session, sends mail after mail, and knows for each how far it got.
 
-With PIPELINING a letter's MAIL, RCPT and DATA leave together, and behind the final dot already stand those of
-the next letter (RFC 2920 allows it), so a letter costs one round trip. There is never more than one final
-dot without a reply. A `Conversation` is driven by `smtp.SmtpTransport`: it is resumed when its socket is
-ready, parks when there is no letter for it, and tells outcomes to its `Desk`.
+With PIPELINING the MAIL, RCPT and DATA of a mail leave together, and those of the next mail follow the final dot at
+once (RFC 2920 allows it), so a mail costs one round trip. There is never more than one final dot without a reply.
+`smtp.SmtpTransport` drives an `SmtpConnection`: it resumes it when its socket is ready. The connection gets mails
+from its `Dispatcher` and reports outcomes to it; it is idle while the dispatcher has no mail for it.
 """
 
 import ssl
@@ -13,337 +13,346 @@ from typing import Any, Final, Protocol
 
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
-from nurture.transports.smtp.envelope import envelope, stuffed, unsendable
-from nurture.transports.smtp.handshake import Refused, connect, introduce
+from nurture.transports.smtp.envelope import dot_stuff, envelope_commands, explain_unsendable
+from nurture.transports.smtp.handshake import SessionRefused, connect, negotiate
 from nurture.transports.smtp.options import SmtpOptions
-from nurture.transports.smtp.replies import UNREADABLE, Judgement, Reply, judge, printable
-from nurture.transports.smtp.socket import Cut, Silence, Want, Wire
+from nurture.transports.smtp.replies import UNREADABLE, Reply, ReplyMeaning, interpret_reply, printable
+from nurture.transports.smtp.socket import ConnectionLost, ReplyTimeout, SmtpSocket, SocketWait
 from nurture.transports.types import Outcome, OutgoingMail, Result, Stage
 
-# The envelope's commands and the hundreds of the replies that let it go on.
+#: The envelope's commands and the first digit of the reply that each expects.
 _ENVELOPE: Final[tuple[tuple[Stage, int], ...]] = (("mail", 2), ("rcpt", 2), ("data", 3))
-# The next letter's envelope is put behind a final dot only while the server answers dots this fast; behind
-#: a slow one the letter would wait on a gate that has grown old.
+#: The next envelope is pipelined behind a final dot only while the server answers dots within this time. Behind a slow
+#: dot the next mail would wait too long after its send gate.
 _PROMPT_SECONDS: Final = 0.5
 
-#: Address family and socket address, as `socket.getaddrinfo` gives them.
+#: Address family and socket address, as `socket.getaddrinfo` returns them.
 Address = tuple[int, Any]
-#: A piece of conversation; None stands for parking until there is a letter.
-Talk = Generator[Want | None, None, Any]
+#: A part of a session; None means that the connection is idle until there is a mail.
+Session = Generator[SocketWait | None, None, Any]
 
 
-class Desk(Protocol):
-    """Gives letters out and takes outcomes."""
+class Dispatcher(Protocol):
+    """Hands mails to connections and takes their outcomes."""
 
-    def take(self) -> OutgoingMail | None:
-        """Return the next letter to begin, None when there is none now."""
+    def take_mail(self) -> OutgoingMail | None:
+        """Return the next mail to begin, None when there is none now."""
 
     def report(self, outcome: Outcome) -> None:
-        """Take what became of a letter."""
+        """Take the outcome of a mail."""
 
-    def give_back(self, letter: OutgoingMail, reason: str) -> None:
-        """Take back a letter of which the server read nothing, or nothing that counts."""
+    def give_back(self, mail: OutgoingMail, reason: str) -> None:
+        """Take back a mail of which the server read nothing, or nothing that counts."""
 
-    def closed(self, judgement: Judgement, stage: Stage, reply: Reply, address: "Address") -> None:
-        """Be told that the connection ended before it could take a letter."""
+    def session_failed(self, meaning: ReplyMeaning, stage: Stage, reply: Reply, address: "Address") -> None:
+        """React to a connection that ended before it could take a mail."""
 
-    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
-        """Be told how far a letter got."""
+    def report_stage(self, mail: OutgoingMail, stage: Stage, reply: str) -> None:
+        """Take how far a mail got."""
 
 
 class SmtpConnection:
-    """One connection and the letters on it."""
+    """One connection and the mails on it."""
 
-    def __init__(self, options: SmtpOptions, address: Address, desk: Desk) -> None:
-        """Prepare; nothing happens before `resume`. address: (family, socket address)."""
+    def __init__(self, options: SmtpOptions, address: Address, dispatcher: Dispatcher) -> None:
+        """Create the socket; nothing is sent before `resume`. address: (family, socket address)."""
         self.options = options
-        self.desk = desk
-        self.wire = Wire(address[0], tls=options.tls == "implicit")
+        self.dispatcher = dispatcher
+        self.socket = SmtpSocket(address[0], tls=options.tls == "implicit")
         self.open = True
-        # Parked: connected, and waiting for a letter.
-        self.parked = False
-        # The monotonic second at which it parked, and the one until which it waits otherwise; 0: not begun.
-        self.parked_at = 0.0
-        self.until = 0.0
-        self.writing = False
+        # Connected, and without a mail.
+        self.idle = False
+        # The monotonic second since which it is idle, and the one until which it waits otherwise; 0: not begun.
+        self.idle_since = 0.0
+        self.deadline = 0.0
+        self.waits_to_write = False
         self._address = address
         self._stage: Stage = "connect"
-        self._letter: OutgoingMail | None = None
-        self._following: OutgoingMail | None = None
+        self._mail: OutgoingMail | None = None
+        # The mail whose envelope is pipelined behind the current final dot.
+        self._pipelined: OutgoingMail | None = None
         self._extensions: dict[str, str] = {}
-        self._said = 0
-        # The count of bytes left at which the current letter's final dot is out; 0 while not in DATA.
+        self._mails_begun = 0
+        # The count of bytes sent at which the current mail's final dot is out; 0 outside DATA.
         self._dot_at = 0
         self._needs_reset = False
-        self._heard = False
-        self._prompt = False
-        self._talk = self._whole()
+        # Whether the server has answered the current mail at all.
+        self._answered = False
+        self._is_prompt = False
+        self._session = self._run_session()
 
     @property
-    def is_opening(self) -> bool:
-        """True until it can take its first letter."""
+    def is_starting(self) -> bool:
+        """True until it can take its first mail."""
         return self.open and self._stage in ("connect", "greeted")
 
     @property
-    def is_free(self) -> bool:
-        """True while no letter is in it."""
-        return self.parked or self.is_opening
+    def has_no_mail(self) -> bool:
+        """True while it is idle or starting."""
+        return self.idle or self.is_starting
 
     @property
-    def is_under_way(self) -> bool:
-        """True while it waits for the server: only that, or its time being over, moves it."""
-        return self.open and not self.parked and self.until > 0
+    def awaits_server(self) -> bool:
+        """True while only the server, or the end of its deadline, moves it."""
+        return self.open and not self.idle and self.deadline > 0
 
-    def is_fit(self, *, idle: float) -> bool:
-        """Tell whether a connection that was put aside can be taken up: not idle too long, not past its time."""
+    def is_reusable(self, *, idle_seconds: float) -> bool:
+        """Return whether a spare connection can be used again: not idle for too long, not past its deadline."""
         now = monotonic()
-        if not self.parked:
-            return self.open and self.until > now
-        return now - self.parked_at <= idle and self.wire.is_quiet()
+        if not self.idle:
+            return self.open and self.deadline > now
+        return now - self.idle_since <= idle_seconds and self.socket.is_quiet()
 
-    # ---- driven from outside ---------------------------------------------------------------------------
+    # ---- driven by the transport -----------------------------------------------------------------------
 
     def resume(self) -> None:
-        """Go on until the next wait, parking or end. Call when the socket is ready or a letter is there."""
+        """Continue until the next wait, idleness or end; call it when the socket is ready or there is a mail."""
         self._step(None)
 
-    def silence(self) -> None:
-        """Tell it that its time is over."""
-        self._step(Silence("no answer in time"))
+    def time_out(self) -> None:
+        """Continue after the deadline has passed without an answer."""
+        self._step(ReplyTimeout("no answer in time"))
 
-    def _step(self, error: Silence | None) -> None:
+    def _step(self, error: ReplyTimeout | None) -> None:
         try:
-            want = self._talk.throw(error) if error else next(self._talk)
+            wait = self._session.throw(error) if error else next(self._session)
         except StopIteration:
             self.close()
             return
-        self.parked = want is None
-        if want is None:
-            self.parked_at = monotonic()
+        self.idle = wait is None
+        if wait is None:
+            self.idle_since = monotonic()
         else:
-            self.until, self.writing = want.until, want.write
+            self.deadline, self.waits_to_write = wait.until, wait.write
 
     def close(self) -> None:
-        """End it at once, without QUIT."""
-        self.open = self.parked = False
-        self.wire.close()
+        """Close it at once, without QUIT."""
+        self.open = self.idle = False
+        self.socket.close()
 
-    def leave(self) -> None:
-        """Say QUIT and close. Nobody waits for the answer: every letter on it has its outcome."""
-        if self.parked:
-            self._quit()
+    def quit(self) -> None:
+        """Send QUIT and close; nothing waits for the reply, because every mail on it has its outcome."""
+        if self.idle:
+            self._send_quit()
         self.close()
 
-    def _quit(self) -> None:
+    def _send_quit(self) -> None:
         with suppress(OSError):
-            self.wire.socket.send(b"QUIT\r\n")
+            self.socket.socket.send(b"QUIT\r\n")
 
-    # ---- the conversation ------------------------------------------------------------------------------
+    # ---- the session -----------------------------------------------------------------------------------
 
-    def _whole(self) -> Talk:
+    def _run_session(self) -> Session:
         try:
-            yield from self._opening()
-            yield from self._letters()
-            self._quit()
-        except Refused as refusal:
-            self.desk.closed(refusal.judgement, self._stage, refusal.reply, self._address)
-        except (Cut, Silence, OSError) as end:
-            # TLS: a certificate or protocol fault is ours or an attacker's, never a reason for clear text.
-            self._ended(end)
+            yield from self._start()
+            yield from self._send_mails()
+            self._send_quit()
+        except SessionRefused as refusal:
+            self.dispatcher.session_failed(refusal.meaning, self._stage, refusal.reply, self._address)
+        except (ConnectionLost, ReplyTimeout, OSError) as error:
+            # A fault of the certificate or of TLS is ours or an attacker's, never a reason for clear text.
+            self._end_mails(error)
 
-    def _ended(self, end: Exception) -> None:
-        """Give every letter on this connection what its stage says."""
-        tls = isinstance(end, ssl.SSLError)
+    def _end_mails(self, error: Exception) -> None:
+        """Report the outcome of every mail on this connection by its stage."""
+        is_tls_error = isinstance(error, ssl.SSLError)
         stage = self._stage
-        if self._dot_at and self.wire.left >= self._dot_at:
+        if self._dot_at and self.socket.bytes_sent >= self._dot_at:
             stage = "dot"
-        reply = Reply(UNREADABLE, "", printable(_in_words(end)))
-        letter, self._letter = self._letter, None
-        following, self._following = self._following, None
+        reply = Reply(UNREADABLE, "", printable(_describe_error(error)))
+        mail, self._mail = self._mail, None
+        pipelined, self._pipelined = self._pipelined, None
         if stage in ("connect", "greeted"):
-            self.desk.closed(Judgement("lane_paused" if tls else "retry"), stage, reply, self._address)
-        elif letter and stage == "dot":
-            self._report(letter, Judgement("in_doubt"), stage, reply)
-        elif letter and not self._heard and isinstance(end, Cut):
-            # An idle connection that the server had closed; the letter is none the worse for it.
-            self.desk.give_back(letter, reply.text)
-        elif letter:
-            self._report(letter, Judgement("retry"), stage, reply)
-        if following:
-            self.desk.give_back(following, reply.text)
+            meaning = ReplyMeaning("lane_paused" if is_tls_error else "retry")
+            self.dispatcher.session_failed(meaning, stage, reply, self._address)
+        elif mail and stage == "dot":
+            self._report(mail, ReplyMeaning("in_doubt"), stage, reply)
+        elif mail and not self._answered and isinstance(error, ConnectionLost):
+            # The server had closed an idle connection before it read anything of this mail.
+            self.dispatcher.give_back(mail, reply.text)
+        elif mail:
+            self._report(mail, ReplyMeaning("retry"), stage, reply)
+        if pipelined:
+            self.dispatcher.give_back(pipelined, reply.text)
 
-    def _opening(self) -> Talk:
+    def _start(self) -> Session:
         failpoint("smtp.connect")
-        yield from connect(self.wire, self.options, self._address[1])
+        yield from connect(self.socket, self.options, self._address[1])
         self._stage = "greeted"
-        self._extensions = yield from introduce(self.wire, self.options)
+        self._extensions = yield from negotiate(self.socket, self.options)
         self._stage = "mail"
 
-    def _say(self, line: str) -> Generator[Want, None, None]:
-        yield from self.wire.write(line.encode() + b"\r\n", seconds=self.options.command)
+    def _write_line(self, line: str) -> Generator[SocketWait, None, None]:
+        yield from self.socket.write(line.encode() + b"\r\n", seconds=self.options.command)
 
-    def _letters(self) -> Talk:
-        """Say letter after letter; parks while there is none. Ends when the connection has served enough."""
+    def _send_mails(self) -> Session:
+        """Send mail after mail; idle while there is none. Ends when the connection has had enough mails."""
         pipelining = "PIPELINING" in self._extensions
-        while self._said < self.options.per_connection:
-            letter = self._following
-            if letter is None:
-                letter = self._next()
-                if letter is None:
+        while self._mails_begun < self.options.per_connection:
+            mail = self._pipelined
+            if mail is None:
+                mail = self._take_mail()
+                if mail is None:
                     yield None
                     continue
                 if pipelining:
-                    yield from self._write_envelope(letter)
-            self._letter, self._following, self._heard = letter, None, False
-            taken = yield from (self._replies(letter) if pipelining else self._one_by_one(letter))
-            if taken:
-                yield from self._content(letter, pipelining=pipelining)
-            self._said += 1
-            self._letter = None
+                    yield from self._write_envelope(mail)
+            self._mail, self._pipelined, self._answered = mail, None, False
+            accepted = yield from (
+                self._read_envelope_replies(mail) if pipelining else self._send_envelope_stepwise(mail)
+            )
+            if accepted:
+                yield from self._send_text(mail, pipelining=pipelining)
+            self._mails_begun += 1
+            self._mail = None
 
-    def _next(self) -> OutgoingMail | None:
-        """Take the next letter that this server can be given; report those that it cannot."""
-        while (letter := self.desk.take()) is not None:
-            fault = unsendable(letter, self._extensions)
-            if not fault:
-                return letter
-            self._report(letter, Judgement("failed"), "greeted", Reply(UNREADABLE, "", fault))
+    def _take_mail(self) -> OutgoingMail | None:
+        """Return the next mail that this server can take; report the failure of those that it cannot."""
+        while (mail := self.dispatcher.take_mail()) is not None:
+            problem = explain_unsendable(mail, self._extensions)
+            if not problem:
+                return mail
+            self._report(mail, ReplyMeaning("failed"), "greeted", Reply(UNREADABLE, "", problem))
         return None
 
-    # ---- one letter ------------------------------------------------------------------------------------
+    # ---- one mail --------------------------------------------------------------------------------------
 
-    def _envelope_bytes(self, letter: OutgoingMail) -> bytes:
-        lines = envelope(letter, self._extensions)
+    def _encode_envelope(self, mail: OutgoingMail) -> bytes:
+        lines = envelope_commands(mail, self._extensions)
         if self._needs_reset:
             lines.insert(0, "RSET")
         return "".join(f"{line}\r\n" for line in lines).encode()
 
-    def _write_envelope(self, letter: OutgoingMail) -> Talk:
+    def _write_envelope(self, mail: OutgoingMail) -> Session:
         failpoint("smtp.mail")
-        self._stage, self._letter, self._heard = "mail", letter, False
-        yield from self.wire.write(self._envelope_bytes(letter), seconds=self.options.command)
+        self._stage, self._mail, self._answered = "mail", mail, False
+        yield from self.socket.write(self._encode_envelope(mail), seconds=self.options.command)
 
-    def _replies(self, letter: OutgoingMail) -> Generator[Want, None, bool]:
-        """Read the replies to a pipelined envelope. True: the server waits for the text."""
+    def _read_envelope_replies(self, mail: OutgoingMail) -> Generator[SocketWait, None, bool]:
+        """Read the replies to a pipelined envelope; return whether the server waits for the text."""
         if self._needs_reset:
-            reset = yield from self.wire.reply(seconds=self.options.command)
-            if reset.code // 100 != 2:
-                raise Cut(f"RSET was answered {reset.shown} {reset.text}")
-            self._needs_reset = False
+            yield from self._read_reset_reply()
         refusal: tuple[Stage, Reply] | None = None
-        for stage, hundred in _ENVELOPE:
+        for stage, expected in _ENVELOPE:
             if refusal is None:
                 self._stage = stage
             if stage == "rcpt":
                 failpoint("smtp.rcpt")
             elif stage == "data":
                 failpoint("smtp.data")
-            reply = yield from self.wire.reply(
-                seconds=self.options.data if stage == "data" else self.options.command
-            )
-            self._heard = True
-            if reply.code // 100 != hundred and refusal is None:
+            reply = yield from self._read_envelope_reply(stage)
+            if reply.code // 100 != expected and refusal is None:
                 refusal = (stage, reply)
-                if _closing(reply):
+                if _ends_session(reply):
                     break
             elif refusal is not None and stage == "data" and reply.code // 100 == 3:
-                yield from self._withhold(letter, *refusal)
+                yield from self._send_empty_text(mail, *refusal)
         if refusal is None:
             return True
-        self._refuse(letter, *refusal)
+        self._refuse(mail, *refusal)
         return False
 
-    def _withhold(self, letter: OutgoingMail, stage: Stage, reply: Reply) -> Generator[Want, None, None]:
-        """Answer a server that wants a text although it refused the letter: give it none."""
-        if stage == "mail":
-            # With MAIL refused and DATA welcome, whom an empty text would reach is anybody's guess.
-            self._refuse(letter, stage, reply)
-            raise Cut("the server asked for a text after it had refused MAIL")
-        yield from self._say(".")
-        yield from self.wire.reply(seconds=self.options.dot)
+    def _read_reset_reply(self) -> Generator[SocketWait, None, None]:
+        """Read the reply to RSET. Raises ConnectionLost when the server refuses it."""
+        reply = yield from self.socket.read_reply(seconds=self.options.command)
+        if reply.code // 100 != 2:
+            raise ConnectionLost(f"RSET was answered {reply.shown} {reply.text}")
+        self._needs_reset = False
 
-    def _one_by_one(self, letter: OutgoingMail) -> Generator[Want, None, bool]:
-        """Say the envelope to a server without PIPELINING. True: the server waits for the text."""
+    def _read_envelope_reply(self, stage: Stage) -> Generator[SocketWait, None, Reply]:
+        seconds = self.options.data if stage == "data" else self.options.command
+        reply = yield from self.socket.read_reply(seconds=seconds)
+        self._answered = True
+        return reply
+
+    def _send_empty_text(
+        self, mail: OutgoingMail, stage: Stage, reply: Reply
+    ) -> Generator[SocketWait, None, None]:
+        """Send an empty text to a server that accepts DATA although it refused the mail."""
+        if stage == "mail":
+            # With MAIL refused and DATA accepted, it is unknown to whom an empty text would go.
+            self._refuse(mail, stage, reply)
+            raise ConnectionLost("the server asked for a text after it had refused MAIL")
+        yield from self._write_line(".")
+        yield from self.socket.read_reply(seconds=self.options.dot)
+
+    def _send_envelope_stepwise(self, mail: OutgoingMail) -> Generator[SocketWait, None, bool]:
+        """Send the envelope to a server without PIPELINING; return whether the server waits for the text."""
         if self._needs_reset:
             self._stage = "mail"
-            yield from self._say("RSET")
-            reset = yield from self.wire.reply(seconds=self.options.command)
-            if reset.code // 100 != 2:
-                raise Cut(f"RSET was answered {reset.shown} {reset.text}")
-            self._needs_reset = False
-        for line, (stage, hundred) in zip(envelope(letter, self._extensions), _ENVELOPE, strict=True):
+            yield from self._write_line("RSET")
+            yield from self._read_reset_reply()
+        for line, (stage, expected) in zip(envelope_commands(mail, self._extensions), _ENVELOPE, strict=True):
             self._stage = stage
-            yield from self._say(line)
-            reply = yield from self.wire.reply(
-                seconds=self.options.data if stage == "data" else self.options.command
-            )
-            self._heard = True
-            if reply.code // 100 != hundred:
-                self._refuse(letter, stage, reply)
+            yield from self._write_line(line)
+            reply = yield from self._read_envelope_reply(stage)
+            if reply.code // 100 != expected:
+                self._refuse(mail, stage, reply)
                 return False
         return True
 
-    def _refuse(self, letter: OutgoingMail, stage: Stage, reply: Reply) -> None:
-        self._letter = None
-        if stage == "mail" and reply.code == 421 and self._said:
-            # The server ends a connection that has served enough: the letter takes another.
-            self.desk.give_back(letter, reply.text)
+    def _refuse(self, mail: OutgoingMail, stage: Stage, reply: Reply) -> None:
+        """Report a mail whose envelope was refused. Raises ConnectionLost when the reply ends the session."""
+        self._mail = None
+        if stage == "mail" and reply.code == 421 and self._mails_begun:
+            # The server ends a connection that has had enough mails: this mail goes to another one.
+            self.dispatcher.give_back(mail, reply.text)
         else:
-            self._report(letter, judge(stage, reply), stage, reply)
-        if _closing(reply):
-            raise Cut(reply.text)
+            self._report(mail, interpret_reply(stage, reply), stage, reply)
+        if _ends_session(reply):
+            raise ConnectionLost(reply.text)
         self._needs_reset = True
 
-    def _content(self, letter: OutgoingMail, *, pipelining: bool) -> Talk:
-        """Write the text with its final dot, and behind it the next envelope; read the dot's reply."""
-        data = stuffed(letter.data)
+    def _send_text(self, mail: OutgoingMail, *, pipelining: bool) -> Session:
+        """Write the text with its final dot, and the next envelope behind it; read the reply to the dot."""
+        data = dot_stuff(mail.data)
         self._stage = "data"
-        self._dot_at = self.wire.left + len(data)
-        if pipelining and self._prompt and self._said + 1 < self.options.per_connection:
-            self._following = self._next()
-        if self._following:
-            data += self._envelope_bytes(self._following)
-        # At the last moment: taking the next letter may have waited for its gate.
-        self.desk.note(letter, "dot", "")
-        yield from self.wire.write(data, seconds=self.options.block)
+        self._dot_at = self.socket.bytes_sent + len(data)
+        if pipelining and self._is_prompt and self._mails_begun + 1 < self.options.per_connection:
+            self._pipelined = self._take_mail()
+        if self._pipelined:
+            data += self._encode_envelope(self._pipelined)
+        # Reported last, because taking the next mail may have waited for its send gate.
+        self.dispatcher.report_stage(mail, "dot", "")
+        yield from self.socket.write(data, seconds=self.options.block)
         failpoint("smtp.dot")
         since = monotonic()
-        reply = yield from self.wire.reply(seconds=self.options.dot)
+        reply = yield from self.socket.read_reply(seconds=self.options.dot)
         failpoint("smtp.replied")
-        self._prompt = monotonic() - since < _PROMPT_SECONDS
-        self._dot_at, self._letter, self._stage = 0, None, "mail"
-        judged_by = reply.shown if reply.code // 100 == 2 else f"{reply.code} {reply.text}"
-        self.desk.note(letter, "replied", judged_by)
-        self._report(letter, judge("replied", reply), "replied", reply)
-        if _closing(reply):
-            raise Cut(reply.text)
+        self._is_prompt = monotonic() - since < _PROMPT_SECONDS
+        self._dot_at, self._mail, self._stage = 0, None, "mail"
+        recorded = reply.shown if reply.code // 100 == 2 else f"{reply.code} {reply.text}"
+        self.dispatcher.report_stage(mail, "replied", recorded)
+        self._report(mail, interpret_reply("replied", reply), "replied", reply)
+        if _ends_session(reply):
+            raise ConnectionLost(reply.text)
 
-    def _report(self, letter: OutgoingMail, judgement: Judgement, stage: Stage, reply: Reply) -> None:
-        self.desk.report(outcome_of(letter, judgement, stage, reply))
+    def _report(self, mail: OutgoingMail, meaning: ReplyMeaning, stage: Stage, reply: Reply) -> None:
+        self.dispatcher.report(build_outcome(mail, meaning, stage, reply))
 
 
-def outcome_of(letter: OutgoingMail, judgement: Judgement, stage: Stage, reply: Reply) -> Outcome:
-    """Return the outcome of a letter from what a reply at a stage means."""
-    result: Result = judgement.outcome
+def build_outcome(mail: OutgoingMail, meaning: ReplyMeaning, stage: Stage, reply: Reply) -> Outcome:
+    """Return the outcome of a mail, from the meaning of a reply at a stage."""
+    result: Result = meaning.outcome
     return Outcome(
-        message_id=letter.message_id,
-        attempt=letter.attempt,
+        message_id=mail.message_id,
+        attempt=mail.attempt,
         outcome=result,
         stage=stage,
         code=reply.shown,
         reply=reply.text,
-        suppress=judgement.suppress,
-        slow=judgement.slow,
-        retry_after=judgement.retry_after,
+        suppress=meaning.suppress,
+        slow=meaning.slow,
+        retry_after=meaning.retry_after,
     )
 
 
-def _closing(reply: Reply) -> bool:
-    """421 announces the end; after what could not be read nobody knows which reply comes next."""
+def _ends_session(reply: Reply) -> bool:
+    """Return whether a reply ends the session: 421 does, and after an unreadable one the next cannot be assigned."""
     return reply.code in (421, UNREADABLE)
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: {error.verify_message}"
     return str(getattr(error, "strerror", None) or error)

@@ -1,4 +1,4 @@
-"""What an SMTP URL says: host, credentials, TLS and patience."""
+"""The options of an SMTP URL: host, credentials, TLS and time limits."""
 
 import ipaddress
 import ssl
@@ -12,40 +12,41 @@ from nurture.domain.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class SmtpOptions:
-    """Where and how to speak SMTP. Seconds throughout; the defaults are RFC 5321's (4.5.3.2)."""
+    """The server, and how to speak SMTP with it. Times are seconds; the defaults are those of RFC 5321, 4.5.3.2."""
 
     host: str
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
-    # implicit: TLS from the first byte. starttls: required, no clear-text fallback. none: asked for, or loopback.
+    # implicit: TLS from the first byte. starttls: required, without a fallback to clear text. none: set in the URL,
+    # or a loopback host.
     tls: Literal["implicit", "starttls", "none"] = "starttls"
-    # A file of certificates to trust besides the system's.
+    # A file of certificates that are trusted besides the system's.
     ca: str | None = None
-    # How we name ourselves; empty: the address literal of the connection.
+    # Our name in EHLO; empty: the address literal of the connection.
     name: str = ""
-    # Connections at most, letters at most on one of them, seconds one may idle.
+    # The most connections, the most mails on one of them, and for how long one may be idle.
     connections: int = 8
     per_connection: int = 100
     idle: float = 30.0
-    # Letters of one window that wait longer than this for a connection go back to the wire gate.
+    # Mails of one window that wait longer than this for a connection go back to the send gate.
     fresh: float = 2.0
     connect: float = 30.0
     greeting: float = 300.0
     command: float = 300.0
-    # For the answer to DATA, for each block of text, for the answer to the final dot.
+    # For the reply to DATA, for each block of text, for the reply to the final dot.
     data: float = 120.0
     block: float = 180.0
     dot: float = 600.0
 
-    def context(self) -> ssl.SSLContext:
-        """Return a TLS context that checks certificate and host name."""
-        return _context(self.ca)
+    def tls_context(self) -> ssl.SSLContext:
+        """Return a TLS context that checks the certificate and the host name."""
+        return _load_tls_context(self.ca)
 
 
 @lru_cache(maxsize=8)
-def _context(ca: str | None) -> ssl.SSLContext:
-    # Reading the system's certificates takes longer than many letters: once per process.
+def _load_tls_context(ca: str | None) -> ssl.SSLContext:
+    # Reading the system's certificates takes longer than sending many mails, so it is done once a process.
     context = ssl.create_default_context()
     if ca:
         context.load_verify_locations(ca)
@@ -57,8 +58,8 @@ _SECONDS = frozenset({"idle", "fresh", "connect", "greeting", "command", "data",
 _TEXTS = frozenset({"tls", "ca", "name"})
 
 
-def smtp_options(url: str) -> SmtpOptions:
-    """Read `smtp://user:password@host:port?option=value` or `smtps://...`.
+def read_smtp_url(url: str) -> SmtpOptions:
+    """Return the options of `smtp://user:password@host:port?option=value` or `smtps://...`.
 
     Raises SettingsError that names the part that is wrong and never shows the password.
     """
@@ -69,7 +70,7 @@ def smtp_options(url: str) -> SmtpOptions:
         port = parts.port or (465 if parts.scheme == "smtps" else 587 if parts.username else 25)
     except ValueError:
         raise SettingsError("MAIL_URL: the port is not a number from 1 to 65535") from None
-    values = dict(_option(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True))
+    values = dict(_read_option(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True))
     tls = values.pop("tls", None) or _default_tls(parts.scheme, parts.hostname)
     if tls not in ("implicit", "starttls", "none"):
         raise SettingsError(f"MAIL_URL: tls={tls} is not known; write tls=none or tls=starttls")
@@ -98,7 +99,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _option(key: str, value: str) -> tuple[str, str | int | float]:
+def _read_option(key: str, value: str) -> tuple[str, str | int | float]:
     try:
         if key in _NUMBERS and int(value) >= 1:
             return key, int(value)

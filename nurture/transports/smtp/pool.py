@@ -1,8 +1,8 @@
-"""The SMTP transport: many letters over many reused connections, driven by the thread that sends.
+"""The SMTP transport: many mails over many reused connections, driven by the thread that sends.
 
-`send` takes letters one by one, only when a connection is free for the next, so that a caller may open its
-wire gate window by window from a generator. Connections outlive a call; several threads may send at once and
-share them. After a fork each process starts with none.
+`send` takes mails one by one, only when a connection is free for the next, so a caller may open its send gate window by
+window from a generator. Connections outlive a call; several threads may send at once and share them. After a fork each
+process starts with none.
 """
 
 import os
@@ -13,279 +13,286 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from nurture.runtime.clock import monotonic
-from nurture.transports.smtp.connection import Address, SmtpConnection, outcome_of
+from nurture.transports.smtp.connection import Address, SmtpConnection, build_outcome
 from nurture.transports.smtp.options import SmtpOptions
-from nurture.transports.smtp.replies import UNREADABLE, Judgement, Reply, printable
-from nurture.transports.types import Note, Outcome, OutgoingMail, Stage, ignore_stage
+from nurture.transports.smtp.replies import UNREADABLE, Reply, ReplyMeaning, printable
+from nurture.transports.types import Outcome, OutgoingMail, Stage, StageListener, ignore_stage
 
-# How long a thread that finds every connection taken by others waits before it looks again.
-_LOOK_AGAIN_SECONDS = 0.05
+#: How long a thread waits before it tries again when other threads use every connection.
+_RETRY_ACQUIRE_SECONDS = 0.05
 
 
 class SmtpTransport:
-    """Speaks SMTP with one relay. `close` it to say goodbye."""
+    """Sends through one SMTP relay; `close` it to end its sessions with QUIT."""
 
-    def __init__(self, options: SmtpOptions, *, note: Note = ignore_stage) -> None:
-        """Keep the options; the first connection is opened by the first letter."""
+    def __init__(self, options: SmtpOptions, *, on_stage: StageListener = ignore_stage) -> None:
+        """Keep the options; the first mail opens the first connection."""
         self.options = options
-        self.note = note
+        self.on_stage = on_stage
         self._lock = threading.Lock()
-        self._freed = threading.Condition(self._lock)
-        self._begin_afresh()
+        self._released = threading.Condition(self._lock)
+        self._forget_connections()
 
-    def _begin_afresh(self) -> None:
+    def _forget_connections(self) -> None:
         self._pid = os.getpid()
         self._spare: list[SmtpConnection] = []
         self._count = 0
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-        """Send; yield the outcome of each letter as it becomes known, in any order.
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+        """Send; yield the outcome of each mail as it becomes known, in any order.
 
-        letters: a sequence has passed the wire gate as a whole: those not begun within `fresh` seconds come
-        back as `retry` with `retry_after` 0. Of any other iterable a letter is taken when it can begin.
-        When the server cannot be reached, or says that we are at fault, the rest of a sequence gets that
-        outcome and nothing more is taken from an iterable. Letters of an iteration that is broken off have
-        no outcome: who may have been given to the server is for the caller's lease to find out.
+        mails: a sequence has passed the send gate as a whole; its mails that have not begun within `fresh` seconds come
+        back as `retry` with `retry_after` 0. Of any other iterable a mail is taken when it can begin. When the server
+        cannot be reached, or says that we are at fault, the rest of a sequence gets that outcome and no further mail is
+        taken from an iterable. When the caller stops the iteration, the mails under way have no outcome; the caller's
+        lease settles those that the server may have.
         """
         if self._pid != os.getpid():
             with self._lock:
-                for conversation in self._spare:
-                    conversation.close()
-                self._begin_afresh()
-        yield from Window(self, letters).outcomes()
+                for connection in self._spare:
+                    connection.close()
+                self._forget_connections()
+        yield from SendCall(self, mails).outcomes()
 
     def close(self) -> None:
-        """Say QUIT on every idle connection and close it."""
+        """Send QUIT on every idle connection and close it."""
         with self._lock:
             spare, self._spare = self._spare, []
             self._count -= len(spare)
-        for conversation in spare:
-            conversation.leave()
+        for connection in spare:
+            connection.quit()
 
     # ---- connections, shared between threads -----------------------------------------------------------
 
-    def acquire(self, address: Address, window: "Window") -> SmtpConnection | None:
-        """Return a spare connection or begin a new one; None when all that are allowed are in use."""
+    def acquire(self, address: Address, call: "SendCall") -> SmtpConnection | None:
+        """Return a spare connection or a new one, None when all that are allowed are in use."""
         with self._lock:
             while self._spare:
-                conversation = self._spare.pop()
-                if conversation.is_fit(idle=self.options.idle):
-                    conversation.desk = window
-                    return conversation
+                connection = self._spare.pop()
+                if connection.is_reusable(idle_seconds=self.options.idle):
+                    connection.dispatcher = call
+                    return connection
                 self._count -= 1
-                conversation.leave()
+                connection.quit()
             if self._count >= self.options.connections:
                 return None
             self._count += 1
-        return SmtpConnection(self.options, address, window)
+        return SmtpConnection(self.options, address, call)
 
-    def release(self, conversation: SmtpConnection, *, usable: bool) -> None:
-        """Take a connection back; keep it for the next call if it is usable."""
+    def release(self, connection: SmtpConnection, *, usable: bool) -> None:
+        """Take a connection back; keep it for the next call when it is usable."""
         with self._lock:
-            self._freed.notify()
-            if usable and conversation.open:
-                self._spare.append(conversation)
+            self._released.notify()
+            if usable and connection.open:
+                self._spare.append(connection)
                 return
             self._count -= 1
-        conversation.close()
+        connection.close()
 
     def wait_for_release(self) -> None:
-        """Wait until another thread gives a connection back, or a moment."""
+        """Wait until another thread releases a connection, or a moment."""
         with self._lock:
-            self._freed.wait(_LOOK_AGAIN_SECONDS)
+            self._released.wait(_RETRY_ACQUIRE_SECONDS)
 
 
-class Window:
-    """One call of `send`: its letters, the connections it has, the outcomes not yet told."""
+class SendCall:
+    """One call of `send`: its mails, its connections, and the outcomes not yet yielded. It is their `Dispatcher`."""
 
-    def __init__(self, transport: SmtpTransport, letters: Iterable[OutgoingMail]) -> None:
-        """Take nothing yet."""
+    def __init__(self, transport: SmtpTransport, mails: Iterable[OutgoingMail]) -> None:
+        """Take no mail yet."""
         self._transport = transport
         self._options = transport.options
-        self._source = iter(letters)
-        # Letters not begun, with the second they were taken; a whole sequence is taken now.
-        self._held: deque[tuple[OutgoingMail, float]] = deque()
-        self._is_sequence = isinstance(letters, Sequence)
+        self._source = iter(mails)
+        # Mails not begun, with the second at which they were taken; a whole sequence counts as taken now.
+        self._queue: deque[tuple[OutgoingMail, float]] = deque()
+        self._is_sequence = isinstance(mails, Sequence)
         self._since = monotonic()
-        self._begun = 0
+        self._under_way = 0
         self._given_back: set[tuple[int, int]] = set()
-        self._told: deque[Outcome] = deque()
-        self._crew: set[SmtpConnection] = set()
-        # Those of the crew that wait for a letter, and the first second at which another's time may be over.
-        self._parked: list[SmtpConnection] = []
-        self._soonest = float("inf")
+        self._outcomes: deque[Outcome] = deque()
+        self._connections: set[SmtpConnection] = set()
+        # Those connections that wait for a mail, and the first second at which another's deadline may pass.
+        self._idle: list[SmtpConnection] = []
+        self._first_deadline = float("inf")
         self._limit = self._options.connections
         self._selector = selectors.DefaultSelector()
-        self._events: dict[SmtpConnection, tuple[int, int]] = {}
+        # Connection -> (descriptor, event) as registered with the selector.
+        self._registered: dict[SmtpConnection, tuple[int, int]] = {}
         self._addresses: list[Address] = []
-        # Why no further letter is begun.
-        self._stopped: tuple[Judgement, Stage, Reply] | None = None
+        # The outcome of the mails that are not begun any more; None while mails are begun.
+        self._stopped: tuple[ReplyMeaning, Stage, Reply] | None = None
 
-    # ---- the desk: called by conversations -------------------------------------------------------------
+    # ---- called by connections -------------------------------------------------------------------------
 
-    def take(self) -> OutgoingMail | None:
-        """Return the next letter that is fresh enough to begin."""
-        while self._stopped is None and self._waiting():
-            letter, since = self._held.popleft()
-            self._begun += 1
+    def take_mail(self) -> OutgoingMail | None:
+        """Return the next mail that passed its gate recently enough to begin."""
+        while self._stopped is None and self._has_mail():
+            mail, since = self._queue.popleft()
+            self._under_way += 1
             if monotonic() - since <= self._options.fresh:
-                return letter
-            text = f"not begun within {self._options.fresh:g} s of the wire gate"
-            self.report(outcome_of(letter, Judgement("retry", retry_after=0), "connect", _saying(text)))
+                return mail
+            text = f"not begun within {self._options.fresh:g} s of the send gate"
+            meaning = ReplyMeaning("retry", retry_after=0)
+            self.report(build_outcome(mail, meaning, "connect", _own_reply(text)))
         return None
 
     def report(self, outcome: Outcome) -> None:
         """Keep an outcome for the caller; our own fault stops the rest."""
-        self._begun -= 1
-        self._told.append(outcome)
+        self._under_way -= 1
+        self._outcomes.append(outcome)
         if outcome.outcome == "lane_paused" and self._stopped is None:
             reply = Reply(UNREADABLE, "", f"not begun: {outcome.code} {outcome.reply}"[:500])
-            self._stopped = (Judgement("lane_paused"), "connect", reply)
+            self._stopped = (ReplyMeaning("lane_paused"), "connect", reply)
 
-    def give_back(self, letter: OutgoingMail, reason: str) -> None:
-        """Begin the letter anew on another connection, once."""
-        key = (letter.message_id, letter.attempt)
+    def give_back(self, mail: OutgoingMail, reason: str) -> None:
+        """Begin the mail once more on another connection; the second time it is a retry."""
+        key = (mail.message_id, mail.attempt)
         if key in self._given_back:
-            self.report(outcome_of(letter, Judgement("retry"), "mail", _saying(reason)))
+            self.report(build_outcome(mail, ReplyMeaning("retry"), "mail", _own_reply(reason)))
             return
         self._given_back.add(key)
-        self._begun -= 1
-        self._held.appendleft((letter, monotonic()))
+        self._under_way -= 1
+        self._queue.appendleft((mail, monotonic()))
 
-    def closed(self, judgement: Judgement, stage: Stage, reply: Reply, address: Address) -> None:
-        """Go on at the host's next address, with fewer connections, or not at all."""
-        if judgement.outcome == "retry" and stage == "connect" and self._addresses[1:]:
+    def session_failed(self, meaning: ReplyMeaning, stage: Stage, reply: Reply, address: Address) -> None:
+        """Continue at the host's next address, with fewer connections, or not at all."""
+        if meaning.outcome == "retry" and stage == "connect" and self._addresses[1:]:
             if address in self._addresses:
                 self._addresses.remove(address)
             return
-        others = sum(1 for conversation in self._crew if conversation.open) - 1
-        if judgement.outcome == "lane_paused" or others < 1:
-            self._stopped = self._stopped or (judgement, stage, reply)
+        others = sum(1 for connection in self._connections if connection.open) - 1
+        if meaning.outcome == "lane_paused" or others < 1:
+            self._stopped = self._stopped or (meaning, stage, reply)
         self._limit = max(1, others)
 
-    def note(self, letter: OutgoingMail, stage: Stage, reply: str) -> None:
-        """Pass on to the journal."""
-        self._transport.note(letter, stage, reply)
+    def report_stage(self, mail: OutgoingMail, stage: Stage, reply: str) -> None:
+        """Pass it on to the transport's listener."""
+        self._transport.on_stage(mail, stage, reply)
 
     # ---- the loop --------------------------------------------------------------------------------------
 
     def outcomes(self) -> Generator[Outcome, None, None]:
-        """Drive all conversations until every letter taken has its outcome."""
+        """Drive all connections until every mail taken has its outcome; yield the outcomes."""
         try:
             while True:
-                self._hand_out()
+                self._dispatch()
                 if self._stopped:
-                    self._give_up_the_rest()
-                while self._told:
-                    yield self._told.popleft()
-                # While letters are under way none is taken before a connection is free for it.
-                if not self._begun and (self._stopped or not self._waiting()):
+                    self._end_mails_not_begun()
+                while self._outcomes:
+                    yield self._outcomes.popleft()
+                # While mails are under way none is taken before a connection is free for it.
+                if not self._under_way and (self._stopped or not self._has_mail()):
                     return
-                self._turn()
+                self._wait_and_resume()
         finally:
             self._selector.close()
-            for conversation in self._crew:
-                # Opening or parked: of use to the next call. Else a letter is in it.
-                self._transport.release(conversation, usable=conversation.is_free)
+            for connection in self._connections:
+                # A connection with a mail on it is of no use to the next call.
+                self._transport.release(connection, usable=connection.has_no_mail)
 
-    def _waiting(self) -> bool:
-        """Tell whether there is a letter to begin; takes one from the source to know."""
-        if self._held:
+    def _has_mail(self) -> bool:
+        """Return whether there is a mail to begin; takes one from the source to find out."""
+        if self._queue:
             return True
-        letter = next(self._source, None)
-        if letter is None:
+        mail = next(self._source, None)
+        if mail is None:
             return False
-        self._held.append((letter, self._since if self._is_sequence else monotonic()))
+        self._queue.append((mail, self._since if self._is_sequence else monotonic()))
         return True
 
-    def _hand_out(self) -> None:
-        """Wake parked connections and get more while letters wait; let go of those that none waits for."""
-        parked, self._parked = self._parked, []
-        for conversation in parked:
-            if self._stopped or not self._waiting():
-                self._dismiss(conversation)
+    def _dispatch(self) -> None:
+        """Resume idle connections and open more while there are mails; release those without a mail."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            if self._stopped or not self._has_mail():
+                self._release_idle(connection)
             else:
-                self._resume(conversation)
-        while not self._stopped and len(self._crew) < self._limit:
-            opening = sum(1 for one in self._crew if one.is_opening)
-            if opening >= max(4, len(self._crew) - opening) or not self._waiting():
+                self._resume(connection)
+        while not self._stopped and len(self._connections) < self._limit:
+            starting = sum(1 for connection in self._connections if connection.is_starting)
+            if starting >= max(4, len(self._connections) - starting) or not self._has_mail():
                 return
             if not self._addresses and not self._resolve():
                 return
             acquired = self._transport.acquire(self._addresses[0], self)
             if acquired is None:
                 return
-            self._crew.add(acquired)
-            if acquired.is_under_way:
-                self._settle(acquired)
+            self._connections.add(acquired)
+            if acquired.awaits_server:
+                self._register(acquired)
             else:
                 self._resume(acquired)
 
     def _resolve(self) -> bool:
+        """Look up the host's addresses; return whether there are any."""
         host, port = self._options.host, self._options.port
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            reply = _saying(f"{host} could not be resolved: {error.strerror}")
-            self._stopped = (Judgement("retry"), "connect", reply)
+            reply = _own_reply(f"{host} could not be resolved: {error.strerror}")
+            self._stopped = (ReplyMeaning("retry"), "connect", reply)
             return False
-        self._addresses = [(entry[0], entry[4]) for entry in found]
+        self._addresses = [(entry[0], entry[4]) for entry in entries]
         return True
 
-    def _turn(self) -> None:
-        """Wait until a connection can go on or its time is over; go on with it."""
-        if not self._crew:
+    def _wait_and_resume(self) -> None:
+        """Wait until connections are ready or past their deadlines, and continue them."""
+        if not self._connections:
             self._transport.wait_for_release()
             return
-        for key, _ in self._selector.select(max(0.0, self._soonest - monotonic())):
+        for key, _ in self._selector.select(max(0.0, self._first_deadline - monotonic())):
             self._resume(key.data)
-        if (now := monotonic()) >= self._soonest:
-            for conversation in [one for one in self._crew if not one.parked and one.until <= now]:
-                conversation.silence()
-                self._settle(conversation)
-            self._soonest = min((one.until for one in self._crew if not one.parked), default=float("inf"))
+        if (now := monotonic()) >= self._first_deadline:
+            waiting = (connection for connection in self._connections if not connection.idle)
+            for connection in [connection for connection in waiting if connection.deadline <= now]:
+                connection.time_out()
+                self._register(connection)
+            self._first_deadline = min(
+                (connection.deadline for connection in self._connections if not connection.idle),
+                default=float("inf"),
+            )
 
-    def _resume(self, conversation: SmtpConnection) -> None:
-        conversation.resume()
-        self._settle(conversation)
+    def _resume(self, connection: SmtpConnection) -> None:
+        connection.resume()
+        self._register(connection)
 
-    def _dismiss(self, conversation: SmtpConnection) -> None:
-        """Let other threads have a connection that this call needs no more."""
-        self._selector.unregister(self._events.pop(conversation)[0])
-        self._crew.discard(conversation)
-        self._transport.release(conversation, usable=True)
+    def _release_idle(self, connection: SmtpConnection) -> None:
+        """Release a connection that this call does not need any more to other threads."""
+        self._selector.unregister(self._registered.pop(connection)[0])
+        self._connections.discard(connection)
+        self._transport.release(connection, usable=True)
 
-    def _settle(self, conversation: SmtpConnection) -> None:
+    def _register(self, connection: SmtpConnection) -> None:
         """Register what the connection waits for now, or drop it when it has ended."""
-        known = self._events.get(conversation)
-        if not conversation.open:
-            if known:
-                self._selector.unregister(known[0])
-                del self._events[conversation]
-            self._crew.discard(conversation)
-            self._transport.release(conversation, usable=False)
+        registered = self._registered.get(connection)
+        if not connection.open:
+            if registered:
+                self._selector.unregister(registered[0])
+                del self._registered[connection]
+            self._connections.discard(connection)
+            self._transport.release(connection, usable=False)
             return
-        if conversation.parked:
-            self._parked.append(conversation)
+        if connection.idle:
+            self._idle.append(connection)
         else:
-            self._soonest = min(self._soonest, conversation.until)
-        event = selectors.EVENT_WRITE if conversation.writing else selectors.EVENT_READ
-        if known is None:
-            number = conversation.wire.fileno()
-            self._selector.register(number, event, conversation)
-            self._events[conversation] = (number, event)
-        elif known[1] != event:
-            self._selector.modify(known[0], event, conversation)
-            self._events[conversation] = (known[0], event)
+            self._first_deadline = min(self._first_deadline, connection.deadline)
+        event = selectors.EVENT_WRITE if connection.waits_to_write else selectors.EVENT_READ
+        if registered is None:
+            descriptor = connection.socket.fileno()
+            self._selector.register(descriptor, event, connection)
+            self._registered[connection] = (descriptor, event)
+        elif registered[1] != event:
+            self._selector.modify(registered[0], event, connection)
+            self._registered[connection] = (registered[0], event)
 
-    def _give_up_the_rest(self) -> None:
-        """Give every letter that passed the gate and was not begun the outcome that stopped the window."""
-        judgement, stage, reply = self._stopped or (Judgement("retry"), "connect", _saying(""))
-        while self._held or (self._is_sequence and self._waiting()):
-            letter, _ = self._held.popleft()
-            self._told.append(outcome_of(letter, judgement, stage, reply))
+    def _end_mails_not_begun(self) -> None:
+        """Give every mail that passed the gate and was not begun the outcome that stopped the call."""
+        meaning, stage, reply = self._stopped or (ReplyMeaning("retry"), "connect", _own_reply(""))
+        while self._queue or (self._is_sequence and self._has_mail()):
+            mail, _ = self._queue.popleft()
+            self._outcomes.append(build_outcome(mail, meaning, stage, reply))
 
 
-def _saying(text: str) -> Reply:
-    """Return our own words in the place of a reply."""
+def _own_reply(text: str) -> Reply:
+    """Return our own text in the form of a reply."""
     return Reply(UNREADABLE, "", printable(text))

@@ -1,8 +1,8 @@
-"""SMTP replies: how they read, and what each means for the letter, its address and the lane.
+"""SMTP replies: parsing them (RFC 5321, RFC 3463), and what each means for the mail, its address and the lane.
 
-The table in `docs/delivery.md` says the same in words. Rules in short: only 2yz moves responsibility; 4yz and
-whatever cannot be read is tried again; 5.1.x says the address does not exist; 5.7.x, policy and
-authentication are our own fault and blame no address; everything else with 5 fails for this letter alone.
+The table in `docs/delivery.md` has the same rules. In short: only 2yz transfers responsibility; 4yz and an unreadable
+reply are tried again; 5.1.x says that the address does not exist; 5.7.x, policy and authentication are our own fault
+and blame no address; every other 5yz fails this mail alone.
 """
 
 import re
@@ -16,11 +16,11 @@ from nurture.transports.types import Result, Stage
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?")
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff\U00010000-\U0010ffff]+")
-#: A reply longer than this many lines or bytes is not one.
+#: A reply with more lines or bytes than this is unreadable.
 LINES_MAX: Final = 100
 BYTES_MAX: Final = 65_536
 
-# Servers without enhanced codes: words that tell a missing mailbox from a refusal of us.
+# For servers without enhanced codes: words that tell a missing mailbox from a refusal of our mail.
 _NO_SUCH_USER: Final = re.compile(
     r"(user|recipient|mailbox|address|account)\s+(is\s+)?(unknown|not found|does not exist|doesn't exist|"
     r"not exist|invalid|unavailable here)|no such (user|recipient|mailbox|address|person)|"
@@ -34,32 +34,32 @@ _POLICY: Final = re.compile(
     re.IGNORECASE,
 )
 _SLOWER: Final = re.compile(r"too (many|fast|much|quick)|\brate\b|throttl|slow down|slower", re.IGNORECASE)
-_AGAIN_IN: Final = re.compile(
+_RETRY_AFTER: Final = re.compile(
     r"(?:again|retry|wait|delay\w*)\D{0,30}?(\d{1,5})\s*(s|sec|second|m|min|minute)s?\b", re.IGNORECASE
 )
-#: A wait longer than this that a server asks for is not believed.
-_AGAIN_IN_MAX: Final[Duration] = 24 * 60 * MINUTE
+#: The longest wait that a server may ask for; a longer one is cut to this.
+_RETRY_AFTER_MAX: Final[Duration] = 24 * 60 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One whole reply: its code (0: could not be read), enhanced code and text in one printable line."""
+    """One whole reply: its code (0: unreadable), its enhanced code, and its text as one printable line."""
 
     code: int
     enhanced: str
     text: str
-    # The text line by line, as it came.
+    # The text line by line, as the server sent it.
     lines: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
-        """The codes as they go into the ledger: `550 5.1.1`."""
+        """The codes as the ledger keeps them: `550 5.1.1`."""
         return f"{self.code or ''} {self.enhanced}".strip()
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a reply means."""
+class ReplyMeaning:
+    """The meaning of a reply for the mail, its address and the lane."""
 
     outcome: Result
     suppress: bool = False
@@ -71,116 +71,115 @@ UNREADABLE: Final = 0
 
 
 def printable(text: str) -> str:
-    """Return text from outside as one printable line of at most 500 characters."""
+    """Return a server's text as one printable line of at most 500 characters."""
     return _UNPRINTABLE.sub(" ", text).strip()[:500]
 
 
-def read_reply(lines: list[bytes]) -> Reply:
-    """Return the reply made of these lines (without line ends); code 0 when they make none."""
+def parse_reply(lines: list[bytes]) -> Reply:
+    """Return the reply that these lines make (without line ends); code 0 when they make none."""
     code, texts = 0, list[str]()
     for place, line in enumerate(lines):
-        found = _LINE.fullmatch(line)
-        if found is None or (place and int(found[1]) != code):
+        match = _LINE.fullmatch(line)
+        if match is None or (place and int(match[1]) != code):
             return Reply(UNREADABLE, "", printable(b" ".join(lines).decode("utf-8", "replace")))
-        code = int(found[1])
-        texts.append((found[3] or b"").decode("utf-8", "replace"))
+        code = int(match[1])
+        texts.append((match[3] or b"").decode("utf-8", "replace"))
     enhanced = _ENHANCED.match(texts[0]) if texts else None
-    # An enhanced code of another class than the reply's contradicts it and says nothing.
+    # An enhanced code of another class than the reply's contradicts it and is ignored.
     known = enhanced[1] if enhanced and enhanced[1][0] == str(code)[0] else ""
     return Reply(code, known, printable(" ".join(texts)), tuple(texts))
 
 
 def is_last(line: bytes) -> bool:
-    """Tell whether a line ends its reply; what cannot be read ends it too."""
+    """Return whether a line ends its reply; an unreadable line ends it too."""
     return not (len(line) > 3 and line[3:4] == b"-" and _LINE.fullmatch(line))
 
 
-def judge(stage: Stage, reply: Reply) -> Judgement:
-    """Return what a reply at this stage means.
+def interpret_reply(stage: Stage, reply: Reply) -> ReplyMeaning:
+    """Return the meaning of a reply at a stage of the session.
 
-    stage: where the conversation stood when the reply came: `connect` (greeting), `greeted` (EHLO, STARTTLS,
-    AUTH), `mail`, `rcpt`, `data`, `replied` (to the final dot). A 2yz or 3yz where it is not expected counts
-    as unreadable, but for 2yz to the final dot.
+    stage: `connect` (the greeting), `greeted` (EHLO, STARTTLS, AUTH), `mail`, `rcpt`, `data`, `replied` (the reply to
+    the final dot). A 2yz or 3yz where it is not expected counts as unreadable, except 2yz to the final dot.
     """
     if reply.code // 100 == 2 and stage == "replied":
-        return Judgement("sent")
+        return ReplyMeaning("sent")
     if reply.code // 100 != 5:
-        return _later(reply)
+        return _interpret_transient(reply)
     if stage in ("connect", "greeted"):
-        # Refused before any letter was spoken of: no letter is to blame.
-        return Judgement("lane_paused")
-    return _refused(stage, reply)
+        # Refused before any mail was named: no mail is to blame.
+        return ReplyMeaning("lane_paused")
+    return _interpret_permanent(stage, reply)
 
 
-def _later(reply: Reply) -> Judgement:
+def _interpret_transient(reply: Reply) -> ReplyMeaning:
     slow = reply.enhanced.startswith("4.7.") or (
         400 <= reply.code < 500 and not reply.enhanced and bool(_SLOWER.search(reply.text))
     )
-    return Judgement("retry", slow=slow, retry_after=asked_wait(reply.text))
+    return ReplyMeaning("retry", slow=slow, retry_after=read_retry_after(reply.text))
 
 
-def _refused(stage: Stage, reply: Reply) -> Judgement:
+def _interpret_permanent(stage: Stage, reply: Reply) -> ReplyMeaning:
     subject = reply.enhanced.split(".")[1:] if reply.enhanced else []
     if reply.code in (530, 535, 534, 538) or subject[:1] == ["7"]:
-        return Judgement("lane_paused")
+        return ReplyMeaning("lane_paused")
     if subject == ["2", "2"]:
-        return Judgement("retry", retry_after=asked_wait(reply.text))
+        return ReplyMeaning("retry", retry_after=read_retry_after(reply.text))
     if reply.code == 552 or subject[:1] in (["3"], ["6"]):
-        return Judgement("failed")
+        return ReplyMeaning("failed")
     if stage == "mail" or subject in (["1", "7"], ["1", "8"]):
-        # MAIL names the sender, and 5.1.7 and 5.1.8 speak of the sender's address.
-        return Judgement("lane_paused")
+        # MAIL names the sender, and 5.1.7 and 5.1.8 are about the sender's address.
+        return ReplyMeaning("lane_paused")
     if subject[:1] == ["1"]:
-        return Judgement("failed", suppress=True)
+        return ReplyMeaning("failed", suppress=True)
     if not subject:
-        return _refused_without_enhanced_code(stage, reply)
-    return Judgement("failed")
+        return _interpret_without_enhanced_code(stage, reply)
+    return ReplyMeaning("failed")
 
 
-def _refused_without_enhanced_code(stage: Stage, reply: Reply) -> Judgement:
+def _interpret_without_enhanced_code(stage: Stage, reply: Reply) -> ReplyMeaning:
     if _NO_SUCH_USER.search(reply.text) and stage == "rcpt":
-        return Judgement("failed", suppress=True)
+        return ReplyMeaning("failed", suppress=True)
     if _POLICY.search(reply.text):
-        return Judgement("lane_paused")
-    return Judgement("failed")
+        return ReplyMeaning("lane_paused")
+    return ReplyMeaning("failed")
 
 
-def asked_wait(text: str) -> Duration | None:
-    """Return how long a reply's text asks to wait (`try again in 30 seconds`), None when it does not."""
-    found = _AGAIN_IN.search(text)
-    if found is None:
+def read_retry_after(text: str) -> Duration | None:
+    """Return how long a reply's text asks us to wait (`try again in 30 seconds`), None when it does not."""
+    match = _RETRY_AFTER.search(text)
+    if match is None:
         return None
-    unit = MINUTE if found[2].lower().startswith("m") else SECOND
-    return min(int(found[1]) * unit, _AGAIN_IN_MAX)
+    unit = MINUTE if match[2].lower().startswith("m") else SECOND
+    return min(int(match[1]) * unit, _RETRY_AFTER_MAX)
 
 
-# ---- replies that others tell of -------------------------------------------------------------------------
+# ---- replies that bounces report -------------------------------------------------------------------------
 
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _CODE: Final = re.compile(r"(?<![\d.])([245]\d\d)(?=[ -]|$)")
 
 
 def severity_of(code: str, text: str) -> Severity:
-    """Return how bad a bounce is that a report tells of by its code and the reply's text.
+    """Return the severity of a bounce, from the code and the reply's text in its report.
 
-    code: an enhanced status (`5.1.1`), a reply code (`550`) or empty; text: the diagnostic, in which either may
-    stand. The same reading as for replies we hear ourselves, so a provider's word and ours agree.
+    code: an enhanced status (`5.1.1`), a reply code (`550`) or empty. text: the diagnostic, which may hold either. The
+    rules are those for replies of our own SMTP sessions, so a provider's report and our own session agree.
     """
-    # The text is the receiving server's own; a report's code is often made up from it.
+    # The text comes from the receiving server; a report's code is often derived from it.
     status = _STATUS.search(text[:2000]) or _STATUS.search(code)
     number = _CODE.search(code) or _CODE.search(text[:2000])
     if status is None and number is None:
         return "policy" if _POLICY.search(text[:2000]) else "undetermined"
     enhanced = status[0] if status else ""
-    code_said = int(f"{enhanced[0]}50") if status else int(str(number and number[1]))
-    # x.0.0 is what reporters write who know nothing closer.
-    reply = Reply(code_said, "" if enhanced.endswith(".0.0") else enhanced, text[:2000])
+    reply_code = int(f"{enhanced[0]}50") if status else int(str(number and number[1]))
+    # Reporters write x.0.0 when they know nothing more exact.
+    reply = Reply(reply_code, "" if enhanced.endswith(".0.0") else enhanced, text[:2000])
     if reply.code // 100 == 2:
         return "undetermined"
-    meaning = judge("rcpt", reply)
+    meaning = interpret_reply("rcpt", reply)
     if meaning.suppress:
         return "hard"
     if meaning.outcome == "lane_paused":
         return "policy"
-    # Mailboxes that are closed or full, hosts that cannot be reached: a matter of days.
+    # A mailbox that is closed or full, or a host that cannot be reached, may work again in some days.
     return "soft" if meaning.outcome == "retry" or enhanced.startswith(("5.2.1", "5.4.")) else "undetermined"

@@ -16,7 +16,7 @@ from pathlib import Path
 from nurture.database.engine import Database, open_database
 from nurture.delivery.deliver import deliver, recover, recover_by_journal
 from nurture.delivery.journal.recovery import open_journal
-from nurture.delivery.journal.restore_detection import Watch
+from nurture.delivery.journal.restore_detection import JournalProgress
 from nurture.delivery.types import Delivery
 from nurture.domain.errors import Transient
 from nurture.runtime import failpoints
@@ -49,10 +49,10 @@ def _send(url: str, clock: Path, folder: Path, smtp: str) -> None:
     world.clock = shared  # type: ignore[assignment]
     for lane in LANES:
         threading.Thread(target=_work, args=(database, world.delivery, lane, smtp), daemon=True).start()
-    watch = Watch()
+    progress = JournalProgress()
     while True:
         with suppress(Transient):
-            recover_by_journal(database, world.delivery, watch)
+            recover_by_journal(database, world.delivery, progress)
             recover(database, clock=shared)
         pause(0.05)
 
@@ -61,7 +61,7 @@ def _work(database: Database, delivery: Delivery, lane: str, smtp: str) -> None:
     delivery = replace(delivery, window=WINDOW_MAILS)
     journal = delivery.journal
     assert journal
-    transport = open_transport(f"{smtp}?connections={CONNECTIONS}", note=journal.note)
+    transport = open_transport(f"{smtp}?connections={CONNECTIONS}", on_stage=journal.record_stage)
     while True:
         with suppress(Transient):
             deliver(database, delivery, lane=lane, transport=transport, limit=60)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nurture.delivery.deliver import recover_by_journal
 from nurture.delivery.journal.recovery import open_journal
-from nurture.delivery.journal.restore_detection import Watch
+from nurture.delivery.journal.restore_detection import JournalProgress
 from nurture.delivery.send_gate import SendGate
 from nurture.domain.counts import Counts
 from nurture.transports.types import OutgoingMail
@@ -22,7 +22,7 @@ class Sender:
 
     world: World
     folder: Path
-    watch: Watch = field(default_factory=Watch)
+    progress: JournalProgress = field(default_factory=JournalProgress)
 
     @classmethod
     def begun(cls, world: World, folder: Path) -> "Sender":
@@ -32,19 +32,19 @@ class Sender:
 
     def gate(self, *, limit: int = 200) -> dict[int, OutgoingMail]:
         """Claim what is due and put it through the wire gate; returns the letters by message, none begun."""
-        stream = SendGate(self.world.database, self.world.delivery, self.world.claim(limit=limit))
-        return {letter.message_id: letter for letter in stream.letters()}
+        gate = SendGate(self.world.database, self.world.delivery, self.world.claim(limit=limit))
+        return {mail.message_id: mail for mail in gate.mails()}
 
-    def dot(self, letter: OutgoingMail) -> None:
+    def dot(self, mail: OutgoingMail) -> None:
         """Be about to write its final dot."""
         assert self.world.journal
-        self.world.journal.note(letter, "dot", "")
+        self.world.journal.record_stage(mail, "dot", "")
 
-    def reply(self, letter: OutgoingMail, text: str) -> None:
+    def reply(self, mail: OutgoingMail, text: str) -> None:
         """Write the dot and read the reply."""
-        self.dot(letter)
+        self.dot(mail)
         assert self.world.journal
-        self.world.journal.note(letter, "replied", text)
+        self.world.journal.record_stage(mail, "replied", text)
 
     def die(self) -> None:
         """End as a killed process does: its lock goes, its files stay."""
@@ -53,4 +53,4 @@ class Sender:
 
     def look(self) -> Counts:
         """Look for what others left, as every process does every few seconds."""
-        return recover_by_journal(self.world.database, self.world.delivery, self.watch)
+        return recover_by_journal(self.world.database, self.world.delivery, self.progress)

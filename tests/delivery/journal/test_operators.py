@@ -46,9 +46,9 @@ def test_the_doctor_compares_journals_with_the_ledger(
 ) -> None:
     assert findings(services) == []
     first, second = world.mail(world.person()), world.mail(world.person("bob"))
-    letters = sender.gate()
+    mails = sender.gate()
     for number in (first, second):
-        sender.reply(letters[number], "250 2.0.0")
+        sender.reply(mails[number], "250 2.0.0")
     # It is being settled by whoever sent it.
     assert findings(services) == []
     with world.database.write() as connection:
@@ -62,7 +62,7 @@ def test_the_doctor_compares_journals_with_the_ledger(
 def test_the_doctor_tells_of_damage_of_a_stop_and_of_a_folder_that_is_none(
     world: World, services: Services, sender: Sender, tmp_path: Path
 ) -> None:
-    (path,) = file_format.parts(sender.folder, sender.world.worker)
+    (path,) = file_format.list_parts(sender.folder, sender.world.worker)
     path.write_bytes(path.read_bytes() + b"d 1 1 00000000\n")
     assert findings(services) == [f"{path}: 1 lines cannot be read"]
     world.database.run(
@@ -102,7 +102,7 @@ def test_resume_after_a_restore_folds_the_journals_in_first(
     assert (said.code, said.document["journals"]) == (0, {"sent": 1, "journals": 1})
     assert world.status(number)[0] == "sent"
     with world.database.read() as connection:
-        assert not queries.is_stopped(connection)
+        assert not queries.is_stopped_after_restore(connection)
     other.die()
     world.database.close()
 
@@ -125,10 +125,10 @@ def test_resume_asks_about_senders_that_nobody_has_read(
     assert "Nobody has read what 1 senders on" in said.line()
     assert "add --yes" in said.line()
     with world.database.read() as connection:
-        assert queries.is_stopped(connection)
+        assert queries.is_stopped_after_restore(connection)
     assert nurture("resume", "all", "--after-restore", "--yes").code == 0
     with world.database.read() as connection:
-        assert not queries.is_stopped(connection)
+        assert not queries.is_stopped_after_restore(connection)
 
 
 def test_where_no_journal_can_be_written_no_sender_starts(

@@ -35,17 +35,17 @@ def other(world: World, tmp_path: Path) -> Iterator[Sender]:
     sender.die()
 
 
-def mails(world: World, count: int, measure: str = PATH) -> list[int]:
+def store_mails(world: World, count: int, measure: str = PATH) -> list[int]:
     return [world.mail(world.person(f"p{number}"), measure) for number in range(count)]
 
 
 def test_each_mail_ends_as_its_journal_says(world: World, dying: Sender, other: Sender) -> None:
-    never, begun, taken, refused, later = mails(world, 5)
-    letters = dying.gate()
-    dying.dot(letters[begun])
-    dying.reply(letters[taken], "250 2.0.0")
-    dying.reply(letters[refused], "550 5.1.1 no such user")
-    dying.reply(letters[later], "451 4.3.0 try again in 30 minutes")
+    never, begun, taken, refused, later = store_mails(world, 5)
+    mails = dying.gate()
+    dying.dot(mails[begun])
+    dying.reply(mails[taken], "250 2.0.0")
+    dying.reply(mails[refused], "550 5.1.1 no such user")
+    dying.reply(mails[later], "451 4.3.0 try again in 30 minutes")
     gate_at = world.message(taken).sent_at
     dying.die()
     counts = other.look()
@@ -70,20 +70,20 @@ def test_each_mail_ends_as_its_journal_says(world: World, dying: Sender, other: 
 
 
 def test_what_never_began_leaves_once_and_at_once(world: World, dying: Sender, other: Sender) -> None:
-    numbers = mails(world, 3)
+    numbers = store_mails(world, 3)
     dying.gate()
     dying.die()
     other.look()
     post = Post()
     other.world.deliver(post)
-    assert sorted(letter.message_id for letter in post.taken) == numbers
+    assert sorted(mail.message_id for mail in post.taken) == numbers
     assert {world.status(number)[0] for number in numbers} == {"sent"}
 
 
 def test_claimed_mails_of_a_dead_sender_are_free_before_their_lease_ends(
     world: World, dying: Sender, other: Sender
 ) -> None:
-    (number,) = mails(world, 1)
+    (number,) = store_mails(world, 1)
     dying.world.claim()
     assert world.status(number)[0] == "ready"
     dying.die()
@@ -92,7 +92,7 @@ def test_claimed_mails_of_a_dead_sender_are_free_before_their_lease_ends(
 
 
 def test_nobody_concludes_while_the_sender_lives(world: World, dying: Sender, other: Sender) -> None:
-    (number,) = mails(world, 1)
+    (number,) = store_mails(world, 1)
     dying.gate()
     assert other.look() == {}
     assert world.status(number)[0] == "on_wire"
@@ -105,7 +105,7 @@ def test_nobody_concludes_while_the_sender_lives(world: World, dying: Sender, ot
 
 
 def test_without_access_to_the_journal_it_is_in_doubt(world: World, dying: Sender, tmp_path: Path) -> None:
-    begun, never = mails(world, 2)
+    begun, never = store_mails(world, 2)
     dying.dot(dying.gate()[begun])
     dying.die()
     elsewhere = Sender.begun(world, tmp_path / "another machine")
@@ -120,10 +120,10 @@ def test_without_access_to_the_journal_it_is_in_doubt(world: World, dying: Sende
 def test_a_journal_that_outlived_its_machine_says_what_was_answered_and_nothing_more(
     world: World, dying: Sender, other: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent, taken = mails(world, 2)
+    silent, taken = store_mails(world, 2)
     dying.reply(dying.gate()[taken], "250 2.0.0")
     dying.die()
-    monkeypatch.setattr(file_format, "boot_id", lambda: "after the power came back")
+    monkeypatch.setattr(file_format, "read_boot_id", lambda: "after the power came back")
     assert other.look()["sent"] == 1
     # Its last lines may not have reached the disk: silence proves nothing.
     assert world.status(silent)[0] == "on_wire"
@@ -135,12 +135,12 @@ def test_a_journal_that_outlived_its_machine_says_what_was_answered_and_nothing_
 def test_a_journal_with_a_line_that_cannot_be_read_proves_no_silence(
     world: World, dying: Sender, other: Sender
 ) -> None:
-    begun, never, taken = mails(world, 3)
-    letters = dying.gate()
-    dying.dot(letters[begun])
-    dying.reply(letters[taken], "250")
+    begun, never, taken = store_mails(world, 3)
+    mails = dying.gate()
+    dying.dot(mails[begun])
+    dying.reply(mails[taken], "250")
     dying.die()
-    (path,) = file_format.parts(dying.folder, dying.world.worker)
+    (path,) = file_format.list_parts(dying.folder, dying.world.worker)
     path.write_bytes(path.read_bytes().replace(b"d %d 1" % begun, b"d %d 2" % begun))
     assert other.look()["sent"] == 1
     assert {world.status(number)[0] for number in (begun, never)} == {"on_wire"}
@@ -150,11 +150,11 @@ def test_a_journal_with_a_line_that_cannot_be_read_proves_no_silence(
 
 
 def test_a_journal_read_late_settles_a_doubt(world: World, dying: Sender, other: Sender) -> None:
-    begun, taken, bounced = mails(world, 3)
-    letters = dying.gate()
-    dying.dot(letters[begun])
-    dying.reply(letters[taken], "250")
-    dying.reply(letters[bounced], "550 5.1.1 no such user")
+    begun, taken, bounced = store_mails(world, 3)
+    mails = dying.gate()
+    dying.dot(mails[begun])
+    dying.reply(mails[taken], "250")
+    dying.reply(mails[bounced], "550 5.1.1 no such user")
     world.later(WIRE_LEASE + SECOND)
     world.recover()
     assert {world.status(number)[0] for number in (begun, taken, bounced)} == {"in_doubt"}
@@ -169,9 +169,9 @@ def test_a_journal_read_late_settles_a_doubt(world: World, dying: Sender, other:
 def test_transactional_mail_in_doubt_waits_for_evidence_and_leaves_again(
     world: World, dying: Sender, other: Sender
 ) -> None:
-    (number,) = mails(world, 1, RECEIPT.path)
-    (letter,) = dying.gate().values()
-    dying.dot(letter)
+    (number,) = store_mails(world, 1, RECEIPT.path)
+    (mail,) = dying.gate().values()
+    dying.dot(mail)
     dying.die()
     other.look()
     assert world.message(number).due_at == world.clock.now() + 10 * MINUTE
@@ -180,7 +180,7 @@ def test_transactional_mail_in_doubt_waits_for_evidence_and_leaves_again(
     post = Post()
     other.world.deliver(post)
     # The same bytes and Message-ID.
-    assert [again.data for again in post.taken] == [letter.data]
+    assert [again.data for again in post.taken] == [mail.data]
     assert world.status(number)[0] == "sent"
 
 
@@ -195,20 +195,20 @@ def test_a_run_that_waits_is_told(world: World, dying: Sender, other: Sender) ->
 
 
 def test_a_broken_off_delivery_is_mended_by_its_own_process(world: World, other: Sender) -> None:
-    numbers = mails(world, 4)
+    numbers = store_mails(world, 4)
     assert other.world.journal
     journal: Journal = other.world.journal
 
     class Breaks(Post):
         """Takes two letters, is answered for one and breaks off before anybody has heard of it."""
 
-        def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-            for place, letter in enumerate(letters):
-                self.taken.append(letter)
-                journal.note(letter, "dot", "")
+        def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+            for place, mail in enumerate(mails):
+                self.taken.append(mail)
+                journal.record_stage(mail, "dot", "")
                 if place == 1:
                     raise ConnectionError
-                journal.note(letter, "replied", "250")
+                journal.record_stage(mail, "replied", "250")
             yield outcome(self.taken[0])
 
     post = Breaks()
@@ -216,8 +216,8 @@ def test_a_broken_off_delivery_is_mended_by_its_own_process(world: World, other:
         other.world.deliver(post)
     again = Post()
     other.world.deliver(again)
-    taken, doubtful = (letter.message_id for letter in post.taken)
+    taken, doubtful = (mail.message_id for mail in post.taken)
     assert world.status(taken)[0] == "sent"
     assert world.status(doubtful)[0] == "in_doubt"
-    assert {letter.message_id for letter in again.taken} == set(numbers) - {taken, doubtful}
+    assert {mail.message_id for mail in again.taken} == set(numbers) - {taken, doubtful}
     assert journal.in_flight("main") == {}

@@ -62,11 +62,11 @@ def history(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
     waiting = world.mail(world.person("waiting"), due_at=world.clock.now() + 1)
     world.database.close()
     backup = Backup(kind, url, tmp_path, postgres)
-    letters = sender.gate()
-    sender.reply(letters[numbers["taken"]], "250 2.0.0")
-    sender.dot(letters[numbers["begun"]])
-    sender.reply(letters[numbers["bounced"]], "550 5.1.1 <bounced@example.com> unknown")
-    sender.dot(letters[numbers["receipt"]])
+    mails = sender.gate()
+    sender.reply(mails[numbers["taken"]], "250 2.0.0")
+    sender.dot(mails[numbers["begun"]])
+    sender.reply(mails[numbers["bounced"]], "550 5.1.1 <bounced@example.com> unknown")
+    sender.dot(mails[numbers["receipt"]])
     for person in (regular, world.person("new")):
         number = world.mail(person)
         sender.reply(sender.gate()[number], "250")
@@ -77,12 +77,12 @@ def history(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
 
 def stopped(world: World) -> bool:
     with world.database.read() as connection:
-        return queries.is_stopped(connection)
+        return queries.is_stopped_after_restore(connection)
 
 
 def go_on(world: World) -> None:
     def work(connection: sa.Connection) -> None:
-        restore_detection.agree(connection)
+        restore_detection.accept_database(connection)
         record.resume_after_restore(connection, actor="ops", now=world.clock.now())
 
     world.database.run(work)
@@ -112,7 +112,7 @@ def test_all_lanes_stop_until_somebody_says_so_and_nothing_leaves_twice(history:
     assert world.database.is_sqlite or min(again) > 8
     go_on(world)
     sender.world.deliver(post)
-    assert [letter.message_id for letter in post.taken] == [history.waiting]
+    assert [mail.message_id for mail in post.taken] == [history.waiting]
     assert world.status(history.sent)[0] == world.status(lost["taken"])[0] == "sent"
     assert world.status(lost["begun"])[0] == world.status(lost["receipt"])[0] == "in_doubt"
     assert world.status(lost["bounced"]) == ("failed", "hard_bounce")
@@ -132,7 +132,7 @@ def test_all_lanes_stop_until_somebody_says_so_and_nothing_leaves_twice(history:
 def test_the_journal_alone_tells_where_the_database_says_nothing_of_itself(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "incarnation", lambda _connection: "")
+    monkeypatch.setattr(queries, "read_incarnation", lambda _connection: "")
     world = history.restored()
     sender = Sender.begun(world, history.sender.folder)
     assert sender.look()["went_back"] == 1
@@ -153,7 +153,7 @@ def test_postgresql_tells_by_itself_where_no_journal_is_at_hand(history: History
     sender = Sender.begun(world, tmp_path / "another machine")
     assert sender.look()["went_back"] == 1
     with world.database.read() as connection:
-        assert queries.unread(connection) == [history.sender.world.worker]
+        assert queries.list_unread_senders(connection) == [history.sender.world.worker]
     sender.die()
     world.database.close()
 
@@ -161,7 +161,7 @@ def test_postgresql_tells_by_itself_where_no_journal_is_at_hand(history: History
 def test_a_sender_whose_database_is_put_back_under_it_sends_nothing_more(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "incarnation", lambda _connection: "")
+    monkeypatch.setattr(queries, "read_incarnation", lambda _connection: "")
     world = history.world
     sender = Sender.begun(world, history.sender.folder)
     sender.world.deliver(Post())
@@ -178,7 +178,7 @@ def test_a_sender_whose_database_is_put_back_under_it_sends_nothing_more(
     sender.look()
     go_on(world)
     sender.world.deliver(post)
-    assert number in {letter.message_id for letter in post.taken}
+    assert number in {mail.message_id for mail in post.taken}
     sender.die()
 
 

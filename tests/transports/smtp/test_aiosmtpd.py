@@ -8,7 +8,7 @@ from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.rig.process import free_port
-from tests.transports.letters import DATA, a_letter, letters, send
+from tests.transports.mails import DATA, a_mail, make_mails, send
 
 
 class Keeper(Sink):
@@ -42,7 +42,7 @@ def keeper() -> Iterator[tuple[Keeper, str]]:
 def test_it_takes_our_letters(keeper: tuple[Keeper, str]) -> None:
     kept, url = keeper
     dots = DATA + b".\r\n..\r\nend\r\n"
-    mixed = [*letters(20), a_letter(20, data=dots), a_letter(21, recipient="nobody@x.test")]
+    mixed = [*make_mails(20), a_mail(20, data=dots), a_mail(21, recipient="nobody@x.test")]
     outcomes = {one.message_id: one for one in send(url, mixed, "connections=3")}
     assert {number for number, one in outcomes.items() if one.outcome == "sent"} == set(range(21))
     assert (outcomes[21].outcome, outcomes[21].suppress) == ("failed", True)
@@ -52,5 +52,5 @@ def test_it_takes_our_letters(keeper: tuple[Keeper, str]) -> None:
 
 def test_it_takes_an_address_beyond_ascii(keeper: tuple[Keeper, str]) -> None:
     kept, url = keeper
-    assert [one.outcome for one in send(url, [a_letter(recipient="jürgen@x.test")])] == ["sent"]
+    assert [one.outcome for one in send(url, [a_mail(recipient="jürgen@x.test")])] == ["sent"]
     assert kept.kept[0].rcpt_tos == ["jürgen@x.test"]

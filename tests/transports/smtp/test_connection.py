@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from nurture.domain.errors import SettingsError
-from nurture.transports.smtp.envelope import stuffed
-from nurture.transports.smtp.options import SmtpOptions, smtp_options
+from nurture.transports.smtp.envelope import dot_stuff
+from nurture.transports.smtp.options import SmtpOptions, read_smtp_url
 from nurture.transports.smtp.pool import SmtpTransport
 from nurture.transports.types import OutgoingMail
 from tests.transports.certificates import Authority
 from tests.transports.chaos_smtp import ChaosSmtp, Cut, Later, Stall, chaos
-from tests.transports.letters import DATA, a_letter, letters, send
+from tests.transports.mails import DATA, a_mail, make_mails, send
 
 
 @pytest.fixture
@@ -32,71 +32,71 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def test_every_letter_arrives_once_and_whole(server: ChaosSmtp) -> None:
-    assert {one.outcome for one in send(server.url, letters(200))} == {"sent"}
+    assert {one.outcome for one in send(server.url, make_mails(200))} == {"sent"}
     assert len(server.accepted) == 200
     assert {one.data for one in server.accepted} == {DATA}
     assert {one.sender for one in server.accepted} == {"bounce@shop.test"}
 
 
 def test_connections_are_kept_between_calls(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(smtp_options(f"{server.url}?connections=1"))
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
     for _ in range(5):
-        assert [one.outcome for one in transport.send(letters(3))] == ["sent"] * 3
+        assert [one.outcome for one in transport.send(make_mails(3))] == ["sent"] * 3
     transport.close()
     assert server.connections == 1
     assert server.commands.count("QUIT") <= 1
 
 
 def test_a_connection_carries_no_more_letters_than_allowed(server: ChaosSmtp) -> None:
-    assert len(send(server.url, letters(25), "connections=1&per_connection=10")) == 25
+    assert len(send(server.url, make_mails(25), "connections=1&per_connection=10")) == 25
     assert server.connections == 3
 
 
 def test_a_kept_connection_that_the_server_closed_costs_no_letter() -> None:
     with chaos({"dot": ["250 ok", Cut(after="250 ok"), "250 ok"]}) as server:
-        transport = SmtpTransport(smtp_options(f"{server.url}?connections=1"))
+        transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
         for _ in range(3):
-            assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+            assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
         transport.close()
         assert server.connections == 2
 
 
 def test_a_kept_connection_that_ends_as_it_is_spoken_to_costs_no_letter() -> None:
     with chaos({"mail": ["250 ok", Cut(), "250 ok"]}) as server:
-        transport = SmtpTransport(smtp_options(f"{server.url}?connections=1"))
+        transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
         for _ in range(2):
-            assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+            assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
         transport.close()
         assert server.connections == 2
 
 
 def test_an_idle_connection_is_given_up_in_time(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(smtp_options(f"{server.url}?connections=1&idle=0.000001"))
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1&idle=0.000001"))
     for _ in range(3):
-        assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+        assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
     transport.close()
     assert server.connections == 3
 
 
 def test_a_connection_that_never_opened_is_not_taken_up_again() -> None:
     with chaos({"connect": ["220 ready", Stall()]}) as server:
-        transport = SmtpTransport(smtp_options(f"{server.url}?connections=2"))
-        assert [one.outcome for one in transport.send(letters(2))] == ["sent"] * 2
-        [hanging] = [one for one in transport._spare if one.is_opening]
-        assert hanging.is_fit(idle=30)
-        hanging.until = 1.0
-        assert not hanging.is_fit(idle=30)
-        assert [one.outcome for one in transport.send(letters(2))] == ["sent"] * 2
+        transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
+        assert [one.outcome for one in transport.send(make_mails(2))] == ["sent"] * 2
+        [hanging] = [one for one in transport._spare if one.is_starting]
+        assert hanging.is_reusable(idle_seconds=30)
+        hanging.deadline = 1.0
+        assert not hanging.is_reusable(idle_seconds=30)
+        assert [one.outcome for one in transport.send(make_mails(2))] == ["sent"] * 2
         transport.close()
         assert not hanging.open
 
 
 def test_threads_share_the_connections(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(smtp_options(f"{server.url}?connections=3"))
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=3"))
     outcomes: list[str] = []
 
     def work(place: int) -> None:
-        mine = [a_letter(place * 100 + number) for number in range(30)]
+        mine = [a_mail(place * 100 + number) for number in range(30)]
         outcomes.extend(outcome.outcome for outcome in transport.send(mine))
 
     threads = [threading.Thread(target=work, args=(place,)) for place in range(6)]
@@ -110,31 +110,31 @@ def test_threads_share_the_connections(server: ChaosSmtp) -> None:
 
 
 def test_a_forked_process_does_not_speak_on_its_parents_connections(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(smtp_options(f"{server.url}?connections=1"))
-    assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
+    assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
     child = os.fork()
     if child == 0:
-        os._exit(0 if [one.outcome for one in transport.send(letters(1))] == ["sent"] else 1)
+        os._exit(0 if [one.outcome for one in transport.send(make_mails(1))] == ["sent"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert [one.outcome for one in transport.send(letters(1))] == ["sent"]
+    assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
     transport.close()
     assert server.connections == 2
     assert len(server.accepted) == 3
 
 
 def test_a_broken_off_iteration_leaves_no_half_said_letter_behind(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(smtp_options(f"{server.url}?connections=2"))
-    iteration = transport.send(letters(50))
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
+    iteration = transport.send(make_mails(50))
     next(iteration)
     iteration.close()  # type: ignore[attr-defined]
-    assert [one.outcome for one in transport.send(letters(3))] == ["sent"] * 3
+    assert [one.outcome for one in transport.send(make_mails(3))] == ["sent"] * 3
     transport.close()
     assert {one.data for one in server.accepted} == {DATA}
 
 
 def test_one_slow_letter_does_not_keep_the_others_waiting() -> None:
     with chaos({"dot": [Stall(store=True), "250 ok"]}) as server:
-        outcomes = send(server.url, letters(20), "connections=2&dot=0.6")
+        outcomes = send(server.url, make_mails(20), "connections=2&dot=0.6")
         assert [one.outcome for one in outcomes] == ["sent"] * 19 + ["in_doubt"]
 
 
@@ -146,9 +146,9 @@ def test_a_letter_is_taken_only_when_it_can_begin() -> None:
         def gate() -> Iterator[OutgoingMail]:
             for number in range(20):
                 begun.append(number)
-                yield a_letter(number)
+                yield a_mail(number)
 
-        transport = SmtpTransport(smtp_options(f"{server.url}?connections=2"))
+        transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
         for told, _ in enumerate(transport.send(gate()), start=1):
             ahead.append(len(begun) - told)
         transport.close()
@@ -169,7 +169,7 @@ def test_the_next_envelope_stands_behind_the_final_dot_but_never_a_second_dot() 
         return "250 ok"
 
     with chaos({"dot": answer}) as server:
-        send(server.url, letters(10), "connections=1")
+        send(server.url, make_mails(10), "connections=1")
         assert all(worst)
         assert [line.split(":")[0] for line in server.commands if line != "QUIT"] == [
             "EHLO [127.0.0.1]",
@@ -179,13 +179,13 @@ def test_the_next_envelope_stands_behind_the_final_dot_but_never_a_second_dot() 
 
 def test_after_a_refusal_the_transaction_is_reset() -> None:
     with chaos({"rcpt": ["550 5.1.1 no", "250 ok"]}) as server:
-        assert [one.outcome for one in send(server.url, letters(2), "connections=1")] == ["failed", "sent"]
+        assert [one.outcome for one in send(server.url, make_mails(2), "connections=1")] == ["failed", "sent"]
         assert server.commands.count("RSET") == 1
 
 
 def test_an_old_server_gets_helo_and_no_extension() -> None:
     with chaos({"ehlo": ["502 what", "250 hello"]}) as server:
-        assert [one.outcome for one in send(server.url, letters(2), "connections=1")] == ["sent"] * 2
+        assert [one.outcome for one in send(server.url, make_mails(2), "connections=1")] == ["sent"] * 2
         assert server.commands[1].startswith("HELO")
         assert not any("SIZE" in command for command in server.commands)
 
@@ -203,14 +203,14 @@ def test_an_old_server_gets_helo_and_no_extension() -> None:
 )
 def test_lone_dots_arrive_as_they_were(server: ChaosSmtp, text: bytes) -> None:
     data = DATA + text
-    assert [one.outcome for one in send(server.url, [a_letter(data=data)])] == ["sent"]
+    assert [one.outcome for one in send(server.url, [a_mail(data=data)])] == ["sent"]
     assert [one.data for one in server.accepted] == [data]
-    assert stuffed(text).startswith(b"." + text[:1] if text.startswith(b".") else text[:1])
+    assert dot_stuff(text).startswith(b"." + text[:1] if text.startswith(b".") else text[:1])
 
 
 @pytest.mark.parametrize("data", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n\n.\n\r\n", b"no end", b"\r\n.\r"])
 def test_a_line_without_crlf_is_refused_and_nothing_is_said(server: ChaosSmtp, data: bytes) -> None:
-    [outcome] = send(server.url, [a_letter(data=data)])
+    [outcome] = send(server.url, [a_mail(data=data)])
     assert (outcome.outcome, outcome.suppress) == ("failed", False)
     assert not any(command.startswith("MAIL") for command in server.commands)
 
@@ -219,7 +219,7 @@ def test_a_line_without_crlf_is_refused_and_nothing_is_said(server: ChaosSmtp, d
     "recipient", ["a@x.test>\r\nRCPT TO:<b@x.test", "a b@x.test", "a@x.test\x00", "<a@x.test", "nobody", ""]
 )
 def test_an_envelope_address_cannot_say_more_than_itself(server: ChaosSmtp, recipient: str) -> None:
-    [outcome] = send(server.url, [a_letter(recipient=recipient)])
+    [outcome] = send(server.url, [a_mail(recipient=recipient)])
     assert (outcome.outcome, outcome.suppress) == ("failed", False)
     assert not any(command.startswith(("MAIL", "RCPT")) for command in server.commands)
 
@@ -227,7 +227,7 @@ def test_an_envelope_address_cannot_say_more_than_itself(server: ChaosSmtp, reci
 def test_five_megabytes_go_through() -> None:
     data = DATA + b"x" * 70 + b"\r\n" + (b"y" * 74 + b"\r\n") * 70_000
     with chaos(extensions=["PIPELINING"]) as server:
-        assert [one.outcome for one in send(server.url, [a_letter(data=data)] * 2, "connections=1")] == [
+        assert [one.outcome for one in send(server.url, [a_mail(data=data)] * 2, "connections=1")] == [
             "sent"
         ] * 2
         assert [one.data for one in server.accepted] == [data] * 2
@@ -235,54 +235,54 @@ def test_five_megabytes_go_through() -> None:
 
 def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
     with chaos(extensions=["PIPELINING", "SIZE 10"]) as server:
-        [outcome] = send(server.url, [a_letter()])
+        [outcome] = send(server.url, [a_mail()])
         assert (outcome.outcome, outcome.suppress) == ("failed", False)
         assert "10" in outcome.reply
         assert not any(command.startswith("MAIL") for command in server.commands)
 
 
 def test_the_size_is_declared(server: ChaosSmtp) -> None:
-    send(server.url, [a_letter()])
+    send(server.url, [a_mail()])
     assert [one.parameters for one in server.accepted] == [f"SIZE={len(DATA)}"]
 
 
 def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
-    letter = a_letter(recipient="jürgen@x.test")
+    mail = a_mail(recipient="jürgen@x.test")
     with chaos(extensions=["SMTPUTF8"]) as server:
-        assert [one.outcome for one in send(server.url, [letter])] == ["sent"]
+        assert [one.outcome for one in send(server.url, [mail])] == ["sent"]
         assert [(one.recipients, one.parameters) for one in server.accepted] == [
             (("jürgen@x.test",), "SMTPUTF8")
         ]
     with chaos(extensions=[]) as server:
-        [outcome] = send(server.url, [letter])
+        [outcome] = send(server.url, [mail])
         assert (outcome.outcome, outcome.suppress) == ("failed", False)
         assert outcome.reply.startswith("undeliverable")
 
 
 def test_eight_bit_text_needs_a_server_that_takes_it() -> None:
-    letter = a_letter(data=DATA + "zwölf\r\n".encode())
+    mail = a_mail(data=DATA + "zwölf\r\n".encode())
     with chaos(extensions=["8BITMIME"]) as server:
-        assert [one.outcome for one in send(server.url, [letter])] == ["sent"]
+        assert [one.outcome for one in send(server.url, [mail])] == ["sent"]
         assert [one.parameters for one in server.accepted] == ["BODY=8BITMIME"]
     with chaos(extensions=[]) as server:
-        assert [one.outcome for one in send(server.url, [letter])] == ["failed"]
+        assert [one.outcome for one in send(server.url, [mail])] == ["failed"]
 
 
 def test_a_reply_without_end_is_not_read_for_ever() -> None:
     endless = "\n".join(["250 more"] * 5000)
     with chaos({"rcpt": endless}) as server:
-        assert [one.outcome for one in send(server.url, letters(1))] == ["retry"]
+        assert [one.outcome for one in send(server.url, make_mails(1))] == ["retry"]
     with chaos({"rcpt": "250 " + "x" * 1_000_000}) as server:
-        assert [one.outcome for one in send(server.url, letters(1))] == ["retry"]
+        assert [one.outcome for one in send(server.url, make_mails(1))] == ["retry"]
 
 
 def test_the_journal_hears_of_the_dot_before_it_leaves_and_of_the_reply(server: ChaosSmtp) -> None:
     heard: list[tuple[int, str, str, int]] = []
 
-    def note(letter: OutgoingMail, stage: str, reply: str) -> None:
-        heard.append((letter.message_id, stage, reply, len(server.accepted)))
+    def listen(mail: OutgoingMail, stage: str, reply: str) -> None:
+        heard.append((mail.message_id, stage, reply, len(server.accepted)))
 
-    send(server.url, letters(2), "connections=1", note=note)
+    send(server.url, make_mails(2), "connections=1", on_stage=listen)
     assert heard == [
         (0, "dot", "", 0),
         (0, "replied", "250 2.0.0", 1),
@@ -300,7 +300,7 @@ def test_the_journal_hears_of_the_dot_before_it_leaves_and_of_the_reply(server: 
 def test_it_logs_in(offer: str, said: str) -> None:
     with chaos(extensions=["PIPELINING", f"AUTH {offer}"]) as server:
         url = f"smtp://me:p%C3%A4ss@127.0.0.1:{server.port}"
-        assert [one.outcome for one in send(url, letters(1))] == ["sent"]
+        assert [one.outcome for one in send(url, make_mails(1))] == ["sent"]
         assert said in server.commands
 
 
@@ -315,7 +315,7 @@ def test_it_logs_in(offer: str, said: str) -> None:
 )
 def test_a_failed_login_blames_no_letter(script: dict[str, str], extensions: list[str], outcome: str) -> None:
     with chaos(script, extensions=extensions) as server:
-        outcomes = send(f"smtp://me:secret@127.0.0.1:{server.port}", letters(3))
+        outcomes = send(f"smtp://me:secret@127.0.0.1:{server.port}", make_mails(3))
         assert {(one.outcome, one.stage, one.suppress) for one in outcomes} == {(outcome, "greeted", False)}
         assert len(outcomes) == 3
         assert not any("secret" in one.reply for one in outcomes)
@@ -326,11 +326,11 @@ def test_it_speaks_tls_with_a_server_it_can_verify(authority: Authority, implici
     with chaos(tls=authority.server(), implicit_tls=implicit) as server:
         scheme = "smtps" if implicit else "smtp"
         options = f"ca={authority.file}&tls={'implicit' if implicit else 'starttls'}&connections=2"
-        outcomes = send(f"{scheme}://127.0.0.1:{server.port}", letters(30), options)
+        outcomes = send(f"{scheme}://127.0.0.1:{server.port}", make_mails(30), options)
         assert [(one.outcome, one.reply) for one in outcomes] == [("sent", "2.0.0 taken")] * 30
         big = DATA + (b"y" * 74 + b"\r\n") * 10_000
         assert [
-            one.outcome for one in send(f"{scheme}://127.0.0.1:{server.port}", [a_letter(data=big)], options)
+            one.outcome for one in send(f"{scheme}://127.0.0.1:{server.port}", [a_mail(data=big)], options)
         ] == ["sent"]
         assert server.accepted[-1].data == big
 
@@ -347,14 +347,14 @@ def test_a_certificate_that_proves_nothing_pauses_the_lane(
     }[fault]()
     with chaos(tls=tls, implicit_tls=implicit) as server:
         options = f"ca={authority.file}&tls={'implicit' if implicit else 'starttls'}"
-        outcomes = send(f"smtp://127.0.0.1:{server.port}", letters(2), options)
+        outcomes = send(f"smtp://127.0.0.1:{server.port}", make_mails(2), options)
         assert {(one.outcome, one.suppress) for one in outcomes} == {("lane_paused", False)}
         assert all("TLS" in one.reply for one in outcomes)
         assert server.accepted == []
 
 
 def test_without_starttls_nothing_goes_in_clear_text(server: ChaosSmtp) -> None:
-    outcomes = send(server.url, letters(2), "tls=starttls")
+    outcomes = send(server.url, make_mails(2), "tls=starttls")
     assert {one.outcome for one in outcomes} == {"lane_paused"}
     assert "tls=none" in outcomes[0].reply
     assert not any(command.startswith("MAIL") for command in server.commands)
@@ -364,7 +364,7 @@ def test_what_came_before_tls_does_not_count_as_said_under_it(authority: Authori
     # The injected reply would else answer the EHLO said under TLS.
     injected = "220 go\r\n250 INJECTED"
     with chaos({"starttls": injected}, tls=authority.server()) as server:
-        [outcome] = send(server.url, letters(1), f"tls=starttls&ca={authority.file}")
+        [outcome] = send(server.url, make_mails(1), f"tls=starttls&ca={authority.file}")
         assert outcome.outcome == "sent"
         assert not any("INJECTED" in command for command in server.commands)
 
@@ -386,7 +386,7 @@ def test_what_came_before_tls_does_not_count_as_said_under_it(authority: Authori
     ],
 )
 def test_tls_is_required_unless_the_url_or_loopback_says_otherwise(url: str, port: int, tls: str) -> None:
-    options = smtp_options(url)
+    options = read_smtp_url(url)
     assert (options.port, options.tls) == (port, tls)
 
 
@@ -415,6 +415,6 @@ def test_patience_is_what_the_rfc_asks_for() -> None:
 )
 def test_a_wrong_url_is_refused_and_its_password_not_shown(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        smtp_options(url)
+        read_smtp_url(url)
     assert "hush" not in str(caught.value)
-    assert "hush" not in repr(smtp_options("smtp://u:hush@x"))
+    assert "hush" not in repr(read_smtp_url("smtp://u:hush@x"))

@@ -7,7 +7,7 @@ import pytest
 
 from nurture.transports.types import OutgoingMail
 from tests.transports.chaos_smtp import Behaviour, Cut, Later, Stall, chaos
-from tests.transports.letters import DATA, a_letter, letters, send
+from tests.transports.mails import DATA, a_mail, make_mails, send
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ CASES = {
 def test_outcome(case: Case, pipelining: bool) -> None:
     extensions = ["PIPELINING"] if pipelining else []
     with chaos(case.script, extensions=extensions) as server:
-        [outcome] = send(server.url, [a_letter()], case.options)
+        [outcome] = send(server.url, [a_mail()], case.options)
         assert (outcome.outcome, outcome.stage, outcome.code) == (case.outcome, case.stage, case.code)
         assert (outcome.suppress, outcome.slow) == (case.suppress, case.slow)
         assert len(server.accepted) == case.stored
@@ -98,14 +98,14 @@ def test_outcome(case: Case, pipelining: bool) -> None:
 def test_connection_refused_is_a_retry_for_every_letter() -> None:
     with chaos() as server:
         port = server.port
-    outcomes = send(f"smtp://127.0.0.1:{port}", letters(5))
+    outcomes = send(f"smtp://127.0.0.1:{port}", make_mails(5))
     assert [one.outcome for one in outcomes] == ["retry"] * 5
     assert {one.stage for one in outcomes} == {"connect"}
     assert {one.reply for one in outcomes} == {"Connection refused"}
 
 
 def test_a_host_without_an_address_is_a_retry() -> None:
-    [outcome] = send("smtp://nowhere.invalid:25", [a_letter()], "tls=none")
+    [outcome] = send("smtp://nowhere.invalid:25", [a_mail()], "tls=none")
     assert (outcome.outcome, outcome.stage) == ("retry", "connect")
     assert "nowhere.invalid" in outcome.reply
 
@@ -118,14 +118,14 @@ def test_of_an_open_end_nothing_is_taken_that_cannot_begin() -> None:
     def endless() -> Iterator[OutgoingMail]:
         for number in range(100):
             taken.append(number)
-            yield a_letter(number)
+            yield a_mail(number)
 
     assert len(send(f"smtp://127.0.0.1:{port}", endless())) == len(taken) <= 2
 
 
 def test_our_own_fault_stops_the_rest_of_the_window() -> None:
     with chaos({"mail": "550 5.7.1 your reputation"}) as server:
-        outcomes = send(server.url, letters(20), "connections=2")
+        outcomes = send(server.url, make_mails(20), "connections=2")
         assert {one.outcome for one in outcomes} == {"lane_paused"}
         assert len(outcomes) == 20
         assert sum(command.startswith("MAIL") for command in server.commands) <= 2
@@ -135,7 +135,7 @@ def test_one_bad_address_does_not_stop_the_others() -> None:
     def answer(line: str) -> str:
         return "550 5.1.1 unknown" if "bad" in line else "250 ok"
 
-    mixed = [a_letter(n, recipient=f"{'bad' if n % 3 == 0 else 'good'}{n}@x.test") for n in range(30)]
+    mixed = [a_mail(n, recipient=f"{'bad' if n % 3 == 0 else 'good'}{n}@x.test") for n in range(30)]
     with chaos({"rcpt": answer}) as server:
         outcomes = {one.message_id: one for one in send(server.url, mixed, "connections=2")}
         for number, outcome in outcomes.items():
@@ -149,14 +149,14 @@ def test_a_server_that_wants_a_text_for_nobody_gets_none() -> None:
     # Some answer 354 although they refused the only recipient.
     script = {"rcpt": ["550 5.1.1 no", "250 ok"], "data": "354 go", "dot": ["554 5.5.1 nobody", "250 ok"]}
     with chaos(script) as server:
-        outcomes = send(server.url, [a_letter(1), a_letter(2)], "connections=1")
+        outcomes = send(server.url, [a_mail(1), a_mail(2)], "connections=1")
         assert [one.outcome for one in outcomes] == ["failed", "sent"]
         assert [one.raw for one in server.accepted] == [DATA]
 
 
 def test_a_server_that_wants_a_text_after_it_refused_mail_is_left() -> None:
     with chaos({"mail": ["550 5.3.4 no", "250 ok"], "rcpt": "250 ok", "data": "354 go"}) as server:
-        outcomes = send(server.url, [a_letter(1), a_letter(2)], "connections=1")
+        outcomes = send(server.url, [a_mail(1), a_mail(2)], "connections=1")
         assert [one.outcome for one in outcomes] == ["failed", "sent"]
         assert [one.raw for one in server.accepted] == [DATA]
         assert server.connections == 2
@@ -164,7 +164,7 @@ def test_a_server_that_wants_a_text_after_it_refused_mail_is_left() -> None:
 
 def test_letters_behind_a_cut_connection_go_over_another() -> None:
     with chaos({"dot": ["250 ok", "250 ok", Cut(), "250 ok"]}) as server:
-        outcomes = {one.message_id: one.outcome for one in send(server.url, letters(8), "connections=1")}
+        outcomes = {one.message_id: one.outcome for one in send(server.url, make_mails(8), "connections=1")}
         assert sorted(outcomes.values()) == ["in_doubt"] + ["sent"] * 7
         assert len(server.accepted) == 7
         assert server.connections == 2
@@ -172,14 +172,14 @@ def test_letters_behind_a_cut_connection_go_over_another() -> None:
 
 def test_a_server_that_ends_full_connections_gets_new_ones() -> None:
     with chaos({"mail": ["250 ok", "250 ok", "421 4.7.0 enough on this connection", "250 ok"]}) as server:
-        outcomes = send(server.url, letters(6), "connections=1")
+        outcomes = send(server.url, make_mails(6), "connections=1")
         assert [one.outcome for one in outcomes] == ["sent"] * 6
         assert server.connections == 2
 
 
 def test_a_server_that_refuses_further_connections_is_served_on_those_it_allows() -> None:
     with chaos({"connect": ["220 ok", "220 ok", "421 4.7.0 too many connections"]}) as server:
-        outcomes = send(server.url, letters(40), "connections=10")
+        outcomes = send(server.url, make_mails(40), "connections=10")
         assert [one.outcome for one in outcomes] == ["sent"] * 40
 
 
@@ -189,13 +189,13 @@ def test_a_server_that_refuses_further_connections_is_served_on_those_it_allows(
 )
 def test_a_server_may_ask_to_wait(reply: str, seconds: int | None) -> None:
     with chaos({"rcpt": reply}) as server:
-        [outcome] = send(server.url, [a_letter()])
+        [outcome] = send(server.url, [a_mail()])
         assert outcome.retry_after == (None if seconds is None else seconds * 1_000_000)
 
 
 def test_letters_that_waited_too_long_for_a_connection_go_back_to_the_gate() -> None:
     with chaos({"dot": Later(0.5)}) as server:
-        outcomes = send(server.url, letters(5), "connections=1&fresh=0.4")
+        outcomes = send(server.url, make_mails(5), "connections=1&fresh=0.4")
         assert [one.outcome for one in outcomes].count("sent") == 1
         stale = [one for one in outcomes if one.outcome == "retry"]
         assert {(one.stage, one.retry_after) for one in stale} == {("connect", 0)}
