@@ -159,7 +159,7 @@ def _messages() -> str:
 
 
 def _metrics(services: Services) -> str:
-    text = metrics.page(services.database, clock=services.clock).decode()
+    text = metrics.render_page(services.database, clock=services.clock).decode()
     found = re.findall(r"^# HELP (nurture_\w+) (.*)\n# TYPE \w+ (\w+)$", text, re.MULTILINE)
     lines = ["# Metrics", "", "`/metrics` of the api, and of each worker on `NURTURE_METRICS_PORT`.", ""]
     lines += ["| metric | kind | |", "|---|---|---|"]

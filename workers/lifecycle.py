@@ -19,7 +19,7 @@ from nurture.app.installation import open_existing
 from nurture.app.previews import warm_templates
 from nurture.delivery.journal.writer import require_folder
 from nurture.domain.errors import SettingsError
-from nurture.reports.metrics import registry, share
+from nurture.reports.metrics import counter_registry, share_counters
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import load_settings
 from workers import context
@@ -78,10 +78,10 @@ def _worker_begins(sender: Any, **_signal: Any) -> None:
         raise SystemExit(2) from error
     worker = os.getpid()
     # A child's place in the pool; who replaces it takes it over.
-    share(lambda: f"{worker}-{getattr(current_process(), 'index', 'parent')}")
+    share_counters(lambda: f"{worker}-{getattr(current_process(), 'index', 'parent')}")
     port = load_settings().metrics_port
     if port:
-        prometheus_client.start_http_server(port, addr="0.0.0.0", registry=registry())  # noqa: S104 - asked for
+        prometheus_client.start_http_server(port, addr="0.0.0.0", registry=counter_registry())  # noqa: S104 - asked for
     if get_implementation(sender.pool_cls).__module__ not in _TELLING_POOLS:
         begin()
 

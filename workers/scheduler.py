@@ -29,7 +29,7 @@ from nurture.domain.retention import kept
 from nurture.feedback import clicks
 from nurture.feedback.sunset import sunset
 from nurture.journey.retention import retain as remove_old
-from nurture.reports.backlog import busy_shards
+from nurture.reports.backlog import find_busy_shards
 from nurture.runtime.clock import is_off
 from nurture.runtime.failpoints import failpoint
 from nurture.runtime.log import get_logger
@@ -51,7 +51,7 @@ class Job:
 
 def look(connection: sa.Connection, services: Services, now: Instant) -> None:
     """Note every queue in which something may be due, so that a lost notification is made good."""
-    note(connection, INBOX, *(str(shard) for shard in busy_shards(connection)))
+    note(connection, INBOX, *(str(shard) for shard in find_busy_shards(connection)))
     if clicks.is_due(connection, now=now):
         note(connection, FEEDBACK, "")
     note(connection, ADVANCE, "")

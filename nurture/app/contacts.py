@@ -19,7 +19,7 @@ from nurture.domain.playbook import Playbook
 from nurture.journey import merge as merging
 from nurture.journey.replay import replay_events
 from nurture.reports import person as report
-from nurture.reports.why import why as explain
+from nurture.reports.why import explain_measure
 
 
 def show(services: Services, who: str) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def show(services: Services, who: str) -> dict[str, Any]:
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         contact_id = resolve_contact(connection, who)
-        return report.person(connection, contact_id, playbook=playbook, now=services.clock.now())
+        return report.describe_person(connection, contact_id, playbook=playbook, now=services.clock.now())
 
 
 def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str, Any]]:
     """Return the newest entries of a contact's history, oldest first. Raises NotFoundError."""
     with services.database.read() as connection:
         contact_id = resolve_contact(connection, who)
-        return [moment.row() for moment in report.timeline(connection, contact_id, limit=limit)]
+        return [moment.row() for moment in report.load_timeline(connection, contact_id, limit=limit)]
 
 
 def why(services: Services, who: str, measure_path: str, *, at: Instant | None = None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def why(services: Services, who: str, measure_path: str, *, at: Instant | None =
             contact = load_contacts(connection, [contact_id], playbook)[contact_id]
         else:
             contact, now = _replay_until(connection, contact_id, playbook, at), at
-        return explain(connection, contact, measure, playbook=playbook, now=now).document()
+        return explain_measure(connection, contact, measure, playbook=playbook, now=now).document()
 
 
 def _replay_until(connection: sa.Connection, contact_id: int, playbook: Playbook, at: Instant) -> Contact:
@@ -87,7 +87,7 @@ def preview_merge(services: Services, who: str, other: str) -> dict[str, Any]:
         plan = merging.preview(connection, first, second, now=services.clock.now(), playbook=playbook)
         return {
             **asdict(plan),
-            "people": [report.brief(connection, contact_id) for contact_id in (first, second)],
+            "people": [report.describe_briefly(connection, contact_id) for contact_id in (first, second)],
         }
 
 
@@ -145,7 +145,7 @@ def unmerge(services: Services, who: str, *, actor: str) -> dict[str, Any]:
 def _resolve_merged(connection: sa.Connection, who: str) -> int:
     """Return the id of the merged contact that `who` means."""
     survivor = resolve_contact(connection, who)
-    merged = [member for member in report.family(connection, survivor) if member != survivor]
+    merged = [member for member in report.load_family_ids(connection, survivor) if member != survivor]
     if who.startswith("contact:") and int(who.removeprefix("contact:")) in merged:
         return int(who.removeprefix("contact:"))
     if not merged:

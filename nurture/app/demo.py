@@ -87,7 +87,7 @@ def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Ser
 def summarize(services: Services, *, start: Instant, end: Instant, applied: int) -> dict[str, Any]:
     """Return the counts of a simulation: people by stage, mails by measure, unsent mails by reason."""
     with services.database.read() as connection:
-        measures = ledger.measures(connection)
+        measures = ledger.count_by_measure(connection)
         reasons: dict[str, int] = {}
         for row in measures:
             for reason, count in row["skips"].items():
@@ -96,7 +96,7 @@ def summarize(services: Services, *, start: Instant, end: Instant, applied: int)
             "from": to_iso(start),
             "to": to_iso(end),
             "events": applied,
-            "stages": ledger.people(connection),
+            "stages": ledger.count_people(connection),
             "measures": measures,
             "reasons": dict(sorted(reasons.items(), key=lambda item: -item[1])),
             "mails": sum(row["sent"] for row in measures),

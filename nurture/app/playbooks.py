@@ -14,7 +14,7 @@ from nurture.playbook import rollback as go_back
 from nurture.playbook.diff import Difference, compare, with_people
 from nurture.playbook.queries import in_flight
 from nurture.playbook.schema.export import json_schemas
-from nurture.reports.why import trigger_words
+from nurture.reports.why import describe_trigger
 from nurture.runtime.settings import load_settings
 
 
@@ -48,7 +48,7 @@ def show(folder: Path | None) -> list[dict[str, Any]]:
 
 
 def _row(measure: Measure) -> dict[str, Any]:
-    _, wakes = trigger_words(measure)
+    _, wakes = describe_trigger(measure)
     return {
         "measure": measure.path,
         "goal": measure.goal,

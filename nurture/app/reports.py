@@ -8,7 +8,7 @@ from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
 from nurture.reports import ledger
-from nurture.reports.person import family
+from nurture.reports.person import load_family_ids
 
 
 def messages(
@@ -16,14 +16,16 @@ def messages(
 ) -> list[dict[str, Any]]:
     """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one."""
     with services.database.read() as connection:
-        contacts = None if who is None else family(connection, resolve_contact(connection, who))
-        return ledger.messages(connection, contacts=contacts, measure=measure, status=status, limit=limit)
+        contacts = None if who is None else load_family_ids(connection, resolve_contact(connection, who))
+        return ledger.list_messages(
+            connection, contacts=contacts, measure=measure, status=status, limit=limit
+        )
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
     """Return the number of mails in each state, per measure."""
     with services.database.read() as connection:
-        return ledger.measures(connection)
+        return ledger.count_by_measure(connection)
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
@@ -55,5 +57,5 @@ def stages(services: Services) -> list[dict[str, Any]]:
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         order = {(stage.track, stage.name): place for place, stage in enumerate(playbook.stages)}
-        rows = ledger.people(connection)
+        rows = ledger.count_people(connection)
         return sorted(rows, key=lambda row: order.get((row["track"], row["stage"]), len(order)))

@@ -1,8 +1,8 @@
-"""Conditions in SQL: the same answers as `Condition.truth`, for a whole audience in one scan.
+"""Translate conditions to SQL: the answers of `Condition.truth` for a whole audience in one scan.
 
-SQL's own NULL is unknown and its AND, OR and NOT are Kleene's, so a condition becomes one expression that is
-true, false or NULL. What is fixed while the statement runs (now, the zones' local times, what a missing value
-answers) is computed before and bound.
+NULL is unknown, and SQL's AND, OR and NOT are Kleene's, so a condition becomes one expression that is true, false or
+NULL. Values that are fixed while the statement runs (now, the local time of each zone, the default of a missing value)
+are computed before and bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,8 +47,8 @@ from nurture.domain.instant import DAY, FOREVER, NEVER, Instant
 
 #: Facts that are columns of `contacts`.
 _COLUMNS = frozenset({"track", "stage", "locale", "zone", "first_seen_at"})
-# More days than any number compared with them: days since what never happened.
-_ENDLESS = 10**30
+# Days since an event that never happened: more than any number they are compared with.
+_NEVER_DAYS = 10**30
 
 
 def where(
@@ -58,10 +58,10 @@ def where(
     zones: Sequence[str],
     contacts: sa.FromClause = schema.contacts,
 ) -> tuple[Boolean, Boolean]:
-    """Return the predicates `yes` and `unknown` over rows of `contacts`; neither is ever both.
+    """Return the predicates `yes` and `unknown` over rows of `contacts`; at most one is true for a row.
 
-    zones: every zone that contacts may be in, the playbook's default first (it stands for a contact without
-    one); a contact in any other zone gets unknown for local terms. contacts: the table, or an alias of it.
+    zones: every zone that contacts may be in, first the playbook's default, which a contact without a zone gets. A
+    contact in any other zone gets unknown for local terms. contacts: the table, or an alias of it.
     """
     answer = three_valued(condition, now=now, zones=zones, contacts=contacts)
     return answer, bracketed(answer).is_(None)
@@ -74,13 +74,13 @@ def three_valued(
     zones: Sequence[str],
     contacts: sa.FromClause = schema.contacts,
 ) -> Boolean:
-    """Return one expression that is true, false, or NULL for unknown: to group by, so that it runs once a row."""
+    """Return one expression that is true, false, or NULL for unknown; GROUP BY evaluates it once a row."""
     return _Audience(contacts, now, tuple(zones)).answer(condition.root)
 
 
 @dataclass(frozen=True, slots=True)
 class _Audience:
-    """The table asked, the instant, and the zones; one method per kind of node and of value."""
+    """Translates for a table, an instant and the zones; one method for each kind of node and of value."""
 
     contacts: sa.FromClause
     now: Instant
@@ -108,7 +108,7 @@ class _Audience:
             case Not():
                 return bracketed(sa.not_(self.answer(node.part)))
             case Is():
-                return _asked(bracketed(self.answer(node.part)), node.among)
+                return _is_among(bracketed(self.answer(node.part)), node.among)
             case _:
                 return self.leaf(node)
 
@@ -117,8 +117,8 @@ class _Audience:
             case Known():
                 return self.known(node.value)
             case Flag():
-                read = fact_sql.verdict if node.fact.type == "verdict" else fact_sql.flag
-                return read(self.document, node.fact)
+                truth_of = fact_sql.verdict if node.fact.type == "verdict" else fact_sql.flag
+                return truth_of(self.document, node.fact)
             case Compare():
                 return self.compare(node.value, [(node.op, node.bound)])
             case OneOf():
@@ -148,7 +148,7 @@ class _Audience:
         return fact_sql.holds_value(self.document, within, self.text(item))
 
     def known(self, value: Value) -> Boolean:
-        """Tell whether a value is known; never NULL."""
+        """Return whether a value is known; never NULL."""
         column = self.column(value)
         if column is not None:
             return column.is_not(None)
@@ -158,7 +158,7 @@ class _Audience:
             case Fixed():
                 return sa.true()
             case Extreme():
-                return sa.and_(*(self.known(one) for one in value.of))
+                return sa.and_(*(self.known(part) for part in value.of))
             case Days():
                 return self.known(value.of)
             case Local():
@@ -169,7 +169,10 @@ class _Audience:
     # ---- one value against fixed ones --------------------------------------------------------------------
 
     def compare(self, value: Value, alternatives: Alternatives) -> Boolean:
-        """Test a value; NULL exactly where it is unknown. Needs no arithmetic on rows: bounds are moved instead."""
+        """Return the test of a value; NULL exactly where it is unknown.
+
+        Bounds are shifted, so rows need no arithmetic.
+        """
         column = self.column(value)
         if column is not None:
             return sa.or_(*(_operate(column, op, bound) for op, bound in alternatives))
@@ -186,14 +189,14 @@ class _Audience:
                 return sa.or_(*(self.days(value, op, int(bound)) for op, bound in alternatives))
             case Local():
                 return self.local(
-                    value, lambda found: any(TESTS[op](found, bound) for op, bound in alternatives)
+                    value, lambda current: any(TESTS[op](current, bound) for op, bound in alternatives)
                 )
             case Default():
-                first, second = (self.compare(one, alternatives) for one in (value.value, value.otherwise))
+                first, second = (self.compare(part, alternatives) for part in (value.value, value.otherwise))
                 return sa.func.coalesce(first, second, type_=sa.Boolean())
 
     def days(self, value: Days, op: Operator, bound: int) -> Boolean:
-        """`days_since(x) > 3` is `x <= now - 4 d`."""
+        """Return the test of whole days as a test of an instant: `days_since(x) > 3` is `x <= now - 4 d`."""
         if op in {"==", "!="}:
             exactly = sa.and_(self.days(value, ">=", bound), self.days(value, "<=", bound))
             return exactly if op == "==" else sa.not_(exactly)
@@ -201,18 +204,21 @@ class _Audience:
         days = bound + 1 if op in {">", "<="} else bound
         at_least: Operator = ">=" if op in {">", ">="} else "<"
         if value.until:
-            # What never happened is further back than any bound.
+            # NEVER is further back than any bound.
             return self.compare(value.of, [(at_least, _within(self.now + days * DAY, NEVER + 1))])
         since: Operator = "<=" if at_least == ">=" else ">"
         return self.compare(value.of, [(since, _within(self.now - days * DAY, NEVER))])
 
     def extreme(self, value: Extreme, op: Operator, bound: int) -> Boolean:
-        """The latest is before a bound when all are; unknown as soon as one is, unlike AND and OR."""
+        """Return the test of a latest or earliest value; unknown when any part is unknown, unlike AND and OR.
+
+        The latest is before a bound when all parts are.
+        """
         if op in {"==", "!="}:
             exactly = sa.and_(self.extreme(value, ">=", bound), self.extreme(value, "<=", bound))
             return exactly if op == "==" else sa.not_(exactly)
         every = value.latest == (op in {"<", "<="})
-        tests = [(self.is_never_unknown(one), self.compare(one, [(op, bound)])) for one in value.of]
+        tests = [(self.is_never_unknown(part), self.compare(part, [(op, bound)])) for part in value.of]
         plain = [test for is_plain, test in tests if is_plain]
         others = [test for is_plain, test in tests if not is_plain]
         if not others:
@@ -220,18 +226,18 @@ class _Audience:
         rest = others[0] if len(others) == 1 else _strictly(others, every=every)
         if not plain:
             return rest
-        # What is always known is cheap and asked first; where it decides, the rest need only be known.
+        # Columns that are never NULL are cheap and tested first; where they decide, the rest need only be known.
         decides = sa.not_(sa.and_(*plain)) if every else sa.or_(*plain)
         known = bracketed(rest).is_not(None)
         return sa.case((sa.not_(decides), rest), (known, _constant(not every)))
 
     def is_never_unknown(self, value: Value) -> bool:
-        """Tell whether a value is a column that always has one."""
+        """Return whether a value is a column that is never NULL."""
         column = self.column(value)
         return isinstance(column, sa.Column) and not column.nullable
 
     def window(self, value: Stored, op: Operator, bound: int) -> Boolean:
-        """A count of n instants is at least 3 when the third newest lies within the span."""
+        """Return the test of a windowed count: it is at least 3 when the third newest instant lies in the window."""
         if op in {"<", "<=", "!="}:
             return sa.not_(self.window(value, OPPOSITE[op], bound))
         since = self.now - value.within
@@ -249,13 +255,13 @@ class _Audience:
         return sa.func.coalesce(self.contacts.c.zone, self.zones[0] if self.zones else "")
 
     def local(self, value: Local, test: Callable[[Any], bool]) -> Boolean:
-        """Local time now is one value per zone: the zones of each answer are listed."""
+        """Return the test of local time as two lists of zones, those where it holds and those where it does not."""
         answers: dict[bool, list[str]] = {True: [], False: []}
         for zone in dict.fromkeys(self.zones):
             calendar = calendar_of(zone)
             if calendar is not None:
                 answers[test(local_value(calendar, value.unit, self.now))].append(zone)
-        whens = [(self.zone().in_(found), _constant(answer)) for answer, found in answers.items() if found]
+        whens = [(self.zone().in_(zones), _constant(answer)) for answer, zones in answers.items() if zones]
         return sa.case(*whens) if whens else sa.cast(sa.null(), sa.Boolean())
 
     def local_values(self, value: Local) -> sa.ColumnElement[Any]:
@@ -264,7 +270,7 @@ class _Audience:
             calendar = calendar_of(zone)
             if calendar is not None:
                 by_value.setdefault(local_value(calendar, value.unit, self.now), []).append(zone)
-        whens = [(self.zone().in_(found), one) for one, found in by_value.items()]
+        whens = [(self.zone().in_(zones), local) for local, zones in by_value.items()]
         return sa.case(*whens) if whens else sa.null()
 
     # ---- values, where two of them are compared ----------------------------------------------------------
@@ -286,7 +292,7 @@ class _Audience:
                 raise TypeError(value)
 
     def number(self, value: Value) -> sa.ColumnElement[Any]:
-        """Return a number or an instant, to be used only where it is known."""
+        """Return a number or an instant; callers use it only where it is known."""
         column = self.column(value)
         if column is not None:
             return _exact(column)
@@ -299,7 +305,7 @@ class _Audience:
             case Fixed():
                 return _number(int(value.value))
             case Extreme():
-                return _extreme([self.number(one) for one in value.of], latest=value.latest)
+                return _extreme([self.number(part) for part in value.of], latest=value.latest)
             case Days():
                 return self.whole_days(value)
             case Local():
@@ -309,21 +315,21 @@ class _Audience:
                 return sa.case((self.known(value.value), first), else_=second)
 
     def whole_days(self, value: Days) -> sa.ColumnElement[Any]:
-        """Divide towards the past, exactly, which neither database's division does."""
+        """Return whole days, rounded towards the past and exact; neither database's own division is."""
         of, day, now = self.number(value.of), _number(DAY), _number(self.now)
         span = of - now if value.until else now - of
         rest = (span % day + day) % day
-        endless = _number(-_ENDLESS if value.until else _ENDLESS)
-        # A plain sign: both databases divide multiples exactly, and SQLAlchemy would make fractions of it.
+        never = _number(-_NEVER_DAYS if value.until else _NEVER_DAYS)
+        # The plain operator: both databases divide multiples exactly; SQLAlchemy's own `/` makes fractions.
         days = (span - rest).op("/", precedence=8, return_type=sa.Numeric())(day)
-        return sa.case((of <= _number(NEVER), endless), else_=days)
+        return sa.case((of <= _number(NEVER), never), else_=days)
 
 
-# ---- the pieces ------------------------------------------------------------------------------------------
+# ---- helpers ---------------------------------------------------------------------------------------------
 
 
 def _cost(node: Node) -> int:
-    """Tell roughly how many looks into the document a node takes: the databases stop at the first that decides."""
+    """Return roughly how many JSON look-ups a node takes: cheap parts come first, so that they decide first."""
     values = [value for leaf in leaves(node) for value in values_of(leaf)]
     return sum(_looks(value) for value in values)
 
@@ -333,7 +339,7 @@ def _looks(value: Value) -> int:
         case Stored():
             return 0 if value.key in _COLUMNS else 3 if value.type in {"set", "window"} else 1
         case Extreme():
-            return sum(_looks(one) for one in value.of)
+            return sum(_looks(part) for part in value.of)
         case Days():
             return _looks(value.of)
         case Default():
@@ -342,8 +348,8 @@ def _looks(value: Value) -> int:
             return 0
 
 
-def _asked(answer: Boolean, among: frozenset[Truth]) -> Boolean:
-    """Whether an answer, NULL included, is among these; never NULL."""
+def _is_among(answer: Boolean, among: frozenset[Truth]) -> Boolean:
+    """Return whether an answer, NULL included, is among these; never NULL."""
     plain: dict[Truth, Any] = {Truth.YES: sa.true(), Truth.NO: sa.false(), Truth.UNKNOWN: sa.null()}
     if len(among) == 1:
         return answer.is_(plain[next(iter(among))])
@@ -356,11 +362,11 @@ def _constant(value: bool) -> Boolean:
 
 
 def _strictly(tests: Sequence[Boolean], *, every: bool) -> Boolean:
-    """Whether every test (or any) holds; unknown as soon as one is, unlike AND and OR."""
-    ones = [sa.cast(test, sa.Integer) for test in tests]
-    total: sa.ColumnElement[Any] = ones[0]
-    for one in ones[1:]:
-        total = total * one if every else total + one
+    """Return whether every test (or any) holds; unknown when any test is, unlike AND and OR."""
+    numbers = [sa.cast(test, sa.Integer) for test in tests]
+    total: sa.ColumnElement[Any] = numbers[0]
+    for number in numbers[1:]:
+        total = total * number if every else total + number
     return total > 0
 
 
@@ -371,12 +377,12 @@ def _operate(column: sa.ColumnElement[Any], op: Operator, bound: int | str) -> B
 
 
 def _within(bound: Instant, least: Instant) -> Instant:
-    """Keep an instant among those that both databases can store."""
+    """Return the bound, clipped to the instants that both databases can store."""
     return max(min(bound, FOREVER), least)
 
 
 def _number(value: int) -> sa.ColumnElement[Any]:
-    """Return a number that PostgreSQL computes exactly at any size, SQLite within 64 bits and nearly beyond."""
+    """Return a number: exact at any size on PostgreSQL, exact within 64 bits on SQLite and a float beyond."""
     plain: Any = (
         sa.literal(value, sa.BigInteger()) if abs(value) < 2**63 else sa.literal(float(value), sa.Float())
     )
@@ -389,7 +395,7 @@ def _exact(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 def _extreme(values: Sequence[sa.ColumnElement[Any]], *, latest: bool) -> sa.ColumnElement[Any]:
     pick = (sa.func.greatest, sa.func.max) if latest else (sa.func.least, sa.func.min)
-    if len(values) == 1:  # SQLite's max of one value is the aggregate
+    if len(values) == 1:  # max() with one argument is the aggregate on SQLite
         return values[0]
     return either(
         postgresql=pick[0](*values, type_=sa.Numeric()),

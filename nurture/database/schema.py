@@ -1,7 +1,7 @@
 """Every table, the same for PostgreSQL and SQLite. Instants are BIGINT microseconds UTC (`domain.instant`).
 
-Migrations under `store/migrations` build exactly these; a test compares both. Append-only tables (events,
-transitions, consents, audit ...) are never updated but by erasure.
+Migrations under `database/migrations` build exactly these; a test compares both. Append-only tables (events,
+transitions, consents, audit ...) are updated by erasure alone.
 """
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ metadata = sa.MetaData(
 
 #: SQLite gives rowids only to INTEGER keys.
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-#: A document that SQL reads into.
+#: A document whose keys SQL reads.
 Document = sa.JSON().with_variant(JSONB, "postgresql")
 Instant = sa.BigInteger
 
@@ -41,7 +41,7 @@ meta = sa.Table(
 
 # ---- inbox -----------------------------------------------------------------------------------------------
 
-#: Accepted events not yet applied. De-duplication is decided by `events`, under the contact's lock.
+#: Accepted events that are not applied yet. `events` deduplicates them under the contact's lock.
 inbox = sa.Table(
     "inbox",
     metadata,
@@ -54,22 +54,22 @@ inbox = sa.Table(
     sa.Column("occurred_at", Instant, nullable=False),
     sa.Column("received_at", Instant, nullable=False),
     sa.Column("historic", sa.Boolean, nullable=False, server_default=sa.false()),
-    # Canonical identities; a row that has none feeds an object.
+    # Canonical identities; a row without any feeds an object.
     sa.Column("user_id", sa.Text),
     sa.Column("email", sa.Text),
     sa.Column("phone", sa.Text),
     sa.Column("anonymous_id", sa.Text),
-    # alias only: the earlier id that joins.
+    # alias only: the previous id, which joins.
     sa.Column("previous_id", sa.Text),
     # JSON text: {"properties": ..., "traits": ..., "context": ...}; opaque to SQL.
     sa.Column("body", sa.Text, nullable=False),
-    # Raised and committed before the rule runs alone, so that what kills the process is found.
+    # Raised and committed before the rule runs, so that a row that kills the process is found.
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
 )
 sa.Index("ix_inbox_shard_id", inbox.c.shard, inbox.c.id)
 for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
     _where = inbox.c[_kind].is_not(None)
-    # With the id: the oldest rows of somebody with a hundred thousand are found without reading all of them.
+    # With the id: the oldest rows of a person with a hundred thousand are found without reading all of them.
     sa.Index(f"ix_inbox_{_kind}", inbox.c[_kind], inbox.c.id, postgresql_where=_where, sqlite_where=_where)
 
 #: A row per shard, locked to spread the drains; the shard of an event is a hash of its strongest identity.
@@ -94,7 +94,7 @@ quarantine = sa.Table(
     # shape | rule | conflict | conflict_identity | crash | too_old
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    # The item as it came, cut to a bound.
+    # The item as received, cut to 2,000 characters.
     sa.Column("raw", sa.Text, nullable=False),
     sa.Column("contact_id", sa.BigInteger),
 )
@@ -119,7 +119,7 @@ contacts = sa.Table(
     sa.Column("first_seen_at", Instant, nullable=False),
     sa.Column("zone", sa.Text),
     sa.Column("locale", sa.Text),
-    # Where mail goes: the canonical address of the newest e-mail identity; NULL after erasure.
+    # The address mail goes to: the canonical address of the newest e-mail identity; NULL after erasure.
     sa.Column("email", sa.Text),
     sa.Column("facts", Document, nullable=False),
     sa.Column("clock", Instant, nullable=False),
@@ -157,7 +157,7 @@ identities = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     sa.Column("since", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
-    # The contact it was learnt for, whoever that was merged into: what an un-merge goes by. NULL: contact_id.
+    # The contact it was learnt for, before any merge; an un-merge uses it. NULL: contact_id.
     sa.Column("learnt_for", sa.BigInteger),
 )
 sa.Index("ix_identities_contact_id", identities.c.contact_id)
@@ -177,7 +177,7 @@ sa.Index("ix_merges_survivor", merges.c.survivor)
 
 # ---- advance ---------------------------------------------------------------------------------------------
 
-#: Applied events; `id` is the order of application. Unique (source, message_id) is what "once" rests on.
+#: Applied events; `id` is the order of application. (source, message_id) is unique, so each is applied once.
 events = sa.Table(
     "events",
     metadata,
@@ -253,7 +253,7 @@ _active = runs.c.status == "active"
 sa.Index("ix_runs_active", runs.c.contact_id, postgresql_where=_active, sqlite_where=_active)
 sa.Index("ix_runs_measure", runs.c.measure)
 
-#: Why a trigger that fired started no run: the newest reason per contact and measure.
+#: The newest reason, per contact and measure, why a trigger that fired started no run.
 non_entries = sa.Table(
     "non_entries",
     metadata,
@@ -323,29 +323,29 @@ messages = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("decided_at", Instant, nullable=False),
-    # When the guard looks at it next; starts as the first instant its own schedule allows.
+    # When the guard checks it next; at first, the earliest instant that its schedule allows.
     sa.Column("due_at", Instant, nullable=False),
     sa.Column("valid_until", Instant, nullable=False),
     sa.Column("settled_at", Instant),
     sa.Column("sent_at", Instant),
-    # The attempt now made or last made; 0 before the first.
+    # The number of the current or last attempt; 0 before the first.
     sa.Column("attempt", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Instant),
-    # contacts.version that the guard saw; the wire gate compares.
+    # contacts.version when the guard decided; the send gate compares it.
     sa.Column("contact_version", sa.BigInteger),
     sa.Column("playbook_id", sa.BigInteger),
-    # JSON text: the frozen values, template hash, Date, boundary; what the bytes are made from.
+    # JSON text: the frozen values, template hash, Date and boundary that the bytes are made from.
     sa.Column("context", sa.Text),
     sa.Column("content_hash", sa.Text),
     # The Message-ID header, the same for every attempt.
     sa.Column("header_id", sa.Text),
     # JSON text: the newest verdict with all its checks.
     sa.Column("verdict", sa.Text),
-    # False until the run that waits for it has been told of its end.
+    # False until its outcome was applied to the run that waits for it.
     sa.Column("told", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("contact_id", "measure", "run_key", "step"),
-    # Track law: the path begins with the track it was written for.
+    # Track rule: the measure's path begins with the track it was written for.
     sa.CheckConstraint("track IN ('lead', 'customer', 'any')", name="track"),
     sa.CheckConstraint("measure LIKE track || '/%'", name="track_of_measure"),
     sa.CheckConstraint("track <> 'any' OR purpose IN ('transactional', 'service')", name="any_purpose"),
@@ -372,7 +372,7 @@ attempts = sa.Table(
     sa.Column("at", Instant, nullable=False),
     # sent | retry | failed | in_doubt | lane_paused
     sa.Column("outcome", sa.Text, nullable=False),
-    # How far the conversation got: connect, greeted, mail, rcpt, data, dot, replied.
+    # The SMTP stage that was reached: connect, greeted, mail, rcpt, data, dot, replied.
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("reply", sa.Text, nullable=False),
@@ -380,7 +380,7 @@ attempts = sa.Table(
 )
 sa.Index("ix_attempts_message_id", attempts.c.message_id)
 
-#: One code per run and offer, minted once.
+#: One coupon code per run and offer, created once.
 coupons = sa.Table(
     "coupons",
     metadata,
@@ -408,26 +408,26 @@ lanes = sa.Table(
     "lanes",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    # Mails a second; NULL: as fast as it goes.
+    # Mails a second; NULL: no limit.
     sa.Column("rate", sa.Integer),
-    # Token bucket: what is left and when it was filled.
+    # Token bucket: the tokens left and when it was last filled.
     sa.Column("tokens", sa.Integer, nullable=False, server_default="0"),
     sa.Column("filled_at", Instant, nullable=False, server_default="0"),
 )
 
-#: Processes that have sent, each with a journal of its name on its host.
+#: Processes that have sent mail, each with a journal of its name on its host.
 journals = sa.Table(
     "journals",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("opened_at", Instant, nullable=False),
-    # Windows of this process that passed the wire gate; a journal that knows of more has seen another past.
+    # Windows of this process that passed the send gate; a journal with more of them is newer than this database.
     sa.Column("windows", sa.BigInteger, nullable=False, server_default="0"),
-    # When it was read to the end; NULL: it has sent since, or nobody could look.
+    # When it was read to the end; NULL: the process has sent since, or the journal could not be read.
     sa.Column("settled_at", Instant),
 )
 
-#: Mails that a journal knows to have left and a restored database does not: who decides one anew finds it here.
+#: Mails that left before a restore, known from journals only; the guard does not send them again.
 left_before = sa.Table(
     "left_before",
     metadata,
@@ -437,9 +437,9 @@ left_before = sa.Table(
     sa.Column("journal", sa.Text, nullable=False),
 )
 
-# ---- feedback and law ------------------------------------------------------------------------------------
+# ---- feedback and consent --------------------------------------------------------------------------------
 
-#: Append-only. The newest row of a (contact, topic) speaks; a merge reads all and takes the stricter.
+#: Append-only. The newest row of a (contact, topic) counts; over a family, the stricter.
 consents = sa.Table(
     "consents",
     metadata,
@@ -451,16 +451,16 @@ consents = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
-    # What the word is about: `marketing`, the only use that needs one (`domain.measure.MARKETING`).
+    # The purpose consented to: `marketing`, the only one that needs consent (`domain.measure.MARKETING`).
     sa.Column("purpose", sa.Text, nullable=False, server_default="marketing"),
-    # Version of the words the person was shown (`wordings`); "": none were ours.
+    # Version of the text the person was shown (`wordings`); "": no page of nurture.
     sa.Column("wording", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("contact_id", "topic", "state", "at", "source"),
     sa.CheckConstraint("state IN ('pending', 'granted', 'withdrawn')", name="state"),
 )
 sa.Index("ix_consents_contact_id", consents.c.contact_id, consents.c.topic)
 
-#: The words of a page on which somebody consented, once per version.
+#: The text of a page on which people consented, once per version.
 wordings = sa.Table(
     "wordings",
     metadata,
@@ -468,12 +468,12 @@ wordings = sa.Table(
     sa.Column("version", sa.Text, primary_key=True),
     sa.Column("page", sa.Text, nullable=False),
     sa.Column("language", sa.Text, nullable=False),
-    # JSON text: the words in the order in which they stood there.
+    # JSON text: the words in the order of the page.
     sa.Column("words", sa.Text, nullable=False),
     sa.Column("first_used_at", Instant, nullable=False),
 )
 
-#: Append-only. The newest row of a (contact, kind) speaks; a merge reads all and takes the stricter.
+#: Preferences. Append-only; the newest row of a (contact, kind) counts; over a family, the stricter.
 wishes = sa.Table(
     "wishes",
     metadata,
@@ -481,7 +481,7 @@ wishes = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     # often | pause | tracking
     sa.Column("kind", sa.Text, nullable=False),
-    # Least time between two mails, the end of the pause, or 1 for untracked; 0 takes the wish back.
+    # Least time between two mails, the end of the pause, or 1 for untracked; 0 removes the preference.
     sa.Column("value", sa.BigInteger, nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
@@ -504,7 +504,7 @@ suppressions = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
 )
 
-#: What others reported about our mail, each report once (`feedback.record`). The vocabulary: `domain.feedback`.
+#: Reports about sent mail, each once (`feedback.record`). `domain.feedback` has the vocabulary.
 feedback = sa.Table(
     "feedback",
     metadata,
@@ -514,17 +514,17 @@ feedback = sa.Table(
     # delivered | deferred | bounce | complaint | open | click | reply | unsubscribe
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
-    # What they sent, cut to a bound.
+    # The report as received, cut to a bound.
     sa.Column("raw", sa.Text, nullable=False),
     # hard | soft | policy | undetermined; bounces only.
     sa.Column("severity", sa.Text, nullable=False, server_default=""),
     sa.Column("machine", sa.Boolean, nullable=False, server_default=sa.false()),
-    # The person it was found to be about, as they were then.
+    # The contact it is about, as of then.
     sa.Column("contact_id", sa.BigInteger),
-    # The canonical address it is about, where it had to be told or is not known to be anybody's.
+    # The canonical address it is about, where no contact has it or the report gave only the address.
     sa.Column("address", sa.Text),
     sa.Column("received_at", Instant, nullable=False, server_default="0"),
-    # When its event was handed in; NULL: it waits for a person who fits it.
+    # When its event was accepted; NULL: it waits for a contact that fits.
     sa.Column("applied_at", Instant),
     # JSON text: url, code, diagnostic, subject ...
     sa.Column("detail", sa.Text, nullable=False, server_default="{}"),
@@ -541,7 +541,7 @@ sa.Index(
 _refusals = feedback.c.kind.in_(("bounce", "delivered"))
 sa.Index("ix_feedback_heard", feedback.c.received_at, postgresql_where=_refusals, sqlite_where=_refusals)
 
-#: What somebody asked for on a page and confirms by a link in a mail: a new address, their data, erasure.
+#: Requests of people on a page, confirmed by a link in a mail: a new address, their data, erasure.
 requests = sa.Table(
     "requests",
     metadata,
@@ -555,7 +555,7 @@ requests = sa.Table(
     sa.Column("asked_at", Instant, nullable=False),
     sa.Column("valid_until", Instant, nullable=False),
     sa.Column("done_at", Instant),
-    # A later request of the same kind took its place.
+    # A later request of the same kind replaced it.
     sa.Column("replaced_at", Instant),
     sa.CheckConstraint("act IN ('address', 'export', 'erase')", name="act"),
 )
@@ -569,13 +569,13 @@ touches = sa.Table(
     sa.Column("message_id", sa.BigInteger, nullable=False),
     # open | click | look
     sa.Column("kind", sa.Text, nullable=False),
-    # Which of the mail's links; "" for its picture and its call to action.
+    # The link in the mail; "" for its picture and its call to action.
     sa.Column("link", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
     # browser | proxy | scanner | tool | prefetch | none; the header itself is not kept.
     sa.Column("agent", sa.Text, nullable=False),
     sa.Column("judged_at", Instant),
-    # Why a machine did it (`domain.bot_detection.SIGNS`); "": may be a person.
+    # The sign of a machine (`domain.bot_detection.SIGNS`); "": may be a person.
     sa.Column("sign", sa.Text, nullable=False, server_default=""),
 )
 sa.Index("ix_touches_message_id", touches.c.message_id)
@@ -583,7 +583,7 @@ _unjudged = touches.c.judged_at.is_(None)
 sa.Index("ix_touches_unjudged", touches.c.at, postgresql_where=_unjudged, sqlite_where=_unjudged)
 sa.Index("ix_touches_judged_at", touches.c.judged_at)
 
-#: People who answered a mail of ours, and when they got their answer. The case's name outside is `R-ID`.
+#: Replies of people to our mail, and when each was answered. Outside the case is called `R-ID`.
 dialogues = sa.Table(
     "dialogues",
     metadata,
@@ -591,13 +591,13 @@ dialogues = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     # The mail that was answered first.
     sa.Column("message_id", sa.BigInteger),
-    # Who is to answer: a role of the playbook's holds.
+    # The role that answers, from the playbook's holds.
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("opened_at", Instant, nullable=False),
-    # What the acknowledgement promised.
+    # The instant that the acknowledgement promised.
     sa.Column("due_at", Instant, nullable=False),
     sa.Column("answered_at", Instant),
-    # When somebody was told that it is overdue.
+    # When the owner was mailed that it is overdue.
     sa.Column("escalated_at", Instant),
     sa.Column("closed_at", Instant),
 )
@@ -607,7 +607,7 @@ sa.Index(
     "ix_dialogues_open", dialogues.c.due_at, postgresql_where=_open_dialogue, sqlite_where=_open_dialogue
 )
 
-#: Mails to our own people: answers passed on, and that one is overdue. Emptied once they have left.
+#: Mails to operators: replies forwarded, and replies overdue. The body is emptied after sending.
 notices = sa.Table(
     "notices",
     metadata,
@@ -624,7 +624,7 @@ notices = sa.Table(
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("lease_until", Instant, nullable=False, server_default="0"),
     sa.Column("sent_at", Instant),
-    # What the last attempt was answered.
+    # The server's reply to the last attempt.
     sa.Column("reply", sa.Text, nullable=False, server_default=""),
 )
 _unsent = notices.c.sent_at.is_(None)
@@ -684,7 +684,7 @@ imports = sa.Table(
     sa.Column("done", sa.Boolean, nullable=False),
 )
 
-#: Any number of schedulers: who inserts the slot does the work.
+#: With several schedulers, the one that inserts the slot does the work.
 job_slots = sa.Table(
     "job_slots",
     metadata,
@@ -702,23 +702,23 @@ audit = sa.Table(
     sa.Column("action", sa.Text, nullable=False),
     # JSON text: ids and counts, never addresses.
     sa.Column("detail", sa.Text, nullable=False),
-    # sha256 over the row before and this one.
+    # sha256 over the previous hash and this row.
     sa.Column("chain", sa.Text, nullable=False),
 )
 
 # ---- privacy ---------------------------------------------------------------------------------------------
 
-#: Erasures asked for; one that is not finished is taken up again by the scheduler. Ids only.
+#: Requested erasures; the scheduler resumes an unfinished one. Ids only.
 erasures = sa.Table(
     "erasures",
     metadata,
     sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
-    # When nothing of the person was left; until then something may still be on its way.
+    # When the last data of the person was deleted; until then some may still be in transit.
     sa.Column("finished_at", Instant),
 )
-#: What a contact's removed events had made of it (`journey.retention`); each under the contact they were of.
+#: The state that a contact's removed events produced (`journey.retention`), under the contact of those events.
 baselines = sa.Table(
     "baselines",
     metadata,
@@ -732,7 +732,7 @@ baselines = sa.Table(
 _unfinished = erasures.c.finished_at.is_(None)
 sa.Index("ix_erasures_unfinished", erasures.c.at, postgresql_where=_unfinished, sqlite_where=_unfinished)
 
-# ---- who may ---------------------------------------------------------------------------------------------
+# ---- access ----------------------------------------------------------------------------------------------
 
 users = sa.Table(
     "users",
@@ -778,13 +778,13 @@ login_failures = sa.Table(
 api_keys = sa.Table(
     "api_keys",
     metadata,
-    # What the audit log calls it.
+    # Its name in the audit log.
     sa.Column("id", sa.Text, primary_key=True),
-    # The source of the events that it hands in.
+    # The source of the events that come with it.
     sa.Column("name", sa.Text, nullable=False),
     # sha256 of the key, hex: 256 random bits need no slow hash.
     sa.Column("digest", sa.Text, nullable=False, unique=True),
-    # Of ingest, send, read, admin; one space between.
+    # Some of ingest, send, read, admin, separated by a space.
     sa.Column("scopes", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
@@ -793,7 +793,7 @@ api_keys = sa.Table(
     sa.Column("revoked_at", Instant),
 )
 
-#: Sends to so many people that somebody else has to say yes.
+#: Sends to so many people that another operator must approve.
 approvals = sa.Table(
     "approvals",
     metadata,
@@ -801,7 +801,7 @@ approvals = sa.Table(
     sa.Column("measure", sa.Text, nullable=False),
     sa.Column("audience", sa.Text, nullable=False),
     sa.Column("send_at", Instant),
-    # How many the audience had when it was asked for.
+    # The size of the audience when it was requested.
     sa.Column("people", sa.BigInteger, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),

@@ -1,1 +1,1 @@
-"""Read-only queries and the words for their answers: people, why, timeline, the ledger. Writes nothing."""
+"""Read-only reports: one person, the timeline, why a mail was or was not sent, the ledger, backlog, metrics."""

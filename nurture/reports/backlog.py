@@ -1,4 +1,4 @@
-"""How much work waits, and since when: what health and the gauges are computed from. Read-only, by index."""
+"""Measure how much work waits and since when, for the health check and the gauges. Read-only, by index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ _WAITING = messages.c.status == sa.literal_column("'waiting'")
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in each room at one instant."""
+    """The work that waits in each room at one instant."""
 
     # Accepted events that no drain has applied.
     inbox_depth: int
     # Lane -> decided mails that are not settled, due or not.
     waiting: Mapping[str, int]
-    # Mails whose fate nobody knows.
+    # Mails of which it is unknown whether they were sent.
     in_doubt: int
-    # Queue (inbox, advance, deliver) -> since when its oldest due row is due; no entry when nothing is.
+    # Queue (inbox, advance, deliver) -> since when its oldest due row is due; no entry without one.
     due_since: Mapping[str, Instant]
 
     def age(self, *, now: Instant) -> float:
-        """Return for how many seconds the oldest due row of any queue has been due; 0 when nothing is."""
+        """Return for how many seconds the oldest due row of any queue has been due; 0 without one."""
         return max((now - since) / 1_000_000 for since in (now, *self.due_since.values()))
 
 
-def backlog(connection: sa.Connection, *, now: Instant) -> Backlog:
-    """Measure what waits. What somebody paused on purpose (everything, or a lane) counts as not due."""
+def measure_backlog(connection: sa.Connection, *, now: Instant) -> Backlog:
+    """Return the work that waits. Mails of a lane that an operator paused, or all, count as not due."""
     depth = connection.scalar(sa.select(sa.func.count()).select_from(inbox)) or 0
     waiting = sa.select(messages.c.lane, sa.func.count()).where(_WAITING).group_by(messages.c.lane)
     doubt = sa.select(sa.func.count()).where(messages.c.status == sa.literal_column("'in_doubt'"))
@@ -54,7 +54,7 @@ def _due_since(connection: sa.Connection, now: Instant) -> dict[str, Instant]:
     return {queue: since for queue, since in oldest.items() if since is not None and since <= now}
 
 
-def busy_shards(connection: sa.Connection) -> list[int]:
-    """Return the shards that events are pending in."""
+def find_busy_shards(connection: sa.Connection) -> list[int]:
+    """Return the shards with pending events."""
     pending = sa.exists(sa.select(inbox.c.id).where(inbox.c.shard == shards.c.id))
     return list(connection.scalars(sa.select(shards.c.id).where(pending).order_by(shards.c.id)))

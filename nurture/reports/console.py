@@ -1,4 +1,4 @@
-"""What the console shows: figures of the whole, contacts, one contact's story, the quarantine. Reads only."""
+"""Read the data of the console: overview, contacts, one contact's page, quarantine. Writes nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,19 +25,19 @@ from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
-from nurture.reports.person import family
+from nurture.reports.person import load_family_ids
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
 #: Rows of each kind that one contact's page reads at most.
-_STORY_MAX = 200
+_ROWS_MAX = 200
 
 
-# ---- the whole -------------------------------------------------------------------------------------------
+# ---- overview --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How many people stand at one stage."""
+class StageCount:
+    """The number of people at one stage."""
 
     track: str
     stage: str
@@ -45,8 +45,8 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """How many messages were not sent for one reason."""
+class UnsentCount:
+    """The number of messages that were not sent for one reason."""
 
     status: str
     reason: str
@@ -54,28 +54,28 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """The overview."""
+class Overview:
+    """The counts of the overview page."""
 
-    people: tuple[Standing, ...]
+    people: tuple[StageCount, ...]
     # (status, count), most first.
     messages: tuple[tuple[str, int], ...]
-    reasons: tuple[Withheld, ...]
+    reasons: tuple[UnsentCount, ...]
     quarantined: int
 
     @property
     def people_total(self) -> int:
-        """Everybody."""
+        """The number of people at all stages."""
         return sum(line.people for line in self.people)
 
     @property
     def people_max(self) -> int:
-        """The fullest stage, at least 1."""
+        """The number of people at the fullest stage, at least 1."""
         return max((line.people for line in self.people), default=1)
 
     @property
     def messages_by_status(self) -> dict[str, int]:
-        """Count of each status."""
+        """Status -> number of messages."""
         return dict(self.messages)
 
     @property
@@ -84,8 +84,8 @@ class Figures:
         return sum(count for status, count in self.messages if status in ("waiting", "ready", "on_wire"))
 
 
-def figures(connection: sa.Connection, *, stages: Sequence[tuple[str, str]] = ()) -> Figures:
-    """Return the figures of the overview. stages: (track, stage) in the playbook's order."""
+def load_overview(connection: sa.Connection, *, stages: Sequence[tuple[str, str]] = ()) -> Overview:
+    """Return the counts of the overview. stages: (track, stage) in the playbook's order."""
     order = {place: number for number, place in enumerate(stages)}
     standing = connection.execute(
         sa.select(contacts.c.track, contacts.c.stage, sa.func.count())
@@ -93,7 +93,7 @@ def figures(connection: sa.Connection, *, stages: Sequence[tuple[str, str]] = ()
         .group_by(contacts.c.track, contacts.c.stage)
     )
     people = sorted(
-        (Standing(*row) for row in standing),
+        (StageCount(*row) for row in standing),
         key=lambda line: (line.track != "lead", order.get((line.track, line.stage), len(order)), line.stage),
     )
     by_status = connection.execute(
@@ -108,15 +108,15 @@ def figures(connection: sa.Connection, *, stages: Sequence[tuple[str, str]] = ()
         .order_by(sa.func.count().desc(), messages.c.reason)
         .limit(30)
     )
-    return Figures(
+    return Overview(
         people=tuple(people),
         messages=tuple((str(status), int(count)) for status, count in by_status),
-        reasons=tuple(Withheld(*row) for row in by_reason),
+        reasons=tuple(UnsentCount(*row) for row in by_reason),
         quarantined=connection.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0,
     )
 
 
-def runs_by_measure(connection: sa.Connection) -> dict[str, int]:
+def count_runs_by_measure(connection: sa.Connection) -> dict[str, int]:
     """Return how many runs each measure has had."""
     statement = sa.select(runs.c.measure, sa.func.count()).group_by(runs.c.measure)
     return {str(measure): int(count) for measure, count in connection.execute(statement)}
@@ -125,10 +125,10 @@ def runs_by_measure(connection: sa.Connection) -> dict[str, int]:
 # ---- quarantine ------------------------------------------------------------------------------------------
 
 
-def quarantined(
+def load_quarantine(
     connection: sa.Connection, *, limit: int = 200
 ) -> tuple[list[tuple[str, int]], Sequence[sa.Row[Any]]]:
-    """Return how many items each stage set aside, and the newest of them."""
+    """Return how many items each stage quarantined, and the newest items."""
     counts = connection.execute(
         sa.select(quarantine.c.stage, sa.func.count())
         .group_by(quarantine.c.stage)
@@ -155,7 +155,7 @@ class ContactLine:
 
 
 def find_contacts(connection: sa.Connection, query: str, *, limit: int = 50) -> list[ContactLine]:
-    """Return the contacts known by an address, `id:USER_ID`, `contact:N` or a bare id; the newest for no query."""
+    """Return the contacts with this address, `id:USER_ID`, `contact:N` or bare id, newest first; all without query."""
     rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
     known_as = (
         sa.select(identities.c.value)
@@ -174,12 +174,12 @@ def find_contacts(connection: sa.Connection, query: str, *, limit: int = 50) -> 
         contacts.c.first_seen_at,
     ).where(contacts.c.survivor.is_(None))
     if query:
-        statement = statement.where(_is_meant(query))
+        statement = statement.where(_matches(query))
     rows = connection.execute(statement.order_by(contacts.c.id.desc()).limit(limit))
     return [ContactLine(*row) for row in rows]
 
 
-def _is_meant(query: str) -> sa.ColumnElement[bool]:
+def _matches(query: str) -> sa.ColumnElement[bool]:
     if query.startswith("contact:"):
         number = query.removeprefix("contact:")
         is_number = number.isascii() and number.isdigit() and len(number) < 19
@@ -193,7 +193,7 @@ def _is_meant(query: str) -> sa.ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of a contact's timeline."""
 
     at: Instant
@@ -207,53 +207,57 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """Everything one contact's page shows."""
+class ContactPage:
+    """The data of one contact's page."""
 
     contact: sa.Row[Any]
     identities: Sequence[sa.Row[Any]]
     consents: Mapping[str, ConsentState]
     runs: Sequence[sa.Row[Any]]
     facts: list[tuple[str, str]] = field(default_factory=list)
-    # Newest first; cut tells whether older entries were left out.
-    timeline: list[Entry] = field(default_factory=list)
+    # Newest first; `cut`: older entries were left out.
+    timeline: list[TimelineEntry] = field(default_factory=list)
     cut: bool = False
 
     @property
     def wakes(self) -> bool:
-        """Tell whether an alarm is set."""
+        """Return whether an alarm is set."""
         return bool(self.contact.wake_at < FOREVER)
 
 
-def story(connection: sa.Connection, contact_id: int, *, limit: int = _STORY_MAX) -> Story | None:
-    """Return the contact's story; who was merged away leads to the survivor. None: there is no such contact."""
+def load_contact_page(
+    connection: sa.Connection, contact_id: int, *, limit: int = _ROWS_MAX
+) -> ContactPage | None:
+    """Return the data of a contact's page, of the survivor for a merged contact; None: there is no such contact."""
     row = connection.execute(sa.select(contacts).where(contacts.c.id == contact_id)).one_or_none()
     if row is not None and row.survivor is not None:
         row = connection.execute(sa.select(contacts).where(contacts.c.id == row.survivor)).one_or_none()
     if row is None:
         return None
-    ids = family(connection, row.id)
+    ids = load_family_ids(connection, row.id)
     names = connection.execute(
         sa.select(identities)
         .where(identities.c.contact_id == row.id)
         .order_by(identities.c.kind, identities.c.value)
     ).all()
-    entered = connection.execute(
+    entered_runs = connection.execute(
         sa.select(runs).where(runs.c.contact_id.in_(ids)).order_by(runs.c.started_at.desc()).limit(limit)
     ).all()
     entries = sorted(_entries(connection, row.id, ids, limit), key=lambda entry: entry.at, reverse=True)
-    return Story(
+    return ContactPage(
         contact=row,
         identities=names,
         consents=load_permissions(connection, [row.id])[row.id].consents,
-        runs=entered,
+        runs=entered_runs,
         facts=[(name, _fact(name, value)) for name, value in sorted((row.facts or {}).items())],
         timeline=entries[:limit],
         cut=len(entries) > limit,
     )
 
 
-def _entries(connection: sa.Connection, contact_id: int, ids: Sequence[int], limit: int) -> list[Entry]:
+def _entries(
+    connection: sa.Connection, contact_id: int, ids: Sequence[int], limit: int
+) -> list[TimelineEntry]:
     def newest(table: sa.Table, at: sa.Column[Any]) -> Sequence[sa.Row[Any]]:
         statement = sa.select(table).where(table.c.contact_id.in_(ids)).order_by(at.desc()).limit(limit)
         return connection.execute(statement).all()
@@ -264,52 +268,52 @@ def _entries(connection: sa.Connection, contact_id: int, ids: Sequence[int], lim
     entries = [_of_event(row) for row in newest(events, events.c.id)]
     for row in newest(transitions, transitions.c.at):
         because = f"because of {row.evidence}"
-        entries.append(Entry(row.at, row.kind, f"{row.before} → {row.after}", detail=because))
+        entries.append(TimelineEntry(row.at, row.kind, f"{row.before} → {row.after}", detail=because))
     entries += [
-        Entry(row.at, "milestone", _words(row.name), detail=row.key)
+        TimelineEntry(row.at, "milestone", _words(row.name), detail=row.key)
         for row in newest(milestones, milestones.c.at)
     ]
     entries += [_of_message(row) for row in newest(messages, messages.c.decided_at)]
     entries += [
-        Entry(row.at, "topic", row.topic, tag=row.state, detail=row.source)
+        TimelineEntry(row.at, "topic", row.topic, tag=row.state, detail=row.source)
         for row in newest(consents, consents.c.at)
     ]
-    entries += [Entry(row.at, "merge", f"contact {row.merged} joined") for row in joined]
+    entries += [TimelineEntry(row.at, "merge", f"contact {row.merged} joined") for row in joined]
     return entries
 
 
-def _of_event(row: sa.Row[Any]) -> Entry:
+def _of_event(row: sa.Row[Any]) -> TimelineEntry:
     body = decode(row.body)
-    said = {**body.get("traits", {}), **body.get("properties", {})}
-    shown = ", ".join(
-        f"{name} {value}" for name, value in said.items() if isinstance(value, str | int | float)
+    values = {**body.get("traits", {}), **body.get("properties", {})}
+    detail = ", ".join(
+        f"{name} {value}" for name, value in values.items() if isinstance(value, str | int | float)
     )
-    return Entry(row.occurred_at, "event", row.name, detail=shown[:240])
+    return TimelineEntry(row.occurred_at, "event", row.name, detail=detail[:240])
 
 
-def _of_message(row: sa.Row[Any]) -> Entry:
-    shown = (_check(check) for check in read_checks(row.verdict))
-    return Entry(
+def _of_message(row: sa.Row[Any]) -> TimelineEntry:
+    checks = (_check_row(check) for check in read_checks(row.verdict))
+    return TimelineEntry(
         at=row.sent_at or row.settled_at or row.decided_at,
         kind="mail",
         title=f"{row.measure} · {row.mail}",
         tag=row.status,
         detail=_words(row.reason),
-        checks=tuple(shown),
+        checks=tuple(checks),
     )
 
 
-def _check(said: dict[str, Any]) -> dict[str, Any]:
-    detail = said.get("detail")
+def _check_row(check: dict[str, Any]) -> dict[str, Any]:
+    detail = check.get("detail")
     return {
-        "name": str(said.get("name", "")),
-        "passed": bool(said.get("passed")),
+        "name": str(check.get("name", "")),
+        "passed": bool(check.get("passed")),
         "detail": str(detail or ""),
     }
 
 
 def _fact(name: str, value: Any) -> str:
-    """Return a fact's value for people; instants are kept as whole numbers, told by their names."""
+    """Return a fact's value for people; an instant is stored as a whole number and recognised by its name."""
     is_instant = name.startswith(("first:", "last:")) or name.endswith("_at")
     if is_instant and type(value) is int and NEVER < value < FOREVER:
         return to_iso(value)

@@ -1,4 +1,4 @@
-"""The ledger: mails one by one, and per measure what became of everything that was planned."""
+"""Report the ledger: single mails, and for each measure the outcomes of all planned mails."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from nurture.delivery.claim_queries import conservation
 from nurture.domain.instant import to_iso
 
 
-def messages(
+def list_messages(
     connection: sa.Connection,
     *,
     contacts: list[int] | None = None,
@@ -17,7 +17,7 @@ def messages(
     status: str | None = None,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return the newest mails of the ledger, newest first, as plain values."""
+    """Return mails of the ledger as plain values, newest first."""
     statement = sa.select(t.messages).order_by(t.messages.c.id.desc()).limit(limit)
     if contacts is not None:
         statement = statement.where(t.messages.c.contact_id.in_(contacts))
@@ -41,8 +41,8 @@ def messages(
     ]
 
 
-def measures(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return conservation per measure, with skips by reason; `balanced` says that planned matches the ledger."""
+def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Return planned and settled mails per measure, with skips by reason; `balanced`: planned matches the ledger."""
     reasons = connection.execute(
         sa.select(t.messages.c.measure, t.messages.c.reason, sa.func.count())
         .where(t.messages.c.status == "skipped")
@@ -54,7 +54,7 @@ def measures(connection: sa.Connection) -> list[dict[str, Any]]:
     return [{**row, "skips": skips.get(row["measure"], {})} for row in conservation(connection)]
 
 
-def people(connection: sa.Connection) -> list[dict[str, Any]]:
+def count_people(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return how many contacts stand at each stage of each track."""
     c = t.contacts.c
     statement = (

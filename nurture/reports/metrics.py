@@ -1,7 +1,7 @@
-"""Numbers for Prometheus: what each room did, counted as it happens, and what waits, asked of the database.
+"""Metrics for Prometheus: counters of the work each room did, and gauges of the work that waits.
 
-A counter counts in the process that did the work; a worker of several processes shares them through the
-directory that PROMETHEUS_MULTIPROC_DIR names. The gauges come from SQL, so any process tells the same.
+A counter counts in the process that did the work; the processes of a worker share counters through the directory
+that PROMETHEUS_MULTIPROC_DIR names. The gauges come from SQL, so every process reports the same.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from sqlalchemy.exc import DBAPIError
 from nurture.access.sessions import oldest_transaction
 from nurture.database.engine import Database
 from nurture.domain.instant import SECOND, Instant
-from nurture.reports.backlog import backlog
+from nurture.reports.backlog import measure_backlog
 from nurture.runtime.clock import Clock, monotonic
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 _items = Counter(
     "nurture_items",
-    "What a room did, by its reason: applied, duplicate, sent, deferred, skipped ...",
+    "Work of a room, by reason: applied, duplicate, sent, deferred, skipped ...",
     ["room", "reason"],
 )
 _seconds = Histogram(
@@ -38,7 +38,7 @@ _seconds = Histogram(
 
 
 def count(room: str, counts: Mapping[str, int]) -> None:
-    """Add what a room did; reasons with nothing to add are left out."""
+    """Add the counts of a room to its counters; a count of zero is left out."""
     for reason, number in counts.items():
         if number > 0:
             _items.labels(room, reason).inc(number)
@@ -46,7 +46,7 @@ def count(room: str, counts: Mapping[str, int]) -> None:
 
 @contextmanager
 def timed(room: str) -> Iterator[None]:
-    """Measure how long the block takes, as one batch of the room."""
+    """Record how long the block takes, as one batch of the room."""
     start = monotonic()
     try:
         yield
@@ -54,29 +54,29 @@ def timed(room: str) -> Iterator[None]:
         _seconds.labels(room).observe(monotonic() - start)
 
 
-def page(database: Database, *, clock: Clock) -> bytes:
-    """Return everything as Prometheus reads it (CONTENT_TYPE)."""
+def render_page(database: Database, *, clock: Clock) -> bytes:
+    """Return all metrics in the text format of Prometheus (CONTENT_TYPE)."""
     gauges = CollectorRegistry(auto_describe=False)
     gauges.register(_Backlogs(database, clock.now()))
-    return prometheus_client.generate_latest(registry()) + prometheus_client.generate_latest(gauges)
+    return prometheus_client.generate_latest(counter_registry()) + prometheus_client.generate_latest(gauges)
 
 
-def registry() -> CollectorRegistry:
-    """Return the counters: of all processes that share a directory, else of this one."""
-    together = CollectorRegistry()
+def counter_registry() -> CollectorRegistry:
+    """Return the counters of all processes that share a directory, without one of this process."""
+    shared = CollectorRegistry()
     try:
-        _Shared(together)
-    except ValueError:  # no shared directory: this process is all there is
+        _Shared(shared)
+    except ValueError:  # no shared directory: this process has its own registry
         return prometheus_client.REGISTRY
-    return together
+    return shared
 
 
-def share(process: Callable[[], str]) -> None:
-    """Keep this process's counters, and its children's, in the shared directory under the name that `process` gives.
+def share_counters(process: Callable[[], str]) -> None:
+    """Store this process's counters, and its children's, in the shared directory under the name that `process` returns.
 
-    The name must be one that no other running process has, and one that a successor takes over: counters named
-    by process number, as they are without this, leave files behind for every process that ever was. Call it
-    before anything is counted; without a shared directory it changes nothing.
+    The name must belong to no other running process and pass to a successor: the default, the process number, leaves
+    files behind for every process that ever ran. Call it before the first count; without a shared directory it does
+    nothing.
     """
     with contextlib.suppress(ValueError):  # there is no directory
         _Shared(None)
@@ -84,7 +84,7 @@ def share(process: Callable[[], str]) -> None:
 
 
 class _Shared(MultiProcessCollector):
-    """The counters of all processes that share a directory, added up when they are asked for."""
+    """The counters of all processes that share a directory, added up on collection."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         super().__init__(registry)  # type: ignore[no-untyped-call]
@@ -93,15 +93,15 @@ class _Shared(MultiProcessCollector):
     def merge(files: Iterable[str], accumulate: bool = True) -> Iterable[Metric]:
         """Add up the files of all processes.
 
-        A process makes its file before it gives it a size. Nothing is counted in an empty one, and reading it
-        would cost the whole page.
+        A process creates its file empty and sizes it later. An empty file holds no counts, and reading it would fail
+        the whole page.
         """
-        told = [file for file in files if Path(file).stat().st_size]
-        return MultiProcessCollector.merge(told, accumulate)  # type: ignore[no-untyped-call, no-any-return]
+        filled = [file for file in files if Path(file).stat().st_size]
+        return MultiProcessCollector.merge(filled, accumulate)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Backlogs(Collector):
-    """The gauges, computed when they are asked for."""
+    """The gauges, computed on collection."""
 
     def __init__(self, database: Database, now: Instant) -> None:
         self._database = database
@@ -111,7 +111,7 @@ class _Backlogs(Collector):
         up = GaugeMetricFamily("nurture_database_up", "1 when the database answers.")
         try:
             with self._database.read() as connection:
-                found = backlog(connection, now=self._now)
+                backlog = measure_backlog(connection, now=self._now)
                 oldest = oldest_transaction(connection)
         except DBAPIError:
             up.add_metric([], 0)
@@ -119,20 +119,22 @@ class _Backlogs(Collector):
             return
         up.add_metric([], 1)
         yield up
-        yield GaugeMetricFamily("nurture_inbox_depth", "Events not yet applied.", found.inbox_depth)
-        yield GaugeMetricFamily("nurture_messages_in_doubt", "Mails of unknown fate.", found.in_doubt)
+        yield GaugeMetricFamily("nurture_inbox_depth", "Events not yet applied.", backlog.inbox_depth)
+        yield GaugeMetricFamily("nurture_messages_in_doubt", "Mails of unknown fate.", backlog.in_doubt)
         waiting = GaugeMetricFamily("nurture_messages_waiting", "Decided mails, by lane.", labels=["lane"])
-        for lane, number in found.waiting.items():
+        for lane, number in backlog.waiting.items():
             waiting.add_metric([lane], number)
         yield waiting
         age = GaugeMetricFamily(
-            "nurture_oldest_due_seconds", "For how long a queue's oldest due row is due.", labels=["queue"]
+            "nurture_oldest_due_seconds",
+            "Seconds since the oldest due row of a queue became due.",
+            labels=["queue"],
         )
         for queue in ("inbox", "advance", "deliver"):
-            age.add_metric([queue], (self._now - found.due_since.get(queue, self._now)) / SECOND)
+            age.add_metric([queue], (self._now - backlog.due_since.get(queue, self._now)) / SECOND)
         yield age
         yield GaugeMetricFamily(
             "nurture_oldest_transaction_seconds",
-            "For how long the oldest transaction of another session is open.",
+            "Seconds that the oldest transaction of another session has been open.",
             oldest.seconds if oldest is not None else 0,
         )

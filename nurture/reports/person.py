@@ -1,4 +1,4 @@
-"""One person: where they stand, and everything that ever happened to them, in order."""
+"""Report one person: track, stage, facts, permissions, and the timeline of all that happened."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -33,18 +33,20 @@ class Moment:
         return {**asdict(self), "at": to_iso(self.at)}
 
 
-def family(connection: sa.Connection, contact_id: int) -> list[int]:
-    """Return the contact and all that were merged into it; messages and consents keep the id they were made for."""
+def load_family_ids(connection: sa.Connection, contact_id: int) -> list[int]:
+    """Return the contact and all merged into it; messages and consents keep the id they were decided for."""
     statement = sa.select(t.contacts.c.id).where(
         sa.or_(t.contacts.c.id == contact_id, t.contacts.c.survivor == contact_id)
     )
     return [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id))]
 
 
-def person(connection: sa.Connection, contact_id: int, *, playbook: Playbook, now: Instant) -> dict[str, Any]:
-    """Return where a contact stands, as plain values with instants as text."""
+def describe_person(
+    connection: sa.Connection, contact_id: int, *, playbook: Playbook, now: Instant
+) -> dict[str, Any]:
+    """Return the state of a contact as plain values, instants as text."""
     contact = load_contacts(connection, [contact_id], playbook)[contact_id]
-    ids = family(connection, contact_id)
+    ids = load_family_ids(connection, contact_id)
     row = connection.execute(sa.select(t.contacts).where(t.contacts.c.id == contact_id)).one()
     names = connection.execute(
         sa.select(t.identities.c.kind, t.identities.c.value)
@@ -114,9 +116,9 @@ def _describe_preferences(connection: sa.Connection, contact_id: int) -> dict[st
     }
 
 
-def brief(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
-    """Return who a contact is in one line: number, names, track, stage, events and mails."""
-    ids = family(connection, contact_id)
+def describe_briefly(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
+    """Return a contact in one line: number, identities, track, stage, numbers of events and mails."""
+    ids = load_family_ids(connection, contact_id)
     row = connection.execute(sa.select(t.contacts).where(t.contacts.c.id == contact_id)).one()
     names = connection.execute(
         sa.select(t.identities.c.kind, t.identities.c.value)
@@ -128,8 +130,8 @@ def brief(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
         "names": [f"{name.kind}:{name.value}" for name in names],
         "track": row.track,
         "stage": row.stage,
-        "events": _many(connection, t.events, ids),
-        "mails": _many(connection, t.messages, ids),
+        "events": _count_rows(connection, t.events, ids),
+        "mails": _count_rows(connection, t.messages, ids),
     }
 
 
@@ -148,27 +150,27 @@ def merged(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
         "merged_at": to_iso(merge.at) if merge else None,
         "evidence": decode(merge.evidence) if merge else None,
         "names": sorted(f"{name.kind}:{name.value}" for name in names),
-        "events": _many(connection, t.events, [contact_id]),
-        "mails": _many(connection, t.messages, [contact_id]),
+        "events": _count_rows(connection, t.events, [contact_id]),
+        "mails": _count_rows(connection, t.messages, [contact_id]),
     }
 
 
-def _many(connection: sa.Connection, table: sa.Table, ids: Sequence[int]) -> int:
-    counted = sa.select(sa.func.count()).select_from(table).where(table.c.contact_id.in_(ids))
-    return int(connection.scalar(counted) or 0)
+def _count_rows(connection: sa.Connection, table: sa.Table, ids: Sequence[int]) -> int:
+    statement = sa.select(sa.func.count()).select_from(table).where(table.c.contact_id.in_(ids))
+    return int(connection.scalar(statement) or 0)
 
 
-def timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
+def load_timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
     """Return the newest `limit` moments of a person, oldest first."""
-    ids = family(connection, contact_id)
+    ids = load_family_ids(connection, contact_id)
     moments = [
         *_events(connection, ids),
         *_moves(connection, ids),
         *_milestones(connection, ids),
         *_runs(connection, ids),
         *_mails(connection, ids),
-        *_said(connection, ids),
-        *_wished(connection, ids),
+        *_consent_moments(connection, ids),
+        *_preference_moments(connection, ids),
         *_merges(connection, contact_id),
     ]
     return sorted(moments, key=lambda moment: moment.at)[-limit:]
@@ -222,20 +224,20 @@ def _mails(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     return moments
 
 
-def _said(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+def _consent_moments(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     rows = _newest(connection, t.consents, ids, t.consents.c.id)
     return [Moment(row.at, "consent", f"{row.topic} {row.state}", row.source) for row in rows]
 
 
-def _wished(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+def _preference_moments(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     moments = []
     for row in _newest(connection, t.wishes, ids, t.wishes.c.id):
-        said = {
+        sentences = {
             "often": f"at most one in {format_duration(row.value)}" if row.value else "as often as it comes",
             "pause": f"none before {to_iso(row.value)}" if row.value else "no pause",
             "tracking": "without counting opens and clicks" if row.value else "with counting",
         }
-        moments.append(Moment(row.at, "wish", f"marketing mail {said[row.kind]}", row.source))
+        moments.append(Moment(row.at, "wish", f"marketing mail {sentences[row.kind]}", row.source))
     return moments
 
 

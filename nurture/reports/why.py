@@ -1,8 +1,8 @@
-"""Why a person did or did not get a measure, in words and data, also when they never entered it.
+"""Explain why a person did or did not get a measure, in a sentence and as data, also without an entry.
 
-The answer is a verdict in one sentence and the checks behind it, each with the value it looked at and, for a
-miss, what would have changed it. What was decided is read from the ledger; what was never decided is judged
-on the contact's state now, or (`at`) on the state replayed up to then.
+The answer is one sentence and the checks behind it, each with the value it read and, for a failed check, the value
+that would have passed. Decisions are read from the ledger; a measure without one is checked against the contact's
+state now, or (`at`) against the state replayed up to then.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -30,12 +30,12 @@ from nurture.domain.measure import (
     OnStage,
 )
 from nurture.domain.playbook import Playbook
-from nurture.reports.person import family
+from nurture.reports.person import load_family_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: whether it was met, the value it looked at, and what would change the answer."""
+    """One check: whether it was met, the value it read, and the value that would change the answer."""
 
     check: str
     met: bool
@@ -61,11 +61,11 @@ class Why:
         return asdict(self)
 
 
-def why(
+def explain_measure(
     connection: sa.Connection, contact: Contact, measure: Measure, *, playbook: Playbook, now: Instant
 ) -> Why:
-    """Explain one measure for one contact. `contact` is its state at `now` (the newest, or a replayed one)."""
-    ids = family(connection, contact.id)
+    """Return the explanation of a measure for a contact; `contact` is its state at `now`, current or replayed."""
+    ids = load_family_ids(connection, contact.id)
     mails = _mails(connection, ids, measure.path, now)
     if mails:
         return _paused(connection, measure, _from_ledger(contact, measure, mails))
@@ -128,7 +128,7 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
 
 
 def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
-    """Say that a mail not yet sent is held by a stop switch, where one is on."""
+    """Return the answer, for an unsent mail with the stop switch that holds it."""
     if answer.outcome not in ("waiting", "deferred"):
         return answer
     switches = load_paused_switches(connection)
@@ -212,10 +212,10 @@ def _never(
 
 
 def _audience(contact: Contact, measure: Measure, *, playbook: Playbook, now: Instant) -> list[Finding]:
-    given = reading(contact, playbook, now=now)
-    truth = measure.audience.truth(given)
-    lines = measure.audience.explain(given).lines()
-    change = measure.audience.next_change(given)
+    values = reading(contact, playbook, now=now)
+    truth = measure.audience.truth(values)
+    lines = measure.audience.explain(values).lines()
+    change = measure.audience.next_change(values)
     when = f"; the answer may next change at {to_iso(change)}" if change is not None else ""
     return [
         Finding("audience", truth is Truth.YES, f"{measure.audience.text} is {truth.name.lower()}{when}"),
@@ -224,7 +224,7 @@ def _audience(contact: Contact, measure: Measure, *, playbook: Playbook, now: In
 
 
 def _trigger(connection: sa.Connection, ids: list[int], measure: Measure, now: Instant) -> Finding:
-    names, words = trigger_words(measure)
+    names, words = describe_trigger(measure)
     if not names:
         return Finding("trigger", True, words)
     statement = sa.select(sa.func.count(), sa.func.max(t.events.c.occurred_at)).where(
@@ -236,7 +236,7 @@ def _trigger(connection: sa.Connection, ids: list[int], measure: Measure, now: I
     return Finding("trigger", True, f"{words}; last happened {to_iso(last)}")
 
 
-def trigger_words(measure: Measure) -> tuple[tuple[str, ...], str]:
+def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
     """Return the event names that wake the measure (none for calendar triggers) and the trigger in words."""
     match measure.trigger:
         case OnEvent(names=names):

@@ -10,9 +10,8 @@ from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
 from nurture.database.engine import encode
 from nurture.domain.instant import SECOND
-from nurture.reports.backlog import Backlog, backlog
-from nurture.reports.metrics import CONTENT_TYPE
-from nurture.reports.metrics import page as metrics_page
+from nurture.reports.backlog import Backlog, measure_backlog
+from nurture.reports.metrics import CONTENT_TYPE, render_page
 from nurture.web.api.keys import KeyRing
 from nurture.web.console.login import ConsoleDoor
 from nurture.web.request import from_this_machine
@@ -57,7 +56,7 @@ def routes(services: Services, door: ConsoleDoor, keys: KeyRing) -> APIRouter:
                 return Response(said, 401, headers, "text/plain")
         except Unavailable as error:
             return json_answer(503, {"error": str(error)})
-        text = await asyncio.to_thread(metrics_page, services.database, clock=services.clock)
+        text = await asyncio.to_thread(render_page, services.database, clock=services.clock)
         return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     return router
@@ -73,7 +72,7 @@ async def _may_read(services: Services, request: Request, door: ConsoleDoor, key
 def read_backlog(services: Services) -> Backlog:
     """Return what waits in every room."""
     with services.database.read() as connection:
-        return backlog(connection, now=services.clock.now())
+        return measure_backlog(connection, now=services.clock.now())
 
 
 def json_answer(status: int, body: Any) -> Response:

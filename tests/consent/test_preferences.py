@@ -10,8 +10,8 @@ from nurture.database.engine import Database
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.consent.preferences import PreferenceKind
 from nurture.domain.instant import DAY, HOUR
-from nurture.reports.person import person, timeline
-from nurture.reports.why import why
+from nurture.reports.person import describe_person, load_timeline
+from nurture.reports.why import explain_measure
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
 from tests.delivery.test_claim import merge
 from tests.delivery.world import World
@@ -35,7 +35,7 @@ def wish(world: World, contact: int, **wanted: int) -> None:
 
 def shown(world: World, contact: int) -> Any:
     with world.database.read() as connection:
-        return person(connection, contact, playbook=world.playbook, now=world.clock.now())
+        return describe_person(connection, contact, playbook=world.playbook, now=world.clock.now())
 
 
 def test_a_second_mail_waits_for_the_time_the_person_wants_between_two(world: World) -> None:
@@ -100,8 +100,10 @@ def test_people_are_told_why_and_what_was_asked(world: World) -> None:
     world.deliver()
     with world.database.read() as connection:
         contact = load_contacts(connection, [ada], world.playbook)[ada]
-        answer = why(connection, contact, world.playbook.measures[PATH], playbook=world.playbook, now=NOON)
-        moments = [each.what for each in timeline(connection, ada) if each.kind == "wish"]
+        answer = explain_measure(
+            connection, contact, world.playbook.measures[PATH], playbook=world.playbook, now=NOON
+        )
+        moments = [each.what for each in load_timeline(connection, ada) if each.kind == "wish"]
     assert answer.outcome == "deferred"
     assert "own_pause" in answer.answer
     (missed,) = [finding for finding in answer.findings if not finding.met]

@@ -22,7 +22,7 @@ from nurture.app.installation import migrate
 from nurture.database import schema as t
 from nurture.database.engine import Database, encode
 from nurture.domain.instant import MINUTE
-from nurture.reports.metrics import page as metrics_page
+from nurture.reports.metrics import render_page
 from nurture.runtime.clock import ManualClock, SystemClock, monotonic
 from nurture.runtime.settings import load_settings
 from tests.faults.installation import NOON, House, people
@@ -188,7 +188,7 @@ def test_claiming_stays_quick_while_a_report_holds_an_old_snapshot(
 
 def _held_for(house: House) -> float:
     """Return for how many seconds the figures say that a transaction is open."""
-    page = metrics_page(house.database, clock=house.clock).decode()
+    page = render_page(house.database, clock=house.clock).decode()
     (line,) = [line for line in page.splitlines() if line.startswith("nurture_oldest_transaction_seconds ")]
     return float(line.split()[1])
 

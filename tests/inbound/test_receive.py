@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.domain.signing import Keys
 from nurture.domain.verp import return_path
-from nurture.reports.metrics import registry
+from nurture.reports.metrics import counter_registry
 from nurture.simulation.run_until_idle import turn
 from nurture.web import inbound_smtp as edge
 from tests.delivery.world import KEYS
@@ -25,7 +25,7 @@ NOBODY = ""
 
 
 def counted(reason: str) -> float:
-    found = registry().get_sample_value("nurture_items_total", {"room": "feedback", "reason": reason})
+    found = counter_registry().get_sample_value("nurture_items_total", {"room": "feedback", "reason": reason})
     return found or 0.0
 
 

@@ -9,7 +9,7 @@ from nurture.database.engine import Database
 from nurture.database.schema import contacts, inbox, messages, switches
 from nurture.domain.instant import FOREVER, HOUR, MINUTE
 from nurture.reports import metrics
-from nurture.reports.backlog import backlog
+from nurture.reports.backlog import measure_backlog
 from nurture.runtime.clock import ManualClock
 
 NOW = 1_000 * HOUR
@@ -43,10 +43,10 @@ def pause(database: Database, name: str) -> None:
 
 def test_backlog_names_the_oldest_due_row_of_each_queue(database: Database) -> None:
     with database.read() as connection:
-        assert backlog(connection, now=NOW).age(now=NOW) == 0
+        assert measure_backlog(connection, now=NOW).age(now=NOW) == 0
     fill(database)
     with database.read() as connection:
-        found = backlog(connection, now=NOW)
+        found = measure_backlog(connection, now=NOW)
     assert (found.inbox_depth, found.waiting, found.in_doubt) == (2, {"main": 2}, 0)
     assert found.due_since == {
         "inbox": NOW - 3 * MINUTE,
@@ -61,7 +61,7 @@ def test_what_was_paused_on_purpose_is_not_late(database: Database, name: str) -
     fill(database)
     pause(database, name)
     with database.read() as connection:
-        found = backlog(connection, now=NOW)
+        found = measure_backlog(connection, now=NOW)
     assert "deliver" not in found.due_since
 
 
@@ -70,7 +70,7 @@ def test_page_holds_gauges_and_counters(database: Database) -> None:
     metrics.count("advance", {"applied": 3, "duplicate": 0})
     with metrics.timed("advance"):
         pass
-    text = metrics.page(database, clock=ManualClock(NOW)).decode()
+    text = metrics.render_page(database, clock=ManualClock(NOW)).decode()
     assert 'nurture_items_total{reason="applied",room="advance"}' in text
     assert 'reason="duplicate",room="advance"' not in text
     assert 'nurture_batch_seconds_count{room="advance"}' in text
@@ -92,11 +92,11 @@ def test_a_process_that_is_about_to_count_takes_nothing_from_the_page(
     counter.close()  # type: ignore[no-untyped-call]
     # As a new process's file is for a moment: made, and not given a size yet.
     (counters / "counter_2.db").touch()
-    text = metrics.page(database, clock=ManualClock(NOW)).decode()
+    text = metrics.render_page(database, clock=ManualClock(NOW)).decode()
     assert 'nurture_items_total{reason="accepted",room="inbox"} 7.0' in text
 
 
 def test_page_says_when_the_database_does_not_answer(database: Database) -> None:
     with database.write() as connection:
         connection.exec_driver_sql("DROP TABLE switches")
-    assert "nurture_database_up 0.0" in metrics.page(database, clock=ManualClock(NOW)).decode()
+    assert "nurture_database_up 0.0" in metrics.render_page(database, clock=ManualClock(NOW)).decode()

@@ -102,7 +102,7 @@ def test_lived_through_live_each_gets_what_the_playbook_says(
     names = {name for _, name, _, _ in world.ledger()}
     assert not [name for name in names if name.startswith("lead/")]
     with sqlite_database.read() as connection:
-        measures = {row["measure"]: row for row in ledger.measures(connection)}
+        measures = {row["measure"]: row for row in ledger.count_by_measure(connection)}
         coupons = set(
             connection.execute(
                 sa.select(t.contacts.c.email)

@@ -9,8 +9,14 @@ from nurture.app.services import Services
 from nurture.domain.access import Operator
 from nurture.domain.errors import NotFoundError
 from nurture.reports import ledger
-from nurture.reports.backlog import backlog
-from nurture.reports.console import figures, find_contacts, quarantined, runs_by_measure, story
+from nurture.reports.backlog import measure_backlog
+from nurture.reports.console import (
+    count_runs_by_measure,
+    find_contacts,
+    load_contact_page,
+    load_overview,
+    load_quarantine,
+)
 from nurture.web.brand import active_playbook
 from nurture.web.console.layout import Frame
 from nurture.web.console.mailbox import Mailbox, mailbox_path
@@ -59,13 +65,13 @@ class Console:
         with self._services.database.read() as connection:
             loaded = active_playbook(self._services, connection)
             stages = [(stage.track, stage.name) for stage in loaded.playbook.stages] if loaded else []
-            waiting = backlog(connection, now=now)
+            waiting = measure_backlog(connection, now=now)
             return self._frame.page(
                 request,
                 operator,
                 "overview",
                 "/",
-                figures=figures(connection, stages=stages),
+                figures=load_overview(connection, stages=stages),
                 due_age=waiting.age(now=now),
                 due_since=waiting.due_since,
                 now=now,
@@ -123,7 +129,7 @@ class Console:
 
     def _contact(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
-            found = story(connection, request.path_params["contact_id"])
+            found = load_contact_page(connection, request.path_params["contact_id"])
         if found is None:
             return self._frame.missing(request, operator, "contact", "/contacts")
         return self._frame.page(request, operator, "contact", "/contacts", story=found, contact=found.contact)
@@ -136,7 +142,7 @@ class Console:
 
     def _quarantine(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
-            stages, items = quarantined(connection)
+            stages, items = load_quarantine(connection)
         return self._frame.page(request, operator, "quarantine", "/quarantine", stages=stages, items=items)
 
     def _docs(self, request: Request) -> Response:
@@ -155,8 +161,8 @@ class Console:
 
 def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
     """Return the conservation of every measure, those of the playbook that planned nothing yet included."""
-    planned = {row["measure"]: row for row in ledger.measures(connection)}
-    entered = runs_by_measure(connection)
+    planned = {row["measure"]: row for row in ledger.count_by_measure(connection)}
+    entered = count_runs_by_measure(connection)
     empty = {"planned": 0, "balanced": True, **dict.fromkeys(OUTCOMES, 0)}
     rows = []
     for path in sorted({*planned, *entered, *known}):

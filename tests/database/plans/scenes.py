@@ -18,7 +18,7 @@ from nurture.domain.instant import HOUR
 from nurture.domain.signing import sign
 from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
-from nurture.reports.backlog import backlog, busy_shards
+from nurture.reports.backlog import find_busy_shards, measure_backlog
 from nurture.simulation.transport import Outlet
 from tests.web.live import asking
 
@@ -224,7 +224,7 @@ def looking(world: World) -> Work:
         wake_watchers(services.database, clock=services.clock, playbooks=services.playbooks)
         adopt(services.database, clock=services.clock, playbooks=services.playbooks)
         with services.database.read() as connection:
-            busy_shards(connection)
+            find_busy_shards(connection)
 
     return Work(do, frozenset())
 
@@ -322,6 +322,6 @@ def health(world: World) -> Work:
 
     def do() -> None:
         with world.services.database.read() as connection:
-            backlog(connection, now=world.services.clock.now())
+            measure_backlog(connection, now=world.services.clock.now())
 
     return Work(do, frozenset())

@@ -21,7 +21,7 @@ from nurture.domain.instant import DAY, MINUTE, Instant
 from nurture.domain.verp import return_path
 from nurture.inbound.fetch import Fetcher, is_public
 from nurture.inbound.providers import PROVIDERS, Call
-from nurture.reports.metrics import registry
+from nurture.reports.metrics import counter_registry
 from nurture.runtime.clock import ManualClock
 from nurture.web import create_app
 from nurture.web.api import webhooks
@@ -141,7 +141,7 @@ def state(services: Services) -> list[Any]:
 
 
 def counted(reason: str) -> float:
-    found = registry().get_sample_value("nurture_items_total", {"room": "feedback", "reason": reason})
+    found = counter_registry().get_sample_value("nurture_items_total", {"room": "feedback", "reason": reason})
     return found or 0.0
 
 
