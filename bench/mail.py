@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from nurture.delivery.journal.file_format import Passed
 from nurture.delivery.journal.writer import Journal
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import build, load_files
 from nurture.rendering.headers import header_lines
 from nurture.rendering.links import links_for
@@ -143,7 +143,7 @@ def main() -> None:
         )
 
     frozen = frozen_one()
-    keys = Keys((b"a secret of more than sixteen bytes",))
+    keys = SigningKeys((b"a secret of more than sixteen bytes",))
     data, parts = render(templates, frozen), render_parts(templates, frozen)
     print(f"mail of {len(data)} bytes, HTML {len(parts.html)}")
     figures = {

@@ -31,7 +31,7 @@ from nurture.database import migrations
 from nurture.database.schema import contacts, identities
 from nurture.domain.instant import DAY
 from nurture.domain.playbook import Playbook
-from nurture.domain.signing import sign
+from nurture.domain.signing import sign_token
 from nurture.playbook import load_files, publish
 from nurture.runtime.clock import SystemClock, monotonic, pause
 from nurture.runtime.settings import load_settings
@@ -253,16 +253,16 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
 
     numbers = services.database.run(asked)
     who = {"c": number, "m": 1}
-    centre = "/p/" + sign(keys, "preferences", who)
+    centre = "/p/" + sign_token(keys, "preferences", who)
 
     def confirm(**more: Any) -> str:
-        return "/confirm/" + sign(keys, "confirm", {**who, **more})
+        return "/confirm/" + sign_token(keys, "confirm", {**who, **more})
 
     return {
         "preferences": centre,
-        "unsubscribe": "/u/" + sign(keys, "unsubscribe", {**who, "t": "news"}),
+        "unsubscribe": "/u/" + sign_token(keys, "unsubscribe", {**who, "t": "news"}),
         "confirm": confirm(t="offers"),
-        "survey": "/s/" + sign(keys, "survey", {**who, "s": "nps_survey"}),
+        "survey": "/s/" + sign_token(keys, "survey", {**who, "s": "nps_survey"}),
         "address": f"{centre}/address",
         "erase": f"{centre}/erase",
         "confirm_address": confirm(r=numbers["address"]),

@@ -21,7 +21,7 @@ from nurture.database.engine import open_database
 from nurture.domain.guard.decide import CHECKS, REASONS
 from nurture.domain.message import STATES
 from nurture.domain.retention import KINDS
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.journey.personal_data import IMPERSONAL, PERSONAL
 from nurture.playbook import PublishedPlaybooks
 from nurture.reports import metrics
@@ -56,7 +56,7 @@ def _services(folder: Path) -> Services:
     settings = Settings(database_url=f"sqlite:///{folder}/reference.db")
     database = open_database(settings.database_url)
     migrations.upgrade(database)
-    keys = Keys((b"nothing is signed with this",))
+    keys = SigningKeys((b"nothing is signed with this",))
     return Services(database, settings, ManualClock(0), keys=keys, playbooks=PublishedPlaybooks())
 
 

@@ -25,7 +25,7 @@ from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
 from nurture.domain.instant import DAY, SECOND, Instant
-from nurture.domain.retention import kept
+from nurture.domain.retention import compute_retention
 from nurture.feedback import clicks
 from nurture.feedback.sunset import sunset
 from nurture.journey.retention import retain as remove_old
@@ -77,7 +77,7 @@ def forget(connection: sa.Connection, services: Services, _now: Instant) -> None
 def retain(connection: sa.Connection, services: Services, now: Instant) -> None:
     """Remove the next of what is older than it has to be."""
     playbook = services.playbooks.active(connection).playbook
-    remove_old(connection, now=now, keep=kept(services.settings.retention), playbook=playbook)
+    remove_old(connection, now=now, keep=compute_retention(services.settings.retention), playbook=playbook)
 
 
 def answers(connection: sa.Connection, _services: Services, _now: Instant) -> None:

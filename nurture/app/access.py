@@ -14,7 +14,7 @@ from nurture.access import queries
 from nurture.app.passwords import hash_password
 from nurture.app.services import Services
 from nurture.database.audit import record
-from nurture.domain.access import check_password, read_key_name, read_name, read_role, read_scopes
+from nurture.domain.access import check_password, parse_key_name, parse_role, parse_scopes, parse_user_name
 from nurture.domain.instant import Instant, to_iso
 
 #: Prefix of every key, so that people and secret scanners recognise it.
@@ -31,7 +31,7 @@ def digest_key(key: str) -> bytes:
 
 def add_user(services: Services, name: str, *, role: str, password: str, actor: str) -> dict[str, Any]:
     """Add a user. Raises InputError for a bad name, role or password, or a name that exists."""
-    name, role = read_name(name), read_role(role)
+    name, role = parse_user_name(name), parse_role(role)
     check_password(password, name=name)
     password_hash = hash_password(password)
 
@@ -63,7 +63,7 @@ def list_users(services: Services) -> list[dict[str, Any]]:
 def set_role(services: Services, name: str, *, role: str, actor: str) -> dict[str, Any]:
     """Change a user's role. It takes effect with the user's next request."""
     return _change_user(
-        services, name, "access.user.role", {"role": read_role(role)}, actor=actor, end_sessions=False
+        services, name, "access.user.role", {"role": parse_role(role)}, actor=actor, end_sessions=False
     )
 
 
@@ -81,7 +81,7 @@ def disable(services: Services, name: str, *, disabled: bool, actor: str) -> dic
 
 def set_password(services: Services, name: str, *, password: str, actor: str) -> dict[str, Any]:
     """Set a user's password and end all of the user's sessions. Raises InputError for a weak password."""
-    name = read_name(name)
+    name = parse_user_name(name)
     check_password(password, name=name)
     return _change_user(
         services,
@@ -105,7 +105,7 @@ def _change_user(
     **secret: Any,
 ) -> dict[str, Any]:
     """Change a user's row. secret: columns that neither the audit log nor the result may show."""
-    name = read_name(name)
+    name = parse_user_name(name)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         queries.change_user(connection, name, end_sessions=end_sessions, **change, **secret)
@@ -121,8 +121,8 @@ def _change_user(
 
 def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: str) -> dict[str, Any]:
     """Create an API key. The result contains the key itself; only its digest is stored."""
-    name = read_key_name(name)
-    granted = read_scopes(scopes)
+    name = parse_key_name(name)
+    granted = parse_scopes(scopes)
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     identifier = secrets.token_hex(4)
 

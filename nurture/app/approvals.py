@@ -13,7 +13,7 @@ from nurture.app import audience, sends
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.audit import record
-from nurture.domain.access import same_person
+from nurture.domain.access import may_be_same_person
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import DAY, Instant, to_iso
 
@@ -125,7 +125,7 @@ def _refusal_reason(row: sa.Row[Any], actor: str, state: str, people: int, now: 
         return f"send {row.request!r} was already {row.state} by {row.decided_by}"
     if now >= row.until:
         return f"send {row.request!r} waited longer than a day; request it again with `nurture send`"
-    if state == "approved" and same_person(row.actor, actor):
+    if state == "approved" and may_be_same_person(row.actor, actor):
         return f"send {row.request!r} was requested by {row.actor}; it takes somebody else to approve it"
     if people > row.people * GROWTH_MAX:
         return f"the audience has grown from {row.people} to {people} people; request it again with `nurture send`"

@@ -18,7 +18,7 @@ from nurture.domain.errors import SettingsError, Transient, UserError
 from nurture.domain.feedback import Report
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import Instant
-from nurture.domain.verp import dialogue_of, message_of, without_tag
+from nurture.domain.verp import read_case_address, read_return_path, strip_tag
 from nurture.feedback.record import record
 from nurture.feedback.replies import Desk, take_answer, take_reply
 from nurture.inbound.inbound_mail import Arrival, read
@@ -74,7 +74,7 @@ class Inbound:
 
         Raises SQLAlchemyError when the database is unavailable.
         """
-        plain = without_tag(recipient)
+        plain = strip_tag(recipient)
         if plain == self._services.settings.bounce_address.lower():
             return True
         with self._services.database.read() as connection:
@@ -107,7 +107,7 @@ class Inbound:
 
     def _processing(self, arrival: Arrival, recipient: str, data: bytes) -> Callable[[sa.Connection], Counts]:
         keys, now = self._services.keys, self._services.clock.now()
-        tagged, dialogue = message_of(keys, recipient), dialogue_of(keys, recipient)
+        tagged, dialogue = read_return_path(keys, recipient), read_case_address(keys, recipient)
 
         def work(connection: sa.Connection) -> Counts:
             if arrival.nature == "reply":
@@ -135,7 +135,7 @@ class Inbound:
             case "bounce" | "deferred" | "delivered":
                 return replace(report, kind=arrival.nature) if tagged is not None else None
             case "complaint" | "left":
-                paths = (message_of(self._services.keys, path) for path in arrival.return_paths)
+                paths = (read_return_path(self._services.keys, path) for path in arrival.return_paths)
                 number = next((path for path in paths if path is not None), tagged)
                 about = arrival.about[0] if arrival.about else None
                 if number is None and about is None:

@@ -11,7 +11,7 @@ from nurture.database.engine import Database, open_database
 from nurture.database.meta import require_suppression_key
 from nurture.database.notifications import Notifier
 from nurture.domain.errors import SettingsError
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.log import keep_secret
@@ -32,7 +32,7 @@ def open_services(
         database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps, notifier=notifier),
         settings=settings,
         clock=clock or SystemClock(),
-        keys=Keys(settings.signing_secrets),
+        keys=SigningKeys(settings.signing_secrets),
         playbooks=PublishedPlaybooks(has_template_cache=settings.template_cache == "on"),
     )
 

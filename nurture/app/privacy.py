@@ -20,7 +20,7 @@ from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.bulk import any_of
 from nurture.domain.instant import DAY, HOUR, to_iso
-from nurture.domain.retention import kept
+from nurture.domain.retention import compute_retention
 from nurture.journey import erasure, personal_data, retention
 from nurture.transports.maildir import remove_mails
 from nurture.transports.registry import open_lanes
@@ -126,7 +126,7 @@ def resume_erasures(services: Services, connection: sa.Connection, *, limit: int
 
 def find_overdue_data(services: Services) -> Iterator[str]:
     """Yield a line for each kind of data that is kept more than a week longer than NURTURE_RETENTION says."""
-    keep, now = kept(services.settings.retention), services.clock.now()
+    keep, now = compute_retention(services.settings.retention), services.clock.now()
     with services.database.read() as connection:
         lagging = retention.lags(connection, now=now, keep=keep)
     for name, late in lagging.items():

@@ -5,7 +5,7 @@ from typing import Self
 
 from nurture.database.engine import Database
 from nurture.database.notifications import Notifier
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import PlaybookSource
 from nurture.runtime.clock import Clock
 from nurture.runtime.settings import Settings
@@ -18,7 +18,7 @@ class Services:
     database: Database
     settings: Settings
     clock: Clock
-    keys: Keys
+    keys: SigningKeys
     playbooks: PlaybookSource
 
     def notifying(self, notifier: Notifier) -> Self:

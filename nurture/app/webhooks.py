@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
-from nurture.domain.verp import message_of
+from nurture.domain.verp import read_return_path
 from nurture.feedback.record import record
 from nurture.inbound.fetch import Fetcher
 from nurture.inbound.providers import PROVIDERS, Call, Refusal
@@ -107,4 +107,4 @@ def _resolve_message(services: Services, report: Report) -> Report:
     """Return the report with the message id from its signed return path."""
     if report.message is not None or not report.return_path:
         return report
-    return replace(report, message=message_of(services.keys, report.return_path))
+    return replace(report, message=read_return_path(services.keys, report.return_path))

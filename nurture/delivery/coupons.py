@@ -17,7 +17,7 @@ from nurture.delivery.load_guard_input import GuardItem
 from nurture.domain.instant import Instant
 from nurture.domain.measure import LetCoupon
 from nurture.domain.playbook import Playbook
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 
 #: Crockford's alphabet: it has no letter that looks like a digit.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -38,7 +38,12 @@ class _CouponRequest:
 
 
 def fix_lets(
-    connection: sa.Connection, items: Sequence[GuardItem], *, keys: Keys, playbook: Playbook, now: Instant
+    connection: sa.Connection,
+    items: Sequence[GuardItem],
+    *,
+    keys: SigningKeys,
+    playbook: Playbook,
+    now: Instant,
 ) -> None:
     """Fix the `let` values of the runs of these passing mails, in the items and in the database.
 
@@ -58,7 +63,7 @@ def fix_lets(
     claim_queries.write_lets(connection, rows)
 
 
-def _list_coupon_requests(item: GuardItem, keys: Keys, playbook: Playbook) -> list[_CouponRequest]:
+def _list_coupon_requests(item: GuardItem, keys: SigningKeys, playbook: Playbook) -> list[_CouponRequest]:
     if item.run is None or item.measure is None:
         return []
     requests: list[_CouponRequest] = []
@@ -72,7 +77,7 @@ def _list_coupon_requests(item: GuardItem, keys: Keys, playbook: Playbook) -> li
     return requests
 
 
-def _derive_code(keys: Keys, parts: Sequence[str]) -> str:
+def _derive_code(keys: SigningKeys, parts: Sequence[str]) -> str:
     digest = hmac.digest(keys.secrets[-1], b"nurture coupon: " + "\x1f".join(parts).encode(), "sha256")
     number = int.from_bytes(digest[:8])
     return "".join(_ALPHABET[(number >> 5 * place) & 31] for place in range(_CHARACTERS))

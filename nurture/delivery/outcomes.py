@@ -25,7 +25,7 @@ from nurture.delivery.types import (
     Delivery,
     ReadyMessage,
 )
-from nurture.domain.backoff import next_try
+from nurture.domain.backoff import compute_next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 from nurture.ledger.queries import lock_waiting_contacts, run_row
@@ -155,7 +155,7 @@ def row_for_outcome(
         case "retry":
             reached = outcome.stage not in _UNREACHED
             tries = earlier.get((message.id, "retry"), 0) + 1
-            due_at = next_try(message.id, tries, now=now, asked=outcome.retry_after, reached=reached)
+            due_at = compute_next_try(message.id, tries, now=now, asked=outcome.retry_after, reached=reached)
             row |= {"reason": "retry", "due_at": min(due_at, max(message.valid_until, now))}
         case "lane_paused":
             row |= {"reason": "lane_paused"}

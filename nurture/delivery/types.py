@@ -10,7 +10,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.measure import Purpose
 from nurture.domain.message import Verdict
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import LoadedPlaybook
 from nurture.playbook.published import PlaybookSource
 from nurture.runtime.clock import Clock
@@ -105,7 +105,7 @@ class Delivery:
     clock: Clock
     playbooks: PlaybookSource
     # Signs the links.
-    keys: Keys = field(repr=False)
+    keys: SigningKeys = field(repr=False)
     # Hashes the addresses that are suppressed.
     suppression_key: bytes = field(repr=False)
     # The URL of the public pages, without a slash at the end.

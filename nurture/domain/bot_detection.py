@@ -1,9 +1,9 @@
-"""Who followed a link or loaded a picture: a person, or a program that does so with every mail.
+"""Bot detection: whether a person or a program followed a link or loaded a picture of a mail.
 
 Link scanners open every link of a mail within seconds of its arrival, mail proxies load every picture, and both
-may look like a browser and run scripts. So nothing is judged by one sign alone where a person could show it too,
-and never at once: all that happened to a mail within JUDGED_AFTER is looked at together. What a machine did is
-kept and says nothing about the person; a GET never decides anything by itself.
+may look like a browser and run scripts. So all requests of a mail are judged together, JUDGED_AFTER later, and a
+sign that a person could show too never decides alone. Requests of a machine are stored and say nothing about the
+person. A GET request alone never changes anything.
 """
 
 import re
@@ -13,15 +13,15 @@ from typing import Final, Literal
 
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 
-#: browser  may be a person             proxy  a mail provider's, loads pictures for everybody
-#: scanner  looks at links for danger, or for a preview      tool  a library or a command
-#: prefetch a browser that loads ahead of a click            none  says nothing of itself
+#: browser  may be a person                       proxy  of a mail provider, loads pictures for all its users
+#: scanner  checks links or makes a preview       tool   a library or a command
+#: prefetch a browser that loads before a click   none   the request names no user agent
 Agent = Literal["browser", "proxy", "scanner", "tool", "prefetch", "none"]
 AGENTS: Final[tuple[Agent, ...]] = ("browser", "proxy", "scanner", "tool", "prefetch", "none")
 #: open: the picture; click: the mail's call to action; look: a GET of a page behind another of its links.
-TouchKind = Literal["open", "click", "look"]
+LinkRequestKind = Literal["open", "click", "look"]
 
-#: sign -> what it means; "" stands for: may be a person.
+#: Sign of a machine -> its meaning; "" is no sign: the request may come from a person.
 SIGNS: Final[Mapping[str, str]] = {
     "agent": "a proxy, a scanner, a library, a browser that loads ahead, or nobody in particular",
     "too_soon": "within ten seconds of the mail's leaving: nobody has it in hand by then",
@@ -29,7 +29,7 @@ SIGNS: Final[Mapping[str, str]] = {
     "no_reading": "a click less than a second after the mail's picture was first loaded",
 }
 
-#: So long after a touch it is judged, with all that came meanwhile.
+#: A request is judged after this time, together with all other requests of the mail until then.
 JUDGED_AFTER: Final[Duration] = MINUTE
 TOO_SOON: Final[Duration] = 10 * SECOND
 _TOGETHER: Final[Duration] = 5 * SECOND
@@ -53,60 +53,66 @@ _LOADS_AHEAD: Final = ("prefetch", "prerender", "preview")
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
-    """One GET that a mail's links or picture led to."""
+class LinkRequest:
+    """One GET request of a link or of the picture of a mail."""
 
-    kind: TouchKind
-    # Which link of the mail; the picture and the call to action have "".
+    kind: LinkRequestKind
+    # The link of the mail; "" for the picture and the call to action.
     link: str
     at: Instant
     agent: Agent
 
 
-def agent_of(user_agent: str, purpose: str = "") -> Agent:
-    """Return who asks, by its own words.
+def classify_agent(user_agent: str, purpose: str = "") -> Agent:
+    """Return the kind of program that a request names in its headers.
 
-    user_agent: the header `User-Agent`. purpose: what `Sec-Purpose`, `Purpose` or `X-Moz` say.
+    user_agent: the header `User-Agent`. purpose: the header `Sec-Purpose`, `Purpose` or `X-Moz`.
     """
-    said = user_agent.strip().lower()
+    agent = user_agent.strip().lower()
     if any(word in purpose.lower() for word in _LOADS_AHEAD):
         return "prefetch"
-    if not said:
+    if not agent:
         return "none"
-    if _PROXIES.search(said):
+    if _PROXIES.search(agent):
         return "proxy"
-    if _SCANNERS.search(said):
+    if _SCANNERS.search(agent):
         return "scanner"
-    return "tool" if _TOOLS.search(said) else "browser"
+    return "tool" if _TOOLS.search(agent) else "browser"
 
 
-def judge(touches: Sequence[Touch], *, sent_at: Instant | None) -> list[str]:
-    """Return for each touch of one mail the sign (of SIGNS) that a machine did it, or "".
+def find_machine_signs(requests: Sequence[LinkRequest], *, sent_at: Instant | None) -> list[str]:
+    """Return for each request of one mail the sign (of SIGNS) that a machine made it, or "".
 
-    touches: all that are known of this mail, in any order. sent_at: when it left; None: not known.
+    requests: all known requests of the mail, in any order. sent_at: when the mail was sent; None: not known.
     """
-    opened = min((each.at for each in touches if each.kind == "open"), default=None)
-    return [_sign(each, touches, sent_at=sent_at, opened=opened) for each in touches]
+    opened = min((request.at for request in requests if request.kind == "open"), default=None)
+    return [_find_sign(request, requests, sent_at=sent_at, opened=opened) for request in requests]
 
 
-def _sign(touch: Touch, touches: Sequence[Touch], *, sent_at: Instant | None, opened: Instant | None) -> str:
-    if touch.agent != "browser":
+def _find_sign(
+    request: LinkRequest, requests: Sequence[LinkRequest], *, sent_at: Instant | None, opened: Instant | None
+) -> str:
+    if request.agent != "browser":
         return "agent"
-    if sent_at is not None and touch.at - sent_at < TOO_SOON:
+    if sent_at is not None and request.at - sent_at < TOO_SOON:
         return "too_soon"
-    if len(_near(touch, touches, _TOGETHER)) >= 3:
+    if len(_links_near(request, requests, _TOGETHER)) >= 3:
         return "burst"
-    if touch.kind == "open":
+    if request.kind == "open":
         return ""
-    if len(_near(touch, touches, _AT_ONCE)) >= 2:
+    if len(_links_near(request, requests, _AT_ONCE)) >= 2:
         return "burst"
-    if opened is not None and touch.kind == "click" and 0 <= touch.at - opened < _READING:
+    if opened is not None and request.kind == "click" and 0 <= request.at - opened < _READING:
         return "no_reading"
     return ""
 
 
-def _near(touch: Touch, touches: Sequence[Touch], span: Duration) -> set[tuple[str, str]]:
-    """Return the different links followed within `span` of this touch, its own among them."""
+def _links_near(
+    request: LinkRequest, requests: Sequence[LinkRequest], span: Duration
+) -> set[tuple[str, str]]:
+    """Return the different links followed within `span` of this request, its own among them."""
     return {
-        (each.kind, each.link) for each in touches if each.kind != "open" and abs(each.at - touch.at) <= span
+        (other.kind, other.link)
+        for other in requests
+        if other.kind != "open" and abs(other.at - request.at) <= span
     }

@@ -1,7 +1,7 @@
-"""What others report about our mail, in one vocabulary, and the pure rules about it.
+"""Reports about sent mail in one vocabulary, and the pure rules that follow from them.
 
-Providers, receiving servers and people each say it in their own words; `mail.providers` and `mail.inbound`
-translate, `feedback.record.record` keeps it and lets it act.
+Providers, receiving servers and people report in formats of their own; `inbound` translates them, and
+`feedback.record` stores a report and applies its effects.
 """
 
 import re
@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 from nurture.domain.instant import DAY, HOUR, Duration, Instant
 from nurture.domain.measure import MARKETING
 
-#: delivered    the receiving server took it          deferred   it is still being tried
-#: bounce       it came back; `severity` says why     complaint  the person called it spam
-#: open, click  somebody, or a machine, looked at it  reply      the person answered
-#: unsubscribe  the person left through the provider's or the mail program's own button
-Kind = Literal["delivered", "deferred", "bounce", "complaint", "open", "click", "reply", "unsubscribe"]
-KINDS: Final[tuple[Kind, ...]] = (
+#: delivered    the receiving server accepted it      deferred   the provider still tries to deliver it
+#: bounce       it came back; `severity` says why     complaint  the person marked it as spam
+#: open, click  a person or a machine opened it       reply      the person answered
+#: unsubscribe  the person used the unsubscribe button of the provider or of the mail program
+ReportKind = Literal["delivered", "deferred", "bounce", "complaint", "open", "click", "reply", "unsubscribe"]
+KINDS: Final[tuple[ReportKind, ...]] = (
     "delivered",
     "deferred",
     "bounce",
@@ -27,13 +27,13 @@ KINDS: Final[tuple[Kind, ...]] = (
     "reply",
     "unsubscribe",
 )
-#: Of a bounce. hard: the address does not exist. soft: not now (full, down). policy: they refuse us, not the
-#: person. undetermined: nobody can tell.
+#: Severity of a bounce. hard: the address does not exist. soft: a temporary fault (mailbox full, server down).
+#: policy: the server refuses the sender, not the recipient. undetermined: the report does not tell.
 Severity = Literal["", "hard", "soft", "policy", "undetermined"]
 
-#: Kind -> the event that goes on the person's timeline; a kind without one is only kept. What a machine did
-#: makes no event. Names follow Segment's e-mail specification.
-EVENTS: Final[Mapping[Kind, str]] = {
+#: Kind -> the event on the person's timeline; a report of another kind is only stored, and so is an act of a
+#: machine. Names follow Segment's e-mail specification.
+EVENTS: Final[Mapping[ReportKind, str]] = {
     "bounce": "Email Bounced",
     "complaint": "Email Marked as Spam",
     "open": "Email Opened",
@@ -41,29 +41,28 @@ EVENTS: Final[Mapping[Kind, str]] = {
     "reply": "Email Replied",
     "unsubscribe": "Unsubscribed",
 }
-#: The source of those events; `consent.from_events` leaves their consents alone, they are written with the report.
+#: The source of those events. `consent.from_events` skips it: `feedback.record` writes the consent with the report.
 SOURCE: Final = "feedback"
-#: Proof that a mail arrived.
-ARRIVED: Final[frozenset[Kind]] = frozenset(
+#: Kinds that prove that a mail arrived.
+ARRIVED: Final[frozenset[ReportKind]] = frozenset(
     {"delivered", "complaint", "open", "click", "reply", "unsubscribe"}
 )
 
-#: Soft bounces suppress an address when they fell on so many different days of this span, with no sign in
-#: between that anything arrived.
+#: Soft bounces on this many different days within the span suppress an address, unless a mail arrived in between.
 SOFT_DAYS: Final = 4
 SOFT_WITHIN: Final[Duration] = 30 * DAY
-#: A lane pauses when so many people's servers refused *us* within this span, and they are at least one in
-#: REFUSED_SHARE of those who were heard of. One refusal alone is one server's own rule, or somebody's forgery.
+#: A lane pauses when servers of at least this many people refused the sender within the span, and these people are
+#: at least one in REFUSED_SHARE of those with any report. A single refusal may be one server's rule or a forgery.
 REFUSED_PEOPLE: Final = 3
 REFUSED_WITHIN: Final[Duration] = HOUR
 REFUSED_SHARE: Final = 20
 
-#: Whoever got so many marketing mails over so long, each of which could have shown a reaction, and gave no sign
-#: of life since the first of them, gets no more.
+#: Sunset: a person who got this many marketing mails over this time, all of which could have shown a reaction, and
+#: gave no sign of life since the first of them, gets no more marketing.
 SUNSET_MAILS: Final = 10
 SUNSET_AFTER: Final[Duration] = 180 * DAY
 
-#: Why an address is suppressed -> in words for people, and how it comes back.
+#: Reason of a suppression -> the reason in words, and how the suppression ends.
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "unsubscribed": ("the person asked for no more marketing mail", "the person says yes to a topic again"),
     "hard_bounce": ("a mail came back: the address does not exist", "an operator who knows better lifts it"),
@@ -79,9 +78,9 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "ops": ("an operator stopped it", "an operator lifts it"),
     "erased": ("the person asked to be forgotten", "only the person: they sign up again"),
 }
-#: What an operator may lift. The rest is the person's own word.
+#: Reasons that an operator may lift; only the person may take back the others.
 LIFTABLE: Final = frozenset({"hard_bounce", "soft_bounces", "sunset", "ops"})
-#: What the person takes back by confirming a topic themselves.
+#: Reasons that end when the person confirms a topic.
 CONFIRMABLE: Final = ("unsubscribed", "sunset")
 
 _HEADER_ID: Final = re.compile(r"<?m(\d{1,18})\.[0-9a-zA-Z._+=-]{1,60}@[A-Za-z0-9.-]{1,190}>?")
@@ -89,68 +88,75 @@ _HEADER_ID: Final = re.compile(r"<?m(\d{1,18})\.[0-9a-zA-Z._+=-]{1,60}@[A-Za-z0-
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One thing that somebody reports about one mail or one address."""
+    """One report about one mail or one address."""
 
-    # ses | sendgrid | mailgun | postmark | resend | mail (a mailbox of ours) | web (our own pages)
+    # ses | sendgrid | mailgun | postmark | resend | mail (our own mailbox) | web (our own pages)
     provider: str
-    # Unique within the provider; the same id is the same report, however often it comes.
+    # Unique within the provider; a report with the same id is a repetition.
     event_id: str
-    kind: Kind
-    # When it happened, as they say.
+    kind: ReportKind
+    # When it happened, according to the provider.
     at: Instant
     severity: Severity = ""
-    # Our message's id, when they carry it and cannot have made it up.
+    # The message id, when the report contains it in a form that cannot be forged.
     message: int | None = None
-    # The Message-ID header, when they say it.
+    # The Message-ID header, when the report contains it.
     header_id: str | None = None
-    # The envelope's sender, when they say it: it may carry our signed tag (`domain.verp`).
+    # The envelope sender, when the report contains it; it may have a signed tag (`domain.verp`).
     return_path: str | None = None
-    # Whose mailbox it is about, canonical; None: the message's own recipient.
+    # The recipient address, canonical; None: the recipient of the message.
     address: str | None = None
-    # True: a program did it (a link scanner, a mail proxy), so it says nothing about the person.
+    # True: a program such as a link scanner or a mail proxy did it, so it says nothing about the person.
     machine: bool = False
-    # What goes with it, in short: `url`, `code`, `diagnostic`, `subject`, `text`, `user_agent`.
+    # Details: `url`, `code`, `diagnostic`, `subject`, `text`, `user_agent`.
     detail: Mapping[str, Any] = field(default_factory=dict)
-    # What they sent, as they sent it; cut to a bound when stored.
+    # The report as it came; cut to a bound when stored.
     raw: str = ""
 
 
-def message_in(header_id: str | None) -> int | None:
-    """Return the id of our message in a Message-ID that has our form; whether it is ours the ledger says."""
-    found = _HEADER_ID.fullmatch(header_id.strip()) if header_id else None
-    return int(found[1]) if found else None
+def read_message_id(header_id: str | None) -> int | None:
+    """Return the message id in a Message-ID of our form, else None; look in the ledger whether it is ours."""
+    match = _HEADER_ID.fullmatch(header_id.strip()) if header_id else None
+    return int(match[1]) if match else None
 
 
-def is_worn_out(soft_at: Iterable[Instant], *, arrived_at: Instant | None, now: Instant) -> bool:
-    """Tell whether an address is to be suppressed for soft bounces.
+def has_too_many_soft_bounces(
+    soft_at: Iterable[Instant], *, arrived_at: Instant | None, now: Instant
+) -> bool:
+    """Tell whether an address must be suppressed for soft bounces.
 
-    soft_at: when they happened. arrived_at: the newest proof that something arrived; None: none.
+    soft_at: instants of the soft bounces. arrived_at: the newest proof that a mail arrived; None: no proof.
     """
     since = max(now - SOFT_WITHIN, arrived_at if arrived_at is not None else now - SOFT_WITHIN)
     return len({at // DAY for at in soft_at if since < at <= now}) >= SOFT_DAYS
 
 
 def is_sunset(mailed: Sequence[tuple[Instant, bool]], *, machine: bool, now: Instant) -> bool:
-    """Tell whether somebody who gave no sign of life since is to get no more marketing.
+    """Tell whether a person without a sign of life must get no more marketing.
 
-    mailed: instant of each marketing mail since the last sign, and whether a reaction to it could have been
-    seen. machine: whether programs opened some of them: then nobody can tell what the person did.
-    Where no evidence was possible nothing is known, and nobody is stopped for that.
+    mailed: instant of each marketing mail since the last sign of life, and whether a reaction to it could have
+    been seen; mails without that possibility do not count. machine: whether programs opened some of them, so
+    that the person's own reactions are unknown; then the answer is False.
     """
     seen = [at for at, could_show in mailed if could_show]
     return not machine and len(seen) >= SUNSET_MAILS and min(seen) <= now - SUNSET_AFTER
 
 
-def is_refused(people: int, heard_of: int) -> bool:
-    """Tell whether so many refused people of those heard of within REFUSED_WITHIN mean that a lane must stop."""
+def must_pause_lane(people: int, heard_of: int) -> bool:
+    """Tell whether a lane must pause because receiving servers refuse the sender.
+
+    people: persons whose servers refused within REFUSED_WITHIN. heard_of: persons with any report in that time.
+    """
     return people >= REFUSED_PEOPLE and people * REFUSED_SHARE >= heard_of
 
 
-def suppresses(kind: Kind, severity: Severity, purpose: str | None) -> Literal["", "all", "marketing"]:
-    """Return the scope in which one report suppresses its address at once; empty: it does not.
+def suppression_scope(
+    kind: ReportKind, severity: Severity, purpose: str | None
+) -> Literal["", "all", "marketing"]:
+    """Return the scope in which one report suppresses its address at once; "": it suppresses nothing.
 
-    A hard bounce: nothing arrives there. A complaint about marketing stops marketing for good, and lets the
-    receipt of the next order through; about anything else, or about mail nobody knows, it stops all.
+    A hard bounce suppresses all mail. A complaint about marketing suppresses marketing for good, and the receipt
+    of the next order is still sent; a complaint about other or unknown mail suppresses all mail.
     """
     if kind == "bounce" and severity == "hard":
         return "all"

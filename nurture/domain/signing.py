@@ -1,9 +1,9 @@
-"""Signed tokens for the links in a mail: who may act, on what, and nothing else.
+"""Signed tokens in the links of a mail: they name the contact, the message and the topic of one purpose.
 
-A token is `base64url(key id | tag | payload)`: one byte that says which secret signed, 16 bytes of
-HMAC-SHA256, and the payload as compact JSON. It hides nothing (a payload carries ids, never an address) and
-cannot be made without a secret. Each purpose signs with a key of its own, so a token taken from one link is
-worthless on another page. Old links outlive a new secret: every secret in `Keys` verifies, the newest signs.
+A token is `base64url(key id | tag | payload)`: one byte that identifies the secret, 16 bytes of HMAC-SHA256 and
+the payload as compact JSON. The payload is readable (it contains ids, never an address), but nobody can create a
+token without a secret. Each purpose signs with a key of its own, so a token is valid on one kind of page only.
+Old links stay valid after a new secret: every secret in `SigningKeys` verifies, the newest signs.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from functools import lru_cache
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-#: 128 bits of the tag are kept: out of reach for guessing over HTTP, and the link stays short.
+#: 128 bits of the tag: too many to guess over HTTP, and the link stays short.
 _TAG_BYTES = 16
 #: The same for tokens that must be short.
 _SHORT_TAG_BYTES = 10
 _SHORT_LENGTH_MAX = 31
-#: A longer token was not made here; refusing it early bounds the work a stranger can ask for.
+#: No token of ours is longer; a longer one is refused before any computation.
 TOKEN_LENGTH_MAX = 2048
 
 
@@ -33,18 +33,18 @@ def _purpose_key(secret: bytes, purpose: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class SigningKeys:
     """Signing secrets, newest first. The first signs; all verify.
 
     Raises ValueError when there is none, or one is shorter than 16 bytes. Its `repr` shows no secret.
     """
 
     secrets: tuple[bytes, ...] = field(repr=False)
-    # The first byte of each secret's hash, in the same order: the hint in a token which secret to try.
+    # The first byte of each secret's hash, in the same order; a token begins with the byte of its secret.
     ids: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could be guessed; compute the key ids."""
+        """Raise ValueError for a missing or short secret; compute the key ids."""
         if not self.secrets:
             message = "no signing secret; give at least one of 16 bytes or more"
             raise ValueError(message)
@@ -55,7 +55,7 @@ class Keys:
         object.__setattr__(self, "ids", ids)
 
 
-def sign(keys: Keys, purpose: str, payload: Mapping[str, Any]) -> str:
+def sign_token(keys: SigningKeys, purpose: str, payload: Mapping[str, Any]) -> str:
     """Return a short URL-safe token for the purpose (`unsubscribe`, `click` ...).
 
     payload: JSON values under short names, for example `{"c": contact id, "m": message id, "t": topic}`.
@@ -67,7 +67,10 @@ def sign(keys: Keys, purpose: str, payload: Mapping[str, Any]) -> str:
 
 
 def _compact(payload: Mapping[str, Any]) -> str:
-    """Return compact JSON, names in order; ids and short texts, which nearly all payloads are, at a third the price."""
+    """Return compact JSON with sorted names.
+
+    Payloads of integers and texts, which nearly all are, take a third of the time of `json.dumps`.
+    """
     pieces: list[str] = []
     for name in sorted(payload):
         value = payload[name]
@@ -80,10 +83,10 @@ def _compact(payload: Mapping[str, Any]) -> str:
     return "{" + ",".join(pieces) + "}"
 
 
-def verify(keys: Keys, purpose: str, token: str) -> dict[str, Any] | None:
+def verify_token(keys: SigningKeys, purpose: str, token: str) -> dict[str, Any] | None:
     """Return the payload of a token that one of the keys signed for this purpose, else None.
 
-    Every way to be wrong gives the same None: damaged, foreign, other purpose, retired secret.
+    None for a damaged or forged token, one of another purpose, and one of a removed secret.
     """
     raw = _decode(token)
     if raw is None:
@@ -98,17 +101,17 @@ def verify(keys: Keys, purpose: str, token: str) -> dict[str, Any] | None:
     return None
 
 
-def sign_number(keys: Keys, purpose: str, number: int) -> str:
+def sign_number(keys: SigningKeys, purpose: str, number: int) -> str:
     """Return a token of a number that survives a change of case: letters and digits, 31 at most.
 
-    number: 0 or more, below 2**63. 80 bits of the tag are kept: it must be tried against a mail server.
+    number: 0 or more, below 2**63. The tag has 80 bits, because every guess takes a mail to the server.
     """
     body = number.to_bytes(max(1, (number.bit_length() + 7) // 8))
     tag = hmac.digest(_purpose_key(keys.secrets[0], purpose), body, "sha256")[:_SHORT_TAG_BYTES]
     return b32encode(keys.ids[:1] + tag + body).decode().rstrip("=").lower()
 
 
-def verify_number(keys: Keys, purpose: str, token: str) -> int | None:
+def verify_number(keys: SigningKeys, purpose: str, token: str) -> int | None:
     """Return the number that one of the keys signed for this purpose, else None; case does not matter."""
     text = token.upper()
     if not 0 < len(text) <= _SHORT_LENGTH_MAX or not text.isascii():
@@ -130,7 +133,7 @@ def verify_number(keys: Keys, purpose: str, token: str) -> int | None:
 
 
 def _decode(token: str) -> bytes | None:
-    """Return the bytes of a token in its one canonical spelling."""
+    """Return the bytes of a token in its canonical spelling, None for any other spelling."""
     if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
         return None
     text = token.encode()
@@ -138,7 +141,7 @@ def _decode(token: str) -> bytes | None:
         raw = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
     except (NotBase64, ValueError):
         return None
-    # Python's decoder skips foreign characters and ignores spare bits; only the spelling we made counts.
+    # Python's decoder skips invalid characters and ignores spare bits; only the canonical spelling is accepted.
     if len(raw) <= 1 + _TAG_BYTES or urlsafe_b64encode(raw).rstrip(b"=") != text:
         return None
     return raw

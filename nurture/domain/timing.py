@@ -1,4 +1,4 @@
-"""Local time: slots, quiet hours, days and months in a contact's zone.
+"""Local time: slots, quiet hours, days and months in a contact's time zone.
 
 Every conversion uses the offset in force at the target instant. A wall time in a spring gap becomes the first
 instant after the gap; one that occurs twice in autumn becomes its first occurrence. Zones come from the pinned
@@ -13,7 +13,7 @@ from nurture.domain.instant import MINUTE, SECOND, Instant, from_datetime, to_da
 from nurture.domain.measure import LocalSlot
 from nurture.domain.playbook import QuietHours
 
-# The host's zone files are of unknown age; without a search path zoneinfo reads the tzdata package.
+# Without a search path zoneinfo reads the pinned tzdata package, not zone files of the host of unknown age.
 zoneinfo.reset_tzpath(to=())
 
 _DAY_MINUTES = 24 * 60
@@ -22,7 +22,7 @@ _SEARCH_DAYS = 800
 
 
 @lru_cache(maxsize=1024)
-def zone_of(name: str) -> zoneinfo.ZoneInfo:
+def load_zone(name: str) -> zoneinfo.ZoneInfo:
     """Return the zone of that IANA name. Raises ValueError when there is none."""
     try:
         return zoneinfo.ZoneInfo(name)
@@ -33,17 +33,17 @@ def zone_of(name: str) -> zoneinfo.ZoneInfo:
 
 @lru_cache(maxsize=4096)
 def is_zone(name: str) -> bool:
-    """Tell whether that is an IANA zone name."""
+    """Tell whether the name is an IANA zone."""
     try:
-        zone_of(name)
+        load_zone(name)
     except ValueError:
         return False
     return True
 
 
 @lru_cache(maxsize=1)
-def zones() -> tuple[str, ...]:
-    """Return the zones a person may choose from, sorted: places, and UTC; no aliases of old."""
+def list_zones() -> tuple[str, ...]:
+    """Return the zones that a person may choose, sorted: places and UTC, no outdated aliases."""
     areas = {
         "Africa",
         "America",
@@ -59,14 +59,14 @@ def zones() -> tuple[str, ...]:
     return (*sorted(name for name in places if "/" in name), "UTC")
 
 
-def local(at: Instant, zone: str) -> datetime:
+def to_local(at: Instant, zone: str) -> datetime:
     """Return the aware local datetime of an instant."""
-    return to_datetime(at).astimezone(zone_of(zone))
+    return to_datetime(at).astimezone(load_zone(zone))
 
 
-def at_wall(day: date, minute_of_day: int, zone: str) -> Instant:
-    """Return the instant of a local wall time; `minute_of_day` 0..1439."""
-    info = zone_of(zone)
+def at_local_time(day: date, minute_of_day: int, zone: str) -> Instant:
+    """Return the instant of a local wall time. minute_of_day: 0 to 1439."""
+    info = load_zone(zone)
     wall = datetime(day.year, day.month, day.day, minute_of_day // 60, minute_of_day % 60, tzinfo=info)
     instant = wall.astimezone(UTC)
     if instant.astimezone(info).replace(tzinfo=None) == wall.replace(tzinfo=None):
@@ -75,7 +75,7 @@ def at_wall(day: date, minute_of_day: int, zone: str) -> Instant:
 
 
 def _end_of_gap(wall: datetime, info: zoneinfo.ZoneInfo) -> Instant:
-    """Return the first instant after the gap that swallows `wall`, by halving down to the second."""
+    """Return the first instant after the clock change that skips `wall`, by bisection to the second."""
     early = from_datetime(wall.replace(fold=1).astimezone(UTC))
     late = from_datetime(wall.replace(fold=0).astimezone(UTC))
     before = to_datetime(early).astimezone(info).utcoffset()
@@ -102,17 +102,17 @@ def _allows(slot: LocalSlot, day: date) -> bool:
 def next_slot(slot: LocalSlot, *, after: Instant, zone: str) -> Instant:
     """Return the first instant at or after `after` that lies in the slot, in the contact's zone.
 
-    A slot without a time of day is open all day: `after` itself on an allowed day, else the next such
-    midnight. Raises ValueError for a slot that never comes.
+    A slot without a time of day lasts all day: the result is `after` itself on an allowed day, else the midnight
+    that begins the next allowed day. Raises ValueError for a slot that never occurs.
     """
-    start = local(after, zone).date()
+    start = to_local(after, zone).date()
     if slot.minute_of_day is None and _allows(slot, start):
         return after
     for ahead in range(_SEARCH_DAYS):
         day = start + timedelta(days=ahead)
         if not _allows(slot, day):
             continue
-        instant = at_wall(day, slot.minute_of_day or 0, zone)
+        instant = at_local_time(day, slot.minute_of_day or 0, zone)
         if instant >= after:
             return instant
     message = f"the slot {slot} never comes; allow a weekday and a day of the month that meet"
@@ -121,48 +121,48 @@ def next_slot(slot: LocalSlot, *, after: Instant, zone: str) -> Instant:
 
 def is_quiet(quiet: QuietHours, *, at: Instant, zone: str) -> bool:
     """Tell whether `at` lies in the quiet hours, which may span midnight."""
-    wall = local(at, zone)
+    wall = to_local(at, zone)
     minute = wall.hour * 60 + wall.minute
     if quiet.start <= quiet.end:
         return quiet.start <= minute < quiet.end
     return minute >= quiet.start or minute < quiet.end
 
 
-def out_of_quiet(quiet: QuietHours, *, at: Instant, zone: str) -> Instant:
-    """Return `at` when mail may leave then, else the end of these quiet hours."""
+def next_outside_quiet_hours(quiet: QuietHours, *, at: Instant, zone: str) -> Instant:
+    """Return `at` when it lies outside the quiet hours, else the end of these quiet hours."""
     if not is_quiet(quiet, at=at, zone=zone):
         return at
     return next_slot(LocalSlot(quiet.end % _DAY_MINUTES), after=at, zone=zone)
 
 
 def start_of_day(at: Instant, zone: str, *, days: int = 0) -> Instant:
-    """Return the first instant of the local day `days` after the one that holds `at`."""
-    return at_wall(local(at, zone).date() + timedelta(days=days), 0, zone)
+    """Return the first instant of the local day that is `days` after the day of `at`."""
+    return at_local_time(to_local(at, zone).date() + timedelta(days=days), 0, zone)
 
 
 def end_of_day(at: Instant, zone: str) -> Instant:
-    """Return the last minute of the local day that holds `at`."""
+    """Return the last minute of the local day of `at`."""
     return start_of_day(at, zone, days=1) - MINUTE
 
 
 def start_of_next_month(at: Instant, zone: str) -> Instant:
-    """Return the first instant of the local month after the one that holds `at`."""
-    day = local(at, zone).date()
-    return at_wall(date(day.year + day.month // 12, day.month % 12 + 1, 1), 0, zone)
+    """Return the first instant of the local month after the month of `at`."""
+    day = to_local(at, zone).date()
+    return at_local_time(date(day.year + day.month // 12, day.month % 12 + 1, 1), 0, zone)
 
 
 def end_of_month(at: Instant, zone: str) -> Instant:
-    """Return the last minute of the local month that holds `at`."""
+    """Return the last minute of the local month of `at`."""
     return start_of_next_month(at, zone) - MINUTE
 
 
-def on_local_day(at: Instant, minute_of_day: int | None, zone: str) -> Instant:
-    """Return the given time of day on the local day of `at`; `at` itself when no time is given."""
-    return at if minute_of_day is None else at_wall(local(at, zone).date(), minute_of_day, zone)
+def at_time_of_local_day(at: Instant, minute_of_day: int | None, zone: str) -> Instant:
+    """Return this time of day on the local day of `at`; `at` itself for None."""
+    return at if minute_of_day is None else at_local_time(to_local(at, zone).date(), minute_of_day, zone)
 
 
-def yearly(month: int, day: int, *, year: int) -> date:
-    """Return that day of the year; 29 February falls on 28 February where there is none."""
+def date_in_year(month: int, day: int, *, year: int) -> date:
+    """Return the date of a yearly day in that year; 29 February becomes 28 February outside leap years."""
     if (month, day) == (2, 29) and _last_day(date(year, 2, 1)) == 28:
         return date(year, 2, 28)
     return date(year, month, day)

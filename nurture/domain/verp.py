@@ -1,56 +1,62 @@
-"""The signed return path of a mail (VERP): whoever sends a bounce there has seen the mail, nobody else can.
+"""Signed return paths (VERP): only somebody who received a mail knows the address to which its bounce goes.
 
-`bounces@shop.example` becomes `bounces+TAG@shop.example`; the tag says which message it was and that we wrote
-it. It survives what mail servers do to local parts: lower case only, letters and digits, 64 octets at most
-(RFC 5321 4.5.3.1.1).
+`bounces@shop.example` becomes `bounces+TAG@shop.example`; the signed tag contains the message id. The tag
+survives mail servers that change local parts: lower-case letters and digits, and at most 64 octets for the local
+part (RFC 5321 section 4.5.3.1.1).
 """
 
 from typing import Final
 
-from nurture.domain.signing import Keys, sign_number, verify_number
+from nurture.domain.signing import SigningKeys, sign_number, verify_number
 
-_PURPOSE: Final = "bounce"
+_RETURN_PATH: Final = "bounce"
 _CASE: Final = "case"
-LOCAL_MAX: Final = 64
+LOCAL_PART_MAX: Final = 64
 
 
-def case_address(keys: Keys, address: str, dialogue: int) -> str:
-    """Return where a copy of the answer goes that settles a dialogue; signed apart from return paths."""
-    local, _, domain = address.rpartition("@")
-    return f"{local}+{sign_number(keys, _CASE, dialogue)}@{domain}"
-
-
-def return_path(keys: Keys, address: str, message_id: int) -> str:
+def build_return_path(keys: SigningKeys, address: str, message_id: int) -> str:
     """Return the envelope sender of a message's mail.
 
-    address: where bounces go, from the settings; `tagged` says whether it is one that can be tagged.
+    address: the bounce address of the settings; `can_be_tagged` tells whether it is short enough.
     """
-    local, _, domain = address.rpartition("@")
-    return f"{local}+{sign_number(keys, _PURPOSE, message_id)}@{domain}"
+    return _add_tag(address, sign_number(keys, _RETURN_PATH, message_id))
 
 
-def tagged(keys: Keys, address: str) -> bool:
-    """Tell whether an address leaves room for a tag."""
-    return len(return_path(keys, address, 2**63 - 1).rpartition("@")[0]) <= LOCAL_MAX
+def build_case_address(keys: SigningKeys, address: str, reply: int) -> str:
+    """Return the address whose mail settles a reply of a person: an operator sends a copy of the answer there.
+
+    A tag of a return path is not valid here, nor the other way round.
+    """
+    return _add_tag(address, sign_number(keys, _CASE, reply))
 
 
-def message_of(keys: Keys, address: str) -> int | None:
-    """Return the message whose return path this is; None when it is none, damaged or not of our making."""
-    return _number(keys, _PURPOSE, address)
+def can_be_tagged(keys: SigningKeys, address: str) -> bool:
+    """Tell whether the local part of an address leaves room for a tag."""
+    return len(build_return_path(keys, address, 2**63 - 1).rpartition("@")[0]) <= LOCAL_PART_MAX
 
 
-def dialogue_of(keys: Keys, address: str) -> int | None:
-    """Return the dialogue whose address this is, None as above."""
-    return _number(keys, _CASE, address)
+def read_return_path(keys: SigningKeys, address: str) -> int | None:
+    """Return the message id of a return path; None for any other, damaged or forged address."""
+    return _read_tag(keys, _RETURN_PATH, address)
 
 
-def without_tag(address: str) -> str:
-    """Return an address without what follows a plus, in lower case."""
+def read_case_address(keys: SigningKeys, address: str) -> int | None:
+    """Return the reply of an address from `build_case_address`; None for any other address."""
+    return _read_tag(keys, _CASE, address)
+
+
+def strip_tag(address: str) -> str:
+    """Return an address in lower case, without the plus sign of its local part and everything behind it."""
     local, _, domain = address.strip().strip("<>").lower().rpartition("@")
     return f"{local.partition('+')[0]}@{domain}"
 
 
-def _number(keys: Keys, purpose: str, address: str) -> int | None:
+def _add_tag(address: str, tag: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local}+{tag}@{domain}"
+
+
+def _read_tag(keys: SigningKeys, purpose: str, address: str) -> int | None:
     local = address.strip().strip("<>").rpartition("@")[0].strip('"')
     _, plus, tag = local.rpartition("+")
     return verify_number(keys, purpose, tag) if plus else None

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nurture.consent.load_permissions import load_permissions
 from nurture.database.bulk import Row
 from nurture.database.engine import decode
-from nurture.domain.bot_detection import JUDGED_AFTER, Agent, Touch, TouchKind, judge
+from nurture.domain.bot_detection import JUDGED_AFTER, Agent, LinkRequest, LinkRequestKind, find_machine_signs
 from nurture.domain.counts import Counts
 from nurture.domain.event import OWN_PAGES
 from nurture.domain.feedback import Report
@@ -35,7 +35,7 @@ def note(
     connection: sa.Connection,
     message: int,
     *,
-    kind: TouchKind,
+    kind: LinkRequestKind,
     link: str,
     agent: Agent,
     playbook: Playbook | None,
@@ -79,8 +79,8 @@ def judge_touches(
     judged: list[Row] = []
     reports: list[Report] = []
     for mine in by_mail.values():
-        touched = [Touch(row.kind, row.link, row.at, row.agent) for row in mine]
-        for row, sign in zip(mine, judge(touched, sent_at=mine[0].sent_at), strict=True):
+        touched = [LinkRequest(row.kind, row.link, row.at, row.agent) for row in mine]
+        for row, sign in zip(mine, find_machine_signs(touched, sent_at=mine[0].sent_at), strict=True):
             if row.judged_at is not None or row.at > now - JUDGED_AFTER:
                 continue
             judged.append({"id": row.id, "judged_at": now, "sign": sign})

@@ -27,12 +27,12 @@ from nurture.domain.feedback import (
     REFUSED_WITHIN,
     SOFT_WITHIN,
     SOURCE,
-    Kind,
     Report,
-    is_refused,
-    is_worn_out,
-    message_in,
-    suppresses,
+    ReportKind,
+    has_too_many_soft_bounces,
+    must_pause_lane,
+    read_message_id,
+    suppression_scope,
 )
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.feedback import queries as rows
@@ -154,7 +154,7 @@ def _find(connection: sa.Connection, reports: Sequence[Report]) -> list[_Found]:
 
 
 def _asked(report: Report) -> int | None:
-    return report.message if report.message is not None else message_in(report.header_id)
+    return report.message if report.message is not None else read_message_id(report.header_id)
 
 
 def _mine(report: Report, message: Mailed | None) -> Mailed | None:
@@ -223,7 +223,9 @@ def _settle(connection: sa.Connection, message: int, status: str, *, now: Instan
 
 
 def _stop(each: _Found) -> law.Suppression | None:
-    scope = suppresses(each.report.kind, each.report.severity, each.message.purpose if each.message else None)
+    scope = suppression_scope(
+        each.report.kind, each.report.severity, each.message.purpose if each.message else None
+    )
     if not scope or each.address is None:
         return None
     return law.Suppression(
@@ -260,7 +262,7 @@ def _worn_out(connection: sa.Connection, addresses: Sequence[str], now: Instant)
     return [
         address
         for address in addresses
-        if is_worn_out(soft.get(address, ()), arrived_at=arrived.get(address), now=now)
+        if has_too_many_soft_bounces(soft.get(address, ()), arrived_at=arrived.get(address), now=now)
     ]
 
 
@@ -277,7 +279,7 @@ def _mind_the_lanes(connection: sa.Connection, new: Sequence[_Found], now: Insta
     }
     paused = 0
     for row in rows.refusals(connection, sorted(reasons), since=now - REFUSED_WITHIN):
-        if is_refused(row.refused, row.heard):
+        if must_pause_lane(row.refused, row.heard):
             reason = f"{row.refused} of {row.heard} people's servers refused us: {reasons[row.lane]}"[:500]
             law.set_switch(connection, row.lane, paused=True, reason=reason, actor=SOURCE, now=now)
             paused += 1
@@ -347,7 +349,7 @@ def _row(each: _Found, now: Instant) -> Row:
 def _report(row: sa.Row[Any]) -> Report:
     """Return a stored report as it was told."""
     detail = decode(row.detail)
-    kind: Kind = row.kind
+    kind: ReportKind = row.kind
     return Report(
         provider=row.provider,
         event_id=row.event_id,

@@ -23,9 +23,9 @@ from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, Report
 from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
-from nurture.domain.signing import Keys
-from nurture.domain.timing import zone_of
-from nurture.domain.verp import case_address
+from nurture.domain.signing import SigningKeys
+from nurture.domain.timing import load_zone
+from nurture.domain.verp import build_case_address
 from nurture.feedback import queries as reports
 from nurture.feedback import reply_queries as rows
 from nurture.feedback.record import record
@@ -51,7 +51,7 @@ _NOTICES: Final = 20
 class Desk:
     """Where answers go, and what our people see of it."""
 
-    keys: Keys = field(repr=False)
+    keys: SigningKeys = field(repr=False)
     suppression_key: bytes = field(repr=False)
     # Our own address that notices come from; where answers go to, and where what is overdue.
     sender: str
@@ -213,7 +213,7 @@ def _pass_on(
         subject = f"[{case_name(thread.number)}] {subject}"
         head = _context(connection, desk, thread)
         if desk.bounce_address:
-            reply_to.append(case_address(desk.keys, desk.bounce_address, thread.number))
+            reply_to.append(build_case_address(desk.keys, desk.bounce_address, thread.number))
     notice = Notice(
         sender=desk.sender,
         name=f"{who} (answer)",
@@ -237,7 +237,7 @@ def _context(connection: sa.Connection, desk: Desk, thread: _Thread) -> str:
     It may be quoted back to the person, so it holds nothing that they may not read.
     """
     row, mail = rows.who(connection, thread.person), rows.mail_of(connection, thread.message)
-    zone = zone_of(desk.playbook.default_zone)
+    zone = load_zone(desk.playbook.default_zone)
 
     def local(at: Instant) -> str:
         return f"{to_datetime(at).astimezone(zone):%d %b %Y %H:%M}"

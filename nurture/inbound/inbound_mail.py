@@ -14,7 +14,7 @@ from email.utils import getaddresses
 from hashlib import blake2b
 from typing import Any, Final, Literal
 
-from nurture.domain.feedback import Severity, message_in
+from nurture.domain.feedback import Severity, read_message_id
 from nurture.domain.identity import canonical_email
 from nurture.inbound import arf, dsn
 from nurture.inbound.mime_parts import header, parts, text_of
@@ -113,7 +113,7 @@ _COMPLAINTS: Final[dict[str, Nature]] = {
 
 
 def _ours(header_ids: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for each in header_ids if message_in(each) is not None))[:20]
+    return tuple(dict.fromkeys(each for each in header_ids if read_message_id(each) is not None))[:20]
 
 
 # ---- machines --------------------------------------------------------------------------------------------

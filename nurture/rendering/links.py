@@ -17,7 +17,7 @@ URL: the target of a click is read from the message, so the click page is no ope
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from nurture.domain.signing import Keys, sign
+from nurture.domain.signing import SigningKeys, sign_token
 
 #: Link name -> path of its page.
 PAGES: Final[Mapping[str, str]] = {
@@ -33,7 +33,7 @@ _WITHOUT_CONTACT: Final = frozenset({"click", "open"})
 
 
 def links_for(
-    keys: Keys,
+    keys: SigningKeys,
     base_url: str,
     *,
     contact_id: int,
@@ -73,14 +73,14 @@ class _Links(Mapping[str, str]):
 
     __slots__ = ("_keys", "_payloads", "_root", "_signed")
 
-    def __init__(self, keys: Keys, root: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, keys: SigningKeys, root: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         self._keys, self._root, self._payloads = keys, root, payloads
         self._signed: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
         url = self._signed.get(name)
         if url is None:
-            token = sign(self._keys, name, self._payloads[name])
+            token = sign_token(self._keys, name, self._payloads[name])
             url = self._signed[name] = f"{self._root}{PAGES[name]}{token}"
         return url
 

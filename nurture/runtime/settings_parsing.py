@@ -37,7 +37,7 @@ def pairs(value: Any) -> Any:
 
 def retained(value: dict[str, int]) -> dict[str, int]:
     """Refuse kinds of data that are not kept by age, and ages that are too low."""
-    found = retention.faults(value)
+    found = retention.find_faults(value)
     if found:
         raise ValueError("; ".join(found))
     return value

@@ -12,7 +12,7 @@ from typing import Any
 from nurture.contacts.accept import NewEvent
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, to_datetime, to_iso
-from nurture.domain.timing import at_wall
+from nurture.domain.timing import at_local_time
 from nurture.simulation.play import Input
 
 SOURCE = "simulation"
@@ -77,7 +77,7 @@ class Person:
     def local(self, at: Instant, hour: int) -> Instant:
         """Return that hour (and some minutes) on the local day of an instant."""
         day = to_datetime(at).date()
-        return at_wall(day, hour * 60 + self.chance.randrange(50), self.zone)
+        return at_local_time(day, hour * 60 + self.chance.randrange(50), self.zone)
 
     def does(self, at: Instant, name: str, /, **properties: Any) -> Instant:
         """Note an event of this person and return its instant."""

@@ -10,7 +10,7 @@ from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.schema import contacts, identities
 from nurture.domain.errors import NotFoundError
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
@@ -50,7 +50,7 @@ def services(database: Database) -> Services:
     unused: Any = None
     playbooks = GivenPlaybook(LoadedPlaybook(1, a_playbook(*measures), files={}, templates=unused))
     return Services(
-        database, load_settings(environment={}), ManualClock(NOW), Keys((b"secret" * 6,)), playbooks
+        database, load_settings(environment={}), ManualClock(NOW), SigningKeys((b"secret" * 6,)), playbooks
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.delivery.lanes import LaneState
-from nurture.domain.backoff import next_try
+from nurture.domain.backoff import compute_next_try
 from nurture.domain.instant import DAY, MINUTE, SECOND
 
 refusals = st.integers(1, 60)
@@ -15,17 +15,17 @@ refusals = st.integers(1, 60)
 def test_waits_are_spread_and_never_shorter_than_nine_tenths_of_the_one_before(
     message: int, count: int, now: int
 ) -> None:
-    wait = next_try(message, count, now=now) - now
-    again = next_try(message, count + 1, now=now) - now
-    assert wait == next_try(message, count, now=now) - now
+    wait = compute_next_try(message, count, now=now) - now
+    again = compute_next_try(message, count + 1, now=now) - now
+    assert wait == compute_next_try(message, count, now=now) - now
     assert wait >= 0.9 * MINUTE
     assert again >= wait * 0.81
 
 
 def test_what_is_asked_for_and_what_was_not_begun() -> None:
-    assert next_try(1, 3, now=5, asked=0) == 5
-    assert next_try(1, 1, now=0, asked=DAY) == DAY
-    assert next_try(1, 9, now=0, reached=False) < 2 * MINUTE
+    assert compute_next_try(1, 3, now=5, asked=0) == 5
+    assert compute_next_try(1, 1, now=0, asked=DAY) == DAY
+    assert compute_next_try(1, 9, now=0, reached=False) < 2 * MINUTE
 
 
 @given(

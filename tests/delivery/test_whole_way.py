@@ -16,7 +16,7 @@ from nurture.delivery.claim_queries import conservation
 from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
-from nurture.domain.signing import verify
+from nurture.domain.signing import verify_token
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
 from nurture.simulation.run_until_idle import turn
 from nurture.transports.registry import open_transport
@@ -123,7 +123,7 @@ def test_a_marketing_mail_carries_a_link_that_unsubscribes(world: ShippedWorld) 
     offers = [mail for mail in later if mail["List-Unsubscribe"] and "offers" in mail["List-Id"]]
     assert len(offers) >= 1
     link = offers[0]["List-Unsubscribe"].strip("<>")
-    payload = verify(KEYS, "unsubscribe", link.rpartition("/")[2])
+    payload = verify_token(KEYS, "unsubscribe", link.rpartition("/")[2])
     assert payload is not None
     assert (payload["c"], payload["t"]) == (contact, "offers")
     body = offers[0].get_body(("plain",))

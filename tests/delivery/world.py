@@ -17,7 +17,7 @@ from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.playbook import Playbook
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook
 from nurture.rendering.errors import MissingValue, TemplateFault, TemplateProblem
 from nurture.rendering.templates import Templates
@@ -25,7 +25,7 @@ from nurture.runtime.clock import ManualClock
 from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import BERLIN, NOON, PATH, a_playbook
 
-KEYS = Keys((b"a secret for the tests of delivery",))
+KEYS = SigningKeys((b"a secret for the tests of delivery",))
 SUPPRESSION_KEY = b"another secret, for suppressions"
 Behaviour = Callable[[OutgoingMail], Outcome]
 

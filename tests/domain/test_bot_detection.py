@@ -2,7 +2,15 @@
 
 import pytest
 
-from nurture.domain.bot_detection import AGENTS, SIGNS, Agent, Touch, TouchKind, agent_of, judge
+from nurture.domain.bot_detection import (
+    AGENTS,
+    SIGNS,
+    Agent,
+    LinkRequest,
+    LinkRequestKind,
+    classify_agent,
+    find_machine_signs,
+)
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Instant, parse_iso
 
 SENT: Instant = parse_iso("2026-05-13T10:00:00Z")
@@ -72,28 +80,30 @@ LABELLED: list[tuple[Agent, str]] = [
 
 @pytest.mark.parametrize(("label", "said"), LABELLED)
 def test_who_asks_by_their_own_words(label: Agent, said: str) -> None:
-    assert agent_of(said) == label
+    assert classify_agent(said) == label
 
 
 def test_a_browser_that_loads_ahead_is_nobodys_click() -> None:
     for purpose in ("prefetch", "prefetch;prerender", "Preview"):
-        assert agent_of(BROWSERS[0], purpose) == "prefetch"
+        assert classify_agent(BROWSERS[0], purpose) == "prefetch"
     assert {label for label, _ in LABELLED} | {"prefetch"} == set(AGENTS)
 
 
-def touch(seconds: float, link: str = "", kind: TouchKind = "click", agent: Agent = "browser") -> Touch:
-    return Touch(kind, link, SENT + round(seconds * SECOND), agent)
+def touch(
+    seconds: float, link: str = "", kind: LinkRequestKind = "click", agent: Agent = "browser"
+) -> LinkRequest:
+    return LinkRequest(kind, link, SENT + round(seconds * SECOND), agent)
 
 
-def opened(seconds: float, agent: Agent = "browser") -> Touch:
+def opened(seconds: float, agent: Agent = "browser") -> LinkRequest:
     return touch(seconds, kind="open", agent=agent)
 
 
-def looked(seconds: float, link: str, agent: Agent = "browser") -> Touch:
+def looked(seconds: float, link: str, agent: Agent = "browser") -> LinkRequest:
     return touch(seconds, link, "look", agent)
 
 
-SEQUENCES: list[tuple[str, list[Touch], list[str]]] = [
+SEQUENCES: list[tuple[str, list[LinkRequest], list[str]]] = [
     ("reads and clicks", [opened(300), touch(320)], ["", ""]),
     ("clicks without pictures", [touch(300)], [""]),
     ("clicks twice", [touch(300), touch(300.3)], ["", ""]),
@@ -153,10 +163,10 @@ SEQUENCES: list[tuple[str, list[Touch], list[str]]] = [
     ("touches", "expected"), [(touches, signs) for _, touches, signs in SEQUENCES],
     ids=[name for name, _, _ in SEQUENCES],
 )  # fmt: skip
-def test_what_happened_to_one_mail(touches: list[Touch], expected: list[str]) -> None:
-    assert judge(touches, sent_at=SENT) == expected
+def test_what_happened_to_one_mail(touches: list[LinkRequest], expected: list[str]) -> None:
+    assert find_machine_signs(touches, sent_at=SENT) == expected
     # In whatever order they are read.
-    assert judge(touches[::-1], sent_at=SENT) == expected[::-1]
+    assert find_machine_signs(touches[::-1], sent_at=SENT) == expected[::-1]
 
 
 def test_every_sign_is_met_and_explained() -> None:
@@ -165,4 +175,4 @@ def test_every_sign_is_met_and_explained() -> None:
 
 def test_without_knowing_when_it_left_only_haste_is_not_judged() -> None:
     touches = [touch(2), touch(HOUR // SECOND, agent="tool"), looked(5 * MINUTE // SECOND, "unsubscribe")]
-    assert judge(touches, sent_at=None) == ["", "agent", ""]
+    assert find_machine_signs(touches, sent_at=None) == ["", "agent", ""]

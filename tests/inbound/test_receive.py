@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.database import schema as t
-from nurture.domain.signing import Keys
-from nurture.domain.verp import return_path
+from nurture.domain.signing import SigningKeys
+from nurture.domain.verp import build_return_path
 from nurture.reports.metrics import counter_registry
 from nurture.simulation.run_until_idle import turn
 from nurture.web import inbound_smtp as edge
@@ -71,7 +71,7 @@ def test_row_46_and_security_23_a_forged_bounce_suppresses_nobody(office: Office
     forgeries = (
         BOUNCES,
         HELLO,
-        return_path(Keys((b"somebody else's secret, as long",)), BOUNCES, number),
+        build_return_path(SigningKeys((b"somebody else's secret, as long",)), BOUNCES, number),
         # Another message's number with this one's tag, and a case's address.
         mail.sender.replace("+", "+a"),
     )
@@ -92,8 +92,8 @@ def test_the_address_in_a_report_is_not_believed(office: Office, post: Post) -> 
 
 def test_an_old_return_path_is_known_after_the_secret_changed(office: Office, post: Post) -> None:
     ordered(office)
-    old = return_path(Keys(KEYS.secrets), BOUNCES, number_of(office))
-    object.__setattr__(office.services, "keys", Keys((b"a newer secret, long enough", *KEYS.secrets)))
+    old = build_return_path(SigningKeys(KEYS.secrets), BOUNCES, number_of(office))
+    object.__setattr__(office.services, "keys", SigningKeys((b"a newer secret, long enough", *KEYS.secrets)))
     post.send(old, a_dsn(), sender=NOBODY)
     assert stops(office) == [("all", "hard_bounce")]
 

@@ -13,7 +13,7 @@ from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.playbook import FoldFact
-from nurture.domain.retention import KINDS, kept
+from nurture.domain.retention import KINDS, compute_retention
 from nurture.journey import merge
 from nurture.journey.replay import verify_replay
 from nurture.journey.retention import lags, retain
@@ -22,7 +22,7 @@ from tests.domain.build import a_playbook, on
 from tests.journey.builders import NOW, World, an_event
 from tests.privacy.people import lived
 
-KEEP = kept({})
+KEEP = compute_retention({})
 YEARS = 800 * DAY
 
 
@@ -240,7 +240,7 @@ def finding(world: Any) -> str:
 
 def test_days_are_set_by_kind() -> None:
     days = load_settings(environment={"NURTURE_RETENTION": "events=400, contents=60"}).retention
-    assert kept(days) == {**KEEP, "events": 400 * DAY, "contents": 60 * DAY}
+    assert compute_retention(days) == {**KEEP, "events": 400 * DAY, "contents": 60 * DAY}
     assert set(KEEP) == set(KINDS)
 
 

@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 from nurture.database.engine import Database
 from nurture.delivery.deliver import deliver
 from nurture.domain.instant import HOUR
-from nurture.domain.signing import Keys, sign, verify
+from nurture.domain.signing import SigningKeys, sign_token, verify_token
 from nurture.journey.drain import drain
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
@@ -24,13 +24,14 @@ def test_a_link_signed_before_works_until_its_secret_is_taken_away(
 ) -> None:
     contact = a_contact(sqlite_database)
     links = {
-        name: "/u/" + sign(Keys((secret.encode(),)), "unsubscribe", {"c": contact, "m": 7, "t": topic})
+        name: "/u/"
+        + sign_token(SigningKeys((secret.encode(),)), "unsubscribe", {"c": contact, "m": 7, "t": topic})
         for name, secret, topic in (("old", OLD, "news"), ("new", NEW, "offers"))
     }
 
     def answers(*secrets: str) -> dict[str, int]:
         service = a_service(sqlite_database, clock=ManualClock(NOW), secret_key=secrets)
-        keys = Keys(service.settings.signing_secrets)
+        keys = SigningKeys(service.settings.signing_secrets)
         with asking(replace(service, keys=keys)) as client:
             return {name: client.get(link).status_code for name, link in links.items()}
 
@@ -40,7 +41,7 @@ def test_a_link_signed_before_works_until_its_secret_is_taken_away(
     assert after["old"] >= 400
     # One click on a link of before, while both are known.
     service = a_service(sqlite_database, clock=ManualClock(NOW), secret_key=(NEW, OLD))
-    with asking(replace(service, keys=Keys(service.settings.signing_secrets))) as client:
+    with asking(replace(service, keys=SigningKeys(service.settings.signing_secrets))) as client:
         done = client.post(links["old"], data={"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200
     assert said(sqlite_database) == [(contact, "news", "withdrawn")]
@@ -55,11 +56,11 @@ def test_a_mail_made_before_a_restart_leaves_after_it_with_a_link_that_works(
     world.hand_in(replace(world.event("ada@example.com", "Order Completed"), properties=given))
     while drain(world.database, shard=None, clock=world.clock, playbooks=world.services.playbooks).total():
         pass
-    old = replace(world.delivery, keys=Keys((OLD.encode(),)), worker="before")
+    old = replace(world.delivery, keys=SigningKeys((OLD.encode(),)), worker="before")
     refused = Post(behave=lambda letter: outcome(letter, "retry", code="450"))
     assert deliver(world.database, old, lane="main", transport=refused)["retry"] == 1
     world.clock.advance_to(world.now + HOUR)
-    ring = Keys((NEW.encode(), OLD.encode()))
+    ring = SigningKeys((NEW.encode(), OLD.encode()))
     post = Post()
     assert (
         deliver(world.database, replace(world.delivery, keys=ring), lane="main", transport=post)["sent"] == 1
@@ -71,12 +72,12 @@ def test_a_mail_made_before_a_restart_leaves_after_it_with_a_link_that_works(
     assert tokens
     for token in tokens:
         read = {
-            secret: any(verify(Keys((secret.encode(),)), purpose, token) for purpose in PURPOSES)
+            secret: any(verify_token(SigningKeys((secret.encode(),)), purpose, token) for purpose in PURPOSES)
             for secret in (OLD, NEW)
         }
         # What was frozen before the restart stays as it was signed, and the new process reads it.
         assert read == {OLD: True, NEW: False}
-        assert any(verify(ring, purpose, token) for purpose in PURPOSES)
+        assert any(verify_token(ring, purpose, token) for purpose in PURPOSES)
 
 
 def test_the_first_of_several_secrets_signs() -> None:
@@ -84,6 +85,6 @@ def test_the_first_of_several_secrets_signs() -> None:
         environment={"NURTURE_SECRET_KEY": "new-secret-of-the-tests old-secret-of-the-tests"}
     )
     assert settings.signing_secrets == (b"new-secret-of-the-tests", b"old-secret-of-the-tests")
-    keys = Keys(settings.signing_secrets)
-    token = sign(keys, "unsubscribe", {"c": 1})
-    assert verify(Keys((b"new-secret-of-the-tests",)), "unsubscribe", token) == {"c": 1}
+    keys = SigningKeys(settings.signing_secrets)
+    token = sign_token(keys, "unsubscribe", {"c": 1})
+    assert verify_token(SigningKeys((b"new-secret-of-the-tests",)), "unsubscribe", token) == {"c": 1}

@@ -6,13 +6,13 @@ from email.message import EmailMessage
 from typing import Any
 
 from nurture.domain.instant import Instant, parse_iso
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.links import links_for
 from nurture.rendering.shared_values import SharedValues
 from nurture.rendering.templates import Templates
 
-KEYS = Keys((b"a secret of more than sixteen bytes",))
+KEYS = SigningKeys((b"a secret of more than sixteen bytes",))
 BASE_URL = "https://mail.shop.test"
 MEASURE = "customer/any/thanks"
 NOON: Instant = parse_iso("2026-07-06T12:00:00Z")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.domain.signing import sign, verify
+from nurture.domain.signing import sign_token, verify_token
 from nurture.rendering.context import (
     DOCUMENT_LENGTH_MAX,
     LIST_LENGTH_MAX,
@@ -204,7 +204,7 @@ def test_links_carry_signed_ids_and_no_address() -> None:
     payloads: dict[str, Any] = {}
     for name, url in links.items():
         assert url.startswith(BASE_URL + PAGES[name])
-        payloads[name] = verify(KEYS, name, url.rpartition("/")[2])
+        payloads[name] = verify_token(KEYS, name, url.rpartition("/")[2])
     assert payloads == {
         "unsubscribe": {"c": 7, "m": 11, "t": "offers"},
         "preferences": {"c": 7, "m": 11},
@@ -226,9 +226,9 @@ def test_only_links_that_the_mail_holds_are_signed(monkeypatch: pytest.MonkeyPat
 
     def noted(keys: Any, purpose: str, payload: Any) -> str:
         signed.append(purpose)
-        return sign(keys, purpose, payload)
+        return sign_token(keys, purpose, payload)
 
-    monkeypatch.setattr("nurture.rendering.links.sign", noted)
+    monkeypatch.setattr("nurture.rendering.links.sign_token", noted)
     lazy = links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="offers", asked="news")
     frozen = a_frozen_of(some_templates(), lazy)
     assert sorted(signed) == ["click", "open", "unsubscribe"]

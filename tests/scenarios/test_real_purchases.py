@@ -9,8 +9,8 @@ from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, parse_iso
-from nurture.domain.retention import kept
-from nurture.domain.sampling import share
+from nurture.domain.retention import compute_retention
+from nurture.domain.sampling import hash_share
 from nurture.journey.retention import retain
 from nurture.reports import ledger
 from nurture.runtime.clock import ManualClock
@@ -69,7 +69,7 @@ def test_shuffled_rows_give_the_same_facts_tracks_and_stages(
     sqlite_database: Database, postgresql_database: Database, tmp_path: Path
 ) -> None:
     ordered, shuffled = World(sqlite_database), World(postgresql_database)
-    mixed = sorted(ROWS, key=lambda row: share(row["order_id"]))
+    mixed = sorted(ROWS, key=lambda row: hash_share(row["order_id"]))
     bring(ordered, write(tmp_path / "orders.csv", ROWS), historic=True)
     bring(shuffled, write(tmp_path / "mixed.csv", mixed), historic=True)
     assert places(postgresql_database) == places(sqlite_database)
@@ -122,7 +122,7 @@ def forget_what_is_old(world: World) -> None:
 
     def work(connection: sa.Connection) -> Counts:
         playbook = services.playbooks.active(connection).playbook
-        keep = kept(services.settings.retention)
+        keep = compute_retention(services.settings.retention)
         return retain(connection, now=services.clock.now(), keep=keep, playbook=playbook)
 
     while services.database.run(work).more:

@@ -10,7 +10,7 @@ from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, Instant, parse_iso, to_datetime
 from nurture.domain.measure import LocalSlot
 from nurture.domain.playbook import QuietHours
-from nurture.domain.timing import at_wall, local, next_slot, out_of_quiet
+from nurture.domain.timing import at_local_time, next_outside_quiet_hours, next_slot, to_local
 from nurture.runtime.clock import SystemClock
 from tests.scenarios.world import World
 
@@ -59,7 +59,9 @@ def birthday_mails(database: Database, *, born: str, zone: str, around: str, day
         world.work()
         frozen.hours(start + HOUR, start + days * DAY)
         return [
-            f"{local(parse_iso(at), zone):%Y-%m-%d %H}" for at, name in world.mails(ADA) if "birthday" in name
+            f"{to_local(parse_iso(at), zone):%Y-%m-%d %H}"
+            for at, name in world.mails(ADA)
+            if "birthday" in name
         ]
 
 
@@ -109,7 +111,7 @@ def test_a_person_who_changes_zone_while_waiting_is_written_to_in_the_new_mornin
         world.tell(ADA, "Identified", traits={"timezone": "America/New_York"})
         frozen.hours(start + DAY, start + 3 * DAY)
         sent = [parse_iso(at) for at, name in world.mails(ADA) if "birthday" in name]
-    assert [f"{local(at, 'America/New_York'):%d %H}" for at in sent] == ["03 09"]
+    assert [f"{to_local(at, 'America/New_York'):%d %H}" for at in sent] == ["03 09"]
 
 
 def test_a_reminder_follows_the_appointment_that_moves_while_it_waits(sqlite_database: Database) -> None:
@@ -139,32 +141,32 @@ def test_a_reminder_follows_the_appointment_that_moves_while_it_waits(sqlite_dat
 def test_nine_in_the_morning_is_nine_on_both_sides_of_a_clock_change() -> None:
     friday = parse_iso("2026-03-27T20:00:00Z")
     mornings = [next_slot(NINE, after=friday + days * DAY, zone="Europe/Berlin") for days in range(3)]
-    assert [local(at, "Europe/Berlin").hour for at in mornings] == [9, 9, 9]
+    assert [to_local(at, "Europe/Berlin").hour for at in mornings] == [9, 9, 9]
     assert mornings[1] - mornings[0] == 23 * HOUR
 
 
 def test_a_time_that_the_spring_change_leaves_out_is_the_first_instant_after_it() -> None:
-    gap = at_wall(
-        local(parse_iso("2026-03-29T12:00:00Z"), "Europe/Berlin").date(), 2 * 60 + 30, "Europe/Berlin"
+    gap = at_local_time(
+        to_local(parse_iso("2026-03-29T12:00:00Z"), "Europe/Berlin").date(), 2 * 60 + 30, "Europe/Berlin"
     )
     assert gap == parse_iso("2026-03-29T01:00:00Z")
 
 
 def test_a_time_that_comes_twice_in_autumn_is_its_first() -> None:
-    twice = at_wall(
-        local(parse_iso("2026-10-25T12:00:00Z"), "Europe/Berlin").date(), 2 * 60 + 30, "Europe/Berlin"
+    twice = at_local_time(
+        to_local(parse_iso("2026-10-25T12:00:00Z"), "Europe/Berlin").date(), 2 * 60 + 30, "Europe/Berlin"
     )
     assert twice == parse_iso("2026-10-25T00:30:00Z")
 
 
 def test_a_day_without_midnight_begins_with_its_first_instant() -> None:
-    day = at_wall(local(parse_iso("2024-04-26T12:00:00Z"), "Africa/Cairo").date(), 0, "Africa/Cairo")
-    assert local(day, "Africa/Cairo").hour == 1
+    day = at_local_time(to_local(parse_iso("2024-04-26T12:00:00Z"), "Africa/Cairo").date(), 0, "Africa/Cairo")
+    assert to_local(day, "Africa/Cairo").hour == 1
 
 
 def test_quiet_hours_span_midnight_and_end_in_the_morning() -> None:
     quiet = QuietHours(21 * 60, 8 * 60)
     late = parse_iso("2026-03-28T22:30:00Z")
-    assert out_of_quiet(quiet, at=late, zone="Europe/Berlin") == parse_iso("2026-03-29T06:00:00Z")
+    assert next_outside_quiet_hours(quiet, at=late, zone="Europe/Berlin") == parse_iso("2026-03-29T06:00:00Z")
     noon = parse_iso("2026-03-28T11:00:00Z")
-    assert out_of_quiet(quiet, at=noon, zone="Europe/Berlin") == noon
+    assert next_outside_quiet_hours(quiet, at=noon, zone="Europe/Berlin") == noon

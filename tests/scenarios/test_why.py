@@ -5,7 +5,7 @@ from typing import Any
 from nurture.app import contacts
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
-from nurture.domain.sampling import share
+from nurture.domain.sampling import hash_share
 from tests.scenarios.world import World, shipped
 
 CART = "customer/any/abandoned_cart"
@@ -17,7 +17,7 @@ def an_order(order: str) -> dict[str, Any]:
 
 
 def is_held_out(contact: int) -> bool:
-    return share("holdout", CART, contact) < shipped().playbook.measures[CART].holdout
+    return hash_share("holdout", CART, contact) < shipped().playbook.measures[CART].holdout
 
 
 def customers(world: World, *, held_out: bool) -> str:

@@ -19,7 +19,7 @@ from nurture.database.engine import Database
 from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import MINUTE, Duration, Instant, parse_iso, to_iso
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import Settings
@@ -57,7 +57,7 @@ class World:
             database=self.database,
             settings=settings,
             clock=self.clock,
-            keys=Keys(settings.signing_secrets),
+            keys=SigningKeys(settings.signing_secrets),
             playbooks=GivenPlaybook(self.loaded),
         )
         self.delivery = Delivery(

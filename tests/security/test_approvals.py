@@ -10,7 +10,7 @@ from nurture.app import access, approvals, sends
 from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.database.schema import audit, inbox
-from nurture.domain.access import same_person
+from nurture.domain.access import may_be_same_person
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.runtime.clock import ManualClock, SystemClock
 from tests.cli.shell import Shell
@@ -197,7 +197,7 @@ def test_one_interrupted_goes_on_where_it_stopped(
     ],
 )
 def test_who_may_be_one_person(one: str, other: str, *, same: bool) -> None:
-    assert same_person(one, other) is same
+    assert may_be_same_person(one, other) is same
 
 
 def test_in_the_console_another_operator_sends_it(

@@ -18,7 +18,7 @@ from nurture.app.event_body import NotJson, TooLarge, inflate, split_body
 from nurture.app.ingest import TEXT_MAX, read_items
 from nurture.domain.conditions import Condition
 from nurture.domain.errors import ConditionError
-from nurture.domain.signing import Keys, sign, verify
+from nurture.domain.signing import SigningKeys, sign_token, verify_token
 from nurture.inbound.inbound_mail import Arrival, read
 from nurture.rendering.headers import phrase, unstructured
 from tests.domain.conditions.samples import a_condition
@@ -27,9 +27,9 @@ from tests.web.live import NOW, a_batch, a_track
 
 Check = Callable[[Any], None]
 
-KEYS = Keys((b"a secret of the tests, long enough",))
+KEYS = SigningKeys((b"a secret of the tests, long enough",))
 PAYLOAD = {"c": 7, "m": 12, "t": "offers"}
-TOKEN = sign(KEYS, "unsubscribe", PAYLOAD)
+TOKEN = sign_token(KEYS, "unsubscribe", PAYLOAD)
 BODY = json.dumps(a_batch([a_track(1), a_track(2, properties={"a": [1, {"b": None}]})])).encode()
 LETTERS = (a_dsn(), an_arf(), an_answer(), QMAIL, EXIM)
 WORDS = (
@@ -152,9 +152,9 @@ def write_headers(text: str) -> None:
     assert not any(sign in str(mail["Subject"]) + sender.display_name for sign in "\r\n\x00")
 
 
-def verify_token(token: str) -> None:
+def read_token(token: str) -> None:
     for purpose in ("unsubscribe", "click"):
-        found = verify(KEYS, purpose, token)
+        found = verify_token(KEYS, purpose, token)
         assert found == (PAYLOAD if (token, purpose) == (TOKEN, "unsubscribe") else None)
 
 
@@ -170,7 +170,7 @@ READERS: dict[str, tuple[st.SearchStrategy[Any], Check]] = {
         changed(TOKEN.encode()).map(lambda raw: raw.decode("latin-1"))
         | st.text(max_size=100)
         | st.just(TOKEN),
-        verify_token,
+        read_token,
     ),
 }
 

@@ -16,7 +16,7 @@ from nurture.database.engine import Database, decode
 from nurture.database.schema import consents, contacts, identities, inbox, quarantine
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant, parse_iso
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, rebuild
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.settings import Settings
@@ -24,7 +24,7 @@ from nurture.web import create_app, make_server
 from tests.rig.notifier import RecordingNotifier
 
 NOW = parse_iso("2026-05-04T12:00:00Z")
-KEYS = Keys((b"a secret of the tests, long enough",))
+KEYS = SigningKeys((b"a secret of the tests, long enough",))
 WIRE = Path(__file__).parent / "api" / "wire"
 
 FILES = {

@@ -11,7 +11,7 @@ from nurture.app.installation import migrate
 from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.schema import contacts, messages
-from nurture.domain.signing import Keys
+from nurture.domain.signing import SigningKeys
 from nurture.playbook import PublishedPlaybooks
 from nurture.runtime.clock import SystemClock, monotonic
 from nurture.runtime.settings import Settings, load_settings
@@ -52,7 +52,7 @@ def installed(settings: Settings) -> Iterator[Services]:
 def bare(database: Database, settings: Settings, **parts: Any) -> Services:
     """Return services over a database in which no programme is published; parts: clock."""
     parts = {"clock": SystemClock()} | parts
-    keys, playbooks = Keys(settings.signing_secrets), PublishedPlaybooks()
+    keys, playbooks = SigningKeys(settings.signing_secrets), PublishedPlaybooks()
     return Services(database, settings, keys=keys, playbooks=playbooks, **parts)
 
 

@@ -11,7 +11,13 @@ from nurture.domain.guard import caps
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
 from nurture.domain.measure import MARKETING, LetEndOfMonth, LocalSlot
-from nurture.domain.timing import end_of_month, local, next_slot, out_of_quiet, start_of_next_month
+from nurture.domain.timing import (
+    end_of_month,
+    next_outside_quiet_hours,
+    next_slot,
+    start_of_next_month,
+    to_local,
+)
 
 #: How long after its local time a step may still be sent on the same day; later it waits for the next slot.
 SLOT_WINDOW: Duration = 4 * HOUR
@@ -230,7 +236,7 @@ def check_quiet_hours(context: CheckContext) -> CheckResult:
     hours = f"{_clock(quiet.start)}-{_clock(quiet.end)}"
     if context.input.message.purpose in quiet.exempt:
         return f"{context.input.message.purpose} is exempt from {hours}"
-    until = out_of_quiet(quiet, at=context.now, zone=context.zone)
+    until = next_outside_quiet_hours(quiet, at=context.now, zone=context.zone)
     detail = f"{_wall(context.now, context.zone)}, quiet {hours}"
     return detail if until == context.now else Refusal("defer", "quiet_hours", detail, until=until)
 
@@ -377,4 +383,4 @@ def _clock(minute_of_day: int) -> str:
 
 
 def _wall(at: Instant, zone: str) -> str:
-    return f"{local(at, zone):%a %H:%M} in {zone}"
+    return f"{to_local(at, zone):%a %H:%M} in {zone}"

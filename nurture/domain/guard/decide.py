@@ -14,7 +14,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.measure import LetEndOfMonth, LetIn, MailStep, Measure
 from nurture.domain.message import Check, Verdict
 from nurture.domain.playbook import Playbook
-from nurture.domain.timing import end_of_day, end_of_month, is_zone, out_of_quiet
+from nurture.domain.timing import end_of_day, end_of_month, is_zone, next_outside_quiet_hours
 
 __all__ = [
     "CHECKS",
@@ -171,7 +171,7 @@ def _next_allowed(context: CheckContext, at: Instant) -> Instant:
         if slot is not None:
             at = next_in_window(slot, at=at, zone=context.zone)
         if not is_exempt:
-            at = out_of_quiet(quiet, at=at, zone=context.zone)
+            at = next_outside_quiet_hours(quiet, at=at, zone=context.zone)
         if at == before:
             break
     return at

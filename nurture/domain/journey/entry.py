@@ -12,8 +12,8 @@ from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.steps import begin, take_over
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
-from nurture.domain.sampling import pick, share
-from nurture.domain.timing import local
+from nurture.domain.sampling import hash_share, pick_variant
+from nurture.domain.timing import to_local
 
 #: `once: per year` and its like: the local day as text. An event without an id counts once a day.
 _CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": "%Y-%m-%d"}
@@ -101,8 +101,8 @@ def start(
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=share("holdout", measure.path, contact.id) < measure.holdout,
-        variant=pick(measure.variants, measure.path, contact.id),
+        holdout=hash_share("holdout", measure.path, contact.id) < measure.holdout,
+        variant=pick_variant(measure.variants, measure.path, contact.id),
         rules_hash=measure.rules_hash,
         data={
             "event": firing.event,
@@ -162,7 +162,7 @@ def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
         return firing.event_id
     shape = _CALENDAR.get(per)
     if shape is not None:
-        return format(local(firing.at, work.zone), shape)
+        return format(to_local(firing.at, work.zone), shape)
     value = firing.properties.get(per)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)[:200]

@@ -10,7 +10,7 @@ from nurture.domain.conditions import Truth
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
-from nurture.domain.timing import at_wall, local, next_slot, on_local_day, yearly
+from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_year, next_slot, to_local
 
 #: Calendar text of a date fact: `MM-DD` or `YYYY-MM-DD`.
 _FULL_DATE = 10
@@ -64,17 +64,17 @@ def next_date(work: Work, trigger: OnDate, *, after: Instant) -> Instant:
     month_day = _month_day(work, value)
     if month_day is None:
         return FOREVER
-    year = local(after, work.zone).year
+    year = to_local(after, work.zone).year
     for ahead in range(-1, 3):
-        day = yearly(*month_day, year=year + ahead)
-        instant = _on(work, at_wall(day, 0, work.zone) + trigger.offset, trigger)
+        day = date_in_year(*month_day, year=year + ahead)
+        instant = _on(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
         if instant > after:
             return instant
     return FOREVER
 
 
 def _on(work: Work, instant: Instant, trigger: OnDate) -> Instant:
-    return on_local_day(instant, trigger.minute_of_day, work.zone)
+    return at_time_of_local_day(instant, trigger.minute_of_day, work.zone)
 
 
 def _single_date(work: Work, trigger: OnDate, value: object) -> Instant | None:
@@ -85,13 +85,13 @@ def _single_date(work: Work, trigger: OnDate, value: object) -> Instant | None:
             day = date.fromisoformat(value)
         except ValueError:
             return None
-        return _on(work, at_wall(day, 0, work.zone) + trigger.offset, trigger)
+        return _on(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
     return None
 
 
 def _month_day(work: Work, value: object) -> tuple[int, int] | None:
     if isinstance(value, int):
-        wall = local(value, work.zone)
+        wall = to_local(value, work.zone)
         return wall.month, wall.day
     if isinstance(value, str):
         month, day = value[-5:].split("-")

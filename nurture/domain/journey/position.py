@@ -19,7 +19,7 @@ from nurture.domain.event_index import index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.measure import Track
 from nurture.domain.playbook import EventMatch, Hold, Playbook
-from nurture.domain.timing import local
+from nurture.domain.timing import to_local
 
 #: Keys remembered per milestone, hold and conversion; older ones are folded into a count.
 _KEYS_MAX = 200
@@ -126,7 +126,7 @@ def _milestone_key(per: str, event: Event, contact: Contact, playbook: Playbook)
     if per == "contact":
         return ""
     if per == "year":
-        return str(local(event.occurred_at, contact.zone or playbook.default_zone).year)
+        return str(to_local(event.occurred_at, contact.zone or playbook.default_zone).year)
     return _key(event, per) or event.message_id
 
 

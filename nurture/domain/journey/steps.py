@@ -20,7 +20,7 @@ from nurture.domain.measure import (
     WaitUntilSlot,
 )
 from nurture.domain.message import PlannedMessage
-from nurture.domain.timing import next_slot, on_local_day
+from nurture.domain.timing import at_time_of_local_day, next_slot
 from nurture.domain.values import coerce
 
 
@@ -111,7 +111,7 @@ def wait_end(work: Work, run: Run, step: Wait) -> Instant | None:
             date = _date_of(work, run, step.date)
             if date is None:
                 return None
-            return on_local_day(date + step.offset, step.minute_of_day, work.zone)
+            return at_time_of_local_day(date + step.offset, step.minute_of_day, work.zone)
 
 
 def _date_of(work: Work, run: Run, name: str) -> Instant | None:

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from nurture.domain.feedback import Kind, Report, Severity
+from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
@@ -26,7 +26,7 @@ from nurture.inbound.providers.call import (
 )
 from nurture.transports.smtp.replies import severity_of
 
-_KINDS: Final[dict[str, Kind]] = {
+_KINDS: Final[dict[str, ReportKind]] = {
     "delivered": "delivered",
     "failed": "bounce",
     "complained": "complaint",
@@ -35,7 +35,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "unsubscribed": "unsubscribe",
 }
 #: Reasons of a permanent failure that say more than its code.
-_REASONS: Final[dict[str, tuple[Kind, Severity]]] = {
+_REASONS: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "suppress-bounce": ("bounce", "hard"),
     "suppress-complaint": ("complaint", ""),
     "suppress-unsubscribe": ("unsubscribe", ""),
@@ -93,7 +93,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
     ]
 
 
-def _meaning(event: Document) -> tuple[Kind, Severity] | None:
+def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
     kind = _KINDS.get(event.text("event"))
     if kind != "bounce":
         return (kind, "") if kind else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
-from nurture.domain.feedback import Kind, Report, Severity
+from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import (
     Call,
@@ -23,7 +23,7 @@ from nurture.inbound.providers.call import (
 )
 from nurture.transports.smtp.replies import severity_of
 
-_KINDS: Final[dict[str, Kind]] = {
+_KINDS: Final[dict[str, ReportKind]] = {
     "Delivery": "delivered",
     "Bounce": "bounce",
     "SpamComplaint": "complaint",
@@ -31,7 +31,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "Click": "click",
 }
 #: Types of a bounce. What is not here (auto-responders, challenges, relay tests) says nothing about the mail.
-_BOUNCES: Final[dict[str, tuple[Kind, Severity]]] = {
+_BOUNCES: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "HardBounce": ("bounce", "hard"),
     "BadEmailAddress": ("bounce", "hard"),
     "SoftBounce": ("bounce", "soft"),
@@ -47,7 +47,7 @@ _BOUNCES: Final[dict[str, tuple[Kind, Severity]]] = {
     "SpamComplaint": ("complaint", ""),
 }
 #: Why Postmark itself stopped sending to somebody.
-_SUPPRESSED: Final[dict[str, tuple[Kind, Severity]]] = {
+_SUPPRESSED: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "HardBounce": ("bounce", "hard"),
     "SpamComplaint": ("complaint", ""),
     "ManualSuppression": ("unsubscribe", ""),
@@ -95,7 +95,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
     ]
 
 
-def _meaning(event: Document) -> tuple[Kind, Severity] | None:
+def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
     record = event.text("RecordType")
     if record == "SubscriptionChange":
         stopped = event.value.get("SuppressSending") is True

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from nurture.domain.feedback import Kind, Report, Severity
+from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import (
     Call,
@@ -26,7 +26,7 @@ from nurture.inbound.providers.call import (
 )
 from nurture.transports.smtp.replies import severity_of
 
-_KINDS: Final[dict[str, Kind]] = {
+_KINDS: Final[dict[str, ReportKind]] = {
     "email.delivered": "delivered",
     "email.delivery_delayed": "deferred",
     "email.bounced": "bounce",

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from nurture.domain.feedback import Kind, Report, Severity
+from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import (
     EVENTS_MAX,
@@ -29,7 +29,7 @@ from nurture.inbound.providers.call import (
 )
 from nurture.transports.smtp.replies import severity_of
 
-_KINDS: Final[dict[str, Kind]] = {
+_KINDS: Final[dict[str, ReportKind]] = {
     "delivered": "delivered",
     "deferred": "deferred",
     "bounce": "bounce",
@@ -50,7 +50,7 @@ _CLASSES: Final[dict[str, Severity]] = {
     "Frequency or Volume Too High": "policy",
 }
 #: Why SendGrid did not even try; the other reasons are ours to mend and blame nobody.
-_DROPPED: Final[dict[str, tuple[Kind, Severity]]] = {
+_DROPPED: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "Bounced Address": ("bounce", "hard"),
     "Invalid": ("bounce", "hard"),
     "Spam Reporting Address": ("complaint", ""),
@@ -125,7 +125,7 @@ def _report(event: Document, now: Instant) -> Report | None:
     )
 
 
-def _meaning(event: Document) -> tuple[Kind, Severity] | None:
+def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
     name = event.text("event")
     kind = _KINDS.get(name)
     if kind != "bounce":

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
-from nurture.domain.feedback import Kind, Report, Severity
+from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant, to_datetime
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
@@ -55,7 +55,7 @@ _SIGNED: Final[dict[str, tuple[str, ...]]] = {
 _SIGNED["UnsubscribeConfirmation"] = _SIGNED["SubscriptionConfirmation"]
 
 #: Event -> kind, the object that tells about it, and the list in it of those concerned.
-_KINDS: Final[dict[str, tuple[Kind, str, str]]] = {
+_KINDS: Final[dict[str, tuple[ReportKind, str, str]]] = {
     "Delivery": ("delivered", "delivery", "recipients"),
     "DeliveryDelay": ("deferred", "deliveryDelay", "delayedRecipients"),
     "Bounce": ("bounce", "bounce", "bouncedRecipients"),

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nurture.access import queries
 from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
-from nurture.domain.access import OUR_SOURCES, SOURCE_NAME, Scope
+from nurture.domain.access import OUR_SOURCES, SOURCE_NAME, KeyScope
 from nurture.domain.errors import Transient
 from nurture.runtime.clock import monotonic
 from nurture.web.request import basic_user, from_this_machine, is_forwarded, is_loopback
@@ -28,8 +28,8 @@ FRESH_SECONDS = 1.0
 #: How often the use of one key is written down, in seconds.
 USED_SECONDS = 60.0
 #: What keys of the settings may: they are for servers. A key in a web page is one of scope `ingest`.
-SETTINGS_SCOPES: frozenset[Scope] = frozenset({"ingest", "admin"})
-_ALL: frozenset[Scope] = frozenset({"ingest", "send", "read", "admin"})
+SETTINGS_SCOPES: frozenset[KeyScope] = frozenset({"ingest", "admin"})
+_ALL: frozenset[KeyScope] = frozenset({"ingest", "send", "read", "admin"})
 
 _NAMED_KEY = re.compile(rf"({SOURCE_NAME.pattern})=([^=].{{3,}})", re.DOTALL)
 
@@ -39,7 +39,7 @@ class Bearer:
     """Whom a key stands for."""
 
     source: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[KeyScope]
     # Who the audit log names.
     actor: str
     # Nobody set up a key, so no key is asked for: only this machine is told so.
@@ -83,7 +83,7 @@ class KeyRing:
         self._note(found[0])
         return found[1]
 
-    async def bearer(self, request: Request, *scopes: Scope) -> Bearer | None:
+    async def bearer(self, request: Request, *scopes: KeyScope) -> Bearer | None:
         """Return who asks with Basic or Bearer authentication, where their key opens one of these; else None."""
         for key in keys_of(request) or (None,):
             found = await self.who(key)
@@ -91,7 +91,7 @@ class KeyRing:
                 return found
         return None
 
-    def is_for(self, found: Bearer, request: Request, scopes: Sequence[Scope] = ("ingest",)) -> bool:
+    def is_for(self, found: Bearer, request: Request, scopes: Sequence[KeyScope] = ("ingest",)) -> bool:
         """Tell whether this request may be answered; without any key only this machine's are."""
         if not found.is_nobody:
             return True

@@ -10,7 +10,7 @@ from nurture.access import queries
 from nurture.app import access as people
 from nurture.app import approvals
 from nurture.database.audit import load_newest, record
-from nurture.domain.access import FIRST_ADMIN, Operator, same_person
+from nurture.domain.access import FIRST_ADMIN, Operator, may_be_same_person
 from nurture.domain.errors import UserError
 from nurture.web.console.layout import Form, Frame, back_to, own_path
 from nurture.web.console.login import Shut
@@ -150,7 +150,7 @@ class Desk:
     def _sends(self, request: Request, operator: Operator, *, said: str = "", status: int = 200) -> Response:
         rows = approvals.list_requests(self._services)
         for row in rows:
-            row["may_approve"] = not same_person(row["asked_by"], operator.actor)
+            row["may_approve"] = not may_be_same_person(row["asked_by"], operator.actor)
         over = self._services.settings.approve_sends_over
         values: dict[str, Any] = {"rows": rows, "over": over, "said": said}
         return self._frame.page(request, operator, "sends", "/sends", status=status, **values)

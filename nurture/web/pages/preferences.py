@@ -16,7 +16,7 @@ from nurture.consent import from_pages
 from nurture.domain.consent.preferences import GAPS, PAUSE_MAX, PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
 from nurture.domain.instant import DAY, Instant
-from nurture.domain.timing import at_wall, local, zones
+from nurture.domain.timing import at_local_time, list_zones, to_local
 from nurture.web.pages.confirmed_requests import step_links
 from nurture.web.pages.page_request import Visit
 from nurture.web.pages.public_dispatch import Form, Gate
@@ -137,7 +137,7 @@ def read(visit: Visit, form: Form) -> Choices:
         faults |= set() if days * DAY in GAPS else {"often"}
         wanted["often"] = max(days, 0) * DAY
     zone = _one(form, "zone") or None
-    if zone is not None and zone not in zones() and zone != visit.person.zone:
+    if zone is not None and zone not in list_zones() and zone != visit.person.zone:
         faults.add("zone")
     locale = _one(form, "locale") or None
     if locale is not None and locale not in _locales(visit):
@@ -172,7 +172,7 @@ def _pause(visit: Visit, text: str, zone: str | None) -> Instant | None:
         return 0
     try:
         day = date.fromisoformat(text)
-        until = at_wall(day, 0, zone or _zone(visit))
+        until = at_local_time(day, 0, zone or _zone(visit))
     except (ValueError, OverflowError):
         return None
     if until <= visit.now:
@@ -182,7 +182,7 @@ def _pause(visit: Visit, text: str, zone: str | None) -> Instant | None:
 
 def _zone(visit: Visit) -> str:
     known = visit.person.zone
-    if known and known in zones():
+    if known and known in list_zones():
         return known
     return visit.loaded.playbook.default_zone if visit.loaded else "UTC"
 
@@ -243,9 +243,9 @@ def _page(
             for topic in visit.brand.topics
         ],
         often=[(gap // DAY, gap == person.preferences.min_gap) for gap in GAPS],
-        pause=str(local(paused, zone).date()) if paused else "",
-        earliest=str(local(visit.now + DAY, zone).date()),
-        latest=str(local(visit.now + PAUSE_MAX - DAY, zone).date()),
+        pause=str(to_local(paused, zone).date()) if paused else "",
+        earliest=str(to_local(visit.now + DAY, zone).date()),
+        latest=str(to_local(visit.now + PAUSE_MAX - DAY, zone).date()),
         tracked=not person.preferences.untracked,
         locales=[(each, LANGUAGES.get(each, each)) for each in _locales(visit)],
         locale=_locale(visit),
@@ -258,7 +258,7 @@ def _page(
 def _areas(chosen: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the zones by area: (area, [(zone, place)])."""
     areas: dict[str, list[tuple[str, str]]] = {}
-    for name in dict.fromkeys((*zones(), chosen)):
+    for name in dict.fromkeys((*list_zones(), chosen)):
         area, slash, place = name.partition("/")
         areas.setdefault(area if slash else "", []).append((name, (place or area).replace("_", " ")))
     return list(areas.items())

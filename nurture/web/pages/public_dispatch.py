@@ -19,9 +19,9 @@ from nurture.app.event_body import TooLarge
 from nurture.app.services import Services
 from nurture.consent import from_pages
 from nurture.contacts.locking import run_without_lost_race
-from nurture.domain.bot_detection import Agent, TouchKind, agent_of
+from nurture.domain.bot_detection import Agent, LinkRequestKind, classify_agent
 from nurture.domain.errors import Transient
-from nurture.domain.signing import verify
+from nurture.domain.signing import verify_token
 from nurture.feedback import clicks
 from nurture.reports.metrics import count
 from nurture.runtime.log import get_logger
@@ -83,9 +83,9 @@ class Gate:
 
     def payload(self, purpose: str, token: str) -> dict[str, Any] | None:
         """Return what a token for this page says; None for one that was not signed for it."""
-        return verify(self.services.keys, purpose, token)
+        return verify_token(self.services.keys, purpose, token)
 
-    def touched(self, message: int, kind: TouchKind, link: str, request: Request) -> None:
+    def touched(self, message: int, kind: LinkRequestKind, link: str, request: Request) -> None:
         """Keep a GET as telemetry; nobody waits for it, and without a database it is lost."""
         if request.method != "GET" or not self.services.settings.tracking:
             return
@@ -200,7 +200,7 @@ def _agent(request: Request) -> Agent:
     """Return who asks, by the words of the request's headers."""
     headers = request.headers
     purpose = " ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
-    return agent_of(headers.get("user-agent", ""), purpose)
+    return classify_agent(headers.get("user-agent", ""), purpose)
 
 
 def _unread(error: Exception, request: Request) -> Response:

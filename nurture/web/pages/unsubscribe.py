@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from nurture.consent import from_pages
 from nurture.domain.consent.preferences import LESS_OFTEN_GAP
 from nurture.domain.consent.wording import Wording
-from nurture.domain.signing import sign
+from nurture.domain.signing import sign_token
 from nurture.web.pages.confirmed_requests import StepPages
 from nurture.web.pages.page_request import Visit, nowhere
 from nurture.web.pages.public_dispatch import Form, Gate, marked
@@ -115,4 +115,4 @@ def preferences_path(gate: Gate, visit: Visit) -> str:
     payload = {"c": visit.person.id}
     if visit.message is not None:
         payload["m"] = visit.message
-    return "/p/" + sign(gate.services.keys, "preferences", payload)
+    return "/p/" + sign_token(gate.services.keys, "preferences", payload)

@@ -15,7 +15,7 @@ from nurture.delivery.deliver import deliver, recover
 from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import HOUR
-from nurture.domain.signing import sign
+from nurture.domain.signing import sign_token
 from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
 from nurture.reports.backlog import find_busy_shards, measure_backlog
@@ -249,7 +249,7 @@ def visiting(world: World) -> Work:
     given = {"c": contact, "m": message, "t": "news"}
 
     def path(letter: str, purpose: str) -> str:
-        return f"/{letter}/{sign(services.keys, purpose, given)}"
+        return f"/{letter}/{sign_token(services.keys, purpose, given)}"
 
     def do() -> None:
         pages = {

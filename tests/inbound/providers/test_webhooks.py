@@ -18,7 +18,7 @@ from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, MINUTE, Instant
-from nurture.domain.verp import return_path
+from nurture.domain.verp import build_return_path
 from nurture.inbound.fetch import Fetcher, is_public
 from nurture.inbound.providers import PROVIDERS, Call
 from nurture.reports.metrics import counter_registry
@@ -199,7 +199,7 @@ def test_row_45_and_security_21_a_replayed_call_changes_nothing(
 def test_the_return_path_names_the_message(services: Services, client: httpx.Client) -> None:
     """SES tells the envelope's sender; its tag is ours, so it is worth more than any header."""
     body = case("ses", "bounce", "soft")
-    mail = body["Message"]["mail"] | {"source": return_path(KEYS, "bounces@shop.example", 7)}
+    mail = body["Message"]["mail"] | {"source": build_return_path(KEYS, "bounces@shop.example", 7)}
     call = amazon()(body | {"Message": body["Message"] | {"mail": mail}}, NOW)
     assert post(client, "ses", call).status_code == 200
     with services.database.read() as connection:

@@ -14,7 +14,7 @@ from nurture.database.engine import decode
 from nurture.database.schema import feedback, messages, touches
 from nurture.domain.bot_detection import JUDGED_AFTER
 from nurture.domain.instant import HOUR, MINUTE, SECOND
-from nurture.domain.signing import sign
+from nurture.domain.signing import sign_token
 from nurture.feedback.click_queries import TOUCHES_MAX
 from nurture.feedback.clicks import forget, is_due, judge_touches
 from nurture.rendering.links import links_for
@@ -46,7 +46,7 @@ def message(services: Services, contact: int) -> int:
 
 
 def path(page: str, message: int) -> str:
-    return f"/{page}/" + sign(KEYS, {"c": "click", "o": "open"}[page], {"m": message})
+    return f"/{page}/" + sign_token(KEYS, {"c": "click", "o": "open"}[page], {"m": message})
 
 
 def kept(services: Services) -> list[tuple[str, str, str]]:
@@ -67,7 +67,7 @@ def later(services: Services, duration: int) -> None:
     clock.advance_to(clock.now() + duration)
 
 
-def judge(services: Services, *, after: int = JUDGED_AFTER) -> dict[str, int]:
+def find_machine_signs(services: Services, *, after: int = JUDGED_AFTER) -> dict[str, int]:
     later(services, after)
     key, now = services.settings.suppression_secret, services.clock.now()
     done = services.database.run(lambda c: judge_touches(c, now=now, suppression_key=key))
@@ -82,14 +82,14 @@ def test_a_click_is_judged_a_minute_later_and_only_then_an_event(
     assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
     assert kept(services) == [("click", "", "browser")]
     assert (events(services), reported(services), versions(services)) == ([], [], [0])
-    assert judge(services, after=JUDGED_AFTER - SECOND) == {}
-    assert judge(services, after=SECOND) == {"judged": 1, "click": 1}
+    assert find_machine_signs(services, after=JUDGED_AFTER - SECOND) == {}
+    assert find_machine_signs(services, after=SECOND) == {"judged": 1, "click": 1}
     ((name, properties),) = events(services)
     assert name == "Email Link Clicked"
     assert (properties["message"], properties["measure"]) == (message, "lead/any/letter")
     assert reported(services) == [("click", False, {"agent": "browser"})]
     # Judged once.
-    assert judge(services) == {}
+    assert find_machine_signs(services) == {}
     assert len(events(services)) == 1
 
 
@@ -108,7 +108,7 @@ def test_a_scanner_that_opens_everything_is_kept_as_a_machine_and_no_event(
             assert client.request(method, url, headers=BROWSER).status_code < 400
     # All within one instant of the test's clock, as a browser, and with every page shown.
     assert len(kept(services)) == 5
-    judged = judge(services)
+    judged = find_machine_signs(services)
     assert (judged["judged"], judged["machine"]) == (5, 5)
     by_machine = {"agent": "browser", "sign": "burst"}
     assert reported(services) == [("click", True, by_machine), ("open", True, by_machine)]
@@ -138,10 +138,10 @@ def test_the_same_click_within_an_hour_is_one_event(
     for _ in range(3):
         client.get(path("c", message), headers=BROWSER)
         later(services, MINUTE)
-    judge(services)
+    find_machine_signs(services)
     later(services, HOUR)
     client.get(path("c", message), headers=BROWSER)
-    judge(services)
+    find_machine_signs(services)
     assert [name for name, _ in events(services)] == ["Email Link Clicked"] * 2
 
 
@@ -189,7 +189,7 @@ def test_what_is_judged_is_forgotten_after_a_day(
     assert not services.database.run(lambda c: is_due(c, now=NOW))
     later(services, JUDGED_AFTER)
     assert services.database.run(lambda c: is_due(c, now=services.clock.now()))
-    judge(services)
+    find_machine_signs(services)
     later(services, 23 * HOUR)
     assert services.database.run(lambda c: forget(c, now=services.clock.now())) == 0
     later(services, 2 * HOUR)

@@ -16,7 +16,7 @@ from nurture.database.schema import contacts, identities, requests, suppressions
 from nurture.domain.consent.requests import REQUESTS_MAX
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE
-from nurture.domain.signing import sign
+from nurture.domain.signing import sign_token
 from tests.scenarios.world import World
 
 MARA, NEW = "mara@example.com", "mara@new.example"
@@ -34,7 +34,7 @@ class Person:
             self.id = resolve_contact(connection, address)
 
     def page(self, step: str = "") -> str:
-        token = sign(self.world.services.keys, "preferences", {"c": self.id, "m": 1})
+        token = sign_token(self.world.services.keys, "preferences", {"c": self.id, "m": 1})
         return f"/p/{token}" + (f"/{step}" if step else "")
 
     def ask(self, step: str, **fields: str) -> httpx.Response:
@@ -176,7 +176,7 @@ def test_a_suppressed_address_is_not_written_to_because_somebody_typed_it(mara: 
 
 
 def test_what_was_stopped_at_the_old_address_stays_stopped_at_the_new_one(mara: Person) -> None:
-    mara.client.post("/u/" + sign(mara.world.services.keys, "unsubscribe", {"c": mara.id, "m": 1}))
+    mara.client.post("/u/" + sign_token(mara.world.services.keys, "unsubscribe", {"c": mara.id, "m": 1}))
     mara.ask("address", email=NEW)
     mara.client.post(mara.link())
     key = mara.world.services.settings.suppression_secret
@@ -260,7 +260,7 @@ def test_a_link_does_only_its_own_persons_request(mara: Person) -> None:
     mara.world.work()
     with mara.world.database.read() as connection:
         number = connection.scalar(sa.select(requests.c.id))
-    forged = "/confirm/" + sign(mara.world.services.keys, "confirm", {"c": eve.id, "m": 1, "r": number})
+    forged = "/confirm/" + sign_token(mara.world.services.keys, "confirm", {"c": eve.id, "m": 1, "r": number})
     for answer in (mara.client.get(forged), mara.client.post(forged)):
         assert answer.status_code == 410
     assert (mara.address, eve.address) == (MARA, "eve@example.com")

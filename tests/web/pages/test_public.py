@@ -14,7 +14,7 @@ from nurture.database.engine import Database, encode
 from nurture.database.schema import contacts, messages, suppressions, wishes
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import DAY
-from nurture.domain.signing import Keys, sign
+from nurture.domain.signing import SigningKeys, sign_token
 from nurture.runtime.clock import ManualClock
 from tests.rig.notifier import recorded_by
 from tests.web.live import KEYS, NOW, a_contact, a_service, accepted, said
@@ -44,13 +44,13 @@ def client(services: Services, visit: Callable[[Services], httpx.Client]) -> htt
 
 
 def link(
-    purpose: str, contact_id: int, *, topic: str | None = "news", message: int = 7, keys: Keys = KEYS
+    purpose: str, contact_id: int, *, topic: str | None = "news", message: int = 7, keys: SigningKeys = KEYS
 ) -> str:
     """Return the path of a link as the mails carry it."""
     payload: dict[str, Any] = {"c": contact_id, "m": message}
     if purpose in ("unsubscribe", "confirm") and topic:
         payload["t"] = topic
-    return PATHS[purpose] + sign(keys, purpose, payload)
+    return PATHS[purpose] + sign_token(keys, purpose, payload)
 
 
 def events(services: Services) -> list[tuple[str, dict[str, Any]]]:
@@ -260,7 +260,7 @@ def test_every_page_keeps_its_address_to_itself(
 
 # ---- wrong tokens ----------------------------------------------------------------------------------------
 
-FOREIGN = Keys((b"the secret of somebody else's house",))
+FOREIGN = SigningKeys((b"the secret of somebody else's house",))
 
 
 @pytest.mark.parametrize("purpose", PATHS)
@@ -276,8 +276,8 @@ def test_a_wrong_token_leads_to_a_plain_page_and_does_nothing(
         "of another page": root + link(other, contact).removeprefix(PATHS[other]),
         "tampered": root + token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB"),
         "cut": good[:-5],
-        "empty payload": root + sign(KEYS, purpose, {}),
-        "no number": root + sign(KEYS, purpose, {"c": "1 OR 1=1", "m": 7}),
+        "empty payload": root + sign_token(KEYS, purpose, {}),
+        "no number": root + sign_token(KEYS, purpose, {"c": "1 OR 1=1", "m": 7}),
         "nonsense": root + "x",
         "long": root + "A" * 5_000,
     }
@@ -446,8 +446,8 @@ def test_what_a_link_brings_along_is_shown_as_text(
 # ---- click and open --------------------------------------------------------------------------------------
 
 
-def click(message: int, keys: Keys = KEYS) -> str:
-    return "/c/" + sign(keys, "click", {"m": message})
+def click(message: int, keys: SigningKeys = KEYS) -> str:
+    return "/c/" + sign_token(keys, "click", {"m": message})
 
 
 @BOTH
@@ -475,7 +475,7 @@ def test_a_click_leads_to_web_pages_only(client: httpx.Client, services: Service
 
 
 def test_the_picture_is_the_same_for_everybody(client: httpx.Client, services: Services) -> None:
-    answers = [client.get("/o/" + sign(KEYS, "open", {"m": 1})), client.get("/o/nonsense")]
+    answers = [client.get("/o/" + sign_token(KEYS, "open", {"m": 1})), client.get("/o/nonsense")]
     assert {answer.status_code for answer in answers} == {200}
     assert answers[0].content == answers[1].content
     assert events(services) == []
