@@ -97,7 +97,7 @@ class _Lent:
         if self.uses >= _USES_MAX:
             return False
         self.connection.execute(_END_OTHERS)
-        if self.connection.execute(f"SELECT {_SHAPE}").fetchone() != (self.shape,):  # type: ignore[arg-type]
+        if self.connection.execute(f"SELECT {_SHAPE}").fetchone() != (self.shape,):
             return False
         tables = set(_filled(self.connection)) | set(self.seeds)
         for table in tables:
@@ -145,7 +145,7 @@ class PostgresPool:
         connection = psycopg.connect(self.postgres.url(name), autocommit=True)
         # Rows go in any order of foreign keys, and triggers that forbid a DELETE are silent.
         connection.execute("SET session_replication_role = replica")
-        shape = connection.execute(f"SELECT {_SHAPE}").fetchone()  # type: ignore[arg-type]
+        shape = connection.execute(f"SELECT {_SHAPE}").fetchone()
         seeds = {table: _rows(connection, table) for table in _filled(connection)}
         return _Lent(name, connection, shape[0] if shape else "", seeds)
 
