@@ -1,4 +1,4 @@
-"""What a person asked for themselves holds at the gates: at once, over merges, and no longer than they want."""
+"""A person's preferences hold at both gates: at once, over merges, and until the person takes them back."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ def world(database: Database) -> World:
     return World(database, a_playbook(a_measure(), a_measure(OTHER, purpose="nurture")))
 
 
-def wish(world: World, contact: int, **wanted: int) -> None:
-    kinds: dict[PreferenceKind, int] = wanted  # type: ignore[assignment]
+def set_preferences(world: World, contact: int, **values: int) -> None:
+    kinds: dict[PreferenceKind, int] = values  # type: ignore[assignment]
     world.database.run(
         lambda connection: record.set_preferences(
             connection, contact_id=contact, values=kinds, now=world.clock.now(), source="test", evidence={}
@@ -33,14 +33,14 @@ def wish(world: World, contact: int, **wanted: int) -> None:
     )
 
 
-def shown(world: World, contact: int) -> Any:
+def show_person(world: World, contact: int) -> Any:
     with world.database.read() as connection:
         return describe_person(connection, contact, playbook=world.playbook, now=world.clock.now())
 
 
 def test_a_second_mail_waits_for_the_time_the_person_wants_between_two(world: World) -> None:
     ada = world.person()
-    wish(world, ada, often=30 * DAY)
+    set_preferences(world, ada, often=30 * DAY)
     first, second = world.mail(ada), world.mail(ada, OTHER, valid_until=NOON + 90 * DAY)
     world.deliver()
     # Of one priority, the one that was due first.
@@ -54,14 +54,14 @@ def test_a_second_mail_waits_for_the_time_the_person_wants_between_two(world: Wo
     assert world.status(second) == ("sent", "")
 
 
-def test_a_wish_taken_back_frees_what_waited_for_it_at_once(world: World) -> None:
+def test_a_preference_taken_back_releases_the_deferred_mail_at_once(world: World) -> None:
     ada = world.person()
-    wish(world, ada, pause=NOON + 20 * DAY)
+    set_preferences(world, ada, pause=NOON + 20 * DAY)
     mail = world.mail(ada)
     world.deliver()
     assert world.status(mail) == ("waiting", "own_pause")
     world.later(HOUR)
-    wish(world, ada, pause=0)
+    set_preferences(world, ada, pause=0)
     world.deliver()
     assert world.status(mail) == ("sent", "")
 
@@ -72,13 +72,13 @@ def test_a_pause_asked_for_between_the_gates_stops_the_mail(world: World) -> Non
     chunk = world.claim()
     assert [ready.id for ready in chunk.ready] == [mail]
     before = world.contact(ada).version
-    wish(world, ada, pause=NOON + 20 * DAY)
+    set_preferences(world, ada, pause=NOON + 20 * DAY)
     assert world.contact(ada).version > before
 
 
-def test_the_stricter_of_two_who_became_one_holds_and_goes_over_old_mail(world: World) -> None:
+def test_after_a_merge_the_stricter_preference_holds_and_counts_mail_sent_before(world: World) -> None:
     ada, eve = world.person(), world.person("eve")
-    wish(world, eve, often=30 * DAY)
+    set_preferences(world, eve, often=30 * DAY)
     mailed = world.mail(eve, OTHER)
     world.deliver()
     assert world.status(mailed) == ("sent", "")
@@ -88,14 +88,14 @@ def test_the_stricter_of_two_who_became_one_holds_and_goes_over_old_mail(world: 
     world.deliver()
     assert world.status(mail) == ("waiting", "own_cap")
     world.later(HOUR)
-    wish(world, ada, often=0)
+    set_preferences(world, ada, often=0)
     world.deliver()
     assert world.status(mail) == ("sent", "")
 
 
-def test_people_are_told_why_and_what_was_asked(world: World) -> None:
+def test_why_and_the_timeline_show_the_preferences(world: World) -> None:
     ada = world.person()
-    wish(world, ada, often=7 * DAY, pause=NOON + 20 * DAY, tracking=1)
+    set_preferences(world, ada, often=7 * DAY, pause=NOON + 20 * DAY, tracking=1)
     mail = world.mail(ada)
     world.deliver()
     with world.database.read() as connection:
@@ -103,7 +103,7 @@ def test_people_are_told_why_and_what_was_asked(world: World) -> None:
         answer = explain_measure(
             connection, contact, world.playbook.measures[PATH], playbook=world.playbook, now=NOON
         )
-        moments = [each.what for each in load_timeline(connection, ada) if each.kind == "wish"]
+        moments = [moment.what for moment in load_timeline(connection, ada) if moment.kind == "wish"]
     assert answer.outcome == "deferred"
     assert "own_pause" in answer.answer
     (missed,) = [finding for finding in answer.findings if not finding.met]
@@ -112,7 +112,7 @@ def test_people_are_told_why_and_what_was_asked(world: World) -> None:
         "the person wants none before 2026-06-02T10:00:00Z",
     )
     assert len(read_checks(world.message(mail).verdict)) > 20
-    assert shown(world, ada)["wishes"] == {
+    assert show_person(world, ada)["wishes"] == {
         "at_most_one_in": "7d",
         "paused_until": "2026-06-02T10:00:00Z",
         "tracking": False,

@@ -1,4 +1,4 @@
-"""Consent, suppression and switches as people and servers decide them: at once, for good, and safe to repeat."""
+"""Consent, suppression and switches are recorded at once, stay, and may be recorded again."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ def world(database: Database) -> World:
     return World(database, a_playbook(a_measure(), a_measure("customer/any/other")))
 
 
-def say(world: World, act: Any, contact: int, **more: Any) -> int:
+def record_for(world: World, act: Any, contact: int, **more: Any) -> int:
     given = {"contact_id": contact, "now": world.clock.now(), "source": "test", "evidence": {"ip": "::1"}}
     return int(world.database.run(lambda connection: act(connection, **given, **more)))
 
 
-def said(world: World, contact: int, topic: str = "offers") -> str | None:
+def state_of(world: World, contact: int, topic: str = "offers") -> str | None:
     with world.database.read() as connection:
         return state_for_topic(load_permissions(connection, [contact])[contact].consents, topic)
 
@@ -39,23 +39,23 @@ def suppressions(world: World) -> set[tuple[str, str]]:
 
 def test_a_topic_is_asked_for_confirmed_and_withdrawn(world: World) -> None:
     ada = world.person(consent=None)
-    assert said(world, ada) is None
-    say(world, record.mark_consent_pending, ada, topic="offers")
-    assert said(world, ada) == "pending"
+    assert state_of(world, ada) is None
+    record_for(world, record.mark_consent_pending, ada, topic="offers")
+    assert state_of(world, ada) == "pending"
     world.later(SECOND)
-    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
-    assert said(world, ada) == "granted"
+    record_for(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    assert state_of(world, ada) == "granted"
     world.later(SECOND)
     world.unsubscribe(ada)
-    assert said(world, ada) == "withdrawn"
+    assert state_of(world, ada) == "withdrawn"
     assert world.contact(ada).version == 3
     assert suppressions(world) == set()
 
 
-def test_saying_the_same_twice_writes_one_row(world: World) -> None:
+def test_the_same_consent_twice_writes_one_row(world: World) -> None:
     ada = world.person(consent=None)
     for _ in range(2):
-        say(world, record.grant_consent, ada, topic="offers")
+        record_for(world, record.grant_consent, ada, topic="offers")
     with world.database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(t.consents)) == 1
 
@@ -63,7 +63,7 @@ def test_saying_the_same_twice_writes_one_row(world: World) -> None:
 def test_no_more_mail_covers_every_topic_and_the_address(world: World) -> None:
     ada = world.person()
     world.unsubscribe(ada, topic=None)
-    assert said(world, ada, "offers") == said(world, ada, "news") == "withdrawn"
+    assert state_of(world, ada, "offers") == state_of(world, ada, "news") == "withdrawn"
     assert suppressions(world) == {("marketing", "unsubscribed")}
     with world.database.read() as connection:
         (row,) = connection.execute(sa.select(t.suppressions)).all()
@@ -75,8 +75,8 @@ def test_a_person_may_come_back_to_a_topic_by_their_own_act(world: World) -> Non
     ada = world.person()
     world.unsubscribe(ada, topic=None)
     world.later(HOUR)
-    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
-    assert (said(world, ada, "offers"), said(world, ada, "news")) == ("granted", "withdrawn")
+    record_for(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    assert (state_of(world, ada, "offers"), state_of(world, ada, "news")) == ("granted", "withdrawn")
     assert suppressions(world) == set()
     number = world.mail(ada)
     assert [ready.id for ready in world.claim().ready] == [number]
@@ -86,12 +86,12 @@ def test_a_grant_from_elsewhere_takes_nothing_back(world: World) -> None:
     ada = world.person()
     world.unsubscribe(ada, topic=None)
     world.later(HOUR)
-    say(world, record.grant_consent, ada, topic="offers")
+    record_for(world, record.grant_consent, ada, topic="offers")
     assert suppressions(world) == {("marketing", "unsubscribed")}
 
 
 @pytest.mark.parametrize("reason", ["complaint", "ops"])
-def test_what_is_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -> None:
+def test_a_suppression_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -> None:
     ada = world.person()
     world.unsubscribe(ada, topic=None)
     for _ in range(2):
@@ -108,24 +108,24 @@ def test_what_is_stronger_than_an_unsubscribe_stays(world: World, reason: Any) -
         )
     assert found == [ada]
     world.later(HOUR)
-    say(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
+    record_for(world, record.grant_consent, ada, topic="offers", suppression_key=SUPPRESSION_KEY)
     assert suppressions(world) == {("marketing", reason)}
 
 
-def test_a_word_to_a_merged_contact_is_the_living_ones(world: World) -> None:
+def test_a_consent_of_a_merged_contact_goes_to_the_living_one(world: World) -> None:
     old, ada = world.person("old"), world.person("ada")
     merge(world, old, ada)
-    assert say(world, record.unsubscribe, old, topic="offers", suppression_key=SUPPRESSION_KEY) == ada
-    assert said(world, ada) == "withdrawn"
+    assert record_for(world, record.unsubscribe, old, topic="offers", suppression_key=SUPPRESSION_KEY) == ada
+    assert state_of(world, ada) == "withdrawn"
     assert (world.contact(ada).version, world.contact(old).version) == (1, 0)
 
 
-def test_nobody_is_not_found(world: World) -> None:
+def test_an_unknown_contact_is_not_found(world: World) -> None:
     with pytest.raises(NotFoundError, match="no contact 77"):
-        say(world, record.grant_consent, 77, topic="offers")
+        record_for(world, record.grant_consent, 77, topic="offers")
 
 
-def test_a_suppressed_address_that_nobody_has_is_kept_for_later(world: World) -> None:
+def test_an_address_without_a_contact_is_suppressed_for_later(world: World) -> None:
     found = world.database.run(
         lambda connection: record.suppress_address(
             connection,
@@ -156,8 +156,8 @@ def test_cancelling_a_measure_ends_its_runs_and_unsent_mail_and_nothing_else(wor
         )
     ).contacts:
         ended.append(done)
-    assert sum(each.messages for each in ended) == 2
-    assert sum(each.runs for each in ended) == 1
+    assert sum(counts.messages for counts in ended) == 2
+    assert sum(counts.runs for counts in ended) == 1
     assert world.status(waiting) == world.status(leased) == ("cancelled", "cancelled_by_ops")
     assert world.message(leased).lease_owner is None
     assert world.status(sent) == ("sent", "")
@@ -167,7 +167,7 @@ def test_cancelling_a_measure_ends_its_runs_and_unsent_mail_and_nothing_else(wor
     assert run == ("cancelled", "cancelled_by_ops")
 
 
-def test_after_a_restore_everything_stops_until_somebody_resumes_it(world: World) -> None:
+def test_after_a_restore_everything_stops_until_an_operator_resumes_it(world: World) -> None:
     number = world.mail(world.person())
     world.database.run(
         lambda connection: record.stop_after_restore(

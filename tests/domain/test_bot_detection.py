@@ -1,4 +1,4 @@
-"""Who followed a link: labelled headers and labelled sequences, as browsers, mail programs and scanners send them."""
+"""Bot detection on labelled headers and request sequences of browsers, mail programs and scanners."""
 
 import pytest
 
@@ -69,60 +69,60 @@ TOOLS = [
     "GuzzleHttp/7",
 ]
 LABELLED: list[tuple[Agent, str]] = [
-    *(("browser", said) for said in BROWSERS),
-    *(("proxy", said) for said in PROXIES),
-    *(("scanner", said) for said in SCANNERS),
-    *(("tool", said) for said in TOOLS),
+    *(("browser", agent_header) for agent_header in BROWSERS),
+    *(("proxy", agent_header) for agent_header in PROXIES),
+    *(("scanner", agent_header) for agent_header in SCANNERS),
+    *(("tool", agent_header) for agent_header in TOOLS),
     ("none", ""),
     ("none", "   "),
 ]
 
 
-@pytest.mark.parametrize(("label", "said"), LABELLED)
-def test_who_asks_by_their_own_words(label: Agent, said: str) -> None:
-    assert classify_agent(said) == label
+@pytest.mark.parametrize(("label", "agent_header"), LABELLED)
+def test_the_agent_is_classified_by_its_headers(label: Agent, agent_header: str) -> None:
+    assert classify_agent(agent_header) == label
 
 
-def test_a_browser_that_loads_ahead_is_nobodys_click() -> None:
+def test_a_browser_that_prefetches_makes_no_click() -> None:
     for purpose in ("prefetch", "prefetch;prerender", "Preview"):
         assert classify_agent(BROWSERS[0], purpose) == "prefetch"
     assert {label for label, _ in LABELLED} | {"prefetch"} == set(AGENTS)
 
 
-def touch(
+def click(
     seconds: float, link: str = "", kind: LinkRequestKind = "click", agent: Agent = "browser"
 ) -> LinkRequest:
     return LinkRequest(kind, link, SENT + round(seconds * SECOND), agent)
 
 
 def opened(seconds: float, agent: Agent = "browser") -> LinkRequest:
-    return touch(seconds, kind="open", agent=agent)
+    return click(seconds, kind="open", agent=agent)
 
 
 def looked(seconds: float, link: str, agent: Agent = "browser") -> LinkRequest:
-    return touch(seconds, link, "look", agent)
+    return click(seconds, link, "look", agent)
 
 
 SEQUENCES: list[tuple[str, list[LinkRequest], list[str]]] = [
-    ("reads and clicks", [opened(300), touch(320)], ["", ""]),
-    ("clicks without pictures", [touch(300)], [""]),
-    ("clicks twice", [touch(300), touch(300.3)], ["", ""]),
-    ("clicks, then chooses less", [touch(300), looked(308, "preferences")], ["", ""]),
+    ("reads and clicks", [opened(300), click(320)], ["", ""]),
+    ("clicks without pictures", [click(300)], [""]),
+    ("clicks twice", [click(300), click(300.3)], ["", ""]),
+    ("clicks, then chooses less", [click(300), looked(308, "preferences")], ["", ""]),
     ("answers a survey", [opened(60), looked(75, "survey?answer=9")], ["", ""]),
     ("changes the answer", [looked(60, "survey?answer=9"), looked(64, "survey?answer=3")], ["", ""]),
-    ("reads again on the next day", [opened(60), touch(86_400)], ["", ""]),
-    ("quick reader", [opened(40), touch(42)], ["", ""]),
-    ("picture by Gmail's proxy, click by the person", [opened(300, "proxy"), touch(309)], ["agent", ""]),
+    ("reads again on the next day", [opened(60), click(86_400)], ["", ""]),
+    ("quick reader", [opened(40), click(42)], ["", ""]),
+    ("picture by Gmail's proxy, click by the person", [opened(300, "proxy"), click(309)], ["agent", ""]),
     ("Apple loads all pictures", [opened(2, "proxy")], ["agent"]),
-    ("curl", [touch(900, agent="tool")], ["agent"]),
-    ("nobody in particular", [touch(900, agent="none")], ["agent"]),
-    ("loaded ahead, then clicked", [touch(600, agent="prefetch"), touch(603)], ["agent", ""]),
-    ("before anybody has it in hand", [touch(0.4)], ["too_soon"]),
-    ("still before", [opened(4), touch(9)], ["too_soon", "too_soon"]),
-    ("clock of another machine", [touch(-3)], ["too_soon"]),
+    ("curl", [click(900, agent="tool")], ["agent"]),
+    ("nobody in particular", [click(900, agent="none")], ["agent"]),
+    ("loaded ahead, then clicked", [click(600, agent="prefetch"), click(603)], ["agent", ""]),
+    ("before a person can have the mail", [click(0.4)], ["too_soon"]),
+    ("still before", [opened(4), click(9)], ["too_soon", "too_soon"]),
+    ("clock of another machine", [click(-3)], ["too_soon"]),
     (
         "all links at once, as a browser",
-        [touch(40), looked(40.2, "unsubscribe"), looked(40.4, "preferences")],
+        [click(40), looked(40.2, "unsubscribe"), looked(40.4, "preferences")],
         ["burst", "burst", "burst"],
     ),
     (
@@ -130,49 +130,49 @@ SEQUENCES: list[tuple[str, list[LinkRequest], list[str]]] = [
         [looked(90 + score / 2, f"survey?answer={score}") for score in range(11)],
         ["burst"] * 11,
     ),
-    ("two links within a second", [touch(200), looked(200.6, "unsubscribe")], ["burst", "burst"]),
+    ("two links within a second", [click(200), looked(200.6, "unsubscribe")], ["burst", "burst"]),
     (
         "one link after the other, five seconds for three",
-        [touch(200), looked(202, "unsubscribe"), looked(204.9, "preferences")],
+        [click(200), looked(202, "unsubscribe"), looked(204.9, "preferences")],
         ["burst", "burst", "burst"],
     ),
     (
         "a scanner at first, the person later",
-        [touch(40), looked(40.1, "unsubscribe"), looked(40.2, "preferences"), opened(7_000), touch(7_020)],
+        [click(40), looked(40.1, "unsubscribe"), looked(40.2, "preferences"), opened(7_000), click(7_020)],
         ["burst", "burst", "burst", "", ""],
     ),
     (
         "a scanner that loads the picture too",
-        [opened(40), touch(40.1), looked(40.3, "unsubscribe"), looked(40.5, "preferences")],
+        [opened(40), click(40.1), looked(40.3, "unsubscribe"), looked(40.5, "preferences")],
         ["burst", "burst", "burst", "burst"],
     ),
     (
         "a scanner that runs scripts and loads the picture",
-        [opened(30), touch(30.5)],
+        [opened(30), click(30.5)],
         ["", "no_reading"],
     ),
     (
         "opened long ago",
-        [opened(30), touch(3_600)],
+        [opened(30), click(3_600)],
         ["", ""],
     ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("touches", "expected"), [(touches, signs) for _, touches, signs in SEQUENCES],
+    ("requests", "expected"), [(requests, signs) for _, requests, signs in SEQUENCES],
     ids=[name for name, _, _ in SEQUENCES],
 )  # fmt: skip
-def test_what_happened_to_one_mail(touches: list[LinkRequest], expected: list[str]) -> None:
-    assert find_machine_signs(touches, sent_at=SENT) == expected
-    # In whatever order they are read.
-    assert find_machine_signs(touches[::-1], sent_at=SENT) == expected[::-1]
+def test_requests_of_one_mail_are_judged_together(requests: list[LinkRequest], expected: list[str]) -> None:
+    assert find_machine_signs(requests, sent_at=SENT) == expected
+    # The order of the requests does not matter.
+    assert find_machine_signs(requests[::-1], sent_at=SENT) == expected[::-1]
 
 
-def test_every_sign_is_met_and_explained() -> None:
+def test_every_sign_occurs_and_is_explained() -> None:
     assert {sign for _, _, signs in SEQUENCES for sign in signs} - {""} == set(SIGNS)
 
 
-def test_without_knowing_when_it_left_only_haste_is_not_judged() -> None:
-    touches = [touch(2), touch(HOUR // SECOND, agent="tool"), looked(5 * MINUTE // SECOND, "unsubscribe")]
-    assert find_machine_signs(touches, sent_at=None) == ["", "agent", ""]
+def test_without_the_time_of_sending_every_sign_but_too_soon_is_judged() -> None:
+    requests = [click(2), click(HOUR // SECOND, agent="tool"), looked(5 * MINUTE // SECOND, "unsubscribe")]
+    assert find_machine_signs(requests, sent_at=None) == ["", "agent", ""]

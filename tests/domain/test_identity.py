@@ -1,4 +1,4 @@
-"""One person, one spelling: canonical identities."""
+"""Canonical spelling of addresses, telephone numbers and ids."""
 
 import pytest
 from hypothesis import given
@@ -75,7 +75,7 @@ def test_a_phone_number_needs_its_country(text: str, expected: str | None) -> No
 @pytest.mark.parametrize(
     "text", ["", " ", "null", "Undefined", "0", "[object Object]", "anonymous", "x" * 256]
 )
-def test_what_stands_for_a_missing_id_is_none(text: str) -> None:
+def test_a_placeholder_for_a_missing_id_is_no_id(text: str) -> None:
     assert canonical_user_id(text) is None
 
 

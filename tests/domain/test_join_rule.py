@@ -8,21 +8,21 @@ from nurture.domain.identity import Candidate, Home, home_of, survivor_first
 KINDS = {"u": "user_id", "e": "email", "p": "phone", "a": "anonymous_id"}
 
 
-def names(text: str) -> list[Identity]:
-    """`u1 e2` -> user id 1, e-mail 2."""
+def identities_of(text: str) -> list[Identity]:
+    """Return the identities of a text: `u1 e2` is user id 1 and e-mail 2."""
     return [Identity(KINDS[word[0]], word) for word in text.split()]  # type: ignore[arg-type]
 
 
-def judge(event: str, contacts: dict[int, str], earlier: str = "") -> Home:
-    known = {contact: frozenset(names(text)) for contact, text in contacts.items()}
+def apply_rule(event: str, contacts: dict[int, str], earlier: str = "") -> Home:
+    known = {contact: frozenset(identities_of(text)) for contact, text in contacts.items()}
     owners = {identity: contact for contact, theirs in known.items() for identity in theirs}
-    return home_of(names(event), names(earlier), owners=owners, names=known)
+    return home_of(identities_of(event), identities_of(earlier), owners=owners, names=known)
 
 
 @pytest.mark.parametrize(
     ("event", "contacts", "expected"),
     [
-        pytest.param("u1", {}, Home(None), id="nobody known"),
+        pytest.param("u1", {}, Home(None), id="no contact known"),
         pytest.param("u1", {1: "u1"}, Home(1), id="known"),
         pytest.param("u1 a1", {1: "a1"}, Home(1), id="a browser logs in"),
         pytest.param("u1 a1", {1: "a1 e1"}, Home(1), id="a subscriber logs in"),
@@ -41,8 +41,10 @@ def judge(event: str, contacts: dict[int, str], earlier: str = "") -> Home:
         ),
     ],
 )
-def test_whose_event_it_is(event: str, contacts: dict[int, str], expected: Home) -> None:
-    assert judge(event, contacts) == expected
+def test_an_event_joins_the_contacts_that_the_rule_allows(
+    event: str, contacts: dict[int, str], expected: Home
+) -> None:
+    assert apply_rule(event, contacts) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,10 @@ def test_whose_event_it_is(event: str, contacts: dict[int, str], expected: Home)
         pytest.param("u2", "u1", {1: "u1"}, Home(None, conflicts=(1,)), id="nor when one is new"),
     ],
 )
-def test_whose_alias_it_is(event: str, earlier: str, contacts: dict[int, str], expected: Home) -> None:
-    assert judge(event, contacts, earlier) == expected
+def test_an_alias_joins_the_contacts_that_the_rule_allows(
+    event: str, earlier: str, contacts: dict[int, str], expected: Home
+) -> None:
+    assert apply_rule(event, contacts, earlier) == expected
 
 
 def test_the_one_with_a_user_id_stays_else_the_older() -> None:

@@ -1,4 +1,4 @@
-"""Language and zone: what the person chose holds over what applications state, and that over what devices report."""
+"""Language and zone: the person's choice overrides a statement of an application, which overrides a device."""
 
 from itertools import permutations
 from typing import Any
@@ -14,14 +14,14 @@ STATED = {"source": "shop", "traits": {"locale": "de_DE", "timezone": "Europe/Be
 CHOSEN = {"source": "web", "traits": {"locale": "zh-CN", "timezone": "Asia/Shanghai"}}
 
 
-def told(place: int, given: dict[str, Any]) -> Event:
+def identify_event(place: int, fields: dict[str, Any]) -> Event:
     at = NOON + place
     return Event(place, message_id=f"m{place}", kind="identify", name="Identified", occurred_at=at,
-                 received_at=at, **given)  # fmt: skip
+                 received_at=at, **fields)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("statements", "expected"),
     [
         pytest.param([REPORTED], ("fr", "Europe/Paris"), id="only a device"),
         pytest.param([STATED, REPORTED], ("de-DE", "Europe/Berlin"), id="stated, then a device"),
@@ -38,9 +38,11 @@ def told(place: int, given: dict[str, Any]) -> Event:
         ),
     ],
 )
-def test_whose_word_holds_in_whatever_order_it_comes(said: list[dict[str, Any]], expected: Any) -> None:
+def test_the_strongest_source_holds_in_any_order_of_arrival(
+    statements: list[dict[str, Any]], expected: Any
+) -> None:
     playbook = a_playbook()
-    events = [told(place, given) for place, given in enumerate(said)]
+    events = [identify_event(place, fields) for place, fields in enumerate(statements)]
     for order in permutations(events):
         contact = empty(1, first_seen_at=NOON, playbook=playbook)
         for event in order:

@@ -1,4 +1,4 @@
-"""Tokens: only a holder of a secret makes one, and it works for one purpose only."""
+"""Tokens: only the holder of a secret can sign one, and it is valid for one purpose only."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -37,7 +37,7 @@ def test_the_order_of_names_does_not_matter() -> None:
     assert sign_token(KEYS, "click", {"a": 1, "b": 2}) == sign_token(KEYS, "click", {"b": 2, "a": 1})
 
 
-def test_a_token_for_one_purpose_is_worthless_for_another() -> None:
+def test_a_token_of_one_purpose_is_invalid_for_another() -> None:
     assert verify_token(KEYS, "click", sign_token(KEYS, "unsubscribe", PAYLOAD)) is None
 
 
@@ -60,7 +60,7 @@ def test_any_changed_character_is_refused(place: int, shift: int) -> None:
 
 
 @given(st.text(max_size=100))
-def test_noise_is_refused_without_an_exception(noise: str) -> None:
+def test_random_text_is_refused_without_an_exception(noise: str) -> None:
     assert verify_token(KEYS, "unsubscribe", noise) is None
 
 

@@ -1,4 +1,4 @@
-"""The signed return path: ours in any spelling that mail servers make of it, nobody else's in none."""
+"""The signed return path: valid in every spelling that mail servers make of it, and never when forged."""
 
 import pytest
 from hypothesis import given

@@ -18,7 +18,7 @@ SLICE = Path(__file__).parent / "cdnow_slice.csv.gz"
 
 @dataclass(frozen=True)
 class Purchases:
-    """What a file of purchases holds."""
+    """The number of customers, the orders and the revenue of a file of purchases."""
 
     customers: int
     orders: int
@@ -27,7 +27,7 @@ class Purchases:
 
 
 def purchases(rows: list[dict[str, str]]) -> Purchases:
-    """Count with nothing but the file."""
+    """Return the totals, computed from the file alone."""
     cents = sum(int(Decimal(row["revenue"]) * 100) for row in rows)
     return Purchases(len({row["user_id"] for row in rows}), len(rows), cents)
 
@@ -48,7 +48,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def quiet_buyers(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield (user id, day of the first order) of those who bought once and for 31 days nothing more."""
+    """Yield (user id, day of the first order) of customers without a second order within 31 days."""
     days: dict[str, list[datetime]] = {}
     for row in rows:
         days.setdefault(row["user_id"], []).append(datetime.fromisoformat(row["timestamp"]))
@@ -58,8 +58,8 @@ def quiet_buyers(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
             yield user, first.date().isoformat()
 
 
-def as_told(world: World, row: dict[str, str]) -> Input:
-    """Return the purchase as a shop would have told it at the time."""
+def purchase_input(world: World, row: dict[str, str]) -> Input:
+    """Return the purchase as the event that a shop would have sent at the time."""
     at = parse_iso(row["timestamp"])
     goods = {
         "product_id": "cd",

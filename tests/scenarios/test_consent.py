@@ -1,4 +1,4 @@
-"""Consent as a ledger, clause by clause: what was said, where and in which words; nothing ever resurrects a no."""
+"""Consent as an append-only ledger with source and evidence; no file takes back a withdrawal."""
 
 import csv
 from pathlib import Path
@@ -30,7 +30,9 @@ def state(world: World, topic: str, who: str = ADA) -> ConsentState | None:
         return state_for_topic(load_permissions(connection, [person])[person].consents, topic)
 
 
-def bring(world: World, folder: Path, kind: str, *lines: dict[str, str], historic: bool = False) -> None:
+def import_lines(
+    world: World, folder: Path, kind: str, *lines: dict[str, str], historic: bool = False
+) -> None:
     """Import lines as a CSV file."""
     path = folder / f"{kind}-{len(list(folder.iterdir()))}.csv"
     with path.open("w", newline="") as file:
@@ -42,7 +44,7 @@ def bring(world: World, folder: Path, kind: str, *lines: dict[str, str], histori
     world.work()
 
 
-def test_what_an_application_tells_is_kept_with_source_time_and_evidence(database: Database) -> None:
+def test_a_consent_from_an_application_is_stored_with_source_time_and_evidence(database: Database) -> None:
     world = World(database)
     world.tell(ADA, "Consent Given", at=MONDAY - HOUR, topic="reminders")
     world.work()
@@ -69,15 +71,15 @@ def test_a_contact_file_adds_evidence_and_never_resurrects(
     world.tell(ADA, "Consent Withdrawn", topic=topic)
     world.work()
     world.live(HOUR)
-    bring(world, tmp_path, "contacts", {
+    import_lines(world, tmp_path, "contacts", {
         "email": ADA, "consent_reminders": "granted", "consent_surveys": "granted",
         "consent_at": to_iso(world.now), "consent_source": "a stall",
     })  # fmt: skip
     assert state(world, "reminders") == "withdrawn"
-    # What nobody said no to is added, with where it came from.
+    # A topic that was never withdrawn is added with its source.
     assert state(world, "surveys") == ("granted" if topic == "reminders" else "withdrawn")
     added = [decode(row.evidence) for row in ledger(world) if row.source == "import"]
-    assert [each["source"] for each in added] == (["a stall"] if topic == "reminders" else [])
+    assert [evidence["source"] for evidence in added] == (["a stall"] if topic == "reminders" else [])
 
 
 def test_an_event_file_never_resurrects_either(database: Database, tmp_path: Path) -> None:
@@ -86,12 +88,12 @@ def test_an_event_file_never_resurrects_either(database: Database, tmp_path: Pat
     world.work()
     world.live(HOUR)
     line = {"email": ADA, "event": "Consent Given", "topic": "reminders", "timestamp": to_iso(world.now)}
-    bring(world, tmp_path, "events", line)
-    bring(world, tmp_path, "events", {**line, "topic": "surveys"}, historic=True)
+    import_lines(world, tmp_path, "events", line)
+    import_lines(world, tmp_path, "events", {**line, "topic": "surveys"}, historic=True)
     assert state(world, "reminders") == "withdrawn"
     assert state(world, "surveys") == "granted"
-    # A withdrawal in a file counts, whatever was said before.
-    bring(world, tmp_path, "events", {**line, "event": "Consent Withdrawn", "topic": "surveys",
+    # A withdrawal in a file counts, also after a grant.
+    import_lines(world, tmp_path, "events", {**line, "event": "Consent Withdrawn", "topic": "surveys",
                                       "timestamp": to_iso(world.now + HOUR)})  # fmt: skip
     assert state(world, "surveys") == "withdrawn"
 
@@ -108,7 +110,7 @@ def test_the_ledger_is_only_ever_added_to(database: Database) -> None:
     assert [row.state for row in ledger(world)] == ["granted", "withdrawn"]
 
 
-def test_receipts_come_without_consent_and_after_every_no(database: Database) -> None:
+def test_receipts_are_sent_without_consent_and_after_every_withdrawal(database: Database) -> None:
     world = World(database)
     world.tell(ADA, "Consent Withdrawn", topic="*")
     world.tell(ADA, "Order Completed", order_id="o-1", revenue=20, currency="EUR",

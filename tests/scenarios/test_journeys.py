@@ -18,7 +18,7 @@ ORDER: dict[str, Any] = {
 }
 
 
-def test_an_order_is_confirmed_at_once_and_its_shipment_told(database: Database) -> None:
+def test_an_order_is_confirmed_at_once_and_its_shipment_announced(database: Database) -> None:
     world = World(database)
     world.tell(ADA, "Order Completed", **ORDER)
     world.live(MINUTE)
@@ -30,7 +30,7 @@ def test_an_order_is_confirmed_at_once_and_its_shipment_told(database: Database)
     sent = [name for _, name in world.mails(ADA)]
     assert sent[0] == "customer/any/order_confirmation/receipt"
     assert "customer/any/order_shipped/shipped" in sent
-    texts = [letter.get_body(("plain",)).get_content() for letter in world.letters()]  # type: ignore[union-attr]
+    texts = [mail.get_body(("plain",)).get_content() for mail in world.sent_mails()]  # type: ignore[union-attr]
     assert any("LK1" in text for text in texts)
 
 

@@ -1,4 +1,4 @@
-"""Eighteen months of real purchases: imported, imported again, shuffled, historic, and lived through live."""
+"""Eighteen months of real purchases: imported, imported again, shuffled, historic, and played live."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from nurture.domain.sampling import hash_share
 from nurture.journey.retention import retain
 from nurture.reports import ledger
 from nurture.runtime.clock import ManualClock
-from tests.scenarios.cdnow import Purchases, as_told, purchases, quiet_buyers, rows_of_slice, write
+from tests.scenarios.cdnow import Purchases, purchase_input, purchases, quiet_buyers, rows_of_slice, write
 from tests.scenarios.world import World
 
 ROWS = rows_of_slice()
 
 
 def stored(database: Database) -> Purchases:
-    """Count what the facts of all contacts say."""
+    """Return the totals in the facts of all contacts."""
     with database.read() as connection:
         facts = [
             row.facts
@@ -32,15 +32,15 @@ def stored(database: Database) -> Purchases:
     return Purchases(len(facts), sum(f["orders"] for f in facts), sum(f["spent"] for f in facts))
 
 
-def places(database: Database) -> dict[str, tuple[object, ...]]:
-    """Return where everybody stands, by address."""
+def load_positions(database: Database) -> dict[str, tuple[object, ...]]:
+    """Return address -> track, stage and facts of every contact."""
     c = t.contacts.c
     with database.read() as connection:
         rows = connection.execute(sa.select(c.email, c.track, c.stage, c.facts).where(c.survivor.is_(None)))
         return {row.email: (row.track, row.stage, row.facts) for row in rows}
 
 
-def bring(world: World, path: Path, *, historic: bool) -> imports.ImportResult:
+def import_events(world: World, path: Path, *, historic: bool) -> imports.ImportResult:
     """Import a file of events and apply it."""
     outcome = imports.import_file(
         world.services, path, imports.ImportOptions(historic=historic), actor="cli:test"
@@ -54,14 +54,14 @@ def test_every_order_and_cent_arrives_and_a_second_import_changes_nothing(
 ) -> None:
     world = World(database)
     path = write(tmp_path / "orders.csv", ROWS)
-    bring(world, path, historic=True)
+    import_events(world, path, historic=True)
     assert stored(database) == purchases(ROWS)
-    before = places(database)
+    before = load_positions(database)
     assert {place[0] for place in before.values()} == {"customer"}
-    assert bring(world, path, historic=True).already_done
+    assert import_events(world, path, historic=True).already_done
     copied = write(tmp_path / "again.csv", [*ROWS, ROWS[0]])
-    bring(world, copied, historic=True)
-    assert places(database).keys() == before.keys()
+    import_events(world, copied, historic=True)
+    assert load_positions(database).keys() == before.keys()
     assert stored(database).orders == len(ROWS) + 1
 
 
@@ -70,16 +70,16 @@ def test_shuffled_rows_give_the_same_facts_tracks_and_stages(
 ) -> None:
     ordered, shuffled = World(sqlite_database), World(postgresql_database)
     mixed = sorted(ROWS, key=lambda row: hash_share(row["order_id"]))
-    bring(ordered, write(tmp_path / "orders.csv", ROWS), historic=True)
-    bring(shuffled, write(tmp_path / "mixed.csv", mixed), historic=True)
-    assert places(postgresql_database) == places(sqlite_database)
+    import_events(ordered, write(tmp_path / "orders.csv", ROWS), historic=True)
+    import_events(shuffled, write(tmp_path / "mixed.csv", mixed), historic=True)
+    assert load_positions(postgresql_database) == load_positions(sqlite_database)
 
 
 def test_a_historic_import_sends_nothing_also_not_within_the_year_after(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     world = World(sqlite_database)
-    bring(world, write(tmp_path / "orders.csv", ROWS), historic=True)
+    import_events(world, write(tmp_path / "orders.csv", ROWS), historic=True)
     world.live(365 * DAY)
     assert world.ledger() == []
 
@@ -95,7 +95,7 @@ def test_lived_through_live_each_gets_what_the_playbook_says(
     ]
     contacts = write(tmp_path / "people.csv", people)
     imports.import_file(world.services, contacts, imports.ImportOptions(kind="contacts"), actor="cli:test")
-    inputs = sorted((as_told(world, row) for row in rows), key=lambda one: one.at)
+    inputs = sorted((purchase_input(world, row) for row in rows), key=lambda entry: entry.at)
     world.stage.tick = DAY // 24
     world.play(*inputs, until=parse_iso("1998-09-01T00:00:00Z"))
     assert stored(sqlite_database) == purchases(rows)
@@ -112,12 +112,12 @@ def test_lived_through_live_each_gets_what_the_playbook_says(
         )
     assert measures["customer/any/order_confirmation"]["sent"] == len(rows)
     assert coupons == {f"{user}@customers.example" for user, _ in quiet_buyers(rows)}
-    forget_what_is_old(world)
+    run_retention(world)
     assert [finding for finding in doctor.examine(world.services, replayed=50) if not finding["ok"]] == []
 
 
-def forget_what_is_old(world: World) -> None:
-    """Do what the scheduler does every minute: eighteen months have passed here."""
+def run_retention(world: World) -> None:
+    """Remove data past its retention period, as the scheduler does every minute."""
     services = world.services
 
     def work(connection: sa.Connection) -> Counts:

@@ -1,4 +1,4 @@
-"""Local time with the clock frozen and moved: clock changes, far zones, leap days, people and dates that move."""
+"""Local time on a frozen clock: clock changes, far zones, leap days, people and appointments that move."""
 
 from typing import Any
 
@@ -22,26 +22,25 @@ Mover = FrozenDateTimeFactory | StepTickTimeFactory | TickingDateTimeFactory
 
 
 class Frozen:
-    """A world on the host's own clock, which stands still until it is moved."""
+    """A world on a frozen system clock, which the test moves."""
 
     def __init__(self, database: Database, clock: Mover) -> None:
-        """Begin where the clock stands."""
         self.world = World(database, clock=SystemClock())  # type: ignore[arg-type]
         self._clock = clock
 
     def move(self, at: Instant) -> None:
-        """Move the host's clock and let the rooms work."""
+        """Move the system clock and let all workers run."""
         self._clock.move_to(to_datetime(at))
         self.world.work()
 
     def hours(self, start: Instant, end: Instant) -> None:
-        """Let every hour pass, one after another."""
+        """Move the clock hour by hour."""
         for at in range(start, end + 1, HOUR):
             self.move(at)
 
 
 def birthday_mails(database: Database, *, born: str, zone: str, around: str, days: int = 3) -> list[str]:
-    """Return the local times at which birthday wishes left, asking every hour."""
+    """Return the local times at which birthday mails left, one step an hour."""
     start = parse_iso(around) - DAY
     with freeze_time(to_datetime(start)) as clock:
         frozen = Frozen(database, clock)
@@ -84,7 +83,7 @@ def birthday_mails(database: Database, *, born: str, zone: str, around: str, day
         "29 February, leap year",
     ],
 )
-def test_wishes_leave_once_at_nine_on_the_persons_own_day(
+def test_birthday_mail_leaves_once_at_nine_on_the_persons_own_day(
     sqlite_database: Database, born: str, zone: str, around: str, expected: str
 ) -> None:
     assert birthday_mails(sqlite_database, born=born, zone=zone, around=around) == [expected]

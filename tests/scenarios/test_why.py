@@ -21,7 +21,7 @@ def is_held_out(contact: int) -> bool:
 
 
 def customers(world: World, *, held_out: bool) -> str:
-    """Make customers who agreed to reminders until the last of them is in the cart's holdout, or is not."""
+    """Create customers with consent to reminders until the last one is in the cart's holdout, or is not."""
     count = next(number for number in range(1, 500) if is_held_out(number) == held_out)
     for number in range(1, count + 1):
         world.tell(f"p{number}@example.com", "Order Completed", **an_order(f"o{number}"))
@@ -32,7 +32,7 @@ def customers(world: World, *, held_out: bool) -> str:
 
 
 def decided_by(answer: dict[str, Any]) -> set[str]:
-    """Return the checks that were missed."""
+    """Return the names of the failed checks."""
     return {finding["check"] for finding in answer["findings"] if not finding["met"]}
 
 

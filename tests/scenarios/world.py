@@ -1,4 +1,4 @@
-"""A world for stories: one database, the shipped programme, virtual time, and a mailbox to look into."""
+"""A world for scenario tests: one database, the shipped programme, virtual time and a mailbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,16 +40,16 @@ def shipped() -> LoadedPlaybook:
 
 @dataclass
 class World:
-    """Everything a story needs; begins on a Monday at nine, UTC."""
+    """One installation with the shipped programme; time begins on a Monday at nine, UTC."""
 
     database: Database
     loaded: LoadedPlaybook = field(default_factory=shipped)
     clock: ManualClock = field(default_factory=lambda: ManualClock(MONDAY))
     outlet: Outlet = field(default_factory=lambda: Outlet(keep=10_000))
-    _told: int = 0
+    _event_count: int = 0
 
     def __post_init__(self) -> None:
-        """Wire the rooms."""
+        """Build the services and the delivery."""
         settings = Settings.model_validate(
             {"secret_key": SECRET, "suppression_key": SECRET, "base_url": "https://mail.shop.example"}
         )
@@ -76,16 +76,16 @@ class World:
         return self.clock.now()
 
     def tell(self, who: str, name: str, /, *, at: Instant | None = None, **properties: Any) -> None:
-        """Hand in one event of a person (an address), received now; applied at the next `work` or `until`."""
+        """Accept one event of a person (an address), received now; the next `work` or `until` applies it."""
         self.hand_in(self.event(who, name, at=at, **properties))
 
     def event(self, who: str, name: str, /, *, at: Instant | None = None, **properties: Any) -> NewEvent:
-        """Return an event as an edge would read it; `traits`, `context`, `historic` are not properties."""
-        self._told += 1
+        """Return an event; `traits`, `context` and `historic` are its fields, other keywords its properties."""
+        self._event_count += 1
         known = {k: properties.pop(k) for k in ("traits", "context", "historic") if k in properties}
         return NewEvent(
             source="test",
-            message_id=str(properties.pop("id", f"t{self._told}")),
+            message_id=str(properties.pop("id", f"t{self._event_count}")),
             kind="identify" if name == "Identified" else "track",
             name=name,
             occurred_at=self.now if at is None else at,
@@ -100,16 +100,16 @@ class World:
         self.database.run(lambda connection: accept(connection, events))
 
     def work(self) -> None:
-        """Let every room work until nothing is due now."""
+        """Run all workers until nothing is due."""
         turn(self.database, self.delivery, self.stage.lanes)
 
     def until(self, at: Instant) -> None:
-        """Live until an instant."""
+        """Let time pass until an instant."""
         self.stage.tick = MINUTE
         self.stage.play(iter(()), at)
 
     def live(self, duration: Duration) -> None:
-        """Live on for so long."""
+        """Let this much time pass."""
         self.until(self.now + duration)
 
     def play(self, *inputs: Input, until: Instant) -> None:
@@ -117,7 +117,7 @@ class World:
         self.stage.play(iter(inputs), until)
 
     def consent(self, who: str, *topics: str) -> None:
-        """Let the person agree to topics by their own act."""
+        """Record that the person agreed to these topics."""
         self.work()
 
         def work(connection: Any) -> None:
@@ -134,7 +134,7 @@ class World:
         self.database.run(work)
 
     def mails(self, who: str | None = None) -> list[tuple[str, str]]:
-        """Return (when handed over, measure/step) of what was sent, in that order."""
+        """Return (when sent, measure/step) of the sent mails, in that order."""
         return [(at, name) for at, name, status, _ in self.ledger(who) if status == "sent"]
 
     def ledger(self, who: str | None = None) -> list[tuple[str, str, str, str]]:
@@ -149,12 +149,12 @@ class World:
             )
         return [(to_iso(r.sent_at or r.due_at), f"{r.measure}/{r.step}", r.status, r.reason) for r in rows]
 
-    def letters(self) -> list[EmailMessage]:
-        """Return what the mail server got, parsed."""
-        return [message_from_bytes(letter.data, policy=policy.default) for letter in self.outlet.kept]
+    def sent_mails(self) -> list[EmailMessage]:
+        """Return the mails that the transport got, parsed."""
+        return [message_from_bytes(mail.data, policy=policy.default) for mail in self.outlet.kept]
 
     def facts(self, who: str) -> Mapping[str, Any]:
-        """Return what conditions read of the person."""
+        """Return the person's facts."""
         with self.database.read() as connection:
             contact = resolve_contact(connection, who)
             found = connection.scalar(sa.select(t.contacts.c.facts).where(t.contacts.c.id == contact))

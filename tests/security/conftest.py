@@ -48,12 +48,12 @@ def stage() -> Iterator[tuple[Theatre, str]]:
 
 
 @pytest.fixture
-def visit(stage: tuple[Theatre, str]) -> Iterator[Callable[[Services], httpx.Client]]:
+def open_client(stage: tuple[Theatre, str]) -> Iterator[Callable[[Services], httpx.Client]]:
     """Give a function from services to a client of their pages."""
     with ExitStack() as clients:
 
-        def open_client(services: Services) -> httpx.Client:
+        def open_for(services: Services) -> httpx.Client:
             stage[0].application = create_app(services)
             return clients.enter_context(httpx.Client(base_url=stage[1], timeout=30))
 
-        yield open_client
+        yield open_for

@@ -14,7 +14,7 @@ from nurture.domain.access import ROLES, SCOPES
 
 PASSWORD = "a horse, a battery and a staple"
 TABLE = Path(__file__).parent / "routes.tsv"
-#: What stands for the parts of a path when a route is asked.
+#: Values for the parameters of a path when a route is requested.
 PARTS = {"contact_id:int": "1", "key": "WK"}
 
 
@@ -29,8 +29,8 @@ class Line:
 
     @property
     def sample(self) -> str:
-        """The address to ask: the path with something in place of its parts."""
-        return self.asked or re.sub(r"\{([^}]+)\}", lambda found: PARTS.get(found[1], "nonsense"), self.path)
+        """The address to request: the path with values for its parameters."""
+        return self.asked or re.sub(r"\{([^}]+)\}", lambda match: PARTS.get(match[1], "nonsense"), self.path)
 
 
 def table() -> list[Line]:
@@ -52,8 +52,8 @@ def routes(application: Any) -> Iterator[tuple[str, str]]:
 
 def form_token(client: httpx.Client, path: str) -> str:
     """Return the token in the first form of a page; empty where there is no form."""
-    found = re.search(r'name="form" value="(\w+)"', client.get(path).text)
-    return found[1] if found else ""
+    match = re.search(r'name="form" value="(\w+)"', client.get(path).text)
+    return match[1] if match else ""
 
 
 def sign_in(client: httpx.Client, name: str, password: str = PASSWORD, **given: Any) -> httpx.Response:

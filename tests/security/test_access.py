@@ -1,4 +1,4 @@
-"""People and keys: who gets in, for how long, and what shuts them out at once."""
+"""Users and API keys: signing in, sessions, roles, and how access ends at once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from nurture.web.console.login import COOKIE, IDLE, SESSION, WRONG_MAX, WRONG_MA
 from tests.security.people import PASSWORD, add_people, form_token, sign_in, table
 from tests.web.live import NOW, a_service, accepted, asking, running
 
-Visit = Callable[[Services], httpx.Client]
+OpenClient = Callable[[Services], httpx.Client]
 ACTOR = "cli:test"
 
 
@@ -32,8 +32,8 @@ def clock() -> ManualClock:
 @pytest.fixture
 def services(request: pytest.FixtureRequest, clock: ManualClock) -> Services:
     """Give services with two users; on both databases where a test is marked so, else on SQLite."""
-    given = "database" if "database" in request.fixturenames else "sqlite_database"
-    made = a_service(request.getfixturevalue(given), clock=clock, base_url="http://mail.example.com")
+    fixture = "database" if "database" in request.fixturenames else "sqlite_database"
+    made = a_service(request.getfixturevalue(fixture), clock=clock, base_url="http://mail.example.com")
     add_people(made, ["operator", "admin"])
     return made
 
@@ -42,16 +42,16 @@ on_both = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def client(services: Services, visit: Visit) -> httpx.Client:
-    return visit(services)
+def client(services: Services, open_client: OpenClient) -> httpx.Client:
+    return open_client(services)
 
 
-def rows(database: Database, found: sa.Table) -> list[Any]:
+def rows(database: Database, table: sa.Table) -> list[Any]:
     with database.read() as connection:
-        return list(connection.execute(sa.select(found)))
+        return list(connection.execute(sa.select(table)))
 
 
-def acts(services: Services) -> list[tuple[str, str]]:
+def audited_actions(services: Services) -> list[tuple[str, str]]:
     return [(row.actor, row.action) for row in rows(services.database, audit)]
 
 
@@ -77,9 +77,7 @@ def test_of_a_password_only_its_argon2_hash_is_kept(services: Services) -> None:
         ("operators", PASSWORD),
     ],
 )
-def test_what_cannot_be_a_user_is_refused_and_changes_nothing(
-    services: Services, name: str, password: str
-) -> None:
+def test_an_invalid_user_is_refused_and_changes_nothing(services: Services, name: str, password: str) -> None:
     before = rows(services.database, users)
     with pytest.raises(InputError):
         access.add_user(services, name, role="viewer", password=password, actor=ACTOR)
@@ -121,9 +119,9 @@ def test_nothing_in_the_database_opens_the_console(services: Services, client: h
 )
 @on_both
 def test_every_session_ends_at_once(
-    services: Services, visit: Visit, change: Callable[[Services], Any]
+    services: Services, open_client: OpenClient, change: Callable[[Services], Any]
 ) -> None:
-    client = visit(services)
+    client = open_client(services)
     sign_in(client, "operators")
     other = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
     with httpx.Client(base_url=client.base_url) as second:
@@ -131,7 +129,7 @@ def test_every_session_ends_at_once(
         change(services)
         assert second.get("/").status_code == 303
     assert client.get("/").status_code == 303
-    assert visit(services).get("/", headers=other).status_code == 303
+    assert open_client(services).get("/", headers=other).status_code == 303
 
 
 def test_a_session_whose_epoch_passed_is_over_even_where_its_row_stayed(
@@ -166,7 +164,7 @@ def test_a_session_ends_when_it_is_not_used_and_after_half_a_day(
     assert client.get("/").status_code == 303
 
 
-def test_a_role_holds_with_the_next_click(services: Services, client: httpx.Client) -> None:
+def test_a_changed_role_applies_from_the_next_request(services: Services, client: httpx.Client) -> None:
     sign_in(client, "operators")
     assert client.get("/audit").status_code == 403
     access.set_role(services, "operators", role="admin", actor=ACTOR)
@@ -176,22 +174,20 @@ def test_a_role_holds_with_the_next_click(services: Services, client: httpx.Clie
 
 
 @on_both
-def test_somebody_ends_their_other_sessions_and_nobody_elses(services: Services, visit: Visit) -> None:
-    client = visit(services)
+def test_a_user_ends_their_own_other_sessions_only(services: Services, open_client: OpenClient) -> None:
+    client = open_client(services)
     sign_in(client, "operators")
     with httpx.Client(base_url=client.base_url) as other, httpx.Client(base_url=client.base_url) as admin:
         sign_in(other, "operators")
         sign_in(admin, "admins")
         client.post("/account/sessions", data={"form": form_token(client, "/account")})
-        assert [each.get("/").status_code for each in (client, other, admin)] == [200, 303, 200]
+        assert [browser.get("/").status_code for browser in (client, other, admin)] == [200, 303, 200]
         theirs = next(row.id for row in rows(services.database, sessions) if row.user_id == 2)
         client.post("/account/sessions", data={"form": form_token(client, "/account"), "session": theirs})
         assert admin.get("/").status_code == 200
 
 
-def test_somebody_changes_their_own_password_knowing_the_old_one(
-    services: Services, client: httpx.Client
-) -> None:
+def test_a_user_changes_their_password_with_the_old_one(services: Services, client: httpx.Client) -> None:
     sign_in(client, "operators")
     given = {"form": form_token(client, "/account"), "new": "another long password"}
     assert client.post("/account/password", data={**given, "password": "a guess"}).status_code == 400
@@ -205,9 +201,11 @@ def test_somebody_changes_their_own_password_knowing_the_old_one(
     assert sign_in(client, "operators", "another long password").status_code == 303
 
 
-def test_an_account_closes_the_open_console_for_good(database: Database, visit: Visit) -> None:
+def test_the_first_account_closes_the_open_console_for_good(
+    database: Database, open_client: OpenClient
+) -> None:
     services = a_service(database)
-    client = visit(services)
+    client = open_client(services)
     assert client.get("/").status_code == 200
     add_people(services, ["operator"])
     access.disable(services, "operators", disabled=True, actor=ACTOR)
@@ -219,18 +217,18 @@ def test_an_account_closes_the_open_console_for_good(database: Database, visit: 
 
 @on_both
 def test_guesses_are_counted_together_by_all_processes(
-    services: Services, visit: Visit, clock: ManualClock
+    services: Services, open_client: OpenClient, clock: ManualClock
 ) -> None:
-    clients = [visit(services) for _ in range(2)]
+    clients = [open_client(services) for _ in range(2)]
     with running(create_app(services)) as url, httpx.Client(base_url=url) as other:
         statuses = [
-            sign_in(each, "operators", f"a guess, number {number}").status_code
+            sign_in(browser, "operators", f"a guess, number {number}").status_code
             for number in range(WRONG_MAX // 2)
-            for each in (clients[0], other)
+            for browser in (clients[0], other)
         ]
         assert statuses == [401] * WRONG_MAX
-        assert [sign_in(each, "operators").status_code for each in (clients[1], other)] == [429, 429]
-        assert ("console", "access.locked") in acts(services)
+        assert [sign_in(browser, "operators").status_code for browser in (clients[1], other)] == [429, 429]
+        assert ("console", "access.locked") in audited_actions(services)
         assert sign_in(other, "admins").status_code == 303
         clock.advance_to(clock.now() + WRONG_WINDOW)
         assert sign_in(clients[1], "operators").status_code == 303
@@ -258,7 +256,7 @@ def test_guesses_at_the_same_time_count_each_other(services: Services) -> None:
 
 
 @on_both
-def test_a_right_password_forgets_the_wrong_ones(services: Services, client: httpx.Client) -> None:
+def test_a_right_password_resets_the_count_of_wrong_ones(services: Services, client: httpx.Client) -> None:
     for _ in range(2):
         for _ in range(WRONG_MAX - 1):
             sign_in(client, "operators", "a guess, no more")
@@ -267,7 +265,7 @@ def test_a_right_password_forgets_the_wrong_ones(services: Services, client: htt
     assert [row.failures for row in rows(services.database, login_failures)] == [2 * (WRONG_MAX - 1)]
 
 
-def test_no_name_and_no_address_is_kept_of_who_guessed(services: Services, client: httpx.Client) -> None:
+def test_no_name_and_no_address_of_a_guess_is_stored(services: Services, client: httpx.Client) -> None:
     sign_in(client, "ann@example.com", "a guess, no more")
     kept = str(rows(services.database, login_failures))
     assert "ann" not in kept
@@ -284,9 +282,9 @@ FORMS = sorted({line.path for line in table() if line.method == "POST" and "view
 def test_a_form_from_elsewhere_does_nothing(house: Any, path: str, fault: str) -> None:
     _, url, _ = house
     with httpx.Client(base_url=url) as client, httpx.Client(base_url=url) as other:
-        for each, name in ((client, "viewers"), (other, "admins")):
+        for browser, name in ((client, "viewers"), (other, "admins")):
             if path != "/login":
-                sign_in(each, name)
+                sign_in(browser, name)
         page = "/login" if path == "/login" else "/account"
         token = {"no token": "", "another's token": form_token(other, page)}.get(
             fault, form_token(client, page)
@@ -308,12 +306,12 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(services: Services) -> None:
     key = access.add_key(services, "shop", scopes=("ingest",), actor=ACTOR)["key"]
     assert len(key) > 40
     assert key not in str(access.list_keys(services))
-    for found in metadata.tables.values():
-        assert key not in str(rows(services.database, found))
+    for stored in metadata.tables.values():
+        assert key not in str(rows(services.database, stored))
 
 
 @on_both
-def test_a_key_hands_in_as_its_source_until_it_is_revoked(services: Services) -> None:
+def test_a_key_sends_events_as_its_source_until_it_is_revoked(services: Services) -> None:
     made = access.add_key(services, "pos", scopes=("ingest",), actor=ACTOR)
     call = {"userId": "7", "event": "Order Completed", "messageId": "m-1"}
     with asking(services, auth=(made["key"], "")) as client:
@@ -330,13 +328,13 @@ def test_a_key_hands_in_as_its_source_until_it_is_revoked(services: Services) ->
 @pytest.mark.parametrize(
     ("name", "scopes"), [("web", ("ingest",)), ("Shop", ("ingest",)), ("shop", ("all",)), ("shop", ())]
 )
-def test_what_cannot_be_a_key_is_refused(services: Services, name: str, scopes: tuple[str, ...]) -> None:
+def test_an_invalid_key_is_refused(services: Services, name: str, scopes: tuple[str, ...]) -> None:
     with pytest.raises(InputError):
         access.add_key(services, name, scopes=scopes, actor=ACTOR)
     assert rows(services.database, api_keys) == []
 
 
-def test_without_any_key_this_machine_alone_hands_in(sqlite_database: Database) -> None:
+def test_without_any_key_only_this_machine_sends_events(sqlite_database: Database) -> None:
     services = a_service(sqlite_database, write_keys=())
     call = {"userId": "7", "event": "Order Completed"}
     with asking(services) as client:
@@ -350,7 +348,7 @@ def test_without_any_key_this_machine_alone_hands_in(sqlite_database: Database) 
         assert client.post("/v1/track", json=call).status_code == 401
 
 
-def test_keys_cannot_be_asked_for_while_the_database_is_away(services: Services) -> None:
+def test_keys_are_not_checked_while_the_database_is_down(services: Services) -> None:
     with asking(services, auth=("nk_unknown", "")) as client:
         with services.database.write() as connection:
             connection.exec_driver_sql("ALTER TABLE api_keys RENAME TO away")
@@ -363,7 +361,7 @@ def test_keys_cannot_be_asked_for_while_the_database_is_away(services: Services)
 
 
 @on_both
-def test_what_is_done_to_access_is_in_the_audit_log(services: Services, client: httpx.Client) -> None:
+def test_every_change_of_users_and_keys_is_in_the_audit_log(services: Services, client: httpx.Client) -> None:
     made = access.add_key(services, "shop", scopes=("ingest",), actor=ACTOR)
     access.revoke_key(services, made["id"], actor=ACTOR)
     access.set_role(services, "operators", role="viewer", actor=ACTOR)
@@ -371,7 +369,7 @@ def test_what_is_done_to_access_is_in_the_audit_log(services: Services, client: 
     access.disable(services, "admins", disabled=True, actor=ACTOR)
     sign_in(client, "operators")
     client.post("/logout", data={"form": form_token(client, "/account")})
-    assert acts(services) == [
+    assert audited_actions(services) == [
         *[(ACTOR, "access.user.add")] * 2,
         (ACTOR, "access.key.add"),
         (ACTOR, "access.key.revoke"),

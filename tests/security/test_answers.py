@@ -1,4 +1,4 @@
-"""What every answer carries, and what no log may: headers over all routes, secrets in no line."""
+"""Security headers on every route, and no secret in any log line."""
 
 import io
 import logging
@@ -22,14 +22,14 @@ CACHED = {"/static/nurture.css", "/brand.css"}
 
 @pytest.fixture(scope="module")
 def visitors(house: House) -> Iterator[list[httpx.Client]]:
-    """Give a stranger and an admin."""
+    """Give a client that has not signed in and an admin."""
     with httpx.Client(base_url=house[1]) as stranger, httpx.Client(base_url=house[1]) as admin:
         assert sign_in(admin, "admins").status_code == 303
         yield [stranger, admin]
 
 
 @pytest.mark.parametrize("line", table(), ids=lambda line: f"{line.method} {line.asked or line.path}")
-def test_every_answer_says_what_a_browser_may_do_with_it(line: Line, visitors: list[httpx.Client]) -> None:
+def test_every_response_has_the_security_headers(line: Line, visitors: list[httpx.Client]) -> None:
     for client in visitors:
         answer = client.request(line.method, line.sample)
         policy = answer.headers["content-security-policy"]
@@ -104,11 +104,11 @@ def test_no_secret_of_the_settings_reaches_a_log_whatever_it_is_called(stream: i
     ],
     ids=str,
 )
-def test_what_is_called_or_looks_like_a_secret_is_blanked(
+def test_a_value_named_like_a_secret_or_looking_like_one_is_blanked(
     stream: io.StringIO, line: dict[str, object]
 ) -> None:
     get_logger("wire").warning(
-        "told", **{f"given_{name}" if name == "event" else name: each for name, each in line.items()}
+        "told", **{f"given_{name}" if name == "event" else name: value for name, value in line.items()}
     )
     logging.getLogger("uvicorn").error("%s", line)
     assert "hush-hush" not in stream.getvalue()

@@ -1,4 +1,4 @@
-"""Sends to many take two people: one asks, another approves, within a day, what was asked."""
+"""A send to many people takes two operators: one requests it, another approves it within a day."""
 
 from collections.abc import Callable, Iterator
 
@@ -81,11 +81,11 @@ def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> N
     )
 
 
-def test_a_send_to_many_waits_and_whoever_asked_cannot_approve_it(shop: Shell, services: Services) -> None:
+def test_a_send_to_many_waits_and_its_requester_cannot_approve_it(shop: Shell, services: Services) -> None:
     dry = shop("send", MEASURE, "--audience", EVERYBODY, "--dry-run", "--json").document
     assert (dry["people"], dry["second_operator"]) == (PEOPLE, True)
-    said = shop("send", MEASURE, "--audience", EVERYBODY, "--request", "r1", "--yes", "--json")
-    assert (said.code, said.document["state"], said.document["people"]) == (0, "waiting", PEOPLE)
+    answer = shop("send", MEASURE, "--audience", EVERYBODY, "--request", "r1", "--yes", "--json")
+    assert (answer.code, answer.document["state"], answer.document["people"]) == (0, "waiting", PEOPLE)
     refused = shop("sends", "approve", "r1", "--yes")
     assert refused.code == 2
     assert "takes somebody else" in refused.line()
@@ -94,18 +94,20 @@ def test_a_send_to_many_waits_and_whoever_asked_cannot_approve_it(shop: Shell, s
 
 
 @on_both
-def test_somebody_else_approves_and_the_send_begins(services: Services) -> None:
+def test_another_operator_approves_and_the_send_begins(services: Services) -> None:
     ask(services)
     done = approvals.approve(services, "r1", actor="cli:bob")
     assert (done["people"], handed_in(services)) == (PEOPLE, PEOPLE)
     approvals.approve(services, "r1", actor="cli:bob")
     assert handed_in(services) == PEOPLE
     with services.database.read() as connection:
-        acts = [(row.actor, row.action) for row in connection.execute(sa.select(audit).order_by(audit.c.id))]
-    assert acts[-3:] == [("cli:ann", "send.ask"), ("cli:bob", "send.approve"), ("cli:ann", "send")]
+        actions = [
+            (row.actor, row.action) for row in connection.execute(sa.select(audit).order_by(audit.c.id))
+        ]
+    assert actions[-3:] == [("cli:ann", "send.ask"), ("cli:bob", "send.approve"), ("cli:ann", "send")]
 
 
-def test_nothing_goes_round_the_second_person(shop: Shell, services: Services) -> None:
+def test_no_command_avoids_the_second_person(shop: Shell, services: Services) -> None:
     def send(request: str, expression: str = EVERYBODY) -> None:
         sends.send(services, MEASURE, who=None, expression=expression, request=request, actor="cli:ann")
 
@@ -129,7 +131,7 @@ def test_nothing_goes_round_the_second_person(shop: Shell, services: Services) -
     assert handed_in(services) == PEOPLE
 
 
-def test_few_people_and_one_person_need_nobody_else(shop: Shell, services: Services) -> None:
+def test_a_send_to_few_people_needs_no_approval(shop: Shell, services: Services) -> None:
     assert shop("send", MEASURE, "--to", "ann1@example.com", "--request", "r1").code == 0
     assert shop("send", MEASURE, "--audience", "orders >= 5", "--request", "r2", "--yes").code == 0
     assert handed_in(services) == 1
@@ -144,7 +146,7 @@ def test_few_people_and_one_person_need_nobody_else(shop: Shell, services: Servi
     ],
     ids=["a day has passed", "somebody rejected it", "the audience has grown"],
 )
-def test_what_is_approved_is_what_was_asked(
+def test_an_approval_sends_exactly_the_request(
     shop: Shell, services: Services, spoil: Callable[[Services, Shell], object]
 ) -> None:
     ask(services)
@@ -168,7 +170,7 @@ def test_a_request_is_asked_once_and_not_for_something_else(services: Services) 
 
 
 @on_both
-def test_one_interrupted_goes_on_where_it_stopped(
+def test_an_interrupted_approval_continues_where_it_stopped(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(services)
@@ -196,17 +198,17 @@ def test_one_interrupted_goes_on_where_it_stopped(
         ("cli:ann", "user:local", True),
     ],
 )
-def test_who_may_be_one_person(one: str, other: str, *, same: bool) -> None:
+def test_two_actors_may_be_one_person(one: str, other: str, *, same: bool) -> None:
     assert may_be_same_person(one, other) is same
 
 
 def test_in_the_console_another_operator_sends_it(
-    services: Services, visit: Callable[[Services], httpx.Client]
+    services: Services, open_client: Callable[[Services], httpx.Client]
 ) -> None:
     for name in ("ann", "bob"):
         access.add_user(services, name, role="operator", password=PASSWORD, actor="cli:test")
     ask(services)
-    client = visit(services)
+    client = open_client(services)
     sign_in(client, "ann")
     form = {"request": "r1", "form": form_token(client, "/sends")}
     assert "Send it" not in client.get("/sends").text

@@ -1,4 +1,4 @@
-"""The audit log: whatever an operator does is in it, and nobody changes it without a trace."""
+"""The audit log: every act of an operator is in it, and every change of the log is detected."""
 
 import csv
 import re
@@ -81,7 +81,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> set[str]:
     inner = getattr(command, "commands", None)
     if inner is None:
         return {" ".join(path)}
-    return {found for name in inner for found in commands(inner[name], (*path, name))}
+    return {path_ for name in inner for path_ in commands(inner[name], (*path, name))}
 
 
 def test_every_command_says_what_it_leaves_in_the_log() -> None:
@@ -89,7 +89,7 @@ def test_every_command_says_what_it_leaves_in_the_log() -> None:
     assert {name for name in known if name not in ACTS and not name.startswith("report ")} == set()
 
 
-def test_whatever_an_operator_does_is_in_the_log_and_names_nobody(
+def test_every_act_of_an_operator_is_in_the_log_without_addresses(
     nurture: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Typed(f"{PASSWORD}\n{PASSWORD}\n"))
@@ -115,8 +115,8 @@ def test_whatever_an_operator_does_is_in_the_log_and_names_nobody(
     changed = nurture.folder / "mine" / "playbook.yaml"
     changed.write_text(changed.read_text() + "\n# changed\n")
     for words in DEEDS:
-        said = nurture(*words)
-        assert said.code == 0, (words, said.err)
+        answer = nurture(*words)
+        assert answer.code == 0, (words, answer.err)
     key = nurture("access", "key", "list", "--json").document[0]["id"]
     assert nurture("access", "key", "revoke", key).code == 0
     opened = open_existing()

@@ -1,4 +1,4 @@
-"""Data that came from outside: in spreadsheets, in SQL, in the broker, in files."""
+"""Hostile data from outside, in spreadsheets, SQL, the broker and files."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ def test_hostile_text_in_an_export_is_the_same_text_read_back(nurture: Shell) ->
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_an_operator_looks_for_is_a_value_and_never_sql(database: Database, text: str) -> None:
+def test_a_search_text_is_a_value_and_never_sql(database: Database, text: str) -> None:
     number = a_contact(database)
     with database.read() as connection:
         found = find_contacts(connection, text.replace("\x00", ""))
@@ -63,9 +63,9 @@ def test_what_an_operator_looks_for_is_a_value_and_never_sql(database: Database,
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text not in ("\\", '"', "\x00")])
 def test_a_text_in_a_condition_is_a_value_and_never_sql(nurture: Shell, text: str) -> None:
     assert nurture("migrate").code == 0 if not (nurture.folder / "nurture.db").exists() else True
-    said = nurture("audience", f"locale == {text!r}", "--count", "--json")
-    assert said.code == 0, said.err
-    assert said.document["yes"] == 0
+    answer = nurture("audience", f"locale == {text!r}", "--count", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.document["yes"] == 0
     for expression in (f"{text} == 1", f"orders >= 1 {text}", f"locale == 'a' ORDER BY {text}"):
         refused = nurture("audience", expression, "--count")
         assert refused.code == 2
@@ -114,7 +114,7 @@ def test_a_row_that_is_a_bomb_costs_only_itself(huge: Path) -> None:
     assert [bool(row.fault) for row in rows] == [True, True, True, False]
 
 
-def test_a_cell_that_is_a_bomb_is_told_and_stops_nothing_else(tmp_path: Path) -> None:
+def test_a_cell_that_is_a_bomb_is_reported_and_stops_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "huge.csv"
     path.write_text("email,a\nb@b.example,1\n" + "c@c.example," + "x" * 100_000 + "\n")
     rows = list(read_rows(path, "csv"))

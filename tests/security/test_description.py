@@ -1,4 +1,4 @@
-"""Every operation of the API's description, asked with what it allows and what it does not: no error of ours."""
+"""Every operation of the OpenAPI description with valid and invalid input: no server error."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ KEYS = SigningKeys((b"a secret of the tests, long enough",))
 PAYLOAD = {"c": 7, "m": 12, "t": "offers"}
 TOKEN = sign_token(KEYS, "unsubscribe", PAYLOAD)
 BODY = json.dumps(a_batch([a_track(1), a_track(2, properties={"a": [1, {"b": None}]})])).encode()
-LETTERS = (a_dsn(), an_arf(), an_answer(), QMAIL, EXIM)
+BOUNCES = (a_dsn(), an_arf(), an_answer(), QMAIL, EXIM)
 WORDS = (
     *(
         "orders",
@@ -131,7 +131,7 @@ def read_condition(text: str) -> None:
         assert 0 <= error.column <= len(text)  # noqa: PT017 - either it is read, or the place is told
 
 
-def read_letter(data: bytes) -> None:
+def read_bounce(data: bytes) -> None:
     arrival = read(data, envelope_sender="")
     assert isinstance(arrival, Arrival)
 
@@ -164,7 +164,7 @@ READERS: dict[str, tuple[st.SearchStrategy[Any], Check]] = {
         st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=40),
         read_condition,
     ),
-    "bounces": (changed(*LETTERS) | st.binary(max_size=300), read_letter),
+    "bounces": (changed(*BOUNCES) | st.binary(max_size=300), read_bounce),
     "headers": (st.text(alphabet=SIGNS, max_size=60) | st.text(max_size=120), write_headers),
     "tokens": (
         changed(TOKEN.encode()).map(lambda raw: raw.decode("latin-1"))

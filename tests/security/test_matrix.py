@@ -1,4 +1,4 @@
-"""Every route as everybody: who is not named for a route in routes.tsv is refused, who is gets through."""
+"""Every route with every kind of visitor: routes.tsv lists the visitors who get through; others are refused."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ EVERYBODY = ("nobody", *ROLES, *(f"key:{scope}" for scope in SCOPES), "write-key
 
 @pytest.fixture(scope="module")
 def visitors(house: House) -> Iterator[dict[str, httpx.Client]]:
-    """Give a client of everybody who may come, each with all they have."""
+    """Give one client for each kind of visitor, with all credentials of that visitor."""
     _, url, keys = house
     with ExitStack() as stack:
         found = {name: stack.enter_context(httpx.Client(base_url=url)) for name in EVERYBODY}
@@ -42,7 +42,9 @@ def test_table_uses_its_own_words() -> None:
 
 
 @pytest.mark.parametrize("line", table(), ids=lambda line: f"{line.method} {line.asked or line.path}")
-def test_who_may(line: Line, visitors: dict[str, httpx.Client]) -> None:
+def test_each_visitor_reaches_exactly_the_routes_of_the_table(
+    line: Line, visitors: dict[str, httpx.Client]
+) -> None:
     got_in = {name for name, client in visitors.items() if not is_refused(line, ask(client, line))}
     assert got_in == expected(line)
 
@@ -68,13 +70,13 @@ def is_refused(line: Line, answer: httpx.Response) -> bool:
         return answer.status_code in (401, 403, 404)
     if answer.headers.get("location", "").startswith("/login"):
         return True
-    # Who may, and sent a form that is not theirs, hears of the form and not of the role.
-    told = ("This form was not sent from", "Please sign in from this page")
-    return answer.status_code in (401, 403) and not any(words in answer.text for words in told)
+    # An allowed visitor with an invalid form gets an error about the form, not about the role.
+    form_faults = ("This form was not sent from", "Please sign in from this page")
+    return answer.status_code in (401, 403) and not any(words in answer.text for words in form_faults)
 
 
 def expected(line: Line) -> set[str]:
-    """Return everybody whom the table lets in."""
+    """Return every visitor whom the table lets in."""
     if "anybody" in line.who:
         return set(EVERYBODY)
     lowest = [ROLES.index(role) for role in ROLES if role in line.who]

@@ -26,7 +26,7 @@ from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
 from nurture.transports.types import OutgoingMail
 from tests.rig import databases
-from tests.scenarios.cdnow import as_told, rows_of_slice, write
+from tests.scenarios.cdnow import purchase_input, rows_of_slice, write
 from tests.scenarios.world import SHIPPED, World, shipped
 
 #: What a life leaves behind, without what only the host's time or the bytes of a mail make.
@@ -123,7 +123,7 @@ def buyers(sqlite_template: Path, tmp_path: Path) -> Life:
         ]
         path = write(tmp_path / "people.csv", people)
         imports.import_file(world.services, path, imports.ImportOptions(kind="contacts"), actor="cli:test")
-        yield from (as_told(world, row) for row in rows if row["user_id"] in users)
+        yield from (purchase_input(world, row) for row in rows if row["user_id"] in users)
 
     return Life(sqlite_template, tmp_path, inputs, start, until)
 

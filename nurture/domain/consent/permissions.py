@@ -1,4 +1,4 @@
-"""What a person permits, per topic, read from every consent row of all the contacts they were known as.
+"""A person's consent per topic, read from every consent row of all the contacts they were known as.
 
 The newest row of a topic decides; `domain.consent.merges` describes how two merged contacts are read together.
 """

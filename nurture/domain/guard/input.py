@@ -97,7 +97,7 @@ class GuardInput:
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What every check reads: the guard's input, the playbook's parts for this message and the time."""
+    """The values every check reads: the guard's input, the playbook's parts for this message, and the time."""
 
     input: GuardInput
     now: Instant

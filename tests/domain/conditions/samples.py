@@ -71,12 +71,12 @@ _EVENTS = ("Order Completed", "Signed In", "已下单")
 
 
 def a_condition(text: str) -> Condition:
-    """Parse over the sample vocabulary."""
+    """Return the condition of a text over the sample vocabulary."""
     return parse(text, VOCABULARY)
 
 
 def a_reading(*, now: Instant = NOW, zone: str = "UTC", **facts: Any) -> Reading:
-    """Make a reading of these facts; a contact first seen 90 days ago."""
+    """Return a reading of these facts for a contact first seen 90 days ago."""
     return Reading({"first_seen_at": now - 90 * DAY, **facts}, now, zone)
 
 
@@ -84,7 +84,7 @@ def a_reading(*, now: Instant = NOW, zone: str = "UTC", **facts: Any) -> Reading
 
 
 def quoted(text: str) -> str:
-    """Write a text in whichever quotes it does not hold; one that holds both is not written."""
+    """Return a text in quotes that it does not contain; a text with both kinds of quotes is not generated."""
     return f"'{text}'" if '"' in text else f'"{text}"'
 
 
@@ -205,14 +205,14 @@ moving_conditions = st.recursive(
 
 @st.composite
 def instants(draw: st.DrawFn, now: Instant) -> Instant:
-    """Draw an instant at, or a hair beside, a whole number of days or hours from now."""
+    """Draw an instant that is, or nearly is, a whole number of days or hours from now."""
     unit = draw(st.sampled_from([DAY, DAY, HOUR, 1]))
     return now + draw(st.integers(-12, 12)) * unit + draw(st.sampled_from([0, 0, -1, 1, 12_345_678]))
 
 
 @st.composite
 def facts(draw: st.DrawFn, now: Instant, *, complete: bool = False) -> dict[str, Any]:
-    """Draw the facts of one contact, near what conditions ask.
+    """Draw the facts of one contact, near the values that conditions compare with.
 
     Some are missing and some of a wrong type, unless they are to be complete.
     """

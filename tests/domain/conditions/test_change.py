@@ -1,4 +1,4 @@
-"""When an answer next changes by time alone: exact for each kind of term, and never slept through."""
+"""The next change of an answer with time alone: exact for each kind of term, and never missed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -133,11 +133,11 @@ def test_calendars_change_at_local_boundaries(text: str, zone: str, now: str, ex
 
 
 @pytest.mark.parametrize("text", ["local_hour() < 24", "local_day() > 31", "local_weekday() == 'friday'"])
-def test_what_no_calendar_can_change_never_changes(text: str) -> None:
+def test_an_answer_that_no_calendar_can_change_never_changes(text: str) -> None:
     assert a_condition(text).next_change(a_reading()) is None
 
 
-def test_what_changes_after_the_horizon_is_asked_again_then() -> None:
+def test_a_change_after_the_horizon_is_reported_as_the_horizon() -> None:
     condition = a_condition("local_day() == 29 and local_month() == 2")
     assert condition.next_change(a_reading(now=NOW)) == NOW + 400 * DAY
 
@@ -162,7 +162,7 @@ def test_every_minute_around_a_change_of_the_clocks(zone: str, eve: Instant) -> 
 
 @settings(unshrunk, max_examples=80)
 @given(data=st.data(), text=conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
-def test_no_change_is_slept_through(data: st.DataObject, text: str, now: Instant, zone: str) -> None:
+def test_no_change_is_missed(data: st.DataObject, text: str, now: Instant, zone: str) -> None:
     reading = Reading(data.draw(facts(now)), now, zone)
     condition = a_condition(text)
     if condition.moving:
@@ -174,7 +174,7 @@ def test_no_change_is_slept_through(data: st.DataObject, text: str, now: Instant
 
 @settings(unshrunk, max_examples=80)
 @given(data=st.data(), text=moving_conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
-def test_no_change_of_several_moving_parts_is_slept_through(
+def test_no_change_of_several_moving_parts_is_missed(
     data: st.DataObject, text: str, now: Instant, zone: str
 ) -> None:
     reading = Reading(data.draw(facts(now, complete=True)), now, zone)
@@ -184,7 +184,7 @@ def test_no_change_of_several_moving_parts_is_slept_through(
 
 
 def _check_walk(condition: Condition, reading: Reading, moments: Iterator[Instant]) -> None:
-    """Ask at every moment, and go from change to change beside it: both tell the same story."""
+    """Compare the answer at every moment with a walk from change to change."""
     answer, until = condition.truth(reading), condition.next_change(reading)
     for moment in sorted(moments):
         at = Reading(reading.facts, moment, reading.zone)
@@ -202,11 +202,11 @@ def _check_walk(condition: Condition, reading: Reading, moments: Iterator[Instan
 
 
 def _moments(reading: Reading, *, days: int) -> Iterator[Instant]:
-    """Yield every instant at which an answer could turn within some days, found without the conditions."""
+    """Yield every instant at which an answer could change within some days, without using the conditions."""
     first = reading.now - reading.now % QUARTER + QUARTER
     yield from range(first, reading.now + days * DAY, QUARTER)
     stored = [
-        value for found in reading.facts.values() for value in (found if isinstance(found, list) else [found])
+        value for fact in reading.facts.values() for value in (fact if isinstance(fact, list) else [fact])
     ]
     for value in stored:
         if isinstance(value, int) and abs(value) > DAY:
@@ -215,7 +215,7 @@ def _moments(reading: Reading, *, days: int) -> Iterator[Instant]:
 
 
 def _check_far(condition: Condition, reading: Reading) -> None:
-    """No change before the one that is named, nor within a year if none is."""
+    """Check that nothing changes before the reported change, nor within a year when none is reported."""
     until = condition.next_change(reading)
     end = reading.now + 400 * DAY if until is None else until
     answer = condition.truth(reading)

@@ -1,4 +1,4 @@
-"""Explanations name what was seen and what was missing."""
+"""Explanations name the values that were read and the value that a failing part needs."""
 
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_the_parts_of_an_explanation_tell_the_truth(
 
 
 def _every(explanation: Explanation) -> list[Explanation]:
-    return [explanation, *(one for part in explanation.parts for one in _every(part))]
+    return [explanation, *(inner for part in explanation.parts for inner in _every(part))]
 
 
 def test_a_chain_of_comparisons_keeps_its_brackets() -> None:
@@ -129,7 +129,7 @@ def test_a_chain_of_comparisons_keeps_its_brackets() -> None:
     ]
 
 
-def test_a_part_that_time_will_please_says_when() -> None:
+def test_a_part_that_time_will_satisfy_says_when() -> None:
     condition = a_condition("local_hour() >= 9 and local_hour() < 18")
     explanation = condition.explain(a_reading(now=NOW - 5 * HOUR))
     assert [part.detail for part in explanation.parts] == [

@@ -1,4 +1,4 @@
-"""What the language refuses, and in which words."""
+"""Errors of the condition language: their words and columns."""
 
 import re
 
@@ -127,7 +127,7 @@ def test_faults_say_what_to_change_and_where(text: str, words: str, column: int)
     ],
     ids=lambda text: text[:12],
 )
-def test_what_is_too_long_or_too_deep_is_refused(text: str) -> None:
+def test_a_condition_too_long_or_too_deep_is_refused(text: str) -> None:
     with pytest.raises(ConditionError):
         a_condition(text)
 

@@ -1,4 +1,4 @@
-"""What each part of the language answers for one contact."""
+"""The answer of each part of the condition language for one contact."""
 
 from itertools import product
 from typing import Any
@@ -242,7 +242,7 @@ def test_always_holds_for_everybody() -> None:
     assert parse("True", VOCABULARY) == ALWAYS
 
 
-def test_merged_terms_win() -> None:
+def test_added_terms_replace_terms_of_the_same_name() -> None:
     merged = VOCABULARY.with_terms(
         {"orders": Term("orders", "text"), "deadline": Term("deadline", "instant")}
     )
@@ -293,7 +293,7 @@ def test_conditions_follow_kleene(data: st.DataObject, first: str, second: str, 
     assert {text: a_condition(text).truth(reading) for text in expected} == expected
 
 
-def test_hours_of_a_day_are_all_there() -> None:
+def test_a_day_has_every_hour() -> None:
     condition = a_condition("local_hour() in [0, 6, 12, 18]")
     answers = [condition.truth(a_reading(now=NOW + hour * HOUR)) for hour in range(24)]
     assert answers.count(YES) == 4

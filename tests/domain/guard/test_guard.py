@@ -183,9 +183,9 @@ def test_an_ordinary_mail_is_sent_and_every_check_is_recorded() -> None:
 def test_a_check_stops_the_mail(guard_input: GuardInput, check: str, action: str, reason: str) -> None:
     verdict = verdict_on(guard_input)
     assert (verdict.action, verdict.reason) == (action, reason)
-    missed = next(each for each in verdict.checks if not each.passed)
-    assert missed.name == check
-    assert missed.detail
+    failed = next(entry for entry in verdict.checks if not entry.passed)
+    assert failed.name == check
+    assert failed.detail
     assert reason in REASONS
     assert (verdict.until is not None and verdict.until > NOON) == (action == "defer")
 

@@ -44,12 +44,12 @@ class Person:
         """Return (recipient, subject) of every mail that left."""
         self.world.work()
         return [(letter.recipient, mail["Subject"]) for letter, mail in zip(
-            self.world.outlet.kept, self.world.letters(), strict=True)]  # fmt: skip
+            self.world.outlet.kept, self.world.sent_mails(), strict=True)]  # fmt: skip
 
     def link(self, place: int = -1) -> str:
         """Return the path of the confirmation link in a mail that left."""
         self.world.work()
-        text = self.world.letters()[place].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        text = self.world.sent_mails()[place].get_body(("plain",)).get_content()  # type: ignore[union-attr]
         (path,) = re.findall(r"https://mail\.shop\.example(/confirm/\S+)", text)
         return str(path)
 
