@@ -22,7 +22,7 @@ from nurture.domain.instant import DAY, FOREVER, HOUR, Instant
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import Settings, load_settings
 from nurture.simulation.people import lives
-from nurture.simulation.play import Stage as Play
+from nurture.simulation.play import Simulation
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.transport import Outlet
 from tests.rig.postgres import Postgres
@@ -76,7 +76,7 @@ def live(settings: Settings, *, people: int = CAST, days: int = DAYS, tick: int 
             worker="cast",
         )
         react = Reactions(seed=7, suppression_key=services.settings.suppression_secret)
-        play = Play(services.database, delivery, clock, {"main": Outlet()}, tick=tick, react=react)
+        play = Simulation(services.database, delivery, clock, {"main": Outlet()}, tick=tick, react=react)
         play.play(lives(people, start=start, days=days, seed=7), end)
     finally:
         services.close()

@@ -1,1 +1,1 @@
-"""Accounts, sessions and API keys as stored."""
+"""Store users, sessions and API keys."""

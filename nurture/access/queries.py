@@ -1,4 +1,4 @@
-"""Users, sessions, API keys and wrong passwords: reading and writing their rows."""
+"""Read and write users, their sessions, API keys and failed sign-ins."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ from nurture.domain.instant import MINUTE, Duration, Instant
 
 
 def add_user(connection: sa.Connection, *, name: str, role: str, password: str, at: Instant) -> int:
-    """Keep a new user (password: its hash); return the id. Raises InputError when the name is taken."""
+    """Insert a user (password: its hash) and return the id. Raises InputError when the name is taken."""
     row = {"name": name, "role": role, "password": password, "created_at": at, "epoch": 0, "disabled": False}
     added = bulk.insert(connection, users, [row], conflict=["name"], returning=["id"])
     if not added:
@@ -32,17 +32,17 @@ def list_users(connection: sa.Connection) -> list[sa.Row[Any]]:
 
 
 def has_users(connection: sa.Connection) -> bool:
-    """Tell whether there ever was a user; a disabled one keeps the console closed as well."""
+    """Return whether there is a user, disabled ones included: those too keep the console behind a sign-in."""
     return bool(connection.scalar(sa.select(sa.exists(sa.select(users.c.id)))))
 
 
-def user_named(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
-    """Return the user's row."""
+def find_user(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
+    """Return the row of the user with this name, or None."""
     return connection.execute(sa.select(users).where(users.c.name == name)).one_or_none()
 
 
 def change_user(connection: sa.Connection, name: str, *, end_sessions: bool, **values: Any) -> None:
-    """Change a user; end_sessions: everybody who is signed in as them is signed out. Raises NotFoundError."""
+    """Change columns of a user; end_sessions also signs the user out everywhere. Raises NotFoundError."""
     epoch = users.c.epoch + (1 if end_sessions else 0)
     changed = connection.execute(
         sa.update(users).where(users.c.name == name).values(epoch=epoch, **values).returning(users.c.id)
@@ -65,7 +65,7 @@ def open_session(
     now: Instant,
     until: Instant,
 ) -> None:
-    """Keep a session; those that are over are forgotten."""
+    """Insert a session and delete expired ones. mark: the user's epoch, or a keyed hash of ADMIN_PASSWORD."""
     connection.execute(sa.delete(sessions).where(sessions.c.until < now))
     connection.execute(
         sa.insert(sessions).values(
@@ -74,46 +74,46 @@ def open_session(
     )
 
 
-def session_with_user(connection: sa.Connection, identifier: str) -> sa.Row[Any] | None:
+def find_session(connection: sa.Connection, identifier: str) -> sa.Row[Any] | None:
     """Return a session with its user's name, role, epoch and state (NULL for ADMIN_PASSWORD's)."""
-    found = sa.select(sessions, users.c.name, users.c.role, users.c.epoch, users.c.disabled).select_from(
+    statement = sa.select(sessions, users.c.name, users.c.role, users.c.epoch, users.c.disabled).select_from(
         sessions.outerjoin(users, users.c.id == sessions.c.user_id)
     )
-    return connection.execute(found.where(sessions.c.id == identifier)).one_or_none()
+    return connection.execute(statement.where(sessions.c.id == identifier)).one_or_none()
 
 
-def touch_session(connection: sa.Connection, identifier: str, *, now: Instant) -> None:
-    """Write down that the session is used."""
+def record_session_use(connection: sa.Connection, identifier: str, *, now: Instant) -> None:
+    """Set when the session was last used."""
     connection.execute(sa.update(sessions).where(sessions.c.id == identifier).values(seen_at=now))
 
 
 def close_sessions(connection: sa.Connection, identifiers: Iterable[str]) -> int:
-    """Forget sessions; return how many there were."""
-    gone = connection.execute(sa.delete(sessions).where(sessions.c.id.in_(list(identifiers))))
-    return gone.rowcount
+    """Delete sessions and return how many there were."""
+    deleted = connection.execute(sa.delete(sessions).where(sessions.c.id.in_(list(identifiers))))
+    return deleted.rowcount
 
 
-def sessions_of(connection: sa.Connection, user_id: int | None) -> list[sa.Row[Any]]:
+def list_sessions(connection: sa.Connection, user_id: int | None) -> list[sa.Row[Any]]:
     """Return the sessions of a user (None: of ADMIN_PASSWORD), newest first."""
     owner = sessions.c.user_id.is_(None) if user_id is None else sessions.c.user_id == user_id
     return list(connection.execute(sa.select(sessions).where(owner).order_by(sessions.c.created_at.desc())))
 
 
-# ---- wrong passwords -------------------------------------------------------------------------------------
+# ---- failed sign-ins -------------------------------------------------------------------------------------
 
 
 def count_attempt(
     connection: sa.Connection, subjects: list[str], *, now: Instant, window: Duration
 ) -> list[int]:
-    """Count one attempt of each subject; return how many each now has in its window.
+    """Count one sign-in attempt of each subject; return how many each now has in its window.
 
-    Counted before the password is looked at, in a transaction of its own: any number of processes that try at
-    once count each other.
+    The caller counts in a transaction of its own before it checks the password, so that attempts at the same time in
+    several processes are all counted.
     """
     old = login_failures.c.since <= now - window
     build: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     counts: dict[str, int] = {}
-    # In order: two that try at once wait for each other and never in a circle.
+    # In sorted order, so that two attempts at the same time cannot deadlock.
     for subject in sorted(subjects):
         statement = build(login_failures).values(subject=subject, since=now, failures=1)
         changed = {
@@ -126,8 +126,8 @@ def count_attempt(
     return [counts[subject] for subject in subjects]
 
 
-def forget_attempts(connection: sa.Connection, subjects: list[str], *, whole: str) -> None:
-    """Take back this one attempt of each subject, and all of `whole`: the password was right."""
+def uncount_attempt(connection: sa.Connection, subjects: list[str], *, whole: str) -> None:
+    """Subtract this attempt from each subject and delete all attempts of `whole`, after a right password."""
     for subject in sorted(subjects):
         connection.execute(
             sa.update(login_failures)
@@ -141,7 +141,7 @@ def forget_attempts(connection: sa.Connection, subjects: list[str], *, whole: st
 
 
 def add_key(connection: sa.Connection, **values: Any) -> None:
-    """Keep a new key."""
+    """Insert a key."""
     connection.execute(sa.insert(api_keys).values(values))
 
 
@@ -151,13 +151,13 @@ def list_keys(connection: sa.Connection) -> list[sa.Row[Any]]:
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Tell whether any key may hand in events."""
+    """Return whether any valid key has the scope `ingest`."""
     valid = api_keys.c.revoked_at.is_(None) & (" " + api_keys.c.scopes + " ").contains(" ingest ")
     return bool(connection.scalar(sa.select(sa.exists(sa.select(api_keys.c.id).where(valid)))))
 
 
 def revoke_key(connection: sa.Connection, identifier: str, *, now: Instant) -> None:
-    """Revoke a key; a second time changes nothing. Raises NotFoundError."""
+    """Revoke a key; a repetition changes nothing. Raises NotFoundError."""
     known = connection.scalar(sa.select(api_keys.c.id).where(api_keys.c.id == identifier))
     if known is None:
         raise NotFoundError(f"there is no key {identifier!r}; `nurture access key list` shows all")
@@ -168,8 +168,8 @@ def revoke_key(connection: sa.Connection, identifier: str, *, now: Instant) -> N
     )
 
 
-def note_used(connection: sa.Connection, identifiers: Iterable[str], *, now: Instant) -> None:
-    """Write down, to the minute, that keys were used."""
+def record_key_use(connection: sa.Connection, identifiers: Iterable[str], *, now: Instant) -> None:
+    """Set when the keys were last used, to the minute."""
     connection.execute(
         sa.update(api_keys)
         .where(

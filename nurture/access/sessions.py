@@ -1,4 +1,7 @@
-"""Who holds a transaction open: what died since it began stays in every table and index, and claiming reads over it."""
+"""Find the oldest open transaction of the database server.
+
+Rows deleted or updated since it began stay in every table and index, which slows claiming down.
+"""
 
 from dataclasses import dataclass
 
@@ -9,13 +12,13 @@ from nurture.runtime.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A session of the database server with a transaction that is not over."""
+class OpenTransaction:
+    """A session of the database server with an open transaction."""
 
     seconds: float
-    # As the server knows it; the process to end with `pg_terminate_backend`.
+    # The server's process id, for `pg_terminate_backend`.
     pid: int
-    # What it calls itself, and what it is doing.
+    # application_name and state of pg_stat_activity.
     name: str
     state: str
 
@@ -27,17 +30,16 @@ _OLDEST = sa.text(
 )
 
 
-def oldest_transaction(connection: sa.Connection) -> Session | None:
-    """Return the session whose transaction began first, of this database, without our own.
+def find_oldest_transaction(connection: sa.Connection) -> OpenTransaction | None:
+    """Return the oldest open transaction of this database in another session, or None.
 
-    None: there is none, or this is SQLite, where nobody can ask. Sessions of other roles are seen only by a role with
-    `pg_read_all_stats`.
+    SQLite cannot tell, so None. A role sees sessions of other roles only with `pg_read_all_stats`.
     """
     if connection.dialect.name != "postgresql":
         return None
     row = connection.execute(_OLDEST).one_or_none()
     if row is None:
         return None
-    # Of sessions the true age is told, also where business lives in virtual time.
+    # The real age, also on a virtual clock.
     age = SystemClock().lease_now(connection) - row.began_at
-    return Session(age / SECOND, row.pid, row.name, row.state)
+    return OpenTransaction(age / SECOND, row.pid, row.name, row.state)

@@ -14,7 +14,7 @@ from nurture.reports import ledger
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import Settings, load_settings
 from nurture.simulation.people import lives
-from nurture.simulation.play import Moment, Progress, Stage
+from nurture.simulation.play import Progress, Simulation, Tick
 from nurture.simulation.reactions import Reactions
 from nurture.transports.registry import open_lanes, open_transport
 
@@ -74,9 +74,9 @@ def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Ser
         worker="demo",
     )
     react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
-    stage = Stage(services.database, delivery, clock, lanes, react=react)
+    stage = Simulation(services.database, delivery, clock, lanes, react=react)
     inputs = lives(options.people, start=start, days=options.days, seed=options.seed)
-    counts = stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
+    counts = stage.play(inputs, end, progress=Tick.reporter(stage, end, progress))
     for transport in lanes.values():
         transport.close()
     result = summarize(services, start=start, end=end, applied=counts["applied"])

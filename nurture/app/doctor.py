@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.access.sessions import oldest_transaction
+from nurture.access.sessions import find_oldest_transaction
 from nurture.app import complaints, journals
 from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
@@ -64,7 +64,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
 
 def _old_transactions(connection: sa.Connection) -> Iterator[str]:
     """Yield a line when a transaction has been open for too long: vacuum cannot remove rows that it may see."""
-    oldest = oldest_transaction(connection)
+    oldest = find_oldest_transaction(connection)
     if oldest is not None and oldest.seconds > TRANSACTION_SECONDS_MAX:
         yield (
             f"session {oldest.pid} ({oldest.name or 'no application name'}, {oldest.state}) has held a transaction "

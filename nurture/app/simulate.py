@@ -23,7 +23,7 @@ from nurture.runtime import gc_tuning
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import load_settings
 from nurture.simulation.people import lives
-from nurture.simulation.play import Input, Moment, Progress, Stage
+from nurture.simulation.play import Input, Progress, Simulation, Tick
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
 from nurture.simulation.transport import Outlet
@@ -93,8 +93,8 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
     react = None
     if options.events is None:
         react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
-    stage = Stage(services.database, delivery, clock, lanes, react=react)
-    return stage.play(inputs, end, progress=Moment.teller(stage, end, progress))
+    stage = Simulation(services.database, delivery, clock, lanes, react=react)
+    return stage.play(inputs, end, progress=Tick.reporter(stage, end, progress))
 
 
 def _load_inputs(options: SimulationOptions) -> tuple[Iterator[Input], Instant, Instant]:

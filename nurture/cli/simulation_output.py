@@ -8,7 +8,7 @@ import typer
 from nurture.cli import output
 
 if TYPE_CHECKING:
-    from nurture.simulation.play import Moment, Progress
+    from nurture.simulation.play import Progress, Tick
 
 People = Annotated[int, typer.Option(help="Number of people.", min=1, max=1_000_000)]
 Days = Annotated[int, typer.Option(help="Number of simulated days.", min=1, max=3_660)]
@@ -27,7 +27,7 @@ def progress_printer(*, as_json: bool) -> "Progress | None":
     begin, end = ("\r", " ") if is_terminal else ("", "\n")
     printed_at, has_printed = monotonic(), False
 
-    def print_progress(moment: "Moment") -> None:
+    def print_progress(moment: "Tick") -> None:
         nonlocal printed_at, has_printed
         now, is_over = monotonic(), moment.at >= moment.end
         # A simulation that ends before the first interval prints nothing, except its last line after others.

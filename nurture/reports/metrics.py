@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 
-from nurture.access.sessions import oldest_transaction
+from nurture.access.sessions import find_oldest_transaction
 from nurture.database.engine import Database
 from nurture.domain.instant import SECOND, Instant
 from nurture.reports.backlog import measure_backlog
@@ -112,7 +112,7 @@ class _Backlogs(Collector):
         try:
             with self._database.read() as connection:
                 backlog = measure_backlog(connection, now=self._now)
-                oldest = oldest_transaction(connection)
+                oldest = find_oldest_transaction(connection)
         except DBAPIError:
             up.add_metric([], 0)
             yield up

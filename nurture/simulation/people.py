@@ -1,7 +1,7 @@
-"""Made-up people: each draws a life from the seed and reacts to the mails that reach them.
+"""Generate the events of made-up people. `reactions` adds what they do about the mails they get.
 
-Everything is a hash of (seed, person, occasion), so the same seed gives the same lives. The events are those of
-the shipped programme; another programme simply hears fewer that it knows.
+Each person's random numbers come from (seed, number), so the same seed gives the same events. The events are those of
+the shipped programme; another programme knows fewer of them.
 """
 
 import random  # noqa: TID251 - seeded, so the same seed gives the same lives
@@ -41,7 +41,7 @@ _NAMES_EN = (
 )
 _NAMES_ZH = ("小雨", "志强", "婷婷", "建国", "晓东", "雪梅", "子涵", "思远")
 _SUBJECTS = ("brewing", "origins", "office", "cafe", "tools")
-#: product id, name, price, stock at the start
+#: Product id, name, price, stock at the start.
 _PRODUCTS = (
     ("ethiopia-250", "Ethiopia Guji 250 g", 13.5, 40),
     ("brazil-1000", "Brazil Santos 1 kg", 27.0, 3),
@@ -49,13 +49,13 @@ _PRODUCTS = (
     ("kettle", "Gooseneck kettle", 69.0, 4),
     ("grinder", "Hand grinder", 89.0, 0),
 )
-#: Kinds of life and how many of a hundred lead them.
+#: Kinds of people and how many of a hundred are of each kind.
 _LIVES = (("reader", 30), ("shopper", 40), ("visitor", 10), ("office", 10), ("waiter", 10))
 
 
 @dataclass(slots=True)
 class Person:
-    """One made-up person and what they do, ascending by instant."""
+    """One made-up person with the inputs they cause."""
 
     number: int
     start: Instant
@@ -64,27 +64,27 @@ class Person:
     zone: str = "Europe/Berlin"
     locale: str = "en"
     inputs: list[Input] = field(default_factory=list)
-    chance: random.Random = field(default_factory=random.Random)
-    _told: int = 0
+    rng: random.Random = field(default_factory=random.Random)
+    _event_count: int = 0
 
     def __post_init__(self) -> None:
-        """Draw who this is."""
-        self.chance = random.Random(f"{self.seed}:{self.number}")  # noqa: S311 - made-up lives, no secret
-        self.zone = self.chance.choice(_ZONES)
+        """Draw zone, locale and address."""
+        self.rng = random.Random(f"{self.seed}:{self.number}")  # noqa: S311 - made-up lives, no secret
+        self.zone = self.rng.choice(_ZONES)
         self.locale = "zh-CN" if self.zone == "Asia/Shanghai" else "en"
         self.email = f"person{self.number}@demo.example"
 
     def local(self, at: Instant, hour: int) -> Instant:
         """Return that hour (and some minutes) on the local day of an instant."""
         day = to_datetime(at).date()
-        return at_local_time(day, hour * 60 + self.chance.randrange(50), self.zone)
+        return at_local_time(day, hour * 60 + self.rng.randrange(50), self.zone)
 
-    def does(self, at: Instant, name: str, /, **properties: Any) -> Instant:
-        """Note an event of this person and return its instant."""
-        self._told += 1
+    def add_event(self, at: Instant, name: str, /, **properties: Any) -> Instant:
+        """Add an event of this person and return its instant."""
+        self._event_count += 1
         event = NewEvent(
             source=SOURCE,
-            message_id=f"{self.seed}-{self.number}-{self._told}",
+            message_id=f"{self.seed}-{self.number}-{self._event_count}",
             kind="track",
             name=name,
             occurred_at=at,
@@ -96,16 +96,16 @@ class Person:
         self.inputs.append(Input(at, event=event))
         return at
 
-    def is_known(self, at: Instant) -> Instant:
-        """Tell name and birthday, as a sign-up form does."""
+    def add_identify(self, at: Instant) -> Instant:
+        """Add an identify call with name and birthday, as a sign-up form sends it."""
         names = _NAMES_ZH if self.locale == "zh-CN" else _NAMES_EN
-        traits: dict[str, Any] = {"firstName": self.chance.choice(names)}
-        if self.chance.random() < 0.4:
-            traits["birthday"] = f"{self.chance.randrange(1, 13):02d}-{self.chance.randrange(1, 29):02d}"
-        self._told += 1
+        traits: dict[str, Any] = {"firstName": self.rng.choice(names)}
+        if self.rng.random() < 0.4:
+            traits["birthday"] = f"{self.rng.randrange(1, 13):02d}-{self.rng.randrange(1, 29):02d}"
+        self._event_count += 1
         event = NewEvent(
             source=SOURCE,
-            message_id=f"{self.seed}-{self.number}-{self._told}",
+            message_id=f"{self.seed}-{self.number}-{self._event_count}",
             kind="identify",
             name="Identified",
             occurred_at=at,
@@ -118,118 +118,122 @@ class Person:
         return at
 
 
-def product(chance: random.Random) -> dict[str, Any]:
+def product(rng: random.Random) -> dict[str, Any]:
     """Return a product as events carry it."""
-    product_id, name, price, _ = chance.choice(_PRODUCTS)
+    product_id, name, price, _ = rng.choice(_PRODUCTS)
     return {
         "product_id": product_id,
         "name": name,
         "price": price,
         "quantity": 1,
-        "category": chance.choice(_SUBJECTS[:2]),
+        "category": rng.choice(_SUBJECTS[:2]),
         "url": f"https://shop.larkandkettle.example/products/{product_id}",
     }
 
 
 def lives(people: int, *, start: Instant, days: int, seed: int) -> Iterator[Input]:
-    """Yield everything that so many people and the world do in so many days, ascending by instant."""
+    """Yield the inputs of so many people and of the shop in so many days, ascending by instant."""
     end = start + days * DAY
-    inputs = [*world(start, days, seed)]
+    inputs = [*shop_events(start, days, seed)]
     for number in range(people):
-        inputs.extend(a_life(number, start=start, end=end, seed=seed).inputs)
-    inputs.sort(key=lambda one: (one.at, one.event.message_id if one.event else ""))
-    yield from (one for one in inputs if one.at < end)
+        inputs.extend(make_person(number, start=start, end=end, seed=seed).inputs)
+    inputs.sort(key=lambda item: (item.at, item.event.message_id if item.event else ""))
+    yield from (item for item in inputs if item.at < end)
 
 
-def a_life(number: int, *, start: Instant, end: Instant, seed: int) -> Person:
-    """Draw one person's life between two instants."""
+def make_person(number: int, *, start: Instant, end: Instant, seed: int) -> Person:
+    """Return one person with inputs between two instants."""
     person = Person(number, start, seed)
-    born = start + int(person.chance.random() * 0.6 * (end - start))
+    born = start + int(person.rng.random() * 0.6 * (end - start))
     kinds = [kind for kind, share in _LIVES for _ in range(share)]
-    _LEAD[person.chance.choice(kinds)](person, person.local(born, person.chance.randrange(9, 21)))
+    _LEAD[person.rng.choice(kinds)](person, person.local(born, person.rng.randrange(9, 21)))
     return person
 
 
 def _reader(person: Person, at: Instant) -> None:
-    """Read, then asks for the news; most confirm (see `reactions`), some buy one day."""
-    for place in range(person.chance.randrange(1, 5)):
-        subject = person.chance.choice(_SUBJECTS)
-        person.does(at + place * 2 * DAY, "Article Read", category=subject, title=f"On {subject}")
-    person.is_known(at + 9 * MINUTE)
-    person.does(at + 10 * MINUTE, "Topic Requested", topic="news")
-    if person.chance.random() < 0.3:
-        _buys(person, at + person.chance.randrange(6, 30) * DAY)
+    """Add a reader, who reads and asks for the news; most confirm (see `reactions`), some buy later."""
+    for place in range(person.rng.randrange(1, 5)):
+        subject = person.rng.choice(_SUBJECTS)
+        person.add_event(at + place * 2 * DAY, "Article Read", category=subject, title=f"On {subject}")
+    person.add_identify(at + 9 * MINUTE)
+    person.add_event(at + 10 * MINUTE, "Topic Requested", topic="news")
+    if person.rng.random() < 0.3:
+        _add_order(person, at + person.rng.randrange(6, 30) * DAY)
 
 
 def _shopper(person: Person, at: Instant) -> None:
-    """Fills a cart; some buy at once, others leave it."""
-    person.is_known(at)
-    goods = product(person.chance)
+    """Add a shopper, who fills a cart; some buy at once, others leave it."""
+    person.add_identify(at)
+    goods = product(person.rng)
     cart = f"cart-{person.number}"
-    person.does(at + MINUTE, "Product Viewed", **goods)
-    person.does(at + 3 * MINUTE, "Product Added", cart_id=cart, **goods)
-    if person.chance.random() < 0.7:
-        person.does(at + 3 * MINUTE, "Consent Given", topic="reminders")
-    if person.chance.random() < 0.5:
-        _buys(person, at + 12 * MINUTE, cart=cart, goods=goods)
-    if person.chance.random() < 0.6:
-        person.does(at + 4 * MINUTE, "Topic Requested", topic="offers")
+    person.add_event(at + MINUTE, "Product Viewed", **goods)
+    person.add_event(at + 3 * MINUTE, "Product Added", cart_id=cart, **goods)
+    if person.rng.random() < 0.7:
+        person.add_event(at + 3 * MINUTE, "Consent Given", topic="reminders")
+    if person.rng.random() < 0.5:
+        _add_order(person, at + 12 * MINUTE, cart=cart, goods=goods)
+    if person.rng.random() < 0.6:
+        person.add_event(at + 4 * MINUTE, "Topic Requested", topic="offers")
 
 
 def _visitor(person: Person, at: Instant) -> None:
-    """Comes to the shop; books a tasting, moves it once in a while, and comes or does not."""
-    person.is_known(at)
-    starts = person.local(at + person.chance.randrange(3, 12) * DAY, 16)
+    """Add a visitor, who books a tasting, sometimes moves or cancels it, or attends."""
+    person.add_identify(at)
+    starts = person.local(at + person.rng.randrange(3, 12) * DAY, 16)
     key = f"tasting-{person.number}"
-    given = {
+    appointment = {
         "appointment_id": key,
         "name": "Coffee tasting",
         "location": "Kesselhof 3, Berlin",
         "adviser": "Mira",
     }
-    person.does(
+    person.add_event(
         at + 5 * MINUTE,
         "Appointment Booked",
         starts_at=to_iso(starts),
         ends_at=to_iso(starts + HOUR),
-        **given,
+        **appointment,
     )
-    if person.chance.random() < 0.3:
+    if person.rng.random() < 0.3:
         starts += 2 * DAY
-        person.does(
-            at + DAY, "Appointment Changed", starts_at=to_iso(starts), ends_at=to_iso(starts + HOUR), **given
+        person.add_event(
+            at + DAY,
+            "Appointment Changed",
+            starts_at=to_iso(starts),
+            ends_at=to_iso(starts + HOUR),
+            **appointment,
         )
-    if person.chance.random() < 0.2:
-        person.does(starts - 20 * HOUR, "Appointment Cancelled", appointment_id=key)
+    if person.rng.random() < 0.2:
+        person.add_event(starts - 20 * HOUR, "Appointment Cancelled", appointment_id=key)
         return
-    person.does(starts + 30 * MINUTE, "Event Attended", appointment_id=key)
-    if person.chance.random() < 0.4:
-        _buys(person, starts + HOUR)
+    person.add_event(starts + 30 * MINUTE, "Event Attended", appointment_id=key)
+    if person.rng.random() < 0.4:
+        _add_order(person, starts + HOUR)
 
 
 def _office(person: Person, at: Instant) -> None:
-    """Buys for an office, again and again; now and then something goes wrong."""
-    person.is_known(at)
-    person.does(at + MINUTE, "Article Read", category="office", title="Coffee for forty")
-    person.does(at + MINUTE, "Consent Given", topic="members")
-    for place in range(person.chance.randrange(1, 4)):
-        _buys(person, at + (1 + place * 17) * DAY, number=place)
+    """Add an office, which buys several times."""
+    person.add_identify(at)
+    person.add_event(at + MINUTE, "Article Read", category="office", title="Coffee for forty")
+    person.add_event(at + MINUTE, "Consent Given", topic="members")
+    for place in range(person.rng.randrange(1, 4)):
+        _add_order(person, at + (1 + place * 17) * DAY, number=place)
 
 
 def _waiter(person: Person, at: Instant) -> None:
-    """Waits for what is sold out."""
-    person.is_known(at)
-    person.does(
+    """Add a person who waits for a sold-out product."""
+    person.add_identify(at)
+    person.add_event(
         at + MINUTE, "Product Viewed", product_id="grinder", name="Hand grinder", price=89.0, category="tools"
     )
-    person.does(at + 2 * MINUTE, "Back In Stock Requested", product_id="grinder")
-    person.does(at + 2 * MINUTE, "Consent Given", topic="reminders")
+    person.add_event(at + 2 * MINUTE, "Back In Stock Requested", product_id="grinder")
+    person.add_event(at + 2 * MINUTE, "Consent Given", topic="reminders")
 
 
 _LEAD = {"reader": _reader, "shopper": _shopper, "visitor": _visitor, "office": _office, "waiter": _waiter}
 
 
-def _buys(
+def _add_order(
     person: Person,
     at: Instant,
     *,
@@ -237,10 +241,10 @@ def _buys(
     goods: dict[str, Any] | None = None,
     number: int = 0,
 ) -> None:
-    """Order, shipment, delivery; seldom a case or a return."""
-    goods = goods or product(person.chance)
-    if person.chance.random() < 0.6:
-        person.does(at, "Consent Given", topic="surveys")
+    """Add an order with shipment and delivery, sometimes a support case or a return."""
+    goods = goods or product(person.rng)
+    if person.rng.random() < 0.6:
+        person.add_event(at, "Consent Given", topic="surveys")
     order = {
         "order_id": f"o-{person.number}-{number}",
         "revenue": goods["price"],
@@ -250,10 +254,10 @@ def _buys(
     }
     if cart is not None:
         order["cart_id"] = cart
-    person.does(at, "Order Completed", **order)
-    shipped = at + person.chance.randrange(18, 40) * HOUR
+    person.add_event(at, "Order Completed", **order)
+    shipped = at + person.rng.randrange(18, 40) * HOUR
     tracking = f"LK{person.number:06d}{number}"
-    person.does(
+    person.add_event(
         shipped,
         "Order Shipped",
         order_id=order["order_id"],
@@ -263,34 +267,34 @@ def _buys(
         currency="EUR",
         products=[goods],
     )
-    delivered = shipped + person.chance.randrange(20, 70) * HOUR
-    person.does(delivered, "Order Delivered", order_id=order["order_id"])
-    if person.chance.random() < 0.12:
-        opened = delivered + person.chance.randrange(2, 90) * HOUR
+    delivered = shipped + person.rng.randrange(20, 70) * HOUR
+    person.add_event(delivered, "Order Delivered", order_id=order["order_id"])
+    if person.rng.random() < 0.12:
+        opened = delivered + person.rng.randrange(2, 90) * HOUR
         case = {
             "case_id": f"k-{person.number}-{number}",
             "subject": "A cracked lid",
             "agent": "Jonas",
             "reply_by": to_iso(opened + 8 * HOUR),
         }
-        person.does(opened, "Support Case Opened", **case)
-        person.does(
-            opened + person.chance.randrange(5, 80) * HOUR, "Support Case Closed", case_id=case["case_id"]
+        person.add_event(opened, "Support Case Opened", **case)
+        person.add_event(
+            opened + person.rng.randrange(5, 80) * HOUR, "Support Case Closed", case_id=case["case_id"]
         )
-    if person.chance.random() < 0.05:
-        person.does(delivered + 3 * DAY, "Return Requested", order_id=order["order_id"])
+    if person.rng.random() < 0.05:
+        person.add_event(delivered + 3 * DAY, "Return Requested", order_id=order["order_id"])
 
 
-def world(start: Instant, days: int, seed: int) -> Iterator[Input]:
-    """Yield what happens to things: stock, and one new piece a week on each subject."""
-    told = 0
+def shop_events(start: Instant, days: int, seed: int) -> Iterator[Input]:
+    """Yield events without a person: stock changes, and one new article a week on each subject."""
+    event_count = 0
 
-    def thing(at: Instant, name: str, /, **properties: Any) -> Input:
-        nonlocal told
-        told += 1
+    def make_input(at: Instant, name: str, /, **properties: Any) -> Input:
+        nonlocal event_count
+        event_count += 1
         event = NewEvent(
             source=SOURCE,
-            message_id=f"{seed}-world-{told}",
+            message_id=f"{seed}-world-{event_count}",
             kind="track",
             name=name,
             occurred_at=at,
@@ -301,7 +305,7 @@ def world(start: Instant, days: int, seed: int) -> Iterator[Input]:
 
     for product_id, name, price, stock in _PRODUCTS:
         url = f"https://shop.larkandkettle.example/products/{product_id}"
-        yield thing(
+        yield make_input(
             start + MINUTE,
             "Product Updated",
             product_id=product_id,
@@ -314,7 +318,7 @@ def world(start: Instant, days: int, seed: int) -> Iterator[Input]:
         for subject in _SUBJECTS:
             at = start + day * DAY + 9 * HOUR
             url = f"https://larkandkettle.example/journal/{subject}-{day // 7}"
-            yield thing(
+            yield make_input(
                 at,
                 "Article Published",
                 category=subject,
@@ -325,6 +329,6 @@ def world(start: Instant, days: int, seed: int) -> Iterator[Input]:
                 published_at=to_iso(at),
             )
     back = start + days * DAY * 2 // 3
-    yield thing(
+    yield make_input(
         back, "Product Back In Stock", product_id="grinder", name="Hand grinder", price=89.0, stock=25
     )

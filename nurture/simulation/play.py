@@ -1,8 +1,7 @@
-"""Playing inputs on virtual time: the same rooms, a clock that jumps from one thing due to the next.
+"""Play inputs on virtual time: the same rooms, on a clock that jumps to the next instant with work.
 
-Inputs are what the world does (events, pages people act on). Between two ticks (default 15 min) nothing is
-missed: events carry their own instants and alarms ring at theirs; the tick only bounds how late a mail may be
-handed over.
+Inputs are events and actions on pages. The tick (default 15 min) does not change results: events carry their own
+instants and alarms ring at theirs; the tick only bounds how late a mail is handed over.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,31 +17,31 @@ from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant
 from nurture.runtime.clock import ManualClock
-from nurture.simulation.run_until_idle import next_due, turn
+from nurture.simulation.run_until_idle import next_due, run_until_idle
 from nurture.transports.registry import Transport
 
-#: Does something with the world at its instant, inside a transaction of its own.
+#: Acts for a person at an instant, inside a transaction of its own.
 Act = Callable[[sa.Connection, Instant], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something the world does at an instant: an event handed in, or an act on a page."""
+    """An input at an instant: an event, or an action on a page."""
 
     at: Instant
     event: NewEvent | None = None
     act: Act | None = None
 
 
-#: Lets every room work until nothing is due.
-Turn = Callable[[Database, Delivery, Mapping[str, Transport]], Counts]
-#: Told of what happened in a tick, may answer with further inputs (people reacting to their mail).
+#: Runs every room until nothing is due.
+RunUntilIdle = Callable[[Database, Delivery, Mapping[str, Transport]], Counts]
+#: Called after each tick; returns further inputs (people react to their mail).
 React = Callable[[Database, Instant], Iterable[Input]]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """How far a play has come: the virtual instant, between which two, and what was done until then."""
+class Tick:
+    """A tick of a simulation: the virtual instant, start and end, and the counts so far."""
 
     at: Instant
     start: Instant
@@ -51,25 +50,25 @@ class Moment:
 
     @property
     def share(self) -> float:
-        """How much of the time is over, 0 to 1."""
+        """The part of the time that is over, 0 to 1."""
         return (self.at - self.start) / max(1, self.end - self.start)
 
     @classmethod
-    def teller(
-        cls, stage: "Stage", end: Instant, progress: "Progress | None"
+    def reporter(
+        cls, simulation: "Simulation", end: Instant, progress: "Progress | None"
     ) -> Callable[[Instant], None] | None:
-        """Return what tells `progress` of each tick of this stage, which stands at its start."""
-        start = stage.clock.now()
-        return None if progress is None else lambda at: progress(cls(at, start, end, stage.counts))
+        """Return a function that calls `progress` with each tick; the simulation stands at its start."""
+        start = simulation.clock.now()
+        return None if progress is None else lambda at: progress(cls(at, start, end, simulation.counts))
 
 
-#: Told after every tick how far the play has come.
-Progress = Callable[[Moment], None]
+#: Called after every tick.
+Progress = Callable[[Tick], None]
 
 
 @dataclass(slots=True)
-class Stage:
-    """Where a play is given: a database, its delivery on a manual clock, transports by lane."""
+class Simulation:
+    """A simulation: a database, its delivery on a manual clock, and transports by lane."""
 
     database: Database
     delivery: Delivery
@@ -77,9 +76,9 @@ class Stage:
     lanes: Mapping[str, Transport]
     tick: Duration = 15 * MINUTE
     react: React | None = None
-    # What workers do at a tick.
-    turn: Turn = turn
-    # What the play has done so far.
+    # The work of the workers at a tick.
+    run_until_idle: RunUntilIdle = run_until_idle
+    # Counts of the current play.
     counts: Counts = field(default_factory=Counts)
     _order: int = 0
     _ahead: list[tuple[Instant, int, Input]] = field(default_factory=list)
@@ -89,7 +88,7 @@ class Stage:
     ) -> Counts:
         """Play the inputs, ascending by instant, up to `until`; returns counts by outcome.
 
-        progress: told the virtual instant after each tick.
+        progress: called with the virtual instant after each tick.
         """
         total = self.counts = Counts()
         upcoming = next(inputs, None)
@@ -102,8 +101,8 @@ class Stage:
                 upcoming = next(inputs, None)
             while self._ahead and self._ahead[0][0] <= at:
                 due.append(heappop(self._ahead)[2])
-            self._feed(sorted(due, key=lambda one: one.at))
-            total.update(self.turn(self.database, self.delivery, self.lanes))
+            self._feed(sorted(due, key=lambda item: item.at))
+            total.update(self.run_until_idle(self.database, self.delivery, self.lanes))
             if self.react is not None:
                 for reaction in self.react(self.database, at):
                     self._order += 1
@@ -114,7 +113,7 @@ class Stage:
                 return total
 
     def _next(self, upcoming: Input | None, until: Instant) -> Instant:
-        """Return the next instant at which something happens, on the grid of ticks, at most `until`."""
+        """Return the next instant with work, rounded up to a tick, at most `until`."""
         with self.database.read() as connection:
             due = next_due(connection, self.lanes)
         instants = [due, upcoming.at if upcoming else FOREVER, self._ahead[0][0] if self._ahead else FOREVER]
@@ -123,16 +122,16 @@ class Stage:
         return min(max(on_grid, self.clock.now() + 1), until)
 
     def _feed(self, inputs: Sequence[Input]) -> None:
-        """Hand the inputs in, in their order; events between two acts share a transaction."""
+        """Apply the inputs in order; events between two actions share a transaction."""
         events: list[NewEvent] = []
-        for one in inputs:
-            if one.event is not None:
-                events.append(one.event)
+        for item in inputs:
+            if item.event is not None:
+                events.append(item.event)
                 continue
             self._accept(events)
             events = []
-            if one.act is not None:
-                self.database.run(partial(_do, one.act, one.at))
+            if item.act is not None:
+                self.database.run(partial(_act_at, item.act, item.at))
         self._accept(events)
 
     def _accept(self, events: list[NewEvent]) -> None:
@@ -140,5 +139,5 @@ class Stage:
             self.database.run(lambda connection: accept(connection, events))
 
 
-def _do(act: Act, at: Instant, connection: sa.Connection) -> None:
+def _act_at(act: Act, at: Instant, connection: sa.Connection) -> None:
     act(connection, at)

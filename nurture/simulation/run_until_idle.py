@@ -1,7 +1,6 @@
-"""One turn of every room until nothing is due: what workers do all the time, done once and to the end.
+"""Run every room until nothing is due, without workers and queues: for simulations, demonstrations and tests.
 
-Used where there is no queue in between: simulation, demonstrations, tests. The order is the way of an event;
-each room's own function is the same one that the workers call.
+The rooms run in the order in which an event passes them, by the same functions that workers call.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,16 +24,16 @@ from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
 from nurture.transports.registry import Transport
 
-#: Rounds in one turn before it must be going in circles.
+#: After so many rounds an endless loop is assumed.
 _ROUNDS_MAX = 20_000
-#: Mails claimed at a time.
+#: Mails claimed in one batch.
 _CHUNK = 500
 
 
-def turn(database: Database, delivery: Delivery, lanes: Mapping[str, Transport]) -> Counts:
-    """Let every room work until nothing is due at the clock's present instant; returns counts by outcome.
+def run_until_idle(database: Database, delivery: Delivery, lanes: Mapping[str, Transport]) -> Counts:
+    """Run every room until nothing is due at the clock's present instant; return counts by outcome.
 
-    Raises Transient when that never comes, and what the rooms raise.
+    Raises Transient after 20,000 rounds, and the errors of the rooms.
     """
     total = Counts()
     for _ in range(_ROUNDS_MAX):
@@ -51,11 +50,11 @@ def turn(database: Database, delivery: Delivery, lanes: Mapping[str, Transport])
 def _round(
     database: Database, delivery: Delivery, lanes: Mapping[str, Transport], waits: frozenset[str]
 ) -> Counts:
-    """Give each room that has something waiting one batch."""
+    """Run one batch of each room with work."""
     clock, playbooks = delivery.clock, delivery.playbooks
     done = Counts()
     if "inbox" in waits:
-        # All shards before anybody is written to: few large chunks of mail instead of many small ones.
+        # Drain all shards before delivery, for few large chunks of mail instead of many small ones.
         while (drained := drain(database, shard=None, clock=clock, playbooks=playbooks)).total():
             done.add(drained)
     if "wakes" in waits:
@@ -73,7 +72,7 @@ def _round(
 
 
 def _waits(connection: sa.Connection, now: Instant, lanes: Iterable[str]) -> frozenset[str]:
-    """Return the rooms that have something waiting; one statement, each part one index entry, or one a lane."""
+    """Return the rooms with work, by one statement that reads one index entry a room, or one a lane."""
     of_waits, _ = _statements(connection.dialect.name)
     row = connection.execute(of_waits, {"at_now": now, "lanes": list_text([lane] for lane in lanes)}).one()
     return frozenset(name for name, waits in zip(_PARTS, row, strict=True) if waits)
@@ -81,7 +80,7 @@ def _waits(connection: sa.Connection, now: Instant, lanes: Iterable[str]) -> fro
 
 _M = t.messages.c
 _NOW = sa.bindparam("at_now", type_=sa.BigInteger)
-# Spelt out, not bound: only so are the partial indexes used.
+# Literals, not parameters: only then does PostgreSQL use the partial indexes.
 _LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
 _DOUBTED = _M.status == sa.literal_column("'in_doubt'")
 _PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "doubts")
@@ -89,8 +88,8 @@ _PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "
 
 @lru_cache
 def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
-    """Return the statements of `_waits` and `next_due`; each bound to `lanes`, the first to `at_now` too."""
-    # The index of what waits begins with the lane, so each lane is looked up by itself.
+    """Return the statements of `_waits` and `next_due`; both take `lanes`, the first also `at_now`."""
+    # The index of waiting messages begins with the lane, so each lane is looked up by itself.
     lanes = relation_of_parameter(dialect, [_M.lane], "lanes")
     mine = sa.and_(WAITING, _M.lane == lanes.c.lane)
     first = sa.select(sa.func.min(_M.due_at)).where(mine).correlate(lanes).scalar_subquery()
@@ -111,11 +110,11 @@ def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
         sa.select(sa.func.min(t.inbox.c.received_at)),
         sa.select(sa.func.min(t.object_wakes.c.occurred_at)),
     )
-    return sa.select(*map(sa.exists, waits)), sa.select(*(one.scalar_subquery() for one in instants))
+    return sa.select(*map(sa.exists, waits)), sa.select(*(instant.scalar_subquery() for instant in instants))
 
 
 def next_due(connection: sa.Connection, lanes: Iterable[str]) -> Instant:
-    """Return the earliest instant at which any room has something to do for these lanes; FOREVER when never."""
+    """Return the earliest instant at which any room has work for these lanes; FOREVER without one."""
     _, of_instants = _statements(connection.dialect.name)
     row = connection.execute(of_instants, {"lanes": list_text([lane] for lane in lanes)}).one()
     return min((at for at in row if at is not None), default=FOREVER)

@@ -1,4 +1,4 @@
-"""Where mail goes in a simulation: counted, and a sample kept."""
+"""The transport of a simulation: counts the mails and keeps the first ones."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,21 +6,21 @@ from nurture.transports.types import Outcome, OutgoingMail
 
 
 class Outlet:
-    """A transport that takes everything at once and keeps the first `keep` letters."""
+    """A transport that accepts every mail at once and keeps the first `keep` of them."""
 
     def __init__(self, keep: int = 0) -> None:
-        """Keep so many letters for a look."""
+        """Keep the first `keep` mails for inspection."""
         self.keep = keep
         self.kept: list[OutgoingMail] = []
         self.taken = 0
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-        """Take every letter."""
-        for letter in letters:
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+        """Accept every mail."""
+        for mail in mails:
             self.taken += 1
             if len(self.kept) < self.keep:
-                self.kept.append(letter)
-            yield Outcome(letter.message_id, letter.attempt, "sent", "replied", "250", "taken")
+                self.kept.append(mail)
+            yield Outcome(mail.message_id, mail.attempt, "sent", "replied", "250", "taken")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing; there is no connection."""

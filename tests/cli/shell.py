@@ -12,7 +12,7 @@ from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.cli import main
 from nurture.delivery.types import Delivery
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.simulation.transport import Outlet
 
 SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
@@ -70,7 +70,7 @@ class Shell:
         """Do what the workers of `nurture up` would do now."""
         services = open_existing()
         try:
-            turn(services.database, delivery(services), {"main": Outlet()})
+            run_until_idle(services.database, delivery(services), {"main": Outlet()})
         finally:
             services.close()
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nurture.contacts import queries as people
 from nurture.database.engine import Database
 from nurture.feedback import queries
-from nurture.simulation.run_until_idle import next_due, turn
+from nurture.simulation.run_until_idle import next_due, run_until_idle
 from tests.scenarios.world import World
 
 BY_ALARM = "SEARCH contacts USING INDEX ix_contacts_wake_at (wake_at<?)"
@@ -46,7 +46,9 @@ def test_doubts_that_reports_speak_of_are_found_without_reading_the_ledger_or_ev
 
 def test_an_idle_turn_reads_no_table(sqlite_database: Database) -> None:
     world = World(sqlite_database)
-    plans = plans_of(sqlite_database, lambda: turn(sqlite_database, world.delivery, {"main": world.outlet}))
+    plans = plans_of(
+        sqlite_database, lambda: run_until_idle(sqlite_database, world.delivery, {"main": world.outlet})
+    )
     assert BY_ALARM in plans
     assert not [plan for plan in plans if plan.startswith(("SCAN contacts", "SCAN messages"))]
 

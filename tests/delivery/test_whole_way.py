@@ -18,7 +18,7 @@ from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
 from nurture.domain.signing import verify_token
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.registry import open_transport
 from tests.delivery.world import KEYS, SUPPRESSION_KEY, Post, World, find_unexplained_mails, outcome
 
@@ -62,7 +62,7 @@ class ShippedWorld(World):
             accept(connection, [event])
 
     def turn(self, transport: Any) -> dict[str, int]:
-        return turn(self.database, self.delivery, {"main": transport})
+        return run_until_idle(self.database, self.delivery, {"main": transport})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from nurture.database.engine import open_database
 from nurture.domain.instant import DAY, HOUR, SECOND, Duration, Instant
 from nurture.runtime.clock import ManualClock
 from nurture.simulation.people import lives
-from nurture.simulation.play import Input, Stage
+from nurture.simulation.play import Input, Simulation
 from nurture.simulation.transport import Outlet
 from tests.delivery.worker import SharedClock
 from tests.faults.installation import LAPSE, House, opened, people
@@ -126,7 +126,7 @@ def test_who_slept_for_three_days_wakes_without_a_flood(tmp_path: Path, seed: in
         clock = ManualClock(START)
         services = migrate(settings_of(folder, f"sqlite:///{folder / 'life.db'}"), clock=clock)
         inputs = lives(200, start=START, days=26, seed=seed)
-        stage = Stage(services.database, make_context(services).delivery, clock, {"main": Outlet()})
+        stage = Simulation(services.database, make_context(services).delivery, clock, {"main": Outlet()})
         early: list[Input] = []
         late: list[Input] = []
         for one in inputs:

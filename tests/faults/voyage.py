@@ -33,9 +33,9 @@ from nurture.runtime import failpoints
 from nurture.runtime.clock import ManualClock, monotonic
 from nurture.runtime.settings import load_settings
 from nurture.simulation.people import lives
-from nurture.simulation.play import Input, Stage
+from nurture.simulation.play import Input, Simulation
 from nurture.simulation.reactions import Reactions
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.registry import Transport
 from nurture.transports.types import Outcome, OutgoingMail
 from tests.workers.installation import environment
@@ -165,17 +165,17 @@ class Voyage:
     def sail(self) -> None:
         """Live through it, to the end, and then two days more in which nothing breaks."""
         end = START + self.size.days * DAY
-        stage = Stage(
+        stage = Simulation(
             self.services.database,
             self._delivery,
             self.clock,
             {"main": self.sea},
             tick=self.size.tick,
             react=self._reactions,
-            turn=self._turn,
+            run_until_idle=self._turn,
         )
         stage.play(self._inputs(), end, progress=self.progress)
-        stage.react, stage.turn = None, self._safely
+        stage.react, stage.run_until_idle = None, self._safely
         self._resume(self.services.database, end)
         stage.play(iter(()), end + 2 * DAY)
 
@@ -229,7 +229,7 @@ class Voyage:
 
     def _work(self, database: Database, lanes: Mapping[str, Transport]) -> Counts:
         """Do what workers do, and what schedulers do beside: ringing, forgetting, keeping no longer than is said."""
-        done = turn(database, self._delivery, lanes)
+        done = run_until_idle(database, self._delivery, lanes)
         for job in JOBS:
             tick(job, self.services)
         return done

@@ -23,7 +23,7 @@ from nurture.domain.event import Identity
 from nurture.domain.instant import Instant, parse_iso
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
 from nurture.runtime.settings import Settings
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.registry import Transport, open_transport
 from nurture.web.inbound_smtp import MailServer
 from tests.delivery.world import KEYS, SUPPRESSION_KEY, World
@@ -98,7 +98,7 @@ class Office(World):
 
     def turn(self) -> dict[str, int]:
         """Apply what is pending and send what is due."""
-        return turn(self.database, self.delivery, {"main": self.transport})
+        return run_until_idle(self.database, self.delivery, {"main": self.transport})
 
     def work(self) -> dict[str, int]:
         """Do what the feedback room does in the background."""

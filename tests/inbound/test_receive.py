@@ -13,7 +13,7 @@ from nurture.database import schema as t
 from nurture.domain.signing import SigningKeys
 from nurture.domain.verp import build_return_path
 from nurture.reports.metrics import counter_registry
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.web import inbound_smtp as edge
 from tests.delivery.world import KEYS
 from tests.inbound.letters import EXIM, QMAIL, a_dsn, an_answer, an_arf
@@ -244,6 +244,6 @@ def test_connections_beyond_the_bound_are_sent_away(post: Post, monkeypatch: pyt
 def test_without_a_bounce_address_the_sender_stays_as_it_is(office: Office) -> None:
     office.person("ada")
     office.happen("Order Completed", order_id="1", revenue=1.0, currency="EUR", products=[])
-    turn(office.database, replace(office.delivery, bounce_address=""), {"main": office.transport})
+    run_until_idle(office.database, replace(office.delivery, bounce_address=""), {"main": office.transport})
     (mail,) = office.mails_to(ADA)
     assert mail.sender == HELLO

@@ -12,7 +12,7 @@ from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, Instant
-from nurture.simulation.play import Stage
+from nurture.simulation.play import Simulation
 from nurture.transports.maildir import MaildirTransport
 from tests.scenarios.world import SECRET, World
 
@@ -32,7 +32,7 @@ class Living(World):
         """Deliver into a mailbox in this folder from now on."""
         self.mailbox = folder / "mailbox"
         lanes = {"main": MaildirTransport(self.mailbox, clock=self.clock)}
-        self.stage = Stage(self.database, self.delivery, self.clock, lanes)
+        self.stage = Simulation(self.database, self.delivery, self.clock, lanes)
         changed = {"mail_url": f"maildir:{self.mailbox}"}
         object.__setattr__(self.services, "settings", self.services.settings.model_copy(update=changed))
         return self

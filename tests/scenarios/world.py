@@ -23,8 +23,8 @@ from nurture.domain.signing import SigningKeys
 from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import Settings
-from nurture.simulation.play import Input, Stage
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.play import Input, Simulation
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.simulation.transport import Outlet
 
 SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
@@ -68,7 +68,7 @@ class World:
             base_url=settings.public_url,
             worker="test",
         )
-        self.stage = Stage(self.database, self.delivery, self.clock, {"main": self.outlet})
+        self.stage = Simulation(self.database, self.delivery, self.clock, {"main": self.outlet})
 
     @property
     def now(self) -> Instant:
@@ -101,7 +101,7 @@ class World:
 
     def work(self) -> None:
         """Run all workers until nothing is due."""
-        turn(self.database, self.delivery, self.stage.lanes)
+        run_until_idle(self.database, self.delivery, self.stage.lanes)
 
     def until(self, at: Instant) -> None:
         """Let time pass until an instant."""

@@ -21,7 +21,7 @@ from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_i
 from nurture.playbook import LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
 from nurture.simulation.people import lives
-from nurture.simulation.play import Input, Stage
+from nurture.simulation.play import Input, Simulation
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
 from nurture.transports.types import OutgoingMail
@@ -46,7 +46,7 @@ LEDGER = [
 ]
 
 
-class EveryTick(Stage):
+class EveryTick(Simulation):
     """The slow way: it comes by at every tick, whether anything is due or not."""
 
     def _next(self, _upcoming: Input | None, until: Instant) -> Instant:
@@ -82,7 +82,7 @@ class Life:
     def play(
         self,
         *,
-        stage: type[Stage] = Stage,
+        stage: type[Simulation] = Simulation,
         tick: Duration = HOUR,
         composer: Composer | None = None,
         window: int = WINDOW_MAILS,

@@ -126,7 +126,7 @@ class KeyRing:
     def _read(self, used: set[str]) -> list[sa.Row[tuple[object, ...]]]:
         database, now = self._services.database, self._services.clock.now()
         if used:
-            database.run(lambda connection: queries.note_used(connection, used, now=now))
+            database.run(lambda connection: queries.record_key_use(connection, used, now=now))
         with database.read() as connection:
             return queries.list_keys(connection)
 

@@ -96,15 +96,15 @@ class Desk:
         self, request: Request, operator: Operator, *, said: str = "", status: int = 200
     ) -> Response:
         with self._services.database.read() as connection:
-            row = queries.user_named(connection, operator.name)
+            row = queries.find_user(connection, operator.name)
             is_first = operator.name == FIRST_ADMIN
-            mine = queries.sessions_of(connection, row.id if row else None) if row or is_first else []
+            mine = queries.list_sessions(connection, row.id if row else None) if row or is_first else []
         values: dict[str, Any] = {"sessions": mine, "has_password": row is not None, "said": said}
         return self._frame.page(request, operator, "account", "/account", status=status, **values)
 
     def _change_password(self, request: Request, operator: Operator, form: Form) -> Response:
         with self._services.database.read() as connection:
-            row = queries.user_named(connection, operator.name)
+            row = queries.find_user(connection, operator.name)
         if row is None:
             said = (
                 "This sign-in has no password of its own; NURTURE_ADMIN_PASSWORD is changed in the settings."
@@ -127,8 +127,8 @@ class Desk:
     def _end_sessions(self, _request: Request, operator: Operator, form: Form) -> Response:
         """End one session of one's own, or all but this one."""
         with self._services.database.read() as connection:
-            row = queries.user_named(connection, operator.name)
-            mine = queries.sessions_of(connection, row.id if row else None)
+            row = queries.find_user(connection, operator.name)
+            mine = queries.list_sessions(connection, row.id if row else None)
         wanted = form.get("session", "")
         ended = [
             session.id

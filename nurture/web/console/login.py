@@ -65,7 +65,7 @@ class ConsoleDoor:
     def _session(self, cookie: str) -> Operator | None:
         identifier, now = _hash(cookie), self._services.clock.now()
         with self._services.database.read() as connection:
-            row = queries.session_with_user(connection, identifier)
+            row = queries.find_session(connection, identifier)
         if row is None or now >= row.until or now - row.seen_at >= IDLE:
             return None
         if row.user_id is None:
@@ -74,7 +74,7 @@ class ConsoleDoor:
             is_valid = row.name is not None and not row.disabled and row.mark == str(row.epoch)
             found = Operator(row.name, row.role, identifier) if is_valid else None
         if found and now - row.seen_at >= MINUTE:
-            self._services.database.run(lambda c: queries.touch_session(c, identifier, now=now))
+            self._services.database.run(lambda c: queries.record_session_use(c, identifier, now=now))
         return found
 
     def sign_in(self, request: Request, name: str, password: str) -> str | None:
@@ -108,7 +108,7 @@ class ConsoleDoor:
         self._count(account, address, now)
         found = self._check(name, password[: PASSWORD_MAX + 1])
         if found[1] is not None:
-            self._services.database.run(lambda c: queries.forget_attempts(c, [address], whole=account))
+            self._services.database.run(lambda c: queries.uncount_attempt(c, [address], whole=account))
         return found
 
     def _count(self, account: str, address: str, now: Instant) -> None:
@@ -132,7 +132,7 @@ class ConsoleDoor:
             )
             return None, self._password_mark() if is_right else None
         with self._services.database.read() as connection:
-            row = queries.user_named(connection, name)
+            row = queries.find_user(connection, name)
         if not verify_password(row.password if row else None, password) or row is None or row.disabled:
             return None, None
         if needs_rehash(row.password):

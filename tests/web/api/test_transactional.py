@@ -13,7 +13,7 @@ from nurture.app import access
 from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.domain.instant import HOUR, SECOND
-from nurture.simulation.run_until_idle import turn
+from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.maildir import MaildirTransport
 from tests.cli.shell import Shell, delivery
 from tests.web.live import serving
@@ -85,7 +85,7 @@ def work(services: Services, shop: Shell) -> list[str]:
     path = shop.folder / "sent"
     transport = MaildirTransport(path)
     try:
-        turn(services.database, delivery(services), {"main": transport})
+        run_until_idle(services.database, delivery(services), {"main": transport})
     finally:
         transport.close()
     return [str(list(message.walk())[1]) for message in mailbox.Maildir(path)]
