@@ -41,7 +41,7 @@ def test_a_due_mail_is_guarded_frozen_and_leased(world: World) -> None:
     assert not world.claim().ready
 
 
-def test_what_is_not_due_or_in_another_lane_is_left_alone(world: World) -> None:
+def test_a_mail_not_due_or_in_another_lane_is_left_alone(world: World) -> None:
     ada = world.person()
     later = world.mail(ada, due_at=NOON + SECOND)
     other = world.mail(ada, run_key="2", lane="bulk")
@@ -72,7 +72,7 @@ def test_expired_and_cancelled_mail_ends_too(world: World) -> None:
     assert world.status(stopped) == ("cancelled", "run_ended")
 
 
-def test_a_deferred_mail_comes_up_again_when_told(world: World) -> None:
+def test_a_deferred_mail_is_due_again_at_the_instant_of_its_verdict(world: World) -> None:
     ada = world.person(zone="America/New_York")
     world.clock.current = parse_iso("2026-05-13T06:00:00Z")
     number = world.mail(ada, due_at=NOON - DAY)
@@ -230,7 +230,7 @@ def test_the_suppression_of_an_address_stops_its_mail(world: World) -> None:
     assert world.status(number) == ("skipped", "suppressed")
 
 
-def test_what_the_first_mail_promises_is_fixed_once(database: Database) -> None:
+def test_let_values_are_fixed_once_by_the_first_mail(database: Database) -> None:
     compute_let_instants = {"deadline": LetEndOfMonth(at_least=7 * DAY), "code": LetCoupon("again")}
     measure = a_measure(
         let=compute_let_instants, steps=(MailStep("offer", "offer"), MailStep("reminder", "reminder"))

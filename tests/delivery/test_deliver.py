@@ -48,7 +48,7 @@ def test_a_due_mail_is_sent_once(world: World) -> None:
     assert len(post.taken) == 1
 
 
-def test_nobody_is_woken_whose_run_does_not_wait(world: World) -> None:
+def test_a_contact_whose_run_does_not_wait_is_not_woken(world: World) -> None:
     ada = world.person()
     world.mail(ada)
     assert world.deliver()["sent"] == 1
@@ -80,7 +80,7 @@ def between_the_gates(world: World, change: Any) -> tuple[Post, dict[str, int]]:
 
 
 @pytest.mark.parametrize("change", ["unsubscribe", "suppress", "pause", "pause lane", "pause all", "track"])
-def test_what_changes_between_the_gates_sends_the_mail_back_to_the_guard(world: World, change: str) -> None:
+def test_a_change_between_the_gates_sends_the_mail_back_to_the_guard(world: World, change: str) -> None:
     ada = world.person()
     number = world.mail(ada)
 
@@ -217,7 +217,7 @@ def test_a_retry_is_guarded_again(world: World) -> None:
     assert world.status(number) == ("skipped", "consent_withdrawn")
 
 
-def test_what_the_other_side_asks_for_is_kept(world: World) -> None:
+def test_the_wait_that_a_server_asks_for_is_kept(world: World) -> None:
     number = world.mail(world.person())
     world.deliver(answering("retry", stage="rcpt", retry_after=20 * MINUTE))
     assert world.message(number).due_at == NOON + 20 * MINUTE
@@ -400,7 +400,7 @@ def test_a_broken_template_pauses_its_measure_and_nothing_else(database: Databas
 # ---- what stopped workers leave behind -------------------------------------------------------------------
 
 
-def test_a_lease_that_lapses_before_the_wire_frees_the_mail(world: World) -> None:
+def test_a_lease_that_lapses_before_the_send_gate_frees_the_mail(world: World) -> None:
     number = world.mail(world.person())
     world.claim()
     world.later(2 * MINUTE - SECOND)
@@ -448,7 +448,7 @@ def test_a_receipt_whose_worker_was_killed_goes_again_with_the_same_bytes(world:
     assert [each[1:] for each in world.attempts()] == [(1, "in_doubt"), (2, "sent")]
 
 
-def test_what_the_transport_never_began_goes_back(world: World) -> None:
+def test_mails_that_the_transport_never_began_go_back(world: World) -> None:
     for place in range(5):
         world.mail(world.person(f"p{place}"))
 
@@ -540,7 +540,7 @@ def test_every_planned_mail_is_counted_in_exactly_one_column(world: World) -> No
     assert rows[RECEIPT.path]["waiting"] == 1
 
 
-def test_what_is_missing_is_named(world: World) -> None:
+def test_a_mail_that_conservation_cannot_explain_is_named(world: World) -> None:
     ada = world.person()
     world.mail(ada)
     with world.database.write() as connection:

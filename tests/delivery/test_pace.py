@@ -22,7 +22,7 @@ def test_waits_are_spread_and_never_shorter_than_nine_tenths_of_the_one_before(
     assert again >= wait * 0.81
 
 
-def test_what_is_asked_for_and_what_was_not_begun() -> None:
+def test_a_requested_wait_is_kept_and_a_mail_not_begun_is_due_at_once() -> None:
     assert compute_next_try(1, 3, now=5, asked=0) == 5
     assert compute_next_try(1, 1, now=0, asked=DAY) == DAY
     assert compute_next_try(1, 9, now=0, reached=False) < 2 * MINUTE

@@ -216,7 +216,7 @@ def wait_until_stopped(process: "subprocess.Popen[bytes]") -> None:
     assert os.WIFSTOPPED(status), "the worker ended before it came to its halt"
 
 
-def test_a_worker_stopped_before_the_wire_and_continued_sends_nothing_twice(shared: Shared) -> None:
+def test_a_worker_stopped_before_the_send_gate_and_continued_sends_nothing_twice(shared: Shared) -> None:
     number = shared.world.mail(shared.world.person())
     with shared.worker("ready") as zombie:
         wait_until_stopped(zombie)
@@ -233,7 +233,7 @@ def test_a_worker_stopped_before_the_wire_and_continued_sends_nothing_twice(shar
 
 
 @pytest.mark.parametrize("measure", ["customer/any/offer", RECEIPT.path])
-def test_a_worker_stopped_past_the_wire_gate_and_continued_neither_sends_nor_overwrites(
+def test_a_worker_stopped_past_the_send_gate_and_continued_neither_sends_nor_overwrites(
     shared: Shared, measure: str
 ) -> None:
     number = shared.world.mail(shared.world.person(), measure)
@@ -257,7 +257,9 @@ def test_a_worker_stopped_past_the_wire_gate_and_continued_neither_sends_nor_ove
     assert shared.world.status(number)[0] == ("sent" if is_receipt else "in_doubt")
 
 
-def test_a_worker_killed_after_a_letter_left_leaves_it_in_doubt_and_nobody_repeats_it(shared: Shared) -> None:
+def test_a_worker_killed_after_a_mail_left_leaves_it_in_doubt_and_no_worker_repeats_it(
+    shared: Shared,
+) -> None:
     number = shared.world.mail(shared.world.person())
     with shared.worker("sent") as worker:
         assert worker.wait(30) == -signal.SIGKILL

@@ -14,7 +14,7 @@ _SAID = (
 )
 
 
-def test_it_reads_as_it_was_said() -> None:
+def test_a_verdict_is_read_back_as_written() -> None:
     text = encode_verdict(Verdict("defer", "cap", _SAID, until=9), at=7)
 
     kept = decode_verdict(text)
@@ -23,13 +23,13 @@ def test_it_reads_as_it_was_said() -> None:
     assert kept == {"action": "defer", "reason": "cap", "at": 7, "until": 9}
 
 
-def test_what_is_usual_is_said_by_its_name_alone() -> None:
+def test_a_check_that_passes_as_usual_is_stored_by_its_name_alone() -> None:
     usual = Verdict("send", "", (Check("holds", passed=True, detail="none"),))
 
     assert encode_verdict(usual, at=1).endswith('"checks":["holds"]}')
 
 
-def test_what_earlier_releases_wrote_is_still_read() -> None:
+def test_a_verdict_of_an_earlier_release_is_still_read() -> None:
     said = [{"name": name, "passed": True, "detail": "none"} for name, _ in CHECKS]
 
     assert read_checks(encode({"action": "send", "checks": said})) == said

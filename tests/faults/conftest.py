@@ -8,7 +8,7 @@ import pytest
 from nurture.app.installation import migrate
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
-from tests.faults.installation import NOON, House, opened
+from tests.faults.installation import NOON, Installation, opened
 from tests.rig import databases
 from tests.rig.postgres import Postgres
 from tests.workers.installation import environment
@@ -38,41 +38,41 @@ def _furnish(folder: Path, url: str) -> None:
 
 
 @pytest.fixture
-def postgresql_house_url(postgres: Postgres, furnished_postgresql: str) -> Iterator[str]:
+def postgresql_installation_url(postgres: Postgres, furnished_postgresql: str) -> Iterator[str]:
     """Give the URL of a furnished PostgreSQL database."""
     with databases.postgresql_copy(postgres, furnished_postgresql) as url:
         yield url
 
 
 @pytest.fixture
-def sqlite_house_url(furnished_sqlite: Path, tmp_path: Path) -> Iterator[str]:
+def sqlite_installation_url(furnished_sqlite: Path, tmp_path: Path) -> Iterator[str]:
     """Give the URL of a furnished SQLite database."""
     with databases.sqlite_copy(furnished_sqlite, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def house_url(request: pytest.FixtureRequest) -> str:
+def installation_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of a furnished database, once for each kind."""
-    return str(request.getfixturevalue(f"{request.param}_house_url"))
+    return str(request.getfixturevalue(f"{request.param}_installation_url"))
 
 
 @pytest.fixture
-def house(house_url: str, tmp_path: Path) -> Iterator[House]:
-    """Give a house, once for each kind of database."""
-    with opened(tmp_path, house_url) as house:
-        yield house
+def installation(installation_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation, once for each kind of database."""
+    with opened(tmp_path, installation_url) as installation:
+        yield installation
 
 
 @pytest.fixture
-def postgresql_house(postgresql_house_url: str, tmp_path: Path) -> Iterator[House]:
-    """Give a house on PostgreSQL."""
-    with opened(tmp_path, postgresql_house_url) as house:
-        yield house
+def postgresql_installation(postgresql_installation_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation on PostgreSQL."""
+    with opened(tmp_path, postgresql_installation_url) as installation:
+        yield installation
 
 
 @pytest.fixture
-def sqlite_house(sqlite_house_url: str, tmp_path: Path) -> Iterator[House]:
-    """Give a house on SQLite."""
-    with opened(tmp_path, sqlite_house_url) as house:
-        yield house
+def sqlite_installation(sqlite_installation_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation on SQLite."""
+    with opened(tmp_path, sqlite_installation_url) as installation:
+        yield installation

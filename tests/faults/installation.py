@@ -57,7 +57,7 @@ def people(events: int, *, seed: int = 7, now: Instant = NOON) -> Crowd:
     return replace(made, expected=expected, confirming=[])
 
 
-class House:
+class Installation:
     """The installation."""
 
     def __init__(self, folder: Path, database_url: str, server: ChaosSmtp, **more: str) -> None:
@@ -262,16 +262,16 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def opened(folder: Path, database_url: str, **more: str) -> Iterator[House]:
-    """Give a house with a mail server that takes everything until its script says otherwise."""
+def opened(folder: Path, database_url: str, **more: str) -> Iterator[Installation]:
+    """Give an installation with a mail server that takes everything until its script says otherwise."""
     taken = folder / "taken"
     taken.mkdir()
     with chaos({}, folder=taken) as server:
-        house = House(folder, database_url, server, **more)
+        installation = Installation(folder, database_url, server, **more)
         try:
-            yield house
+            yield installation
         finally:
-            house.close()
+            installation.close()
 
 
 def real_now() -> Instant:

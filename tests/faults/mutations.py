@@ -55,7 +55,7 @@ MUTATIONS = [
         '            with timed("inbox"):\n',
         "            for waiting in group:\n                waiting.stored.set_result(None)\n            group = []\n"
         '            with timed("inbox"):\n',
-        "tests/faults/test_kill.py::test_what_a_killed_http_process_did_not_answer_for_is_sent_again_and_applied_once"
+        "tests/faults/test_kill.py::test_an_event_that_a_killed_http_process_did_not_answer_is_sent_again_and_applied_once"
         "[sqlite-inbox.accepted]",
     ),
     Mutation(
@@ -88,7 +88,7 @@ MUTATIONS = [
         "nurture/delivery/send_gate_queries.py",
         '        .where(_LEASED, messages.c.status == "ready", messages.c.lease_until <= lease)\n',
         "        .where(_LEASED, messages.c.lease_until <= lease)\n",
-        f"{_RACES}::test_a_worker_killed_after_a_letter_left_leaves_it_in_doubt_and_nobody_repeats_it",
+        f"{_RACES}::test_a_worker_killed_after_a_mail_left_leaves_it_in_doubt_and_no_worker_repeats_it",
     ),
     Mutation(
         "G4",
@@ -120,7 +120,7 @@ MUTATIONS = [
         "nurture/delivery/send_gate_queries.py",
         "messages.c.track == contacts.c.track)",
         "sa.true())",
-        "tests/delivery/test_deliver.py::test_what_changes_between_the_gates_sends_the_mail_back_to_the_guard",
+        "tests/delivery/test_deliver.py::test_a_change_between_the_gates_sends_the_mail_back_to_the_guard",
     ),
     Mutation(
         "G7",
@@ -152,7 +152,7 @@ MUTATIONS = [
         "nurture/delivery/send_gate_queries.py",
         '    values = {**_NO_LEASE, "status": "waiting", "reason": "lease_lapsed", "due_at": now}\n',
         "    return 0\n    values = {}\n",
-        "tests/delivery/test_deliver.py::test_a_lease_that_lapses_before_the_wire_frees_the_mail",
+        "tests/delivery/test_deliver.py::test_a_lease_that_lapses_before_the_send_gate_frees_the_mail",
     ),
     Mutation(
         "G10",

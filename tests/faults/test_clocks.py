@@ -20,7 +20,7 @@ from nurture.simulation.people import lives
 from nurture.simulation.play import Input, Simulation
 from nurture.simulation.transport import Outlet
 from tests.delivery.worker import SharedClock
-from tests.faults.installation import LAPSE, House, opened, people
+from tests.faults.installation import LAPSE, Installation, opened, people
 from tests.faults.voyage import START
 from tests.faults.worker import work
 from tests.workers.installation import eventually, settings_of
@@ -48,55 +48,57 @@ class Jumped:
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 3650 * DAY], ids=["+1 h", "-1 h", "+10 y"])
-def test_a_worker_whose_clock_has_jumped_works_on_nothing(house: House, jump: Duration, seed: int) -> None:
+def test_a_worker_whose_clock_has_jumped_works_on_nothing(
+    installation: Installation, jump: Duration, seed: int
+) -> None:
     crowd = people(EVENTS, seed=seed)
-    house.hand_in_all(crowd)
-    loops.apply(make_context(house.services))
-    clock = Jumped(house.clock, jump)
-    services = replace(house.services, clock=clock)
-    before = house.ledger()
+    installation.hand_in_all(crowd)
+    loops.apply(make_context(installation.services))
+    clock = Jumped(installation.clock, jump)
+    services = replace(installation.services, clock=clock)
+    before = installation.ledger()
     work(make_context(services))
     assert not any(tick(job, services) for job in JOBS)
-    assert house.ledger() == before
-    assert house.server.accepted == []
+    assert installation.ledger() == before
+    assert installation.server.accepted == []
     clock.jump = 2 * SECOND
     assert tick(JOBS[0], services)
-    house.settle()
-    assert house.faults(crowd) == []
+    installation.settle()
+    assert installation.faults(crowd) == []
 
 
 def test_a_stopped_worker_lets_go_of_its_locks_and_finds_its_work_done(
-    postgresql_house_url: str, tmp_path: Path, seed: int
+    postgresql_installation_url: str, tmp_path: Path, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
     # As in production, where it is minutes.
-    url = f"{postgresql_house_url}?options=-c%20idle_in_transaction_session_timeout%3D1s"
-    with opened(tmp_path, url) as house:
-        house.hand_in_all(crowd)
-        with house.worker("drain.applied=stop@1") as zombie:
+    url = f"{postgresql_installation_url}?options=-c%20idle_in_transaction_session_timeout%3D1s"
+    with opened(tmp_path, url) as installation:
+        installation.hand_in_all(crowd)
+        with installation.worker("drain.applied=stop@1") as zombie:
             os.waitpid(zombie.pid, os.WUNTRACED)
-            assert eventually(lambda: not _holds_locks(house)), (
+            assert eventually(lambda: not _holds_locks(installation)), (
                 "what a stopped process holds is held for ever"
             )
-            house.settle()
+            installation.settle()
             os.kill(zombie.pid, signal.SIGCONT)
             assert zombie.wait(60) == 0
-        house.later(LAPSE)
-        house.settle()
-        assert house.faults(crowd) == []
+        installation.later(LAPSE)
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
-def _holds_locks(house: House) -> bool:
+def _holds_locks(installation: Installation) -> bool:
     statement = (
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE state = 'idle in transaction' AND datname = current_database()"
     )
-    with house.database.read() as connection:
+    with installation.database.read() as connection:
         return bool(connection.scalar(sa.text(statement)))
 
 
-def test_our_sessions_say_how_long_they_may_lie_idle(postgresql_house_url: str) -> None:
-    database = open_database(postgresql_house_url)
+def test_our_sessions_say_how_long_they_may_lie_idle(postgresql_installation_url: str) -> None:
+    database = open_database(postgresql_installation_url)
     with database.write() as connection:
         assert connection.scalar(sa.text("SHOW idle_in_transaction_session_timeout")) == "2min"
     database.close()
@@ -104,20 +106,22 @@ def test_our_sessions_say_how_long_they_may_lie_idle(postgresql_house_url: str) 
 
 @pytest.mark.parametrize("schedulers", [2, 5])
 def test_of_many_schedulers_one_is_stopped_in_its_tick_and_each_slot_is_done_once(
-    postgresql_house: House, schedulers: int
+    postgresql_installation: Installation, schedulers: int
 ) -> None:
-    house = postgresql_house
+    installation = postgresql_installation
     with ExitStack() as stack:
-        stopped = stack.enter_context(house.scheduler("scheduler.ticked=stop"))
+        stopped = stack.enter_context(installation.scheduler("scheduler.ticked=stop"))
         os.waitpid(stopped.pid, os.WUNTRACED)
         for _ in range(schedulers - 1):
-            stack.enter_context(house.scheduler())
-        assert eventually(lambda: len(house.slots("look")) >= 3), "nobody ticks while one holds its slot"
-        slots = house.slots("look")
+            stack.enter_context(installation.scheduler())
+        assert eventually(lambda: len(installation.slots("look")) >= 3), (
+            "nobody ticks while one holds its slot"
+        )
+        slots = installation.slots("look")
         assert len(slots) == len(set(slots))
 
 
-def test_who_slept_for_three_days_wakes_without_a_flood(tmp_path: Path, seed: int) -> None:
+def test_three_days_of_downtime_end_without_a_flood(tmp_path: Path, seed: int) -> None:
     """The same people live twice; in one life nothing runs from the 20th day to the 23rd."""
     mails = {}
     for life in ("awake", "asleep"):

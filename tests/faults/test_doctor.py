@@ -12,24 +12,24 @@ from nurture.app.invariants import CHECKS, CheckContext
 from nurture.consent import record
 from nurture.database import schema as t
 from nurture.domain.instant import DAY, HOUR, MINUTE
-from tests.faults.installation import NOON, House, opened, people
+from tests.faults.installation import NOON, Installation, opened, people
 
 #: Breaks something; returns what the finding must speak of.
 Break = Callable[[sa.Connection, Any], str]
 
 
 @pytest.fixture
-def house(house_url: str, tmp_path: Path) -> Iterator[House]:
+def installation(house_url: str, tmp_path: Path) -> Iterator[Installation]:
     """Give a house in which people have bought and been written to, and all is well."""
-    with opened(tmp_path, house_url) as house:
-        house.hand_in_all(people(120))
-        house.work_here()
-        yield house
+    with opened(tmp_path, house_url) as installation:
+        installation.hand_in_all(people(120))
+        installation.work_here()
+        yield installation
 
 
-def found_by(house: House) -> dict[str, str]:
+def found_by(installation: Installation) -> dict[str, str]:
     """Return check -> what it found, of those that found something."""
-    return {each["check"]: each["detail"] for each in examine(house.services) if not each["ok"]}
+    return {each["check"]: each["detail"] for each in examine(installation.services) if not each["ok"]}
 
 
 def _of(connection: sa.Connection, **where: object) -> Any:
@@ -46,19 +46,19 @@ def _change(connection: sa.Connection, message: Any, **values: object) -> str:
     return f"message {message.id}"
 
 
-def _lose_a_mail(connection: sa.Connection, _: House) -> str:
+def _lose_a_mail(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection)
     connection.execute(sa.delete(t.messages).where(t.messages.c.id == message.id))
     return str(message.measure)
 
 
-def _cross_tracks(connection: sa.Connection, _: House) -> str:
+def _cross_tracks(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection, measure="lead/any/appointment")
     values = {"track": "customer", "measure": "customer/any/appointment"}
     return _change(connection, message, **values)
 
 
-def _keep_a_run(connection: sa.Connection, _: House) -> str:
+def _keep_a_run(connection: sa.Connection, _: Installation) -> str:
     r = t.runs.c
     run = connection.execute(sa.select(r.id).where(r.track == "lead").limit(1)).scalar_one()
     owner = sa.select(r.contact_id).where(r.id == run).scalar_subquery()
@@ -67,7 +67,7 @@ def _keep_a_run(connection: sa.Connection, _: House) -> str:
     return f"run {run} "
 
 
-def _swap_events(connection: sa.Connection, _: House) -> str:
+def _swap_events(connection: sa.Connection, _: Installation) -> str:
     e = t.events.c
     person = sa.select(e.contact_id).group_by(e.contact_id).having(sa.func.count() > 2).limit(1)
     rows = connection.execute(
@@ -78,21 +78,21 @@ def _swap_events(connection: sa.Connection, _: House) -> str:
     return " was applied after later ones"
 
 
-def _set_aside_too(connection: sa.Connection, _: House) -> str:
+def _set_aside_too(connection: sa.Connection, _: Installation) -> str:
     event = connection.execute(sa.select(t.events).limit(1)).one()
     row = {"source": event.source, "message_id": event.message_id, "received_at": event.received_at}
     connection.execute(sa.insert(t.quarantine).values(**row, stage="rule", reason="x", raw="{}"))
     return f"event {event.id} "
 
 
-def _overtake(connection: sa.Connection, _: House) -> str:
+def _overtake(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection)
     values = {"decided_at": message.decided_at + 1, "sent_at": message.sent_at - HOUR}
     _again(connection, message, run_key=message.run_key, step="later", **values)
     return f"before message {message.id}"
 
 
-def _send_twice(connection: sa.Connection, _: House) -> str:
+def _send_twice(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection, purpose="sales")
     given = {"message_id": message.id, "at": NOON, "outcome": "sent", "stage": "replied"}
     connection.execute(
@@ -101,31 +101,33 @@ def _send_twice(connection: sa.Connection, _: House) -> str:
     return f"message {message.id} "
 
 
-def _send_after_withdrawal(connection: sa.Connection, house: House) -> str:
+def _send_after_withdrawal(connection: sa.Connection, installation: Installation) -> str:
     message = _of(connection, purpose="sales")
-    _withdraw(connection, house, message, topic=message.topic)
+    _withdraw(connection, installation, message, topic=message.topic)
     return _change(connection, message, sent_at=NOON + HOUR)
 
 
-def _send_after_suppression(connection: sa.Connection, house: House) -> str:
+def _send_after_suppression(connection: sa.Connection, installation: Installation) -> str:
     message = _of(connection, purpose="sales")
-    _withdraw(connection, house, message, topic=None)
+    _withdraw(connection, installation, message, topic=None)
     return _change(connection, message, sent_at=NOON + HOUR)
 
 
-def _withdraw(connection: sa.Connection, house: House, message: Any, *, topic: str | None) -> None:
-    key = house.services.settings.suppression_secret
+def _withdraw(
+    connection: sa.Connection, installation: Installation, message: Any, *, topic: str | None
+) -> None:
+    key = installation.services.settings.suppression_secret
     given: dict[str, Any] = {"source": "test", "evidence": {}, "suppression_key": key}
     record.unsubscribe(connection, contact_id=message.contact_id, topic=topic, now=NOON, **given)
 
 
-def _exceed_a_cap(connection: sa.Connection, _: House) -> str:
+def _exceed_a_cap(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection, purpose="sales")
     _again(connection, message, sent_at=message.sent_at + 13 * DAY)
     return "1 of 1 of cap sales"
 
 
-def _narrow_a_gap(connection: sa.Connection, _: House) -> str:
+def _narrow_a_gap(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection, purpose="sales")
     _change(connection, message, purpose="nurture")
     _again(connection, message, purpose="nurture", sent_at=message.sent_at + HOUR)
@@ -139,25 +141,25 @@ def _again(connection: sa.Connection, message: Any, **values: object) -> None:
     connection.execute(sa.insert(t.messages).values(**row))
 
 
-def _orphan(connection: sa.Connection, _: House) -> str:
+def _orphan(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection)
     connection.execute(sa.delete(t.contacts).where(t.contacts.c.id == message.contact_id))
     return "of messages belong to no contact"
 
 
-def _forget_work(connection: sa.Connection, _: House) -> str:
+def _forget_work(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection)
     _change(connection, message, status="on_wire", settled_at=None, lease_until=NOON - 6 * MINUTE)
     return "leases: the oldest is 6 minutes overdue"
 
 
-def _forget_a_doubt(connection: sa.Connection, _: House) -> str:
+def _forget_a_doubt(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection, purpose="transactional")
     _change(connection, message, status="in_doubt", settled_at=None, due_at=NOON - 6 * MINUTE)
     return "doubts: the oldest is 6 minutes overdue"
 
 
-def _forget_an_event(connection: sa.Connection, _: House) -> str:
+def _forget_an_event(connection: sa.Connection, _: Installation) -> str:
     row = {
         "shard": 0,
         "source": "s",
@@ -171,7 +173,7 @@ def _forget_an_event(connection: sa.Connection, _: House) -> str:
     return "inbox: the oldest is 20 minutes overdue"
 
 
-def _set_aside(connection: sa.Connection, _: House) -> str:
+def _set_aside(connection: sa.Connection, _: Installation) -> str:
     row = {
         "source": "s",
         "message_id": "unheard",
@@ -184,12 +186,12 @@ def _set_aside(connection: sa.Connection, _: House) -> str:
     return "1 events in quarantine (crash)"
 
 
-def _rewrite_the_log(connection: sa.Connection, _: House) -> str:
+def _rewrite_the_log(connection: sa.Connection, _: Installation) -> str:
     connection.execute(sa.update(t.audit).values(actor="somebody else"))
     return "audit row 1 "
 
 
-def _change_a_fact(connection: sa.Connection, _: House) -> str:
+def _change_a_fact(connection: sa.Connection, _: Installation) -> str:
     message = _of(connection)
     c = t.contacts.c
     facts = connection.execute(sa.select(c.facts).where(c.id == message.contact_id)).scalar_one()
@@ -219,29 +221,31 @@ BROKEN: list[tuple[str, Break]] = [
 ]
 
 
-def asked(house: House, connection: sa.Connection, check: str) -> str:
+def asked(installation: Installation, connection: sa.Connection, check: str) -> str:
     """Return what one check finds inside a transaction that is not over."""
-    loaded = house.services.playbooks.active(connection)
-    look = CheckContext(loaded.playbook, loaded.id, house.now, house.services.settings.suppression_secret)
+    loaded = installation.services.playbooks.active(connection)
+    look = CheckContext(
+        loaded.playbook, loaded.id, installation.now, installation.services.settings.suppression_secret
+    )
     return "; ".join(CHECKS[check](connection, look))
 
 
-def test_all_is_well_and_each_broken_invariant_is_named(house: House) -> None:
-    assert found_by(house) == {}
+def test_all_is_well_and_each_broken_invariant_is_named(installation: Installation) -> None:
+    assert found_by(installation) == {}
     missed = []
     for check, broken in BROKEN:
-        with house.database.writer.connect() as connection:
-            words = broken(connection, house)
-            detail = asked(house, connection, check)
+        with installation.database.writer.connect() as connection:
+            words = broken(connection, installation)
+            detail = asked(installation, connection, check)
             # The next one is broken where all is well.
             connection.rollback()
         if words not in detail:
             missed.append(f"{broken.__name__}: {check} says {detail!r}, not {words!r}")
     assert missed == []
-    assert found_by(house) == {}
+    assert found_by(installation) == {}
     # The replay reads for itself what is committed.
-    house.database.run(lambda connection: _change_a_fact(connection, house))
-    assert list(found_by(house)) == ["replay"]
+    installation.database.run(lambda connection: _change_a_fact(connection, installation))
+    assert list(found_by(installation)) == ["replay"]
 
 
 def test_every_check_is_broken_once() -> None:

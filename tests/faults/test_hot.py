@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nurture.database import schema as t
 from nurture.runtime.clock import monotonic, pause
-from tests.faults.installation import House
+from tests.faults.installation import Installation
 from tests.production.people import Item
 from tests.workers.installation import eventually
 
@@ -23,14 +23,14 @@ SLACK_SECONDS = 0.5
 
 
 def test_others_wait_about_as_long_as_ever_while_one_has_a_hundred_thousand_events(
-    postgresql_house: House,
+    postgresql_installation: Installation,
 ) -> None:
-    house = postgresql_house
-    with house.worker(stays=True), house.worker(stays=True):
-        assert eventually(lambda: _journals(house) == 2)
-        quiet = sorted(_latencies(house, "quiet"))
-        _heat(house)
-        hot = sorted(takewhile(lambda _: _waiting(house) > 0, _latencies(house, "beside")))
+    installation = postgresql_installation
+    with installation.worker(stays=True), installation.worker(stays=True):
+        assert eventually(lambda: _journals(installation) == 2)
+        quiet = sorted(_latencies(installation, "quiet"))
+        _heat(installation)
+        hot = sorted(takewhile(lambda _: _waiting(installation) > 0, _latencies(installation, "beside")))
     told = (
         f"p99 {_p99(quiet):.3f} s of {len(quiet)} quiet, {_p99(hot):.3f} s of {len(hot)} beside {HOT} events"
     )
@@ -43,13 +43,13 @@ def _p99(ascending: list[float]) -> float:
     return ascending[max(0, len(ascending) * 99 // 100 - 1)]
 
 
-def _journals(house: House) -> int:
-    with house.database.read() as connection:
+def _journals(installation: Installation) -> int:
+    with installation.database.read() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(t.journals)) or 0
 
 
-def _waiting(house: House) -> int:
-    with house.database.read() as connection:
+def _waiting(installation: Installation) -> int:
+    with installation.database.read() as connection:
         return connection.scalar(sa.select(sa.func.count()).where(t.inbox.c.user_id == "hot")) or 0
 
 
@@ -57,15 +57,15 @@ def _viewed(person: str, message: str) -> Item:
     return {"type": "track", "event": "Page Viewed", "userId": person, "messageId": message}
 
 
-def _latencies(house: House, name: str) -> Iterator[float]:
+def _latencies(installation: Installation, name: str) -> Iterator[float]:
     """Hand in an event of somebody else each time, and yield after how many seconds it was applied."""
     for number in range(OTHERS):
         message = f"{name}-{number}"
         began = monotonic()
-        house.hand_in([_viewed(message, message)])
+        installation.hand_in([_viewed(message, message)])
         applied = sa.select(sa.exists().where(t.events.c.message_id == message))
         while True:
-            with house.database.read() as connection:
+            with installation.database.read() as connection:
                 if connection.scalar(applied):
                     break
             assert monotonic() - began < 60, f"{message} is not applied"
@@ -73,14 +73,14 @@ def _latencies(house: House, name: str) -> Iterator[float]:
         yield monotonic() - began
 
 
-def _heat(house: House) -> None:
+def _heat(installation: Installation) -> None:
     """Let one person do a hundred thousand things at once."""
     i = t.inbox.c
     names = [column.name for column in t.inbox.columns if column.name != "id"]
-    house.hand_in([_viewed("hot", "hot")])
-    assert eventually(lambda: _waiting(house) == 0)
+    installation.hand_in([_viewed("hot", "hot")])
+    assert eventually(lambda: _waiting(installation) == 0)
     event = sa.select(t.events).where(t.events.c.message_id == "hot")
-    with house.database.write() as connection:
+    with installation.database.write() as connection:
         row = connection.execute(event).one()
         given = {
             "shard": 0,

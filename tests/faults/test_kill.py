@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from nurture.database.schema import job_slots
 from nurture.runtime.clock import SystemClock
 from nurture.runtime.failpoints import PLACES
-from tests.faults.installation import LAPSE, House, people
+from tests.faults.installation import LAPSE, Installation, people
 from tests.production.people import Crowd, Item, back_in_stock
 from tests.production.processes import WRITE_KEY
 from tests.transports.chaos_smtp import Stall
@@ -34,20 +34,22 @@ ALWAYS = "smtp.dot"
 @pytest.mark.parametrize(
     "place", [pytest.param(place, marks=() if place == ALWAYS else pytest.mark.long) for place in WORKERS]
 )
-def test_a_worker_killed_here_loses_and_repeats_nothing(house: House, place: str, seed: int) -> None:
+def test_a_worker_killed_here_loses_and_repeats_nothing(
+    installation: Installation, place: str, seed: int
+) -> None:
     crowd = people(EVENTS, seed=seed)
     if place == "identity.joined":
         # Who is two people in one batch is made one there; only who was known as two is joined.
         crowd = next(each for more in range(20) if _first_join(each := people(EVENTS, seed=seed + more)))
-        house.hand_in(crowd.items[: _first_join(crowd)])
-        assert house.work() == 0
-    house.hand_in_all(crowd)
+        installation.hand_in(crowd.items[: _first_join(crowd)])
+        assert installation.work() == 0
+    installation.hand_in_all(crowd)
     if place == "recover.freed":
-        assert house.is_killed_at("claim.committed")
-        house.later(LAPSE)
-    assert house.is_killed_at(place), f"nobody came to {place}"
-    house.settle()
-    assert house.faults(crowd) == []
+        assert installation.is_killed_at("claim.committed")
+        installation.later(LAPSE)
+    assert installation.is_killed_at(place), f"nobody came to {place}"
+    installation.settle()
+    assert installation.faults(crowd) == []
 
 
 def _first_join(crowd: Crowd) -> int:
@@ -61,22 +63,22 @@ def _first_join(crowd: Crowd) -> int:
 
 @pytest.mark.long
 @pytest.mark.parametrize("place", ["inbox.accepted", "inbox.committed"])
-def test_what_a_killed_http_process_did_not_answer_for_is_sent_again_and_applied_once(
-    house: House, place: str, seed: int
+def test_an_event_that_a_killed_http_process_did_not_answer_is_sent_again_and_applied_once(
+    installation: Installation, place: str, seed: int
 ) -> None:
-    house.set(now := SystemClock().now())
+    installation.set(now := SystemClock().now())
     crowd = people(EVENTS, now=now, seed=seed)
     halves = crowd.items[: EVENTS // 2], crowd.items[EVENTS // 2 :]
-    with house.api(f"{place}=kill@2") as (url, process):
+    with installation.api(f"{place}=kill@2") as (url, process):
         assert hand_in(url, halves[0]) == 200
         assert hand_in(url, halves[1]) is None
         assert process.wait(20) == -signal.SIGKILL
-    with house.api() as (url, _):
+    with installation.api() as (url, _):
         assert hand_in(url, halves[1]) == 200
         assert hand_in(url, [back_in_stock(now)]) == 200
-    house.set(SystemClock().now())
-    house.settle()
-    assert house.faults(crowd) == []
+    installation.set(SystemClock().now())
+    installation.settle()
+    assert installation.faults(crowd) == []
 
 
 def hand_in(url: str, items: list[Item]) -> int | None:
@@ -90,25 +92,31 @@ def hand_in(url: str, items: list[Item]) -> int | None:
 
 
 @pytest.mark.long
-def test_a_worker_killed_in_the_middle_of_a_text_loses_and_repeats_nothing(house: House, seed: int) -> None:
+def test_a_worker_killed_in_the_middle_of_a_text_loses_and_repeats_nothing(
+    installation: Installation, seed: int
+) -> None:
     # A handful of letters, each of seven megabytes.
     crowd = people(40, seed=seed)
-    house.server.script = {"body": Stall()}
-    house.server.extensions = ["PIPELINING"]
-    house.hand_in_all(crowd)
-    assert house.work("smtp.body=kill", heavy=True) == -signal.SIGKILL, "every text went out in one write"
-    assert house.server.accepted == []
-    house.server.script = {}
-    house.settle()
-    assert house.faults(crowd) == []
+    installation.server.script = {"body": Stall()}
+    installation.server.extensions = ["PIPELINING"]
+    installation.hand_in_all(crowd)
+    assert installation.work("smtp.body=kill", heavy=True) == -signal.SIGKILL, (
+        "every text went out in one write"
+    )
+    assert installation.server.accepted == []
+    installation.server.script = {}
+    installation.settle()
+    assert installation.faults(crowd) == []
 
 
 @pytest.mark.long
-def test_a_scheduler_killed_in_its_tick_leaves_the_slot_to_another(postgresql_house: House) -> None:
-    house = postgresql_house
-    with house.scheduler("scheduler.ticked=kill") as process:
+def test_a_scheduler_killed_in_its_tick_leaves_the_slot_to_another(
+    postgresql_installation: Installation,
+) -> None:
+    installation = postgresql_installation
+    with installation.scheduler("scheduler.ticked=kill") as process:
         assert process.wait(60) == -signal.SIGKILL
-    with house.database.read() as connection:
+    with installation.database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(job_slots)) == 0
-    with house.scheduler():
-        assert eventually(lambda: len(house.slots("look")) >= 2)
+    with installation.scheduler():
+        assert eventually(lambda: len(installation.slots("look")) >= 2)

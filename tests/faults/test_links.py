@@ -15,7 +15,7 @@ from nurture.database.engine import Database, open_database
 from nurture.database.schema import meta
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
-from tests.faults.installation import LAPSE, NOON, House, people
+from tests.faults.installation import LAPSE, NOON, Installation, people
 from tests.faults.worker import work
 from tests.rig.postgres import crashing_postgres
 from tests.rig.proxy import Proxy, proxied
@@ -29,8 +29,8 @@ EVENTS = 300
 
 
 @contextmanager
-def behind_proxies(folder: Path, database_url: str) -> Iterator[tuple[House, Proxy, Proxy]]:
-    """Give a house whose ways to PostgreSQL and to its mail server lead through proxies, and these."""
+def behind_proxies(folder: Path, database_url: str) -> Iterator[tuple[Installation, Proxy, Proxy]]:
+    """Give an installation whose connections to PostgreSQL and to its mail server lead through proxies, and these."""
     taken = folder / "taken"
     taken.mkdir()
     port = sa.make_url(database_url).port
@@ -38,33 +38,35 @@ def behind_proxies(folder: Path, database_url: str) -> Iterator[tuple[House, Pro
     with chaos({}, folder=taken) as server, proxied(port) as database, proxied(server.port) as mail:
         # Patience in seconds, where production has minutes.
         patience = "?" + "&".join(f"{name}=2" for name in ("greeting", "command", "data", "block", "dot"))
-        house = House(folder, database.url(database_url), server, mail_url=mail.url(server.url) + patience)
+        installation = Installation(
+            folder, database.url(database_url), server, mail_url=mail.url(server.url) + patience
+        )
         try:
-            yield house, database, mail
+            yield installation, database, mail
         finally:
-            house.close()
+            installation.close()
 
 
 def test_a_commit_whose_answer_is_lost_is_done_again_and_changes_nothing(
-    postgresql_house_url: str, tmp_path: Path, seed: int
+    postgresql_installation_url: str, tmp_path: Path, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, database, _):
         database.lose_reply_to(b"COMMIT", every=6)
-        house.hand_in_all(crowd)
-        house.work_stubbornly()
+        installation.hand_in_all(crowd)
+        installation.work_stubbornly()
         # Over all of it: accepting, applying, claiming, the gate, outcomes.
         assert database.lost >= 10
         database.lose_reply_to(b"", every=0)
-        house.settle()
-        assert house.faults(crowd) == []
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
 def test_connections_to_the_database_cut_at_any_moment_cost_nothing(
-    postgresql_house_url: str, tmp_path: Path, seed: int
+    postgresql_installation_url: str, tmp_path: Path, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, database, _):
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, database, _):
         over = threading.Event()
         cuts: list[int] = []
 
@@ -72,19 +74,19 @@ def test_connections_to_the_database_cut_at_any_moment_cost_nothing(
             while not over.wait(0.25):
                 cuts.append(database.cut())
 
-        house.hand_in_all(crowd)
+        installation.hand_in_all(crowd)
         cutter = threading.Thread(target=cut)
         cutter.start()
         try:
             with ThreadPoolExecutor(2) as pool:
-                for done in [pool.submit(house.work_stubbornly) for _ in range(2)]:
+                for done in [pool.submit(installation.work_stubbornly) for _ in range(2)]:
                     done.result(120)
         finally:
             over.set()
             cutter.join()
         assert sum(cuts) >= 10
-        house.settle()
-        assert house.faults(crowd) == []
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
 def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path, seed: int) -> None:
@@ -96,13 +98,13 @@ def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path, seed: in
         migrate(
             load_settings(folder=tmp_path, environment=environment(tmp_path, url)), clock=ManualClock(NOON)
         ).close()
-        house = House(tmp_path, url, server)
-        house.hand_in_all(crowd)
+        installation = Installation(tmp_path, url, server)
+        installation.hand_in_all(crowd)
         # Each transaction takes long enough to be met in the middle.
         slowly = (
             "drain.applied=sleep:0.3 claim.judged=sleep:0.3 wire.gated=sleep:0.3 deliver.written=sleep:0.3"
         )
-        with house.worker(slowly) as process:
+        with installation.worker(slowly) as process:
             for _ in range(4):
                 over = threading.Event()
                 over.wait(1.0)
@@ -110,9 +112,9 @@ def test_postgres_crashes_in_the_middle_of_transactions(tmp_path: Path, seed: in
                     break
                 postgres.crash()
             process.wait(120)
-        house.settle()
-        assert house.faults(crowd) == []
-        house.close()
+        installation.settle()
+        assert installation.faults(crowd) == []
+        installation.close()
 
 
 def test_a_serialization_failure_is_done_again(postgresql_database: Database) -> None:
@@ -140,68 +142,70 @@ def test_a_serialization_failure_is_done_again(postgresql_database: Database) ->
 
 @pytest.mark.parametrize("default", ["repeatable read", "serializable"])
 def test_another_isolation_by_default_changes_nothing(
-    postgresql_house_url: str, tmp_path: Path, default: str, seed: int
+    postgresql_installation_url: str, tmp_path: Path, default: str, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
-        _set_for_new_sessions(house, "default_transaction_isolation", f"'{default}'")
-        house.hand_in_all(crowd)
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, _, __):
+        _set_for_new_sessions(installation, "default_transaction_isolation", f"'{default}'")
+        installation.hand_in_all(crowd)
         with ThreadPoolExecutor(4) as pool:
-            for done in [pool.submit(_other_worker, house) for _ in range(4)]:
+            for done in [pool.submit(_other_worker, installation) for _ in range(4)]:
                 done.result(120)
-        house.settle()
-        assert house.faults(crowd) == []
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
-def _other_worker(house: House) -> None:
+def _other_worker(installation: Installation) -> None:
     """Work beside others, on connections of its own."""
-    settings = load_settings(folder=house.folder, environment=house.environment)
-    context = make_context(open_existing(settings, clock=house.clock))
+    settings = load_settings(folder=installation.folder, environment=installation.environment)
+    context = make_context(open_existing(settings, clock=installation.clock))
     work(context)
     context.close()
 
 
-def _set_for_new_sessions(house: House, name: str, value: str) -> None:
+def _set_for_new_sessions(installation: Installation, name: str, value: str) -> None:
     """Set a parameter for every session of this database that begins from now on."""
-    with house.database.write() as connection:
+    with installation.database.write() as connection:
         database = connection.scalar(sa.text("SELECT current_database()"))
         connection.execute(sa.text(f'ALTER DATABASE "{database}" SET {name} = {value}'))
-    house.database.close()
+    installation.database.close()
 
 
 def test_a_transaction_killed_for_being_idle_is_done_again(
-    postgresql_house_url: str, tmp_path: Path, seed: int
+    postgresql_installation_url: str, tmp_path: Path, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
-        _set_for_new_sessions(house, "idle_in_transaction_session_timeout", "'1s'")
-        house.hand_in_all(crowd)
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, _, __):
+        _set_for_new_sessions(installation, "idle_in_transaction_session_timeout", "'1s'")
+        installation.hand_in_all(crowd)
         places = ("drain.applied", "claim.judged", "wire.gated", "deliver.written")
-        assert house.work(" ".join(f"{place}=sleep:1.5@1" for place in places)) == 0
-        house.settle()
-        assert house.faults(crowd) == []
+        assert installation.work(" ".join(f"{place}=sleep:1.5@1" for place in places)) == 0
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
 def test_nothing_rests_on_what_a_session_remembers(
-    postgresql_house_url: str, tmp_path: Path, seed: int
+    postgresql_installation_url: str, tmp_path: Path, seed: int
 ) -> None:
     """A pooler that gives each transaction another session forgets settings, temporary tables and session locks."""
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, __):
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, _, __):
 
         def forget(connection: Any, *_: Any) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("RESET ALL; SELECT pg_advisory_unlock_all(); DISCARD TEMP; UNLISTEN *")
             connection.commit()
 
-        sa.event.listen(house.database.writer, "checkout", forget)
-        house.hand_in_all(crowd)
-        house.work_here()
-        assert house.faults(crowd) == []
+        sa.event.listen(installation.database.writer, "checkout", forget)
+        installation.hand_in_all(crowd)
+        installation.work_here()
+        assert installation.faults(crowd) == []
 
 
-def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(postgresql_house_url: str) -> None:
-    database = open_database(postgresql_house_url, pool_size=1)
+def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(
+    postgresql_installation_url: str,
+) -> None:
+    database = open_database(postgresql_installation_url, pool_size=1)
     done: list[int] = []
 
     def work(number: int) -> None:
@@ -219,48 +223,48 @@ def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(postgres
     "word", [b"MAIL FROM", b"RCPT TO", b"DATA\r\n", b"\r\n.\r\n"], ids=["mail", "rcpt", "data", "dot"]
 )
 def test_the_mail_server_is_cut_off_at_this_stage(
-    postgresql_house_url: str, tmp_path: Path, word: bytes, seed: int
+    postgresql_installation_url: str, tmp_path: Path, word: bytes, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, _, mail):
         # Old-fashioned, so that the stages are said one by one.
-        house.server.extensions = ["8BITMIME"]
-        house.hand_in_all(crowd)
+        installation.server.extensions = ["8BITMIME"]
+        installation.hand_in_all(crowd)
         mail.lose_reply_to(word, every=4)
         for _ in range(2):
             # After three doubts a mail would end in doubt for good.
-            house.work_here()
-            house.later(LAPSE)
+            installation.work_here()
+            installation.later(LAPSE)
         assert mail.lost >= 4
         mail.lose_reply_to(b"", every=0)
-        house.settle()
-        assert house.faults(crowd) == []
+        installation.settle()
+        assert installation.faults(crowd) == []
 
 
 @pytest.mark.parametrize("how", ["stall", "half_close"])
 def test_a_mail_server_that_falls_silent_without_a_word(
-    postgresql_house_url: str, tmp_path: Path, how: str, seed: int
+    postgresql_installation_url: str, tmp_path: Path, how: str, seed: int
 ) -> None:
     crowd = people(EVENTS, seed=seed)
-    with behind_proxies(tmp_path, postgresql_house_url) as (house, _, mail):
-        house.hand_in_all(crowd)
+    with behind_proxies(tmp_path, postgresql_installation_url) as (installation, _, mail):
+        installation.hand_in_all(crowd)
         falls = threading.Timer(0.0, getattr(mail, how))
         # Several conversations come here at once.
         once = threading.Lock()
 
         def fall(_line: str) -> str:
-            if len(house.server.accepted) >= 5 and once.acquire(blocking=False):
+            if len(installation.server.accepted) >= 5 and once.acquire(blocking=False):
                 falls.start()
             return "250 2.0.0 taken"
 
-        house.server.script = {"dot": fall}
-        house.work_here()
+        installation.server.script = {"dot": fall}
+        installation.work_here()
         assert once.locked(), "nothing was sent before"
         falls.join()
         mail.flow()
         mail.cut()
-        house.server.script = {}
+        installation.server.script = {}
         for _ in range(2):
-            house.later(LAPSE)
-        house.settle()
-        assert house.faults(crowd) == []
+            installation.later(LAPSE)
+        installation.settle()
+        assert installation.faults(crowd) == []

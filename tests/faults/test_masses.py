@@ -14,7 +14,7 @@ from nurture.delivery.deliver import CHUNK_MAILS
 from nurture.domain.instant import HOUR
 from nurture.journey.drain import BATCH
 from tests.architecture.sources import ROOT
-from tests.faults.installation import House, people
+from tests.faults.installation import Installation, people
 from workers import loops
 from workers.context import make_context
 
@@ -29,20 +29,20 @@ SLACK = 24 * 1024 * 1024
 _COPIED = ("contacts", "contact_state", "identities", "consents", "runs", "messages")
 
 
-def test_what_is_due_is_not_held_in_memory(postgresql_house: House, seed: int) -> None:
-    house = postgresql_house
-    house.hand_in_all(people(120, seed=seed))
-    context = make_context(house.services)
+def test_due_work_is_not_held_in_memory(postgresql_installation: Installation, seed: int) -> None:
+    installation = postgresql_installation
+    installation.hand_in_all(people(120, seed=seed))
+    context = make_context(installation.services)
     loops.apply(context)
     loops.wake(context)
     context.end_journal()
-    cast = _due(house.database, house.now)
-    multiply(house.database, FEW // cast, first=1, now=house.now)
-    few = measured(house)
+    cast = _due(installation.database, installation.now)
+    multiply(installation.database, FEW // cast, first=1, now=installation.now)
+    few = measured(installation)
     # Some are sent meanwhile.
-    multiply(house.database, MANY // cast + FEW, first=FEW // cast + 1, now=house.now)
-    assert _due(house.database, house.now) >= MANY
-    many = measured(house)
+    multiply(installation.database, MANY // cast + FEW, first=FEW // cast + 1, now=installation.now)
+    assert _due(installation.database, installation.now) >= MANY
+    many = measured(installation)
     sys.stdout.write(f"few due: {few}\nmany due: {many}\n")
     assert min(few["claimed"], many["claimed"]) >= CHUNK_MAILS, "too little was done to tell"
     assert min(few["rung"], many["rung"]) >= BATCH, "too little was done to tell"
@@ -60,11 +60,23 @@ def _due(database: Database, now: int) -> int:
         return found or 0
 
 
-def measured(house: House) -> dict[str, Any]:
+def measured(installation: Installation) -> dict[str, Any]:
     """Let a worker of its own work for a few seconds; returns what it says of itself."""
-    command = [sys.executable, "-m", "tests.faults.measured", str(house.folder / "clock"), str(SECONDS)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.measured",
+        str(installation.folder / "clock"),
+        str(SECONDS),
+    ]
     done = subprocess.run(
-        command, cwd=ROOT, env=house.environment, capture_output=True, text=True, check=True, timeout=200
+        command,
+        cwd=ROOT,
+        env=installation.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
     )
     return dict(json.loads(done.stdout))
 

@@ -12,7 +12,7 @@ import redis
 
 from nurture.database.notifications import Notification, Queue
 from nurture.runtime.clock import SystemClock, pause
-from tests.faults.installation import House, opened, people
+from tests.faults.installation import Installation, opened, people
 from tests.faults.test_kill import hand_in
 from tests.production.people import back_in_stock
 from tests.rig.proxy import proxied
@@ -41,26 +41,26 @@ def _follow_nobody(server: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize("broken", [_fill, _follow_nobody])
-def test_what_redis_refuses_to_take_is_accepted_and_found_without_it(
-    postgresql_house_url: str, tmp_path: Path, broken: Callable[[Any], None], seed: int
+def test_events_whose_notification_redis_refuses_are_accepted_and_found_without_it(
+    postgresql_installation_url: str, tmp_path: Path, broken: Callable[[Any], None], seed: int
 ) -> None:
     broker = Redis()
     try:
-        with opened(tmp_path, postgresql_house_url, broker_url=broker.url) as house:
-            house.set(now := SystemClock().now())
+        with opened(tmp_path, postgresql_installation_url, broker_url=broker.url) as installation:
+            installation.set(now := SystemClock().now())
             crowd = people(EVENTS, now=now, seed=seed)
             with redis.Redis.from_url(broker.url) as server:
                 broken(server)
                 with pytest.raises(redis.RedisError):
                     server.set("more", b"x")
-            with house.api() as (url, _):
+            with installation.api() as (url, _):
                 for place in range(0, len(crowd.items), 30):
                     assert hand_in(url, crowd.items[place : place + 30]) == 200
                 assert hand_in(url, [back_in_stock(now)]) == 200
                 assert httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-            house.set(SystemClock().now())
-            house.settle()
-            assert house.faults(crowd) == []
+            installation.set(SystemClock().now())
+            installation.settle()
+            assert installation.faults(crowd) == []
     finally:
         broker.stop()
 
@@ -114,12 +114,14 @@ class Unreliable:
 
 
 @pytest.mark.parametrize("more", [1, 2])
-def test_notifications_lost_doubled_and_late_change_nothing(house: House, seed: int, more: int) -> None:
+def test_notifications_lost_doubled_and_late_change_nothing(
+    installation: Installation, seed: int, more: int
+) -> None:
     seed += more
     crowd = people(EVENTS, seed=seed)
     notifier = Unreliable(seed)
-    context = make_context(house.services, notifier=notifier)
-    house.hand_in_all(crowd)
+    context = make_context(installation.services, notifier=notifier)
+    installation.hand_in_all(crowd)
     notifier.notify([("inbox", str(shard)) for shard in range(64)])
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(_work_on_all, context, notifier) for _ in range(2)]:
@@ -130,8 +132,8 @@ def test_notifications_lost_doubled_and_late_change_nothing(house: House, seed: 
         look_at_mail(context)
     for lane in context.lanes.values():
         lane.transport.close()
-    house.settle()
-    assert house.faults(crowd) == []
+    installation.settle()
+    assert installation.faults(crowd) == []
 
 
 def _work_on_all(context: Context, notifier: Unreliable) -> None:

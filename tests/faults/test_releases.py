@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.runtime.clock import pause
 from tests.architecture.sources import ROOT
-from tests.faults.installation import LAPSE, House, people
+from tests.faults.installation import LAPSE, Installation, people
 from tests.production.compare import work_left
 from tests.production.people import back_in_stock
 from tests.workers.installation import eventually
@@ -65,52 +65,54 @@ def next_release(folder: Path) -> Path:
 
 
 def test_workers_of_two_releases_work_on_one_database_while_it_is_migrated(
-    postgresql_house: House, tmp_path: Path, seed: int
+    postgresql_installation: Installation, tmp_path: Path, seed: int
 ) -> None:
-    house = postgresql_house
+    installation = postgresql_installation
     crowd = people(EVENTS, seed=seed)
     tree = next_release(tmp_path / "next")
     pieces = [crowd.items[place : place + 20] for place in range(0, len(crowd.items), 20)]
-    house.hand_in(pieces.pop(0))
-    with house.worker(stays=True) as older:
+    installation.hand_in(pieces.pop(0))
+    with installation.worker(stays=True) as older:
         # Whether any of these asks for a mail is the seed's; all of them are somebody's.
-        assert eventually(lambda: is_all_applied(house)), "the older worker does nothing"
-        _migrate(house, tree)
-        house.hand_in(pieces.pop(0))
-        with house.worker(stays=True, tree=tree) as newer:
-            assert eventually(lambda: _speaking(house) == 2), "the newer worker does not start"
+        assert eventually(lambda: is_all_applied(installation)), "the older worker does nothing"
+        _migrate(installation, tree)
+        installation.hand_in(pieces.pop(0))
+        with installation.worker(stays=True, tree=tree) as newer:
+            assert eventually(lambda: _speaking(installation) == 2), "the newer worker does not start"
             for piece in pieces:
-                house.hand_in(piece)
+                installation.hand_in(piece)
                 pause(0.2)
-            house.hand_in([back_in_stock(house.now)])
-            assert eventually(lambda: is_all_applied(house)), work_left(house.database, now=house.now)
+            installation.hand_in([back_in_stock(installation.now)])
+            assert eventually(lambda: is_all_applied(installation)), work_left(
+                installation.database, now=installation.now
+            )
             assert (older.poll(), newer.poll()) == (None, None)
-    with house.database.read() as connection:
+    with installation.database.read() as connection:
         found = set(connection.scalars(sa.text("SELECT DISTINCT release FROM transitions")))
     assert found == {"next", None}, "one of them found nobody's transition"
-    house.later(LAPSE)
-    house.tree = tree
-    house.settle()
-    assert house.faults(crowd) == []
+    installation.later(LAPSE)
+    installation.tree = tree
+    installation.settle()
+    assert installation.faults(crowd) == []
     # The older release does not start any more.
-    house.tree = ROOT
-    assert house.work() != 0
+    installation.tree = ROOT
+    assert installation.work() != 0
 
 
-def is_all_applied(house: House) -> bool:
+def is_all_applied(installation: Installation) -> bool:
     """Tell whether no event waits."""
-    return work_left(house.database, now=house.now).events == 0
+    return work_left(installation.database, now=installation.now).events == 0
 
 
-def _migrate(house: House, tree: Path) -> None:
+def _migrate(installation: Installation, tree: Path) -> None:
     command = [sys.executable, "-m", "nurture.cli", "migrate"]
     done = subprocess.run(
-        command, cwd=tree, env=house.environment, capture_output=True, text=True, check=False
+        command, cwd=tree, env=installation.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _speaking(house: House) -> int:
+def _speaking(installation: Installation) -> int:
     """Return how many processes have opened a journal."""
-    with house.database.read() as connection:
+    with installation.database.read() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(t.journals)) or 0

@@ -25,7 +25,7 @@ from nurture.domain.instant import MINUTE
 from nurture.reports.metrics import render_page
 from nurture.runtime.clock import ManualClock, SystemClock, monotonic
 from nurture.runtime.settings import load_settings
-from tests.faults.installation import NOON, House, people
+from tests.faults.installation import NOON, Installation, people
 from tests.production.people import Item
 from tests.production.processes import SOURCE
 from tests.rig.postgres import crashing_postgres
@@ -82,33 +82,33 @@ def _counted(database: Database, table: sa.Table) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
-def _goes_on(house: House, accepted: int) -> None:
+def _goes_on(installation: Installation, accepted: int) -> None:
     """With room again everything goes on by itself, and nothing accepted is missing."""
-    assert _hand_in(house.database, [_large(number) for number in range(accepted, accepted + BATCH)])
-    house.settle()
-    assert _counted(house.database, t.events) == accepted + BATCH
-    assert house.faults() == []
+    assert _hand_in(installation.database, [_large(number) for number in range(accepted, accepted + BATCH)])
+    installation.settle()
+    assert _counted(installation.database, t.events) == accepted + BATCH
+    assert installation.faults() == []
 
 
-def test_a_full_sqlite_file_refuses_and_goes_on_when_there_is_room(sqlite_house: House) -> None:
-    house = sqlite_house
+def test_a_full_sqlite_file_refuses_and_goes_on_when_there_is_room(sqlite_installation: Installation) -> None:
+    installation = sqlite_installation
     pages = [0]
 
     def bound(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages[0] or 2**30}")
 
-    sa.event.listen(house.database.writer, "connect", bound)
-    with house.database.read() as connection:
+    sa.event.listen(installation.database.writer, "connect", bound)
+    with installation.database.read() as connection:
         pages[0] = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one()) + 1_500
-    house.database.writer.dispose()
-    accepted = _fill(house.database)
-    assert 0 < accepted == _counted(house.database, t.inbox)
+    installation.database.writer.dispose()
+    accepted = _fill(installation.database)
+    assert 0 < accepted == _counted(installation.database, t.inbox)
     # The drain finds no room either, and changes nothing.
     with pytest.raises(DBAPIError, match="full"):
-        house.work_here()
+        installation.work_here()
     pages[0] = 0
-    house.database.writer.dispose()
-    _goes_on(house, accepted)
+    installation.database.writer.dispose()
+    _goes_on(installation, accepted)
 
 
 def test_a_full_disk_of_postgres_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
@@ -118,13 +118,13 @@ def test_a_full_disk_of_postgres_refuses_and_goes_on_when_there_is_room(tmp_path
         url = postgres.url(postgres.create())
         settings = load_settings(folder=tmp_path, environment=environment(tmp_path, url))
         migrate(settings, clock=ManualClock(NOON)).close()
-        house = House(tmp_path, url, server)
+        installation = Installation(tmp_path, url, server)
         postgres.fill()
-        accepted = _fill(house.database)
-        assert 0 < accepted == _counted(house.database, t.inbox)
+        accepted = _fill(installation.database)
+        assert 0 < accepted == _counted(installation.database, t.inbox)
         postgres.fill(full=False)
-        _goes_on(house, accepted)
-        house.close()
+        _goes_on(installation, accepted)
+        installation.close()
 
 
 _HOLDER = """
@@ -137,9 +137,9 @@ connection.execute("ROLLBACK")
 """
 
 
-def test_eight_writers_wait_while_another_program_holds_the_file(sqlite_house: House) -> None:
-    house = sqlite_house
-    path = sa.make_url(house.services.settings.database_url).database
+def test_eight_writers_wait_while_another_program_holds_the_file(sqlite_installation: Installation) -> None:
+    installation = sqlite_installation
+    path = sa.make_url(installation.services.settings.database_url).database
     assert path
     with subprocess.Popen([sys.executable, "-c", _HOLDER, path], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
@@ -147,68 +147,70 @@ def test_eight_writers_wait_while_another_program_holds_the_file(sqlite_house: H
         began = monotonic()
         with ThreadPoolExecutor(8) as pool:
             batches = [[_large(place * 10 + number) for number in range(10)] for place in range(8)]
-            assert all(pool.map(lambda items: _hand_in(house.database, items), batches))
+            assert all(pool.map(lambda items: _hand_in(installation.database, items), batches))
         assert monotonic() - began > 5, "nobody held it"
-    assert _counted(house.database, t.inbox) == 80
-    house.settle()
-    assert house.faults() == []
+    assert _counted(installation.database, t.inbox) == 80
+    installation.settle()
+    assert installation.faults() == []
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
 
 
 def test_claiming_stays_quick_while_a_report_holds_an_old_snapshot(
-    postgresql_house: House, seed: int, monkeypatch: pytest.MonkeyPatch
+    postgresql_installation: Installation, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dead rows pile up behind the snapshot; what is claimed is found by index; the doctor says who it is."""
-    house = postgresql_house
-    house.hand_in_all(people(EVENTS, seed=seed))
-    house.server.script = {"rcpt": "451 4.3.0 later"}
-    house.work_here()
-    quiet = _claims(house, 10)
-    with house.database.reader.connect() as report:
+    installation = postgresql_installation
+    installation.hand_in_all(people(EVENTS, seed=seed))
+    installation.server.script = {"rcpt": "451 4.3.0 later"}
+    installation.work_here()
+    quiet = _claims(installation, 10)
+    with installation.database.reader.connect() as report:
         report.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         report.execute(sa.select(sa.func.count()).select_from(t.messages))
-        _churn(house, 300)
-        pinned = _claims(house, 10)
-        assert house.faults() == []
+        _churn(installation, 300)
+        pinned = _claims(installation, 10)
+        assert installation.faults() == []
         with monkeypatch.context() as sooner:
             sooner.setattr("nurture.app.doctor.TRANSACTION_SECONDS_MAX", 0)
-            (found,) = house.faults()
+            (found,) = installation.faults()
         pid = report.scalar(sa.text("SELECT pg_backend_pid()"))
         assert found.startswith(
             f"doctor: old transactions: session {pid} (nurture, idle in transaction) has held"
         )
-        assert _held_for(house) > 0
+        assert _held_for(installation) > 0
     assert median(pinned) < 0.05 + 10 * median(quiet), f"{quiet} quiet, {pinned} behind a snapshot"
-    house.server.script = {}
-    house.settle()
-    assert house.faults() == []
+    installation.server.script = {}
+    installation.settle()
+    assert installation.faults() == []
 
 
-def _held_for(house: House) -> float:
+def _held_for(installation: Installation) -> float:
     """Return for how many seconds the figures say that a transaction is open."""
-    page = render_page(house.database, clock=house.clock).decode()
+    page = render_page(installation.database, clock=installation.clock).decode()
     (line,) = [line for line in page.splitlines() if line.startswith("nurture_oldest_transaction_seconds ")]
     return float(line.split()[1])
 
 
-def _churn(house: House, times: int) -> None:
+def _churn(installation: Installation, times: int) -> None:
     """Write every waiting mail's due time so often."""
     m = t.messages.c
     for _ in range(times):
-        with house.database.write() as connection:
+        with installation.database.write() as connection:
             connection.execute(sa.update(t.messages).where(m.status == "waiting").values(due_at=m.due_at + 1))
 
 
-def _claims(house: House, times: int) -> list[float]:
+def _claims(installation: Installation, times: int) -> list[float]:
     """Return how many seconds each look for due mail took."""
     m = t.messages.c
     taken = []
     for _ in range(times):
         began = monotonic()
-        with house.database.read() as connection:
+        with installation.database.read() as connection:
             due = sa.select(m.id).where(m.lane == "main", m.status == sa.literal_column("'waiting'"))
-            connection.execute(due.where(m.due_at <= house.now + MINUTE).order_by(m.due_at).limit(200)).all()
+            connection.execute(
+                due.where(m.due_at <= installation.now + MINUTE).order_by(m.due_at).limit(200)
+            ).all()
         taken.append(monotonic() - began)
     return taken

@@ -78,25 +78,25 @@ class Sea:
         self.bytes: dict[int, set[str]] = {}
         self.moods: Counter[str] = Counter()
 
-    def send(self, letters: Iterable[OutgoingMail]) -> Iterator[Outcome]:
+    def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take, refuse, or fall silent."""
-        for letter in letters:
-            chance = random.Random(f"{self._seed}:{letter.message_id}:{letter.attempt}")
-            mood, _, said = _draw(chance, _MOODS).partition(" ")
+        for mail in mails:
+            rng = random.Random(f"{self._seed}:{mail.message_id}:{mail.attempt}")
+            mood, _, said = _draw(rng, _MOODS).partition(" ")
             self.moods[mood] += 1
             if mood in ("sent", "unheard", "dies_after"):
-                self.copies[letter.message_id] += 1
-                self.bytes.setdefault(letter.message_id, set()).add(hashlib.sha256(letter.data).hexdigest())
+                self.copies[mail.message_id] += 1
+                self.bytes.setdefault(mail.message_id, set()).add(hashlib.sha256(mail.data).hexdigest())
             if mood in ("dies_before", "dies_after"):
                 raise Death(mood)
-            yield _OUTCOMES[mood](letter, said)
+            yield _OUTCOMES[mood](mail, said)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 def _outcome(result: str, stage: str, **more: Any) -> Any:
-    return lambda letter, said: Outcome(letter.message_id, letter.attempt, result, stage, said, **more)  # type: ignore[arg-type]
+    return lambda mail, said: Outcome(mail.message_id, mail.attempt, result, stage, said, **more)  # type: ignore[arg-type]
 
 
 #: Mood and reply -> how many of a thousand letters.
@@ -128,8 +128,8 @@ _OUTCOMES = {
 _WEATHER = {"calm": 930, "dies": 55, "asleep": 3, "paused": 4, "twice": 8}
 
 
-def _draw(chance: random.Random, weights: Mapping[str, int]) -> str:
-    return chance.choices(list(weights), list(weights.values()))[0]
+def _draw(rng: random.Random, weights: Mapping[str, int]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
 @dataclass
@@ -184,9 +184,9 @@ class Voyage:
         given = list(lives(self.size.people, start=START, days=self.size.days, seed=self.seed))
         again = []
         for one in given:
-            chance = random.Random(f"{self.seed}:{one.event.message_id if one.event else ''}")
-            if one.event and chance.random() < 0.05:
-                at = one.at + chance.randrange(int(2 * DAY))
+            rng = random.Random(f"{self.seed}:{one.event.message_id if one.event else ''}")
+            if one.event and rng.random() < 0.05:
+                at = one.at + rng.randrange(int(2 * DAY))
                 again.append(Input(at, event=replace(one.event, received_at=at)))
         again.sort(key=lambda one: one.at)
         self.happened["told twice"] = len(again)
@@ -197,15 +197,15 @@ class Voyage:
 
     def _turn(self, database: Database, _: Delivery, lanes: Mapping[str, Transport]) -> Counts:
         self._ticks += 1
-        chance = random.Random(f"{self.seed}:tick:{self._ticks}")
-        weather = _draw(chance, _WEATHER)
+        rng = random.Random(f"{self.seed}:tick:{self._ticks}")
+        weather = _draw(rng, _WEATHER)
         self.happened[weather] += 1
         if weather == "asleep":
             # Nothing runs; what is handed in meanwhile waits.
-            self.clock.advance_to(self.clock.now() + chance.randrange(1, 73) * HOUR)
+            self.clock.advance_to(self.clock.now() + rng.randrange(1, 73) * HOUR)
             return Counts()
         if weather == "dies":
-            failpoints.arm(f"{chance.choice(_PLACES)}=raise@{chance.choice((1, 1, 1, 2, 3))}")
+            failpoints.arm(f"{rng.choice(_PLACES)}=raise@{rng.choice((1, 1, 1, 2, 3))}")
         elif weather == "paused":
             self._press(database, paused=True, name="all", now=self.clock.now())
         elif weather == "twice":

@@ -36,7 +36,7 @@ class Trouble:
         """Prepare it; nothing happens yet."""
         self._installation, self._broker, self._services = installation, broker, services
         self._kills = kills
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self.made: Counter[str] = Counter()
 
     def make(self) -> None:
@@ -59,17 +59,17 @@ class Trouble:
     def _kill(self, number: int) -> None:
         """Kill whoever holds most mails, or by chance; now and then a whole worker."""
         if number % _WHOLE == _WHOLE - 1:
-            self._installation.kill_worker(self._chance.choice(self._installation.workers))
+            self._installation.kill_worker(self._rng.choice(self._installation.workers))
             self.made["workers killed"] += 1
             return
         self.made["workers that gave up"] += self._installation.supervise()
         children = sorted(self._installation.children())
         busy = [pid for pid in senders(self._services.database) if pid in children]
-        if busy and self._chance.random() < 0.9:
+        if busy and self._rng.random() < 0.9:
             self._installation.kill_child(busy[0])
             self.made["senders killed"] += 1
         elif children:
-            self._installation.kill_child(self._chance.choice(children))
+            self._installation.kill_child(self._rng.choice(children))
             self.made["pool processes killed"] += 1
 
     def _empty(self) -> None:

@@ -63,7 +63,7 @@ def crowd(events: int, *, now: Instant, seed: int) -> Crowd:
     total, number = 0, 0
     while total < events:
         person = _Person(made, number)
-        _KINDS[person.chance.choice(_DRAW)](person)
+        _KINDS[person.rng.choice(_DRAW)](person)
         # Whoever comes last does less than they would have: looking around is what can be left out.
         total += len(person.told)
         stories.append(iter(person.told))
@@ -99,10 +99,10 @@ class _Person:
     crowd: Crowd
     number: int
     told: list[Item] = field(default_factory=list)
-    chance: random.Random = field(default_factory=random.Random)
+    rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(f"{self.crowd.seed}:{self.number}")
+        self.rng = random.Random(f"{self.crowd.seed}:{self.number}")
 
     @property
     def address(self) -> str:
@@ -118,13 +118,13 @@ class _Person:
 
     def is_known(self, who: Item | None = None) -> None:
         """Tell name and address."""
-        name = self.chance.choice(("Ada", "Ben", "Çelik", "小雨", "O'Neil", "Zoë"))
+        name = self.rng.choice(("Ada", "Ben", "Çelik", "小雨", "O'Neil", "Zoë"))
         self._tell({"type": "identify", "traits": {"firstName": name, "email": self.address}}, who)
 
     def looks(self, least: int, most: int) -> None:
         """Look at so many pages."""
-        for _ in range(self.chance.randint(least, most)):
-            self.does("Page Viewed", path=f"/{self.chance.randrange(100)}")
+        for _ in range(self.rng.randint(least, most)):
+            self.does("Page Viewed", path=f"/{self.rng.randrange(100)}")
 
     def expects(self, measure: str, step: str, about: str = "") -> None:
         """Note a mail that must come."""
@@ -147,7 +147,7 @@ def _buyer(person: _Person) -> None:
     """Order, perhaps again; most orders are shipped; some are told twice; some have a question."""
     person.is_known()
     person.looks(0, 4)
-    for place in range(1 + (person.chance.random() < 0.2)):
+    for place in range(1 + (person.rng.random() < 0.2)):
         order = f"o-{person.number}-{place}"
         goods: Item = {"product_id": "guji-250", "name": "Guji 250 g", "quantity": 2, "price": 13.5}
         bought: Item = {"order_id": order, "revenue": 27, "total": 27, "currency": "EUR", "products": [goods]}
@@ -155,14 +155,14 @@ def _buyer(person: _Person) -> None:
         person.expects(RECEIPT, "receipt", order)
         if place == 0:
             person.crowd.thanked.add((person.address, order))
-        if person.chance.random() < 0.1:
+        if person.rng.random() < 0.1:
             # Shop and payment service both tell it: two events, one order.
             person.does("Order Completed", **bought)
-        if person.chance.random() < 0.6:
+        if person.rng.random() < 0.6:
             person.does("Order Shipped", order_id=order, carrier="DHL", tracking_number=f"T{order}")
             person.expects(SHIPPED, "shipped", order)
     person.looks(0, 4)
-    if person.chance.random() < 0.1:
+    if person.rng.random() < 0.1:
         case = f"c-{person.number}"
         person.does("Support Case Opened", case_id=case, subject="The grinder arrived with a crack")
         person.expects(CASE, "received", case)
@@ -170,7 +170,7 @@ def _buyer(person: _Person) -> None:
 
 def _reader(person: _Person) -> None:
     """Read without a name, then ask for news; a few say yes by the link, some were two people until then."""
-    if person.chance.random() < 0.3:
+    if person.rng.random() < 0.3:
         # The sign-up form knows the address, the journal's login the number; then somebody says both.
         form = {"context": {"traits": {"email": person.address}}}
         _asks(person, who=form)
@@ -181,10 +181,10 @@ def _reader(person: _Person) -> None:
         person.does("Article Read", who=visitor, category="brewing", title="On brewing")
         person.is_known({**person.user, **visitor})
         _asks(person)
-        if person.chance.random() < 0.15:
+        if person.rng.random() < 0.15:
             person.crowd.confirming.append(person.address)
             person.expects(WELCOME, "welcome")
-        elif person.chance.random() < 0.2:
+        elif person.rng.random() < 0.2:
             _asks(person, topic="offers")
     person.looks(1, 5)
 
@@ -198,7 +198,7 @@ def _visitor(person: _Person) -> None:
     """Book a tasting."""
     person.is_known()
     person.looks(1, 4)
-    starts = person.crowd.now + person.chance.randrange(3, 20) * DAY
+    starts = person.crowd.now + person.rng.randrange(3, 20) * DAY
     key = f"tasting-{person.number}"
     when: Item = {"starts_at": to_iso(starts), "ends_at": to_iso(starts + HOUR)}
     person.does("Appointment Booked", appointment_id=key, location="Kesselhof 3, Berlin", **when)
@@ -210,7 +210,7 @@ def _cart(person: _Person) -> None:
     person.is_known()
     person.does("Consent Given", topic="reminders")
     person.looks(0, 3)
-    for place in range(person.chance.randint(1, 3)):
+    for place in range(person.rng.randint(1, 3)):
         goods: Item = {"product_id": f"p{place}", "name": "Guji 250 g", "quantity": 1, "price": 13.5}
         person.does("Product Added", cart_id=f"cart-{person.number}", currency="EUR", **goods)
     person.expects(CART, "left", f"cart-{person.number}")
@@ -237,12 +237,12 @@ _SHARES = {"buyer": 45, "reader": 25, "visitor": 10, "cart": 12, "waiter": 8}
 _DRAW = [kind for kind, share in _SHARES.items() for _ in range(share)]
 
 
-def _interleaved(stories: list[Iterator[Item]], chance: random.Random) -> Iterator[Item]:
+def _interleaved(stories: list[Iterator[Item]], rng: random.Random) -> Iterator[Item]:
     """Yield all events: each person's in their order, people mixed among some hundred that are about at once."""
     ahead = iter(stories)
     about = list(islice(ahead, 200))
     while about:
-        place = chance.randrange(len(about))
+        place = rng.randrange(len(about))
         item = next(about[place], None)
         if item is not None:
             yield item

@@ -54,6 +54,11 @@ class Postgres:
         self._names.append(name)
         return name
 
+    def end_sessions(self, name: str) -> None:
+        """End every session on a database, so that it can be the template of another."""
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
+        self._do(sql.SQL(ended).format(sql.Literal(name)))
+
     def drop(self, name: str) -> None:
         """Drop a database, closing whatever is still connected to it."""
         self._do(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

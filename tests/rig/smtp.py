@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StoredMail:
     """One accepted mail."""
 
     sender: str
@@ -56,7 +56,7 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         return self._count
 
     @property
-    def taken(self) -> list[Taken]:
+    def taken(self) -> list[StoredMail]:
         """Accepted mails, in the order of acceptance, read back from disk."""
         return [_read(path) for path in self.files()]
 
@@ -68,7 +68,7 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         with self._changed:
             return sorted(self.folder.glob("*.mail"))
 
-    def wait_for(self, count: int, *, seconds: float = 15.0) -> list[Taken]:
+    def wait_for(self, count: int, *, seconds: float = 15.0) -> list[StoredMail]:
         """Return the accepted mails once there are `count`. Raises TimeoutError naming how many there were."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._count >= count, timeout=seconds):
@@ -81,7 +81,7 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
-    def keep(self, taken: Taken) -> None:
+    def keep(self, taken: StoredMail) -> None:
         """Write one mail through to the disk."""
         with self._changed:
             path = self.folder / f"{self._count:08d}"
@@ -116,7 +116,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                 self._say("250 2.1.5 ok")
             elif verb == "DATA":
                 self._say("354 go on")
-                self.server.keep(Taken(sender, tuple(recipients), self._data()))
+                self.server.keep(StoredMail(sender, tuple(recipients), self._data()))
                 self._say("250 2.0.0 taken")
             elif verb == "QUIT":
                 self._say("221 bye")
@@ -141,9 +141,9 @@ def _address(command: str) -> str:
     return command.partition("<")[2].partition(">")[0]
 
 
-def _read(path: Path) -> Taken:
+def _read(path: Path) -> StoredMail:
     sender, recipients, data = path.read_bytes().split(b"\n", 2)
-    return Taken(sender.decode(), tuple(recipients.decode().split()), data)
+    return StoredMail(sender.decode(), tuple(recipients.decode().split()), data)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.transports.mails import DATA, a_mail, make_mails
 
 def test_mails_are_read_back_by_the_standard_library(tmp_path: Path) -> None:
     transport = open_transport(f"maildir:{tmp_path}/box")
-    assert [one.outcome for one in transport.send(make_mails(40))] == ["sent"] * 40
+    assert [outcome.outcome for outcome in transport.send(make_mails(40))] == ["sent"] * 40
     box = mailbox.Maildir(tmp_path / "box", create=False)
     assert len(box) == 40
     assert {message["Subject"] for message in box} == {"hi"}
@@ -24,8 +24,8 @@ def test_mails_are_read_back_by_the_standard_library(tmp_path: Path) -> None:
 
 def test_attempts_of_one_message_lie_side_by_side(tmp_path: Path) -> None:
     transport = MaildirTransport(tmp_path)
-    assert [one.outcome for one in transport.send([a_mail(7)])] == ["sent"]
-    assert [one.outcome for one in transport.send([a_mail(7)])] == ["sent"]
+    assert [outcome.outcome for outcome in transport.send([a_mail(7)])] == ["sent"]
+    assert [outcome.outcome for outcome in transport.send([a_mail(7)])] == ["sent"]
     assert len(list((tmp_path / "new").iterdir())) == 2
 
 
@@ -33,15 +33,15 @@ def test_a_mailbox_that_cannot_be_written_is_a_retry(tmp_path: Path) -> None:
     transport = MaildirTransport(tmp_path)
     (tmp_path / "tmp").rmdir()
     outcomes = list(transport.send(make_mails(2)))
-    assert [(one.outcome, one.suppress) for one in outcomes] == [("retry", False)] * 2
+    assert [(outcome.outcome, outcome.suppress) for outcome in outcomes] == [("retry", False)] * 2
     assert "No such file" in outcomes[0].reply
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_what_could_not_be_delivered_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_mail_that_could_not_be_delivered_leaves_no_file(tmp_path: Path) -> None:
     transport = MaildirTransport(tmp_path)
     (tmp_path / "new").rmdir()
-    assert [one.outcome for one in transport.send(make_mails(2))] == ["retry"] * 2
+    assert [outcome.outcome for outcome in transport.send(make_mails(2))] == ["retry"] * 2
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_mail_that_was_renamed_but_not_forced_to_the_disk_is_in_doubt(
 
     transport = MaildirTransport(tmp_path)
     monkeypatch.setattr("nurture.transports.maildir.force_folder", broken)
-    assert [one.outcome for one in transport.send(make_mails(2))] == ["in_doubt"] * 2
+    assert [outcome.outcome for outcome in transport.send(make_mails(2))] == ["in_doubt"] * 2
 
 
 def test_the_url_chooses_the_transport(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Backup:
     """One backup of a database, which can be put back later."""
 
     def __init__(self, kind: Kind, url: str, folder: Path, postgres: Postgres | None) -> None:
-        """Take it now; nobody else may be connected for a copy."""
+        """Take it now; a copy ends the other sessions on the database."""
         self._kind = kind
         self._url = url
         self._file = folder / "backup"
@@ -30,12 +30,14 @@ class Backup:
             source.close()
         elif kind == "postgresql copy":
             assert postgres
-            self._name = postgres.create(template=url.rpartition("/")[2])
+            name = url.rpartition("/")[2]
+            postgres.end_sessions(name)
+            self._name = postgres.create(template=name)
         else:
             self._run("pg_dump", "--format=custom", f"--file={self._file}", url)
 
     def restored(self) -> Database:
-        """Put it back and open it; the database as it was is gone."""
+        """Restore it and open it; the later state of the database is gone."""
         if self._kind == "sqlite file":
             path = self._url.removeprefix("sqlite:///")
             for rest in (f"{path}-wal", f"{path}-shm"):
@@ -50,5 +52,5 @@ class Backup:
         return open_database(url)
 
     def _run(self, program: str, *words: str) -> None:
-        found = next(folder / program for folder in _candidates() if (folder / program).exists())
-        subprocess.run([found, *words], check=True, capture_output=True)
+        path = next(folder / program for folder in _candidates() if (folder / program).exists())
+        subprocess.run([path, *words], check=True, capture_output=True)

@@ -23,7 +23,7 @@ from nurture.runtime.clock import monotonic, pause
 from tests.architecture.sources import ROOT
 from tests.delivery.builders import BERLIN, NOON
 from tests.delivery.journal.nursery import BULK, OFFER, RECEIPT
-from tests.rig.smtp import SmtpSink, Taken
+from tests.rig.smtp import SmtpSink, StoredMail
 
 #: Every so many mails is one of these.
 _KINDS = (OFFER, BULK, RECEIPT)
@@ -34,14 +34,14 @@ class SlowSink(SmtpSink):
 
     def __init__(self, folder: Path, *, seed: int, seconds: float) -> None:
         super().__init__(folder)
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self._seconds = seconds
         self._choosing = Lock()
 
-    def keep(self, taken: Taken) -> None:
+    def keep(self, taken: StoredMail) -> None:
         super().keep(taken)
         with self._choosing:
-            seconds = self._chance.random() * self._seconds
+            seconds = self._rng.random() * self._seconds
         pause(seconds)
 
 

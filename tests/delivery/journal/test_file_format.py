@@ -44,7 +44,7 @@ def window_mails(*numbers: int) -> list[WindowMail]:
     ]
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_records_are_read_back_as_written(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     journal.record_window("main", 1, window_mails(1, 2, 3), at=NOW + 5)
     journal.record_stage(a_mail(1), "dot", "")
@@ -253,7 +253,7 @@ def test_long_after_its_gate_no_dot_is_written(tmp_path: Path) -> None:
     assert not read_parts(list_parts(tmp_path, journal.name)).entries[1, 1].begun
 
 
-def test_a_folder_that_takes_no_journal_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for make in (require_folder, a_journal):
         with pytest.raises(SettingsError) as refused:
@@ -264,9 +264,7 @@ def test_a_folder_that_takes_no_journal_is_told_with_the_remedy(tmp_path: Path) 
         assert "\n" not in said
 
 
-def test_what_was_written_is_on_the_disk_within_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_are_on_the_disk_within_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", forced.append)
     journal = a_journal(tmp_path)

@@ -107,7 +107,7 @@ def test_resume_after_a_restore_folds_the_journals_in_first(
     world.database.close()
 
 
-def test_resume_asks_about_senders_that_nobody_has_read(
+def test_resume_asks_about_unread_journals(
     nurture: Shell, sqlite_database: Database, sqlite_url: str, tmp_path: Path
 ) -> None:
     for name, value in environment(tmp_path, sqlite_url).items():
@@ -122,7 +122,7 @@ def test_resume_asks_about_senders_that_nobody_has_read(
     )
     said = nurture("resume", "all", "--after-restore")
     assert said.code == 2
-    assert "Nobody has read what 1 senders on" in said.line()
+    assert "The delivery journals of 1 workers on" in said.line()
     assert "add --yes" in said.line()
     with world.database.read() as connection:
         assert queries.is_stopped_after_restore(connection)

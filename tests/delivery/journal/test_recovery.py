@@ -39,7 +39,7 @@ def store_mails(world: World, count: int, measure: str = PATH) -> list[int]:
     return [world.mail(world.person(f"p{number}"), measure) for number in range(count)]
 
 
-def test_each_mail_ends_as_its_journal_says(world: World, dying: Sender, other: Sender) -> None:
+def test_each_mail_gets_the_outcome_in_its_journal(world: World, dying: Sender, other: Sender) -> None:
     never, begun, taken, refused, later = store_mails(world, 5)
     mails = dying.gate()
     dying.dot(mails[begun])
@@ -69,7 +69,7 @@ def test_each_mail_ends_as_its_journal_says(world: World, dying: Sender, other: 
     assert other.look() == {}
 
 
-def test_what_never_began_leaves_once_and_at_once(world: World, dying: Sender, other: Sender) -> None:
+def test_a_mail_that_never_began_leaves_once_and_at_once(world: World, dying: Sender, other: Sender) -> None:
     numbers = store_mails(world, 3)
     dying.gate()
     dying.die()
@@ -91,7 +91,7 @@ def test_claimed_mails_of_a_dead_sender_are_free_before_their_lease_ends(
     assert world.status(number) == ("waiting", "not_begun")
 
 
-def test_nobody_concludes_while_the_sender_lives(world: World, dying: Sender, other: Sender) -> None:
+def test_no_process_settles_mails_of_a_living_sender(world: World, dying: Sender, other: Sender) -> None:
     (number,) = store_mails(world, 1)
     dying.gate()
     assert other.look() == {}
@@ -117,7 +117,7 @@ def test_without_access_to_the_journal_it_is_in_doubt(world: World, dying: Sende
     elsewhere.die()
 
 
-def test_a_journal_that_outlived_its_machine_says_what_was_answered_and_nothing_more(
+def test_after_a_restart_of_the_machine_a_journal_proves_replies_and_no_silence(
     world: World, dying: Sender, other: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent, taken = store_mails(world, 2)
@@ -184,7 +184,7 @@ def test_transactional_mail_in_doubt_waits_for_evidence_and_leaves_again(
     assert world.status(number)[0] == "sent"
 
 
-def test_a_run_that_waits_is_told(world: World, dying: Sender, other: Sender) -> None:
+def test_a_waiting_run_learns_of_the_outcome(world: World, dying: Sender, other: Sender) -> None:
     ada = world.person()
     number = world.mail(ada, mailing=True)
     dying.reply(dying.gate()[number], "250")
@@ -194,7 +194,7 @@ def test_a_run_that_waits_is_told(world: World, dying: Sender, other: Sender) ->
     assert world.contact(ada).wake_at == world.clock.now()
 
 
-def test_a_broken_off_delivery_is_mended_by_its_own_process(world: World, other: Sender) -> None:
+def test_a_broken_off_delivery_is_settled_by_its_own_process(world: World, other: Sender) -> None:
     numbers = store_mails(world, 4)
     assert other.world.journal
     journal: Journal = other.world.journal

@@ -88,7 +88,7 @@ def go_on(world: World) -> None:
     world.database.run(work)
 
 
-def test_all_lanes_stop_until_somebody_says_so_and_nothing_leaves_twice(history: History) -> None:
+def test_all_lanes_stop_until_an_operator_resumes_them_and_nothing_leaves_twice(history: History) -> None:
     world = history.restored()
     lost = history.lost
     assert world.status(lost["taken"]) == ("waiting", "")
@@ -129,7 +129,7 @@ def test_all_lanes_stop_until_somebody_says_so_and_nothing_leaves_twice(history:
     world.database.close()
 
 
-def test_the_journal_alone_tells_where_the_database_says_nothing_of_itself(
+def test_the_journal_alone_detects_a_restore_where_the_database_has_no_incarnation(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "read_incarnation", lambda _connection: "")

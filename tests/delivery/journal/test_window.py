@@ -41,7 +41,9 @@ class Size:
 
 
 @contextmanager
-def house(database: Database, url: str, folder: Path, seed: int) -> Iterator[tuple[Nursery, SlowSink]]:
+def nursery_and_sink(
+    database: Database, url: str, folder: Path, seed: int
+) -> Iterator[tuple[Nursery, SlowSink]]:
     with slow_sink(folder / "taken", seed=seed) as sink:
         nursery = Nursery(folder, url, sink.url)
         try:
@@ -65,14 +67,14 @@ def is_done(database: Database) -> bool:
     return not OPEN & {status for _, status, _ in ledger(database).values()}
 
 
-def kill_at_random(nursery: Nursery, sink: SlowSink, size: Size, chance: random.Random) -> int:
+def kill_at_random(nursery: Nursery, sink: SlowSink, size: Size, rng: random.Random) -> int:
     """Kill a sender whenever some mails have arrived; returns how many were killed while mails were left."""
     killed = 0
     for number in range(size.kills):
         wanted = min((number + 1) * size.mails // (size.kills + 2), size.mails)
         until(nursery, lambda wanted=wanted: sink.count >= wanted, seconds=5.0)  # type: ignore[misc]
-        pause(chance.random() * 0.02)
-        nursery.kill(chance.choice(nursery.alive))
+        pause(rng.random() * 0.02)
+        nursery.kill(rng.choice(nursery.alive))
         killed += sink.count < size.mails
         nursery.spawn()
     return killed
@@ -90,11 +92,11 @@ def test_killed_senders_repeat_no_marketing_and_lose_no_receipt(
 ) -> None:
     sys.stdout.write(f"{size}\n")
     fill(database, size.mails)
-    chance = random.Random(size.seed)
-    with house(database, database_url, tmp_path, size.seed) as (nursery, sink):
+    rng = random.Random(size.seed)
+    with nursery_and_sink(database, database_url, tmp_path, size.seed) as (nursery, sink):
         for _ in range(2):
             nursery.spawn()
-        killed = kill_at_random(nursery, sink, size, chance)
+        killed = kill_at_random(nursery, sink, size, rng)
         assert until(nursery, lambda: is_done(database), seconds=30.0), ledger(database)
         told = ledger(database)
         # Before any receipt is sent again; evidence is waited for until then.
@@ -125,14 +127,14 @@ def test_a_lost_disk_leaves_one_window_in_doubt(
     database: Database, database_url: str, tmp_path: Path, seed: int
 ) -> None:
     fill(database, 150)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     lost = []
-    with house(database, database_url, tmp_path, seed) as (nursery, sink):
+    with nursery_and_sink(database, database_url, tmp_path, seed) as (nursery, sink):
         for _ in range(4):
             sender = nursery.spawn()
             wanted = sink.count + 20
             assert until(nursery, lambda wanted=wanted: sink.count >= wanted, seconds=20.0)  # type: ignore[misc]
-            pause(chance.random() * 0.05)
+            pause(rng.random() * 0.05)
             nursery.kill(sender)
             # With its disk went all that it had written down.
             shutil.rmtree(nursery.journals)
@@ -163,7 +165,7 @@ def test_a_sender_that_slept_past_its_lease_neither_sends_nor_overwrites(
     # On SQLite there is one process; one that sleeps in a transaction would make all others wait.
     database = postgresql_database
     fill(database, 1, [measure])
-    with house(database, postgresql_url, tmp_path, 1) as (nursery, sink):
+    with nursery_and_sink(database, postgresql_url, tmp_path, 1) as (nursery, sink):
         zombie = nursery.spawn("smtp.data=stop@1")
         assert until(nursery, lambda: _is_stopped(zombie), seconds=10.0)
         assert ledger(database)[1][1] == "on_wire"

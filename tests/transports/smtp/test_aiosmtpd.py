@@ -39,18 +39,18 @@ def keeper() -> Iterator[tuple[Keeper, str]]:
     controller.stop()
 
 
-def test_it_takes_our_letters(keeper: tuple[Keeper, str]) -> None:
+def test_it_accepts_our_mails(keeper: tuple[Keeper, str]) -> None:
     kept, url = keeper
     dots = DATA + b".\r\n..\r\nend\r\n"
     mixed = [*make_mails(20), a_mail(20, data=dots), a_mail(21, recipient="nobody@x.test")]
-    outcomes = {one.message_id: one for one in send(url, mixed, "connections=3")}
+    outcomes = {outcome.message_id: outcome for outcome in send(url, mixed, "connections=3")}
     assert {number for number, one in outcomes.items() if one.outcome == "sent"} == set(range(21))
     assert (outcomes[21].outcome, outcomes[21].suppress) == ("failed", True)
-    assert sorted(one.original_content or b"" for one in kept.kept) == sorted([DATA] * 20 + [dots])
-    assert {one.mail_from for one in kept.kept} == {"bounce@shop.test"}
+    assert sorted(envelope.original_content or b"" for envelope in kept.kept) == sorted([DATA] * 20 + [dots])
+    assert {envelope.mail_from for envelope in kept.kept} == {"bounce@shop.test"}
 
 
 def test_it_takes_an_address_beyond_ascii(keeper: tuple[Keeper, str]) -> None:
     kept, url = keeper
-    assert [one.outcome for one in send(url, [a_mail(recipient="jürgen@x.test")])] == ["sent"]
+    assert [outcome.outcome for outcome in send(url, [a_mail(recipient="jürgen@x.test")])] == ["sent"]
     assert kept.kept[0].rcpt_tos == ["jürgen@x.test"]

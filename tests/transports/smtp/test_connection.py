@@ -31,41 +31,41 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 # ---- letters on connections ------------------------------------------------------------------------------
 
 
-def test_every_letter_arrives_once_and_whole(server: ChaosSmtp) -> None:
-    assert {one.outcome for one in send(server.url, make_mails(200))} == {"sent"}
+def test_every_mail_arrives_once_and_whole(server: ChaosSmtp) -> None:
+    assert {outcome.outcome for outcome in send(server.url, make_mails(200))} == {"sent"}
     assert len(server.accepted) == 200
-    assert {one.data for one in server.accepted} == {DATA}
-    assert {one.sender for one in server.accepted} == {"bounce@shop.test"}
+    assert {mail.data for mail in server.accepted} == {DATA}
+    assert {mail.sender for mail in server.accepted} == {"bounce@shop.test"}
 
 
 def test_connections_are_kept_between_calls(server: ChaosSmtp) -> None:
     transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
     for _ in range(5):
-        assert [one.outcome for one in transport.send(make_mails(3))] == ["sent"] * 3
+        assert [outcome.outcome for outcome in transport.send(make_mails(3))] == ["sent"] * 3
     transport.close()
     assert server.connections == 1
     assert server.commands.count("QUIT") <= 1
 
 
-def test_a_connection_carries_no_more_letters_than_allowed(server: ChaosSmtp) -> None:
+def test_a_connection_carries_no_more_mails_than_allowed(server: ChaosSmtp) -> None:
     assert len(send(server.url, make_mails(25), "connections=1&per_connection=10")) == 25
     assert server.connections == 3
 
 
-def test_a_kept_connection_that_the_server_closed_costs_no_letter() -> None:
+def test_a_kept_connection_that_the_server_closed_costs_no_mail() -> None:
     with chaos({"dot": ["250 ok", Cut(after="250 ok"), "250 ok"]}) as server:
         transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
         for _ in range(3):
-            assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
+            assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
         transport.close()
         assert server.connections == 2
 
 
-def test_a_kept_connection_that_ends_as_it_is_spoken_to_costs_no_letter() -> None:
+def test_a_kept_connection_that_ends_at_its_next_command_costs_no_mail() -> None:
     with chaos({"mail": ["250 ok", Cut(), "250 ok"]}) as server:
         transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
         for _ in range(2):
-            assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
+            assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
         transport.close()
         assert server.connections == 2
 
@@ -73,7 +73,7 @@ def test_a_kept_connection_that_ends_as_it_is_spoken_to_costs_no_letter() -> Non
 def test_an_idle_connection_is_given_up_in_time(server: ChaosSmtp) -> None:
     transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1&idle=0.000001"))
     for _ in range(3):
-        assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
+        assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
     transport.close()
     assert server.connections == 3
 
@@ -81,12 +81,12 @@ def test_an_idle_connection_is_given_up_in_time(server: ChaosSmtp) -> None:
 def test_a_connection_that_never_opened_is_not_taken_up_again() -> None:
     with chaos({"connect": ["220 ready", Stall()]}) as server:
         transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
-        assert [one.outcome for one in transport.send(make_mails(2))] == ["sent"] * 2
-        [hanging] = [one for one in transport._spare if one.is_starting]
+        assert [outcome.outcome for outcome in transport.send(make_mails(2))] == ["sent"] * 2
+        [hanging] = [connection for connection in transport._spare if connection.is_starting]
         assert hanging.is_reusable(idle_seconds=30)
         hanging.deadline = 1.0
         assert not hanging.is_reusable(idle_seconds=30)
-        assert [one.outcome for one in transport.send(make_mails(2))] == ["sent"] * 2
+        assert [outcome.outcome for outcome in transport.send(make_mails(2))] == ["sent"] * 2
         transport.close()
         assert not hanging.open
 
@@ -111,34 +111,34 @@ def test_threads_share_the_connections(server: ChaosSmtp) -> None:
 
 def test_a_forked_process_does_not_speak_on_its_parents_connections(server: ChaosSmtp) -> None:
     transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
-    assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
+    assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
     child = os.fork()
     if child == 0:
-        os._exit(0 if [one.outcome for one in transport.send(make_mails(1))] == ["sent"] else 1)
+        os._exit(0 if [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert [one.outcome for one in transport.send(make_mails(1))] == ["sent"]
+    assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
     transport.close()
     assert server.connections == 2
     assert len(server.accepted) == 3
 
 
-def test_a_broken_off_iteration_leaves_no_half_said_letter_behind(server: ChaosSmtp) -> None:
+def test_a_broken_off_iteration_leaves_no_half_sent_mail_behind(server: ChaosSmtp) -> None:
     transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
     iteration = transport.send(make_mails(50))
     next(iteration)
     iteration.close()  # type: ignore[attr-defined]
-    assert [one.outcome for one in transport.send(make_mails(3))] == ["sent"] * 3
+    assert [outcome.outcome for outcome in transport.send(make_mails(3))] == ["sent"] * 3
     transport.close()
-    assert {one.data for one in server.accepted} == {DATA}
+    assert {mail.data for mail in server.accepted} == {DATA}
 
 
-def test_one_slow_letter_does_not_keep_the_others_waiting() -> None:
+def test_one_slow_mail_does_not_keep_the_others_waiting() -> None:
     with chaos({"dot": [Stall(store=True), "250 ok"]}) as server:
         outcomes = send(server.url, make_mails(20), "connections=2&dot=0.6")
-        assert [one.outcome for one in outcomes] == ["sent"] * 19 + ["in_doubt"]
+        assert [outcome.outcome for outcome in outcomes] == ["sent"] * 19 + ["in_doubt"]
 
 
-def test_a_letter_is_taken_only_when_it_can_begin() -> None:
+def test_a_mail_is_taken_only_when_it_can_begin() -> None:
     with chaos({"dot": Later(0.02)}) as server:
         begun: list[int] = []
         ahead: list[int] = []
@@ -179,13 +179,18 @@ def test_the_next_envelope_stands_behind_the_final_dot_but_never_a_second_dot() 
 
 def test_after_a_refusal_the_transaction_is_reset() -> None:
     with chaos({"rcpt": ["550 5.1.1 no", "250 ok"]}) as server:
-        assert [one.outcome for one in send(server.url, make_mails(2), "connections=1")] == ["failed", "sent"]
+        assert [outcome.outcome for outcome in send(server.url, make_mails(2), "connections=1")] == [
+            "failed",
+            "sent",
+        ]
         assert server.commands.count("RSET") == 1
 
 
 def test_an_old_server_gets_helo_and_no_extension() -> None:
     with chaos({"ehlo": ["502 what", "250 hello"]}) as server:
-        assert [one.outcome for one in send(server.url, make_mails(2), "connections=1")] == ["sent"] * 2
+        assert [outcome.outcome for outcome in send(server.url, make_mails(2), "connections=1")] == [
+            "sent"
+        ] * 2
         assert server.commands[1].startswith("HELO")
         assert not any("SIZE" in command for command in server.commands)
 
@@ -203,13 +208,13 @@ def test_an_old_server_gets_helo_and_no_extension() -> None:
 )
 def test_lone_dots_arrive_as_they_were(server: ChaosSmtp, text: bytes) -> None:
     data = DATA + text
-    assert [one.outcome for one in send(server.url, [a_mail(data=data)])] == ["sent"]
-    assert [one.data for one in server.accepted] == [data]
+    assert [outcome.outcome for outcome in send(server.url, [a_mail(data=data)])] == ["sent"]
+    assert [mail.data for mail in server.accepted] == [data]
     assert dot_stuff(text).startswith(b"." + text[:1] if text.startswith(b".") else text[:1])
 
 
 @pytest.mark.parametrize("data", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n\n.\n\r\n", b"no end", b"\r\n.\r"])
-def test_a_line_without_crlf_is_refused_and_nothing_is_said(server: ChaosSmtp, data: bytes) -> None:
+def test_a_line_without_crlf_is_refused_and_nothing_is_sent(server: ChaosSmtp, data: bytes) -> None:
     [outcome] = send(server.url, [a_mail(data=data)])
     assert (outcome.outcome, outcome.suppress) == ("failed", False)
     assert not any(command.startswith("MAIL") for command in server.commands)
@@ -227,10 +232,10 @@ def test_an_envelope_address_cannot_say_more_than_itself(server: ChaosSmtp, reci
 def test_five_megabytes_go_through() -> None:
     data = DATA + b"x" * 70 + b"\r\n" + (b"y" * 74 + b"\r\n") * 70_000
     with chaos(extensions=["PIPELINING"]) as server:
-        assert [one.outcome for one in send(server.url, [a_mail(data=data)] * 2, "connections=1")] == [
-            "sent"
-        ] * 2
-        assert [one.data for one in server.accepted] == [data] * 2
+        assert [
+            outcome.outcome for outcome in send(server.url, [a_mail(data=data)] * 2, "connections=1")
+        ] == ["sent"] * 2
+        assert [mail.data for mail in server.accepted] == [data] * 2
 
 
 def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
@@ -243,14 +248,14 @@ def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
 
 def test_the_size_is_declared(server: ChaosSmtp) -> None:
     send(server.url, [a_mail()])
-    assert [one.parameters for one in server.accepted] == [f"SIZE={len(DATA)}"]
+    assert [mail.parameters for mail in server.accepted] == [f"SIZE={len(DATA)}"]
 
 
 def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
     mail = a_mail(recipient="jürgen@x.test")
     with chaos(extensions=["SMTPUTF8"]) as server:
-        assert [one.outcome for one in send(server.url, [mail])] == ["sent"]
-        assert [(one.recipients, one.parameters) for one in server.accepted] == [
+        assert [outcome.outcome for outcome in send(server.url, [mail])] == ["sent"]
+        assert [(mail.recipients, mail.parameters) for mail in server.accepted] == [
             (("jürgen@x.test",), "SMTPUTF8")
         ]
     with chaos(extensions=[]) as server:
@@ -262,21 +267,21 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
 def test_eight_bit_text_needs_a_server_that_takes_it() -> None:
     mail = a_mail(data=DATA + "zwölf\r\n".encode())
     with chaos(extensions=["8BITMIME"]) as server:
-        assert [one.outcome for one in send(server.url, [mail])] == ["sent"]
-        assert [one.parameters for one in server.accepted] == ["BODY=8BITMIME"]
+        assert [outcome.outcome for outcome in send(server.url, [mail])] == ["sent"]
+        assert [mail.parameters for mail in server.accepted] == ["BODY=8BITMIME"]
     with chaos(extensions=[]) as server:
-        assert [one.outcome for one in send(server.url, [mail])] == ["failed"]
+        assert [outcome.outcome for outcome in send(server.url, [mail])] == ["failed"]
 
 
 def test_a_reply_without_end_is_not_read_for_ever() -> None:
     endless = "\n".join(["250 more"] * 5000)
     with chaos({"rcpt": endless}) as server:
-        assert [one.outcome for one in send(server.url, make_mails(1))] == ["retry"]
+        assert [outcome.outcome for outcome in send(server.url, make_mails(1))] == ["retry"]
     with chaos({"rcpt": "250 " + "x" * 1_000_000}) as server:
-        assert [one.outcome for one in send(server.url, make_mails(1))] == ["retry"]
+        assert [outcome.outcome for outcome in send(server.url, make_mails(1))] == ["retry"]
 
 
-def test_the_journal_hears_of_the_dot_before_it_leaves_and_of_the_reply(server: ChaosSmtp) -> None:
+def test_the_listener_is_called_before_the_dot_leaves_and_after_the_reply(server: ChaosSmtp) -> None:
     heard: list[tuple[int, str, str, int]] = []
 
     def listen(mail: OutgoingMail, stage: str, reply: str) -> None:
@@ -300,12 +305,12 @@ def test_the_journal_hears_of_the_dot_before_it_leaves_and_of_the_reply(server: 
 def test_it_logs_in(offer: str, said: str) -> None:
     with chaos(extensions=["PIPELINING", f"AUTH {offer}"]) as server:
         url = f"smtp://me:p%C3%A4ss@127.0.0.1:{server.port}"
-        assert [one.outcome for one in send(url, make_mails(1))] == ["sent"]
+        assert [outcome.outcome for outcome in send(url, make_mails(1))] == ["sent"]
         assert said in server.commands
 
 
 @pytest.mark.parametrize(
-    ("script", "extensions", "outcome"),
+    ("script", "extensions", "result"),
     [
         ({"auth": "535 5.7.8 wrong"}, ["AUTH PLAIN"], "lane_paused"),
         ({"auth": "454 4.7.0 later"}, ["AUTH PLAIN"], "retry"),
@@ -313,12 +318,14 @@ def test_it_logs_in(offer: str, said: str) -> None:
         ({}, [], "lane_paused"),
     ],
 )
-def test_a_failed_login_blames_no_letter(script: dict[str, str], extensions: list[str], outcome: str) -> None:
+def test_a_failed_login_blames_no_mail(script: dict[str, str], extensions: list[str], result: str) -> None:
     with chaos(script, extensions=extensions) as server:
         outcomes = send(f"smtp://me:secret@127.0.0.1:{server.port}", make_mails(3))
-        assert {(one.outcome, one.stage, one.suppress) for one in outcomes} == {(outcome, "greeted", False)}
+        assert {(outcome.outcome, outcome.stage, outcome.suppress) for outcome in outcomes} == {
+            (result, "greeted", False)
+        }
         assert len(outcomes) == 3
-        assert not any("secret" in one.reply for one in outcomes)
+        assert not any("secret" in outcome.reply for outcome in outcomes)
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["smtps", "starttls"])
@@ -327,10 +334,11 @@ def test_it_speaks_tls_with_a_server_it_can_verify(authority: Authority, implici
         scheme = "smtps" if implicit else "smtp"
         options = f"ca={authority.file}&tls={'implicit' if implicit else 'starttls'}&connections=2"
         outcomes = send(f"{scheme}://127.0.0.1:{server.port}", make_mails(30), options)
-        assert [(one.outcome, one.reply) for one in outcomes] == [("sent", "2.0.0 taken")] * 30
+        assert [(outcome.outcome, outcome.reply) for outcome in outcomes] == [("sent", "2.0.0 taken")] * 30
         big = DATA + (b"y" * 74 + b"\r\n") * 10_000
         assert [
-            one.outcome for one in send(f"{scheme}://127.0.0.1:{server.port}", [a_mail(data=big)], options)
+            outcome.outcome
+            for outcome in send(f"{scheme}://127.0.0.1:{server.port}", [a_mail(data=big)], options)
         ] == ["sent"]
         assert server.accepted[-1].data == big
 
@@ -348,19 +356,19 @@ def test_a_certificate_that_proves_nothing_pauses_the_lane(
     with chaos(tls=tls, implicit_tls=implicit) as server:
         options = f"ca={authority.file}&tls={'implicit' if implicit else 'starttls'}"
         outcomes = send(f"smtp://127.0.0.1:{server.port}", make_mails(2), options)
-        assert {(one.outcome, one.suppress) for one in outcomes} == {("lane_paused", False)}
-        assert all("TLS" in one.reply for one in outcomes)
+        assert {(outcome.outcome, outcome.suppress) for outcome in outcomes} == {("lane_paused", False)}
+        assert all("TLS" in outcome.reply for outcome in outcomes)
         assert server.accepted == []
 
 
 def test_without_starttls_nothing_goes_in_clear_text(server: ChaosSmtp) -> None:
     outcomes = send(server.url, make_mails(2), "tls=starttls")
-    assert {one.outcome for one in outcomes} == {"lane_paused"}
+    assert {outcome.outcome for outcome in outcomes} == {"lane_paused"}
     assert "tls=none" in outcomes[0].reply
     assert not any(command.startswith("MAIL") for command in server.commands)
 
 
-def test_what_came_before_tls_does_not_count_as_said_under_it(authority: Authority) -> None:
+def test_bytes_received_before_tls_do_not_count_as_received_under_it(authority: Authority) -> None:
     # The injected reply would else answer the EHLO said under TLS.
     injected = "220 go\r\n250 INJECTED"
     with chaos({"starttls": injected}, tls=authority.server()) as server:

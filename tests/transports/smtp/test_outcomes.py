@@ -95,13 +95,13 @@ def test_outcome(case: Case, pipelining: bool) -> None:
         assert len(server.accepted) == case.stored
 
 
-def test_connection_refused_is_a_retry_for_every_letter() -> None:
+def test_connection_refused_is_a_retry_for_every_mail() -> None:
     with chaos() as server:
         port = server.port
     outcomes = send(f"smtp://127.0.0.1:{port}", make_mails(5))
-    assert [one.outcome for one in outcomes] == ["retry"] * 5
-    assert {one.stage for one in outcomes} == {"connect"}
-    assert {one.reply for one in outcomes} == {"Connection refused"}
+    assert [outcome.outcome for outcome in outcomes] == ["retry"] * 5
+    assert {outcome.stage for outcome in outcomes} == {"connect"}
+    assert {outcome.reply for outcome in outcomes} == {"Connection refused"}
 
 
 def test_a_host_without_an_address_is_a_retry() -> None:
@@ -126,7 +126,7 @@ def test_of_an_open_end_nothing_is_taken_that_cannot_begin() -> None:
 def test_our_own_fault_stops_the_rest_of_the_window() -> None:
     with chaos({"mail": "550 5.7.1 your reputation"}) as server:
         outcomes = send(server.url, make_mails(20), "connections=2")
-        assert {one.outcome for one in outcomes} == {"lane_paused"}
+        assert {outcome.outcome for outcome in outcomes} == {"lane_paused"}
         assert len(outcomes) == 20
         assert sum(command.startswith("MAIL") for command in server.commands) <= 2
 
@@ -137,34 +137,37 @@ def test_one_bad_address_does_not_stop_the_others() -> None:
 
     mixed = [a_mail(n, recipient=f"{'bad' if n % 3 == 0 else 'good'}{n}@x.test") for n in range(30)]
     with chaos({"rcpt": answer}) as server:
-        outcomes = {one.message_id: one for one in send(server.url, mixed, "connections=2")}
+        outcomes = {outcome.message_id: outcome for outcome in send(server.url, mixed, "connections=2")}
         for number, outcome in outcomes.items():
             assert outcome.outcome == ("failed" if number % 3 == 0 else "sent")
         assert len(outcomes) == 30
         assert len(server.accepted) == 20
-        assert not any("bad" in one.recipients[0] for one in server.accepted)
+        assert not any("bad" in mail.recipients[0] for mail in server.accepted)
 
 
-def test_a_server_that_wants_a_text_for_nobody_gets_none() -> None:
+def test_a_server_that_wants_a_text_without_a_recipient_gets_none() -> None:
     # Some answer 354 although they refused the only recipient.
     script = {"rcpt": ["550 5.1.1 no", "250 ok"], "data": "354 go", "dot": ["554 5.5.1 nobody", "250 ok"]}
     with chaos(script) as server:
         outcomes = send(server.url, [a_mail(1), a_mail(2)], "connections=1")
-        assert [one.outcome for one in outcomes] == ["failed", "sent"]
-        assert [one.raw for one in server.accepted] == [DATA]
+        assert [outcome.outcome for outcome in outcomes] == ["failed", "sent"]
+        assert [mail.raw for mail in server.accepted] == [DATA]
 
 
 def test_a_server_that_wants_a_text_after_it_refused_mail_is_left() -> None:
     with chaos({"mail": ["550 5.3.4 no", "250 ok"], "rcpt": "250 ok", "data": "354 go"}) as server:
         outcomes = send(server.url, [a_mail(1), a_mail(2)], "connections=1")
-        assert [one.outcome for one in outcomes] == ["failed", "sent"]
-        assert [one.raw for one in server.accepted] == [DATA]
+        assert [outcome.outcome for outcome in outcomes] == ["failed", "sent"]
+        assert [mail.raw for mail in server.accepted] == [DATA]
         assert server.connections == 2
 
 
-def test_letters_behind_a_cut_connection_go_over_another() -> None:
+def test_mails_behind_a_lost_connection_go_over_another() -> None:
     with chaos({"dot": ["250 ok", "250 ok", Cut(), "250 ok"]}) as server:
-        outcomes = {one.message_id: one.outcome for one in send(server.url, make_mails(8), "connections=1")}
+        outcomes = {
+            outcome.message_id: outcome.outcome
+            for outcome in send(server.url, make_mails(8), "connections=1")
+        }
         assert sorted(outcomes.values()) == ["in_doubt"] + ["sent"] * 7
         assert len(server.accepted) == 7
         assert server.connections == 2
@@ -173,14 +176,14 @@ def test_letters_behind_a_cut_connection_go_over_another() -> None:
 def test_a_server_that_ends_full_connections_gets_new_ones() -> None:
     with chaos({"mail": ["250 ok", "250 ok", "421 4.7.0 enough on this connection", "250 ok"]}) as server:
         outcomes = send(server.url, make_mails(6), "connections=1")
-        assert [one.outcome for one in outcomes] == ["sent"] * 6
+        assert [outcome.outcome for outcome in outcomes] == ["sent"] * 6
         assert server.connections == 2
 
 
 def test_a_server_that_refuses_further_connections_is_served_on_those_it_allows() -> None:
     with chaos({"connect": ["220 ok", "220 ok", "421 4.7.0 too many connections"]}) as server:
         outcomes = send(server.url, make_mails(40), "connections=10")
-        assert [one.outcome for one in outcomes] == ["sent"] * 40
+        assert [outcome.outcome for outcome in outcomes] == ["sent"] * 40
 
 
 @pytest.mark.parametrize(
@@ -193,10 +196,10 @@ def test_a_server_may_ask_to_wait(reply: str, seconds: int | None) -> None:
         assert outcome.retry_after == (None if seconds is None else seconds * 1_000_000)
 
 
-def test_letters_that_waited_too_long_for_a_connection_go_back_to_the_gate() -> None:
+def test_mails_that_waited_too_long_for_a_connection_go_back_to_the_gate() -> None:
     with chaos({"dot": Later(0.5)}) as server:
         outcomes = send(server.url, make_mails(5), "connections=1&fresh=0.4")
-        assert [one.outcome for one in outcomes].count("sent") == 1
-        stale = [one for one in outcomes if one.outcome == "retry"]
-        assert {(one.stage, one.retry_after) for one in stale} == {("connect", 0)}
+        assert [outcome.outcome for outcome in outcomes].count("sent") == 1
+        stale = [outcome for outcome in outcomes if outcome.outcome == "retry"]
+        assert {(outcome.stage, outcome.retry_after) for outcome in stale} == {("connect", 0)}
         assert len(server.accepted) == 1
