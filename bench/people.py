@@ -3,11 +3,12 @@
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.contacts.state_codec import encode_memory
 from nurture.database import bulk
 from nurture.database import schema as t
-from nurture.database.engine import encode
 from nurture.domain.instant import DAY, FOREVER, Instant, to_datetime
-from nurture.journey.replay import FOLDED, definitions
+from nurture.domain.memory import ConversionRecord, Memory
+from nurture.journey.replay import definitions
 
 _PAGE = 5_000
 
@@ -24,8 +25,8 @@ def advocates(services: Services, people: int, topic: str, *, prefix: str = "p")
     at = now - 40 * DAY
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-    conversions = {"a": {"at": at, "reversed": False}}
-    memory = encode({FOLDED: definitions(playbook), "conversions": conversions})
+    known = Memory(definitions=definitions(playbook), conversions={"a": ConversionRecord(at)})
+    memory = encode_memory(known)
     facts = {
         "first_seen_at": at,
         "orders": 2,

@@ -16,7 +16,7 @@ from nurture.consent.load_permissions import load_permissions
 from nurture.consent.queries import is_wording_stored, store_wording
 from nurture.consent.record import grant_consent, set_preferences, unsubscribe
 from nurture.contacts.accept import NewEvent, accept
-from nurture.database.engine import decode
+from nurture.contacts.state_codec import decode_run_data
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState, state_for_topic
 from nurture.domain.consent.preferences import PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
@@ -270,5 +270,5 @@ def load_measure_name(connection: sa.Connection, message: int | None) -> str:
 def find_requested_topic(connection: sa.Connection, message: int | None) -> str | None:
     """Return the topic to confirm, from the event that started a confirmation mail; None without one."""
     data = page_queries.load_run_data(connection, message)
-    topic = decode(data).get("properties", {}).get("topic") if data else None
+    topic = decode_run_data(data).origin.properties.get("topic") if data else None
     return topic if isinstance(topic, str) else None

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
+from nurture.contacts.state_codec import memory_document, memory_of
 from nurture.database.bulk import Row, any_of, insert
 from nurture.database.engine import decode, encode
 from nurture.database.schema import baselines
@@ -13,7 +14,7 @@ from nurture.domain.contact import Contact
 from nurture.domain.instant import Instant
 
 _KEPT = (
-    *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts", "memory"),
+    *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
     *("clock", "adopted"),
 )
 
@@ -28,16 +29,19 @@ def load_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, l
     )
     states: dict[int, list[Contact]] = {contact: [] for contact in ids}
     for row in connection.execute(statement):
-        values: dict[str, Any] = decode(row.state)
-        states[row.person].append(Contact(id=row.contact_id, **values))
+        states[row.person].append(_build_state(row))
     return states
 
 
 def load_own_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Contact]:
     """Return each contact's own baseline, also of one that was merged into another."""
     statement = sa.select(baselines).where(any_of(baselines.c.contact_id, ids, connection))
-    states = ((row.contact_id, decode(row.state)) for row in connection.execute(statement))
-    return {contact: Contact(id=contact, **values) for contact, values in states}
+    return {row.contact_id: _build_state(row) for row in connection.execute(statement)}
+
+
+def _build_state(row: Any) -> Contact:
+    values: dict[str, Any] = decode(row.state)
+    return Contact(id=row.contact_id, memory=memory_of(values.pop("memory", {})), **values)
 
 
 def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, until: Instant) -> None:
@@ -46,7 +50,9 @@ def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, 
         {
             "contact_id": contact,
             "until": until,
-            "state": encode({name: getattr(state, name) for name in _KEPT}),
+            "state": encode(
+                {name: getattr(state, name) for name in _KEPT} | {"memory": memory_document(state.memory)}
+            ),
         }
         for contact, state in sorted(states.items())
     ]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.family_queries import members_of
 from nurture.contacts.save_queries import save
+from nurture.contacts.state_codec import decode_memory, decode_run_data
 from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text, update
 from nurture.database.engine import decode
 from nurture.database.schema import contact_state, contacts, identities, messages, runs
@@ -20,6 +21,7 @@ from nurture.domain.errors import NotFoundError
 from nurture.domain.facts import empty
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import FOREVER, SECOND, Instant
+from nurture.domain.memory import Memory
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 
@@ -249,7 +251,7 @@ def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
         zone=row.zone,
         locale=row.locale,
         facts=row.facts,
-        memory=decode(row.memory) if row.memory else {},
+        memory=decode_memory(row.memory) if row.memory else Memory(),
         stage_since=row.stage_since,
         track_since=row.track_since,
         clock=row.clock,
@@ -262,6 +264,7 @@ def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
 
 def run_of(row: sa.Row[Any]) -> Run:
     """Return the run of a row of `runs`."""
+    data = decode_run_data(row.data)
     return Run(
         measure=row.measure,
         key=row.key,
@@ -279,7 +282,10 @@ def run_of(row: sa.Row[Any]) -> Run:
         variant=row.variant,
         decided=decode(row.decided),
         let=decode(row.let),
-        data=decode(row.data),
+        origin=data.origin,
+        position=data.position,
+        queued=data.queued,
+        unknown=data.unknown,
         rules_hash=row.rules_hash,
         id=row.id,
     )

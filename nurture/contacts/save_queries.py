@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family, members_of
+from nurture.contacts.state_codec import encode_memory, encode_run_data
 from nurture.database.bulk import (
     Row,
     any_of,
@@ -164,7 +165,7 @@ def _save_contacts(
 def _save_memories(connection: sa.Connection, states: Sequence[Contact]) -> None:
     changed: list[tuple[int, str]] = []
     for contact in states:
-        now = (contact.id, encode(contact.memory))
+        now = (contact.id, encode_memory(contact.memory))
         if now != contact.stored:
             changed.append(now)
             contact.stored = now
@@ -173,7 +174,7 @@ def _save_memories(connection: sa.Connection, states: Sequence[Contact]) -> None
 
 
 def _run_texts(run: Run) -> tuple[str, str, str]:
-    return encode(run.decided), encode(run.let), encode(run.data)
+    return encode(run.decided), encode(run.let), encode_run_data(run)
 
 
 def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:

@@ -141,7 +141,7 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
 
 
 def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
-    properties = item.run.data.get("properties", {}) if item.run else {}
+    properties = item.run.origin.properties if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
     measured = item.measure is not None and item.measure.tracking
     tracked = measured and delivery.tracking and not item.family.preferences.untracked

@@ -271,7 +271,7 @@ def _set_requested_addresses(
     The request must be the contact's own; a mail without an open request goes nowhere.
     """
     redirected = [
-        (item, item.run.data.get("properties", {}).get("request"))
+        (item, item.run.origin.properties.get("request"))
         for item in items
         if item.measure is not None and item.measure.to != "person" and item.run is not None
     ]
@@ -335,7 +335,7 @@ def object_keys(
     elif root == "contact":
         value = contact.facts.get(entity_field)
     else:
-        value = run.data.get("properties", {}).get(binding.key)
+        value = run.origin.properties.get(binding.key)
     if not isinstance(value, list):
         return _texts([value]), False
     # A list of lines names each object by the kind's own key.

@@ -1,7 +1,7 @@
 """Where a contact stands: everything `advance` reads and writes about one person.
 
-`facts` holds what conditions read (and SQL reads the same document), `memory` what the folds need beside it.
-Both are JSON documents of plain values; instants in them are microseconds.
+`facts` holds what conditions read (SQL reads the same JSON document), `memory` what folds and triggers need besides.
+Instants are microseconds.
 """
 
 import copy
@@ -10,9 +10,27 @@ from typing import Any, Literal
 
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import Track
+from nurture.domain.memory import Memory
 from nurture.domain.message import PlannedMessage
 
 RunStatus = Literal["active", "done", "stopped", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrigin:
+    """What started a run. Mails may quote its properties."""
+
+    # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`.
+    event: str = ""
+    # When it occurred.
+    occurred_at: Instant = 0
+    properties: dict[str, Any] = field(default_factory=dict)
+    # How many runs for the same key the measure began before this one.
+    generation: int = 0
+    # Request id of an ops send.
+    request: str | None = None
+    # The earliest instant at which ops allow its mail to leave.
+    send_at: Instant | None = None
 
 
 @dataclass(slots=True)
@@ -45,8 +63,13 @@ class Run:
     decided: list[str] = field(default_factory=list)
     # Values fixed when the first mail passed the guard.
     let: dict[str, Any] = field(default_factory=dict)
-    # Name, properties and occurred_at of the event that started it.
-    data: dict[str, Any] = field(default_factory=dict)
+    origin: RunOrigin = field(default_factory=RunOrigin)
+    # The place (from 0) of its step among the measure's steps when it got there.
+    position: int = 0
+    # True while another series runs and this one waits for its turn.
+    queued: bool = False
+    # Stored values that this version does not know.
+    unknown: dict[str, Any] = field(default_factory=dict)
     # The rules hash under which it last moved.
     rules_hash: str = ""
     # Database id; 0 until stored.
@@ -66,8 +89,8 @@ class Contact:
     locale: str | None = None
     # What conditions read: fact name -> bool, int, str, list. Keys with a colon are event facts (`last:NAME`).
     facts: dict[str, Any] = field(default_factory=dict)
-    # Everything the folds need besides: entities, trait sources, conversions, holds, trigger memory, done runs.
-    memory: dict[str, Any] = field(default_factory=dict)
+    # What folds and triggers need besides.
+    memory: Memory = field(default_factory=Memory)
     # Active runs by (measure, key).
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     stage_since: Instant = 0

@@ -1,20 +1,16 @@
 """Entities: carts, orders, cases and projects, folded out of the events that name them.
 
-A closed one stays as a tombstone, so a late event cannot re-open it. In `Contact.memory`:
-
-    entities    {name: {key: {fields, at, lines, opened_at, touched_at, closed_at}}}
-    closings    {name: {"all": instant, "keys": {key: instant}}}
-    gone        {name: [marks of the keys of entities that were forgotten, which have been counted]}
+A closed one stays as a tombstone, so a late event cannot re-open it.
 """
 
 from hashlib import blake2b
-from typing import Any
 
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index
 from nurture.domain.instant import NEVER
+from nurture.domain.memory import NO_STAMP, Closings, Entity, EntityLine, FieldStamp
 from nurture.domain.playbook import EntityFact, Playbook
 
 #: An entity holds this many lines and fields.
@@ -52,59 +48,53 @@ def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
     key = entity_key(event, fact)
     if key is None:
         return False
-    known = contact.memory.setdefault("entities", {}).setdefault(fact.name, {})
+    known = contact.memory.entities.setdefault(fact.name, {})
     at = event.occurred_at
     if key not in known:
-        known[key] = {
-            "fields": {},
-            "at": {},
-            "lines": {},
-            "opened_at": at,
-            "touched_at": at,
-            "closed_at": None,
-        }
-        gone = contact.memory.get("gone", {}).get(fact.name)
-        if not gone or mark_of(key) not in gone:
+        known[key] = Entity(opened_at=at, touched_at=at)
+        dropped = contact.memory.dropped_entities.get(fact.name)
+        if not dropped or mark_of(key) not in dropped:
             contact.facts[f"{fact.name}.ever"] = contact.facts.get(f"{fact.name}.ever", 0) + 1
     entity = known[key]
-    entity["opened_at"] = min(entity["opened_at"], at)
-    entity["touched_at"] = max(entity["touched_at"], at)
-    stamp = [at, event.message_id]
+    entity.opened_at = min(entity.opened_at, at)
+    entity.touched_at = max(entity.touched_at, at)
+    stamp = (at, event.message_id)
     is_line = fact.line_key is not None and event.name in (*fact.added_by, *fact.removed_by)
     if is_line:
         _touch_line(entity, event, fact, stamp)
     for name, value in event.properties.items():
         if is_line and name not in (fact.key, "currency"):
             continue
-        if len(entity["at"]) >= _FIELDS_MAX and name not in entity["at"]:
+        if len(entity.stamps) >= _FIELDS_MAX and name not in entity.stamps:
             continue
-        if stamp > entity["at"].get(name, [NEVER, ""]):
-            entity["fields"][name], entity["at"][name] = value, stamp
+        if stamp > entity.stamps.get(name, NO_STAMP):
+            entity.fields[name], entity.stamps[name] = value, stamp
     return True
 
 
-def _touch_line(entity: dict[str, Any], event: Event, fact: EntityFact, stamp: list[Any]) -> None:
+def _touch_line(entity: Entity, event: Event, fact: EntityFact, stamp: FieldStamp) -> None:
     line_key = event.properties.get(fact.line_key or "")
     if not isinstance(line_key, str | int):
         return
-    line = entity["lines"].setdefault(str(line_key), {"at": [NEVER, ""], "present": False, "fields": {}})
-    if stamp > line["at"]:
-        line["at"], line["present"] = stamp, event.name in fact.added_by
-        line["fields"] = dict(event.properties)
-    if len(entity["lines"]) > _LINES_MAX:
-        oldest = min(entity["lines"], key=lambda name: entity["lines"][name]["at"])
-        del entity["lines"][oldest]
+    line = entity.lines.setdefault(str(line_key), EntityLine())
+    if stamp > line.stamp:
+        line.stamp, line.present = stamp, event.name in fact.added_by
+        line.fields = dict(event.properties)
+    if len(entity.lines) > _LINES_MAX:
+        oldest = min(entity.lines, key=lambda name: entity.lines[name].stamp)
+        del entity.lines[oldest]
 
 
 def _close(contact: Contact, event: Event, fact: EntityFact) -> None:
-    closings = contact.memory.setdefault("closings", {}).setdefault(fact.name, {"all": NEVER, "keys": {}})
+    closings = contact.memory.closings.setdefault(fact.name, Closings())
+    by_key = closings.by_key
     key = entity_key(event, fact)
     if fact.closed_by[event.name] == "key" and key is not None:
-        closings["keys"][key] = max(closings["keys"].get(key, NEVER), event.occurred_at)
-        for spare in sorted(closings["keys"], key=lambda name: (closings["keys"][name], name))[: -fact.keep]:
-            del closings["keys"][spare]
+        by_key[key] = max(by_key.get(key, NEVER), event.occurred_at)
+        for oldest in sorted(by_key, key=lambda name: (by_key[name], name))[: -fact.keep]:
+            del by_key[oldest]
     else:
-        closings["all"] = max(closings["all"], event.occurred_at)
+        closings.all_at = max(closings.all_at, event.occurred_at)
 
 
 def mark_of(key: str) -> str:
@@ -114,26 +104,23 @@ def mark_of(key: str) -> str:
 
 def settle_entities(contact: Contact, fact: EntityFact) -> None:
     """Work out which entities are closed, drop the oldest beyond `keep`, and publish the scalars."""
-    known = contact.memory.get("entities", {}).get(fact.name, {})
-    closings = contact.memory.get("closings", {}).get(fact.name, {"all": NEVER, "keys": {}})
+    known = contact.memory.entities.get(fact.name, {})
+    closings = contact.memory.closings.get(fact.name) or Closings()
     for key, entity in known.items():
-        if key in closings["keys"]:
-            entity["closed_at"] = closings["keys"][key]
-        elif closings["all"] >= entity["touched_at"]:
-            entity["closed_at"] = closings["all"]
-        elif entity["closed_at"] is not None and key not in closings["keys"]:
-            entity["closed_at"] = None
-    newest = max((entity["touched_at"] for entity in known.values()), default=NEVER)
+        if key in closings.by_key:
+            entity.closed_at = closings.by_key[key]
+        else:
+            entity.closed_at = closings.all_at if closings.all_at >= entity.touched_at else None
+    newest = max((entity.touched_at for entity in known.values()), default=NEVER)
     if len(known) > 1:
-        order = sorted(
-            known, key=lambda key: (known[key]["closed_at"] is None, known[key]["touched_at"], key)
-        )
-        forgotten = [key for key in known if newest - known[key]["touched_at"] > fact.remember]
+        order = sorted(known, key=lambda key: (known[key].closed_at is None, known[key].touched_at, key))
+        forgotten = [key for key in known if newest - known[key].touched_at > fact.remember]
         for key in dict.fromkeys([*order[: max(len(known) - fact.keep, 0)], *forgotten]):
             del known[key]
-            gone = contact.memory.setdefault("gone", {}).setdefault(fact.name, [])
-            contact.memory["gone"][fact.name] = list(dict.fromkeys([*gone, mark_of(key)]))[-_GONE_MAX:]
-    contact.facts[f"{fact.name}.open"] = sum([entity["closed_at"] is None for entity in known.values()])
+            dropped = contact.memory.dropped_entities
+            marks = dict.fromkeys([*dropped.get(fact.name, ()), mark_of(key)])
+            dropped[fact.name] = list(marks)[-_GONE_MAX:]
+    contact.facts[f"{fact.name}.open"] = sum([entity.closed_at is None for entity in known.values()])
     if newest > NEVER:
         last = contact.facts.get(f"{fact.name}.last_at", newest)
         contact.facts[f"{fact.name}.last_at"] = max(last, newest)

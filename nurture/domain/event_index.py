@@ -20,6 +20,7 @@ from nurture.domain.measure import (
     OnStage,
     WaitUntilEvent,
 )
+from nurture.domain.memory import Sign
 from nurture.domain.playbook import (
     EntityFact,
     EventMatch,
@@ -45,7 +46,7 @@ class Index:
     opens: dict[str, list[tuple[EntityFact, EventMatch]]] = field(default_factory=dict)
     closes: dict[str, list[EntityFact]] = field(default_factory=dict)
     # (fact, its sign, match)
-    signs: dict[str, list[tuple[VerdictFact, str, EventMatch]]] = field(default_factory=dict)
+    signs: dict[str, list[tuple[VerdictFact, Sign, EventMatch]]] = field(default_factory=dict)
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
     converts: dict[str, list[EventMatch]] = field(default_factory=dict)
     reverses: dict[str, list[EventMatch]] = field(default_factory=dict)
@@ -119,7 +120,7 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
     index.signs = _by_name(
         (match, (fact, sign, match))
         for fact in index.verdicts
-        for sign, matches in (("yes", fact.yes), ("no", fact.no))
+        for sign, matches in _signs_of(fact)
         for match in matches
     )
     index.personas = _by_name((match, (one, match)) for one in playbook.personas for match in one.of)
@@ -132,6 +133,10 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
     index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
     index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in objects)
     index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in objects)
+
+
+def _signs_of(fact: VerdictFact) -> tuple[tuple[Sign, tuple[EventMatch, ...]], ...]:
+    return ("yes", fact.yes), ("no", fact.no)
 
 
 def _add_measures(index: Index, playbook: Playbook) -> None:

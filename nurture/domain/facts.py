@@ -2,11 +2,7 @@
 
 Every fold gives the same result in whatever order events arrive, and however often one is folded by order of
 occurrence: counts add, firsts and lasts are extremes, the latest value is the greatest by (occurred_at,
-source, message id). `Contact.facts` holds what conditions read, `Contact.memory` what the folds need besides:
-
-    latest      {fact: [occurred_at, source, message_id]}
-    set, ever   {fact: {value: last instant}}, {fact: [instants]}
-    signs       {verdict: {"yes": instant, "no": instant}}
+source, message id). `Contact.facts` holds what conditions read, `Contact.memory` what the folds need besides.
 """
 
 from bisect import insort
@@ -20,6 +16,7 @@ from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import Signs
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
@@ -60,7 +57,7 @@ def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
     """Return the names that a run adds to a reading: let values, `entity.FIELD`, `event.PROPERTY`."""
     names: dict[str, Any] = dict(run.let)
     terms = playbook.properties.terms
-    names.update({f"event.{k}": v for k, v in coerced(run.data.get("properties", {}), terms).items()})
+    names.update({f"event.{k}": v for k, v in coerced(run.origin.properties, terms).items()})
     names.update({f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), terms).items()})
     return names
 
@@ -70,11 +67,10 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
     measure = playbook.measures.get(run.measure)
     if measure is None or measure.entity is None:
         return {}
-    found = contact.memory.get("entities", {}).get(measure.entity, {}).get(run.entity_key)
+    found = contact.memory.entities.get(measure.entity, {}).get(run.entity_key)
     if found is None:
         return {}
-    lines = [line["fields"] for line in found["lines"].values() if line["present"]]
-    return {**found["fields"], "lines": lines}
+    return {**found.fields, "lines": [line.fields for line in found.lines.values() if line.present]}
 
 
 def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
@@ -83,10 +79,10 @@ def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[s
     known.update(track=contact.track, stage=contact.stage, locale=contact.locale, zone=contact.zone)
     names: dict[str, Any] = {"contact": known}
     if run is not None:
-        names["event"] = dict(run.data.get("properties", {}))
+        names["event"] = dict(run.origin.properties)
         names["entity"] = entity_fields(contact, run, playbook)
         names["entity_key"] = run.entity_key
-        names["generation"] = int(run.data.get("generation", 0))
+        names["generation"] = run.origin.generation
         names.update(run.let)
     return names
 
@@ -131,8 +127,8 @@ def _remember(contact: Contact, event: Event, index: Index) -> None:
 
 def _is_newest(contact: Contact, event: Event, slot: str) -> bool:
     """Tell whether this event is the newest for the slot, and note it."""
-    latest = contact.memory.setdefault("latest", {})
-    mine = [event.occurred_at, event.source, event.message_id]
+    latest = contact.memory.latest
+    mine = (event.occurred_at, event.source, event.message_id)
     if slot in latest and mine <= latest[slot]:
         return False
     latest[slot] = mine
@@ -164,7 +160,7 @@ def _stated(
     if not (isinstance(value, str) and is_valid(value)) or not _is_newest(contact, event, ranks[rank]):
         return None
     stronger = ranks[rank + 1 :]
-    return None if any(each in contact.memory["latest"] for each in stronger) else value
+    return None if any(each in contact.memory.latest for each in stronger) else value
 
 
 def _store(contact: Contact, name: str, value: Any) -> None:
@@ -215,8 +211,8 @@ def _latest(contact: Contact, event: Event, fact: FoldFact) -> None:
 
 def _set(contact: Contact, event: Event, fact: FoldFact) -> None:
     given = event.properties.get(fact.property or "")
-    sets = contact.memory.setdefault("sets", {})
-    seen: dict[str, Instant] = sets.setdefault(fact.name, {})
+    sets = contact.memory.sets
+    seen = sets.setdefault(fact.name, {})
     at = event.occurred_at
     for raw in given if isinstance(given, list) else [given]:
         value = coerce(raw, "text")
@@ -239,8 +235,8 @@ def _window(contact: Contact, event: Event, fact: FoldFact) -> None:
 def _ever(contact: Contact, event: Event, fact: FoldFact) -> None:
     if contact.facts.get(fact.name):
         return
-    kept = contact.memory.setdefault("ever", {})
-    instants: list[Instant] = kept.get(fact.name, [])
+    kept = contact.memory.ever
+    instants = kept.get(fact.name, [])
     insort(instants, event.occurred_at)
     spans = zip(instants, instants[fact.at_least - 1 :], strict=False)
     if any(late - early <= (fact.within or late - early) for early, late in spans):
@@ -272,16 +268,16 @@ def _fold_signs(contact: Contact, event: Event, playbook: Playbook, index: Index
     found = False
     for verdict, sign, match in index.signs.get(event.name, ()):
         if holds_for(match, event, playbook):
-            signs = contact.memory.setdefault("signs", {}).setdefault(verdict.name, {})
-            signs[sign] = max(signs.get(sign, NEVER), event.occurred_at)
+            signs = contact.memory.signs.setdefault(verdict.name, Signs())
+            signs.note(sign, event.occurred_at)
             found = True
     return found
 
 
 def judge_verdict(contact: Contact, fact: VerdictFact) -> None:
     """Let the newest sign decide; at the same instant the bad one counts; an open `no` entity blocks yes."""
-    signs = contact.memory.get("signs", {}).get(fact.name, {})
-    yes, no = signs.get("yes", NEVER), signs.get("no", NEVER)
+    signs = contact.memory.signs.get(fact.name) or Signs()
+    yes, no = signs.yes, signs.no
     is_blocked = any(contact.facts.get(f"{name}.open", 0) for name in fact.open_no)
     if is_blocked or (no > NEVER and no >= yes):
         contact.facts[fact.name] = "no"

@@ -26,13 +26,12 @@ from nurture.domain.event import Event, Identity
 from nurture.domain.facts import empty
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.advance import Happening
-from nurture.domain.journey.combine_histories import BASE
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.journey.deduplicate import Recorded, record, rejected
 from nurture.journey.objects import fold_objects
-from nurture.journey.replay import FOLDED, begin, definitions, replay_events
+from nurture.journey.replay import begin, definitions, replay_events
 
 
 class Rule(Protocol):
@@ -180,10 +179,12 @@ def _refuse(
     """
     refused: dict[int, Rejected] = {}
     for contact, state in states.items():
-        base = state.memory.get(BASE, NEVER)
-        for row in taken.shares[contact].rows if base > NEVER else ():
+        kept_from = state.memory.events_kept_from
+        if kept_from is None:
+            continue
+        for row in taken.shares[contact].rows:
             event = recorded.events.get(row.id)
-            if event is not None and event.occurred_at < base:
+            if event is not None and event.occurred_at < kept_from:
                 reason = "it happened before the time from which this contact's events are kept"
                 refused[event.seq] = rejected(row, "too_old", reason, contact_id=contact)
                 del recorded.events[row.id]
@@ -201,7 +202,7 @@ def _refit(
 ) -> dict[int, Advance]:
     """Fold the facts of contacts anew whose facts were folded by other definitions, from their events so far."""
     wanted = definitions(playbook)
-    stale = [state.id for state in states.values() if state.clock and state.memory.get(FOLDED) != wanted]
+    stale = [state.id for state in states.values() if state.clock and state.memory.definitions != wanted]
     if not stale:
         return {}
     mine = {event.seq for event in recorded.events.values()}

@@ -23,8 +23,6 @@ from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine
 from nurture.domain.playbook import Playbook
 
-#: Where a contact's memory says by which definitions its facts were folded.
-FOLDED: Final = "folded"
 #: Raised when the same definitions are folded in another way: then everybody's facts are folded anew when touched.
 _FOLDS: Final = 2
 
@@ -40,7 +38,7 @@ def replay_events(
     if baselines:
         start = reduce(lambda one, other: combine(one, other, playbook), (part.copy() for part in baselines))
         start.id = contact_id
-        start.memory[FOLDED] = definitions(playbook)
+        start.memory.definitions = definitions(playbook)
         if not events:
             return start
     elif not events:
@@ -54,7 +52,7 @@ def replay_events(
 def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:
     """Return the state of a contact before its first event."""
     contact = empty(contact_id, first_seen_at=first.occurred_at, playbook=playbook)
-    contact.memory[FOLDED] = definitions(playbook)
+    contact.memory.definitions = definitions(playbook)
     return contact
 
 
@@ -76,7 +74,7 @@ def verify_replay(database: Database, contact_id: int, playbook: Playbook) -> li
         stored = load_contacts(connection, [contact_id], playbook).get(contact_id)
         events = load_events(connection, [contact_id])[contact_id]
         baselines = load_baselines(connection, [contact_id])[contact_id]
-    if stored is None or not (events or baselines) or stored.memory.get(FOLDED) != definitions(playbook):
+    if stored is None or not (events or baselines) or stored.memory.definitions != definitions(playbook):
         return []
     return differences(stored, replay_events(contact_id, events, playbook, baselines))
 

@@ -2,9 +2,9 @@
 
 Enters: nothing but the clock. Leaves: fewer rows. Events leave in the order in which they were applied, so what
 remains of a contact's history is always its later part; what the earlier part had made is folded into a baseline
-(`contacts.baseline_queries`), from which every replay begins. `base` in a contact's memory says before which instant
-events were removed: what occurred earlier and comes now is refused as too old, since nobody could tell whether
-it was counted already. Run by the scheduler; any number of times, by one at a time.
+(`contacts.baseline_queries`), from which every replay begins. `events_kept_from` in a contact's memory says before
+which instant events were removed: what occurred earlier and comes now is refused as too old, since nobody could
+tell whether it was counted already. Run by the scheduler; any number of times, by one at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,14 @@ import sqlalchemy as sa
 from nurture.contacts import queries as people
 from nurture.contacts.baseline_queries import load_own_baselines, save_baselines
 from nurture.contacts.event_queries import event_of
+from nurture.contacts.state_codec import decode_memory, encode_memory
 from nurture.database import meta
 from nurture.database import schema as t
 from nurture.database.bulk import any_of, update
-from nurture.database.engine import decode, encode
 from nurture.delivery import claim_queries
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event
 from nurture.domain.instant import Duration, Instant
-from nurture.domain.journey.combine_histories import BASE
 from nurture.domain.playbook import Playbook
 from nurture.journey.replay import replay_events
 
@@ -116,7 +115,7 @@ def _fold(
         for contact, events in theirs.items()
     }
     for state in states.values():
-        state.memory[BASE] = before
+        state.memory.events_kept_from = before
     save_baselines(connection, states, until=before)
     living = sorted({head for contact in theirs if (head := heads[contact]) is not None})
     memories = sa.select(t.contact_state).where(any_of(t.contact_state.c.contact_id, living, connection))
@@ -124,12 +123,18 @@ def _fold(
         connection,
         t.contact_state,
         [
-            {"contact_id": row.contact_id, "memory": encode({**decode(row.memory), BASE: before})}
+            {"contact_id": row.contact_id, "memory": _with_kept_from(row.memory, before)}
             for row in connection.execute(memories)
         ],
         key=["contact_id"],
         columns=["memory"],
     )
+
+
+def _with_kept_from(text: str, before: Instant) -> str:
+    memory = decode_memory(text)
+    memory.events_kept_from = before
+    return encode_memory(memory)
 
 
 # ---- by their own age ------------------------------------------------------------------------------------

@@ -333,7 +333,7 @@ def _is_active_series(context: CheckContext, run: Run) -> bool:
     measure = context.playbook.measures.get(run.measure)
     if measure is None or not measure.series:
         return False
-    return run.status == "active" and not run.holdout and not run.data.get("queued")
+    return run.status == "active" and not run.holdout and not run.queued
 
 
 def check_arbitration(context: CheckContext) -> CheckResult:

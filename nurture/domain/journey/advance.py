@@ -227,24 +227,31 @@ def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
         work.stop(run, "track_changed", at)
         return
     work.stop(run, "handed_over", at)
-    if run.key in work.contact.memory.get("done", {}).get(heir.path, {}):
+    if run.key in work.contact.memory.run_starts.get(heir.path, {}):
         return
     firing = Firing(
         at=at,
         occurred_at=at,
         entity_key=run.entity_key,
-        event=str(run.data.get("event", "")),
-        properties=dict(run.data.get("properties", {})),
+        event=run.origin.event,
+        properties=dict(run.origin.properties),
     )
-    generation = int(run.data.get("generation", 0))
-    start(work, heir, firing, key=run.key, entity_key=run.entity_key, generation=generation, at_step=run)
+    start(
+        work,
+        heir,
+        firing,
+        key=run.key,
+        entity_key=run.entity_key,
+        generation=run.origin.generation,
+        at_step=run,
+    )
 
 
 def _exit(work: Work, event: Event, at: Instant) -> None:
     """End the runs that name this event as their exit, and cancel what they have queued."""
-    done = work.contact.memory.get("done", {})
+    run_starts = work.contact.memory.run_starts
     for measure, ending in work.index.exits.get(event.name, ()):
-        if measure.path not in done:
+        if measure.path not in run_starts:
             continue
         keys = _exit_keys(event, ending)
         for run in list(work.contact.runs.values()):
@@ -254,7 +261,7 @@ def _exit(work: Work, event: Event, at: Instant) -> None:
         if keys is None:
             work.cancel(measure.path, None, ending.reason, at)
         else:
-            for key in done[measure.path]:
+            for key in run_starts[measure.path]:
                 if key.partition("#")[0] in keys:
                     work.cancel(measure.path, key, ending.reason, at)
 
@@ -268,21 +275,21 @@ def _end_waits(work: Work, event: Event, at: Instant) -> None:
     """End the waits for this event, and let waits for a date follow dates that moved."""
     for measure, step in work.index.waits.get(event.name, ()):
         for run in list(work.contact.runs.values()):
-            if run.measure != measure.path or run.step != step.id or run.mailing or run.data.get("queued"):
+            if run.measure != measure.path or run.step != step.id or run.mailing or run.queued:
                 continue
             if step.key is None or run.entity_key in _object_keys(event, step.key):
                 steps.leave(work, measure, run, at)
     for run in list(work.contact.runs.values()):
         owner = work.playbook.measures.get(run.measure)
         step_now = owner.step(run.step) if owner is not None else None
-        if owner is not None and isinstance(step_now, WaitUntilDate) and not run.data.get("queued"):
+        if owner is not None and isinstance(step_now, WaitUntilDate) and not run.queued:
             steps.proceed(work, owner, run, at)
 
 
 def _unqueue(work: Work, at: Instant) -> None:
     """Let the series that waited longest begin when no other is running."""
     runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
-    waiting = [run for run in runs if run.data.get("queued")]
+    waiting = [run for run in runs if run.queued]
     if not waiting or len(waiting) < len(runs):
         return
     run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))

@@ -14,12 +14,20 @@ from typing import Any, Final
 from nurture.domain.contact import Contact
 from nurture.domain.entities import mark_of, settle_entities
 from nurture.domain.facts import judge_verdict, reading
-from nurture.domain.instant import NEVER
+from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.position import move_stage, track_of
+from nurture.domain.memory import (
+    NO_STAMP,
+    Closings,
+    ConversionRecord,
+    Entity,
+    HoldSpan,
+    MilestoneCount,
+    Signs,
+    ValueStamp,
+)
 from nurture.domain.playbook import EntityFact, FoldFact, Playbook, TraitFact, VerdictFact
 
-#: Where a contact's memory says before which instant its events were removed.
-BASE: Final = "base"
 _Choose = Callable[[Any, Any], Any]
 _CHOICES: Final[Mapping[str, _Choose]] = {
     "count": lambda one, other: one + other,
@@ -63,13 +71,13 @@ def combine(one: Contact, other: Contact, playbook: Playbook) -> Contact:
 
 def _take_newest(one: Contact, other: Contact, playbook: Playbook) -> None:
     """Take over each value whose stamp is greater on the other side."""
-    mine, theirs = one.memory.setdefault("latest", {}), other.memory.get("latest", {})
+    mine, theirs = one.memory.latest, other.memory.latest
     if _strength(theirs, "@zone") > _strength(mine, "@zone"):
         one.zone = other.zone
     if _strength(theirs, "@locale") > _strength(mine, "@locale"):
         one.locale = other.locale
     for slot, stamp in theirs.items():
-        if slot in mine and list(mine[slot]) >= list(stamp):
+        if slot in mine and mine[slot] >= stamp:
             continue
         mine[slot] = stamp
         if slot == "persona" or isinstance(playbook.facts.get(slot), TraitFact | FoldFact):
@@ -78,43 +86,43 @@ def _take_newest(one: Contact, other: Contact, playbook: Playbook) -> None:
                 one.facts[slot] = other.facts[slot]
 
 
-def _strength(latest: Mapping[str, Any], slot: str) -> tuple[int, list[Any]]:
+def _strength(latest: Mapping[str, ValueStamp], slot: str) -> tuple[int, tuple[Any, ...]]:
     """Return how firmly zone or locale is known, as `facts` ranks it: chosen, stated, reported; then the newest."""
     for rank, name in ((2, f"{slot}:chosen"), (1, f"{slot}:stated"), (0, slot)):
         if name in latest:
-            return rank, list(latest[name])
-    return -1, []
+            return rank, latest[name]
+    return -1, ()
 
 
 def _combine_memory(one: Contact, other: Contact) -> None:
     """Join what the folds remember beside facts; entities, sets and `ever` have functions of their own."""
     mine, theirs = one.memory, other.memory
-    for name, known in theirs.get("signs", {}).items():
-        _greatest(mine.setdefault("signs", {}).setdefault(name, {}), known)
-    for name, known in theirs.get("closings", {}).items():
-        closings = mine.setdefault("closings", {}).setdefault(name, {"all": NEVER, "keys": {}})
-        closings["all"] = max(closings["all"], known["all"])
-        _greatest(closings["keys"], known["keys"])
-    for name, known in theirs.get("holds", {}).items():
-        spans = mine.setdefault("holds", {}).setdefault(name, {})
-        for key, span in known.items():
-            before = spans.get(key, [NEVER, NEVER])
-            spans[key] = [max(before[0], span[0]), max(before[1], span[1])]
-    for name, known in theirs.get("milestones", {}).items():
-        before = mine.setdefault("milestones", {}).setdefault(name, {"count": 0, "keys": []})
-        before["count"] += known["count"]
-        before["keys"] = list(dict.fromkeys([*before["keys"], *known["keys"]]))
-    for key, known in theirs.get("conversions", {}).items():
-        entry = mine.setdefault("conversions", {}).setdefault(key, {"at": None, "reversed": False})
-        entry["at"] = _earliest(entry["at"], known["at"])
-        entry["reversed"] = entry["reversed"] or known["reversed"]
-    if "converted" in theirs:
-        mine["converted"] = mine.get("converted", 0) + theirs["converted"]
-    if BASE in mine or BASE in theirs:
-        mine[BASE] = max(mine.get(BASE, NEVER), theirs.get(BASE, NEVER))
+    for name, signs in theirs.signs.items():
+        known = mine.signs.setdefault(name, Signs())
+        known.note("yes", signs.yes)
+        known.note("no", signs.no)
+    for name, closings in theirs.closings.items():
+        both = mine.closings.setdefault(name, Closings())
+        both.all_at = max(both.all_at, closings.all_at)
+        _greatest(both.by_key, closings.by_key)
+    for name, their_spans in theirs.holds.items():
+        spans = mine.holds.setdefault(name, {})
+        for key, span in their_spans.items():
+            before = spans.get(key, HoldSpan())
+            spans[key] = HoldSpan(max(before.start, span.start), max(before.end, span.end))
+    for name, milestone in theirs.milestones.items():
+        total = mine.milestones.setdefault(name, MilestoneCount())
+        total.count += milestone.count
+        total.keys = list(dict.fromkeys([*total.keys, *milestone.keys]))
+    for key, record in theirs.conversions.items():
+        joined = mine.conversions.setdefault(key, ConversionRecord())
+        joined.at = _earliest(joined.at, record.at)
+        joined.reversed = joined.reversed or record.reversed
+    mine.dropped_conversions += theirs.dropped_conversions
+    mine.events_kept_from = _latest(mine.events_kept_from, theirs.events_kept_from)
 
 
-def _greatest(mine: dict[str, Any], theirs: Mapping[str, Any]) -> None:
+def _greatest(mine: dict[str, Instant], theirs: Mapping[str, Instant]) -> None:
     for key, value in theirs.items():
         mine[key] = max(mine.get(key, NEVER), value)
 
@@ -123,13 +131,17 @@ def _earliest(one: int | None, other: int | None) -> int | None:
     return min((at for at in (one, other) if at is not None), default=None)
 
 
+def _latest(one: Instant | None, other: Instant | None) -> Instant | None:
+    return max((at for at in (one, other) if at is not None), default=None)
+
+
 def _combine_fold(one: Contact, other: Contact, fact: FoldFact) -> None:
     name = fact.name
-    if fact.fold == "set" and name in other.memory.get("sets", {}):
-        seen = one.memory.setdefault("sets", {}).setdefault(name, {})
-        _greatest(seen, other.memory["sets"][name])
+    if fact.fold == "set" and name in other.memory.sets:
+        seen = one.memory.sets.setdefault(name, {})
+        _greatest(seen, other.memory.sets[name])
         newest = sorted(seen, key=lambda value: (seen[value], value))[-fact.keep :]
-        one.memory["sets"][name] = {value: seen[value] for value in newest}
+        one.memory.sets[name] = {value: seen[value] for value in newest}
         one.facts[name] = newest
     elif fact.fold == "window" and name in other.facts:
         instants = sorted([*one.facts.get(name, ()), *other.facts[name]])
@@ -139,12 +151,12 @@ def _combine_fold(one: Contact, other: Contact, fact: FoldFact) -> None:
 
 
 def _combine_ever(one: Contact, other: Contact, fact: FoldFact) -> None:
-    kept = one.memory.setdefault("ever", {})
+    kept = one.memory.ever
     if one.facts.get(fact.name):
         kept.pop(fact.name, None)
         return
-    instants: list[int] = list(kept.get(fact.name, ()))
-    for at in other.memory.get("ever", {}).get(fact.name, ()):
+    instants = list(kept.get(fact.name, ()))
+    for at in other.memory.ever.get(fact.name, ()):
         insort(instants, at)
     spans = zip(instants, instants[fact.at_least - 1 :], strict=False)
     if instants and any(late - early <= (fact.within or late - early) for early, late in spans):
@@ -155,17 +167,17 @@ def _combine_ever(one: Contact, other: Contact, fact: FoldFact) -> None:
 
 
 def _combine_entities(one: Contact, other: Contact, fact: EntityFact) -> None:
-    theirs = other.memory.get("entities", {}).get(fact.name, {})
+    theirs = other.memory.entities.get(fact.name, {})
     ever = f"{fact.name}.ever"
-    if not theirs and ever not in other.facts and fact.name not in other.memory.get("closings", {}):
+    if not theirs and ever not in other.facts and fact.name not in other.memory.closings:
         return
-    mine = one.memory.setdefault("entities", {}).setdefault(fact.name, {})
-    gone, their_gone = (part.memory.get("gone", {}).get(fact.name, []) for part in (one, other))
-    both = {*map(mark_of, mine), *gone} & {*map(mark_of, theirs), *their_gone}
+    mine = one.memory.entities.setdefault(fact.name, {})
+    dropped, their_dropped = (part.memory.dropped_entities.get(fact.name, []) for part in (one, other))
+    both = {*map(mark_of, mine), *dropped} & {*map(mark_of, theirs), *their_dropped}
     if ever in one.facts or ever in other.facts:
         one.facts[ever] = one.facts.get(ever, 0) + other.facts.get(ever, 0) - len(both)
-    if their_gone:
-        one.memory.setdefault("gone", {})[fact.name] = list(dict.fromkeys([*gone, *their_gone]))
+    if their_dropped:
+        one.memory.dropped_entities[fact.name] = list(dict.fromkeys([*dropped, *their_dropped]))
     for key, entity in theirs.items():
         mine[key] = _one_entity(mine[key], entity) if key in mine else entity
     last = f"{fact.name}.last_at"
@@ -174,15 +186,15 @@ def _combine_entities(one: Contact, other: Contact, fact: EntityFact) -> None:
     settle_entities(one, fact)
 
 
-def _one_entity(mine: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    for name, stamp in theirs["at"].items():
-        if list(stamp) > list(mine["at"].get(name, [NEVER, ""])):
-            mine["at"][name], mine["fields"][name] = stamp, theirs["fields"][name]
-    for key, line in theirs["lines"].items():
-        if key not in mine["lines"] or list(line["at"]) > list(mine["lines"][key]["at"]):
-            mine["lines"][key] = line
-    mine["opened_at"] = min(mine["opened_at"], theirs["opened_at"])
-    mine["touched_at"] = max(mine["touched_at"], theirs["touched_at"])
+def _one_entity(mine: Entity, theirs: Entity) -> Entity:
+    for name, stamp in theirs.stamps.items():
+        if stamp > mine.stamps.get(name, NO_STAMP):
+            mine.stamps[name], mine.fields[name] = stamp, theirs.fields[name]
+    for key, line in theirs.lines.items():
+        if key not in mine.lines or line.stamp > mine.lines[key].stamp:
+            mine.lines[key] = line
+    mine.opened_at = min(mine.opened_at, theirs.opened_at)
+    mine.touched_at = max(mine.touched_at, theirs.touched_at)
     return mine
 
 

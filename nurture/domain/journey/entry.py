@@ -1,12 +1,9 @@
-"""Entering a measure: from a trigger that fired to a run, or to the reason why not.
-
-Memory used here: `done` {measure: {run key: started_at}}, `last` is read from it.
-"""
+"""Entering a measure: from a trigger that fired to a run, or to the reason why not."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from nurture.domain.contact import Run
+from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.steps import begin, take_over
@@ -104,24 +101,21 @@ def start(
         holdout=hash_share("holdout", measure.path, contact.id) < measure.holdout,
         variant=pick_variant(measure.variants, measure.path, contact.id),
         rules_hash=measure.rules_hash,
-        data={
-            "event": firing.event,
-            "occurred_at": firing.occurred_at,
-            "properties": firing.properties,
-            "generation": generation,
-            "position": 0,
-        },
+        origin=RunOrigin(
+            event=firing.event,
+            occurred_at=firing.occurred_at,
+            properties=firing.properties,
+            generation=generation,
+            request=firing.request,
+            send_at=firing.send_at,
+        ),
     )
-    if firing.request is not None:
-        run.data["request"] = firing.request
-    if firing.send_at is not None:
-        run.data["send_at"] = firing.send_at
     work.note_started(run)
     if measure.series and any(
-        other.measure in work.index.series and other is not run and not other.data.get("queued")
+        other.measure in work.index.series and other is not run and not other.queued
         for other in contact.runs.values()
     ):
-        run.data["queued"] = True
+        run.queued = True
         return run
     if at_step is not None and measure.position(at_step.step) is not None:
         take_over(work, measure, run, at_step, firing.at)
@@ -143,7 +137,7 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
         lines = measure.audience.explain(work.reading(at)).lines()
         return "audience", "; ".join(line.strip() for line in lines)[:1000]
     if measure.once.gap:
-        last = max(work.contact.memory.get("done", {}).get(measure.path, {}).values(), default=NEVER)
+        last = max(contact.memory.run_starts.get(measure.path, {}).values(), default=NEVER)
         if at - last < measure.once.gap:
             return "gap", f"the last run started {format_duration(at - last)} ago"
     return None
@@ -171,7 +165,7 @@ def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
 
 def _run_key(work: Work, measure: Measure, firing: Firing, entity_key: str) -> tuple[str | None, int]:
     """Return the run key (a new generation where the rules allow one) and the generation, or (None, 0)."""
-    done = work.contact.memory.get("done", {}).get(measure.path, {})
+    done = work.contact.memory.run_starts.get(measure.path, {})
     once = measure.once
     base = "" if once.per == "contact" and firing.request is None else entity_key
     generations = [key for key in done if key == base or key.startswith(f"{base}#")]

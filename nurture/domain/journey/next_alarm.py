@@ -21,7 +21,7 @@ def next_wake(work: Work, at: Instant) -> Instant:
     index, instants = work.index, [FOREVER]
     # What became due while it was being decided upon is looked at again at once.
     instants += [max(run.due_at, at + 1) for run in work.contact.runs.values() if run.due_at < FOREVER]
-    if work.contact.memory.get("entities"):
+    if work.contact.memory.entities:
         for measure, trigger in index.quiet:
             instants += [max(fire_at, at + 1) for _, _, fire_at in unheard(work, measure, trigger)]
     for measure, dated in index.dates:
@@ -42,14 +42,14 @@ def fits(work: Work, measure: Measure) -> bool:
 def unheard(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
     """Return (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
     memory = work.contact.memory
-    known = memory.get("entities", {}).get(trigger.entity)
+    known = memory.entities.get(trigger.entity)
     if not known:
         return []
-    heard = memory.get("quiet", {}).get(measure.path, {})
+    heard = memory.silences.get(measure.path, {})
     return [
-        (key, entity["touched_at"], entity["touched_at"] + trigger.quiet)
+        (key, entity.touched_at, entity.touched_at + trigger.quiet)
         for key, entity in known.items()
-        if entity["closed_at"] is None and heard.get(key) != entity["touched_at"]
+        if entity.closed_at is None and heard.get(key) != entity.touched_at
     ]
 
 
@@ -116,7 +116,7 @@ def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
     change = measure.audience.next_change(work.reading(at))
     instant = FOREVER if change is None else change
     again_after = measure.once.again_after
-    starts = work.contact.memory.get("done", {}).get(measure.path)
+    starts = work.contact.memory.run_starts.get(measure.path)
     if again_after is not None and starts:
         again = max(starts.values()) + again_after
         if again > at:

@@ -1,11 +1,7 @@
 """Where a contact stands: track, stage, milestones and holds, each following evidence.
 
 Track and stage are functions of the facts, so the same events give the same place in whatever order they
-arrive; a person may jump from any stage to any later one. Memory used here:
-
-    conversions  {key: {"at": instant | null, "reversed": bool}}; `converted` counts those dropped for age
-    milestones   {name: {"count": n, "keys": [...]}}
-    holds        {hold: {key: [start, end]}}
+arrive; a person may jump from any stage to any later one.
 """
 
 from collections.abc import Sequence
@@ -18,6 +14,7 @@ from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.measure import Track
+from nurture.domain.memory import ConversionRecord, HoldSpan, MilestoneCount
 from nurture.domain.playbook import EventMatch, Hold, Playbook
 from nurture.domain.timing import to_local
 
@@ -46,31 +43,27 @@ def _key(event: Event, name: str | None) -> str:
 def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
     """Note a converting event, or one that takes a conversion back in full. Changes no track yet."""
     rule, index = playbook.conversion, index_of(playbook)
+    conversions = contact.memory.conversions
     if _any(index.converts.get(event.name, ()), event, playbook):
-        conversions = contact.memory.setdefault("conversions", {})
         key = _key(event, rule.key) or event.message_id
-        entry = conversions.setdefault(key, {"at": None, "reversed": False})
-        entry["at"] = event.occurred_at if entry["at"] is None else min(entry["at"], event.occurred_at)
+        record = conversions.setdefault(key, ConversionRecord())
+        record.at = event.occurred_at if record.at is None else min(record.at, event.occurred_at)
         if len(conversions) > _KEYS_MAX:
-            oldest = min(conversions, key=lambda name: (conversions[name]["at"] or NEVER, name))
-            dropped = conversions.pop(oldest)
-            standing = dropped["at"] is not None and not dropped["reversed"]
-            contact.memory["converted"] = contact.memory.get("converted", 0) + standing
+            oldest = min(conversions, key=lambda name: (conversions[name].at or NEVER, name))
+            contact.memory.dropped_conversions += conversions.pop(oldest).counts
     if _any(index.reverses.get(event.name, ()), event, playbook):
-        conversions = contact.memory.setdefault("conversions", {})
         key = _key(event, rule.key)
         if key:
-            conversions.setdefault(key, {"at": None, "reversed": False})["reversed"] = True
+            conversions.setdefault(key, ConversionRecord()).reversed = True
             if rule.hold is not None:
                 _start_hold(contact, rule.hold, key, event.occurred_at)
 
 
 def track_of(contact: Contact) -> Track:
     """Return the track that the conversions give."""
-    if contact.memory.get("converted", 0):
-        return "customer"
-    standing = contact.memory.get("conversions", {}).values()
-    return "customer" if any(c["at"] is not None and not c["reversed"] for c in standing) else "lead"
+    memory = contact.memory
+    is_customer = memory.dropped_conversions or any(record.counts for record in memory.conversions.values())
+    return "customer" if is_customer else "lead"
 
 
 def move_track(contact: Contact, *, at: Instant, noticed_at: Instant, evidence: str) -> list[Transition]:
@@ -109,15 +102,13 @@ def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[
     for milestone in index_of(playbook).milestones.get(event.name, ()):
         if not holds_for(milestone.of, event, playbook):
             continue
-        known = contact.memory.setdefault("milestones", {}).setdefault(
-            milestone.name, {"count": 0, "keys": []}
-        )
-        known["count"] += 1
-        if milestone.nth is not None and known["count"] != milestone.nth:
+        known = contact.memory.milestones.setdefault(milestone.name, MilestoneCount())
+        known.count += 1
+        if milestone.nth is not None and known.count != milestone.nth:
             continue
         key = _milestone_key(milestone.per, event, contact, playbook)
-        if key not in known["keys"]:
-            known["keys"] = [*known["keys"], key][-_KEYS_MAX:]
+        if key not in known.keys:
+            known.keys = [*known.keys, key][-_KEYS_MAX:]
             reached.append(MilestoneReached(milestone.name, key, event.occurred_at))
     return reached
 
@@ -134,9 +125,9 @@ def _milestone_key(per: str, event: Event, contact: Contact, playbook: Playbook)
 
 
 def _start_hold(contact: Contact, hold: str, key: str, at: Instant) -> None:
-    spans = contact.memory.setdefault("holds", {}).setdefault(hold, {})
-    span = spans.setdefault(key, [NEVER, NEVER])
-    span[0] = max(span[0], at)
+    spans = contact.memory.holds.setdefault(hold, {})
+    span = spans.get(key, HoldSpan())
+    spans[key] = HoldSpan(max(span.start, at), span.end)
     if len(spans) > _KEYS_MAX:
         del spans[min(spans, key=lambda name: (max(spans[name]), name))]
 
@@ -149,17 +140,17 @@ def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
             _start_hold(contact, hold.name, _key(event, hold.key), event.occurred_at)
     for hold, match in index.hold_ends.get(event.name, ()):
         if holds_for(match, event, playbook):
-            spans = contact.memory.setdefault("holds", {}).setdefault(hold.name, {})
+            spans = contact.memory.holds.setdefault(hold.name, {})
             key = _key(event, hold.key)
             for name in {key} if hold.key and key else {*spans, key}:
-                span = spans.setdefault(name, [NEVER, NEVER])
-                span[1] = max(span[1], event.occurred_at)
+                span = spans.get(name, HoldSpan())
+                spans[name] = HoldSpan(span.start, max(span.end, event.occurred_at))
 
 
 def active_holds(contact: Contact, *, now: Instant, playbook: Playbook) -> list[ActiveHold]:
     """Return the holds in force at `now`, the longest lasting of each name."""
     active: list[ActiveHold] = []
-    for name, spans in contact.memory.get("holds", {}).items():
+    for name, spans in contact.memory.holds.items():
         hold = playbook.holds.get(name)
         if hold is None:
             continue

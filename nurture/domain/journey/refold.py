@@ -7,16 +7,13 @@ are not mailed because two rows became one or a definition changed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import leave_place
 from nurture.domain.journey.working_state import Work
+from nurture.domain.memory import Memory
 from nurture.domain.playbook import Playbook
-
-#: Parts of a contact's memory that say what has been done, not what is true; a replay does not make them.
-_DONE = ("done", "triggers", "quiet")
 
 
 def refit(contact: Contact, replayed: Contact, *, at: Instant, evidence: str, playbook: Playbook) -> Advance:
@@ -48,9 +45,8 @@ def merge_states(
     at = max(now, survivor.clock, other.clock)
     places = [(survivor.track, survivor.stage), (other.track, other.stage)]
     given_up = _one_run_each(survivor, other)
-    memory = {name: _joined(name, survivor.memory, other.memory) for name in _DONE}
     _take_over(survivor, replayed)
-    survivor.memory.update({name: part for name, part in memory.items() if part})
+    _join_deeds(survivor.memory, other.memory)
     survivor.clock = max(survivor.clock, other.clock)
     survivor.wake_at = now
     survivor.version = max(survivor.version, other.version)
@@ -63,7 +59,7 @@ def merge_states(
 
 def _take_over(contact: Contact, replayed: Contact) -> None:
     contact.facts = replayed.facts
-    contact.memory = {**contact.memory, **replayed.memory}
+    contact.memory = contact.memory.refolded(replayed.memory)
     contact.track, contact.track_since = replayed.track, replayed.track_since
     contact.stage, contact.stage_since = replayed.stage, replayed.stage_since
     contact.zone, contact.locale = replayed.zone, replayed.locale
@@ -122,31 +118,31 @@ def _one_run_each(survivor: Contact, other: Contact) -> list[Run]:
 
 def _has_ended(contact: Contact, run: Run) -> bool:
     """Tell whether the contact once had a run of the same measure and key, and has it no more."""
-    return run.key in contact.memory.get("done", {}).get(run.measure, {}) and (
+    return run.key in contact.memory.run_starts.get(run.measure, {}) and (
         (run.measure, run.key) not in contact.runs
     )
 
 
 def _progress(run: Run) -> tuple[int, int, int]:
-    return len(run.decided), int(run.data.get("position", 0)), -run.started_at
+    return len(run.decided), run.position, -run.started_at
 
 
-def _joined(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Join one part of two memories, measure by measure."""
-    one, other = mine.get(name, {}), theirs.get(name, {})
-    joined: dict[str, Any] = {}
-    for measure in {**one, **other}:
-        if measure not in one or measure not in other:
-            joined[measure] = one.get(measure, other.get(measure))
-        elif name == "triggers":
-            # What was true for either is no news.
-            joined[measure] = [one[measure][0], bool(one[measure][1]) or bool(other[measure][1])]
-        else:
-            joined[measure] = {
-                key: max(part[key] for part in (one[measure], other[measure]) if key in part)
-                for key in {**one[measure], **other[measure]}
-            }
-    return joined
+def _join_deeds(mine: Memory, theirs: Memory) -> None:
+    """Add to one memory, measure by measure, what the triggers of the other have done."""
+    for measure, (rules_hash, answer) in theirs.answers.items():
+        my_hash, my_answer = mine.answers.get(measure, (rules_hash, answer))
+        # What was true for either is no news.
+        mine.answers[measure] = my_hash, my_answer or answer
+    _take_latest(mine.run_starts, theirs.run_starts)
+    _take_latest(mine.silences, theirs.silences)
+
+
+def _take_latest(mine: dict[str, dict[str, Instant]], theirs: Mapping[str, Mapping[str, Instant]]) -> None:
+    """Add the other's instants by measure and key; where both have one, the later stays."""
+    for measure, instants in theirs.items():
+        known = mine.setdefault(measure, {})
+        for key, at in instants.items():
+            known[key] = max(known.get(key, at), at)
 
 
 def followed_by(first: Advance, then: Advance) -> Advance:

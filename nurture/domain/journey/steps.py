@@ -26,7 +26,7 @@ from nurture.domain.values import coerce
 
 def begin(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Take a new (or no longer queued) run to its first mail or wait."""
-    run.data.pop("queued", None)
+    run.queued = False
     _stand(run, measure.steps[0], 0, at)
     proceed(work, measure, run, at)
 
@@ -88,13 +88,13 @@ def adopt(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     run.rules_hash = measure.rules_hash
     work.touch(run)
     if measure.position(run.step) is None:
-        place = int(run.data.get("position", 0))
+        place = run.position
         if place >= len(measure.steps):
             work.end(run, "done", "", at)
             return
         run.mailing = False
         _stand(run, measure.steps[place], place, at)
-    if not run.mailing and not run.data.get("queued"):
+    if not run.mailing and not run.queued:
         proceed(work, measure, run, at)
 
 
@@ -119,7 +119,7 @@ def _date_of(work: Work, run: Run, name: str) -> Instant | None:
     if root == "entity":
         value = entity_fields(work.contact, run, work.playbook).get(field)
     elif root == "event":
-        value = run.data.get("properties", {}).get(field)
+        value = run.origin.properties.get(field)
     elif name in run.let:
         value = run.let[name]
     else:
@@ -130,13 +130,12 @@ def _date_of(work: Work, run: Run, name: str) -> Instant | None:
 
 
 def _stand(run: Run, step: Step, place: int, at: Instant) -> None:
-    run.step, run.step_since, run.due_at = step.id, at, FOREVER
-    run.data["position"] = place
+    run.step, run.step_since, run.due_at, run.position = step.id, at, FOREVER, place
 
 
 def _decide(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant) -> None:
     """Plan the step's message; the run then waits for its end."""
-    earliest = max(at, int(run.data.get("send_at", at)))
+    earliest = at if run.origin.send_at is None else max(at, run.origin.send_at)
     due_at = earliest if step.send_at is None else next_slot(step.send_at, after=earliest, zone=work.zone)
     valid_for = measure.valid_for if step.valid_for is None else step.valid_for
     run.decided.append(step.id)
@@ -156,6 +155,6 @@ def _decide(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant)
             due_at=due_at,
             valid_until=due_at + valid_for,
             holdout=run.holdout,
-            request=run.data.get("request"),
+            request=run.origin.request,
         )
     )

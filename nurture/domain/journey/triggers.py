@@ -1,8 +1,6 @@
-"""Triggers: which measures a happening or an alarm starts.
+"""Triggers: which measures a happening or an alarm starts."""
 
-Memory used here: `triggers` {measure: [rules hash, answer]}, the last answer of each condition trigger and
-the mark that a measure's past has been settled; `quiet` {measure: {entity key: touched_at acted upon}}.
-"""
+from typing import Final
 
 from nurture.domain.contact import MilestoneReached, Transition
 from nurture.domain.entities import entity_key
@@ -16,6 +14,9 @@ from nurture.domain.measure import Measure
 from nurture.domain.playbook import EntityFact, EventMatch
 from nurture.domain.timing import next_slot
 
+#: No rules have this hash.
+_NO_ANSWER: Final = ("", False)
+
 
 def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
     """Take the present answers of new or changed condition triggers as their past.
@@ -23,28 +24,29 @@ def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
     So nobody enters for what was true before. A new contact's past is no, and so is everybody's under a
     playbook published with backlog `enter`.
     """
-    answers = work.memory("triggers")
+    memory = work.contact.memory
     starts_empty = is_new or work.playbook.backlog == "enter"
     for measure in work.index.conditions:
-        if answers.get(measure.path, [None])[0] != measure.rules_hash:
+        if memory.answers.get(measure.path, _NO_ANSWER)[0] != measure.rules_hash:
             answer = not starts_empty and work.is_true(measure.audience, at)
-            answers[measure.path] = [measure.rules_hash, answer]
+            memory.answers[measure.path] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
-        if measure.path not in answers:
-            answers[measure.path] = [measure.rules_hash, False]
+        if measure.path not in memory.answers:
+            memory.answers[measure.path] = measure.rules_hash, False
             if not starts_empty:
                 for key, touched_at, fire_at in unheard(work, measure, trigger):
                     if fire_at <= at:
-                        work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
+                        memory.silences.setdefault(measure.path, {})[key] = touched_at
 
 
 def settle_past(work: Work, at: Instant) -> None:
     """After a historic event: what is true now was true before; only what becomes true later enters."""
-    answers = work.memory("triggers")
+    memory = work.contact.memory
     for measure in work.index.conditions:
-        answers[measure.path] = [measure.rules_hash, work.is_true(measure.audience, at)]
+        answer = work.is_true(measure.audience, at)
+        memory.answers[measure.path] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
-        heard = work.memory("quiet").setdefault(measure.path, {})
+        heard = memory.silences.setdefault(measure.path, {})
         heard.update({key: touched_at for key, touched_at, _ in unheard(work, measure, trigger)})
 
 
@@ -91,32 +93,33 @@ def on_alarm(work: Work, at: Instant) -> None:
 
 def on_quiet(work: Work, at: Instant) -> None:
     """Start what open entities have been silent long enough for; each silence is acted upon once."""
-    if not work.contact.memory.get("entities"):
+    memory = work.contact.memory
+    if not memory.entities:
         return
     for measure, trigger in work.index.quiet:
         for key, touched_at, fire_at in unheard(work, measure, trigger):
             if fire_at <= at:
-                work.memory("quiet").setdefault(measure.path, {})[key] = touched_at
+                memory.silences.setdefault(measure.path, {})[key] = touched_at
                 enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
         _forget_quiet(work, measure, trigger.entity)
 
 
 def _forget_quiet(work: Work, measure: Measure, entity: str) -> None:
-    heard = work.contact.memory.get("quiet", {}).get(measure.path)
+    heard = work.contact.memory.silences.get(measure.path)
     if heard:
-        known = work.contact.memory.get("entities", {}).get(entity, {})
+        known = work.contact.memory.entities.get(entity, {})
         for key in [key for key in heard if key not in known]:
             del heard[key]
 
 
 def on_conditions(work: Work, at: Instant) -> None:
     """Start the measures whose audience has just become yes, or still is when re-entry is allowed again."""
-    answers = work.memory("triggers")
+    answers = work.contact.memory.answers
     for measure in work.index.conditions:
-        before = bool(answers.get(measure.path, ["", False])[1])
+        _, before = answers.get(measure.path, _NO_ANSWER)
         now = work.is_true(measure.audience, at)
         if now != before:
-            answers[measure.path] = [measure.rules_hash, now]
+            answers[measure.path] = measure.rules_hash, now
         if now and (not before or _may_return(work, measure, at)):
             enter(work, measure, Firing(at=at, occurred_at=at, event="condition"))
 
@@ -124,7 +127,7 @@ def on_conditions(work: Work, at: Instant) -> None:
 def _may_return(work: Work, measure: Measure, at: Instant) -> bool:
     if measure.once.again_after is None:
         return False
-    starts = work.contact.memory.get("done", {}).get(measure.path, {})
+    starts = work.contact.memory.run_starts.get(measure.path, {})
     return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
 
 

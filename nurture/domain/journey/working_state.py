@@ -66,18 +66,13 @@ class Work:
         extra = run_names(self.contact, run, self.playbook)
         return condition.truth(reading(self.contact, self.playbook, now=at, extra=extra)) is Truth.YES
 
-    def memory(self, name: str) -> dict[str, Any]:
-        """Return the named part of the contact's memory, made when missing."""
-        found: dict[str, Any] = self.contact.memory.setdefault(name, {})
-        return found
-
     def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
         """Note why a trigger that fired started no run."""
         self.result.non_entries.append(NonEntry(measure, at, reason, detail))
 
     def note_started(self, run: Run) -> None:
         """Remember the run's key and start, and keep the run."""
-        done = self.memory("done").setdefault(run.measure, {})
+        done = self.contact.memory.run_starts.setdefault(run.measure, {})
         done[run.key] = run.started_at
         if len(done) > _DONE_MAX:
             del done[min(done, key=lambda key: (done[key], key))]

@@ -503,7 +503,7 @@ def test_one_series_at_a_time() -> None:
     assert verdict_on(guard_input, playbook).reason == "series"
     for other in (
         replace(earlier, holdout=True),
-        replace(earlier, data={"queued": True}),
+        replace(earlier, queued=True),
         replace(earlier, started_at=NOON),
     ):
         assert (

@@ -1,0 +1,158 @@
+"""What the rules keep about a contact beside its facts: conditions and SQL never read it.
+
+The types say what is kept; `contacts.state_codec` reads and writes their stored form. Instants are microseconds.
+`unknown` holds stored keys that this version does not know: a later version wrote them, and they are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, NamedTuple
+
+from nurture.domain.instant import NEVER, Instant
+
+#: (occurred_at, source, message id) of the event that gave a value; the greatest wins in any order of arrival.
+ValueStamp = tuple[Instant, str, str]
+#: The same within one entity: (occurred_at, message id).
+FieldStamp = tuple[Instant, str]
+
+Sign = Literal["yes", "no"]
+
+NO_STAMP: Final[FieldStamp] = (NEVER, "")
+
+
+@dataclass(slots=True)
+class Signs:
+    """When the newest sign for and the newest sign against a verdict occurred; NEVER for none."""
+
+    yes: Instant = NEVER
+    no: Instant = NEVER
+
+    def note(self, sign: Sign, at: Instant) -> None:
+        """Take over the instant of a sign when it is newer."""
+        if sign == "yes":
+            self.yes = max(self.yes, at)
+        else:
+            self.no = max(self.no, at)
+
+
+@dataclass(slots=True)
+class EntityLine:
+    """One line of an entity's list, such as an article in a cart."""
+
+    stamp: FieldStamp = NO_STAMP
+    # False: the newest event about it removed it.
+    present: bool = False
+    # The properties of that event.
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Entity:
+    """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing."""
+
+    opened_at: Instant
+    touched_at: Instant
+    closed_at: Instant | None = None
+    # Property name -> newest value, and the stamp of the event that gave it.
+    fields: dict[str, Any] = field(default_factory=dict)
+    stamps: dict[str, FieldStamp] = field(default_factory=dict)
+    lines: dict[str, EntityLine] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Closings:
+    """When entities of one name were closed."""
+
+    # The newest event that closed every one last touched before it.
+    all_at: Instant = NEVER
+    # Entity key -> the newest event that closed this one.
+    by_key: dict[str, Instant] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ConversionRecord:
+    """One order (or what else converts): it counts when it has an instant and was not reversed."""
+
+    # None: only its reversal is known so far.
+    at: Instant | None = None
+    reversed: bool = False
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it makes the contact a customer."""
+        return self.at is not None and not self.reversed
+
+
+@dataclass(slots=True)
+class MilestoneCount:
+    """How often a milestone's event occurred, and the newest keys that were celebrated."""
+
+    count: int = 0
+    keys: list[str] = field(default_factory=list)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+class HoldSpan(NamedTuple):
+    """The newest start and the newest end of a hold for one key; it is in force while the start is later."""
+
+    start: Instant = NEVER
+    end: Instant = NEVER
+
+
+@dataclass(slots=True)
+class Memory:
+    """Everything the folds and the triggers remember about one contact. Each comment says what the keys are."""
+
+    # ---- what events say: a replay of the events makes all of this anew ----
+    # Fact (or `persona`, `@zone`, `@locale` and their ranks) -> stamp of the newest value.
+    latest: dict[str, ValueStamp] = field(default_factory=dict)
+    # Set fact -> value -> when it last occurred.
+    sets: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    # `ever` fact that is not yet true -> instants of its events, ascending.
+    ever: dict[str, list[Instant]] = field(default_factory=dict)
+    # Verdict fact -> its signs.
+    signs: dict[str, Signs] = field(default_factory=dict)
+    # Entity fact -> key -> entity, and -> closings.
+    entities: dict[str, dict[str, Entity]] = field(default_factory=dict)
+    closings: dict[str, Closings] = field(default_factory=dict)
+    # Entity fact -> marks of the keys of entities that were dropped, so that none is counted twice.
+    dropped_entities: dict[str, list[str]] = field(default_factory=dict)
+    # Key of the conversion -> record; and how many that counted were dropped for their age.
+    conversions: dict[str, ConversionRecord] = field(default_factory=dict)
+    dropped_conversions: int = 0
+    # Milestone -> count.
+    milestones: dict[str, MilestoneCount] = field(default_factory=dict)
+    # Hold -> key -> span.
+    holds: dict[str, dict[str, HoldSpan]] = field(default_factory=dict)
+
+    # ---- what the triggers have done: a replay keeps it ----
+    # Measure -> run key -> when the run started.
+    run_starts: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    # Measure -> (its rules hash, the last answer of its trigger under these rules).
+    answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    # Measure -> entity key -> touched_at of the silence that was acted upon.
+    silences: dict[str, dict[str, Instant]] = field(default_factory=dict)
+
+    # ---- how the state was made ----
+    # Events received before this instant were removed for their age; None: none were.
+    events_kept_from: Instant | None = None
+    # Hash of the definitions that the facts were folded by (`journey.replay.definitions`).
+    definitions: str = ""
+
+    unknown: dict[str, Any] = field(default_factory=dict)
+    # The keys of the stored document in their order: what did not change is written back as the same text.
+    stored_keys: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def refolded(self, replayed: "Memory") -> "Memory":
+        """Return what a replay of the events says, with what the triggers have done kept from this memory."""
+        return replace(
+            replayed,
+            run_starts=self.run_starts,
+            answers=self.answers,
+            silences=self.silences,
+            events_kept_from=replayed.events_kept_from or self.events_kept_from,
+            unknown={**self.unknown, **replayed.unknown},
+            stored_keys=self.stored_keys,
+        )
