@@ -12,7 +12,7 @@ class TemplateProblem(NamedTuple):
     # From 1.
     line: int
     what: str
-    # What the author should change.
+    # The change that the author should make.
     change: str
 
     def __str__(self) -> str:

@@ -194,8 +194,8 @@ def _may_make_scheme(split: SplitHtml) -> bool:
     A value that is the whole beginning of a link is checked by `is_plain`.
     """
     html = OPEN.join(split.pieces)
-    heads = (_LINK_HEAD.match(html, link.end()) for link in _LINK.finditer(html))
-    return any(head and OPEN in head[1] and (head[1] != OPEN or head[2]) for head in heads)
+    beginnings = (_LINK_HEAD.match(html, link.end()) for link in _LINK.finditer(html))
+    return any(head and OPEN in head[1] and (head[1] != OPEN or head[2]) for head in beginnings)
 
 
 def _is_same(split: SplitHtml, marked: MarkedText, slots: Sequence[str]) -> bool:

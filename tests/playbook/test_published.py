@@ -50,7 +50,7 @@ def count(database: Database, table: sa.Table) -> int:
         return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
-def test_what_is_published_loads_as_it_was_built(database: Database) -> None:
+def test_a_published_playbook_loads_as_it_was_built(database: Database) -> None:
     built = build(a_playbook())
     id_ = publish(database, a_playbook(), now=NOW, actor="ops", backlog="none")
     loaded = active(database)

@@ -1,4 +1,4 @@
-"""A small playbook for the mail room, and builders for what is made from it."""
+"""A small playbook with one measure, and builders of its templates, recipients and contexts."""
 
 from collections.abc import Mapping
 from email import message_from_bytes, policy
@@ -61,7 +61,7 @@ LINES = [{"name": "Guji & co", "price": 13.5}, {"name": "Kettle", "price": 89}]
 
 
 def some_shared_values(**changes: Any) -> SharedValues:
-    """Return the imprint of a shop that sells kettles."""
+    """Return the shared values of a shop that sells kettles."""
     given: dict[str, Any] = {
         "name": "shop",
         "brand": {
@@ -93,7 +93,7 @@ def templates_of(body: str, text: str = "Hello", *, front: str = FRONT, **shared
     )
 
 
-def an_addressee(
+def a_recipient(
     view: Mapping[str, Any] | None = None,
     *,
     address: str = "anna@x.test",
@@ -102,7 +102,7 @@ def an_addressee(
     topic: str | None = "offers",
     tracking: bool = True,
 ) -> Recipient:
-    """Return somebody with two things in the cart."""
+    """Return a recipient with two things in the cart."""
     links = dict(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=topic))
     if not tracking:
         del links["click"], links["open"]
@@ -118,12 +118,12 @@ def some_context(
     topic: str | None = "offers",
     step: str = "mail",
     variant: str = "",
-    **addressee: Any,
+    **recipient: Any,
 ) -> MailContext:
-    """Return the frozen document of the playbook's one mail."""
+    """Return the frozen context of the playbook's one mail."""
     return freeze_context(
         templates,
-        an_addressee(view, topic=topic, **addressee),
+        a_recipient(view, topic=topic, **recipient),
         measure=MEASURE,
         step=step,
         mail="mail",

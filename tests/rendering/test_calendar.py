@@ -1,4 +1,4 @@
-"""Appointments: a calendar file that programs understand, the same at every attempt."""
+"""The calendar file of an appointment: calendar programs read it, and every attempt has the same bytes."""
 
 from typing import Any
 
@@ -30,20 +30,20 @@ ENTITY = {
 }
 
 
-def frozen(entity: dict[str, Any] | None = None, *, generation: int = 0, **texts: str) -> MailContext:
+def appointment(entity: dict[str, Any] | None = None, *, generation: int = 0, **texts: str) -> MailContext:
     templates = some_templates(calendars={MEASURE: {"mail": TEXTS | texts}})
     view = {"contact": {}, "entity": entity or ENTITY, "generation": generation}
     return some_context(templates, view, purpose="transactional", topic=None)
 
 
-def event_of(given: MailContext) -> Any:
-    mail = read(render(some_templates(), given))
+def event_of(context: MailContext) -> Any:
+    mail = read(render(some_templates(), context))
     [event] = Calendar.from_ical(content(mail, "text/calendar")).walk("VEVENT")
     return event
 
 
 def test_the_appointment_is_read_back_by_a_calendar_program() -> None:
-    event = event_of(frozen())
+    event = event_of(appointment())
     assert (event["uid"], event["sequence"], event["status"]) == ("apt-311@shop.test", 0, "CONFIRMED")
     assert str(event["summary"]) == "Shop: Beratung äöü, 中文 mehr" + " lang" * 40
     assert str(event["location"]) == "Kesselhof 3, Berlin; back door"
@@ -54,7 +54,7 @@ def test_the_appointment_is_read_back_by_a_calendar_program() -> None:
 
 
 def test_mail_and_file_hold_the_same_calendar() -> None:
-    mail = read(render(some_templates(), frozen()))
+    mail = read(render(some_templates(), appointment()))
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == [
         "multipart/mixed",
@@ -76,24 +76,24 @@ def test_mail_and_file_hold_the_same_calendar() -> None:
 
 
 def test_a_changed_appointment_keeps_its_uid_and_grows_its_sequence() -> None:
-    first, changed = event_of(frozen()), event_of(frozen(generation=2))
+    first, changed = event_of(appointment()), event_of(appointment(generation=2))
     assert (first["uid"], first["sequence"]) == (changed["uid"], 0)
     assert changed["sequence"] == 2
 
 
-def test_a_cancelled_appointment_says_so_and_comes_after_all_changes() -> None:
-    given = frozen(generation=2, method="CANCEL")
-    event = event_of(given)
+def test_a_cancelled_appointment_has_method_cancel_and_the_last_sequence() -> None:
+    context = appointment(generation=2, method="CANCEL")
+    event = event_of(context)
     assert (event["status"], event["sequence"], event["uid"]) == ("CANCELLED", 3, "apt-311@shop.test")
-    assert b'method="CANCEL"' in render(some_templates(), given)
+    assert b'method="CANCEL"' in render(some_templates(), context)
 
 
 def test_the_same_appointment_gives_the_same_bytes() -> None:
-    assert render(some_templates(), frozen()) == render(some_templates(), frozen())
+    assert render(some_templates(), appointment()) == render(some_templates(), appointment())
 
 
 def test_an_end_before_the_start_is_the_start() -> None:
-    event = event_of(frozen({**ENTITY, "ends_at": "2026-06-12T09:00:00Z"}))
+    event = event_of(appointment({**ENTITY, "ends_at": "2026-06-12T09:00:00Z"}))
     assert event["dtend"].dt == event["dtstart"].dt
 
 
@@ -107,11 +107,11 @@ def test_an_end_before_the_start_is_the_start() -> None:
 )
 def test_an_appointment_without_its_facts_stops_the_mail(change: dict[str, Any], variable: str) -> None:
     with pytest.raises(MissingValue) as caught:
-        frozen({**ENTITY, **change})
+        appointment({**ENTITY, **change})
     assert caught.value.variable == variable
 
 
 def test_a_value_cannot_add_a_line_to_the_calendar() -> None:
     evil = "x\r\nATTENDEE:mailto:evil@x.test\r\n"
-    event = event_of(frozen({**ENTITY, "subject": evil, "location": evil, "appointment_id": evil}))
+    event = event_of(appointment({**ENTITY, "subject": evil, "location": evil, "appointment_id": evil}))
     assert event["attendee"] == "mailto:anna@x.test"

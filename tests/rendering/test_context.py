@@ -1,4 +1,4 @@
-"""Freezing: what a mail is made from is fixed, small, plain, and complete."""
+"""The context context of a mail is complete, small, bounded and plain."""
 
 import json
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ VIEW = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}}
 
 
 def test_the_same_document_gives_the_same_bytes_on_every_machine() -> None:
-    frozen = some_context(some_templates())
-    stored = json.loads(json.dumps(frozen))
-    assert stored == frozen
+    context = some_context(some_templates())
+    stored = json.loads(json.dumps(context))
+    assert stored == context
     assert (
-        render(some_templates(), frozen)
+        render(some_templates(), context)
         == render(some_templates(), stored)
         == render(some_templates(), stored)
     )
@@ -55,7 +55,7 @@ def test_freezing_twice_gives_the_same_document() -> None:
     assert some_context(some_templates()) == some_context(some_templates())
 
 
-def test_bytes_do_not_depend_on_what_was_rendered_before() -> None:
+def test_bytes_do_not_depend_on_mails_rendered_before() -> None:
     templates = some_templates()
     mine = some_context(templates)
     alone = render(templates, mine)
@@ -161,7 +161,7 @@ VALUES = st.recursive(
         )
     ),
 )
-def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
+def test_a_context_keeps_the_same_values_as_plain_values_of_everything(
     view: dict[str, Any], needs: frozenset[tuple[str, ...]]
 ) -> None:
     available = _AvailableValues(Recipient("a@x.test", None, "UTC", {}, view), {"a": 2})
@@ -179,7 +179,7 @@ def test_what_is_kept_is_the_same_as_if_everything_were_made_plain_first(
     assert available.read(group_reads(needs)) == expected
 
 
-def a_frozen_of(templates: Templates, links: Mapping[str, str]) -> MailContext:
+def context_with_links(templates: Templates, links: Mapping[str, str]) -> MailContext:
     """Return the document of the playbook's mail with these links."""
     return freeze_context(
         templates,
@@ -230,10 +230,10 @@ def test_only_links_that_the_mail_holds_are_signed(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("nurture.rendering.links.sign_token", noted)
     lazy = links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="offers", asked="news")
-    frozen = a_frozen_of(some_templates(), lazy)
+    context = context_with_links(some_templates(), lazy)
     assert sorted(signed) == ["click", "open", "unsubscribe"]
-    assert frozen == a_frozen_of(some_templates(), dict(lazy))
-    assert set(frozen["links"]) == {"unsubscribe", "open", "call_to_action"}
+    assert context == context_with_links(some_templates(), dict(lazy))
+    assert set(context["links"]) == {"unsubscribe", "open", "call_to_action"}
 
 
 @pytest.mark.parametrize(
@@ -259,32 +259,32 @@ def test_only_a_call_to_action_that_is_the_same_for_everybody_is_kept(link: str,
     assert set(expression.results) == ({"en", "zh-CN"} if fixed else set())
 
 
-def test_the_call_to_action_is_rendered_once_and_clicks_go_through_us() -> None:
+def test_the_call_to_action_is_rendered_once_and_clicks_are_tracked() -> None:
     templates = some_templates()
-    frozen = some_context(templates, {**VIEW, "code": "AGAIN-1"})
-    assert frozen["target"] == "https://shop.test/cart?code=AGAIN-1"
-    assert frozen["links"]["call_to_action"].startswith(f"{BASE_URL}/c/")
-    made = render_parts(templates, frozen)
-    assert frozen["links"]["call_to_action"] in made.html
-    # A link in the text part is read before it is followed: it says where it leads.
-    assert frozen["target"] in made.text
+    context = some_context(templates, {**VIEW, "code": "AGAIN-1"})
+    assert context["target"] == "https://shop.test/cart?code=AGAIN-1"
+    assert context["links"]["call_to_action"].startswith(f"{BASE_URL}/c/")
+    made = render_parts(templates, context)
+    assert context["links"]["call_to_action"] in made.html
+    # A person reads the URL in the text part before following it, so it shows the target.
+    assert context["target"] in made.text
     assert "/c/" not in made.text
-    assert frozen["target"] not in made.html
+    assert context["target"] not in made.html
 
 
-def test_untracked_mail_links_straight_and_holds_no_picture() -> None:
+def test_untracked_mail_links_to_the_target_and_holds_no_picture() -> None:
     templates = some_templates()
-    frozen = some_context(templates, tracking=False)
-    assert frozen["links"]["call_to_action"] == frozen["target"] == "https://shop.test/cart?code=none"
-    assert "<img" not in render_parts(templates, frozen).html
+    context = some_context(templates, tracking=False)
+    assert context["links"]["call_to_action"] == context["target"] == "https://shop.test/cart?code=none"
+    assert "<img" not in render_parts(templates, context).html
     assert "/o/" in render_parts(templates, some_context(templates)).html
 
 
-def test_our_own_pages_are_not_tracked() -> None:
+def test_links_to_the_public_pages_are_not_tracked() -> None:
     templates = some_templates(links={MEASURE: "{{ links.preferences }}"})
-    frozen = some_context(templates)
-    assert frozen["links"]["call_to_action"] == frozen["target"]
-    assert frozen["target"].startswith(f"{BASE_URL}/p/")
+    context = some_context(templates)
+    assert context["links"]["call_to_action"] == context["target"]
+    assert context["target"].startswith(f"{BASE_URL}/p/")
 
 
 @pytest.mark.parametrize(
@@ -311,11 +311,11 @@ def test_only_mail_that_needs_consent_can_be_unsubscribed_from(
     purpose: str, topic: str | None, there: bool
 ) -> None:
     templates = some_templates()
-    frozen = some_context(templates, purpose=purpose, topic=topic)
-    data = render(templates, frozen)
-    assert ("unsubscribe" in frozen["links"]) == there
+    context = some_context(templates, purpose=purpose, topic=topic)
+    data = render(templates, context)
+    assert ("unsubscribe" in context["links"]) == there
     assert (b"List-Unsubscribe:" in data) == there
-    assert ("Unsubscribe" in render_parts(templates, frozen).html) == there
+    assert ("Unsubscribe" in render_parts(templates, context).html) == there
 
 
 def test_the_sender_depends_on_the_purpose() -> None:

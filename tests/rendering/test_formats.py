@@ -16,10 +16,10 @@ def shown(expression: str, value: Any, *, locale: str = "en", zone: str = "Europ
     source = templates.files["customer/any/thanks/mail.en.txt"]
     files = {**templates.files, "customer/any/thanks/mail.zh-CN.txt": source}
     templates = type(templates)(files, templates.shared)
-    frozen = some_context(
+    context = some_context(
         templates, {"contact": {}, "event": {"x": value}, "entity": {"lines": []}}, locale=locale, zone=zone
     )
-    return render_parts(templates, frozen).text.strip().replace("\u202f", " ")
+    return render_parts(templates, context).text.strip().replace("\u202f", " ")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_values_are_written_as_people_write_them(
     assert shown(expression, value, locale=locale, zone=zone) == text
 
 
-def test_macros_without_context_speak_the_language_too() -> None:
+def test_macros_without_context_format_in_the_mails_locale() -> None:
     # `parts` is imported without context in these files; the filter still knows locale and zone.
     from tests.rendering.mails import some_templates
 

@@ -1,4 +1,4 @@
-"""Skeletons: the short way gives, byte for byte, what the reference path gives, or it is not taken."""
+"""The cache of HTML gives, byte for byte, the result of the reference path, or it is not used."""
 
 from typing import Any
 
@@ -22,21 +22,21 @@ def views(name: Any = "Anna", lines: Any = LINES) -> dict[str, Any]:
 
 
 def both_ways(templates: Templates, view: dict[str, Any]) -> str:
-    """Render twice the short way (learning first) and once the long way; return the HTML they agree on."""
-    frozen = some_context(templates, view)
-    first, second = render_parts(templates, frozen), render_parts(templates, frozen)
-    assert first == second == render_parts(templates, frozen, reference=True)
+    """Render twice with the cache (which records first) and once without; return the HTML, equal in all."""
+    context = some_context(templates, view)
+    first, second = render_parts(templates, context), render_parts(templates, context)
+    assert first == second == render_parts(templates, context, reference=True)
     return second.html
 
 
-def proven(templates: Templates) -> int:
-    return sum(one is not None for one in templates.html_cache._entries.values())
+def usable_entries(templates: Templates) -> int:
+    return sum(split is not None for split in templates.html_cache._entries.values())
 
 
-def test_one_skeleton_serves_everybody_with_the_same_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_entry_serves_every_mail_of_the_same_structure(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = some_templates()
     both_ways(templates, views())
-    assert proven(templates) == 1
+    assert usable_entries(templates) == 1
 
     def refuse(_: str) -> str:
         raise AssertionError("the reference path was taken")
@@ -45,14 +45,14 @@ def test_one_skeleton_serves_everybody_with_the_same_structure(monkeypatch: pyte
     for name in ("Bo", "王芳", "Zoë & Co", "O'Hara", "x" * 200):
         html = render_parts(templates, some_context(templates, views(name))).html
         assert "Guji &amp; co" in html
-    assert proven(templates) == 1
+    assert usable_entries(templates) == 1
 
 
-def test_another_structure_is_another_skeleton() -> None:
+def test_another_structure_is_another_entry() -> None:
     templates = some_templates()
     for count in range(4):
         both_ways(templates, views(lines=LINES[:1] * count))
-    assert proven(templates) == 4
+    assert usable_entries(templates) == 4
 
 
 @settings(max_examples=150, deadline=None)
@@ -97,7 +97,7 @@ def test_awkward_names_come_out_the_same_both_ways(name: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        # MRML calculates with these: the skeleton may not hold, and then it is not used.
+        # MRML calculates with these: the slots may give other HTML, and then the entry is not used.
         '<mj-image width="{{ contact.n }}px" src="https://x.test/a.png" alt="a" />',
         '<mj-text padding="{{ contact.n }}px">a</mj-text>',
         '<mj-text font-size="{{ contact.n }}px">a</mj-text>',
@@ -116,7 +116,7 @@ def test_awkward_names_come_out_the_same_both_ways(name: str) -> None:
         "<mj-{{ 'text' }}>{{ contact.n }}</mj-{{ 'text' }}>",
     ],
 )
-def test_whatever_a_value_does_to_the_layout_both_ways_are_equal(body: str) -> None:
+def test_both_ways_are_equal_for_values_that_change_the_layout(body: str) -> None:
     templates = templates_of(body)
     for number in (20, 7, 20, 300, 1):
         both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
@@ -131,21 +131,21 @@ def test_whatever_a_value_does_to_the_layout_both_ways_are_equal(body: str) -> N
         "{% autoescape false %}{{ contact.n }}{% endautoescape %}",
     ],
 )
-def test_text_that_a_template_looks_at_holds_no_marks(body: str) -> None:
+def test_text_that_a_template_reads_holds_no_marks(body: str) -> None:
     templates = templates_of(f"<mj-text>{body}</mj-text>")
     for number in (7, 7, 20, "<b>x</b>"):
         both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
 
 
-def test_a_value_that_changes_the_layout_is_not_put_into_a_skeleton() -> None:
+def test_a_value_that_changes_the_layout_does_not_become_a_slot() -> None:
     templates = templates_of('<mj-image width="{{ contact.n }}px" src="https://x.test/a.png" alt="a" />')
     for number in (20, 300):
         both_ways(templates, {"contact": {"first_name": "A", "n": number}, "entity": {"lines": []}})
-    assert proven(templates) == 0
+    assert usable_entries(templates) == 0
 
 
-def test_a_lie_about_a_skeleton_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Were MRML to treat one probe otherwise, the skeleton would not be used.
+def test_html_that_depends_on_a_value_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    # MRML treats one probe in another way here, so the entry is refused.
     marked = MarkedText.parse(f"<mjml><mj-body>{OPEN}a{CLOSE}</mj-body></mjml>")
     assert marked is not None
     monkeypatch.setattr(html_cache, "to_html", lambda mjml: mjml.replace("w" * 300, "w"))
@@ -154,7 +154,7 @@ def test_a_lie_about_a_skeleton_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert cache.find(marked) is None
 
 
-def test_only_the_newest_skeletons_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_entries_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_cache, "ENTRIES_MAX", 2)
     templates = some_templates()
     for count in (0, 1, 2, 0):
@@ -180,7 +180,7 @@ def test_text_that_only_looks_like_a_scheme_is_text() -> None:
     )
 
 
-def test_what_ends_the_parser_of_mjml_is_an_error_of_the_template() -> None:
+def test_text_that_ends_the_parser_of_mjml_is_an_error_of_the_template() -> None:
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
     with pytest.raises(ValueError, match="MRML cannot read it"):
         html_cache.to_html(mjml.format("\u00d8\U000fd546\U000e8707>a\u00d8\U000fd546\U000e8707>"))

@@ -1,4 +1,4 @@
-"""The bytes: whatever a value holds, a mail has the headers it should have, and readers get its text back."""
+"""The bytes of a mail: no value adds a header, and a mail program reads the text back."""
 
 import html
 import re
@@ -79,15 +79,15 @@ def check(data: bytes, *, headers: list[str] = HEADERS) -> None:
 
 
 def a_mail(name: str) -> tuple[bytes, Any]:
-    frozen = some_context(
+    context = some_context(
         TEMPLATES, {"contact": {"first_name": name}, "entity": {"lines": [{"name": name, "price": 1}]}}
     )
-    return render(TEMPLATES, frozen), render_parts(TEMPLATES, frozen)
+    return render(TEMPLATES, context), render_parts(TEMPLATES, context)
 
 
 def test_a_mail_is_read_back_as_it_was_written() -> None:
-    frozen = some_context(TEMPLATES)
-    data, parts = render(TEMPLATES, frozen), render_parts(TEMPLATES, frozen)
+    context = some_context(TEMPLATES)
+    data, parts = render(TEMPLATES, context), render_parts(TEMPLATES, context)
     check(data)
     mail = read(data)
     assert mail["From"].addresses == (Address("Mira", "mira", "shop.test"),)
@@ -96,7 +96,7 @@ def test_a_mail_is_read_back_as_it_was_written() -> None:
     assert mail["Subject"] == "Thanks, Anna"
     assert mail["Date"].datetime.isoformat() == "2026-07-06T12:00:00+00:00"
     assert mail["Message-ID"] == "<m2.test@shop.test>"
-    assert mail["List-Unsubscribe"] == f"<{frozen['links']['unsubscribe']}>"
+    assert mail["List-Unsubscribe"] == f"<{context['links']['unsubscribe']}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["List-Id"] == "<offers.shop.shop.test>"
     assert mail["Feedback-ID"] == "customer.any.thanks:mail:sales:shop"
@@ -141,9 +141,9 @@ def test_no_name_can_do_anything_but_be_shown(name: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_no_sender_name_can_do_anything_but_be_shown(name: str) -> None:
-    frozen = some_context(TEMPLATES)
-    frozen["sender"]["name"] = name
-    data = render(TEMPLATES, frozen)
+    context = some_context(TEMPLATES)
+    context["sender"]["name"] = name
+    data = render(TEMPLATES, context)
     check(data)
     [address] = read(data)["From"].addresses
     assert address.addr_spec == "mira@shop.test"
@@ -154,9 +154,9 @@ def test_no_sender_name_can_do_anything_but_be_shown(name: str) -> None:
     ["Mira", "Mira from Lark & Kettle", 'A "B" \\ C', "Ménage, GmbH", "王芳", "=?utf-8?q?x?=", "x" * 100],
 )
 def test_a_sender_name_is_shown_as_it_is(name: str) -> None:
-    frozen = some_context(TEMPLATES)
-    frozen["sender"]["name"] = name
-    assert read(render(TEMPLATES, frozen))["From"].addresses[0].display_name == name
+    context = some_context(TEMPLATES)
+    context["sender"]["name"] = name
+    assert read(render(TEMPLATES, context))["From"].addresses[0].display_name == name
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_a_recipient_is_exactly_one_address(address: str) -> None:
         "a@xn--bcher-kva.test",
     ],
 )
-def test_addresses_that_exist_are_taken(address: str) -> None:
+def test_valid_addresses_are_accepted(address: str) -> None:
     data = render(TEMPLATES, some_context(TEMPLATES, address=address))
     assert f"\r\nTo: {address}\r\n".encode() in data
 
 
 def test_an_address_beyond_ascii_stays_as_it_is() -> None:
-    # Never as an encoded word inside the address; the transport sees to it that the server can take it.
+    # Never as an encoded word inside the address; the transport checks that the server supports it (SMTPUTF8).
     data = render(TEMPLATES, some_context(TEMPLATES, address="jürgen@x.test"))
     assert "\r\nTo: jürgen@x.test\r\n".encode() in data
 
@@ -217,15 +217,15 @@ def test_an_address_beyond_ascii_stays_as_it_is() -> None:
     ],
 )
 def test_a_damaged_document_makes_no_mail(field: str, value: str) -> None:
-    frozen = some_context(TEMPLATES)
+    context = some_context(TEMPLATES)
     if field == "header_id":
-        frozen["header_id"] = value
+        context["header_id"] = value
     elif field == "sender":
-        frozen["sender"]["address"] = value
+        context["sender"]["address"] = value
     else:
-        frozen["links"]["unsubscribe"] = value
+        context["links"]["unsubscribe"] = value
     with pytest.raises(TemplateFault):
-        render(TEMPLATES, frozen)
+        render(TEMPLATES, context)
 
 
 def test_a_message_keeps_its_id() -> None:

@@ -1,4 +1,4 @@
-"""The programme that ships: each of its mails renders, both ways the same, and reads back."""
+"""The shipped programme: each of its mails renders, equal on both paths, and is read back."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.rendering.mails import read
 SHIPPED = Path(__file__).parents[2] / "email_templates"
 
 
-def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
+def test_every_shipped_mail_renders_from_the_html_cache() -> None:
     files = load_files(SHIPPED)
     playbook = build(files).playbook
     templates = Templates.of(files, playbook)
@@ -20,7 +20,7 @@ def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
     for measure_path, mail, variant, locale in templates.mails():
         measure = playbook.measures[measure_path]
         step = next(step for step in measure.steps if isinstance(step, MailStep) and step.mail == mail)
-        frozen = sample_context(
+        context = sample_context(
             templates,
             measure=measure.path,
             step=step.id,
@@ -30,8 +30,8 @@ def test_every_shipped_mail_renders_by_a_proven_skeleton() -> None:
             purpose=measure.purpose,
             topic=measure.topic,
         )
-        assert read(render(templates, frozen))["Subject"]
-        assert render_parts(templates, frozen) == render_parts(templates, frozen, reference=True)
+        assert read(render(templates, context))["Subject"]
+        assert render_parts(templates, context) == render_parts(templates, context, reference=True)
         count += 1
     assert count > 40
     assert all(templates.html_cache._entries.values())

@@ -1,4 +1,4 @@
-"""Checking unpublished templates: every fault is named, and none of them can hang or eat the checker."""
+"""The check of unpublished templates reports every fault; no template can block it or use up its memory."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_a_good_playbook_has_no_problem_and_shows_its_subjects() -> None:
     assert checked.texts[f"{MEASURE}/mail.en.mjml"].startswith("Hello Anna")
 
 
-def test_every_problem_of_every_mail_is_told_at_once() -> None:
+def test_every_problem_of_every_mail_is_reported_at_once() -> None:
     files = {
         f"{MEASURE}/mail.en.mjml": FRONT
         + HEAD
@@ -58,7 +58,7 @@ def test_every_problem_of_every_mail_is_told_at_once() -> None:
     ]
 
 
-def test_a_problem_of_a_layout_is_told_once() -> None:
+def test_a_problem_of_a_layout_is_reported_once() -> None:
     files = {"_layout/base.txt": FILES["_layout/base.txt"] + "{{ nobody }}"}
     problems = check(files, (MAIL, CHINESE)).problems
     assert [(problem.path, problem.line) for problem in problems if "here" in problem.what] == [
@@ -69,7 +69,7 @@ def test_a_problem_of_a_layout_is_told_once() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # Nothing in the sandbox stops these; the limits of the child do.
+        # The sandbox cannot stop these; the limits of the child process do.
         "{% set a = 'x' * 9 if false else 'xxxxxxxxxx' %}"
         + "{% set a = a ~ a ~ a ~ a %}" * 20
         + "{{ a | length }}",
@@ -84,19 +84,19 @@ def test_a_problem_of_a_layout_is_told_once() -> None:
     ],
     ids=["memory", "time"],
 )
-def test_a_template_that_eats_memory_or_time_is_named_and_the_others_are_checked(text: str) -> None:
+def test_a_template_that_exceeds_memory_or_time_is_named_and_the_others_are_checked(text: str) -> None:
     checked = check(body(text), (MAIL, CHINESE), cpu_seconds=1, memory_bytes=400_000_000, clock_seconds=60)
     [problem] = checked.problems
     assert problem.path == f"{MEASURE}/mail.en.mjml"
     assert list(checked.subjects) == [f"{MEASURE}/mail.zh-CN.mjml"]
 
 
-def test_a_child_that_says_nothing_is_not_waited_for() -> None:
+def test_a_child_that_writes_nothing_is_stopped_after_the_timeout() -> None:
     checked = check(mails=(MAIL,), clock_seconds=0.001)
     assert [problem.what for problem in checked.problems] == ["it takes more than 3 s or 1000 MB"]
 
 
-def test_a_measure_without_a_sample_is_rendered_with_nothing() -> None:
+def test_a_measure_without_a_sample_renders_without_values() -> None:
     checked = check({f"{MEASURE}/sample.json": "{}"})
     assert [problem.what for problem in checked.problems] == ["entity.lines has no value"]
 
@@ -114,7 +114,7 @@ def test_a_measure_without_a_sample_is_rendered_with_nothing() -> None:
         ("<!-- <mj-old> -->{# <mj-older> #}", []),
     ],
 )
-def test_what_mrml_would_drop_silently_is_found(source: str, found: list[tuple[int, str]]) -> None:
+def test_markup_that_mrml_would_drop_is_reported(source: str, found: list[tuple[int, str]]) -> None:
     assert [(problem.line, problem.what) for problem in find_dropped_markup("x.mjml", source)][
         : len(found) or None
     ] == found

@@ -1,4 +1,4 @@
-"""Templates: what they may do, what they may not, and how they say what is wrong."""
+"""Templates: the expressions they may use, those they may not, and the faults they report."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def shown(expression: str, view: dict[str, Any] | None = None) -> str:
     return parts("", {"contact": {}, **(view or {})}, text=expression).text.strip()
 
 
-# ---- what comes out --------------------------------------------------------------------------------------
+# ---- rendered parts --------------------------------------------------------------------------------------
 
 
 def test_a_mail_has_subject_preheader_and_both_parts() -> None:
@@ -56,9 +56,9 @@ def test_a_mail_has_subject_preheader_and_both_parts() -> None:
 )
 def test_people_get_the_locale_closest_to_theirs(wanted: str | None, locale: str) -> None:
     templates = some_templates()
-    frozen = some_context(templates, locale=wanted)
-    assert frozen["locale"] == locale
-    assert ("退订" in render_parts(templates, frozen).html) == (locale == "zh-CN")
+    context = some_context(templates, locale=wanted)
+    assert context["locale"] == locale
+    assert ("退订" in render_parts(templates, context).html) == (locale == "zh-CN")
 
 
 def test_a_variant_without_files_is_the_plain_mail() -> None:
@@ -209,7 +209,7 @@ def test_a_part_that_grows_too_long_is_stopped_while_it_grows() -> None:
         "{{ loop }}",
     ],
 )
-def test_what_the_sandbox_refuses(body: str) -> None:
+def test_the_sandbox_refuses_unsafe_templates(body: str) -> None:
     with pytest.raises(TemplateFault):
         parts(f"<mj-text>{body}</mj-text>")
 
@@ -235,7 +235,7 @@ def test_what_the_sandbox_refuses(body: str) -> None:
         ("{% macro m(a) %}[{{ a }}]{% endmacro %}{{ m(1) }}", "[1]"),
     ],
 )
-def test_what_templates_may_do(expression: str, text: str) -> None:
+def test_templates_may_use_these_expressions(expression: str, text: str) -> None:
     assert shown(expression) == text
 
 
@@ -262,7 +262,7 @@ def test_what_templates_may_do(expression: str, text: str) -> None:
         ({PATH: FRONT + "x" * 300_000}, f"{PATH}:1: 300"),
     ],
 )
-def test_a_broken_file_says_where_and_what(files: dict[str, str | None], fault: str) -> None:
+def test_a_broken_file_is_reported_with_place_and_change(files: dict[str, str | None], fault: str) -> None:
     templates = some_templates(files)
     with pytest.raises(TemplateFault) as caught:
         render_parts(templates, some_context(templates))

@@ -1,4 +1,4 @@
-"""Ways: what is filled in is, byte for byte, what would have been run; what cannot be told is run."""
+"""Recordings: a filled recording equals the run, byte for byte; a mail without a recording runs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ from tests.programme import samples
 from tests.programme.samples import Mail, mails
 from tests.rendering.mails import FRONT, LINES, MEASURE, some_context, templates_of
 
-# Whatever a template can ask of a value, and do with it.
+# Every kind of question about a value, and every use of it.
 BODIES = [
     "<mj-text>{{ contact.n }}</mj-text>",
     "<mj-text>{{ contact.n | default('nobody') }}{% if contact.n is defined %} is there{% endif %}</mj-text>",
@@ -105,38 +105,38 @@ VIEWS = st.fixed_dictionaries(
 
 
 def made(
-    templates: Templates, frozen: MailContext, *, reference: bool = False
+    templates: Templates, context: MailContext, *, reference: bool = False
 ) -> tuple[MailParts, bytes] | str:
-    """Return the parts and the mail, or the words of the fault."""
+    """Return the parts and the mail, or the text of the fault."""
     try:
-        parts = render_parts(templates, frozen, reference=reference)
-        return parts, to_bytes(templates, frozen, parts) if reference else render(templates, frozen)
+        parts = render_parts(templates, context, reference=reference)
+        return parts, to_bytes(templates, context, parts) if reference else render(templates, context)
     except TemplateFault as fault:
         return str(fault)
 
 
-def known(templates: Templates, frozen: MailContext) -> Template:
-    return templates.template(frozen["measure"], frozen["mail"], frozen["variant"], frozen["locale"])
+def template_of(templates: Templates, context: MailContext) -> Template:
+    return templates.template(context["measure"], context["mail"], context["variant"], context["locale"])
 
 
-def learned(templates: Templates, view: dict[str, Any]) -> Recordings:
-    """Make mails of the view until its way is known and trusted."""
-    frozen = some_context(templates, view)
+def recorded(templates: Templates, view: dict[str, Any]) -> Recordings:
+    """Render mails of the view until its recording has passed its checks."""
+    context = some_context(templates, view)
     for _ in range(2 + CHECKS_PER_RECORDING):
-        made(templates, frozen)
-    return known(templates, frozen).recordings
+        made(templates, context)
+    return template_of(templates, context).recordings
 
 
 @pytest.fixture
-def untried() -> Iterator[None]:
-    """Trust a way as soon as it is found, so that a wrong one shows."""
+def unchecked() -> Iterator[None]:
+    """Use a recording without checks, so that a wrong one shows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "CHECKS_PER_RECORDING", 0)
         yield
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_whatever_a_template_asks_what_is_filled_in_is_what_is_run(untried: None, body: str) -> None:
+def test_a_filled_recording_equals_the_run_for_every_kind_of_question(unchecked: None, body: str) -> None:
     text = "Dear " + body.replace("<mj-text>", "").replace("</mj-text>", " \n\n\n.")
     templates = templates_of(body, text)
 
@@ -144,13 +144,13 @@ def test_whatever_a_template_asks_what_is_filled_in_is_what_is_run(untried: None
     @given(views=st.lists(VIEWS, min_size=1, max_size=3))
     def compare(views: list[dict[str, Any]]) -> None:
         for view in (*views, *views, *views):
-            frozen = some_context(templates, {"contact": {}, **view})
-            assert made(templates, frozen) == made(templates, frozen, reference=True)
+            context = some_context(templates, {"contact": {}, **view})
+            assert made(templates, context) == made(templates, context, reference=True)
 
     compare()
 
 
-# Those of them that are run for every mail: they look at what they have printed, or in ways that are not followed.
+# Templates of BODIES that run for every mail: they read text that they printed, or use values in an untraceable way.
 RUN = (
     "x | length", "x ~ '!'", "m() ==", "if m()", "not m()", "in m()", "m().starts", "caller()", "filter upper",
     "changed(", "map(", "sort(", "[0]", "range(", "autoescape", "width=", "java{", ":x",
@@ -158,35 +158,37 @@ RUN = (
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_which_templates_are_followed(body: str) -> None:
+def test_templates_that_can_be_traced_are_recorded(body: str) -> None:
     templates = templates_of(body)
     view = {"contact": {"n": "Anna", "m": 3, "first_name": "Anna"}, "entity": {"lines": LINES}}
-    assert learned(templates, view)._count == (not any(part in body for part in RUN))
+    assert recorded(templates, view)._count == (not any(part in body for part in RUN))
 
 
 @pytest.mark.parametrize("mail", mails(), ids=str)
-def test_every_shipped_mail_is_followed(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen, templates = samples.context_of(mail), samples.templates()
-    expected = made(templates, frozen, reference=True)
+def test_every_shipped_mail_is_recorded(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, templates = samples.context_of(mail), samples.templates()
+    expected = made(templates, context, reference=True)
     for _ in range(2 + CHECKS_PER_RECORDING):
-        assert made(templates, frozen) == expected
-    assert known(templates, frozen).recordings._count == 1
+        assert made(templates, context) == expected
+    assert template_of(templates, context).recordings._count == 1
     monkeypatch.setattr("nurture.rendering.tracing.cached_render.run_parts", None)
-    assert made(templates, frozen) == expected
-    other = {**frozen, "links": {name: f"{url}-2&x='" for name, url in frozen["links"].items()}}
+    assert made(templates, context) == expected
+    other = {**context, "links": {name: f"{url}-2&x='" for name, url in context["links"].items()}}
     filled = made(templates, other)  # type: ignore[arg-type]
-    # Nor is the whole HTML looked at to choose its encoding.
+    # The encoding of the whole HTML is not chosen again either.
     monkeypatch.setattr("nurture.rendering.mime.html_body", None)
     assert render(templates, other) == filled[1]  # type: ignore[arg-type]
     monkeypatch.undo()
     assert filled == made(templates, other, reference=True)  # type: ignore[arg-type]
 
 
-def test_a_way_serves_everybody_who_goes_it_and_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_serves_every_mail_with_its_answers_without_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     templates = templates_of(
         "<mj-text>{{ 'Hi ' ~ contact.n if contact.n else 'Hello' }}</mj-text>", "{{ contact.n }}"
     )
-    first = learned(templates, {"contact": {"n": "Anna"}})
+    first = recorded(templates, {"contact": {"n": "Anna"}})
     monkeypatch.setattr("nurture.rendering.tracing.cached_render.run_parts", None)
     for name in ("Bo", "O'Hara", "王芳", "x" * 300):
         parts = render_parts(templates, some_context(templates, {"contact": {"n": name}}))
@@ -199,25 +201,25 @@ def test_a_way_serves_everybody_who_goes_it_and_nothing_is_run(monkeypatch: pyte
 def test_each_mail_is_shown_in_its_own_zone() -> None:
     templates = templates_of("<mj-text>x</mj-text>", "{{ contact.at | datetime }}")
     view = {"contact": {"at": "2026-07-06T22:30:00Z"}}
-    learned(templates, view)
+    recorded(templates, view)
     zones = ("Europe/Berlin", "Asia/Shanghai", "UTC")
     texts = [render_parts(templates, some_context(templates, view, zone=zone)).text for zone in zones]
     assert ["July 7" in text for text in texts] == [True, True, False]
     assert len(set(texts)) == 3
 
 
-def test_what_is_missing_is_still_named() -> None:
+def test_a_missing_value_is_still_named() -> None:
     templates = templates_of("<mj-text>{{ contact.n }}</mj-text>", "{% if contact.n > 2 %}many{% endif %}")
-    learned(templates, {"contact": {"n": 3}})
+    recorded(templates, {"contact": {"n": 3}})
     assert "contact.n has no value" in str(made(templates, some_context(templates, {"contact": {}})))
     assert "a value cannot be used" in str(made(templates, some_context(templates, {"contact": {"n": "x"}})))
 
 
-def test_a_way_keeps_the_bounds() -> None:
+def test_a_recording_keeps_the_limits() -> None:
     templates = templates_of("<mj-text>x</mj-text>", "{% for i in range(60) %}{{ contact.n }}{% endfor %}")
-    assert learned(templates, {"contact": {"n": "a"}})._count == 1
-    frozen = some_context(templates, {"contact": {"n": "a" * 20_000}})
-    assert "more than 1000000 characters" in str(made(templates, frozen))
+    assert recorded(templates, {"contact": {"n": "a"}})._count == 1
+    context = some_context(templates, {"contact": {"n": "a" * 20_000}})
+    assert "more than 1000000 characters" in str(made(templates, context))
 
 
 @pytest.mark.parametrize(
@@ -231,52 +233,52 @@ def test_a_way_keeps_the_bounds() -> None:
 )
 def test_a_link_that_values_make_runnable_stops_the_mail(body: str, harmless: str, harmful: str) -> None:
     templates = templates_of(f"<mj-text>{body}</mj-text>")
-    learned(templates, {"contact": {"n": harmless, "m": ":x"}})
+    recorded(templates, {"contact": {"n": harmless, "m": ":x"}})
     assert "a link that could be run" in str(
         made(templates, some_context(templates, {"contact": {"n": harmful, "m": ":x"}}))
     )
 
 
-def test_a_lie_about_a_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Were a look not noted, the trials would show it.
+def test_a_wrong_recording_is_found_by_its_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A question that is not noted makes a wrong recording.
     monkeypatch.setattr(TracedValue, "__bool__", lambda self: bool(self.value))
     templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
     for _ in range(2):
         made(templates, some_context(templates, {"contact": {"n": 1}}))
-    frozen = some_context(templates, {"contact": {"n": 0}})
-    assert not known(templates, frozen).recordings.is_disabled
-    assert render_parts(templates, frozen).text == "no\n"
-    assert known(templates, frozen).recordings.is_disabled
-    assert render_parts(templates, frozen).text == "no\n"
+    context = some_context(templates, {"contact": {"n": 0}})
+    assert not template_of(templates, context).recordings.is_disabled
+    assert render_parts(templates, context).text == "no\n"
+    assert template_of(templates, context).recordings.is_disabled
+    assert render_parts(templates, context).text == "no\n"
 
 
-def test_only_so_many_ways_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_recordings_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "RECORDINGS_MAX", 2)
     templates = templates_of("<mj-text>x</mj-text>", "{% for l in entity.lines %}{{ l.name }}{% endfor %}")
     for count in (0, 1, 2, 3, 0, 3):
         view = {"contact": {}, "entity": {"lines": LINES[:1] * count}}
-        assert learned(templates, view)._count <= 2
+        assert recorded(templates, view)._count <= 2
         assert made(templates, some_context(templates, view)) == made(
             templates, some_context(templates, view), reference=True
         )
 
 
-def test_a_way_is_learned_when_a_second_mail_goes_it() -> None:
+def test_the_second_mail_with_the_same_answers_is_recorded() -> None:
     templates = templates_of("<mj-text>x</mj-text>", "{{ 'yes' if contact.n else 'no' }}")
     counts = []
     for n in (1, 1, 0, 1, 0):
-        frozen = some_context(templates, {"contact": {"n": n}})
-        render_parts(templates, frozen)
-        counts.append(known(templates, frozen).recordings._count)
+        context = some_context(templates, {"contact": {"n": n}})
+        render_parts(templates, context)
+        counts.append(template_of(templates, context).recordings._count)
     assert counts == [0, 1, 1, 1, 2]
 
 
 def test_the_subject_is_made_of_values_too() -> None:
     templates = templates_of("<mj-text>{{ subject }}</mj-text>", "{{ subject }}", front=FRONT)
-    learned(templates, {"contact": {"first_name": "Anna"}})
+    recorded(templates, {"contact": {"first_name": "Anna"}})
     for name in ("Bo", "  Bo\nBcc: x", "<b>", "x" * 400):
-        frozen = some_context(templates, {"contact": {"first_name": name}})
-        assert made(templates, frozen) == made(templates, frozen, reference=True)
+        context = some_context(templates, {"contact": {"first_name": name}})
+        assert made(templates, context) == made(templates, context, reference=True)
     assert MEASURE in templates.template(MEASURE, "mail", "", "en").path
 
 
@@ -313,7 +315,7 @@ SLOTS = st.sampled_from(["a", "From x", "om x", "le>", "ü", "王芳", "z" * 295
     slots=st.lists(SLOTS, min_size=3, max_size=3),
     picture=st.sampled_from(["", '<img src="é">']),
 )
-def test_html_encoded_beforehand_is_what_would_be_encoded(
+def test_html_encoded_beforehand_equals_html_encoded_per_mail(
     pieces: list[str], slots: list[str], picture: str
 ) -> None:
     pieces = ["<body>", *pieces, "</body></html>"]

@@ -55,7 +55,7 @@ class Pieces(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Recording:
-    """What a template prints for one set of answers."""
+    """The text that a template prints for one set of answers, with slots for the values."""
 
     # How to read each slot from a mail's values.
     slots: tuple[Callable[[dict[str, Any]], str], ...]

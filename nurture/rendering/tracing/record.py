@@ -27,10 +27,10 @@ class TraceRequest:
 
     templates: Templates
     template: Template
-    # What the template may read, the mail's links among them.
+    # The values that the template may read, the mail's links among them.
     values: dict[str, Any]
     state: RenderState
-    # What the run gave, without the open picture.
+    # The result of the run, without the open picture.
     parts: MailParts
 
     def run(self, template: Any, names: Mapping[str, Any]) -> str:
@@ -40,7 +40,7 @@ class TraceRequest:
 
 @dataclass(frozen=True, slots=True)
 class _TracedRun:
-    """What a run with traced values printed: text with numbered marks."""
+    """The output of a run with traced values: text with numbered marks."""
 
     subject: Pieces
     preheader: Pieces

@@ -108,8 +108,8 @@ class TracedValue:
         read = self.read
 
         def has(values: dict[str, Any]) -> bool | None:
-            found = read(values)
-            return key in found if isinstance(found, dict) else None
+            current = read(values)
+            return key in current if isinstance(current, dict) else None
 
         if not self.trace.observe(("has", self.key, key), has, key in self.value):
             return None
@@ -124,8 +124,8 @@ class TracedValue:
         read = self.read
 
         def exactly(values: dict[str, Any]) -> tuple[type, Any]:
-            found = read(values)
-            return (type(found), found) if isinstance(found, (str, int)) else (type(found), None)
+            current = read(values)
+            return (type(current), current) if isinstance(current, (str, int)) else (type(current), None)
 
         self.trace.observe(("value", self.key), exactly, (type(self.value), self.value))
         return cast("str | int", self.value)
@@ -140,8 +140,8 @@ class TracedValue:
         read = self.read
 
         def length(values: dict[str, Any]) -> int:
-            found = read(values)
-            return len(found) if type(found) is list else -1
+            current = read(values)
+            return len(current) if type(current) is list else -1
 
         self.trace.observe(("length", self.key), length, len(self.value))
         return iter([self._item(number) for number in range(len(self.value))])
