@@ -12,7 +12,7 @@ from nurture.domain.measure import Purpose
 from nurture.domain.message import Verdict
 from nurture.domain.signing import SigningKeys
 from nurture.playbook import LoadedPlaybook
-from nurture.playbook.published import PlaybookSource
+from nurture.playbook.publishing import PlaybookSource
 from nurture.runtime.clock import Clock
 from nurture.transports.types import OutgoingMail
 

@@ -1,16 +1,16 @@
-"""The playbook's room: the files of `email_templates/` in, the frozen Playbook that everybody decides by out.
+"""Playbooks: from the files of `email_templates/` to the frozen Playbook that all decisions use.
 
-Reads a folder (`load_files`), builds and checks it (`build`, `faults_of`), publishes it into the database and
-loads what is active from there (`publish`, `PublishedPlaybooks`), and tells two playbooks apart (`compare`).
-Nothing here sends, decides or reads a clock.
+`load_files` reads a folder, `build` and `find_faults` build and check it, `publish` stores it in the database,
+`PublishedPlaybooks` loads the active one from there, and `compare` finds the differences of two playbooks.
+Nothing here sends a mail or reads a clock.
 """
 
-from nurture.playbook.built import LoadedPlaybook, build, faults_of, rebuild
 from nurture.playbook.diff import Change, Difference, InFlight, compare, with_people
 from nurture.playbook.fault import Fault
 from nurture.playbook.load import load_files
-from nurture.playbook.published import (
-    GivenPlaybook,
+from nurture.playbook.loaded_playbook import LoadedPlaybook, build, find_faults, rebuild
+from nurture.playbook.publishing import (
+    FixedPlaybook,
     PlaybookSource,
     PublishedPlaybooks,
     publish,
@@ -22,14 +22,14 @@ __all__ = [
     "Change",
     "Difference",
     "Fault",
-    "GivenPlaybook",
+    "FixedPlaybook",
     "InFlight",
     "LoadedPlaybook",
     "PlaybookSource",
     "PublishedPlaybooks",
     "build",
     "compare",
-    "faults_of",
+    "find_faults",
     "json_schemas",
     "load_files",
     "publish",

@@ -1,7 +1,7 @@
-"""What differs between two playbooks, and what that means for the people in flight.
+"""The differences between two playbooks, and their effect on the people in flight.
 
-A measure is added, removed, changed in its rules (who, when, how often: people are judged anew) or in its words
-only (nobody is woken). A measure moved to another folder is another measure.
+A measure is added, removed, changed in its rules (then contacts are judged again) or changed in its wording only. A
+measure that moves to another folder counts as removed and added.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from nurture.domain.instant import format_duration
 from nurture.domain.measure import Measure, Step, WaitFor, WaitUntilEvent
 from nurture.domain.playbook import Playbook
 from nurture.playbook import hashes
-from nurture.playbook.built import LoadedPlaybook
+from nurture.playbook.loaded_playbook import LoadedPlaybook
 
 Kind = Literal["added", "removed", "rules", "words"]
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """People who stand at one step, and what becomes of them."""
+    """The number of runs at one step, and the effect of the change on them."""
 
     step: str
     people: int
@@ -28,40 +28,40 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One measure that differs."""
+    """The difference of one measure."""
 
     measure: str
     kind: Kind
-    # What differs: keys of measure.yaml, facts it reads, files of its mails.
+    # Keys of measure.yaml, facts that it reads and files of its mails that differ.
     details: tuple[str, ...] = ()
-    # Who stands at which step when the change comes; filled by `with_people`.
+    # Runs by step; `with_people` fills it.
     in_flight: tuple[InFlight, ...] = ()
 
     @property
     def people(self) -> int:
-        """How many runs are in flight."""
-        return sum(each.people for each in self.in_flight)
+        """Return how many runs are in flight."""
+        return sum(step.people for step in self.in_flight)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Everything that differs."""
+    """The differences of all measures, of playbook.yaml and of the other files."""
 
     changes: tuple[Change, ...]
     # Parts of playbook.yaml whose rules differ: `facts orders`, `caps`, ...
     programme: tuple[str, ...]
-    # True when people are woken and judged anew.
+    # True when contacts are woken and judged again.
     wakes: bool
-    # Files outside of measures whose words differ: playbook.yaml, the layout.
+    # Files outside of measures that differ in wording only: playbook.yaml, the layout.
     words: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        """Tell whether anything differs."""
+        """Tell whether there is a difference."""
         return bool(self.changes or self.programme or self.words)
 
 
 def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
-    """Return what publishing `new` in place of `old` would change, measure by measure in path order."""
+    """Return what publishing `new` in place of `old` would change; measures in path order."""
     before, after = old.playbook.measures, new.playbook.measures
     changes: list[Change] = []
     for path in sorted({*before, *after}):
@@ -70,7 +70,7 @@ def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
         elif path not in before:
             changes.append(Change(path, "added"))
         elif before[path].rules_hash != after[path].rules_hash:
-            changes.append(Change(path, "rules", tuple(_rules(path, old.playbook, new.playbook))))
+            changes.append(Change(path, "rules", tuple(_changed_rules(path, old.playbook, new.playbook))))
         elif files := _changed_files(f"{path}/", old.files, new.files):
             changes.append(Change(path, "words", files))
     measures = {f"{path}/" for path in {*before, *after}}
@@ -79,7 +79,7 @@ def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
         for path in _changed_files("", old.files, new.files)
         if not any(path.startswith(measure) for measure in measures)
     ]
-    programme = tuple(_programme(old.playbook, new.playbook))
+    programme = tuple(_changed_programme(old.playbook, new.playbook))
     wakes = old.playbook.rules_hash != new.playbook.rules_hash
     words = tuple(path for path in outside if path != "playbook.yaml" or not programme)
     return Difference(tuple(changes), programme, wakes, words)
@@ -91,7 +91,7 @@ def with_people(
     new: LoadedPlaybook,
     in_flight: Mapping[tuple[str, str], int],
 ) -> Difference:
-    """Return the difference with what it means for people in flight.
+    """Return the difference with its effect on people in flight.
 
     in_flight: {(measure, step): runs}, as `playbook.queries.in_flight` counts them.
     """
@@ -99,15 +99,15 @@ def with_people(
     for change in difference.changes:
         steps = {step: count for (path, step), count in in_flight.items() if path == change.measure}
         before, after = (loaded.playbook.measures.get(change.measure) for loaded in (old, new))
-        found = tuple(
+        runs = tuple(
             InFlight(step, count, effect(step, before, after)) for step, count in sorted(steps.items())
         )
-        changes.append(replace(change, in_flight=found))
+        changes.append(replace(change, in_flight=runs))
     return replace(difference, changes=tuple(changes))
 
 
 def effect(step_id: str, before: Measure | None, after: Measure | None) -> str:
-    """Say what becomes of people who stand at a step of `before` when `after` takes its place."""
+    """Return, as text, the effect on people at a step of `before` when `after` replaces it."""
     if after is None:
         return "their runs end: the measure is gone"
     new = after.step(step_id)
@@ -117,7 +117,7 @@ def effect(step_id: str, before: Measure | None, after: Measure | None) -> str:
             return "their runs end: the step is gone and none comes after"
         return f"they go on at `{after.steps[place].id}`: their step is gone"
     old = before.step(step_id) if before is not None else None
-    if old is None or hashes.plain(old) == hashes.plain(new):
+    if old is None or hashes.canonical_value(old) == hashes.canonical_value(new):
         return "they go on"
     return _changed_step(old, new)
 
@@ -142,30 +142,30 @@ def _span(step: Step) -> int | None:
             return None
 
 
-def _rules(path: str, old: Playbook, new: Playbook) -> Iterable[str]:
-    """Return the fields whose rules differ, and what the measure reads that is defined otherwise now."""
+def _changed_rules(path: str, old: Playbook, new: Playbook) -> Iterable[str]:
+    """Yield the fields whose rules differ, and the names of definitions that the measure reads and that differ."""
     before, after = old.measures[path], new.measures[path]
     for field in fields(Measure):
-        if field.name not in hashes.WORDS[Measure]:
+        if field.name not in hashes.WORDING_FIELDS[Measure]:
             was, now = getattr(before, field.name), getattr(after, field.name)
-            if hashes.plain(was) != hashes.plain(now):
+            if hashes.canonical_value(was) != hashes.canonical_value(now):
                 yield field.name
-    was_read, now_read = dict(hashes.read_by(before, old)), dict(hashes.read_by(after, new))
+    was_read, now_read = dict(hashes.definitions_read(before, old)), dict(hashes.definitions_read(after, new))
     for name in sorted({*was_read, *now_read}):
-        if hashes.plain(was_read.get(name)) != hashes.plain(now_read.get(name)):
+        if hashes.canonical_value(was_read.get(name)) != hashes.canonical_value(now_read.get(name)):
             yield name
 
 
-def _programme(old: Playbook, new: Playbook) -> Iterable[str]:
+def _changed_programme(old: Playbook, new: Playbook) -> Iterable[str]:
     for field in fields(Playbook):
-        if field.name in hashes.WORDS[Playbook]:
+        if field.name in hashes.WORDING_FIELDS[Playbook]:
             continue
         was, now = getattr(old, field.name), getattr(new, field.name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             for name in sorted({*was, *now}):
-                if hashes.plain(was.get(name)) != hashes.plain(now.get(name)):
+                if hashes.canonical_value(was.get(name)) != hashes.canonical_value(now.get(name)):
                     yield f"{field.name} {name}"
-        elif hashes.plain(was) != hashes.plain(now):
+        elif hashes.canonical_value(was) != hashes.canonical_value(now):
             yield field.name
 
 

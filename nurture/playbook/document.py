@@ -1,8 +1,8 @@
-"""YAML text to plain values that still know their lines.
+"""Read YAML text into plain values, and remember the line of every value.
 
-Reads YAML 1.2 (ruamel) as a tree of nodes: mappings, lists, text, numbers, true and false. What different
-YAML readers understand differently (`yes`, `10:00`, `010`, dates, anchors, tags) is a fault, so that a file
-means the same to every tool; broken YAML is one fault with its line.
+The YAML is version 1.2 (ruamel): mappings, lists, text, numbers, true and false. Values that YAML readers understand
+differently (`yes`, `10:00`, `010`, dates, anchors, tags) are faults, so that a file means the same to every tool.
+Broken YAML is one fault with its line.
 """
 
 import io
@@ -18,12 +18,12 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from nurture.playbook.fault import Faults
 
-#: Keys and list places from the document's root.
+#: Keys and list indexes, from the document's root.
 Loc = Sequence[str | int]
 
-#: A person's file stays far below; a hostile one must not exhaust the reader.
-MOST_NODES = 20_000
-MOST_DEPTH = 24
+#: Limits far above any ordinary file, so that a hostile one cannot exhaust the reader.
+NODES_MAX = 20_000
+DEPTH_MAX = 24
 
 _YAML_1_1_WORDS = {"yes", "no", "on", "off", "y", "n"}
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -33,7 +33,7 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML text read: its plain value, and the line of every place in it."""
+    """The plain value of one YAML text, and the line of every place in it."""
 
     path: str
     data: Any
@@ -43,7 +43,7 @@ class Document:
     _skipped: int = 0
 
     def line(self, loc: Loc, *, column: int = 0) -> int:
-        """Return the line (from 1) of a place; of its nearest parent that exists otherwise.
+        """Return the line (from 1) of a place, or of its nearest parent that exists.
 
         column: the character inside the text at `loc`.
         """
@@ -53,7 +53,7 @@ class Document:
         return _line_of(key) + self._skipped
 
     def _line_within(self, node: ScalarNode, column: int) -> int:
-        """Count the characters that are not white space; folding changes nothing but white space."""
+        """Return the line of a character. It counts visible characters, because folding changes only white space."""
         ahead = len("".join(node.value[:column].split()))
         line = node.start_mark.line
         text = self._lines[line][node.start_mark.column :]
@@ -62,8 +62,8 @@ class Document:
             text = self._lines[line] if line < len(self._lines) else ""
         elif node.style in ("'", '"'):
             text = text[1:]
-        while (seen := len("".join(text.split()))) <= ahead and line < node.end_mark.line:
-            ahead -= seen
+        while (count := len("".join(text.split()))) <= ahead and line < node.end_mark.line:
+            ahead -= count
             line += 1
             text = self._lines[line] if line < len(self._lines) else ""
         return int(line) + 1 + self._skipped
@@ -74,14 +74,14 @@ def _line_of(node: Node | None) -> int:
 
 
 def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
-    """Return the node whose line speaks for `loc` (a key, a list entry) and the value found last."""
+    """Return the node whose line stands for `loc` (a key or a list entry), and the deepest value on the way."""
     key, value = root, root
     for part in loc:
         if isinstance(value, MappingNode):
-            found = next((pair for pair in value.value if pair[0].value == part), None)
-            if found is None:
+            pair = next((pair for pair in value.value if pair[0].value == part), None)
+            if pair is None:
                 break
-            key, value = found
+            key, value = pair
         elif isinstance(value, SequenceNode) and isinstance(part, int) and part < len(value.value):
             key = value = value.value[part]
         else:
@@ -89,43 +89,47 @@ def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
     return key, value
 
 
-# Composing is most of the work of a build; what was read a moment ago (check, then publish) is read once.
+# Composing is most of the work of a build. The cache saves it when a playbook is checked and then published.
 @lru_cache(maxsize=64)
-def _composed(text: str) -> Node | None:
-    found: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
-    return found
+def _compose(text: str) -> Node | None:
+    root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+    return root
 
 
-def read_document(path: str, text: str, faults: Faults, *, skipped: int = 0) -> Document | None:
-    """Read one YAML text whose top is a mapping. None, and a fault, when it is not YAML at all.
+def read_document(path: str, text: str, faults: Faults, *, lines_above: int = 0) -> Document | None:
+    """Return the document of one YAML text whose root is a mapping; None, and a fault, when it is not YAML.
 
-    skipped: lines of the file above the text.
+    lines_above: lines of the file above the text.
     """
     for number, line in enumerate(text.splitlines()):
         if line.startswith("%"):
-            faults.add(path, number + 1 + skipped, "a YAML directive", "remove the line; files are YAML 1.2")
+            faults.add(
+                path, number + 1 + lines_above, "a YAML directive", "remove the line; files are YAML 1.2"
+            )
             return None
     try:
-        root = _composed(text)
+        root = _compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line_number = (mark.line if mark else 0) + 1 + skipped
-        faults.add(path, line_number, f"not YAML ({_problem(error)})", _remedy(text, line_number - skipped))
+        line_number = (mark.line if mark else 0) + 1 + lines_above
+        faults.add(
+            path, line_number, f"not YAML ({_problem(error)})", _remedy(text, line_number - lines_above)
+        )
         return None
     except (YAMLError, RecursionError, ValueError) as error:
         reason = (
             "nested too deeply" if isinstance(error, RecursionError) else "a character YAML does not allow"
         )
-        faults.add(path, _line_at(text, error) + skipped, f"not YAML ({reason})", "rewrite this place")
+        faults.add(path, _line_at(text, error) + lines_above, f"not YAML ({reason})", "rewrite this place")
         return None
     if not isinstance(root, MappingNode):
-        faults.add(path, 1 + skipped, "no keys in this file", "write `key: value` lines")
+        faults.add(path, 1 + lines_above, "no keys in this file", "write `key: value` lines")
         return None
-    reader = _Reader(path, faults, skipped)
+    reader = _Reader(path, faults, lines_above)
     data = reader.value(root, ())
     if reader.gave_up:
         return None
-    return Document(path, data, root, tuple(text.splitlines()), skipped)
+    return Document(path, data, root, tuple(text.splitlines()), lines_above)
 
 
 def _problem(error: MarkedYAMLError) -> str:
@@ -150,12 +154,12 @@ def _line_at(text: str, error: Exception) -> int:
 
 
 class _Reader:
-    """Walks the nodes once: plain values out, faults for what readers disagree about."""
+    """Converts nodes to plain values; a value that YAML readers understand differently is a fault."""
 
-    def __init__(self, path: str, faults: Faults, skipped: int) -> None:
+    def __init__(self, path: str, faults: Faults, lines_above: int) -> None:
         self.path = path
         self.faults = faults
-        self.skipped = skipped
+        self.lines_above = lines_above
         self.seen: set[int] = set()
         self.gave_up = False
 
@@ -168,36 +172,36 @@ class _Reader:
                 node, "an anchor used again (`*name`)", "write the value out where it is needed"
             )
         self.seen.add(id(node))
-        if len(loc) > MOST_DEPTH or len(self.seen) > MOST_NODES:
+        if len(loc) > DEPTH_MAX or len(self.seen) > NODES_MAX:
             return self._give_up(node, "too many or too deeply nested values", "split the file")
         if isinstance(node, MappingNode):
             return self._mapping(node, loc)
         if isinstance(node, SequenceNode):
-            return [self.value(each, (*loc, place)) for place, each in enumerate(node.value)]
+            return [self.value(item, (*loc, place)) for place, item in enumerate(node.value)]
         return self._scalar(node, loc) if isinstance(node, ScalarNode) else None
 
     def _mapping(self, node: MappingNode, loc: tuple[str | int, ...]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key_node, ScalarNode):
-                # `{{ name }}` without quotes reads as a mapping used as a key.
+                # YAML reads `{{ name }}` without quotes as a mapping with a mapping as its key.
                 self._fault(
                     key_node, "a mapping used as a key", 'put text with {{ }} into quotes: "{{ ... }}"'
                 )
-                self.faults.break_off(self.path, loc)
+                self.faults.mark_broken(self.path, loc)
             elif key == "<<":
                 self._fault(key_node, "a merge key (`<<`)", "write the keys out")
-            elif key in found:
+            elif key in values:
                 self._fault(key_node, f"`{key}` is given twice", "keep one of them")
             else:
-                found[key] = self.value(value_node, (*loc, key))
-        return found
+                values[key] = self.value(value_node, (*loc, key))
+        return values
 
     def _scalar(self, node: ScalarNode, loc: tuple[str | int, ...]) -> Any:
         text, tag = node.value, str(node.tag).removeprefix(_TAG)
-        if node.style is None and self._surprise(node, text, tag, loc):
-            self.faults.break_off(self.path, loc)
+        if node.style is None and self._report_ambiguous(node, text, tag, loc):
+            self.faults.mark_broken(self.path, loc)
         if tag == "bool":
             return text.lower() == "true"
         if tag == "int":
@@ -210,8 +214,8 @@ class _Reader:
             self._fault(node, f"the tag `{tag}`", "remove it; values are text, numbers, true, false, lists")
         return text
 
-    def _surprise(self, node: ScalarNode, text: str, tag: str, loc: tuple[str | int, ...]) -> bool:
-        """Report an unquoted value that is empty or that YAML readers disagree about; tell whether it is."""
+    def _report_ambiguous(self, node: ScalarNode, text: str, tag: str, loc: tuple[str | int, ...]) -> bool:
+        """Report an unquoted value that is empty or that YAML readers understand differently; return whether it was."""
         if tag == "null":
             name = loc[-1] if loc else "value"
             self._fault(node, f"`{name}` is empty", "give a value, or remove the key ({} for no settings)")
@@ -231,7 +235,7 @@ class _Reader:
         return True
 
     def _fault(self, node: Node, what: str, change: str) -> None:
-        self.faults.add(self.path, _line_of(node) + self.skipped, what, change)
+        self.faults.add(self.path, _line_of(node) + self.lines_above, what, change)
 
     def _give_up(self, node: Node, what: str, change: str) -> None:
         self._fault(node, what, change)

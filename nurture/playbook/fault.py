@@ -1,6 +1,7 @@
-"""Faults: everything that is wrong with a playbook, each with its file, line and remedy.
+"""Faults of a playbook, each with file, line and what to change.
 
-The readers, builders and checks of this package put faults into one `Faults`; nothing stops at the first.
+The readers, builders and checks of this package add their faults to one `Faults` and continue, so that the author
+sees all of them at once.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing to change. `str()` gives `file:line: what: what to change`."""
+    """One fault. `str()` gives `file:line: what: what to change`."""
 
     path: str
     # From 1.
@@ -22,59 +23,58 @@ class Fault:
     change: str
 
     def __str__(self) -> str:
-        """Return the fault as editors and terminals read it."""
+        """Return the fault in the form that editors and terminals recognise."""
         return f"{self.path}:{self.line}: {self.what}: {self.change}"
 
 
 class Faults:
-    """Collects faults; remembers which places are broken so that nothing is reported twice over."""
+    """Collects faults, and remembers the broken places, so that faults that follow from them are not reported."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._found: list[Fault] = []
+        self._faults: list[Fault] = []
         self._broken: dict[str, set[tuple[str | int, ...]]] = {}
 
     def __bool__(self) -> bool:
-        """Tell whether there is any."""
-        return bool(self._found)
+        """Tell whether there is a fault."""
+        return bool(self._faults)
 
     def add(self, path: str, line: int, what: str, change: str) -> None:
-        """Keep a fault at a known line."""
+        """Add a fault at a line of a file."""
         fault = Fault(path, line, what, change)
-        if fault not in self._found:
-            self._found.append(fault)
+        if fault not in self._faults:
+            self._faults.append(fault)
 
     def at(self, document: "Document", loc: "Loc", what: str, change: str, *, column: int = 0) -> None:
-        """Keep a fault at a place inside a document, unless that place is known to be broken already.
+        """Add a fault at a place inside a document, unless that place is marked as broken.
 
         column: the character (from 0) inside the text at `loc`, for text that spans lines.
         """
         if not self.is_broken(document.path, loc):
             self.add(document.path, document.line(loc, column=column), what, change)
 
-    def break_off(self, path: str, loc: "Loc") -> None:
-        """Mark a place as broken: its fault is reported, what follows from it is not."""
+    def mark_broken(self, path: str, loc: "Loc") -> None:
+        """Mark a place as broken: later faults at or below it are not added."""
         self._broken.setdefault(path, set()).add(tuple(loc))
 
     def is_broken(self, path: str, loc: "Loc") -> bool:
-        """Tell whether the place, or one that contains it, is broken."""
+        """Tell whether the place, or one that contains it, is marked as broken."""
         broken = self._broken.get(path, ())
         return any(tuple(loc[: len(place)]) == place for place in broken)
 
     def has_broken(self, path: str, section: str | None = None) -> bool:
-        """Tell whether any place of the file (or of one section of it) is broken."""
+        """Tell whether any place of the file, or of one of its sections, is marked as broken."""
         places = self._broken.get(path, set())
         return any(section is None or place[:1] in ((), (section,)) for place in places)
 
     def broken_names(self, path: str, section: str) -> frozenset[str]:
-        """Return the entries of a section that did not read: names that exist, but mean nothing yet."""
+        """Return the names of a section's broken entries: they exist, but their content is unknown."""
         places = self._broken.get(path, ())
         return frozenset(str(place[1]) for place in places if len(place) > 1 and place[0] == section)
 
     def known(self, path: str, section: str, names: Iterable[str], *, depth: int = 2) -> frozenset[str]:
-        """Return a section's names, also those that did not read; every name when that cannot be told.
+        """Return a section's names, broken entries included; a set of every name when the section itself is broken.
 
-        depth: how deep the names stand in the file; 2 for most sections.
+        depth: how deep in the file the names are; 2 for most sections.
         """
         is_unclear = self.has_broken(path, section) if depth > 2 else self.is_broken(path, (section,))
         if is_unclear:
@@ -83,21 +83,21 @@ class Faults:
 
     def sorted(self) -> list[Fault]:
         """Return all faults by file (`playbook.yaml` first) and line."""
-        return sorted(self._found, key=lambda f: (f.path != "playbook.yaml", f.path, f.line, f.what))
+        return sorted(self._faults, key=lambda f: (f.path != "playbook.yaml", f.path, f.line, f.what))
 
 
 class AnyName(frozenset[str]):
-    """Names of a section that did not read: whatever is asked for may be among them."""
+    """The names of a broken section: any name may be among them."""
 
     __slots__ = ()
 
     def __contains__(self, name: object) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
 
-def list_of(names: Iterable[object], *, most: int = 12) -> str:
-    """Return names as text for a fault's remedy, sorted, cut after `most`."""
+def format_names(names: Iterable[object], *, most: int = 12) -> str:
+    """Return names as text, sorted; only the first `most` of them."""
     ordered = sorted(str(name) for name in names)
     shown = ", ".join(ordered[:most])
     return f"{shown} ..." if len(ordered) > most else (shown or "(none yet)")

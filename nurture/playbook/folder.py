@@ -1,4 +1,4 @@
-"""Where a playbook's files stand, and what their places mean: the path is the track and the stage.
+"""The places of a playbook's files. The path of a measure decides its track and its stage.
 
 playbook.yaml
 _layout/...
@@ -26,7 +26,7 @@ _MAIL = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class MailFile:
-    """A part of a mail: `<mail>[@<variant>].<locale>.<mjml or txt>`."""
+    """The file of one part of a mail: `<mail>[@<variant>].<locale>.<mjml or txt>`."""
 
     mail: str
     variant: str
@@ -41,7 +41,7 @@ class MeasureFolder:
 
     path: str
     track: MessageTrack
-    # A stage's name or `any`; of `any/<measure>` it is `any`.
+    # A stage's name or `any`; `any` for `any/<measure>`.
     stage: str
     # File name -> text.
     files: dict[str, str] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class MeasureFolder:
 
 
 @dataclass(slots=True)
-class Folder:
-    """A playbook's files by their places."""
+class PlaybookFolder:
+    """A playbook's files, sorted by their places."""
 
     programme: str | None = None
     # File name under `_layout/` -> text.
@@ -62,9 +62,9 @@ class Folder:
     measures: dict[str, MeasureFolder] = field(default_factory=dict)
 
 
-def arrange(files: Mapping[str, str], faults: Faults) -> Folder:
-    """Sort {path: text} by what each place means; a file in no place is a fault."""
-    folder = Folder(programme=files.get(PROGRAMME))
+def sort_files(files: Mapping[str, str], faults: Faults) -> PlaybookFolder:
+    """Return {path: text} sorted by place; a file in no known place is a fault."""
+    folder = PlaybookFolder(programme=files.get(PROGRAMME))
     if folder.programme is None:
         faults.add(
             PROGRAMME, 1, "there is no playbook.yaml", "add it; `nurture init` gives you a complete one"
@@ -76,7 +76,7 @@ def arrange(files: Mapping[str, str], faults: Faults) -> Folder:
         if parts[0] == LAYOUT:
             folder.layout["/".join(parts[1:])] = files[path]
         elif not parts[0].startswith(("_", ".")):
-            _place(folder, parts, files[path], faults)
+            _add_file(folder, parts, files[path], faults)
     for measure in folder.measures.values():
         if MEASURE not in measure.files:
             faults.add(
@@ -85,11 +85,11 @@ def arrange(files: Mapping[str, str], faults: Faults) -> Folder:
     return folder
 
 
-def _place(folder: Folder, parts: tuple[str, ...], text: str, faults: Faults) -> None:
+def _add_file(folder: PlaybookFolder, parts: tuple[str, ...], text: str, faults: Faults) -> None:
     path = "/".join(parts)
     depth = {"any": 3, "lead": 4, "customer": 4}.get(parts[0])
     if depth is None or len(parts) != depth:
-        faults.add(path, 1, "this place means nothing", f"move it to {_places(parts[0])}")
+        faults.add(path, 1, "this place means nothing", f"move it to {_allowed_places(parts[0])}")
         return
     if not all(_FOLDER.fullmatch(part) for part in parts[1:-1]):
         faults.add(path, 1, "a folder's name is wrong", "use small letters, digits and _")
@@ -110,7 +110,7 @@ def _place(folder: Folder, parts: tuple[str, ...], text: str, faults: Faults) ->
         )
 
 
-def _places(track: str) -> str:
+def _allowed_places(track: str) -> str:
     if track in ("lead", "customer"):
         return f"{track}/any/<measure>/ or {track}/<stage>/<measure>/"
     return "any/<measure>/, lead/<stage>/<measure>/, customer/<stage>/<measure>/ or _layout/"

@@ -1,4 +1,4 @@
-"""The lines between `---` at the top of a mail: its subject and preheader, both templates."""
+"""The front matter of an MJML file: the lines between `---` with subject and preheader, both templates."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,28 @@ _STANDINS = {"subject": "?", "preheader": "?"}
 
 
 @dataclass(frozen=True, slots=True)
-class MailHead:
-    """Front matter read, and what follows it."""
+class MarkupFile:
+    """One MJML file: its front matter, and the MJML below."""
 
-    words: FrontMatter
+    front_matter: FrontMatter
     document: Document
     body: str
     # Lines of the file above the body.
-    body_skipped: int
+    lines_above_body: int
 
 
-def read_head(path: str, text: str, faults: Faults) -> MailHead | None:
-    """Read a mail's front matter; None, and a fault, when there is none or it cannot be read."""
+def read_markup_file(path: str, text: str, faults: Faults) -> MarkupFile | None:
+    """Return an MJML file split; None, and a fault, when its front matter is missing or cannot be read."""
     lines = text.split("\n")
     ends = [place for place, line in enumerate(lines) if line.rstrip() == "---"]
     if not lines[0].startswith("---") or len(ends) < 2 or ends[0] != 0:
         faults.add(path, 1, "no front matter", "begin with `---`, `subject:`, `preheader:`, `---`")
-        faults.break_off(path, ())
+        faults.mark_broken(path, ())
         return None
     end = ends[1]
-    document = read_document(path, "\n".join(lines[1:end]), faults, skipped=1)
-    words = read_model(FrontMatter, document, faults, _STANDINS) if document else None
-    if document is None or words is None:
-        faults.break_off(path, ())
+    document = read_document(path, "\n".join(lines[1:end]), faults, lines_above=1)
+    front_matter = read_model(FrontMatter, document, faults, _STANDINS) if document else None
+    if document is None or front_matter is None:
+        faults.mark_broken(path, ())
         return None
-    return MailHead(words, document, "\n".join(lines[end + 1 :]), end + 1)
+    return MarkupFile(front_matter, document, "\n".join(lines[end + 1 :]), end + 1)

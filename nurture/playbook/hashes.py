@@ -1,8 +1,8 @@
-"""Two hashes of a playbook: rules (what decides who gets what, and when) and content (every character).
+"""Two hashes of a playbook: of its rules (they decide which mail a contact gets, and when) and of its content.
 
-A change of words - copy, goal, brand, senders, links, calendar texts, comments - changes the content hash only,
-and wakes nobody. A measure's rules hash covers its own rules and the definitions of what its conditions read:
-a fact counted differently asks a different question.
+A change of wording (copy, goal, brand, senders, links, calendar texts, comments) changes the content hash only, and no
+contact is judged again. A measure's rules hash covers its own rules and the definitions of everything that its
+conditions read, because a fact that is counted differently changes the condition's meaning.
 """
 
 import ast
@@ -17,10 +17,10 @@ from nurture.domain.conditions import Condition
 from nurture.domain.measure import MailStep, Measure, OnDate, OnMilestone, OnStage, WaitUntilDate
 from nurture.domain.playbook import Playbook
 
-#: Raised when the hash's own making changes, so that everybody is judged anew once.
+#: A change of this number changes every hash, so that every contact is judged again once.
 _VERSION = "1"
-#: Fields that are words: they decide nothing.
-WORDS: Mapping[type, frozenset[str]] = {
+#: Fields that hold wording, or that the rules hash must not contain.
+WORDING_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"goal", "audience_source", "form", "action", "kind", "metric", "rules_hash"}),
     MailStep: frozenset({"calendar"}),
     Playbook: frozenset(
@@ -35,14 +35,19 @@ def content_hash(files: Mapping[str, str]) -> str:
 
 
 def measure_rules_hash(measure: Measure, playbook: Playbook) -> str:
-    """Return the hash of what decides in this measure, with the definitions of what it reads."""
-    return _digest([plain(measure), {name: plain(value) for name, value in read_by(measure, playbook)}])
+    """Return the hash of a measure's rules and of the definitions that it reads."""
+    return _digest(
+        [
+            canonical_value(measure),
+            {name: canonical_value(value) for name, value in definitions_read(measure, playbook)},
+        ]
+    )
 
 
 def rules_hash(playbook: Playbook) -> str:
-    """Return the hash of all rules; the measures must carry theirs."""
+    """Return the hash of all rules. Every measure must have its `rules_hash` already."""
     measures = {path: measure.rules_hash for path, measure in playbook.measures.items()}
-    return _digest([plain(playbook), measures])
+    return _digest([canonical_value(playbook), measures])
 
 
 def _digest(value: Any) -> str:
@@ -50,26 +55,28 @@ def _digest(value: Any) -> str:
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def plain(value: Any) -> Any:
-    """Return a domain value as plain JSON values in one canonical form."""
+def canonical_value(value: Any) -> Any:
+    """Return a domain value as JSON values, in the same form for equal rules."""
     if isinstance(value, Condition):
-        return canonical(value.text)
+        return canonical_condition(value.text)
     if is_dataclass(value) and not isinstance(value, type):
-        left_out = WORDS.get(type(value), frozenset())
-        kept = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
+        left_out = WORDING_FIELDS.get(type(value), frozenset())
+        kept = {
+            f.name: canonical_value(getattr(value, f.name)) for f in fields(value) if f.name not in left_out
+        }
         return {"": type(value).__name__, **kept}
     if isinstance(value, Mapping):
-        # Order matters nowhere but in `closed_by`-like choices, which are by key.
-        return {str(key): plain(each) for key, each in value.items()}
+        # The order of keys has no meaning; the digest sorts them.
+        return {str(key): canonical_value(item) for key, item in value.items()}
     if isinstance(value, frozenset | set):
-        return sorted(plain(each) for each in value)
+        return sorted(canonical_value(item) for item in value)
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [canonical_value(item) for item in value]
     return value
 
 
-def canonical(condition: str) -> str:
-    """Return a condition without the accidents of spacing, quotes and brackets."""
+def canonical_condition(condition: str) -> str:
+    """Return a condition with normalised spacing, quotes and brackets."""
     try:
         return ast.unparse(ast.parse(f"({condition}\n)", mode="eval"))
     except (SyntaxError, ValueError, RecursionError):
@@ -78,17 +85,22 @@ def canonical(condition: str) -> str:
 
 def conditions_of(measure: Measure) -> list[Condition]:
     """Return every condition of the measure."""
-    found: list[Condition | None] = [measure.audience, getattr(measure.trigger, "where", None)]
+    conditions: list[Condition | None] = [measure.audience, getattr(measure.trigger, "where", None)]
     for step in measure.steps:
-        found += [step.when, step.send_if if isinstance(step, MailStep) else None]
-    return [condition for condition in found if condition is not None]
+        conditions += [step.when, step.send_if if isinstance(step, MailStep) else None]
+    return [condition for condition in conditions if condition is not None]
 
 
-def read_by(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
-    """Return (name, definition) of what the measure reads: facts, property types, stages, milestones, objects."""
+def _names_read(measure: Measure) -> set[str]:
+    """Return the names of facts and properties that the measure's conditions, entity and dates read."""
     names = {term for condition in conditions_of(measure) for term in condition.terms}
     names |= {measure.entity or "", measure.trigger.fact if isinstance(measure.trigger, OnDate) else ""}
-    names |= {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}
+    return names | {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}
+
+
+def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
+    """Yield (name, definition) of all that the measure reads: facts, property types, stages, milestones, objects."""
+    names = _names_read(measure)
     for name in sorted(names):
         root, _, field = name.partition(".")
         if root in playbook.facts:

@@ -1,17 +1,17 @@
-"""A folder on disk to {path: text}: what is read, and how much at most."""
+"""Read a playbook's folder from disk, with limits on its files."""
 
 import os
 from pathlib import Path
 
 from nurture.domain.errors import PlaybookError
 
-#: What a playbook is made of; pictures and notes may lie beside and are left alone.
+#: Suffixes of a playbook's files; other files in the folder are ignored.
 SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".txt", ".json"})
-#: Bounds against a wrong folder given by mistake, and against hostile ones.
-MOST_BYTES_PER_FILE = 512 * 1024
-MOST_BYTES = 32 * 1024 * 1024
-MOST_FILES = 5_000
-MOST_DEPTH = 4
+#: Limits against a wrong folder and a hostile one.
+FILE_BYTES_MAX = 512 * 1024
+BYTES_MAX = 32 * 1024 * 1024
+FILES_MAX = 5_000
+DEPTH_MAX = 4
 
 
 def load_files(root: Path) -> dict[str, str]:
@@ -25,15 +25,15 @@ def load_files(root: Path) -> dict[str, str]:
     faults: list[str] = []
     files: dict[str, str] = {}
     total = 0
-    for path in _walk(root, faults):
+    for path in _find_files(root, faults):
         name = path.relative_to(root).as_posix()
         size = path.stat().st_size
         total += size
-        if len(files) >= MOST_FILES or total > MOST_BYTES:
+        if len(files) >= FILES_MAX or total > BYTES_MAX:
             faults.append(f"{name}:1: too many or too large files: is {root} the folder of a playbook?")
             break
-        if size > MOST_BYTES_PER_FILE:
-            faults.append(f"{name}:1: {size} bytes: keep each file under {MOST_BYTES_PER_FILE}")
+        if size > FILE_BYTES_MAX:
+            faults.append(f"{name}:1: {size} bytes: keep each file under {FILE_BYTES_MAX}")
             continue
         text = _read(path, name, faults)
         if text is not None:
@@ -43,24 +43,26 @@ def load_files(root: Path) -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
-def _walk(root: Path, faults: list[str]) -> list[Path]:
-    found: list[Path] = []
+def _find_files(root: Path, faults: list[str]) -> list[Path]:
+    """Return the files to read; a folder that is too deep is a fault."""
+    paths: list[Path] = []
     for folder, folders, names in os.walk(root, followlinks=False):
         here = Path(folder)
         depth = len(here.relative_to(root).parts)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if depth >= MOST_DEPTH and folders:
+        if depth >= DEPTH_MAX and folders:
             faults.append(
                 f"{(here / folders[0]).relative_to(root).as_posix()}:1: too deep: see docs/playbook.md"
             )
             folders.clear()
-        for name in sorted(names):
-            path = here / name
-            if not name.startswith(".") and path.suffix in SUFFIXES and not path.is_symlink():
-                found.append(path)
-        if len(found) > MOST_FILES:
+        paths += [here / name for name in sorted(names) if _is_read(here / name)]
+        if len(paths) > FILES_MAX:
             break
-    return found
+    return paths
+
+
+def _is_read(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix in SUFFIXES and not path.is_symlink()
 
 
 def _read(path: Path, name: str, faults: list[str]) -> str | None:

@@ -1,6 +1,6 @@
-"""Published playbooks: their files, which one is active, and who is in flight under it.
+"""Queries of published playbooks: their files, the active one, and the runs in flight.
 
-Rows of `playbooks` are never changed; every activation is a row of its own, so the one before is always known.
+Rows of `playbooks` never change. Every activation inserts a row, so the playbook before is always known.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _COLUMNS = tuple(column for column in playbooks.c if column.name != "files")
 
 
 def insert(connection: sa.Connection, publication: Publication, files: Mapping[str, str]) -> int:
-    """Keep a playbook; return its id (the one in `publication` is ignored)."""
+    """Insert a playbook; return its id (the id in `publication` is ignored)."""
     statement = (
         sa.insert(playbooks)
         .values(
@@ -59,16 +59,16 @@ def active_id(connection: sa.Connection) -> int | None:
 
 
 def lock_active(connection: sa.Connection) -> Publication | None:
-    """Return the active playbook and keep others from changing which it is until the transaction ends."""
+    """Return the active playbook and lock it: until the transaction ends, no other can become active."""
     if connection.dialect.name == "postgresql":
-        # A lock on the row would not hold off who inserts the very first.
+        # A row lock would not block the insert of the very first row.
         connection.execute(sa.text("LOCK TABLE active_playbook IN SHARE ROW EXCLUSIVE MODE"))
-    found = active_id(connection)
-    return None if found is None else publication(connection, found)
+    active = active_id(connection)
+    return None if active is None else publication(connection, active)
 
 
 def publication(connection: sa.Connection, playbook_id: int) -> Publication | None:
-    """Return what is known of a playbook besides its files, or None."""
+    """Return a playbook without its files, or None."""
     row = connection.execute(sa.select(*_COLUMNS).where(playbooks.c.id == playbook_id)).one_or_none()
     return None if row is None else Publication(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public mapping
 
@@ -93,21 +93,20 @@ def files(connection: sa.Connection, playbook_id: int) -> dict[str, str] | None:
     text = connection.scalar(sa.select(playbooks.c.files).where(playbooks.c.id == playbook_id))
     if text is None:
         return None
-    return {str(path): str(each) for path, each in decode(text).items()}
+    return {str(path): str(content) for path, content in decode(text).items()}
 
 
 def newest_files(connection: sa.Connection, *, limit: int) -> list[dict[str, str]]:
     """Return the files of the newest publications, newest first."""
     statement = sa.select(playbooks.c.files).order_by(playbooks.c.id.desc()).limit(limit)
-    return [{str(path): str(each) for path, each in decode(text).items()} for text in
+    return [{str(path): str(content) for path, content in decode(text).items()} for text in
             connection.execute(statement).scalars()]  # fmt: skip
 
 
 def activate(connection: sa.Connection, playbook_id: int, *, wake: bool) -> None:
     """Make a playbook the active one.
 
-    wake: its rules are other than before, so contacts are woken for it from the first on; otherwise waking
-    goes on from where it is.
+    wake: start to wake all contacts, because the rules have changed; otherwise a wake in progress continues.
     """
     row = {"id": _ONLY, "playbook_id": playbook_id, "woken": 0}
     changed = ("playbook_id", "woken") if wake else ("playbook_id",)
@@ -115,23 +114,10 @@ def activate(connection: sa.Connection, playbook_id: int, *, wake: bool) -> None
 
 
 def in_flight(connection: sa.Connection) -> dict[tuple[str, str], int]:
-    """Return how many runs are active, by (measure, step they stand at)."""
+    """Return the number of active runs by (measure, step)."""
     statement = (
         sa.select(runs.c.measure, runs.c.step, sa.func.count())
         .where(runs.c.status == "active")
         .group_by(runs.c.measure, runs.c.step)
     )
     return {(row[0], row[1]): int(row[2]) for row in connection.execute(statement)}
-
-
-def people_in_flight(
-    connection: sa.Connection, measure: str, *, limit: int = 100
-) -> list[tuple[int, str, str]]:
-    """Return (contact id, run key, step) of active runs of a measure, at most `limit`, in contact order."""
-    statement = (
-        sa.select(runs.c.contact_id, runs.c.key, runs.c.step)
-        .where(runs.c.status == "active", runs.c.measure == measure)
-        .order_by(runs.c.contact_id, runs.c.key)
-        .limit(limit)
-    )
-    return [(int(row[0]), row[1], row[2]) for row in connection.execute(statement)]

@@ -10,7 +10,7 @@ from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.schema import contacts
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.playbook import FixedPlaybook, LoadedPlaybook
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
 from tests.domain.build import a_playbook
@@ -37,7 +37,7 @@ def services(database: Database) -> Services:
     with database.write() as connection:
         connection.execute(sa.insert(contacts), rows)
     unused: Any = None
-    playbooks = GivenPlaybook(LoadedPlaybook(1, a_playbook(), files={}, templates=unused))
+    playbooks = FixedPlaybook(LoadedPlaybook(1, a_playbook(), files={}, templates=unused))
     return Services(
         database, load_settings(environment={}), ManualClock(NOW), SigningKeys((b"secret" * 6,)), playbooks
     )

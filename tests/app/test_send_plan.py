@@ -11,7 +11,7 @@ from nurture.database.engine import Database
 from nurture.database.schema import contacts, identities
 from nurture.domain.errors import NotFoundError
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.playbook import FixedPlaybook, LoadedPlaybook
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
 from tests.domain.build import a_measure, a_playbook, when
@@ -48,7 +48,7 @@ def services(database: Database) -> Services:
         connection.execute(sa.insert(identities), names)
     measures = (a_measure(_OFFER, audience=when("plan == 'pro'")), a_measure(_NOTICE))
     unused: Any = None
-    playbooks = GivenPlaybook(LoadedPlaybook(1, a_playbook(*measures), files={}, templates=unused))
+    playbooks = FixedPlaybook(LoadedPlaybook(1, a_playbook(*measures), files={}, templates=unused))
     return Services(
         database, load_settings(environment={}), ManualClock(NOW), SigningKeys((b"secret" * 6,)), playbooks
     )

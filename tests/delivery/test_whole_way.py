@@ -17,7 +17,7 @@ from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
 from nurture.domain.signing import verify_token
-from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, build, load_files
 from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.registry import open_transport
 from tests.delivery.world import KEYS, SUPPRESSION_KEY, Post, World, find_unexplained_mails, outcome
@@ -38,7 +38,7 @@ class ShippedWorld(World):
     def delivery(self) -> Delivery:
         return Delivery(
             clock=self.clock,
-            playbooks=GivenPlaybook(shipped()),
+            playbooks=FixedPlaybook(shipped()),
             keys=KEYS,
             suppression_key=SUPPRESSION_KEY,
             base_url="https://mail.shop.example",

@@ -18,7 +18,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.playbook import FixedPlaybook, LoadedPlaybook
 from nurture.rendering.errors import MissingValue, TemplateFault, TemplateProblem
 from nurture.rendering.templates import Templates
 from nurture.runtime.clock import ManualClock
@@ -104,7 +104,7 @@ class World:
         """What the worker has."""
         return Delivery(
             clock=self.clock,
-            playbooks=GivenPlaybook(LoadedPlaybook(1, self.playbook, {}, Templates.of({}, self.playbook))),
+            playbooks=FixedPlaybook(LoadedPlaybook(1, self.playbook, {}, Templates.of({}, self.playbook))),
             keys=KEYS,
             suppression_key=SUPPRESSION_KEY,
             base_url="https://mail.shop.example",

@@ -21,7 +21,7 @@ from nurture.database.engine import Database
 from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant, parse_iso
-from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, build, load_files
 from nurture.runtime.settings import Settings
 from nurture.simulation.run_until_idle import run_until_idle
 from nurture.transports.registry import Transport, open_transport
@@ -65,7 +65,7 @@ class Office(World):
             ),
             clock=self.clock,
             keys=KEYS,
-            playbooks=GivenPlaybook(shipped()),
+            playbooks=FixedPlaybook(shipped()),
         )
         return self
 
@@ -76,7 +76,7 @@ class Office(World):
     @property
     def delivery(self) -> Delivery:
         return replace(
-            super().delivery, playbooks=GivenPlaybook(shipped()), composer=None, bounce_address=BOUNCES
+            super().delivery, playbooks=FixedPlaybook(shipped()), composer=None, bounce_address=BOUNCES
         )
 
     def happen(self, name: str, /, who: str = "ada@example.com", **properties: Any) -> None:

@@ -19,7 +19,7 @@ from nurture.domain.journey.advance import advance
 from nurture.domain.playbook import Playbook
 from nurture.journey.drain import drain, ring
 from nurture.journey.replay import verify_replay
-from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.playbook import FixedPlaybook, LoadedPlaybook
 from nurture.runtime.clock import ManualClock
 from tests.domain.build import a_playbook
 
@@ -80,7 +80,7 @@ class World:
         self.playbook = playbook
         # Nothing is rendered here.
         unused: Any = None
-        self.playbooks = GivenPlaybook(LoadedPlaybook(1, playbook, files={}, templates=unused))
+        self.playbooks = FixedPlaybook(LoadedPlaybook(1, playbook, files={}, templates=unused))
 
     def accept(self, *events: NewEvent) -> None:
         """Take events in, in one transaction."""

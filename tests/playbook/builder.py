@@ -124,7 +124,7 @@ steps:
     when: days_until(deadline) >= 2
 """
 
-VISIT = """\
+APPOINTMENT = """\
 goal: a visit that happens
 audience: "True"
 form: reminder
@@ -154,7 +154,7 @@ BASE_TEXT = """\
 {{ strings.leave }}: {{ links.unsubscribe }}{% endif %}
 """
 
-WORDS = {
+TEXTS = {
     "en": {"subject": "Good to know", "body": "Something useful."},
     "zh-CN": {"subject": "值得一看", "body": "有用的内容。"},
 }
@@ -162,7 +162,7 @@ WORDS = {
 
 def a_mail(locale: str, *, subject: str = "", body: str = "") -> str:
     """Return an MJML part; line 2 is the subject, line 7 the body."""
-    words = WORDS[locale]
+    words = TEXTS[locale]
     return (
         f'---\nsubject: "{subject or words["subject"]}"\npreheader: "{words["subject"]}"\n---\n'
         '{% extends "base" %}\n{% block content %}\n'
@@ -175,14 +175,14 @@ def a_text(locale: str, *, body: str = "") -> str:
     """Return a text part; line 3 is the body."""
     return (
         '{% extends "base.txt" %}\n{% block content %}\n'
-        f"{body or WORDS[locale]['body']}\n{{{{ links.call_to_action }}}}\n{{% endblock %}}\n"
+        f"{body or TEXTS[locale]['body']}\n{{{{ links.call_to_action }}}}\n{{% endblock %}}\n"
     )
 
 
 def a_playbook() -> dict[str, str]:
     """Return the files of a playbook without faults."""
     files = {"playbook.yaml": PLAYBOOK, "_layout/base.mjml": BASE, "_layout/base.txt": BASE_TEXT}
-    for locale in WORDS:
+    for locale in TEXTS:
         files[f"_layout/strings.{locale}.yaml"] = (
             "leave: Unsubscribe\ntopic_news: News\ntopic_offers: Offers\n"
         )
@@ -193,10 +193,14 @@ def a_playbook() -> dict[str, str]:
     _add(files, "lead/convert/cart", CART, ["left", "left@b"], sample)
     lets = {"deadline": "2026-06-30T21:59:59Z", "code": "AGAIN-7KQ4MX"}
     _add(files, "customer/any/coupon", COUPON, ["offer", "reminder"], {"let": lets})
-    visit = {"entity": {"appointment_id": "a1", "starts_at": "2026-05-06T08:00:00Z"}}
-    _add(files, "lead/any/visit", VISIT, ["reminder"], visit)
+    appointment = {"entity": {"appointment_id": "a1", "starts_at": "2026-05-06T08:00:00Z"}}
+    _add(files, "lead/any/visit", APPOINTMENT, ["reminder"], appointment)
     _add(
-        files, "customer/any/visit", VISIT.replace("handover: customer/any/visit\n", ""), ["reminder"], visit
+        files,
+        "customer/any/visit",
+        APPOINTMENT.replace("handover: customer/any/visit\n", ""),
+        ["reminder"],
+        appointment,
     )
     return files
 
@@ -207,7 +211,7 @@ def _add(
     files[f"{path}/measure.yaml"] = measure
     files[f"{path}/sample.json"] = json.dumps(sample)
     for mail in mails:
-        for locale in WORDS:
+        for locale in TEXTS:
             files[f"{path}/{mail}.{locale}.mjml"] = a_mail(locale)
             files[f"{path}/{mail}.{locale}.txt"] = a_text(locale)
 

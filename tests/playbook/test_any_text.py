@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nurture.playbook import faults_of
+from nurture.playbook import find_faults
 from tests.playbook.builder import a_playbook
 
 FILES = a_playbook()
@@ -33,7 +33,7 @@ def test_any_edit_gives_faults_with_a_place(changes: list[tuple[str, float, int,
     for path, share, length, token in changes:
         at = int(share * len(files[path]))
         files[path] = files[path][:at] + token + files[path][at + length :]
-    for fault in faults_of(files, render=False):
+    for fault in find_faults(files, render=False):
         assert 1 <= fault.line <= files.get(fault.path, "").count("\n") + 1
         assert "standin" not in str(fault)
         assert fault.what
@@ -57,7 +57,7 @@ def test_any_edit_gives_faults_with_a_place(changes: list[tuple[str, float, int,
 )
 def test_a_hostile_file_is_one_fault(text: str, fault: str) -> None:
     path = "lead/aware/guide/measure.yaml"
-    faults = [str(each) for each in faults_of({**FILES, path: text}, render=False)]
+    faults = [str(each) for each in find_faults({**FILES, path: text}, render=False)]
     assert len(faults) == 1
     assert faults[0].startswith(f"{path}:")
     assert faults[0].endswith(fault)

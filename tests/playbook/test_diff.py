@@ -100,7 +100,7 @@ def a_run(contact: int, measure: str, step: str, *, status: str = "active") -> d
     }  # fmt: skip
 
 
-def test_people_in_flight_are_counted_and_listed_from_their_runs(database: Database) -> None:
+def test_people_in_flight_are_counted_from_their_runs(database: Database) -> None:
     rows = [
         a_run(1, "lead/aware/guide", "wait1"),
         a_run(2, "lead/aware/guide", "wait1"),
@@ -115,7 +115,3 @@ def test_people_in_flight_are_counted_and_listed_from_their_runs(database: Datab
             ("lead/aware/guide", "more"): 1,
             ("customer/any/coupon", "offer"): 1,
         }
-        assert store.people_in_flight(connection, "lead/aware/guide", limit=2) == [
-            (1, "", "wait1"),
-            (2, "", "wait1"),
-        ]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nurture.playbook import faults_of
+from nurture.playbook import find_faults
 from tests.playbook.builder import a_playbook, changed
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class MeasureCheck:
     title: str
     path: str
     old: str
@@ -22,7 +22,7 @@ class Case:
     faults: tuple[str, ...]
 
 
-def _case(block: str) -> Case:
+def _case(block: str) -> MeasureCheck:
     lines = block.split("\n")
 
     def after(mark: str) -> list[str]:
@@ -30,25 +30,25 @@ def _case(block: str) -> Case:
 
     old, new = "\n".join(after("-")), "\n".join(after("+"))
     # Lines taken out without any put in go with their line end.
-    return Case(lines[0][2:], lines[1], old if after("+") else old + "\n", new, tuple(after("=")))
+    return MeasureCheck(lines[0][2:], lines[1], old if after("+") else old + "\n", new, tuple(after("=")))
 
 
-def _cases() -> list[Case]:
+def _cases() -> list[MeasureCheck]:
     folder = Path(__file__).parent / "faults"
     texts = [path.read_text("utf-8") for path in sorted(folder.glob("*.txt"))]
     return [_case(block) for text in texts for block in text.strip().split("\n\n")]
 
 
 @pytest.mark.parametrize("case", _cases(), ids=lambda case: case.title.replace(" ", "-"))
-def test_a_broken_playbook_gives_its_faults_at_their_lines(case: Case) -> None:
+def test_a_broken_playbook_gives_its_faults_at_their_lines(case: MeasureCheck) -> None:
     assert case.faults
-    assert [str(fault) for fault in faults_of(changed(case.path, case.old, case.new), render=False)] == list(
-        case.faults
-    )
+    assert [
+        str(fault) for fault in find_faults(changed(case.path, case.old, case.new), render=False)
+    ] == list(case.faults)
 
 
 def test_a_sound_playbook_has_no_faults() -> None:
-    assert faults_of(a_playbook()) == []
+    assert find_faults(a_playbook()) == []
 
 
 def test_all_faults_come_at_once_in_order_of_file_and_line() -> None:
@@ -57,7 +57,7 @@ def test_all_faults_come_at_once_in_order_of_file_and_line() -> None:
     files = changed("lead/aware/guide/measure.yaml", "goal: readers who find what they need\n", "", files)
     files = changed("any/confirm/measure.yaml", "kind: service", "kind: serviced", files)
     files = changed("playbook.yaml", "hold: after_return}", "hold: after_returns}", files)
-    places = [(fault.path, fault.line) for fault in faults_of(files, render=False)]
+    places = [(fault.path, fault.line) for fault in find_faults(files, render=False)]
     guide = "lead/aware/guide/measure.yaml"
     expected = [("playbook.yaml", 9), ("any/confirm/measure.yaml", 5), (guide, 1), (guide, 1), (guide, 2)]
     assert places == expected

@@ -6,7 +6,7 @@ import pytest
 
 from nurture.domain.errors import PlaybookError
 from nurture.playbook import load, load_files
-from nurture.playbook.load import MOST_BYTES_PER_FILE
+from nurture.playbook.load import FILE_BYTES_MAX
 from tests.playbook.builder import a_playbook
 
 
@@ -35,7 +35,7 @@ def test_pictures_hidden_files_and_links_are_left_out(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named_all_at_once(tmp_path: Path) -> None:
-    write(tmp_path, {"playbook.yaml": "x", "b.txt": "a\n\0", "c.txt": "y" * (MOST_BYTES_PER_FILE + 1)})
+    write(tmp_path, {"playbook.yaml": "x", "b.txt": "a\n\0", "c.txt": "y" * (FILE_BYTES_MAX + 1)})
     write(tmp_path, {"1/2/3/4/5/deep.txt": ""})
     (tmp_path / "a.txt").write_bytes(b"one\ntwo \xff")
     with pytest.raises(PlaybookError) as caught:
@@ -44,14 +44,14 @@ def test_what_cannot_be_read_is_named_all_at_once(tmp_path: Path) -> None:
         "1/2/3/4/5:1: too deep: see docs/playbook.md",
         "a.txt:2: not UTF-8: save the file as UTF-8",
         "b.txt:2: a NUL character: remove it",
-        f"c.txt:1: {MOST_BYTES_PER_FILE + 1} bytes: keep each file under {MOST_BYTES_PER_FILE}",
+        f"c.txt:1: {FILE_BYTES_MAX + 1} bytes: keep each file under {FILE_BYTES_MAX}",
     ]
 
 
 def test_a_wrong_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PlaybookError, match="there is no such folder"):
         load_files(tmp_path / "nowhere")
-    monkeypatch.setattr(load, "MOST_FILES", 3)
+    monkeypatch.setattr(load, "FILES_MAX", 3)
     for number in range(4):
         (tmp_path / f"{number}.txt").touch()
     with pytest.raises(PlaybookError, match="too many or too large files"):

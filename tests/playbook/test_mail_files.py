@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from nurture.playbook import faults_of
+from nurture.playbook import find_faults
 from tests.playbook.builder import a_mail, a_playbook, a_text, changed
 
 GUIDE = "lead/aware/guide"
 
 
 def faults(files: Mapping[str, str], *, render: bool = False) -> list[str]:
-    return [str(fault) for fault in faults_of(files, render=render)]
+    return [str(fault) for fault in find_faults(files, render=render)]
 
 
 def without(path: str) -> dict[str, str]:
@@ -212,11 +212,11 @@ def test_without_playbook_yaml_there_is_one_clear_fault() -> None:
 def test_a_mail_renders_from_its_sample(body: str, fault: str) -> None:
     path = f"{GUIDE}/guide.en.mjml"
     files = with_file(path, a_mail("en", body=body))
-    assert any(str(found).startswith(f"{path}:{fault}") for found in faults_of(files))
+    assert any(str(found).startswith(f"{path}:{fault}") for found in find_faults(files))
 
 
 def test_a_value_the_call_to_action_needs_is_missed_at_its_line() -> None:
     path = "lead/any/visit/measure.yaml"
     files = changed(path, "{{ entity.appointment_id }}", "{{ entity.room }}")
-    (fault,) = [str(found) for found in faults_of(files)]
+    (fault,) = [str(found) for found in find_faults(files)]
     assert fault.startswith(f"{path}:4: entity.room has no value")

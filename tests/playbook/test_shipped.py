@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from nurture.playbook import build, faults_of, load_files
+from nurture.playbook import build, find_faults, load_files
 
 SHIPPED = Path(__file__).parents[2] / "email_templates"
 
 
 def test_the_shipped_programme_has_no_faults() -> None:
-    assert [str(fault) for fault in faults_of(load_files(SHIPPED))] == []
+    assert [str(fault) for fault in find_faults(load_files(SHIPPED))] == []
 
 
 def test_the_shipped_programme_builds() -> None:

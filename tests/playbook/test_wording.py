@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nurture.playbook import faults_of
+from nurture.playbook import find_faults
 from nurture.playbook.check.template_text import readable
 from nurture.playbook.check.wording import pressing_words
 from tests.playbook.builder import a_mail, a_playbook, a_text, changed
@@ -40,7 +40,7 @@ def test_the_rules_are_judged_on_more_than_a_hundred_labelled_lines() -> None:
 
 
 def faults(files: Mapping[str, str]) -> list[str]:
-    return [str(fault) for fault in faults_of(files, render=False)]
+    return [str(fault) for fault in find_faults(files, render=False)]
 
 
 def with_mail(path: str, *, subject: str = "", body: str = "", locale: str = "en") -> dict[str, str]:

@@ -20,7 +20,7 @@ from nurture.delivery.types import Delivery
 from nurture.domain.event import Identity
 from nurture.domain.instant import MINUTE, Duration, Instant, parse_iso, to_iso
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import GivenPlaybook, LoadedPlaybook, build, load_files
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import Settings
 from nurture.simulation.play import Input, Simulation
@@ -58,7 +58,7 @@ class World:
             settings=settings,
             clock=self.clock,
             keys=SigningKeys(settings.signing_secrets),
-            playbooks=GivenPlaybook(self.loaded),
+            playbooks=FixedPlaybook(self.loaded),
         )
         self.delivery = Delivery(
             clock=self.clock,

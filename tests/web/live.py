@@ -17,7 +17,7 @@ from nurture.database.schema import consents, contacts, identities, inbox, quara
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.instant import Instant, parse_iso
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import GivenPlaybook, LoadedPlaybook, rebuild
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, rebuild
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.settings import Settings
 from nurture.web import create_app, make_server
@@ -75,7 +75,7 @@ def a_service(database: Database, *, clock: Clock | None = None, **settings: Any
         settings=Settings(**given),
         clock=clock or SystemClock(),
         keys=KEYS,
-        playbooks=GivenPlaybook(a_playbook()),
+        playbooks=FixedPlaybook(a_playbook()),
     )
 
 

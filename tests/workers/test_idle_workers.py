@@ -14,7 +14,7 @@ from nurture.database.notifications import Notification
 from nurture.database.schema import contacts, identities
 from nurture.domain.instant import DAY, HOUR, SECOND
 from nurture.journey.drain import BATCH
-from nurture.playbook import GivenPlaybook, LoadedPlaybook
+from nurture.playbook import FixedPlaybook, LoadedPlaybook
 from nurture.rendering.templates import Templates
 from nurture.runtime.clock import ManualClock, SystemClock
 from tests.delivery.world import PlainComposer
@@ -35,7 +35,7 @@ def context(database: Database, tmp_path: Path) -> Iterator[Context]:
     services = bare(database, settings, clock=ManualClock(_NOW))
     playbook = a_playbook(a_measure(_MEASURE))
     loaded = LoadedPlaybook(1, playbook, files={}, templates=Templates.of({}, playbook))
-    made = make_context(replace(services, playbooks=GivenPlaybook(loaded)), notifier=RecordingNotifier())
+    made = make_context(replace(services, playbooks=FixedPlaybook(loaded)), notifier=RecordingNotifier())
     yield replace(made, delivery=replace(made.delivery, composer=PlainComposer()))
     made.close()
 

@@ -1,1 +1,1 @@
-"""From models of the files to the frozen values of `nurture.domain`; unknown names and types become faults."""
+"""Build the frozen values of `nurture.domain` from the files' models; unknown names and types are faults."""

@@ -1,4 +1,4 @@
-"""Facts and vocabularies: what is folded out of events, and the names and types conditions may use."""
+"""Build facts, and the vocabularies with the names and types that conditions may use."""
 
 import keyword
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,13 @@ from typing import Literal
 
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
 from nurture.domain.playbook import EntityFact, Fact, FactType, FoldFact, TraitFact, VerdictFact
-from nurture.playbook.builders.events import Matchers
+from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.document import Document, Loc
-from nurture.playbook.fault import Faults, list_of
+from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema import facts as schema
 from nurture.playbook.schema.values import ValueType
 
-#: Words of the condition language and of templates; no fact, let value or object may take one.
+#: Words of the condition language and of templates, which no fact, let value or object may use as its name.
 RESERVED = frozenset(
     {
         *BUILT_INS, *keyword.kwlist, "yes", "no", "unknown", "known", "days_since", "days_until", "silent_days",
@@ -27,7 +27,7 @@ Valued = schema.SumFact | schema.MinFact | schema.MaxFact | schema.LatestFact
 _VALUED: Mapping[type, Literal["sum", "min", "max", "latest"]] = MappingProxyType(
     {schema.SumFact: "sum", schema.MinFact: "min", schema.MaxFact: "max", schema.LatestFact: "latest"}
 )
-#: Types whose values such a fact can take.
+#: Fold -> types of the values that it can fold.
 _FOLDABLE: Mapping[str, tuple[ValueType, ...]] = MappingProxyType(
     {
         "sum": ("integer", "decimal"),
@@ -40,7 +40,7 @@ _TERM_TYPES: Mapping[str, FactType] = MappingProxyType({"date": "text"})
 
 
 def property_terms(types: Mapping[str, str]) -> Vocabulary:
-    """Return the vocabulary of event properties; one that an event lacks is unknown."""
+    """Return the vocabulary of event properties; a property that an event lacks is unknown."""
     return Vocabulary({name: _term(name, kind) for name, kind in types.items()}, built_ins=False)
 
 
@@ -60,17 +60,17 @@ class FactBuilder:
     """Builds the facts of `playbook.yaml`."""
 
     def __init__(
-        self, document: Document, types: Mapping[str, ValueType], matchers: Matchers, faults: Faults
+        self, document: Document, types: Mapping[str, ValueType], matchers: MatcherBuilder, faults: Faults
     ) -> None:
-        """types: the declared types of event properties."""
+        """types: event property -> its declared type."""
         self._document = document
         self._types = types
         self._matchers = matchers
         self._faults = faults
 
-    def build(self, given: Mapping[str, schema.AnyFact]) -> dict[str, Fact]:
+    def build(self, model: Mapping[str, schema.AnyFact]) -> dict[str, Fact]:
         """Return the facts by name."""
-        facts = {name: self._fact(name, fact, ("facts", name)) for name, fact in given.items()}
+        facts = {name: self._fact(name, fact, ("facts", name)) for name, fact in model.items()}
         for name in facts:
             if name in RESERVED:
                 self._faults.at(
@@ -87,21 +87,21 @@ class FactBuilder:
                 for unknown in sorted(set(fact.open_no) - entities):
                     loc = ("facts", name, "verdict", "open_no")
                     self._faults.at(
-                        self._document, loc, f"no entity `{unknown}`", f"known: {list_of(entities)}"
+                        self._document, loc, f"no entity `{unknown}`", f"known: {format_names(entities)}"
                     )
 
-    def _fact(self, name: str, given: schema.AnyFact, loc: Loc) -> Fact:
-        match given:
+    def _fact(self, name: str, model: schema.AnyFact, loc: Loc) -> Fact:
+        match model:
             case schema.TraitFact():
-                return TraitFact(name, given.trait, given.type or "text", _scale(given.scale))
+                return TraitFact(name, model.trait, model.type or "text", _scale(model.scale))
             case schema.EntityFact():
-                return self._entity(name, given, loc)
+                return self._entity(name, model, loc)
             case schema.VerdictFact(verdict=signs):
                 yes = self._matchers.all(signs.yes, (*loc, "verdict", "yes"))
                 no = self._matchers.all(signs.no, (*loc, "verdict", "no"))
                 return VerdictFact(name, yes, no, tuple(signs.open_no))
             case schema.SumFact() | schema.MinFact() | schema.MaxFact() | schema.LatestFact():
-                return self._valued(name, given, loc)
+                return self._valued(name, model, loc)
             case (
                 schema.CountFact()
                 | schema.EverFact()
@@ -109,68 +109,68 @@ class FactBuilder:
                 | schema.LastFact()
                 | schema.SetFact()
             ):
-                return self._counted(name, given, loc)
+                return self._counted(name, model, loc)
 
-    def _counted(self, name: str, given: Counted, loc: Loc) -> FoldFact:
-        """Build a fact that counts or dates events, whatever they carry; and the set."""
+    def _counted(self, name: str, model: Counted, loc: Loc) -> FoldFact:
+        """Build a fact that counts or dates events, or collects the values of a property."""
         all_of = self._matchers.all
-        match given:
+        match model:
             case schema.CountFact(within=None):
-                if given.keep is not None:
+                if model.keep is not None:
                     self._faults.at(self._document, (*loc, "keep"), "`keep` without `within`", "remove it")
-                return FoldFact(name, "count", "integer", all_of(given.count, (*loc, "count")))
+                return FoldFact(name, "count", "integer", all_of(model.count, (*loc, "count")))
             case schema.CountFact():
-                of = all_of(given.count, (*loc, "count"))
+                of = all_of(model.count, (*loc, "count"))
                 return FoldFact(
-                    name, "window", "window", of, within=given.within or 0, keep=given.keep or 100
+                    name, "window", "window", of, within=model.within or 0, keep=model.keep or 100
                 )
             case schema.EverFact():
-                of = all_of(given.ever, (*loc, "ever"))
+                of = all_of(model.ever, (*loc, "ever"))
                 return FoldFact(
-                    name, "ever", "bool", of, within=given.within or 0, at_least=given.at_least or 1
+                    name, "ever", "bool", of, within=model.within or 0, at_least=model.at_least or 1
                 )
             case schema.FirstFact():
-                return FoldFact(name, "first", "instant", all_of(given.first, (*loc, "first")))
+                return FoldFact(name, "first", "instant", all_of(model.first, (*loc, "first")))
             case schema.LastFact():
-                return FoldFact(name, "last", "instant", all_of(given.last, (*loc, "last")))
+                return FoldFact(name, "last", "instant", all_of(model.last, (*loc, "last")))
             case schema.SetFact():
-                of = all_of(given.of, (*loc, "of"))
-                return FoldFact(name, "set", "set", of, property=given.source, keep=given.keep or 100)
+                of = all_of(model.of, (*loc, "of"))
+                return FoldFact(name, "set", "set", of, property=model.source, keep=model.keep or 100)
 
-    def _valued(self, name: str, given: Valued, loc: Loc) -> FoldFact:
-        """Build a fact that takes a property's value, typed by itself or by `properties`."""
-        fold = _VALUED[type(given)]
-        kind = given.type or self._types.get(given.source) or ("decimal" if fold == "sum" else None)
+    def _valued(self, name: str, model: Valued, loc: Loc) -> FoldFact:
+        """Build a fact that folds a property's values, of its own `type` or of the property's."""
+        fold = _VALUED[type(model)]
+        kind = model.type or self._types.get(model.source) or ("decimal" if fold == "sum" else None)
         if kind not in _FOLDABLE[fold]:
-            self._report_type(given, kind, loc)
+            self._report_type(model, kind, loc)
             kind = "decimal"
-        of = self._matchers.all(given.of, (*loc, "of"))
-        return FoldFact(name, fold, kind, of, property=given.source, scale=_scale(given.scale))
+        of = self._matchers.all(model.of, (*loc, "of"))
+        return FoldFact(name, fold, kind, of, property=model.source, scale=_scale(model.scale))
 
-    def _report_type(self, given: Valued, kind: str | None, loc: Loc) -> None:
+    def _report_type(self, model: Valued, kind: str | None, loc: Loc) -> None:
         if kind is not None:
-            fitting = " or ".join(_FOLDABLE[_VALUED[type(given)]])
-            what = f"`{given.source}` is {kind}, which cannot be folded so"
+            fitting = " or ".join(_FOLDABLE[_VALUED[type(model)]])
+            what = f"`{model.source}` is {kind}, which cannot be folded so"
             self._faults.at(self._document, loc, what, f"use a property of type {fitting}")
-        elif given.source not in self._faults.broken_names(self._document.path, "properties"):
+        elif model.source not in self._faults.broken_names(self._document.path, "properties"):
             change = "add `type:`, or declare the property under `properties`"
-            self._faults.at(self._document, loc, f"no type for `{given.source}`", change)
+            self._faults.at(self._document, loc, f"no type for `{model.source}`", change)
 
-    def _entity(self, name: str, given: schema.EntityFact, loc: Loc) -> EntityFact:
-        lines = given.lines
-        of = self._matchers.all(given.of, (*loc, "of"))
+    def _entity(self, name: str, model: schema.EntityFact, loc: Loc) -> EntityFact:
+        lines = model.lines
+        of = self._matchers.all(model.of, (*loc, "of"))
         if lines is not None:
-            opening = {event for match in of for event in match.names}
+            entity_events = {event for match in of for event in match.names}
             for event in (*lines.added_by, *lines.removed_by):
-                if event not in opening:
+                if event not in entity_events:
                     what = f"lines change by `{event}`, which does not touch `{name}`"
                     self._faults.at(self._document, (*loc, "lines"), what, "add it to `of`")
-        kept = {"keep": given.keep, "remember": given.remember}
+        kept = {"keep": model.keep, "remember": model.remember}
         return EntityFact(
             name,
-            given.key,
+            model.key,
             of,
-            closed_by=dict(given.closed_by or {}),
+            closed_by=dict(model.closed_by or {}),
             line_key=lines.key if lines else None,
             added_by=tuple(lines.added_by) if lines else (),
             removed_by=tuple(lines.removed_by) if lines else (),
@@ -178,12 +178,12 @@ class FactBuilder:
         )
 
 
-def _scale(given: int | None) -> int:
-    return 2 if given is None else given
+def _scale(model: int | None) -> int:
+    return 2 if model is None else model
 
 
 def vocabulary_of(facts: Iterable[Fact], *, personas: bool) -> Vocabulary:
-    """Return the terms that facts give conditions; `persona` when there are personas."""
+    """Return the vocabulary of these facts, with `persona` when there are personas."""
     terms: dict[str, Term] = {}
     for fact in facts:
         terms.update({term.name: term for term in _terms(fact)})
@@ -193,6 +193,7 @@ def vocabulary_of(facts: Iterable[Fact], *, personas: bool) -> Vocabulary:
 
 
 def _terms(fact: Fact) -> list[Term]:
+    """Return the terms of one fact. grows: its value never shrinks by time or silence."""
     name = fact.name
     match fact:
         case TraitFact():

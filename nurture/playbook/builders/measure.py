@@ -1,4 +1,4 @@
-"""`measure.yaml` to the domain's Measure."""
+"""Build a Measure from `measure.yaml`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from nurture.domain.measure import (
     Variant,
 )
 from nurture.domain.playbook import Playbook
-from nurture.playbook.builders.conditions import Conditions
-from nurture.playbook.builders.events import Matchers
+from nurture.playbook.builders.conditions import ConditionParser
+from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.builders.steps import build_steps
@@ -43,99 +43,99 @@ from nurture.playbook.schema.events import names_of
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A measure with what it was read from: what the checks look at."""
+    """A built measure with the model, document and folder that it was built from, for the checks."""
 
     measure: Measure
-    given: schema.MeasureFile
+    model: schema.MeasureFile
     document: Document
     folder: MeasureFolder
 
 
 def build_measure(
-    given: schema.MeasureFile,
+    model: schema.MeasureFile,
     document: Document,
     folder: MeasureFolder,
     *,
     playbook: Playbook,
-    conditions: Conditions,
+    conditions: ConditionParser,
     faults: Faults,
 ) -> Draft:
     """Return the measure of one folder; its rules hash is set later."""
-    matchers = Matchers(document, playbook.properties, conditions, faults)
-    trigger = _trigger(given, matchers, conditions, playbook.properties)
-    entity = given.entity or (trigger.entity if isinstance(trigger, OnQuiet) else None)
+    matchers = MatcherBuilder(document, playbook.properties, conditions, faults)
+    trigger = _trigger(model, matchers, conditions, playbook.properties)
+    entity = model.entity or (trigger.entity if isinstance(trigger, OnQuiet) else None)
     measure = Measure(
         path=folder.path,
         track=folder.track,
         stage=folder.stage,
-        goal=given.goal,
-        audience=conditions.need(given.audience, playbook.vocabulary, document, ("audience",)),
-        audience_source=given.audience_source or "",
-        form=given.form,
-        action=Action(given.call_to_action.kind, given.call_to_action.link),
-        kind=given.kind,
-        purpose=given.purpose,
-        topic=given.topic,
+        goal=model.goal,
+        audience=conditions.parse(model.audience, playbook.vocabulary, document, ("audience",)),
+        audience_source=model.audience_source or "",
+        form=model.form,
+        action=Action(model.call_to_action.kind, model.call_to_action.link),
+        kind=model.kind,
+        purpose=model.purpose,
+        topic=model.topic,
         trigger=trigger,
-        steps=build_steps(given, document, step_vocabulary(given, playbook), conditions, playbook=playbook),
-        metric=Metric(given.metric.event, given.metric.within, given.metric.expect) if given.metric else None,
-        once=_once(given, trigger),
-        exits=tuple(_exit(each) for each in given.exit),
-        holdout=given.holdout or 0,
-        variants=tuple(Variant(name, weight) for name, weight in (given.variants or {}).items()),
-        let={name: _let(value) for name, value in given.let.items()},
-        objects={name: ObjectBinding(each.kind, each.key) for name, each in given.objects.items()},
+        steps=build_steps(model, document, step_vocabulary(model, playbook), conditions, playbook=playbook),
+        metric=Metric(model.metric.event, model.metric.within, model.metric.expect) if model.metric else None,
+        once=_once(model, trigger),
+        exits=tuple(_exit(entry) for entry in model.exit),
+        holdout=model.holdout or 0,
+        variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
+        let={name: _let(value) for name, value in model.let.items()},
+        objects={name: ObjectBinding(item.kind, item.key) for name, item in model.objects.items()},
         entity=entity,
-        handover=given.handover,
-        **_given_only(
+        handover=model.handover,
+        **_present_only(
             {
-                "priority": given.priority,
-                "valid_for": given.valid_for,
-                "horizon": given.horizon,
-                "lane": given.lane,
-                "on_stage_change": given.on_stage_change,
-                "series": given.series,
-                "holdable": given.holdable,
-                "tracking": given.tracking,
-                "to": given.to,
+                "priority": model.priority,
+                "valid_for": model.valid_for,
+                "horizon": model.horizon,
+                "lane": model.lane,
+                "on_stage_change": model.on_stage_change,
+                "series": model.series,
+                "holdable": model.holdable,
+                "tracking": model.tracking,
+                "to": model.to,
             }
         ),
     )
-    return Draft(measure, given, document, folder)
+    return Draft(measure, model, document, folder)
 
 
-def step_vocabulary(given: schema.MeasureFile, playbook: Playbook) -> Vocabulary:
-    """Return what `when` may read: facts, let values, `event.PROPERTY`, `entity.FIELD`."""
+def step_vocabulary(model: schema.MeasureFile, playbook: Playbook) -> Vocabulary:
+    """Return the vocabulary of `when`: facts, let values, `event.PROPERTY`, `entity.FIELD`."""
     properties = playbook.properties
     lets = {
         name: Term(name, "text" if isinstance(value, schema.CouponLet) else "instant")
-        for name, value in given.let.items()
+        for name, value in model.let.items()
     }
     return playbook.vocabulary.with_terms(
         {**prefixed(properties, "event"), **prefixed(properties, "entity"), **lets}
     )
 
 
-def _given_only(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what the file does not say, so that the domain's defaults hold."""
+def _present_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that the file gives; for the others the domain's defaults apply."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _trigger(
-    given: schema.MeasureFile, matchers: Matchers, conditions: Conditions, properties: Vocabulary
+    model: schema.MeasureFile, matchers: MatcherBuilder, conditions: ConditionParser, properties: Vocabulary
 ) -> Trigger:
     loc = ("trigger",)
-    match given.trigger:
+    match model.trigger:
         case "ops":
             return OnOps()
         case schema.ConditionTrigger():
             return OnCondition()
         case schema.EventTrigger(event=event, where=where):
-            found = matchers.one(event, (*loc, "event"))
-            more = conditions.read(where, properties, matchers.document, (*loc, "where"))
-            if found.where is not None and more is not None:
+            match = matchers.one(event, (*loc, "event"))
+            more = conditions.parse_optional(where, properties, matchers.document, (*loc, "where"))
+            if match.where is not None and more is not None:
                 matchers.fault((*loc, "where"), "two `where` for one trigger", "join them with `and`")
-            return OnEvent(found.names, found.where or more)
+            return OnEvent(match.names, match.where or more)
         case schema.QuietTrigger(entity=entity, quiet=quiet):
             return OnQuiet(entity, quiet)
         case schema.MilestoneTrigger(milestone=milestone):
@@ -150,26 +150,26 @@ def _trigger(
             return OnObject(kind, names_of(names))
 
 
-def _once(given: schema.MeasureFile, trigger: Trigger) -> Once:
-    once = given.once
+def _once(model: schema.MeasureFile, trigger: Trigger) -> Once:
+    once = model.once
     if once is None:
-        # A silence is about one cart or quote: one run for each.
+        # Silence concerns one cart or quote, so each of them has its own run.
         return Once(per="entity") if isinstance(trigger, OnQuiet) else Once()
     if isinstance(once, str):
         return Once(per=once.removeprefix("per "))
     return Once(once.per or "contact", once.gap or 0, once.again_after, tuple(once.again_on))
 
 
-def _exit(given: str | schema.ExitFile) -> Exit:
-    if isinstance(given, str):
-        return Exit(given)
+def _exit(model: str | schema.ExitFile) -> Exit:
+    if isinstance(model, str):
+        return Exit(model)
     return (
-        Exit(given.event, given.key) if given.reason is None else Exit(given.event, given.key, given.reason)
+        Exit(model.event, model.key) if model.reason is None else Exit(model.event, model.key, model.reason)
     )
 
 
-def _let(given: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:
-    match given:
+def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:
+    match model:
         case schema.CouponLet(coupon=offer):
             return LetCoupon(offer)
         case schema.EndOfMonthLet(at_least=at_least):

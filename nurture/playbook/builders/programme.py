@@ -1,4 +1,4 @@
-"""`playbook.yaml` to the domain's Playbook, still without measures."""
+"""Build a Playbook from `playbook.yaml`, without its measures."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,6 @@ from nurture.domain.measure import LocalSlot, Track
 from nurture.domain.playbook import (
     Cap,
     Conversion,
-    EntityFact,
     EventMatch,
     Hold,
     Milestone,
@@ -20,58 +19,51 @@ from nurture.domain.playbook import (
     Topic,
     Touchpoint,
 )
-from nurture.playbook.builders.conditions import Conditions
-from nurture.playbook.builders.events import Matchers
+from nurture.playbook.builders.conditions import ConditionParser
+from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
 from nurture.playbook.document import Document, Loc
-from nurture.playbook.fault import Faults, list_of
+from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.programme import ProgrammeFile, StageFile
 
 
 class ProgrammeBuilder:
-    """Builds everything that measures refer to by name."""
+    """Builds all values of a playbook that measures refer to by name."""
 
     def __init__(
-        self, given: ProgrammeFile, document: Document, conditions: Conditions, faults: Faults
+        self, model: ProgrammeFile, document: Document, conditions: ConditionParser, faults: Faults
     ) -> None:
-        """Build from the model of `playbook.yaml` and the document it was read from."""
-        self._given = given
+        """document: the source of `model`, for the lines of faults."""
+        self._model = model
         self._document = document
         self._conditions = conditions
         self._faults = faults
-        self._properties = property_terms(given.properties)
-        self._matchers = Matchers(document, self._properties, conditions, faults)
+        self._properties = property_terms(model.properties)
+        self._matchers = MatcherBuilder(document, self._properties, conditions, faults)
 
     def build(self) -> Playbook:
         """Return the playbook without measures and hashes."""
-        given = self._given
-        facts = FactBuilder(self._document, given.properties, self._matchers, self._faults).build(given.facts)
-        vocabulary = vocabulary_of(facts.values(), personas=bool(given.personas))
+        model = self._model
+        facts = FactBuilder(self._document, model.properties, self._matchers, self._faults).build(model.facts)
+        vocabulary = vocabulary_of(facts.values(), personas=bool(model.personas))
         self._check_names()
         optional = {
             "quiet_hours": self._quiet_hours(),
-            "default_slot": LocalSlot(given.default_send_at) if given.default_send_at is not None else None,
-            "arbitration": given.arbitration,
+            "default_slot": LocalSlot(model.default_send_at) if model.default_send_at is not None else None,
+            "arbitration": model.arbitration,
         }
         return Playbook(
-            name=given.name,
-            brand=given.brand_values,
-            senders={
-                purpose: {
-                    "name": sender.name,
-                    "address": sender.address,
-                    "reply_to": sender.reply_to or sender.address,
-                }
-                for purpose, sender in given.senders.items()
-            },
-            locales=tuple(given.locales),
-            default_locale=given.locales[0],
-            default_zone=given.default_zone,
+            name=model.name,
+            brand=model.brand_values,
+            senders=self._senders(),
+            locales=tuple(model.locales),
+            default_locale=model.locales[0],
+            default_zone=model.default_zone,
             facts=facts,
             stages=(
-                *self._stages("lead", given.stages.lead, vocabulary),
-                *self._stages("customer", given.stages.customer, vocabulary),
+                *self._stages("lead", model.stages.lead, vocabulary),
+                *self._stages("customer", model.stages.customer, vocabulary),
             ),
             conversion=self._conversion(),
             measures={},
@@ -79,29 +71,27 @@ class ProgrammeBuilder:
             properties=self._properties,
             milestones=tuple(self._milestones()),
             holds={hold.name: hold for hold in self._holds()},
-            topics={
-                name: Topic(name, double_opt_in=topic.double_opt_in is not False)
-                for name, topic in given.topics.items()
-            },
-            caps=tuple(
-                Cap(name, frozenset(cap.purposes), cap.at_most, cap.within, cap.gap or 0)
-                for name, cap in given.caps.items()
-            ),
+            topics={topic.name: topic for topic in self._topics()},
+            caps=tuple(self._caps()),
             objects={kind.kind: kind for kind in self._objects()},
-            touchpoints=tuple(
-                Touchpoint(name, point.channel, tuple(point.events))
-                for name, point in given.touchpoints.items()
-            ),
-            personas=tuple(
-                Persona(name, self._matchers.all(of, ("personas", name)))
-                for name, of in given.personas.items()
-            ),
-            offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in given.offers.items()},
+            touchpoints=tuple(self._touchpoints()),
+            personas=tuple(self._personas()),
+            offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )
 
+    def _senders(self) -> dict[str, dict[str, str]]:
+        return {
+            purpose: {
+                "name": sender.name,
+                "address": sender.address,
+                "reply_to": sender.reply_to or sender.address,
+            }
+            for purpose, sender in self._model.senders.items()
+        }
+
     def _quiet_hours(self) -> QuietHours | None:
-        quiet = self._given.quiet_hours
+        quiet = self._model.quiet_hours
         if quiet is None:
             return None
         if quiet.start == quiet.end:
@@ -110,11 +100,11 @@ class ProgrammeBuilder:
             return QuietHours(quiet.start, quiet.end)
         return QuietHours(quiet.start, quiet.end, frozenset(quiet.exempt))
 
-    def _stages(self, track: Track, given: dict[str, StageFile], vocabulary: Vocabulary) -> Iterable[Stage]:
-        actions = self._known("actions", self._given.actions)
-        for place, (name, stage) in enumerate(given.items()):
+    def _stages(self, track: Track, stages: dict[str, StageFile], vocabulary: Vocabulary) -> Iterable[Stage]:
+        actions = self._known("actions", self._model.actions)
+        for place, (name, stage) in enumerate(stages.items()):
             loc = ("stages", track, name)
-            when = self._conditions.need(stage.when, vocabulary, self._document, (*loc, "when"))
+            when = self._conditions.parse(stage.when, vocabulary, self._document, (*loc, "when"))
             if not when.grows:
                 change = "use only what grows: counts, `ever`, `first`, max, compared with >= or >, joined by and, or"
                 self._fault((*loc, "when"), "this evidence may be lost again", change)
@@ -125,77 +115,93 @@ class ProgrammeBuilder:
             yield Stage(name, track, when, frozenset(stage.may_ask))
 
     def _conversion(self) -> Conversion:
-        given = self._given.conversion
-        if given.hold is not None:
-            self._names(("conversion", "hold"), "hold", [given.hold], self._known("holds", self._given.holds))
-        by = self._matchers.all(given.by, ("conversion", "by"))
-        reversed_by = self._matchers.all(given.reversed_by, ("conversion", "reversed_by"))
-        return Conversion(by, given.key, reversed_by, given.hold)
+        model = self._model.conversion
+        if model.hold is not None:
+            self._names(("conversion", "hold"), "hold", [model.hold], self._known("holds", self._model.holds))
+        by = self._matchers.all(model.by, ("conversion", "by"))
+        reversed_by = self._matchers.all(model.reversed_by, ("conversion", "reversed_by"))
+        return Conversion(by, model.key, reversed_by, model.hold)
 
     def _milestones(self) -> Iterable[Milestone]:
-        for name, given in self._given.milestones.items():
-            of: EventMatch = self._matchers.one(given.of, ("milestones", name, "of"))
-            yield Milestone(name, of, given.per or "contact", given.nth)
+        for name, milestone in self._model.milestones.items():
+            of: EventMatch = self._matchers.one(milestone.of, ("milestones", name, "of"))
+            yield Milestone(name, of, milestone.per or "contact", milestone.nth)
 
     def _holds(self) -> Iterable[Hold]:
-        for name, given in self._given.holds.items():
-            if "transactional" in given.stops:
+        for name, hold in self._model.holds.items():
+            if "transactional" in hold.stops:
                 what = "a hold cannot stop transactional mail"
                 self._fault(
                     ("holds", name, "stops"), what, "leave `transactional` out: it gets through all limits"
                 )
             yield Hold(
                 name,
-                stops=frozenset(given.stops),
-                owner=given.owner,
-                at_most=given.at_most,
-                starts=self._matchers.all(given.starts, ("holds", name, "from")),
-                ends=self._matchers.all(given.ends, ("holds", name, "until")),
-                key=given.key,
+                stops=frozenset(hold.stops),
+                owner=hold.owner,
+                at_most=hold.at_most,
+                starts=self._matchers.all(hold.starts, ("holds", name, "from")),
+                ends=self._matchers.all(hold.ends, ("holds", name, "until")),
+                key=hold.key,
             )
 
     def _objects(self) -> Iterable[ObjectKind]:
-        for kind, given in self._given.objects.items():
-            kept = {} if given.watch_for is None else {"watch_for": given.watch_for}
+        for kind, item in self._model.objects.items():
+            kept = {} if item.watch_for is None else {"watch_for": item.watch_for}
             yield ObjectKind(
                 kind,
-                given.key,
-                names_of(given.of),
-                watched_from=tuple(given.watched_from),
-                watched_until=tuple(given.watched_until),
-                wakes=tuple(given.wakes),
+                item.key,
+                names_of(item.of),
+                watched_from=tuple(item.watched_from),
+                watched_until=tuple(item.watched_until),
+                wakes=tuple(item.wakes),
                 **kept,
             )
 
+    def _topics(self) -> Iterable[Topic]:
+        for name, topic in self._model.topics.items():
+            yield Topic(name, double_opt_in=topic.double_opt_in is not False)
+
+    def _caps(self) -> Iterable[Cap]:
+        for name, cap in self._model.caps.items():
+            yield Cap(name, frozenset(cap.purposes), cap.at_most, cap.within, cap.gap or 0)
+
+    def _touchpoints(self) -> Iterable[Touchpoint]:
+        for name, point in self._model.touchpoints.items():
+            yield Touchpoint(name, point.channel, tuple(point.events))
+
+    def _personas(self) -> Iterable[Persona]:
+        for name, of in self._model.personas.items():
+            yield Persona(name, self._matchers.all(of, ("personas", name)))
+
     def _check_names(self) -> None:
-        """Check what must be there and what must be one of a kind."""
-        given = self._given
-        if "default" not in self._known("senders", given.senders):
+        """Check required names, and names that must be unique."""
+        model = self._model
+        if "default" not in self._known("senders", model.senders):
             self._fault(("senders",), "no default sender", "add default: {name: ..., address: ...}")
-        for section, names in (("locales", given.locales), ("forms", given.forms)):
+        for section, names in (("locales", model.locales), ("forms", model.forms)):
             for name in sorted({name for name in names if names.count(name) > 1}):
                 self._fault((section,), f"`{name}` is given twice", "keep one of them")
-        both = set(given.stages.lead) & set(given.stages.customer)
+        both = set(model.stages.lead) & set(model.stages.customer)
         for name in sorted(both):
             self._fault(
                 ("stages", "customer", name), f"`{name}` is a stage of both tracks", "give it another name"
             )
         for track in ("lead", "customer"):
-            stages = given.stages.lead if track == "lead" else given.stages.customer
+            stages = model.stages.lead if track == "lead" else model.stages.customer
             if "any" in stages:
                 self._fault(
                     ("stages", track, "any"), "`any` stands for every stage", "give the stage another name"
                 )
-        for name, cap in given.caps.items():
+        for name, cap in model.caps.items():
             if "transactional" in cap.purposes:
                 change = "leave `transactional` out: it gets through all limits"
                 self._fault(("caps", name, "purposes"), "a cap cannot hold transactional mail", change)
         self._check_wakes()
 
     def _check_wakes(self) -> None:
-        for kind, given in self._given.objects.items():
-            for event in given.wakes:
-                if event not in names_of(given.of):
+        for kind, item in self._model.objects.items():
+            for event in item.wakes:
+                if event not in names_of(item.of):
                     what = f"`{event}` wakes watchers and does not change the {kind}"
                     self._fault(("objects", kind, "wakes"), what, "add it to `of`")
 
@@ -205,12 +211,7 @@ class ProgrammeBuilder:
     def _names(self, loc: Loc, kind: str, names: Sequence[str], known: frozenset[str]) -> None:
         for name in names:
             if name not in known:
-                self._fault(loc, f"no {kind} `{name}`", f"known: {list_of(known, most=40)}")
+                self._fault(loc, f"no {kind} `{name}`", f"known: {format_names(known, most=40)}")
 
     def _fault(self, loc: Loc, what: str, change: str) -> None:
         self._faults.at(self._document, loc, what, change)
-
-
-def entities_of(playbook: Playbook) -> frozenset[str]:
-    """Return the names of the facts that are entities."""
-    return frozenset(name for name, fact in playbook.facts.items() if isinstance(fact, EntityFact))

@@ -1,10 +1,10 @@
-"""Local times as written to local slots."""
+"""Build local slots from local times of the files."""
 
 from nurture.domain.measure import WEEKDAYS, LocalSlot
 from nurture.playbook.schema.measure import ScheduleSlot, Slot
 
 
-def build_slot(given: Slot) -> LocalSlot:
-    """Return the slot; without weekdays it means every day."""
-    weekdays = frozenset(WEEKDAYS.index(day) for day in given.weekdays or WEEKDAYS)
-    return LocalSlot(given.local_time, weekdays, given.month_day if isinstance(given, ScheduleSlot) else None)
+def build_slot(model: Slot) -> LocalSlot:
+    """Return the slot; without weekdays it is every day."""
+    weekdays = frozenset(WEEKDAYS.index(day) for day in model.weekdays or WEEKDAYS)
+    return LocalSlot(model.local_time, weekdays, model.month_day if isinstance(model, ScheduleSlot) else None)

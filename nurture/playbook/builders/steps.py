@@ -1,4 +1,4 @@
-"""The steps of a measure: mails and waits, each with an id that names it for ever."""
+"""Build the steps of a measure: mails and waits. A step's id never changes, because runs refer to it."""
 
 from nurture.domain.conditions import Condition, Vocabulary
 from nurture.domain.measure import (
@@ -12,36 +12,36 @@ from nurture.domain.measure import (
     WaitUntilSlot,
 )
 from nurture.domain.playbook import Playbook
-from nurture.playbook.builders.conditions import Conditions
+from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.document import Document
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema.events import names_of
 
-#: Where a calendar file gives no uid: the appointment itself, so that changes find the entry they change.
+#: The UID of a calendar file without `uid`: the entity's key, so that a change updates the same entry.
 DEFAULT_UID = "{{ entity_key }}@nurture"
 
 
 def build_steps(
-    given: schema.MeasureFile,
+    model: schema.MeasureFile,
     document: Document,
     vocabulary: Vocabulary,
-    conditions: Conditions,
+    conditions: ConditionParser,
     *,
     playbook: Playbook,
 ) -> tuple[Step, ...]:
-    """Return the steps in order. A step without an id is named by its mail, or `wait1`, `wait2` ..."""
+    """Return the steps in order. The id of a step without one is its mail, or `wait1`, `wait2` ..."""
     bound = vocabulary
-    for name in given.objects:
+    for name in model.objects:
         bound = bound.with_terms(prefixed(playbook.properties, name))
     steps: list[Step] = []
     waits = 0
-    for place, step in enumerate(given.steps):
+    for place, step in enumerate(model.steps):
         loc = ("steps", place)
-        when = conditions.read(step.when, vocabulary, document, (*loc, "when"))
+        when = conditions.parse_optional(step.when, vocabulary, document, (*loc, "when"))
         if isinstance(step, schema.MailStepFile):
-            send_if = conditions.read(step.send_if, bound, document, (*loc, "send_if"))
+            send_if = conditions.parse_optional(step.send_if, bound, document, (*loc, "send_if"))
             steps.append(_mail(step, when, send_if))
         else:
             waits += 1
@@ -49,14 +49,14 @@ def build_steps(
     return tuple(steps)
 
 
-def _mail(given: schema.MailStepFile, when: Condition | None, send_if: Condition | None) -> MailStep:
-    calendar = given.calendar
+def _mail(model: schema.MailStepFile, when: Condition | None, send_if: Condition | None) -> MailStep:
+    calendar = model.calendar
     return MailStep(
-        id=given.id or given.mail,
-        mail=given.mail,
+        id=model.id or model.mail,
+        mail=model.mail,
         when=when,
-        send_at=_send_at(given),
-        valid_for=given.valid_for,
+        send_at=_send_at(model),
+        valid_for=model.valid_for,
         send_if=send_if,
         calendar=Calendar(
             calendar.method,
@@ -72,17 +72,17 @@ def _mail(given: schema.MailStepFile, when: Condition | None, send_if: Condition
     )
 
 
-def _send_at(given: schema.MailStepFile) -> LocalSlot | None:
-    return build_slot(given.send_at) if isinstance(given.send_at, schema.Slot) else None
+def _send_at(model: schema.MailStepFile) -> LocalSlot | None:
+    return build_slot(model.send_at) if isinstance(model.send_at, schema.Slot) else None
 
 
-def _wait(given: schema.AnyWait, id_: str, when: Condition | None) -> Step:
-    match given:
+def _wait(model: schema.AnyWait, id_: str, when: Condition | None) -> Step:
+    match model:
         case schema.ForWait():
-            return WaitUntilEvent(id_, names_of(given.names), given.at_most, given.key, when)
+            return WaitUntilEvent(id_, names_of(model.names), model.at_most, model.key, when)
         case schema.UntilWait():
-            return WaitUntilSlot(id_, build_slot(given.until), given.at_least or 0, when)
+            return WaitUntilSlot(id_, build_slot(model.until), model.at_least or 0, when)
         case schema.DateWait():
-            return WaitUntilDate(id_, given.date, given.offset or 0, given.local_time, when)
+            return WaitUntilDate(id_, model.date, model.offset or 0, model.local_time, when)
         case int():
-            return WaitFor(id_, given, when)
+            return WaitFor(id_, model, when)

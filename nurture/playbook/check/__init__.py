@@ -1,1 +1,1 @@
-"""What a playbook may not be, beyond what its models and builders refuse. Every check puts faults and goes on."""
+"""The checks of a built playbook, beyond its models and builders. A check adds its faults and continues."""

@@ -1,4 +1,4 @@
-"""`_layout/`: the words of the frame, the same keys in every locale, and words for each topic."""
+"""Checks of `_layout/`: the strings have the same keys in every locale and a name for each topic; images are valid."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from nurture.rendering.images import FOLDER, read_image
 
 
 def check_images(layout: Mapping[str, str], faults: Faults) -> None:
-    """Check that what stands under `_layout/images/` are images."""
+    """Check that every file under `_layout/images/` is an image."""
     for name in sorted(layout):
         path = f"{LAYOUT}/{name}"
         if path.startswith(FOLDER):

@@ -1,4 +1,4 @@
-"""A template's text cut into what readers see and what is code, in one pass whatever the text."""
+"""Split a template into text and code. Every function takes linear time, also for hostile text."""
 
 import html
 import re
@@ -20,25 +20,25 @@ _REFERENCE = re.compile(r"""-?\s{0,9}(?:extends|include|import|from)\s{1,9}["'](
 
 
 class Piece(NamedTuple):
-    """A stretch of a template."""
+    """A part of a template: text, or one piece of code."""
 
     kind: Kind
-    # Without its brackets.
+    # Without its delimiters.
     text: str
 
 
 def pieces(source: str) -> Iterator[Piece]:
-    """Yield the stretches of a template in order; a bracket that is never closed is text."""
+    """Yield the pieces of a template in order; an opening delimiter that is never closed is text."""
     at = 0
-    while (found := _OPENERS.search(source, at)) is not None:
-        closer, kind = _CLOSERS[found[0]]
-        end = source.find(closer, found.end())
+    while (opener := _OPENERS.search(source, at)) is not None:
+        closer, kind = _CLOSERS[opener[0]]
+        end = source.find(closer, opener.end())
         if end < 0:
-            # The syntax check speaks of it; looking for more closers would take for ever in a hostile text.
+            # The syntax check reports it. A search for further closers would take quadratic time in a hostile text.
             break
-        if found.start() > at:
-            yield Piece("text", source[at : found.start()])
-        yield Piece(kind, source[found.end() : end])
+        if opener.start() > at:
+            yield Piece("text", source[at : opener.start()])
+        yield Piece(kind, source[opener.end() : end])
         at = end + len(closer)
     if at < len(source):
         yield Piece("text", source[at:])
@@ -52,24 +52,24 @@ def outputs(source: str) -> list[str]:
 def references(source: str) -> list[str]:
     """Return the layouts that the template extends, includes or imports."""
     statements = (piece.text for piece in pieces(source) if piece.kind == "statement")
-    return [found[1] for found in map(_REFERENCE.match, statements) if found]
+    return [reference[1] for reference in map(_REFERENCE.match, statements) if reference]
 
 
 def literal(source: str) -> str:
-    """Return the template without any code: what is certain to be there."""
+    """Return the template without its code: the text that every mail contains."""
     return "".join(piece.text for piece in pieces(source) if piece.kind == "text")
 
 
 def readable(source: str) -> str:
-    """Return what a reader sees of a template, each line in its place; what data fills in stands as 9.
+    """Return the text that a reader sees, with the same line numbers; `9` replaces each printed value.
 
-    Text that stands in quotes inside template code is kept: a label handed to a macro is read too.
+    Text in quotes inside template code is kept, because a label that is passed to a macro is printed too.
     """
-    text = "".join(map(_said, pieces(source)))
-    return html.unescape(_TAG.sub(lambda found: " " + "\n" * found[0].count("\n"), text))
+    text = "".join(map(_visible_text, pieces(source)))
+    return html.unescape(_TAG.sub(lambda tag: " " + "\n" * tag[0].count("\n"), text))
 
 
-def _said(piece: Piece) -> str:
+def _visible_text(piece: Piece) -> str:
     if piece.kind == "text":
         return piece.text
     if piece.kind == "comment":
@@ -78,12 +78,12 @@ def _said(piece: Piece) -> str:
 
 
 def _quoted(code: str, *, filled: str) -> str:
-    """Keep the quoted texts of template code; `filled` stands for each stretch that names data."""
+    """Return the quoted texts of template code; `filled` replaces each part that names data."""
     kept: list[str] = []
     end = 0
-    for found in _QUOTED.finditer(code):
-        kept += [_code(code[end : found.start()], filled), found[1] or found[2] or ""]
-        end = found.end()
+    for quoted in _QUOTED.finditer(code):
+        kept += [_code(code[end : quoted.start()], filled), quoted[1] or quoted[2] or ""]
+        end = quoted.end()
     return "".join([*kept, _code(code[end:], filled)])
 
 

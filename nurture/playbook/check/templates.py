@@ -1,4 +1,4 @@
-"""Mails rendered from their samples: what does not compile, what misses a value, what MJML would drop.
+"""Render every mail from its sample, and report templates that do not compile, missing values and dropped MJML.
 
 A child process renders them (`rendering.checking.template_check`), because these templates are not checked yet. A
 result is kept by a hash of everything it was made from, so that a repeated check renders only what changed.
@@ -12,67 +12,67 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 
 from nurture.domain.measure import MailStep
-from nurture.playbook.check.case import Case
+from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
 from nurture.rendering.checking.template_check import MailToCheck, check_templates
 from nurture.rendering.errors import TemplateProblem
 from nurture.rendering.shared_values import SharedValues, shared_values_of
 
-_KEPT = 2_000
-#: Parts of playbook.yaml that every mail is made of.
+_RESULTS_MAX = 2_000
+#: Parts of playbook.yaml that every mail uses.
 _NEEDED = ("brand", "senders", "locales", "default_zone", "name")
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What rendering one mail gave."""
+class _Result:
+    """The problems and the subject of one rendered mail."""
 
     problems: tuple[TemplateProblem, ...]
     subject: str | None
 
 
-_seen: OrderedDict[str, _Seen] = OrderedDict()
+_results: OrderedDict[str, _Result] = OrderedDict()
 _lock = Lock()
 
 
-def check_rendering(cases: Sequence[Case], files: Mapping[str, str]) -> dict[str, str]:
+def check_rendering(checks: Sequence[MeasureCheck], files: Mapping[str, str]) -> dict[str, str]:
     """Render every mail of these measures from its sample; return the subjects by the MJML file's path.
 
-    Leaves out what another check has found to be missing or unreadable.
+    Mails whose files are missing or broken are left out; other checks report those.
     """
-    if not cases or any(cases[0].faults.has_broken(PROGRAMME, part) for part in _NEEDED):
+    if not checks or any(checks[0].faults.has_broken(PROGRAMME, part) for part in _NEEDED):
         return {}
-    shared = shared_values_of(cases[0].playbook)
+    shared = shared_values_of(checks[0].playbook)
     layout = {path: text for path, text in files.items() if path.startswith(f"{LAYOUT}/")}
-    wanted: dict[str, tuple[MailToCheck, Case]] = {}
-    for case in cases:
-        for mail in _mails(case, files):
-            wanted[_key(mail, shared, files, layout)] = (mail, case)
+    wanted: dict[str, tuple[MailToCheck, MeasureCheck]] = {}
+    for check in checks:
+        for mail in _mails(check, files):
+            wanted[_key(mail, shared, files, layout)] = (mail, check)
     rendered = _render({key: mail for key, (mail, _) in wanted.items()}, files, shared)
     subjects: dict[str, str] = {}
-    for key, (mail, case) in wanted.items():
+    for key, (mail, check) in wanted.items():
         for problem in rendered[key].problems:
-            _report(case, mail, problem)
+            _report(check, mail, problem)
         if (subject := rendered[key].subject) is not None:
             subjects[mail.path] = subject
     return subjects
 
 
-def _mails(case: Case, files: Mapping[str, str]) -> Iterator[MailToCheck]:
-    measure = case.measure
-    if case.faults.has_broken(case.draft.document.path) or case.faults.has_broken(
-        case.draft.folder.file(SAMPLE)
+def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToCheck]:
+    measure = check.measure
+    if check.faults.has_broken(check.draft.document.path) or check.faults.has_broken(
+        check.draft.folder.file(SAMPLE)
     ):
         return
     for step in measure.steps:
         if isinstance(step, MailStep):
             for variant in ("", *(variant.name for variant in measure.variants)):
-                for locale in case.playbook.locales:
+                for locale in check.playbook.locales:
                     mail = MailToCheck(
                         measure.path, step.id, step.mail, variant, locale, measure.purpose, measure.topic
                     )
                     text = mail.path.removesuffix(".mjml") + ".txt"
-                    if mail.path in files and text in files and not case.faults.has_broken(mail.path):
+                    if mail.path in files and text in files and not check.faults.has_broken(mail.path):
                         yield mail
 
 
@@ -93,23 +93,23 @@ def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], layo
 
 def _render(
     wanted: Mapping[str, MailToCheck], files: Mapping[str, str], shared: SharedValues
-) -> dict[str, _Seen]:
-    """Return what rendering gives, by key; only what is not known yet is rendered."""
+) -> dict[str, _Result]:
+    """Return the result by key; only mails without a kept result are rendered."""
     with _lock:
-        found = {key: _seen[key] for key in wanted if key in _seen}
-    new = {key: mail for key, mail in wanted.items() if key not in found}
+        results = {key: _results[key] for key in wanted if key in _results}
+    new = {key: mail for key, mail in wanted.items() if key not in results}
     if not new:
-        return found
+        return results
     checked = check_templates(files, shared, list(new.values()))
     for key, mail in new.items():
-        # A layout's problem is reported once; it belongs to whichever mail is asked about.
+        # The child reports a layout's problem once; every mail gets it.
         problems = tuple(problem for problem in checked.problems if _concerns(problem, mail))
-        found[key] = _Seen(problems, checked.subjects.get(mail.path))
+        results[key] = _Result(problems, checked.subjects.get(mail.path))
     with _lock:
-        _seen.update({key: found[key] for key in new})
-        while len(_seen) > _KEPT:
-            _seen.popitem(last=False)
-    return found
+        _results.update({key: results[key] for key in new})
+        while len(_results) > _RESULTS_MAX:
+            _results.popitem(last=False)
+    return results
 
 
 def _concerns(problem: TemplateProblem, mail: MailToCheck) -> bool:
@@ -117,11 +117,11 @@ def _concerns(problem: TemplateProblem, mail: MailToCheck) -> bool:
     return problem.path.startswith((f"{LAYOUT}/", f"{stem}.")) or problem.path == f"{mail.measure}/{MEASURE}"
 
 
-def _report(case: Case, mail: MailToCheck, problem: TemplateProblem) -> None:
-    if problem.path != case.draft.document.path:
-        case.faults.add(problem.path, problem.line, problem.what, problem.change)
+def _report(check: MeasureCheck, mail: MailToCheck, problem: TemplateProblem) -> None:
+    if problem.path != check.draft.document.path:
+        check.faults.add(problem.path, problem.line, problem.what, problem.change)
         return
-    place = case.measure.position(mail.step) or 0
+    place = check.measure.position(mail.step) or 0
     is_calendar = "calendar" in problem.what
     loc = ("steps", place, "calendar") if is_calendar else ("call_to_action", "link")
-    case.fault(loc, problem.what, problem.change)
+    check.fault(loc, problem.what, problem.change)

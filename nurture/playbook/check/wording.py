@@ -1,23 +1,23 @@
-"""Wording that presses: hurry, scarcity and prices must come from data, and some words from nowhere.
+"""Find wording that presses the reader: urgency, scarcity and prices need data behind them; some words are refused.
 
-The rules stand in `wording.yaml`. They name wording for people to look at; `docs/playbook.md` says how often
-they miss and how often they cry for nothing.
+The rules are in `wording.yaml`. `docs/playbook.md` says how often they miss such wording and how often they report
+plain wording.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal, cast
 
-from nurture.domain.measure import LetCoupon, LetEndOfMonth, LetIn, MailStep
-from nurture.playbook.check.case import Case
+from nurture.domain.measure import LetCoupon, LetEndOfMonth, LetIn, MailStep, Measure
+from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import outputs, readable
 from nurture.playbook.document import read_document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import LAYOUT, MailFile
-from nurture.playbook.front_matter import MailHead
+from nurture.playbook.front_matter import MarkupFile
 
 Pressing = Literal["urgency", "scarcity", "price", "pressure"]
 
@@ -27,14 +27,14 @@ _REMEDIES: Mapping[Pressing, str] = {
     "price": "bind it: a coupon under `let`, an object, or the event's own numbers",
     "pressure": "say what is true and useful instead; nothing can bind this",
 }
-#: Words of these languages are looked for; others are not judged.
+#: Languages with rules; texts of other languages are not checked.
 _LANGUAGES = ("en", "zh")
 _BLANK = r"\s{1,60}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A place in a text that presses."""
+    """A place in a text with wording that presses."""
 
     kind: Pressing
     words: str
@@ -50,8 +50,8 @@ def _rules(language: str) -> tuple[tuple[Pressing, re.Pattern[str]], ...]:
     if document is None or faults:
         raise ValueError("; ".join(str(fault) for fault in faults.sorted()))
     kinds = cast("Mapping[Pressing, list[str]]", document.data.get(language, {}))
-    # A blank in a rule is white space in a text, so that wrapped lines are found too; bounded, as a text of
-    # nothing but blanks must not take minutes.
+    # A blank in a rule matches any white space, also a line end. It is bounded, because a text of many blanks would
+    # take minutes otherwise.
     return tuple(
         (kind, re.compile("|".join(f"(?:{rule})" for rule in rules).replace(" ", _BLANK), re.IGNORECASE))
         for kind, rules in kinds.items()
@@ -59,81 +59,96 @@ def _rules(language: str) -> tuple[tuple[Pressing, re.Pattern[str]], ...]:
 
 
 def pressing_words(text: str, locale: str) -> Iterator[Finding]:
-    """Return what presses in a text for people (no tags, no template code)."""
+    """Yield the wording that presses in a text without tags and template code."""
     for kind, pattern in _rules(locale.partition("-")[0]):
         for match in pattern.finditer(text):
             words = " ".join(match[0].split())
             yield Finding(kind, words, text.count("\n", 0, match.start()) + 1)
 
 
-def check_wording(case: Case, heads: Mapping[str, MailHead]) -> None:
-    """Look through subjects, preheaders and both parts of the measure's mails."""
-    for mail in case.draft.folder.mails:
-        source = case.draft.folder.files[mail.path.rpartition("/")[2]]
-        bound = _bound(case, mail, source)
-        head = heads.get(mail.path)
-        skipped = 0
+def check_wording(check: MeasureCheck, markup_files: Mapping[str, MarkupFile]) -> None:
+    """Check the wording of subjects, preheaders and both parts of the measure's mails."""
+    for mail in check.draft.folder.mails:
+        source = check.draft.folder.files[mail.path.rpartition("/")[2]]
+        bound = _bound(check, mail, source)
+        markup_file = markup_files.get(mail.path)
+        lines_above = 0
         if mail.part == "mjml":
-            if head is None:
+            if markup_file is None:
                 continue
-            _check_head(case, mail, head, bound)
-            source, skipped = head.body, head.body_skipped
-        for found in pressing_words(readable(source), mail.locale):
-            if found.kind not in bound:
-                _report(case.faults, mail.path, found.line + skipped, found)
+            _check_front_matter(check, mail, markup_file, bound)
+            source, lines_above = markup_file.body, markup_file.lines_above_body
+        for finding in pressing_words(readable(source), mail.locale):
+            if finding.kind not in bound:
+                _report(check.faults, mail.path, finding.line + lines_above, finding)
 
 
-def _check_head(case: Case, mail: MailFile, head: MailHead, bound: frozenset[Pressing]) -> None:
+def _check_front_matter(
+    check: MeasureCheck, mail: MailFile, markup_file: MarkupFile, bound: frozenset[Pressing]
+) -> None:
     for place in ("subject", "preheader"):
-        for found in pressing_words(readable(getattr(head.words, place)), mail.locale):
-            line = head.document.line((place,))
-            if found.kind == "scarcity":
-                what = f"{found.words!r} in the {place}"
-                case.faults.add(
+        for finding in pressing_words(readable(getattr(markup_file.front_matter, place)), mail.locale):
+            line = markup_file.document.line((place,))
+            if finding.kind == "scarcity":
+                what = f"{finding.words!r} in the {place}"
+                check.faults.add(
                     mail.path, line, what, "stock is one plain sentence in the mail, never a headline"
                 )
-            elif found.kind not in bound:
-                _report(case.faults, mail.path, line, found)
+            elif finding.kind not in bound:
+                _report(check.faults, mail.path, line, finding)
 
 
 def check_layout_wording(layout: Mapping[str, str], faults: Faults) -> None:
-    """Look through the words of the frame, which nothing binds."""
+    """Check the wording of layouts and strings, which have no data of a mail."""
     for name, text in layout.items():
         match = re.fullmatch(r"strings\.([A-Za-z-]+)\.yaml", name)
         lines = "\n".join(line.partition("#")[0] for line in text.split("\n")) if match else readable(text)
         for language in [match[1]] if match else _LANGUAGES:
-            for found in pressing_words(lines, language):
-                _report(faults, f"{LAYOUT}/{name}", found.line, found)
+            for finding in pressing_words(lines, language):
+                _report(faults, f"{LAYOUT}/{name}", finding.line, finding)
 
 
-def _report(faults: Faults, path: str, line: int, found: Finding) -> None:
-    what = f"{found.words!r} presses" if found.kind == "pressure" else f"{found.words!r} is not bound to data"
-    faults.add(path, line, what, _REMEDIES[found.kind])
+def _report(faults: Faults, path: str, line: int, finding: Finding) -> None:
+    what = (
+        f"{finding.words!r} presses"
+        if finding.kind == "pressure"
+        else f"{finding.words!r} is not bound to data"
+    )
+    faults.add(path, line, what, _REMEDIES[finding.kind])
 
 
-# ---- what data a mail is bound to ------------------------------------------------------------------------
+# ---- the data behind a mail's wording ------------------------------------------------------------------------
 
-_DATED = re.compile(r"\|\s*(date|time|datetime)\b")
+#: Data that may hold a price, besides objects and coupons.
+_PRICE_DATA = ("event.", "entity.", "line.")
+_DATE_FILTER = re.compile(r"\|\s*(date|time|datetime)\b")
 
 
-def _bound(case: Case, mail: MailFile, source: str) -> frozenset[Pressing]:
+def _bound(check: MeasureCheck, mail: MailFile, source: str) -> frozenset[Pressing]:
     """Return the kinds of wording that this mail's data makes true."""
-    measure = case.measure
+    measure, printed = check.measure, outputs(source)
     steps = [step for step in measure.steps if isinstance(step, MailStep) and step.mail == mail.mail]
-    printed_code = outputs(source)
-    lets = {name for name, let in measure.let.items() if isinstance(let, LetEndOfMonth | LetIn)}
-    checked = bool(steps) and all(step.send_if is not None for step in steps)
-    dated = any(_DATED.search(output) for output in printed_code)
-    printed = {
-        name for name in lets for output in printed_code if re.search(rf"\b{re.escape(name)}\b", output)
-    }
+    has_send_if = bool(steps) and all(step.send_if is not None for step in steps)
     bound: set[Pressing] = set()
-    if checked or dated or printed:
+    if has_send_if or _prints_date(measure, printed):
         bound.add("urgency")
-    if checked and measure.objects:
+    if has_send_if and measure.objects:
         bound.add("scarcity")
-    has_coupon = any(isinstance(let, LetCoupon) for let in measure.let.values())
-    data = ("event.", "entity.", "line.", *(f"{name}." for name in measure.objects))
-    if has_coupon or measure.objects or any(root in output for output in printed_code for root in data):
+    if _has_price(measure, printed):
         bound.add("price")
     return frozenset(bound)
+
+
+def _prints_date(measure: Measure, printed: Sequence[str]) -> bool:
+    """Tell whether the mail prints a date, or a deadline of `let`. printed: code of its `{{ ... }}`."""
+    if any(_DATE_FILTER.search(code) for code in printed):
+        return True
+    deadlines = [name for name, let in measure.let.items() if isinstance(let, LetEndOfMonth | LetIn)]
+    return any(re.search(rf"\b{re.escape(name)}\b", code) for name in deadlines for code in printed)
+
+
+def _has_price(measure: Measure, printed: Sequence[str]) -> bool:
+    """Tell whether the mail has a coupon, an object, or prints numbers of its event or entity."""
+    if measure.objects or any(isinstance(let, LetCoupon) for let in measure.let.values()):
+        return True
+    return any(root in code for code in printed for root in _PRICE_DATA)

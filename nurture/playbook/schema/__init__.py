@@ -1,5 +1,5 @@
-"""What the playbook's files may say: models of `playbook.yaml`, `measure.yaml` and mail front matter.
+"""The models of `playbook.yaml`, `measure.yaml` and mail front matter.
 
-Plain values come in (`document`), typed models go out to `build`. Unknown keys are faults. The same models
-give the JSON Schema that editors complete and check by (`export`).
+They turn the plain values of a document into typed models for the builders. Unknown keys are faults. The same models
+give the JSON Schema that editors use (`export`).
 """

@@ -1,4 +1,4 @@
-"""Event matchers: which events something is about. `Order Completed`, a list, or `{event:, where:}`."""
+"""Event matchers: `Order Completed`, a list of names, or `{event:, where:}`."""
 
 from typing import Annotated, Any
 
@@ -47,24 +47,24 @@ EventMatcherValue = str | Match | list[str | Match]
 
 
 def names_of(value: str | list[str]) -> tuple[str, ...]:
-    """Return event names in order, whichever way they were written."""
+    """Return the event names of a single name or a list, in order."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def matchers_of(value: EventMatcherValue) -> list[tuple[tuple[str | int, ...], tuple[str, ...], str | None]]:
-    """Return (place inside the value, event names, condition or None) of each matcher written.
+    """Return (place inside the value, event names, condition or None) of each matcher.
 
-    Neighbouring plain names of a list become one matcher, as they mean the same.
+    All plain names of a list become one matcher.
     """
     if isinstance(value, str):
         return [((), (value,), None)]
     if isinstance(value, Match):
         return [(("where",), names_of(value.event), value.where)]
-    plain = tuple(each for each in value if isinstance(each, str))
-    found: list[tuple[tuple[str | int, ...], tuple[str, ...], str | None]] = (
-        [((), plain, None)] if plain else []
+    names = tuple(entry for entry in value if isinstance(entry, str))
+    matchers: list[tuple[tuple[str | int, ...], tuple[str, ...], str | None]] = (
+        [((), names, None)] if names else []
     )
-    for place, each in enumerate(value):
-        if isinstance(each, Match):
-            found.append(((place, "where"), names_of(each.event), each.where))
-    return found
+    for place, entry in enumerate(value):
+        if isinstance(entry, Match):
+            matchers.append(((place, "where"), names_of(entry.event), entry.where))
+    return matchers

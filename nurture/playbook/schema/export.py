@@ -1,4 +1,4 @@
-"""JSON Schemas of the files, for editors that complete and check while somebody types."""
+"""JSON Schemas of a playbook's files, for completion and checks in editors."""
 
 from typing import Any
 
@@ -29,16 +29,16 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _without_null(value: Any) -> Any:
-    """Take out null, which the files never hold, and the defaults it would stand for."""
+    """Return a schema without null, which the files never hold, and without defaults of null."""
     if isinstance(value, list):
-        return [_without_null(each) for each in value]
+        return [_without_null(item) for item in value]
     if not isinstance(value, dict):
         return value
     kept = {
-        key: _without_null(each) for key, each in value.items() if not (key == "default" and each is None)
+        key: _without_null(item) for key, item in value.items() if not (key == "default" and item is None)
     }
     if "patternProperties" in kept:
-        # A name that does not match is a fault, for editors too.
+        # A name that does not match is a fault, so editors mark it too.
         kept["additionalProperties"] = False
     choices = kept.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:

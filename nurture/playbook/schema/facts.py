@@ -1,4 +1,4 @@
-"""The `facts` of `playbook.yaml`: one model per way of folding events into a fact, told apart by its first key."""
+"""The `facts` of `playbook.yaml`: one model for each fold, chosen by its first key."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ Keep = Annotated[int, Field(ge=1, le=1000, description="How many are kept, newes
 
 
 class CountFact(Strict):
-    """How many such events there were; with `within`, how many in the last while."""
+    """The number of such events; with `within`, the number in that last span of time."""
 
     count: EventMatcher
     within: DurationText | None = None
@@ -47,19 +47,19 @@ class MaxFact(Strict):
 
 
 class FirstFact(Strict):
-    """When the first such event happened; never until then."""
+    """The instant of the first such event; never until then."""
 
     first: EventMatcher
 
 
 class LastFact(Strict):
-    """When the last such event happened; never until then."""
+    """The instant of the last such event; never until then."""
 
     last: EventMatcher
 
 
 class LatestFact(Strict):
-    """The newest value of a property; unknown until one is seen. `type` defaults to the property's own."""
+    """The newest value of a property; unknown until there is one. `type` defaults to the property's own."""
 
     source: PropertyName = Field(alias="latest")
     of: EventMatcher
@@ -100,7 +100,7 @@ class Lines(Strict):
 
 
 class EntityFact(Strict):
-    """Things with a key and a life of their own: carts, orders, appointments, cases."""
+    """Things with a key that open and close: carts, orders, appointments, support cases."""
 
     key: PropertyName = Field(alias="entity")
     of: EventMatcher
@@ -111,7 +111,7 @@ class EntityFact(Strict):
 
 
 class Signs(Strict):
-    """What speaks for yes and for no; the newest sign decides, an open entity of `open_no` means no."""
+    """The events that mean yes and no. The newest one decides; an open entity of `open_no` means no."""
 
     yes: EventMatcher
     no: EventMatcher
@@ -124,7 +124,7 @@ class VerdictFact(Strict):
     verdict: Signs
 
 
-#: The key that tells the kind of fact.
+#: The keys that name the fold of a fact.
 FOLDS = ("count", "sum", "min", "max", "first", "last", "latest", "set", "ever", "trait", "entity", "verdict")
 
 

@@ -1,4 +1,4 @@
-"""The model of `measure.yaml`: essentials, trigger, how often, what ends it, and its steps."""
+"""The model of `measure.yaml`: goal, audience, trigger, once, exits and steps."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,12 @@ from nurture.playbook.schema.values import (
     Words,
 )
 
-StepId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", description="Names the step for ever.")]
+StepId = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,59}$", description="The step's id; runs refer to it, so never change it."
+    ),
+]
 Dated = Annotated[str, Field(pattern=r"^((entity|event)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -41,33 +46,33 @@ class ScheduleSlot(Slot):
 
 
 class ConditionTrigger(Strict):
-    """The audience's answer turning to yes."""
+    """The audience's condition changes to yes."""
 
     condition: Literal["audience"]
 
 
 class EventTrigger(Strict):
-    """An event."""
+    """An event arrives."""
 
     event: EventMatcher
     where: ConditionText | None = None
 
 
 class QuietTrigger(Strict):
-    """An open entity nobody touched for so long."""
+    """An open entity has had no event for this long."""
 
     quiet: DurationText
     entity: Name
 
 
 class MilestoneTrigger(Strict):
-    """A milestone reached."""
+    """A milestone is reached."""
 
     milestone: Name
 
 
 class StageTrigger(Strict):
-    """A stage entered."""
+    """A stage is entered."""
 
     stage: Name
 
@@ -82,13 +87,13 @@ class DateTrigger(Strict):
 
 
 class ScheduleTrigger(Strict):
-    """A local time, again and again."""
+    """A local time that repeats."""
 
     schedule: ScheduleSlot
 
 
 class ObjectTrigger(Strict):
-    """An object's event, for the people who watch the object."""
+    """An object's event, for everybody who watches the object."""
 
     kind: Name = Field(alias="object")
     event: EventNames
@@ -127,7 +132,7 @@ AnyTrigger = Annotated[
 
 
 class OnceFile(Strict):
-    """How often a contact may have a run, and what names a run."""
+    """How often a contact may have a run, and the property that is a run's key."""
 
     per: PropertyName | None = None
     gap: DurationText | None = None
@@ -143,7 +148,7 @@ AnyOnce = Annotated[
 
 
 class ExitFile(Strict):
-    """An event that ends the run; with `key`, only one about the run's own entity."""
+    """An event that ends the run; with `key`, only an event about the run's own entity."""
 
     event: EventName
     key: PropertyName | None = None
@@ -157,20 +162,20 @@ AnyExit = Annotated[
 
 
 class CouponLet(Strict):
-    """A code, minted once per run."""
+    """A coupon code, created once per run."""
 
     coupon: Name
 
 
 class EndOfMonthLet(Strict):
-    """The end of the local month in which the first mail goes."""
+    """The end of the local month in which the first mail is sent."""
 
     end_of_month: Literal["local"]
     at_least: DurationText | None = None
 
 
 class InLet(Strict):
-    """The end of the local day so long after the first mail."""
+    """The end of the local day this long after the first mail."""
 
     duration: DurationText = Field(alias="in")
 
@@ -194,7 +199,7 @@ AnyLet = Annotated[
 
 
 class BindingFile(Strict):
-    """Binds a name to an object that is read when the mail is sent."""
+    """A name for an object whose values are read when the mail is sent."""
 
     kind: Name
     key: Annotated[str, Field(pattern=r"^((entity|event|contact)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
@@ -236,7 +241,7 @@ class MailStepFile(Strict):
 
 
 class ForWait(Strict):
-    """Until an event, or a time at most."""
+    """Wait until an event, at most this long."""
 
     names: EventNames = Field(alias="for")
     key: PropertyName | None = None
@@ -244,14 +249,14 @@ class ForWait(Strict):
 
 
 class UntilWait(Strict):
-    """Until the next such local time."""
+    """Wait until the next such local time."""
 
     until: Slot
     at_least: DurationText | None = None
 
 
 class DateWait(Strict):
-    """Until a date, plus or minus an offset."""
+    """Wait until a date, plus or minus an offset."""
 
     date: Dated
     offset: OffsetText | None = None
@@ -300,14 +305,14 @@ AnyStep = Annotated[
 
 
 class CallToAction(Strict):
-    """What the reader is asked to do, and the link that does it (a template)."""
+    """The action that the mail asks for, and its link (a template)."""
 
     kind: Name
     link: Words
 
 
 class MetricFile(Strict):
-    """What shows whether the measure works."""
+    """The event by which the measure's effect is measured."""
 
     event: EventName
     within: DurationText
@@ -317,9 +322,13 @@ class MetricFile(Strict):
 class MeasureFile(Strict):
     """`measure.yaml`."""
 
-    goal: Annotated[Words, Field(description="What this is for, in words.")]
-    audience: Annotated[ConditionText, Field(description="Whom it may reach; True: everybody on the track.")]
-    audience_source: Annotated[Words, Field(description="Where these people come from.")] | None = None
+    goal: Annotated[Words, Field(description="The purpose of the measure, in words.")]
+    audience: Annotated[
+        ConditionText, Field(description="The people it may reach; True: everybody on the track.")
+    ]
+    audience_source: (
+        Annotated[Words, Field(description="How these people came to the audience, in words.")] | None
+    ) = None
     form: Annotated[Name, Field(description="One of the playbook's `forms`.")]
     call_to_action: CallToAction
     kind: Kind
@@ -348,7 +357,9 @@ class MeasureFile(Strict):
     to: (
         Annotated[
             Recipient,
-            Field(description="new_address, old_address: of the request on our pages that began it."),
+            Field(
+                description="new_address, old_address: of the request on the public pages that started the run."
+            ),
         ]
         | None
     ) = None

@@ -1,4 +1,4 @@
-"""The model of `playbook.yaml`: brand, facts, stages and everything the measures refer to by name."""
+"""The model of `playbook.yaml`: brand, facts, stages and all values that measures refer to by name."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ from nurture.playbook.schema.values import (
 
 
 class Brand(Strict):
-    """Who writes. Further keys are free; templates read all of them as `brand.KEY`."""
+    """The brand. More keys are allowed; templates read all of them as `brand.KEY`."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -36,14 +36,14 @@ class Brand(Strict):
 
 
 class Sender(Strict):
-    """From whom mail of a purpose comes."""
+    """The sender of mail of a purpose."""
 
     name: Words
     address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="The From address.")]
     reply_to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
 
     @model_validator(mode="after")
-    def _answers_are_read(self) -> "Sender":
+    def _require_answerable(self) -> "Sender":
         for address in (self.address, self.reply_to or ""):
             if address.lower().startswith(("noreply@", "no-reply@", "no_reply@", "donotreply@")):
                 raise refuse(f"{address} cannot be answered", "write an address that somebody reads")
@@ -51,7 +51,7 @@ class Sender(Strict):
 
 
 class Quiet(Strict):
-    """Local hours in which nothing leaves, but for the purposes excepted; may span midnight."""
+    """Local hours in which no mail is sent, except for the purposes of `except`; may span midnight."""
 
     start: ClockText = Field(alias="from")
     end: ClockText = Field(alias="to")
@@ -59,7 +59,7 @@ class Quiet(Strict):
 
 
 class ConversionFile(Strict):
-    """What makes a lead a customer."""
+    """The event that makes a lead a customer."""
 
     by: EventMatcher
     key: PropertyName
@@ -68,7 +68,7 @@ class ConversionFile(Strict):
 
 
 class StageFile(Strict):
-    """A stage: its evidence and what mail in it may ask for."""
+    """A stage: its evidence, and the kinds of action that its mails may ask for."""
 
     when: ConditionText
     may_ask: list[Name]
@@ -90,7 +90,7 @@ class MilestoneFile(Strict):
 
 
 class HoldFile(Strict):
-    """A reason to withhold, with an end and an owner."""
+    """A reason to withhold mail, with an end and an owner."""
 
     starts: EventMatcher | None = Field(default=None, alias="from")
     ends: EventMatcher | None = Field(default=None, alias="until")
@@ -101,13 +101,13 @@ class HoldFile(Strict):
 
 
 class TopicFile(Strict):
-    """What a person may consent to."""
+    """A topic that a person may consent to."""
 
     double_opt_in: bool | None = None
 
 
 class CapFile(Strict):
-    """At most so many mails of these purposes in a sliding window."""
+    """The most mails of these purposes in a sliding window."""
 
     purposes: Annotated[list[Purpose], Field(min_length=1)]
     at_most: Annotated[int, Field(ge=1)]
@@ -134,7 +134,7 @@ class TouchpointFile(Strict):
 
 
 class OfferFile(Strict):
-    """A named offer that coupons are minted from."""
+    """An offer, from which coupons are created."""
 
     percent: Annotated[int, Field(ge=1, le=100)]
     prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]

@@ -1,7 +1,7 @@
-"""From plain values to models: every error becomes a fault in our words, and reading goes on.
+"""Validate plain values with the models; every error becomes a fault.
 
-What cannot be read is replaced by a stand-in and remembered as broken, so that the rest of the file is still
-checked and its faults come in the same list.
+A stand-in replaces each broken value, which is marked as broken, so that the rest of the file is checked in the same
+run.
 """
 
 import copy
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from nurture.playbook.document import Document, Loc
-from nurture.playbook.fault import Faults, list_of
+from nurture.playbook.fault import Faults, format_names
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -28,7 +28,7 @@ MEASURE_STANDINS: Mapping[str, Any] = {
     "trigger": "ops",
     "steps": [{"mail": "standin"}],
 }
-#: Required keys of `playbook.yaml`.
+#: The same for `playbook.yaml`.
 PROGRAMME_STANDINS: Mapping[str, Any] = {
     "name": "?",
     "brand": {"name": "?", "shop_url": "?", "address": "?"},
@@ -44,7 +44,7 @@ PROGRAMME_STANDINS: Mapping[str, Any] = {
     "actions": {"standin": {"sells": False}},
     "forms": ["standin"],
 }
-#: What a missing essential asks for.
+#: Required key -> what to change when it is missing.
 _MISSING: Mapping[str, str] = {
     "goal": "say what the measure is for",
     "audience": "say whom it may reach (True: everybody on the track)",
@@ -64,23 +64,22 @@ _TYPES: Mapping[str, str] = {
     "list_type": "a list",
     "float_type": "a number",
 }
-#: How deep the entries of a section lie that can be left out one by one; elsewhere the whole key goes.
+#: Section -> depth of the entries that can be left out one by one; of other sections the whole key is left out.
 _DEPTHS: Mapping[str, int] = {
     "steps": 2, "let": 2, "objects": 2, "facts": 2, "properties": 2, "milestones": 2, "holds": 2, "topics": 2,
     "caps": 2, "touchpoints": 2, "personas": 2, "offers": 2, "actions": 2, "senders": 2, "stages": 3,
 }  # fmt: skip
 _STEP = {"wait": "1d"}
-_ROUNDS = 5
+_ATTEMPTS_MAX = 5
 
 
 def read_model(model: type[M], document: Document, faults: Faults, standins: Mapping[str, Any]) -> M | None:
-    """Read a document as `model`, putting every error into `faults`.
+    """Return a document as `model`, with stand-ins for broken parts (`Faults.is_broken`); every error becomes a fault.
 
-    Returns the model with stand-ins where something is broken (`Faults.is_broken` tells), or None when even
-    that is impossible.
+    None when the document cannot be read even with stand-ins.
     """
     data = copy.deepcopy(document.data)
-    for attempt in range(_ROUNDS):
+    for attempt in range(_ATTEMPTS_MAX):
         try:
             return model.model_validate(data)
         except ValidationError as error:
@@ -88,18 +87,18 @@ def read_model(model: type[M], document: Document, faults: Faults, standins: Map
         for detail in details if attempt == 0 else ():
             _report(detail, model, document, faults)
         for detail in details:
-            loc = _plain(data, detail["loc"], missing=detail["type"] == "missing")
-            faults.break_off(document.path, _replace(data, loc, detail["type"], standins))
+            loc = _place_of(data, detail["loc"], missing=detail["type"] == "missing")
+            faults.mark_broken(document.path, _replace(data, loc, detail["type"], standins))
     return None
 
 
 def _report(detail: ErrorDetails, model: type[BaseModel], document: Document, faults: Faults) -> None:
-    loc = _plain(document.data, detail["loc"], missing=detail["type"] == "missing")
-    what, change = _words(detail, loc, model)
+    loc = _place_of(document.data, detail["loc"], missing=detail["type"] == "missing")
+    what, change = _fault_text(detail, loc, model)
     faults.at(document, loc, what, change)
 
 
-def _words(detail: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
+def _fault_text(detail: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str, str]:
     kind, context = detail["type"], detail.get("ctx") or {}
     name = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
     if kind == "missing":
@@ -134,34 +133,34 @@ def _nearest(name: str, model: type[BaseModel], loc: Loc) -> str:
         return "remove it, or see docs/playbook.md for the keys that may stand here"
     known = [field.alias or key for key, field in model.model_fields.items()]
     near = get_close_matches(name, known, n=1)
-    return f"did you mean `{near[0]}`?" if near else f"remove it; known are {list_of(known, most=40)}"
+    return f"did you mean `{near[0]}`?" if near else f"remove it; known are {format_names(known, most=40)}"
 
 
-def _plain(data: Any, loc: Loc, *, missing: bool = False) -> tuple[str | int, ...]:
-    """Return `loc` without the union tags that name nothing in the data.
+def _place_of(data: Any, loc: Loc, *, missing: bool = False) -> tuple[str | int, ...]:
+    """Return `loc` without pydantic's union tags, which are no keys of the data.
 
-    A tag may be spelt like a key (`mail`), so the reading that finds most of the place is taken.
-    missing: the last part names a key that is not there, and is kept.
+    A tag may equal a key (`mail`), so the longest path that exists in the data is taken.
+    missing: the last part is a missing key, and is kept.
     """
     if missing:
-        return (*_longest(data, tuple(loc[:-1])), loc[-1])
-    return _longest(data, tuple(loc))
+        return (*_longest_match(data, tuple(loc[:-1])), loc[-1])
+    return _longest_match(data, tuple(loc))
 
 
-def _longest(data: Any, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _longest_match(data: Any, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if not loc:
         return ()
     part, rest = loc[0], loc[1:]
     is_item = isinstance(data, list) and isinstance(part, int) and part < len(data)
     if not is_item and not (isinstance(data, dict) and part in data):
-        return _longest(data, rest)
-    found = (part, *_longest(data[part], rest))
-    passed_over = _longest(data, rest)
-    return found if len(found) >= len(passed_over) else passed_over
+        return _longest_match(data, rest)
+    taken = (part, *_longest_match(data[part], rest))
+    skipped = _longest_match(data, rest)
+    return taken if len(taken) >= len(skipped) else skipped
 
 
 def _replace(data: Any, loc: Loc, kind: str, standins: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Take the broken place out of `data`, or put a stand-in there; return the place that is now broken."""
+    """Remove the broken place from `data`, or put a stand-in there; return the place that is now broken."""
     if kind == "missing" and len(loc) > 1:
         loc = loc[:-1]
     depth = (

@@ -1,6 +1,6 @@
-"""The small words of the file language: durations, local times, percents, names, conditions.
+"""The scalar types of the files: durations, local times, percentages, names, conditions.
 
-Each type reads the text a person writes and gives the engine's value; each carries its JSON Schema.
+Each type converts the file's text to the engine's value and has its own JSON Schema.
 """
 
 import re
@@ -21,7 +21,7 @@ class Strict(BaseModel):
 
 
 def refuse(what: str, change: str) -> PydanticCustomError:
-    """Return an error that `validate` turns into a fault with these words."""
+    """Return an error that `validate` turns into a fault with this text."""
     return PydanticCustomError("fault", "{what}: {change}", {"what": what, "change": change})
 
 
@@ -67,7 +67,7 @@ def _percent(text: str) -> int:
 
 
 def _condition(value: Any) -> str:
-    # YAML reads an unquoted True as a truth value; conditions are text.
+    # YAML reads an unquoted True as a bool; conditions are text.
     if isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
@@ -163,7 +163,7 @@ def _words(value: str) -> str:
     return value
 
 
-#: Text that says something.
+#: Text that is not empty.
 Words = Annotated[str, AfterValidator(_words), _schema(r"\S", "Text.")]
 EventName = Annotated[str, AfterValidator(_words), _schema(r"\S", "An event's name: Order Completed.")]
 WeekdayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

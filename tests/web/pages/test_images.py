@@ -10,7 +10,7 @@ import pytest
 
 from nurture.app.services import Services
 from nurture.database.engine import Database
-from nurture.playbook import PublishedPlaybooks, faults_of, publish
+from nurture.playbook import PublishedPlaybooks, find_faults, publish
 from nurture.rendering.images import BYTES_MAX, image_links, read_image, read_images
 from nurture.rendering.links import LinksWithImages
 from tests.playbook.builder import a_playbook
@@ -80,7 +80,7 @@ def test_what_is_no_image_is_a_fault_and_never_served(name: str, text: str, what
     with pytest.raises(ValueError, match=what):
         read_image(path, text)
     if not name.startswith(".."):
-        (fault,) = faults_of({**a_playbook(), path: text}, render=False)
+        (fault,) = find_faults({**a_playbook(), path: text}, render=False)
         assert str(fault).startswith(f"{path}:1: {what}")
 
 
@@ -101,6 +101,6 @@ def test_a_mail_with_an_image_loads_and_is_rendered_with_it() -> None:
         shown = files[mail].replace(
             "{% endblock %}", '<mj-image src="{{ links.image_logo }}" alt="" />{% endblock %}'
         )
-    assert faults_of({**files, mail: shown, PATH: encoded(LOGO)}) == []
+    assert find_faults({**files, mail: shown, PATH: encoded(LOGO)}) == []
     # Without the file the name is unknown, and the mail does not load.
-    assert any("image_logo" in str(fault) for fault in faults_of({**files, mail: shown}))
+    assert any("image_logo" in str(fault) for fault in find_faults({**files, mail: shown}))

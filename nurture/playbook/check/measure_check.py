@@ -1,4 +1,4 @@
-"""What the checks of one measure look at, and how they report."""
+"""The subject of the checks of one measure, and their way to report faults."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,52 +7,52 @@ from nurture.domain.measure import MARKETING, Measure
 from nurture.domain.playbook import EntityFact, Playbook
 from nurture.playbook.builders.measure import Draft
 from nurture.playbook.document import Loc
-from nurture.playbook.fault import Faults, list_of
+from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.folder import PROGRAMME
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One measure under check, with the playbook it belongs to."""
+class MeasureCheck:
+    """One measure that is checked, with its playbook and the list of faults."""
 
     draft: Draft
-    # With all measures, still without hashes.
+    # With all measures, without hashes.
     playbook: Playbook
     programme: ProgrammeFile
     faults: Faults
 
     @property
     def measure(self) -> Measure:
-        """The measure as built."""
+        """Return the measure as it was built."""
         return self.draft.measure
 
     @property
-    def given(self) -> MeasureFile:
-        """The measure as written."""
-        return self.draft.given
+    def model(self) -> MeasureFile:
+        """Return the measure as the file gives it."""
+        return self.draft.model
 
     @property
     def is_marketing(self) -> bool:
-        """Whether its purpose needs a topic's consent."""
+        """Tell whether its purpose needs consent to a topic."""
         return self.measure.purpose in MARKETING
 
     def is_broken(self, *loc: str | int) -> bool:
-        """Tell whether a place in its measure.yaml did not read and has a stand-in."""
+        """Tell whether a place in its measure.yaml is broken and has a stand-in."""
         return self.faults.is_broken(self.draft.document.path, loc)
 
     @property
     def has_all_steps(self) -> bool:
-        """Whether every step read; only then can a check speak of what is missing among them."""
-        return not any(self.is_broken("steps", place) for place in range(len(self.given.steps)))
+        """Tell whether no step is broken; otherwise a check must not report that one is missing."""
+        return not any(self.is_broken("steps", place) for place in range(len(self.model.steps)))
 
     def fault(self, loc: Loc, what: str, change: str) -> None:
-        """Report at a place in its measure.yaml."""
+        """Add a fault at a place in its measure.yaml."""
         self.faults.at(self.draft.document, loc, what, change)
 
     def known(self, section: str, names: Iterable[str]) -> frozenset[str]:
-        """Return a section's names, also those that exist and did not read."""
+        """Return the names of a section of playbook.yaml, broken entries included."""
         return self.faults.known(PROGRAMME, section, names, depth=3 if section == "stages" else 2)
 
     def entities(self) -> frozenset[str]:
@@ -60,7 +60,7 @@ class Case:
         facts = self.playbook.facts
         return self.known("facts", (name for name in facts if isinstance(facts[name], EntityFact)))
 
-    def name(self, loc: Loc, kind: str, name: str | None, known: frozenset[str]) -> None:
-        """Report a name that is not known; None is no name."""
+    def require_known(self, loc: Loc, kind: str, name: str | None, known: frozenset[str]) -> None:
+        """Add a fault for a name that is not known. name: None when the file gives none."""
         if name is not None and name not in known:
-            self.fault(loc, f"no {kind} `{name}`", f"known: {list_of(known, most=40)}")
+            self.fault(loc, f"no {kind} `{name}`", f"known: {format_names(known, most=40)}")

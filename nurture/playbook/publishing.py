@@ -1,7 +1,7 @@
-"""Publishing a playbook, going back to the one before, and loading what is active.
+"""Publish a playbook, roll back to the one before, and load the active one.
 
-The files travel in the database, so every worker decides by the same playbook; which one is active is read in
-each batch's own transaction.
+The files are stored in the database, so that all workers use the same playbook. Each batch reads in its own
+transaction which playbook is active.
 """
 
 import threading
@@ -17,18 +17,18 @@ from nurture.database.engine import Database
 from nurture.database.notifications import ADVANCE, note
 from nurture.domain.errors import NotFoundError
 from nurture.domain.instant import Instant
-from nurture.playbook import queries as store
-from nurture.playbook.built import LoadedPlaybook, build, rebuild
+from nurture.playbook import queries as playbook_queries
+from nurture.playbook.loaded_playbook import LoadedPlaybook, build, rebuild
 from nurture.playbook.queries import Publication
 
 Backlog = Literal["none", "enter"]
 
-#: The active one, the one before it, and what messages still on their way were frozen under.
-_KEPT = 6
+#: Playbooks kept in memory: the active one, the one before, and those that waiting messages were frozen with.
+_LOADED_MAX = 6
 
 
 class PlaybookSource(Protocol):
-    """Gives the playbook that a batch works by."""
+    """Returns the playbook that a batch uses."""
 
     def active_id(self, connection: sa.Connection) -> int | None:
         """Return the active playbook's id, None before the first is published."""
@@ -54,18 +54,18 @@ class PublishedPlaybooks:
 
     def active_id(self, connection: sa.Connection) -> int | None:
         """Return the active playbook's id: one row, read in the caller's transaction."""
-        return store.active_id(connection)
+        return playbook_queries.active_id(connection)
 
     def active(self, connection: sa.Connection) -> LoadedPlaybook:
         """Return the active playbook. Raises NotFoundError before the first is published."""
-        active = store.active_id(connection)
+        active = playbook_queries.active_id(connection)
         if active is None:
             raise NotFoundError("no playbook is published; run `nurture playbook publish DIR`")
         return self.of(connection, active)
 
     def of(self, connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:
         """Return a playbook by its id. Raises NotFoundError when there is none."""
-        # Databases number their playbooks alike; a process may hold two of them (simulation).
+        # A process may use two databases (simulation), and both number their playbooks from 1.
         key = (str(connection.engine.url), playbook_id)
         with self._lock:
             if key in self._loaded:
@@ -73,33 +73,35 @@ class PublishedPlaybooks:
                 return self._loaded[key]
             loaded = _load(connection, playbook_id, has_template_cache=self._has_template_cache)
             self._loaded[key] = loaded
-            while len(self._loaded) > _KEPT:
+            while len(self._loaded) > _LOADED_MAX:
                 self._loaded.popitem(last=False)
             return loaded
 
 
-class GivenPlaybook:
+class FixedPlaybook:
     """One playbook that is always the active one, for previews, simulation and tests."""
 
     def __init__(self, loaded: LoadedPlaybook) -> None:
-        """Give this one."""
         self._loaded = loaded
 
     def active_id(self, connection: sa.Connection) -> int | None:  # noqa: ARG002 - a source's shape
-        """Return its id."""
+        """Return the playbook's id."""
         return self._loaded.id
 
     def active(self, connection: sa.Connection) -> LoadedPlaybook:  # noqa: ARG002 - a source's shape
-        """Return it."""
+        """Return the playbook."""
         return self._loaded
 
     def of(self, connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:  # noqa: ARG002 - a source's shape
-        """Return it, whatever the id."""
+        """Return the playbook, for any id."""
         return self._loaded
 
 
 def _load(connection: sa.Connection, playbook_id: int, *, has_template_cache: bool = True) -> LoadedPlaybook:
-    files, row = store.files(connection, playbook_id), store.publication(connection, playbook_id)
+    files, row = (
+        playbook_queries.files(connection, playbook_id),
+        playbook_queries.publication(connection, playbook_id),
+    )
     if files is None or row is None:
         raise NotFoundError(f"there is no playbook {playbook_id}; `nurture playbook history` lists them")
     return rebuild(
@@ -113,16 +115,16 @@ def _load(connection: sa.Connection, playbook_id: int, *, has_template_cache: bo
 def publish(
     database: Database, files: Mapping[str, str], *, now: Instant, actor: str, backlog: Backlog = "none"
 ) -> int:
-    """Check a playbook in full, keep it, make it the active one; return its id.
+    """Check a playbook in full, store it, make it the active one; return its id.
 
-    backlog: `none` takes what already holds as everybody's past, `enter` lets those people in. Publishing what
-    is active already changes nothing and returns its id. Only changed rules wake people. Writes an audit row.
+    backlog: `none` takes a condition that holds already as the contact's past, `enter` starts runs for it. Publishing
+    the active playbook again changes nothing and returns its id. Only changed rules wake contacts. Writes an audit row.
     Raises PlaybookError with every fault, before anything is written.
     """
     loaded = build(files)
 
     def work(connection: sa.Connection) -> int:
-        active = store.lock_active(connection)
+        active = playbook_queries.lock_active(connection)
         if active is not None and active.content_hash == loaded.playbook.content_hash and backlog == "none":
             return active.id
         return _activate(connection, loaded, active, now=now, actor=actor, backlog=backlog, action="publish")
@@ -137,14 +139,18 @@ def rollback(database: Database, *, now: Instant, actor: str, to: int | None = N
     """
 
     def work(connection: sa.Connection) -> int:
-        active = store.lock_active(connection)
+        active = playbook_queries.lock_active(connection)
         if active is None:
             raise NotFoundError("no playbook is published, so there is none to go back to")
-        back = store.before(connection, active.id) if to is None else store.publication(connection, to)
-        if back is None:
+        previous = (
+            playbook_queries.before(connection, active.id)
+            if to is None
+            else playbook_queries.publication(connection, to)
+        )
+        if previous is None:
             which = "there was no playbook before this one" if to is None else f"there is no playbook {to}"
             raise NotFoundError(f"{which}; publish the one you want")
-        loaded = _load(connection, back.id)
+        loaded = _load(connection, previous.id)
         return _activate(connection, loaded, active, now=now, actor=actor, backlog="none", action="rollback")
 
     return database.run(work)
@@ -162,10 +168,10 @@ def _activate(
 ) -> int:
     playbook = loaded.playbook
     row = Publication(0, playbook.name, playbook.rules_hash, playbook.content_hash, now, actor, backlog)
-    row = replace(row, id=store.insert(connection, row, loaded.files))
-    # Letting the backlog in is a change for everybody, even when no rule is another.
+    row = replace(row, id=playbook_queries.insert(connection, row, loaded.files))
+    # Entering the backlog concerns every contact, even when no rule has changed.
     wake = active is None or active.rules_hash != row.rules_hash or backlog == "enter"
-    store.activate(connection, row.id, wake=wake)
+    playbook_queries.activate(connection, row.id, wake=wake)
     note(connection, ADVANCE, "")
     detail = {"playbook": row.id, "before": active.id if active else None, "rules_hash": row.rules_hash,
               "content_hash": row.content_hash, "backlog": backlog}  # fmt: skip

@@ -12,9 +12,9 @@ from nurture.database.audit import find_tampering
 from nurture.database.engine import Database
 from nurture.database.schema import active_playbook, audit, playbooks
 from nurture.domain.errors import NotFoundError, PlaybookError
-from nurture.playbook import GivenPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
 from nurture.playbook import queries as store
-from nurture.playbook.hashes import plain
+from nurture.playbook.hashes import canonical_value
 from nurture.runtime.settings import load_settings
 from tests.playbook.builder import a_playbook, changed
 
@@ -55,7 +55,7 @@ def test_a_published_playbook_loads_as_it_was_built(database: Database) -> None:
     id_ = publish(database, a_playbook(), now=NOW, actor="ops", backlog="none")
     loaded = active(database)
     assert (loaded.id, loaded.files) == (id_, a_playbook())
-    assert plain(loaded.playbook) == plain(built.playbook)
+    assert canonical_value(loaded.playbook) == canonical_value(built.playbook)
     assert loaded.playbook.measures.keys() == built.playbook.measures.keys()
     for path, measure in built.playbook.measures.items():
         assert loaded.playbook.measures[path] == measure
@@ -186,7 +186,7 @@ def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Data
 
 def test_a_given_playbook_is_always_the_active_one(sqlite_database: Database) -> None:
     loaded = build(a_playbook())
-    source = GivenPlaybook(loaded)
+    source = FixedPlaybook(loaded)
     with sqlite_database.read() as connection:
         assert source.active(connection) is loaded is source.of(connection, 7)
         assert source.active_id(connection) == 0

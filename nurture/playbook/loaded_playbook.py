@@ -1,6 +1,6 @@
-"""{path: text} to a playbook: read everything, build everything, check everything, then say all faults at once.
+"""Build a playbook from its files, check it, and report all faults at once.
 
-arrange -> playbook.yaml -> facts, stages ... -> measure.yaml each -> mails -> checks -> hashes
+sort files -> playbook.yaml -> facts, stages ... -> every measure.yaml -> mails -> checks -> hashes
 """
 
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from typing import Literal
 from nurture.domain.errors import PlaybookError
 from nurture.domain.playbook import Playbook
 from nurture.playbook import hashes
-from nurture.playbook.builders.conditions import Conditions
+from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.measure import Draft, build_measure
 from nurture.playbook.builders.programme import ProgrammeBuilder
-from nurture.playbook.check.case import Case
-from nurture.playbook.check.journey import check_answers, check_place
+from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
 from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
-from nurture.playbook.check.matrix import check_matrix, check_recipient
+from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
+from nurture.playbook.check.stages import check_answers, check_place
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.templates import check_rendering
 from nurture.playbook.check.wording import check_layout_wording, check_wording
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Fault, Faults
-from nurture.playbook.folder import MEASURE, PROGRAMME, Folder, MeasureFolder, arrange
-from nurture.playbook.front_matter import MailHead
+from nurture.playbook.folder import MEASURE, PROGRAMME, MeasureFolder, PlaybookFolder, sort_files
+from nurture.playbook.front_matter import MarkupFile
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 from nurture.playbook.schema.validate import MEASURE_STANDINS, PROGRAMME_STANDINS, read_model
@@ -34,22 +34,22 @@ from nurture.rendering.templates import Templates
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlaybook:
-    """A playbook ready to work by."""
+    """A playbook with its files and its compiled-on-demand templates."""
 
-    # Row of `playbooks`; 0 while unpublished.
+    # Its row in `playbooks`; 0 while unpublished.
     id: int
     playbook: Playbook
     # {path: text} as published.
     files: Mapping[str, str]
-    # The mails; each compiles when it is first needed.
+    # The templates of its mails.
     templates: Templates
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """Everything that was read, with stand-ins where something is broken."""
+class _Source:
+    """All files as models and built values, with stand-ins in place of broken parts."""
 
-    folder: Folder
+    folder: PlaybookFolder
     programme: ProgrammeFile
     playbook: Playbook
     drafts: tuple[Draft, ...]
@@ -58,27 +58,27 @@ class _Read:
 def build(files: Mapping[str, str]) -> LoadedPlaybook:
     """Build a playbook and check it in full.
 
-    files: {path with slashes: text}, as `load_files` returns them. Renders every mail from its sample in a
-    process of its own. Raises PlaybookError with every fault.
+    files: {path with slashes: text}, as `load_files` returns them. Renders every mail from its sample in a child
+    process. Raises PlaybookError with every fault.
     """
     faults = Faults()
-    read = _read(files, faults)
-    if read is not None:
-        _check(read, files, faults, render=True)
-    if faults or read is None:
+    source = _read_source(files, faults)
+    if source is not None:
+        _check(source, files, faults, render=True)
+    if faults or source is None:
         raise PlaybookError([str(fault) for fault in faults.sorted()])
-    return _loaded(read, files, id_=0)
+    return _loaded(source, files, id_=0)
 
 
-def faults_of(files: Mapping[str, str], *, render: bool = True) -> list[Fault]:
-    """Return every fault of a playbook, in the order of files and lines; none when it may be published.
+def find_faults(files: Mapping[str, str], *, render: bool = True) -> list[Fault]:
+    """Return every fault of a playbook, in the order of files and lines; an empty list when it may be published.
 
-    render: False leaves out what only rendering the mails shows, for a quick look while somebody types.
+    render: False leaves out the faults that only rendering shows, for quick feedback in an editor.
     """
     faults = Faults()
-    read = _read(files, faults)
-    if read is not None:
-        _check(read, files, faults, render=render)
+    source = _read_source(files, faults)
+    if source is not None:
+        _check(source, files, faults, render=render)
     return faults.sorted()
 
 
@@ -93,24 +93,24 @@ def rebuild(
 
     A newer version of the checks therefore never stops workers from using a published playbook.
     has_template_cache: False renders every mail by the reference path (setting TEMPLATE_CACHE).
-    Raises PlaybookError when it cannot even be read.
+    Raises PlaybookError when it cannot even be source.
     """
     faults = Faults()
-    read = _read(files, faults)
-    if faults or read is None:
+    source = _read_source(files, faults)
+    if faults or source is None:
         raise PlaybookError([str(fault) for fault in faults.sorted()])
-    return _loaded(read, files, id_=id_, backlog=backlog, has_template_cache=has_template_cache)
+    return _loaded(source, files, id_=id_, backlog=backlog, has_template_cache=has_template_cache)
 
 
 def _loaded(
-    read: _Read,
+    source: _Source,
     files: Mapping[str, str],
     *,
     id_: int,
     backlog: Literal["none", "enter"] = "none",
     has_template_cache: bool = True,
 ) -> LoadedPlaybook:
-    playbook = replace(read.playbook, backlog=backlog)
+    playbook = replace(source.playbook, backlog=backlog)
     measures = {
         path: replace(measure, rules_hash=hashes.measure_rules_hash(measure, playbook))
         for path, measure in playbook.measures.items()
@@ -121,23 +121,23 @@ def _loaded(
     return LoadedPlaybook(id_, playbook, dict(files), templates)
 
 
-def _read(files: Mapping[str, str], faults: Faults) -> _Read | None:
-    folder = arrange(files, faults)
+def _read_source(files: Mapping[str, str], faults: Faults) -> _Source | None:
+    folder = sort_files(files, faults)
     programme, document = _read_programme(folder, faults)
-    measures = [each for folder_ in folder.measures.values() for each in _read_measure(folder_, faults)]
+    measures = [measure for folder_ in folder.measures.values() for measure in _read_measure(folder_, faults)]
     if programme is None or document is None:
         return None
-    conditions = Conditions(faults)
+    conditions = ConditionParser(faults)
     playbook = ProgrammeBuilder(programme, document, conditions, faults).build()
     drafts = tuple(
-        build_measure(given, document_, folder_, playbook=playbook, conditions=conditions, faults=faults)
-        for given, document_, folder_ in measures
+        build_measure(model, document_, folder_, playbook=playbook, conditions=conditions, faults=faults)
+        for model, document_, folder_ in measures
     )
     playbook = replace(playbook, measures={draft.measure.path: draft.measure for draft in drafts})
-    return _Read(folder, programme, playbook, drafts)
+    return _Source(folder, programme, playbook, drafts)
 
 
-def _read_programme(folder: Folder, faults: Faults) -> tuple[ProgrammeFile | None, Document | None]:
+def _read_programme(folder: PlaybookFolder, faults: Faults) -> tuple[ProgrammeFile | None, Document | None]:
     if folder.programme is None:
         return None, None
     document = read_document(PROGRAMME, folder.programme, faults)
@@ -151,27 +151,27 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
         return []
     document = read_document(folder.file(MEASURE), folder.files[MEASURE], faults)
     if document is None:
-        faults.break_off(folder.file(MEASURE), ())
+        faults.mark_broken(folder.file(MEASURE), ())
         return []
-    given = read_model(MeasureFile, document, faults, MEASURE_STANDINS)
-    return [] if given is None else [(given, document, folder)]
+    model = read_model(MeasureFile, document, faults, MEASURE_STANDINS)
+    return [] if model is None else [(model, document, folder)]
 
 
-def _check(read: _Read, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
-    check_strings(read.playbook, read.folder.layout, faults)
-    check_images(read.folder.layout, faults)
-    check_layout_wording(read.folder.layout, faults)
-    cases = [Case(draft, read.playbook, read.programme, faults) for draft in read.drafts]
-    heads: dict[str, MailHead] = {}
-    for case in cases:
-        check_place(case)
-        check_names(case)
-        check_matrix(case)
-        check_recipient(case)
-        check_answers(case)
-        check_steps(case)
-        heads |= check_mails(case, read.folder.layout)
-        check_wording(case, heads)
-    subjects = check_rendering(cases, files) if render else {}
-    for case in cases:
-        check_subjects(case, heads, subjects)
+def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
+    check_strings(source.playbook, source.folder.layout, faults)
+    check_images(source.folder.layout, faults)
+    check_layout_wording(source.folder.layout, faults)
+    checks = [MeasureCheck(draft, source.playbook, source.programme, faults) for draft in source.drafts]
+    markup_files: dict[str, MarkupFile] = {}
+    for check in checks:
+        check_place(check)
+        check_names(check)
+        check_call_to_action(check)
+        check_recipient(check)
+        check_answers(check)
+        check_steps(check)
+        markup_files |= check_mails(check, source.folder.layout)
+        check_wording(check, markup_files)
+    subjects = check_rendering(checks, files) if render else {}
+    for check in checks:
+        check_subjects(check, markup_files, subjects)

@@ -1,68 +1,69 @@
-"""Stages and measures must not wait for each other."""
+"""Checks of a measure's stage: it exists, and the measure does not require the answers that it asks for."""
 
 import ast
 from collections.abc import Iterator
 
 from nurture.domain.playbook import EntityFact, Fact, FoldFact, Playbook, Stage, TraitFact, VerdictFact
-from nurture.playbook.check.case import Case
+from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import PROGRAMME
 
 
-def check_place(case: Case) -> None:
+def check_place(check: MeasureCheck) -> None:
     """Check that the folder's stage exists on its track."""
-    measure = case.measure
+    measure = check.measure
     if measure.track == "any" or measure.stage == "any":
         return
-    stages = case.playbook.stages_of(measure.track)
-    if any(stage.name == measure.stage for stage in stages) or case.faults.has_broken(PROGRAMME, "stages"):
+    stages = check.playbook.stages_of(measure.track)
+    if any(stage.name == measure.stage for stage in stages) or check.faults.has_broken(PROGRAMME, "stages"):
         return
     other = "customer" if measure.track == "lead" else "lead"
-    if any(stage.name == measure.stage for stage in case.playbook.stages_of(other)):
+    if any(stage.name == measure.stage for stage in check.playbook.stages_of(other)):
         change = f"move the folder under {other}/{measure.stage}/"
     else:
         change = f"move the folder under {measure.track}/any/ or one of {', '.join(stage.name for stage in stages)}"
-    case.fault((), f"{measure.stage} is no stage of the {measure.track} track", change)
+    check.fault((), f"{measure.stage} is no stage of the {measure.track} track", change)
 
 
-def check_answers(case: Case) -> None:
+def check_answers(check: MeasureCheck) -> None:
     """Check that a measure does not require the stage that only its own answers lead to.
 
-    Its answers are the event of its metric and exits with the reason `converted`. Evidence asking for the
-    first such event (`trials >= 1`) is meant: who is in the stage has given it. Later ones (`orders >= 2`)
-    may well be asked for there.
+    Its answers are the event of its metric and exits with the reason `converted`. Only evidence that needs the first
+    such event (`trials >= 1`) is a fault, because everybody in the stage has sent it. Evidence that needs more of them
+    (`orders >= 2`) is allowed.
     """
-    measure, playbook = case.measure, case.playbook
-    stage = next((each for each in playbook.stages_of(measure.track) if each.name == measure.stage), None)
+    measure, playbook = check.measure, check.playbook
+    stages = playbook.stages_of(measure.track)
+    stage = next((stage for stage in stages if stage.name == measure.stage), None)
     if stage is None:
         return
     answers: dict[str, tuple[str | int, ...]] = {}
-    for place, each in enumerate(measure.exits):
-        if each.reason == "converted":
-            answers[each.event] = ("exit", place)
+    for place, exit_ in enumerate(measure.exits):
+        if exit_.reason == "converted":
+            answers[exit_.event] = ("exit", place)
     if measure.metric is not None:
         answers[measure.metric.event] = ("metric", "event")
-    fed = set(first_evidence(stage, playbook))
+    evidence = set(first_evidence(stage, playbook))
     for event, loc in answers.items():
-        if event in fed:
+        if event in evidence:
             what = (
                 f"the answer `{event}` is evidence of {stage.name}, and only people already there are asked"
             )
             change = f"move the folder to the stage before, or to {measure.track}/any/"
-            case.fault(loc, what, change)
+            check.fault(loc, what, change)
 
 
 def first_evidence(stage: Stage, playbook: Playbook) -> Iterator[str]:
-    """Return the events whose first occurrence brings people into the stage."""
-    for name in _asked_once(stage.when.text):
+    """Yield the events whose first occurrence moves a contact into the stage."""
+    for name in _names_needed_once(stage.when.text):
         root = name.partition(".")[0]
         fact = playbook.facts.get(root)
         if fact is not None:
-            yield from feeding(fact)
-    yield from _counted_once(stage.when.text)
+            yield from source_events(fact)
+    yield from _events_needed_once(stage.when.text)
 
 
-def feeding(fact: Fact) -> Iterator[str]:
-    """Return the names of the events that a fact is folded from."""
+def source_events(fact: Fact) -> Iterator[str]:
+    """Yield the names of the events that change a fact."""
     match fact:
         case FoldFact(at_least=1) | EntityFact():
             yield from (name for match in fact.of for name in match.names)
@@ -72,8 +73,8 @@ def feeding(fact: Fact) -> Iterator[str]:
             return
 
 
-def _asked_once(text: str) -> Iterator[str]:
-    """Return the names that the evidence asks one event of: `x >= 1`, `x > 0`, `x`, `x == True`, `x is known`."""
+def _names_needed_once(text: str) -> Iterator[str]:
+    """Yield names of which one event is enough evidence: `x >= 1`, `x > 0`, `x`, `x == True`, `known(x)`."""
     for node in _nodes(text):
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and _is_first(node):
             yield ast.unparse(node.left)
@@ -85,7 +86,8 @@ def _asked_once(text: str) -> Iterator[str]:
             yield ast.unparse(node.args[0])
 
 
-def _counted_once(text: str) -> Iterator[str]:
+def _events_needed_once(text: str) -> Iterator[str]:
+    """Yield the events of `count("E") >= 1` and the like."""
     for node in _nodes(text):
         if isinstance(node, ast.Compare) and _is_first(node) and isinstance(node.left, ast.Call):
             call = node.left
@@ -94,6 +96,7 @@ def _counted_once(text: str) -> Iterator[str]:
 
 
 def _is_first(node: ast.Compare) -> bool:
+    """Tell whether one event makes the comparison true."""
     bound = node.comparators[0]
     if not isinstance(bound, ast.Constant):
         return False
