@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
   --custom-compile-command "make lock" pyproject.toml --group build
 
 # A target that is named `help` first: `make` alone explains itself.
-.PHONY: help demo up test check bench faults fuzz docs lock format clean
+.PHONY: help demo up test check bench faults fuzz wheel docs lock format clean
 help:  ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -41,6 +41,9 @@ faults: .venv/test  ## only the tests that break things on purpose: kill, cut, e
 
 fuzz: .venv/test  ## half a million made-up inputs to the readers: twelve minutes of processor time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/security/test_fuzz.py $(ARGS)
+
+wheel: .venv/test  ## build the wheel, install it beside the locked packages and run its commands
+	$(BIN)/python -m pytest -m "long or not long" tests/architecture/test_wheel.py $(ARGS)
 
 docs: .venv/test  ## write docs/reference from the program itself
 	$(BIN)/python docs/write.py $(ARGS)
