@@ -47,7 +47,7 @@ def by_workers(
 ) -> tuple[float, float]:
     """Return events a second, and the peak memory of a worker: Celery workers apply events that appear at once.
 
-    prefix: of the people's names, so that a database can be used again. What is not applied after so many
+    prefix: of the people's names, so that a database can be used again. Events not applied after so many
     seconds does not count.
     """
     with ExitStack() as stack:
@@ -65,7 +65,7 @@ def by_workers(
         notifier_of(services).notify([("inbox", str(shard)) for shard in range(SHARDS)])
         _until_empty(url, seconds)
         took = time.perf_counter() - begun
-        memory = max(one.peak_mb() for one in started)
+        memory = max(process.peak_mb() for process in started)
         done = scalar(url, "SELECT count(*) FROM events") - before
     if not done:
         message = "the workers applied nothing; BENCH_LOUD=1 shows what they say"
@@ -94,9 +94,9 @@ def _fill(services: Services, people: int, prefix: str = "u") -> None:
             accept(
                 connection,
                 [
-                    _event(f"{prefix}{one}", one, place, now)
+                    _event(f"{prefix}{process}", process, place, now)
                     for place in range(4)
-                    for one in range(start, end)
+                    for process in range(start, end)
                 ],
             )
 
@@ -119,21 +119,21 @@ def _floor(url: str, people: int) -> float:
         )
         for _ in range(_PROCESSES)
     ]
-    for one in running:
-        if one.stdout is None or one.stdout.readline() != "ready\n":
+    for process in running:
+        if process.stdout is None or process.stdout.readline() != "ready\n":
             message = "a drainer did not start"
             raise AssertionError(message)
     begun = time.perf_counter()
-    for one in running:
-        if one.stdin is not None:
-            one.stdin.write("go\n")
-            one.stdin.flush()
+    for process in running:
+        if process.stdin is not None:
+            process.stdin.write("go\n")
+            process.stdin.flush()
     _until_empty(url, 300.0)
     took = time.perf_counter() - begun
     done = scalar(url, "SELECT count(*) FROM events")
-    for one in running:
-        one.kill()
-        one.communicate()
+    for process in running:
+        process.kill()
+        process.communicate()
     return done / took
 
 

@@ -14,7 +14,7 @@ from tests.rig.redis import Redis
 
 _PAGE = 500
 _LOOKS = 300
-# What keeps an alarm for good is spelt out: only so is the index used whatever the instant.
+# The bound of alarms is a literal: only then does PostgreSQL use the index for every instant.
 _DUE = f"SELECT id FROM contacts WHERE survivor IS NULL AND wake_at < {FOREVER} AND wake_at <= %s ORDER BY wake_at"
 
 
@@ -76,9 +76,9 @@ def by_workers(
         with suppress(TimeoutError):
             until(lambda: not scalar(stage.url, any_left), seconds=seconds, what="rings", every=0.05)
         took = time.perf_counter() - begun
-        rung = due - scalar(stage.url, left)
-        memory = max(one.peak_mb() for one in started)
-    return rung / took, floor, memory
+        applied = due - scalar(stage.url, left)
+        memory = max(process.peak_mb() for process in started)
+    return applied / took, floor, memory
 
 
 def _shift(url: str, now: Instant, *, by: int) -> None:

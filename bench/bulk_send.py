@@ -68,7 +68,7 @@ def measure(postgres: Postgres, scale: float) -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a bulk send came to."""
+    """The result of a bulk send."""
 
     mails: int
     seconds: float
@@ -100,7 +100,7 @@ def by_workers(
 ) -> Sent:
     """Send one mail each to so many people by so many Celery workers, and measure until the last outcome.
 
-    What has no outcome after so many seconds does not count. delay: before each of the server's replies. options:
+    A mail without an outcome after so many seconds does not count. delay: before each of the server's replies. options:
     of the mail URL. prefix: of the people's addresses, so that a database can be used again. ready_made: mails that
     the floor pushes at most, in all. pushes: how often it does, half of them before and half after; the median counts.
     """

@@ -33,13 +33,13 @@ HISTORY = 20
 MERGED = SUPPRESSED = 100
 #: People who really live, and for how long.
 CAST, DAYS = 40, 45
-#: What everybody has, and what those with a history have.
+#: Facts of every contact, and further facts of contacts with a history.
 _PEOPLE = ("contacts", "contact_state", "identities", "consents")
 _HISTORIES = (
     *("events", "transitions", "milestones", "runs", "non_entries", "watches", "messages", "attempts"),
     "coupons",
 )
-#: What makes a mail of the cast one that waits.
+#: Columns that make a copied mail a waiting one.
 _WAITING = {
     "status": "'waiting'",
     "reason": "'quiet_hours'",

@@ -40,7 +40,7 @@ def _production(postgres: Postgres, events: int) -> Figure:
         # A quiet system is not one that is still starting; the same for both.
         time.sleep(_SETTLES_SECONDS)
         p95 = _p95(stage.port, log, events)
-        memory = max(one.peak_mb() for one in (api, clock, worker))
+        memory = max(process.peak_mb() for process in (api, clock, worker))
     what = f"{events} HTTP events to SMTP, one by one; PostgreSQL, Redis, API, scheduler, 1 worker"
     return Figure("first mail", what, p95, "ms p95", at_most=1_000, memory_mb=memory)
 

@@ -45,21 +45,21 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
     ringing = min(units, people[0] // 4)
     costs = [Costs(count, {}) for count in people]
     for number in range(_ROUNDS):
-        for stage, one in zip(stages, costs, strict=True):
-            one.keep_best(_at(stage, units, ringing, number))
-            told = ", ".join(f"{kind} {micros:,.0f} µs" for kind, micros in one.micros.items())
-            print(f"  round {number + 1}, {one.people:,}: at best {told}", flush=True)
+        for stage, cost in zip(stages, costs, strict=True):
+            cost.keep_best(_at(stage, units, ringing, number))
+            line = ", ".join(f"{kind} {micros:,.0f} µs" for kind, micros in cost.micros.items())
+            print(f"  round {number + 1}, {cost.people:,}: at best {line}", flush=True)
     if scale >= 1:
         keep(costs)
-    largest = ", ".join(f"{one.people:,}" for one in costs)
+    largest = ", ".join(f"{cost.people:,}" for cost in costs)
     return [
         Figure(
             "growth",
             f"{kind}: µs a unit with {largest} contacts stored",
-            max(one.micros[kind] for one in costs[1:]) / costs[0].micros[kind],
+            max(cost.micros[kind] for cost in costs[1:]) / costs[0].micros[kind],
             "times the smallest's",
             at_most=_FLAT,
-            note=" / ".join(f"{one.micros[kind]:,.0f} µs" for one in costs),
+            note=" / ".join(f"{cost.micros[kind]:,.0f} µs" for cost in costs),
         )
         for kind in costs[0].micros
     ]
@@ -85,9 +85,9 @@ def _at(stage: Stage, units: int, ringing: int, number: int) -> dict[str, float]
 
 def keep(costs: list[Costs]) -> None:
     """Write the picture of growth, for the page of benchmarks."""
-    lines = [Line(kind, [(one.people, one.micros[kind]) for one in costs]) for kind in costs[0].micros]
+    lines = [Line(kind, [(cost.people, cost.micros[kind]) for cost in costs]) for kind in costs[0].micros]
     text = chart(
-        "What a unit of work costs, by people stored",
+        "The cost of a unit of work, by people stored",
         lines,
         across="contacts stored",
         up="µs a unit (event, ring, mail)",

@@ -43,9 +43,9 @@ def measure(scale: float) -> list[Figure]:
         except TimeoutError:
             note = f"stopped after {_SECONDS_MAX:.0f} s, unfinished"
             return [Figure("real history", what, _SECONDS_MAX, "s", at_most=120, note=note)]
-    told = json.loads(ran.output)
-    each = 1_000 * ran.seconds / max(1, told["mails"])
-    note = f"{told['events']} events applied, {told['mails']} mails made, a sample rendered: {each:.2f} ms a mail"
+    result = json.loads(ran.output)
+    ms = 1_000 * ran.seconds / max(1, result["mails"])
+    note = f"{result['events']} events applied, {result['mails']} mails made, a sample rendered: {ms:.2f} ms a mail"
     note += f"; {_processor_seconds() - before:.0f} s of processor"
     if len(rows) < _ORDERS:
         note += "; a part of the history, so not what must be reached"
@@ -79,8 +79,13 @@ def _write(folder: Path, rows: list[dict[str, str]], people: list[str]) -> None:
             revenue = float(row["revenue"])
             goods = {"product_id": "cd", "name": "CD", "quantity": int(row["quantity"]), "price": revenue}
             own = {name: row[name] for name in ("user_id", "email", "event", "timestamp", "order_id")}
-            told = {"message_id": row["order_id"], "revenue": revenue, "currency": "USD", "products": [goods]}
-            stream.write(json.dumps({**own, **told}) + "\n")
+            properties = {
+                "message_id": row["order_id"],
+                "revenue": revenue,
+                "currency": "USD",
+                "products": [goods],
+            }
+            stream.write(json.dumps({**own, **properties}) + "\n")
     with (folder / "people.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["user_id", "email", "consent_offers"])

@@ -1,4 +1,4 @@
-"""What the mail room costs: freezing, rendering, MIME, and speaking SMTP.
+"""Measure the cost of a mail: freezing, rendering, MIME, and speaking SMTP.
 
     python bench/mail.py
 
@@ -69,13 +69,13 @@ def sink(delay: float) -> Iterator[int]:
 def smtp_rate(port: int, data: bytes, *, connections: int, mails: int) -> tuple[float, float]:
     """Return mails a second once so many connections stand, and microseconds of processor time a mail."""
     transport = open_transport(f"smtp://127.0.0.1:{port}?connections={connections}&fresh=60")
-    letters = [OutgoingMail(number, 1, "bounce@shop.test", "a@x.test", data) for number in range(mails)]
-    for _ in transport.send(letters[: connections * 3]):
+    mails_to_send = [OutgoingMail(number, 1, "bounce@shop.test", "a@x.test", data) for number in range(mails)]
+    for _ in transport.send(mails_to_send[: connections * 3]):
         pass
     best, cpu = 0.0, float("inf")
     for _ in range(5):
         begun, used = time.perf_counter(), time.process_time()
-        assert all(one.outcome == "sent" for one in transport.send(iter(letters)))
+        assert all(outcome.outcome == "sent" for outcome in transport.send(iter(mails_to_send)))
         best = max(best, mails / (time.perf_counter() - begun))
         cpu = min(cpu, (time.process_time() - used) / mails * 1e6)
     transport.close()
@@ -99,16 +99,17 @@ def journal_costs(port: int, data: bytes, folder: Path, *, mails: int = 1600, wi
         for name, transport in transports.items():
             wall, cpu = time.perf_counter(), time.process_time()
             for first in range(0, mails, window):
-                letters = [
+                mails_to_send = [
                     OutgoingMail(first + n, 1, "bounce@shop.test", "a@x.test", data) for n in range(window)
                 ]
                 if name == "with":
                     number += 1
                     passed = [
-                        Passed(one.message_id, 1, one.message_id, now, False, "a" * 24) for one in letters
+                        Passed(mail.message_id, 1, mail.message_id, now, False, "a" * 24)
+                        for mail in mails_to_send
                     ]
                     journal.passed("main", number, passed, at=now)
-                assert all(one.outcome == "sent" for one in transport.send(iter(letters)))
+                assert all(outcome.outcome == "sent" for outcome in transport.send(iter(mails_to_send)))
                 journal.settled(list(journal.in_flight("main")))
             spent = (time.perf_counter() - wall) / mails * 1e6, (time.process_time() - cpu) / mails * 1e6
             best[name] = min(best[name][0], spent[0]), min(best[name][1], spent[1])

@@ -62,8 +62,8 @@ def advocates(services: Services, people: int, topic: str, *, prefix: str = "p")
                     for k, v, c in names
                 ],
             )
-            said = {"topic": topic, "state": "granted", "at": at, "source": "web", "evidence": "{}"}
-            bulk.insert(connection, t.consents, [{"contact_id": row.id, **said} for row in rows])
+            consent = {"topic": topic, "state": "granted", "at": at, "source": "web", "evidence": "{}"}
+            bulk.insert(connection, t.consents, [{"contact_id": row.id, **consent} for row in rows])
 
         services.database.run(work)
     if services.database.writer.dialect.name == "postgresql":

@@ -17,7 +17,7 @@ _PEAK = 5
 #: Each contact's alarm rings so often a year: twice in ten days, and some more in a journey.
 _RINGS_A_YEAR = 100
 _CAMPAIGN_HOURS = 4
-#: What is done -> the row that measures it, and how often a person's year asks for it.
+#: Unit of work -> the row that measures it, and how often a year of one person needs it.
 _KINDS = {
     "events in": ("ingest", EVENTS_A_YEAR),
     "events applied": ("advance", EVENTS_A_YEAR),
@@ -55,14 +55,14 @@ def sizes_section(sizes: Sizes) -> str:
     each = {grows: _each(sizes, grows) for grows in units}
     lines = ["| grows with | bytes a row, indexes included (rows each) | together |", "|---|---|---|"]
     for grows, unit in units.items():
-        told = " · ".join(
-            f"`{name}` {one['bytes_a_row']:,.0f} ({one['each']:.2g})"
-            for name, one in sizes.items()
+        text = " · ".join(
+            f"`{name}` {size['bytes_a_row']:,.0f} ({size['each']:.2g})"
+            for name, size in sizes.items()
             if GROWS[name] == grows
         )
-        lines.append(f"| {grows} | {told} | **{each[grows] / 1000:.2f} kB {unit}** |")
+        lines.append(f"| {grows} | {text} | **{each[grows] / 1000:.2f} kB {unit}** |")
     stays, events, mails = each["people"], EVENTS_A_YEAR * each["events"], MAILS_A_YEAR * each["mails"]
-    contents = MAILS_A_YEAR * sum(one["each"] * one["contents_bytes_a_row"] for one in sizes.values())
+    contents = MAILS_A_YEAR * sum(size["each"] * size["contents_bytes_a_row"] for size in sizes.values())
     held = contents * _CONTENTS_DAYS / 365
     lines += ["", "| | a million people | a hundred million |", "|---|---|---|"]
     for what, value in (
@@ -102,7 +102,7 @@ def _load(what: str, year: str, mean: str, peak: float, row: Mapping[str, Any] |
 
 
 def _each(sizes: Sizes, grows: str) -> float:
-    return sum(one["each"] * one["bytes_a_row"] for name, one in sizes.items() if GROWS[name] == grows)
+    return sum(size["each"] * size["bytes_a_row"] for name, size in sizes.items() if GROWS[name] == grows)
 
 
 def _bytes(value: float) -> str:

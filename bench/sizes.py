@@ -8,7 +8,7 @@ from bench.crowd import Crowds
 from bench.stage import Figure
 from bench.table import SIZES_KEPT
 
-#: What a person does in a year, for the reckoning: events handed in, mails decided.
+#: Events and mails of one person in a year, for the estimate.
 EVENTS_A_YEAR, MAILS_A_YEAR = 50, 40
 #: Table -> what its rows grow with: people once, or each event or mail of every year.
 GROWS = {
@@ -16,7 +16,7 @@ GROWS = {
     **dict.fromkeys(("events", "transitions", "milestones", "runs", "non_entries"), "events"),
     **dict.fromkeys(("messages", "attempts", "coupons", "feedback"), "mails"),
 }
-#: What retention removes of rows that stay: of mails what they were made from, of reports their words.
+#: Columns that retention empties in rows that stay: the context of mails, the text of reports.
 _CONTENTS = {
     "messages": "coalesce(pg_column_size(context), 0) + coalesce(pg_column_size(verdict), 0)",
     "feedback": "pg_column_size(raw) + pg_column_size(detail)",
@@ -30,8 +30,8 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
     found = table_sizes(crowds.of(max(200, int(1_000_000 * scale))).url)
     if scale >= _SCALE_KEPT:
         SIZES_KEPT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    million = sum(one["bytes_a_million"] for one in found.values()) / 2**30
-    year = sum(one["bytes_a_million_a_year"] for one in found.values()) / 2**30
+    million = sum(size["bytes_a_million"] for size in found.values()) / 2**30
+    year = sum(size["bytes_a_million_a_year"] for size in found.values()) / 2**30
     what = (
         f"tables and indexes, a million people, {EVENTS_A_YEAR} events and {MAILS_A_YEAR} mails each a year"
     )
@@ -40,7 +40,7 @@ def measure(crowds: Crowds, scale: float) -> list[Figure]:
 
 
 def table_sizes(url: str) -> dict[str, dict[str, float]]:
-    """Return table -> rows, bytes a row (heap, TOAST and indexes), of them indexes and contents; and for a million.
+    """Return table -> rows, bytes a row (with TOAST and indexes), of them indexes and contents; and for a million.
 
     contents: what retention removes of rows that stay. `each`: rows for each person, event or mail.
     """

@@ -1,4 +1,4 @@
-"""What every benchmark stands on: a durable PostgreSQL, Redis, the product's processes, and a figure to fill in."""
+"""The base of every benchmark: a durable PostgreSQL, Redis, the product's processes, and a figure to fill in."""
 
 import os
 import resource
@@ -47,7 +47,7 @@ class Figure:
     # Units a second unless `unit` says otherwise.
     unit: str
     floor: float | None = None
-    # What must be reached: the value at least, or (for times and sizes) at most; the ratio at least.
+    # The goal: the value at least, or (for times and sizes) at most; the ratio at least.
     at_least: float | None = None
     at_most: float | None = None
     ratio_at_least: float | None = None
@@ -66,7 +66,7 @@ class Figure:
 
     @property
     def must(self) -> str:
-        """What must be reached, in words; empty when nothing was promised."""
+        """The goal in words; empty without one."""
         parts = [f"{self.ratio_at_least:g}"] if self.ratio_at_least is not None else []
         if self.at_least is not None:
             parts.append(f"{self.at_least:,.0f} {self.unit}")
@@ -229,17 +229,17 @@ def workers(stage: Stage, redis_server: Redis, count: int) -> Iterator[list[Proc
     client = redis.Redis.from_url(redis_server.url)
 
     def listening() -> bool:
-        return sum(one["cmd"] == "brpop" for one in client.client_list()) >= count
+        return sum(client_row["cmd"] == "brpop" for client_row in client.client_list()) >= count
 
     started: list[Process] = []
     stack = [process(stage, *words, "-n", f"w{number}@bench") for number in range(count)]
     try:
-        started.extend(one.__enter__() for one in stack)
+        started.extend(process.__enter__() for process in stack)
         until(listening, seconds=60, what=f"{count} workers to listen")
         yield started
     finally:
-        for one in stack[: len(started)]:
-            one.__exit__(None, None, None)
+        for process in stack[: len(started)]:
+            process.__exit__(None, None, None)
         client.close()
 
 

@@ -34,15 +34,15 @@ _VERSIONS = (
 def lines_of(figures: Sequence[Figure]) -> list[str]:
     """Return one line of text per figure."""
     lines = []
-    for one in figures:
-        parts = [f"{one.row}: {_number(one.value)} {one.unit}"]
-        if one.ratio is not None and one.floor:
-            parts.append(f"floor {_number(one.floor)}, ratio {one.ratio:.2f}")
-        if one.must:
-            parts.append(f"must {one.must}: {'yes' if one.is_met else 'NO'}")
-        if one.memory_mb:
-            parts.append(f"{one.memory_mb:.0f} MB")
-        lines.append(f"{'; '.join(parts)} ({one.what}{'; ' + one.note if one.note else ''})")
+    for figure in figures:
+        parts = [f"{figure.row}: {_number(figure.value)} {figure.unit}"]
+        if figure.ratio is not None and figure.floor:
+            parts.append(f"floor {_number(figure.floor)}, ratio {figure.ratio:.2f}")
+        if figure.must:
+            parts.append(f"must {figure.must}: {'yes' if figure.is_met else 'NO'}")
+        if figure.memory_mb:
+            parts.append(f"{figure.memory_mb:.0f} MB")
+        lines.append(f"{'; '.join(parts)} ({figure.what}{'; ' + figure.note if figure.note else ''})")
     return lines
 
 
@@ -68,7 +68,7 @@ class Book:
             "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
             "commit": _commit(),
             "machine": _machine(pace_ms),
-            "figures": [_cells(one) for one in figures],
+            "figures": [_cells(figure) for figure in figures],
         }
 
     def write(self, path: Path = PAGE) -> None:
@@ -89,7 +89,7 @@ class Book:
             lines += ["| " + " | ".join(cells) + " |" for cells in row["figures"]]
         lines += ["", "| row | command | took | when | commit | on |", "|---|---|---|---|---|---|"]
         for name, row in self.rows.items():
-            told = (
+            cells = (
                 name,
                 f"`{row['command']}`",
                 f"{row['seconds']} s",
@@ -97,7 +97,7 @@ class Book:
                 row["commit"],
                 row["machine"],
             )
-            lines.append("| " + " | ".join(told) + " |")
+            lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines) + "\n"
 
 
@@ -112,13 +112,13 @@ def _sizes() -> str:
         "| table | bytes a row | of them indexes | GB a million people | GB a million people and year |",
         "|---|---|---|---|---|",
     ]
-    for name, one in json.loads(SIZES_KEPT.read_text("utf-8")).items():
+    for name, size in json.loads(SIZES_KEPT.read_text("utf-8")).items():
         cells = (
             f"`{name}`",
-            _number(one["bytes_a_row"]),
-            _number(one["index_bytes_a_row"]),
-            _number(one["bytes_a_million"] / 2**30),
-            _number(one["bytes_a_million_a_year"] / 2**30),
+            _number(size["bytes_a_row"]),
+            _number(size["index_bytes_a_row"]),
+            _number(size["bytes_a_million"] / 2**30),
+            _number(size["bytes_a_million_a_year"] / 2**30),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

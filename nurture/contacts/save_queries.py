@@ -255,7 +255,7 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
             )
     if rows:
         connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
-        lanes = {message.lane for one in advances for message in one.messages}
+        lanes = {message.lane for advance in advances for message in advance.messages}
         note(connection, DELIVER, *sorted(lanes))
     return len(rows)
 

@@ -532,8 +532,8 @@ feedback = sa.Table(
 sa.Index("ix_feedback_message_id", feedback.c.message_id)
 _of_address = feedback.c.address.is_not(None)
 sa.Index("ix_feedback_address", feedback.c.address, postgresql_where=_of_address, sqlite_where=_of_address)
-_told = feedback.c.raw != ""
-sa.Index("ix_feedback_raw", feedback.c.received_at, postgresql_where=_told, sqlite_where=_told)
+_has_raw = feedback.c.raw != ""
+sa.Index("ix_feedback_raw", feedback.c.received_at, postgresql_where=_has_raw, sqlite_where=_has_raw)
 _unapplied = feedback.c.applied_at.is_(None)
 sa.Index(
     "ix_feedback_unapplied", feedback.c.received_at, postgresql_where=_unapplied, sqlite_where=_unapplied

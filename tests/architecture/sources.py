@@ -1,4 +1,4 @@
-"""What the architecture tests read: the repository's own files."""
+"""List and parse the repository's files for the architecture tests."""
 
 import ast
 import subprocess

@@ -22,7 +22,7 @@ from tests.rig.smtp import SmtpSink
 from tests.workers.installation import SECRET, eventually
 from workers.queues import NAMES
 
-#: What `.env` must hold.
+#: Settings that `.env` must hold.
 REQUIRED = (
     "POSTGRES_PASSWORD",
     "NURTURE_SECRET_KEY",

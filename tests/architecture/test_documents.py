@@ -104,10 +104,10 @@ def test_every_path_that_a_page_names_exists() -> None:
         r"`((?:nurture|workers|tests|bench|docs|email_templates)/[\w./@-]*)(?:::\w+(?:\[[^`]*\])?)?`"
     )
     missing = [
-        f"{name(page)}: {found}"
+        f"{name(page)}: {link}"
         for page in pages
-        for found in path.findall(page.read_text(encoding="utf-8"))
-        if not (ROOT / found).exists() and "NAME" not in found
+        for link in path.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / link).exists() and "NAME" not in link
     ]
     assert missing == []
 

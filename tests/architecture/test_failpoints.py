@@ -64,6 +64,6 @@ def test_an_armed_place_acts_at_its_pass_and_no_other(disarmed: None) -> None:
 @pytest.mark.parametrize(
     "text", ["drain.token=kill", "drain.taken", "drain.taken=burn", "drain.taken=kill@x"]
 )
-def test_what_cannot_be_armed_is_refused_with_the_names(disarmed: None, text: str) -> None:
+def test_an_unknown_failpoint_is_refused_with_the_names(disarmed: None, text: str) -> None:
     with pytest.raises(SettingsError, match=r"drain\.taken"):
         failpoints.arm(text)

@@ -22,6 +22,6 @@ def test_every_reason_stands_there_with_its_meaning() -> None:
     assert table("Reasons") == dict(REASONS)
 
 
-def test_what_a_reason_leads_to_is_one_of_the_ends() -> None:
+def test_a_reason_leads_to_one_of_the_ends() -> None:
     ends = {meaning.partition(":")[0] for meaning in REASONS.values()}
     assert ends == {"deferred", "skipped", "expired", "cancelled", "failed", "in doubt"}

@@ -51,7 +51,7 @@ def test_every_mechanism_that_is_switched_off_still_stands_in_the_code() -> None
         assert mutation.applied(text) != text
 
 
-def test_what_the_release_to_come_changes_still_stands_in_the_code() -> None:
+def test_the_code_still_has_what_the_coming_release_changes() -> None:
     for file, before, _ in CHANGES:
         assert (ROOT / file).read_text(encoding="utf-8").count(before) == 1, (
             f"{file}: tests/faults/test_releases.py"

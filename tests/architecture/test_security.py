@@ -8,7 +8,7 @@ from tests.architecture.sources import ROOT, name, parsed, python_files
 _PAGE = ROOT / "docs/security.md"
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 _ROWS = 36
-#: What opens connections, and who may, for what.
+#: Calls that open connections, and the files that may use them.
 _CONNECTING = {
     "smtplib",
     "http.client",

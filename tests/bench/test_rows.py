@@ -70,7 +70,7 @@ def test_the_pace_of_the_machine_is_that_of_a_loop_that_works() -> None:
     assert 0.01 < pace_ms() < 1_000
 
 
-def test_what_was_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_written_by_hand_stays_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.table._KEPT", tmp_path / "kept.json")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table._BEGIN}\nold\n{table._END}\nafter\n")
@@ -105,7 +105,7 @@ def test_sizes_and_the_picture_of_growth_stand_under_the_table(
     assert "ingest" in (tmp_path / "growth.svg").read_text()
 
 
-def test_what_was_measured_is_reckoned_to_a_hundred_million_people() -> None:
+def test_measured_figures_are_scaled_to_a_hundred_million_people() -> None:
     a_row = {"rows": 10.0, "each": 1.0, "index_bytes_a_row": 1.0, "contents_bytes_a_row": 0.0}
     sizes = {
         "contacts": a_row | {"bytes_a_row": 1_000.0},
@@ -142,8 +142,8 @@ def test_only_what_stands_between_the_marks_is_written_anew() -> None:
 def test_the_sizes_of_tables_are_counted_from_the_database(crowds: Crowds) -> None:
     found = table_sizes(crowds.of(200).url)
     assert found["identities"]["each"] == found["identities"]["rows"] / found["contacts"]["rows"] > 1
-    for one in found.values():
-        assert one["bytes_a_row"] > one["index_bytes_a_row"] + one["contents_bytes_a_row"] >= 0
+    for item in found.values():
+        assert item["bytes_a_row"] > item["index_bytes_a_row"] + item["contents_bytes_a_row"] >= 0
     assert found["messages"]["contents_bytes_a_row"] > 500
 
 

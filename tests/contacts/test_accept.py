@@ -80,7 +80,7 @@ def nested(depth: int) -> Any:
         ({"occurred_at": NOW - RETENTION - DAY}, "too_old", "more than 761 days"),
     ],
 )
-def test_what_breaks_a_bound_is_set_aside_alone(
+def test_an_event_that_breaks_a_bound_is_quarantined_alone(
     database: Database, change: dict[str, Any], stage: str, reason: str
 ) -> None:
     bad = replace(an_event("bad"), **change)
@@ -106,7 +106,7 @@ def test_old_history_may_be_imported(database: Database) -> None:
         assert accept(connection, [old]) == 1
 
 
-def test_what_no_database_stores_is_taken_out(database: Database) -> None:
+def test_characters_that_no_database_stores_are_removed(database: Database) -> None:
     event = NewEvent(
         source="we\x00b",
         message_id="m\ud8001",

@@ -72,7 +72,7 @@ def test_ids_grow_in_the_order_given(database: Database) -> None:
     assert found == stages
 
 
-def test_what_clashes_is_left_alone_or_updated(database: Database) -> None:
+def test_a_row_that_clashes_is_skipped_or_updated(database: Database) -> None:
     def row(name: str, reason: str) -> dict[str, Any]:
         return {"name": name, "paused": True, "reason": reason, "actor": "", "at": 0}
 
@@ -81,12 +81,12 @@ def test_what_clashes_is_left_alone_or_updated(database: Database) -> None:
         left = bulk.insert(
             connection, switches, [row("a", "two"), row("b", "two")], conflict=["name"], returning=["name"]
         )
-        assert [one.name for one in left] == ["b"]
+        assert [row.name for row in left] == ["b"]
         bulk.insert(connection, switches, [row("a", "three")], conflict=["name"], update=["reason"])
         rows = connection.execute(
             sa.select(switches.c.name, switches.c.reason).order_by(switches.c.name)
         ).all()
-        assert [tuple(one) for one in rows] == [("a", "three"), ("b", "two")]
+        assert [tuple(row) for row in rows] == [("a", "three"), ("b", "two")]
 
 
 def test_an_update_touches_the_rows_named_and_no_others(database: Database) -> None:

@@ -27,7 +27,7 @@ def test_a_batch_is_one_call_however_many_rows(sqlite_database: Database) -> Non
     assert not any("json_each" in text for text in seen)
 
 
-def test_what_no_longer_fits_the_condition_is_left_alone(database: Database) -> None:
+def test_a_row_that_does_not_meet_the_condition_is_not_updated(database: Database) -> None:
     with database.write() as connection:
         bulk.insert(connection, contacts, [a_contact(1, zone="UTC"), a_contact(2), a_contact(3)])
         known = contacts.c.zone.is_not(None)

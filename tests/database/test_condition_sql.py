@@ -21,10 +21,10 @@ _DEFAULT_ZONE = ZONES[0]
 _COLUMNS = ("track", "stage", "locale", "zone", "first_seen_at")
 
 
-def _row(number: int, found: dict[str, Any]) -> dict[str, Any]:
+def _row(number: int, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the contact's row: built-ins are columns, everything else is the document."""
-    stored = {name: value for name, value in found.items() if name not in _COLUMNS or name == "first_seen_at"}
-    columns = {name: found.get(name) for name in _COLUMNS}
+    stored = {name: value for name, value in facts.items() if name not in _COLUMNS or name == "first_seen_at"}
+    columns = {name: facts.get(name) for name in _COLUMNS}
     required = {
         "track": "lead",
         "stage": "aware",
@@ -49,7 +49,7 @@ def _store(connection: sa.Connection, everybody: Sequence[dict[str, Any]]) -> No
         "facts",
         "clock",
     ]
-    rows = [_row(number, found) for number, found in enumerate(everybody)]
+    rows = [_row(number, facts) for number, facts in enumerate(everybody)]
     connection.execute(sa.delete(contacts))
     bulk.insert(connection, contacts, rows, columns=names)
 
@@ -69,23 +69,23 @@ def _by_sql(connection: sa.Connection, asked: Sequence[Condition], now: Instant)
 def _by_python(
     everybody: Sequence[dict[str, Any]], asked: Sequence[Condition], now: Instant
 ) -> list[list[Truth]]:
-    readings = [Reading(found, now, found["zone"] or _DEFAULT_ZONE) for found in everybody]
+    readings = [Reading(facts, now, facts["zone"] or _DEFAULT_ZONE) for facts in everybody]
     return [[condition.truth(reading) for condition in asked] for reading in readings]
 
 
 def _drawn(strategy: st.SearchStrategy[Drawn], number: int) -> list[Drawn]:
     """Draw many at once: a statement for each single case would take minutes."""
-    found: list[Drawn] = []
+    facts: list[Drawn] = []
 
     @settings(
         max_examples=number, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
     @given(strategy)
     def draw(one: Drawn) -> None:
-        found.append(one)
+        facts.append(one)
 
     draw()
-    return found
+    return facts
 
 
 def _check_alike(
@@ -96,8 +96,8 @@ def _check_alike(
         _store(connection, everybody)
         by_sql = _by_sql(connection, asked, now)
     wrong = [
-        (condition.text, sql, python, found)
-        for found, by_row, expected in zip(everybody, by_sql, _by_python(everybody, asked, now), strict=True)
+        (condition.text, sql, python, facts)
+        for facts, by_row, expected in zip(everybody, by_sql, _by_python(everybody, asked, now), strict=True)
         for condition, sql, python in zip(asked, by_row, expected, strict=True)
         if sql is not python
     ]

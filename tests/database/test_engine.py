@@ -85,7 +85,7 @@ def test_an_exception_leaves_nothing_behind(database: Database) -> None:
         assert connection.execute(sa.select(meta.c.key).where(meta.c.key == "a")).all() == []
 
 
-def test_who_meets_in_a_deadlock_goes_on(postgresql_database: Database) -> None:
+def test_transactions_in_a_deadlock_are_repeated(postgresql_database: Database) -> None:
     database = postgresql_database
     put(database, "a")
     put(database, "b")

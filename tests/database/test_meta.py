@@ -1,4 +1,4 @@
-"""What the database remembers about itself."""
+"""Values that the database stores about itself."""
 
 import pytest
 

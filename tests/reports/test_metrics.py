@@ -57,7 +57,7 @@ def test_backlog_names_the_oldest_due_row_of_each_queue(database: Database) -> N
 
 
 @pytest.mark.parametrize("name", ["all", "main"])
-def test_what_was_paused_on_purpose_is_not_late(database: Database, name: str) -> None:
+def test_mail_paused_by_an_operator_is_not_late(database: Database, name: str) -> None:
     fill(database)
     pause(database, name)
     with database.read() as connection:

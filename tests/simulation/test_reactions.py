@@ -19,7 +19,7 @@ def test_each_mail_is_reacted_to_once(sqlite_database: Database) -> None:
     assert not list(react(sqlite_database, world.now))
     # Four of five confirm; a confirmation is asked of each once.
     assert 20 < len(met) < len(world.mails()) == 40
-    assert all(world.now < one.at < world.now + DAY for one in met)
+    assert all(world.now < reaction.at < world.now + DAY for reaction in met)
 
 
 def test_a_look_reads_the_end_of_the_attempts(sqlite_database: Database) -> None:

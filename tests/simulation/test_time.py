@@ -29,7 +29,7 @@ from tests.rig import databases
 from tests.scenarios.cdnow import purchase_input, rows_of_slice, write
 from tests.scenarios.world import SHIPPED, World, shipped
 
-#: What a life leaves behind, without what only the host's time or the bytes of a mail make.
+#: Columns that a life leaves behind, without those that depend on the host's time or a mail's bytes.
 KEPT = (
     t.contacts,
     t.contact_state,
@@ -67,7 +67,7 @@ class Counting(SampleComposer):
 
 @dataclass
 class Life:
-    """Who lives from when to when; played as often as wanted, in a new database each time."""
+    """Inputs of people between two instants; each play uses a new database."""
 
     template: Path
     folder: Path
@@ -148,9 +148,15 @@ def noted(sqlite_template: Path, tmp_path: Path) -> Life:
     def inputs(world: World) -> Iterator[Input]:
         for number in range(NOTED):
             at = start + (number + 1) * HOUR
-            told = {"order_id": f"o{number}", "revenue": 9.9, "total": 9.9, "currency": "EUR", "products": []}
+            properties = {
+                "order_id": f"o{number}",
+                "revenue": 9.9,
+                "total": 9.9,
+                "currency": "EUR",
+                "products": [],
+            }
             note = {"note": f"Ring {number} times"} if number % 5 else {}
-            ordered = world.event(f"p{number}@example.com", "Order Completed", at=at, **told, **note)
+            ordered = world.event(f"p{number}@example.com", "Order Completed", at=at, **properties, **note)
             yield Input(at, event=replace(ordered, received_at=at))
 
     return Life(sqlite_template, tmp_path, inputs, start, start + 3 * DAY, loaded=with_note())
@@ -171,11 +177,11 @@ def stored(database: Database) -> dict[str, list[Any]]:
     with database.read() as connection:
         wanted = {table.name: sa.select(table).order_by(*table.primary_key) for table in KEPT}
         wanted["messages"] = sa.select(*LEDGER).order_by(t.messages.c.id)
-        return {name: list(map(tuple, connection.execute(each))) for name, each in wanted.items()}
+        return {name: list(map(tuple, connection.execute(statement))) for name, statement in wanted.items()}
 
 
-def said(rows: dict[str, list[Any]]) -> Counter[tuple[str, ...]]:
-    """Return what became of each decided mail, without its instants."""
+def count_outcomes(rows: dict[str, list[Any]]) -> Counter[tuple[str, ...]]:
+    """Return how many decided mails had each outcome."""
     wanted = [
         LEDGER.index(t.messages.c[name])
         for name in ("contact_id", "measure", "run_key", "step", "status", "reason")
@@ -199,7 +205,7 @@ def test_jumping_to_the_next_thing_due_leaves_every_row_as_coming_by_at_every_ti
 
 
 def test_ticks_of_a_quarter_of_an_hour_give_the_mails_of_ticks_of_a_minute(buyers: Life) -> None:
-    assert said(buyers.play(tick=15 * MINUTE)) == said(buyers.play(tick=MINUTE))
+    assert count_outcomes(buyers.play(tick=15 * MINUTE)) == count_outcomes(buyers.play(tick=MINUTE))
 
 
 @pytest.mark.parametrize("who", ["all_kinds", "noted"])

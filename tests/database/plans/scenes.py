@@ -121,12 +121,12 @@ class World:
 
     def ring(self) -> int:
         """Let every due alarm ring; returns how many."""
-        services, rung = self.services, 0
+        services, woken = self.services, 0
         while True:
             counts = ring(services.database, clock=services.clock, playbooks=services.playbooks)
-            rung += counts["rung"]
+            woken += counts["rung"]
             if not counts.more:
-                return rung
+                return woken
 
     def deliver(self, *, limit: int = 200) -> int:
         """Deliver everything that is due; returns how many mails were claimed."""
@@ -145,7 +145,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a scene does, and the contacts that it is about; others it has no business to touch."""
+    """A scene and the contacts it concerns; it must change no other contact."""
 
     do: Callable[[], object]
     concerned: frozenset[int]
@@ -248,8 +248,8 @@ def visiting(world: World) -> Work:
     services = world.services
     given = {"c": contact, "m": message, "t": "news"}
 
-    def path(letter: str, purpose: str) -> str:
-        return f"/{letter}/{sign_token(services.keys, purpose, given)}"
+    def path(token: str, purpose: str) -> str:
+        return f"/{token}/{sign_token(services.keys, purpose, given)}"
 
     def do() -> None:
         pages = {
@@ -261,15 +261,15 @@ def visiting(world: World) -> Work:
             "o": "open",
         }
         with asking(services, follow_redirects=False) as client:
-            for letter, purpose in pages.items():
-                assert client.get(path(letter, purpose)).status_code < 400
-            for letter, form in (
+            for token, purpose in pages.items():
+                assert client.get(path(token, purpose)).status_code < 400
+            for token, form in (
                 ("confirm", {}),
                 ("s", {"answer": "9"}),
                 ("p", {"topic": "news"}),
                 ("u", {"List-Unsubscribe": "One-Click"}),
             ):
-                assert client.post(path(letter, pages[letter]), data=form).status_code < 400
+                assert client.post(path(token, pages[token]), data=form).status_code < 400
 
     return Work(do, frozenset({contact}))
 

@@ -60,7 +60,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Watched:
-    """What was seen while a room worked."""
+    """The plans and counts recorded while a room worked."""
 
     # Statement -> its plans, as PostgreSQL explains them with the values given, and for any values.
     plans: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Watched:
             Finding(table, why, statement)
             for statement, plans in self.plans.items()
             for table, why in dict.fromkeys(
-                found for plan in plans for found in _grows(plan, limited=False, above="")
+                fault for plan in plans for fault in _grows(plan, limited=False, above="")
             )
             if table in tables
         ]
@@ -178,7 +178,7 @@ _COUNTED = "SELECT relname, coalesce(seq_tup_read, 0), coalesce(idx_tup_fetch, 0
 
 @dataclass(slots=True)
 class Touched:
-    """What transactions did to rows; filled in when they have ended."""
+    """Counts of rows that transactions changed; filled in when they have ended."""
 
     # Table -> rows read by going through it from end to end; and fetched through an index.
     scanned: dict[str, int] = field(default_factory=dict)
@@ -201,7 +201,7 @@ def rows_touched(database: Database, url: str) -> Iterator[Touched]:
     touched = Touched()
     event.listen(database.writer, "begin", hand_over)
     marks = _marks(url)
-    # What was done before, by us and by the room's own connections, is reported when its connection ends.
+    # A connection reports its earlier work, ours and the room's own, when it ends.
     database.writer.dispose()
     _wait_alone(url)
     before = _counts(url)
@@ -210,11 +210,11 @@ def rows_touched(database: Database, url: str) -> Iterator[Touched]:
     finally:
         event.remove(database.writer, "begin", hand_over)
     for name, counts in _counts(url).items():
-        for found, count, was in zip(
+        for target, count, was in zip(
             (touched.scanned, touched.fetched), counts, before.get(name, (0, 0)), strict=True
         ):
             if count > was:
-                found[name] = count - was
+                target[name] = count - was
     for name, rows in _marks(url).items():
         changed = rows.items() - marks[name].items()
         touched.owners[name] = {owner for _, (owner, _, _) in changed}

@@ -59,7 +59,7 @@ def test_only_the_people_concerned_are_read_written_and_locked(world: World, sce
     with rows_touched(world.services.database, world.url) as touched:
         work.do()
     strangers = {
-        table: sorted(one for one in owners - work.concerned if one <= newest)
+        table: sorted(owner for owner in owners - work.concerned if owner <= newest)
         for table, owners in touched.owners.items()
     }
     assert not {table: people for table, people in strangers.items() if people}

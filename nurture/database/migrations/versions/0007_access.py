@@ -1,4 +1,4 @@
-"""Who may: users, their sessions, API keys, wrong passwords, and sends that a second operator approves."""
+"""Access: users, their sessions, API keys, wrong passwords, and sends that a second operator approves."""
 
 import sqlalchemy as sa
 from alembic import op

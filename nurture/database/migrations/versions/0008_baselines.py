@@ -18,8 +18,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("contact_id", name=op.f("pk_baselines")),
     )
-    told = sa.text("raw != ''")
-    op.create_index("ix_feedback_raw", "feedback", ["received_at"], postgresql_where=told, sqlite_where=told)
+    is_kept = sa.text("raw != ''")
+    op.create_index(
+        "ix_feedback_raw", "feedback", ["received_at"], postgresql_where=is_kept, sqlite_where=is_kept
+    )
 
 
 def downgrade() -> None:
