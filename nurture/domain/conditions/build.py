@@ -30,16 +30,16 @@ _ANSWERS = {truth.value: truth for truth in Truth}
 
 #: Syntax of Python that conditions do not have, with what to write instead.
 _REFUSED: Mapping[type[ast.AST], str] = {
-    ast.IfExp: "`... if ... else ...` is not read; write it with and/or",
-    ast.Subscript: "`[...]` after a name is not read",
-    ast.Lambda: "`lambda` is not read",
-    ast.NamedExpr: "`:=` is not read; write `==` to compare",
-    ast.JoinedStr: "f-texts are not read; write plain text",
-    ast.Dict: "`{...}` is not read",
-    ast.Set: "`{...}` is not read; write a list: [...]",
-    ast.List: "a list stands only after `in`",
-    ast.Tuple: "a list stands only after `in`; write and/or between conditions",
-    ast.Starred: "`*` is not read",
+    ast.IfExp: "`... if ... else ...` is not supported; write it with and/or",
+    ast.Subscript: "`[...]` after a name is not supported",
+    ast.Lambda: "`lambda` is not supported",
+    ast.NamedExpr: "`:=` is not supported; write `==` to compare",
+    ast.JoinedStr: "f-texts are not supported; write plain text",
+    ast.Dict: "`{...}` is not supported",
+    ast.Set: "`{...}` is not supported; write a list: [...]",
+    ast.List: "a list is allowed only after `in`",
+    ast.Tuple: "a list is allowed only after `in`; write and/or between conditions",
+    ast.Starred: "`*` is not supported",
 }
 
 
@@ -51,7 +51,7 @@ def build_node(tree: ast.expr, scope: BuildScope) -> Node:
     text = scope.source.piece(tree)
     advice = {
         "text": f'compare it, for example {text} == "..."',
-        "set": f'ask what it holds, for example "..." in {text}',
+        "set": f'ask what it contains, for example "..." in {text}',
         "instant": f"compare it, for example days_since({text}) >= 1",
     }.get("number" if isinstance(built, Sum) else type_of(built), f"compare it, for example {text} >= 1")
     raise scope.fault(tree, f"{text} is {describe(built)}, not a condition; {advice}")
@@ -62,7 +62,7 @@ def build(tree: ast.expr, scope: BuildScope) -> BuiltPart:
     builder = _BUILDERS.get(type(tree))
     if builder is None:
         name = type(tree).__name__
-        raise scope.fault(tree, _REFUSED.get(type(tree), f"{name} is not read in a condition"))
+        raise scope.fault(tree, _REFUSED.get(type(tree), f"{name} is not supported in a condition"))
     return builder(tree, scope)
 
 
@@ -115,14 +115,14 @@ def _unary(tree: ast.UnaryOp, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.op, ast.USub | ast.UAdd):
         operand = values.as_sum(build(tree.operand, scope), at=tree.operand, scope=scope)
         return operand.negated() if isinstance(tree.op, ast.USub) else operand
-    raise scope.fault(tree, "`~` is not read; write `not`")
+    raise scope.fault(tree, "`~` is not supported; write `not`")
 
 
 def _bin_op(tree: ast.BinOp, scope: BuildScope) -> BuiltPart:
     if not isinstance(tree.op, ast.Add | ast.Sub):
-        message = "only + and - are read between numbers; make a fact of anything else"
+        message = "only + and - are supported between numbers; make a fact of anything else"
         if isinstance(tree.op, ast.BitAnd | ast.BitOr):
-            message = "`&` and `|` are not read; write and/or"
+            message = "`&` and `|` are not supported; write and/or"
         raise scope.fault(tree, message)
     left = values.as_sum(build(tree.left, scope), at=tree.left, scope=scope)
     right = values.as_sum(build(tree.right, scope), at=tree.right, scope=scope)
@@ -165,7 +165,7 @@ def _bracketed(tree: ast.expr, scope: BuildScope) -> str:
 def _is(left: ast.expr, right: ast.expr, *, text: str, negated: bool, scope: BuildScope) -> Node:
     wanted = _ANSWERS.get(right.id) if isinstance(right, ast.Name) else None
     if wanted is None:
-        raise scope.fault(right, "after `is` stands yes, no or unknown; compare values with `==`")
+        raise scope.fault(right, "write yes, no or unknown after `is`; compare values with `==`")
     built = build(left, scope)
     if not isinstance(built, NODES):
         name = scope.source.piece(left)
@@ -190,7 +190,8 @@ def _switch(
     if not isinstance(first, NODES) or not isinstance(second, NODES):
         left, right = (scope.source.piece(side) for side in at)
         raise scope.fault(
-            at[1], f"{left} is {describe(first)}, {right} is {describe(second)}: compare like with like"
+            at[1],
+            f"{left} is {describe(first)}, {right} is {describe(second)}: compare values of the same kind",
         )
     if not isinstance(second, Constant) or not isinstance(op, ast.Eq | ast.NotEq):
         raise scope.fault(

@@ -61,7 +61,7 @@ def build_comparison(
         first, kinds = _date(first, at=at[0], scope=scope), ("instant", "instant")
     if kinds[0] != kinds[1]:
         names = [scope.source.piece(side) for side in at]
-        message = f"{names[0]} is {describe(first)}, {names[1]} is {describe(second)}: compare like with like"
+        message = f"{names[0]} is {describe(first)}, {names[1]} is {describe(second)}: compare values of the same kind"
         raise scope.fault(at[1], message)
     if isinstance(first, Sum) or isinstance(second, Sum) or kinds[0] == "number":
         left, right = as_sum(first, at=at[0], scope=scope), as_sum(second, at=at[1], scope=scope)
@@ -158,7 +158,7 @@ def _instants(first: Value, op: Operator, second: Value, *, text: str) -> Node:
 
 def _texts(first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: BuildScope) -> Node:
     if type_of(first) == "set":
-        raise scope.fault(at[0], f'{first.text} is a set; ask what it holds: "..." in {first.text}')
+        raise scope.fault(at[0], f'{first.text} is a set; ask what it contains: "..." in {first.text}')
     if op not in {"==", "!="}:
         raise scope.fault(at[1], f"{text}: texts have no order; compare them with == or !=")
     if is_moving(first) and is_moving(second):
@@ -220,7 +220,7 @@ def _one_of(
 def _contains(item: Value | Sum, holder: Any, *, text: str, at: Places, scope: BuildScope) -> Node:
     if isinstance(holder, (*NODES, Sum)) or type_of(holder) != "set":
         name = scope.source.piece(at[1])
-        raise scope.fault(at[1], f"{name} is {describe(holder)}; after `in` stands a set or a list: [...]")
+        raise scope.fault(at[1], f"{name} is {describe(holder)}; write a set or a list after `in`: [...]")
     if isinstance(item, Sum) or type_of(item) != "text":
         raise scope.fault(at[0], f"{scope.source.piece(at[0])} is {describe(item)}; sets hold texts")
     return Contains(text, holder, item)

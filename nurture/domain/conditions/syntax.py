@@ -46,11 +46,11 @@ def parse_expression(text: str) -> tuple[Source, ast.expr]:
     """Return the text with its syntax tree. Raises ConditionError for text that is none, too long or too deep."""
     if len(text) > LENGTH_MAX:
         raise ConditionError(
-            f"the condition has {len(text)} characters; at most {LENGTH_MAX} are read: make facts of its parts",
+            f"the condition has {len(text)} characters; at most {LENGTH_MAX} are allowed: make facts of its parts",
             column=LENGTH_MAX,
         )
     if "\\" in text:
-        raise ConditionError("`\\` is not read; write the character itself", column=text.index("\\"))
+        raise ConditionError("`\\` is not supported; write the character itself", column=text.index("\\"))
     if not text.strip():
         raise ConditionError("the condition is empty; write True for everybody")
     flat = text.translate(_SPACES)
@@ -90,7 +90,7 @@ def _check_end(text: str, source: Source, tree: ast.expr) -> None:
     rest = source.encoded[tree.end_col_offset :].decode()
     if "#" in rest:
         column = len(text) - len(rest) + rest.index("#")
-        raise ConditionError("comments are not read; write them beside the condition", column=column)
+        raise ConditionError("comments are not supported; write them beside the condition", column=column)
 
 
 def _check_depth(source: Source, tree: ast.expr) -> None:

@@ -84,8 +84,10 @@ def build_literal(tree: ast.Constant, scope: BuildScope) -> Value | Sum:
             raise scope.fault(tree, "the number is too large; 64 bits are kept")
         return Sum((), Fraction(value) if isinstance(value, int) else _exact(tree, scope))
     if value is None:
-        raise scope.fault(tree, "None is not read; write not known(x)")
-    raise scope.fault(tree, f"{scope.source.piece(tree)} is not read; write a number, a text, True or False")
+        raise scope.fault(tree, "None is not supported; write not known(x)")
+    raise scope.fault(
+        tree, f"{scope.source.piece(tree)} is not supported; write a number, a text, True or False"
+    )
 
 
 def _exact(tree: ast.Constant, scope: BuildScope) -> Fraction:
@@ -113,14 +115,14 @@ def _dotted(tree: ast.expr, scope: BuildScope) -> str:
         return tree.id
     if isinstance(tree, ast.Attribute):
         return f"{_dotted(tree.value, scope)}.{tree.attr}"
-    raise scope.fault(tree, "a dot stands only inside a name, for example cart.open")
+    raise scope.fault(tree, "a dot is allowed only inside a name, for example cart.open")
 
 
 def _advice(name: str, scope: BuildScope) -> str:
     if name in _EXAMPLES:
         return f"; the function is written {_EXAMPLES[name]}"
     if name in {truth.value for truth in Truth}:
-        return f"; `{name}` stands only after `is`"
+        return f"; `{name}` is allowed only after `is`"
     if name.lower() in _SLIPS:
         return f"; {_SLIPS[name.lower()]}"
     return suggest_nearest(name, scope.vocabulary.names())
@@ -167,7 +169,7 @@ def read_arguments(tree: ast.Call, number: int | None, example: str, scope: Buil
     trees = tree.args
     wrong = len(trees) != number if number is not None else not trees
     if wrong or tree.keywords:
-        raise scope.fault(tree, f"{scope.source.piece(tree)} is not read; write for example {example}")
+        raise scope.fault(tree, f"{scope.source.piece(tree)} is not supported; write for example {example}")
     return trees
 
 
