@@ -53,20 +53,22 @@ def memory_document(memory: Memory) -> _Document:
 
 def memory_of(document: Mapping[str, Any]) -> Memory:
     """Return the memory that a document describes; the document belongs to it from now on."""
-    memory = Memory(stored_keys=tuple(document))
+    parts: dict[str, Any] = {}
+    unknown: _Document = {}
     for key, value in document.items():
-        part = _PART_BY_KEY.get(key)
-        if part is None:
-            memory.unknown[key] = value
+        if key in _READERS:
+            attribute, read = _READERS[key]
+            parts[attribute] = value if read is None else read(value)
         else:
-            _, attribute, read, _ = part
-            setattr(memory, attribute, value if read is None else read(value))
-    return memory
+            unknown[key] = value
+    return Memory(**parts, unknown=unknown, stored_keys=tuple(document))
 
 
 def _others(document: _Document, known: frozenset[str]) -> _Document:
-    """Return what a part of the document has beside the known keys; hardly ever anything."""
-    return {} if document.keys() <= known else {key: document[key] for key in document.keys() - known}
+    """Return what a document that has all known keys has besides; nothing but for a later version's."""
+    if len(document) == len(known):
+        return {}
+    return {key: value for key, value in document.items() if key not in known}
 
 
 def _read_tuples(document: _Document) -> dict[str, Any]:
@@ -182,7 +184,10 @@ def _write_milestones(milestones: Mapping[str, MilestoneCount]) -> _Document:
 
 
 def _read_holds(document: _Document) -> dict[str, dict[str, HoldSpan]]:
-    return {hold: {key: HoldSpan(*span) for key, span in spans.items()} for hold, spans in document.items()}
+    return {
+        hold: {key: HoldSpan(start, end) for key, (start, end) in spans.items()}
+        for hold, spans in document.items()
+    }
 
 
 #: (stored key, attribute of `Memory`, reader, writer); without a reader or writer a part is stored as it is held.
@@ -204,7 +209,8 @@ _PARTS: Final[tuple[tuple[str, str, _Convert | None, _Convert | None], ...]] = (
     ("quiet", "silences", None, None),
     ("base", "events_kept_from", None, None),
 )
-_PART_BY_KEY: Final = {part[0]: part for part in _PARTS}
+#: Stored key -> (attribute of `Memory`, reader).
+_READERS: Final = {key: (attribute, read) for key, attribute, read, _ in _PARTS}
 
 
 # ---- runs ------------------------------------------------------------------------------------------------

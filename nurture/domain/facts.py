@@ -6,8 +6,8 @@ source, message id). `Contact.facts` holds what conditions read, `Contact.memory
 """
 
 from bisect import insort
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from nurture.domain.conditions import Reading
 from nurture.domain.contact import Contact, Run
@@ -94,7 +94,7 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     contact.facts["first_seen_at"] = contact.first_seen_at
     _remember(contact, event, index)
     if event.traits or event.context:
-        _fold_who(contact, event)
+        _fold_zone_and_locale(contact, event)
     if event.traits:
         for fact in index.traits:
             if fact.trait in event.traits:
@@ -135,32 +135,39 @@ def _is_newest(contact: Contact, event: Event, slot: str) -> bool:
     return True
 
 
-def _fold_who(contact: Contact, event: Event) -> None:
+#: Slots of zone and locale, the weakest first: a device reports it with every call, an application states it as a
+#: trait, the person chooses it on our own page.
+ZONE_SLOTS: Final = ("@zone", "@zone:stated", "@zone:chosen")
+LOCALE_SLOTS: Final = ("@locale", "@locale:stated", "@locale:chosen")
+
+
+def _fold_zone_and_locale(contact: Contact, event: Event) -> None:
     """Fold zone and locale from the call's traits or context."""
-    zone = _stated(contact, event, "@zone", "timezone", is_zone)
+    zone = _find_newest(contact, event, ZONE_SLOTS, "timezone", is_zone)
     if zone is not None:
         contact.zone = zone
-    locale = _stated(contact, event, "@locale", "locale", bool)
+    locale = _find_newest(contact, event, LOCALE_SLOTS, "locale", bool)
     if locale is not None:
         contact.locale = locale.replace("_", "-")[:35]
 
 
-def _stated(
-    contact: Contact, event: Event, slot: str, name: str, is_valid: Callable[[str], bool]
+def _find_newest(
+    contact: Contact, event: Event, slots: Sequence[str], name: str, is_valid: Callable[[str], bool]
 ) -> str | None:
-    """Return the event's value when it is the one that holds, else None.
+    """Return the event's value when it applies from now on, else None.
 
-    What the person chose on our own page holds over what an application states as a trait, and that over what
-    a device reports beside every call; of each kind the newest. So the order of arrival changes nothing.
+    A value of a stronger slot applies before a newer one of a weaker slot; within a slot the newest applies. So
+    the result does not depend on the order of arrival.
     """
-    ranks = [slot, f"{slot}:stated", f"{slot}:chosen"]
     value, rank = event.traits.get(name), 2 if event.source == OWN_PAGES else 1
     if not (isinstance(value, str) and is_valid(value)):
         value, rank = event.context.get(name), 0
-    if not (isinstance(value, str) and is_valid(value)) or not _is_newest(contact, event, ranks[rank]):
+    if not (isinstance(value, str) and is_valid(value)) or not _is_newest(contact, event, slots[rank]):
         return None
-    stronger = ranks[rank + 1 :]
-    return None if any(each in contact.memory.latest for each in stronger) else value
+    for stronger in slots[rank + 1 :]:
+        if stronger in contact.memory.latest:
+            return None
+    return value
 
 
 def _store(contact: Contact, name: str, value: Any) -> None:

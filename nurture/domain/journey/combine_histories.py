@@ -8,12 +8,12 @@ stay, as they would have, but a key counted on both sides before it was forgotte
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
 from nurture.domain.entities import mark_of, settle_entities
-from nurture.domain.facts import judge_verdict, reading
+from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.position import move_stage, track_of
 from nurture.domain.memory import (
@@ -72,9 +72,9 @@ def combine(one: Contact, other: Contact, playbook: Playbook) -> Contact:
 def _take_newest(one: Contact, other: Contact, playbook: Playbook) -> None:
     """Take over each value whose stamp is greater on the other side."""
     mine, theirs = one.memory.latest, other.memory.latest
-    if _strength(theirs, "@zone") > _strength(mine, "@zone"):
+    if _strength(theirs, ZONE_SLOTS) > _strength(mine, ZONE_SLOTS):
         one.zone = other.zone
-    if _strength(theirs, "@locale") > _strength(mine, "@locale"):
+    if _strength(theirs, LOCALE_SLOTS) > _strength(mine, LOCALE_SLOTS):
         one.locale = other.locale
     for slot, stamp in theirs.items():
         if slot in mine and mine[slot] >= stamp:
@@ -86,11 +86,11 @@ def _take_newest(one: Contact, other: Contact, playbook: Playbook) -> None:
                 one.facts[slot] = other.facts[slot]
 
 
-def _strength(latest: Mapping[str, ValueStamp], slot: str) -> tuple[int, tuple[Any, ...]]:
-    """Return how firmly zone or locale is known, as `facts` ranks it: chosen, stated, reported; then the newest."""
-    for rank, name in ((2, f"{slot}:chosen"), (1, f"{slot}:stated"), (0, slot)):
-        if name in latest:
-            return rank, latest[name]
+def _strength(latest: Mapping[str, ValueStamp], slots: Sequence[str]) -> tuple[int, tuple[Any, ...]]:
+    """Return the rank of the strongest of the slots that has a value, -1 for none, and the value's stamp."""
+    for rank in reversed(range(len(slots))):
+        if slots[rank] in latest:
+            return rank, latest[slots[rank]]
     return -1, ()
 
 

@@ -101,15 +101,15 @@ def on_quiet(work: Work, at: Instant) -> None:
             if fire_at <= at:
                 memory.silences.setdefault(measure.path, {})[key] = touched_at
                 enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
-        _forget_quiet(work, measure, trigger.entity)
+        if measure.path in memory.silences:
+            _forget_dropped_entities(work, measure, trigger.entity)
 
 
-def _forget_quiet(work: Work, measure: Measure, entity: str) -> None:
-    heard = work.contact.memory.silences.get(measure.path)
-    if heard:
-        known = work.contact.memory.entities.get(entity, {})
-        for key in [key for key in heard if key not in known]:
-            del heard[key]
+def _forget_dropped_entities(work: Work, measure: Measure, entity: str) -> None:
+    silences = work.contact.memory.silences[measure.path]
+    known = work.contact.memory.entities.get(entity, {})
+    for key in [key for key in silences if key not in known]:
+        del silences[key]
 
 
 def on_conditions(work: Work, at: Instant) -> None:
