@@ -85,7 +85,7 @@ def smtp_rate(port: int, data: bytes, *, connections: int, mails: int) -> tuple[
 def journal_costs(port: int, data: bytes, folder: Path, *, mails: int = 1600, window: int = 100) -> list[str]:
     """Return what a mail costs without and with the delivery journal: wall time and processor, best of seven.
 
-    Both in turns, so that other work on the machine meets both; windows as the wire gate lets them through.
+    Both in turns, so that other work on the machine meets both; windows as the send gate lets them through.
     """
     now = int(time.time() * 1_000_000)
     journal = Journal(folder, database="bench", now=now, fence=600.0)

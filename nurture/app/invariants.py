@@ -24,7 +24,7 @@ _OVERDUE: Duration = 15 * MINUTE
 _LAPSED: Duration = 5 * MINUTE
 #: Clocks of two hosts, and requests that waited for each other's commit, may differ by this much.
 _SKEW: Duration = MINUTE
-#: What was committed this long before a mail was sent was visible when the mail passed the wire gate.
+#: What was committed this long before a mail was sent was visible when the mail passed the send gate.
 _AT_ONCE: Duration = 5 * SECOND
 #: How many of the newest mails are checked one by one.
 _RECENT = 50_000
@@ -56,7 +56,7 @@ def _conservation(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
 def _track_law(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
     """No mail was sent while its contact was on the other track, at that instant and a minute before it.
 
-    The minute allows for the time between the wire gate and the server's reply.
+    The minute allows for the time between the send gate and the server's reply.
     """
     statement = sa.text(_OTHER_TRACK)
     for row in connection.execute(statement):

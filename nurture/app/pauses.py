@@ -1,4 +1,4 @@
-"""Pause, resume and cancel mail that has not passed the wire gate."""
+"""Pause, resume and cancel mail that has not passed the send gate."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def require_switch_name(services: Services, connection: sa.Connection, name: str
 def set_switch(
     services: Services, name: str, *, paused: bool, actor: str, reason: str, after_restore: bool = False
 ) -> dict[str, Any]:
-    """Pause or resume a measure, a lane or `all`. When it returns, no further mail passes the wire gate.
+    """Pause or resume a measure, a lane or `all`. When it returns, no further mail passes the send gate.
 
     after_restore: first read this machine's journals (`journals` counts the outcomes that were new), then end the
     stop after a restored backup, whatever `name` is. Raises NotFoundError for an unknown name.

@@ -89,8 +89,8 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     lanes = open_lanes(services.settings.mail_url)
     transport = open_transport(lanes.get(mail.measure.lane, next(iter(lanes.values()))))
     try:
-        letter = OutgoingMail(0, 1, frozen["sender"]["address"], address, data)
-        outcome = next(iter(transport.send([letter])))
+        outgoing = OutgoingMail(0, 1, frozen["sender"]["address"], address, data)
+        outcome = next(iter(transport.send([outgoing])))
     finally:
         transport.close()
     if outcome.outcome != "sent":

@@ -86,7 +86,7 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
         suppression_key=settings.suppression_secret,
         base_url=settings.public_url,
         worker="simulation",
-        # No stop switch has to take effect between the wire gate and the mail, so one window takes a whole chunk.
+        # No stop switch has to take effect between the send gate and the mail, so one window takes a whole chunk.
         window=CHUNK_MAILS,
         composer=SampleComposer(),
     )

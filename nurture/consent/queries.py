@@ -27,7 +27,7 @@ _CONSENT_COLUMNS = ("contact_id", "topic", "state", "at", "source", "evidence", 
 def lock_living_contact(connection: sa.Connection, contact_id: int) -> int | None:
     """Lock the contact and its survivor, raise the living contact's version, and return its id.
 
-    None when there is no such contact. Because of the raised version the wire gate sends mail that the guard
+    None when there is no such contact. Because of the raised version the send gate sends mail that the guard
     passed before back to the guard.
     """
     survivor = sa.select(contacts.c.survivor).where(contacts.c.id == contact_id).scalar_subquery()

@@ -1,7 +1,7 @@
 """Record what people, operators and receiving servers decide: consent, preferences, suppression, stop switches.
 
 Every function writes in the caller's transaction, which must commit before anybody gets an answer. It raises the
-version of the contacts concerned, so that the wire gate sends mail that the guard passed before back to the
+version of the contacts concerned, so that the send gate sends mail that the guard passed before back to the
 guard. The caller adds the event for the timeline. Every function may be repeated.
 """
 
@@ -217,7 +217,7 @@ def set_switch(
 ) -> int:
     """Pause or resume a measure (its path), a lane, `all` or `restored`; return how many messages became due.
 
-    A paused switch stops every mail that has not passed the wire gate. Resuming `all` does not resume `restored`.
+    A paused switch stops every mail that has not passed the send gate. Resuming `all` does not resume `restored`.
     """
     # Every operator sees the reason of a switch, and a server's reply may contain the recipient's address.
     row = {"name": name, "paused": paused, "reason": without_addresses(reason), "actor": actor, "at": now}

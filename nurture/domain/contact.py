@@ -98,7 +98,7 @@ class Contact:
     # The latest effective time folded; happenings never go behind it.
     clock: Instant = 0
     wake_at: Instant = FOREVER
-    # Raised by every change, also by consent and suppression; the wire gate compares it.
+    # Raised by every change, also by consent and suppression; the send gate compares it.
     version: int = 0
     # rules_hash of the playbook whose baseline the contact has taken.
     adopted: str = ""

@@ -23,7 +23,7 @@ STATES: Mapping[Status, tuple[frozenset[Status], str]] = {
     ),
     "on_wire": (
         frozenset({"sent", "failed", "in_doubt", "waiting"}),
-        "past the wire gate; waiting again only when the conversation provably ended before the final dot",
+        "past the send gate; waiting again only when the conversation provably ended before the final dot",
     ),
     "sent": (frozenset({"failed"}), "accepted by the transport; a hard bounce may still make it failed"),
     "in_doubt": (

@@ -347,14 +347,14 @@ def send_notices(database: Database, transport: Transport, *, clock: Clock) -> C
         )
     )
     counts = Counts()
-    letters = [
+    mails = [
         OutgoingMail(
             row.id, row.attempts, row.sender, row.recipient, zlib.decompress(base64.b64decode(row.data))
         )
         for row in claimed
     ]
     attempts = {row.id: row.attempts for row in claimed}
-    for outcome in transport.send(letters) if letters else ():
+    for outcome in transport.send(mails) if mails else ():
         now = clock.now()
         values: dict[str, Any] = {"reply": f"{outcome.code} {outcome.reply}".strip()[:500]}
         if outcome.outcome == "sent":

@@ -150,7 +150,7 @@ def message_ids(connection: sa.Connection, person: int) -> list[int]:
 
 
 def _cancel_mail(connection: sa.Connection, members: Sequence[int], now: Instant) -> int:
-    """Cancel what has not passed the wire gate; what is in doubt stays so, and is not sent again."""
+    """Cancel what has not passed the send gate; what is in doubt stays so, and is not sent again."""
     mine = any_of(t.messages.c.contact_id, members, connection)
     free: dict[str, Any] = {"told": True, "lease_owner": None, "lease_until": None}
     unsent = t.messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])

@@ -1,4 +1,4 @@
-"""From the chunk gate to the ledger: the wire gate, outcomes, retries, lanes and recovery, on both databases."""
+"""From the chunk gate to the ledger: the send gate, outcomes, retries, lanes and recovery, on both databases."""
 
 from hashlib import sha256
 from typing import Any
@@ -64,7 +64,7 @@ def test_many_mails_leave_in_windows(world: World) -> None:
     assert sorted(mail.message_id for mail in post.taken) == numbers
 
 
-# ---- the wire gate ---------------------------------------------------------------------------------------
+# ---- the send gate ---------------------------------------------------------------------------------------
 
 
 def between_the_gates(world: World, change: Any) -> tuple[Post, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 CLOCK is a file that holds the instant (everybody's, so that leases lapse when the test says so), OUT the file
 that letters are written to as they leave. HALT says where the process stops itself: `ready` (past the chunk
-gate), `on_wire` (past the wire gate, before the first letter), `sent` (killed after a letter left, before its
+gate), `on_wire` (past the send gate, before the first letter), `sent` (killed after a letter left, before its
 outcome is written), `never`.
 """
 

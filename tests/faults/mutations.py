@@ -100,7 +100,7 @@ MUTATIONS = [
     ),
     Mutation(
         "G5",
-        "the wire gate compares the contact's version",
+        "the send gate compares the contact's version",
         "nurture/delivery/send_gate_queries.py",
         "            contacts.c.version == messages.c.contact_version,\n",
         "",
@@ -116,7 +116,7 @@ MUTATIONS = [
     ),
     Mutation(
         "G7",
-        "the wire gate compares the track",
+        "the send gate compares the track",
         "nurture/delivery/send_gate_queries.py",
         "messages.c.track == contacts.c.track)",
         "sa.true())",

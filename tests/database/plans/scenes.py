@@ -203,7 +203,7 @@ def ringing(world: World) -> Work:
 
 
 def delivering(world: World) -> Work:
-    """Orders' confirmations: chunk gate, guard, freezing, wire gate, outcomes."""
+    """Orders' confirmations: chunk gate, guard, freezing, send gate, outcomes."""
     world.accept([world.order(email, number) for number, (_, email) in enumerate(world.some(60))])
     world.drain()
     now = world.services.clock.now()

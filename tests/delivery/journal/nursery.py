@@ -26,7 +26,7 @@ from tests.delivery.builders import a_measure, a_playbook
 from tests.delivery.worker import SharedClock
 from tests.delivery.world import World
 
-#: Connections of a sender to each of its lanes, and mails that pass the wire gate together: several times a chunk.
+#: Connections of a sender to each of its lanes, and mails that pass the send gate together: several times a chunk.
 CONNECTIONS = 2
 WINDOW_MAILS = 10
 LANES = ("main", "bulk")
@@ -34,7 +34,7 @@ OFFER = a_measure("customer/any/offer")
 BULK = a_measure("customer/any/bulk", lane="bulk")
 RECEIPT = a_measure("any/any/receipt", purpose="transactional", topic=None)
 PLAYBOOK = a_playbook(OFFER, BULK, RECEIPT)
-#: A sender that was stopped for longer than this after its wire gate writes no final dot any more.
+#: A sender that was stopped for longer than this after its send gate writes no final dot any more.
 FENCE = 5.0
 
 

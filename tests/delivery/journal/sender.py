@@ -31,7 +31,7 @@ class Sender:
         return cls(replace(world, journal=journal, worker=journal.name), folder)
 
     def gate(self, *, limit: int = 200) -> dict[int, OutgoingMail]:
-        """Claim what is due and put it through the wire gate; returns the letters by message, none begun."""
+        """Claim what is due and put it through the send gate; returns the letters by message, none begun."""
         gate = SendGate(self.world.database, self.world.delivery, self.world.claim(limit=limit))
         return {mail.message_id: mail for mail in gate.mails()}
 
