@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the check answers with faults that have a place, and never falls over."""
+"""For any text in a file the check returns faults with a place and never raises."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -57,7 +57,7 @@ def test_any_edit_gives_faults_with_a_place(changes: list[tuple[str, float, int,
 )
 def test_a_hostile_file_is_one_fault(text: str, fault: str) -> None:
     path = "lead/aware/guide/measure.yaml"
-    faults = [str(each) for each in find_faults({**FILES, path: text}, render=False)]
+    faults = [str(fault_) for fault_ in find_faults({**FILES, path: text}, render=False)]
     assert len(faults) == 1
     assert faults[0].startswith(f"{path}:")
     assert faults[0].endswith(fault)

@@ -1,4 +1,4 @@
-"""What differs between two playbooks, and what becomes of the people in flight."""
+"""The differences of two playbooks, and their effect on people in flight."""
 
 import sqlalchemy as sa
 
@@ -31,7 +31,7 @@ def test_measures_come_and_go() -> None:
     assert compare(built(files), built(a_playbook())).changes == (Change("lead/aware/guide", "added"),)
 
 
-def test_words_wake_nobody() -> None:
+def test_a_change_of_wording_wakes_no_contact() -> None:
     path = "lead/aware/guide/guide.en.txt"
     found = difference(changed(path, "Something useful.", "Something helpful."))
     assert found == Difference((Change("lead/aware/guide", "words", (path,)),), (), wakes=False, words=())
@@ -39,7 +39,7 @@ def test_words_wake_nobody() -> None:
     assert found == Difference((), (), wakes=False, words=("_layout/base.txt",))
 
 
-def test_rules_name_what_differs() -> None:
+def test_a_change_of_rules_names_its_fields() -> None:
     files = changed(GUIDE, "wait: 2d", "wait: 1d", changed(GUIDE, "topic: news", "topic: offers"))
     assert difference(files).changes == (Change("lead/aware/guide", "rules", ("topic", "steps")),)
 

@@ -17,10 +17,10 @@ DOCS = (Path(__file__).parents[2] / "docs" / "playbook.md").read_text("utf-8")
 
 def keys() -> set[str]:
     models = {
-        each
+        value
         for module in (events, facts, measure, programme)
-        for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, BaseModel)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseModel)
     }
     return {field.alias or name for model in models for name, field in model.model_fields.items()}
 

@@ -1,7 +1,7 @@
 """Each way to break a playbook gives exactly its faults, at exactly its line.
 
-`faults/*.txt` holds the cases: a title, the file, the lines taken out (-) and put in (+) of the small playbook of
-`builder`, and the faults that must come of it (=), all of them and no other.
+`faults/*.txt` holds the broken playbooks: a title, the file, the lines removed (-) from and added (+) to the small
+playbook of `builder`, and exactly the faults that it has (=).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.playbook.builder import a_playbook, changed
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureCheck:
+class BrokenPlaybook:
     title: str
     path: str
     old: str
@@ -22,7 +22,7 @@ class MeasureCheck:
     faults: tuple[str, ...]
 
 
-def _case(block: str) -> MeasureCheck:
+def _parse(block: str) -> BrokenPlaybook:
     lines = block.split("\n")
 
     def after(mark: str) -> list[str]:
@@ -30,21 +30,21 @@ def _case(block: str) -> MeasureCheck:
 
     old, new = "\n".join(after("-")), "\n".join(after("+"))
     # Lines taken out without any put in go with their line end.
-    return MeasureCheck(lines[0][2:], lines[1], old if after("+") else old + "\n", new, tuple(after("=")))
+    return BrokenPlaybook(lines[0][2:], lines[1], old if after("+") else old + "\n", new, tuple(after("=")))
 
 
-def _cases() -> list[MeasureCheck]:
+def _broken_playbooks() -> list[BrokenPlaybook]:
     folder = Path(__file__).parent / "faults"
     texts = [path.read_text("utf-8") for path in sorted(folder.glob("*.txt"))]
-    return [_case(block) for text in texts for block in text.strip().split("\n\n")]
+    return [_parse(block) for text in texts for block in text.strip().split("\n\n")]
 
 
-@pytest.mark.parametrize("case", _cases(), ids=lambda case: case.title.replace(" ", "-"))
-def test_a_broken_playbook_gives_its_faults_at_their_lines(case: MeasureCheck) -> None:
-    assert case.faults
+@pytest.mark.parametrize("broken", _broken_playbooks(), ids=lambda broken: broken.title.replace(" ", "-"))
+def test_a_broken_playbook_gives_its_faults_at_their_lines(broken: BrokenPlaybook) -> None:
+    assert broken.faults
     assert [
-        str(fault) for fault in find_faults(changed(case.path, case.old, case.new), render=False)
-    ] == list(case.faults)
+        str(fault) for fault in find_faults(changed(broken.path, broken.old, broken.new), render=False)
+    ] == list(broken.faults)
 
 
 def test_a_sound_playbook_has_no_faults() -> None:

@@ -1,4 +1,4 @@
-"""Words change the content hash only; rules change the rules hash; a fact's meaning is part of what asks for it."""
+"""Wording changes the content hash only; rules, and definitions of facts that they read, change the rules hash."""
 
 import pytest
 
@@ -31,7 +31,8 @@ def test_words_change_the_content_hash_only(path: str, old: str, new: str) -> No
     assert before.content_hash != after.content_hash
     assert before.rules_hash == after.rules_hash
     hashes = [
-        {name: measure.rules_hash for name, measure in each.measures.items()} for each in (before, after)
+        {name: measure.rules_hash for name, measure in playbook.measures.items()}
+        for playbook in (before, after)
     ]
     assert hashes[0] == hashes[1]
 

@@ -1,4 +1,4 @@
-"""A folder on disk: what is read of it, and its bounds."""
+"""Reading a playbook's folder from disk, and its limits."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_pictures_hidden_files_and_links_are_left_out(tmp_path: Path) -> None:
     assert list(load_files(tmp_path)) == ["playbook.yaml"]
 
 
-def test_what_cannot_be_read_is_named_all_at_once(tmp_path: Path) -> None:
+def test_all_unreadable_files_are_named_at_once(tmp_path: Path) -> None:
     write(tmp_path, {"playbook.yaml": "x", "b.txt": "a\n\0", "c.txt": "y" * (FILE_BYTES_MAX + 1)})
     write(tmp_path, {"1/2/3/4/5/deep.txt": ""})
     (tmp_path / "a.txt").write_bytes(b"one\ntwo \xff")
@@ -53,6 +53,6 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_files(tmp_path / "nowhere")
     monkeypatch.setattr(load, "FILES_MAX", 3)
     for number in range(4):
-        (tmp_path / f"{number}.txt").touch()
+        (tmp_path / f"{number}.txt").write_text("")
     with pytest.raises(PlaybookError, match="too many or too large files"):
         load_files(tmp_path)

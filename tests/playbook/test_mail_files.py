@@ -1,4 +1,4 @@
-"""The files of a mail: every part in every locale, a sample, a way to unsubscribe, a subject that fits."""
+"""The files of a mail: every part in every locale, a sample, an unsubscribe link, a subject that fits on a phone."""
 
 from collections.abc import Mapping
 
@@ -173,7 +173,7 @@ def test_every_locale_has_the_same_words() -> None:
     assert fault.startswith("_layout/strings.zh-CN.yaml:1: no strings for zh-CN")
 
 
-def test_a_stage_of_the_other_track_is_no_place() -> None:
+def test_a_stage_of_the_other_track_is_a_fault() -> None:
     files = {
         path.replace("lead/aware/guide", "lead/excite/guide"): text for path, text in a_playbook().items()
     }
@@ -212,11 +212,11 @@ def test_without_playbook_yaml_there_is_one_clear_fault() -> None:
 def test_a_mail_renders_from_its_sample(body: str, fault: str) -> None:
     path = f"{GUIDE}/guide.en.mjml"
     files = with_file(path, a_mail("en", body=body))
-    assert any(str(found).startswith(f"{path}:{fault}") for found in find_faults(files))
+    assert any(str(fault_).startswith(f"{path}:{fault}") for fault_ in find_faults(files))
 
 
 def test_a_value_the_call_to_action_needs_is_missed_at_its_line() -> None:
     path = "lead/any/visit/measure.yaml"
     files = changed(path, "{{ entity.appointment_id }}", "{{ entity.room }}")
-    (fault,) = [str(found) for found in find_faults(files)]
+    (fault,) = [str(fault_) for fault_ in find_faults(files)]
     assert fault.startswith(f"{path}:4: entity.room has no value")

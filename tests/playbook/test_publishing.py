@@ -1,4 +1,4 @@
-"""Publishing on both databases: what workers load is what was built, and one row says which is active."""
+"""Publishing on both databases: workers load the playbook as it was built; one row names the active one."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_publishing_the_same_again_changes_nothing(database: Database) -> None:
     assert (count(database, playbooks), count(database, audit), woken(database)) == (1, 1, 70)
 
 
-def test_letting_the_backlog_in_is_a_publication_of_its_own(database: Database) -> None:
+def test_entering_the_backlog_is_a_publication_of_its_own(database: Database) -> None:
     publish(database, a_playbook(), now=NOW, actor="ops")
     assert active(database).playbook.backlog == "none"
     wake_up_to(database, 70)
@@ -184,7 +184,7 @@ def test_many_publishers_at_once_leave_one_active_and_a_whole_log(database: Data
         assert find_tampering(connection) is None
 
 
-def test_a_given_playbook_is_always_the_active_one(sqlite_database: Database) -> None:
+def test_a_fixed_playbook_is_always_the_active_one(sqlite_database: Database) -> None:
     loaded = build(a_playbook())
     source = FixedPlaybook(loaded)
     with sqlite_database.read() as connection:

@@ -1,4 +1,4 @@
-"""The JSON Schemas for editors agree with what the reader takes."""
+"""The JSON Schemas for editors accept the same files as the models."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_the_schemas_are_schemas() -> None:
 
 
 @pytest.mark.parametrize("files", [a_playbook(), load_files(SHIPPED)], ids=["small", "shipped"])
-def test_the_schemas_take_what_the_reader_takes(files: dict[str, str]) -> None:
+def test_the_schemas_accept_what_the_reader_accepts(files: dict[str, str]) -> None:
     assert sum(path.endswith("measure.yaml") for path in files) >= 5
     assert errors(files) == []
 

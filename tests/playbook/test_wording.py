@@ -1,4 +1,4 @@
-"""Wording that presses: what the rules catch, what they miss, and what data makes true."""
+"""Wording that presses: lines that the rules find and miss, and data that makes wording true."""
 
 import re
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ def test_the_rules_are_judged_on_more_than_a_hundred_labelled_lines() -> None:
     assert (len(missed), len(false)) == (10, 1), f"missed: {missed}; false alarms: {false}"
     pressing = sum(label != "plain" for label, _, _ in lines)
     documented = re.sub(r"\s+", " ", (ROOT / "docs/playbook.md").read_text("utf-8"))
-    said = (
+    sentence = (
         f"of {pressing} that press they miss {len(missed)}, of {len(lines) - pressing} plain ones they name 1"
     )
     assert f"{len(lines)} labelled lines" in documented
-    assert said in documented
+    assert sentence in documented
 
 
 def faults(files: Mapping[str, str]) -> list[str]:
@@ -97,7 +97,7 @@ def test_words_inside_template_code_are_read_too() -> None:
     assert found == [("Act now", 1), ("What are you waiting for", 2)]
 
 
-def test_the_frame_is_read_in_its_language() -> None:
+def test_layout_wording_is_checked_in_its_language() -> None:
     files = changed("_layout/strings.zh-CN.yaml", "leave: Unsubscribe", "leave: 赶快退订")
     assert faults(files) == [
         "_layout/strings.zh-CN.yaml:1: '赶快' presses: say what is true and useful instead; nothing can bind this"

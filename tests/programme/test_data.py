@@ -1,4 +1,4 @@
-"""A mail reads well when little is known of the person or the order, and says something else when facts differ."""
+"""A mail reads well when little is known of the person or the order, and its text follows the facts."""
 
 from typing import Any
 

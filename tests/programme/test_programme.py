@@ -1,4 +1,4 @@
-"""The programme as a whole: what it must contain, and that its documentation tells of all of it."""
+"""The programme as a whole: its required parts, and the completeness of its documentation."""
 
 import re
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_every_kind_of_trigger_wait_purpose_and_let_has_an_example() -> None:
     assert {measure.track for measure in measures} == {"any", "lead", "customer"}
 
 
-def test_what_happens_on_both_tracks_has_a_measure_on_both_with_its_own_words() -> None:
+def test_an_occasion_of_both_tracks_has_a_measure_on_each_with_its_own_words() -> None:
     playbook, files = loaded().playbook, loaded().files
     twins = [("lead/convert/abandoned_cart", "left"), ("lead/convert/back_in_stock", "back")]
     twins += [("lead/any/appointment", "confirmation"), ("lead/any/appointment", "reminder")]
@@ -121,10 +121,10 @@ def test_every_answer_of_a_survey_has_words_for_its_page() -> None:
             assert f"\npersona_{answer}: " in files[f"_layout/strings.{locale}.yaml"]
 
 
-def test_the_page_about_the_programme_tells_of_every_measure_and_mail() -> None:
+def test_the_page_about_the_programme_names_every_measure_and_mail() -> None:
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
-    told = [row.split("`")[1] for row in rows]
-    first, second = [set(part) for part in (told[: len(MEASURES)], told[len(MEASURES) : 2 * len(MEASURES)])]
+    paths = [row.split("`")[1] for row in rows]
+    first, second = [set(part) for part in (paths[: len(MEASURES)], paths[len(MEASURES) : 2 * len(MEASURES)])]
     assert first == second == MEASURES
     for measure in loaded().playbook.measures.values():
         row = next(row for row in rows if row.startswith(f"| `{measure.path}`"))

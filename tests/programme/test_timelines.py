@@ -1,4 +1,4 @@
-"""What each shipped measure does to a person, read as a timeline of local times."""
+"""The mails of each shipped measure to one person, as a timeline of local times."""
 
 from tests.programme.timeline import Life
 
@@ -156,7 +156,7 @@ def test_an_appointment_cancelled_or_booked_for_tomorrow_has_no_reminder() -> No
     assert len(cancelled.until("2026-06-20 10:00")) == len(late.until("2026-06-20 10:00")) == 1
 
 
-def test_whoever_buys_before_the_appointment_is_reminded_in_the_customers_words() -> None:
+def test_a_lead_who_buys_before_the_appointment_gets_the_customers_reminder() -> None:
     life = Life().does("2026-06-01 10:00", "Appointment Booked", **VISIT)
     life.does("2026-06-05 10:00", "Order Completed", **ORDER)
     assert [line for line in life.until("2026-06-20 10:00") if "appointment" in line] == [
@@ -185,7 +185,7 @@ def test_second_order_coupon_is_for_nobody_who_was_here_or_has_a_complaint() -> 
     )
 
 
-def test_back_in_stock_tells_who_waited_once() -> None:
+def test_back_in_stock_mails_the_people_who_waited_once() -> None:
     stock = {"product_id": "grinder-ridge", "stock": 4}
     lead = Life().does("2026-06-01 10:00", "Back In Stock Requested", product_id="grinder-ridge")
     lead.hears_of("2026-06-08 10:00", "Product Back In Stock", **stock)
@@ -230,7 +230,7 @@ def test_a_case_is_acknowledged_once() -> None:
     assert life.until("2026-06-27 10:00") == ["2026-06-26 10:00 customer/any/case_acknowledged received"]
 
 
-def test_presale_notice_goes_to_advocates_when_ops_say_so() -> None:
+def test_presale_notice_goes_to_advocates_when_an_operator_sends_it() -> None:
     life = a_buyer().does("2026-06-26 10:00", "Order Completed", order_id="o2", revenue=20)
     life.is_sent("2026-06-27 10:00", "customer/advocate/presale_notice")
     life.does("2026-06-28 10:00", "Product Reviewed", rating=5)

@@ -1,4 +1,4 @@
-"""What every shipped mail keeps to: short subjects, both parts, one call to action, a way out, a way to answer."""
+"""Rules of every shipped mail: short subject, both parts, one call to action, unsubscribe link, reply address."""
 
 import re
 from email import message_from_bytes, policy
@@ -75,7 +75,7 @@ def test_there_is_one_call_to_action(mail: Mail) -> None:
 
 
 @every_mail
-def test_marketing_can_be_stopped_and_nothing_else_offers_it(mail: Mail) -> None:
+def test_marketing_mail_alone_has_an_unsubscribe_link(mail: Mail) -> None:
     read, is_marketing = parts(mail), measure_of(mail).purpose in MARKETING
     for name in ("unsubscribe", "preferences"):
         assert (LINKS[name] in hrefs(read.html)) is is_marketing
@@ -85,7 +85,7 @@ def test_marketing_can_be_stopped_and_nothing_else_offers_it(mail: Mail) -> None
 
 
 @every_mail
-def test_the_html_says_its_language_adapts_to_the_dark_and_describes_its_images(mail: Mail) -> None:
+def test_the_html_has_a_language_a_dark_mode_and_alternative_texts(mail: Mail) -> None:
     html = parts(mail).html
     assert f'<html lang="{mail.locale}"' in html
     assert "prefers-color-scheme: dark" in html
@@ -118,7 +118,7 @@ def test_the_percentage_in_the_words_is_the_one_of_the_offer() -> None:
     for mail in mails():
         if mail.measure == "customer/any/second_order_coupon":
             read = parts(mail)
-            said = f"{percent}%" if mail.locale == "en" else "七五折"
-            assert said in read.text
-            assert said in visible(read.html)
+            discount = f"{percent}%" if mail.locale == "en" else "七五折"
+            assert discount in read.text
+            assert discount in visible(read.html)
     assert percent == 25  # 七五折

@@ -1,4 +1,4 @@
-"""A person's life under the shipped programme, as far as the rules go: events in, mails with their local time out.
+"""A person's timeline under the rules of the shipped programme: events in, mails with their local time out.
 
 Every mail leaves when it is due; consent, caps, holds and quiet hours belong to the guard and are not played here.
 """
@@ -105,8 +105,8 @@ class Life:
             run.let.update(compute_let_instants(measure, run.let, now=self.now, zone=ZONE))
         wall = to_datetime(self.now).astimezone(ZoneInfo(ZONE))
         self.mails.append(f"{wall:%Y-%m-%d %H:%M} {mail.measure} {mail.mail}")
-        told = Settled(1, mail.measure, mail.run_key, mail.step, "sent", self.now)
-        self._take(advance(self.contact, [told], now=self.now, playbook=loaded().playbook))
+        outcome = Settled(1, mail.measure, mail.run_key, mail.step, "sent", self.now)
+        self._take(advance(self.contact, [outcome], now=self.now, playbook=loaded().playbook))
 
     def _take(self, result: Advance) -> None:
         self.contact = result.contact
