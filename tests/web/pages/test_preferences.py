@@ -190,6 +190,6 @@ def test_every_request_is_counted_once_by_how_it_ended(client: httpx.Client, ser
 
 @pytest.mark.parametrize(("head", "said"), [("reason", OUTCOMES), ("sign", SIGNS)])
 def test_the_closed_lists_stand_in_the_documentation(head: str, said: dict[str, str]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
     table = page.split(f"| {head} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
     assert dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", table, re.MULTILINE)) == dict(said)
