@@ -64,3 +64,12 @@ def test_every_test_and_every_file_exists() -> None:
     files = re.findall(r"`((?:nurture|workers|email_templates)/[\w/.]+)`", text)
     assert files
     assert {file for file in files if not (ROOT / file).is_file()} == set()
+
+
+def test_every_name_stands_in_the_file_that_it_is_said_to_be_in() -> None:
+    missing = []
+    for promise, (*_, mechanism) in _rows():
+        file, *words = re.findall(r"`([^`]+)`", mechanism) or ["README.md"]
+        text = (ROOT / file).read_text(encoding="utf-8")
+        missing += [f"{promise}: {word} in {file}" for word in words if word.replace("FILE", "") not in text]
+    assert missing == []
