@@ -1,4 +1,4 @@
-"""The one HTTP application: every route, what they share, and what happens when something is away."""
+"""The HTTP application: all routes, what they share, and the responses to errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,19 +18,19 @@ from nurture.web.api import segment, transactional, webhooks
 from nurture.web.api.customerio import TrackApi
 from nurture.web.api.keys import KeyRing
 from nurture.web.brand import active_playbook, brand_of
-from nurture.web.console.actions import Desk
-from nurture.web.console.layout import Frame
-from nurture.web.console.login import ConsoleDoor
-from nurture.web.console.views import Console
-from nurture.web.headers import SafeHeaders
+from nurture.web.console.actions import ConsoleActions
+from nurture.web.console.layout import ConsoleLayout
+from nurture.web.console.login import ConsoleLogin
+from nurture.web.console.views import ConsoleViews
+from nurture.web.headers import DefaultHeaders
 from nurture.web.html import stylesheet
 from nurture.web.pages.routes import PublicPages
 
-_ABOUT = "Events in; every person's place in the journey kept true; the mail that fits out."
+_ABOUT = "Receives events, tracks each person's stage, and sends the mail that fits."
 
 
 def create_app(services: Services) -> FastAPI:
-    """Return the application over these services; whoever opened the services closes them."""
+    """Return the application for these services. The caller closes the services."""
     commit = GroupCommit(database=services.database, clock=services.clock)
 
     @asynccontextmanager
@@ -41,7 +41,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             commit.stop()
 
-    # The pages for people are our own: FastAPI's load scripts from another host.
+    # FastAPI's own documentation pages load scripts from another host, so the console has its own.
     application = FastAPI(
         title="nurture",
         version=nurture.__version__,
@@ -51,29 +51,29 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     keys = KeyRing(services)
-    door = segment.Door(keys=keys, commit=commit, clock=services.clock)
-    segment.add_endpoints(application, door, base_url=services.settings.public_url)
-    application.include_router(TrackApi(door, services).routes())
-    application.include_router(transactional.routes(services, door))
+    ingest = segment.IngestContext(keys=keys, commit=commit, clock=services.clock)
+    segment.add_endpoints(application, ingest, base_url=services.settings.public_url)
+    application.include_router(TrackApi(ingest, services).routes())
+    application.include_router(transactional.routes(services, ingest))
     application.include_router(PublicPages(services).routes())
     application.include_router(webhooks.routes(services))
-    frame = Frame(services, ConsoleDoor(services))
-    application.include_router(operations.routes(services, frame.door, keys))
-    application.include_router(Console(services, application, frame).routes())
-    application.include_router(Desk(frame).routes())
+    layout = ConsoleLayout(services, ConsoleLogin(services))
+    application.include_router(operations.routes(services, layout.login, keys))
+    application.include_router(ConsoleViews(services, application, layout).routes())
+    application.include_router(ConsoleActions(layout).routes())
     _add_styles(application, services)
-    application.add_middleware(SafeHeaders)
-    application.add_exception_handler(SQLAlchemyError, _away)
-    application.add_exception_handler(TooLarge, _unread)
-    application.add_exception_handler(TimeoutError, _unread)
-    application.add_exception_handler(ClientDisconnect, _unread)
+    application.add_middleware(DefaultHeaders)
+    application.add_exception_handler(SQLAlchemyError, _database_unavailable)
+    application.add_exception_handler(TooLarge, _unreadable_form)
+    application.add_exception_handler(TimeoutError, _unreadable_form)
+    application.add_exception_handler(ClientDisconnect, _unreadable_form)
     application.add_exception_handler(RequestValidationError, _not_found)
-    application.add_exception_handler(HTTPException, _plain)
+    application.add_exception_handler(HTTPException, _http_error)
     return application
 
 
 def _add_styles(application: FastAPI, services: Services) -> None:
-    """Serve the style sheet, and the brand's colour as one of its own: no page needs an inline style."""
+    """Serve the style sheet, and the brand's colour as a second one, so that no page needs an inline style."""
 
     @application.get("/static/nurture.css", include_in_schema=False)
     async def sheet() -> Response:
@@ -92,13 +92,13 @@ def _add_styles(application: FastAPI, services: Services) -> None:
         return Response(text, media_type="text/css", headers=headers)
 
 
-async def _away(_request: Request, _error: Exception) -> Response:
+async def _database_unavailable(_request: Request, _error: Exception) -> Response:
     headers = {"Retry-After": "5", "Cache-Control": "no-store"}
-    return Response("The database is away; try again in a moment.\n", 503, headers, "text/plain")
+    return Response("The database is unavailable; try again in a moment.\n", 503, headers, "text/plain")
 
 
-async def _unread(_request: Request, error: Exception) -> Response:
-    """Answer a form that was too large or never came, and hang up."""
+async def _unreadable_form(_request: Request, error: Exception) -> Response:
+    """Return the response to a form that was too large or incomplete, and close the connection."""
     status = 413 if isinstance(error, TooLarge) else 408
     return Response("The form could not be read.\n", status, {"Connection": "close"}, "text/plain")
 
@@ -107,6 +107,6 @@ async def _not_found(_request: Request, _error: Exception) -> Response:
     return Response("Not found.\n", 404, media_type="text/plain")
 
 
-async def _plain(_request: Request, error: Exception) -> Response:
-    status, said = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "Error")
-    return Response(f"{said}.\n", status, getattr(error, "headers", None), "text/plain")
+async def _http_error(_request: Request, error: Exception) -> Response:
+    status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "Error")
+    return Response(f"{text}.\n", status, getattr(error, "headers", None), "text/plain")

@@ -1,4 +1,4 @@
-"""The brand as the public pages show it: names, colour and the titles of the topics, from the active playbook."""
+"""The brand on the public pages: names, colour and topic titles, from the active playbook."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 @dataclass(frozen=True, slots=True)
 class TopicTitle:
-    """A topic in the words of one language."""
+    """A topic's title and description in one language."""
 
     name: str
     title: str
@@ -28,27 +28,27 @@ class TopicTitle:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What the pages say about who writes the mails; empty without a playbook."""
+    """The sender as the pages show it; empty without a playbook."""
 
     name: str = ""
     legal_name: str = ""
     address: str = ""
     color: str = ""
     topics: tuple[TopicTitle, ...] = ()
-    # All of the programme's own words in this language.
+    # The programme's strings in this language.
     strings: Mapping[str, str] = field(default_factory=dict)
 
     def title_of(self, topic: str) -> str:
         """Return a topic's title; its name where the playbook has none."""
-        return next((known.title for known in self.topics if known.name == topic), _spoken(topic))
+        return next((title.title for title in self.topics if title.name == topic), _title_from_name(topic))
 
     def about(self, topic: str) -> str:
-        """Return the sentence about a topic; empty where the playbook has none."""
-        return next((known.about for known in self.topics if known.name == topic), "")
+        """Return a topic's description; empty where the playbook has none."""
+        return next((title.about for title in self.topics if title.name == topic), "")
 
 
 def active_playbook(services: Services, connection: sa.Connection) -> LoadedPlaybook | None:
-    """Return the active playbook, None before the first was published."""
+    """Return the active playbook; None before the first one is published."""
     try:
         return services.playbooks.active(connection)
     except UserError:
@@ -56,21 +56,23 @@ def active_playbook(services: Services, connection: sa.Connection) -> LoadedPlay
 
 
 def brand_of(loaded: LoadedPlaybook | None, locale: str | None) -> Brand:
-    """Return the brand in the words of a locale (or of the playbook's default)."""
+    """Return the brand in a locale's language (None: the playbook's default)."""
     if loaded is None:
         return Brand()
     playbook = loaded.playbook
     strings = _strings(loaded, locale, playbook.default_locale)
-    said: Mapping[str, Any] = playbook.brand
-    color = str(said.get("color", ""))
+    brand: Mapping[str, Any] = playbook.brand
+    color = str(brand.get("color", ""))
     return Brand(
-        name=str(said.get("name", playbook.name)),
-        legal_name=str(said.get("legal_name", "")),
-        address=str(said.get("address", "")),
+        name=str(brand.get("name", playbook.name)),
+        legal_name=str(brand.get("legal_name", "")),
+        address=str(brand.get("address", "")),
         color=color if _COLOR.fullmatch(color) else "",
         topics=tuple(
             TopicTitle(
-                name, strings.get(f"topic_{name}", _spoken(name)), strings.get(f"topic_{name}_about", "")
+                name,
+                strings.get(f"topic_{name}", _title_from_name(name)),
+                strings.get(f"topic_{name}_about", ""),
             )
             for name in playbook.topics
         ),
@@ -78,12 +80,12 @@ def brand_of(loaded: LoadedPlaybook | None, locale: str | None) -> Brand:
     )
 
 
-def _spoken(name: str) -> str:
+def _title_from_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
 def _strings(loaded: LoadedPlaybook, locale: str | None, default: str) -> Mapping[str, str]:
-    """Return the strings of the locale, of its language in another country, or of the default."""
+    """Return the strings of the locale, else of its language in another country, else of the default locale."""
     named = {path: text for path, text in loaded.files.items() if path.startswith("_layout/strings.")}
     language = (locale or default).split("-")[0].lower()
     wanted = [f"_layout/strings.{locale}.yaml"]
@@ -95,7 +97,7 @@ def _strings(loaded: LoadedPlaybook, locale: str | None, default: str) -> Mappin
 @lru_cache(maxsize=32)
 def _parse(text: str) -> Mapping[str, str]:
     try:
-        said = YAML(typ="safe", pure=True).load(text)
+        brand = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         return {}
-    return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}
+    return {str(name): str(value) for name, value in brand.items()} if isinstance(brand, dict) else {}

@@ -1,12 +1,12 @@
-"""The headers of every answer: what a route says itself stands, what it leaves out is the safest there is."""
+"""Middleware that adds safe default headers to every response; a header that a route sets is kept."""
 
 from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: For answers that no browser has to show: it loads nothing, keeps nothing, guesses no type, tells nobody.
-SAFEST = (
+#: For responses that no browser displays: load nothing, store nothing, sniff no type, send no referrer.
+DEFAULT_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -14,15 +14,15 @@ SAFEST = (
 )
 
 
-class SafeHeaders:
-    """Adds what is missing to the headers of every answer; costs an event's reading nothing to speak of."""
+class DefaultHeaders:
+    """ASGI middleware that adds the default headers that a response lacks."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before an application."""
+        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, and complete the headers on the way back."""
+        """Call the application and complete the headers of its response."""
 
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -34,5 +34,5 @@ class SafeHeaders:
 
 def _complete(message: MutableMapping[str, Any]) -> None:
     headers = list(message.get("headers", ()))
-    said = {name.lower() for name, _ in headers}
-    message["headers"] = [*headers, *(pair for pair in SAFEST if pair[0] not in said)]
+    present = {name.lower() for name, _ in headers}
+    message["headers"] = [*headers, *(pair for pair in DEFAULT_HEADERS if pair[0] not in present)]

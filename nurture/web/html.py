@@ -1,4 +1,4 @@
-"""Turns a template into a page: Jinja with autoescape, and the headers that every page of its kind carries."""
+"""Render HTML pages from templates: Jinja with autoescape, and the security headers of each kind of page."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -24,19 +24,19 @@ _COMMON = {
 }
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'"
 
-#: The pages behind the links of a mail: their address is a secret, so no other site is ever told of it.
+#: The pages behind the links of a mail. Their URL is a secret, so they send no referrer.
 PUBLIC_HEADERS = {
     **_COMMON,
     "Content-Security-Policy": f"{_POLICY}; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-#: The console; `same-origin` lets its own forms prove where they come from.
+#: The console. Referrer policy `same-origin` keeps the Origin header of its own forms.
 CONSOLE_HEADERS = {
     **_COMMON,
     "Content-Security-Policy": f"{_POLICY}; frame-src 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
 }
-#: The HTML part of a mail, shown in a frame of the console: it may look, and click, and nothing else.
+#: The HTML part of a mail in a frame of the console: styles, images and links work, scripts and forms do not.
 MAIL_HEADERS = {
     **_COMMON,
     "X-Frame-Options": "SAMEORIGIN",
@@ -49,8 +49,8 @@ MAIL_HEADERS = {
 }
 
 
-def page(name: str, *, status: int = 200, headers: Mapping[str, str], **values: Any) -> Response:
-    """Return the page `name` (below templates/) made with these values."""
+def render_page(name: str, *, status: int = 200, headers: Mapping[str, str], **values: Any) -> Response:
+    """Return the page of the template `name` (below templates/), rendered with these values."""
     text = _environment().get_template(name).render(**values)
     return Response(text, status_code=status, media_type="text/html", headers=dict(headers))
 
@@ -64,37 +64,37 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["instant"] = instant_text
-    environment.filters["span"] = span_text
-    environment.filters["number"] = number_text
+    environment.filters["instant"] = format_instant
+    environment.filters["span"] = format_duration
+    environment.filters["number"] = format_number
     environment.globals["stylesheet"] = f"/static/nurture.css?{stylesheet_version()}"
     return environment
 
 
 @lru_cache(maxsize=1)
 def stylesheet() -> bytes:
-    """Return the one style sheet."""
+    """Return the style sheet of all pages."""
     return (STATIC / "nurture.css").read_bytes()
 
 
 def stylesheet_version() -> str:
-    """Return a name for this version of the style sheet, so that it may be cached for long."""
+    """Return a digest of the style sheet for its URL, so that browsers may cache it for long."""
     return blake2b(stylesheet(), digest_size=6).hexdigest()
 
 
-def instant_text(value: Instant | None) -> str:
-    """Return an instant for people: UTC, to the second."""
+def format_instant(value: Instant | None) -> str:
+    """Return an instant as text: UTC, to the second; empty for None."""
     return "" if value is None else f"{to_datetime(value):%Y-%m-%d %H:%M:%S}"
 
 
-def span_text(value: Duration) -> str:
-    """Return a length of time for people, in its largest unit."""
+def format_duration(value: Duration) -> str:
+    """Return a duration as text in its largest unit."""
     for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if value >= unit:
             return f"{value / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{value / SECOND:.0f} s"
 
 
-def number_text(value: int) -> str:
+def format_number(value: int) -> str:
     """Return a count with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u2009")

@@ -1,7 +1,7 @@
-"""The SMTP and LMTP edge of inbound mail: behind Postfix, or where a provider's route delivers.
+"""The SMTP and LMTP server for inbound mail, behind Postfix or at the end of a provider's route.
 
-Every mail is answered only after the commit of all that follows from it: 250 means taken, 451 means the sender
-keeps it and comes again. It relays nothing, sends no bounce, and holds at most a few megabytes of a mail.
+The reply to a mail is sent after all its effects are committed: 250 when the mail is accepted, 451 when the sender
+must keep it and retry. The server relays nothing, sends no bounces, and limits the size of a mail.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from nurture.runtime.log import get_logger
 
 _log = get_logger("inbound")
 
-#: Bytes of one mail; larger ones are refused (552) before they are read whole.
+#: Largest mail in bytes; larger ones are refused (552) before they are read completely.
 SIZE_MAX: Final = 10 * 1024 * 1024
-#: Seconds a client may be silent, and connections at a time.
+#: Seconds of silence after which a connection is closed, and the most open connections.
 SILENT_SECONDS: Final = 60
 CONNECTIONS_MAX: Final = 100
 _BUSY: Final = b"421 4.7.0 Too many connections, try again later\r\n"
 
 
-class _Door:
-    """What aiosmtpd asks at each step."""
+class _SmtpHandler:
+    """The handler that aiosmtpd calls for RCPT, DATA and exceptions."""
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
@@ -39,7 +39,7 @@ class _Door:
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Sequence[str]
     ) -> str:
         if envelope.rcpt_tos:
-            # LMTP answers once for each recipient, and one mail here is about one person.
+            # LMTP replies once for each recipient, and a mail here concerns one person.
             return "452 4.5.3 One recipient at a time"
         try:
             is_ours = await asyncio.to_thread(self._inbound.is_ours, address)
@@ -57,29 +57,29 @@ class _Door:
         return await asyncio.to_thread(self._inbound.take, envelope.mail_from or "", recipient, data)
 
     async def handle_exception(self, error: Exception) -> str:
-        # Ours to mend; the mail stays where it is until then.
-        _log.error("a mail could not be taken", error=type(error).__name__, exc_info=error)
+        # A fault of this program: the sender keeps the mail until it is corrected.
+        _log.error("a mail could not be processed", error=type(error).__name__, exc_info=error)
         return TRY_LATER
 
 
-def _bounded(kind: type[SMTP], door: _Door) -> type[SMTP]:
-    """Return the protocol with a bound on connections."""
+def _limit_connections(kind: type[SMTP], handler: _SmtpHandler) -> type[SMTP]:
+    """Return the protocol class with a limit on open connections."""
 
     class Bounded(kind):  # type: ignore[misc, valid-type]
         counted = False
 
         def connection_made(self, transport: Any) -> None:
-            if door.connections >= CONNECTIONS_MAX:
+            if handler.connections >= CONNECTIONS_MAX:
                 transport.write(_BUSY)
                 transport.close()
                 return
-            door.connections += 1
+            handler.connections += 1
             self.counted = True
             super().connection_made(transport)
 
         def connection_lost(self, error: Exception | None) -> None:
             if self.counted:
-                door.connections -= 1
+                handler.connections -= 1
                 self.counted = False
                 super().connection_lost(error)
 
@@ -94,21 +94,21 @@ def _bounded(kind: type[SMTP], door: _Door) -> type[SMTP]:
 
 
 class MailServer:
-    """Listens for SMTP and LMTP in one event loop."""
+    """Listens for SMTP and LMTP connections in one event loop."""
 
     def __init__(self, inbound: Inbound, *, hostname: str = "nurture") -> None:
-        """Hand mails to `inbound`. hostname: what the greeting says."""
-        self._door = _Door(inbound)
+        """Pass mails to `inbound`. hostname: the name in the greeting."""
+        self._handler = _SmtpHandler(inbound)
         self._hostname = hostname
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int, *, lmtp: bool = False) -> int:
-        """Listen on an address; returns the port."""
-        kind = _bounded(LMTP if lmtp else SMTP, self._door)
+        """Start listening on an address; returns the port."""
+        kind = _limit_connections(LMTP if lmtp else SMTP, self._handler)
 
         def protocol() -> asyncio.BaseProtocol:
-            made: asyncio.BaseProtocol = kind(
-                self._door,
+            instance: asyncio.BaseProtocol = kind(
+                self._handler,
                 data_size_limit=SIZE_MAX,
                 hostname=self._hostname,
                 ident="nurture",
@@ -117,21 +117,21 @@ class MailServer:
                 command_call_limit=1000,
                 loop=asyncio.get_running_loop(),
             )
-            return made
+            return instance
 
         server = await asyncio.get_running_loop().create_server(protocol, host, port)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Take no new connection; what is being taken is finished by its thread."""
+        """Stop accepting connections. A mail that is being processed is finished by its thread."""
         for server in self._servers:
             server.close()
         self._servers.clear()
 
 
 async def serve(server: MailServer) -> None:
-    """Run until INT or TERM."""
+    """Run until INT or TERM, then close the server."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

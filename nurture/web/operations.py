@@ -1,4 +1,4 @@
-"""What operators and their machines ask: is it alive, does work get done, figures, what the API offers."""
+"""Endpoints for operators and monitoring: liveness, readiness, metrics, and the API's description."""
 
 import asyncio
 from typing import Any
@@ -13,88 +13,88 @@ from nurture.domain.instant import SECOND
 from nurture.reports.backlog import Backlog, measure_backlog
 from nurture.reports.metrics import CONTENT_TYPE, render_page
 from nurture.web.api.keys import KeyRing
-from nurture.web.console.login import ConsoleDoor
-from nurture.web.request import from_this_machine
+from nurture.web.console.login import ConsoleLogin
+from nurture.web.request import is_from_this_machine
 
-#: Work older than this means that nobody does it.
+#: Work due for longer than this shows that no worker processes it.
 DUE_SECONDS_MAX = 300
 
 
-def routes(services: Services, door: ConsoleDoor, keys: KeyRing) -> APIRouter:
+def routes(services: Services, login: ConsoleLogin, keys: KeyRing) -> APIRouter:
     """Return /healthz, /readyz and /metrics."""
     router = APIRouter(tags=["operations"], default_response_class=Response)
 
-    @router.get("/healthz", summary="Is the process alive")
+    @router.get("/healthz", summary="Check that the process is alive")
     async def healthz() -> Response:
-        return json_answer(200, {"alive": True})
+        return json_response(200, {"alive": True})
 
-    @router.get("/readyz", summary="Is the database reachable, and the oldest due work young enough")
+    @router.get("/readyz", summary="Check that the database is reachable and no due work is too old")
     async def readyz() -> Response:
         try:
-            found = await asyncio.to_thread(read_backlog, services)
+            due = await asyncio.to_thread(read_backlog, services)
         except SQLAlchemyError as error:
-            return json_answer(
-                503, {"ready": False, "reason": f"the database is away: {type(error).__name__}"}
+            return json_response(
+                503, {"ready": False, "reason": f"the database is unavailable: {type(error).__name__}"}
             )
         now = services.clock.now()
-        ready = found.age(now=now) <= DUE_SECONDS_MAX
-        ages = {queue: (now - since) / SECOND for queue, since in found.due_since.items()}
+        ready = due.age(now=now) <= DUE_SECONDS_MAX
+        ages = {queue: (now - since) / SECOND for queue, since in due.due_since.items()}
         body = {"ready": ready, "oldest_due_seconds": ages, "bound_seconds": DUE_SECONDS_MAX}
-        return json_answer(200 if ready else 503, body)
+        return json_response(200 if ready else 503, body)
 
     @router.get(
         "/metrics",
-        summary="Figures for Prometheus",
-        description="For this machine, an operator who signed in, or a key of scope `read` (Bearer, or Basic).",
-        responses={401: {"description": "Neither this machine, nor an operator, nor a key of scope read."}},
+        summary="Metrics for Prometheus",
+        description="For this machine, a signed-in operator, or a key of scope `read` (Bearer or Basic).",
+        responses={401: {"description": "The request needs a signed-in operator or a key of scope `read`."}},
     )
     async def metrics(request: Request) -> Response:
         try:
-            if not await _may_read(services, request, door, keys):
+            if not await _may_read_metrics(services, request, login, keys):
                 headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
-                said = "figures are for this machine or a key of scope read: nurture access key add NAME --scope read\n"
-                return Response(said, 401, headers, "text/plain")
+                reason = "metrics need a key of scope read: nurture access key add NAME --scope read\n"
+                return Response(reason, 401, headers, "text/plain")
         except Unavailable as error:
-            return json_answer(503, {"error": str(error)})
+            return json_response(503, {"error": str(error)})
         text = await asyncio.to_thread(render_page, services.database, clock=services.clock)
         return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     return router
 
 
-async def _may_read(services: Services, request: Request, door: ConsoleDoor, keys: KeyRing) -> bool:
-    """Tell whether the figures may be shown: they tell how much business there is."""
-    if from_this_machine(request, services.settings) or await keys.bearer(request, "read"):
+async def _may_read_metrics(services: Services, request: Request, login: ConsoleLogin, keys: KeyRing) -> bool:
+    """Tell whether the request may read the metrics, which reveal the volume of business."""
+    if is_from_this_machine(request, services.settings) or await keys.authenticate(request, "read"):
         return True
-    return bool(request.cookies) and await asyncio.to_thread(door.who, request) is not None
+    return bool(request.cookies) and await asyncio.to_thread(login.current_operator, request) is not None
 
 
 def read_backlog(services: Services) -> Backlog:
-    """Return what waits in every room."""
+    """Return the oldest due work of each room."""
     with services.database.read() as connection:
         return measure_backlog(connection, now=services.clock.now())
 
 
-def json_answer(status: int, body: Any) -> Response:
-    """Return a JSON answer that nobody keeps."""
+def json_response(status: int, body: Any) -> Response:
+    """Return a JSON response that must not be cached."""
     headers = {"Cache-Control": "no-store"}
     return Response(encode(body), status_code=status, media_type="application/json", headers=headers)
 
 
-def groups_of(schema: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the operations of an OpenAPI document by tag, for people to read."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def group_operations(schema: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the operations of an OpenAPI document by tag, for the console's API page."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
-            line = {
+            entry = {
                 "method": method.upper(),
                 "path": path,
                 "summary": operation.get("summary", ""),
                 "answers": [
-                    (status, said["description"])
-                    for status, said in operation.get("responses", {}).items()
-                    if said.get("description") not in ("Successful Response", "Validation Error")
+                    (status, response["description"])
+                    for status, response in operation.get("responses", {}).items()
+                    if response.get("description") not in ("Successful Response", "Validation Error")
                 ],
             }
-            found.setdefault((operation.get("tags") or ["more"])[0], []).append(line)
-    return [(name.capitalize(), lines) for name, lines in found.items()]
+            groups.setdefault((operation.get("tags") or ["more"])[0], []).append(entry)
+    return [(name.capitalize(), entries) for name, entries in groups.items()]

@@ -1,4 +1,4 @@
-"""Reading a request within bounds: its body, its form, who sends it."""
+"""Read a request within bounds: its body, its form, its credentials and its client."""
 
 import asyncio
 import base64
@@ -11,17 +11,17 @@ from fastapi import Request
 from nurture.app.event_body import BODY_BYTES_MAX, TooLarge
 from nurture.runtime.settings import Settings
 
-#: A body that takes longer is given up; the client may send it again.
+#: Seconds to wait for a body; after that the client has to send it again.
 BODY_SECONDS_MAX = 30.0
-#: What the forms of the public pages need, with room for a long answer.
+#: Largest form; enough for the public pages with a long comment.
 FORM_BYTES_MAX = 32 * 1024
 
 
 async def read_body(request: Request, *, at_most: int = BODY_BYTES_MAX) -> bytes:
-    """Return the body as it came. Raises TooLarge without reading on, TimeoutError for one that never ends."""
-    said = request.headers.get("content-length", "")
-    if said.isdigit() and int(said) > at_most:
-        raise TooLarge(f"{said} bytes; at most {at_most}")
+    """Return the body unchanged. Raises TooLarge without reading the rest, TimeoutError for one that takes too long."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > at_most:
+        raise TooLarge(f"{length} bytes; at most {at_most}")
     parts: list[bytes] = []
     room = at_most
     async with asyncio.timeout(BODY_SECONDS_MAX):
@@ -34,7 +34,7 @@ async def read_body(request: Request, *, at_most: int = BODY_BYTES_MAX) -> bytes
 
 
 async def read_form(request: Request) -> dict[str, list[str]]:
-    """Return the fields of a URL-encoded form; empty for anything else (mail providers post what they like)."""
+    """Return the fields of a URL-encoded form; empty for any other body (mail providers post various ones)."""
     body = await read_body(request, at_most=FORM_BYTES_MAX)
     if "multipart" in request.headers.get("content-type", ""):
         return {}
@@ -45,22 +45,22 @@ async def read_form(request: Request) -> dict[str, list[str]]:
 
 
 def basic_user(request: Request) -> tuple[str, str] | None:
-    """Return user and password of Basic authentication; None when there is none that can be read."""
-    scheme, _, said = request.headers.get("authorization", "").partition(" ")
+    """Return user and password of Basic authentication; None without it, empty ones when it cannot be decoded."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, _, password = base64.b64decode(said.strip(), validate=True).decode().partition(":")
+        user, _, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return ("", "")
     return (user, password)
 
 
-def from_this_machine(request: Request, settings: Settings) -> bool:
-    """Tell whether client, the name it used and our public address are all this machine's.
+def is_from_this_machine(request: Request, settings: Settings) -> bool:
+    """Tell whether the client, the requested host name and our public address are all loopback.
 
-    The name keeps out pages of other sites that point a name of theirs here; the public address keeps closed
-    what stands behind a proxy, whose requests all seem to come from this machine.
+    Checking the host name stops DNS rebinding: pages of other sites under a name that points here. Checking the
+    public address stops an installation behind a local proxy, whose requests all seem to come from this machine.
     """
     client = request.client.host if request.client else ""
     names = (client, request.url.hostname or "", urlsplit(settings.public_url).hostname or "")
@@ -68,12 +68,12 @@ def from_this_machine(request: Request, settings: Settings) -> bool:
 
 
 def is_forwarded(request: Request) -> bool:
-    """Tell whether a proxy says that it stands between."""
+    """Tell whether a proxy forwarded the request, by its headers."""
     return any(name in request.headers for name in ("x-forwarded-for", "x-forwarded-host", "forwarded"))
 
 
-def from_own_page(request: Request) -> bool:
-    """Tell whether a form was sent by one of our own pages (browsers always say so for a POST)."""
+def is_from_own_page(request: Request) -> bool:
+    """Tell whether a form was sent by one of our own pages (browsers set Origin for every POST)."""
     origin = request.headers.get("origin")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
@@ -81,7 +81,7 @@ def from_own_page(request: Request) -> bool:
 
 
 def is_loopback(name: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Tell whether a host name or address is loopback."""
     if name.lower() == "localhost":
         return True
     try:
@@ -90,8 +90,8 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-def address_of(request: Request) -> str:
-    """Return whom a request comes from, for counting: an address, of IPv6 the network that one household has."""
+def client_address(request: Request) -> str:
+    """Return the client's address for rate limits: an IPv4 address, or the /64 network of an IPv6 address."""
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)

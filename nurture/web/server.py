@@ -1,16 +1,16 @@
-"""The HTTP server of a process: uvicorn around the application, with the settings that its pages rely on."""
+"""The HTTP server of a process: uvicorn with the settings that the application relies on."""
 
 import uvicorn
 from fastapi import FastAPI
 
-#: Clients of the ingestion API keep their connection; a minute spares them a new one for every flush.
+#: Clients of the ingestion API flush every few seconds; this keeps their connection open between two flushes.
 KEEP_ALIVE_SECONDS = 65
-#: How long a stopping process waits for the requests under way.
+#: How long a stopping process waits for open requests.
 STOP_SECONDS = 10
 
 
 def make_server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
-    """Return a server, not yet running. It logs no addresses: those of the public pages are secrets."""
+    """Return a server that is not yet running. It writes no access log: URLs of the public pages are secrets."""
     config = uvicorn.Config(
         app,
         host=host,

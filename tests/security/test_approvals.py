@@ -211,13 +211,13 @@ def test_in_the_console_another_operator_sends_it(
     client = open_client(services)
     sign_in(client, "ann")
     form = {"request": "r1", "form": form_token(client, "/sends")}
-    assert "Send it" not in client.get("/sends").text
+    assert "<button>Approve</button>" not in client.get("/sends").text
     refused = client.post("/sends/approve", data=form)
     assert refused.status_code == 400
     assert "takes somebody else" in refused.text
     client.cookies.clear()
     sign_in(client, "bob")
-    assert "Send it" in client.get("/sends").text
+    assert "<button>Approve</button>" in client.get("/sends").text
     form = {"request": "r1", "form": form_token(client, "/sends")}
     assert client.post("/sends/approve", data=form).status_code == 303
     assert handed_in(services) == PEOPLE

@@ -1,33 +1,32 @@
-"""Keys of applications: which stands for whom, and what it may.
+"""Authenticate applications by their API keys.
 
-Keys of `NURTURE_WRITE_KEYS` are known from the start and cost nothing to look up; those made with
-`nurture access key add` are read from the database, at most once a second, so one that is revoked is refused by
-every process within two seconds.
+Keys of `NURTURE_WRITE_KEYS` are read once. Keys made with `nurture access key add` are read from the database at most
+once a second, so that every process refuses a revoked key within two seconds.
 """
 
 import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import sqlalchemy as sa
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.access import queries
+from nurture.app.access import digest_key
 from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
 from nurture.domain.access import OUR_SOURCES, SOURCE_NAME, KeyScope
 from nurture.domain.errors import Transient
 from nurture.runtime.clock import monotonic
-from nurture.web.request import basic_user, from_this_machine, is_forwarded, is_loopback
+from nurture.web.request import basic_user, is_forwarded, is_from_this_machine, is_loopback
 
-#: How old what we know of the table may be, in seconds.
+#: Seconds after which the keys are read from the database again.
 FRESH_SECONDS = 1.0
-#: How often the use of one key is written down, in seconds.
+#: Seconds between two updates of a key's last use.
 USED_SECONDS = 60.0
-#: What keys of the settings may: they are for servers. A key in a web page is one of scope `ingest`.
+#: Scopes of the keys in the settings, which are for servers. A web page needs a key of scope `ingest` only.
 SETTINGS_SCOPES: frozenset[KeyScope] = frozenset({"ingest", "admin"})
 _ALL: frozenset[KeyScope] = frozenset({"ingest", "send", "read", "admin"})
 
@@ -35,71 +34,78 @@ _NAMED_KEY = re.compile(rf"({SOURCE_NAME.pattern})=([^=].{{3,}})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """Whom a key stands for."""
+class Principal:
+    """The application that a key authenticates."""
 
     source: str
     scopes: frozenset[KeyScope]
-    # Who the audit log names.
+    # The actor in the audit log.
     actor: str
-    # Nobody set up a key, so no key is asked for: only this machine is told so.
-    is_nobody: bool = False
+    # No key exists, so none is required. Only requests from this machine are accepted.
+    is_anonymous: bool = False
 
 
-NOBODY = Bearer(source="local", scopes=_ALL, actor="key:none", is_nobody=True)
+ANONYMOUS = Principal(source="local", scopes=_ALL, actor="key:none", is_anonymous=True)
 
 
 class KeyRing:
-    """All keys that are valid now. One per application; used from its event loop."""
+    """The valid keys. One per application; used from its event loop only."""
 
     def __init__(self, services: Services) -> None:
-        """Take the keys of the settings."""
+        """Read the keys of the settings."""
         self._services = services
-        self._given = _from_settings(services)
-        self._stored: dict[bytes, tuple[str, Bearer]] = {}
+        self._settings_keys = _read_settings_keys(services)
+        self._stored_keys: dict[bytes, tuple[str, Principal]] = {}
         self._is_open = False
         self._read_at = float("-inf")
         self._used: dict[str, float] = {}
         self._unwritten: set[str] = set()
         self._reading = asyncio.Lock()
 
-    async def who(self, key: str | None) -> Bearer | None:
-        """Return whom a key stands for, None for an unknown or revoked one.
+    async def find_principal(self, key: str | None) -> Principal | None:
+        """Return the principal of a key; None for an unknown or revoked key.
 
-        A digest is looked up, so timing tells nothing. Raises Away when the database cannot be asked.
+        Digests are compared, so timing reveals nothing. Raises Unavailable when the database cannot be read.
         """
-        mark = _digest(key) if key else b""
-        given = self._given.get(mark)
-        if given is not None:
-            return given
-        if key is None and self._given:
+        digest = digest_key(key) if key else b""
+        principal = self._settings_keys.get(digest)
+        if principal is not None:
+            return principal
+        if key is None and self._settings_keys:
             return None
         await self._refresh()
         if self._is_open:
-            return NOBODY
-        found = self._stored.get(mark)
-        if found is None:
+            return ANONYMOUS
+        entry = self._stored_keys.get(digest)
+        if entry is None:
             return None
-        self._note(found[0])
-        return found[1]
+        identifier, principal = entry
+        self._mark_used(identifier)
+        return principal
 
-    async def bearer(self, request: Request, *scopes: KeyScope) -> Bearer | None:
-        """Return who asks with Basic or Bearer authentication, where their key opens one of these; else None."""
-        for key in keys_of(request) or (None,):
-            found = await self.who(key)
-            if found is not None and found.scopes & set(scopes) and self.is_for(found, request, scopes):
-                return found
+    async def authenticate(self, request: Request, *scopes: KeyScope) -> Principal | None:
+        """Return the principal of a request whose key (Basic or Bearer) has one of the scopes, else None."""
+        for key in read_keys(request) or (None,):
+            principal = await self.find_principal(key)
+            if (
+                principal is not None
+                and principal.scopes & set(scopes)
+                and self.may_use(principal, request, scopes)
+            ):
+                return principal
         return None
 
-    def is_for(self, found: Bearer, request: Request, scopes: Sequence[KeyScope] = ("ingest",)) -> bool:
-        """Tell whether this request may be answered; without any key only this machine's are."""
-        if not found.is_nobody:
+    def may_use(
+        self, principal: Principal, request: Request, scopes: Sequence[KeyScope] = ("ingest",)
+    ) -> bool:
+        """Tell whether the request is allowed. While no key exists, only requests from this machine are."""
+        if not principal.is_anonymous:
             return True
         if tuple(scopes) == ("ingest",):
             return is_loopback(request.client.host if request.client else "") and not is_forwarded(request)
-        return from_this_machine(request, self._services.settings)
+        return is_from_this_machine(request, self._services.settings)
 
-    def _note(self, identifier: str) -> None:
+    def _mark_used(self, identifier: str) -> None:
         now = monotonic()
         if now - self._used.get(identifier, float("-inf")) >= USED_SECONDS:
             self._used[identifier] = now
@@ -116,11 +122,11 @@ class KeyRing:
                 rows = await asyncio.to_thread(self._read, used)
             except (SQLAlchemyError, Transient) as error:
                 self._unwritten |= used
-                raise Unavailable(f"the database is away: {type(error).__name__}") from error
-            self._stored = {
-                bytes.fromhex(row.digest): (row.id, _stored(row)) for row in rows if not row.revoked_at
+                raise Unavailable(f"the database is unavailable: {type(error).__name__}") from error
+            self._stored_keys = {
+                bytes.fromhex(row.digest): (row.id, _principal_of(row)) for row in rows if not row.revoked_at
             }
-            self._is_open = not rows and not self._given
+            self._is_open = not rows and not self._settings_keys
             self._read_at = monotonic()
 
     def _read(self, used: set[str]) -> list[sa.Row[tuple[object, ...]]]:
@@ -131,34 +137,30 @@ class KeyRing:
             return queries.list_keys(connection)
 
 
-def keys_of(request: Request) -> Sequence[str]:
-    """Return the keys that a request shows: Bearer, or the password and the user of Basic authentication."""
-    scheme, _, said = request.headers.get("authorization", "").partition(" ")
+def read_keys(request: Request) -> Sequence[str]:
+    """Return the keys in a request: the Bearer token, or the password and the user of Basic authentication."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return [said.strip()] if said.strip() else []
+        return [token.strip()] if token.strip() else []
     user = basic_user(request)
     return [key for key in (user[1], user[0]) if key] if user else []
 
 
-def _from_settings(services: Services) -> dict[bytes, Bearer]:
-    """Return the keys of NURTURE_WRITE_KEYS.
+def _read_settings_keys(services: Services) -> dict[bytes, Principal]:
+    """Return digest -> principal for the keys of NURTURE_WRITE_KEYS.
 
-    One written `name=key` is the source `name`; another is named after its digest.
+    A key written `name=key` has the source `name`; another has a source made from its digest.
     """
-    found = {}
+    principals = {}
     for secret in services.settings.write_keys:
         text = secret.get_secret_value()
         named = _NAMED_KEY.fullmatch(text)
         key = named[2] if named else text
-        name = named[1] if named else f"key-{_digest(key).hex()[:8]}"
+        name = named[1] if named else f"key-{digest_key(key).hex()[:8]}"
         source = f"key-{name}" if name in OUR_SOURCES else name
-        found[_digest(key)] = Bearer(source=source, scopes=SETTINGS_SCOPES, actor=f"key:{source}")
-    return found
+        principals[digest_key(key)] = Principal(source=source, scopes=SETTINGS_SCOPES, actor=f"key:{source}")
+    return principals
 
 
-def _stored(row: sa.Row[tuple[object, ...]]) -> Bearer:
-    return Bearer(source=row.name, scopes=frozenset(row.scopes.split()), actor=f"key:{row.id}")
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "replace")).digest()
+def _principal_of(row: sa.Row[tuple[object, ...]]) -> Principal:
+    return Principal(source=row.name, scopes=frozenset(row.scopes.split()), actor=f"key:{row.id}")

@@ -1,8 +1,8 @@
-"""Segment's HTTP API: events in, answered once they are durable.
+"""Segment's HTTP API: accept events and answer once they are durable.
 
-`POST /v1/batch` and the single calls, as segment-analytics-python, @segment/analytics-node, rudder-sdk-* and
-analytics.js send them. Clients drop what is answered with 4xx and repeat what is answered with 5xx, so a bad
-item is set aside with 200, and a database that is away answers 503.
+It serves `POST /v1/batch` and the single calls as segment-analytics-python, @segment/analytics-node, rudder-sdk-* and
+analytics.js send them. Clients drop a request after 4xx and repeat it after 5xx. So an invalid item goes to the
+quarantine and the answer is 200; while the database is unavailable the answer is 503.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from nurture.app.group_commit import GroupCommit, Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.database.engine import encode
 from nurture.runtime.clock import Clock
-from nurture.web.api.keys import Bearer, KeyRing
+from nurture.web.api.keys import KeyRing, Principal
 from nurture.web.request import basic_user, read_body
 
 T = TypeVar("T")
 
-#: Path -> what its single calls are; None: the items say it.
+#: Path -> kind of its calls; None: each item has its own type.
 ENDPOINTS: dict[str, str | None] = {
     "batch": None,
     "b": None,
@@ -42,9 +42,9 @@ ENDPOINTS: dict[str, str | None] = {
     "alias": "alias",
     "a": "alias",
 }
-#: What is larger than this is read beside the event loop.
+#: A larger body is decoded in a thread, so that it does not block the event loop.
 INLINE_BYTES_MAX = 128 * 1024
-#: What a client is asked to wait before it comes again.
+#: Value of Retry-After, in seconds.
 RETRY_SECONDS = "2"
 
 _CORS = {"Access-Control-Allow-Origin": "*"}
@@ -57,27 +57,27 @@ _PREFLIGHT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """What the ingestion endpoints share."""
+class IngestContext:
+    """The objects that the ingestion endpoints share."""
 
     keys: KeyRing
     commit: GroupCommit
     clock: Clock
 
 
-def add_endpoints(application: FastAPI, door: Door, *, base_url: str) -> None:
+def add_endpoints(application: FastAPI, context: IngestContext, *, base_url: str) -> None:
     """Add the endpoints of Segment's API.
 
-    Straight to the application and before all others: matching through an included router costs a request as
-    much as reading ten events.
+    They are added to the application itself and before all others: matching a route of an included router costs as
+    much as decoding ten events.
     """
     for path, kind in ENDPOINTS.items():
         application.add_api_route(
             f"/v1/{path}",
-            _endpoint(door, kind),
+            _endpoint(context, kind),
             methods=["POST"],
-            summary=f"Take one {kind} call" if kind else "Take a batch of calls",
-            description="Basic authentication with the write key as user name. Answered once durable.",
+            summary=f"Accept one {kind} call" if kind else "Accept a batch of calls",
+            description="Basic authentication with the write key as user name. Answered once the events are durable.",
             response_class=Response,
             responses=_RESPONSES,
             openapi_extra=_REQUEST_BODY,
@@ -88,108 +88,112 @@ def add_endpoints(application: FastAPI, door: Door, *, base_url: str) -> None:
 
     @application.get(
         "/v1/projects/{key}/settings",
-        summary="Settings that analytics.js loads at its start",
+        summary="Settings that analytics.js loads when it starts",
         tags=["events"],
         response_class=Response,
     )
     async def settings(key: str) -> Response:
         try:
-            bearer = await door.keys.who(key)
+            principal = await context.keys.find_principal(key)
         except Unavailable as error:
-            return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
-        if bearer is None or "ingest" not in bearer.scopes:
-            return refusal(404, "no such write key")
-        return answer(200, browser_settings(key, base_url=base_url))
+            return error_response(503, str(error), {"Retry-After": RETRY_SECONDS})
+        if principal is None or "ingest" not in principal.scopes:
+            return error_response(404, "no such write key")
+        return json_response(200, browser_settings(key, base_url=base_url))
 
 
-def _endpoint(door: Door, kind: str | None) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _endpoint(context: IngestContext, kind: str | None) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def take(request: Request) -> Response:
         try:
-            return await _take(door, request, kind)
+            return await _ingest(context, request, kind)
         except TooLarge as error:
-            # Hanging up spares both sides the rest of the body.
-            return refusal(413, str(error), {"Connection": "close"})
+            # Closing the connection saves both sides the rest of the body.
+            return error_response(413, str(error), {"Connection": "close"})
         except TimeoutError:
-            return refusal(408, "the body did not arrive in time; send it again", {"Connection": "close"})
+            return error_response(
+                408, "the body did not arrive in time; send it again", {"Connection": "close"}
+            )
         except Unavailable as error:
-            return refusal(503, str(error), {"Retry-After": RETRY_SECONDS})
+            return error_response(503, str(error), {"Retry-After": RETRY_SECONDS})
         except ClientDisconnect:
-            return refusal(400, "the connection ended before the body did")
+            return error_response(400, "the connection ended before the body did")
 
     return take
 
 
-async def _take(door: Door, request: Request, kind: str | None) -> Response:
-    """Authenticate, read, commit, answer; in this order, so that nothing is told to strangers."""
+async def _ingest(context: IngestContext, request: Request, kind: str | None) -> Response:
+    """Authenticate, read, commit, answer. Authentication comes first, so that strangers learn nothing."""
     user = basic_user(request)
-    bearer = await _bearer(door, request, user[0] if user else None)
-    if user and bearer is None:
-        return _unknown_key()
+    principal = await _authenticate(context, request, user[0] if user else None)
+    if user and principal is None:
+        return _unknown_key_response()
     raw = await read_body(request)
-    received_at = door.clock.now()
+    received_at = context.clock.now()
     try:
-        body = await _open(raw, request.headers.get("content-encoding", ""))
+        body = await _read_calls(raw, request.headers.get("content-encoding", ""))
     except NotJson as error:
-        if bearer is None:
-            return _unknown_key()
-        await door.commit.put(
-            Intake(rejected=[reject(raw, str(error), source=bearer.source, received_at=received_at)])
+        if principal is None:
+            return _unknown_key_response()
+        await context.commit.put(
+            Intake(rejected=[reject(raw, str(error), source=principal.source, received_at=received_at)])
         )
-        return refusal(400, str(error))
-    bearer = bearer or await _bearer(door, request, body.write_key)
-    if bearer is None:
-        return _unknown_key()
-    source = bearer.source
-    intake = await _inline_or_beside(
+        return error_response(400, str(error))
+    principal = principal or await _authenticate(context, request, body.write_key)
+    if principal is None:
+        return _unknown_key_response()
+    source = principal.source
+    intake = await _run_inline_or_in_thread(
         body.size, lambda: read_items(body, source=source, received_at=received_at, kind=kind)
     )
-    await door.commit.put(intake)
-    return answer(200, {"success": True})
+    await context.commit.put(intake)
+    return json_response(200, {"success": True})
 
 
-async def _bearer(door: Door, request: Request, key: str | None) -> Bearer | None:
-    """Return whom the key stands for, None where it may not hand in events."""
-    found = await door.keys.who(key)
-    return found if found and "ingest" in found.scopes and door.keys.is_for(found, request) else None
+async def _authenticate(context: IngestContext, request: Request, key: str | None) -> Principal | None:
+    """Return the principal of a key; None when it may not send events."""
+    principal = await context.keys.find_principal(key)
+    if principal and "ingest" in principal.scopes and context.keys.may_use(principal, request):
+        return principal
+    return None
 
 
-async def _open(raw: bytes, encoding: str) -> Body:
-    plain = await _inline_or_beside(len(raw), lambda: inflate(raw, encoding=encoding))
-    return await _inline_or_beside(len(plain), lambda: split_body(plain))
+async def _read_calls(raw: bytes, encoding: str) -> Body:
+    plain = await _run_inline_or_in_thread(len(raw), lambda: inflate(raw, encoding=encoding))
+    return await _run_inline_or_in_thread(len(plain), lambda: split_body(plain))
 
 
-async def _inline_or_beside(size: int, work: Callable[[], T]) -> T:
-    """Do short work at once and long work beside the event loop, so that it holds up nobody."""
+async def _run_inline_or_in_thread(size: int, work: Callable[[], T]) -> T:
+    """Run short work at once and long work in a thread, so that it does not block the event loop."""
     return work() if size <= INLINE_BYTES_MAX else await asyncio.to_thread(work)
 
 
 async def _preflight() -> Response:
-    """Answer the browser's question before a cross-origin request."""
+    """Answer a browser's CORS preflight request."""
     return Response(status_code=204, headers=_PREFLIGHT)
 
 
-def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON answer that pages of any origin may read."""
+def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response that pages of any origin may read."""
     return Response(
         encode(body), status_code=status, media_type="application/json", headers={**_CORS, **(headers or {})}
     )
 
 
-def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    """Return a refusal that says why."""
-    return answer(status, {"success": False, "error": reason}, headers)
+def error_response(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an error response with its reason."""
+    return json_response(status, {"success": False, "error": reason}, headers)
 
 
-def _unknown_key() -> Response:
+def _unknown_key_response() -> Response:
     reason = (
-        "unknown write key, or one that is not for events; "
-        "give it as user name of Basic authentication, or as writeKey in the body"
+        "unknown write key, or a key without scope ingest; "
+        "send it as user name of Basic authentication, or as writeKey in the body"
     )
-    return refusal(401, reason, {"WWW-Authenticate": 'Basic realm="write key"'})
+    return error_response(401, reason, {"WWW-Authenticate": 'Basic realm="write key"'})
 
 
 def browser_settings(key: str, *, base_url: str) -> dict[str, Any]:
-    """Return what analytics.js expects at `/v1/projects/KEY/settings`: where to send, and no further scripts."""
+    """Return what analytics.js expects at `/v1/projects/KEY/settings`: where to send events, and no other scripts."""
     parts = urlsplit(base_url)
     enabled = {"__default": {"enabled": True, "integrations": {}}}
     return {
@@ -257,10 +261,12 @@ _REQUEST_BODY: dict[str, Any] = {
     },
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Durable. Items that could not be taken are in the quarantine, with their reasons."},
-    400: {"description": "The body is no JSON at all."},
+    200: {"description": "The events are durable. Invalid items are in the quarantine, with their reasons."},
+    400: {"description": "The body is not JSON."},
     401: {"description": "Unknown write key."},
     408: {"description": "The body did not arrive in time."},
-    413: {"description": "Too large, or too many items."},
-    503: {"description": "The database is away; nothing was stored, send the same again after Retry-After."},
+    413: {"description": "The body is too large, or has too many items."},
+    503: {
+        "description": "The database is unavailable; nothing was stored. Send the same request again after Retry-After."
+    },
 }

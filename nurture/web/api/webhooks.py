@@ -1,4 +1,4 @@
-"""`POST /webhooks/{provider}`: what mail providers report, verified and recorded before it is answered."""
+"""`POST /webhooks/{provider}`: reports of mail providers, verified and recorded before the response."""
 
 import asyncio
 from typing import Any
@@ -19,37 +19,37 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     403: {"description": "the signature is wrong or too old, or another account's"},
     404: {"description": "this provider is unknown or has no key in NURTURE_WEBHOOK_SECRETS"},
     413: {"description": "the body is larger than 2 MB"},
-    503: {"description": "the database is away, or a confirmation could not be sent: call again"},
+    503: {"description": "the database is unavailable, or a confirmation could not be sent: call again"},
 }
 
 
 def routes(services: Services, *, fetch: Fetcher | None = None) -> APIRouter:
-    """Return the one route. fetch: gets Amazon's certificates."""
+    """Return the router with the endpoint. fetch: downloads Amazon's certificates."""
     router = APIRouter(tags=["feedback"], default_response_class=Response)
     webhooks = Webhooks(services, fetch=fetch)
 
     @router.post(
         "/webhooks/{provider}",
-        summary="What a mail provider reports: ses, sendgrid, mailgun, postmark, resend",
+        summary="Accept reports of a mail provider: ses, sendgrid, mailgun, postmark, resend",
         responses=_ANSWERS,
     )
     async def webhook(provider: str, request: Request) -> Response:
         if not webhooks.is_on(provider):
-            return _plain(webhooks.refuse("off"))
+            return _text_response(webhooks.refuse("off"))
         try:
             body = await read_body(request, at_most=BODY_BYTES_MAX)
         except TooLarge:
-            return _plain(webhooks.refuse("oversized"))
+            return _text_response(webhooks.refuse("oversized"))
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            return _plain(await asyncio.to_thread(webhooks.take, provider, Call(body, headers)))
+            return _text_response(await asyncio.to_thread(webhooks.take, provider, Call(body, headers)))
         except Transient:
-            return _plain(WebhookAnswer(503, "The database is away; try again in a moment."))
+            return _text_response(WebhookAnswer(503, "The database is unavailable; try again in a moment."))
 
     return router
 
 
-def _plain(answer: WebhookAnswer) -> Response:
+def _text_response(answer: WebhookAnswer) -> Response:
     headers = {"Cache-Control": "no-store"}
     if answer.status == 401:
         headers["WWW-Authenticate"] = "Basic"

@@ -1,4 +1,4 @@
-"""The pages of the console that act: signing in and out, one's own account, and what admins look after."""
+"""The console's pages with forms: sign-in, the own account, sends to approve, and the pages of admins."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,63 +7,62 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from nurture.access import queries
-from nurture.app import access as people
-from nurture.app import approvals
+from nurture.app import access, approvals
 from nurture.database.audit import load_newest, record
 from nurture.domain.access import FIRST_ADMIN, Operator, may_be_same_person
 from nurture.domain.errors import UserError
-from nurture.web.console.layout import Form, Frame, back_to, own_path
-from nurture.web.console.login import Shut
-from nurture.web.html import CONSOLE_HEADERS, page
-from nurture.web.request import from_own_page, read_form
+from nurture.web.console.layout import ConsoleLayout, Form, local_path, redirect_to
+from nurture.web.console.login import LockedOut
+from nurture.web.html import CONSOLE_HEADERS, render_page
+from nurture.web.request import is_from_own_page, read_form
 
-Decide = Callable[..., dict[str, Any]]
+DecideSend = Callable[..., dict[str, Any]]
 
 
-class Desk:
-    """The pages of one application."""
+class ConsoleActions:
+    """The routes of these pages."""
 
-    def __init__(self, frame: Frame) -> None:
-        """Keep the frame that the pages stand in."""
-        self._frame = frame
-        self._door = frame.door
-        self._services = frame.services
+    def __init__(self, layout: ConsoleLayout) -> None:
+        """Use this layout, its login and its services."""
+        self._layout = layout
+        self._login = layout.login
+        self._services = layout.services
 
     def routes(self) -> APIRouter:
-        """Return the routes; who may what stands beside each."""
+        """Return the router; each route names the role that it requires."""
         router = APIRouter(include_in_schema=False)
-        shown, acting = self._frame.shown, self._frame.acting
+        view, action = self._layout.view_route, self._layout.action_route
         for method, path, route in (
-            ("GET", "/login", self._login),
+            ("GET", "/login", self._show_login),
             ("POST", "/login", self._sign_in),
-            ("POST", "/logout", acting("viewer", self._sign_out)),
-            ("GET", "/account", shown("viewer", self._account)),
-            ("POST", "/account/password", acting("viewer", self._change_password)),
-            ("POST", "/account/sessions", acting("viewer", self._end_sessions)),
-            ("GET", "/sends", shown("viewer", self._sends)),
-            ("POST", "/sends/approve", acting("operator", self._approve)),
-            ("POST", "/sends/reject", acting("operator", self._reject)),
-            ("GET", "/access", shown("admin", self._access)),
-            ("GET", "/audit", shown("admin", self._audit)),
+            ("POST", "/logout", action("viewer", self._sign_out)),
+            ("GET", "/account", view("viewer", self._account)),
+            ("POST", "/account/password", action("viewer", self._change_password)),
+            ("POST", "/account/sessions", action("viewer", self._end_sessions)),
+            ("GET", "/sends", view("viewer", self._sends)),
+            ("POST", "/sends/approve", action("operator", self._approve)),
+            ("POST", "/sends/reject", action("operator", self._reject)),
+            ("GET", "/access", view("admin", self._access)),
+            ("GET", "/audit", view("admin", self._audit)),
         ):
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             router.add_api_route(path, route, methods=methods, response_class=Response)
         return router
 
-    # ---- in and out --------------------------------------------------------------------------------------
+    # ---- sign-in and sign-out ----------------------------------------------------------------------------
 
-    def _login(self, request: Request) -> Response:
-        if self._door.who(request):
-            return back_to("/")
+    def _show_login(self, request: Request) -> Response:
+        if self._login.current_operator(request):
+            return redirect_to("/")
         return self._login_page(request, request.query_params.get("next", "/"))
 
     def _login_page(self, request: Request, target: str, *, wrong: str = "", status: int = 200) -> Response:
-        is_closed = not self._door.has_password()
-        token, made = self._door.form_token(request, None)
-        values = {"closed": is_closed, "wrong": wrong, "next": own_path(target), "form_token": token}
+        is_closed = not self._login.has_password()
+        token, made = self._login.form_token(request, None)
+        values = {"closed": is_closed, "wrong": wrong, "next": local_path(target), "form_token": token}
         status = 403 if is_closed else status
-        answer = page("console/login.html", status=status, headers=CONSOLE_HEADERS, **values)
-        self._door.keep_before(answer, made)
+        answer = render_page("console/login.html", status=status, headers=CONSOLE_HEADERS, **values)
+        self._login.set_form_cookie(answer, made)
         return answer
 
     async def _sign_in(self, request: Request) -> Response:
@@ -71,61 +70,63 @@ class Desk:
         return await asyncio.to_thread(self._sign_in_with, request, form)
 
     def _sign_in_with(self, request: Request, form: Form) -> Response:
-        target = own_path(form.get("next", "/"))
-        if not from_own_page(request) or not self._door.proves(request, None, form.get("form", "")):
+        target = local_path(form.get("next", "/"))
+        if not is_from_own_page(request) or not self._login.is_valid_form(
+            request, None, form.get("form", "")
+        ):
             return self._login_page(request, target, wrong="Please sign in from this page.", status=403)
         try:
-            cookie = self._door.sign_in(request, form.get("name", ""), form.get("password", ""))
-        except Shut:
+            cookie = self._login.sign_in(request, form.get("name", ""), form.get("password", ""))
+        except LockedOut:
             wrong = "Too many wrong passwords; wait five minutes."
             return self._login_page(request, target, wrong=wrong, status=429)
         if cookie is None:
             return self._login_page(request, target, wrong="That is not the name and password.", status=401)
-        answer = back_to(target)
-        self._door.keep(answer, cookie)
+        answer = redirect_to(target)
+        self._login.set_session_cookie(answer, cookie)
         return answer
 
     def _sign_out(self, _request: Request, operator: Operator, _form: Form) -> Response:
-        answer = back_to("/login")
-        self._door.sign_out(answer, operator)
+        answer = redirect_to("/login")
+        self._login.sign_out(answer, operator)
         return answer
 
-    # ---- one's own account -------------------------------------------------------------------------------
+    # ---- the own account ---------------------------------------------------------------------------------
 
     def _account(
-        self, request: Request, operator: Operator, *, said: str = "", status: int = 200
+        self, request: Request, operator: Operator, *, message: str = "", status: int = 200
     ) -> Response:
         with self._services.database.read() as connection:
             row = queries.find_user(connection, operator.name)
             is_first = operator.name == FIRST_ADMIN
             mine = queries.list_sessions(connection, row.id if row else None) if row or is_first else []
-        values: dict[str, Any] = {"sessions": mine, "has_password": row is not None, "said": said}
-        return self._frame.page(request, operator, "account", "/account", status=status, **values)
+        values: dict[str, Any] = {"sessions": mine, "has_password": row is not None, "message": message}
+        return self._layout.render(request, operator, "account", "/account", status=status, **values)
 
     def _change_password(self, request: Request, operator: Operator, form: Form) -> Response:
         with self._services.database.read() as connection:
             row = queries.find_user(connection, operator.name)
         if row is None:
-            said = (
+            message = (
                 "This sign-in has no password of its own; NURTURE_ADMIN_PASSWORD is changed in the settings."
             )
-            return self._account(request, operator, said=said, status=400)
+            return self._account(request, operator, message=message, status=400)
         try:
-            if not self._door.is_right(request, operator.name, form.get("password", "")):
-                return self._account(request, operator, said="That is not your password.", status=400)
-            people.set_password(
+            if not self._login.verify_own_password(request, operator.name, form.get("password", "")):
+                return self._account(request, operator, message="That is not your password.", status=400)
+            access.set_password(
                 self._services, operator.name, password=form.get("new", ""), actor=operator.actor
             )
-        except Shut:
+        except LockedOut:
             return self._account(
-                request, operator, said="Too many wrong passwords; wait five minutes.", status=429
+                request, operator, message="Too many wrong passwords; wait five minutes.", status=429
             )
         except UserError as error:
-            return self._account(request, operator, said=str(error), status=400)
-        return back_to("/login")
+            return self._account(request, operator, message=str(error), status=400)
+        return redirect_to("/login")
 
     def _end_sessions(self, _request: Request, operator: Operator, form: Form) -> Response:
-        """End one session of one's own, or all but this one."""
+        """End one of the operator's own sessions, or all but this one."""
         with self._services.database.read() as connection:
             row = queries.find_user(connection, operator.name)
             mine = queries.list_sessions(connection, row.id if row else None)
@@ -143,40 +144,42 @@ class Desk:
             record(connection, at=now, actor=operator.actor, action="access.sessions.end", detail=detail)
 
         self._services.database.run(work)
-        return back_to("/account")
+        return redirect_to("/account")
 
-    # ---- sends that wait for a second operator -----------------------------------------------------------
+    # ---- sends that need a second operator ---------------------------------------------------------------
 
-    def _sends(self, request: Request, operator: Operator, *, said: str = "", status: int = 200) -> Response:
+    def _sends(
+        self, request: Request, operator: Operator, *, message: str = "", status: int = 200
+    ) -> Response:
         rows = approvals.list_requests(self._services)
         for row in rows:
             row["may_approve"] = not may_be_same_person(row["asked_by"], operator.actor)
         over = self._services.settings.approve_sends_over
-        values: dict[str, Any] = {"rows": rows, "over": over, "said": said}
-        return self._frame.page(request, operator, "sends", "/sends", status=status, **values)
+        values: dict[str, Any] = {"rows": rows, "over": over, "message": message}
+        return self._layout.render(request, operator, "sends", "/sends", status=status, **values)
 
     def _approve(self, request: Request, operator: Operator, form: Form) -> Response:
-        return self._decided(request, operator, form, approvals.approve)
+        return self._decide(request, operator, form, approvals.approve)
 
     def _reject(self, request: Request, operator: Operator, form: Form) -> Response:
-        return self._decided(request, operator, form, approvals.reject)
+        return self._decide(request, operator, form, approvals.reject)
 
-    def _decided(self, request: Request, operator: Operator, form: Form, decide: Decide) -> Response:
+    def _decide(self, request: Request, operator: Operator, form: Form, decide: DecideSend) -> Response:
         try:
             decide(self._services, form.get("request", ""), actor=operator.actor)
         except UserError as error:
-            return self._sends(request, operator, said=str(error), status=400)
-        return back_to("/sends")
+            return self._sends(request, operator, message=str(error), status=400)
+        return redirect_to("/sends")
 
-    # ---- what admins look after --------------------------------------------------------------------------
+    # ---- pages of admins ---------------------------------------------------------------------------------
 
     def _access(self, request: Request, operator: Operator) -> Response:
-        users, keys = people.list_users(self._services), people.list_keys(self._services)
-        return self._frame.page(request, operator, "access", "/access", users=users, keys=keys)
+        users, keys = access.list_users(self._services), access.list_keys(self._services)
+        return self._layout.render(request, operator, "access", "/access", users=users, keys=keys)
 
     def _audit(self, request: Request, operator: Operator) -> Response:
-        said = request.query_params.get("before", "")
-        before = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+        text = request.query_params.get("before", "")
+        before = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
         with self._services.database.read() as connection:
             rows = load_newest(connection, before=before, limit=100)
-        return self._frame.page(request, operator, "audit", "/audit", rows=rows)
+        return self._layout.render(request, operator, "audit", "/audit", rows=rows)

@@ -1,7 +1,7 @@
-"""Who may see the console: people who signed in, or without any password this machine alone.
+"""Sign-in to the console. While no password is set, only this machine may open it, without signing in.
 
-A session is a random cookie; the database knows its hash, so it can be revoked, and every process agrees. A form
-proves with a token made from the session's cookie that one of our own pages showed it.
+A session is a random cookie; the database stores its hash, so that it can be revoked in every process. A form carries
+a token value from the session, which protects against cross-site request forgery.
 """
 
 import hmac
@@ -18,34 +18,34 @@ from nurture.app.services import Services
 from nurture.database.audit import record
 from nurture.domain.access import FIRST_ADMIN, PASSWORD_MAX, Operator
 from nurture.domain.instant import HOUR, MINUTE, Instant
-from nurture.web.request import address_of, from_own_page, from_this_machine
+from nurture.web.request import client_address, is_from_own_page, is_from_this_machine
 
 COOKIE = "nurture_console"
-#: A session ends so long after signing in, and so long after its last use.
+#: A session ends this long after signing in, or after its last use.
 SESSION = 12 * HOUR
 IDLE = 2 * HOUR
-#: Wrong passwords in one window, before the door stays shut until its end.
+#: Failed attempts in one window after which sign-in is locked until the window ends: by account and by address.
 WRONG_MAX = 10
 WRONG_MAX_ADDRESS = 30
 WRONG_WINDOW = 5 * MINUTE
-#: What binds the token of a form that nobody is signed in for.
-_BEFORE = "nurture_before"
+#: Cookie that the form token is bound to while there is no session.
+_FORM_COOKIE = "nurture_before"
 
 
-class Shut(Exception):
-    """Too many wrong passwords were tried lately."""
+class LockedOut(Exception):
+    """Sign-in is locked after too many wrong passwords."""
 
 
-class ConsoleDoor:
-    """Lets operators in; any number per application, they share the database."""
+class ConsoleLogin:
+    """Signs operators in and checks sessions and form tokens; all state is in the database."""
 
     def __init__(self, services: Services) -> None:
-        """Keep what sessions are looked up in, and what forms are signed with."""
+        """Use these services; the key of form tokens is derived from the signing key."""
         self._services = services
         self._form_key = hmac.digest(services.keys.secrets[0], b"nurture console form", "sha256")
 
     def has_password(self) -> bool:
-        """Tell whether signing in is needed at all."""
+        """Tell whether a password is set, so that signing in is required."""
         if self._services.settings.admin_password is not None:
             return True
         with self._services.database.read() as connection:
@@ -53,38 +53,39 @@ class ConsoleDoor:
 
     # ---- sessions ----------------------------------------------------------------------------------------
 
-    def who(self, request: Request) -> Operator | None:
-        """Return who asks, None for somebody who has to sign in first."""
+    def current_operator(self, request: Request) -> Operator | None:
+        """Return the operator of a request; None when signing in is required."""
         cookie = request.cookies.get(COOKIE, "")
-        if cookie and (found := self._session(cookie)):
-            return found
-        if from_this_machine(request, self._services.settings) and not self.has_password():
+        if cookie and (operator := self._session_operator(cookie)):
+            return operator
+        if is_from_this_machine(request, self._services.settings) and not self.has_password():
             return Operator(name="local", role="admin")
         return None
 
-    def _session(self, cookie: str) -> Operator | None:
+    def _session_operator(self, cookie: str) -> Operator | None:
         identifier, now = _hash(cookie), self._services.clock.now()
         with self._services.database.read() as connection:
             row = queries.find_session(connection, identifier)
         if row is None or now >= row.until or now - row.seen_at >= IDLE:
             return None
         if row.user_id is None:
-            found = Operator(FIRST_ADMIN, "admin", identifier) if row.mark == self._password_mark() else None
+            is_valid = row.mark == self._password_mark()
+            operator = Operator(FIRST_ADMIN, "admin", identifier) if is_valid else None
         else:
             is_valid = row.name is not None and not row.disabled and row.mark == str(row.epoch)
-            found = Operator(row.name, row.role, identifier) if is_valid else None
-        if found and now - row.seen_at >= MINUTE:
+            operator = Operator(row.name, row.role, identifier) if is_valid else None
+        if operator and now - row.seen_at >= MINUTE:
             self._services.database.run(lambda c: queries.record_session_use(c, identifier, now=now))
-        return found
+        return operator
 
     def sign_in(self, request: Request, name: str, password: str) -> str | None:
-        """Return the cookie of a new session, None for a wrong name or password.
+        """Return the cookie of a new session; None for a wrong name or password.
 
-        Raises Shut after too many of them for this account or from this address. Counted before the password is
-        looked at, so that guesses at the same time count each other.
+        Raises LockedOut after too many failures for this account or from this address. The attempt is counted before
+        the password is checked, so that simultaneous guesses count each other.
         """
         name = name.strip().lower()[:200] or FIRST_ADMIN
-        user_id, mark = self._tried(request, name, password)
+        user_id, mark = self._attempt(request, name, password)
         if mark is None:
             return None
         cookie, now = token_urlsafe(32), self._services.clock.now()
@@ -98,20 +99,20 @@ class ConsoleDoor:
         self._services.database.run(work)
         return cookie
 
-    def is_right(self, request: Request, name: str, password: str) -> bool:
-        """Tell whether somebody who is signed in knows their password. Wrong ones count; raises Shut as above."""
-        return self._tried(request, name, password)[1] is not None
+    def verify_own_password(self, request: Request, name: str, password: str) -> bool:
+        """Tell whether a signed-in user's password is right. Failures count; raises LockedOut as `sign_in` does."""
+        return self._attempt(request, name, password)[1] is not None
 
-    def _tried(self, request: Request, name: str, password: str) -> tuple[int | None, str | None]:
+    def _attempt(self, request: Request, name: str, password: str) -> tuple[int | None, str | None]:
         now = self._services.clock.now()
-        account, address = self._subject("account", name), self._subject("address", address_of(request))
-        self._count(account, address, now)
-        found = self._check(name, password[: PASSWORD_MAX + 1])
-        if found[1] is not None:
+        account, address = self._subject("account", name), self._subject("address", client_address(request))
+        self._count_attempt(account, address, now)
+        user_id, mark = self._check_password(name, password[: PASSWORD_MAX + 1])
+        if mark is not None:
             self._services.database.run(lambda c: queries.uncount_attempt(c, [address], whole=account))
-        return found
+        return user_id, mark
 
-    def _count(self, account: str, address: str, now: Instant) -> None:
+    def _count_attempt(self, account: str, address: str, now: Instant) -> None:
         def work(connection: sa.Connection) -> tuple[int, int]:
             tried = queries.count_attempt(connection, [account, address], now=now, window=WRONG_WINDOW)
             if tried[0] == WRONG_MAX + 1 or tried[1] == WRONG_MAX_ADDRESS + 1:
@@ -121,10 +122,10 @@ class ConsoleDoor:
 
         of_account, of_address = self._services.database.run(work)
         if of_account > WRONG_MAX or of_address > WRONG_MAX_ADDRESS:
-            raise Shut
+            raise LockedOut
 
-    def _check(self, name: str, password: str) -> tuple[int | None, str | None]:
-        """Return the user and what their session is marked with; no mark for a wrong name or password."""
+    def _check_password(self, name: str, password: str) -> tuple[int | None, str | None]:
+        """Return the user's id (None for the first admin) and the session's mark; no mark when the check fails."""
         if name == FIRST_ADMIN:
             wanted = self._services.settings.admin_password
             is_right = wanted is not None and hmac.compare_digest(
@@ -136,18 +137,18 @@ class ConsoleDoor:
         if not verify_password(row.password if row else None, password) or row is None or row.disabled:
             return None, None
         if needs_rehash(row.password):
-            anew = hash_password(password)
+            new_hash = hash_password(password)
             self._services.database.run(
-                lambda c: queries.change_user(c, name, end_sessions=False, password=anew)
+                lambda c: queries.change_user(c, name, end_sessions=False, password=new_hash)
             )
         return row.id, str(row.epoch)
 
-    def keep(self, answer: Response, cookie: str) -> None:
-        """Put the session into the browser: no script reads it, no other site sends it with a form."""
+    def set_session_cookie(self, answer: Response, cookie: str) -> None:
+        """Set the session cookie: no script can read it, no other site's form sends it."""
         answer.set_cookie(COOKIE, cookie, max_age=SESSION // 1_000_000, **self._cookie())
 
     def sign_out(self, answer: Response, operator: Operator) -> None:
-        """End the session, here and in the browser."""
+        """End the session and delete its cookie."""
         now = self._services.clock.now()
 
         def work(connection: sa.Connection) -> None:
@@ -163,41 +164,44 @@ class ConsoleDoor:
 
     # ---- forms -------------------------------------------------------------------------------------------
 
-    def form_token(self, request: Request, answer_to: Operator | None) -> tuple[str, str]:
-        """Return the token that a form carries, and a new cookie for it where there is no session yet."""
-        if answer_to is not None and answer_to.session:
-            return self._form_token(answer_to.session), ""
-        before = request.cookies.get(_BEFORE, "")
-        made = "" if before else token_urlsafe(16)
-        return self._form_token(before or made), made
+    def form_token(self, request: Request, operator: Operator | None) -> tuple[str, str]:
+        """Return the token for a form, and the value of a new form cookie (empty when none is needed)."""
+        if operator is not None and operator.session:
+            return self._form_token(operator.session), ""
+        existing = request.cookies.get(_FORM_COOKIE, "")
+        created = "" if existing else token_urlsafe(16)
+        return self._form_token(existing or created), created
 
-    def keep_before(self, answer: Response, made: str) -> None:
-        """Put what the token is bound to into the browser."""
-        if made:
-            answer.set_cookie(_BEFORE, made, max_age=HOUR // 1_000_000, **self._cookie())
+    def set_form_cookie(self, answer: Response, value: str) -> None:
+        """Set the cookie that the form token is bound to."""
+        if value:
+            answer.set_cookie(_FORM_COOKIE, value, max_age=HOUR // 1_000_000, **self._cookie())
 
-    def proves(self, request: Request, operator: Operator | None, token: str) -> bool:
-        """Tell whether a form came from one of our own pages, shown in this very session."""
-        bound = operator.session if operator and operator.session else request.cookies.get(_BEFORE, "")
+    def is_valid_form(self, request: Request, operator: Operator | None, token: str) -> bool:
+        """Tell whether a form was sent from our own page and its token belongs to this session."""
+        bound = operator.session if operator and operator.session else request.cookies.get(_FORM_COOKIE, "")
         return (
             bool(bound)
-            and from_own_page(request)
+            and is_from_own_page(request)
             and hmac.compare_digest(token.encode("utf-8", "replace"), self._form_token(bound).encode())
         )
 
     def _form_token(self, bound: str) -> str:
         return hmac.new(self._form_key, bound.encode(), "sha256").hexdigest()
 
-    # ---- marks -------------------------------------------------------------------------------------------
+    # ---- marks of sessions -------------------------------------------------------------------------------
 
     def _password_mark(self) -> str:
-        """Return what a session of ADMIN_PASSWORD is marked with; without the secret nobody can guess from it."""
+        """Return the mark of sessions of NURTURE_ADMIN_PASSWORD, so that a new password ends them.
+
+        It is keyed, so that the database reveals nothing about the password.
+        """
         wanted = self._services.settings.admin_password
         text = b"password: " + (wanted.get_secret_value() if wanted else "").encode()
         return hmac.new(self._form_key, text, "sha256").hexdigest()
 
     def _subject(self, kind: str, value: str) -> str:
-        """Return what wrong passwords are counted under: no address of anybody is kept."""
+        """Return the key under which failures are counted: a keyed hash, so that no address is stored."""
         key = self._form_key[:32]
         return blake2b(f"{kind}:{value}".encode(), digest_size=16, key=key).hexdigest()
 

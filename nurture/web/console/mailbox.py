@@ -1,4 +1,4 @@
-"""The local mailbox as the console reads it: a Maildir, newest first, headers cached by file name."""
+"""Read the local Maildir for the console: newest first, with headers cached by file name."""
 
 import re
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from nurture.domain.errors import NotFoundError, SettingsError
 from nurture.domain.instant import Instant, from_datetime
 from nurture.transports.registry import open_lanes
 
-#: Enough for the headers of any mail that this engine writes.
+#: Enough for the headers of any mail that nurture writes.
 HEADER_BYTES = 16 * 1024
 #: A mail larger than this is not shown.
 MAIL_BYTES_MAX = 5 * 1024 * 1024
 #: Headers kept in memory; about 300 bytes each.
 CACHED_MAX = 100_000
 
-#: What a file of a Maildir is called; no slash, no leading dot, nothing that a pattern reads otherwise.
+#: File name of a Maildir entry: no slash, no leading dot, no character with a meaning in a glob pattern.
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,=+@-]{0,250}")
 _DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MailSummary:
     """One mail in the list."""
 
     key: str
@@ -35,8 +35,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail, taken apart."""
+class ParsedMail:
+    """One mail, parsed for display."""
 
     key: str
     sender: str
@@ -50,7 +50,7 @@ class Mail:
 
 
 def mailbox_path(mail_url: str) -> Path | None:
-    """Return the folder of the first lane that delivers into a Maildir, None when none does."""
+    """Return the folder of the first lane that delivers into a Maildir; None when no lane does."""
     try:
         urls = open_lanes(mail_url).values()
     except SettingsError:
@@ -63,35 +63,35 @@ def mailbox_path(mail_url: str) -> Path | None:
 
 
 class Mailbox:
-    """Reads a Maildir. Any number of threads may use it; the writer is somebody else."""
+    """Reads a Maildir. Several threads may use it while other processes write."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet; the folder may be missing."""
+        """Store the path; reads nothing yet, and the folder may be missing."""
         self.path = path
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, MailSummary] = {}
 
-    def page(self, *, query: str = "", number: int = 1, size: int = 50) -> tuple[list[Line], int]:
-        """Return the lines of a page (from 1), newest first, and how many mails match."""
+    def page(self, *, query: str = "", number: int = 1, size: int = 50) -> tuple[list[MailSummary], int]:
+        """Return the mails of a page (from 1), newest first, and how many mails match."""
         names = self._names()
         if not query:
             start = (number - 1) * size
             return [self._line(name) for name in names[start : start + size]], len(names)
         wanted = query.casefold()
-        found = [
+        matches = [
             line
             for line in map(self._line, names)
             if wanted in f"{line.recipient}\n{line.subject}".casefold()
         ]
-        return found[(number - 1) * size : number * size], len(found)
+        return matches[(number - 1) * size : number * size], len(matches)
 
-    def read(self, key: str) -> Mail:
+    def read(self, key: str) -> ParsedMail:
         """Return one mail. Raises NotFoundError for a key that names no file of this mailbox."""
         message = BytesParser(EmailMessage, policy=policy.default).parsebytes(
             self._bytes(key, MAIL_BYTES_MAX)
         )
         html = message.get_body(("html",))
         text = message.get_body(("plain",))
-        return Mail(
+        return ParsedMail(
             key=key,
             sender=str(message["from"] or ""),
             recipient=str(message["to"] or ""),
@@ -115,22 +115,22 @@ class Mailbox:
         ]
         return sorted(filter(_KEY.fullmatch, keys), key=_age, reverse=True)
 
-    def _line(self, key: str) -> Line:
-        known = self._lines.get(key)
-        if known is None:
+    def _line(self, key: str) -> MailSummary:
+        line = self._lines.get(key)
+        if line is None:
             if len(self._lines) >= CACHED_MAX:
                 self._lines.clear()
-            known = self._lines[key] = self._read_line(key)
-        return known
+            line = self._lines[key] = self._read_line(key)
+        return line
 
-    def _read_line(self, key: str) -> Line:
+    def _read_line(self, key: str) -> MailSummary:
         try:
             message = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(
                 self._bytes(key, HEADER_BYTES)
             )
-        except NotFoundError:  # deleted by another mail program since the folder was read
-            return Line(key, "", "", None)
-        return Line(key, str(message["to"] or ""), str(message["subject"] or ""), _date(message))
+        except NotFoundError:  # another mail program deleted it after the folder was listed
+            return MailSummary(key, "", "", None)
+        return MailSummary(key, str(message["to"] or ""), str(message["subject"] or ""), _date(message))
 
     def _bytes(self, key: str, at_most: int) -> bytes:
         if _KEY.fullmatch(key):

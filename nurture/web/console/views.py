@@ -1,4 +1,4 @@
-"""The console: read-only pages over the reports, for operators and for a first look."""
+"""The console's read-only pages: overview, mailbox, contacts, measures, quarantine and the API's description."""
 
 from typing import Any
 
@@ -18,29 +18,29 @@ from nurture.reports.console import (
     load_quarantine,
 )
 from nurture.web.brand import active_playbook
-from nurture.web.console.layout import Frame
+from nurture.web.console.layout import ConsoleLayout
 from nurture.web.console.mailbox import Mailbox, mailbox_path
 from nurture.web.html import MAIL_HEADERS
-from nurture.web.operations import groups_of
+from nurture.web.operations import group_operations
 
 PAGE_SIZE = 50
-#: What became of a planned mail, in the order of the table.
-OUTCOMES = ("sent", "waiting", "skipped", "cancelled", "expired", "failed", "in_doubt")
+#: The states of a planned mail, in the order of the table's columns.
+STATE_COLUMNS = ("sent", "waiting", "skipped", "cancelled", "expired", "failed", "in_doubt")
 
 
-class Console:
-    """The pages of one application."""
+class ConsoleViews:
+    """The routes of these pages."""
 
-    def __init__(self, services: Services, application: FastAPI, frame: Frame) -> None:
-        """Keep what the pages are made from."""
+    def __init__(self, services: Services, application: FastAPI, layout: ConsoleLayout) -> None:
+        """Use these services and this layout; the application is described on the API page."""
         self._services = services
         self._application = application
-        self._frame = frame
+        self._layout = layout
         path = mailbox_path(services.settings.mail_url)
         self._mailbox = Mailbox(path) if path else None
 
     def routes(self) -> APIRouter:
-        """Return the routes of the pages that only show; all but the API's description ask who is there."""
+        """Return the router. Every page but the API's description requires an operator."""
         router = APIRouter(include_in_schema=False)
         for path, show in (
             ("/", self._overview),
@@ -52,9 +52,9 @@ class Console:
             ("/measures", self._measures),
             ("/quarantine", self._quarantine),
         ):
-            route = self._frame.shown("viewer", show)
+            route = self._layout.view_route("viewer", show)
             router.add_api_route(path, route, methods=["GET", "HEAD"], response_class=Response)
-        # What the API is, everybody may know; /openapi.json says the same.
+        # The API's description is public, as /openapi.json is.
         router.add_api_route("/docs", self._docs, methods=["GET", "HEAD"], response_class=Response)
         return router
 
@@ -66,7 +66,7 @@ class Console:
             loaded = active_playbook(self._services, connection)
             stages = [(stage.track, stage.name) for stage in loaded.playbook.stages] if loaded else []
             waiting = measure_backlog(connection, now=now)
-            return self._frame.page(
+            return self._layout.render(
                 request,
                 operator,
                 "overview",
@@ -84,7 +84,7 @@ class Console:
         lines, total = (
             self._mailbox.page(query=query, number=number, size=PAGE_SIZE) if self._mailbox else ([], 0)
         )
-        return self._frame.page(
+        return self._layout.render(
             request,
             operator,
             "mailbox",
@@ -104,9 +104,9 @@ class Console:
         except NotFoundError:
             mail = None
         return (
-            self._frame.page(request, operator, "mail", "/mailbox", mail=mail)
+            self._layout.render(request, operator, "mail", "/mailbox", mail=mail)
             if mail
-            else self._frame.missing(request, operator, "mail", "/mailbox")
+            else self._layout.not_found_page(request, operator, "mail", "/mailbox")
         )
 
     def _mail_html(self, request: Request, _operator: Operator) -> Response:
@@ -116,41 +116,45 @@ class Console:
             mail = None
         if mail is None or mail.html is None:
             return Response("", status_code=404, headers=MAIL_HEADERS)
-        # Links open in a tab of their own: inside the frame the public pages refuse to be shown.
+        # Links open in a tab of their own: inside the layout the public pages refuse to be shown.
         html = mail.html.replace("<head>", '<head><base target="_blank">', 1)
         return Response(html, media_type="text/html", headers=MAIL_HEADERS)
 
     def _contacts(self, request: Request, operator: Operator) -> Response:
         query = request.query_params.get("q", "")[:320].strip()
         with self._services.database.read() as connection:
-            return self._frame.page(
+            return self._layout.render(
                 request, operator, "contacts", "/contacts", contacts=find_contacts(connection, query), q=query
             )
 
     def _contact(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
-            found = load_contact_page(connection, request.path_params["contact_id"])
-        if found is None:
-            return self._frame.missing(request, operator, "contact", "/contacts")
-        return self._frame.page(request, operator, "contact", "/contacts", story=found, contact=found.contact)
+            contact_story = load_contact_page(connection, request.path_params["contact_id"])
+        if contact_story is None:
+            return self._layout.not_found_page(request, operator, "contact", "/contacts")
+        return self._layout.render(
+            request, operator, "contact", "/contacts", story=contact_story, contact=contact_story.contact
+        )
 
     def _measures(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
             loaded = active_playbook(self._services, connection)
             rows = measure_rows(connection, {} if loaded is None else loaded.playbook.measures)
-        return self._frame.page(request, operator, "measures", "/measures", measures=rows, columns=OUTCOMES)
+        return self._layout.render(
+            request, operator, "measures", "/measures", measures=rows, columns=STATE_COLUMNS
+        )
 
     def _quarantine(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
             stages, items = load_quarantine(connection)
-        return self._frame.page(request, operator, "quarantine", "/quarantine", stages=stages, items=items)
+        return self._layout.render(request, operator, "quarantine", "/quarantine", stages=stages, items=items)
 
     def _docs(self, request: Request) -> Response:
-        groups = groups_of(self._application.openapi())
+        groups = group_operations(self._application.openapi())
         keys = self._services.settings.write_keys
-        return self._frame.page(
+        return self._layout.render(
             request,
-            self._frame.door.who(request),
+            self._layout.login.current_operator(request),
             "docs",
             "/docs",
             groups=groups,
@@ -160,14 +164,14 @@ class Console:
 
 
 def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
-    """Return the conservation of every measure, those of the playbook that planned nothing yet included."""
+    """Return one row per measure, including the playbook's measures that have not planned a mail yet."""
     planned = {row["measure"]: row for row in ledger.count_by_measure(connection)}
     entered = count_runs_by_measure(connection)
-    empty = {"planned": 0, "balanced": True, **dict.fromkeys(OUTCOMES, 0)}
+    empty = {"planned": 0, "balanced": True, **dict.fromkeys(STATE_COLUMNS, 0)}
     rows = []
     for path in sorted({*planned, *entered, *known}):
         row = planned.get(path, empty)
-        counts = {name: row[name] for name in OUTCOMES}
+        counts = {name: row[name] for name in STATE_COLUMNS}
         rows.append(
             {
                 "path": path,
@@ -183,6 +187,6 @@ def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
 
 
 def page_number(request: Request) -> int:
-    """Return the page asked for, from 1."""
-    said = request.query_params.get("page", "1")
-    return max(int(said), 1) if said.isascii() and said.isdigit() and len(said) < 7 else 1
+    """Return the requested page, from 1."""
+    text = request.query_params.get("page", "1")
+    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 7 else 1

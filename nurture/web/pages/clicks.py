@@ -1,7 +1,7 @@
-"""What a mail's own links load or follow: the click, which leads on, the picture that tells of an open, the referral.
+"""The links and pictures of a mail: click redirects, the open pixel, images, and referral links.
 
-The first two are GETs, so they are telemetry: a touch is kept and judged later , and nothing waits for
-it or depends on it. The way on is read from the mail; nothing in a request can name it.
+Clicks and opens are recorded and judged later; nothing else depends on them. A redirect's target is read from the
+mail, never from the request.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from nurture.playbook.queries import newest_files
 from nurture.rendering.images import Image, read_images
 from nurture.web.brand import active_playbook
 from nurture.web.html import PUBLIC_HEADERS
-from nurture.web.pages.page_request import nowhere, plain
-from nurture.web.pages.public_dispatch import Gate, add_view, counted, language_of
+from nurture.web.pages.page_request import invalid_link_page, notice_page
+from nurture.web.pages.public_dispatch import PublicDispatcher, accept_language, add_get_route, count_outcome
 
 #: A transparent GIF of one pixel.
 PIXEL: Final = (
@@ -28,10 +28,9 @@ PIXEL: Final = (
     b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 
-
-#: Earlier versions of the programme whose images are still shown.
+#: How many earlier versions of the programme still have their images served.
 VERSIONS_MAX: Final = 20
-#: An image is named by its bytes: whoever has it may keep it for ever, and every page may show it.
+#: An image's URL is a digest of its bytes, so it may be cached for ever, and any page may show it.
 IMAGE_HEADERS: Final = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -40,90 +39,94 @@ IMAGE_HEADERS: Final = {
 }
 
 
-class Follow:
-    """The click, the picture and the referral."""
+class MailLinks:
+    """The endpoints behind a mail's links and pictures."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Keep the way in."""
-        self._gate = gate
+    def __init__(self, dispatcher: PublicDispatcher) -> None:
+        """Use this dispatcher's services and tokens."""
+        self._dispatcher = dispatcher
         # The active playbook's id, and hash -> image.
         self._images: tuple[int | None, Mapping[str, Image]] | None = None
 
     def add(self, router: APIRouter) -> None:
-        """Add them."""
-        add_view(router, "/c/{token}", self.click, "Go where a mail's link leads")
-        add_view(router, "/o/{token}", self.open, "The picture of a mail that was opened")
-        add_view(router, "/a/{digest}", self.image, "An image of the mails")
-        add_view(
-            router, "/r/{code}", self.refer, "Go where a friend was sent, with the code of who sent them"
+        """Add the endpoints to a router."""
+        add_get_route(router, "/c/{token}", self.click, "Redirect to the target of a mail's link")
+        add_get_route(router, "/o/{token}", self.open, "The pixel that records an open")
+        add_get_route(router, "/a/{digest}", self.image, "An image of the mails")
+        add_get_route(
+            router,
+            "/r/{code}",
+            self.refer,
+            "Redirect a referral link to the brand's page, with the referrer's code",
         )
 
     def click(self, token: str, request: Request) -> Response:
-        """Redirect to where the mail's own call to action leads, and to nothing that a request could name."""
+        """Redirect to the target of the mail's call to action, which no request can change."""
         message = self._message("click", token)
-        language = language_of(request)
+        language = accept_language(request)
         if message is None:
-            return counted("invalid", nowhere(language))
+            return count_outcome("invalid", invalid_link_page(language))
         try:
-            target = self._gate.read(lambda connection: clicks.target_of(connection, message))
+            target = self._dispatcher.read(lambda connection: clicks.target_of(connection, message))
         except SQLAlchemyError:
-            return counted("away", plain("away", language, status=503))
+            return count_outcome("away", notice_page("away", language, status=503))
         if target is None or urlsplit(target).scheme not in ("http", "https"):
-            return counted("invalid", nowhere(language))
-        self._gate.touched(message, "click", "", request)
-        return counted("followed", RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS))
+            return count_outcome("invalid", invalid_link_page(language))
+        self._dispatcher.record_click(message, "click", "", request)
+        return count_outcome("followed", RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS))
 
     def open(self, token: str, request: Request) -> Response:
-        """Return the one transparent pixel, the same for everybody."""
+        """Record an open and return the transparent pixel, also for an invalid token."""
         message = self._message("open", token)
         if message is not None:
-            self._gate.touched(message, "open", "", request)
+            self._dispatcher.record_click(message, "open", "", request)
         picture = Response(PIXEL, media_type="image/gif", headers=PUBLIC_HEADERS)
-        return counted("followed" if message is not None else "invalid", picture)
+        return count_outcome("followed" if message is not None else "invalid", picture)
 
     def image(self, digest: str) -> Response:
-        """Return an image of this programme's mails, or of an earlier version's: mails are kept for long."""
+        """Return an image of the active programme or of an earlier version, because people keep mails."""
         try:
-            found = self._gate.read(self._all_images).get(digest)
+            image = self._dispatcher.read(self._all_images).get(digest)
         except SQLAlchemyError:
-            return counted("away", Response(status_code=503, headers={"Retry-After": "30"}))
-        if found is None:
-            return counted("invalid", Response(status_code=404, headers=PUBLIC_HEADERS))
-        return counted("followed", Response(found.data, media_type=found.type, headers=IMAGE_HEADERS))
+            return count_outcome("away", Response(status_code=503, headers={"Retry-After": "30"}))
+        if image is None:
+            return count_outcome("invalid", Response(status_code=404, headers=PUBLIC_HEADERS))
+        return count_outcome("followed", Response(image.data, media_type=image.type, headers=IMAGE_HEADERS))
 
     def _all_images(self, connection: sa.Connection) -> Mapping[str, Image]:
-        """Return hash -> image of the active version and of the newest before it; read once for each version."""
-        active = self._gate.services.playbooks.active_id(connection)
+        """Return digest -> image of the active version and of the newest earlier ones; read once per version."""
+        active = self._dispatcher.services.playbooks.active_id(connection)
         if self._images is None or self._images[0] != active:
-            loaded = active_playbook(self._gate.services, connection)
+            loaded = active_playbook(self._dispatcher.services, connection)
             versions = [dict(loaded.files)] if loaded else []
             versions += newest_files(connection, limit=VERSIONS_MAX)
-            found = {one.hash: one for files in reversed(versions) for one in read_images(files).values()}
-            self._images = (active, found)
+            images = {
+                image.hash: image for files in reversed(versions) for image in read_images(files).values()
+            }
+            self._images = (active, images)
         return self._images[1]
 
     def refer(self, code: str, request: Request) -> Response:
-        """Redirect to the brand's page for friends with the code: no cookie, nothing kept, nobody named.
+        """Redirect to the brand's referral page with the referrer's code. Sets no cookie and stores nothing.
 
-        Whoever follows it is a stranger to us: they give their address there, if they like, by an act of their
-        own. The page is `brand.referral_url`, else `brand.shop_url`; the property added is `code`.
+        The page is `brand.referral_url`, else `brand.shop_url`; the code is the query parameter `code`.
         """
-        payload = self._gate.payload("referral", code)
+        payload = self._dispatcher.read_token("referral", code)
         contact = payload.get("c") if payload else None
-        language = language_of(request)
+        language = accept_language(request)
         if not isinstance(contact, int):
-            return counted("invalid", nowhere(language))
+            return count_outcome("invalid", invalid_link_page(language))
         try:
-            target = self._gate.read(lambda connection: self._page_for_friends(connection, contact, code))
+            target = self._dispatcher.read(lambda connection: self._referral_url(connection, contact, code))
         except SQLAlchemyError:
-            return counted("away", plain("away", language, status=503))
+            return count_outcome("away", notice_page("away", language, status=503))
         if target is None:
-            return counted("gone", plain("over", language, status=410))
-        return counted("followed", RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS))
+            return count_outcome("gone", notice_page("over", language, status=410))
+        return count_outcome("followed", RedirectResponse(target, status_code=302, headers=PUBLIC_HEADERS))
 
-    def _page_for_friends(self, connection: sa.Connection, contact: int, code: str) -> str | None:
-        """Return where friends go; None when who sent them is gone or the programme has no such page."""
-        loaded = active_playbook(self._gate.services, connection)
+    def _referral_url(self, connection: sa.Connection, contact: int, code: str) -> str | None:
+        """Return the referral page's URL; None when the referrer was erased or the programme has no such page."""
+        loaded = active_playbook(self._dispatcher.services, connection)
         brand = loaded.playbook.brand if loaded else {}
         parts = urlsplit(str(brand.get("referral_url") or brand.get("shop_url") or ""))
         if parts.scheme not in ("http", "https") or from_pages.find_page_contact(connection, contact) is None:
@@ -132,6 +135,6 @@ class Follow:
         return urlunsplit(parts._replace(query=query))
 
     def _message(self, purpose: str, token: str) -> int | None:
-        payload = self._gate.payload(purpose, token)
+        payload = self._dispatcher.read_token(purpose, token)
         message = payload.get("m") if payload else None
         return message if isinstance(message, int) else None

@@ -1,4 +1,4 @@
-"""One request to a public page: who stands before it, in which words, and the pages that need nobody."""
+"""The context of a request to a public page (person, language, brand), and the pages that need no person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ from nurture.consent.from_pages import PageContact
 from nurture.domain.instant import Instant
 from nurture.playbook import LoadedPlaybook
 from nurture.web.brand import Brand, brand_of
-from nurture.web.html import PUBLIC_HEADERS, page
+from nurture.web.html import PUBLIC_HEADERS, render_page
 from nurture.web.pages.words import words_for
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to a public page, with everything the page is made from."""
+class PageContext:
+    """One request to a public page: its token, the person, and the words and brand to render with."""
 
     token: str
     payload: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Visit:
     now: Instant
 
     @classmethod
-    def of(
+    def create(
         cls,
         token: str,
         payload: Mapping[str, Any],
@@ -37,45 +37,45 @@ class Visit:
         language: str,
         now: Instant,
     ) -> Self:
-        """Return the visit in the person's language, else in the one the browser asks for."""
+        """Return the context in the person's language, else in the browser's."""
         words = words_for(person.locale, language)
         return cls(
             token, payload, person, loaded, brand_of(loaded, person.locale or words["lang"]), words, now
         )
 
-    def as_person(self, person: PageContact) -> "Visit":
-        """Return the same visit of a person who has just changed something, in their language now."""
+    def with_person(self, person: PageContact) -> "PageContext":
+        """Return the context with a changed person, in that person's language."""
         words = words_for(person.locale, self.words["lang"])
         brand = brand_of(self.loaded, person.locale or words["lang"])
         return replace(self, person=person, words=words, brand=brand)
 
     @property
     def message(self) -> int | None:
-        """The mail that the link came from."""
+        """The id of the mail that contains the link; None when the token names none."""
         number = self.payload.get("m")
         return number if isinstance(number, int) else None
 
     @property
     def topic(self) -> str | None:
-        """The topic that the link is about."""
+        """The topic of the link; None when the token names none."""
         topic = self.payload.get("t")
         return topic if isinstance(topic, str) and topic else None
 
     def evidence(self, page: str) -> dict[str, Any]:
-        """Return what is kept of an act: on which page, in which language, by which mail's link."""
+        """Return the evidence stored with a consent: the page, the language, and the mail with the link."""
         mail = {"message": self.message} if self.message is not None else {}
         return {**mail, "page": page, "language": self.words["lang"]}
 
-    def say(self, key: str, **values: str) -> str:
-        """Return a sentence of the page with its values put in."""
+    def text(self, key: str, **values: str) -> str:
+        """Return a text of the page with its values filled in."""
         text = self.words[key]
-        for name, value in {"address": mask(self.person.email, self.words), **values}.items():
+        for name, value in {"address": mask_address(self.person.email, self.words), **values}.items():
             text = text.replace(f"{{{name}}}", value)
         return text
 
-    def page(self, name: str, *, status: int = 200, **values: Any) -> Response:
-        """Return a public page."""
-        return page(
+    def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
+        """Return the page of a template below templates/public."""
+        return render_page(
             f"public/{name}.html",
             status=status,
             headers=PUBLIC_HEADERS,
@@ -93,33 +93,33 @@ class Visit:
         link: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        """Return a page that only says something."""
-        return self.page("notice", status=status, title=title, lead=lead, note=note, link=link)
+        """Return a page with a title, a sentence and at most one link."""
+        return self.render("notice", status=status, title=title, lead=lead, note=note, link=link)
 
 
-def mask(email: str | None, words: Mapping[str, str]) -> str:
-    """Return enough of an address to recognise it: mails are forwarded, and pages are shown to others."""
+def mask_address(email: str | None, words: Mapping[str, str]) -> str:
+    """Return the masked address (`a•••@example.com`), because mails are forwarded and pages shown to others."""
     if not email:
         return words["your_address"]
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}•••@{domain}"
 
 
-def nowhere(language: str) -> Response:
-    """Return the one page for every token that was not signed for this page."""
-    return plain("invalid", language, status=404)
+def invalid_link_page(language: str) -> Response:
+    """Return the page for every token that was not signed for this page."""
+    return notice_page("invalid", language, status=404)
 
 
-def plain(subject: str, language: str, *, brand: Brand | None = None, status: int = 200) -> Response:
-    """Return a page that needs no person.
+def notice_page(subject: str, language: str, *, brand: Brand | None = None, status: int = 200) -> Response:
+    """Return a notice that needs no person.
 
-    subject: `invalid`, `expired`, `gone` (erased: what they ask for is so already), `over` (of a friend's link),
-    `unread` or `away`.
+    subject: `invalid`, `expired`, `gone` (the person was erased), `over` (an ended referral), `unread` (the form) or
+    `away` (the database).
     """
     words = words_for(None, language)
-    # A mail program repeats a one-click request that was answered with 503.
+    # Mail programs repeat a one-click unsubscribe that was answered with 503.
     headers = PUBLIC_HEADERS if status != 503 else {**PUBLIC_HEADERS, "Retry-After": "30"}
-    return page(
+    return render_page(
         "public/notice.html",
         status=status,
         headers=headers,

@@ -1,4 +1,4 @@
-"""The pages on which somebody says yes or no to a topic: unsubscribe and confirm."""
+"""The unsubscribe page and the page that confirms a topic."""
 
 import sqlalchemy as sa
 from fastapi import Request, Response
@@ -7,112 +7,116 @@ from nurture.consent import from_pages
 from nurture.domain.consent.preferences import LESS_OFTEN_GAP
 from nurture.domain.consent.wording import Wording
 from nurture.domain.signing import sign_token
-from nurture.web.pages.confirmed_requests import StepPages
-from nurture.web.pages.page_request import Visit, nowhere
-from nurture.web.pages.public_dispatch import Form, Gate, marked
+from nurture.web.pages.confirmed_requests import RequestPages
+from nurture.web.pages.page_request import PageContext, invalid_link_page
+from nurture.web.pages.public_dispatch import Form, PublicDispatcher, with_outcome
 
 
 class ConsentPages:
-    """Unsubscribe and confirm."""
+    """The unsubscribe and the confirmation page."""
 
-    def __init__(self, gate: Gate, steps: StepPages) -> None:
-        """Keep the way in, and what does the requests that are confirmed."""
-        self._gate = gate
-        self._steps = steps
-        self._key = gate.services.settings.suppression_secret
+    def __init__(self, dispatcher: PublicDispatcher, request_pages: RequestPages) -> None:
+        """Use this dispatcher's services; confirmed requests are carried out by `request_pages`."""
+        self._dispatcher = dispatcher
+        self._request_pages = request_pages
+        self._key = dispatcher.services.settings.suppression_secret
 
     # ---- unsubscribe -------------------------------------------------------------------------------------
 
-    def show_unsubscribe(self, _connection: sa.Connection, visit: Visit, _request: Request) -> Response:
-        """Show what would stop, and less beside none."""
-        topic = visit.brand.title_of(visit.topic) if visit.topic else ""
-        return visit.page(
+    def show_unsubscribe(
+        self, _connection: sa.Connection, context: PageContext, _request: Request
+    ) -> Response:
+        """Show what would be unsubscribed, and offer fewer mails instead."""
+        topic = context.brand.title_of(context.topic) if context.topic else ""
+        return context.render(
             "unsubscribe",
-            question=visit.say("unsubscribe_question", topic=topic or visit.words["everything"]),
+            question=context.text("unsubscribe_question", topic=topic or context.words["everything"]),
             topic=topic,
-            less=visit.person.preferences.min_gap < LESS_OFTEN_GAP,
-            action=f"/u/{visit.token}",
-            preferences=preferences_path(self._gate, visit),
+            less=context.person.preferences.min_gap < LESS_OFTEN_GAP,
+            action=f"/u/{context.token}",
+            preferences=preferences_path(self._dispatcher, context),
         )
 
-    def unsubscribe(self, connection: sa.Connection, visit: Visit, form: Form) -> Response:
-        """Stop the topic, everything, or only so many."""
-        link = {"href": preferences_path(self._gate, visit), "text": visit.words["changed_mind"]}
-        note = visit.words["transactional_note"]
-        evidence = visit.evidence("unsubscribe")
+    def unsubscribe(self, connection: sa.Connection, context: PageContext, form: Form) -> Response:
+        """Unsubscribe from the topic or from everything, or set a lower frequency."""
+        link = {"href": preferences_path(self._dispatcher, context), "text": context.words["changed_mind"]}
+        note = context.words["transactional_note"]
+        evidence = context.evidence("unsubscribe")
         if form.get("scope") == ["less"]:
             from_pages.change_preferences(
-                connection, visit.person, {"often": LESS_OFTEN_GAP}, now=visit.now, evidence=evidence
+                connection, context.person, {"often": LESS_OFTEN_GAP}, now=context.now, evidence=evidence
             )
-            return visit.notice(visit.words["less_title"], visit.say("less_lead"), note=note, link=link)
-        # Mail programs post `List-Unsubscribe=One-Click`: the list is the topic of the mail.
-        topic = None if form.get("scope") == ["all"] else visit.topic
+            return context.notice(
+                context.words["less_title"], context.text("less_lead"), note=note, link=link
+            )
+        # Mail programs post `List-Unsubscribe=One-Click` (RFC 8058) without a scope: the list is the mail's topic.
+        topic = None if form.get("scope") == ["all"] else context.topic
         if "scope" not in form:
             evidence["page"] = "one-click"
         from_pages.withdraw_topic(
-            connection, visit.person, topic, now=visit.now, evidence=evidence, suppression_key=self._key
+            connection, context.person, topic, now=context.now, evidence=evidence, suppression_key=self._key
         )
         if topic:
-            lead = visit.say("unsubscribed_topic", topic=visit.brand.title_of(topic))
+            lead = context.text("unsubscribed_topic", topic=context.brand.title_of(topic))
         else:
-            lead = visit.say("unsubscribed_all")
-        return visit.notice(visit.words["unsubscribed_title"], lead, note=note, link=link)
+            lead = context.text("unsubscribed_all")
+        return context.notice(context.words["unsubscribed_title"], lead, note=note, link=link)
 
     # ---- confirm -----------------------------------------------------------------------------------------
 
-    def show_confirm(self, connection: sa.Connection, visit: Visit, _request: Request) -> Response:
-        """Show what would be agreed to, or what a request will do."""
-        if "r" in visit.payload:
-            return self._steps.show_confirm(connection, visit)
-        topic = visit.topic or from_pages.find_requested_topic(connection, visit.message)
+    def show_confirm(self, connection: sa.Connection, context: PageContext, _request: Request) -> Response:
+        """Show the topic to confirm, or the request to confirm."""
+        if "r" in context.payload:
+            return self._request_pages.show_confirm(connection, context)
+        topic = context.topic or from_pages.find_requested_topic(connection, context.message)
         if topic is None:
-            return marked("invalid", nowhere(visit.words["lang"]))
-        return visit.page(
+            return with_outcome("invalid", invalid_link_page(context.words["lang"]))
+        return context.render(
             "confirm",
-            question=visit.say("confirm_question", topic=visit.brand.title_of(topic)),
-            about=visit.brand.about(topic),
-            lead=visit.words["confirm_lead"],
-            button=visit.words["confirm_button"],
-            wording=confirm_wording(visit, topic).version,
+            question=context.text("confirm_question", topic=context.brand.title_of(topic)),
+            about=context.brand.about(topic),
+            lead=context.words["confirm_lead"],
+            button=context.words["confirm_button"],
+            wording=confirm_wording(context, topic).version,
             grave=False,
-            action=f"/confirm/{visit.token}",
+            action=f"/confirm/{context.token}",
         )
 
-    def confirm(self, connection: sa.Connection, visit: Visit, form: Form) -> Response:
-        """Note that they agreed, with the words they saw, or do what they asked for."""
-        if "r" in visit.payload:
-            return self._steps.confirm(connection, visit)
-        topic = visit.topic or from_pages.find_requested_topic(connection, visit.message)
+    def confirm(self, connection: sa.Connection, context: PageContext, form: Form) -> Response:
+        """Record the consent with the wording that was shown, or carry out the confirmed request."""
+        if "r" in context.payload:
+            return self._request_pages.confirm(connection, context)
+        topic = context.topic or from_pages.find_requested_topic(connection, context.message)
         if topic is None:
-            return marked("invalid", nowhere(visit.words["lang"]))
+            return with_outcome("invalid", invalid_link_page(context.words["lang"]))
         claimed = (form.get("wording") or [""])[0]
         from_pages.confirm_topic(
             connection,
-            visit.person,
+            context.person,
             topic,
-            now=visit.now,
-            evidence=visit.evidence("confirm"),
+            now=context.now,
+            evidence=context.evidence("confirm"),
             suppression_key=self._key,
             wording=from_pages.store_shown_wording(
-                connection, confirm_wording(visit, topic), claimed, now=visit.now
+                connection, confirm_wording(context, topic), claimed, now=context.now
             ),
         )
-        lead = visit.say("confirmed_lead", topic=visit.brand.title_of(topic))
-        link = {"href": preferences_path(self._gate, visit), "text": visit.words["choose_instead"]}
-        return visit.notice(visit.words["confirmed_title"], lead, link=link)
+        lead = context.text("confirmed_lead", topic=context.brand.title_of(topic))
+        link = {"href": preferences_path(self._dispatcher, context), "text": context.words["choose_instead"]}
+        return context.notice(context.words["confirmed_title"], lead, link=link)
 
 
-def confirm_wording(visit: Visit, topic: str) -> Wording:
-    """Return the words of the confirmation page about this topic; the address is left out."""
-    words = visit.words
-    question = words["confirm_question"].replace("{topic}", visit.brand.title_of(topic))
-    said = (question, visit.brand.about(topic), words["confirm_lead"], words["confirm_button"])
-    return Wording("confirm", words["lang"], said)
+def confirm_wording(context: PageContext, topic: str) -> Wording:
+    """Return the confirmation page's wording about this topic, without the person's address."""
+    words = context.words
+    question = words["confirm_question"].replace("{topic}", context.brand.title_of(topic))
+    texts = (question, context.brand.about(topic), words["confirm_lead"], words["confirm_button"])
+    return Wording("confirm", words["lang"], texts)
 
 
-def preferences_path(gate: Gate, visit: Visit) -> str:
+def preferences_path(dispatcher: PublicDispatcher, context: PageContext) -> str:
     """Return the path of the person's preference centre."""
-    payload = {"c": visit.person.id}
-    if visit.message is not None:
-        payload["m"] = visit.message
-    return "/p/" + sign_token(gate.services.keys, "preferences", payload)
+    payload = {"c": context.person.id}
+    if context.message is not None:
+        payload["m"] = context.message
+    return "/p/" + sign_token(dispatcher.services.keys, "preferences", payload)

@@ -1,4 +1,4 @@
-"""The words of the public pages, in English and Simplified Chinese. One brand's own words come from its playbook."""
+"""The texts of the public pages in English and Simplified Chinese. A brand's own texts come from its playbook."""
 
 from collections.abc import Mapping
 
@@ -30,68 +30,68 @@ ENGLISH: Mapping[str, str] = {
     "confirmed_lead": "“{topic}” now comes to {address}. Every mail has a link to stop it.",
     # ---- preferences
     "preferences_title": "What may we send you?",
-    "preferences_lead": "For {address}. Everything here is yours to change, at any time.",
+    "preferences_lead": "For {address}. You can change everything here at any time.",
     "preferences_topics": "Topics",
     "preferences_often": "How often",
-    "often_0": "As it comes",
+    "often_0": "Every mail",
     "often_7": "At most one mail a week",
     "often_14": "At most one mail in two weeks",
     "often_30": "At most one mail a month",
     "preferences_pause": "Pause",
-    "pause_label": "No newsletters and offers before",
+    "pause_label": "Send no newsletters and offers before",
     "pause_note": "Leave it empty for no pause.",
     "pause_fault": "Please choose a day from tomorrow on, within a year.",
     "preferences_language": "Language and time",
     "language_label": "Language of our mails",
     "zone_label": "Your time zone",
-    "zone_note": "So that nothing reaches you at night.",
+    "zone_note": "We use it to send no mail at night.",
     "zone_other": "Other",
-    "choice_fault": "Please choose one of the list.",
-    "preferences_tracking": "Reading",
+    "choice_fault": "Please choose one from the list.",
+    "preferences_tracking": "Reading statistics",
     "tracking_label": "You may count which mails I open and which links I follow",
-    "tracking_note": "It helps us to write less of what nobody reads. Without the tick nothing is counted.",
+    "tracking_note": "It helps us to write less of what nobody reads. Without the tick we count nothing.",
     "preferences_save": "Save",
-    "preferences_none": "Stop all of it",
+    "preferences_none": "Stop all newsletters and offers",
     "preferences_saved": "Saved.",
-    "preferences_unsaved": "Not saved yet: one field needs another look.",
+    "preferences_unsaved": "Not saved yet: please check the marked field.",
     "preferences_empty": "There are no topics to choose from yet.",
-    "pending_note": "asked for, waiting for your yes",
-    "back": "Back to what we may send you",
-    # ---- what takes a second mail
+    "pending_note": "requested, waiting for your confirmation",
+    "back": "Back to your mail settings",
+    # ---- requests that a second mail confirms
     "address_link": "Use another address",
     "address_title": "Another address",
-    "address_lead": "We send a mail to the new address. Nothing changes before its link is followed and confirmed, and "
-    "we tell {address} when it has.",
+    "address_lead": "We send a mail to the new address. Nothing changes before you follow its link and confirm. "
+    "After the change we also write to {address}.",
     "address_new": "Your new address",
     "address_button": "Send the mail",
     "address_fault": "That does not look like an e-mail address.",
-    "address_same": "That is the address we have.",
+    "address_same": "We already have this address.",
     "address_question": "Send our mail to {address} from now on?",
-    "address_about": "Your choices, orders and appointments come along. The address until now is told.",
+    "address_about": "Your choices, orders and appointments stay. We also write to your old address.",
     "address_confirm": "Yes, use this address",
     "changed_title": "Done",
     "changed_lead": "Our mail goes to {address} from now on.",
     "taken_title": "Not changed",
-    "taken_lead": "Another account uses this address. Answer the mail that brought you here, and a person helps.",
+    "taken_lead": "Another account uses this address. Reply to the mail that brought you here, and a person will help.",
     "export_link": "Export my data",
     "export_title": "Your data",
-    "export_lead": "We send a mail with a link to {address}. It leads to one file with all we have stored of you.",
+    "export_lead": "We send a mail with a link to {address}. It leads to a file with all the data we hold about you.",
     "export_button": "Send the mail",
-    "export_question": "Everything we have stored of you",
-    "export_about": "One file that any text editor opens. It is for you alone: keep it where only you can read it.",
+    "export_question": "Everything we have stored about you",
+    "export_about": "One file that any text editor opens. Keep it where only you can read it.",
     "export_confirm": "Download the file",
     "erase_link": "Erase me",
     "erase_title": "Erase me",
     "erase_lead": "We send a mail with a link to {address}. Nothing is erased before you follow it and confirm.",
     "erase_button": "Send the mail",
-    "erase_question": "Erase everything we have stored of you?",
-    "erase_about": "We forget who you are and send you no more mail, not even about what is still open with us, such "
-    "as an order. It cannot be undone. We keep only what says that you want no mail.",
+    "erase_question": "Erase everything we have stored about you?",
+    "erase_about": "We will not know who you are, and send you no more mail, not even about open orders. This cannot "
+    "be undone. We keep only a note that you want no mail.",
     "erase_confirm": "Yes, erase me",
     "erased_title": "Erased",
     "erased_lead": "We no longer know who you are, and send you no mail.",
-    "sent_title": "Look into your mailbox",
-    "sent_lead": "A mail is on its way to {address}. Its link is good for one day. Nothing has changed yet.",
+    "sent_title": "Check your mailbox",
+    "sent_lead": "A mail is on its way to {address}. Its link is valid for one day. Nothing has changed yet.",
     "too_often": "We have sent several such mails today. Please look for them, or try again tomorrow.",
     # ---- survey
     "survey_title": "A question",
@@ -103,19 +103,19 @@ ENGLISH: Mapping[str, str] = {
     "survey_send": "Send my answer",
     "survey_missing": "Please choose a number first.",
     "surveyed_title": "Thank you",
-    "surveyed_lead": "Your answer is with us, and a person reads it.",
+    "surveyed_lead": "We have received your answer, and a person will read it.",
     # ---- links that lead nowhere
     "invalid_title": "This link does not work",
     "invalid_lead": "It may be incomplete: some mail programs break long links in two. Try it again from the mail, "
-    "or answer the mail and a person takes care of it. Nothing was changed.",
-    "expired_title": "This link is no longer good",
-    "expired_lead": "It was good for a while only, or was used already. Nothing was changed. Ask for a new one.",
-    "unread_title": "That did not reach us",
-    "unread_lead": "What was sent was too much, or stopped half-way. Nothing was changed. Please try again.",
+    "or reply to the mail and a person will help. Nothing was changed.",
+    "expired_title": "This link has expired",
+    "expired_lead": "It was valid for a limited time, or was used. Nothing was changed. Please request another.",
+    "unread_title": "We could not read the form",
+    "unread_lead": "It was too large, or the connection was interrupted. Nothing was changed. Please try again.",
     "gone_title": "Nothing to do",
     "gone_lead": "We no longer hold this address and send nothing to it.",
-    "over_title": "This invitation is over",
-    "over_lead": "Whoever sent it to you no longer passes it on. You are welcome without it.",
+    "over_title": "This invitation has ended",
+    "over_lead": "The person who invited you no longer uses it. You are welcome without it.",
     "away_title": "Just a moment",
     "away_lead": "This page cannot be reached right now. Please try again in a minute; nothing was changed.",
 }
@@ -234,6 +234,6 @@ CHINESE: Mapping[str, str] = {
 
 
 def words_for(locale: str | None, accept_language: str = "") -> Mapping[str, str]:
-    """Return the words in the contact's language, else in the one the browser asks for first, else English."""
+    """Return the texts in the contact's language, else in the browser's first language, else in English."""
     wanted = locale or accept_language.split(",", 1)[0]
     return CHINESE if wanted.strip().lower().startswith("zh") else ENGLISH
