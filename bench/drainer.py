@@ -12,10 +12,10 @@ from nurture.runtime import gc_tuning
 
 
 def empty(
-    contact: Contact, happenings: Sequence[Happening], *, now: int, playbook: Playbook, owned: bool
+    contact: Contact, happenings: Sequence[Happening], *, now: int, playbook: Playbook, in_place: bool
 ) -> Advance:
     """Decide nothing: what is left is claiming, loading and writing."""
-    del happenings, playbook, owned
+    del happenings, playbook, in_place
     contact.clock = max(now, 1)
     contact.version += 1
     return Advance(contact)

@@ -152,7 +152,7 @@ def _save_contacts(
         contact = advance.contact
         if contact.id in new:
             begun.append((contact.id, *_contact_values(contact), new[contact.id]))
-        elif advance.stood_still:
+        elif not advance.events_applied:
             unchanged.append((contact.id, *_clock_values(contact)))
         else:
             moved.append((contact.id, *_contact_values(contact)))

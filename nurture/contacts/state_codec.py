@@ -261,4 +261,5 @@ def decode_run_data(text: str) -> RunData:
         request=document.get("request"),
         send_at=document.get("send_at"),
     )
-    return RunData(origin, document.get("position", 0), bool(document.get("queued")), _others(document, _RUN))
+    unknown = {key: document[key] for key in document.keys() - _RUN}
+    return RunData(origin, document.get("position", 0), bool(document.get("queued")), unknown)

@@ -78,7 +78,7 @@ class Run:
 
 @dataclass(slots=True)
 class Contact:
-    """The state of one contact. Copy it before changing it; `advance` does."""
+    """The state of one contact. `advance` changes a copy unless it is told `in_place`."""
 
     id: int
     track: Track
@@ -102,7 +102,7 @@ class Contact:
     version: int = 0
     # rules_hash of the playbook whose baseline the contact has taken.
     adopted: str = ""
-    # (id, memory) as they are stored: memory that is still the same need not be written again. None: nothing is.
+    # (id, JSON text of the memory) as stored, so that an unchanged memory is not written again; None: no row.
     stored: tuple[int, str] | None = field(default=None, compare=False, repr=False)
 
     def copy(self) -> "Contact":
@@ -168,7 +168,7 @@ class NonEntry:
 
 @dataclass(slots=True)
 class Advance:
-    """What `advance` decided; the store writes all of it in one transaction."""
+    """What `advance` decided; `contacts.save_queries.save` writes all of it in one transaction."""
 
     contact: Contact
     transitions: list[Transition] = field(default_factory=list)
@@ -179,5 +179,5 @@ class Advance:
     cancellations: list[Cancellation] = field(default_factory=list)
     watches: list[WatchChange] = field(default_factory=list)
     non_entries: list[NonEntry] = field(default_factory=list)
-    # No event was applied: facts, track, stage, zone and locale are what they were.
-    stood_still: bool = False
+    # False: no event was applied, so facts, track, stage, zone and locale are unchanged.
+    events_applied: bool = True

@@ -36,8 +36,6 @@ STATES: Mapping[Status, tuple[frozenset[Status], str]] = {
     "expired": (frozenset(), "too late for its own valid_for"),
     "failed": (frozenset(), "refused for good by the receiving side"),
 }
-#: A message in one of these will not be sent any more by itself.
-SETTLED: frozenset[Status] = frozenset({"sent", "skipped", "cancelled", "expired", "failed", "in_doubt"})
 #: What counts toward caps.
 COUNTING: frozenset[Status] = frozenset({"sent", "on_wire", "in_doubt"})
 

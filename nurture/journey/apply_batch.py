@@ -44,7 +44,7 @@ class Rule(Protocol):
         *,
         now: Instant,
         playbook: Playbook,
-        owned: bool,
+        in_place: bool,
     ) -> Advance:
         """Say what becomes of the contact."""
         ...
@@ -155,7 +155,7 @@ def _advance(
             state = begin(contact, events[0], playbook)
         try:
             one = rule(
-                state, in_order(events, ended), now=min(now, share.until), playbook=playbook, owned=True
+                state, in_order(events, ended), now=min(now, share.until), playbook=playbook, in_place=True
             )
         except MemoryError:
             # The process has none left: nobody's fault who is in this batch.

@@ -218,7 +218,7 @@ def pause_alarm(
         playbook = playbooks.active(connection).playbook
         state = people.load_contacts(connection, [failure.contact], playbook)[failure.contact]
         try:
-            one = rule(state, [], now=now, playbook=playbook, owned=True)
+            one = rule(state, [], now=now, playbook=playbook, in_place=True)
         except MemoryError:
             # The process has none left: nobody's fault who is in this batch.
             raise

@@ -46,7 +46,7 @@ def replay_events(
     else:
         start = begin(contact_id, events[0], playbook)
     now = max(event.received_at for event in events)
-    return advance(start, events, now=now, playbook=playbook, mail=False, owned=True).contact
+    return advance(start, events, now=now, playbook=playbook, mail=False, in_place=True).contact
 
 
 def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:

@@ -66,9 +66,9 @@ def _events(connection: sa.Connection, before: Instant, *, playbook: Playbook, l
     old = list(takewhile(lambda row: row.received_at < before, rows))
     if not old:
         return 0
-    heads = _lock(connection, sorted({row.contact_id for row in old if row.contact_id is not None}))
-    ids = [row.id for row in old if row.contact_id is None or row.contact_id in heads]
-    _fold(connection, ids, heads, before=before, playbook=playbook)
+    living_ids = _lock(connection, sorted({row.contact_id for row in old if row.contact_id is not None}))
+    ids = [row.id for row in old if row.contact_id is None or row.contact_id in living_ids]
+    _fold(connection, ids, living_ids, before=before, playbook=playbook)
     connection.execute(sa.delete(t.events).where(any_of(t.events.c.id, ids, connection)))
     return len(ids)
 
@@ -85,18 +85,18 @@ def _lock(connection: sa.Connection, contacts: Sequence[int]) -> dict[int, int |
     }
     wanted = {*found, *(each for each in found.values() if each is not None)}
     locked = people.lock_contacts(connection, wanted, skip_locked=True)
-    heads: dict[int, int | None] = {contact: None for contact in contacts if contact not in found}
+    living_ids: dict[int, int | None] = {contact: None for contact in contacts if contact not in found}
     for contact, row in locked.items():
-        head = row.survivor or contact
-        if contact in found and head in locked:
-            heads[contact] = None if row.erased_at is not None else head
-    return heads
+        living_id = row.survivor or contact
+        if contact in found and living_id in locked:
+            living_ids[contact] = None if row.erased_at is not None else living_id
+    return living_ids
 
 
 def _fold(
     connection: sa.Connection,
     ids: Sequence[int],
-    heads: Mapping[int, int | None],
+    living_ids: Mapping[int, int | None],
     *,
     before: Instant,
     playbook: Playbook,
@@ -105,7 +105,7 @@ def _fold(
     theirs: dict[int, list[Event]] = {}
     statement = sa.select(t.events).where(any_of(t.events.c.id, ids, connection)).order_by(t.events.c.id)
     for row in connection.execute(statement):
-        if row.contact_id is not None and heads.get(row.contact_id) is not None:
+        if row.contact_id is not None and living_ids.get(row.contact_id) is not None:
             theirs.setdefault(row.contact_id, []).append(event_of(row, seq=row.id))
     if not theirs:
         return
@@ -117,7 +117,7 @@ def _fold(
     for state in states.values():
         state.memory.events_kept_from = before
     save_baselines(connection, states, until=before)
-    living = sorted({head for contact in theirs if (head := heads[contact]) is not None})
+    living = sorted({living_id for contact in theirs if (living_id := living_ids[contact]) is not None})
     memories = sa.select(t.contact_state).where(any_of(t.contact_state.c.contact_id, living, connection))
     update(
         connection,

@@ -1,8 +1,8 @@
-"""`advance`: the one function that says what becomes of a contact.
+"""`advance`: the state of a contact after its next events, with every mail and run that follows from them.
 
-A left fold over happenings and due alarms by (effective time, sequence): before a happening takes effect,
-every alarm due up to then has rung at its own instant. So `advance(c, [a, b])` equals
-`advance(advance(c, [a]), [b])`, and batching, simulation and replay cannot differ.
+A left fold over events, ended messages and due alarms by (effective time, sequence): every alarm that is due
+before an event rings at its own instant first. So `advance(c, [a, b])` equals `advance(advance(c, [a]), [b])`,
+and batching, simulation and replay give the same result.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from nurture.domain.playbook import Playbook
 
 Happening = Event | Settled
 
-#: More alarms than this in one advance means rules that never come to rest.
+#: More alarms than this in one advance mean that the rules form a loop.
 _RINGS_MAX = 20_000
 
 
@@ -40,15 +40,15 @@ def advance(
     now: Instant,
     playbook: Playbook,
     mail: bool = True,
-    owned: bool = False,
+    in_place: bool = False,
 ) -> Advance:
-    """Apply happenings in their order, ring every alarm due up to `now`, and say what follows.
+    """Return the contact after these happenings and every alarm due up to `now`, with what it decided.
 
-    happenings: events in the order of application and settled messages. mail False: facts, track, stage and
-    milestones only, no alarms (replay). owned: the caller gives the contact away and it is changed in place.
-    Raises Poison for rules that never come to rest.
+    happenings: events in the order of application, and ended messages. mail False: facts, track, stage and
+    milestones only, no alarms (replay). in_place: the contact itself is changed, not a copy.
+    Raises Poison when alarms keep falling due at once: the rules of the runs then form a loop.
     """
-    state = contact if owned else contact.copy()
+    state = contact if in_place else contact.copy()
     work = Work(state, playbook, Advance(state))
     if state.adopted == playbook.rules_hash and state.wake_at > state.clock:
         work.alarm = state.wake_at
@@ -69,7 +69,7 @@ def advance(
         _ring_until(work, now)
         state.wake_at = _alarm(work)
     state.version += 1
-    work.result.stood_still = not any(isinstance(one, Event) for one in happenings)
+    work.result.events_applied = any(isinstance(happening, Event) for happening in happenings)
     return work.result
 
 
@@ -95,7 +95,7 @@ def _ring_until(work: Work, until: Instant) -> None:
 
 
 def _alarm(work: Work) -> Instant:
-    """Return when the contact must next be looked at, worked out once after each change."""
+    """Return when the next alarm is due; computed once after each change."""
     if work.alarm is None:
         work.alarm = next_wake(work, work.contact.clock)
     return work.alarm
@@ -110,11 +110,11 @@ def _ring(work: Work, at: Instant) -> None:
     triggers.on_alarm(work, at)
     triggers.on_quiet(work, at)
     triggers.on_conditions(work, at)
-    _unqueue(work, at)
+    _begin_queued_series(work, at)
 
 
 def _adopt(work: Work, at: Instant) -> None:
-    """On the first touch under a playbook: baselines on the state before it, runs in flight fitted to it."""
+    """Adopt a newly published playbook: take baselines on the state before it and fit active runs to it."""
     contact, playbook = work.contact, work.playbook
     if contact.adopted == playbook.rules_hash and contact.clock:
         return
@@ -136,17 +136,17 @@ def _adopt(work: Work, at: Instant) -> None:
 
 
 def _settle(work: Work, settled: Settled, at: Instant) -> None:
-    """Let the run that waited for this message go on."""
+    """Continue the run that waited for this message."""
     run = work.contact.runs.get((settled.measure, settled.run_key))
     measure = work.playbook.measures.get(settled.measure)
     if run is None or measure is None or not run.mailing or run.step != settled.step:
         return
     steps.leave(work, measure, run, at)
-    _unqueue(work, at)
+    _begin_queued_series(work, at)
 
 
 def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
-    """Apply one event: facts, then track and stage, then what ends, then what begins."""
+    """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
@@ -176,11 +176,11 @@ def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         triggers.on_event(work, event, at)
         triggers.on_quiet(work, at)
         triggers.on_conditions(work, at)
-    _unqueue(work, at)
+    _begin_queued_series(work, at)
 
 
 def _watch(work: Work, event: Event) -> None:
-    """Start or end watching the object that the event names; who has been woken waits no longer."""
+    """Start or end watching the objects that the event names; an object's own event ends the watch."""
     watches = work.result.watches
     index = work.index
     for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
@@ -286,8 +286,8 @@ def _end_waits(work: Work, event: Event, at: Instant) -> None:
             steps.proceed(work, owner, run, at)
 
 
-def _unqueue(work: Work, at: Instant) -> None:
-    """Let the series that waited longest begin when no other is running."""
+def _begin_queued_series(work: Work, at: Instant) -> None:
+    """Begin the series that waited longest when no other is active."""
     runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
     waiting = [run for run in runs if run.queued]
     if not waiting or len(waiting) < len(runs):

@@ -1,7 +1,7 @@
-"""The alarm clock: the earliest instant at which anything about a contact may change by time alone.
+"""The next alarm of a contact: the earliest instant at which time alone may change anything about it.
 
-Every rule that can change with time names its next instant here; sleeping past one would be a lost mail, so
-`next_wake` may ring too early but never too late.
+Every rule that depends on time gives its next instant here. An alarm may be too early but never too late:
+a late one would lose a mail.
 """
 
 from datetime import date

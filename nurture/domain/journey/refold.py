@@ -1,8 +1,7 @@
-"""Answering a contact's facts anew from its events: for two contacts that are one person, and for changed rules.
+"""Folding a contact's facts anew from its events: when two contacts are merged and when definitions changed.
 
-The replay (`advance` with mail off) says what is true; what the engine has already done, runs and their keys,
-baselines, silences acted upon, is kept. Nothing here starts a run for what the replay shows to be true: people
-are not mailed because two rows became one or a definition changed.
+The replay (`advance` with mail off) gives facts, track and stage. Runs, their keys and the triggers' answers are
+kept, and no run starts: a merge or a changed definition sends no mail.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,7 @@
-"""Steps: taking a run from one wait or mail to the next.
+"""Steps: moving a run from one mail or wait to the next.
 
-A run stands at one step. A mail step decides a message and, unless it is the last, waits until that message
-is settled, so a later step never overtakes an earlier one. A wait is left when its time has come; what it
-waits for is worked out anew each time, so a date that moves takes the wait along.
+A mail step decides a message and, unless it is the last, waits until that message has ended, so a later step
+never overtakes an earlier one. The end of a wait is computed anew each time, so it follows a date that moves.
 """
 
 from nurture.domain.contact import Run

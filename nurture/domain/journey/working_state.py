@@ -1,6 +1,6 @@
-"""The contact under the hand of `advance`: its state, what has been decided so far, and the index to look up.
+"""The working state of one `advance`: the contact, what was decided so far, and the playbook's index.
 
-Internal to the engine's rules (`advance`, `entry`, `steps`, `wake`); nothing outside the domain uses it.
+Internal to `domain.journey`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,8 +25,7 @@ class Work:
     playbook: Playbook
     result: Advance
     index: Index = field(init=False)
-    # The alarm clock as it was last set, None when something has happened since: setting it is the dearest
-    # part of an advance.
+    # The next alarm, None when something changed since: computing it is the most expensive part of an advance.
     alarm: Instant | None = None
     # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
@@ -42,11 +41,11 @@ class Work:
         return self.contact.zone or self.playbook.default_zone
 
     def facts_changed(self) -> None:
-        """Say that facts, track or stage changed: what was read and when to look again are out of date."""
+        """Discard the cached reading and alarm because facts, track or stage changed."""
         self._reading = self._readable = self.alarm = None
 
     def runs_changed(self) -> None:
-        """Say that time passed or runs moved: when to look again is out of date."""
+        """Discard the cached alarm because time passed or runs moved."""
         self.alarm = None
 
     def reading(self, at: Instant) -> Reading:
@@ -67,7 +66,7 @@ class Work:
         return condition.truth(reading(self.contact, self.playbook, now=at, extra=extra)) is Truth.YES
 
     def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
-        """Note why a trigger that fired started no run."""
+        """Record why a trigger that fired started no run."""
         self.result.non_entries.append(NonEntry(measure, at, reason, detail))
 
     def note_started(self, run: Run) -> None:
@@ -80,7 +79,7 @@ class Work:
         self.touch(run)
 
     def touch(self, run: Run) -> None:
-        """Say that the run changed and must be stored."""
+        """Mark the run as changed, so that it is saved."""
         self.result.runs[run.measure, run.key] = run
 
     def end(self, run: Run, status: RunStatus, reason: str, at: Instant) -> None:
