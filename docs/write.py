@@ -1,7 +1,7 @@
 """Write `docs/reference/` from the program itself; `make docs` runs this, a test tells when it was forgotten.
 
 python docs/write.py            write the pages
-python docs/write.py --check    tell which are not as the program is; exit code 1 when any is
+python docs/write.py --check    name the pages that differ from the program; exit code 1 when any does
 """
 
 import re
@@ -68,18 +68,24 @@ def _privacy() -> str:
         "hash": "by keyed hash",
     }
     lines = [
-        "# What is stored of people",
+        "# Personal data, table by table",
         "",
-        "[How a person is given their data, and forgotten](../privacy.md).",
+        "[Export and erasure of a person's data](../privacy.md).",
         "",
-        "| table | what it says of a person | found | when erased |",
+        "| table | content, in words for the person | rows found | effect of an erasure |",
         "|---|---|---|---|",
     ]
     for name, kind in PERSONAL.items():
         lines.append(f"| `{name}` | {ABOUT.get(name, '')} | {found[kind.found_by]} | {kind.erasure} |")
-    lines += ["", "The others say nothing of anybody the mail goes to:", "", "| table | why |", "|---|---|"]
+    lines += [
+        "",
+        "The other tables hold no data of people who get mail:",
+        "",
+        "| table | content |",
+        "|---|---|",
+    ]
     lines += [f"| `{name}` | {why} |" for name, why in IMPERSONAL.items()]
-    lines += ["", "## How long", "", "| kind | days | at least | what goes |", "|---|---|---|---|"]
+    lines += ["", "## How long", "", "| kind | days | at least | removed |", "|---|---|---|---|"]
     lines += [f"| `{name}` | {k.days} | {k.at_least} | {k.what} |" for name, k in KINDS.items()]
     return "\n".join(lines)
 
@@ -121,7 +127,7 @@ def _settings() -> str:
         "# Settings",
         "",
         "A flag beats the environment, which beats `.env`, which beats `nurture.toml` (or the file that",
-        "`NURTURE_CONFIG` names; there without the prefix, in small letters). `nurture config show` tells which",
+        "`NURTURE_CONFIG` names; there without the prefix, in small letters). `nurture config show` shows which",
         "one won.",
         "",
         "| environment | default | meaning |",
@@ -134,8 +140,8 @@ def _settings() -> str:
 
 
 def _http(services: Services) -> str:
-    lines = ["# HTTP paths", "", "What each takes and answers: [HTTP](../http.md) and `/openapi.json`.", ""]
-    lines += ["| method | path | what |", "|---|---|---|"]
+    lines = ["# HTTP paths", "", "Requests and answers in full: [HTTP](../http.md) and `/openapi.json`.", ""]
+    lines += ["| method | path | purpose |", "|---|---|---|"]
     for path, methods in sorted(create_app(services).openapi()["paths"].items()):
         for method, about in methods.items():
             lines.append(f"| {method.upper()} | `{path}` | {_cell(about.get('summary', ''))} |")
@@ -162,7 +168,7 @@ def _metrics(services: Services) -> str:
     text = metrics.render_page(services.database, clock=services.clock).decode()
     found = re.findall(r"^# HELP (nurture_\w+) (.*)\n# TYPE \w+ (\w+)$", text, re.MULTILINE)
     lines = ["# Metrics", "", "`/metrics` of the api, and of each worker on `NURTURE_METRICS_PORT`.", ""]
-    lines += ["| metric | kind | |", "|---|---|---|"]
+    lines += ["| metric | kind | meaning |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {_cell(about)} |" for name, about, kind in sorted(set(found))]
     return "\n".join(lines)
 
