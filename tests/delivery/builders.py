@@ -15,7 +15,7 @@ from nurture.domain.playbook import Conversion, Hold, Playbook, QuietHours, Stag
 NOON: Instant = parse_iso("2026-05-13T10:00:00Z")
 BERLIN = "Europe/Berlin"
 PATH = "customer/any/offer"
-#: What conditions of the tests may name.
+#: The terms that conditions of the tests may name.
 WORDS = Vocabulary(
     {
         "orders": Term("orders", "integer", absent="zero"),

@@ -445,7 +445,7 @@ def test_a_receipt_whose_worker_was_killed_goes_again_with_the_same_bytes(world:
     world.other("two").deliver(post)
     assert world.status(number)[0] == "sent"
     assert (post.taken[0].data, post.taken[0].attempt) == (mail.data, 2)
-    assert [each[1:] for each in world.attempts()] == [(1, "in_doubt"), (2, "sent")]
+    assert [attempt[1:] for attempt in world.attempts()] == [(1, "in_doubt"), (2, "sent")]
 
 
 def test_mails_that_the_transport_never_began_go_back(world: World) -> None:
@@ -548,6 +548,6 @@ def test_a_mail_that_conservation_cannot_explain_is_named(world: World) -> None:
         connection.execute(sa.update(t.messages).values(step="other"))
     with world.database.read() as connection:
         (row,) = conservation(connection)
-        found = {(each["step"], each["missing"]) for each in find_unexplained_mails(connection)}
+        found = {(row["step"], row["missing"]) for row in find_unexplained_mails(connection)}
     assert (row["planned"], row["waiting"], row["balanced"]) == (2, 1, False)
     assert found == {("offer", "message"), ("reminder", "message"), ("other", "run")}

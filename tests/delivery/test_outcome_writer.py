@@ -78,7 +78,7 @@ def test_the_next_window_is_rendered_while_the_one_before_is_written(postgresql_
 
     assert counts["sent"] == 6
     assert seen[3] == ["on_wire", "on_wire", "ready", "ready"]
-    assert [each[0] for each in world.attempts()] == [mail.message_id for mail in post.taken]
+    assert [attempt[0] for attempt in world.attempts()] == [mail.message_id for mail in post.taken]
 
 
 def test_one_window_at_a_time_has_no_written_outcome(

@@ -32,7 +32,7 @@ class Planned:
     measure: int
     step: int
     after: Instant
-    # What becomes of it once it has left the guard.
+    # The outcome once it has left the guard.
     result: Status
 
 
@@ -72,20 +72,20 @@ def live(
     left: list[LedgerEntry] = []
     ends: Counter[str] = Counter()
     # Ids follow the order of steps, as they do when a run decides one after the other.
-    for number, each in enumerate(sorted(plan, key=lambda one: (one.step, one.measure)), start=1):
-        measure = chosen[each.measure]
+    for number, mail in enumerate(sorted(plan, key=lambda planned: (planned.step, planned.measure)), start=1):
+        measure = chosen[mail.measure]
         due = a_due(
             number,
             measure.path,
-            step=f"step{each.step}",
+            step=f"step{mail.step}",
             purpose=measure.purpose,
             topic=measure.topic,
             priority=measure.priority,
-            due_at=NOON + each.after,
-            valid_until=NOON + each.after + measure.valid_for,
+            due_at=NOON + mail.after,
+            valid_until=NOON + mail.after + measure.valid_for,
         )
         run = Run(measure.path, "", "", "customer", NOON, due.step, NOON, status="done", decided=[due.step])
-        waiting[number] = GuardItem(row=each, due=due, family=family, measure=measure, run=run)
+        waiting[number] = GuardItem(row=mail, due=due, family=family, measure=measure, run=run)
         family.ledger[number] = due.as_ledger_entry()
     for hour in range(110 * 24):
         now = NOON + hour * HOUR
@@ -129,13 +129,13 @@ def test_caps_gaps_and_order_hold_whatever_happens(
     assert sum(ends.values()) == len(plan)
     assert ends["waiting"] == 0
     for cap in CAPS:
-        times = sorted(each.counted_at for each in left if each.purpose in cap.purposes)
+        times = sorted(entry.counted_at for entry in left if entry.purpose in cap.purposes)
         for first, later in zip(times, times[cap.at_most :], strict=False):
             assert later - first >= cap.within
         for first, later in pairwise(times):
             assert later - first >= cap.gap
     for measure in chosen:
         mine = sorted(
-            (each for each in left if each.measure == measure.path), key=lambda each: each.counted_at
+            (entry for entry in left if entry.measure == measure.path), key=lambda entry: entry.counted_at
         )
-        assert [each.id for each in mine] == sorted(each.id for each in mine)
+        assert [entry.id for entry in mine] == sorted(entry.id for entry in mine)

@@ -1,4 +1,4 @@
-"""A kept verdict reads as it was said, and what nearly always is said takes little room."""
+"""A kept verdict reads as it was checks, and what nearly always is checks takes little room."""
 
 from nurture.database.engine import encode
 from nurture.delivery.verdicts import decode_verdict, encode_verdict, read_checks
@@ -19,7 +19,7 @@ def test_a_verdict_is_read_back_as_written() -> None:
 
     kept = decode_verdict(text)
 
-    assert [(each["name"], each["passed"], each["detail"]) for each in kept.pop("checks")] == [*_SAID]
+    assert [(check["name"], check["passed"], check["detail"]) for check in kept.pop("checks")] == [*_SAID]
     assert kept == {"action": "defer", "reason": "cap", "at": 7, "until": 9}
 
 
@@ -30,9 +30,9 @@ def test_a_check_that_passes_as_usual_is_stored_by_its_name_alone() -> None:
 
 
 def test_a_verdict_of_an_earlier_release_is_still_read() -> None:
-    said = [{"name": name, "passed": True, "detail": "none"} for name, _ in CHECKS]
+    checks = [{"name": name, "passed": True, "detail": "none"} for name, _ in CHECKS]
 
-    assert read_checks(encode({"action": "send", "checks": said})) == said
+    assert read_checks(encode({"action": "send", "checks": checks})) == checks
     assert read_checks(encode({"action": "send", "checks": [["holds", True, "none"]]}))[0] == {
         "name": "holds",
         "passed": True,

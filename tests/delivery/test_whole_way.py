@@ -144,7 +144,7 @@ def test_every_attempt_has_the_same_bytes(world: ShippedWorld) -> None:
     for mail in post.taken:
         attempts.setdefault(mail.message_id, []).append(mail.data)
     assert max(map(len, attempts.values())) >= 3
-    assert all(len(set(each)) == 1 for each in attempts.values())
+    assert all(len(set(copies)) == 1 for copies in attempts.values())
 
 
 def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> None:

@@ -101,7 +101,7 @@ class World:
 
     @property
     def delivery(self) -> Delivery:
-        """What the worker has."""
+        """The delivery of the worker."""
         return Delivery(
             clock=self.clock,
             playbooks=FixedPlaybook(LoadedPlaybook(1, self.playbook, {}, Templates.of({}, self.playbook))),

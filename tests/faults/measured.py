@@ -39,7 +39,7 @@ def main() -> None:
             sa.event.listen(engine, "after_cursor_execute", note)
     woken = loops.wake(context)
     sent = loops.send(context, "main")
-    told = {
+    figures = {
         "peak": peak(),
         "statements": len(rows),
         "most": max(rows),
@@ -48,7 +48,7 @@ def main() -> None:
         "sent": sent["sent"],
     }
     context.close()
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

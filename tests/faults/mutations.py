@@ -1,4 +1,4 @@
-"""What keeps each guarantee, and how it is switched off: every one of these must make its test fail.
+"""The mechanisms behind each guarantee, and how each is switched off: without it the named test must fail.
 
 `python -m tests.faults.mutations [G4 ...]` copies the tree, switches one mechanism off at a time there, runs the test
 that is named and tells whether it failed; exit 1 when one did not. docs/reliability.md holds the same table.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.architecture.sources import ROOT
 
-#: What a copy of the tree needs to run tests.
+#: The parts that a copy of the tree needs to run tests.
 _PARTS = ("nurture", "workers", "tests", "bench", "docs", "email_templates", "pyproject.toml", "README.md")
 _SECONDS_MAX = 600
 

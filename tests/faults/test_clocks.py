@@ -138,13 +138,13 @@ def test_three_days_of_downtime_end_without_a_flood(tmp_path: Path, seed: int) -
         stage.play(iter(early), START + 20 * DAY)
         woke = clock.now()
         if life == "asleep":
-            # What is handed in meanwhile lies in the inbox when the workers come back.
+            # Events handed in meanwhile lie in the inbox when the workers come back.
             woke += 3 * DAY
             clock.advance_to(woke)
         stage.play(iter(late), START + 26 * DAY)
         with services.database.read() as connection:
             ledger = connection.execute(sa.select(t.messages)).all()
-        assert [each for each in examine(services, replayed=60) if not each["ok"]] == []
+        assert [check for check in examine(services, replayed=60) if not check["ok"]] == []
         sent = [row for row in ledger if row.sent_at is not None]
         assert all(row.sent_at <= row.valid_until for row in sent), "sent although it was too late"
         at_once = Counter(row.contact_id for row in sent if row.topic and woke <= row.sent_at < woke + HOUR)

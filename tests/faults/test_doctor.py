@@ -29,7 +29,7 @@ def installation(house_url: str, tmp_path: Path) -> Iterator[Installation]:
 
 def found_by(installation: Installation) -> dict[str, str]:
     """Return check -> what it found, of those that found something."""
-    return {each["check"]: each["detail"] for each in examine(installation.services) if not each["ok"]}
+    return {check["check"]: check["detail"] for check in examine(installation.services) if not check["ok"]}
 
 
 def _of(connection: sa.Connection, **where: object) -> Any:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.long]
 HOT = 100_000
 #: Of others, one after another; beside the hundred thousand for as long as those last.
 OTHERS = 100
-#: What a look of a worker and the machine's own moods may add to twice the quiet latency.
+#: The most that a worker's poll and the machine's own delays may add to twice the quiet latency.
 SLACK_SECONDS = 0.5
 
 
@@ -31,12 +31,12 @@ def test_others_wait_about_as_long_as_ever_while_one_has_a_hundred_thousand_even
         quiet = sorted(_latencies(installation, "quiet"))
         _heat(installation)
         hot = sorted(takewhile(lambda _: _waiting(installation) > 0, _latencies(installation, "beside")))
-    told = (
+    figures = (
         f"p99 {_p99(quiet):.3f} s of {len(quiet)} quiet, {_p99(hot):.3f} s of {len(hot)} beside {HOT} events"
     )
-    sys.stdout.write(told + "\n")
+    sys.stdout.write(figures + "\n")
     assert len(hot) >= OTHERS // 4, "the hot person's events were over before the others' were measured"
-    assert _p99(hot) < 2 * _p99(quiet) + SLACK_SECONDS, told
+    assert _p99(hot) < 2 * _p99(quiet) + SLACK_SECONDS, figures
 
 
 def _p99(ascending: list[float]) -> float:

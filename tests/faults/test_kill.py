@@ -39,7 +39,7 @@ def test_a_worker_killed_here_loses_and_repeats_nothing(
 ) -> None:
     crowd = people(EVENTS, seed=seed)
     if place == "identity.joined":
-        # Who is two people in one batch is made one there; only who was known as two is joined.
+        # Two people in one batch become one there; a join needs two that were known before.
         crowd = next(each for more in range(20) if _first_join(each := people(EVENTS, seed=seed + more)))
         installation.hand_in(crowd.items[: _first_join(crowd)])
         assert installation.work() == 0

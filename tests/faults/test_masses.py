@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.long]
 FEW, MANY = 5_000, 200_000
 #: Each room works for so long: a few batches.
 SECONDS = 3
-#: What is more than this beside the peak with few due is memory that grows with what is due.
+#: More than this above the peak with few due is memory that grows with what is due.
 SLACK = 24 * 1024 * 1024
-#: What a person has who is in a run and has mail waiting.
+#: The row of a person who is in a run and has mail waiting.
 _COPIED = ("contacts", "contact_state", "identities", "consents", "runs", "messages")
 
 

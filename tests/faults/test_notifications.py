@@ -76,7 +76,7 @@ def test_a_worker_takes_messages_again_after_three_reconnects_in_two_seconds(
                 app = client(broker.url)
 
                 def arrives(number: int) -> bool:
-                    # What is handed in by message comes from the broker and from nowhere else.
+                    # Events handed in by message come from the broker and from nowhere else.
                     app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
                     return eventually(lambda: mails_decided(services) == number)
 

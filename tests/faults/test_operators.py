@@ -44,14 +44,14 @@ def _statuses(installation: Installation, measure: str, key: str) -> Counter[str
 
 def _advocates(count: int, now: Instant) -> list[Item]:
     """Return what makes so many people advocates who ticked the members' mails."""
-    told: list[Item] = []
+    items: list[Item] = []
     for number in range(count):
         given = [
             ("Consent Given", {"topic": "members"}),
             *(("Order Completed", {"order_id": f"o{number}-{place}", "revenue": 20}) for place in range(2)),
             ("Product Reviewed", {"rating": 5}),
         ]
-        told += [
+        items += [
             {
                 "type": "track",
                 "event": name,
@@ -63,7 +63,7 @@ def _advocates(count: int, now: Instant) -> list[Item]:
             }
             for place, (name, properties) in enumerate(given)
         ]
-    return told
+    return items
 
 
 def test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once(
@@ -87,8 +87,8 @@ def test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once(
         for _ in range(2)
     ]
     for terminal in terminals:
-        said, wrong = terminal.communicate(timeout=60)
-        assert terminal.returncode == 0, said + wrong
+        output, wrong = terminal.communicate(timeout=60)
+        assert terminal.returncode == 0, output + wrong
     installation.set(SystemClock().now())
     installation.settle()
     # At ten o'clock of the next day; nobody else spoke well.

@@ -19,7 +19,7 @@ from tests.workers.installation import eventually
 pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 EVENTS = 400
-#: What the next release changes: (file, what stands there once, what it becomes).
+#: The changes of the next release: (file, what stands there once, what it becomes).
 CHANGES = (
     (
         "nurture/database/schema.py",

@@ -35,7 +35,7 @@ from tests.workers.installation import environment
 pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 EVENTS = 120
-#: What one request brings while the disk fills.
+#: The events of one request while the disk fills.
 BATCH = 20
 
 

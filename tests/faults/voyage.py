@@ -82,21 +82,21 @@ class Sea:
         """Take, refuse, or fall silent."""
         for mail in mails:
             rng = random.Random(f"{self._seed}:{mail.message_id}:{mail.attempt}")
-            mood, _, said = _draw(rng, _MOODS).partition(" ")
+            mood, _, reply = _draw(rng, _MOODS).partition(" ")
             self.moods[mood] += 1
             if mood in ("sent", "unheard", "dies_after"):
                 self.copies[mail.message_id] += 1
                 self.bytes.setdefault(mail.message_id, set()).add(hashlib.sha256(mail.data).hexdigest())
             if mood in ("dies_before", "dies_after"):
                 raise Death(mood)
-            yield _OUTCOMES[mood](mail, said)
+            yield _OUTCOMES[mood](mail, reply)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 def _outcome(result: str, stage: str, **more: Any) -> Any:
-    return lambda mail, said: Outcome(mail.message_id, mail.attempt, result, stage, said, **more)  # type: ignore[arg-type]
+    return lambda mail, reply: Outcome(mail.message_id, mail.attempt, result, stage, reply, **more)  # type: ignore[arg-type]
 
 
 #: Mood and reply -> how many of a thousand letters.
@@ -124,7 +124,7 @@ _OUTCOMES = {
     "refused": _outcome("failed", "rcpt"),
     "fault": _outcome("lane_paused", "mail"),
 }
-#: What happens at a tick -> how many of a thousand ticks.
+#: Incident at a tick -> how many of a thousand ticks.
 _WEATHER = {"calm": 930, "dies": 55, "asleep": 3, "paused": 4, "twice": 8}
 
 
@@ -228,7 +228,7 @@ class Voyage:
         raise AssertionError(message)
 
     def _work(self, database: Database, lanes: Mapping[str, Transport]) -> Counts:
-        """Do what workers do, and what schedulers do beside: ringing, forgetting, keeping no longer than is said."""
+        """Do what workers do, and what schedulers do beside: ringing, forgetting, keeping no longer than is reply."""
         done = run_until_idle(database, self._delivery, lanes)
         for job in JOBS:
             tick(job, self.services)

@@ -1,4 +1,4 @@
-"""What is there in the end against what must be there: the ledger, the mail server, the events, the runs."""
+"""The state at the end, compared with the expected one: the ledger, the mail server, the events, the runs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _header = BytesHeaderParser()
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What there still is to do."""
+    """The work that is left."""
 
     events: int
     #: Mails to be sent now, and mails in somebody's hands.
@@ -215,5 +215,5 @@ def faults_of_runs(crowd: Crowd, database: Database) -> Iterator[str]:
     )
     with database.read() as connection:
         waiting = {(row.email, row.key) for row in connection.execute(statement)}
-    yield from (f"nobody thanks {each}" for each in crowd.thanked - waiting)
-    yield from (f"thanks for nothing: {each}" for each in waiting - crowd.thanked)
+    yield from (f"nobody thanks {person}" for person in crowd.thanked - waiting)
+    yield from (f"thanks for nothing: {person}" for person in waiting - crowd.thanked)

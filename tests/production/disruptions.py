@@ -1,4 +1,4 @@
-"""What goes wrong: a worker killed with -9 every second, Redis emptied and away, ticks that happen twice."""
+"""Disruptions: a worker killed with -9 every second, Redis emptied and away, ticks that happen twice."""
 
 import random  # noqa: TID251 - seeded, so the same seed chooses the same victims
 import threading
@@ -97,7 +97,8 @@ class Trouble:
             done: list[bool] = []
             both = [
                 threading.Thread(
-                    target=lambda told, given: told.append(tick(JOBS[0], given)), args=(done, services)
+                    target=lambda results, services: results.append(tick(JOBS[0], services)),
+                    args=(done, services),
                 )
                 for _ in range(2)
             ]

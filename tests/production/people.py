@@ -1,6 +1,6 @@
 """A shop's busy hours: seeded people, everything they do, and the mails that must come of it.
 
-What is expected is worked out here from the events and from what the shipped programme's files say, not by the
+The expected mails are worked out here from the events and from what the shipped programme's files say, not by the
 engine: a receipt for each order, a notice for each shipment, a question for each topic asked for, and so on.
 Everybody stays on one side of each rule (nobody cancels, nobody books as a lead and then buys), so that the
 mails depend on no order in which two processes happen to work.
@@ -34,7 +34,7 @@ TRANSACTIONAL = frozenset({CONFIRM, RECEIPT, SHIPPED, BOOKED})
 #: The measures that leave some people out, to compare with.
 HOLDING_OUT = frozenset({CART, WELCOME})
 
-#: What is sold out at first and comes back.
+#: The product that is sold out at first and comes back.
 PRODUCT = "ridge"
 #: How long before now the stories begin: a cart is left for two hours before it is asked after.
 _AGO = 3 * HOUR
@@ -64,7 +64,7 @@ def crowd(events: int, *, now: Instant, seed: int) -> Crowd:
     while total < events:
         person = _Person(made, number)
         _KINDS[person.rng.choice(_DRAW)](person)
-        # Whoever comes last does less than they would have: looking around is what can be left out.
+        # The last person does less than they would have: looking around is what can be left out.
         total += len(person.told)
         stories.append(iter(person.told))
         number += 1

@@ -1,10 +1,10 @@
-r"""A scripted SMTP server: a behaviour for every stage of every letter, and a ledger of what it accepted.
+r"""A scripted SMTP server: a behaviour for every stage of every mail, and a ledger of what it accepted.
 
     with chaos({"rcpt": "550 5.1.1 no such user"}) as server:
         SmtpTransport(smtp_options(server.url)).send(...)
 
 A script maps a stage to what happens there: a reply (text; several lines parted by `\n`), `Cut`, `Stall`,
-`Cut(after="250 ok")`, a list of these (one per letter or connection, the last one stays), or a function of
+`Cut(after="250 ok")`, a list of these (one per mail or connection, the last one stays), or a function of
 the line that came. Stages: connect, ehlo, starttls, tls, auth, mail, rcpt, data, body, dot, rset, quit.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Close the connection; `after` is said before. `store`: the letter is kept although nothing says so."""
+    """Close the connection; `after` is said before. `store`: the mail is kept although nothing says so."""
 
     after: str = ""
     store: bool = False
@@ -147,7 +147,7 @@ class ChaosSmtp(socketserver.ThreadingTCPServer):
 
     @property
     def taken(self) -> list[Accepted]:
-        """What was accepted, in order."""
+        """The accepted mails, in order."""
         with self._lock:
             return list(self.accepted)
 
@@ -182,21 +182,21 @@ class Client(socketserver.StreamRequestHandler):
                 self._auth(text)
                 continue
             if stage not in ("ehlo", *_DEFAULTS):
-                said = self._say("500 what?")
+                reply = self._say("500 what?")
             elif stage == "rcpt" and not self.begun and "rcpt" not in self.server.script:
-                said = self._say("503 5.5.1 MAIL first")
+                reply = self._say("503 5.5.1 MAIL first")
             elif stage == "data" and not self.recipients and "data" not in self.server.script:
-                said = self._say("554 5.5.1 no valid recipients")
+                reply = self._say("554 5.5.1 no valid recipients")
             else:
-                said = self._act(stage, text)
-            if stage == "starttls" and said.startswith("220"):
+                reply = self._act(stage, text)
+            if stage == "starttls" and reply.startswith("220"):
                 self._secure()
             elif stage == "mail":
-                self.recipients, self.begun = [], said.startswith("250")
+                self.recipients, self.begun = [], reply.startswith("250")
                 self.sender, self.parameters = _address(text)
-            elif stage == "rcpt" and said.startswith("250"):
+            elif stage == "rcpt" and reply.startswith("250"):
                 self.recipients.append(_address(text)[0])
-            elif stage == "data" and said.startswith("354"):
+            elif stage == "data" and reply.startswith("354"):
                 self._body()
             elif stage == "quit":
                 return
@@ -218,7 +218,7 @@ class Client(socketserver.StreamRequestHandler):
             raw += line
         else:
             raise Gone
-        self._letter = Accepted(self.sender, tuple(self.recipients), bytes(raw), self.parameters)
+        self._mail = Accepted(self.sender, tuple(self.recipients), bytes(raw), self.parameters)
         self._act("dot")
 
     def _act(self, stage: str, line: str = "") -> str:
@@ -229,10 +229,10 @@ class Client(socketserver.StreamRequestHandler):
             act = act.reply or _DEFAULTS[stage]
         if isinstance(act, str):
             if stage == "dot" and act.startswith("2"):
-                self.server.keep(self._letter)
+                self.server.keep(self._mail)
             return self._say(act)
         if act.store:
-            self.server.keep(self._letter)
+            self.server.keep(self._mail)
         if isinstance(act, Stall):
             self.server.over.wait()
         elif act.after:

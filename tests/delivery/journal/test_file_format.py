@@ -258,10 +258,10 @@ def test_a_folder_that_cannot_be_written_is_refused_with_the_remedy(tmp_path: Pa
     for make in (require_folder, a_journal):
         with pytest.raises(SettingsError) as refused:
             make(tmp_path / "file" / "journal")
-        said = str(refused.value)
-        assert said.startswith(f"NURTURE_JOURNAL: {tmp_path}/file/journal: ")
-        assert "set NURTURE_JOURNAL to another folder" in said
-        assert "\n" not in said
+        message = str(refused.value)
+        assert message.startswith(f"NURTURE_JOURNAL: {tmp_path}/file/journal: ")
+        assert "set NURTURE_JOURNAL to another folder" in message
+        assert "\n" not in message
 
 
 def test_records_are_on_the_disk_within_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What operators see of the journals: the doctor's findings, going on after a restore, a sender that cannot start."""
+"""The journals as operators see them: the doctor's findings, going on after a restore, a sender that cannot start."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,8 +98,8 @@ def test_resume_after_a_restore_folds_the_journals_in_first(
         lambda c: record.stop_after_restore(c, reason="for a test", actor="test", now=world.clock.now())
     )
     assert world.status(number)[0] == "waiting"
-    said = nurture("resume", "all", "--after-restore", "--json")
-    assert (said.code, said.document["journals"]) == (0, {"sent": 1, "journals": 1})
+    result = nurture("resume", "all", "--after-restore", "--json")
+    assert (result.code, result.document["journals"]) == (0, {"sent": 1, "journals": 1})
     assert world.status(number)[0] == "sent"
     with world.database.read() as connection:
         assert not queries.is_stopped_after_restore(connection)
@@ -120,10 +120,10 @@ def test_resume_asks_about_unread_journals(
     world.database.run(
         lambda c: record.stop_after_restore(c, reason="for a test", actor="test", now=world.clock.now())
     )
-    said = nurture("resume", "all", "--after-restore")
-    assert said.code == 2
-    assert "The delivery journals of 1 workers on" in said.line()
-    assert "add --yes" in said.line()
+    result = nurture("resume", "all", "--after-restore")
+    assert result.code == 2
+    assert "The delivery journals of 1 workers on" in result.line()
+    assert "add --yes" in result.line()
     with world.database.read() as connection:
         assert queries.is_stopped_after_restore(connection)
     assert nurture("resume", "all", "--after-restore", "--yes").code == 0

@@ -1,4 +1,4 @@
-"""What a killed sender leaves behind is settled by how far its journal says each mail got."""
+"""Mails of a killed sender are settled by how far its journal says each got."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

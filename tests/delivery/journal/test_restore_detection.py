@@ -23,7 +23,7 @@ KINDS: list[Kind] = ["sqlite file", "postgresql copy", "postgresql dump"]
 
 @dataclass
 class History:
-    """What happened before and after the backup was taken; message numbers by what became of them."""
+    """Messages from before and after a backup, by their outcome."""
 
     world: World
     sender: Sender
@@ -106,7 +106,7 @@ def test_all_lanes_stop_until_an_operator_resumes_them_and_nothing_leaves_twice(
     sender.world.deliver(post)
     assert post.taken == []
     assert stopped(world)
-    # What was decided after the backup is decided anew.
+    # Messages that were decided after the backup are decided again.
     again = [world.mail(history.regular), world.mail(world.person("new"))]
     # The two that left after it were messages 7 and 8; their links and Message-IDs stay theirs.
     assert world.database.is_sqlite or min(again) > 8

@@ -26,7 +26,7 @@ from tests.delivery.journal.nursery import CONNECTIONS, FENCE, LANES, OFFER, REC
 
 pytestmark = pytest.mark.faults
 
-#: What a killed process may have had behind a dot.
+#: The most mails that a killed process may have had behind a final dot.
 WINDOW = CONNECTIONS * len(LANES)
 OPEN = {"waiting", "ready", "on_wire"}
 
@@ -98,7 +98,7 @@ def test_killed_senders_repeat_no_marketing_and_lose_no_receipt(
             nursery.spawn()
         killed = kill_at_random(nursery, sink, size, rng)
         assert until(nursery, lambda: is_done(database), seconds=30.0), ledger(database)
-        told = ledger(database)
+        before = ledger(database)
         # Before any receipt is sent again; evidence is waited for until then.
         found = doubts(database)
         for _ in range(3):
@@ -110,7 +110,7 @@ def test_killed_senders_repeat_no_marketing_and_lose_no_receipt(
     figures = {
         "killed": killed,
         "in doubt": found,
-        "never left": sum(told[n][1] == "in_doubt" and not arrived[n] for n in marketing),
+        "never left": sum(before[n][1] == "in_doubt" and not arrived[n] for n in marketing),
         "marketing repeated": sum(arrived[n] > 1 for n in marketing),
         "receipts repeated": sum(arrived[n] > 1 for n in ended.keys() - marketing),
     }

@@ -44,7 +44,7 @@ def test_it_accepts_our_mails(keeper: tuple[Keeper, str]) -> None:
     dots = DATA + b".\r\n..\r\nend\r\n"
     mixed = [*make_mails(20), a_mail(20, data=dots), a_mail(21, recipient="nobody@x.test")]
     outcomes = {outcome.message_id: outcome for outcome in send(url, mixed, "connections=3")}
-    assert {number for number, one in outcomes.items() if one.outcome == "sent"} == set(range(21))
+    assert {number for number, outcome in outcomes.items() if outcome.outcome == "sent"} == set(range(21))
     assert (outcomes[21].outcome, outcomes[21].suppress) == ("failed", True)
     assert sorted(envelope.original_content or b"" for envelope in kept.kept) == sorted([DATA] * 20 + [dots])
     assert {envelope.mail_from for envelope in kept.kept} == {"bounce@shop.test"}

@@ -1,4 +1,4 @@
-"""The conversation itself: what goes over the wire, in which order, over how many connections."""
+"""The SMTP session: which commands the client sends, in which order, over how many connections."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("certificates"))
 
 
-# ---- letters on connections ------------------------------------------------------------------------------
+# ---- mails on connections --------------------------------------------------------------------------------
 
 
 def test_every_mail_arrives_once_and_whole(server: ChaosSmtp) -> None:
@@ -149,8 +149,8 @@ def test_a_mail_is_taken_only_when_it_can_begin() -> None:
                 yield a_mail(number)
 
         transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=2"))
-        for told, _ in enumerate(transport.send(gate()), start=1):
-            ahead.append(len(begun) - told)
+        for yielded, _ in enumerate(transport.send(gate()), start=1):
+            ahead.append(len(begun) - yielded)
         transport.close()
         # Under way on two connections, behind each one's final dot, one in hand, and an outcome not yet told.
         assert max(ahead) <= 6
@@ -300,13 +300,13 @@ def test_the_listener_is_called_before_the_dot_leaves_and_after_the_reply(server
 
 
 @pytest.mark.parametrize(
-    ("offer", "said"), [("PLAIN LOGIN", "AUTH PLAIN AG1lAHDDpHNz"), ("LOGIN", "cMOkc3M=")]
+    ("offer", "command"), [("PLAIN LOGIN", "AUTH PLAIN AG1lAHDDpHNz"), ("LOGIN", "cMOkc3M=")]
 )
-def test_it_logs_in(offer: str, said: str) -> None:
+def test_it_logs_in(offer: str, command: str) -> None:
     with chaos(extensions=["PIPELINING", f"AUTH {offer}"]) as server:
         url = f"smtp://me:p%C3%A4ss@127.0.0.1:{server.port}"
         assert [outcome.outcome for outcome in send(url, make_mails(1))] == ["sent"]
-        assert said in server.commands
+        assert command in server.commands
 
 
 @pytest.mark.parametrize(

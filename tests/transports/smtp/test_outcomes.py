@@ -1,4 +1,4 @@
-"""SMTP outcomes: where the conversation ended, and what was said, decide what becomes of the letter."""
+"""SMTP outcomes: the stage at which the session ended and the reply decide the outcome of the mail."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
