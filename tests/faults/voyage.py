@@ -99,7 +99,7 @@ def _outcome(result: str, stage: str, **more: Any) -> Any:
     return lambda mail, reply: Outcome(mail.message_id, mail.attempt, result, stage, reply, **more)  # type: ignore[arg-type]
 
 
-#: Mood and reply -> how many of a thousand letters.
+#: Mood and reply -> how many of a thousand mails.
 _MOODS = {
     "sent 250": 925,
     "retry 451 4.3.0": 25,
@@ -228,7 +228,7 @@ class Voyage:
         raise AssertionError(message)
 
     def _work(self, database: Database, lanes: Mapping[str, Transport]) -> Counts:
-        """Do what workers do, and what schedulers do beside: ringing, forgetting, keeping no longer than is reply."""
+        """Do the work of workers and schedulers: notify, remove what is past retention, and keep the rest."""
         done = run_until_idle(database, self._delivery, lanes)
         for job in JOBS:
             tick(job, self.services)
