@@ -1,7 +1,7 @@
 """Every path that accepts events notifies: no transaction begins outside `Database`, no inbox row outside `accept`."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 
 from tests.architecture.sources import name, parsed, python_files
 
@@ -10,17 +10,21 @@ _OPENING = {"begin", "begin_nested", "connect", "raw_connection", "create_engine
 _ENGINES = {"writer", "reader", "looker", "engine"}
 
 
-def _calls(*folders: str) -> Iterator[tuple[str, ast.Call]]:
-    for path in python_files(*folders):
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Call):
-                yield name(path), node
+@cache
+def _calls() -> list[tuple[str, ast.Call]]:
+    """Return every call in the product with its file."""
+    return [
+        (name(path), node)
+        for path in python_files("nurture", "workers")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_only_the_database_opens_transactions() -> None:
     opening = {
         f"{file}:{call.lineno}"
-        for file, call in _calls("nurture", "workers")
+        for file, call in _calls()
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in _OPENING
         and not file.startswith("nurture/database/")
@@ -36,9 +40,11 @@ def _is_engine(node: ast.expr) -> bool:
 
 
 def test_only_accept_inserts_into_the_inbox() -> None:
+    functions = _inserts_of_the_inbox()
+    qualified = {f"inbox_queries.{function}" for function in functions}
     inserting = {
         file
-        for file, call in _calls("nurture", "workers")
+        for file, call in _calls()
         if _called(call).startswith("insert")
         and any(isinstance(argument, ast.Name) and argument.id == "inbox" for argument in call.args)
     }
@@ -46,16 +52,13 @@ def test_only_accept_inserts_into_the_inbox() -> None:
     importing = {
         name(path)
         for path in python_files("nurture", "workers")
+        if "inbox_queries import" in path.read_text(encoding="utf-8")
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and node.module == "nurture.contacts.inbox_queries"
-        if any(alias.name in _inserts_of_the_inbox() for alias in node.names)
+        if any(alias.name in functions for alias in node.names)
     }
     assert importing == {"nurture/contacts/accept.py"}
-    elsewhere = {
-        f"{file}:{call.lineno}"
-        for file, call in _calls("nurture", "workers")
-        if ast.unparse(call.func) in {f"inbox_queries.{function}" for function in _inserts_of_the_inbox()}
-    }
+    elsewhere = {f"{file}:{call.lineno}" for file, call in _calls() if ast.unparse(call.func) in qualified}
     assert elsewhere == set()
 
 
@@ -75,10 +78,10 @@ def _inserts_of_the_inbox() -> set[str]:
 def test_bulk_work_that_defers_its_notification_notes_the_inbox_itself() -> None:
     deferring = {
         file
-        for file, call in _calls("nurture", "workers")
+        for file, call in _calls()
         if _called(call) == "accept" and any(keyword.arg == "notify" for keyword in call.keywords)
     }
-    noting = {file for file, call in _calls("nurture", "workers") if _called(call) == "note_inbox"}
+    noting = {file for file, call in _calls() if _called(call) == "note_inbox"}
     assert deferring == noting == {"nurture/app/imports.py", "nurture/app/sends.py"}
 
 
