@@ -4,6 +4,6 @@
 a lost message costs latency and nothing more (each worker process also looks by itself, `workers.poll`).
 """
 
-from workers.application import app
+from .application import app
 
 __all__ = ["app"]

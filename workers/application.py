@@ -1,6 +1,7 @@
 """The Celery application and every setting of it, each with its reason."""
 
 import sys
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,8 @@ from nurture.database.notifications import INBOX
 from nurture.domain.errors import SettingsError
 from nurture.runtime.log import start_logging
 from nurture.runtime.settings import Settings, load_settings
-from workers.queues import QUEUES, ROUTES
+
+from .queues import QUEUES, ROUTES
 
 #: For how long a task drains before it notifies its queue again and ends, in seconds.
 DRAIN_SECONDS = 20.0
@@ -95,6 +97,12 @@ class _Application(Celery):
 
 app = _Application("nurture", include=["workers.tasks", "workers.lifecycle"])
 app.add_defaults(_found)
+
+
+def run_worker(options: Sequence[str]) -> int:
+    """Run `celery -A workers worker` with these options in this process, and return its exit code."""
+    run: Callable[[list[str]], Any] = app.worker_main
+    return int(run(["worker", *options]) or 0)
 
 
 @signals.setup_logging.connect

@@ -17,7 +17,8 @@ from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
 from nurture.runtime import gc_tuning
 from nurture.transports.registry import Transport, open_lanes, open_transport
-from workers.notify import WorkerNotifier, open_notifier
+
+from .notify import WorkerNotifier, open_notifier
 
 
 @dataclass(slots=True)

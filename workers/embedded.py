@@ -12,10 +12,11 @@ from celery.worker import WorkController, state
 
 from nurture.app.services import Services
 from nurture.domain.errors import Transient
-from workers import context
-from workers.application import app, configure
-from workers.poll import Poller
-from workers.scheduler import start_scheduler
+
+from . import context
+from .application import app, configure
+from .poll import Poller
+from .scheduler import start_scheduler
 
 #: Tasks run at the same time in this process.
 THREADS = 4

@@ -22,8 +22,9 @@ from nurture.domain.errors import SettingsError
 from nurture.reports.metrics import counter_registry, share_counters
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import load_settings
-from workers import context
-from workers.poll import Look, Poller, look_at_mail, look_at_state
+
+from . import context
+from .poll import Look, Poller, look_at_mail, look_at_state
 
 #: Pools that tell of each of their processes; the others run in the worker's own.
 _TELLING_POOLS = {"celery.concurrency.prefork", "celery.concurrency.solo"}

@@ -24,8 +24,9 @@ from nurture.journey.objects import wake_watchers
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import is_off, monotonic
 from nurture.runtime.log import get_logger
-from workers.application import DRAIN_SECONDS
-from workers.context import Context
+
+from .application import DRAIN_SECONDS
+from .context import Context
 
 _log = get_logger("loops")
 

@@ -18,7 +18,8 @@ from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, No
 from nurture.runtime.clock import monotonic
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import Settings
-from workers.application import NOTIFICATION_SECONDS_MAX, app, configure
+
+from .application import NOTIFICATION_SECONDS_MAX, app, configure
 
 #: A mark that no task has cleared expires after this many seconds.
 MARK_SECONDS = 10

@@ -12,8 +12,9 @@ from threading import Event, Thread
 
 from nurture.runtime.clock import monotonic
 from nurture.runtime.log import get_logger
-from workers import loops
-from workers.context import Context, here
+
+from . import loops
+from .context import Context, here
 
 #: Bounds between which the pause of a worker process lies, in seconds.
 PAUSE_SECONDS = (1.0, 5.0)

@@ -7,9 +7,10 @@ what it carries is only in the broker and may be lost with it; HTTP is the durab
 from typing import Any
 
 from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
-from workers import loops
-from workers.application import DELIVERY_SECONDS_MAX, app
-from workers.context import here
+
+from . import loops
+from .application import DELIVERY_SECONDS_MAX, app
+from .context import here
 
 
 @app.task(name="nurture.inbox.drain")

@@ -1,6 +1,6 @@
 """`nurture api`: the HTTP process of a production installation."""
 
-from nurture.cli.context import Port
+from nurture.cli.context import Port, load_workers
 
 
 def api(*, port: Port = None) -> None:
@@ -14,11 +14,12 @@ def api(*, port: Port = None) -> None:
     from nurture.runtime.settings import load_settings
     from nurture.web.application import create_app
     from nurture.web.server import make_server
-    from workers.notify import open_notifier
 
     settings = load_settings(http_port=port)
     start_logging(style=settings.log_format, level=settings.log_level)
-    services = open_existing(settings, notifier=open_notifier(settings), serves=True, pool_size=10)
+    services = open_existing(
+        settings, notifier=load_workers("notify").open_notifier(settings), serves=True, pool_size=10
+    )
     try:
         server = make_server(create_app(services), host=settings.http_host, port=settings.http_port)
         gc_tuning.settle()

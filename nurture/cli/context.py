@@ -5,11 +5,16 @@ import pwd
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nurture.domain.errors import UserError
+from nurture.domain.errors import SettingsError, UserError
 
 if TYPE_CHECKING:
     from nurture.app.services import Services
@@ -48,9 +53,33 @@ class _LazyNotifier:
     def notify(self, notifications: Collection["Notification"]) -> None:
         """Notify workers of the queues; an embedded engine is another process and looks by itself."""
         if not self._settings.broker_url.startswith("memory:"):
-            from workers.notify import open_notifier
+            load_workers("notify").open_notifier(self._settings).notify(notifications)
 
-            open_notifier(self._settings).notify(notifications)
+
+def load_workers(module: str) -> ModuleType:
+    """Return a module of the `workers` package that is installed beside `nurture`, wherever the command runs.
+
+    A `workers` in the current directory or elsewhere on sys.path is not imported. Raises SettingsError when one
+    has been imported already.
+    """
+    import nurture
+
+    folder = Path(nurture.__file__).resolve().parents[1]
+    package = sys.modules.get("workers")
+    if package is None:
+        spec = PathFinder.find_spec("workers", [str(folder)])
+        if spec is None or spec.loader is None:
+            raise SettingsError(f"the package workers is missing in {folder}: install nurture again")
+        package = sys.modules["workers"] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(package)
+        except BaseException:
+            del sys.modules["workers"]
+            raise
+    found = Path(package.__file__ or "").resolve()
+    if found != folder / "workers" / "__init__.py":
+        raise SettingsError(f"another module named workers was imported first, {found}: rename it")
+    return import_module(f"workers.{module}")
 
 
 def current_actor() -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from nurture.cli import output
+from nurture.cli.context import load_workers
 from nurture.domain.errors import SettingsError
 
 #: Ports below 1024 need rights that this process should not have.
@@ -31,14 +32,13 @@ def inbound(
     from nurture.runtime.log import start_logging
     from nurture.runtime.settings import load_settings
     from nurture.web.inbound_smtp import MailServer, serve
-    from workers.notify import open_notifier
 
     listeners = [(_read_address(text), is_lmtp) for text, is_lmtp in ((lmtp, True), (smtp, False)) if text]
     if not listeners:
         raise SettingsError("there is nothing to listen on: add --lmtp HOST:PORT or --smtp HOST:PORT")
     settings = load_settings()
     start_logging(style=settings.log_format, level=settings.log_level)
-    services = open_existing(settings, notifier=open_notifier(settings), pool_size=10)
+    services = open_existing(settings, notifier=load_workers("notify").open_notifier(settings), pool_size=10)
 
     async def run() -> None:
         server = MailServer(Inbound(services), hostname=settings.bounce_address.rpartition("@")[2])

@@ -33,6 +33,7 @@ from nurture.cli import (
     suppression,
     track,
     up,
+    worker,
 )
 from nurture.domain.errors import CheckFailed, Transient, UserError
 
@@ -83,6 +84,7 @@ app.add_typer(report.app, name="report")
 app.command("doctor")(doctor.doctor)
 app.command("migrate")(migrate.migrate)
 app.command("api")(api.api)
+app.command("worker")(worker.worker)
 app.command("scheduler")(scheduler.scheduler)
 app.add_typer(access.app, name="access")
 app.command("inbound")(inbound.inbound)

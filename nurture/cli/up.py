@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from nurture.cli import output
-from nurture.cli.context import Port
+from nurture.cli.context import Port, load_workers
 
 if TYPE_CHECKING:
     from nurture.app.services import Services
@@ -33,15 +33,13 @@ def serve_embedded(services: "Services", *, port: int) -> None:
     from nurture.runtime.log import start_logging
     from nurture.web.application import create_app
     from nurture.web.server import make_server
-    from workers.embedded import Embedded
-    from workers.notify import open_notifier
 
-    services = services.notifying(open_notifier(services.settings))
+    services = services.notifying(load_workers("notify").open_notifier(services.settings))
     settings = services.settings
     start_logging(
         style=settings.log_format, level="warning" if settings.log_format == "auto" else settings.log_level
     )
-    embedded = Embedded(services)
+    embedded = load_workers("embedded").Embedded(services)
     server = make_server(create_app(services), host=settings.http_host, port=port)
     embedded.start()
     try:
