@@ -1,4 +1,4 @@
-"""A kept verdict reads as it was checks, and what nearly always is checks takes little room."""
+"""A stored verdict is read back as it was written, and its usual checks take little room."""
 
 from nurture.database.engine import encode
 from nurture.delivery.verdicts import decode_verdict, encode_verdict, read_checks
