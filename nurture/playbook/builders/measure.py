@@ -1,6 +1,5 @@
 """Build a Measure from `measure.yaml`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,19 +86,7 @@ def build_measure(
         objects={name: ObjectBinding(item.kind, item.key) for name, item in model.objects.items()},
         entity=entity,
         handover=model.handover,
-        **_present_only(
-            {
-                "priority": model.priority,
-                "valid_for": model.valid_for,
-                "horizon": model.horizon,
-                "lane": model.lane,
-                "on_stage_change": model.on_stage_change,
-                "series": model.series,
-                "holdable": model.holdable,
-                "tracking": model.tracking,
-                "to": model.to,
-            }
-        ),
+        **_optional_fields(model),
     )
     return Draft(measure, model, document, folder)
 
@@ -116,8 +103,19 @@ def step_vocabulary(model: schema.MeasureFile, playbook: Playbook) -> Vocabulary
     )
 
 
-def _present_only(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that the file gives; for the others the domain's defaults apply."""
+def _optional_fields(model: schema.MeasureFile) -> dict[str, Any]:
+    """Return the fields that the file gives; for the others the domain's defaults apply."""
+    values: dict[str, Any] = {
+        "priority": model.priority,
+        "valid_for": model.valid_for,
+        "horizon": model.horizon,
+        "lane": model.lane,
+        "on_stage_change": model.on_stage_change,
+        "series": model.series,
+        "holdable": model.holdable,
+        "tracking": model.tracking,
+        "to": model.to,
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
