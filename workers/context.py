@@ -1,6 +1,6 @@
-"""What a worker process holds: the services, its notifier and one transport per lane; made at the first use.
+"""The context of a worker process: services, notifier and one transport per lane; created at the first use.
 
-Made after the fork, never before: a child must not speak on its parent's connections.
+It is created after the fork, never before: a child must not use its parent's connections.
 """
 
 import os
@@ -23,7 +23,7 @@ from .notify import WorkerNotifier, open_notifier
 
 @dataclass(slots=True)
 class Lane:
-    """A lane's transport in this process; one conversation at a time."""
+    """A lane's transport in this process; one connection at a time."""
 
     name: str
     transport: Transport
@@ -31,7 +31,7 @@ class Lane:
 
     @contextmanager
     def taken(self) -> Iterator[bool]:
-        """Give True and hold the lane, or False when this process speaks on it already."""
+        """Yield True and hold the lane, or False when this process is sending on it already."""
         if not self.busy.acquire(blocking=False):
             yield False
             return
@@ -43,18 +43,18 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything the rooms need to run in this process."""
+    """Everything that the rooms need in this process."""
 
     services: Services
     notifier: WorkerNotifier
     lanes: dict[str, Lane]
     delivery: Delivery
-    # Mail to our own people: without a journal, for a second copy harms nobody.
+    # Mail to operators, sent without a journal: a second copy does no harm.
     notices: Lane
     journal_progress: JournalProgress = field(default_factory=JournalProgress)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         for lane in self.lanes.values():
             lane.transport.close()
         self.notices.transport.close()
@@ -62,7 +62,7 @@ class Context:
         self.services.close()
 
     def end_journal(self) -> None:
-        """Close the journal; nothing is sent any more."""
+        """Close the journal; afterwards nothing may be sent."""
         if self.delivery.journal is not None:
             self.delivery.journal.close()
 
@@ -101,7 +101,7 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
 
 _lock = Lock()
 _made: dict[int, Context] = {}
-# A fork in the moment that another thread holds the lock would leave it held in the child for ever.
+# Without this, a fork while another thread holds the lock would leave it locked in the child.
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
@@ -120,7 +120,7 @@ def known() -> bool:
 
 
 def use(context: Context | None) -> None:
-    """Take this context for the process, or (None) forget the present one."""
+    """Use this context in the process, or (None) forget the present one."""
     with _lock:
         _made.clear()
         if context is not None:

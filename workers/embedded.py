@@ -20,7 +20,7 @@ from .scheduler import start_scheduler
 
 #: Tasks run at the same time in this process.
 THREADS = 4
-#: A command beside `nurture up` writes and rings nobody; it is noticed within this many seconds.
+#: A command beside `nurture up` notifies nobody; its rows are found within this many seconds.
 PAUSE_SECONDS = (0.5, 0.5)
 _START_SECONDS_MAX = 20.0
 

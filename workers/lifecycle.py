@@ -1,4 +1,4 @@
-"""What happens when a worker process begins and ends: its own context, its poll threads, its metrics port.
+"""Start and end of a worker process: its context, its poll threads, its metrics port.
 
 With the prefork pool that is every child, and never the parent; with threads it is the one process. An
 embedded run brings its own context and threads, and is left alone here.
@@ -44,7 +44,7 @@ def begin() -> None:
     _pollers.clear()
     _pollers[os.getpid()] = poller
     poller.start()
-    # In a thread of its own: who waits for it is the first mail, not the start.
+    # In a thread of its own, so that the start does not wait for it.
     Thread(target=_warm, name="warm", daemon=True).start()
 
 
@@ -57,7 +57,7 @@ def _warm() -> None:
 
 
 def end() -> None:
-    """Finish what the poll threads are at, then let go of every connection."""
+    """Stop the poll threads after their present batch, then close every connection."""
     poller = _pollers.pop(os.getpid(), None)
     if poller is None:
         return
@@ -78,7 +78,7 @@ def _worker_begins(sender: Any, **_signal: Any) -> None:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
     worker = os.getpid()
-    # A child's place in the pool; who replaces it takes it over.
+    # A child is named by its place in the pool; its replacement takes the name over.
     share_counters(lambda: f"{worker}-{getattr(current_process(), 'index', 'parent')}")
     port = load_settings().metrics_port
     if port:

@@ -51,7 +51,7 @@ def apply(context: Context, shard: int | None = None) -> Counts:
 
 
 def wake(context: Context) -> Counts:
-    """Let every alarm that is due ring, wake who waits for an object, and who has not met a new playbook."""
+    """Wake contacts: those that wait for an object, those without the new playbook, those whose alarm is due."""
     services = context.services
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
@@ -70,11 +70,11 @@ def wake(context: Context) -> Counts:
 
 
 def send(context: Context, name: str) -> Counts:
-    """Deliver what is due on a lane (ALL: on each); nothing where this process speaks already, or has no lane."""
+    """Deliver due mail on a lane (ALL: on each); nothing where this process sends already, or has no such lane."""
     if name == ALL:
         total = Counts()
-        for each in context.lanes:
-            total.add(send(context, each))
+        for lane_name in context.lanes:
+            total.add(send(context, lane_name))
         return total
     lane = context.lanes.get(name)
     if lane is None:
@@ -104,7 +104,7 @@ def recover_now_and_then(context: Context) -> Counts:
 
 
 def recover(context: Context) -> Counts:
-    """Take back what workers that are gone had claimed."""
+    """Release the messages that lost workers had claimed."""
     services = context.services
     # Before a process first sends, and then as often as it polls; tasks come a hundred times a second.
     if monotonic() - context.journal_progress.looked_at > LOOK_SECONDS:
@@ -117,7 +117,7 @@ def recover(context: Context) -> Counts:
 
 
 def judge(context: Context) -> Counts:
-    """Judge who followed the links of mails a minute ago, and hand in what may have been people."""
+    """Judge the clicks of a minute ago and accept events for those that may be a person's."""
     services = context.services
     key = services.settings.suppression_secret
 
@@ -133,7 +133,7 @@ def judge(context: Context) -> Counts:
 
 
 def feedback(context: Context) -> Counts:
-    """Match early reports, mind dialogues and pass answers on; nothing when this process is at it already."""
+    """Match early reports, check reply times and forward replies; nothing while this process does so already."""
     with context.notices.taken() as free:
         if not free:
             return Counts()
@@ -146,7 +146,7 @@ def feedback(context: Context) -> Counts:
 def hand_in(context: Context, items: Any, source: str) -> Counts:
     """Accept events that another Celery application hands in, in the item shape of Segment's API.
 
-    items: a list, or a single item. What cannot be read is quarantined with its reason.
+    items: a list, or a single item. An item that cannot be read is quarantined with the reason.
     """
     services = context.services
     raw = encode(items).encode()

@@ -1,4 +1,4 @@
-"""Looking for work without being called: why an absent broker makes everything slower and stops nothing.
+"""Poll threads: they look for work without a notification, so that an absent broker stops nothing.
 
 Two threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
 up nobody's state. They look every 1-5 s, each process at its own moments; an embedded run looks every 0.5 s.
@@ -28,14 +28,14 @@ Look = Callable[[Context], object]
 
 
 def look_at_state(context: Context) -> None:
-    """Apply what is pending, let due alarms ring, then judge who followed links."""
+    """Apply pending events, ring due alarms, then judge clicks."""
     loops.apply(context)
     loops.wake(context)
     loops.judge(context)
 
 
 def look_at_mail(context: Context) -> None:
-    """Take back what lost workers held, deliver on every lane, then see to what came back."""
+    """Release the claims of lost workers, deliver on every lane, then process reports and replies."""
     loops.recover(context)
     for lane in context.lanes:
         loops.send(context, lane)

@@ -45,7 +45,7 @@ def send_lane(lane: str) -> None:
     time_limit=DELIVERY_SECONDS_MAX,
 )
 def judge_touches() -> None:
-    """Judge who followed the links of mails: people or machines; then see to what else came back."""
+    """Judge the clicks on mails as a person's or a machine's, then process reports and replies."""
     here().notifier.clear(FEEDBACK, "")
     loops.judge(here())
     loops.feedback(here())

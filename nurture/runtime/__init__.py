@@ -1,1 +1,1 @@
-"""What every process stands on: clock, settings, log, failpoints, notifications. Imports only the domain."""
+"""Clock, settings, log and failpoints of a process. Imports only the domain."""

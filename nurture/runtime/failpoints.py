@@ -47,7 +47,7 @@ PLACES: Final = {
 
 
 class Broken(Exception):
-    """What `raise` raises."""
+    """The exception that the act `raise` raises."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ _NAMED = re.compile(
     r"""(?ix) ( (?:[\w-]*(?:password|passwd|secret|token|api[_-]?key|write_?key|signature)|authorization|cookie)s?
     \\?["']? \s* [=:] \s* ) (?: (\\?") .*? \2 | (') .*? ' | [^\s,;&}"'\\]+ )"""
 )
-#: What looks like one: credentials of a header, our own keys, the token in the address of a public page.
+#: Texts shaped like a secret: credentials of a header, our own keys, the token in the address of a public page.
 _SHAPED = re.compile(
     r"""(?x) (?i:\b(bearer|basic)\s+)[\w+/=.~-]{8,} | \bnk_[\w-]{20,} | /(u|p|c|o|s|r|confirm)/[\w-]{24,}"""
 )

@@ -179,7 +179,7 @@ class Settings(BaseModel):
 
     @property
     def suppression_fingerprint(self) -> str:
-        """What may be stored of the suppression key: enough to notice another one, not to guess it."""
+        """A hash of the suppression key that may be stored: it shows that a key is another one, and not which."""
         return hashlib.blake2b(self.suppression_secret, digest_size=16, person=b"nurture suppr").hexdigest()
 
     @property

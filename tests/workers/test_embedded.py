@@ -46,7 +46,7 @@ def test_who_spoke_with_another_broker_before_speaks_with_this_one(
         play(services, order(1, who="ann"))
 
 
-def test_a_bell_for_all_is_answered_for_all(sqlite_url: str, tmp_path: Path) -> None:
+def test_a_notification_of_all_is_cleared_for_all(sqlite_url: str, tmp_path: Path) -> None:
     with installed(settings_of(tmp_path, sqlite_url)) as services:
         made = context.make_context(services)
         context.use(made)

@@ -1,4 +1,4 @@
-"""What ops do by command is news to the workers: they are called for it, and not left to find it by looking."""
+"""Commands of operators notify the workers, which need not find the work by looking."""
 
 import subprocess
 import sys
