@@ -1,4 +1,4 @@
-"""What every test may ask for: real databases, Redis and an SMTP server, each private to the test session.
+"""Fixtures of all tests: real databases, Redis and an SMTP server, each private to the test session.
 
 database              an opened, complete `Database`; the test runs once on SQLite and once on PostgreSQL
 database_url          its URL, for tests that start a process

@@ -24,7 +24,7 @@ _OVERDUE: Duration = 15 * MINUTE
 _LAPSED: Duration = 5 * MINUTE
 #: Clocks of two hosts, and requests that waited for each other's commit, may differ by this much.
 _SKEW: Duration = MINUTE
-#: What was committed this long before a mail was sent was visible when the mail passed the send gate.
+#: A change committed this long before a mail was sent was visible when the mail passed the send gate.
 _AT_ONCE: Duration = 5 * SECOND
 #: How many of the newest mails are checked one by one.
 _RECENT = 50_000

@@ -1,4 +1,4 @@
-"""What the commands share: common options, the opened installation, the audit actor, and the confirmation."""
+"""Share between commands: common options, the opened installation, the audit actor, and the confirmation."""
 
 import os
 import pwd

@@ -11,7 +11,7 @@ from nurture.cli.context import Json, current_actor, open_installation
 
 
 def export(
-    noun: Annotated[Literal["contacts", "events", "messages"], typer.Argument(help="What to export.")],
+    noun: Annotated[Literal["contacts", "events", "messages"], typer.Argument(help="The rows to export.")],
     *,
     audience: Annotated[str | None, typer.Option(help="Only people whom this condition matches.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,

@@ -19,7 +19,7 @@ def import_(
         typer.Option("--format", help="Format of the file; default: from its ending."),
     ] = None,
     kind: Annotated[
-        Literal["events", "contacts", "objects"], typer.Option(help="What each row describes.")
+        Literal["events", "contacts", "objects"], typer.Option(help="The kind of row.")
     ] = "events",
     mapping: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""What `nurture demo` and `nurture simulate` share: their options, the progress line and the summary."""
+"""Shared by `nurture demo` and `nurture simulate`: their options, the progress line and the summary."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any

@@ -18,7 +18,7 @@ RunStatus = Literal["active", "done", "stopped", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class RunOrigin:
-    """What started a run. Mails may quote its properties."""
+    """The event or alarm that started a run. Mails may quote its properties."""
 
     # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`.
     event: str = ""
@@ -87,9 +87,9 @@ class Contact:
     # IANA zone and BCP 47 locale, None until known.
     zone: str | None = None
     locale: str | None = None
-    # What conditions read: fact name -> bool, int, str, list. Keys with a colon are event facts (`last:NAME`).
+    # Facts that conditions read: fact name -> bool, int, str, list. Keys with a colon are event facts (`last:NAME`).
     facts: dict[str, Any] = field(default_factory=dict)
-    # What folds and triggers need besides.
+    # Further state of folds and triggers.
     memory: Memory = field(default_factory=Memory)
     # Active runs by (measure, key).
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)

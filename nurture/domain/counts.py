@@ -1,4 +1,4 @@
-"""What a step did, by outcome: the one thing every room returns."""
+"""Counts by outcome: every room returns them."""
 
 from collections import Counter
 

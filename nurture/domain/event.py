@@ -38,7 +38,7 @@ class Event:
 
     # Position in the order of application; 0 until a drain has given it one.
     seq: int
-    # Who handed it in: a write key's name, `import`, `cli`, `ops`, `object`, `web`, `celery`.
+    # The source: a write key's name, `import`, `cli`, `ops`, `object`, `web`, `celery`.
     source: str
     # Unique within the source; the same id is the same event.
     message_id: str

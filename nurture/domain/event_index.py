@@ -1,4 +1,4 @@
-"""What a playbook wants to know of an event, looked up by the event's name. Built once per playbook."""
+"""Index the parts of a playbook by the names of the events they need. Built once per playbook."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

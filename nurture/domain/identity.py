@@ -1,4 +1,4 @@
-"""Who an event belongs to: canonical names of people, and the rule that joins two contacts or keeps them apart.
+"""Find the owner of an event: canonical names of people, and the rule that joins two contacts or keeps them apart.
 
 Enters: the identities an event names, who owns them, and what those contacts are known under. Leaves: the
 contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
@@ -25,7 +25,7 @@ _LOCAL_OCTETS_MAX = 64
 _ADDRESS_OCTETS_MAX = 254
 _ID_CHARACTERS_MAX = 255
 
-#: What programs write where an id is missing. One such value would make one person of thousands.
+#: Values that programs send where an id is missing. One such value would make one person of thousands.
 _NO_ID = frozenset(
     {"", "0", "-1", "null", "nil", "none", "undefined", "nan", "true", "false", "[object object]"}
     | {"anonymous", "unknown", "guest", "n/a", "na", "00000000-0000-0000-0000-000000000000"}

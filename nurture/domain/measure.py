@@ -17,7 +17,7 @@ Purpose = Literal["transactional", "service", "nurture", "sales", "advocacy", "s
 Kind = Literal["accelerator", "connector", "service"]
 
 PURPOSES: tuple[Purpose, ...] = ("transactional", "service", "nurture", "sales", "advocacy", "survey")
-#: What needs a topic's consent; transactional and service mail do not.
+#: Purposes that need a topic's consent; transactional and service mail do not.
 MARKETING: frozenset[Purpose] = frozenset({"nurture", "sales", "advocacy", "survey"})
 WEEKDAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -264,7 +264,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What shows whether the measure works."""
+    """The event that shows whether the measure works."""
 
     event: str
     within: Duration

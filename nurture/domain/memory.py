@@ -1,4 +1,4 @@
-"""What the rules keep about a contact beside its facts: conditions and SQL never read it.
+"""State of the rules about a contact, beside its facts: conditions and SQL never read it.
 
 The types say what is kept; `contacts.state_codec` reads and writes their stored form. Instants are microseconds.
 `unknown` holds stored keys that this version does not know: a later version wrote them, and they are kept.

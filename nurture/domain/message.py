@@ -36,7 +36,7 @@ STATES: Mapping[Status, tuple[frozenset[Status], str]] = {
     "expired": (frozenset(), "too late for its own valid_for"),
     "failed": (frozenset(), "refused for good by the receiving side"),
 }
-#: What counts toward caps.
+#: States that count toward caps.
 COUNTING: frozenset[Status] = frozenset({"sent", "on_wire", "in_doubt"})
 
 
@@ -89,7 +89,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the guard said, with all its checks, hits and misses; `until` for a deferral."""
+    """The guard's decision, with all its checks, hits and misses; `until` for a deferral."""
 
     action: Literal["send", "defer", "skip", "expire", "cancel"]
     reason: str

@@ -106,7 +106,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What makes a lead a customer, and what takes it back."""
+    """The events that make a lead a customer, and those that reverse it."""
 
     # A converting event, keyed by the property `key` (order_id).
     by: tuple[EventMatch, ...]
@@ -144,7 +144,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a person may consent to; its words per locale stand in the playbook's strings."""
+    """A subject a person may consent to; its words per locale stand in the playbook's strings."""
 
     name: str
     # True: counts only after the person confirmed by the link.
@@ -245,7 +245,7 @@ class Playbook:
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))
     # How far ahead the guard looks for competitors of one slot.
     arbitration: Duration = 4 * HOUR
-    # What a publish does with people for whom a condition trigger already holds: `none` takes their answer as
+    # Treatment, by a publish, of people for whom a condition trigger already holds: `none` takes their answer as
     # baseline, `enter` lets them in.
     backlog: Literal["none", "enter"] = "none"
     # Hash of all rules and hash of all words; see docs/playbook.md.

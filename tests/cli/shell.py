@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said, and its exit code."""
+    """The output of a command and its exit code."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What ops do with the command: hand in, look, explain, send, stop, export."""
+"""Operators use the command: hand in, look, explain, send, stop, export."""
 
 import json
 

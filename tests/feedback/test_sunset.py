@@ -1,4 +1,4 @@
-"""Who never reacts gets no more marketing; where no reaction could be seen nobody is stopped for that."""
+"""A person who never reacts gets no more marketing; where no reaction could be seen nobody is stopped for that."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a mail is: reports, complaints and machines are told from people, whatever a mail is made of."""
+"""Reports, complaints and automatic mail are distinguished from people's mail, whatever its structure."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What comes to the mail server is believed as far as its address proves, and taken only once it is stored."""
+"""Inbound mail is trusted as far as its address proves, and accepted only once it is stored."""
 
 import smtplib
 import socket
@@ -83,7 +83,7 @@ def test_row_46_and_security_23_a_forged_bounce_suppresses_nobody(office: Office
 
 
 def test_the_address_in_a_report_is_not_believed(office: Office, post: Post) -> None:
-    """Whoever has a mail of ours may forge its bounce, and harms nobody but themselves."""
+    """A recipient of our mail may forge its bounce, and harms nobody but themselves."""
     mail = ordered(office)
     office.person("eve")
     post.send(mail.sender, a_dsn().replace(b"ada@example.com", b"eve@example.com"), sender=NOBODY)
@@ -107,7 +107,7 @@ def test_odd_and_soft_bounces_are_kept_and_suppress_nobody_at_once(office: Offic
 
 
 def test_one_refusal_of_us_pauses_nothing(office: Office, post: Post) -> None:
-    """Whoever got a mail could otherwise stop all others with a forged report."""
+    """A recipient could otherwise stop all others with a forged report."""
     mail = ordered(office)
     for n in range(5):
         report = a_dsn(status="5.7.1", diagnostic="550 5.7.1 blocked", number=f"<{n}@x>")
@@ -200,7 +200,7 @@ def test_row_46_a_mail_of_a_gigabyte_is_refused_unread(office: Office, post: Pos
         client.ehlo()
         assert int(client.esmtp_features["size"]) == edge.SIZE_MAX
         assert client.mail("ada@example.com", ["SIZE=1000000000"])[0] == 552
-        # Who does not say its size is stopped at the bound.
+        # A client that does not declare a size is stopped at the bound.
         assert client.mail("ada@example.com")[0] == 250
         assert client.rcpt(BOUNCES)[0] == 250
         assert client.data(b"x: y\r\n\r\n" + (b"x" * 990 + b"\r\n") * (edge.SIZE_MAX // 900))[0] == 552

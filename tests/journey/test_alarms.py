@@ -51,7 +51,7 @@ def test_who_is_due_longest_rings_first_and_a_call_is_bounded(database: Database
 
 
 def test_a_ring_applies_what_is_pending_first(database: Database) -> None:
-    """What came in before the alarm decides about it: the exit is not overtaken."""
+    """Events accepted before the alarm are applied first: the exit is not overtaken."""
     ends = a_measure("lead/slow", trigger=SLOW.trigger, steps=SLOW.steps)
     world = World(database, a_playbook(ends))
     world.take(an_event("m1", "u1", name="Asked"))

@@ -108,7 +108,7 @@ def work_until_death(url: str) -> None:
 def test_an_event_that_ends_the_process_is_found_by_restarting(database: Database, database_url: str) -> None:
     world = World(database)
     world.accept(*(an_event(f"m{n}", f"u{n % 40}", properties={"deadly": n == 77}) for n in range(160)))
-    # What is forked opens its own connections.
+    # A forked process opens its own connections.
     database.close()
     deaths = 0
     while True:

@@ -21,7 +21,7 @@ from nurture.feedback import record
 from nurture.journey.personal_data import IMPERSONAL, PERSONAL
 from tests.privacy.people import ADDRESS, KEY, OTHER, USER, Living, lived
 
-#: What does not depend on the database is asked of one.
+#: Tests that do not depend on the database run on one.
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 #: Tables of which a person's rows are numbers and instants only.
 NUMBERS = {"erasures", "dialogues"}
@@ -189,7 +189,7 @@ def test_everything_of_a_merged_family_goes(world: Living) -> None:
 
 
 def test_accepted_events_are_not_forgotten(world: Living) -> None:
-    """What is accepted and not applied joins a further browser first, and goes as well."""
+    """A pending event joins a further browser first, and goes as well."""
     tablet, laptop = Identity("anonymous_id", "sentinel-tablet"), Identity("anonymous_id", "sentinel-laptop")
     world.say("Page Viewed", tablet, id_="sentinel-6")
     world.work()

@@ -143,7 +143,7 @@ def test_erased_while_the_server_is_being_given_the_mail(world: World, measure: 
 
 
 def test_an_erasure_and_a_new_name_at_once(world: World) -> None:
-    """Who learns a name of the contact while it is erased begins a new contact instead."""
+    """An identity of the contact that arrives during its erasure begins a new contact."""
     from nurture.contacts.accept import NewEvent, accept
     from nurture.domain.instant import DAY
     from nurture.journey.drain import drain

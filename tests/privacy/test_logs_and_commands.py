@@ -1,4 +1,4 @@
-"""What is no table: logs never hold the person, Redis holds ids only, and the commands say what they do."""
+"""Places beside the tables: logs never hold the person, Redis holds ids only, and the commands say what they do."""
 
 import io
 import json

@@ -109,7 +109,7 @@ def test_two_operators_merge_both_ways_at_once_while_mail_is_on_its_way(
     with world.database.read() as connection:
         survivors = {row.id: row.survivor for row in connection.execute(sa.select(t.contacts))}
     assert survivors in ({one: None, two: one}, {one: two, two: None})
-    # What was guarded before is guarded again.
+    # Mail guarded before is guarded again.
     gate = SendGate(world.database, world.delivery, chunk)
     assert list(gate.mails()) == []
     gate.close()

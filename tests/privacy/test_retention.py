@@ -1,4 +1,4 @@
-"""What is old goes, batch by batch, and everything that was concluded from it stays true."""
+"""Old rows are removed batch by batch, and all facts folded from them stay."""
 
 from pathlib import Path
 from typing import Any

@@ -75,7 +75,7 @@ def test_a_mail_made_before_a_restart_leaves_after_it_with_a_link_that_works(
             secret: any(verify_token(SigningKeys((secret.encode(),)), purpose, token) for purpose in PURPOSES)
             for secret in (OLD, NEW)
         }
-        # What was frozen before the restart stays as it was signed, and the new process reads it.
+        # Mail frozen before the restart stays as it was signed, and the new process reads it.
         assert read == {OLD: True, NEW: False}
         assert any(verify_token(ring, purpose, token) for purpose in PURPOSES)
 

@@ -1,4 +1,4 @@
-"""What other Celery applications hand in: accepted, or set aside with a reason; never a task that fails."""
+"""Events from other Celery applications are accepted, or set aside with a reason; never a task that fails."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What becomes of a contact: tracks, stages, runs, waits and exits, told as small stories."""
+"""`advance` as small stories: tracks, stages, runs, waits and exits."""
 
 from dataclasses import replace
 from itertools import permutations

@@ -21,7 +21,7 @@ from tests.inbound.providers.signing import CERTIFICATE, TOPIC, Signer, amazon, 
 
 NOW: Instant = parse_iso("2026-05-13T10:40:00Z")
 PAYLOADS = Path(__file__).parent / "payloads"
-#: What mail cannot do without knowing; opens and clicks not every provider tells of.
+#: Reports that mail needs; opens and clicks not every provider tells of.
 NEEDED = {"delivered", "deferred", "bounce", "complaint"}
 
 

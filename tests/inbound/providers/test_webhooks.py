@@ -32,7 +32,7 @@ from tests.transports.certificates import Authority
 from tests.web.live import KEYS, Theatre, a_contact, a_service
 
 SECRETS = {name: signer.key for name, signer in signers().items()}
-#: What a call that is turned away must not touch.
+#: Tables that a rejected call must not change.
 STATE = (t.feedback, t.inbox, t.suppressions, t.consents, t.switches, t.messages)
 
 
