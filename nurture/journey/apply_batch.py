@@ -78,96 +78,123 @@ def apply(
     rule: Rule,
     always: bool = False,
 ) -> Applied:
-    """Apply what was taken: events numbered, contacts advanced, everything saved, the rows deleted.
+    """Apply a locked batch: number its events, advance and save its contacts, delete its rows.
 
-    always: advance contacts for which nothing happened too (their alarms are due). A contact that the rule
-    raises for is left as it was; the others are not disturbed.
+    always: also advance contacts without an event (their alarms are due). A contact for which the rule raises
+    stays as it was; the others are not affected.
     """
     home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
     recorded = record(connection, [(row, home.get(row.id)) for row in taken.rows()])
-    too_old: list[Rejected] = []
-    advances, told, failures = _advance(
-        connection, taken, recorded, too_old, now=now, playbook=playbook, rule=rule, always=always
-    )
-    lost = {row for failure in failures for row in failure.rows}
+    step = _Step(connection, taken, recorded, now=now, playbook=playbook, rule=rule)
+    step.advance_contacts(always=always)
+    lost = {row for failure in step.failures for row in failure.rows}
     drop_events(connection, [recorded.events.pop(row).seq for row in lost if row in recorded.events])
-    counts = save(connection, advances, new=taken.emails_of_new()) if advances else Counts()
-    advanced = {one.contact.id for one in advances}
-    people.create_reserved(
-        connection, {one: seen for one, seen in taken.new.items() if one not in advanced}, playbook
-    )
-    mark_outcomes_applied(connection, told)
+    counts = _save_contacts(connection, step, playbook)
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
     counts["consents"] = record_event_consents(connection, events, owners, playbook)
     done = [row for row in taken.rows() if row.id not in lost]
     _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
-    set_aside = recorded.conflicts + too_old + _conflicts_of(connection, taken)
+    set_aside = recorded.conflicts + step.too_old + _conflicts_of(connection, taken)
     quarantine(connection, set_aside)
     inbox_queries.delete_rows(connection, [row.id for row in done])
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
-    counts.update(created=len(taken.new), contacts=len(advances))
+    counts.update(created=len(taken.new), contacts=len(step.advances))
     counts.more = taken.more
-    return Applied(counts, failures, still_due=sum(one.contact.wake_at <= now for one in advances))
+    still_due = sum(advance.contact.wake_at <= now for advance in step.advances)
+    return Applied(counts, step.failures, still_due=still_due)
 
 
-def _advance(
-    connection: sa.Connection,
-    taken: LockedBatch,
-    recorded: Recorded,
-    too_old: list[Rejected],
-    *,
-    now: Instant,
-    playbook: Playbook,
-    rule: Rule,
-    always: bool,
-) -> tuple[list[Advance], list[int], list[Failure]]:
-    happened = {
-        contact: [recorded.events[row.id] for row in share.rows if row.id in recorded.events]
-        for contact, share in taken.shares.items()
-    }
-    ids = [contact for contact, events in happened.items() if events or always]
-    if not ids:
-        return [], [], []
-    states = people.load_contacts(connection, [one for one in ids if one not in taken.new], playbook)
-    for contact, (at, _) in taken.new.items():
-        states[contact] = empty(contact, first_seen_at=at, playbook=playbook)
-    if refused := _refuse(connection, taken, recorded, states):
-        too_old.extend(refused.values())
-        happened = {
-            contact: [event for event in events if event.seq not in refused]
-            for contact, events in happened.items()
+@dataclass(slots=True)
+class _Step:
+    """The contacts of one batch being advanced, and what came of it."""
+
+    connection: sa.Connection
+    taken: LockedBatch
+    recorded: Recorded
+    now: Instant
+    playbook: Playbook
+    rule: Rule
+    advances: list[Advance] = field(default_factory=list)
+    # Ids of the ended messages that the runs now know of.
+    outcomes: list[int] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    too_old: list[Rejected] = field(default_factory=list)
+
+    def advance_contacts(self, *, always: bool) -> None:
+        """Advance each contact that has an event; with `always` every contact of the batch."""
+        events_by_contact = self._events_by_contact()
+        ids = [contact for contact, events in events_by_contact.items() if events or always]
+        if not ids:
+            return
+        states = self._load_states(ids)
+        if refused := _refuse(self.connection, self.taken, self.recorded, states):
+            self.too_old.extend(refused.values())
+            events_by_contact = self._events_by_contact()
+        # A new contact has no messages yet.
+        settled = people.load_settled_messages(
+            self.connection, [contact for contact in ids if states[contact].clock]
+        )
+        refits = _refit(self.connection, states, self.recorded, now=self.now, playbook=self.playbook)
+        for contact in ids:
+            self._advance_contact(
+                states[contact], events_by_contact[contact], settled.get(contact, ()), refits.get(contact)
+            )
+
+    def _events_by_contact(self) -> dict[int, list[Event]]:
+        events = self.recorded.events
+        return {
+            contact: [events[row.id] for row in share.rows if row.id in events]
+            for contact, share in self.taken.shares.items()
         }
-    # Who is new has no messages yet.
-    settled = people.load_settled_messages(connection, [contact for contact in ids if states[contact].clock])
-    refits = _refit(connection, states, recorded, now=now, playbook=playbook)
-    advances: list[Advance] = []
-    told: list[int] = []
-    failures: list[Failure] = []
-    for contact in ids:
-        share = taken.shares[contact]
-        events = happened[contact]
-        ended = [one for one in settled.get(contact, ()) if one.at <= share.until]
-        state = states[contact]
-        state.wake_at = min(state.wake_at, taken.wakes.get(contact, state.wake_at))
+
+    def _load_states(self, ids: Sequence[int]) -> dict[int, Contact]:
+        new = self.taken.new
+        known = [contact for contact in ids if contact not in new]
+        states = people.load_contacts(self.connection, known, self.playbook)
+        for contact, (at, _) in new.items():
+            states[contact] = empty(contact, first_seen_at=at, playbook=self.playbook)
+        return states
+
+    def _advance_contact(
+        self, state: Contact, events: Sequence[Event], settled: Sequence[Settled], refolded: Advance | None
+    ) -> None:
+        """Apply the rule to one contact; an exception of the rule is recorded as this contact's failure."""
+        contact = state.id
+        share = self.taken.shares[contact]
+        ended = [message for message in settled if message.at <= share.until]
+        state.wake_at = min(state.wake_at, self.taken.wakes.get(contact, state.wake_at))
         if not state.clock and events:
-            state = begin(contact, events[0], playbook)
+            state = begin(contact, events[0], self.playbook)
         try:
-            one = rule(
-                state, in_order(events, ended), now=min(now, share.until), playbook=playbook, in_place=True
+            advance = self.rule(
+                state,
+                in_order(events, ended),
+                now=min(self.now, share.until),
+                playbook=self.playbook,
+                in_place=True,
             )
         except MemoryError:
-            # The process has none left: nobody's fault who is in this batch.
+            # The process has no memory left, which is no fault of this contact.
             raise
         except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
-            failures.append(
-                Failure(contact, tuple(row.id for row in share.rows), f"{type(error).__name__}: {error}")
-            )
+            rows = tuple(row.id for row in share.rows)
+            self.failures.append(Failure(contact, rows, f"{type(error).__name__}: {error}"))
         else:
-            advances.append(followed_by(refits[contact], one) if contact in refits else one)
-            told.extend(each.message_id for each in ended)
-    return advances, told, failures
+            self.advances.append(advance if refolded is None else followed_by(refolded, advance))
+            self.outcomes.extend(message.message_id for message in ended)
+
+
+def _save_contacts(connection: sa.Connection, step: _Step, playbook: Playbook) -> Counts:
+    """Save the advances, insert new contacts that were not advanced, and mark the outcomes as applied."""
+    taken = step.taken
+    counts = save(connection, step.advances, new=taken.emails_of_new()) if step.advances else Counts()
+    advanced = {advance.contact.id for advance in step.advances}
+    remaining = {contact: newcomer for contact, newcomer in taken.new.items() if contact not in advanced}
+    people.create_reserved(connection, remaining, playbook)
+    mark_outcomes_applied(connection, step.outcomes)
+    return counts
 
 
 def _refuse(
