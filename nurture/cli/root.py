@@ -8,33 +8,27 @@ import typer
 from nurture import __version__
 from nurture.cli import (
     access,
-    api,
     audience,
     cancel,
     config,
     contact,
-    demo,
     doctor,
     export,
     import_,
-    inbound,
     init,
     messages,
-    migrate,
     pause,
     playbook,
     preview,
     report,
     resume,
-    scheduler,
     send,
     sends,
-    simulate,
     suppression,
     track,
-    up,
-    worker,
 )
+from nurture.cli.processes import api, inbound, migrate, scheduler, up, worker
+from nurture.cli.virtual_time import demo, simulate
 from nurture.domain.errors import CheckFailed, Transient, UserError
 
 app = typer.Typer(

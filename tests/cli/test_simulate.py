@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import demo as show
-from nurture.cli import simulation_output
 from nurture.database import schema as t
 from tests.cli.shell import SHIPPED, Shell
 
@@ -85,7 +84,7 @@ def test_two_programmes_differ_by_what_one_of_them_does_not_send(
 def test_how_far_it_is_is_told_to_people_and_not_to_machines(
     nurture: Shell, programme: Path, history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulation_output, "_PROGRESS_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(summary, "_PROGRESS_SECONDS", (0.0, 0.0))
     words = ("simulate", "--events", str(history), "--days", "3", "--playbook", str(programme))
     lines = nurture(*words).err.splitlines()
     assert lines[0] == "2026-03-01   2%  1 events, 1 mails"

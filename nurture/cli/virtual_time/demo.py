@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nurture.cli.context import Json
-from nurture.cli.simulation_output import Days, People, Seed, print_summary, progress_printer
+from nurture.cli.virtual_time.summary import Days, People, Seed, print_summary, progress_printer
 
 
 def demo(
@@ -33,7 +33,7 @@ def demo(
     try:
         print_summary(summary, as_json=as_json)
         if not no_serve:
-            from nurture.cli.up import serve_embedded
+            from nurture.cli.processes.up import serve_embedded
 
             serve_embedded(services, port=port)
     finally:

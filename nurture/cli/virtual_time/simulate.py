@@ -7,7 +7,7 @@ import typer
 
 from nurture.cli import output
 from nurture.cli.context import Json
-from nurture.cli.simulation_output import Days, People, Seed, print_summary, progress_printer
+from nurture.cli.virtual_time.summary import Days, People, Seed, print_summary, progress_printer
 
 
 def simulate(

@@ -1,0 +1,1 @@
+"""The commands that run a process or prepare the database for one."""

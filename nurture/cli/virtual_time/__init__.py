@@ -1,0 +1,1 @@
+"""The commands that play the programme on virtual time."""
