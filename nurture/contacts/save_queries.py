@@ -308,7 +308,7 @@ def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> Non
     ended: list[Row] = []
     for (kind, key, contact), change in last.items():
         row = {"kind": kind, "key": key, "contact_id": contact, "since": change.since}
-        (begun if change.watching else ended).append(row)
+        (begun if change.is_start else ended).append(row)
     insert(connection, watches, begun, conflict=["kind", "key", "contact_id"])
     if ended:
         names = ("kind", "key", "contact_id")

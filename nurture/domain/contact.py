@@ -140,7 +140,7 @@ class WatchChange:
     kind: str
     key: str
     since: Instant
-    watching: bool
+    is_start: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class NonEntry:
 
 @dataclass(slots=True)
 class Advance:
-    """What `advance` decided; `contacts.save_queries.save` writes all of it in one transaction."""
+    """The decisions of one `advance`; `contacts.save_queries.save` writes all of them in one transaction."""
 
     contact: Contact
     transitions: list[Transition] = field(default_factory=list)

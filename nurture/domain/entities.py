@@ -21,19 +21,19 @@ _GONE_MAX = 200
 
 
 def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
-    """Fold the event into the entities it opens, touches or closes; tell whether there was any."""
-    touched = set()
+    """Fold the event into the entities it opens, updates or closes; tell whether there was any."""
+    changed = set()
     for fact, match in index.opens.get(event.name, ()):
-        if holds_for(match, event, playbook) and _touch(contact, event, fact):
-            touched.add(fact.name)
+        if holds_for(match, event, playbook) and _open_or_update(contact, event, fact):
+            changed.add(fact.name)
     for fact in index.closes.get(event.name, ()):
         _close(contact, event, fact)
-        touched.add(fact.name)
-    if touched:
+        changed.add(fact.name)
+    if changed:
         for fact in index.entities:
-            if fact.name in touched:
+            if fact.name in changed:
                 settle_entities(contact, fact)
-    return bool(touched)
+    return bool(changed)
 
 
 def entity_key(event: Event, fact: EntityFact) -> str | None:
@@ -44,7 +44,7 @@ def entity_key(event: Event, fact: EntityFact) -> str | None:
     return str(key)[:200]
 
 
-def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
+def _open_or_update(contact: Contact, event: Event, fact: EntityFact) -> bool:
     key = entity_key(event, fact)
     if key is None:
         return False
@@ -61,7 +61,7 @@ def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
     stamp = (at, event.message_id)
     is_line = fact.line_key is not None and event.name in (*fact.added_by, *fact.removed_by)
     if is_line:
-        _touch_line(entity, event, fact, stamp)
+        _update_line(entity, event, fact, stamp)
     for name, value in event.properties.items():
         if is_line and name not in (fact.key, "currency"):
             continue
@@ -72,7 +72,7 @@ def _touch(contact: Contact, event: Event, fact: EntityFact) -> bool:
     return True
 
 
-def _touch_line(entity: Entity, event: Event, fact: EntityFact, stamp: FieldStamp) -> None:
+def _update_line(entity: Entity, event: Event, fact: EntityFact, stamp: FieldStamp) -> None:
     line_key = event.properties.get(fact.line_key or "")
     if not isinstance(line_key, str | int):
         return

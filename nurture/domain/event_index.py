@@ -87,12 +87,14 @@ def index_of(playbook: Playbook) -> Index:
 
 def conditions_of(playbook: Playbook) -> list[Condition]:
     """Return every condition that reads facts of a contact."""
-    found = [stage.when for stage in playbook.stages]
+    conditions = [stage.when for stage in playbook.stages]
     for measure in playbook.measures.values():
-        found.append(measure.audience)
-        found.extend(step.when for step in measure.steps if step.when is not None)
-        found.extend(step.send_if for step in measure.steps if isinstance(step, MailStep) and step.send_if)
-    return found
+        conditions.append(measure.audience)
+        conditions.extend(step.when for step in measure.steps if step.when is not None)
+        conditions.extend(
+            step.send_if for step in measure.steps if isinstance(step, MailStep) and step.send_if
+        )
+    return conditions
 
 
 def _by_name(pairs: Iterable[tuple[EventMatch, T]]) -> dict[str, list[T]]:
@@ -123,10 +125,12 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
         for sign, matches in _signs_of(fact)
         for match in matches
     )
-    index.personas = _by_name((match, (one, match)) for one in playbook.personas for match in one.of)
+    index.personas = _by_name(
+        (match, (persona, match)) for persona in playbook.personas for match in persona.of
+    )
     index.converts = _by_name((match, match) for match in playbook.conversion.by)
     index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
-    index.milestones = _by_name((one.of, one) for one in playbook.milestones)
+    index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
     holds = playbook.holds.values()
     index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
     index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)

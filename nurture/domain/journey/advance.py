@@ -191,7 +191,7 @@ def _watch(work: Work, event: Event) -> None:
         for kind in work.playbook.objects.values():
             if event.name in kind.wakes:
                 for key in _object_keys(event, kind.key):
-                    watches.append(WatchChange(kind.kind, key, event.occurred_at, watching=False))
+                    watches.append(WatchChange(kind.kind, key, event.occurred_at, is_start=False))
 
 
 def _object_keys(event: Event, name: str) -> list[str]:
@@ -200,8 +200,8 @@ def _object_keys(event: Event, name: str) -> list[str]:
     values = [event.properties.get(name)]
     if isinstance(rows, list):
         values.extend(row.get(name) for row in rows if isinstance(row, dict))
-    found = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
-    return list(dict.fromkeys(found))
+    keys = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
+    return list(dict.fromkeys(keys))
 
 
 def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:

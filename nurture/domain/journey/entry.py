@@ -29,7 +29,7 @@ class Firing:
     # Name and properties that the run's mails may quote.
     event: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
-    # What `once: per event` counts by.
+    # The message id by which `once: per event` recognises a repeated event.
     event_id: str = ""
     # Request id of an ops send.
     request: str | None = None

@@ -19,11 +19,11 @@ _FULL_DATE = 10
 def next_wake(work: Work, at: Instant) -> Instant:
     """Return the first instant after `at` at which the contact must be looked at; FOREVER for none."""
     index, instants = work.index, [FOREVER]
-    # What became due while it was being decided upon is looked at again at once.
+    # A run that became due during the decision gets an alarm at the next instant.
     instants += [max(run.due_at, at + 1) for run in work.contact.runs.values() if run.due_at < FOREVER]
     if work.contact.memory.entities:
         for measure, trigger in index.quiet:
-            instants += [max(fire_at, at + 1) for _, _, fire_at in unheard(work, measure, trigger)]
+            instants += [max(fire_at, at + 1) for _, _, fire_at in pending_silences(work, measure, trigger)]
     for measure, dated in index.dates:
         if fits(work, measure):
             instants.append(next_date(work, dated, after=at))
@@ -39,17 +39,17 @@ def fits(work: Work, measure: Measure) -> bool:
     return measure.track in ("any", work.contact.track) and measure.stage in ("any", work.contact.stage)
 
 
-def unheard(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
+def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
     """Return (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
     memory = work.contact.memory
     known = memory.entities.get(trigger.entity)
     if not known:
         return []
-    heard = memory.silences.get(measure.path, {})
+    acted_on = memory.silences.get(measure.path, {})
     return [
         (key, entity.touched_at, entity.touched_at + trigger.quiet)
         for key, entity in known.items()
-        if entity.closed_at is None and heard.get(key) != entity.touched_at
+        if entity.closed_at is None and acted_on.get(key) != entity.touched_at
     ]
 
 

@@ -86,14 +86,14 @@ def move_stage(
     `at` is when the evidence occurred; it is noticed at the instant of the reading.
     """
     stages = index_of(playbook).stages[contact.track]
-    for found in stages:
-        if found.when.truth(given) is Truth.YES:
+    for stage in stages:
+        if stage.when.truth(given) is Truth.YES:
             break
-    before, stage = contact.stage, found.name
-    if stage == before:
+    before = contact.stage
+    if stage.name == before:
         return []
-    contact.stage, contact.stage_since = stage, at
-    return [Transition("stage", before, stage, at, given.now, evidence)]
+    contact.stage, contact.stage_since = stage.name, at
+    return [Transition("stage", before, stage.name, at, given.now, evidence)]
 
 
 def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:

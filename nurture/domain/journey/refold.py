@@ -45,7 +45,7 @@ def merge_states(
     places = [(survivor.track, survivor.stage), (other.track, other.stage)]
     given_up = _one_run_each(survivor, other)
     _take_over(survivor, replayed)
-    _join_deeds(survivor.memory, other.memory)
+    _join_trigger_state(survivor.memory, other.memory)
     survivor.clock = max(survivor.clock, other.clock)
     survivor.wake_at = now
     survivor.version = max(survivor.version, other.version)
@@ -126,11 +126,11 @@ def _progress(run: Run) -> tuple[int, int, int]:
     return len(run.decided), run.position, -run.started_at
 
 
-def _join_deeds(mine: Memory, theirs: Memory) -> None:
-    """Add to one memory, measure by measure, what the triggers of the other have done."""
+def _join_trigger_state(mine: Memory, theirs: Memory) -> None:
+    """Add the other memory's trigger state to `mine`: answers, starts of runs and silences acted upon."""
     for measure, (rules_hash, answer) in theirs.answers.items():
         my_hash, my_answer = mine.answers.get(measure, (rules_hash, answer))
-        # What was true for either is no news.
+        # A condition that was true for either contact does not start its measure again.
         mine.answers[measure] = my_hash, my_answer or answer
     _take_latest(mine.run_starts, theirs.run_starts)
     _take_latest(mine.silences, theirs.silences)

@@ -32,7 +32,7 @@ def begin(work: Work, measure: Measure, run: Run, at: Instant) -> None:
 
 def proceed(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Go on from the step the run stands at, as far as it goes at `at`; ends the run after the last step."""
-    work.touch(run)
+    work.mark_changed(run)
     place = measure.position(run.step)
     while place is not None and place < len(measure.steps):
         step = measure.steps[place]
@@ -85,7 +85,7 @@ def take_over(work: Work, measure: Measure, run: Run, before: Run, at: Instant) 
 def adopt(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Fit a run in flight to changed rules: the same step id continues, a removed step means the next one."""
     run.rules_hash = measure.rules_hash
-    work.touch(run)
+    work.mark_changed(run)
     if measure.position(run.step) is None:
         place = run.position
         if place >= len(measure.steps):

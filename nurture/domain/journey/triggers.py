@@ -8,7 +8,7 @@ from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.entry import Firing, enter
-from nurture.domain.journey.next_alarm import fits, next_date, unheard
+from nurture.domain.journey.next_alarm import fits, next_date, pending_silences
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import EntityFact, EventMatch
@@ -34,7 +34,7 @@ def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
         if measure.path not in memory.answers:
             memory.answers[measure.path] = measure.rules_hash, False
             if not starts_empty:
-                for key, touched_at, fire_at in unheard(work, measure, trigger):
+                for key, touched_at, fire_at in pending_silences(work, measure, trigger):
                     if fire_at <= at:
                         memory.silences.setdefault(measure.path, {})[key] = touched_at
 
@@ -46,8 +46,8 @@ def settle_past(work: Work, at: Instant) -> None:
         answer = work.is_true(measure.audience, at)
         memory.answers[measure.path] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
-        heard = memory.silences.setdefault(measure.path, {})
-        heard.update({key: touched_at for key, touched_at, _ in unheard(work, measure, trigger)})
+        silences = memory.silences.setdefault(measure.path, {})
+        silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
 
 
 def on_event(work: Work, event: Event, at: Instant) -> None:
@@ -97,7 +97,7 @@ def on_quiet(work: Work, at: Instant) -> None:
     if not memory.entities:
         return
     for measure, trigger in work.index.quiet:
-        for key, touched_at, fire_at in unheard(work, measure, trigger):
+        for key, touched_at, fire_at in pending_silences(work, measure, trigger):
             if fire_at <= at:
                 memory.silences.setdefault(measure.path, {})[key] = touched_at
                 enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))

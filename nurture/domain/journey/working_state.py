@@ -76,9 +76,9 @@ class Work:
         if len(done) > _DONE_MAX:
             del done[min(done, key=lambda key: (done[key], key))]
         self.contact.runs[run.measure, run.key] = run
-        self.touch(run)
+        self.mark_changed(run)
 
-    def touch(self, run: Run) -> None:
+    def mark_changed(self, run: Run) -> None:
         """Mark the run as changed, so that it is saved."""
         self.result.runs[run.measure, run.key] = run
 
@@ -86,7 +86,7 @@ class Work:
         """End an active run. Its queued mail is left to `cancel`."""
         run.status, run.reason, run.ended_at, run.due_at, run.mailing = status, reason, at, FOREVER, False
         self.contact.runs.pop((run.measure, run.key), None)
-        self.touch(run)
+        self.mark_changed(run)
 
     def stop(self, run: Run, reason: str, at: Instant, *, status: RunStatus = "stopped") -> None:
         """End an active run at once, its queued mail too."""

@@ -223,8 +223,10 @@ def test_a_later_step_waits_for_the_one_before_to_be_settled() -> None:
     playbook = series(MailStep("one", "one"), WaitFor("wait1", 2 * DAY), MailStep("two", "two"))
     begun = live(playbook, an_event("Signed Up"), until=NOON + 10 * DAY)
     assert mails(begun) == ["one"]
-    told = advance(begun.contact, [settled(begun, NOON + 11 * DAY)], now=NOON + 20 * DAY, playbook=playbook)
-    assert decided(told) == [("lead/any/series", "two", NOON + 13 * DAY)]
+    settled_later = advance(
+        begun.contact, [settled(begun, NOON + 11 * DAY)], now=NOON + 20 * DAY, playbook=playbook
+    )
+    assert decided(settled_later) == [("lead/any/series", "two", NOON + 13 * DAY)]
 
 
 def test_a_wait_until_a_slot_ends_in_the_persons_own_morning() -> None:
@@ -358,7 +360,7 @@ def test_a_sign_in_starts_the_silence_anew() -> None:
     assert decided(result) == [("customer/any/second_order_coupon", "mail", NOON + 51 * DAY)]
 
 
-def test_who_already_fits_when_a_measure_is_published_does_not_enter() -> None:
+def test_a_contact_that_fits_before_a_measure_is_published_does_not_enter() -> None:
     bought = live(a_playbook(), an_event("Order Completed", order_id="o1"), until=NOON + 40 * DAY)
     published = replace(quiet_buyer(), rules_hash="r2")
     after = advance(bought.contact, [], now=NOON + 80 * DAY, playbook=published)
@@ -437,7 +439,7 @@ def test_a_weekly_digest_wakes_only_its_audience() -> None:
     ]
 
 
-def test_who_waits_for_a_product_is_told_once_and_waits_no_longer() -> None:
+def test_a_contact_waiting_for_a_product_gets_one_mail_and_waits_no_longer() -> None:
     playbook = a_playbook(
         a_measure(
             "lead/any/back", trigger=OnObject("product", ("Product Back In Stock",)), once=Once("event")
@@ -447,7 +449,7 @@ def test_who_waits_for_a_product_is_told_once_and_waits_no_longer() -> None:
     back = an_event("Product Back In Stock", NOON + DAY, kind="object", source="object", product_id="p1")
     result = live(playbook, asked, back)
     assert mails(result) == ["mail"]
-    assert [(watch.key, watch.watching) for watch in result.watches] == [("p1", True), ("p1", False)]
+    assert [(watch.key, watch.is_start) for watch in result.watches] == [("p1", True), ("p1", False)]
 
 
 def test_ops_send_the_same_request_once() -> None:
