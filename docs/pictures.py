@@ -96,7 +96,7 @@ class Browser:
         os.close(theirs_out)
         self._left = b""
         self._number = 0
-        self.said: list[str] = []
+        self.log_entries: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session: str | None = None
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -118,7 +118,7 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
             if answer.get("method") == "Log.entryAdded":
-                self.said.append(answer["params"]["entry"]["text"])
+                self.log_entries.append(answer["params"]["entry"]["text"])
 
     def _read(self) -> Any:
         while b"\0" not in self._left:
@@ -136,7 +136,7 @@ class Browser:
 
     def go(self, url: str, width: int) -> None:
         """Open a page on a screen of that width, without scripts of its own."""
-        self.said.clear()
+        self.log_entries.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -272,7 +272,7 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
 
 
 def main(wanted: list[str]) -> int:
-    """Take the pictures; return how many faults were found."""
+    """Take the pictures; return 1 when a page has a fault, else 0."""
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as (services, url):
         browser = Browser(Path(folder) / "profile")
@@ -284,15 +284,15 @@ def main(wanted: list[str]) -> int:
                         continue
                     for width in WIDTHS:
                         browser.go(url + path, width)
-                        found = [*browser.ask(_FAULTS), *browser.said]
-                        # An expired link is answered with 410, and the browser says so.
-                        found = [each for each in found if not (page == "expired" and "410" in each)]
+                        findings = [*browser.ask(_FAULTS), *browser.log_entries]
+                        # The response to an expired link is 410, and the browser logs that.
+                        findings = [text for text in findings if not (page == "expired" and "410" in text)]
                         name = f"{page}.{locale}.{width}"
-                        faults += [f"{name}: {each}" for each in found]
+                        faults += [f"{name}: {text}" for text in findings]
                         FOLDER.mkdir(exist_ok=True)
                         if page in KEPT:
                             _keep(FOLDER / f"{name}.png", browser.picture(0.5 if width > 500 else 1))
-                        print(name, "faults" if found else "good")  # noqa: T201
+                        print(name, "faults" if findings else "good")  # noqa: T201
                 faults += _send(browser, url, services, number, locale)
         finally:
             browser.close()

@@ -16,7 +16,7 @@ from nurture.runtime.settings import load_settings
 from tests.domain.build import a_playbook
 from tests.domain.conditions.samples import NOW
 
-#: Who there is: zone, plan, and what became of them. It is 10:00 in UTC, 18:00 in Shanghai.
+#: The contacts: zone, plan, and whether merged or erased. It is 10:00 in UTC, 18:00 in Shanghai.
 _EVERYBODY: tuple[dict[str, Any], ...] = (
     {"zone": "Asia/Shanghai", "facts": {"plan": "pro"}},
     {"zone": "Asia/Shanghai", "facts": {}},
@@ -31,8 +31,8 @@ def services(database: Database) -> Services:
     common = {"track": "lead", "stage": "aware", "clock": 0, "version": 0}
     begun = dict.fromkeys(("track_since", "stage_since", "first_seen_at"), NOW)
     rows = [
-        {"survivor": None, "erased_at": None, **common, **begun, **one, "id": number}
-        for number, one in enumerate(_EVERYBODY, 1)
+        {"survivor": None, "erased_at": None, **common, **begun, **row, "id": number}
+        for number, row in enumerate(_EVERYBODY, 1)
     ]
     with database.write() as connection:
         connection.execute(sa.insert(contacts), rows)

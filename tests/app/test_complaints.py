@@ -83,7 +83,7 @@ def test_receipts_a_few_mails_and_last_months_say_nothing(database: Database) ->
     assert found(database) == []
 
 
-def test_what_was_sent_before_this_week_is_over(database: Database) -> None:
+def test_complaints_about_mails_older_than_a_week_do_not_count(database: Database) -> None:
     fill(database, {_OFFER: 2_000}, days_ago=8)
     complain(database, *range(1, 50))
     assert found(database) == []

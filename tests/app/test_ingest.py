@@ -105,7 +105,7 @@ def test_the_write_key_may_travel_in_the_body() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"nope", b'{"batch": [{]}', b'{"batch": [', b"\xff\xfe", b'"', b"{} {}"]
 )
-def test_what_is_no_json_at_all_is_refused_whole(body: bytes) -> None:
+def test_a_body_that_is_no_json_is_refused_whole(body: bytes) -> None:
     with pytest.raises(NotJson):
         split_body(body)
 
@@ -278,20 +278,22 @@ def test_nothing_happens_later_than_it_was_received() -> None:
 
 def test_times_come_as_text_of_any_offset_or_as_numbers() -> None:
     wanted = NOW - HOUR
-    for said in (
+    for timestamp in (
         "2026-05-04T11:00:00Z",
         "2026-05-04T13:00:00+02:00",
         wanted // SECOND,
         wanted / SECOND,
         wanted // 1000,
     ):
-        assert occurred(said) == wanted
+        assert occurred(timestamp) == wanted
     assert occurred("2026-05-04T11:00:00.123456789Z") == wanted + 123456
 
 
 def test_a_forwarders_corrected_timestamp_is_not_corrected_twice() -> None:
-    said = occurred("2026-05-04T11:50:00Z", "2026-05-04T10:10:00Z", originalTimestamp="2026-05-04T10:00:00Z")
-    assert said == NOW - 10 * MINUTE
+    corrected = occurred(
+        "2026-05-04T11:50:00Z", "2026-05-04T10:10:00Z", originalTimestamp="2026-05-04T10:00:00Z"
+    )
+    assert corrected == NOW - 10 * MINUTE
 
 
 # ---- message ids -----------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ def services(database: Database) -> Services:
     common = {"clock": 0, "version": 0, "survivor": None, "erased_at": None}
     begun = dict.fromkeys(("track_since", "stage_since", "first_seen_at"), NOW)
     rows = [
-        {**common, **begun, "email": f"p{number}@shop.example", **one, "id": number}
-        for number, one in enumerate(_EVERYBODY, 1)
+        {**common, **begun, "email": f"p{number}@shop.example", **row, "id": number}
+        for number, row in enumerate(_EVERYBODY, 1)
     ]
     with database.write() as connection:
         connection.execute(sa.insert(contacts), rows)
@@ -54,7 +54,7 @@ def services(database: Database) -> Services:
     )
 
 
-def test_who_may_not_enter_is_counted_by_the_first_reason(services: Services) -> None:
+def test_contacts_that_may_not_enter_are_counted_by_the_first_reason(services: Services) -> None:
     planned = sends.plan(services, _OFFER, who=None, expression="True")
 
     assert planned["people"] == 7

@@ -62,7 +62,9 @@ def test_a_bounce_is_explained_and_lifted(services: Services) -> None:
 
 
 @pytest.mark.parametrize("reason", ["complaint", "unsubscribed", "erased"])
-def test_what_the_person_said_is_not_an_operator_s_to_lift(services: Services, reason: str) -> None:
+def test_an_operator_cannot_lift_a_suppression_that_the_person_caused(
+    services: Services, reason: str
+) -> None:
     stop(services, reason)
     with pytest.raises(InputError, match="an operator cannot lift this"):
         lift_suppressions(services, ADA, because="sales wants it", actor="tom")

@@ -22,7 +22,7 @@ def _calls() -> list[tuple[str, ast.Call]]:
 
 
 def test_only_the_database_opens_transactions() -> None:
-    opening = {
+    places = {
         f"{file}:{call.lineno}"
         for file, call in _calls()
         if isinstance(call.func, ast.Attribute)
@@ -30,7 +30,7 @@ def test_only_the_database_opens_transactions() -> None:
         and not file.startswith("nurture/database/")
         and _is_engine(call.func.value)
     }
-    assert opening == set()
+    assert places == set()
 
 
 def _is_engine(node: ast.expr) -> bool:

@@ -133,8 +133,8 @@ def test_three_days_of_downtime_end_without_a_flood(tmp_path: Path, seed: int) -
         stage = Simulation(services.database, make_context(services).delivery, clock, {"main": Outlet()})
         early: list[Input] = []
         late: list[Input] = []
-        for one in inputs:
-            (early if one.at < START + 20 * DAY else late).append(one)
+        for item in inputs:
+            (early if item.at < START + 20 * DAY else late).append(item)
         stage.play(iter(early), START + 20 * DAY)
         woke = clock.now()
         if life == "asleep":

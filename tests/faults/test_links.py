@@ -213,8 +213,8 @@ def test_fewer_connections_than_threads_make_them_wait_and_nothing_else(
         done.append(number)
 
     with ThreadPoolExecutor(12) as pool:
-        for each in [pool.submit(work, number) for number in range(24)]:
-            each.result(30)
+        for future in [pool.submit(work, number) for number in range(24)]:
+            future.result(30)
     database.close()
     assert sorted(done) == list(range(24))
 

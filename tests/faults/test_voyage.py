@@ -1,4 +1,4 @@
-"""Years of everything at once: every invariant holds, and the same seed gives the same ledger."""
+"""Years of events and faults on virtual time: every invariant holds, and the same seed gives the same ledger."""
 
 from pathlib import Path
 
@@ -7,22 +7,22 @@ import pytest
 from nurture.domain.instant import HOUR
 from tests.faults.voyage import Size, voyage
 
-#: A few seconds of it in every test run, minutes of it in `make faults`, all of it on its own (`-m long`).
+#: SHORT (seconds) is part of every test run, FAULTS (minutes) of `make faults`; WHOLE runs alone (`-m long`).
 SHORT = Size(people=10, days=30, tick=4 * HOUR)
 FAULTS = Size(people=250, days=730, tick=12 * HOUR)
 WHOLE = Size(people=10_000, days=730, tick=6 * HOUR)
 
 
 def digest(folder: Path, size: Size, seed: int) -> str:
-    """Live through a voyage in which all must be well; returns its ledger's hash."""
+    """Run a voyage, assert that it has no fault, and return the hash of its ledger."""
     folder.mkdir()
     made, services = voyage(folder, size, seed)
-    faults, told, digest = made.faults(), made.told(), made.digest()
+    faults, summary, digest = made.faults(), made.summarize(), made.digest()
     services.close()
-    assert faults == [], f"{told}\nrepeat it with: {size.command(seed)}"
-    assert made.happened.total() > made.happened["calm"], told
-    # In a month of ten people nobody need die, whatever the seed; in two years somebody does.
-    assert size == SHORT or made.happened["dies"] > 0, told
+    assert faults == [], f"{summary}\nrepeat it with: {size.command(seed)}"
+    assert made.happened.total() > made.happened["calm"], summary
+    # A month of ten people may pass without a death of the worker; two years do not.
+    assert size == SHORT or made.happened["dies"] > 0, summary
     return digest
 
 

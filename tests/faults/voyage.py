@@ -1,8 +1,8 @@
-"""A long run on virtual time: people live for years while everything breaks, all of it drawn from one seed.
+"""Simulate years of events and faults on virtual time, all drawn from one seed.
 
-The rooms are the product's own; only what is outside is drawn: people, mail servers, deaths of the worker at any
-failpoint, days on which nothing runs, events told twice and late, switches pressed. The same seed gives the same
-ledger, byte for byte. `python -m tests.faults.voyage --seed 7 --people 300 --days 120` repeats one by hand.
+The product's own code runs; a seeded generator draws the environment: people, replies of mail servers, deaths of
+the worker at any failpoint, days of downtime, events delivered twice and late, paused switches. The same seed gives
+the same ledger, byte for byte. `python -m tests.faults.voyage --seed 7 --people 300 --days 120` repeats a run.
 """
 
 import argparse
@@ -52,60 +52,60 @@ _PLACES = [
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many live how long, and how late a mail may be handed over."""
+    """Number of people, number of days, and the time between two ticks of the workers."""
 
     people: int
     days: int
     tick: Duration = HOUR
 
     def command(self, seed: int) -> str:
-        """Return what repeats a voyage of this size."""
+        """Return the command that repeats a voyage of this size."""
         minutes = self.tick // MINUTE
         return f"python -m tests.faults.voyage --seed {seed} --people {self.people} --days {self.days} --tick {minutes}"
 
 
 class Death(BaseException):
-    """The worker ended in the middle of a conversation."""
+    """The worker ended in the middle of an SMTP transaction."""
 
 
-class Sea:
-    """A mail server with moods; keeps how many copies of each message it took."""
+class DrawnMailServer:
+    """A transport whose replies are drawn from a seed; counts the copies of each message that it accepted."""
 
     def __init__(self, seed: int) -> None:
-        """Draw from this seed."""
+        """Start without mails."""
         self._seed = seed
         self.copies: Counter[int] = Counter()
         self.bytes: dict[int, set[str]] = {}
-        self.moods: Counter[str] = Counter()
+        self.replies: Counter[str] = Counter()
 
     def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
-        """Take, refuse, or fall silent."""
+        """Accept, refuse, lose the connection or raise Death, as drawn for the message and its attempt."""
         for mail in mails:
             rng = random.Random(f"{self._seed}:{mail.message_id}:{mail.attempt}")
-            mood, _, reply = _draw(rng, _MOODS).partition(" ")
-            self.moods[mood] += 1
-            if mood in ("sent", "unheard", "dies_after"):
+            kind, _, reply = _draw(rng, _REPLIES).partition(" ")
+            self.replies[kind] += 1
+            if kind in ("sent", "reply_lost", "dies_after"):
                 self.copies[mail.message_id] += 1
                 self.bytes.setdefault(mail.message_id, set()).add(hashlib.sha256(mail.data).hexdigest())
-            if mood in ("dies_before", "dies_after"):
-                raise Death(mood)
-            yield _OUTCOMES[mood](mail, reply)
+            if kind in ("dies_before", "dies_after"):
+                raise Death(kind)
+            yield _OUTCOMES[kind](mail, reply)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no connection."""
 
 
 def _outcome(result: str, stage: str, **more: Any) -> Any:
     return lambda mail, reply: Outcome(mail.message_id, mail.attempt, result, stage, reply, **more)  # type: ignore[arg-type]
 
 
-#: Mood and reply -> how many of a thousand mails.
-_MOODS = {
+#: Kind and text of a reply -> share of a thousand mails.
+_REPLIES = {
     "sent 250": 925,
     "retry 451 4.3.0": 25,
     "unreached": 5,
     "slow 421 4.7.0": 3,
-    "unheard": 8,
+    "reply_lost": 8,
     "lost": 8,
     "nobody 550 5.1.1": 10,
     "refused 550 5.2.0": 5,
@@ -118,14 +118,18 @@ _OUTCOMES = {
     "retry": _outcome("retry", "rcpt"),
     "unreached": _outcome("retry", "connect"),
     "slow": _outcome("retry", "mail", slow=True),
-    "unheard": _outcome("in_doubt", "dot"),
+    "reply_lost": _outcome("in_doubt", "dot"),
     "lost": _outcome("in_doubt", "dot"),
     "nobody": _outcome("failed", "rcpt", suppress=True),
     "refused": _outcome("failed", "rcpt"),
     "fault": _outcome("lane_paused", "mail"),
 }
-#: Incident at a tick -> how many of a thousand ticks.
-_WEATHER = {"calm": 930, "dies": 55, "asleep": 3, "paused": 4, "twice": 8}
+#: Incident at a tick -> share of a thousand ticks.
+_INCIDENTS = {"calm": 930, "dies": 55, "asleep": 3, "paused": 4, "twice": 8}
+
+
+def _instant(item: Input) -> Instant:
+    return item.at
 
 
 def _draw(rng: random.Random, weights: Mapping[str, int]) -> str:
@@ -134,23 +138,23 @@ def _draw(rng: random.Random, weights: Mapping[str, int]) -> str:
 
 @dataclass
 class Voyage:
-    """One run."""
+    """One run of the simulation, with its installation."""
 
     size: Size
     seed: int
     services: Services
     clock: ManualClock
-    sea: Sea = field(init=False)
+    server: DrawnMailServer = field(init=False)
     happened: Counter[str] = field(default_factory=Counter)
-    # Told of the instant after every tick.
+    # Called with the instant after every tick.
     progress: Callable[[Instant], None] | None = None
     _ticks: int = 0
     _lives: int = 0
     _resuming: bool = False
 
     def __post_init__(self) -> None:
-        """Set out."""
-        self.sea = Sea(self.seed)
+        """Create the mail server, the delivery and the reactions of the people."""
+        self.server = DrawnMailServer(self.seed)
         settings = self.services.settings
         self._delivery = Delivery(
             clock=self.clock,
@@ -162,61 +166,61 @@ class Voyage:
         )
         self._react = Reactions(seed=self.seed, suppression_key=settings.suppression_secret)
 
-    def sail(self) -> None:
-        """Live through it, to the end, and then two days more in which nothing breaks."""
+    def run(self) -> None:
+        """Run all days with faults, then two days without, so that all work finishes."""
         end = START + self.size.days * DAY
         stage = Simulation(
             self.services.database,
             self._delivery,
             self.clock,
-            {"main": self.sea},
+            {"main": self.server},
             tick=self.size.tick,
             react=self._reactions,
-            run_until_idle=self._turn,
+            run_until_idle=self._run_with_incident,
         )
         stage.play(self._inputs(), end, progress=self.progress)
-        stage.react, stage.run_until_idle = None, self._safely
+        stage.react, stage.run_until_idle = None, self._run_until_survived
         self._resume(self.services.database, end)
         stage.play(iter(()), end + 2 * DAY)
 
     def _inputs(self) -> Iterator[Input]:
-        """Yield what people do; some of it is told twice, up to two days late."""
-        given = list(lives(self.size.people, start=START, days=self.size.days, seed=self.seed))
-        again = []
-        for one in given:
-            rng = random.Random(f"{self.seed}:{one.event.message_id if one.event else ''}")
-            if one.event and rng.random() < 0.05:
-                at = one.at + rng.randrange(int(2 * DAY))
-                again.append(Input(at, event=replace(one.event, received_at=at)))
-        again.sort(key=lambda one: one.at)
-        self.happened["told twice"] = len(again)
+        """Yield the events of the people; one in twenty comes a second time, up to two days late."""
+        inputs = list(lives(self.size.people, start=START, days=self.size.days, seed=self.seed))
+        repeated = []
+        for item in inputs:
+            rng = random.Random(f"{self.seed}:{item.event.message_id if item.event else ''}")
+            if item.event and rng.random() < 0.05:
+                at = item.at + rng.randrange(int(2 * DAY))
+                repeated.append(Input(at, event=replace(item.event, received_at=at)))
+        repeated.sort(key=_instant)
+        self.happened["delivered twice"] = len(repeated)
         end = START + self.size.days * DAY
-        yield from (one for one in merge(given, again, key=lambda one: one.at) if one.at < end)
+        yield from (item for item in merge(inputs, repeated, key=_instant) if item.at < end)
 
     # ---- a tick ----------------------------------------------------------------------------------------
 
-    def _turn(self, database: Database, _: Delivery, lanes: Mapping[str, Transport]) -> Counts:
+    def _run_with_incident(self, database: Database, _: Delivery, lanes: Mapping[str, Transport]) -> Counts:
         self._ticks += 1
         rng = random.Random(f"{self.seed}:tick:{self._ticks}")
-        weather = _draw(rng, _WEATHER)
-        self.happened[weather] += 1
-        if weather == "asleep":
-            # Nothing runs; what is handed in meanwhile waits.
+        incident = _draw(rng, _INCIDENTS)
+        self.happened[incident] += 1
+        if incident == "asleep":
+            # Nothing runs; events handed in during this time wait in the inbox.
             self.clock.advance_to(self.clock.now() + rng.randrange(1, 73) * HOUR)
             return Counts()
-        if weather == "dies":
+        if incident == "dies":
             failpoints.arm(f"{rng.choice(_PLACES)}=raise@{rng.choice((1, 1, 1, 2, 3))}")
-        elif weather == "paused":
+        elif incident == "paused":
             self._press(database, paused=True, name="all", now=self.clock.now())
-        elif weather == "twice":
-            self._safely(database, self._delivery, lanes)
+        elif incident == "twice":
+            self._run_until_survived(database, self._delivery, lanes)
         try:
-            return self._safely(database, self._delivery, lanes)
+            return self._run_until_survived(database, self._delivery, lanes)
         finally:
             failpoints.arm("")
 
-    def _safely(self, database: Database, _: Delivery, lanes: Mapping[str, Transport]) -> Counts:
-        """Work; when the worker dies another one takes over, at the latest when this place lets it through."""
+    def _run_until_survived(self, database: Database, _: Delivery, lanes: Mapping[str, Transport]) -> Counts:
+        """Run the workers; when one dies, start the next one, until one gets past the armed failpoint."""
         for _life in range(40):
             try:
                 return self._work(database, lanes)
@@ -228,7 +232,7 @@ class Voyage:
         raise AssertionError(message)
 
     def _work(self, database: Database, lanes: Mapping[str, Transport]) -> Counts:
-        """Do the work of workers and schedulers: notify, remove what is past retention, and keep the rest."""
+        """Do the work of workers and schedulers: drain, send, and run every scheduled job."""
         done = run_until_idle(database, self._delivery, lanes)
         for job in JOBS:
             tick(job, self.services)
@@ -262,14 +266,14 @@ class Voyage:
     # ---- afterwards ------------------------------------------------------------------------------------
 
     def faults(self) -> list[str]:
-        """Return everything that is not as it must be."""
+        """Return a line for each failed check of doctor and each message with a wrong number of copies."""
         people = self.size.people
-        found = [
-            f"doctor: {each['check']}: {each['detail']}"
-            for each in examine(self.services, replayed=people)
-            if not each["ok"]
+        failed = [
+            f"doctor: {check['check']}: {check['detail']}"
+            for check in examine(self.services, replayed=people)
+            if not check["ok"]
         ]
-        return found + list(self._of_copies())
+        return failed + list(self._of_copies())
 
     def _of_copies(self) -> Iterator[str]:
         m, a = t.messages.c, t.attempts.c
@@ -280,49 +284,51 @@ class Voyage:
             ledger = connection.execute(sa.select(m.id, m.purpose, m.status)).all()
             doubts = {row[0]: row[1] for row in connection.execute(doubted)}
         known = {row.id for row in ledger}
-        yield from (f"nobody decided message {number}" for number in self.sea.copies if number not in known)
+        yield from (
+            f"nobody decided message {number}" for number in self.server.copies if number not in known
+        )
         for row in ledger:
-            copies, doubt = self.sea.copies[row.id], doubts.get(row.id, 0)
+            copies, doubt = self.server.copies[row.id], doubts.get(row.id, 0)
             most = 1 + doubt if row.purpose == "transactional" else 1
             least = 1 if row.status == "sent" else 0
             if not least <= copies <= most:
                 yield f"message {row.id} ({row.purpose}, {row.status}): {copies} copies, {doubt} doubts"
-            if len(self.sea.bytes.get(row.id, ())) > 1:
+            if len(self.server.bytes.get(row.id, ())) > 1:
                 yield f"message {row.id}: copies differ"
 
     def digest(self) -> str:
-        """Return a hash of every row that the voyage left behind."""
+        """Return a hash of every row in the database."""
         digest = hashlib.sha256()
         with self.services.database.read() as connection:
             for table in t.metadata.sorted_tables:
-                if table.name in _NOT_OF_THE_VOYAGE:
+                if table.name in _TABLES_OUTSIDE_DIGEST:
                     continue
                 rows = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
                 for row in rows:
                     digest.update(repr((table.name, tuple(row))).encode())
         return digest.hexdigest()
 
-    def told(self) -> str:
-        """Return what happened, in one line."""
+    def summarize(self) -> str:
+        """Return the numbers of events, mails, replies and incidents in one line."""
         with self.services.database.read() as connection:
             statuses = connection.execute(
                 sa.select(t.messages.c.status, sa.func.count()).group_by(t.messages.c.status)
             )
             mails = {row[0]: row[1] for row in statuses}
             events = connection.scalar(sa.select(sa.func.count()).select_from(t.events))
-        return f"{events} events, mails {mails}, moods {dict(self.sea.moods)}, happened {dict(self.happened)}"
+        return f"{events} events, mails {mails}, replies {dict(self.server.replies)}, happened {dict(self.happened)}"
 
 
-#: Made once per database, from files and the host.
-_NOT_OF_THE_VOYAGE = {"meta", "playbooks"}
+#: Tables whose rows depend on files and the host, not on the seed.
+_TABLES_OUTSIDE_DIGEST = {"meta", "playbooks"}
 
 
 def voyage(
     folder: Path, size: Size, seed: int, *, progress: Callable[[Instant], None] | None = None
 ) -> tuple[Voyage, Services]:
-    """Live through a voyage on a private SQLite file; the caller closes the services.
+    """Run a voyage on a private SQLite file and return it with its services; the caller closes the services.
 
-    Deaths here are exceptions, never a process that ends, so the file need not outlive one.
+    Deaths are exceptions, no process ends, so the file need not survive one (`keeps=False`).
     """
     clock = ManualClock(START)
     url = f"sqlite:///{folder / 'voyage.db'}"
@@ -330,39 +336,39 @@ def voyage(
         load_settings(folder=folder, environment=environment(folder, url)), clock=clock, keeps=False
     )
     with services.database.write() as connection:
-        # The people of the voyage look for mail that has just reached them; nothing of the product does.
+        # The simulated people look for mail just sent to them; the product has no such query and no such index.
         connection.exec_driver_sql("CREATE INDEX of_the_voyage ON messages (sent_at)")
     made = Voyage(size, seed, services, clock, progress=progress)
-    made.sail()
+    made.run()
     return made, services
 
 
-def _tell(began: float) -> Callable[[Instant], None]:
-    """Return what says on standard error, every virtual month, how far it is and what it took."""
-    told = START
+def _print_progress(began: float) -> Callable[[Instant], None]:
+    """Return a function that prints the day and the time used to standard error, once per virtual month."""
+    last_printed = START
 
-    def tell(at: Instant) -> None:
-        nonlocal told
-        if at - told >= 30 * DAY:
-            told = at
+    def print_month(at: Instant) -> None:
+        nonlocal last_printed
+        if at - last_printed >= 30 * DAY:
+            last_printed = at
             day, spent = (at - START) // DAY, process_time()
             sys.stderr.write(f"day {day}: {spent:.0f} s of processor time, {monotonic() - began:.0f} s\n")
 
-    return tell
+    return print_month
 
 
 def main() -> int:
-    """Repeat a voyage; exit 1 when something is not as it must be."""
+    """Repeat a voyage; exit 1 when it has a fault."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name, default in (("seed", 7), ("people", 10_000), ("days", 730), ("tick", 60)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    given = parser.parse_args()
+    options = parser.parse_args()
     began = monotonic()
     with tempfile.TemporaryDirectory(prefix="nurture-voyage-") as folder:
-        size = Size(given.people, given.days, given.tick * MINUTE)
-        made, services = voyage(Path(folder), size, given.seed, progress=_tell(began))
+        size = Size(options.people, options.days, options.tick * MINUTE)
+        made, services = voyage(Path(folder), size, options.seed, progress=_print_progress(began))
         faults = made.faults()
-        lines = [made.told(), f"digest {made.digest()}", f"{monotonic() - began:.0f} s", *faults]
+        lines = [made.summarize(), f"digest {made.digest()}", f"{monotonic() - began:.0f} s", *faults]
         sys.stdout.write("\n".join(lines) + "\n")
         services.close()
     return 1 if faults else 0

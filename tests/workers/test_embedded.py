@@ -36,7 +36,7 @@ def test_event_handed_in_is_a_decided_mail_at_once_and_again_after_a_restart(
         assert contacts_known(services) == 2
 
 
-def test_who_spoke_with_another_broker_before_speaks_with_this_one(
+def test_a_client_configured_for_another_broker_before_uses_this_one(
     sqlite_url: str, tmp_path: Path, redis_url: str
 ) -> None:
     settings = settings_of(tmp_path, sqlite_url)

@@ -42,7 +42,7 @@ def test_good_items_are_kept_and_bad_ones_set_aside(
     assert all(reasons)
 
 
-def test_what_is_handed_in_bears_the_time_of_the_database(
+def test_events_handed_in_are_stamped_with_the_time_of_the_database(
     postgresql_database: Database, tmp_path: Path
 ) -> None:
     """A message cannot be refused and sent again, as a request can; so a jumped clock here must not matter."""

@@ -40,6 +40,6 @@ def test_every_mail_that_cannot_wait_is_made_in_every_language(sqlite_url: str, 
         made = warm_templates(services)
         with services.database.read() as connection:
             playbook = services.playbooks.active(connection).playbook
-    waits_not = {path for path, one in playbook.measures.items() if one.purpose == "transactional"}
-    assert len(waits_not) > 3
-    assert made == dict.fromkeys(waits_not, playbook.locales)
+    urgent = {path for path, measure in playbook.measures.items() if measure.purpose == "transactional"}
+    assert len(urgent) > 3
+    assert made == dict.fromkeys(urgent, playbook.locales)

@@ -98,7 +98,7 @@ def test_other_applications_hand_in_and_notifications_are_taken(
                 app.send_task("nurture.hand_in", [[order(number, who=f"p{number}")]], queue="inbox")
             assert eventually(lambda: mails_decided(services) == 20), (tmp_path / "worker.log").read_text()
             app.close()
-            # What the worker's two processes did, added up; who accepted an event counts it a moment later.
+            # The counters of the worker's two processes, added up; a process counts an event after it accepted it.
             assert eventually(lambda: ACCEPTED_40 in metrics(port)), metrics(port)
         assert process.returncode == 0
         assert contacts_known(services) == 20
@@ -137,9 +137,9 @@ def test_a_worker_takes_tasks_at_once_and_listens_to_no_other_worker(
         shop = environment(tmp_path, postgresql_url, **given)
         with worker(tmp_path, shop), redis.Redis.from_url(redis_url) as keys:
             assert eventually(lambda: " ready" in log.read_text()), log.read_text()
-            # One second in which every other worker is asked what was revoked.
+            # Celery's mingle asks every other worker for revoked tasks and costs one second.
             assert "mingle" not in log.read_text()
-            # What each worker tells of itself every two seconds reaches no other.
+            # No worker subscribes to the heartbeats that each worker publishes every two seconds.
             assert keys.publish("/0.celeryev/worker.heartbeat", "") == 0
 
 
@@ -172,8 +172,8 @@ def test_emptied_redis_costs_latency_only(postgresql_url: str, tmp_path: Path) -
         redis.stop()
 
 
-def test_wrong_settings_are_told_in_one_line_and_exit_two(tmp_path: Path) -> None:
-    for wrong, said in (
+def test_wrong_settings_are_reported_in_one_line_and_exit_two(tmp_path: Path) -> None:
+    for wrong, error in (
         ({"NURTURE_DATABASE_URL": "oracle://x"}, "NURTURE_DATABASE_URL"),
         ({"NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/absent.db"}, "there is no database"),
     ):
@@ -181,5 +181,5 @@ def test_wrong_settings_are_told_in_one_line_and_exit_two(tmp_path: Path) -> Non
             process.wait(30)
         log = (tmp_path / "worker.log").read_text()
         assert process.returncode == 2, log
-        assert said in log
+        assert error in log
         assert "Traceback" not in log

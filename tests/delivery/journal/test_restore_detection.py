@@ -124,8 +124,8 @@ def test_all_lanes_stop_until_an_operator_resumes_them_and_nothing_leaves_twice(
     number = world.mail(world.person("later"))
     other.world.deliver(post)
     assert world.status(number)[0] == "sent"
-    for each in (sender, other):
-        each.die()
+    for process in (sender, other):
+        process.die()
     world.database.close()
 
 
