@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from nurture.database import fact_sql, schema
 from nurture.database.dialects import bracketed, either
-from nurture.database.fact_sql import Alternatives, Boolean
+from nurture.database.fact_sql import Alternatives, Boolean, boolean_literal
 from nurture.domain.conditions import Condition, Truth
 from nurture.domain.conditions.calendar import calendar_of, local_value
 from nurture.domain.conditions.nodes import (
@@ -100,7 +100,7 @@ class _Audience:
     def answer(self, node: Node) -> Boolean:
         match node:
             case Constant():
-                return sa.true() if node.value else sa.false()
+                return boolean_literal(node.value)
             case All():
                 return sa.and_(*(self.answer(part) for part in sorted(node.parts, key=_cost)))
             case AnyOf():
@@ -182,7 +182,7 @@ class _Audience:
             case Stored():
                 return fact_sql.matches(self.document, value, alternatives)
             case Fixed():
-                return _constant(any(TESTS[op](value.value, bound) for op, bound in alternatives))
+                return boolean_literal(any(TESTS[op](value.value, bound) for op, bound in alternatives))
             case Extreme():
                 return sa.or_(*(self.extreme(value, op, int(bound)) for op, bound in alternatives))
             case Days():
@@ -229,7 +229,7 @@ class _Audience:
         # Columns that are never NULL are cheap and tested first; where they decide, the rest need only be known.
         decides = sa.not_(sa.and_(*plain)) if every else sa.or_(*plain)
         known = bracketed(rest).is_not(None)
-        return sa.case((sa.not_(decides), rest), (known, (sa.true() if not every else sa.false())))
+        return sa.case((sa.not_(decides), rest), (known, boolean_literal(not every)))
 
     def is_never_unknown(self, value: Value) -> bool:
         """Return whether a value is a column that is never NULL."""
@@ -262,9 +262,7 @@ class _Audience:
             if calendar is not None:
                 answers[test(local_value(calendar, value.unit, self.now))].append(zone)
         whens = [
-            (self.zone().in_(zones), (sa.true() if answer else sa.false()))
-            for answer, zones in answers.items()
-            if zones
+            (self.zone().in_(zones), boolean_literal(answer)) for answer, zones in answers.items() if zones
         ]
         return sa.case(*whens) if whens else sa.cast(sa.null(), sa.Boolean())
 

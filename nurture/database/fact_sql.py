@@ -57,7 +57,7 @@ def flag(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
     name = json.dumps(fact.key, ensure_ascii=False)
     results = [("true", sa.true()), ("false", sa.false())]
     if when_absent is not None:
-        results.append(("null", _constant(when_absent)))
+        results.append(("null", boolean_literal(when_absent)))
     return either(
         postgresql=_or_absent(facts, fact.key, _path(facts, f"$.{name} == true"), when_absent),
         sqlite=sa.case(dict(results), value=_sqlite_kind(facts, fact.key)),
@@ -94,7 +94,7 @@ def window_holds(facts: sa.ColumnElement[Any], fact: Stored, *, at_least: int, s
     """Return whether a stored window has `at_least` instants after `since`: whether the n-th newest is later."""
     when_absent = None if fact.absent is None else at_least <= 0
     if not 0 < at_least <= _PLACE_MAX:
-        return typed(facts, fact, _constant(at_least <= 0), when_absent)
+        return typed(facts, fact, boolean_literal(at_least <= 0), when_absent)
     newest = _json(facts, fact.key).op("->", return_type=JSONB())(sa.literal(-at_least, sa.Integer()))
     place = sa.func.json_extract(facts, f"{path_of(fact.key)}[#-{at_least}]", type_=sa.BigInteger())
     later = either(postgresql=newest > _jsonb(since), sqlite=place > since)
@@ -117,7 +117,7 @@ def window_count(facts: sa.ColumnElement[Any], fact: Stored, *, since: Instant) 
 
 def is_known(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
     """Return whether a fact has a value; never NULL."""
-    return sa.func.coalesce(is_typed(facts, fact), _constant(fact.absent is not None))
+    return sa.func.coalesce(is_typed(facts, fact), boolean_literal(fact.absent is not None))
 
 
 def is_typed(facts: sa.ColumnElement[Any], fact: Stored) -> Boolean:
@@ -163,7 +163,7 @@ def typed(
     has_type = is_typed(facts, fact)
     if absent is None:
         return sa.case((has_type, value))
-    default = _constant(absent) if isinstance(absent, bool) else sa.literal(absent, value.type)
+    default = boolean_literal(absent) if isinstance(absent, bool) else sa.literal(absent, value.type)
     return sa.case((has_type, value), (has_type.is_(None), default))
 
 
@@ -186,7 +186,7 @@ def _typed(facts: sa.ColumnElement[Any], fact: Stored, test: Boolean, absent: bo
     results: list[tuple[str, Any]] = [(_SQLITE_KINDS[_KINDS[fact.type]], test)]
     if absent is None:
         return sa.case(dict(results), value=sa.func.json_type(facts, path_of(fact.key)))
-    results.append(("null", _constant(absent)))
+    results.append(("null", boolean_literal(absent)))
     return sa.case(dict(results), value=_sqlite_kind(facts, fact.key))
 
 
@@ -215,7 +215,7 @@ def _or_absent(facts: sa.ColumnElement[Any], key: str, test: Boolean, absent: bo
     if absent is None:
         return test
     missing = sa.not_(facts.op("?", return_type=sa.Boolean())(sa.literal(key, sa.Text())))
-    return sa.func.coalesce(test, sa.case((missing, _constant(absent))), type_=sa.Boolean())
+    return sa.func.coalesce(test, sa.case((missing, boolean_literal(absent))), type_=sa.Boolean())
 
 
 def _json(facts: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
@@ -238,5 +238,6 @@ def _operate(value: sa.ColumnElement[Any], op: Operator, bound: int | str) -> Bo
     return result
 
 
-def _constant(value: bool) -> Boolean:
+def boolean_literal(value: bool) -> Boolean:
+    """Return SQL `true` or `false`."""
     return sa.true() if value else sa.false()

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app import demo as show
+from nurture.cli.virtual_time import summary
 from nurture.database import schema as t
 from tests.cli.shell import SHIPPED, Shell
 
