@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.database import fact_sql, schema
-from nurture.database.dialects import bracketed, either
-from nurture.database.fact_sql import Alternatives, Boolean, boolean_literal
+from nurture.database.dialects import bracketed, exact, exact_number, extreme_of
+from nurture.database.fact_sql import Alternatives, Boolean
 from nurture.domain.conditions import Condition, Truth
 from nurture.domain.conditions.calendar import calendar_of, local_value
 from nurture.domain.conditions.nodes import (
@@ -100,7 +100,7 @@ class _Audience:
     def answer(self, node: Node) -> Boolean:
         match node:
             case Constant():
-                return boolean_literal(node.value)
+                return _constant(node.value)
             case All():
                 return sa.and_(*(self.answer(part) for part in sorted(node.parts, key=_cost)))
             case AnyOf():
@@ -131,10 +131,10 @@ class _Audience:
                 return self.contains(node.within, node.item)
 
     def balance(self, node: Balance) -> Boolean:
-        total: sa.ColumnElement[Any] = _number(node.constant)
+        total: sa.ColumnElement[Any] = exact_number(node.constant)
         for factor, value in node.parts:
-            total = total + _number(factor) * self.number(value)
-        result: Boolean = TESTS[node.op](total, _number(0))  # type: ignore[assignment]
+            total = total + exact_number(factor) * self.number(value)
+        result: Boolean = TESTS[node.op](total, exact_number(0))  # type: ignore[assignment]
         known = sa.and_(*(self.known(value) for _, value in node.parts))
         return sa.case((known, result))
 
@@ -182,7 +182,7 @@ class _Audience:
             case Stored():
                 return fact_sql.matches(self.document, value, alternatives)
             case Fixed():
-                return boolean_literal(any(TESTS[op](value.value, bound) for op, bound in alternatives))
+                return _constant(any(TESTS[op](value.value, bound) for op, bound in alternatives))
             case Extreme():
                 return sa.or_(*(self.extreme(value, op, int(bound)) for op, bound in alternatives))
             case Days():
@@ -229,7 +229,7 @@ class _Audience:
         # Columns that are never NULL are cheap and tested first; where they decide, the rest need only be known.
         decides = sa.not_(sa.and_(*plain)) if every else sa.or_(*plain)
         known = bracketed(rest).is_not(None)
-        return sa.case((sa.not_(decides), rest), (known, boolean_literal(not every)))
+        return sa.case((sa.not_(decides), rest), (known, _constant(not every)))
 
     def is_never_unknown(self, value: Value) -> bool:
         """Return whether a value is a column that is never NULL."""
@@ -261,9 +261,7 @@ class _Audience:
             calendar = calendar_of(zone)
             if calendar is not None:
                 answers[test(local_value(calendar, value.unit, self.now))].append(zone)
-        whens = [
-            (self.zone().in_(zones), boolean_literal(answer)) for answer, zones in answers.items() if zones
-        ]
+        whens = [(self.zone().in_(zones), _constant(answer)) for answer, zones in answers.items() if zones]
         return sa.case(*whens) if whens else sa.cast(sa.null(), sa.Boolean())
 
     def local_values(self, value: Local) -> sa.ColumnElement[Any]:
@@ -297,7 +295,7 @@ class _Audience:
         """Return a number or an instant; callers use it only where it is known."""
         column = self.column(value)
         if column is not None:
-            return _exact(column)
+            return exact(column)
         match value:
             case Stored(type="window"):
                 since = self.now - value.within
@@ -305,26 +303,26 @@ class _Audience:
             case Stored():
                 return fact_sql.number(self.document, value)
             case Fixed():
-                return _number(int(value.value))
+                return exact_number(int(value.value))
             case Extreme():
-                return _extreme([self.number(part) for part in value.of], latest=value.latest)
+                return extreme_of([self.number(part) for part in value.of], latest=value.latest)
             case Days():
                 return self.whole_days(value)
             case Local():
-                return _exact(self.local_values(value))
+                return exact(self.local_values(value))
             case Default():
                 first, second = self.number(value.value), self.number(value.otherwise)
                 return sa.case((self.known(value.value), first), else_=second)
 
     def whole_days(self, value: Days) -> sa.ColumnElement[Any]:
         """Return whole days, rounded towards the past and exact; neither database's own division is."""
-        of, day, now = self.number(value.of), _number(DAY), _number(self.now)
+        of, day, now = self.number(value.of), exact_number(DAY), exact_number(self.now)
         span = of - now if value.until else now - of
         rest = (span % day + day) % day
-        never = _number(-_NEVER_DAYS if value.until else _NEVER_DAYS)
+        never = exact_number(-_NEVER_DAYS if value.until else _NEVER_DAYS)
         # The plain operator: both databases divide multiples exactly; SQLAlchemy's own `/` makes fractions.
         days = (span - rest).op("/", precedence=8, return_type=sa.Numeric())(day)
-        return sa.case((of <= _number(NEVER), never), else_=days)
+        return sa.case((of <= exact_number(NEVER), never), else_=days)
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------
@@ -359,6 +357,10 @@ def _is_among(answer: Boolean, among: frozenset[Truth]) -> Boolean:
     return sa.and_(*(answer.is_not(plain[other]) for other in others))
 
 
+def _constant(value: bool) -> Boolean:
+    return sa.true() if value else sa.false()
+
+
 def _strictly(tests: Sequence[Boolean], *, every: bool) -> Boolean:
     """Return whether every test (or any) holds; unknown when any test is, unlike AND and OR."""
     numbers = [sa.cast(test, sa.Integer) for test in tests]
@@ -377,25 +379,3 @@ def _operate(column: sa.ColumnElement[Any], op: Operator, bound: int | str) -> B
 def _within(bound: Instant, least: Instant) -> Instant:
     """Return the bound, clipped to the instants that both databases can store."""
     return max(min(bound, FOREVER), least)
-
-
-def _number(value: int) -> sa.ColumnElement[Any]:
-    """Return a number: exact at any size on PostgreSQL, exact within 64 bits on SQLite and a float beyond."""
-    plain: Any = (
-        sa.literal(value, sa.BigInteger()) if abs(value) < 2**63 else sa.literal(float(value), sa.Float())
-    )
-    return either(postgresql=sa.literal(value, sa.Numeric()), sqlite=plain)
-
-
-def _exact(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return either(postgresql=sa.cast(value, sa.Numeric()), sqlite=value)
-
-
-def _extreme(values: Sequence[sa.ColumnElement[Any]], *, latest: bool) -> sa.ColumnElement[Any]:
-    pick = (sa.func.greatest, sa.func.max) if latest else (sa.func.least, sa.func.min)
-    if len(values) == 1:  # max() with one argument is the aggregate on SQLite
-        return values[0]
-    return either(
-        postgresql=pick[0](*values, type_=sa.Numeric()),
-        sqlite=pick[1](*values, type_=sa.Numeric()),
-    )

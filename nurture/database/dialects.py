@@ -1,5 +1,6 @@
-"""SQL elements that SQLAlchemy lacks: an expression with a form for each database, and brackets it keeps."""
+"""SQL elements that SQLAlchemy lacks: a form for each database, exact numbers, and brackets that stay."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +35,30 @@ def bracketed(expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     element = Bracketed(expression)
     element.type = expression.type
     return element
+
+
+def exact_number(value: int) -> sa.ColumnElement[Any]:
+    """Return a number: exact at any size on PostgreSQL, exact within 64 bits on SQLite and a float beyond."""
+    plain: Any = (
+        sa.literal(value, sa.BigInteger()) if abs(value) < 2**63 else sa.literal(float(value), sa.Float())
+    )
+    return either(postgresql=sa.literal(value, sa.Numeric()), sqlite=plain)
+
+
+def exact(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return a number in the type that PostgreSQL computes exactly; SQLite's integers are exact already."""
+    return either(postgresql=sa.cast(value, sa.Numeric()), sqlite=value)
+
+
+def extreme_of(values: Sequence[sa.ColumnElement[Any]], *, latest: bool) -> sa.ColumnElement[Any]:
+    """Return the greatest of the numbers (latest), or the least."""
+    pick = (sa.func.greatest, sa.func.max) if latest else (sa.func.least, sa.func.min)
+    if len(values) == 1:  # max() with one argument is the aggregate on SQLite
+        return values[0]
+    return either(
+        postgresql=pick[0](*values, type_=sa.Numeric()),
+        sqlite=pick[1](*values, type_=sa.Numeric()),
+    )
 
 
 @compiles(Bracketed)
