@@ -24,6 +24,7 @@ from nurture.contacts.accept import NewEvent, accept, note_inbox
 from nurture.contacts.locking import run_without_lost_race
 from nurture.database import schema as t
 from nurture.database.audit import record
+from nurture.domain.consent.permissions import UNDATED
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
@@ -274,7 +275,7 @@ class _RowReader:
         event = _read_event(row, message_id, self.options, self.now)
         if self.options.kind != "contacts":
             return _ImportRow(event)
-        consents, traits = _split_consents(dict(event.traits), self.playbook, event.occurred_at)
+        consents, traits = _split_consents(dict(event.traits), self.playbook)
         return _ImportRow(replace(event, traits=traits), consents)
 
 
@@ -349,11 +350,12 @@ def _read_occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:
 
 
 def _split_consents(
-    cells: dict[str, Any], playbook: Playbook, default_at: Instant
+    cells: dict[str, Any], playbook: Playbook
 ) -> tuple[tuple[tuple[str, str, Instant, str], ...], dict[str, Any]]:
     """Return the consents as (topic, state, at, source), and the other cells. Raises InputError."""
     others = {name: value for name, value in cells.items() if not name.startswith(_CONSENT)}
-    at = coerce(cells.get("consent_at"), "instant") if "consent_at" in cells else default_at
+    dated = cells.get("consent_at") not in (None, "")
+    at = coerce(cells.get("consent_at"), "instant") if dated else UNDATED
     if at is None:
         raise InputError("consent_at: not a date; write for example 2026-03-01T12:00:00Z")
     source = str(cells.get("consent_source", "import"))[:200]

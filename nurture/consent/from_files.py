@@ -29,6 +29,7 @@ class ImportedConsent:
     topic: str
     # granted | withdrawn
     state: str
+    # UNDATED: the file does not say when.
     at: Instant
     source: str
 
@@ -38,10 +39,10 @@ def import_consents(
 ) -> int:
     """Write the consents and return how many were written; a constant number of statements.
 
-    A grant whose topic was ever withdrawn is left out. A date after `now` counts as now. Raises LostRace when
-    another transaction created one of these identities first: repeat the transaction.
+    A grant whose topic was ever withdrawn towards us is left out. A date after `now` counts as now. Raises
+    LostRace when another transaction created one of these identities first: repeat the transaction.
     """
-    owners = _find_or_create_owners(connection, consents, playbook)
+    owners = _find_or_create_owners(connection, consents, playbook, now)
     rows: list[Row] = [
         {
             "contact_id": owners[strongest_first(consent.identities)[0]],
@@ -60,12 +61,12 @@ def import_consents(
 
 
 def _find_or_create_owners(
-    connection: sa.Connection, consents: Sequence[ImportedConsent], playbook: Playbook
+    connection: sa.Connection, consents: Sequence[ImportedConsent], playbook: Playbook, now: Instant
 ) -> dict[Identity, int]:
     """Return the strongest identity of each consent -> contact, creating the contacts that are not known."""
     identities = sorted({identity for consent in consents for identity in consent.identities})
     owners: dict[Identity, int] = dict(load_index_by_identities(connection, identities).owners)
-    places, newcomers = _plan_newcomers(consents, owners)
+    places, newcomers = _plan_newcomers(consents, owners, now)
     ids = create_contacts(connection, newcomers, playbook) if newcomers else []
     claims = {
         identity: (ids[place], newcomers[place].first_seen_at, "import") for identity, place in places.items()
@@ -77,7 +78,7 @@ def _find_or_create_owners(
 
 
 def _plan_newcomers(
-    consents: Sequence[ImportedConsent], owners: Mapping[Identity, int]
+    consents: Sequence[ImportedConsent], owners: Mapping[Identity, int], now: Instant
 ) -> tuple[dict[Identity, int], list[NewContact]]:
     """Return the contacts to create, and identity -> place in that list; consents that share one share a contact."""
     places: dict[Identity, int] = {}
@@ -89,7 +90,7 @@ def _plan_newcomers(
         place = next((places[name] for name in identities if name in places), len(newcomers))
         if place == len(newcomers):
             email = next((name.value for name in identities if name.kind == "email"), None)
-            newcomers.append(NewContact(consent.at, email))
+            newcomers.append(NewContact(consent.at or now, email))
         for identity in identities:
             places.setdefault(identity, place)
     return places, newcomers

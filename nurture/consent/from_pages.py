@@ -12,12 +12,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent import page_queries
-from nurture.consent.load_permissions import load_permissions
-from nurture.consent.queries import is_wording_stored, store_wording
+from nurture.consent.load_permissions import load_family_consents, load_permissions
+from nurture.consent.queries import is_wording_stored, lock_living_contact, store_wording
 from nurture.consent.record import grant_consent, set_preferences, unsubscribe
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.state_codec import decode_run_data
-from nurture.domain.consent.permissions import EVERYTHING, ConsentState, state_for_topic
+from nurture.domain.consent.permissions import (
+    EVERYTHING,
+    ConsentState,
+    find_withdrawal,
+    state_for_topic,
+)
 from nurture.domain.consent.preferences import PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
 from nurture.domain.event import OWN_PAGES, EventKind, Identity
@@ -90,6 +95,32 @@ def withdraw_topic(
     )
 
 
+def confirm_request(
+    connection: sa.Connection,
+    person: PageContact,
+    topic: str,
+    *,
+    now: Instant,
+    evidence: Mapping[str, Any],
+    suppression_key: bytes,
+    wording: str = "",
+) -> bool:
+    """Grant the topic that the mail of `evidence["message"]` asked about; return False when that request is spent."""
+    lock_living_contact(connection, person.id)
+    if is_request_spent(connection, person, topic, evidence.get("message")):
+        return False
+    confirm_topic(
+        connection,
+        person,
+        topic,
+        now=now,
+        evidence=evidence,
+        suppression_key=suppression_key,
+        wording=wording,
+    )
+    return True
+
+
 def confirm_topic(
     connection: sa.Connection,
     person: PageContact,
@@ -116,6 +147,23 @@ def confirm_topic(
     add_page_event(
         connection, person, "Topic Confirmed", {"topic": topic, **_event_evidence(evidence)}, now=now
     )
+
+
+def is_request_spent(connection: sa.Connection, person: PageContact, topic: str, message: int | None) -> bool:
+    """Tell whether a confirmation link may grant nothing any more: the person withdrew the topic after asking.
+
+    message: the mail with the link. A confirmation answers one request; any later withdrawal of the topic, or of
+    everything, spends it, also when the person had confirmed before.
+    """
+    rows = load_family_consents(connection, person.id)
+    asked_at = page_queries.load_request_instant(connection, message)
+    if asked_at is None:
+        # The mail is in no ledger any more: the request is as old as its first answer, or as the newest request.
+        members = sorted({row.contact_id for row in rows})
+        asked_at = page_queries.load_first_grant(connection, members, topic, message)
+    if asked_at is None:
+        asked_at = max((row.at for row in rows if (row.topic, row.state) == (topic, "pending")), default=None)
+    return asked_at is not None and find_withdrawal(rows, topic, since=asked_at) is not None
 
 
 def _event_evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nurture.consent.preference_queries import load_preferences
 from nurture.consent.queries import load_consents, load_merges
 from nurture.domain.consent.merges import list_families
-from nurture.domain.consent.permissions import ConsentState, fold_consents
+from nurture.domain.consent.permissions import Consent, ConsentState, fold_consents
 from nurture.domain.consent.preferences import Preferences, fold_preferences
 
 Row = TypeVar("Row")
@@ -47,6 +47,12 @@ def load_permissions(connection: sa.Connection, contact_ids: Collection[int]) ->
             fold_preferences(contact, rows_of(family, preferences_of), joined),
         )
     return permissions
+
+
+def load_family_consents(connection: sa.Connection, contact_id: int) -> list[Consent]:
+    """Return every consent row of a living contact and of everything merged into it."""
+    family = list_families([contact_id], load_merges(connection, [contact_id]))[contact_id]
+    return load_consents(connection, family)
 
 
 def _group(rows: Iterable[Row], *, by: str) -> dict[int, list[Row]]:

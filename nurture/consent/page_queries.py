@@ -1,11 +1,16 @@
 """Rows that the public pages read: the living contact of a token, its identity, and the mail with the link."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.schema import contacts, identities, messages, runs
+from nurture.contacts.state_codec import decode_run_data
+from nurture.database.bulk import any_of
+from nurture.database.engine import decode
+from nurture.database.schema import consents, contacts, identities, messages, runs
 from nurture.domain.event import IDENTITY_KINDS
+from nurture.domain.instant import Instant
 
 
 def load_living_contact(connection: sa.Connection, contact_id: int) -> Any:
@@ -44,3 +49,29 @@ def load_run_data(connection: sa.Connection, message: int | None) -> str | None:
     )
     data = connection.scalar(sa.select(runs.c.data).join(messages, same_run).where(messages.c.id == message))
     return str(data) if data else None
+
+
+def load_request_instant(connection: sa.Connection, message: int | None) -> Instant | None:
+    """Return when the event occurred that a confirmation mail answers; None for an unknown mail."""
+    data = load_run_data(connection, message)
+    asked_at = decode_run_data(data).origin.occurred_at if data else 0
+    if asked_at:
+        return asked_at
+    decided_at = connection.scalar(sa.select(messages.c.decided_at).where(messages.c.id == message))
+    return None if decided_at is None else int(decided_at)
+
+
+def load_first_grant(
+    connection: sa.Connection, contact_ids: Sequence[int], topic: str, message: int | None
+) -> Instant | None:
+    """Return when the topic was first granted by the link of this mail, by the evidence; None without such a row."""
+    rows = connection.execute(
+        sa.select(consents.c.at, consents.c.evidence).where(
+            any_of(consents.c.contact_id, contact_ids, connection),
+            consents.c.topic == topic,
+            consents.c.state == "granted",
+        )
+    )
+    return min(
+        (row.at for row in rows if message and decode(row.evidence).get("message") == message), default=None
+    )

@@ -102,15 +102,15 @@ def load_consents(connection: sa.Connection, contact_ids: Sequence[int]) -> list
     """Return every row of evidence of these contacts."""
     rows = connection.execute(_consents(connection.dialect.name), {"ids": list_text(contact_ids)})
     return [
-        Consent(contact, topic, cast("ConsentState", state), at, number)
-        for contact, topic, state, at, number in rows.all()
+        Consent(contact, topic, cast("ConsentState", state), at, number, source)
+        for contact, topic, state, at, number, source in rows.all()
     ]
 
 
 @lru_cache
 def _consents(dialect: str) -> sa.Select[Any]:
     c = consents.c
-    return sa.select(c.contact_id, c.topic, c.state, c.at, c.id).where(
+    return sa.select(c.contact_id, c.topic, c.state, c.at, c.id, c.source).where(
         any_of_parameter(c.contact_id, dialect)
     )
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.consent.load_permissions import load_permissions
+from nurture.consent.load_permissions import load_family_consents, load_permissions
+from nurture.consent.queries import load_merges
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema as t
 from nurture.database.engine import decode
+from nurture.domain.consent.permissions import find_deciding_rows
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
@@ -76,7 +78,7 @@ def describe_person(
             {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}
             for hold in active_holds(contact, now=now, playbook=playbook)
         ],
-        "consents": _consents(connection, ids),
+        "consents": _consents(connection, contact_id),
         "wishes": _describe_preferences(connection, contact_id),
         "runs": [
             {
@@ -93,16 +95,13 @@ def describe_person(
     }
 
 
-def _consents(connection: sa.Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        sa.select(t.consents)
-        .where(t.consents.c.contact_id.in_(ids))
-        .order_by(t.consents.c.at, t.consents.c.id)
-    )
-    newest = {row.topic: row for row in rows}
+def _consents(connection: sa.Connection, contact_id: int) -> list[dict[str, Any]]:
+    """Return each topic with the state that the guard reads, and when and where the deciding word was said."""
+    merges = load_merges(connection, [contact_id])
+    rows = find_deciding_rows(contact_id, load_family_consents(connection, contact_id), merges)
     return [
-        {"topic": topic, "state": row.state, "at": to_iso(row.at), "source": row.source}
-        for topic, row in sorted(newest.items())
+        {"topic": topic, "state": row.state, "at": to_iso(row.at) if row.at else None, "source": row.source}
+        for topic, row in sorted(rows.items())
     ]
 
 

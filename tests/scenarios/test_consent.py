@@ -13,7 +13,7 @@ from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
 from nurture.domain.consent.permissions import ConsentState, state_for_topic
-from nurture.domain.instant import DAY, HOUR, to_iso
+from nurture.domain.instant import DAY, HOUR, SECOND, to_iso
 from tests.scenarios.world import MONDAY, World
 
 ADA = "ada@example.com"
@@ -96,6 +96,45 @@ def test_an_event_file_never_resurrects_either(database: Database, tmp_path: Pat
     import_lines(world, tmp_path, "events", {**line, "event": "Consent Withdrawn", "topic": "surveys",
                                       "timestamp": to_iso(world.now + HOUR)})  # fmt: skip
     assert state(world, "surveys") == "withdrawn"
+
+
+def test_a_withdrawal_and_an_import_in_one_batch_stay_withdrawn(database: Database, tmp_path: Path) -> None:
+    world = World(database)
+    world.tell(ADA, "Consent Given", at=MONDAY - HOUR, topic="reminders")
+    world.work()
+    world.live(HOUR)
+    # Neither is applied before the other is accepted.
+    world.tell(ADA, "Consent Withdrawn", topic="reminders")
+    world.live(30 * SECOND)
+    line = {"email": ADA, "event": "Consent Given", "topic": "reminders", "timestamp": to_iso(world.now)}
+    import_lines(world, tmp_path, "events", line)
+    assert state(world, "reminders") == "withdrawn"
+
+
+def test_a_late_withdrawal_stops_what_a_file_had_granted_with_a_newer_date(
+    database: Database, tmp_path: Path
+) -> None:
+    world = World(database)
+    import_lines(world, tmp_path, "contacts", {
+        "email": ADA, "consent_reminders": "granted", "consent_at": to_iso(world.now), "consent_source": "a stall",
+    })  # fmt: skip
+    assert state(world, "reminders") == "granted"
+    world.tell(ADA, "Unsubscribed", at=MONDAY - DAY, topic="reminders")
+    world.work()
+    assert state(world, "reminders") == "withdrawn"
+
+
+def test_an_undated_word_of_a_file_is_older_than_all_others(database: Database, tmp_path: Path) -> None:
+    world = World(database)
+    world.tell(ADA, "Consent Given", at=MONDAY - DAY, topic="reminders")
+    world.work()
+    import_lines(
+        world, tmp_path, "contacts", {"email": ADA, "consent_reminders": "withdrawn", "consent_at": ""}
+    )
+    assert state(world, "reminders") == "granted"
+    import_lines(world, tmp_path, "contacts", {"email": ADA, "consent_reminders": "withdrawn",
+                                               "consent_at": to_iso(MONDAY - HOUR)})  # fmt: skip
+    assert state(world, "reminders") == "withdrawn"
 
 
 def test_the_ledger_is_only_ever_added_to(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Merges of contacts, and the fold of dated rows over a contact with everything merged into it.
 
-Consents and preferences follow the same rule. Within one contact the newest row decides. Where two contacts
+Consents and preferences follow the same rule. Within one contact the newest row decides, and of rows of one instant
+the stricter, so the order in which rows arrive changes nothing. Where two contacts
 turned out to be one person, the stricter of both holds from the merge on, until the person says something newer.
 So a merge never undoes a withdrawal, and a confirmation given after the merge still counts.
 """
@@ -22,7 +23,7 @@ class ContactMerge:
 
 
 class ContactRow(Protocol):
-    """A dated row of one contact; `id` is the order of writing and decides between rows of one instant."""
+    """A dated row of one contact. Of rows of one instant the stricter decides, then the one written last."""
 
     @property
     def contact_id(self) -> int:
@@ -31,6 +32,10 @@ class ContactRow(Protocol):
     @property
     def at(self) -> Instant:
         """When the person said it."""
+
+    @property
+    def strictness(self) -> int:
+        """Decides between rows of one instant: the stricter counts as the later."""
 
     @property
     def id(self) -> int:
@@ -96,6 +101,8 @@ def fold_family(
 
 def _in_order(rows: Sequence[Row], merges: Sequence[ContactMerge]) -> list[Row | ContactMerge]:
     """Return the rows and merges by time. Of one instant the merge comes first: the joined person wrote the row."""
-    steps: list[tuple[Instant, int, int, Row | ContactMerge]] = [(row.at, 1, row.id, row) for row in rows]
-    steps += [(merge.at, 0, merge.merged, merge) for merge in merges]
-    return [step for _at, _order, _id, step in sorted(steps, key=lambda step: step[:3])]
+    steps: list[tuple[tuple[Instant, int, int, int], Row | ContactMerge]] = [
+        ((row.at, 1, row.strictness, row.id), row) for row in rows
+    ]
+    steps += [((merge.at, 0, 0, merge.merged), merge) for merge in merges]
+    return [step for _order, step in sorted(steps, key=lambda step: step[0])]

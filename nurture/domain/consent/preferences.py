@@ -41,6 +41,11 @@ class Preference:
     # The order in which rows were written; decides between rows of one instant.
     id: int = 0
 
+    @property
+    def strictness(self) -> int:
+        """The same for all rows: of two choices at one instant the one written last holds."""
+        return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Preferences:

@@ -43,6 +43,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "done": "a form was processed, or had been processed already",
     "followed": "a link of a mail was followed, or its picture loaded; nothing changed",
     "invalid": "the token was not signed for this page; nothing changed",
+    "spent": "the person withdrew the topic after asking for it; nothing changed",
     "expired": "the link has expired; nothing changed",
     "gone": "the person was erased or does not exist; nothing changed",
     "unread": "the form was too large or incomplete; nothing changed",

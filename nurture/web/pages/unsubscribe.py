@@ -71,6 +71,8 @@ class ConsentPages:
         topic = context.topic or from_pages.find_requested_topic(connection, context.message)
         if topic is None:
             return with_outcome("invalid", invalid_link_page(context.words["lang"]))
+        if from_pages.is_request_spent(connection, context.person, topic, context.message):
+            return self._spent_page(context, topic)
         return context.render(
             "confirm",
             question=context.text("confirm_question", topic=context.brand.title_of(topic)),
@@ -83,14 +85,14 @@ class ConsentPages:
         )
 
     def confirm(self, connection: sa.Connection, context: PageContext, form: Form) -> Response:
-        """Record the consent with the wording that was shown, or carry out the confirmed request."""
+        """Record the consent with the wording that was shown, or carry out the confirmed request; 410 when spent."""
         if "r" in context.payload:
             return self._request_pages.confirm(connection, context)
         topic = context.topic or from_pages.find_requested_topic(connection, context.message)
         if topic is None:
             return with_outcome("invalid", invalid_link_page(context.words["lang"]))
         claimed = (form.get("wording") or [""])[0]
-        from_pages.confirm_topic(
+        is_confirmed = from_pages.confirm_request(
             connection,
             context.person,
             topic,
@@ -101,9 +103,19 @@ class ConsentPages:
                 connection, confirm_wording(context, topic), claimed, now=context.now
             ),
         )
+        if not is_confirmed:
+            return self._spent_page(context, topic)
         lead = context.text("confirmed_lead", topic=context.brand.title_of(topic))
         link = {"href": preferences_path(self._dispatcher, context), "text": context.words["choose_instead"]}
         return context.notice(context.words["confirmed_title"], lead, link=link)
+
+    def _spent_page(self, context: PageContext, topic: str) -> Response:
+        """Return the page for a link whose request a later withdrawal has ended, and how to ask again."""
+        lead = context.text("spent_lead", topic=context.brand.title_of(topic))
+        link = {"href": preferences_path(self._dispatcher, context), "text": context.words["spent_link"]}
+        return with_outcome(
+            "spent", context.notice(context.words["spent_title"], lead, link=link, status=410)
+        )
 
 
 def confirm_wording(context: PageContext, topic: str) -> Wording:

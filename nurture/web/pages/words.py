@@ -28,6 +28,10 @@ ENGLISH: Mapping[str, str] = {
     "confirm_button": "Yes, send it to me",
     "confirmed_title": "Welcome",
     "confirmed_lead": "“{topic}” now comes to {address}. Every mail has a link to stop it.",
+    "spent_title": "This link has done its work",
+    "spent_lead": "You stopped “{topic}” after you had asked for it, so this link no longer starts it. "
+    "Nothing has changed. If you want it again, choose it in your mail settings.",
+    "spent_link": "Open my mail settings",
     # ---- preferences
     "preferences_title": "What may we send you?",
     "preferences_lead": "For {address}. You can change everything here at any time.",
@@ -144,6 +148,10 @@ CHINESE: Mapping[str, str] = {
     "confirm_button": "是的，请发给我",
     "confirmed_title": "欢迎",
     "confirmed_lead": "“{topic}”将发送到 {address}。每封邮件里都有停止接收的链接。",
+    "spent_title": "这个链接已经失效",
+    "spent_lead": "您在申请之后又停止了“{topic}”，所以这个链接不能再让它开始。现在什么也没有改变。"
+    "如果您想再次收到，请在邮件设置里选择它。",
+    "spent_link": "打开我的邮件设置",
     "preferences_title": "您想收到哪些邮件？",
     "preferences_lead": "邮箱：{address}。这里的一切都可以随时更改。",
     "preferences_topics": "内容",

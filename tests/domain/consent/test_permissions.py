@@ -1,5 +1,8 @@
 """A person's consent per topic: the newest row decides, and after a merge the stricter of both contacts."""
 
+from dataclasses import replace
+from itertools import permutations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 from nurture.domain.consent.merges import ContactMerge
 from nurture.domain.consent.permissions import (
     EVERYTHING,
+    FILE_SOURCES,
+    UNDATED,
     Consent,
     ConsentState,
     fold_consents,
@@ -122,3 +127,102 @@ def test_a_merge_never_permits_what_either_had_withdrawn(rows: list[Consent], at
         alone = [state_for_topic(fold_consents(contact, rows), topic) for contact in (A, B)]
         if "withdrawn" in alone and last < at:
             assert state_for_topic(joined, topic) == "withdrawn"
+
+
+# ---- words of files, and words told to us ----------------------------------------------------------------
+
+
+def of_file(state: ConsentState, at: int, topic: str = "news", contact: int = A) -> Consent:
+    return Consent(contact, topic, state, at, source="import")
+
+
+def told(state: ConsentState, at: int, topic: str = "news", contact: int = A) -> Consent:
+    return Consent(contact, topic, state, at, source="web")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param(
+            [told("withdrawn", 10), of_file("granted", 40)], "withdrawn", id="a newer date of a file"
+        ),
+        pytest.param([of_file("granted", 5), told("withdrawn", 10)], "withdrawn", id="written before"),
+        pytest.param(
+            [told("withdrawn", 10, EVERYTHING), of_file("granted", 40)], "withdrawn", id="everything"
+        ),
+        pytest.param(
+            [told("withdrawn", 10, "offers"), of_file("granted", 40)], "granted", id="another topic"
+        ),
+        pytest.param([told("withdrawn", 10), told("granted", 40)], "granted", id="told again"),
+        pytest.param(
+            [told("withdrawn", 10), told("granted", 40), of_file("withdrawn", 50)],
+            "withdrawn",
+            id="file stops",
+        ),
+        pytest.param(
+            [told("granted", 40), of_file("withdrawn", UNDATED)], "granted", id="an undated one is older"
+        ),
+        pytest.param(
+            [of_file("withdrawn", 10), of_file("granted", 40)], "granted", id="files by their dates"
+        ),
+        pytest.param(
+            [of_file("withdrawn", 10), of_file("granted", UNDATED)], "withdrawn", id="undated grant"
+        ),
+        pytest.param([of_file("withdrawn", 10), of_file("granted", 10)], "withdrawn", id="files at once"),
+        pytest.param([told("withdrawn", 10), told("granted", 10)], "withdrawn", id="told at once"),
+        pytest.param([told("withdrawn", 10, EVERYTHING), told("granted", 10)], "withdrawn", id="all at once"),
+        pytest.param([told("withdrawn", 10), of_file("pending", 40)], "withdrawn", id="a file asks nobody"),
+        pytest.param(
+            [told("withdrawn", 10, "offers"), of_file("granted", 40, EVERYTHING)], None, id="a file's all"
+        ),
+    ],
+)
+def test_a_file_never_follows_a_withdrawal_told_to_us(rows: list[Consent], expected: str | None) -> None:
+    for order in permutations(rows):
+        numbered = [replace(row, id=number) for number, row in enumerate(order, 1)]
+        assert state_for_topic(fold_consents(A, numbered), "news") == expected
+
+
+def test_a_withdrawal_of_a_merged_contact_refutes_a_file_of_the_other() -> None:
+    rows = [told("withdrawn", 10, contact=B), of_file("granted", 90)]
+    assert fold_consents(A, rows)["news"] == "granted"
+    assert fold_consents(A, rows, [ContactMerge(A, B, 20)])["news"] == "withdrawn"
+
+
+words = st.builds(
+    Consent,
+    st.sampled_from([A, B]),
+    st.sampled_from(["news", "offers", EVERYTHING]),
+    st.sampled_from(["pending", "granted", "withdrawn"]),
+    st.integers(0, 6),
+    source=st.sampled_from(["web", "import", "event:shop", "event:import"]),
+)
+merges = st.lists(st.builds(ContactMerge, st.just(A), st.just(B), st.integers(0, 6)), max_size=1)
+
+
+shuffled = st.lists(words, max_size=8).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+
+
+@given(shuffled, merges)
+def test_the_order_of_writing_changes_nothing(
+    rows: tuple[list[Consent], list[Consent]], merges: list[ContactMerge]
+) -> None:
+    one, other = (
+        fold_consents(A, [replace(row, id=number) for number, row in enumerate(ordered, 1)], merges)
+        for ordered in rows
+    )
+    assert one == other
+
+
+@given(st.lists(words, max_size=8), merges)
+def test_no_file_permits_what_was_ever_withdrawn_towards_us(
+    rows: list[Consent], merges: list[ContactMerge]
+) -> None:
+    family = {A, B} if merges else {A}
+    told_rows = [row for row in rows if row.source not in FILE_SOURCES]
+    for topic in ("news", "offers"):
+        stopped = [row for row in told_rows if row.state == "withdrawn" and row.topic in (topic, EVERYTHING)]
+        if any(row.contact_id in family for row in stopped):
+            alone = state_for_topic(fold_consents(A, told_rows, merges), topic)
+            joined = state_for_topic(fold_consents(A, rows, merges), topic)
+            assert joined in (alone, "withdrawn")

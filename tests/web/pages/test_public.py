@@ -13,7 +13,7 @@ from nurture.consent.record import address_hash
 from nurture.database.engine import Database, encode
 from nurture.database.schema import contacts, messages, suppressions, wishes
 from nurture.domain.identity import canonical_email
-from nurture.domain.instant import DAY
+from nurture.domain.instant import DAY, HOUR
 from nurture.domain.signing import SigningKeys, sign_token
 from nurture.runtime.clock import ManualClock
 from tests.rig.notifier import recorded_by
@@ -307,6 +307,43 @@ def test_confirming_grants_the_topic_once(client: httpx.Client, services: Servic
         assert "Welcome" in client.post(path).text
     assert said(services.database) == [(contact, "news", "granted")]
     assert events(services) == [("Topic Confirmed", {"topic": "news", "message": 7})]
+
+
+@pytest.mark.parametrize("scope", ["topic", "all"])
+def test_a_link_that_was_followed_grants_nothing_after_a_later_unsubscribe(
+    client: httpx.Client, services: Services, scope: str
+) -> None:
+    contact, clock = a_contact(services.database), services.clock
+    assert isinstance(clock, ManualClock)
+    path = link("confirm", contact)
+    assert client.post(path).status_code == 200
+    clock.advance_to(NOW + 1)
+    client.post(link("unsubscribe", contact), data={"scope": scope})
+    clock.advance_to(NOW + 2)
+    for answer in (client.get(path), client.post(path)):
+        assert answer.status_code == 410
+        assert "no longer starts it" in answer.text
+        assert 'href="/p/' in answer.text
+    assert [state for _, _, state in said(services.database)] == ["granted", "withdrawn"]
+    # Another mail answers another request.
+    assert client.post(link("confirm", contact, message=8)).status_code == 200
+    assert [state for _, _, state in said(services.database)][-1] == "granted"
+
+
+@BOTH
+def test_a_request_from_before_the_unsubscribe_is_spent_although_nobody_had_followed_it(
+    client: httpx.Client, services: Services
+) -> None:
+    contact, clock = a_contact(services.database, locale="zh-CN"), services.clock
+    assert isinstance(clock, ManualClock)
+    number = a_message(services, contact, "any/confirm_subscription")
+    clock.advance_to(NOW + HOUR)
+    client.post(link("unsubscribe", contact), data={"scope": "all"})
+    clock.advance_to(NOW + DAY)
+    answer = client.post(link("confirm", contact, message=number))
+    assert answer.status_code == 410
+    assert "请在邮件设置里选择它" in answer.text
+    assert [state for _, _, state in said(services.database)] == ["withdrawn"]
 
 
 @BOTH
