@@ -354,8 +354,7 @@ def _split_consents(
 ) -> tuple[tuple[tuple[str, str, Instant, str], ...], dict[str, Any]]:
     """Return the consents as (topic, state, at, source), and the other cells. Raises InputError."""
     others = {name: value for name, value in cells.items() if not name.startswith(_CONSENT)}
-    dated = cells.get("consent_at") not in (None, "")
-    at = coerce(cells.get("consent_at"), "instant") if dated else UNDATED
+    at = coerce(cells["consent_at"], "instant") if cells.get("consent_at") else UNDATED
     if at is None:
         raise InputError("consent_at: not a date; write for example 2026-03-01T12:00:00Z")
     source = str(cells.get("consent_source", "import"))[:200]
@@ -365,10 +364,8 @@ def _split_consents(
         if not name.startswith(_CONSENT) or topic in ("at", "source"):
             continue
         if topic not in playbook.topics:
-            message = (
-                f"{name}: the playbook has no topic {topic!r}; it has {', '.join(sorted(playbook.topics))}"
-            )
-            raise InputError(message)
+            known = ", ".join(sorted(playbook.topics))
+            raise InputError(f"{name}: the playbook has no topic {topic!r}; it has {known}")
         if value not in _STATES:
             message = f"{name}: write granted or withdrawn, not {str(value)[:40]!r}"
             raise InputError(message)
