@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from nurture.database import fact_sql, schema
 from nurture.database.dialects import bracketed, exact, exact_number, extreme_of
-from nurture.database.fact_sql import Alternatives, Boolean
+from nurture.database.fact_sql import Alternatives, Boolean, boolean_literal
 from nurture.domain.conditions import Condition, Truth
 from nurture.domain.conditions.calendar import calendar_of, local_value
 from nurture.domain.conditions.nodes import (
@@ -100,7 +100,7 @@ class _Audience:
     def answer(self, node: Node) -> Boolean:
         match node:
             case Constant():
-                return _constant(node.value)
+                return boolean_literal(node.value)
             case All():
                 return sa.and_(*(self.answer(part) for part in sorted(node.parts, key=_cost)))
             case AnyOf():
@@ -182,7 +182,7 @@ class _Audience:
             case Stored():
                 return fact_sql.matches(self.document, value, alternatives)
             case Fixed():
-                return _constant(any(TESTS[op](value.value, bound) for op, bound in alternatives))
+                return boolean_literal(any(TESTS[op](value.value, bound) for op, bound in alternatives))
             case Extreme():
                 return sa.or_(*(self.extreme(value, op, int(bound)) for op, bound in alternatives))
             case Days():
@@ -229,7 +229,7 @@ class _Audience:
         # Columns that are never NULL are cheap and tested first; where they decide, the rest need only be known.
         decides = sa.not_(sa.and_(*plain)) if every else sa.or_(*plain)
         known = bracketed(rest).is_not(None)
-        return sa.case((sa.not_(decides), rest), (known, _constant(not every)))
+        return sa.case((sa.not_(decides), rest), (known, boolean_literal(not every)))
 
     def is_never_unknown(self, value: Value) -> bool:
         """Return whether a value is a column that is never NULL."""
@@ -261,7 +261,7 @@ class _Audience:
             calendar = calendar_of(zone)
             if calendar is not None:
                 answers[test(local_value(calendar, value.unit, self.now))].append(zone)
-        whens = [(self.zone().in_(zones), _constant(answer)) for answer, zones in answers.items() if zones]
+        whens = [(self.zone().in_(zones), boolean_literal(yes)) for yes, zones in answers.items() if zones]
         return sa.case(*whens) if whens else sa.cast(sa.null(), sa.Boolean())
 
     def local_values(self, value: Local) -> sa.ColumnElement[Any]:
@@ -355,10 +355,6 @@ def _is_among(answer: Boolean, among: frozenset[Truth]) -> Boolean:
         return answer.is_(plain[next(iter(among))])
     others = frozenset(Truth) - among
     return sa.and_(*(answer.is_not(plain[other]) for other in others))
-
-
-def _constant(value: bool) -> Boolean:
-    return sa.true() if value else sa.false()
 
 
 def _strictly(tests: Sequence[Boolean], *, every: bool) -> Boolean:

@@ -1,4 +1,4 @@
-"""Handing in what the crowd does, as its applications would: over HTTP, often twice, and by following links."""
+"""Hand in the events of the simulated people as applications do: over HTTP, often twice, and by following links."""
 
 import re
 import threading
@@ -19,35 +19,35 @@ from tests.production.processes import SOURCE, WRITE_KEY, Installation
 from tests.rig.smtp import SmtpSink
 
 BATCH = 100
-#: Every so many batches come twice; every so many of these the second time past HTTP.
+#: One in _TWICE batches is handed in twice; of these, one in _OTHER_WAY the second time the other way.
 _TWICE = 5
 _OTHER_WAY = 10
 _LINK = re.compile(r"http://127\.0\.0\.1:\d+(/confirm/[\w.~-]+)")
 
 
-class Feeding(threading.Thread):
-    """Hands everything in, spread over a time, half of the people over HTTP and half into the inbox.
+class Load(threading.Thread):
+    """Hands in all events at an even rate, half of the people over HTTP and half directly into the inbox.
 
-    A person's events go one way, so they keep their order. Then what was sold out comes back, and some people
-    follow the link of their mail, as soon as they have got it.
+    All events of one person go the same way, so they keep their order. Then the product is back in stock, and
+    some people follow the link of their mail as soon as it has arrived.
     """
 
     def __init__(
         self, crowd: Crowd, installation: Installation, database: Database, sink: SmtpSink, *, seconds: float
     ) -> None:
-        """Prepare it; `seconds` is how long the events are spread over."""
-        super().__init__(name="feeding", daemon=True)
+        """Prepare the thread; it hands the events in over `seconds`."""
+        super().__init__(name="load", daemon=True)
         self._crowd, self._database, self._sink = crowd, database, sink
         self._seconds = seconds
         self._client = httpx.Client(base_url=installation.url, auth=(WRITE_KEY, ""), timeout=60)
         self.ended = threading.Event()
-        self.told = threading.Event()
+        self.all_handed_in = threading.Event()
         self.fault: BaseException | None = None
         self.repeated = 0
         self.refused = 0
 
     def run(self) -> None:
-        """Do it all; a fault is kept for whoever waits."""
+        """Hand everything in; an exception is kept in `fault` for the test."""
         try:
             self._hand_everything_in()
             self._bring_back()
@@ -56,28 +56,28 @@ class Feeding(threading.Thread):
             self.fault = fault
         finally:
             self._client.close()
-            self.told.set()
+            self.all_handed_in.set()
 
     def _hand_everything_in(self) -> None:
-        ways: list[list[Item]] = [[], []]
+        halves: list[list[Item]] = [[], []]
         for item in self._crowd.items:
-            ways[_person(item) % 2].append(item)
-        doors: tuple[Callable[[list[Item]], None], ...] = (self._over_http, self._into_inbox)
+            halves[_person(item) % 2].append(item)
+        handing_in: tuple[Callable[[list[Item]], None], ...] = (self._over_http, self._into_inbox)
         batches = [
             (place, way, items[place : place + BATCH])
-            for way, items in enumerate(ways)
+            for way, items in enumerate(halves)
             for place in range(0, len(items), BATCH)
         ]
         began = monotonic()
-        for number, (_, way, batch) in enumerate(sorted(batches, key=lambda each: each[:2])):
+        for number, (_, way, batch) in enumerate(sorted(batches, key=lambda batch: batch[:2])):
             self.ended.wait(max(0.0, began + number / len(batches) * self._seconds - monotonic()))
-            doors[way](batch)
+            handing_in[way](batch)
             if number % _TWICE == 0:
-                doors[(way + 1) % 2 if number % _OTHER_WAY == 0 else way](batch)
+                handing_in[(way + 1) % 2 if number % _OTHER_WAY == 0 else way](batch)
                 self.repeated += len(batch)
 
     def _bring_back(self) -> None:
-        """Tell that PRODUCT is back once everybody who waits is known to wait; twice."""
+        """Hand in, twice, that PRODUCT is back, as soon as every waiting person has a watch."""
         count = sa.select(sa.func.count()).select_from(watches)
         for _ in self._until_ended():
             with self._database.read() as connection:
@@ -88,7 +88,7 @@ class Feeding(threading.Thread):
         self._into_inbox(batch)
 
     def _confirm(self) -> None:
-        """Follow the link of each confirmation that has come to somebody who follows it."""
+        """Follow the link of each confirmation mail whose recipient confirms."""
         awaited = set(self._crowd.confirming)
         read = 0
         for _ in self._until_ended():
@@ -107,11 +107,11 @@ class Feeding(threading.Thread):
     def _over_http(self, batch: list[Item]) -> None:
         self._post("/v1/batch", json={"batch": batch})
 
-    def _post(self, path: str, **given: object) -> None:
-        """Send until it is taken, as every client does."""
+    def _post(self, path: str, **content: object) -> None:
+        """Repeat a request until it is accepted, as clients do after a 503 or a lost connection."""
         for _ in self._until_ended(first=True):
             try:
-                answer = self._client.post(path, **given)  # type: ignore[arg-type]
+                answer = self._client.post(path, **content)  # type: ignore[arg-type]
             except httpx.TransportError:
                 self.refused += 1
                 continue
@@ -127,7 +127,7 @@ class Feeding(threading.Thread):
         self._database.run(lambda connection: accept(connection, intake.events))
 
     def _until_ended(self, *, first: bool = False) -> Iterator[None]:
-        """Yield now and then until the test ends."""
+        """Yield every 0.3 seconds; raise TimeoutError when the test ends first."""
         if first:
             yield
         while not self.ended.wait(0.3):

@@ -1,9 +1,9 @@
-"""A shop's busy hours: seeded people, everything they do, and the mails that must come of it.
+"""Generate the busy hours of a shop from a seed: the events of its people, and the mails that must follow.
 
-The expected mails are worked out here from the events and from what the shipped programme's files say, not by the
-engine: a receipt for each order, a notice for each shipment, a question for each topic asked for, and so on.
-Everybody stays on one side of each rule (nobody cancels, nobody books as a lead and then buys), so that the
-mails depend on no order in which two processes happen to work.
+The expected mails are derived here from the events and the files of the shipped programme, without the engine: a
+receipt for each order, a notice for each shipment, a confirmation for each requested topic, and so on. No person
+touches two rules that exclude each other (nobody cancels, nobody books as a lead and then buys), so the mails do
+not depend on the order in which two processes work.
 """
 
 import random  # noqa: TID251 - seeded, so the same seed gives the same people
@@ -29,14 +29,14 @@ BOOKED = "lead/any/appointment"
 CART = "lead/convert/abandoned_cart"
 BACK = "lead/convert/back_in_stock"
 WELCOME = "lead/subscribe/welcome_series"
-#: Mail that must arrive, whatever happens to a worker; all other mail is never sent twice.
+#: Measures whose mail is sent at least once even when a worker dies; all other mail is sent at most once.
 TRANSACTIONAL = frozenset({CONFIRM, RECEIPT, SHIPPED, BOOKED})
-#: The measures that leave some people out, to compare with.
+#: The measures that have a holdout.
 HOLDING_OUT = frozenset({CART, WELCOME})
 
 #: The product that is sold out at first and comes back.
 PRODUCT = "ridge"
-#: How long before now the stories begin: a cart is left for two hours before it is asked after.
+#: The events begin this long before now: the abandoned cart mail waits for two hours.
 _AGO = 3 * HOUR
 
 
@@ -52,29 +52,29 @@ class Crowd:
     confirming: list[str] = field(default_factory=list)
     #: (address, order) of first orders; thanks follow two hours later, so here only their runs are seen.
     thanked: set[tuple[str, str]] = field(default_factory=set)
-    #: How many wait for PRODUCT.
+    #: Number of people that wait for PRODUCT.
     waiting: int = 0
 
 
 def crowd(events: int, *, now: Instant, seed: int) -> Crowd:
-    """Return a crowd that does exactly so many things."""
+    """Return people with exactly this many events, and their mails."""
     made = Crowd(seed, now)
     stories: list[Iterator[Item]] = []
     total, number = 0, 0
     while total < events:
         person = _Person(made, number)
         _KINDS[person.rng.choice(_DRAW)](person)
-        # The last person does less than they would have: looking around is what can be left out.
-        total += len(person.told)
-        stories.append(iter(person.told))
+        # Page views without a name fill the rest, so that the number of events is exact.
+        total += len(person.events)
+        stories.append(iter(person.events))
         number += 1
     made.items = list(_interleaved(stories, random.Random(seed)))
-    made.items += [_look_around(seed, place) for place in range(events - total)]
+    made.items += [_anonymous_view(seed, place) for place in range(events - total)]
     return made
 
 
 def back_in_stock(now: Instant) -> Item:
-    """Return the event by which everybody who waits for PRODUCT is told; it names nobody."""
+    """Return the event that PRODUCT is back in stock; it names no person."""
     properties = {"product_id": PRODUCT, "name": "Ridge hand grinder", "stock": 500, "price": 89}
     return {
         "type": "track",
@@ -86,19 +86,19 @@ def back_in_stock(now: Instant) -> Item:
 
 
 def noon_zone(now: Instant) -> str:
-    """Return a zone in which it is noon, so that no quiet hours fall into the test whenever it runs."""
+    """Return a zone in which it is noon, so that the test never runs in quiet hours."""
     ahead = 12 - to_datetime(now).hour
-    # The sign of these names is turned around.
+    # In the names of Etc zones the sign is reversed.
     return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/UTC"
 
 
 @dataclass(slots=True)
 class _Person:
-    """One person telling a story; the crowd learns which mails it asks for."""
+    """One person with their events; adds the expected mails to the crowd."""
 
     crowd: Crowd
     number: int
-    told: list[Item] = field(default_factory=list)
+    events: list[Item] = field(default_factory=list)
     rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -112,31 +112,31 @@ class _Person:
     def user(self) -> Item:
         return {"userId": f"u{self.number}"}
 
-    def does(self, name: str, /, who: Item | None = None, **properties: Any) -> str:
-        """Tell an event, half a minute after the one before; returns its message id."""
-        return self._tell({"type": "track", "event": name, "properties": properties}, who)
+    def track(self, name: str, /, who: Item | None = None, **properties: Any) -> str:
+        """Add a track event half a minute after the last one and return its message id."""
+        return self._add({"type": "track", "event": name, "properties": properties}, who)
 
-    def is_known(self, who: Item | None = None) -> None:
-        """Tell name and address."""
+    def identify(self, who: Item | None = None) -> None:
+        """Add an identify event with name and address."""
         name = self.rng.choice(("Ada", "Ben", "Çelik", "小雨", "O'Neil", "Zoë"))
-        self._tell({"type": "identify", "traits": {"firstName": name, "email": self.address}}, who)
+        self._add({"type": "identify", "traits": {"firstName": name, "email": self.address}}, who)
 
-    def looks(self, least: int, most: int) -> None:
-        """Look at so many pages."""
+    def view_pages(self, least: int, most: int) -> None:
+        """Add between `least` and `most` page views."""
         for _ in range(self.rng.randint(least, most)):
-            self.does("Page Viewed", path=f"/{self.rng.randrange(100)}")
+            self.track("Page Viewed", path=f"/{self.rng.randrange(100)}")
 
-    def expects(self, measure: str, step: str, about: str = "") -> None:
-        """Note a mail that must come."""
+    def expect(self, measure: str, step: str, about: str = "") -> None:
+        """Add a mail to the expected ones."""
         self.crowd.expected[self.address, measure, step, about] += 1
 
-    def _tell(self, item: Item, who: Item | None) -> str:
-        place = len(self.told)
+    def _add(self, item: Item, who: Item | None) -> str:
+        place = len(self.events)
         message = f"{self.number}-{place}"
         at = self.crowd.now - _AGO + place * 30 * SECOND
         context = {"timezone": noon_zone(self.crowd.now), "locale": "en"}
-        given = {"messageId": message, "timestamp": to_iso(at), "context": context}
-        self.told.append({**item, **given, **(self.user if who is None else who)})
+        common = {"messageId": message, "timestamp": to_iso(at), "context": context}
+        self.events.append({**item, **common, **(self.user if who is None else who)})
         return message
 
 
@@ -144,85 +144,85 @@ class _Person:
 
 
 def _buyer(person: _Person) -> None:
-    """Order, perhaps again; most orders are shipped; some are told twice; some have a question."""
-    person.is_known()
-    person.looks(0, 4)
+    """Order once or twice; most orders are shipped, some come as two events, some lead to a support case."""
+    person.identify()
+    person.view_pages(0, 4)
     for place in range(1 + (person.rng.random() < 0.2)):
         order = f"o-{person.number}-{place}"
         goods: Item = {"product_id": "guji-250", "name": "Guji 250 g", "quantity": 2, "price": 13.5}
         bought: Item = {"order_id": order, "revenue": 27, "total": 27, "currency": "EUR", "products": [goods]}
-        person.does("Order Completed", **bought)
-        person.expects(RECEIPT, "receipt", order)
+        person.track("Order Completed", **bought)
+        person.expect(RECEIPT, "receipt", order)
         if place == 0:
             person.crowd.thanked.add((person.address, order))
         if person.rng.random() < 0.1:
-            # Shop and payment service both tell it: two events, one order.
-            person.does("Order Completed", **bought)
+            # Shop and payment service both send the event: two events, one order.
+            person.track("Order Completed", **bought)
         if person.rng.random() < 0.6:
-            person.does("Order Shipped", order_id=order, carrier="DHL", tracking_number=f"T{order}")
-            person.expects(SHIPPED, "shipped", order)
-    person.looks(0, 4)
+            person.track("Order Shipped", order_id=order, carrier="DHL", tracking_number=f"T{order}")
+            person.expect(SHIPPED, "shipped", order)
+    person.view_pages(0, 4)
     if person.rng.random() < 0.1:
         case = f"c-{person.number}"
-        person.does("Support Case Opened", case_id=case, subject="The grinder arrived with a crack")
-        person.expects(CASE, "received", case)
+        person.track("Support Case Opened", case_id=case, subject="The grinder arrived with a crack")
+        person.expect(CASE, "received", case)
 
 
 def _reader(person: _Person) -> None:
-    """Read without a name, then ask for news; a few say yes by the link, some were two people until then."""
+    """Read without a name, then request news; some confirm by the link, some were two contacts before."""
     if person.rng.random() < 0.3:
-        # The sign-up form knows the address, the journal's login the number; then somebody says both.
+        # The sign-up form sends the address, the login the user id; a later event has both and merges them.
         form = {"context": {"traits": {"email": person.address}}}
-        _asks(person, who=form)
-        person.does("Article Read", category="origins", title="On origins")
-        person.is_known()
+        _request_topic(person, who=form)
+        person.track("Article Read", category="origins", title="On origins")
+        person.identify()
     else:
         visitor = {"anonymousId": f"a{person.number}"}
-        person.does("Article Read", who=visitor, category="brewing", title="On brewing")
-        person.is_known({**person.user, **visitor})
-        _asks(person)
+        person.track("Article Read", who=visitor, category="brewing", title="On brewing")
+        person.identify({**person.user, **visitor})
+        _request_topic(person)
         if person.rng.random() < 0.15:
             person.crowd.confirming.append(person.address)
-            person.expects(WELCOME, "welcome")
+            person.expect(WELCOME, "welcome")
         elif person.rng.random() < 0.2:
-            _asks(person, topic="offers")
-    person.looks(1, 5)
+            _request_topic(person, topic="offers")
+    person.view_pages(1, 5)
 
 
-def _asks(person: _Person, *, topic: str = "news", who: Item | None = None) -> None:
-    message = person.does("Topic Requested", who=who, topic=topic)
-    person.expects(CONFIRM, "confirm", message)
+def _request_topic(person: _Person, *, topic: str = "news", who: Item | None = None) -> None:
+    message = person.track("Topic Requested", who=who, topic=topic)
+    person.expect(CONFIRM, "confirm", message)
 
 
 def _visitor(person: _Person) -> None:
     """Book a tasting."""
-    person.is_known()
-    person.looks(1, 4)
+    person.identify()
+    person.view_pages(1, 4)
     starts = person.crowd.now + person.rng.randrange(3, 20) * DAY
     key = f"tasting-{person.number}"
     when: Item = {"starts_at": to_iso(starts), "ends_at": to_iso(starts + HOUR)}
-    person.does("Appointment Booked", appointment_id=key, location="Kesselhof 3, Berlin", **when)
-    person.expects(BOOKED, "confirmation", key)
+    person.track("Appointment Booked", appointment_id=key, location="Kesselhof 3, Berlin", **when)
+    person.expect(BOOKED, "confirmation", key)
 
 
 def _cart(person: _Person) -> None:
     """Fill a cart and leave it."""
-    person.is_known()
-    person.does("Consent Given", topic="reminders")
-    person.looks(0, 3)
+    person.identify()
+    person.track("Consent Given", topic="reminders")
+    person.view_pages(0, 3)
     for place in range(person.rng.randint(1, 3)):
         goods: Item = {"product_id": f"p{place}", "name": "Guji 250 g", "quantity": 1, "price": 13.5}
-        person.does("Product Added", cart_id=f"cart-{person.number}", currency="EUR", **goods)
-    person.expects(CART, "left", f"cart-{person.number}")
+        person.track("Product Added", cart_id=f"cart-{person.number}", currency="EUR", **goods)
+    person.expect(CART, "left", f"cart-{person.number}")
 
 
 def _waiter(person: _Person) -> None:
-    """Ask to be told when what is sold out is back."""
-    person.is_known()
-    person.does("Consent Given", topic="reminders")
-    person.does("Back In Stock Requested", product_id=PRODUCT)
-    person.looks(0, 3)
-    person.expects(BACK, "back", PRODUCT)
+    """Request a mail for when the product is back in stock."""
+    person.identify()
+    person.track("Consent Given", topic="reminders")
+    person.track("Back In Stock Requested", product_id=PRODUCT)
+    person.view_pages(0, 3)
+    person.expect(BACK, "back", PRODUCT)
     person.crowd.waiting += 1
 
 
@@ -238,7 +238,7 @@ _DRAW = [kind for kind, share in _SHARES.items() for _ in range(share)]
 
 
 def _interleaved(stories: list[Iterator[Item]], rng: random.Random) -> Iterator[Item]:
-    """Yield all events: each person's in their order, people mixed among some hundred that are about at once."""
+    """Yield all events, each person's in order, mixed among the 200 people that are active at once."""
     ahead = iter(stories)
     about = list(islice(ahead, 200))
     while about:
@@ -252,8 +252,8 @@ def _interleaved(stories: list[Iterator[Item]], rng: random.Random) -> Iterator[
             about.pop(place)
 
 
-def _look_around(seed: int, place: int) -> Item:
-    """Return an event of somebody without a name."""
+def _anonymous_view(seed: int, place: int) -> Item:
+    """Return a page view of an anonymous visitor."""
     return {
         "type": "page",
         "anonymousId": f"passer-{seed}-{place}",

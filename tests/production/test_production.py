@@ -1,8 +1,8 @@
-"""A production installation under load while everything around it goes wrong.
+"""Run a production installation under load and disruptions, and compare every mail with the expected ones.
 
-PostgreSQL, Redis, an HTTP process, two workers, two schedulers and a mail server, each a process of its own;
-20,000 events come in, a worker is killed with -9 every second, Redis is emptied, goes and comes back, ticks
-happen twice. In the end every mail that must be there is there once, and nothing else.
+PostgreSQL, Redis, an HTTP process, two workers, two schedulers and a mail server are processes of their own. 20,000
+events come in; a worker gets SIGKILL every second; Redis is emptied, stopped and started; scheduler ticks run twice.
+At the end every expected mail is there once, and no other mail.
 """
 
 import sys
@@ -26,26 +26,26 @@ from tests.production.compare import (
     reckon,
     work_left,
 )
-from tests.production.disruptions import Trouble
-from tests.production.load import Feeding
+from tests.production.disruptions import Disruptions
+from tests.production.load import Load
 from tests.production.people import Crowd, crowd
 from tests.production.processes import Installation
 from tests.rig.postgres import Postgres
 from tests.rig.redis import Redis
 from tests.rig.smtp import SmtpSink
 
-#: Of what a killed process held only final dots without a reply are in doubt: one a connection.
+#: In doubt are only mails of a killed process whose final dot had no reply: at most one per connection.
 DOUBTS_PER_KILL = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much comes in, and how often a worker is killed."""
+    """Number of events, number of kills, seed and patience."""
 
     events: int
     kills: int
     seed: int = 20_260
-    #: After so many seconds in which nothing got less, it will not any more.
+    #: The test fails after so many seconds without progress.
     patience: float = 90.0
 
 
@@ -53,7 +53,7 @@ class Size:
     "size",
     [
         pytest.param(Size(20_000, 25), id="whole"),
-        # The same and more: where this one is run, the other one shows nothing new.
+        # Contains the whole of the shorter run, so `make faults` runs this one only.
         pytest.param(Size(40_000, 80), id="long", marks=[pytest.mark.long, pytest.mark.faults]),
     ],
 )
@@ -62,17 +62,17 @@ def test_every_mail_that_must_be_there_is_there_once(
 ) -> None:
     people = crowd(size.events, now=SystemClock().now(), seed=size.seed)
     with running(postgres, tmp_path, smtp_sink) as (installation, broker, services):
-        story = Story(size, people, installation, services, smtp_sink)
-        story.live(broker)
-        faults = list(story.faults())
-        assert not faults, story.told(faults)
+        trial = Trial(size, people, installation, services, smtp_sink)
+        trial.run(broker)
+        faults = list(trial.faults())
+        assert not faults, trial.report(faults)
 
 
 @contextmanager
 def running(
     postgres: Postgres, folder: Path, sink: SmtpSink
 ) -> Iterator[tuple[Installation, Redis, Services]]:
-    """Give an installation that works, its Redis, and services that look into its database."""
+    """Yield a running installation, its Redis, and services that read its database."""
     name, broker = postgres.create(), Redis()
     installation = Installation(folder, postgres.url(name), broker.url, sink.url)
     try:
@@ -86,17 +86,17 @@ def running(
         codes = installation.stop()
         broker.stop()
         postgres.drop(name)
-    # What HTTP's server does after TERM is its own affair.
+    # The exit code of the HTTP server after SIGTERM is not the product's.
     assert {code for name, code in codes.items() if name != "api"} == {0}, codes
 
 
-class Story:
-    """One run: what is handed in, what goes wrong meanwhile, what came of it."""
+class Trial:
+    """One run: the load, the disruptions and the comparison at the end."""
 
     def __init__(
         self, size: Size, people: Crowd, installation: Installation, services: Services, sink: SmtpSink
     ) -> None:
-        """Begin with nothing handed in."""
+        """Prepare a run without events."""
         self.size, self.people = size, people
         self._installation, self._services, self._sink = installation, services, sink
         self.figures: dict[str, object] = {"seed": size.seed}
@@ -109,44 +109,42 @@ class Story:
         """The installation's database."""
         return self._services.database
 
-    def live(self, broker: Redis) -> None:
-        """Hand everything in while it goes wrong, then let it finish."""
+    def run(self, broker: Redis) -> None:
+        """Hand in all events during the disruptions, then wait until the work is finished."""
         began = monotonic()
-        feeding = Feeding(
-            self.people, self._installation, self.database, self._sink, seconds=0.5 * self.size.kills
-        )
-        trouble = Trouble(
+        load = Load(self.people, self._installation, self.database, self._sink, seconds=0.5 * self.size.kills)
+        disruptions = Disruptions(
             self._installation, broker, self._services, kills=self.size.kills, seed=self.size.seed
         )
-        feeding.start()
+        load.start()
         try:
-            # Killing programs that are still being loaded would prove little.
+            # The first mail shows that the workers have started; killing them earlier would test little.
             self._sink.wait_for(1, seconds=self.size.patience)
-            trouble.make()
-            self.figures["trouble seconds"] = round(monotonic() - began, 1)
-            self._finish(feeding)
+            disruptions.run()
+            self.figures["seconds of disruptions"] = round(monotonic() - began, 1)
+            self._finish(load)
         finally:
-            feeding.ended.set()
-            feeding.join(90)
-        if feeding.fault:
-            self._found.append(f"handing in failed: {feeding.fault!r}")
-        if trouble.made["slots worked twice"]:
+            load.ended.set()
+            load.join(90)
+        if load.fault:
+            self._found.append(f"handing in failed: {load.fault!r}")
+        if disruptions.made["slots worked twice"]:
             self._found.append("a slot was worked twice")
         seconds = monotonic() - began
         self.figures |= {
             "seconds": round(seconds, 1),
             "events a second": round(self.size.events / seconds),
-            "events handed in twice": feeding.repeated,
-            "requests repeated": feeding.refused,
-            "trouble": dict(trouble.made),
+            "events handed in twice": load.repeated,
+            "requests repeated": load.refused,
+            "disruptions": dict(disruptions.made),
         }
 
-    def _finish(self, feeding: Feeding) -> None:
-        """Wait until nothing is left to do; what killed workers held is taken up by their journals."""
+    def _finish(self, load: Load) -> None:
+        """Wait until no work is left; recovery from the journals settles the mails of killed workers."""
         last, since = None, monotonic()
         while monotonic() - since < self.size.patience:
             left = work_left(self.database, now=self._services.clock.now())
-            if left.done and feeding.told.is_set():
+            if left.done and load.all_handed_in.is_set():
                 return
             if left != last:
                 last, since = left, monotonic()
@@ -156,10 +154,10 @@ class Story:
                     self.database, self._waited, now=self._services.clock.now()
                 )
             pause(0.3)
-        self._found.append(f"not finished: {last}, everything handed in: {feeding.told.is_set()}")
+        self._found.append(f"not finished: {last}, everything handed in: {load.all_handed_in.is_set()}")
 
     def faults(self) -> Iterator[str]:
-        """Yield everything that is not as it must be; run with everything still running."""
+        """Yield a line for each difference from the expected state; the installation must still run."""
         yield from self._found
         stopped = [group.name for group in self._installation.others if not group.alive()]
         yield from (f"{name} has stopped" for name in stopped)
@@ -180,7 +178,7 @@ class Story:
         if reckoning.doubts.total() > DOUBTS_PER_KILL * self.size.kills:
             yield f"{reckoning.doubts.total()} doubts after {self.size.kills} kills"
 
-    def told(self, faults: list[str]) -> str:
-        """Return what a reader of the failure needs: seed, figures, faults, the end of every log."""
+    def report(self, faults: list[str]) -> str:
+        """Return the text of a failure: seed, figures, faults and the end of every log."""
         shown = "\n".join(faults[:30])
         return f"{self.figures}\n{len(faults)} faults:\n{shown}\n{self._installation.logs()}"
