@@ -18,7 +18,7 @@ from nurture.delivery.deliver import deliver, recover_by_journal
 from nurture.delivery.deliver import recover as take_back
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
-from nurture.feedback.clicks import judge_touches
+from nurture.feedback.clicks import judge_clicks
 from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
 from nurture.reports.metrics import count, timed
@@ -123,7 +123,7 @@ def judge(context: Context) -> Counts:
 
     def batch() -> Counts:
         return services.database.run(
-            lambda connection: judge_touches(connection, now=services.clock.now(), suppression_key=key)
+            lambda connection: judge_clicks(connection, now=services.clock.now(), suppression_key=key)
         )
 
     done = _repeat(context, FEEDBACK, batch)

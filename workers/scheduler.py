@@ -60,7 +60,7 @@ def look(connection: sa.Connection, services: Services, now: Instant) -> None:
 
 def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
     """Forget the slots of yesterday, and who followed links the day before."""
-    clicks.forget(connection, now=now)
+    clicks.delete_judged(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
     journal_queries.delete_old(
         connection,

@@ -44,7 +44,7 @@ def send_lane(lane: str) -> None:
     soft_time_limit=DELIVERY_SECONDS_MAX - 60,
     time_limit=DELIVERY_SECONDS_MAX,
 )
-def judge_touches() -> None:
+def judge_clicks() -> None:
     """Judge the clicks on mails as a person's or a machine's, then process reports and replies."""
     here().notifier.clear(FEEDBACK, "")
     loops.judge(here())

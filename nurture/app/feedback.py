@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from nurture.app.inbound import desk_of
+from nurture.app.inbound import build_reply_settings
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
 from nurture.feedback.record import match_late
-from nurture.feedback.replies import mind, send_notices
+from nurture.feedback.replies import check_cases, send_notices
 from nurture.feedback.reply_queries import unsent_since
 from nurture.transports.registry import Transport
 
@@ -42,7 +42,7 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
         except UserError:
             # Without a published playbook no mail was sent, so there is no reply either.
             return Counts()
-        return mind(connection, desk_of(services, loaded), now=now)
+        return check_cases(connection, build_reply_settings(services, loaded), now=now)
 
     return step
 
@@ -51,6 +51,6 @@ def find_unsent_notices(services: Services) -> Iterator[str]:
     """Yield a line for each notice to our own staff that is unsent for an hour, with the server's last reply."""
     with services.database.read() as connection:
         for row in unsent_since(connection, before=services.clock.now() - _STUCK):
-            case = f" of case R-{row.dialogue_id}" if row.dialogue_id else ""
+            case = f" of case R-{row.case}" if row.case else ""
             reply = row.reply or "no worker has tried it"
             yield f"notice {row.id}{case} has not left after {row.attempts} attempts: {reply}"

@@ -20,8 +20,8 @@ from nurture.domain.identity import canonical_email
 from nurture.domain.instant import Instant
 from nurture.domain.verp import read_case_address, read_return_path, strip_tag
 from nurture.feedback.record import record
-from nurture.feedback.replies import Desk, take_answer, take_reply
-from nurture.inbound.inbound_mail import Arrival, read
+from nurture.feedback.replies import ReplySettings, record_answer, record_reply
+from nurture.inbound.inbound_mail import InboundMail, read
 from nurture.playbook import LoadedPlaybook
 from nurture.reports.metrics import count, timed
 from nurture.runtime.log import get_logger
@@ -46,10 +46,10 @@ def require_inbound(services: Services) -> None:
         raise SettingsError("\n".join(faults))
 
 
-def desk_of(services: Services, loaded: LoadedPlaybook) -> Desk:
-    """Return where answers go."""
+def build_reply_settings(services: Services, loaded: LoadedPlaybook) -> ReplySettings:
+    """Return the addresses and times of the case handling, from settings and the active playbook."""
     settings = services.settings
-    return Desk(
+    return ReplySettings(
         keys=services.keys,
         suppression_key=settings.suppression_secret,
         sender=loaded.playbook.senders["default"]["address"],
@@ -94,8 +94,8 @@ class Inbound:
         """
         try:
             with timed("feedback"):
-                arrival = read(data, envelope_sender=sender)
-                done = self._services.database.run(self._processing(arrival, recipient, data))
+                mail = read(data, envelope_sender=sender)
+                done = self._services.database.run(self._processing(mail, recipient, data))
         except (SQLAlchemyError, Transient, OSError) as error:
             count("feedback", {"inbound_later": 1})
             _log.warning("a mail was deferred", error=type(error).__name__)
@@ -105,42 +105,44 @@ class Inbound:
 
     # ---- evidence and effects ----------------------------------------------------------------------------
 
-    def _processing(self, arrival: Arrival, recipient: str, data: bytes) -> Callable[[sa.Connection], Counts]:
+    def _processing(
+        self, mail: InboundMail, recipient: str, data: bytes
+    ) -> Callable[[sa.Connection], Counts]:
         keys, now = self._services.keys, self._services.clock.now()
-        tagged, dialogue = read_return_path(keys, recipient), read_case_address(keys, recipient)
+        tagged, case = read_return_path(keys, recipient), read_case_address(keys, recipient)
 
         def work(connection: sa.Connection) -> Counts:
-            if arrival.nature == "reply":
-                return self._reply(connection, arrival, data, tagged=tagged, dialogue=dialogue, now=now)
-            report = self._report(arrival, tagged, now)
+            if mail.nature == "reply":
+                return self._reply(connection, mail, data, tagged=tagged, case=case, now=now)
+            report = self._report(mail, tagged, now)
             if report is None:
-                return _count_only("automatic" if arrival.nature == "automatic" else "unproven")
+                return _count_only("automatic" if mail.nature == "automatic" else "unproven")
             key = self._services.settings.suppression_secret
             return record(connection, [report], now=now, suppression_key=key)
 
         return work
 
-    def _report(self, arrival: Arrival, tagged: int | None, now: Instant) -> Report | None:
+    def _report(self, mail: InboundMail, tagged: int | None, now: Instant) -> Report | None:
         """Return the report of an automatic mail; None without proof that its sender received a mail of ours."""
         report = Report(
             provider="mail",
-            event_id=arrival.key,
+            event_id=mail.key,
             kind="bounce",
             at=now,
-            severity=arrival.severity,
+            severity=mail.severity,
             message=tagged,
-            detail={"diagnostic": arrival.diagnostic, "code": arrival.code},
+            detail={"diagnostic": mail.diagnostic, "code": mail.code},
         )
-        match arrival.nature:
+        match mail.nature:
             case "bounce" | "deferred" | "delivered":
-                return replace(report, kind=arrival.nature) if tagged is not None else None
-            case "complaint" | "left":
-                paths = (read_return_path(self._services.keys, path) for path in arrival.return_paths)
+                return replace(report, kind=mail.nature) if tagged is not None else None
+            case "complaint" | "opt_out":
+                paths = (read_return_path(self._services.keys, path) for path in mail.return_paths)
                 number = next((path for path in paths if path is not None), tagged)
-                about = arrival.about[0] if arrival.about else None
+                about = mail.about[0] if mail.about else None
                 if number is None and about is None:
                     return None
-                kind: Final = "complaint" if arrival.nature == "complaint" else "unsubscribe"
+                kind: Final = "complaint" if mail.nature == "complaint" else "unsubscribe"
                 return replace(report, kind=kind, message=number, header_id=about if number is None else None)
             case "automatic" | "reply":
                 return None
@@ -148,31 +150,29 @@ class Inbound:
     def _reply(
         self,
         connection: sa.Connection,
-        arrival: Arrival,
+        mail: InboundMail,
         data: bytes,
         *,
         tagged: int | None,
-        dialogue: int | None,
+        case: int | None,
         now: Instant,
     ) -> Counts:
-        desk = desk_of(self._services, self._services.playbooks.active(connection))
-        ours = {canonical_email(desk.replies_to), canonical_email(desk.escalate_to)}
-        if arrival.author in ours:
+        settings = build_reply_settings(self._services, self._services.playbooks.active(connection))
+        staff = {canonical_email(settings.replies_to), canonical_email(settings.escalate_to)}
+        if mail.author in staff:
             # Mail of our own staff is never a customer's reply. At a case's address it is the answer to one.
-            return (
-                take_answer(connection, desk, dialogue, arrival, now=now) if dialogue else _count_only("own")
-            )
+            return record_answer(connection, settings, case, mail, now=now) if case else _count_only("own")
         report = Report(
             provider="mail",
-            event_id=arrival.key,
+            event_id=mail.key,
             kind="reply",
             at=now,
             message=tagged,
-            header_id=arrival.about[0] if arrival.about and tagged is None else None,
-            address=arrival.author,
-            detail={"subject": arrival.subject, "text": arrival.text, "from": arrival.author or ""},
+            header_id=mail.about[0] if mail.about and tagged is None else None,
+            address=mail.author,
+            detail={"subject": mail.subject, "text": mail.text, "from": mail.author or ""},
         )
-        return take_reply(connection, desk, report, arrival, data, now=now)
+        return record_reply(connection, settings, report, mail, data, now=now)
 
 
 def _count_only(reason: str) -> Counts:

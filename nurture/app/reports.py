@@ -35,7 +35,7 @@ def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
     """
     now = services.clock.now()
     with services.database.read() as connection:
-        found = reply_queries.lasting(connection, since=now - days * DAY)
+        found = reply_queries.load_case_times(connection, since=now - days * DAY)
     took = sorted((row.answered_at - row.opened_at) // MINUTE for row in found if row.answered_at is not None)
     late = [row for row in found if (row.answered_at if row.answered_at is not None else now) > row.due_at]
     return [

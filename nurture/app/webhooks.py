@@ -73,7 +73,7 @@ class Webhooks:
         reports = chosen.read(call, now=now)
         if reports is None:
             return self.refuse("unreadable")
-        if (url := confirmation(call)) and self._fetch.visit(url) is None:
+        if (url := confirmation(call)) and self._fetch.fetch(url) is None:
             # Amazon sends the confirmation request again.
             return WebhookAnswer(503, "The confirmation could not be sent; try again.")
         record_reports(services, reports)

@@ -27,7 +27,7 @@ from nurture.delivery.outcomes import put_lapsed_in_doubt
 from nurture.delivery.send_gate import SendGate
 from nurture.delivery.types import Chunk, Delivery
 from nurture.domain.counts import Counts
-from nurture.feedback.record import settle_doubts
+from nurture.feedback.effects import settle_doubts
 from nurture.runtime.clock import Clock, monotonic
 from nurture.runtime.failpoints import failpoint
 from nurture.transports.registry import Transport

@@ -1,1 +1,1 @@
-"""What others report about our mail: bounces, complaints, clicks, replies; and people who never react."""
+"""Reports about our mail (bounces, complaints, clicks, replies) and their effects; people who never react."""

@@ -1,4 +1,4 @@
-"""Touches as rows: GETs behind the links of mails, kept until they are judged and a day longer."""
+"""Statements about clicks (table `touches`): requests behind links of mails, stored until a day after judgement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,29 +9,29 @@ from nurture.database.bulk import Row, any_of, update
 from nurture.database.schema import contacts, messages, touches
 from nurture.domain.instant import Instant
 
-#: Touches kept of one mail: enough to tell a scanner, few enough that it fills nothing.
-TOUCHES_MAX = 60
+#: Clicks stored of one mail: enough to recognise a link scanner, too few to fill the disk.
+CLICKS_MAX = 60
 
 
-def add_touch(connection: sa.Connection, row: Row) -> bool:
-    """Keep one touch unless the mail has enough of them; tell whether it was kept."""
-    mine = sa.select(sa.func.count()).select_from(touches).where(touches.c.message_id == row["message_id"])
+def add_click(connection: sa.Connection, row: Row) -> bool:
+    """Insert a click unless the mail has CLICKS_MAX of them; tell whether it was inserted."""
+    stored = sa.select(sa.func.count()).select_from(touches).where(touches.c.message_id == row["message_id"])
     columns = [touches.c[name] for name in row]
     values = sa.select(*(sa.literal(row[column.name], column.type) for column in columns))
     statement = sa.insert(touches).from_select(
-        [column.name for column in columns], values.where(mine.scalar_subquery() < TOUCHES_MAX)
+        [column.name for column in columns], values.where(stored.scalar_subquery() < CLICKS_MAX)
     )
     return connection.execute(statement).rowcount > 0
 
 
 def is_unjudged(connection: sa.Connection, *, before: Instant) -> bool:
-    """Tell whether a touch from before an instant waits to be judged; by index."""
+    """Tell whether a click from before an instant waits to be judged; reads one index."""
     statement = sa.select(touches.c.id).where(touches.c.judged_at.is_(None), touches.c.at <= before)
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def take_unjudged(connection: sa.Connection, *, before: Instant, limit: int) -> list[int]:
-    """Lock the oldest unjudged touches from before an instant; return the mails they are about, sorted."""
+def lock_unjudged(connection: sa.Connection, *, before: Instant, limit: int) -> list[int]:
+    """Lock the oldest unjudged clicks from before an instant; return the ids of their messages, sorted."""
     statement = (
         sa.select(touches.c.message_id)
         .where(touches.c.judged_at.is_(None), touches.c.at <= before)
@@ -42,8 +42,8 @@ def take_unjudged(connection: sa.Connection, *, before: Instant, limit: int) -> 
     return sorted(set(connection.execute(statement).scalars()))
 
 
-def touches_of(connection: sa.Connection, message_ids: Sequence[int]) -> list[sa.Row[Any]]:
-    """Return every touch of these mails with `sent_at` of the mail, oldest first."""
+def load_clicks(connection: sa.Connection, message_ids: Sequence[int]) -> list[sa.Row[Any]]:
+    """Return every click of these messages with `sent_at` of the message, oldest first."""
     statement = (
         sa.select(touches, messages.c.sent_at)
         .join(messages, messages.c.id == touches.c.message_id)
@@ -53,24 +53,24 @@ def touches_of(connection: sa.Connection, message_ids: Sequence[int]) -> list[sa
     return list(connection.execute(statement))
 
 
-def note_judged(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Write down what was found: rows of id, judged_at, sign."""
+def mark_judged(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Write the judgement: rows of id, judged_at, sign."""
     update(connection, touches, rows, key=["id"], columns=["judged_at", "sign"])
 
 
-def forget_touches(connection: sa.Connection, *, before: Instant, limit: int) -> int:
-    """Delete judged touches from before an instant; what they say is in `feedback`. Returns how many."""
-    found = sa.select(touches.c.id).where(touches.c.judged_at < before).limit(limit)
-    return connection.execute(sa.delete(touches).where(touches.c.id.in_(found))).rowcount
+def delete_judged(connection: sa.Connection, *, before: Instant, limit: int) -> int:
+    """Delete clicks judged before an instant, and return how many; their reports stay in `feedback`."""
+    expired = sa.select(touches.c.id).where(touches.c.judged_at < before).limit(limit)
+    return connection.execute(sa.delete(touches).where(touches.c.id.in_(expired))).rowcount
 
 
-def mailed_to(connection: sa.Connection, message_id: int) -> Any:
-    """Return measure, context, and the living contact of a mail; None when it is unknown or the person erased."""
+def load_mail(connection: sa.Connection, message_id: int) -> Any:
+    """Return measure, context and living contact of a message; None when it is unknown or the person erased."""
     statement = (
         sa.select(
             messages.c.measure,
             messages.c.context,
-            sa.func.coalesce(contacts.c.survivor, contacts.c.id).label("person"),
+            sa.func.coalesce(contacts.c.survivor, contacts.c.id).label("contact"),
         )
         .join(contacts, contacts.c.id == messages.c.contact_id)
         .where(messages.c.id == message_id, contacts.c.erased_at.is_(None))

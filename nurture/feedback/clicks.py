@@ -1,9 +1,9 @@
-"""Touches: what follows from a GET behind a link of a mail, which by itself is nothing at all.
+"""Clicks: GET requests behind the links of a mail are stored, judged a minute later, and reported.
 
-Enters: a click, an opened picture or a look at a page, kept as telemetry (`note`). Leaves, a minute later and
-judged together with everything else that happened to the mail (`domain.bot_detection`): one report of each to
-`feedback.record`, with `machine` set or not. Only what may have been a person becomes an event. Safe to repeat:
-a touch is judged once, under its lock, and a report is (provider, event id).
+Enters: a click, an opened picture or a look at a page (`note_click`); by itself it has no effect. Leaves, a minute
+later and judged together with all other requests of the mail (`domain.bot_detection`): one report of each click and
+open to `feedback.record`, with `machine` set or not. Only a report that may be a person's becomes an event. It may be
+repeated: a click is judged once, under its lock, and a report is (provider, event id).
 """
 
 import sqlalchemy as sa
@@ -17,21 +17,21 @@ from nurture.domain.event import OWN_PAGES
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.playbook import Playbook
-from nurture.feedback import click_queries as rows
+from nurture.feedback import click_queries
 from nurture.feedback.record import record
 
-#: How long a judged touch stays, so that one that comes later is judged with it.
+#: How long a judged click stays stored, because a later one is judged together with it.
 KEPT = DAY
 
 
-def target_of(connection: sa.Connection, message: int) -> str | None:
-    """Return where the call to action of a mail leads in the end; None when the mail is unknown or erased."""
-    mail = rows.mailed_to(connection, message)
+def load_target(connection: sa.Connection, message: int) -> str | None:
+    """Return the URL that the call to action of a mail leads to; None when the mail is unknown or erased."""
+    mail = click_queries.load_mail(connection, message)
     target = decode(mail.context).get("target") if mail is not None and mail.context else None
     return target if isinstance(target, str) and target else None
 
 
-def note(
+def note_click(
     connection: sa.Connection,
     message: int,
     *,
@@ -41,66 +41,66 @@ def note(
     playbook: Playbook | None,
     now: Instant,
 ) -> bool:
-    """Keep a touch of a mail for later judgement; tell whether it was kept.
+    """Store a request for later judgement; tell whether it was stored.
 
-    Nothing is kept where the measure is not tracked or the person wants none of it, and not more than a mail's
-    share. Changes no contact, decides nothing.
+    Nothing is stored when the measure or the person is not tracked, or when the mail has CLICKS_MAX clicks. Changes
+    no contact.
     """
-    mail = rows.mailed_to(connection, message)
+    mail = click_queries.load_mail(connection, message)
     if mail is None:
         return False
     measure = playbook.measures.get(mail.measure) if playbook else None
     if measure is not None and not measure.tracking:
         return False
-    if load_permissions(connection, [mail.person])[mail.person].preferences.untracked:
+    if load_permissions(connection, [mail.contact])[mail.contact].preferences.untracked:
         return False
     row = {"message_id": message, "kind": kind, "link": link[:80], "at": now, "agent": agent}
-    return rows.add_touch(connection, row)
+    return click_queries.add_click(connection, row)
 
 
 def is_due(connection: sa.Connection, *, now: Instant) -> bool:
-    """Tell whether a touch waits to be judged."""
-    return rows.is_unjudged(connection, before=now - JUDGED_AFTER)
+    """Tell whether a click waits to be judged."""
+    return click_queries.is_unjudged(connection, before=now - JUDGED_AFTER)
 
 
-def judge_touches(
+def judge_clicks(
     connection: sa.Connection, *, now: Instant, suppression_key: bytes, limit: int = 500
 ) -> Counts:
-    """Judge the touches that are old enough and report them; a constant number of statements.
+    """Judge the clicks that are old enough and report them; a constant number of statements.
 
-    `more`: there may be more to judge.
+    Counts: `judged`, `machine`, those of `record`; `more`: there may be more to judge.
     """
-    mails = rows.take_unjudged(connection, before=now - JUDGED_AFTER, limit=limit)
+    mails = click_queries.lock_unjudged(connection, before=now - JUDGED_AFTER, limit=limit)
     if not mails:
         return Counts()
     by_mail: dict[int, list[sa.Row[tuple[object, ...]]]] = {}
-    for row in rows.touches_of(connection, mails):
+    for row in click_queries.load_clicks(connection, mails):
         by_mail.setdefault(row.message_id, []).append(row)
     judged: list[Row] = []
     reports: list[Report] = []
-    for mine in by_mail.values():
-        touched = [LinkRequest(row.kind, row.link, row.at, row.agent) for row in mine]
-        for row, sign in zip(mine, find_machine_signs(touched, sent_at=mine[0].sent_at), strict=True):
+    for clicks in by_mail.values():
+        requests = [LinkRequest(row.kind, row.link, row.at, row.agent) for row in clicks]
+        signs = find_machine_signs(requests, sent_at=clicks[0].sent_at)
+        for row, sign in zip(clicks, signs, strict=True):
             if row.judged_at is not None or row.at > now - JUDGED_AFTER:
                 continue
             judged.append({"id": row.id, "judged_at": now, "sign": sign})
             if row.kind != "look":
                 reports.append(_report(row, sign))
-    rows.note_judged(connection, judged)
-    done = record(connection, reports, now=now, suppression_key=suppression_key)
+    click_queries.mark_judged(connection, judged)
     counts = Counts(judged=len(judged), machine=sum(1 for row in judged if row["sign"]))
-    counts.add(done)
+    counts.add(record(connection, reports, now=now, suppression_key=suppression_key))
     counts.more = len(mails) >= limit
     return counts
 
 
-def forget(connection: sa.Connection, *, now: Instant, limit: int = 5_000) -> int:
-    """Delete touches judged a day ago; returns how many."""
-    return rows.forget_touches(connection, before=now - KEPT, limit=limit)
+def delete_judged(connection: sa.Connection, *, now: Instant, limit: int = 5_000) -> int:
+    """Delete clicks judged a day ago; returns how many."""
+    return click_queries.delete_judged(connection, before=now - KEPT, limit=limit)
 
 
 def _report(row: sa.Row[tuple[object, ...]], sign: str) -> Report:
-    """Return the report of a click or an open: of a person's, one an hour is one; of a machine's, one at all."""
+    """Return the report of a click or an open; its id makes a person's one an hour, and a machine's one in all."""
     when = "machine" if sign else str(row.at // HOUR)
     detail = {"agent": row.agent, **({"sign": sign} if sign else {})}
     return Report(

@@ -1,4 +1,4 @@
-"""Reports as rows: kept once, matched to messages and people, counted for the rules."""
+"""Statements about reports: store them once, match them to messages and contacts, count them for the rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Mailed:
-    """A message as feedback sees it, with the living person it went to."""
+class ReportedMessage:
+    """A message of the ledger that a report may be about, with the living contact it went to."""
 
     id: int
     measure: str
     run_key: str
     owner_id: int
-    person: int
+    contact: int
     purpose: str
     topic: str | None
     lane: str
@@ -46,9 +46,9 @@ class Mailed:
     erased: bool
 
 
-def keep(connection: sa.Connection, rows: Sequence[Row]) -> set[Key]:
+def store_reports(connection: sa.Connection, rows: Sequence[Row]) -> set[Key]:
     """Store the reports that were never stored before, and return their keys."""
-    kept = insert(
+    stored = insert(
         connection,
         feedback,
         rows,
@@ -56,11 +56,11 @@ def keep(connection: sa.Connection, rows: Sequence[Row]) -> set[Key]:
         conflict=("provider", "event_id"),
         returning=("provider", "event_id"),
     )
-    return {(row.provider, row.event_id) for row in kept}
+    return {(row.provider, row.event_id) for row in stored}
 
 
-def mailed(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Mailed]:
-    """Return id -> message, for those of these that there are."""
+def load_messages(connection: sa.Connection, ids: Sequence[int]) -> dict[int, ReportedMessage]:
+    """Return id -> message, for those of the ids that exist."""
     if not ids:
         return {}
     statement = (
@@ -69,7 +69,7 @@ def mailed(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Mailed]:
             messages.c.measure,
             messages.c.run_key,
             messages.c.contact_id.label("owner_id"),
-            sa.func.coalesce(contacts.c.survivor, contacts.c.id).label("person"),
+            sa.func.coalesce(contacts.c.survivor, contacts.c.id).label("contact"),
             messages.c.purpose,
             messages.c.topic,
             messages.c.lane,
@@ -80,11 +80,11 @@ def mailed(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Mailed]:
         .join(contacts, contacts.c.id == messages.c.contact_id)
         .where(any_of(messages.c.id, ids, connection))
     )
-    return {row.id: Mailed(**row._asdict()) for row in connection.execute(statement)}
+    return {row.id: ReportedMessage(**row._asdict()) for row in connection.execute(statement)}
 
 
-def contexts(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str]:
-    """Return message id -> its frozen context, for those that keep one."""
+def load_contexts(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Return message id -> its frozen context, for those that have one."""
     if not ids:
         return {}
     statement = sa.select(messages.c.id, messages.c.context).where(
@@ -93,8 +93,8 @@ def contexts(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str]:
     return {row.id: row.context for row in connection.execute(statement)}
 
 
-def owners(connection: sa.Connection, addresses: Sequence[str]) -> dict[str, int]:
-    """Return address -> the living contact known by it."""
+def load_owners(connection: sa.Connection, addresses: Sequence[str]) -> dict[str, int]:
+    """Return address -> the living contact with this identity."""
     if not addresses:
         return {}
     statement = sa.select(identities.c.value, identities.c.contact_id).where(
@@ -103,36 +103,39 @@ def owners(connection: sa.Connection, addresses: Sequence[str]) -> dict[str, int
     return {row.value: row.contact_id for row in connection.execute(statement)}
 
 
-def names(connection: sa.Connection, people: Sequence[int]) -> dict[int, Identity]:
-    """Return contact -> the strongest name it is known by; who was erased has none."""
-    if not people:
+def load_names(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, Identity]:
+    """Return contact -> its strongest identity; an erased contact has none."""
+    if not contact_ids:
         return {}
     rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
     statement = (
         sa.select(identities.c.contact_id, identities.c.kind, identities.c.value)
-        .where(any_of(identities.c.contact_id, people, connection))
+        .where(any_of(identities.c.contact_id, contact_ids, connection))
         .order_by(rank.desc(), identities.c.since.desc(), identities.c.value.desc())
     )
-    # The last word of each contact is its strongest name.
+    # The last row of each contact is its strongest identity.
     return {row.contact_id: Identity(row.kind, row.value) for row in connection.execute(statement)}
 
 
-def addresses_of(connection: sa.Connection, people: Sequence[int]) -> dict[int, str]:
-    """Return contact -> where its mail goes now."""
-    if not people:
+def load_addresses(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, str]:
+    """Return contact -> its present sending address."""
+    if not contact_ids:
         return {}
     statement = sa.select(contacts.c.id, contacts.c.email).where(
-        any_of(contacts.c.id, people, connection), contacts.c.email.is_not(None)
+        any_of(contacts.c.id, contact_ids, connection), contacts.c.email.is_not(None)
     )
     return {row.id: row.email for row in connection.execute(statement)}
 
 
-def lock(connection: sa.Connection, people: Sequence[int], addresses: Sequence[str]) -> None:
-    """Lock these contacts and all mailed at these addresses, in id order."""
+def lock_contacts(connection: sa.Connection, contact_ids: Sequence[int], addresses: Sequence[str]) -> None:
+    """Lock these contacts and all contacts with one of these sending addresses, in id order."""
     statement = (
         sa.select(contacts.c.id)
         .where(
-            sa.or_(any_of(contacts.c.id, people, connection), any_of(contacts.c.email, addresses, connection))
+            sa.or_(
+                any_of(contacts.c.id, contact_ids, connection),
+                any_of(contacts.c.email, addresses, connection),
+            )
         )
         .order_by(contacts.c.id)
         .with_for_update()
@@ -140,8 +143,8 @@ def lock(connection: sa.Connection, people: Sequence[int], addresses: Sequence[s
     connection.execute(statement)
 
 
-def signs(connection: sa.Connection, addresses: Sequence[str], *, since: Instant) -> list[sa.Row[Any]]:
-    """Return address, kind, severity and instant of what was reported about these addresses since then."""
+def load_signs(connection: sa.Connection, addresses: Sequence[str], *, since: Instant) -> list[sa.Row[Any]]:
+    """Return address, kind, severity, machine and instant of each report about these addresses since then."""
     if not addresses:
         return []
     statement = sa.select(
@@ -150,15 +153,15 @@ def signs(connection: sa.Connection, addresses: Sequence[str], *, since: Instant
     return list(connection.execute(statement))
 
 
-def refusals(connection: sa.Connection, lanes: Sequence[str], *, since: Instant) -> list[sa.Row[Any]]:
-    """Return per lane how many people were heard of since then, and how many of them refused us."""
+def count_refusals(connection: sa.Connection, lanes: Sequence[str], *, since: Instant) -> list[sa.Row[Any]]:
+    """Return lane, `reported` and `refused`: addresses with any report since then, and with a refusal of us."""
     if not lanes:
         return []
     refused = sa.case((feedback.c.severity == "policy", feedback.c.address))
     statement = (
         sa.select(
             messages.c.lane,
-            sa.func.count(feedback.c.address.distinct()).label("heard"),
+            sa.func.count(feedback.c.address.distinct()).label("reported"),
             sa.func.count(refused.distinct()).label("refused"),
         )
         .join(messages, messages.c.id == feedback.c.message_id)
@@ -172,8 +175,8 @@ def refusals(connection: sa.Connection, lanes: Sequence[str], *, since: Instant)
     return list(connection.execute(statement))
 
 
-def unapplied(connection: sa.Connection, *, since: Instant, limit: int) -> list[sa.Row[Any]]:
-    """Return reports received since then whose person has become known, locked against others who look."""
+def lock_matchable(connection: sa.Connection, *, since: Instant, limit: int) -> list[sa.Row[Any]]:
+    """Lock and return waiting reports received since then whose contact has become known."""
     by_name = (
         sa.select(identities.c.value)
         .where(identities.c.kind == "email", identities.c.value == feedback.c.address)
@@ -190,24 +193,24 @@ def unapplied(connection: sa.Connection, *, since: Instant, limit: int) -> list[
     return list(connection.execute(statement))
 
 
-def applied(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Note whom the reports were found to be about, and when."""
+def mark_applied(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Write message, contact and instant at which the reports were matched."""
     key = ("provider", "event_id")
     update(connection, feedback, rows, key=key, columns=("message_id", "contact_id", "applied_at"))
 
 
-def told_doubts(
+def load_reported_doubts(
     connection: sa.Connection, *, kinds: Sequence[str], since: Instant, limit: int
 ) -> list[sa.Row[Any]]:
-    """Return messages in doubt that a report speaks of: their id, and whether it came back for good."""
+    """Return the id of messages in doubt that have a report, and `failed`: whether it is a hard bounce."""
     hard = sa.and_(feedback.c.kind == "bounce", feedback.c.severity == "hard")
     # Message by message: joined and grouped, SQLite reads the whole ledger or every report.
-    told = sa.select(sa.func.max(sa.case((hard, 1), else_=0))).where(
+    failed = sa.select(sa.func.max(sa.case((hard, 1), else_=0))).where(
         feedback.c.message_id == messages.c.id,
         sa.or_(feedback.c.kind.in_(kinds), feedback.c.kind == "bounce"),
     )
     doubted = (
-        sa.select(messages.c.id, told.scalar_subquery().label("failed"))
+        sa.select(messages.c.id, failed.scalar_subquery().label("failed"))
         .where(
             messages.c.status == sa.literal_column("'in_doubt'"),
             sa.or_(messages.c.settled_at.is_(None), messages.c.settled_at > since),

@@ -1,11 +1,11 @@
-"""Dialogues: a person answered a mail of ours, a human answers them, and until then nobody sells to them.
+"""Replies: a person answers a mail of ours, and one of our staff answers them; until then no sales mail is sent.
 
-Enters: what `inbound.inbound_mail` read, its origin judged by `app.inbound`. Leaves, in one transaction: the report and
-its events, a dialogue with owner and due time, and a notice that carries the answer to a human with the
-person's context on top. So an answer that was taken is on its way: nothing but the database holds it.
+Enters: a mail that `inbound.inbound_mail` read and whose origin `app.inbound` judged. Leaves, in one transaction: the
+report and its events, a case with owner and due time, and a notice that brings the reply to our staff with the
+person's context on top. A reply that was accepted is therefore in the database, and the notice is sent from there.
 
-The dialogue opens a support case (`Support Case Opened`, with `case_id`, `reply_by` and `owner`), so the
-programme's own holds, acknowledgement and follow-up do the rest; `Support Case Closed` ends it.
+A case is announced as `Support Case Opened` (`case_id`, `reply_by`, `owner`); the programme's own holds,
+acknowledgement and follow-up act on it. `Support Case Closed` ends it.
 """
 
 import base64
@@ -26,10 +26,10 @@ from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
 from nurture.domain.verp import build_case_address
-from nurture.feedback import queries as reports
-from nurture.feedback import reply_queries as rows
+from nurture.feedback import queries as feedback_queries
+from nurture.feedback import reply_queries
 from nurture.feedback.record import record
-from nurture.inbound.inbound_mail import Arrival
+from nurture.inbound.inbound_mail import InboundMail
 from nurture.runtime.clock import Clock
 from nurture.transports.notice import Notice, notice_bytes
 from nurture.transports.registry import Transport
@@ -39,90 +39,96 @@ OPENED: Final = "Support Case Opened"
 UPDATED: Final = "Support Case Updated"
 CLOSED: Final = "Support Case Closed"
 OVERDUE: Final = "Reply Overdue"
-#: Attempts at one notice before it waits for ops (`nurture doctor` names it).
+#: Attempts at one notice before it waits for an operator (`nurture doctor` names it).
 ATTEMPTS_MAX: Final = 30
-#: Between two attempts: after the first minute ever longer, at most half an hour.
+#: Wait between two attempts: doubles from a minute to half an hour.
 _WAIT: Final[Duration] = MINUTE
 _WAIT_MAX: Final[Duration] = 30 * MINUTE
 _NOTICES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where answers go, and what our people see of it."""
+class ReplySettings:
+    """Addresses and times of the case handling, and the playbook that names the owner."""
 
     keys: SigningKeys = field(repr=False)
     suppression_key: bytes = field(repr=False)
-    # Our own address that notices come from; where answers go to, and where what is overdue.
+    # The sender of notices; the recipient of replies, and of notices about overdue cases.
     sender: str
     replies_to: str
     escalate_to: str
-    # How long an answer may take.
+    # The time within which staff must answer.
     within: Duration
-    # Where copies of answers come in; empty: nothing tells us that somebody answered.
+    # Receives the copies of our staff's answers; empty: an answer is not noticed.
     bounce_address: str
-    # The console, without a slash at the end.
+    # URL of the console, without a slash at the end.
     base_url: str
     playbook: Playbook
 
 
 def case_name(number: int) -> str:
-    """Return a dialogue's name outside: the `case_id` of its events."""
+    """Return the public name of a case: the `case_id` of its events."""
     return f"R-{number}"
 
 
-# ---- an answer came in -----------------------------------------------------------------------------------
+# ---- a reply, and our staff's answer ----------------------------------------------------------------------
 
 
-def take_reply(
-    connection: sa.Connection, desk: Desk, report: Report, arrival: Arrival, original: bytes, *, now: Instant
+def record_reply(
+    connection: sa.Connection,
+    settings: ReplySettings,
+    report: Report,
+    mail: InboundMail,
+    original: bytes,
+    *,
+    now: Instant,
 ) -> Counts:
-    """Record a reply, open its dialogue or join the one that is open, and pass it on. The same mail: once."""
-    done = record(connection, [report], now=now, suppression_key=desk.suppression_key)
-    if not done["reply"]:
-        return done
-    about = rows.about(connection, report.provider, report.event_id)
-    thread = None
-    if about is not None and about.contact_id is not None:
-        thread = _thread(connection, desk, about.contact_id, about.message_id, now=now)
-    _pass_on(connection, desk, arrival, original, thread=thread, now=now)
+    """Record a reply, open a case or join the open one, and forward the reply to our staff; the same mail once."""
+    counts = record(connection, [report], now=now, suppression_key=settings.suppression_key)
+    if not counts["reply"]:
+        return counts
+    match = reply_queries.load_match(connection, report.provider, report.event_id)
+    case = None
+    if match is not None and match.contact_id is not None:
+        case = _open_case(connection, settings, match.contact_id, match.message_id, now=now)
+    _forward(connection, settings, mail, original, case=case, now=now)
     event = None
-    if thread is not None:
+    if case is not None:
         event = _event(
             connection,
-            thread,
-            OPENED if thread.is_new else UPDATED,
+            case,
+            OPENED if case.is_new else UPDATED,
             now=now,
             key=report.event_id,
             properties={
-                "subject": arrival.subject,
+                "subject": mail.subject,
                 "channel": "mail",
-                "owner": _owner(desk.playbook),
-                "reply_by": to_iso(thread.due_at),
+                "owner": _owner(settings.playbook),
+                "reply_by": to_iso(case.due_at),
             },
         )
     accept(connection, [event] if event else [])
-    return done
+    return counts
 
 
-def take_answer(
-    connection: sa.Connection, desk: Desk, number: int, arrival: Arrival, *, now: Instant
+def record_answer(
+    connection: sa.Connection, settings: ReplySettings, number: int, mail: InboundMail, *, now: Instant
 ) -> Counts:
-    """Note that a human answered: the case is closed, and the dialogue with it. Repeated: nothing new."""
-    dialogue = rows.get(connection, number, lock=True)
-    if dialogue is None or dialogue.closed_at is not None:
+    """Close a case that one of our staff answered; a closed case counts as `duplicate`."""
+    row = reply_queries.load_case(connection, number, lock=True)
+    if row is None or row.closed_at is not None:
         return Counts(duplicate=1)
-    rows.change(connection, number, answered_at=now, closed_at=now)
-    person = rows.lock_living(connection, dialogue.contact_id)
+    reply_queries.update_case(connection, number, answered_at=now, closed_at=now)
+    contact = reply_queries.lock_living(connection, row.contact_id)
     event = _event(
         connection,
-        _Thread(person, number, dialogue.message_id, dialogue.due_at),
+        _Case(contact, number, row.message_id, row.due_at),
         CLOSED,
         now=now,
-        key=arrival.key,
+        key=mail.key,
         properties={
-            "answered_by": arrival.author or desk.replies_to,
-            "minutes": (now - dialogue.opened_at) // MINUTE,
+            "answered_by": mail.author or settings.replies_to,
+            "minutes": (now - row.opened_at) // MINUTE,
         },
     )
     accept(connection, [event] if event else [])
@@ -130,119 +136,120 @@ def take_answer(
 
 
 @dataclass(frozen=True, slots=True)
-class _Thread:
-    """A dialogue as it stands: who, its number, the mail that was answered, and when an answer is due."""
+class _Case:
+    """A case: its living contact, its number, the message that was replied to, and when an answer is due."""
 
-    person: int
+    contact: int
     number: int
     message: int | None
     due_at: Instant
     is_new: bool = False
 
 
-def _thread(
-    connection: sa.Connection, desk: Desk, contact_id: int, message: int | None, *, now: Instant
-) -> _Thread:
-    """Return the person's open dialogue, or a new one."""
-    person = rows.lock_living(connection, contact_id)
-    opened = rows.open_of(connection, person, now=now)
-    if opened is not None:
-        return _Thread(person, opened.id, message, opened.due_at)
-    due_at = now + desk.within
-    number = rows.open_new(
+def _open_case(
+    connection: sa.Connection, settings: ReplySettings, contact_id: int, message: int | None, *, now: Instant
+) -> _Case:
+    """Return the contact's open case, or a new one."""
+    contact = reply_queries.lock_living(connection, contact_id)
+    row = reply_queries.load_open_case(connection, contact, now=now)
+    if row is not None:
+        return _Case(contact, row.id, message, row.due_at)
+    due_at = now + settings.within
+    number = reply_queries.add_case(
         connection,
         {
-            "contact_id": person,
+            "contact_id": contact,
             "message_id": message,
-            "owner": _owner(desk.playbook),
+            "owner": _owner(settings.playbook),
             "opened_at": now,
             "due_at": due_at,
         },
     )
-    return _Thread(person, number, message, due_at, is_new=True)
+    return _Case(contact, number, message, due_at, is_new=True)
 
 
 def _owner(playbook: Playbook) -> str:
-    """Return who owns the hold that an open case is, as the playbook says."""
+    """Return the owner of the playbook's hold `open_case`."""
     hold = playbook.holds.get("open_case")
     return hold.owner if hold else "support"
 
 
 def _event(
     connection: sa.Connection,
-    thread: _Thread,
+    case: _Case,
     name: str,
     *,
     now: Instant,
     key: str,
     properties: Mapping[str, Any],
 ) -> NewEvent | None:
-    """Return an event of the person about the case; None when they have no name any more."""
-    known = reports.names(connection, [thread.person]).get(thread.person)
-    if known is None:
+    """Return an event of the contact about the case; None when the contact has no identity any more."""
+    identity = feedback_queries.load_names(connection, [case.contact]).get(case.contact)
+    if identity is None:
         return None
     return NewEvent(
         source=SOURCE,
-        message_id=f"{name}:{thread.number}:{key}"[:200],
+        message_id=f"{name}:{case.number}:{key}"[:200],
         kind="track",
         name=name,
         occurred_at=now,
         received_at=now,
-        identities=(known,),
-        properties={"case_id": case_name(thread.number), **properties},
+        identities=(identity,),
+        properties={"case_id": case_name(case.number), **properties},
     )
 
 
-# ---- what our people read --------------------------------------------------------------------------------
+# ---- notices to our staff --------------------------------------------------------------------------------
 
 
-def _pass_on(
+def _forward(
     connection: sa.Connection,
-    desk: Desk,
-    arrival: Arrival,
+    settings: ReplySettings,
+    mail: InboundMail,
     original: bytes,
     *,
-    thread: _Thread | None,
+    case: _Case | None,
     now: Instant,
 ) -> None:
-    who = arrival.name or arrival.author or "somebody"
-    reply_to = [arrival.author] if arrival.author else []
-    subject = arrival.subject or "(no subject)"
+    author = mail.name or mail.author or "somebody"
+    reply_to = [mail.author] if mail.author else []
+    subject = mail.subject or "(no subject)"
     head = _STRANGER
-    if thread is not None:
-        subject = f"[{case_name(thread.number)}] {subject}"
-        head = _context(connection, desk, thread)
-        if desk.bounce_address:
-            reply_to.append(build_case_address(desk.keys, desk.bounce_address, thread.number))
+    if case is not None:
+        subject = f"[{case_name(case.number)}] {subject}"
+        head = _context(connection, settings, case)
+        if settings.bounce_address:
+            reply_to.append(build_case_address(settings.keys, settings.bounce_address, case.number))
     notice = Notice(
-        sender=desk.sender,
-        name=f"{who} (answer)",
-        recipient=desk.replies_to,
+        sender=settings.sender,
+        name=f"{author} (answer)",
+        recipient=settings.replies_to,
         reply_to=tuple(reply_to),
         subject=subject,
-        text=f"{head}\n\n{'-' * 60}\n\n{arrival.text or '(the mail has no text; it is attached)'}\n",
+        text=f"{head}\n\n{'-' * 60}\n\n{mail.text or '(the mail has no text; it is attached)'}\n",
         at=now,
-        key=arrival.key,
+        key=mail.key,
         original=original,
     )
-    _queue(connection, "reply", notice, thread=thread, now=now)
+    _queue(connection, "reply", notice, case=case, now=now)
 
 
 _STRANGER: Final = "From an address that is nobody's we know; it answers none of our mails."
 
 
-def _context(connection: sa.Connection, desk: Desk, thread: _Thread) -> str:
-    """Return what stands above the answer: whom it is from and what we know of them.
+def _context(connection: sa.Connection, settings: ReplySettings, case: _Case) -> str:
+    """Return the text above the reply: the case, the mail that was replied to, and facts about the person.
 
-    It may be quoted back to the person, so it holds nothing that they may not read.
+    An answer may quote it to the person, so it has nothing that they may not read.
     """
-    row, mail = rows.who(connection, thread.person), rows.mail_of(connection, thread.message)
-    zone = load_zone(desk.playbook.default_zone)
+    row = reply_queries.load_contact(connection, case.contact)
+    mail = reply_queries.load_answered_mail(connection, case.message)
+    zone = load_zone(settings.playbook.default_zone)
 
     def local(at: Instant) -> str:
         return f"{to_datetime(at).astimezone(zone):%d %b %Y %H:%M}"
 
-    lines = [f"Case {case_name(thread.number)}, {_owner(desk.playbook)}: answer by {local(thread.due_at)}."]
+    lines = [f"Case {case_name(case.number)}, {_owner(settings.playbook)}: answer by {local(case.due_at)}."]
     if mail is not None:
         sent = f" of {local(mail.sent_at)}" if mail.sent_at else ""
         lines.append(f"Answers our mail {mail.measure}/{mail.mail}{sent}.")
@@ -252,34 +259,33 @@ def _context(connection: sa.Connection, desk: Desk, thread: _Thread) -> str:
         lines += [f"Known: {facts}."] if facts else []
         lines.append(f"Language {row.locale or 'unknown'}, time zone {row.zone or 'unknown'}.")
     lines += [
-        f"  {local(event.occurred_at)}  {event.name}" for event in rows.latest(connection, thread.person)
+        f"  {local(event.occurred_at)}  {event.name}"
+        for event in reply_queries.load_latest_events(connection, case.contact)
     ]
-    lines.append(f"More: {desk.base_url}/contacts/{thread.person}")
-    if desk.bounce_address:
+    lines.append(f"More: {settings.base_url}/contacts/{case.contact}")
+    if settings.bounce_address:
         lines.append("Answer to all: the copy to our own address closes the case.")
     return "\n".join(lines)
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a few facts a person can read: small numbers and short texts."""
-    kept = {
+    """Return at most eight facts that are easy to read: small numbers and short texts."""
+    readable = {
         name: value
         for name, value in sorted(facts.items())
         if (isinstance(value, str) and 0 < len(value) <= 40)
         or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000)
     }
-    return dict(list(kept.items())[:8])
+    return dict(list(readable.items())[:8])
 
 
-def _queue(
-    connection: sa.Connection, kind: str, notice: Notice, *, thread: _Thread | None, now: Instant
-) -> None:
-    rows.add_notice(
+def _queue(connection: sa.Connection, kind: str, notice: Notice, *, case: _Case | None, now: Instant) -> None:
+    reply_queries.add_notice(
         connection,
+        case.number if case else None,
         {
             "kind": kind,
-            "dialogue_id": thread.number if thread else None,
-            "contact_id": thread.person if thread else None,
+            "contact_id": case.contact if case else None,
             "sender": notice.sender,
             "recipient": notice.recipient,
             "data": base64.b64encode(zlib.compress(notice_bytes(notice), 6)).decode(),
@@ -289,60 +295,63 @@ def _queue(
     note(connection, FEEDBACK, "")
 
 
-# ---- time passes -----------------------------------------------------------------------------------------
+# ---- overdue and closed cases ----------------------------------------------------------------------------
 
 
-def mind(connection: sa.Connection, desk: Desk, *, now: Instant, limit: int = 100) -> Counts:
-    """Close dialogues whose case was closed elsewhere, and tell somebody about those that are overdue."""
-    counts = Counts(closed=_close(connection, limit=limit))
+def check_cases(
+    connection: sa.Connection, settings: ReplySettings, *, now: Instant, limit: int = 100
+) -> Counts:
+    """Close cases whose `Support Case Closed` came from elsewhere, and escalate overdue ones by mail, once each."""
+    counts = Counts(closed=_close_cases(connection, limit=limit))
     events = []
-    for dialogue in rows.overdue(connection, now=now, limit=limit):
-        rows.change(connection, dialogue.id, escalated_at=now)
-        person = rows.lock_living(connection, dialogue.contact_id)
-        thread = _Thread(person, dialogue.id, dialogue.message_id, dialogue.due_at)
-        hours = (now - dialogue.opened_at) // (60 * MINUTE)
+    for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit):
+        reply_queries.update_case(connection, row.id, escalated_at=now)
+        contact = reply_queries.lock_living(connection, row.contact_id)
+        case = _Case(contact, row.id, row.message_id, row.due_at)
+        hours = (now - row.opened_at) // (60 * MINUTE)
         notice = Notice(
-            sender=desk.sender,
+            sender=settings.sender,
             name="nurture",
-            recipient=desk.escalate_to,
+            recipient=settings.escalate_to,
             reply_to=(),
-            subject=f"[{case_name(dialogue.id)}] overdue: nobody has answered for {hours} hours",
-            text=_context(connection, desk, thread) + "\n",
+            subject=f"[{case_name(row.id)}] overdue: nobody has answered for {hours} hours",
+            text=_context(connection, settings, case) + "\n",
             at=now,
-            key=f"overdue:{dialogue.id}",
+            key=f"overdue:{row.id}",
         )
-        _queue(connection, "overdue", notice, thread=thread, now=now)
-        owner = {"owner": dialogue.owner}
-        event = _event(connection, thread, OVERDUE, now=now, key="overdue", properties=owner)
+        _queue(connection, "overdue", notice, case=case, now=now)
+        owner = {"owner": row.owner}
+        event = _event(connection, case, OVERDUE, now=now, key="overdue", properties=owner)
         events += [event] if event else []
         counts["overdue"] += 1
     accept(connection, events)
     return counts
 
 
-def _close(connection: sa.Connection, *, limit: int) -> int:
-    """Close dialogues whose `Support Case Closed` came from elsewhere; an answer seen counts as given then."""
-    waiting = rows.waiting(connection, limit=limit)
+def _close_cases(connection: sa.Connection, *, limit: int) -> int:
+    """Close cases whose `Support Case Closed` came from elsewhere; they count as answered at that instant."""
+    cases = reply_queries.load_open_cases(connection, limit=limit)
+    contacts = sorted({case.contact_id for case in cases})
     closed = {}
-    for row in rows.closings(connection, sorted({each.contact_id for each in waiting})) if waiting else ():
+    for row in reply_queries.load_closings(connection, contacts) if contacts else ():
         case_id = decode(row.body).get("properties", {}).get("case_id")
         closed[row.contact_id, case_id] = row.occurred_at
     count = 0
-    for dialogue in waiting:
-        at = closed.get((dialogue.contact_id, case_name(dialogue.id)))
+    for case in cases:
+        at = closed.get((case.contact_id, case_name(case.id)))
         if at is not None:
-            rows.change(connection, dialogue.id, closed_at=at, answered_at=dialogue.answered_at or at)
+            reply_queries.update_case(connection, case.id, closed_at=at, answered_at=case.answered_at or at)
             count += 1
     return count
 
 
-# ---- on their way ----------------------------------------------------------------------------------------
+# ---- sending notices -------------------------------------------------------------------------------------
 
 
 def send_notices(database: Database, transport: Transport, *, clock: Clock) -> Counts:
-    """Send due notices; at least once, always the same bytes. counts: `sent`, `retry`; `more`."""
+    """Send due notices, each at least once with the same bytes; counts `sent`, `retry` and `more`."""
     claimed = database.run(
-        lambda connection: rows.claim_notices(
+        lambda connection: reply_queries.claim_notices(
             connection, now=clock.now(), lease=clock.lease_now(connection), limit=_NOTICES
         )
     )
@@ -360,12 +369,12 @@ def send_notices(database: Database, transport: Transport, *, clock: Clock) -> C
         if outcome.outcome == "sent":
             values |= {"sent_at": now, "data": ""}
         else:
-            # Refused for good, or unheard: our own people's mailbox is to be mended, not given up.
+            # A permanent refusal is retried too: our own staff's mailbox will be repaired.
             tries = attempts[outcome.message_id]
             wait = min(_WAIT * 2 ** min(tries, 10), _WAIT_MAX)
             values["due_at"] = now + wait if tries < ATTEMPTS_MAX else FOREVER
         database.run(
-            lambda connection, number=outcome.message_id, values=values: rows.settle_notice(  # type: ignore[misc]
+            lambda connection, number=outcome.message_id, values=values: reply_queries.settle_notice(  # type: ignore[misc]
                 connection, number, **values
             )
         )

@@ -1,4 +1,4 @@
-"""Dialogues and the mails to our own people, as rows."""
+"""Statements about cases that replies open (table `dialogues`) and about mails to our own staff (`notices`)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,17 +9,17 @@ from nurture.database.bulk import Row, any_of
 from nurture.database.schema import contacts, dialogues, events, feedback, messages, notices
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant
 
-#: How long a worker may speak about one notice.
+#: How long a worker may take to send one notice.
 NOTICE_LEASE: Duration = 12 * MINUTE
-#: A dialogue that nobody closed is not joined any more after this; the next answer opens another.
+#: A reply joins an open case only within this time; a later one opens another case.
 JOINS_WITHIN: Duration = 30 * DAY
 
 
-# ---- dialogues -------------------------------------------------------------------------------------------
+# ---- cases -----------------------------------------------------------------------------------------------
 
 
-def about(connection: sa.Connection, provider: str, event_id: str) -> Any:
-    """Return whom and which message a stored report is about."""
+def load_match(connection: sa.Connection, provider: str, event_id: str) -> Any:
+    """Return contact_id and message_id of a stored report."""
     statement = sa.select(feedback.c.contact_id, feedback.c.message_id).where(
         feedback.c.provider == provider, feedback.c.event_id == event_id
     )
@@ -27,15 +27,15 @@ def about(connection: sa.Connection, provider: str, event_id: str) -> Any:
 
 
 def lock_living(connection: sa.Connection, contact_id: int) -> int:
-    """Lock a contact, so that two answers of one person do not open two dialogues; returns who it is now."""
+    """Lock the living contact of a contact, and return its id: two replies at once then open one case."""
     survivor = sa.select(contacts.c.survivor).where(contacts.c.id == contact_id).scalar_subquery()
-    person = connection.scalar(sa.select(sa.func.coalesce(survivor, contact_id)))
-    connection.execute(sa.select(contacts.c.id).where(contacts.c.id == person).with_for_update())
-    return int(person or contact_id)
+    living = connection.scalar(sa.select(sa.func.coalesce(survivor, contact_id)))
+    connection.execute(sa.select(contacts.c.id).where(contacts.c.id == living).with_for_update())
+    return int(living or contact_id)
 
 
-def open_of(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.Row[Any] | None:
-    """Return the person's dialogue that waits for an answer."""
+def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.Row[Any] | None:
+    """Return the contact's newest open case that a reply may still join."""
     statement = (
         sa.select(dialogues)
         .where(
@@ -49,25 +49,25 @@ def open_of(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.R
     return connection.execute(statement).first()
 
 
-def open_new(connection: sa.Connection, row: Row) -> int:
-    """Open a dialogue; returns its number."""
+def add_case(connection: sa.Connection, row: Row) -> int:
+    """Insert a case, and return its number."""
     statement = sa.insert(dialogues).values(row).returning(dialogues.c.id)
     return int(connection.execute(statement).scalar_one())
 
 
-def get(connection: sa.Connection, number: int, *, lock: bool = False) -> sa.Row[Any] | None:
-    """Return a dialogue."""
+def load_case(connection: sa.Connection, number: int, *, lock: bool = False) -> sa.Row[Any] | None:
+    """Return a case by its number."""
     statement = sa.select(dialogues).where(dialogues.c.id == number)
     return connection.execute(statement.with_for_update() if lock else statement).first()
 
 
-def change(connection: sa.Connection, number: int, **values: Any) -> None:
-    """Set columns of a dialogue."""
+def update_case(connection: sa.Connection, number: int, **values: Any) -> None:
+    """Set columns of a case."""
     connection.execute(sa.update(dialogues).where(dialogues.c.id == number).values(values))
 
 
-def overdue(connection: sa.Connection, *, now: Instant, limit: int) -> list[sa.Row[Any]]:
-    """Return dialogues whose time is over and of which nobody was told, locked against others who look."""
+def lock_overdue_cases(connection: sa.Connection, *, now: Instant, limit: int) -> list[sa.Row[Any]]:
+    """Lock and return unanswered cases that are past due and not escalated yet."""
     statement = (
         sa.select(dialogues)
         .where(
@@ -83,24 +83,24 @@ def overdue(connection: sa.Connection, *, now: Instant, limit: int) -> list[sa.R
     return list(connection.execute(statement))
 
 
-def waiting(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any]]:
-    """Return dialogues that are open, the longest due first."""
+def load_open_cases(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any]]:
+    """Return open cases, the longest due first."""
     statement = (
         sa.select(dialogues).where(dialogues.c.closed_at.is_(None)).order_by(dialogues.c.due_at).limit(limit)
     )
     return list(connection.execute(statement))
 
 
-def closings(connection: sa.Connection, contact_ids: Sequence[int]) -> list[sa.Row[Any]]:
-    """Return instant and body of the events that closed a case of these people."""
+def load_closings(connection: sa.Connection, contact_ids: Sequence[int]) -> list[sa.Row[Any]]:
+    """Return contact, instant and body of the `Support Case Closed` events of these contacts."""
     statement = sa.select(events.c.contact_id, events.c.occurred_at, events.c.body).where(
         any_of(events.c.contact_id, contact_ids, connection), events.c.name == "Support Case Closed"
     )
     return list(connection.execute(statement))
 
 
-def lasting(connection: sa.Connection, *, since: Instant) -> list[sa.Row[Any]]:
-    """Return the times of the dialogues opened since then, for the report."""
+def load_case_times(connection: sa.Connection, *, since: Instant) -> list[sa.Row[Any]]:
+    """Return the instants of the cases opened since then, for the report."""
     statement = sa.select(
         dialogues.c.opened_at,
         dialogues.c.due_at,
@@ -111,24 +111,24 @@ def lasting(connection: sa.Connection, *, since: Instant) -> list[sa.Row[Any]]:
     return list(connection.execute(statement))
 
 
-# ---- what our people are told ----------------------------------------------------------------------------
+# ---- context of a case -----------------------------------------------------------------------------------
 
 
-def who(connection: sa.Connection, contact_id: int) -> sa.Row[Any] | None:
-    """Return what stands about a person in `contacts`."""
+def load_contact(connection: sa.Connection, contact_id: int) -> sa.Row[Any] | None:
+    """Return the row of a contact."""
     return connection.execute(sa.select(contacts).where(contacts.c.id == contact_id)).first()
 
 
-def mail_of(connection: sa.Connection, message_id: int | None) -> Any:
-    """Return which measure's mail it was, and when it left."""
+def load_answered_mail(connection: sa.Connection, message_id: int | None) -> Any:
+    """Return measure, mail and sent_at of a message; None when there is none."""
     statement = sa.select(messages.c.measure, messages.c.mail, messages.c.sent_at).where(
         messages.c.id == message_id
     )
     return connection.execute(statement).first() if message_id is not None else None
 
 
-def latest(connection: sa.Connection, contact_id: int, *, limit: int = 5) -> list[sa.Row[Any]]:
-    """Return the person's newest events."""
+def load_latest_events(connection: sa.Connection, contact_id: int, *, limit: int = 5) -> list[sa.Row[Any]]:
+    """Return name and instant of the contact's newest events."""
     statement = (
         sa.select(events.c.name, events.c.occurred_at)
         .where(events.c.contact_id == contact_id)
@@ -141,23 +141,23 @@ def latest(connection: sa.Connection, contact_id: int, *, limit: int = 5) -> lis
 # ---- notices ---------------------------------------------------------------------------------------------
 
 
-def add_notice(connection: sa.Connection, row: Row) -> None:
-    """Put a mail to our own people into the queue."""
-    connection.execute(sa.insert(notices).values(row))
+def add_notice(connection: sa.Connection, case: int | None, row: Row) -> None:
+    """Insert a mail to our own staff; case: the number of the case it is about."""
+    connection.execute(sa.insert(notices).values({**row, "dialogue_id": case}))
 
 
 def claim_notices(
     connection: sa.Connection, *, now: Instant, lease: Instant, limit: int
 ) -> list[sa.Row[Any]]:
-    """Lease due notices to the caller and return them, each with its number of attempts, this one included."""
-    found = (
+    """Lease due notices to the caller and return them; `attempts` includes the present one."""
+    due = (
         sa.select(notices.c.id)
         .where(notices.c.sent_at.is_(None), notices.c.due_at <= now, notices.c.lease_until < lease)
         .order_by(notices.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(connection.execute(found).scalars())
+    ids = list(connection.execute(due).scalars())
     if not ids:
         return []
     statement = (
@@ -172,9 +172,9 @@ def claim_notices(
 def unsent_since(
     connection: sa.Connection, *, before: Instant, attempts: int = 6, limit: int = 100
 ) -> list[sa.Row[Any]]:
-    """Return notices that nobody took up since an instant, or that were refused so often."""
+    """Return id, case, attempts and reply of notices that are due since before an instant, or were refused so often."""
     statement = (
-        sa.select(notices.c.id, notices.c.dialogue_id, notices.c.attempts, notices.c.reply)
+        sa.select(notices.c.id, notices.c.dialogue_id.label("case"), notices.c.attempts, notices.c.reply)
         .where(notices.c.sent_at.is_(None), sa.or_(notices.c.due_at < before, notices.c.attempts >= attempts))
         .order_by(notices.c.id)
         .limit(limit)
@@ -183,6 +183,6 @@ def unsent_since(
 
 
 def settle_notice(connection: sa.Connection, number: int, **values: Any) -> None:
-    """Note what became of a notice, and give it free."""
+    """Write the result of an attempt at a notice, and end its lease."""
     statement = sa.update(notices).where(notices.c.id == number, notices.c.sent_at.is_(None))
     connection.execute(statement.values(lease_until=0, **values))

@@ -1,8 +1,8 @@
-"""Sunset: who never reacts gets no more marketing, and gets it again at the first sign of life.
+"""Sunset: a person who never reacts gets no more marketing, until the next sign of life.
 
-Enters: the next slice of contacts. Leaves: suppressions of scope `marketing` and reason `sunset` put on or
-lifted, and the event `Sunset Reached`. The rule is `domain.feedback.is_sunset`. A slice costs a constant number
-of statements; a cursor in `meta` goes round all people, so the work is bounded and never urgent.
+Enters: the next 500 contacts. Leaves: suppressions of scope `marketing` and reason `sunset` put on or
+lifted, and the event `Sunset Reached`. The rule is `domain.feedback.is_sunset`. A call takes a constant number
+of statements; a cursor in `meta` moves over all contacts, so every call is bounded.
 """
 
 from typing import Final
@@ -16,8 +16,8 @@ from nurture.database import meta
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, SUNSET_AFTER, SUNSET_MAILS, is_sunset
 from nurture.domain.instant import DAY, Instant
-from nurture.feedback import queries as reports
-from nurture.feedback import sunset_queries as rows
+from nurture.feedback import queries as feedback_queries
+from nurture.feedback import sunset_queries
 
 SET: Final = "Sunset Reached"
 #: Contacts of one slice, and how far back mails count.
@@ -27,22 +27,22 @@ _CURSOR: Final = "sunset_cursor"
 
 
 def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -> Counts:
-    """Look at the next slice of people. counts: `sunset`, `back`."""
+    """Apply the sunset rule to the next slice of contacts; counts `sunset` and `back`."""
     cursor = int(meta.get(connection, _CURSOR) or 0)
-    people = rows.slice_after(connection, cursor, limit=SLICE)
+    people = sunset_queries.load_slice(connection, cursor, limit=SLICE)
     # The last slice is short: begin again with the first.
     meta.put(connection, _CURSOR, str(people[-1].id if len(people) == SLICE else 0))
     if not people:
         return Counts()
     address = {row.id: row.email for row in people}
     hashes = {row.id: record.address_hash(row.email, suppression_key) for row in people}
-    back = _back(connection, hashes, now=now)
+    back = _lift_awake(connection, hashes, now=now)
     known = load_suppressions(connection, sorted(hashes.values()))
-    free = [person for person in address if "marketing" not in known.get(hashes[person], {})]
-    gone = _silent(connection, free, now=now)
-    stops = [record.Suppression(address[person], "marketing", "sunset") for person in gone]
+    subscribed = [person for person in address if "marketing" not in known.get(hashes[person], {})]
+    silent = _find_silent(connection, subscribed, now=now)
+    stops = [record.Suppression(address[person], "marketing", "sunset") for person in silent]
     record.suppress_addresses(connection, stops, now=now, source=SOURCE, suppression_key=suppression_key)
-    names = reports.names(connection, gone)
+    names = feedback_queries.load_names(connection, silent)
     events = [
         NewEvent(
             source=SOURCE,
@@ -53,21 +53,24 @@ def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -
             received_at=now,
             identities=(names[person],),
         )
-        for person in gone
+        for person in silent
         if person in names
     ]
     accept(connection, events)
-    return Counts(sunset=len(gone), back=back)
+    return Counts(sunset=len(silent), back=back)
 
 
-def _silent(connection: sa.Connection, people: list[int], *, now: Instant) -> list[int]:
+def _find_silent(connection: sa.Connection, people: list[int], *, now: Instant) -> list[int]:
     since = now - _WINDOW
-    marketed = rows.marketed(connection, people, since=since, least=SUNSET_MAILS) if people else []
+    marketed = (
+        sunset_queries.find_marketed(connection, people, since=since, least=SUNSET_MAILS) if people else []
+    )
     if not marketed:
         return []
-    signs, machines = rows.signs(connection, marketed), rows.machines(connection, marketed, since=since)
+    signs = sunset_queries.load_signs(connection, marketed)
+    machines = sunset_queries.find_machine_opened(connection, marketed, since=since)
     mailed: dict[int, list[tuple[Instant, bool]]] = {}
-    for row in rows.mails(connection, marketed, since=since):
+    for row in sunset_queries.load_mails(connection, marketed, since=since):
         if row.sent_at > signs.get(row.person, since):
             mailed.setdefault(row.person, []).append((row.sent_at, bool(row.counted)))
     return sorted(
@@ -75,11 +78,11 @@ def _silent(connection: sa.Connection, people: list[int], *, now: Instant) -> li
     )
 
 
-def _back(connection: sa.Connection, hashes: dict[int, str], *, now: Instant) -> int:
-    """Lift it for those who gave a sign of life since; returns how many."""
-    stopped = rows.stopped(connection, sorted(hashes.values()))
+def _lift_awake(connection: sa.Connection, hashes: dict[int, str], *, now: Instant) -> int:
+    """Lift the sunset of people who gave a sign of life since; returns how many."""
+    stopped = sunset_queries.load_sunsets(connection, sorted(hashes.values()))
     asleep = [person for person, hashed in hashes.items() if hashed in stopped]
-    signs = rows.signs(connection, asleep)
+    signs = sunset_queries.load_signs(connection, asleep)
     awake = [person for person in asleep if signs.get(person, 0) > stopped[hashes[person]]]
     return sum(
         lift_suppression(connection, hashes[person], scope="marketing", reason="sunset", before=now)

@@ -1,4 +1,4 @@
-"""Who may have stopped reading: a slice of people with what they were sent and when they last gave a sign."""
+"""Statements for the sunset rule: a slice of contacts, the mails they were sent, and their last sign of life."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from nurture.domain.feedback import EVENTS
 from nurture.domain.instant import Instant
 from nurture.domain.measure import MARKETING
 
-#: Events that happen to a person, not by them.
+#: Events that are no act of the person.
 _NO_SIGNS = (EVENTS["bounce"], EVENTS["complaint"], "Sunset Reached")
 
 
-def slice_after(connection: sa.Connection, cursor: int, *, limit: int) -> list[sa.Row[Any]]:
+def load_slice(connection: sa.Connection, cursor: int, *, limit: int) -> list[sa.Row[Any]]:
     """Return id and address of the next living contacts that have one."""
     statement = (
         sa.select(contacts.c.id, contacts.c.email)
@@ -32,7 +32,9 @@ def slice_after(connection: sa.Connection, cursor: int, *, limit: int) -> list[s
     return list(connection.execute(statement))
 
 
-def marketed(connection: sa.Connection, people: Sequence[int], *, since: Instant, least: int) -> list[int]:
+def find_marketed(
+    connection: sa.Connection, people: Sequence[int], *, since: Instant, least: int
+) -> list[int]:
     """Return those of these people who got at least so many marketing mails since then."""
     members = family(connection, people)
     statement = (
@@ -49,8 +51,8 @@ def marketed(connection: sa.Connection, people: Sequence[int], *, since: Instant
     return list(connection.execute(statement).scalars())
 
 
-def mails(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> list[sa.Row[Any]]:
-    """Return person, instant and whether it counted opens, of each marketing mail since then."""
+def load_mails(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> list[sa.Row[Any]]:
+    """Return person, sent_at and `counted` (whether opens were counted) of each marketing mail since then."""
     members = family(connection, people)
     # The frozen links hold the picture where opens are counted.
     counted = sa.func.coalesce(messages.c.context, "").contains('"open":"')
@@ -66,8 +68,8 @@ def mails(connection: sa.Connection, people: Sequence[int], *, since: Instant) -
     return list(connection.execute(statement))
 
 
-def signs(connection: sa.Connection, people: Sequence[int]) -> dict[int, Instant]:
-    """Return person -> when they last did anything that we know of."""
+def load_signs(connection: sa.Connection, people: Sequence[int]) -> dict[int, Instant]:
+    """Return person -> instant of their newest own act."""
     if not people:
         return {}
     members = family(connection, people)
@@ -80,8 +82,8 @@ def signs(connection: sa.Connection, people: Sequence[int]) -> dict[int, Instant
     return {row.person: row.at for row in connection.execute(statement)}
 
 
-def machines(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> set[int]:
-    """Return those of these people whose mails were opened by programs."""
+def find_machine_opened(connection: sa.Connection, people: Sequence[int], *, since: Instant) -> set[int]:
+    """Return those of these people whose mails programs opened."""
     if not people:
         return set()
     members = family(connection, people)
@@ -95,8 +97,8 @@ def machines(connection: sa.Connection, people: Sequence[int], *, since: Instant
     return set(connection.execute(statement).scalars())
 
 
-def stopped(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Instant]:
-    """Return address hash -> since when, of those stopped by this rule."""
+def load_sunsets(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Instant]:
+    """Return address hash -> instant of its suppression with reason `sunset`."""
     statement = sa.select(suppressions.c.address_hash, suppressions.c.at).where(
         any_of(suppressions.c.address_hash, hashes, connection),
         suppressions.c.scope == "marketing",

@@ -1,1 +1,1 @@
-"""What comes back: mails, bounces, complaints and the webhooks of providers, read into one vocabulary."""
+"""Read inbound mail (bounces, complaints, replies) and provider webhooks into one vocabulary."""

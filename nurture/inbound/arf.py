@@ -10,7 +10,7 @@ from nurture.inbound.mime_parts import header, parts
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What a feedback report says."""
+    """A complaint: its type, and the mail that it is about."""
 
     # abuse, fraud, virus, other, not-spam, opt-out ...; lower case
     type: str
@@ -20,20 +20,23 @@ class Complaint:
 
 
 def read(mail: "Message[Any, Any]") -> Complaint | None:
-    """Return the complaint, None when the mail is none."""
-    found = list(parts(mail))
-    for part in found:
+    """Return the complaint, None when the mail is not a feedback report."""
+    all_parts = list(parts(mail))
+    for part in all_parts:
         if part.get_content_type() != "message/feedback-report":
             continue
         payload = part.get_payload()
         fields = payload[0] if isinstance(payload, list) and payload else None
         if not isinstance(fields, Message) or not header(fields, "Feedback-Type"):
             return None
-        mails = originals(found)
-        paths = [header(fields, "Original-Mail-From"), *(header(each, "Return-Path") for each in mails)]
+        mails = originals(all_parts)
+        paths = [
+            header(fields, "Original-Mail-From"),
+            *(header(original, "Return-Path") for original in mails),
+        ]
         return Complaint(
             header(fields, "Feedback-Type").lower()[:40],
-            tuple(number for each in mails if (number := header(each, "Message-ID"))),
+            tuple(number for original in mails if (number := header(original, "Message-ID"))),
             tuple(path for path in paths if path),
         )
     return None

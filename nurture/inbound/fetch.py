@@ -1,8 +1,8 @@
-"""Getting a small document from a host that the caller has pinned, and from nowhere else.
+"""Fetch a small document over https from a public address.
 
-The URL is the caller's to check against a pattern. Here it is resolved once and the connection goes to that
-very address, which must be a public one: a name that leads into our own network leads nowhere. https only, the
-certificate is checked for the name, no redirect is followed, size and time are bounded.
+The caller checks the URL against a pattern. The host is resolved once, and the connection goes to that address, which
+must be public, so that no name leads into our own network. The certificate is checked for the name, no redirect is
+followed, size and time are bounded.
 """
 
 import ipaddress
@@ -19,9 +19,9 @@ from nurture.runtime.clock import monotonic
 
 BYTES_MAX: Final = 64 * 1024
 SECONDS_MAX: Final = 5.0
-#: Documents kept, and how many may be asked for in a minute: a stranger cannot make us knock for long.
-_KEPT_MAX: Final = 16
-_ASKED_MAX: Final = 20
+#: Documents in the cache, and requests in a minute: a stranger cannot make us send more.
+_CACHED_MAX: Final = 16
+_REQUESTS_MAX: Final = 20
 
 #: Returns the addresses of a host and port, each with the port to connect to.
 Resolve = Callable[[str, int], list[tuple[str, int]]]
@@ -29,18 +29,18 @@ Resolve = Callable[[str, int], list[tuple[str, int]]]
 
 def resolve(host: str, port: int) -> list[tuple[str, int]]:
     """Return the addresses that the system's resolver knows."""
-    return [(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [(str(entry[4][0]), port) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is out on the internet: not ours, not this host's, not a cloud's own."""
-    found = ipaddress.ip_address(address)
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+    """Tell whether an address is on the public internet: not private, not of this host, no metadata service."""
+    parsed = ipaddress.ip_address(address)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_global and not parsed.is_multicast
 
 
 class Fetcher:
-    """Gets documents; keeps what it got, for they never change under their URL. Thread-safe."""
+    """Fetches documents and caches them, because they never change under their URL. Thread-safe."""
 
     def __init__(
         self,
@@ -53,27 +53,27 @@ class Fetcher:
         self._resolve = resolve
         self._may_reach = may_reach
         self._context = context or ssl.create_default_context()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._asked: list[float] = []
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._requested_at: list[float] = []
         self._lock = Lock()
 
     def __call__(self, url: str) -> bytes | None:
-        """Return the document at an https URL, from memory when it was got before; None when it cannot be had."""
+        """Return the document at an https URL, from the cache when it has it; None when it cannot be fetched."""
         with self._lock:
-            if url in self._kept:
-                return self._kept[url]
-            if not self._may_ask():
+            if url in self._cache:
+                return self._cache[url]
+            if not self._may_request():
                 return None
-        document = self.visit(url)
+        document = self.fetch(url)
         if document is not None:
             with self._lock:
-                self._kept[url] = document
-                if len(self._kept) > _KEPT_MAX:
-                    self._kept.popitem(last=False)
+                self._cache[url] = document
+                if len(self._cache) > _CACHED_MAX:
+                    self._cache.popitem(last=False)
         return document
 
-    def visit(self, url: str) -> bytes | None:
-        """Return the document at an https URL, asked for now."""
+    def fetch(self, url: str) -> bytes | None:
+        """Return the document at an https URL without the cache; None when it cannot be fetched."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
             return None
@@ -106,12 +106,12 @@ class Fetcher:
         finally:
             connection.close()
 
-    def _may_ask(self) -> bool:
+    def _may_request(self) -> bool:
         now = monotonic()
-        self._asked = [at for at in self._asked if at > now - 60]
-        if len(self._asked) >= _ASKED_MAX:
+        self._requested_at = [at for at in self._requested_at if at > now - 60]
+        if len(self._requested_at) >= _REQUESTS_MAX:
             return False
-        self._asked.append(now)
+        self._requested_at.append(now)
         return True
 
 

@@ -1,8 +1,7 @@
-"""Mail that comes to us, read: is it a bounce, a complaint, a machine's answer, or a person's?
+"""Read a mail that came to us: a bounce, a complaint, an automatic answer, or a person's reply.
 
-Pure: bytes in, an `Arrival` out, and nothing a stranger can send makes it raise or read without end. What a
-mail says about itself is believed only as far as it harms nobody but its sender; who proves what is decided by
-the caller, from the address it came to.
+Pure: bytes in, an `InboundMail` out. No input makes it raise or read without end. The mail's own statements prove
+nothing; the caller decides what to believe, from the address that the mail came to.
 """
 
 import re
@@ -20,49 +19,50 @@ from nurture.inbound import arf, dsn
 from nurture.inbound.mime_parts import header, parts, text_of
 from nurture.rendering.clean_text import clean_body, clean_header
 
-#: Bytes of a mail that are read. A bounce, a complaint and an answer say what they are at their beginning.
+#: Bytes of a mail that are read; the beginning is enough to recognise every kind.
 READ_MAX: Final = 512 * 1024
 TEXT_MAX: Final = 2_000
 
-#: bounce     a delivery report: `severity`, or `status` delivered or deferred
-#: complaint  a feedback report (ARF) of abuse          left  one of opting out
-#: automatic  a program answered; nobody answers it     reply  a person wrote
-Nature = Literal["bounce", "deferred", "delivered", "complaint", "left", "automatic", "reply"]
+#: bounce, deferred, delivered  a delivery report
+#: complaint, opt_out           a feedback report (ARF): of abuse, or of a request to unsubscribe
+#: automatic                    a program wrote it; it is ignored
+#: reply                        a person wrote it
+Nature = Literal["bounce", "deferred", "delivered", "complaint", "opt_out", "automatic", "reply"]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One mail as far as it was understood."""
+class InboundMail:
+    """One inbound mail: its nature, and what could be read of it."""
 
     nature: Nature
-    # Tells this mail from every other, also when it is delivered to us twice.
+    # Unique to this mail, and the same when it is delivered to us twice.
     key: str
-    # Who wrote it, canonical; None: nobody, or no address.
+    # Canonical address of the author; None: no readable address.
     author: str | None = None
     name: str = ""
     subject: str = ""
-    # What the person wrote, without what they quoted; at most TEXT_MAX characters.
+    # The person's own text without quotes; at most TEXT_MAX characters.
     text: str = ""
     severity: Severity = ""
-    # `5.1.1`, and the receiving server's words.
+    # The status (`5.1.1`), and the receiving server's text.
     code: str = ""
     diagnostic: str = ""
-    # Message-IDs of ours that it speaks of, the nearest first; return paths likewise.
+    # Message-IDs of ours that the mail refers to, the nearest first; return paths likewise.
     about: tuple[str, ...] = ()
     return_paths: tuple[str, ...] = ()
 
 
-def read(data: bytes, *, envelope_sender: str) -> Arrival:
-    """Say what a mail is. envelope_sender: of MAIL FROM; empty for `<>`, as bounces have."""
+def read(data: bytes, *, envelope_sender: str) -> InboundMail:
+    """Return the mail with its nature. envelope_sender: of MAIL FROM; empty for `<>`, as bounces have."""
     key = blake2b(data[:READ_MAX], digest_size=16).hexdigest()
     try:
         mail = message_from_bytes(data[:READ_MAX])
         return _read(mail, key, envelope_sender)
-    except Exception:  # noqa: BLE001 - whatever a stranger made of it, it is a mail that says nothing
-        return Arrival("automatic", key)
+    except Exception:  # noqa: BLE001 - a mail that cannot be read says nothing
+        return InboundMail("automatic", key)
 
 
-def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
+def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> InboundMail:
     number = header(mail, "Message-ID")
     if number:
         # A mail that is delivered twice differs in its Received lines only.
@@ -70,7 +70,7 @@ def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
     complaint = arf.read(mail)
     if complaint is not None:
         nature: Nature | None = _COMPLAINTS.get(complaint.type)
-        return Arrival(
+        return InboundMail(
             nature or "automatic",
             key,
             diagnostic=complaint.type,
@@ -80,7 +80,7 @@ def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
     is_from_nobody = envelope_sender.strip("<>") == "" or _DAEMON.match(envelope_sender) is not None
     report = dsn.read(mail, odd=is_from_nobody)
     if report is not None:
-        return Arrival(
+        return InboundMail(
             report.nature,
             key,
             severity=report.severity,
@@ -89,9 +89,9 @@ def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> Arrival:
             about=_ours(report.header_ids),
         )
     if is_from_nobody or is_automatic(mail):
-        return Arrival("automatic", key, author=_author(mail)[1], subject=_subject(mail))
+        return InboundMail("automatic", key, author=_author(mail)[1], subject=_subject(mail))
     name, author = _author(mail)
-    return Arrival(
+    return InboundMail(
         "reply",
         key,
         author=author,
@@ -107,13 +107,13 @@ _COMPLAINTS: Final[dict[str, Nature]] = {
     "fraud": "complaint",
     "virus": "complaint",
     "other": "complaint",
-    "opt-out": "left",
-    "opt-out-list": "left",
+    "opt-out": "opt_out",
+    "opt-out-list": "opt_out",
 }
 
 
 def _ours(header_ids: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for each in header_ids if read_message_id(each) is not None))[:20]
+    return tuple(dict.fromkeys(number for number in header_ids if read_message_id(number) is not None))[:20]
 
 
 # ---- machines --------------------------------------------------------------------------------------------
@@ -139,15 +139,15 @@ _AUTO_HEADERS: Final = (
 
 
 def is_automatic(mail: "Message[Any, Any]") -> bool:
-    """Tell whether a program wrote it (RFC 3834 5, and what programs write that do not know it)."""
-    said = header(mail, "Auto-Submitted").partition(";")[0].strip().lower()
-    if said:
-        return said != "no"
+    """Tell whether a program wrote the mail (RFC 3834 section 5, and the marks of older programs)."""
+    submitted = header(mail, "Auto-Submitted").partition(";")[0].strip().lower()
+    if submitted:
+        return submitted != "no"
     if header(mail, "Precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply", "auto-reply"):
         return True
     if any(header(mail, name) for name in _AUTO_HEADERS):
         return True
-    # Exchange writes this on everything it sends by itself, and some people's own mail says `None`.
+    # Exchange writes this into all automatic mail; some people's own mail has the value `None`.
     suppressed = header(mail, "X-Auto-Response-Suppress").strip().lower()
     if suppressed and suppressed != "none" and not header(mail, "In-Reply-To"):
         return True
@@ -168,7 +168,7 @@ _OPENERS: Final = re.compile(r"^(on|am|le|在) .{3,200}$", re.IGNORECASE)
 
 
 def fresh_text(mail: "Message[Any, Any]") -> str:
-    """Return what the person wrote themselves: the text before the first line that quotes us."""
+    """Return the person's own text: the text before the first line of a quote."""
     text = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/plain"), "")
     if not text:
         html = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/html"), "")
@@ -176,9 +176,9 @@ def fresh_text(mail: "Message[Any, Any]") -> str:
     lines = clean_body(text.replace("\r\n", "\n").replace("\r", "\n"))[: 8 * TEXT_MAX].split("\n")
     kept: list[str] = []
     for place, line in enumerate(lines):
-        said = line.strip()
-        folded = f"{said} {lines[place + 1].strip()}" if place + 1 < len(lines) else said
-        if _QUOTES.match(said) or (_OPENERS.match(said) and _QUOTES.match(folded)):
+        text = line.strip()
+        folded = f"{text} {lines[place + 1].strip()}" if place + 1 < len(lines) else text
+        if _QUOTES.match(text) or (_OPENERS.match(text) and _QUOTES.match(folded)):
             break
         kept.append(line.rstrip())
     return "\n".join(kept).strip()[:TEXT_MAX]
@@ -190,8 +190,8 @@ def _subject(mail: "Message[Any, Any]") -> str:
 
 def _author(mail: "Message[Any, Any]") -> tuple[str, str | None]:
     """Return name and canonical address of the first author."""
-    found = getaddresses([header(mail, "From")[:1000]])
-    name, address = found[0] if found else ("", "")
+    authors = getaddresses([header(mail, "From")[:1000]])
+    name, address = authors[0] if authors else ("", "")
     return decoded(name)[:100], canonical_email(address)
 
 
@@ -199,5 +199,5 @@ def decoded(text: str) -> str:
     """Return a header's text without encoded words and control characters."""
     try:
         return clean_header(str(make_header(decode_header(text))))
-    except Exception:  # noqa: BLE001 - any charset may be named, any bytes may follow
+    except Exception:  # noqa: BLE001 - the charset may be unknown and the bytes invalid
         return clean_header(text)

@@ -37,7 +37,7 @@ def test_doubts_that_reports_speak_of_are_found_without_reading_the_ledger_or_ev
     sqlite_database: Database,
 ) -> None:
     def doubts(connection: sa.Connection) -> Any:
-        return queries.told_doubts(connection, kinds=("delivered",), since=0, limit=1)
+        return queries.load_reported_doubts(connection, kinds=("delivered",), since=0, limit=1)
 
     plans = plans_of(sqlite_database, lambda: sqlite_database.run(doubts))
     assert [plan for plan in plans if "messages" in plan]

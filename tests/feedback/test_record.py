@@ -127,24 +127,24 @@ def test_row_44_a_bounce_before_our_own_sent_is_written_lands(world: World) -> N
     class Slow(Post):
         """The provider's webhook is faster than the answer to the final dot."""
 
-        def send(self, letters: Any) -> Any:
-            for letter in letters:
+        def send(self, mails: Any) -> Any:
+            for mail in mails:
                 assert world.status(number)[0] == "on_wire"
                 recorded(world, a_report("bounce", severity="hard", message=number))
-                yield outcome(letter)
+                yield outcome(mail)
 
     assert world.deliver(Slow())["late"] == 1
     assert world.status(number) == ("failed", "hard_bounce")
     assert suppressions(world) == {("ada", "all"): "hard_bounce"}
 
 
-def test_what_was_reported_before_the_doubt_settles_it(world: World) -> None:
-    """Delivered is told while the mail is on the wire; then the worker dies: no second receipt."""
+def test_a_report_before_the_doubt_settles_it(world: World) -> None:
+    """A report says delivered while the mail is on the wire; then the worker dies: no second receipt."""
     number = world.mail(world.person(), RECEIPT, mailing=True)
 
     class Dies(Post):
-        def send(self, letters: Any) -> Any:
-            for _ in letters:
+        def send(self, mails: Any) -> Any:
+            for _ in mails:
                 recorded(world, a_report("delivered", message=number))
                 raise KeyboardInterrupt
             yield from ()
@@ -160,7 +160,7 @@ def test_what_was_reported_before_the_doubt_settles_it(world: World) -> None:
 
 def test_delivered_settles_a_doubt(world: World) -> None:
     number = world.mail(world.person(), RECEIPT)
-    world.deliver(Post(lambda letter: outcome(letter, "in_doubt", stage="dot")))
+    world.deliver(Post(lambda mail: outcome(mail, "in_doubt", stage="dot")))
     assert world.status(number)[0] == "in_doubt"
     assert recorded(world, a_report("delivered", message=number))["settled"] == 1
     assert world.status(number) == ("sent", "")
@@ -252,12 +252,12 @@ def test_a_complaint_takes_the_place_of_an_unsubscribe_and_never_the_other_way(w
     assert world.status(number)[0] == "sent"
 
 
-def test_what_a_machine_did_is_kept_and_tells_nobody(world: World) -> None:
+def test_an_act_of_a_machine_is_stored_and_makes_no_event(world: World) -> None:
     number = sent(world, world.person())
     recorded(world, a_report("click", message=number, machine=True))
     assert (kept(world)[0].machine, events(world)) == (True, [])
     recorded(world, a_report("click", "2", message=number, detail={"url": "https://shop.example/"}))
-    assert [(name, said["url"]) for name, _, said in events(world)] == [
+    assert [(name, properties["url"]) for name, _, properties in events(world)] == [
         ("Email Link Clicked", "https://shop.example/")
     ]
 
@@ -267,10 +267,10 @@ def test_an_unsubscribe_at_the_provider_withdraws_the_topic_of_the_mail(world: W
     number = sent(world, ada)
     recorded(world, a_report("unsubscribe", message=number))
     with world.database.read() as connection:
-        said = connection.execute(
+        consents = connection.execute(
             sa.select(t.consents.c.topic, t.consents.c.state, t.consents.c.source).order_by(t.consents.c.id)
         ).all()
-    assert said[-1] == ("offers", "withdrawn", "feedback")
+    assert consents[-1] == ("offers", "withdrawn", "feedback")
     assert suppressions(world) == {}
     assert [(name, properties["topic"]) for name, _, properties in events(world)] == [
         ("Unsubscribed", "offers")
@@ -328,7 +328,7 @@ def test_a_mailbox_that_is_full_on_the_wire_is_a_soft_bounce(world: World) -> No
             # Its bounces wait in the inbox; here nobody applies them.
             connection.execute(sa.delete(t.inbox))
         for _ in range(2):
-            world.deliver(Post(lambda letter: outcome(letter, "retry", **full)))
+            world.deliver(Post(lambda mail: outcome(mail, "retry", **full)))
             world.later(HOUR)
     assert suppressions(world) == {("ada", "all"): "soft_bounces"}
     assert [row.event_id.split(":")[0] for row in kept(world)] == [str(number)] * 4
@@ -377,11 +377,11 @@ def paused(world: World) -> dict[str, str]:
 
 def test_a_thousand_reports_take_as_many_statements_as_ten(world: World) -> None:
     def statements(count: int) -> int:
-        said: list[str] = []
+        executed: list[str] = []
         engine = world.database.writer
 
         def listen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            said.append(statement)
+            executed.append(statement)
 
         sa.event.listen(engine, "before_cursor_execute", listen)
         try:
@@ -390,11 +390,11 @@ def test_a_thousand_reports_take_as_many_statements_as_ten(world: World) -> None
                 for place in range(count // 2)
                 for severity in ("hard", "soft")
             ]
-            unique = [replace(each, event_id=f"{each.event_id}{each.severity}") for each in reports]
+            unique = [replace(report, event_id=f"{report.event_id}{report.severity}") for report in reports]
             recorded(world, *unique)
         finally:
             sa.event.remove(engine, "before_cursor_execute", listen)
-        return len(said)
+        return len(executed)
 
     assert statements(10) == statements(1000)
 

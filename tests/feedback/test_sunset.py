@@ -63,7 +63,7 @@ def looked(world: World) -> dict[str, int]:
     return {name: count for name, count in done.items() if count}
 
 
-def test_who_reacts_to_nothing_gets_no_more_marketing(world: World) -> None:
+def test_a_person_who_reacts_to_nothing_gets_no_more_marketing(world: World) -> None:
     ada = world.person("ada")
     sign(world, ada, NOON - 300 * DAY)
     mailed(world, ada)
@@ -125,7 +125,7 @@ def test_the_next_sign_of_life_brings_marketing_back(world: World) -> None:
     assert looked(world) == {}
 
 
-def test_what_was_said_to_a_contact_merged_since_counts(world: World) -> None:
+def test_mails_to_a_contact_merged_since_count(world: World) -> None:
     old, ada = world.person("old"), world.person("ada")
     mailed(world, old, 5)
     mailed(world, ada, 5, first=190)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.inbound.inbound_mail import Arrival, read
+from nurture.inbound.inbound_mail import InboundMail, read
 from nurture.runtime.clock import monotonic
-from tests.inbound.letters import EXIM, HEADER_ID, QMAIL, a_dsn, an_answer, an_arf
+from tests.inbound.mails import EXIM, HEADER_ID, QMAIL, a_dsn, an_answer, an_arf
 
 NOBODY = ""
 ADA = "ada@example.com"
@@ -83,7 +83,7 @@ def test_an_alias_that_fans_out_counts_what_failed() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "nature"),
-    [("abuse", "complaint"), ("fraud", "complaint"), ("opt-out", "left"), ("not-spam", "automatic")],
+    [("abuse", "complaint"), ("fraud", "complaint"), ("opt-out", "opt_out"), ("not-spam", "automatic")],
 )
 def test_a_complaint_is_read(kind: str, nature: str) -> None:
     found = read(
@@ -115,11 +115,11 @@ def test_a_complaint_is_read(kind: str, nature: str) -> None:
     ],
     ids=lambda answer: answer.split(b"Content-Type")[0].decode("ascii", "replace")[-60:],
 )
-def test_a_machine_s_answer_is_told_from_a_person_s(answer: bytes) -> None:
+def test_an_automatic_answer_is_recognised(answer: bytes) -> None:
     assert read(answer, envelope_sender=ADA).nature == "automatic"
 
 
-def test_whoever_cannot_be_answered_is_a_machine() -> None:
+def test_a_mail_that_cannot_be_answered_is_automatic() -> None:
     assert read(an_answer(), envelope_sender=NOBODY).nature == "automatic"
     assert read(an_answer(), envelope_sender="MAILER-DAEMON@example.com").nature == "automatic"
 
@@ -129,7 +129,7 @@ def test_whoever_cannot_be_answered_is_a_machine() -> None:
 
 def test_a_person_s_answer_is_read() -> None:
     found = read(an_answer(Auto_Submitted="no"), envelope_sender=ADA)
-    assert found == Arrival(
+    assert found == InboundMail(
         "reply",
         found.key,
         author=ADA,
@@ -153,7 +153,7 @@ def test_a_person_s_answer_is_read() -> None:
         "________________________________\nFrom: Shop <hello@shop.example>",
     ],
 )
-def test_what_is_quoted_is_left_out(quote: str) -> None:
+def test_a_quote_is_left_out(quote: str) -> None:
     found = read(an_answer(f"Yes please.\n\nAda\n\n{quote}\n"), envelope_sender=ADA)
     assert found.text == "Yes please.\n\nAda"
 
@@ -179,7 +179,7 @@ def test_the_same_mail_delivered_twice_has_one_key() -> None:
 @settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=400), sender=st.text(max_size=20))
 def test_nothing_makes_it_raise(data: bytes, sender: str) -> None:
-    assert isinstance(read(data, envelope_sender=sender), Arrival)
+    assert isinstance(read(data, envelope_sender=sender), InboundMail)
 
 
 @settings(max_examples=100, deadline=None)
@@ -189,4 +189,4 @@ def test_any_bytes_in_any_place_are_read(data: st.DataObject) -> None:
     start = data.draw(st.integers(min_value=0, max_value=len(whole)))
     length = data.draw(st.integers(min_value=0, max_value=60))
     changed = whole[:start] + data.draw(st.binary(max_size=40)) + whole[start + length :]
-    assert isinstance(read(changed, envelope_sender=NOBODY), Arrival)
+    assert isinstance(read(changed, envelope_sender=NOBODY), InboundMail)

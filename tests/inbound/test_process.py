@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from nurture.app.doctor import examine
 from nurture.database import schema as t
-from tests.inbound.letters import an_answer
+from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, HUMAN, Office
-from tests.inbound.test_dialogue import ordered
+from tests.inbound.test_replies import ordered
 from tests.rig.databases import opened
 
 SHIPPED = Path(__file__).parents[2] / "email_templates"
@@ -47,11 +47,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_it_says_what_is_missing(folder: Path) -> None:
     with run("inbound", folder=folder) as process:
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "NURTURE_REPLIES_TO is not set" in said
-    assert "NURTURE_BOUNCE_ADDRESS is not set" in said
-    assert "Traceback" not in said
+    assert "NURTURE_REPLIES_TO is not set" in errors
+    assert "NURTURE_BOUNCE_ADDRESS is not set" in errors
+    assert "Traceback" not in errors
 
 
 def test_it_takes_mail_and_stops(folder: Path) -> None:
@@ -73,21 +73,23 @@ def test_it_takes_mail_and_stops(folder: Path) -> None:
 
 def test_the_doctor_names_answers_that_do_not_reach_our_people(office: Office) -> None:
     def found() -> str:
-        return next(str(each["detail"]) for each in examine(office.services) if each["check"] == "answers")
+        return next(str(check["detail"]) for check in examine(office.services) if check["check"] == "answers")
 
     ordered(office)
     assert found() == ""
     with office.database.write() as connection:
         connection.execute(
             sa.insert(t.notices).values(
-                kind="reply",
-                dialogue_id=7,
-                sender="a@b.example",
-                recipient=HUMAN,
-                data="",
-                due_at=office.clock.now(),
-                attempts=6,
-                reply="550 5.1.1 no such user",
+                {
+                    "kind": "reply",
+                    "dialogue_id": 7,
+                    "sender": "a@b.example",
+                    "recipient": HUMAN,
+                    "data": "",
+                    "due_at": office.clock.now(),
+                    "attempts": 6,
+                    "reply": "550 5.1.1 no such user",
+                }
             )
         )
     assert "notice 1 of case R-7 has not left after 6 attempts: 550 5.1.1 no such user" in found()

@@ -16,9 +16,9 @@ from nurture.reports.metrics import counter_registry
 from nurture.simulation.run_until_idle import run_until_idle
 from nurture.web import inbound_smtp as edge
 from tests.delivery.world import KEYS
-from tests.inbound.letters import EXIM, QMAIL, a_dsn, an_answer, an_arf
+from tests.inbound.mails import EXIM, QMAIL, a_dsn, an_answer, an_arf
 from tests.inbound.office import BOUNCES, HUMAN, Office, Post
-from tests.inbound.test_dialogue import ADA, ordered
+from tests.inbound.test_replies import ADA, ordered
 
 HELLO = "hello@larkandkettle.example"
 NOBODY = ""

@@ -19,10 +19,10 @@ from nurture.app.ingest import TEXT_MAX, read_items
 from nurture.domain.conditions import Condition
 from nurture.domain.errors import ConditionError
 from nurture.domain.signing import SigningKeys, sign_token, verify_token
-from nurture.inbound.inbound_mail import Arrival, read
+from nurture.inbound.inbound_mail import InboundMail, read
 from nurture.rendering.headers import phrase, unstructured
 from tests.domain.conditions.samples import a_condition
-from tests.inbound.letters import EXIM, QMAIL, a_dsn, an_answer, an_arf
+from tests.inbound.mails import EXIM, QMAIL, a_dsn, an_answer, an_arf
 from tests.web.live import NOW, a_batch, a_track
 
 Check = Callable[[Any], None]
@@ -133,7 +133,7 @@ def read_condition(text: str) -> None:
 
 def read_bounce(data: bytes) -> None:
     arrival = read(data, envelope_sender="")
-    assert isinstance(arrival, Arrival)
+    assert isinstance(arrival, InboundMail)
 
 
 def write_headers(text: str) -> None:

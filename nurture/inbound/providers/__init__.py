@@ -1,9 +1,9 @@
-"""Mail providers whose webhooks are understood: one file each, all of the same shape.
+"""Mail providers whose webhooks are read: one module each, all with the same two functions.
 
-A provider is two pure functions: `verify` says whether a call really comes from it, `read` translates it into
-the one vocabulary of `domain.feedback`. Neither ever raises, whatever the call holds. Keys, time and (for
-Amazon's certificates) a way to fetch are arguments. `docs/howto/add-a-provider.md` tells how to add one; the
-conformance suite in `tests/inbound/providers/test_providers.py` takes up whatever stands in PROVIDERS.
+Both are pure: `verify` tells whether a call comes from the provider, `read` translates it into the vocabulary of
+`domain.feedback`. Neither raises, whatever the call contains. Keys, time and a function that fetches Amazon's
+certificates are arguments. `docs/howto/add-a-provider.md` describes how to add one; the conformance suite in
+`tests/inbound/providers/test_providers.py` tests every entry of PROVIDERS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +32,9 @@ class Provider:
     """One provider. Its name is the last part of `/webhooks/NAME`, and the `provider` of its reports."""
 
     name: str
-    #: Why the call is not believed; empty: it is. keys: those of the settings, any may fit.
+    #: Returns why the call is refused, "" when it is accepted. keys: of the settings; one of them must match.
     verify: _Verify
-    #: What it reports, empty when that is nothing to us; None when it cannot be read.
+    #: Returns the reports, none when the event does not concern us; None when the call cannot be read.
     read: _Read
 
 

@@ -1,4 +1,4 @@
-"""A webhook's call as the providers read it, and the small tools that they share."""
+"""A webhook's call as the providers read it, and the functions that they share."""
 
 import base64
 import binascii
@@ -21,16 +21,16 @@ from nurture.domain.instant import (
     to_datetime,
 )
 
-#: Why a call is not believed.
-#: unsigned   it carries no proof at all               forged   its proof is wrong
-#: stale      its proof is right and too old           foreign  another account's: topic, version or host
+#: Why a call is refused.
+#: unsigned   it has no signature                      forged   its signature is wrong
+#: stale      its signature is right and too old       foreign  of another account: topic, version or host
 Refusal = Literal["", "unsigned", "forged", "stale", "foreign"]
-#: Gets what stands at an https URL, or None: see `inbound.fetch`.
+#: Returns the document at an https URL, or None: see `inbound.fetch`.
 Fetch = Callable[[str], bytes | None]
 
-#: How far a signed time may be from ours.
+#: Largest difference between a signed time and ours.
 FRESH: Final[Duration] = 5 * MINUTE
-#: The same for providers that repeat a call for hours without signing it anew.
+#: The same for providers that repeat a call for hours without a new signature.
 FRESH_REPEATED: Final[Duration] = DAY
 #: Events of one call; more than any provider sends at once.
 EVENTS_MAX: Final = 10_000
@@ -44,12 +44,12 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str:
-        """Return a header's value; empty when it is not there."""
+        """Return a header's value; "" when the call has none."""
         return self.headers.get(name, "")
 
 
 class Document:
-    """A JSON document from outside, read without trusting its shape: what is not as asked for is not there."""
+    """A JSON document of unknown shape: a value of an unexpected type counts as missing."""
 
     def __init__(self, value: Any) -> None:
         """Wrap any value; only an object has entries."""
@@ -72,20 +72,20 @@ class Document:
     def all(self, name: str) -> Iterator["Document"]:
         """Yield the objects of a list."""
         value = self.value.get(name)
-        for each in value[:EVENTS_MAX] if isinstance(value, list) else ():
-            yield Document(each)
+        for item in value[:EVENTS_MAX] if isinstance(value, list) else ():
+            yield Document(item)
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of a list."""
         value = self.value.get(name)
-        return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+        return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
     def raw(self) -> str:
-        """Return it as JSON text."""
+        """Return the document as JSON text."""
         return msgspec.json.encode(self.value).decode()
 
 
-def decoded(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """Return the JSON value of a body, None when it is not JSON."""
     try:
         return msgspec.json.decode(body)
@@ -94,7 +94,7 @@ def decoded(body: bytes) -> Any:
 
 
 def iso_instant(text: str, *, otherwise: Instant) -> Instant:
-    """Return the instant of ISO text; `otherwise` when it is none."""
+    """Return the instant of ISO text; `otherwise` when the text is not one."""
     try:
         return parse_iso(text)
     except (ValueError, OverflowError):
@@ -102,7 +102,7 @@ def iso_instant(text: str, *, otherwise: Instant) -> Instant:
 
 
 def unix_instant(text: str, *, otherwise: Instant) -> Instant:
-    """Return the instant of seconds since 1970, with or without a fraction; `otherwise` when it is none."""
+    """Return the instant of seconds since 1970, with or without a fraction; `otherwise` when the text is not one."""
     try:
         instant = int(float(text) * SECOND)
         return from_datetime(to_datetime(instant))
@@ -115,18 +115,18 @@ def is_fresh(at: Instant | None, *, now: Instant, within: Duration = FRESH) -> b
     return at is not None and abs(now - at) <= within
 
 
-def same(one: str, other: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+def is_equal(left: str, right: str) -> bool:
+    """Tell whether two texts are equal, in constant time."""
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 
-def fits(said: str, keys: Sequence[str]) -> bool:
-    """Tell whether one of the keys is what was said; every key is compared, whichever fits."""
-    return True in [same(said, key) for key in keys]
+def matches_any(text: str, keys: Sequence[str]) -> bool:
+    """Tell whether a text equals one of the keys; all keys are compared, so the time is constant."""
+    return True in [is_equal(text, key) for key in keys]
 
 
-def unbase64(text: str) -> bytes | None:
-    """Return the bytes of base64 text; None when it is none."""
+def decode_base64(text: str) -> bytes | None:
+    """Return the bytes of base64 text; None when it is not valid."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -139,6 +139,6 @@ def address(text: str) -> str | None:
     return canonical_email(inner)
 
 
-def filled(**detail: str) -> dict[str, str]:
-    """Return what is not empty."""
+def without_empty(**detail: str) -> dict[str, str]:
+    """Return the values that are not empty."""
     return {name: value for name, value in detail.items() if value}

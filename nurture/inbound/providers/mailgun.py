@@ -1,8 +1,7 @@
 """Mailgun: HMAC-SHA256 over timestamp and token, which stand in the body. Key: the webhook signing key.
 
-The signature says nothing about the event beside it, so a token counts once: it is the report's id, and a call
-that brings it again, whatever else it holds, is one that was seen before. They repeat a call for eight hours
-without signing it anew. https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks
+The signature does not cover the event, so a token counts once: it is the report's id, and a second call with it is
+a repetition whatever its content. Mailgun repeats a call for eight hours without a new signature. https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks
 """
 
 import hmac
@@ -18,11 +17,11 @@ from nurture.inbound.providers.call import (
     Fetch,
     Refusal,
     address,
-    decoded,
-    filled,
-    fits,
     is_fresh,
+    matches_any,
+    parse_json,
     unix_instant,
+    without_empty,
 )
 from nurture.transports.smtp.replies import severity_of
 
@@ -34,35 +33,35 @@ _KINDS: Final[dict[str, ReportKind]] = {
     "clicked": "click",
     "unsubscribed": "unsubscribe",
 }
-#: Reasons of a permanent failure that say more than its code.
+#: Reasons of a permanent failure that are more exact than its code.
 _REASONS: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "suppress-bounce": ("bounce", "hard"),
     "suppress-complaint": ("complaint", ""),
     "suppress-unsubscribe": ("unsubscribe", ""),
     "espblock": ("bounce", "policy"),
-    # Tried until it was too old.
+    # Mailgun gave up after retries.
     "old": ("bounce", "soft"),
 }
-#: Programs that Mailgun itself tells from people.
+#: Programs that Mailgun recognises.
 _BOTS: Final = frozenset({"apple", "generic"})
 
 
 def verify(call: Call, keys: Sequence[str], *, now: Instant, fetch: Fetch) -> Refusal:  # noqa: ARG001
-    """Say why the call is not Mailgun's."""
-    proof = Document(decoded(call.body)).within("signature")
-    at, token, said = (proof.text(name) for name in ("timestamp", "token", "signature"))
-    if not (at and token and said):
+    """Return why the call is not Mailgun's; "" when it is."""
+    proof = Document(parse_json(call.body)).within("signature")
+    at, token, signature = (proof.text(name) for name in ("timestamp", "token", "signature"))
+    if not (at and token and signature):
         return "unsigned"
     signed = f"{at}{token}".encode("utf-8", "replace")
-    if not fits(said, [hmac.digest(key.encode(), signed, "sha256").hex() for key in keys]):
+    if not matches_any(signature, [hmac.digest(key.encode(), signed, "sha256").hex() for key in keys]):
         return "forged"
     fresh = is_fresh(unix_instant(at, otherwise=0), now=now, within=FRESH_REPEATED)
     return "" if fresh else "stale"
 
 
 def read(call: Call, *, now: Instant) -> list[Report] | None:
-    """Translate one event; the token is its id."""
-    whole = Document(decoded(call.body))
+    """Return the report of one event; its id is the token."""
+    whole = Document(parse_json(call.body))
     event, token = whole.within("event-data"), whole.within("signature").text("token")
     if not event.value or not token:
         return None
@@ -81,7 +80,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
             header_id=headers.text("message-id") or None,
             address=address(event.text("recipient") or headers.text("to")),
             machine=kind in ("open", "click") and event.within("client-info").text("bot") in _BOTS,
-            detail=filled(
+            detail=without_empty(
                 diagnostic=status.text("message", "description"),
                 code=status.text("code"),
                 url=event.text("url"),

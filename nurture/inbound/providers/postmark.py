@@ -15,11 +15,11 @@ from nurture.inbound.providers.call import (
     Fetch,
     Refusal,
     address,
-    decoded,
-    filled,
-    fits,
+    decode_base64,
     iso_instant,
-    unbase64,
+    matches_any,
+    parse_json,
+    without_empty,
 )
 from nurture.transports.smtp.replies import severity_of
 
@@ -30,7 +30,7 @@ _KINDS: Final[dict[str, ReportKind]] = {
     "Open": "open",
     "Click": "click",
 }
-#: Types of a bounce. What is not here (auto-responders, challenges, relay tests) says nothing about the mail.
+#: Types of a bounce. Other types (auto-responders, challenges, relay tests) say nothing about the mail.
 _BOUNCES: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "HardBounce": ("bounce", "hard"),
     "BadEmailAddress": ("bounce", "hard"),
@@ -46,7 +46,7 @@ _BOUNCES: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "Unsubscribe": ("unsubscribe", ""),
     "SpamComplaint": ("complaint", ""),
 }
-#: Why Postmark itself stopped sending to somebody.
+#: Reasons why Postmark itself stopped sending to an address.
 _SUPPRESSED: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "HardBounce": ("bounce", "hard"),
     "SpamComplaint": ("complaint", ""),
@@ -55,17 +55,17 @@ _SUPPRESSED: Final[dict[str, tuple[ReportKind, Severity]]] = {
 
 
 def verify(call: Call, keys: Sequence[str], *, now: Instant, fetch: Fetch) -> Refusal:  # noqa: ARG001
-    """Say why the call is not Postmark's: it knows the password, or it does not."""
-    scheme, _, said = call.header("authorization").partition(" ")
-    if scheme.lower() != "basic" or not said:
+    """Return why the call is not Postmark's, "" when it is: it must know the password."""
+    scheme, _, credentials = call.header("authorization").partition(" ")
+    if scheme.lower() != "basic" or not credentials:
         return "unsigned"
-    login = unbase64(said.strip())
-    return "" if login is not None and fits(login.decode("utf-8", "replace"), keys) else "forged"
+    login = decode_base64(credentials.strip())
+    return "" if login is not None and matches_any(login.decode("utf-8", "replace"), keys) else "forged"
 
 
 def read(call: Call, *, now: Instant) -> list[Report] | None:
-    """Translate one event."""
-    value = decoded(call.body)
+    """Return the report of one event."""
+    value = parse_json(call.body)
     if not isinstance(value, dict):
         return None
     event = Document(value)
@@ -83,7 +83,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
             severity=severity,
             header_id=event.within("Metadata").text("message-id") or None,
             address=address(event.text("Email", "Recipient")),
-            detail=filled(
+            detail=without_empty(
                 diagnostic=event.text("Details", "Description"),
                 code=event.text("Type", "SuppressionReason"),
                 url=event.text("OriginalLink"),
@@ -96,24 +96,24 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
 
 
 def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
-    record = event.text("RecordType")
-    if record == "SubscriptionChange":
+    record_type = event.text("RecordType")
+    if record_type == "SubscriptionChange":
         stopped = event.value.get("SuppressSending") is True
         return _SUPPRESSED.get(event.text("SuppressionReason")) if stopped else None
-    if record != "Bounce":
-        kind = _KINDS.get(record)
+    if record_type != "Bounce":
+        kind = _KINDS.get(record_type)
         return (kind, "") if kind else None
     meaning = _BOUNCES.get(event.text("Type"))
     if meaning is None or meaning[1] in ("", "policy"):
         return meaning
-    # Their types follow the reply's class; whom it blames stands in its text.
+    # Their types follow the class of the reply code; the text says whether the sender is refused.
     return ("bounce", "policy") if severity_of("", event.text("Details")) == "policy" else meaning
 
 
 def _event_id(event: Document, at: str) -> str:
-    """Return Postmark's id of a bounce; other events have none, so what tells them apart makes one."""
+    """Return Postmark's id of a bounce; for other events a hash of the fields that distinguish them."""
     number = event.text("ID")
     if number:
         return f"{event.text('RecordType')}:{number}"
-    told = (event.text(name) for name in ("RecordType", "MessageID", "Recipient", "OriginalLink"))
-    return blake2b("\n".join((*told, at)).encode("utf-8", "replace"), digest_size=16).hexdigest()
+    distinguishing = (event.text(name) for name in ("RecordType", "MessageID", "Recipient", "OriginalLink"))
+    return blake2b("\n".join((*distinguishing, at)).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -16,13 +16,13 @@ from nurture.inbound.providers.call import (
     Fetch,
     Refusal,
     address,
-    decoded,
-    filled,
+    decode_base64,
     is_fresh,
     iso_instant,
-    same,
-    unbase64,
+    matches_any,
+    parse_json,
     unix_instant,
+    without_empty,
 )
 from nurture.transports.smtp.replies import severity_of
 
@@ -39,15 +39,15 @@ _SEVERITIES: Final[dict[str, Severity]] = {"Permanent": "hard", "Transient": "so
 
 
 def verify(call: Call, keys: Sequence[str], *, now: Instant, fetch: Fetch) -> Refusal:  # noqa: ARG001
-    """Say why the call is not Resend's; the signature covers id, time and body."""
-    told, at, signatures = (_header(call, name) for name in ("id", "timestamp", "signature"))
-    if not (told and at and signatures):
+    """Return why the call is not Resend's, "" when it is; the signature covers id, time and body."""
+    number, at, signatures = (_header(call, name) for name in ("id", "timestamp", "signature"))
+    if not (number and at and signatures):
         return "unsigned"
-    signed = f"{told}.{at}.".encode("utf-8", "replace") + call.body
+    signed = f"{number}.{at}.".encode("utf-8", "replace") + call.body
     versioned = [part.partition(",") for part in signatures.split(" ")[:10]]
-    given = [signature for version, _, signature in versioned if version == "v1"]
-    right = [_signature(key, signed) for key in keys]
-    if True not in [same(one, other) for one in given for other in right]:
+    expected = [_signature(key, signed) for key in keys]
+    valid = [matches_any(signature, expected) for version, _, signature in versioned if version == "v1"]
+    if True not in valid:
         return "forged"
     return "" if is_fresh(unix_instant(at, otherwise=0), now=now) else "stale"
 
@@ -57,13 +57,13 @@ def _header(call: Call, name: str) -> str:
 
 
 def _signature(key: str, signed: bytes) -> str:
-    secret = unbase64(key.removeprefix("whsec_")) or key.encode()
+    secret = decode_base64(key.removeprefix("whsec_")) or key.encode()
     return base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
 def read(call: Call, *, now: Instant) -> list[Report] | None:
     """Translate one event; the call's id is the event's."""
-    value = decoded(call.body)
+    value = parse_json(call.body)
     if not isinstance(value, dict):
         return None
     event = Document(value)
@@ -72,7 +72,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
     if kind is None:
         return []
     bounce, click = data.within("bounce"), data.within("click")
-    said = {each.text("name").lower(): each.text("value") for each in data.all("headers")}
+    headers = {entry.text("name").lower(): entry.text("value") for entry in data.all("headers")}
     return [
         Report(
             provider="resend",
@@ -80,9 +80,9 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
             kind=kind,
             at=iso_instant(event.text("created_at"), otherwise=now),
             severity=_severity(event, bounce) if kind == "bounce" else "",
-            header_id=said.get("message-id") or data.text("message_id") or None,
+            header_id=headers.get("message-id") or data.text("message_id") or None,
             address=address(next(iter(data.texts("to")), "")),
-            detail=filled(
+            detail=without_empty(
                 diagnostic=bounce.text("message"),
                 code=bounce.text("subType"),
                 url=click.text("link"),
@@ -95,10 +95,10 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
 
 
 def _severity(event: Document, bounce: Document) -> Severity:
-    """Return how bad it is; a refusal of us is told by its text, whatever type it is given."""
+    """Return the severity; a text that refuses the sender counts before the type."""
     if event.text("type") == "email.suppressed":
         return "hard"
     if severity_of("", bounce.text("message")) == "policy":
         return "policy"
-    # Calls from before they told types are all about permanent bounces.
+    # Old calls without a type are about permanent bounces.
     return _SEVERITIES.get(bounce.text("type") or "Permanent", "undetermined")

@@ -21,11 +21,11 @@ from nurture.inbound.providers.call import (
     Fetch,
     Refusal,
     address,
-    decoded,
-    filled,
+    decode_base64,
     is_fresh,
-    unbase64,
+    parse_json,
     unix_instant,
+    without_empty,
 )
 from nurture.transports.smtp.replies import severity_of
 
@@ -49,7 +49,7 @@ _CLASSES: Final[dict[str, Severity]] = {
     "Content": "policy",
     "Frequency or Volume Too High": "policy",
 }
-#: Why SendGrid did not even try; the other reasons are ours to mend and blame nobody.
+#: Reasons why SendGrid did not try to deliver; the other reasons are faults of ours and concern no address.
 _DROPPED: Final[dict[str, tuple[ReportKind, Severity]]] = {
     "Bounced Address": ("bounce", "hard"),
     "Invalid": ("bounce", "hard"),
@@ -59,12 +59,12 @@ _DROPPED: Final[dict[str, tuple[ReportKind, Severity]]] = {
 
 
 def verify(call: Call, keys: Sequence[str], *, now: Instant, fetch: Fetch) -> Refusal:  # noqa: ARG001
-    """Say why the call is not SendGrid's."""
+    """Return why the call is not SendGrid's; "" when it is."""
     at = call.header("x-twilio-email-event-webhook-timestamp")
-    said = call.header("x-twilio-email-event-webhook-signature")
-    if not (at and said):
+    encoded = call.header("x-twilio-email-event-webhook-signature")
+    if not (at and encoded):
         return "unsigned"
-    signature = unbase64(said)
+    signature = decode_base64(encoded)
     signed = at.encode("utf-8", "replace") + call.body
     if signature is None or True not in [_signed(key, signature, signed) for key in keys]:
         return "forged"
@@ -84,7 +84,7 @@ def _signed(key: str, signature: bytes, signed: bytes) -> bool:
 
 @lru_cache(maxsize=8)
 def _public_key(key: str) -> ec.EllipticCurvePublicKey | None:
-    der = unbase64(key)
+    der = decode_base64(key)
     try:
         public = load_der_public_key(der or b"")
     except (ValueError, UnsupportedAlgorithm):
@@ -94,10 +94,10 @@ def _public_key(key: str) -> ec.EllipticCurvePublicKey | None:
 
 def read(call: Call, *, now: Instant) -> list[Report] | None:
     """Translate a list of events."""
-    value = decoded(call.body)
+    value = parse_json(call.body)
     if not isinstance(value, list) or len(value) > EVENTS_MAX:
         return None
-    events = [Document(each) for each in value]
+    events = [Document(event) for event in value]
     return [report for event in events if (report := _report(event, now)) is not None]
 
 
@@ -115,7 +115,7 @@ def _report(event: Document, now: Instant) -> Report | None:
         header_id=event.text("smtp-id") or None,
         address=address(event.text("email")),
         machine=event.value.get("sg_machine_open") is True,
-        detail=filled(
+        detail=without_empty(
             diagnostic=event.text("reason", "response"),
             code=event.text("status"),
             url=event.text("url"),
@@ -136,6 +136,6 @@ def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
     if severity != "policy":
         severity = _CLASSES.get(event.text("bounce_classification"), severity)
     if event.text("type") == "blocked" and severity == "hard":
-        # Blocked is their word for "this time"; they go on trying the address themselves.
+        # "Blocked" means this time only; SendGrid goes on trying the address itself.
         severity = "undetermined"
     return "bounce", severity

@@ -1,7 +1,7 @@
 """Amazon SES through SNS: RSA over named fields, by a certificate from Amazon. Key: the topic's ARN.
 
 Anybody may have an SNS topic, so the signature alone proves nothing about the account: only topics of the
-settings are heard. Only SignatureVersion 2 (SHA-256) counts, and a certificate only from SNS's own hosts.
+settings are accepted, with SignatureVersion 2 (SHA-256) and a certificate from SNS's own hosts.
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 """
@@ -26,16 +26,16 @@ from nurture.inbound.providers.call import (
     Fetch,
     Refusal,
     address,
-    decoded,
-    filled,
-    fits,
+    decode_base64,
     is_fresh,
     iso_instant,
-    unbase64,
+    matches_any,
+    parse_json,
+    without_empty,
 )
 from nurture.transports.smtp.replies import severity_of
 
-#: Where Amazon serves certificates and takes confirmations; nothing else is ever fetched.
+#: Hosts of Amazon's certificates and confirmations; nothing else is fetched.
 _HOST: Final = r"https://sns\.[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d\.amazonaws\.com(?:\.cn)?"
 CERTIFICATE_URL: Final = re.compile(_HOST + r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 CONFIRM_URL: Final = re.compile(_HOST + r"/\?Action=ConfirmSubscription&[A-Za-z0-9&=%:._-]{1,2000}")
@@ -54,7 +54,7 @@ _SIGNED: Final[dict[str, tuple[str, ...]]] = {
 }
 _SIGNED["UnsubscribeConfirmation"] = _SIGNED["SubscriptionConfirmation"]
 
-#: Event -> kind, the object that tells about it, and the list in it of those concerned.
+#: Event -> kind, the object that describes it, and the list of recipients in that object.
 _KINDS: Final[dict[str, tuple[ReportKind, str, str]]] = {
     "Delivery": ("delivered", "delivery", "recipients"),
     "DeliveryDelay": ("deferred", "deliveryDelay", "delayedRecipients"),
@@ -66,27 +66,27 @@ _KINDS: Final[dict[str, tuple[ReportKind, str, str]]] = {
 }
 
 
-# ---- whose call it is ------------------------------------------------------------------------------------
+# ---- verifying -------------------------------------------------------------------------------------------
 
 
 def verify(call: Call, keys: Sequence[str], *, now: Instant, fetch: Fetch) -> Refusal:
-    """Say why the call is not from a topic of ours. The cheap checks come first: nobody makes us fetch."""
-    said = Document(decoded(call.body))
-    signature = unbase64(said.text("Signature"))
-    if not signature or said.text("Type") not in _SIGNED:
+    """Return why the call is not from a topic of ours, "" when it is; the certificate is fetched last."""
+    envelope = Document(parse_json(call.body))
+    signature = decode_base64(envelope.text("Signature"))
+    if not signature or envelope.text("Type") not in _SIGNED:
         return "unsigned"
-    url = said.text("SigningCertURL")
-    ours = fits(said.text("TopicArn"), keys) and said.text("SignatureVersion") == "2"
+    url = envelope.text("SigningCertURL")
+    ours = matches_any(envelope.text("TopicArn"), keys) and envelope.text("SignatureVersion") == "2"
     if not ours or not CERTIFICATE_URL.fullmatch(url):
         return "foreign"
     pem = fetch(url)
-    if pem is None or not _is_signed(said, signature, pem, now):
+    if pem is None or not _is_signed(envelope, signature, pem, now):
         return "forged"
-    at = iso_instant(said.text("Timestamp"), otherwise=0)
+    at = iso_instant(envelope.text("Timestamp"), otherwise=0)
     return "" if is_fresh(at, now=now, within=FRESH_REPEATED) else "stale"
 
 
-def _is_signed(said: Document, signature: bytes, pem: bytes, now: Instant) -> bool:
+def _is_signed(envelope: Document, signature: bytes, pem: bytes, now: Instant) -> bool:
     loaded = _public_key(pem)
     if loaded is None:
         return False
@@ -94,16 +94,16 @@ def _is_signed(said: Document, signature: bytes, pem: bytes, now: Instant) -> bo
     if not since <= to_datetime(now).timestamp() <= until:
         return False
     try:
-        key.verify(signature, _signed_text(said), PKCS1v15(), SHA256())
+        key.verify(signature, _signed_text(envelope), PKCS1v15(), SHA256())
     except InvalidSignature:
         return False
     return True
 
 
-def _signed_text(said: Document) -> bytes:
-    """Return name and value of each signed field, a line each; a field that is not there is left out."""
-    names = [name for name in _SIGNED[said.text("Type")] if name in said.value]
-    lines = [line for name in names for line in (name, said.text(name))]
+def _signed_text(envelope: Document) -> bytes:
+    """Return the signed text: name and value of each signed field that exists, a line each."""
+    names = [name for name in _SIGNED[envelope.text("Type")] if name in envelope.value]
+    lines = [line for name in names for line in (name, envelope.text(name))]
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
@@ -112,7 +112,7 @@ def _public_key(pem: bytes) -> tuple[rsa.RSAPublicKey, float, float] | None:
     try:
         certificate = load_pem_x509_certificate(pem)
         key = certificate.public_key()
-    except Exception:  # noqa: BLE001 - a parser's every complaint means the same
+    except Exception:  # noqa: BLE001 - every parsing error means the same
         return None
     if not isinstance(key, rsa.RSAPublicKey):
         return None
@@ -120,65 +120,65 @@ def _public_key(pem: bytes) -> tuple[rsa.RSAPublicKey, float, float] | None:
 
 
 def confirmation(call: Call) -> str | None:
-    """Return the URL that a verified call asks to visit before it subscribes; None when it asks nothing."""
-    said = Document(decoded(call.body))
-    url = said.text("SubscribeURL")
-    asked = said.text("Type") == "SubscriptionConfirmation" and CONFIRM_URL.fullmatch(url)
+    """Return the URL that confirms the subscription of a verified call; None when the call asks for none."""
+    envelope = Document(parse_json(call.body))
+    url = envelope.text("SubscribeURL")
+    asked = envelope.text("Type") == "SubscriptionConfirmation" and CONFIRM_URL.fullmatch(url)
     return url if asked else None
 
 
-# ---- what it says ----------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------
 
 
 def read(call: Call, *, now: Instant) -> list[Report] | None:
-    """Translate one event: a report for everybody it is about."""
-    said = Document(decoded(call.body))
-    if said.text("Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+    """Return a report for each recipient of one event."""
+    envelope = Document(parse_json(call.body))
+    if envelope.text("Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return []
-    value = decoded(said.text("Message").encode("utf-8", "replace"))
+    value = parse_json(envelope.text("Message").encode("utf-8", "replace"))
     if not isinstance(value, dict):
         return None
     event = Document(value)
     meaning = _KINDS.get(event.text("eventType", "notificationType"))
     if meaning is None:
         return []
-    kind, name, concerned = meaning
-    told, mail = event.within(name), event.within("mail")
-    if kind == "complaint" and told.text("complaintFeedbackType") == "not-spam":
+    kind, name, recipients = meaning
+    outcome, mail = event.within(name), event.within("mail")
+    if kind == "complaint" and outcome.text("complaintFeedbackType") == "not-spam":
         return []
-    people = _people(told, concerned, mail)
-    at = told.text("timestamp") or said.text("Timestamp")
-    event_id = told.text("feedbackId") or said.text("MessageId")
+    people = _people(outcome, recipients, mail)
+    at = outcome.text("timestamp") or envelope.text("Timestamp")
+    event_id = outcome.text("feedbackId") or envelope.text("MessageId")
     return [
         Report(
             provider="ses",
             event_id=f"{event_id}:{person.text('emailAddress')}",
             kind=kind,
             at=iso_instant(at, otherwise=now),
-            severity=_severity(told, person) if kind == "bounce" else "",
+            severity=_severity(outcome, person) if kind == "bounce" else "",
             header_id=_header_id(mail),
             return_path=mail.text("source") or None,
             address=address(person.text("emailAddress")),
-            detail=_detail(told, person, mail),
+            detail=_detail(outcome, person, mail),
             raw=event.raw(),
         )
         for person in people
     ]
 
 
-def _people(told: Document, concerned: str, mail: Document) -> list[Document]:
-    people = list(told.all(concerned))
+def _people(outcome: Document, recipients: str, mail: Document) -> list[Document]:
+    people = list(outcome.all(recipients))
     if not people or not any(person.value for person in people):
-        names = told.texts(concerned) or mail.texts("destination")
+        names = outcome.texts(recipients) or mail.texts("destination")
         people = [Document({"emailAddress": name}) for name in names[:100]]
     return people[:100]
 
 
-def _severity(told: Document, person: Document) -> Severity:
-    said = severity_of(person.text("status"), person.text("diagnosticCode"))
-    if said == "policy":
-        return said
-    match told.text("bounceType"), told.text("bounceSubType"):
+def _severity(outcome: Document, person: Document) -> Severity:
+    envelope = severity_of(person.text("status"), person.text("diagnosticCode"))
+    if envelope == "policy":
+        return envelope
+    match outcome.text("bounceType"), outcome.text("bounceSubType"):
         case "Permanent", _:
             return "hard"
         case "Transient", "MessageTooLarge" | "AttachmentRejected":
@@ -192,18 +192,18 @@ def _severity(told: Document, person: Document) -> Severity:
 
 
 def _header_id(mail: Document) -> str | None:
-    """Return the Message-ID we wrote; SES gives the mail one of its own on the way."""
+    """Return the Message-ID that we wrote; SES replaces it with its own before delivery."""
     for header in mail.all("headers"):
         if header.text("name").lower() == "message-id":
             return header.text("value")
     return mail.within("commonHeaders").text("messageId") or None
 
 
-def _detail(told: Document, person: Document, mail: Document) -> dict[str, str]:
-    return filled(
-        diagnostic=person.text("diagnosticCode") or told.text("smtpResponse", "complaintFeedbackType"),
-        code=person.text("status") or told.text("bounceSubType"),
-        url=told.text("link"),
-        user_agent=told.text("userAgent"),
+def _detail(outcome: Document, person: Document, mail: Document) -> dict[str, str]:
+    return without_empty(
+        diagnostic=person.text("diagnosticCode") or outcome.text("smtpResponse", "complaintFeedbackType"),
+        code=person.text("status") or outcome.text("bounceSubType"),
+        url=outcome.text("link"),
+        user_agent=outcome.text("userAgent"),
         subject=mail.within("commonHeaders").text("subject"),
     )

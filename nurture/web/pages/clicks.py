@@ -67,7 +67,7 @@ class MailLinks:
         if message is None:
             return count_outcome("invalid", invalid_link_page(language))
         try:
-            target = self._dispatcher.read(lambda connection: clicks.target_of(connection, message))
+            target = self._dispatcher.read(lambda connection: clicks.load_target(connection, message))
         except SQLAlchemyError:
             return count_outcome("away", notice_page("away", language, status=503))
         if target is None or urlsplit(target).scheme not in ("http", "https"):

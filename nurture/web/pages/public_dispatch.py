@@ -94,7 +94,9 @@ class PublicDispatcher:
         def work(connection: sa.Connection) -> None:
             loaded = active_playbook(self.services, connection)
             playbook = loaded.playbook if loaded else None
-            clicks.note(connection, message, kind=kind, link=link, agent=agent, playbook=playbook, now=now)
+            clicks.note_click(
+                connection, message, kind=kind, link=link, agent=agent, playbook=playbook, now=now
+            )
 
         try:
             self.services.database.run(work)

@@ -33,7 +33,7 @@ class Signer:
     key: str
     sign: Sign
     forge: Sign
-    # What its signature says nothing about: its own way to be safe from repetition is tested by name.
+    # The signature does not cover the body; its protection against repetition has a test of its own.
     leaves_body_open: bool = False
     has_time: bool = True
 
@@ -145,13 +145,13 @@ def amazon(
     """Return a way to sign as SNS does; `changes` take the place of fields."""
 
     def sign(body: Any, now: Instant) -> Call:
-        said = {**body, "SigningCertURL": CERTIFICATE, "Timestamp": to_iso(now), **changes}
-        if isinstance(said["Message"], dict):
-            said["Message"] = json.dumps(said["Message"]) + "\n"
+        fields = {**body, "SigningCertURL": CERTIFICATE, "Timestamp": to_iso(now), **changes}
+        if isinstance(fields["Message"], dict):
+            fields["Message"] = json.dumps(fields["Message"]) + "\n"
         names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
-        text = "".join(f"{field}\n{said[field]}\n" for field in names if field in said)
+        text = "".join(f"{field}\n{fields[field]}\n" for field in names if field in fields)
         signature = certificate(name)[0].sign(text.encode(), padding.PKCS1v15(), digest or hashes.SHA256())
-        return Call(_dumped(said | {"Signature": base64.b64encode(signature).decode()}))
+        return Call(_dumped(fields | {"Signature": base64.b64encode(signature).decode()}))
 
     return sign
 

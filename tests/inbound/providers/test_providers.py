@@ -1,7 +1,4 @@
-"""The conformance suite: what every provider must do with its calls, whoever it is.
-
-A provider is in it by standing in PROVIDERS; it needs a file of calls and a way to sign them.
-"""
+"""The conformance suite of all providers in PROVIDERS: each needs a file of calls and a function that signs them."""
 
 import json
 from dataclasses import replace
@@ -33,9 +30,9 @@ def calls(provider: str) -> list[dict[str, Any]]:
 
 def every_call() -> list[Any]:
     return [
-        pytest.param(provider, each, id=f"{provider}: {each['name']}")
+        pytest.param(provider, call, id=f"{provider}: {call['name']}")
         for provider in PROVIDERS
-        for each in calls(provider)
+        for call in calls(provider)
     ]
 
 
@@ -53,7 +50,7 @@ def read(provider: str, call: Call) -> list[Report]:
     return found
 
 
-def told(report: Report) -> dict[str, Any]:
+def described(report: Report) -> dict[str, Any]:
     """Return a report as the files tell it."""
     return {
         "kind": report.kind,
@@ -72,7 +69,7 @@ def test_a_call_is_believed_and_understood(provider: str, case: dict[str, Any]) 
     reports = read(provider, call)
     assert len(reports) == len(case["means"])
     for report, means in zip(reports, case["means"], strict=True):
-        assert {name: told(report)[name] for name in means} == means
+        assert {name: described(report)[name] for name in means} == means
         assert report.provider == provider
         assert report.kind in KINDS
         assert NOW - HOUR < report.at <= NOW
@@ -81,9 +78,9 @@ def test_a_call_is_believed_and_understood(provider: str, case: dict[str, Any]) 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_file_shows_what_cannot_be_done_without(provider: str) -> None:
-    means = [each for case in calls(provider) for each in case["means"]]
-    assert {each["kind"] for each in means} >= NEEDED
-    assert {each["severity"] for each in means} >= {"hard", "soft", "policy"}
+    meanings = [meaning for case in calls(provider) for meaning in case["means"]]
+    assert {meaning["kind"] for meaning in meanings} >= NEEDED
+    assert {meaning["severity"] for meaning in meanings} >= {"hard", "soft", "policy"}
     assert any(case["means"] == [] for case in calls(provider))
 
 
@@ -95,7 +92,7 @@ def test_events_are_told_apart_and_the_same_one_is_the_same(provider: str) -> No
 
     assert len(set(ids())) == len(ids())
     assert ids() == ids()
-    assert all(0 < len(each) <= 200 for each in ids())
+    assert all(0 < len(event_id) <= 200 for event_id in ids())
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -125,7 +122,7 @@ def test_an_old_call_is_not_believed(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["sendgrid", "resend"])
-def test_who_signs_every_attempt_anew_gets_five_minutes(provider: str) -> None:
+def test_a_provider_that_signs_every_attempt_anew_gets_five_minutes(provider: str) -> None:
     call = signer(provider).sign(calls(provider)[1]["body"], NOW)
     assert verified(provider, call, now=NOW + 6 * MINUTE) == "stale"
 

@@ -125,9 +125,9 @@ def post(client: httpx.Client, provider: str, call: Call) -> httpx.Response:
 def case(provider: str, kind: str, severity: str = "") -> Any:
     """Return a call of the provider that means this."""
     return next(
-        each["body"]
-        for each in calls(provider)
-        if any((m["kind"], m["severity"]) == (kind, severity) for m in each["means"])
+        call["body"]
+        for call in calls(provider)
+        if any((m["kind"], m["severity"]) == (kind, severity) for m in call["means"])
     )
 
 
@@ -302,7 +302,7 @@ def test_a_webhook_without_a_key_is_not_there(
 def test_a_subscription_is_confirmed_once_it_is_proven_to_be_ours(
     client: httpx.Client, certificates: Certificates, turned_away: Callable[..., None]
 ) -> None:
-    asked = next(each["body"] for each in calls("ses") if each["name"] == "subscription confirmation")
+    asked = next(call["body"] for call in calls("ses") if call["name"] == "subscription confirmation")
     before = len(certificates.asked)
     turned_away("forged", 403, lambda: post(client, "ses", amazon("somebody.example")(asked, NOW)))
     assert not [path for path in certificates.asked[before:] if "Confirm" in path]
@@ -322,7 +322,7 @@ HOST = "https://sns.eu-central-1.amazonaws.com"
 
 
 @pytest.mark.parametrize("path", ["/huge.pem", "/moved.pem", "/gone"])
-def test_what_is_too_large_moved_or_gone_is_not_had(certificates: Certificates, path: str) -> None:
+def test_a_document_too_large_moved_or_gone_is_not_fetched(certificates: Certificates, path: str) -> None:
     assert certificates.fetcher()(HOST + path) is None
 
 

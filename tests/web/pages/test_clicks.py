@@ -15,8 +15,8 @@ from nurture.database.schema import feedback, messages, touches
 from nurture.domain.bot_detection import JUDGED_AFTER
 from nurture.domain.instant import HOUR, MINUTE, SECOND
 from nurture.domain.signing import sign_token
-from nurture.feedback.click_queries import TOUCHES_MAX
-from nurture.feedback.clicks import forget, is_due, judge_touches
+from nurture.feedback.click_queries import CLICKS_MAX
+from nurture.feedback.clicks import delete_judged, is_due, judge_clicks
 from nurture.rendering.links import links_for
 from nurture.runtime.clock import ManualClock
 from tests.web.live import KEYS, NOW, a_contact, a_service, said
@@ -70,7 +70,7 @@ def later(services: Services, duration: int) -> None:
 def find_machine_signs(services: Services, *, after: int = JUDGED_AFTER) -> dict[str, int]:
     later(services, after)
     key, now = services.settings.suppression_secret, services.clock.now()
-    done = services.database.run(lambda c: judge_touches(c, now=now, suppression_key=key))
+    done = services.database.run(lambda c: judge_clicks(c, now=now, suppression_key=key))
     return {reason: number for reason, number in done.items() if number}
 
 
@@ -148,9 +148,9 @@ def test_the_same_click_within_an_hour_is_one_event(
 def test_a_mail_keeps_so_many_touches_and_no_more(
     client: httpx.Client, services: Services, message: int
 ) -> None:
-    for _ in range(TOUCHES_MAX + 3):
+    for _ in range(CLICKS_MAX + 3):
         assert client.get(path("c", message), headers=BROWSER).status_code == 302
-    assert len(kept(services)) == TOUCHES_MAX
+    assert len(kept(services)) == CLICKS_MAX
 
 
 def test_head_is_answered_and_not_kept(client: httpx.Client, services: Services, message: int) -> None:
@@ -191,9 +191,9 @@ def test_what_is_judged_is_forgotten_after_a_day(
     assert services.database.run(lambda c: is_due(c, now=services.clock.now()))
     find_machine_signs(services)
     later(services, 23 * HOUR)
-    assert services.database.run(lambda c: forget(c, now=services.clock.now())) == 0
+    assert services.database.run(lambda c: delete_judged(c, now=services.clock.now())) == 0
     later(services, 2 * HOUR)
-    assert services.database.run(lambda c: forget(c, now=services.clock.now())) == 1
+    assert services.database.run(lambda c: delete_judged(c, now=services.clock.now())) == 1
     assert len(reported(services)) == 1
 
 

@@ -1,4 +1,4 @@
-"""A full dialogue over real SMTP: mail out, reply in, sales held, a human answers, sales go on (mission B13)."""
+"""A full exchange over real SMTP: mail out, reply in, sales held, a human answers, sales go on (mission B13)."""
 
 import re
 from typing import Any
@@ -8,10 +8,11 @@ import pytest
 from nurture.database import schema as t
 from nurture.database.engine import decode
 from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
-from tests.inbound.letters import an_answer
+from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
 
 ADA = "ada@example.com"
+CASES = t.metadata.tables["dialogues"]
 COUPON = "customer/any/second_order_coupon"
 ORDER: dict[str, Any] = {
     "order_id": "A-1007",
@@ -45,7 +46,7 @@ def sales_mail(office: Office) -> int:
     return office.mail(row.id, COUPON, step="offer", due_at=office.clock.now())
 
 
-def test_a_full_dialogue(office: Office, post: Post) -> None:
+def test_a_full_exchange(office: Office, post: Post) -> None:
     mail = ordered(office)
     assert re.fullmatch(r"bounces\+[a-z2-7]{20,31}@mail\.larkandkettle\.example", mail.sender)
 
@@ -53,10 +54,10 @@ def test_a_full_dialogue(office: Office, post: Post) -> None:
     office.later(10 * MINUTE)
     answered(office, post, mail)
     assert office.event_names()[-2:] == ["Email Replied", "Support Case Opened"]
-    (dialogue,) = office.rows(t.dialogues)
-    assert (dialogue.owner, dialogue.due_at) == ("support", office.clock.now() + 4 * HOUR)
+    (case,) = office.rows(CASES)
+    assert (case.owner, case.due_at) == ("support", office.clock.now() + 4 * HOUR)
     acknowledgement = office.mails_to(ADA)[1]
-    due = to_iso(dialogue.due_at)
+    due = to_iso(case.due_at)
     assert decode(office.rows(t.events)[-1].body)["properties"]["reply_by"] == due
     text = acknowledgement.get_body(("plain",)).get_content()
     # Twelve forty in UTC is twenty to three in Berlin, where she is.
@@ -69,7 +70,7 @@ def test_a_full_dialogue(office: Office, post: Post) -> None:
 
     # A human reads it, with the person's context on top and her own words below.
     (forwarded,) = office.mails_to(HUMAN)
-    assert forwarded["Subject"] == f"[R-{dialogue.id}] Re: your order"
+    assert forwarded["Subject"] == f"[R-{case.id}] Re: your order"
     body = forwarded.get_body(("plain",)).get_content()
     context, _, words = body.partition("-" * 60)
     assert "customer/any/order_confirmation" in context
@@ -78,7 +79,7 @@ def test_a_full_dialogue(office: Office, post: Post) -> None:
     assert words.strip() == "Does it come in green?"
     (attached,) = forwarded.iter_attachments()
     assert b"Does it come in green?" in attached.get_payload(decode=True)
-    to_ada, to_case = [one.strip() for one in forwarded["Reply-To"].split(",")]
+    to_ada, to_case = [address.strip() for address in forwarded["Reply-To"].split(",")]
     assert to_ada == ADA
 
     # The human answers to all; the copy settles the case.
@@ -90,8 +91,8 @@ def test_a_full_dialogue(office: Office, post: Post) -> None:
     office.turn()
     assert office.event_names()[-1] == "Support Case Closed"
     assert decode(office.rows(t.events)[-1].body)["properties"]["minutes"] == 120
-    (dialogue,) = office.rows(t.dialogues)
-    assert dialogue.answered_at == dialogue.closed_at == office.clock.now()
+    (case,) = office.rows(CASES)
+    assert case.answered_at == case.closed_at == office.clock.now()
 
     # Sales go on: at ten the next day, when the offer's hour has come.
     office.clock.advance_to(MORNING + DAY)
@@ -124,19 +125,19 @@ def test_overdue_is_escalated_once(office: Office, post: Post) -> None:
     for _ in range(3):
         office.work()
         office.later(HOUR)
-    (told,) = office.mails_to(CHIEF)
-    assert re.match(r"\[R-\d+\] overdue: nobody has answered for 4 hours", told["Subject"])
+    (notice,) = office.mails_to(CHIEF)
+    assert re.match(r"\[R-\d+\] overdue: nobody has answered for 4 hours", notice["Subject"])
     office.turn()
     assert office.event_names().count("Reply Overdue") == 1
 
 
-def test_another_answer_joins_the_dialogue_and_promises_nothing_new(office: Office, post: Post) -> None:
+def test_another_answer_joins_the_case_and_promises_nothing_new(office: Office, post: Post) -> None:
     mail = ordered(office)
     answered(office, post, mail)
     office.later(HOUR)
     answered(office, post, mail, "And in red?", number="<answer-2@example.com>")
-    (dialogue,) = office.rows(t.dialogues)
-    assert dialogue.due_at == MORNING + 4 * HOUR
+    (case,) = office.rows(CASES)
+    assert case.due_at == MORNING + 4 * HOUR
     assert office.event_names()[-2:] == ["Email Replied", "Support Case Updated"]
     assert len(office.mails_to(HUMAN)) == 2
     # Confirmation and one acknowledgement.
@@ -147,20 +148,20 @@ def test_the_same_answer_delivered_twice_is_one(office: Office, post: Post) -> N
     mail = ordered(office)
     for _ in range(2):
         answered(office, post, mail)
-    assert len(office.rows(t.dialogues)) == len(office.mails_to(HUMAN)) == 1
+    assert len(office.rows(CASES)) == len(office.mails_to(HUMAN)) == 1
     assert office.event_names().count("Email Replied") == 1
 
 
-def test_a_case_closed_elsewhere_closes_the_dialogue(office: Office, post: Post) -> None:
+def test_a_case_closed_elsewhere_is_closed(office: Office, post: Post) -> None:
     answered(office, post, ordered(office))
-    (dialogue,) = office.rows(t.dialogues)
+    (case,) = office.rows(CASES)
     office.later(HOUR)
-    office.happen("Support Case Closed", case_id=f"R-{dialogue.id}")
+    office.happen("Support Case Closed", case_id=f"R-{case.id}")
     office.turn()
     office.later(DAY)
     office.work()
-    (dialogue,) = office.rows(t.dialogues)
-    assert dialogue.closed_at == MORNING + HOUR
+    (case,) = office.rows(CASES)
+    assert case.closed_at == MORNING + HOUR
     assert office.mails_to(CHIEF) == []
 
 
@@ -174,7 +175,7 @@ def test_a_stranger_s_mail_reaches_a_human_and_makes_nobody(office: Office, post
     (forwarded,) = office.mails_to(HUMAN)
     assert "nobody's we know" in forwarded.get_body(("plain",)).get_content()
     assert forwarded["Reply-To"] == "eve@elsewhere.example"
-    assert office.rows(t.contacts) == office.rows(t.dialogues) == []
+    assert office.rows(t.contacts) == office.rows(CASES) == []
 
 
 def test_a_machine_s_answer_opens_nothing(office: Office, post: Post) -> None:
@@ -183,11 +184,11 @@ def test_a_machine_s_answer_opens_nothing(office: Office, post: Post) -> None:
     # Vacation programs answer the return path (RFC 3834 4).
     post.send(mail.sender, an_answer(subject="Out of office: your order"))
     office.work()
-    assert office.rows(t.dialogues) == office.rows(t.feedback) == office.mails_to(HUMAN) == []
+    assert office.rows(CASES) == office.rows(t.feedback) == office.mails_to(HUMAN) == []
 
 
 def test_our_own_people_cannot_answer_themselves(office: Office, post: Post) -> None:
-    """What a human of ours sends to a sender's address is no customer's answer: it would come round for ever."""
+    """A mail of our own staff to a sender's address is no customer's reply: it would come round for ever."""
     post.send("hello@larkandkettle.example", an_answer(sender=HUMAN), sender=HUMAN)
     office.work()
     assert office.mails_to(HUMAN) == office.rows(t.feedback) == []
@@ -198,7 +199,7 @@ def test_a_customer_cannot_close_their_own_case_by_answering_to_all(office: Offi
     to_case = office.mails_to(HUMAN)[0]["Reply-To"].split(",")[1].strip()
     post.send(to_case, an_answer("One more thing", number="<answer-3@example.com>"))
     office.turn()
-    assert office.rows(t.dialogues)[0].closed_at is None
+    assert office.rows(CASES)[0].closed_at is None
     office.work()
     assert len(office.mails_to(HUMAN)) == 2
 
@@ -207,7 +208,7 @@ def test_a_customer_cannot_close_their_own_case_by_answering_to_all(office: Offi
 def test_a_case_s_address_cannot_be_guessed(office: Office, post: Post, address: str) -> None:
     answered(office, post, ordered(office))
     post.send(address, an_answer("done", sender=HUMAN, number="<x@x>"), sender=HUMAN)
-    assert office.rows(t.dialogues)[0].closed_at is None
+    assert office.rows(CASES)[0].closed_at is None
 
 
 def test_an_answer_is_passed_on_as_soon_as_the_human_s_server_is_back(office: Office, post: Post) -> None:
