@@ -16,6 +16,7 @@ from nurture.domain.contact import Contact
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
+from nurture.domain.values import read_row_id
 from nurture.journey import merge as merging
 from nurture.journey.replay import replay_events
 from nurture.reports import person as report
@@ -146,8 +147,9 @@ def _resolve_merged(connection: sa.Connection, who: str) -> int:
     """Return the id of the merged contact that `who` means."""
     survivor = resolve_contact(connection, who)
     merged = [member for member in report.load_family_ids(connection, survivor) if member != survivor]
-    if who.startswith("contact:") and int(who.removeprefix("contact:")) in merged:
-        return int(who.removeprefix("contact:"))
+    number = read_row_id(who.removeprefix("contact:")) if who.startswith("contact:") else None
+    if number is not None and number in merged:
+        return number
     if not merged:
         raise NotFoundError(
             f"{who} is contact:{survivor}; no contact was merged into it, so there is nothing to undo"

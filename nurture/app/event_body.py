@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from nurture.domain.errors import InputError
-from nurture.domain.instant import SECOND, Instant, parse_iso
+from nurture.domain.instant import Instant
+from nurture.domain.values import read_clock
 
 #: Largest compressed body. The Segment clients stop at 475 KB before compression.
 COMPRESSED_BYTES_MAX: Final = 500 * 1024
@@ -112,7 +113,7 @@ def _split(body: bytes) -> Body:
         return Body(items=(body,), size=len(body))
     envelope = _read_envelope(body)
     key = envelope.writeKey if isinstance(envelope.writeKey, str) else None
-    sent_at = read_instant(envelope.sentAt)
+    sent_at = read_clock(envelope.sentAt)
     batched = bytes(memoryview(envelope.batch)[:1]) == b"["
     items = _bounded(_read_batch(envelope.batch)) if batched else (body,)
     return Body(items=items, size=len(body), sent_at=sent_at, write_key=key)
@@ -178,16 +179,3 @@ def _prune(text: str) -> str:
     if depth <= _PRUNE_DEPTH:
         kept.append(text[start:])
     return "".join(kept)
-
-
-def read_instant(value: Any) -> Instant | None:
-    """Return the instant of ISO 8601 text, or of seconds or milliseconds since 1970; None for anything else."""
-    try:
-        if isinstance(value, str):
-            return parse_iso(value)
-        if type(value) in (int, float):
-            # 1e11 seconds is the year 5138, 1e11 milliseconds 1973.
-            return int(value * SECOND) if abs(value) < 1e11 else int(value * 1_000)
-    except (ValueError, OverflowError):
-        pass
-    return None

@@ -12,16 +12,19 @@ from typing import Any, Final
 
 import msgspec
 
-from nurture.app.event_body import Body, NotJson, read_instant, repair
+from nurture.app.event_body import Body, NotJson, repair
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.domain.event import KIND_NAMES, EventKind, Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
+from nurture.domain.values import INTEGER_MAX, read_clock, read_time
 
 #: Largest item; Segment's own API has this limit.
 ITEM_BYTES_MAX: Final = 32 * 1024
 #: Longest event name, message id and identity.
 TEXT_MAX: Final = 200
+#: Largest number that is taken as an id; some systems number with 128 bits.
+_ID_NUMBER_MAX: Final = 2**128
 #: How much of a rejected item is stored in the quarantine.
 RAW_CHARACTERS_MAX: Final = 2_000
 #: A difference below this between sentAt and our clock is network delay, not skew, and is not corrected.
@@ -188,10 +191,10 @@ class _Reader:
         value = item.timestamp if item.originalTimestamp is None else item.originalTimestamp
         if value is None or value == "":
             return self.received_at
-        at = read_instant(value)
+        at = read_time(value)
         if at is None:
             raise _ItemError(f"timestamp: {value!r:.40} is not a date; write 2026-01-31T09:00:00Z")
-        sent_at = self.sent_at if self.sent_at is not None else read_instant(item.sentAt)
+        sent_at = self.sent_at if self.sent_at is not None else read_clock(item.sentAt)
         if sent_at is not None and abs(self.received_at - sent_at) > SKEW_MIN:
             at += self.received_at - sent_at
         return min(at, self.received_at)
@@ -249,9 +252,9 @@ def _text(value: Any, name: str) -> str | None:
     if type(value) is not str:
         if value is None:
             return None
-        if type(value) is float and value.is_integer():
+        if type(value) is float and value.is_integer() and abs(value) <= INTEGER_MAX:
             value = int(value)
-        if type(value) is not int:
+        if type(value) is not int or abs(value) > _ID_NUMBER_MAX:
             raise _ItemError(f"{name}: neither text nor a whole number")
         value = str(value)
     value = value.strip()

@@ -37,7 +37,7 @@ def read_instant(text: str) -> Instant:
     """Return the instant of ISO 8601 text. Raises InputError with an example."""
     try:
         return parse_iso(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         message = f"{text!r} is not a date; write for example 2026-03-01T12:00:00Z"
         raise InputError(message) from error
 

@@ -18,7 +18,7 @@ from nurture.database.engine import encode
 from nurture.database.notifications import ALL, INBOX, note
 from nurture.domain.event import EventKind, Identity
 from nurture.domain.identity import strongest_first
-from nurture.domain.instant import DAY, Duration, Instant
+from nurture.domain.instant import DAY, EARLIEST, Duration, Instant
 from nurture.runtime.failpoints import failpoint
 
 #: An event older than this on arrival is refused unless historic. Events are kept this long (25 months), so a
@@ -32,6 +32,7 @@ DEPTH_MAX: Final = 12
 _TEXT_MAX: Final = 255
 _IDENTITY_MAX: Final = 320
 _RAW_MAX: Final = 2_000
+_INTEGER_MAX: Final = 10**100
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ def _row(event: NewEvent) -> Row:
         raise _Refused(
             "too_old", f"it happened more than {RETENTION // DAY} days before it came; import it as historic"
         )
+    if event.occurred_at < EARLIEST:
+        raise _Refused("too_old", "its time lies before the year 1900; write when it happened")
     row: Row = {
         "shard": shard_for(event),
         "source": _bounded(event.source, "source", _TEXT_MAX),
@@ -184,7 +187,7 @@ def _body(event: NewEvent) -> str:
     body = {name: part for name, part in parts.items() if part}
     try:
         text = encode(body)
-    except (UnicodeEncodeError, RecursionError, TypeError):
+    except (ValueError, RecursionError, TypeError):
         text = _encode_cleaned(body)
     # The number of braces bounds the depth from above, so only a body that exceeds it is walked. \u0000 may also be
     # an escaped backslash before u0000, which cleaning leaves unchanged.
@@ -206,6 +209,9 @@ def _encode_cleaned(body: Mapping[str, Any]) -> str:
 def _cleaned(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, int) and abs(value) > _INTEGER_MAX:
+        # So long a number cannot be written as text.
+        return None
     if not isinstance(value, Mapping | list | tuple):
         return value
     if depth == 0:

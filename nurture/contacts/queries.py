@@ -24,6 +24,7 @@ from nurture.domain.instant import FOREVER, SECOND, Instant
 from nurture.domain.memory import Memory
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
+from nurture.domain.values import read_row_id
 
 __all__ = [
     "ALARMED",
@@ -322,7 +323,8 @@ def resolve_contact(connection: sa.Connection, who: str, *, erased: bool = False
     wanted = (contacts.c.id, contacts.c.survivor, contacts.c.erased_at)
     kind, _, rest = who.partition(":")
     if kind == "contact" and rest.isdigit():
-        statement = sa.select(*wanted).where(contacts.c.id == int(rest))
+        number = read_row_id(rest)
+        statement = sa.select(*wanted).where(contacts.c.id == number if number is not None else sa.false())
     else:
         identity = (
             {"kind": "user_id", "value": canonical_user_id(rest)}

@@ -138,6 +138,8 @@ def _is_newest(contact: Contact, event: Event, slot: str) -> bool:
 #: Slots of zone and locale, the weakest first: a device reports it with every call, an application states it as a
 #: trait, the person chooses it on our own page.
 ZONE_SLOTS: Final = ("@zone", "@zone:stated", "@zone:chosen")
+#: Longest name of a zone or a locale.
+_NAME_MAX: Final = 64
 LOCALE_SLOTS: Final = ("@locale", "@locale:stated", "@locale:chosen")
 
 
@@ -160,14 +162,18 @@ def _find_newest(
     the result does not depend on the order of arrival.
     """
     value, rank = event.traits.get(name), 2 if event.source == OWN_PAGES else 1
-    if not (isinstance(value, str) and is_valid(value)):
+    if not _is_name(value, is_valid):
         value, rank = event.context.get(name), 0
-    if not (isinstance(value, str) and is_valid(value)) or not _is_newest(contact, event, slots[rank]):
+    if not _is_name(value, is_valid) or not _is_newest(contact, event, slots[rank]):
         return None
     for stronger in slots[rank + 1 :]:
         if stronger in contact.memory.latest:
             return None
-    return value
+    return str(value)
+
+
+def _is_name(value: Any, is_valid: Callable[[str], bool]) -> bool:
+    return isinstance(value, str) and len(value) <= _NAME_MAX and is_valid(value)
 
 
 def _store(contact: Contact, name: str, value: Any) -> None:

@@ -23,6 +23,10 @@ from nurture.domain.instant import Instant
 #: RFC 5321 4.5.3.1: octets of the part before the @, and of the whole path.
 _LOCAL_OCTETS_MAX = 64
 _ADDRESS_OCTETS_MAX = 254
+#: RFC 1035 2.3.4.
+_LABEL_OCTETS_MAX = 63
+#: 15 digits with space and marks between them.
+_PHONE_CHARACTERS_MAX = 64
 _ID_CHARACTERS_MAX = 255
 
 #: Values that programs send where an id is missing. One such value would make one person of thousands.
@@ -45,8 +49,11 @@ def canonical_email(text: str) -> str | None:
     mail system in use tells apart. Plus tags stay: `a+x@` and `a@` may be two people. Lower-casing follows
     Unicode, not a language: the Turkish dotless i stays itself. `canonical_email` of its own result is itself.
     """
-    local, at, domain = text.strip().rpartition("@")
-    if not at or not local or _has_space_or_control(local):
+    text = _short(text, _ADDRESS_OCTETS_MAX)
+    local, at, domain = text.rpartition("@")
+    if not at or not local or len(local) > _LOCAL_OCTETS_MAX or _has_space_or_control(local):
+        return None
+    if len(text.encode("utf-8", "replace")) > _ADDRESS_OCTETS_MAX:
         return None
     host = _canonical_domain(domain)
     local = unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).lower())
@@ -74,15 +81,24 @@ def _canonical_domain(text: str) -> str | None:
 
 def _a_label(label: str) -> str | None:
     """Return the label as it stands in DNS, or None when it cannot."""
+    if len(label) > _LABEL_OCTETS_MAX:
+        # Punycode needs one octet or more for a character, and its time grows with the square of their number.
+        return None
     if not label.isascii():
         label = "xn--" + label.encode("punycode", "replace").decode()
     is_plain = all(character.isalnum() or character in "-_" for character in label)
-    return label if 0 < len(label) <= 63 and is_plain and label[0] != "-" and label[-1] != "-" else None
+    return (
+        label
+        if 0 < len(label) <= _LABEL_OCTETS_MAX and is_plain and label[0] != "-" and label[-1] != "-"
+        else None
+    )
 
 
 def canonical_phone(text: str) -> str | None:
     """Return E.164 (`+4930123456`), or None: without a country code a number is not one person's."""
-    digits = unicodedata.normalize("NFKC", text).strip().translate(_PHONE_NOISE)
+    digits = (
+        unicodedata.normalize("NFKC", _short(text, _PHONE_CHARACTERS_MAX)).strip().translate(_PHONE_NOISE)
+    )
     if digits.startswith("00"):
         digits = "+" + digits[2:]
     number = digits.removeprefix("+")
@@ -93,10 +109,20 @@ def canonical_phone(text: str) -> str | None:
 
 def canonical_user_id(text: str) -> str | None:
     """Return a user or anonymous id without space around it; None for what stands for a missing one."""
-    value = unicodedata.normalize("NFC", text.replace("\x00", "").strip())
+    value = unicodedata.normalize("NFC", _short(text.replace("\x00", ""), _ID_CHARACTERS_MAX))
     if value.lower() in _NO_ID or len(value) > _ID_CHARACTERS_MAX:
         return None
     return value
+
+
+def _short(text: str, characters_max: int) -> str:
+    """Return the text without space around it; "" for one that is too long.
+
+    Lengths are checked before anything is converted: composing characters and punycode take time that grows with
+    the square of the length.
+    """
+    text = text.strip()
+    return text if len(text) <= characters_max else ""
 
 
 def _has_space_or_control(text: str) -> bool:

@@ -22,8 +22,17 @@ NEVER: Instant = -(2**62)
 FOREVER: Instant = 2**62
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_OF_1900 = datetime(1900, 1, 1, tzinfo=UTC) - _EPOCH
+_EPOCH_OF_2201 = datetime(2201, 1, 1, tzinfo=UTC) - _EPOCH
+#: Dates that rules may use lie in the years 1900 to 2200 (UTC). Programs write others where a date is missing
+#: (`0001-01-01`, `9999-12-31`); arithmetic with these leaves what a calendar can hold.
+EARLIEST: Instant = _EPOCH_OF_1900.days * DAY
+LATEST: Instant = _EPOCH_OF_2201.days * DAY - 1
+#: The longest duration that can be written, so that a date plus a duration is always a date.
+_DURATION_MAX: Duration = 36_525 * DAY
 _UNITS: dict[str, Duration] = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_DURATION_DIGITS = 12
 
 
 def from_datetime(value: datetime) -> Instant:
@@ -66,7 +75,16 @@ def parse_duration(text: str) -> Duration:
     if not parts or _DURATION.sub("", body).strip():
         message = f"{text!r} is not a duration; write for example 90s, 15m, 2h, 30d or 1w"
         raise ValueError(message)
-    return sign * sum(int(number) * _UNITS[unit] for number, unit in parts)
+    if any(len(number) > _DURATION_DIGITS for number, _ in parts):
+        raise ValueError(_too_long(text))
+    duration = sum(int(number) * _UNITS[unit] for number, unit in parts)
+    if duration > _DURATION_MAX:
+        raise ValueError(_too_long(text))
+    return sign * duration
+
+
+def _too_long(text: str) -> str:
+    return f"{text[:40]!r} is longer than 100 years; write at most 36525d"
 
 
 def format_duration(value: Duration) -> str:

@@ -74,6 +74,14 @@ def at_local_time(day: date, minute_of_day: int, zone: str) -> Instant:
     return _end_of_gap(wall, info)
 
 
+def _both_passes(day: date, minute_of_day: int, zone: str) -> tuple[Instant, Instant]:
+    """Return a local wall time's instant, and the second one in the hour that autumn repeats (else the same)."""
+    first = at_local_time(day, minute_of_day, zone)
+    wall = to_local(first, zone)
+    second = from_datetime(wall.replace(fold=1).astimezone(UTC))
+    return first, max(first, second)
+
+
 def _end_of_gap(wall: datetime, info: zoneinfo.ZoneInfo) -> Instant:
     """Return the first instant after the clock change that skips `wall`, by bisection to the second."""
     early = from_datetime(wall.replace(fold=1).astimezone(UTC))
@@ -132,7 +140,14 @@ def next_outside_quiet_hours(quiet: QuietHours, *, at: Instant, zone: str) -> In
     """Return `at` when it lies outside the quiet hours, else the end of these quiet hours."""
     if not is_quiet(quiet, at=at, zone=zone):
         return at
-    return next_slot(LocalSlot(quiet.end % _DAY_MINUTES), after=at, zone=zone)
+    today, minute = to_local(at, zone).date(), quiet.end % _DAY_MINUTES
+    ends = (
+        end
+        for day in (today, today + timedelta(days=1))
+        for end in _both_passes(day, minute, zone)
+        if end >= at and not is_quiet(quiet, at=end, zone=zone)
+    )
+    return min(ends, default=at)
 
 
 def start_of_day(at: Instant, zone: str, *, days: int = 0) -> Instant:

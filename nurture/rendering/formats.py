@@ -7,7 +7,7 @@ Instants are microseconds; ISO 8601 text, as event properties hold it, is accept
 import re
 from datetime import date as Date  # noqa: N812 - `date` is the filter
 from datetime import datetime as DateTime  # noqa: N812
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -17,7 +17,8 @@ from babel.dates import format_date, format_skeleton, format_time, get_datetime_
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Undefined
 
-from nurture.domain.instant import Instant, parse_iso, to_datetime
+from nurture.domain.instant import Instant, to_datetime
+from nurture.domain.values import SCALAR_TEXT_MAX, coerce, is_usable, read_decimal, read_time
 from nurture.rendering.render_state import RENDER_STATE
 
 Style = Literal["full", "long", "medium", "short"]
@@ -43,17 +44,25 @@ def _zone(name: str) -> ZoneInfo:
 
 def parse_instant(value: Any) -> Instant:
     """Return the instant of a template value: microseconds or ISO 8601 text. Raises ValueError for anything else."""
+    instant: Instant | None = None
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
+        instant = value
+    elif isinstance(value, str):
         text = value.strip()
-        return int(text) if text.lstrip("-").isdecimal() else parse_iso(text)
-    raise ValueError(f"{value!r} is no instant")
+        is_number = len(text) <= SCALAR_TEXT_MAX and text.lstrip("-").isdecimal()
+        instant = int(text) if is_number else read_time(text)
+    if instant is None or not is_usable(instant):
+        raise ValueError(f"{value!r:.80} is no date to print")
+    return instant
 
 
 def _day(value: Any) -> Date | None:
     """Return the date of a text like `2026-07-06`; None for any other value."""
-    return Date.fromisoformat(value) if isinstance(value, str) and _DAY.fullmatch(value) else None
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        return None
+    if coerce(value, "date") is None:
+        raise ValueError(f"{value!r} is no date to print")
+    return Date.fromisoformat(value)
 
 
 @lru_cache(maxsize=4096)
@@ -107,13 +116,10 @@ def datetime(value: Any, style: Style = "long") -> str:
 
 
 def _number(value: Any) -> Decimal:
-    try:
-        # `True` becomes "True", which is no number.
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is no number") from None
-    if not number.is_finite() or abs(number) > 10**18:
-        raise ValueError(f"{value!r} is no number to print")
+    # `True` becomes "True", which is no number.
+    number = read_decimal(str(value))
+    if number is None or abs(number) > 10**18:
+        raise ValueError(f"{value!r:.80} is no number to print")
     return number
 
 

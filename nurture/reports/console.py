@@ -25,6 +25,7 @@ from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
+from nurture.domain.values import read_row_id
 from nurture.reports.person import load_family_ids
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
@@ -181,9 +182,8 @@ def find_contacts(connection: sa.Connection, query: str, *, limit: int = 50) -> 
 
 def _matches(query: str) -> sa.ColumnElement[bool]:
     if query.startswith("contact:"):
-        number = query.removeprefix("contact:")
-        is_number = number.isascii() and number.isdigit() and len(number) < 19
-        return contacts.c.id == int(number) if is_number else sa.false()
+        number = read_row_id(query.removeprefix("contact:"))
+        return contacts.c.id == number if number is not None else sa.false()
     values = {query.removeprefix("id:"), canonical_email(query) or query}
     named = sa.select(identities.c.contact_id).where(identities.c.value.in_(sorted(values)))
     return contacts.c.id.in_(named)

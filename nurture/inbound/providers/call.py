@@ -13,13 +13,10 @@ from nurture.domain.identity import canonical_email
 from nurture.domain.instant import (
     DAY,
     MINUTE,
-    SECOND,
     Duration,
     Instant,
-    from_datetime,
-    parse_iso,
-    to_datetime,
 )
+from nurture.domain.values import read_clock, read_decimal
 
 #: Why a call is refused.
 #: unsigned   it has no signature                      forged   its signature is wrong
@@ -95,19 +92,15 @@ def parse_json(body: bytes) -> Any:
 
 def iso_instant(text: str, *, otherwise: Instant) -> Instant:
     """Return the instant of ISO text; `otherwise` when the text is not one."""
-    try:
-        return parse_iso(text)
-    except (ValueError, OverflowError):
-        return otherwise
+    instant = read_clock(text)
+    return otherwise if instant is None else instant
 
 
 def unix_instant(text: str, *, otherwise: Instant) -> Instant:
     """Return the instant of seconds since 1970, with or without a fraction; `otherwise` when the text is not one."""
-    try:
-        instant = int(float(text) * SECOND)
-        return from_datetime(to_datetime(instant))
-    except (ValueError, OverflowError):
-        return otherwise
+    seconds = read_decimal(text)
+    instant = None if seconds is None else read_clock(float(seconds))
+    return otherwise if instant is None else instant
 
 
 def is_fresh(at: Instant | None, *, now: Instant, within: Duration = FRESH) -> bool:
