@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
-from nurture.contacts.state_codec import memory_document, memory_of
+from nurture.contacts.state_codec import decode_memory, memory_document
 from nurture.database.bulk import Row, any_of, insert
 from nurture.database.engine import decode, encode
 from nurture.database.schema import baselines
@@ -41,7 +41,8 @@ def load_own_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[in
 
 def _build_state(row: Any) -> Contact:
     values: dict[str, Any] = decode(row.state)
-    return Contact(id=row.contact_id, memory=memory_of(values.pop("memory", {})), **values)
+    memory = decode_memory(encode(values.pop("memory", {})))
+    return Contact(id=row.contact_id, memory=memory, **values)
 
 
 def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, until: Instant) -> None:

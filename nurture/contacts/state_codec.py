@@ -3,27 +3,36 @@
 Only this file knows the keys of these documents. The version before reads what this one writes, and this one
 what that one wrote: keys never change their meaning, what is empty is left out, and keys that this version does
 not know are written back as they were read. A document in which nothing changed becomes the same text again.
+
+Most events read few parts of a memory. A part is decoded when it is first read; a part that nobody read is
+written back as the bytes it was.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+from msgspec import Raw
+
 from nurture.database.engine import decode, encode
 from nurture.domain.contact import Run, RunOrigin
-from nurture.domain.instant import NEVER
+from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import (
     Closings,
     ConversionRecord,
     Entity,
     EntityLine,
+    FieldStamp,
     HoldSpan,
     Memory,
     MilestoneCount,
     Signs,
+    ValueStamp,
 )
 
 _Document = dict[str, Any]
-_Convert = Callable[[Any], Any]
+_Read = Callable[[Any], Any]
+_Write = Callable[[Any], Any]
 
 
 # ---- memory ----------------------------------------------------------------------------------------------
@@ -36,32 +45,46 @@ def encode_memory(memory: Memory) -> str:
 
 def decode_memory(text: str) -> Memory:
     """Read the JSON text of `contact_state.memory`."""
-    return memory_of(decode(text))
+    stored = _DOCUMENT.decode(text)
+    memory = _StoredMemory.__new__(_StoredMemory)
+    values = vars(memory)
+    values["stored"] = stored
+    for key, attribute, missing in _SCALARS:
+        values[attribute] = decode(stored[key]) if key in stored else missing
+    values["unknown"] = (
+        {} if stored.keys() <= _KEYS else {key: stored[key] for key in stored if key not in _KEYS}
+    )
+    return memory
 
 
 def memory_document(memory: Memory) -> _Document:
     """Return the memory as a document that `encode` can write: the stored keys first, in their order."""
-    document: _Document = dict.fromkeys(memory.stored_keys)
+    document = memory.stored.copy()
+    # Not `getattr`, which would decode a part that nobody has read.
+    values = vars(memory)
     for key, attribute, _, write in _PARTS:
-        value = getattr(memory, attribute)
-        if value or key in document:
-            document[key] = value if write is None else write(value)
-    if memory.unknown:
-        document.update(memory.unknown)
+        if attribute in values:
+            value = values[attribute]
+            if value or key in document:
+                document[key] = value if write is None else write(value)
+    document.update(memory.unknown)
     return document
 
 
-def memory_of(document: Mapping[str, Any]) -> Memory:
-    """Return the memory that a document describes; the document belongs to it from now on."""
-    parts: dict[str, Any] = {}
-    unknown: _Document = {}
-    for key, value in document.items():
-        if key in _READERS:
-            attribute, read = _READERS[key]
-            parts[attribute] = value if read is None else read(value)
-        else:
-            unknown[key] = value
-    return Memory(**parts, unknown=unknown, stored_keys=tuple(document))
+_DOCUMENT: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+class _StoredMemory(Memory):
+    """A memory as it was read: `stored` holds every part as JSON, and each is decoded when it is first read."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Decode and keep a part; Python calls this for attributes that are not set."""
+        if name not in _READERS:
+            raise AttributeError(name)
+        key, read = _READERS[name]
+        value = read(self.stored[key]) if key in self.stored else {}
+        vars(self)[name] = value
+        return value
 
 
 def _others(document: _Document, known: frozenset[str]) -> _Document:
@@ -71,47 +94,84 @@ def _others(document: _Document, known: frozenset[str]) -> _Document:
     return {key: value for key, value in document.items() if key not in known}
 
 
-def _read_tuples(document: _Document) -> dict[str, Any]:
-    return {name: tuple(values) for name, values in document.items()}
-
-
-def _read_signs(document: _Document) -> dict[str, Signs]:
-    return {name: Signs(signs.get("yes", NEVER), signs.get("no", NEVER)) for name, signs in document.items()}
-
-
 def _write_signs(signs: Mapping[str, Signs]) -> _Document:
     both = {name: {"yes": sign.yes, "no": sign.no} for name, sign in signs.items()}
     return {name: {sign: at for sign, at in pair.items() if at > NEVER} for name, pair in both.items()}
 
 
-_ENTITY: Final = frozenset({"fields", "at", "lines", "opened_at", "touched_at", "closed_at"})
+class _EntityDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """The stored form of an entity; its large parts are decoded when they are first read."""
+
+    fields: Raw
+    at: Raw
+    lines: Raw
+    opened_at: Instant
+    touched_at: Instant
+    closed_at: Instant | None
 
 
-def _read_entity(document: _Document) -> Entity:
+class _StoredEntity(Entity):
+    """An entity as it was read: `document` holds its fields, stamps and lines until one of them is read."""
+
+    document: _EntityDocument
+
+    def __getattr__(self, name: str) -> Any:
+        """Decode and keep a part; Python calls this for attributes that are not set."""
+        document = vars(self).get("document")
+        if document is None or name not in _ENTITY_READERS:
+            raise AttributeError(name)
+        key, read = _ENTITY_READERS[name]
+        value = read(getattr(document, key))
+        vars(self)[name] = value
+        return value
+
+
+def _stored_entity(document: _EntityDocument) -> Entity:
+    entity = _StoredEntity.__new__(_StoredEntity)
+    entity.document = document
+    entity.opened_at = document.opened_at
+    entity.touched_at = document.touched_at
+    entity.closed_at = document.closed_at
+    entity.unknown = {}
+    return entity
+
+
+def _entity_of(document: _Document) -> Entity:
+    """Return an entity of which a later version has written more than this one knows."""
     return Entity(
         document["opened_at"],
         document["touched_at"],
         document["closed_at"],
         document["fields"],
-        _read_tuples(document["at"]),
-        {key: _read_line(line) for key, line in lines.items()} if (lines := document["lines"]) else lines,
-        _others(document, _ENTITY),
+        {name: (at, message_id) for name, (at, message_id) in document["at"].items()},
+        {key: _line_of(line) for key, line in document["lines"].items()},
+        _others(document, frozenset(_EntityDocument.__struct_fields__)),
     )
 
 
-def _write_entity(entity: Entity) -> _Document:
-    document: _Document = {
+def _write_entity(entity: Entity) -> _EntityDocument | _Document:
+    values = vars(entity)
+    if "document" in values and values.keys().isdisjoint(_ENTITY_READERS):
+        document: _EntityDocument = values["document"]
+        document.opened_at = entity.opened_at
+        document.touched_at = entity.touched_at
+        document.closed_at = entity.closed_at
+        return document
+    return {
         "fields": entity.fields,
         "at": entity.stamps,
         "lines": {key: _write_line(line) for key, line in entity.lines.items()},
         "opened_at": entity.opened_at,
         "touched_at": entity.touched_at,
         "closed_at": entity.closed_at,
-    }
-    return document | entity.unknown if entity.unknown else document
+    } | entity.unknown
 
 
-def _read_line(document: _Document) -> EntityLine:
+def _read_lines(raw: Raw) -> dict[str, EntityLine]:
+    return {key: _line_of(line) for key, line in decode(raw).items()}
+
+
+def _line_of(document: _Document) -> EntityLine:
     at, message_id = document["at"]
     return EntityLine((at, message_id), document["present"], document["fields"])
 
@@ -120,9 +180,27 @@ def _write_line(line: EntityLine) -> _Document:
     return {"at": line.stamp, "present": line.present, "fields": line.fields}
 
 
-def _read_entities(document: _Document) -> dict[str, dict[str, Entity]]:
+_STAMPS: Final = msgspec.json.Decoder(dict[str, FieldStamp])
+#: Attribute of `Entity` -> (stored key, reader).
+_ENTITY_READERS: Final[Mapping[str, tuple[str, _Read]]] = {
+    "fields": ("fields", decode),
+    "stamps": ("at", _STAMPS.decode),
+    "lines": ("lines", _read_lines),
+}
+_ENTITIES: Final = msgspec.json.Decoder(dict[str, dict[str, _EntityDocument]])
+
+
+def _read_entities(raw: Raw) -> dict[str, dict[str, Entity]]:
+    try:
+        documents = _ENTITIES.decode(raw)
+    except msgspec.ValidationError:
+        return {
+            name: {key: _entity_of(entity) for key, entity in known.items()}
+            for name, known in decode(raw).items()
+        }
     return {
-        name: {key: _read_entity(entity) for key, entity in known.items()} for name, known in document.items()
+        name: {key: _stored_entity(entity) for key, entity in known.items()}
+        for name, known in documents.items()
     }
 
 
@@ -136,10 +214,10 @@ def _write_entities(entities: Mapping[str, Mapping[str, Entity]]) -> _Document:
 _CLOSINGS: Final = frozenset({"all", "keys"})
 
 
-def _read_closings(document: _Document) -> dict[str, Closings]:
+def _read_closings(raw: Raw) -> dict[str, Closings]:
     return {
         name: Closings(known["all"], known["keys"], _others(known, _CLOSINGS))
-        for name, known in document.items()
+        for name, known in decode(raw).items()
     }
 
 
@@ -152,10 +230,10 @@ def _write_closings(closings: Mapping[str, Closings]) -> _Document:
 _CONVERSION: Final = frozenset({"at", "reversed"})
 
 
-def _read_conversions(document: _Document) -> dict[str, ConversionRecord]:
+def _read_conversions(raw: Raw) -> dict[str, ConversionRecord]:
     return {
         key: ConversionRecord(record["at"], record["reversed"], _others(record, _CONVERSION))
-        for key, record in document.items()
+        for key, record in decode(raw).items()
     }
 
 
@@ -169,10 +247,10 @@ def _write_conversions(conversions: Mapping[str, ConversionRecord]) -> _Document
 _MILESTONE: Final = frozenset({"count", "keys"})
 
 
-def _read_milestones(document: _Document) -> dict[str, MilestoneCount]:
+def _read_milestones(raw: Raw) -> dict[str, MilestoneCount]:
     return {
         name: MilestoneCount(known["count"], known["keys"], _others(known, _MILESTONE))
-        for name, known in document.items()
+        for name, known in decode(raw).items()
     }
 
 
@@ -183,34 +261,42 @@ def _write_milestones(milestones: Mapping[str, MilestoneCount]) -> _Document:
     }
 
 
-def _read_holds(document: _Document) -> dict[str, dict[str, HoldSpan]]:
-    return {
-        hold: {key: HoldSpan(start, end) for key, (start, end) in spans.items()}
-        for hold, spans in document.items()
-    }
-
-
-#: (stored key, attribute of `Memory`, reader, writer); without a reader or writer a part is stored as it is held.
-_PARTS: Final[tuple[tuple[str, str, _Convert | None, _Convert | None], ...]] = (
-    ("folded", "definitions", None, None),
-    ("latest", "latest", _read_tuples, None),
-    ("sets", "sets", None, None),
-    ("ever", "ever", None, None),
-    ("signs", "signs", _read_signs, _write_signs),
+_TUPLES: Final = msgspec.json.Decoder(dict[str, ValueStamp])
+_ANSWERS: Final = msgspec.json.Decoder(dict[str, tuple[str, bool]])
+_SIGNS: Final = msgspec.json.Decoder(dict[str, Signs])
+_HOLDS: Final = msgspec.json.Decoder(dict[str, dict[str, HoldSpan]])
+#: (stored key, attribute of `Memory`, reader, writer); without a writer a part is stored as it is held.
+_PARTS: Final[tuple[tuple[str, str, _Read, _Write | None], ...]] = (
+    ("folded", "definitions", decode, None),
+    ("latest", "latest", _TUPLES.decode, None),
+    ("sets", "sets", decode, None),
+    ("ever", "ever", decode, None),
+    ("signs", "signs", _SIGNS.decode, _write_signs),
     ("entities", "entities", _read_entities, _write_entities),
     ("closings", "closings", _read_closings, _write_closings),
-    ("gone", "dropped_entities", None, None),
+    ("gone", "dropped_entities", decode, None),
     ("conversions", "conversions", _read_conversions, _write_conversions),
-    ("converted", "dropped_conversions", None, None),
+    ("converted", "dropped_conversions", decode, None),
     ("milestones", "milestones", _read_milestones, _write_milestones),
-    ("holds", "holds", _read_holds, None),
-    ("done", "run_starts", None, None),
-    ("triggers", "answers", _read_tuples, None),
-    ("quiet", "silences", None, None),
-    ("base", "events_kept_from", None, None),
+    ("holds", "holds", _HOLDS.decode, None),
+    ("done", "run_starts", decode, None),
+    ("triggers", "answers", _ANSWERS.decode, None),
+    ("quiet", "silences", decode, None),
+    ("base", "events_kept_from", decode, None),
 )
-#: Stored key -> (attribute of `Memory`, reader).
-_READERS: Final = {key: (attribute, read) for key, attribute, read, _ in _PARTS}
+_KEYS: Final = frozenset(key for key, *_ in _PARTS)
+#: (stored key, attribute, value when it is not stored) of the parts that are decoded at once.
+_SCALARS: Final = (
+    ("folded", "definitions", ""),
+    ("converted", "dropped_conversions", 0),
+    ("base", "events_kept_from", None),
+)
+#: Attribute of `Memory` -> (stored key, reader) of the parts that are decoded when they are first read.
+_READERS: Final = {
+    attribute: (key, read)
+    for key, attribute, read, _ in _PARTS
+    if attribute not in {scalar for _, scalar, _ in _SCALARS}
+}
 
 
 # ---- runs ------------------------------------------------------------------------------------------------
@@ -261,5 +347,5 @@ def decode_run_data(text: str) -> RunData:
         request=document.get("request"),
         send_at=document.get("send_at"),
     )
-    unknown = {key: document[key] for key in document.keys() - _RUN}
+    unknown = {} if document.keys() <= _RUN else {key: document[key] for key in document if key not in _RUN}
     return RunData(origin, document.get("position", 0), bool(document.get("queued")), unknown)

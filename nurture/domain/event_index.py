@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Index:
-    """Event name -> what takes an interest in it."""
+    """The parts of a playbook by the names of the events they need, and its measures by the kind of trigger."""
 
     folds: dict[str, list[tuple[FoldFact, EventMatch]]] = field(default_factory=dict)
     opens: dict[str, list[tuple[EntityFact, EventMatch]]] = field(default_factory=dict)
@@ -79,8 +79,11 @@ class Index:
 def index_of(playbook: Playbook) -> Index:
     """Return the playbook's index."""
     index = Index()
-    _add_facts(index, playbook)
-    _add_measures(index, playbook)
+    for add in (
+        *(_add_facts, _add_verdicts, _add_place, _add_objects),
+        *(_add_triggers, _add_alarms, _add_steps),
+    ):
+        add(index, playbook)
     index.remembered = frozenset(name for condition in conditions_of(playbook) for name in condition.events)
     return index
 
@@ -98,11 +101,11 @@ def conditions_of(playbook: Playbook) -> list[Condition]:
 
 
 def _by_name(pairs: Iterable[tuple[EventMatch, T]]) -> dict[str, list[T]]:
-    """Group interests by the names of the events they match."""
+    """Group the second values by the names of the events that the first ones match."""
     grouped: dict[str, list[T]] = {}
-    for match, interest in pairs:
+    for match, part in pairs:
         for name in dict.fromkeys(match.names):
-            grouped.setdefault(name, []).append(interest)
+            grouped.setdefault(name, []).append(part)
     return grouped
 
 
@@ -111,51 +114,77 @@ def _of(names: Iterable[str]) -> EventMatch:
 
 
 def _add_facts(index: Index, playbook: Playbook) -> None:
-    facts, objects = playbook.facts.values(), playbook.objects.values()
-    folded = [fact for fact in facts if isinstance(fact, FoldFact)]
+    facts = playbook.facts.values()
+    folds = [fact for fact in facts if isinstance(fact, FoldFact)]
     index.traits = tuple(fact for fact in facts if isinstance(fact, TraitFact))
     index.entities = tuple(fact for fact in facts if isinstance(fact, EntityFact))
-    index.verdicts = tuple(fact for fact in facts if isinstance(fact, VerdictFact))
-    index.folds = _by_name((match, (fact, match)) for fact in folded for match in fact.of)
+    index.folds = _by_name((match, (fact, match)) for fact in folds for match in fact.of)
     index.opens = _by_name((match, (fact, match)) for fact in index.entities for match in fact.of)
     index.closes = _by_name((_of(fact.closed_by), fact) for fact in index.entities)
+    index.personas = _by_name(
+        (match, (persona, match)) for persona in playbook.personas for match in persona.of
+    )
+
+
+def _add_verdicts(index: Index, playbook: Playbook) -> None:
+    index.verdicts = tuple(fact for fact in playbook.facts.values() if isinstance(fact, VerdictFact))
     index.signs = _by_name(
         (match, (fact, sign, match))
         for fact in index.verdicts
         for sign, matches in _signs_of(fact)
         for match in matches
     )
-    index.personas = _by_name(
-        (match, (persona, match)) for persona in playbook.personas for match in persona.of
-    )
-    index.converts = _by_name((match, match) for match in playbook.conversion.by)
-    index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
-    index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
-    holds = playbook.holds.values()
-    index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
-    index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)
-    index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
-    index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in objects)
-    index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in objects)
 
 
 def _signs_of(fact: VerdictFact) -> tuple[tuple[Sign, tuple[EventMatch, ...]], ...]:
     return ("yes", fact.yes), ("no", fact.no)
 
 
-def _add_measures(index: Index, playbook: Playbook) -> None:
+def _add_place(index: Index, playbook: Playbook) -> None:
+    """Add what decides on track, stage, milestones and holds."""
+    holds = playbook.holds.values()
+    index.converts = _by_name((match, match) for match in playbook.conversion.by)
+    index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
+    index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
+    index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
+    index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)
+    index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
+
+
+def _add_objects(index: Index, playbook: Playbook) -> None:
+    kinds = playbook.objects.values()
+    index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in kinds)
+    index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in kinds)
+
+
+def _add_triggers(index: Index, playbook: Playbook) -> None:
+    """Add the measures that an event starts."""
+    pairs = [(measure, measure.trigger) for measure in playbook.measures.values()]
+    index.triggers = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnEvent))
+    index.objects = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnObject))
+    index.by_milestone = _by_name((_of([on.milestone]), m) for m, on in pairs if isinstance(on, OnMilestone))
+    index.by_stage = _by_name((_of([on.stage]), m) for m, on in pairs if isinstance(on, OnStage))
+
+
+def _add_alarms(index: Index, playbook: Playbook) -> None:
+    """Add the measures that time or a changed answer starts."""
+    pairs = [(measure, measure.trigger) for measure in playbook.measures.values()]
+    index.quiet = tuple((measure, on) for measure, on in pairs if isinstance(on, OnQuiet))
+    index.dates = tuple((measure, on) for measure, on in pairs if isinstance(on, OnDate))
+    index.schedules = tuple((measure, on) for measure, on in pairs if isinstance(on, OnSchedule))
+    index.conditions = tuple(measure for measure, on in pairs if isinstance(on, OnCondition))
+
+
+def _add_steps(index: Index, playbook: Playbook) -> None:
+    """Add what an event does to runs: exits, and the ends of waits."""
     measures = playbook.measures.values()
-    on = [(measure, measure.trigger) for measure in measures]
-    index.triggers = _by_name((_of(t.names), (m, t)) for m, t in on if isinstance(t, OnEvent))
-    index.objects = _by_name((_of(t.names), (m, t)) for m, t in on if isinstance(t, OnObject))
-    index.by_milestone = _by_name((_of([t.milestone]), m) for m, t in on if isinstance(t, OnMilestone))
-    index.by_stage = _by_name((_of([t.stage]), m) for m, t in on if isinstance(t, OnStage))
-    index.quiet = tuple((m, t) for m, t in on if isinstance(t, OnQuiet))
-    index.dates = tuple((m, t) for m, t in on if isinstance(t, OnDate))
-    index.schedules = tuple((m, t) for m, t in on if isinstance(t, OnSchedule))
-    index.conditions = tuple(m for m, t in on if isinstance(t, OnCondition))
     index.series = frozenset(measure.path for measure in measures if measure.series)
-    index.exits = _by_name((_of([e.event]), (m, e)) for m in measures for e in m.exits)
+    index.exits = _by_name(
+        (_of([ending.event]), (measure, ending)) for measure in measures for ending in measure.exits
+    )
     index.waits = _by_name(
-        (_of(s.names), (m, s)) for m in measures for s in m.steps if isinstance(s, WaitUntilEvent)
+        (_of(step.names), (measure, step))
+        for measure in measures
+        for step in measure.steps
+        if isinstance(step, WaitUntilEvent)
     )

@@ -45,7 +45,7 @@ class EntityLine:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass
 class Entity:
     """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing."""
 
@@ -101,7 +101,7 @@ class HoldSpan(NamedTuple):
     end: Instant = NEVER
 
 
-@dataclass(slots=True)
+@dataclass
 class Memory:
     """Everything the folds and the triggers remember about one contact. Each comment says what the keys are."""
 
@@ -142,8 +142,8 @@ class Memory:
     definitions: str = ""
 
     unknown: dict[str, Any] = field(default_factory=dict)
-    # The keys of the stored document in their order: what did not change is written back as the same text.
-    stored_keys: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    # The document that this was read from, opaque here: the order of its keys is kept when it is written back.
+    stored: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def refolded(self, replayed: "Memory") -> "Memory":
         """Return what a replay of the events says, with what the triggers have done kept from this memory."""
@@ -154,5 +154,5 @@ class Memory:
             silences=self.silences,
             events_kept_from=replayed.events_kept_from or self.events_kept_from,
             unknown={**self.unknown, **replayed.unknown},
-            stored_keys=self.stored_keys,
+            stored=self.stored,
         )

@@ -242,6 +242,7 @@ class Playbook:
     personas: tuple[Persona, ...] = ()
     offers: Mapping[str, Offer] = field(default_factory=dict)
     quiet_hours: QuietHours = QuietHours()
+    # Read nowhere; it stays because it counts in `rules_hash`.
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))
     # How far ahead the guard looks for competitors of one slot.
     arbitration: Duration = 4 * HOUR
