@@ -42,7 +42,7 @@ class Consent:
     at: Instant
     # The order in which rows were written; decides between equally strict rows of one instant.
     id: int = 0
-    # Who told us: `web`, `ops`, `event:...`; a file is one of FILE_SOURCES.
+    # Where the row comes from: `web`, `ops`, `event:...`; a file is one of FILE_SOURCES.
     source: str = ""
 
     @property
@@ -74,10 +74,10 @@ def find_deciding_rows(
 
 def _without_refuted_grants(rows: list[Consent]) -> list[Consent]:
     """Return the rows without the grants of files whose topic, or everything, was ever withdrawn towards us."""
-    told = {row.topic for row in rows if row.state == "withdrawn" and row.source not in FILE_SOURCES}
+    withdrawn = {row.topic for row in rows if row.state == "withdrawn" and row.source not in FILE_SOURCES}
 
     def is_refuted(topic: str) -> bool:
-        return topic in told or EVERYTHING in told or (topic == EVERYTHING and bool(told))
+        return topic in withdrawn or EVERYTHING in withdrawn or (topic == EVERYTHING and bool(withdrawn))
 
     return [
         row

@@ -129,14 +129,14 @@ def test_a_merge_never_permits_what_either_had_withdrawn(rows: list[Consent], at
             assert state_for_topic(joined, topic) == "withdrawn"
 
 
-# ---- words of files, and words told to us ----------------------------------------------------------------
+# ---- consents of files and of people ----------------------------------------------------------------------
 
 
 def of_file(state: ConsentState, at: int, topic: str = "news", contact: int = A) -> Consent:
     return Consent(contact, topic, state, at, source="import")
 
 
-def told(state: ConsentState, at: int, topic: str = "news", contact: int = A) -> Consent:
+def of_person(state: ConsentState, at: int, topic: str = "news", contact: int = A) -> Consent:
     return Consent(contact, topic, state, at, source="web")
 
 
@@ -144,23 +144,23 @@ def told(state: ConsentState, at: int, topic: str = "news", contact: int = A) ->
     ("rows", "expected"),
     [
         pytest.param(
-            [told("withdrawn", 10), of_file("granted", 40)], "withdrawn", id="a newer date of a file"
+            [of_person("withdrawn", 10), of_file("granted", 40)], "withdrawn", id="a newer date of a file"
         ),
-        pytest.param([of_file("granted", 5), told("withdrawn", 10)], "withdrawn", id="written before"),
+        pytest.param([of_file("granted", 5), of_person("withdrawn", 10)], "withdrawn", id="written before"),
         pytest.param(
-            [told("withdrawn", 10, EVERYTHING), of_file("granted", 40)], "withdrawn", id="everything"
+            [of_person("withdrawn", 10, EVERYTHING), of_file("granted", 40)], "withdrawn", id="everything"
         ),
         pytest.param(
-            [told("withdrawn", 10, "offers"), of_file("granted", 40)], "granted", id="another topic"
+            [of_person("withdrawn", 10, "offers"), of_file("granted", 40)], "granted", id="another topic"
         ),
-        pytest.param([told("withdrawn", 10), told("granted", 40)], "granted", id="told again"),
+        pytest.param([of_person("withdrawn", 10), of_person("granted", 40)], "granted", id="told again"),
         pytest.param(
-            [told("withdrawn", 10), told("granted", 40), of_file("withdrawn", 50)],
+            [of_person("withdrawn", 10), of_person("granted", 40), of_file("withdrawn", 50)],
             "withdrawn",
             id="file stops",
         ),
         pytest.param(
-            [told("granted", 40), of_file("withdrawn", UNDATED)], "granted", id="an undated one is older"
+            [of_person("granted", 40), of_file("withdrawn", UNDATED)], "granted", id="an undated one is older"
         ),
         pytest.param(
             [of_file("withdrawn", 10), of_file("granted", 40)], "granted", id="files by their dates"
@@ -169,11 +169,17 @@ def told(state: ConsentState, at: int, topic: str = "news", contact: int = A) ->
             [of_file("withdrawn", 10), of_file("granted", UNDATED)], "withdrawn", id="undated grant"
         ),
         pytest.param([of_file("withdrawn", 10), of_file("granted", 10)], "withdrawn", id="files at once"),
-        pytest.param([told("withdrawn", 10), told("granted", 10)], "withdrawn", id="told at once"),
-        pytest.param([told("withdrawn", 10, EVERYTHING), told("granted", 10)], "withdrawn", id="all at once"),
-        pytest.param([told("withdrawn", 10), of_file("pending", 40)], "withdrawn", id="a file asks nobody"),
+        pytest.param([of_person("withdrawn", 10), of_person("granted", 10)], "withdrawn", id="told at once"),
         pytest.param(
-            [told("withdrawn", 10, "offers"), of_file("granted", 40, EVERYTHING)], None, id="a file's all"
+            [of_person("withdrawn", 10, EVERYTHING), of_person("granted", 10)], "withdrawn", id="all at once"
+        ),
+        pytest.param(
+            [of_person("withdrawn", 10), of_file("pending", 40)], "withdrawn", id="a file asks nobody"
+        ),
+        pytest.param(
+            [of_person("withdrawn", 10, "offers"), of_file("granted", 40, EVERYTHING)],
+            None,
+            id="a file's all",
         ),
     ],
 )
@@ -184,7 +190,7 @@ def test_a_file_never_follows_a_withdrawal_told_to_us(rows: list[Consent], expec
 
 
 def test_a_withdrawal_of_a_merged_contact_refutes_a_file_of_the_other() -> None:
-    rows = [told("withdrawn", 10, contact=B), of_file("granted", 90)]
+    rows = [of_person("withdrawn", 10, contact=B), of_file("granted", 90)]
     assert fold_consents(A, rows)["news"] == "granted"
     assert fold_consents(A, rows, [ContactMerge(A, B, 20)])["news"] == "withdrawn"
 
