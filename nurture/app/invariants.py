@@ -213,14 +213,20 @@ def _applied_or_set_aside(connection: sa.Connection, _: CheckContext) -> Iterato
 
 
 def _suppressed(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
-    """No mail was sent to an address after it was suppressed."""
-    s, m, c = t.suppressions.c, t.messages.c, t.contacts.c
-    rows = connection.execute(sa.select(s.address_hash, s.scope, s.at)).all()
+    """No mail was sent to an address or a person after a suppression."""
+    s, m, c = t.suppression_reasons.c, t.messages.c, t.contacts.c
+    rows = connection.execute(
+        sa.select(s.address_hash, s.contact_id, s.scope, sa.func.min(s.at).label("at")).group_by(
+            s.address_hash, s.contact_id, s.scope
+        )
+    ).all()
     if not rows:
         return
-    since = {(row.address_hash, row.scope): row.at for row in rows}
+    since: dict[tuple[str | int, str], int] = {
+        (row.contact_id or row.address_hash, row.scope): row.at for row in rows
+    }
     left = (
-        sa.select(m.id, m.purpose, m.sent_at, c.email)
+        sa.select(m.id, m.contact_id, m.purpose, m.sent_at, c.email)
         .join(t.contacts, c.id == m.contact_id)
         .where(m.sent_at > min(since.values()) + _AT_ONCE, c.email.is_not(None))
         .order_by(m.id.desc())
@@ -229,8 +235,9 @@ def _suppressed(connection: sa.Connection, context: CheckContext) -> Iterator[st
     for row in connection.execute(left):
         hashed = address_hash(row.email, context.suppression_key)
         scopes = ("all",) if row.purpose == "transactional" else ("all", "marketing")
-        if any(since.get((hashed, scope), row.sent_at) + _AT_ONCE < row.sent_at for scope in scopes):
-            yield f"message {row.id} left after its address was suppressed"
+        subjects = [(subject, scope) for subject in (hashed, row.contact_id) for scope in scopes]
+        if any(since.get(subject, row.sent_at) + _AT_ONCE < row.sent_at for subject in subjects):
+            yield f"message {row.id} left after its address or its person was suppressed"
 
 
 def _tracks(connection: sa.Connection, _: CheckContext) -> Iterator[str]:

@@ -49,7 +49,8 @@ ABOUT: Final[Mapping[str, str]] = {
     "dialogues": "answers of yours to our mail, and when we answered",
     "notices": "answers of yours on their way to one of us",
     "approvals": "sends to many people that one of us asked another to allow",
-    "suppressions": "whether we may not mail you, and why",
+    "suppressions": "whether we may not mail an address of yours, and why",
+    "suppression_reasons": "every reason for which we may not mail you or an address of yours",
     "sends": "mails that somebody here sent to you by hand",
     "switches": "notes of our operators that name you",
     "erasures": "whether you asked to be forgotten",
@@ -85,6 +86,8 @@ def collect_personal_data(
     addresses = [name.value for name in names if name.kind == "email"]
     hashes = [address_hash(address, suppression_key) for address in addresses]
     sections["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
+    reasons = t.suppression_reasons
+    sections["suppression_reasons"] += _rows(connection, reasons, reasons.c.address_hash, hashes)
     pending = [row.id for row in inbox_queries.load_rows_of(connection, names)] if names else []
     sections["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:

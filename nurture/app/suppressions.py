@@ -1,94 +1,141 @@
-"""Show why an address gets no mail, and lift the suppressions that an operator may lift."""
+"""Show why an address or a person gets no mail, suppress and lift as an operator; import and export lists."""
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.app.services import Services
-from nurture.consent.queries import load_sending_address, raise_versions
-from nurture.consent.record import address_hash
-from nurture.consent.suppression_queries import lift_suppression
-from nurture.contacts.queries import resolve_contact
+from nurture.consent.subjects import Subject, find_subject, suppress_person
 from nurture.database.audit import record
-from nurture.database.schema import contacts, suppressions
+from nurture.domain.consent.suppressions import (
+    REASONS_WEAKEST_FIRST,
+    SCOPES,
+    SuppressionRow,
+    SuppressionScope,
+)
 from nurture.domain.errors import InputError, NotFoundError, UserError
 from nurture.domain.feedback import LIFTABLE, REASONS
-from nurture.domain.identity import canonical_email
 from nurture.domain.instant import to_iso
 
 
 def show(services: Services, who: str) -> list[dict[str, Any]]:
-    """Return the suppressions of a person or address: scope, reason in words, since when, and how to lift it.
+    """Return the suppressions that hold for a person or address: scope, reason in words, since when, the way back.
 
-    Raises NotFoundError for a person without an address.
+    `of` tells whether the row is of the address, of the person, or of another address of theirs. Raises UserError
+    for nobody known.
     """
     with services.database.read() as connection:
-        hashed = _address_hash_of(services, connection, who)
-        found = connection.execute(
-            sa.select(suppressions)
-            .where(suppressions.c.address_hash == hashed)
-            .order_by(suppressions.c.scope)
-        )
-        return [
-            {
-                "scope": row.scope,
-                "reason": row.reason,
-                "because": REASONS[row.reason][0],
-                "since": to_iso(row.at),
-                "source": row.source,
-                "way_back": REASONS[row.reason][1],
-            }
-            for row in found
-        ]
+        subject = _find(services, connection, who)
+        rows = subject.load_holding(connection)
+        return [_describe(row, subject) for row in sorted(rows, key=_order)]
+
+
+def describe_reasons(
+    connection: sa.Connection, contact_id: int, *, suppression_key: bytes
+) -> list[dict[str, Any]]:
+    """Return the same about a living contact, inside a transaction."""
+    subject = find_subject(connection, f"contact:{contact_id}", suppression_key=suppression_key)
+    return [_describe(row, subject) for row in sorted(subject.load_holding(connection), key=_order)]
+
+
+def add(
+    services: Services, who: str, *, scope: SuppressionScope, because: str, actor: str
+) -> list[dict[str, Any]]:
+    """Suppress an address and the person who owns it, as an operator; return what holds now. Audited."""
+    if not because.strip():
+        raise InputError("--because: say why; it is written to the audit log")
+    now, key = services.clock.now(), services.settings.suppression_secret
+
+    def work(connection: sa.Connection) -> None:
+        _find(services, connection, who)
+        ids = suppress_person(connection, who, scope=scope, now=now, source=actor, suppression_key=key)
+        detail = {"contacts": ids, "scope": scope, "because": because.strip()[:200]}
+        record(connection, at=now, actor=actor, action="suppression add", detail=detail)
+
+    services.database.run(work)
+    return show(services, who)
 
 
 def lift_suppressions(
-    services: Services, who: str, *, because: str, actor: str, person_asked: bool = False
+    services: Services,
+    who: str,
+    *,
+    because: str,
+    actor: str,
+    person_asked: bool = False,
+    reasons: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Lift the suppressions that an operator may lift, and return them. The audit log names the contacts only.
+    """Lift suppressions of an address and its owner, and return them. The audit log names the contacts only.
 
-    person_asked: the person asked for mail again; only this lifts a complaint. Raises InputError without a reason,
-    or when only the person may lift the suppression.
+    reasons: exactly these; none: all that an operator may lift, and with `person_asked` (the person asked for mail
+    again) a complaint too. Raises InputError without `because`, for an unknown reason, or when only the person
+    may lift what there is.
     """
     if not because.strip():
         raise InputError("--because: say how you know that the address works; it is written to the audit log")
+    allowed = LIFTABLE | {"complaint"}
+    unknown = sorted(set(reasons) - set(REASONS_WEAKEST_FIRST))
+    if unknown:
+        raise InputError(f"--reason {unknown[0]}: no such reason; there are {', '.join(sorted(REASONS))}")
+    refused = sorted(set(reasons) - allowed)
+    if refused:
+        raise InputError(
+            f"--reason {refused[0]}: an operator cannot lift this; {REASONS[refused[0]][1]} "
+            "(`nurture contact consent WHO TOPIC granted` records it)"
+        )
+    liftable = frozenset(reasons) or (allowed if person_asked else LIFTABLE)
     present = show(services, who)
-    liftable = LIFTABLE | {"complaint"} if person_asked else LIFTABLE
     kept = [row for row in present if row["reason"] not in liftable]
     lifted = [row for row in present if row["reason"] in liftable]
     if kept and not lifted:
         row = kept[0]
         raise InputError(f"{row['because']}: an operator cannot lift this; {row['way_back']}")
+    if lifted:
+        _lift(services, who, liftable, because=because, actor=actor, person_asked=person_asked)
+    return lifted
+
+
+def _lift(
+    services: Services, who: str, liftable: Collection[str], *, because: str, actor: str, person_asked: bool
+) -> None:
     now = services.clock.now()
 
     def work(connection: sa.Connection) -> None:
-        hashed = _address_hash_of(services, connection, who)
-        for row in lifted:
-            lift_suppression(connection, hashed, scope=row["scope"], reason=row["reason"], before=now + 1)
-        address = canonical_email(who)
-        ids = list(connection.execute(sa.select(contacts.c.id).where(contacts.c.email == address)).scalars())
-        raise_versions(connection, ids)
+        subject = _find(services, connection, who)
+        found = {row.reason for row in subject.load_holding(connection)} & set(liftable)
+        ids = subject.lift(connection, reasons=found, scopes=SCOPES, before=now + 1)
         detail = {
             "contacts": ids,
-            "reasons": [row["reason"] for row in lifted],
+            "reasons": sorted(found),
             "because": because.strip()[:200],
             "person_asked": person_asked,
         }
         record(connection, at=now, actor=actor, action="suppression lift", detail=detail)
 
-    if lifted:
-        services.database.run(work)
-    return lifted
+    services.database.run(work)
 
 
-def _address_hash_of(services: Services, connection: sa.Connection, who: str) -> str:
-    """Return the hash of an address, known or not, or of a known person's address."""
-    address = canonical_email(who)
-    if address is None:
-        try:
-            address = load_sending_address(connection, resolve_contact(connection, who))
-        except NotFoundError as error:
-            raise UserError(str(error)) from error
-    if address is None:
-        raise NotFoundError(f"{who} has no e-mail address")
-    return address_hash(address, services.settings.suppression_secret)
+def _find(services: Services, connection: sa.Connection, who: str) -> Subject:
+    """Return the address, known or not, and its owner. Raises UserError for nobody known."""
+    try:
+        return find_subject(connection, who, suppression_key=services.settings.suppression_secret)
+    except NotFoundError as error:
+        raise UserError(str(error)) from error
+
+
+def _order(row: SuppressionRow) -> tuple[Any, ...]:
+    return row.scope, -REASONS_WEAKEST_FIRST.index(row.reason), row.address_hash == "", row.contact_id
+
+
+def _describe(row: SuppressionRow, subject: Subject) -> dict[str, Any]:
+    of = "address" if row.address_hash == subject.address_hash else "another address"
+    return {
+        "of": "person" if row.contact_id else of,
+        "scope": row.scope,
+        "reason": row.reason,
+        "because": REASONS[row.reason][0],
+        "since": to_iso(row.at),
+        "source": row.source,
+        "way_back": REASONS[row.reason][1],
+    }

@@ -85,6 +85,7 @@ def withdraw_topic(
         evidence=evidence,
         suppression_key=suppression_key,
         wording=wording,
+        mailed=page_queries.load_mailed_contact(connection, evidence.get("message"), person.id),
     )
     add_page_event(
         connection,

@@ -6,15 +6,13 @@ mail tells the old address.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.consent import request_queries
 from nurture.consent.from_pages import SOURCE, PageContact, add_page_event
 from nurture.consent.queries import lock_living_contact
-from nurture.consent.record import Suppression, SuppressionReason, address_hash, suppress_addresses
-from nurture.consent.suppression_queries import load_suppressions
 from nurture.contacts.family_queries import family
 from nurture.contacts.identity_queries import (
     claim_identities,
@@ -34,9 +32,6 @@ from nurture.domain.consent.requests import (
 )
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant
-
-#: Reasons of a suppression for marketing that a change of address carries over to the new address.
-_CARRIED_OVER: Final[tuple[SuppressionReason, ...]] = ("unsubscribed", "ops", "complaint", "erased")
 
 
 def create_request(
@@ -91,13 +86,11 @@ def is_address_of_another(connection: sa.Connection, person: PageContact, addres
     return bool(users[0] and users[1] and users[0].isdisjoint(users[1]))
 
 
-def change_address(
-    connection: sa.Connection, person: PageContact, request: Any, *, now: Instant, suppression_key: bytes
-) -> None:
+def change_address(connection: sa.Connection, person: PageContact, request: Any, *, now: Instant) -> None:
     """Carry out an open request for another sending address.
 
-    The event merges a contact that is already known under that address. A suppression of the old address for
-    marketing is carried over to the new one. Raises LostRace when another transaction took the address or
+    The event merges a contact that is already known under that address. What the person stopped stays stopped,
+    because it is stored for the person too. Raises LostRace when another transaction took the address or
     confirmed the request first.
     """
     new = Identity("email", request.address)
@@ -112,7 +105,6 @@ def change_address(
     renew_identity(connection, new, since=max([now, *(at + 1 for name, at in since.items() if name != new)]))
     if owner is None or owner == person.id:
         set_newest_email(connection, person.id)
-    _carry_over_suppression(connection, person.email, request.address, now=now, key=suppression_key)
     add_page_event(
         connection,
         person,
@@ -128,13 +120,3 @@ def load_family_ids(connection: sa.Connection, person: PageContact) -> Sequence[
     """Return the ids of the person's contacts, the living one first."""
     ids = connection.execute(sa.select(family(connection, [person.id]).c.id)).scalars()
     return [person.id, *sorted(set(ids) - {person.id})]
-
-
-def _carry_over_suppression(
-    connection: sa.Connection, old: str | None, new: str, *, now: Instant, key: bytes
-) -> None:
-    hashed = address_hash(old, key) if old is not None else ""
-    reason = load_suppressions(connection, [hashed]).get(hashed, {}).get("marketing")
-    suppressions = [Suppression(new, "marketing", carried) for carried in _CARRIED_OVER if carried == reason]
-    if suppressions:
-        suppress_addresses(connection, suppressions, now=now, source=SOURCE, suppression_key=key)

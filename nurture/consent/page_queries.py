@@ -40,6 +40,16 @@ def load_measure(connection: sa.Connection, message: int | None) -> str | None:
     return str(path) if path else None
 
 
+def load_mailed_contact(connection: sa.Connection, message: int | None, person: int) -> int:
+    """Return the contact that a mail was decided for, if it was merged into the person; else the person."""
+    statement = (
+        sa.select(contacts.c.id)
+        .join(messages, messages.c.contact_id == contacts.c.id)
+        .where(messages.c.id == message, contacts.c.survivor == person)
+    )
+    return int(connection.scalar(statement) or person) if message is not None else person
+
+
 def load_run_data(connection: sa.Connection, message: int | None) -> str | None:
     """Return the stored data of the run that a message belongs to, as JSON text; None without a run."""
     same_run = sa.and_(

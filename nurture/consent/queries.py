@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nurture.contacts.family_queries import family_statement
 from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
 from nurture.database.engine import encode
-from nurture.database.schema import consents, contacts, merges, wordings
+from nurture.database.schema import consents, contacts, identities, merges, wordings
 from nurture.domain.consent.merges import ContactMerge
 from nurture.domain.consent.permissions import Consent, ConsentState
 from nurture.domain.consent.wording import Wording
@@ -51,17 +51,41 @@ def raise_versions(connection: sa.Connection, ids: Sequence[int]) -> None:
     connection.execute(statement.values(version=contacts.c.version + 1))
 
 
-def lock_contacts_with_addresses(connection: sa.Connection, addresses: Sequence[str]) -> list[int]:
-    """Lock the contacts with these sending addresses in id order, raise their versions and return their ids."""
+def lock_contacts_concerned(
+    connection: sa.Connection, addresses: Sequence[str], contact_ids: Sequence[int]
+) -> list[int]:
+    """Lock whoever is mailed at or owns these addresses, and these contacts; return their ids.
+
+    In id order, with their versions raised; of a merged contact also the one it was merged into.
+    """
+    owners = sa.select(identities.c.contact_id).where(
+        identities.c.kind == "email", any_of(identities.c.value, addresses, connection)
+    )
+    survivors = sa.select(contacts.c.survivor).where(any_of(contacts.c.id, contact_ids, connection))
     statement = (
         sa.select(contacts.c.id)
-        .where(any_of(contacts.c.email, addresses, connection))
+        .where(
+            sa.or_(
+                any_of(contacts.c.email, addresses, connection),
+                any_of(contacts.c.id, contact_ids, connection),
+                contacts.c.id.in_(owners),
+                contacts.c.id.in_(survivors),
+            )
+        )
         .order_by(contacts.c.id)
         .with_for_update()
     )
     ids = list(connection.execute(statement).scalars())
     raise_versions(connection, ids)
     return ids
+
+
+def load_family_ids(connection: sa.Connection, contact_id: int) -> list[int]:
+    """Return the living contact and every contact merged into it."""
+    statement = sa.select(contacts.c.id).where(
+        sa.or_(contacts.c.id == contact_id, contacts.c.survivor == contact_id)
+    )
+    return list(connection.execute(statement.order_by(contacts.c.id)).scalars())
 
 
 def load_sending_address(connection: sa.Connection, contact_id: int) -> str | None:

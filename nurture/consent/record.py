@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -20,19 +20,12 @@ from nurture.database.engine import encode
 from nurture.database.notifications import ALL, DELIVER, note
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.consent.preferences import PreferenceKind
+from nurture.domain.consent.suppressions import SuppressionReason, SuppressionScope
 from nurture.domain.errors import NotFoundError
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
 from nurture.runtime.log import without_addresses
-
-SuppressionScope = Literal["all", "marketing"]
-SuppressionReason = Literal[
-    "sunset", "unsubscribed", "soft_bounces", "hard_bounce", "ops", "complaint", "erased"
-]
-#: A stronger reason replaces a weaker one of the same scope, never the other way round: a suppression that a
-#: person or an operator may lift must not hide one that nobody may lift.
-REASONS_WEAKEST_FIRST: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 
 #: How many messages a resumed switch makes due at once; the others are checked again within half an hour.
 _RELEASED_MAX: Final = 10_000
@@ -40,11 +33,16 @@ _RELEASED_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A suppression to write: the canonical address, the scope and the reason."""
+    """A suppression to write.
 
-    address: str
+    A bounce is of an address only. A person's wish is of the address and of the contact whose mail it was.
+    """
+
+    # Canonical; None: of the contact only.
+    address: str | None
     scope: SuppressionScope
     reason: SuppressionReason
+    contact_id: int | None = None
 
 
 def address_hash(address: str, key: bytes) -> str:
@@ -70,8 +68,8 @@ def grant_consent(
 
     wording: version of the words they were shown (`store_wording`); "" when the words were not ours.
     suppression_key: given when the person agreed by their own act (a confirmation, the preference centre). Then
-    an earlier unsubscribe from everything and a sunset are lifted, never a complaint. Without it (imports)
-    nothing is lifted.
+    an earlier unsubscribe from everything, a sunset and an erasure are lifted, never a complaint, a bounce or an
+    operator's word. Without it (imports) nothing is lifted.
     now: when they agreed. Raises NotFoundError.
     """
     contact = _add_consent(
@@ -84,15 +82,8 @@ def grant_consent(
         evidence=evidence,
         wording=wording,
     )
-    if suppression_key is None:
-        return contact
-    address = consent_queries.load_sending_address(connection, contact)
-    if address is not None:
-        hashed = address_hash(address, suppression_key)
-        for reason in CONFIRMABLE:
-            suppression_queries.lift_suppression(
-                connection, hashed, scope="marketing", reason=reason, before=now
-            )
+    if suppression_key is not None:
+        _lift_confirmed(connection, contact, before=now, key=suppression_key)
     return contact
 
 
@@ -122,10 +113,12 @@ def unsubscribe(
     evidence: Mapping[str, Any],
     suppression_key: bytes,
     wording: str = "",
+    mailed: int | None = None,
 ) -> int:
-    """Withdraw one topic, or (None) everything, which also suppresses the address for marketing.
+    """Withdraw one topic, or (None) everything, which also suppresses address and person for marketing.
 
-    Returns the living contact's id. Raises NotFoundError.
+    mailed: the contact whose mail it was, when `contact_id` is whom it was merged into. Returns the living
+    contact's id. Raises NotFoundError.
     """
     contact = _add_consent(
         connection,
@@ -137,10 +130,10 @@ def unsubscribe(
         evidence=evidence,
         wording=wording,
     )
-    address = consent_queries.load_sending_address(connection, contact) if topic is None else None
-    if address is not None:
-        suppression = Suppression(address, "marketing", "unsubscribed")
-        _add_suppressions(connection, [suppression], now=now, source=source, key=suppression_key)
+    if topic is None:
+        address = consent_queries.load_sending_address(connection, contact)
+        suppression = Suppression(address, "marketing", "unsubscribed", mailed or contact_id)
+        suppress_addresses(connection, [suppression], now=now, source=source, suppression_key=suppression_key)
     return contact
 
 
@@ -184,12 +177,14 @@ def suppress_address(
     now: Instant,
     source: str,
     suppression_key: bytes,
+    contact_id: int | None = None,
 ) -> list[int]:
     """Suppress the address for every mail (`all`) or for marketing; return the contacts with that address.
 
-    address: canonical. The suppression stays when the contact is erased or comes back by an import.
+    address: canonical. The suppression stays when the contact is erased or comes back by an import. contact_id: the
+    person whose wish it is; then it follows them to other addresses.
     """
-    suppression = Suppression(address, scope, reason)
+    suppression = Suppression(address, scope, reason, contact_id)
     return suppress_addresses(
         connection, [suppression], now=now, source=source, suppression_key=suppression_key
     )
@@ -203,11 +198,14 @@ def suppress_addresses(
     source: str,
     suppression_key: bytes,
 ) -> list[int]:
-    """Suppress many addresses in a constant number of statements; return the contacts with these addresses."""
+    """Write many suppressions in a constant number of statements; return the contacts concerned."""
     if not new:
         return []
-    addresses = sorted({suppression.address for suppression in new})
-    ids = consent_queries.lock_contacts_with_addresses(connection, addresses)
+    ids = consent_queries.lock_contacts_concerned(
+        connection,
+        sorted({suppression.address for suppression in new if suppression.address}),
+        sorted({suppression.contact_id for suppression in new if suppression.contact_id}),
+    )
     _add_suppressions(connection, new, now=now, source=source, key=suppression_key)
     return ids
 
@@ -289,11 +287,40 @@ def _lock(connection: sa.Connection, contact_id: int) -> int:
 def _add_suppressions(
     connection: sa.Connection, new: Sequence[Suppression], *, now: Instant, source: str, key: bytes
 ) -> None:
-    strongest: dict[tuple[str, str], Suppression] = {}
-    for suppression in sorted(new, key=lambda row: REASONS_WEAKEST_FIRST.index(row.reason)):
-        strongest[address_hash(suppression.address, key), suppression.scope] = suppression
-    rows = [
-        {"address_hash": hashed, "scope": scope, "reason": suppression.reason, "at": now, "source": source}
-        for (hashed, scope), suppression in sorted(strongest.items(), key=lambda item: item[0])
-    ]
-    suppression_queries.add_suppressions(connection, rows, weakest_first=REASONS_WEAKEST_FIRST)
+    rows: dict[tuple[str, int, str, str], dict[str, Any]] = {}
+    for suppression in new:
+        hashed = address_hash(suppression.address, key) if suppression.address else ""
+        contact = suppression.contact_id or 0
+        attributed = bool(contact)
+        subjects = [(hashed, 0, attributed)] if hashed else []
+        subjects += [("", contact, False)] if contact else []
+        for subject_hash, subject_contact, is_attributed in subjects:
+            key_of_row = (subject_hash, subject_contact, suppression.scope, suppression.reason)
+            row = {
+                "address_hash": subject_hash,
+                "contact_id": subject_contact,
+                "scope": suppression.scope,
+                "reason": suppression.reason,
+                "at": now,
+                "source": source,
+                "attributed": is_attributed,
+            }
+            # Somebody's wish and nobody's at one address: it goes with whoever owns the address.
+            if not rows.setdefault(key_of_row, row)["attributed"]:
+                continue
+            rows[key_of_row] = row
+    suppression_queries.add_suppressions(connection, [rows[name] for name in sorted(rows)])
+
+
+def _lift_confirmed(connection: sa.Connection, contact: int, *, before: Instant, key: bytes) -> None:
+    """Lift what a person's own yes ends: for the whole family, at every address of theirs."""
+    address = consent_queries.load_sending_address(connection, contact)
+    addresses = suppression_queries.load_owned_addresses(connection, [contact]).get(contact, [])
+    suppression_queries.lift_suppressions(
+        connection,
+        [address_hash(one, key) for one in (address, *addresses) if one],
+        consent_queries.load_family_ids(connection, contact),
+        reasons=CONFIRMABLE,
+        scopes=("marketing",),
+        before=before,
+    )

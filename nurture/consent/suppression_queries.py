@@ -1,53 +1,158 @@
-"""Read and write suppressions; a row is an address hash, a scope and a reason."""
+"""Read and write suppressions: one row of `suppression_reasons` per (subject, scope, reason).
 
-from collections.abc import Sequence
+The subject is an address hash or a contact. The table `suppressions` is how the release before reads and writes them:
+an address's strongest reason per scope. While both releases run, every write adopts what that release wrote for
+the same address and renews its rows, and reading reads both.
+"""
+
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_of_parameter, insert, list_text, relation
-from nurture.database.schema import suppressions
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, insert_statement, list_text
+from nurture.database.schema import contacts, identities, suppression_reasons, suppressions
+from nurture.domain.consent.suppressions import SuppressionRow, strongest_by_scope
 from nurture.domain.instant import Instant
 
-
-def add_suppressions(connection: sa.Connection, rows: Sequence[Row], *, weakest_first: Sequence[str]) -> None:
-    """Add suppressions; one that exists keeps its reason unless the new reason is stronger."""
-    columns = ("address_hash", "scope", "reason", "at", "source")
-    new = relation(connection, [suppressions.c[name] for name in columns], rows)
-    strength = {reason: place for place, reason in enumerate(weakest_first)}
-    weaker = sa.select(new.c.address_hash).where(
-        new.c.address_hash == suppressions.c.address_hash,
-        new.c.scope == suppressions.c.scope,
-        sa.case(strength, value=new.c.reason) > sa.case(strength, value=suppressions.c.reason),
-    )
-    connection.execute(sa.delete(suppressions).where(weaker.exists()))
-    insert(connection, suppressions, rows, columns=columns, conflict=("address_hash", "scope"))
+_KEY = ("address_hash", "contact_id", "scope", "reason")
+_COLUMNS = (*_KEY, "at", "source", "attributed")
 
 
-def lift_suppression(
-    connection: sa.Connection, address_hash: str, *, scope: str, reason: str, before: Instant
+def add_suppressions(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Add rows; one that exists already stays as it is."""
+    hashes = sorted({row["address_hash"] for row in rows if row["address_hash"]})
+    _adopt(connection, hashes)
+    insert(connection, suppression_reasons, rows, columns=_COLUMNS, conflict=_KEY)
+    _renew_strongest(connection, hashes)
+
+
+def lift_suppressions(
+    connection: sa.Connection,
+    hashes: Collection[str],
+    contact_ids: Collection[int],
+    *,
+    reasons: Collection[str],
+    scopes: Collection[str],
+    before: Instant,
 ) -> int:
-    """Delete the suppression of this scope and reason if it was made before that instant; return how many."""
-    statement = sa.delete(suppressions).where(
-        suppressions.c.address_hash == address_hash,
-        suppressions.c.scope == scope,
-        suppressions.c.reason == reason,
-        suppressions.c.at < before,
+    """Delete the rows of these subjects with these reasons and scopes made before that instant; return how many."""
+    hashes = sorted(set(hashes) - {""})
+    _adopt(connection, hashes)
+    c = suppression_reasons.c
+    statement = sa.delete(suppression_reasons).where(
+        sa.or_(
+            any_of(c.address_hash, hashes, connection),
+            any_of(c.contact_id, sorted(set(contact_ids) - {0}), connection),
+        ),
+        c.reason.in_(sorted(reasons)),
+        c.scope.in_(sorted(scopes)),
+        c.at < before,
     )
-    return connection.execute(statement).rowcount
+    lifted = connection.execute(statement).rowcount
+    _renew_strongest(connection, hashes)
+    return lifted
+
+
+def load_rows(
+    connection: sa.Connection, hashes: Collection[str], contact_ids: Collection[int]
+) -> list[SuppressionRow]:
+    """Return every row of these address hashes and of these contacts; one statement."""
+    values = {
+        "hashes": list_text(sorted(set(hashes) - {""})),
+        "ids": list_text(sorted(set(contact_ids) - {0})),
+    }
+    rows = connection.execute(_rows(connection.dialect.name), values).all()
+    return [SuppressionRow(*row) for row in rows]
 
 
 def load_suppressions(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return address hash -> scope -> reason, for those of these hashes that are suppressed."""
-    reasons: dict[str, dict[str, str]] = {}
-    rows = connection.execute(_suppressions(connection.dialect.name), {"ids": list_text(hashes)}).all()
-    for address_hash, scope, reason in rows:
-        reasons.setdefault(address_hash, {})[scope] = reason
-    return reasons
+    """Return address hash -> scope -> strongest reason, for those of these hashes that are suppressed."""
+    of: dict[str, list[SuppressionRow]] = {}
+    for row in load_rows(connection, hashes, ()):
+        of.setdefault(row.address_hash, []).append(row)
+    return {address_hash: strongest_by_scope(rows) for address_hash, rows in of.items()}
+
+
+def load_owned_addresses(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return living contact -> every address of theirs besides the one that they are mailed at."""
+    addresses: dict[int, list[str]] = {}
+    rows = connection.execute(_owned(connection.dialect.name), {"ids": list_text(contact_ids)})
+    for contact_id, address in rows:
+        addresses.setdefault(contact_id, []).append(address)
+    return addresses
 
 
 @lru_cache
-def _suppressions(dialect: str) -> sa.Select[Any]:
-    c = suppressions.c
-    return sa.select(c.address_hash, c.scope, c.reason).where(any_of_parameter(c.address_hash, dialect))
+def _rows(dialect: str) -> sa.CompoundSelect[Any]:
+    new, old = suppression_reasons.c, suppressions.c
+    columns = [new[name] for name in _COLUMNS]
+    known = sa.exists().where(
+        new.address_hash == old.address_hash,
+        new.contact_id == sa.literal_column("0"),
+        new.scope == old.scope,
+        new.reason == old.reason,
+    )
+    return sa.union_all(
+        sa.select(*columns).where(any_of_parameter(new.address_hash, dialect, "hashes")),
+        sa.select(*columns).where(any_of_parameter(new.contact_id, dialect, "ids")),
+        sa.select(*_old_columns()).where(any_of_parameter(old.address_hash, dialect, "hashes"), ~known),
+    )
+
+
+def _old_columns() -> list[sa.ColumnElement[Any]]:
+    """Return the columns of the release before, in the order of `_COLUMNS`."""
+    old = suppressions.c
+    nobody = sa.literal_column("0", sa.BigInteger).label("contact_id")
+    not_attributed = sa.false().label("attributed")
+    return [old.address_hash, nobody, old.scope, old.reason, old.at, old.source, not_attributed]
+
+
+@lru_cache
+def _owned(dialect: str) -> sa.Select[Any]:
+    i, c = identities.c, contacts.c
+    return (
+        sa.select(i.contact_id, i.value)
+        .join(contacts, c.id == i.contact_id)
+        .where(
+            any_of_parameter(i.contact_id, dialect),
+            i.kind == sa.literal_column("'email'"),
+            i.value != sa.func.coalesce(c.email, sa.literal_column("''")),
+        )
+    )
+
+
+# ---- the rows of the release before ----------------------------------------------------------------------
+
+
+def _adopt(connection: sa.Connection, hashes: Sequence[str]) -> None:
+    """Copy what the release before wrote for these addresses."""
+    if not hashes:
+        return
+    source = sa.select(*_old_columns()).where(any_of(suppressions.c.address_hash, hashes, connection))
+    connection.execute(
+        insert_statement(connection.dialect.name, suppression_reasons, _COLUMNS, source, conflict=_KEY)
+    )
+
+
+def _renew_strongest(connection: sa.Connection, hashes: Sequence[str]) -> None:
+    """Write for the release before each scope's strongest reason of these addresses."""
+    if not hashes:
+        return
+    c = suppression_reasons.c
+    kept: dict[str, list[SuppressionRow]] = {}
+    for row in connection.execute(
+        sa.select(*(c[name] for name in _COLUMNS)).where(any_of(c.address_hash, hashes, connection))
+    ):
+        kept.setdefault(row.address_hash, []).append(SuppressionRow(*row))
+    connection.execute(sa.delete(suppressions).where(any_of(suppressions.c.address_hash, hashes, connection)))
+    rows: list[Row] = []
+    for stored in kept.values():
+        strongest = strongest_by_scope(stored)
+        rows += [
+            {name: getattr(row, name) for name in ("address_hash", "scope", "reason", "at", "source")}
+            for row in stored
+            if strongest[row.scope] == row.reason
+        ]
+    insert(connection, suppressions, rows, conflict=("address_hash", "scope"))

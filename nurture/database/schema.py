@@ -491,6 +491,7 @@ wishes = sa.Table(
 )
 sa.Index("ix_wishes_contact_id", wishes.c.contact_id)
 
+#: An address's strongest reason per scope, for the release before; `consent.suppression_queries` keeps it.
 suppressions = sa.Table(
     "suppressions",
     metadata,
@@ -503,6 +504,25 @@ suppressions = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
 )
+
+#: Suppressions: one row per subject (an address, or a contact), scope and reason.
+suppression_reasons = sa.Table(
+    "suppression_reasons",
+    metadata,
+    # HMAC-SHA256 of the canonical address under SUPPRESSION_KEY, hex; survives erasure. "": a contact's row.
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    # The contact whose mail it was; 0: an address's row. Erasure deletes the row.
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # all | marketing
+    sa.Column("scope", sa.Text, primary_key=True),
+    # unsubscribed | hard_bounce | soft_bounces | complaint | sunset | erased | ops
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    # An address's row that was written together with a contact's: it is that person's wish.
+    sa.Column("attributed", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+sa.Index("ix_suppression_reasons_contact_id", suppression_reasons.c.contact_id)
 
 #: Reports about sent mail, each once (`feedback.record`). `domain.feedback` has the vocabulary.
 feedback = sa.Table(

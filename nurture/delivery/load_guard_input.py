@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from nurture.consent.load_permissions import load_permissions
 from nurture.consent.record import address_hash
 from nurture.consent.request_queries import load_requests
-from nurture.consent.suppression_queries import load_suppressions
+from nurture.consent.suppression_queries import load_owned_addresses, load_rows
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
+from nurture.domain.consent.suppressions import SuppressionRow, select_holding, strongest_by_scope
 from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields, reading, run_names
 from nurture.domain.guard.caps import LedgerEntry
@@ -44,7 +45,9 @@ class ContactFamily:
     version: int
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
-    suppressions: Mapping[str, str] = field(default_factory=dict)
+    # Hashes of every address of theirs, and the suppressions of these and of the contacts.
+    owned_hashes: frozenset[str] = frozenset()
+    suppression_rows: Sequence[SuppressionRow] = ()
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
     # The ledger by message id; it changes while the chunk's messages are judged one after the other.
@@ -144,7 +147,16 @@ def _load_families(
     pending = claim_queries.load_pending_since(
         connection, [member for ids in members.values() for member in ids]
     )
-    suppressions = _suppressions_by_address(connection, (row.email for row in living.values()), scope)
+    owned = load_owned_addresses(connection, list(living))
+    hashes = {
+        living_id: frozenset(
+            address_hash(address, scope.suppression_key)
+            for address in (row.email, *owned.get(living_id, ()))
+            if address
+        )
+        for living_id, row in living.items()
+    }
+    suppressions = _group_suppressions(connection, hashes, members)
     families: dict[int, ContactFamily] = {}
     for living_id, contact in contacts.items():
         row = living[living_id]
@@ -157,7 +169,8 @@ def _load_families(
             version=row.version,
             consents=permissions[living_id].consents,
             preferences=permissions[living_id].preferences,
-            suppressions=suppressions.get(row.email, {}),
+            owned_hashes=hashes[living_id],
+            suppression_rows=suppressions[living_id],
             holds=active_holds(contact, now=scope.now, playbook=scope.playbook),
             pending_since=min((pending[member] for member in member_ids if member in pending), default=None),
         )
@@ -173,13 +186,42 @@ def _group_members(rows: Iterable[Any], living: Iterable[int]) -> dict[int, tupl
     return {living_id: tuple(sorted(ids)) for living_id, ids in members.items()}
 
 
-def _suppressions_by_address(
-    connection: sa.Connection, addresses: Iterable[str | None], scope: ChunkScope
-) -> dict[str | None, Mapping[str, str]]:
-    """Return address -> its suppressions (scope -> reason), for those addresses that have any."""
-    hashes = {address: address_hash(address, scope.suppression_key) for address in addresses if address}
-    suppressed = load_suppressions(connection, sorted(set(hashes.values())))
-    return {address: suppressed[key] for address, key in hashes.items() if key in suppressed}
+def _group_suppressions(
+    connection: sa.Connection, hashes: Mapping[int, frozenset[str]], members: Mapping[int, tuple[int, ...]]
+) -> dict[int, list[SuppressionRow]]:
+    """Return living contact -> the suppressions of its addresses and of its family."""
+    rows = load_rows(
+        connection,
+        [one for owned in hashes.values() for one in owned],
+        [one for ids in members.values() for one in ids],
+    )
+    of_hash: dict[str, list[SuppressionRow]] = {}
+    of_contact: dict[int, list[SuppressionRow]] = {}
+    for row in rows:
+        if row.contact_id:
+            of_contact.setdefault(row.contact_id, []).append(row)
+        else:
+            of_hash.setdefault(row.address_hash, []).append(row)
+    return {
+        living_id: [
+            *(row for hashed in owned for row in of_hash.get(hashed, ())),
+            *(row for member in members[living_id] for row in of_contact.get(member, ())),
+        ]
+        for living_id, owned in hashes.items()
+    }
+
+
+def _suppressions_at(
+    family: ContactFamily, address: str | None, rows: Sequence[SuppressionRow], scope: ChunkScope
+) -> Mapping[str, str]:
+    """Return scope -> reason of what holds for mail of this person to this address."""
+    if not rows:
+        return {}
+    hashed = address_hash(address, scope.suppression_key) if address else ""
+    holding = select_holding(
+        rows, address_hash=hashed, owned_hashes=family.owned_hashes, member_ids=family.member_ids
+    )
+    return strongest_by_scope(holding)
 
 
 def _load_ledger(
@@ -235,7 +277,7 @@ def _build_item(
         run=run,
         new_lets=new_lets,
         address=family.address,
-        suppressions=family.suppressions,
+        suppressions=_suppressions_at(family, family.address, family.suppression_rows, scope),
     )
 
 
@@ -282,9 +324,11 @@ def _set_requested_addresses(
     for item, number in redirected:
         request = requests.get(number) if isinstance(number, int) else None
         item.address = _requested_address(item, request, scope.now)
-    suppressions = _suppressions_by_address(connection, (item.address for item, _ in redirected), scope)
+    hashes = {address_hash(item.address, scope.suppression_key) for item, _ in redirected if item.address}
+    named = load_rows(connection, hashes, ())
     for item, _ in redirected:
-        item.suppressions = suppressions.get(item.address, {})
+        rows = [*item.family.suppression_rows, *named]
+        item.suppressions = _suppressions_at(item.family, item.address, rows, scope)
 
 
 def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | None:

@@ -81,7 +81,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
 #: Reasons that an operator may lift; only the person may take back the others.
 LIFTABLE: Final = frozenset({"hard_bounce", "soft_bounces", "sunset", "ops"})
 #: Reasons that end when the person confirms a topic.
-CONFIRMABLE: Final = ("unsubscribed", "sunset")
+CONFIRMABLE: Final = ("unsubscribed", "sunset", "erased")
 
 _HEADER_ID: Final = re.compile(r"<?m(\d{1,18})\.[0-9a-zA-Z._+=-]{1,60}@[A-Za-z0-9.-]{1,190}>?")
 

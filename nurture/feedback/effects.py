@@ -116,7 +116,7 @@ def _lock_contacts(connection: sa.Connection, reports: Sequence[MatchedReport], 
         if report.message and report.message.id in effects.settled
     }
     contacts |= {report.contact for report in effects.unsubscribes if report.contact is not None}
-    addresses = {suppression.address for suppression in effects.suppressions} | set(effects.soft)
+    addresses = {row.address for row in effects.suppressions if row.address} | set(effects.soft)
     feedback_queries.lock_contacts(connection, sorted(contacts), sorted(addresses))
 
 
@@ -133,7 +133,9 @@ def _suppression(report: MatchedReport) -> Suppression | None:
     scope = suppression_scope(kind, severity, report.message.purpose if report.message else None)
     if not scope or report.address is None:
         return None
-    return Suppression(report.address, scope, "complaint" if kind == "complaint" else "hard_bounce")
+    if kind == "complaint":
+        return Suppression(report.address, scope, "complaint", report.mailed_contact)
+    return Suppression(report.address, scope, "hard_bounce")
 
 
 def _unsubscribe(
@@ -149,6 +151,7 @@ def _unsubscribe(
             source=SOURCE,
             evidence={"provider": report.report.provider, "event": report.key[1]},
             suppression_key=suppression_key,
+            mailed=report.mailed_contact,
         )
     elif report.address is not None:
         suppression = Suppression(report.address, "marketing", "unsubscribed")

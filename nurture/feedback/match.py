@@ -31,6 +31,11 @@ class MatchedReport:
         return self.report.provider, bounded_event_id(self.report)
 
     @property
+    def mailed_contact(self) -> int | None:
+        """The contact whose mail it is about; without a known mail, the owner of the address."""
+        return self.message.owner_id if self.message else self.contact
+
+    @property
     def event_name(self) -> str | None:
         """Name of the event on the contact's timeline; None when the report is only stored."""
         return None if self.report.machine else EVENTS.get(self.report.kind)

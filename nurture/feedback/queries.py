@@ -128,13 +128,17 @@ def load_addresses(connection: sa.Connection, contact_ids: Sequence[int]) -> dic
 
 
 def lock_contacts(connection: sa.Connection, contact_ids: Sequence[int], addresses: Sequence[str]) -> None:
-    """Lock these contacts and all contacts with one of these sending addresses, in id order."""
+    """Lock these contacts and all that are mailed at or own one of these addresses, in id order."""
+    owners = sa.select(identities.c.contact_id).where(
+        identities.c.kind == "email", any_of(identities.c.value, addresses, connection)
+    )
     statement = (
         sa.select(contacts.c.id)
         .where(
             sa.or_(
                 any_of(contacts.c.id, contact_ids, connection),
                 any_of(contacts.c.email, addresses, connection),
+                contacts.c.id.in_(owners),
             )
         )
         .order_by(contacts.c.id)

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from nurture.consent import record
-from nurture.consent.suppression_queries import lift_suppression, load_suppressions
+from nurture.consent.suppression_queries import lift_suppressions, load_rows, load_suppressions
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database import meta
 from nurture.domain.counts import Counts
@@ -80,11 +80,20 @@ def _find_silent(connection: sa.Connection, people: list[int], *, now: Instant) 
 
 def _lift_awake(connection: sa.Connection, hashes: dict[int, str], *, now: Instant) -> int:
     """Lift the sunset of people who gave a sign of life since; returns how many."""
-    stopped = sunset_queries.load_sunsets(connection, sorted(hashes.values()))
+    stopped = {
+        row.address_hash: row.at
+        for row in load_rows(connection, hashes.values(), ())
+        if (row.scope, row.reason) == ("marketing", "sunset")
+    }
     asleep = [person for person, hashed in hashes.items() if hashed in stopped]
     signs = sunset_queries.load_signs(connection, asleep)
     awake = [person for person in asleep if signs.get(person, 0) > stopped[hashes[person]]]
-    return sum(
-        lift_suppression(connection, hashes[person], scope="marketing", reason="sunset", before=now)
-        for person in awake
+    lift_suppressions(
+        connection,
+        [hashes[person] for person in awake],
+        (),
+        reasons=("sunset",),
+        scopes=("marketing",),
+        before=now,
     )
+    return len(awake)

@@ -6,8 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
-from nurture.database.bulk import any_of
-from nurture.database.schema import contacts, events, feedback, messages, suppressions
+from nurture.database.schema import contacts, events, feedback, messages
 from nurture.domain.feedback import EVENTS
 from nurture.domain.instant import Instant
 from nurture.domain.measure import MARKETING
@@ -95,13 +94,3 @@ def find_machine_opened(connection: sa.Connection, people: Sequence[int], *, sin
         .distinct()
     )
     return set(connection.execute(statement).scalars())
-
-
-def load_sunsets(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Instant]:
-    """Return address hash -> instant of its suppression with reason `sunset`."""
-    statement = sa.select(suppressions.c.address_hash, suppressions.c.at).where(
-        any_of(suppressions.c.address_hash, hashes, connection),
-        suppressions.c.scope == "marketing",
-        suppressions.c.reason == "sunset",
-    )
-    return {row.address_hash: row.at for row in connection.execute(statement)}

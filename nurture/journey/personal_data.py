@@ -139,6 +139,12 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "suppressions": Personal(
         "hash", "address_hash", "kept and added: the keyed hash of each address is suppressed for marketing"
     ),
+    "suppression_reasons": Personal(
+        "contact",
+        "contact_id",
+        "deleted where it names the contact; the keyed hash of each address stays suppressed",
+        None,
+    ),
     "approvals": Personal("names", "audience", "a condition that names the person is blanked"),
     "sends": Personal("names", "audience", "a condition that names the person is blanked"),
     "switches": Personal("names", "reason", "a reason that names the person is blanked"),

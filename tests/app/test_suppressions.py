@@ -7,9 +7,10 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.suppressions import lift_suppressions, show
-from nurture.consent.record import SuppressionReason, suppress_address
+from nurture.consent.record import suppress_address
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode
+from nurture.domain.consent.suppressions import SuppressionReason
 from nurture.domain.errors import InputError
 from nurture.domain.feedback import REASONS, Report
 from nurture.feedback.record import record

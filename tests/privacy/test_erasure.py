@@ -24,7 +24,7 @@ from tests.privacy.people import ADDRESS, KEY, OTHER, USER, Living, lived
 #: Tests that do not depend on the database run on one.
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 #: Tables of which a person's rows are numbers and instants only.
-NUMBERS = {"erasures", "dialogues"}
+NUMBERS = {"erasures", "dialogues", "suppression_reasons"}
 
 
 @pytest.fixture

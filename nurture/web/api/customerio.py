@@ -21,11 +21,10 @@ from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.app.privacy import erase_contact
 from nurture.app.services import Services
-from nurture.consent.record import address_hash, suppress_address
-from nurture.consent.suppression_queries import lift_suppression
+from nurture.consent.subjects import find_subject, suppress_person
 from nurture.database.audit import record
 from nurture.database.engine import encode
-from nurture.database.schema import contacts, identities
+from nurture.database.schema import identities
 from nurture.domain.errors import NotFoundError, Transient
 from nurture.domain.identity import canonical_email
 from nurture.web.api.keys import Principal
@@ -159,15 +158,8 @@ class TrackApi:
 
         def work(connection: sa.Connection) -> None:
             now = self._context.clock.now()
-            address = _address_of(connection, person)
-            suppress_address(
-                connection,
-                address=address,
-                scope="all",
-                reason="ops",
-                now=now,
-                source="web",
-                suppression_key=key,
+            suppress_person(
+                connection, _named(person), scope="all", now=now, source="web", suppression_key=key
             )
             self._record_audit(connection, person, actor, "contact.suppress")
 
@@ -177,8 +169,8 @@ class TrackApi:
         key = self._services.settings.suppression_secret
 
         def work(connection: sa.Connection) -> None:
-            hashed = address_hash(_address_of(connection, person), key)
-            lift_suppression(connection, hashed, scope="all", reason="ops", before=self._context.clock.now())
+            subject = find_subject(connection, _named(person), suppression_key=key)
+            subject.lift(connection, reasons=("ops",), scopes=("all",), before=self._context.clock.now())
             self._record_audit(connection, person, actor, "contact.unsuppress")
 
         self._services.database.run(work)
@@ -264,17 +256,9 @@ def _path_parts(request: Request) -> list[str]:
     return [unquote_to_bytes(part).decode("utf-8", "replace") for part in raw.split(b"/")[4:]]
 
 
-def _address_of(connection: sa.Connection, person: str) -> str:
-    """Return the address of a person named by address or user id. Raises NotFoundError."""
-    if "@" in person and (address := canonical_email(person)):
-        return address
-    owner = sa.select(identities.c.contact_id).where(
-        identities.c.kind == "user_id", identities.c.value == person
-    )
-    found = connection.scalar(sa.select(contacts.c.email).where(contacts.c.id.in_(owner)))
-    if found is None:
-        raise NotFoundError("this person has no known address, so none can be suppressed")
-    return str(found)
+def _named(person: str) -> str:
+    """Return how a person named by address or user id is named elsewhere."""
+    return person if "@" in person and canonical_email(person) else f"id:{person}"
 
 
 def _canonical(person: str) -> str:

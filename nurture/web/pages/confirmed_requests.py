@@ -37,7 +37,6 @@ class RequestPages:
     def __init__(self, dispatcher: PublicDispatcher) -> None:
         """Use this dispatcher's services."""
         self._dispatcher = dispatcher
-        self._key = dispatcher.services.settings.suppression_secret
 
     def show_route(self, act: RequestAct) -> ShowPage:
         """Return the function that shows an act's page."""
@@ -128,9 +127,7 @@ class RequestPages:
             return _expired_page(context)
         if from_requests.is_address_of_another(connection, context.person, request.address):
             return context.notice(context.words["taken_title"], context.words["taken_lead"], status=409)
-        from_requests.change_address(
-            connection, context.person, request, now=context.now, suppression_key=self._key
-        )
+        from_requests.change_address(connection, context.person, request, now=context.now)
         return changed
 
     @staticmethod

@@ -31,6 +31,7 @@ HOT = (
         "coupons",
         "consents",
         "suppressions",
+        "suppression_reasons",
         "feedback",
         "inbox",
         "merges",
