@@ -1,5 +1,6 @@
 """Read and write users, their sessions, API keys and failed sign-ins."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.database import bulk
-from nurture.database.schema import api_keys, login_failures, sessions, users
+from nurture.database.bulk import Row
+from nurture.database.schema import api_keys, login_failures, meta, sessions, users
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import MINUTE, Duration, Instant
 
@@ -166,6 +168,37 @@ def revoke_key(connection: sa.Connection, identifier: str, *, now: Instant) -> N
         .where(api_keys.c.id == identifier, api_keys.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
+
+
+def set_key_kind(connection: sa.Connection, name: str, *, kind: str) -> list[str]:
+    """Set the kind of the valid keys with this name or id and return their ids. Raises NotFoundError."""
+    mine = sa.and_(sa.or_(api_keys.c.name == name, api_keys.c.id == name), api_keys.c.revoked_at.is_(None))
+    changed = sorted(connection.scalars(sa.select(api_keys.c.id).where(mine)))
+    if not changed:
+        raise NotFoundError(f"there is no valid key {name!r}; `nurture access key list` shows all")
+    connection.execute(sa.update(api_keys).where(api_keys.c.id.in_(changed)).values(kind=kind))
+    return changed
+
+
+_IN_PAGE = "key_in_page:"
+_KEY_ID = re.compile(r"key:[0-9a-f]{8}")
+
+
+def is_key_id(actor: str) -> bool:
+    """Tell whether the actor is a key of `nurture access`, not one of the settings."""
+    return _KEY_ID.fullmatch(actor) is not None
+
+
+def note_key_in_page(connection: sa.Connection, actor: str, *, now: Instant) -> None:
+    """Note that a call with this key came from a web page."""
+    row: Row = {"key": f"{_IN_PAGE}{actor}", "value": str(now)}
+    bulk.insert(connection, meta, [row], conflict=["key"], update=["value"])
+
+
+def load_keys_in_pages(connection: sa.Connection) -> list[str]:
+    """Return the actors of the keys that came from a web page, sorted."""
+    found = connection.scalars(sa.select(meta.c.key).where(meta.c.key.startswith(_IN_PAGE)))
+    return sorted(key.removeprefix(_IN_PAGE) for key in found)
 
 
 def record_key_use(connection: sa.Connection, identifiers: Iterable[str], *, now: Instant) -> None:

@@ -14,7 +14,15 @@ from nurture.access import queries
 from nurture.app.passwords import hash_password
 from nurture.app.services import Services
 from nurture.database.audit import record
-from nurture.domain.access import check_password, parse_key_name, parse_role, parse_scopes, parse_user_name
+from nurture.domain.access import (
+    assumed_kind,
+    check_password,
+    parse_key_name,
+    parse_kind,
+    parse_role,
+    parse_scopes,
+    parse_user_name,
+)
 from nurture.domain.instant import Instant, to_iso
 
 #: Prefix of every key, so that people and secret scanners recognise it.
@@ -119,10 +127,16 @@ def _change_user(
 # ---- keys ------------------------------------------------------------------------------------------------
 
 
-def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: str) -> dict[str, Any]:
-    """Create an API key. The result contains the key itself; only its digest is stored."""
+def add_key(
+    services: Services, name: str, *, scopes: tuple[str, ...], actor: str, kind: str | None = None
+) -> dict[str, Any]:
+    """Create an API key. The result contains the key itself; only its digest is stored.
+
+    kind: server or browser; None: browser for a key that only hands in events, else server.
+    """
     name = parse_key_name(name)
     granted = parse_scopes(scopes)
+    chosen = assumed_kind(granted) if kind is None else parse_kind(kind)
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     identifier = secrets.token_hex(4)
 
@@ -136,12 +150,49 @@ def add_key(services: Services, name: str, *, scopes: tuple[str, ...], actor: st
             scopes=" ".join(granted),
             actor=actor,
             created_at=now,
+            kind=chosen,
         )
-        detail = {"key": identifier, "name": name, "scopes": list(granted)}
+        detail = {"key": identifier, "name": name, "scopes": list(granted), "kind": chosen}
         record(connection, at=now, actor=actor, action="access.key.add", detail=detail)
 
     services.database.run(work)
-    return {"id": identifier, "name": name, "scopes": list(granted), "key": key}
+    return {"id": identifier, "name": name, "scopes": list(granted), "kind": chosen, "key": key}
+
+
+def set_key_kind(services: Services, name: str, *, kind: str, actor: str) -> dict[str, Any]:
+    """Set the kind of the valid keys of this name or id. Raises InputError for another kind, NotFoundError."""
+    chosen = parse_kind(kind)
+
+    def work(connection: sa.Connection) -> dict[str, Any]:
+        changed = queries.set_key_kind(connection, name, kind=chosen)
+        detail = {"keys": changed, "name": name, "kind": chosen}
+        record(connection, at=services.clock.now(), actor=actor, action="access.key.kind", detail=detail)
+        return detail
+
+    return services.database.run(work)
+
+
+def find_key_faults(services: Services) -> tuple[list[str], list[str]]:
+    """Return what doctor says of keys: faults (a server key that stands in a page), and kinds that are assumed."""
+    with services.database.read() as connection:
+        rows = [row for row in queries.list_keys(connection) if row.revoked_at is None]
+        in_pages = queries.load_keys_in_pages(connection)
+    assumed = [
+        f"key {row.name} ({row.id}) counts as {assumed_kind(row.scopes.split())}; "
+        f"say which it is: nurture access key set {row.name} --kind server or browser"
+        for row in rows
+        if row.kind is None
+    ]
+    kinds = {f"key:{row.id}": (row.name, row.kind or assumed_kind(row.scopes.split())) for row in rows}
+    faults = []
+    for actor in in_pages:
+        name, kind = kinds.get(actor, (actor.removeprefix("key:"), "server"))
+        if kind == "server" and (actor in kinds or not queries.is_key_id(actor)):
+            faults.append(
+                f"server key {name} came from a web page (its call had an Origin header), where everybody can read "
+                "it; give the page a key of BROWSER_KEYS and replace this one"
+            )
+    return faults, assumed
 
 
 def list_keys(services: Services) -> list[dict[str, Any]]:
@@ -152,6 +203,7 @@ def list_keys(services: Services) -> list[dict[str, Any]]:
                 "id": row.id,
                 "name": row.name,
                 "scopes": row.scopes.split(),
+                "kind": row.kind or f"{assumed_kind(row.scopes.split())} (assumed)",
                 "by": row.actor,
                 "added": to_iso(row.created_at),
                 "last_used": _iso(row.used_at),

@@ -99,16 +99,22 @@ def merge(services: Services, who: str, other: str, *, actor: str) -> dict[str, 
     """
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        now = services.clock.now()
-        playbook = services.playbooks.active(connection).playbook
         first, second = _resolve_both(connection, who, other)
-        merged = asdict(
-            merging.merge(connection, first, second, now=now, playbook=playbook, evidence={"actor": actor})
-        )
-        record(connection, at=now, actor=actor, action="contact.merge", detail=merged)
-        return merged
+        return merge_in(services, connection, first, second, actor=actor)
 
     return services.database.run(work)
+
+
+def merge_in(
+    services: Services, connection: sa.Connection, first: int, second: int, *, actor: str
+) -> dict[str, Any]:
+    """Merge two living contacts in the caller's transaction, audited. Raises NotFoundError."""
+    now = services.clock.now()
+    playbook = services.playbooks.active(connection).playbook
+    evidence = {"actor": actor}
+    merged = asdict(merging.merge(connection, first, second, now=now, playbook=playbook, evidence=evidence))
+    record(connection, at=now, actor=actor, action="contact.merge", detail=merged)
+    return merged
 
 
 def _resolve_both(connection: sa.Connection, who: str, other: str) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.access.sessions import find_oldest_transaction
-from nurture.app import complaints, journals
+from nurture.app import complaints, conflicts, journals
+from nurture.app.access import find_key_faults
 from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
@@ -58,6 +59,9 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_finding("retention", list(find_overdue_data(services))))
     findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
     findings.append(_finding("answers", list(find_unsent_notices(services))))
+    key_faults, assumed = find_key_faults(services)
+    findings.append(_finding("keys", key_faults) if key_faults else _notice("keys", assumed))
+    findings.append(_notice("conflicts", _open_conflicts(services)))
     findings.append(_finding("delivery journals", list(journals.find_faults(services))))
     return findings
 
@@ -72,8 +76,25 @@ def _old_transactions(connection: sa.Connection) -> Iterator[str]:
         )
 
 
+def _open_conflicts(services: Services) -> list[str]:
+    """Return one line for each of the newest open conflicts of identity."""
+    return [
+        f"conflict {row['id']}: contact:{row['contact']}"
+        + (f" and contact:{row['other']}" if row["other"] else "")
+        + f": {row['what']}; decide with: nurture conflicts decide {row['id']} --merge or --separate"
+        for row in conflicts.list_all(services)
+    ]
+
+
 def _finding(name: str, violations: list[str]) -> dict[str, Any]:
-    detail = "; ".join(violations[:_SHOWN])
-    if len(violations) > _SHOWN:
-        detail += f" and {len(violations) - _SHOWN} more"
-    return {"check": name, "ok": not violations, "detail": detail}
+    return {"check": name, "ok": not violations, "detail": _listed(violations)}
+
+
+def _notice(name: str, lines: list[str]) -> dict[str, Any]:
+    """Return what people should look at and what breaks no invariant."""
+    return {"check": name, "ok": True, "detail": _listed(lines)}
+
+
+def _listed(lines: list[str]) -> str:
+    detail = "; ".join(lines[:_SHOWN])
+    return f"{detail} and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else detail

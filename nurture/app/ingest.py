@@ -15,6 +15,7 @@ import msgspec
 from nurture.app.event_body import Body, NotJson, repair
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.domain.event import KIND_NAMES, EventKind, Identity
+from nurture.domain.hints import RESERVED
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
 from nurture.domain.values import INTEGER_MAX, read_clock, read_time
@@ -71,15 +72,18 @@ class _ItemError(Exception):
     message_id: str | None = None
 
 
-def read_items(body: Body, *, source: str, received_at: Instant, kind: str | None = None) -> Intake:
+def read_items(
+    body: Body, *, source: str, received_at: Instant, kind: str | None = None, hint: bool = False
+) -> Intake:
     """Read every item of a body on its own.
 
-    source: the write key's name. kind: the endpoint's kind of call, for items without a type. An item without a
+    source: the write key's name. kind: the endpoint's kind of call, for items without a type.
+    hint: a browser key, or a page, tells the items. An item without a
     messageId gets one made from its content, so that a repeated request is recognised; equal items of one body get
     different ids.
     """
     intake = Intake()
-    reader = _Reader(source=source, received_at=received_at, sent_at=body.sent_at, kind=kind)
+    reader = _Reader(source=source, received_at=received_at, sent_at=body.sent_at, kind=kind, hint=hint)
     for item in body.items:
         try:
             intake.events.append(reader.read(item))
@@ -114,6 +118,7 @@ class _Reader:
     received_at: Instant
     sent_at: Instant | None
     kind: str | None
+    hint: bool = False
     occurrences: dict[str, int] = field(default_factory=dict)
 
     def read(self, raw: bytes | msgspec.Raw) -> NewEvent:
@@ -154,6 +159,7 @@ class _Reader:
             context={
                 key: value for key, value in context.items() if key in _CONTEXT_KEPT and value is not None
             },
+            hint=self.hint,
         )
 
     def _kind(self, item: _Item) -> EventKind:
@@ -170,6 +176,8 @@ class _Reader:
             name = _text(item.event, "event")
             if name is None:
                 raise _ItemError("event: missing; name what happened")
+            if name in RESERVED:
+                raise _ItemError(f"event: {name} is told by the confirmation page and by imports only")
             return name
         if kind == "group":
             group = _text(item.groupId, "groupId")

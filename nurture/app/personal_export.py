@@ -45,6 +45,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "requests": "what you asked for on our pages: another address, your data, to be forgotten",
     "touches": "links and pictures of our mails that were followed or loaded in the last day",
     "wishes": "how often you want mail, pauses, and whether we may count your clicks",
+    "conflicts": "records that may also be you, and events we did not believe without asking",
     "merges": "when we learnt that two of our records were both you",
     "dialogues": "answers of yours to our mail, and when we answered",
     "notices": "answers of yours on their way to one of us",

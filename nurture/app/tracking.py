@@ -11,6 +11,7 @@ from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
+from nurture.domain.hints import RESERVED
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import Instant, parse_iso, to_iso
 
@@ -49,6 +50,10 @@ def track(
 
     at: when it occurred, now at the latest; None: now. Raises InputError for a WHO that is none, NotFoundError.
     """
+    if event in RESERVED:
+        raise InputError(
+            f"{event} is told by the confirmation page and by imports only; use: nurture contact consent"
+        )
     now = services.clock.now()
     occurred_at = now if at is None else min(at, now)
     text = json.dumps([who, event, properties, occurred_at, now], sort_keys=True, default=str)
@@ -78,7 +83,8 @@ def _identities_of(connection: Any, who: str) -> tuple[Identity, ...]:
     """Return the identities that WHO names, known or not."""
     if who.startswith("contact:"):
         contact_id = resolve_contact(connection, who)
-        return load_newest_identities(connection, [contact_id])[contact_id]
+        # The strongest alone: an event by hand does not prove that the contact's identities belong together.
+        return load_newest_identities(connection, [contact_id])[contact_id][:1]
     if who.startswith("id:"):
         user_id = canonical_user_id(who.removeprefix("id:"))
         if user_id is not None:

@@ -113,6 +113,13 @@ def add_key(
             help="ingest (events), send (mail), read (reports) or admin (suppress, erase). Repeatable."
         ),
     ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="server (secret: what it says is proof) or browser (stands in a page or an app: what it says is "
+            "a hint). Default: browser for a key of scope ingest alone, else server."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Create an API key. It is shown only once; the database stores its hash.
@@ -122,7 +129,7 @@ def add_key(
     from nurture.app import access
 
     with open_installation() as services:
-        done = access.add_key(services, name, scopes=tuple(scope), actor=current_actor())
+        done = access.add_key(services, name, scopes=tuple(scope), kind=kind, actor=current_actor())
     output.print_result(done, as_json=as_json, title="store the key now; it is not shown again")
 
 
@@ -136,8 +143,26 @@ def list_keys(*, as_json: Json = False) -> None:
 
     with open_installation() as services:
         rows = access.list_keys(services)
-    columns = ["id", "name", "scopes", "by", "added", "last_used", "revoked"]
+    columns = ["id", "name", "scopes", "kind", "by", "added", "last_used", "revoked"]
     output.print_rows(rows, columns, as_json=as_json)
+
+
+@key.command("set")
+def set_key(
+    name: Annotated[str, typer.Argument(help="The key's name or id.")],
+    *,
+    kind: Annotated[str, typer.Option(help="server or browser.")],
+    as_json: Json = False,
+) -> None:
+    """Set whether a key is a server's or stands in web pages and apps.
+
+    Example: nurture access key set shop --kind server
+    """
+    from nurture.app import access
+
+    with open_installation() as services:
+        done = access.set_key_kind(services, name, kind=kind, actor=current_actor())
+    output.print_result(done, as_json=as_json)
 
 
 @key.command("revoke")

@@ -26,11 +26,13 @@ def show(who: Who, *, as_json: Json = False) -> None:
         return
     simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
     output.print_fields(simple, title=f"contact:{person['contact']}")
-    output.print_fields({"identities": list(person["identities"]), "mails": person["messages"]})
+    known_as = [f"{name} ({told})" for name, told in person["identities"].items()]
+    output.print_fields({"identities": known_as, "mails": person["messages"]})
     facts = {name: value for name, value in person["facts"].items() if ":" not in name}
     output.print_fields(facts, title="facts")
     output.print_table(person["consents"], ["topic", "state", "at", "source"], title="consent")
     output.print_fields(person["wishes"], title="preferences")
+    output.print_table(person["conflicts"], ["id", "kind", "other", "what", "at"], title="open conflicts")
     output.print_table(person["holds"], ["hold", "until", "owner"], title="holds")
     output.print_table(
         person["runs"], ["measure", "key", "step", "since", "due_at", "holdout"], title="active runs"

@@ -11,6 +11,7 @@ from nurture.cli import (
     audience,
     cancel,
     config,
+    conflicts,
     contact,
     doctor,
     export,
@@ -73,6 +74,7 @@ app.command("pause")(pause.pause)
 app.command("resume")(resume.resume)
 app.command("cancel")(cancel.cancel)
 app.add_typer(suppression.app, name="suppression")
+app.add_typer(conflicts.app, name="conflicts")
 app.command("messages")(messages.messages)
 app.add_typer(report.app, name="report")
 app.command("doctor")(doctor.doctor)

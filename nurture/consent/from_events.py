@@ -7,7 +7,7 @@ is followed; a withdrawal counts at once. The public pages and the feedback writ
 transaction that accepts the event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -29,16 +29,24 @@ _ALREADY_WRITTEN = frozenset({"web", SOURCE})
 
 
 def record_event_consents(
-    connection: sa.Connection, events: Sequence[Event], owners: Mapping[int, int], playbook: Playbook
+    connection: sa.Connection,
+    events: Sequence[Event],
+    owners: Mapping[int, int],
+    playbook: Playbook,
+    *,
+    hints: Collection[int] = (),
 ) -> int:
     """Write the consents that these events report, and return how many were written.
 
-    owners: event seq -> contact, locked by the caller and saved with a raised version.
+    owners: event seq -> contact, locked by the caller and saved with a raised version. hints: seqs of events that only
+    a browser key tells; a consent among them is pending until the person confirms it, a withdrawal counts at once.
     """
     rows: list[Row] = []
     imported: list[Row] = []
     for event in events:
         row = _build_row(event, owners.get(event.seq), playbook)
+        if row is not None and row["state"] == "granted" and event.seq in hints:
+            row["state"] = "pending"
         if row is not None:
             (imported if event.source == _IMPORT else rows).append(row)
     rows += drop_grants_after_withdrawal(connection, imported)

@@ -16,6 +16,7 @@ from nurture.consent.load_permissions import load_family_consents, load_permissi
 from nurture.consent.queries import is_wording_stored, lock_living_contact, store_wording
 from nurture.consent.record import grant_consent, set_preferences, unsubscribe
 from nurture.contacts.accept import NewEvent, accept
+from nurture.contacts.identity_queries import confirm_address
 from nurture.contacts.state_codec import decode_run_data
 from nurture.domain.consent.permissions import (
     EVERYTHING,
@@ -145,6 +146,8 @@ def confirm_topic(
         suppression_key=suppression_key,
         wording=wording,
     )
+    if person.email is not None:
+        confirm_address(connection, person.id, person.email)
     add_page_event(
         connection, person, "Topic Confirmed", {"topic": topic, **_event_evidence(evidence)}, now=now
     )

@@ -5,7 +5,8 @@ page behind the link shows the request, and confirming it there carries it out o
 mail tells the old address.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,11 @@ import sqlalchemy as sa
 from nurture.consent import request_queries
 from nurture.consent.from_pages import SOURCE, PageContact, add_page_event
 from nurture.consent.queries import lock_living_contact
+from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.family_queries import family
 from nurture.contacts.identity_queries import (
     claim_identities,
+    confirm_address,
     load_index_by_contacts,
     load_index_by_identities,
     renew_identity,
@@ -24,6 +27,7 @@ from nurture.contacts.identity_queries import (
 from nurture.contacts.locking import LostRace
 from nurture.domain.consent.requests import (
     ADDRESS_CHANGED_EVENT,
+    ADDRESS_REQUESTED_EVENT,
     REQUEST_EVENT,
     REQUESTS_MAX,
     REQUESTS_WINDOW,
@@ -31,6 +35,7 @@ from nurture.domain.consent.requests import (
     RequestAct,
 )
 from nurture.domain.event import Identity
+from nurture.domain.identity import strongest_first
 from nurture.domain.instant import Instant
 
 
@@ -60,6 +65,56 @@ def create_request(
     properties: dict[str, Any] = {"act": act, "request": number, **mail}
     add_page_event(connection, person, REQUEST_EVENT, properties, now=now, message_id=f"request:{number}")
     return True
+
+
+def ask_to_confirm(
+    connection: sa.Connection,
+    addresses: Mapping[int, tuple[str, Sequence[Identity]]],
+    *,
+    now: Instant,
+) -> int:
+    """Ask the owners of these addresses to confirm them, because a browser key gave them for known people.
+
+    addresses: contact -> (new address, its identities). Every address gets one such mail a day, and a person causes
+    at most REQUESTS_MAX; returns how many are sent. A constant number of statements.
+    """
+    lately = request_queries.load_recent_requests(
+        connection,
+        list(addresses),
+        [address for address, _ in addresses.values()],
+        since=now - REQUESTS_WINDOW,
+    )
+    asked = {row.address for row in lately}
+    made = Counter(row.contact_id for row in lately)
+    rows: dict[int, str] = {}
+    for contact, (address, _) in sorted(addresses.items()):
+        if address not in asked and made[contact] < REQUESTS_MAX:
+            rows[contact] = address
+            asked.add(address)
+    numbers = request_queries.add_address_requests(connection, rows, now=now, until=now + VALID_FOR)
+    events = []
+    for contact, number in numbers.items():
+        name = strongest_first(addresses[contact][1])[0]
+        properties = {"act": "address", "request": number}
+        for event, message_id in (
+            (REQUEST_EVENT, f"request:{number}"),
+            (ADDRESS_REQUESTED_EVENT, f"asked:{number}"),
+        ):
+            events.append(
+                NewEvent(
+                    source=SOURCE,
+                    message_id=message_id,
+                    kind="track",
+                    name=event,
+                    occurred_at=now,
+                    received_at=now,
+                    identities=(name,),
+                    properties=properties,
+                )
+            )
+    if events:
+        accept(connection, events)
+    return len(numbers)
 
 
 def find_request(connection: sa.Connection, person: PageContact, number: object) -> Any:
@@ -105,6 +160,7 @@ def change_address(connection: sa.Connection, person: PageContact, request: Any,
     renew_identity(connection, new, since=max([now, *(at + 1 for name, at in since.items() if name != new)]))
     if owner is None or owner == person.id:
         set_newest_email(connection, person.id)
+    confirm_address(connection, owner or person.id, request.address)
     add_page_event(
         connection,
         person,

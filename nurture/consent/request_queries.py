@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
-from nurture.database.bulk import any_of
+from nurture.database.bulk import Row, any_of, insert
 from nurture.database.schema import requests
 from nurture.domain.instant import Instant
 
@@ -38,6 +38,28 @@ def add_request(
         "valid_until": until,
     }
     return int(connection.execute(sa.insert(requests).values(row).returning(requests.c.id)).scalar_one())
+
+
+def load_recent_requests(
+    connection: sa.Connection, contact_ids: Sequence[int], addresses: Sequence[str], *, since: Instant
+) -> list[Any]:
+    """Return (contact_id, address) of requests since then: by these contacts, or for these addresses."""
+    mine = any_of(requests.c.contact_id, contact_ids, connection)
+    same = any_of(requests.c.address, addresses, connection)
+    statement = sa.select(requests.c.contact_id, requests.c.address)
+    return list(connection.execute(statement.where(sa.or_(mine, same), requests.c.asked_at > since)))
+
+
+def add_address_requests(
+    connection: sa.Connection, addresses: Mapping[int, str], *, now: Instant, until: Instant
+) -> dict[int, int]:
+    """Store requests for another address (contact -> address) in one statement; return contact -> request id."""
+    rows: list[Row] = [
+        {"contact_id": contact, "act": "address", "address": address, "asked_at": now, "valid_until": until}
+        for contact, address in addresses.items()
+    ]
+    added = insert(connection, requests, rows, returning=["contact_id", "id"])
+    return {row.contact_id: row.id for row in sorted(added)}
 
 
 def load_request(connection: sa.Connection, number: int, contact_ids: Sequence[int]) -> Any:

@@ -53,6 +53,8 @@ class NewEvent:
     properties: Mapping[str, Any] = field(default_factory=dict)
     traits: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+    # True: a browser key told it, so it proves nothing (`domain.identity`).
+    hint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Rejected:
     source: str
     message_id: str | None
     received_at: Instant
-    # shape | rule | conflict | conflict_identity | crash | too_old
+    # shape | rule | conflict | crash | too_old
     stage: str
     reason: str
     # The item as received; cut to 2,000 characters when stored.
@@ -164,6 +166,7 @@ def _row(event: NewEvent) -> Row:
         "anonymous_id": None,
         "previous_id": None,
         "body": _body(event),
+        "hint": event.hint,
     }
     for identity in event.identities:
         row[identity.kind] = _bounded(identity.value, identity.kind, _IDENTITY_MAX)

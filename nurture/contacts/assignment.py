@@ -5,14 +5,31 @@ a prefix of its pending rows; the new contacts and identities that must be store
 stored contacts, which need a transaction of their own. No I/O.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.contacts.inbox_queries import InboxRow
-from nurture.domain.event import Identity
-from nurture.domain.identity import earlier_identities, home_of
+from nurture.domain.event import OWN_PAGES, Identity
+from nurture.domain.identity import Conflict, Link, Said, Word, earlier_identities, home_of
 from nurture.domain.instant import FOREVER, Instant
+
+#: Sources whose events name a contact by an identity that nurture knows already.
+_OWN: Final = frozenset({OWN_PAGES, "feedback", "ops", "object", "timer"})
+#: The event name of an alias that merges two people on purpose (`merge_customers`).
+MERGED: Final = "Merged"
+
+
+def said_by(row: InboxRow) -> Said:
+    """Return what the row says of a person's identities."""
+    earlier = previous_identities(row)
+    if row.source == OWN_PAGES and earlier:
+        # The person confirmed another address on our page.
+        return Said(row.named, earlier, link="page", at=row.occurred_at)
+    word: Word = "hint" if row.hint else "own" if row.source in _OWN else "proof"
+    link: Link = "merge" if row.name == MERGED and word == "proof" else "alias"
+    return Said(row.named, earlier, word=word, link=link, at=row.occurred_at)
 
 
 def previous_identities(row: InboxRow) -> tuple[Identity, ...]:
@@ -51,8 +68,15 @@ class Assignment:
     added: dict[Identity, InboxRow] = field(default_factory=dict)
     # Rows that join stored contacts and stand first in line for each of them.
     joins: list[InboxRow] = field(default_factory=list)
-    # (row, its contact, contacts of other user ids that share an identity with it)
-    conflicts: list[tuple[InboxRow, int, tuple[int, ...]]] = field(default_factory=list)
+    # (row, its contact, contacts that it ties to it without proof)
+    conflicts: list[tuple[InboxRow, int, tuple[Conflict, ...]]] = field(default_factory=list)
+    # Identity that leaves a contact -> the first owner it had in this batch, since when, and whether by a hint.
+    taken: dict[Identity, tuple[int, Instant, bool]] = field(default_factory=dict)
+    # Identities told again: a browser on which somebody identified, or proof of what was a hint.
+    renewed: set[Identity] = field(default_factory=set)
+    # Without `may_add`: identities that may be taken, and contacts made for a row, both stored already.
+    may_take: Collection[Identity] = ()
+    made_for: Mapping[int, int] = field(default_factory=dict)
     # Contact -> when the first row left behind was received.
     ended: dict[int, Instant] = field(default_factory=dict)
     _made: int = 0
@@ -60,13 +84,21 @@ class Assignment:
     def assign(self, rows: Sequence[InboxRow]) -> None:
         """Assign rows with a person, in order."""
         for row in rows:
-            known, named, earlier = self.known, row.named, previous_identities(row)
+            known, named = self.known, row.named
             owner = known.owners.get(named[0])
-            if owner is not None and not earlier and all(known.owners.get(name) == owner for name in named):
+            is_plain = (
+                owner is not None
+                and row.previous_id is None
+                and all(known.owners.get(name) == owner for name in named)
+                and (not known.hints or known.hints.isdisjoint(named))
+            )
+            if is_plain:
                 # Nearly every event: all its identities belong to one contact.
-                self._append(owner, row)
+                if row.kind == "identify" and named[-1].kind == "anonymous_id":
+                    self._renew(named[-1], row.occurred_at)
+                self._append(owner, row)  # type: ignore[arg-type]
             else:
-                self._assign_mixed(row, earlier)
+                self._assign_mixed(row)
 
     def _append(self, contact: int, row: InboxRow) -> None:
         if contact not in self.ended:
@@ -75,12 +107,14 @@ class Assignment:
                 share = self.shares[contact] = Share(contact)
             share.rows.append(row)
 
-    def _assign_mixed(self, row: InboxRow, earlier: Sequence[Identity]) -> None:
-        """Assign a row whose identities are new, or belong to several contacts, or that is an alias."""
-        known, named = self.known, row.named
-        home = home_of(named, earlier, owners=known.owners, names=known.names)
+    def _assign_mixed(self, row: InboxRow) -> None:
+        """Assign a row whose identities are new, or hints, or belong to several contacts, or that is an alias."""
+        known, said = self.known, said_by(row)
+        home = home_of(said, known)
         owners = [*((home.contact,) if home.contact is not None else ()), *home.joins]
-        unknown = self._unknown(named, earlier)
+        if not owners and row.id in self.made_for:
+            owners = [self.made_for[row.id]]
+        unknown = self._unknown(said, home.withheld)
         if any(contact in self.ended for contact in owners):
             self._end(owners, row)
             return
@@ -89,23 +123,49 @@ class Assignment:
             self._end(owners, row)
             self.joins.append(row)
             return
-        if (unknown or not owners) and not self.may_add:
+        if not self.may_add and (unknown or not owners or not set(home.takes) <= set(self.may_take)):
             self._end(owners, row)
             return
         contact = self._unite(owners, stored) if owners else self._create(row)
         for identity in unknown:
-            known.add(identity, contact, row.occurred_at)
+            known.add(identity, contact, row.occurred_at, hint=said.word != "proof")
             self.added[identity] = row
+        for identity in home.takes:
+            self._take(identity, contact, said)
+        if said.word == "proof":
+            self._prove(said, contact)
         self.shares.setdefault(contact, Share(contact)).rows.append(row)
         if home.conflicts:
             self.conflicts.append((row, contact, home.conflicts))
 
-    def _unknown(self, named: Sequence[Identity], earlier: Sequence[Identity]) -> list[Identity]:
-        """Return the identities to add; for a previous id without an owner, its likeliest kind."""
-        unknown = [name for name in named if name not in self.known.owners]
-        if earlier and not any(name in self.known.owners for name in earlier):
-            unknown.append(earlier[-1])
+    def _unknown(self, said: Said, withheld: Collection[Identity]) -> list[Identity]:
+        """Return the identities to add; for a previous id without an owner, all that proof says it may be."""
+        owners, earlier = self.known.owners, said.earlier
+        unknown = [name for name in said.named if name not in owners and name not in withheld]
+        if earlier and not any(name in owners for name in earlier):
+            unknown += earlier if said.word == "proof" else earlier[-1:]
         return unknown
+
+    def _take(self, identity: Identity, contact: int, said: Said) -> None:
+        """Move an identity from another contact to this one."""
+        before = self.known
+        self.taken.setdefault(
+            identity, (before.owners[identity], before.since[identity], identity in before.hints)
+        )
+        self.known.add(identity, contact, said.at, hint=said.word != "proof")
+
+    def _prove(self, said: Said, contact: int) -> None:
+        """Note that proof has told identities which only a hint had tied to the contact."""
+        for identity in self.known.hints.intersection(said.named):
+            if self.known.owners[identity] == contact:
+                self.known.hints.discard(identity)
+                self.renewed.add(identity)
+
+    def _renew(self, device: Identity, at: Instant) -> None:
+        """Note when somebody last identified on a browser."""
+        if at > self.known.since[device]:
+            self.known.since[device] = at
+            self.renewed.add(device)
 
     def _end(self, contacts: Sequence[int], row: InboxRow) -> None:
         for contact in contacts:
@@ -125,7 +185,11 @@ class Assignment:
             if other == kept:
                 continue
             for identity in self.known.names.pop(other):
-                self.known.add(identity, kept, self.known.since[identity])
+                is_hint = identity in self.known.hints
+                self.known.add(identity, kept, self.known.since[identity], hint=is_hint)
+            for identity, (owner, since, is_hint) in list(self.taken.items()):
+                if owner == other:
+                    self.taken[identity] = (kept, since, is_hint)
             rows = self.shares.pop(other, Share(other)).rows
             share = self.shares.setdefault(kept, Share(kept))
             share.rows = sorted([*share.rows, *rows], key=lambda row: row.id)

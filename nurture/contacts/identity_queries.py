@@ -1,13 +1,13 @@
 """Read and write `identities` and `merges`. The rules are in `domain.identity`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import any_of, insert, list_text, relation_of_parameter
+from nurture.database.bulk import Row, any_of, insert, list_text, relation_of_parameter, update
 from nurture.database.engine import encode
 from nurture.database.schema import contacts, identities, merges
 from nurture.domain.event import IDENTITY_KINDS, Identity
@@ -21,12 +21,21 @@ class IdentityIndex:
     owners: dict[Identity, int] = field(default_factory=dict)
     names: dict[int, set[Identity]] = field(default_factory=dict)
     since: dict[Identity, Instant] = field(default_factory=dict)
+    # Those that only a hint tied to their contact.
+    hints: set[Identity] = field(default_factory=set)
 
-    def add(self, identity: Identity, contact: int, since: Instant) -> None:
-        """Record that the identity belongs to this contact."""
+    def add(self, identity: Identity, contact: int, since: Instant, *, hint: bool = False) -> None:
+        """Record that the identity belongs to this contact, and to no other."""
+        before = self.owners.get(identity)
+        if before is not None and before != contact and before in self.names:
+            self.names[before].discard(identity)
         self.owners[identity] = contact
         self.names.setdefault(contact, set()).add(identity)
         self.since[identity] = since
+        if hint:
+            self.hints.add(identity)
+        else:
+            self.hints.discard(identity)
 
 
 def load_index_by_identities(connection: sa.Connection, named: Sequence[Identity]) -> IdentityIndex:
@@ -37,7 +46,9 @@ def load_index_by_identities(connection: sa.Connection, named: Sequence[Identity
     return _index_of(connection.execute(_by_identities(connection.dialect.name), {"rows": rows}).all())
 
 
-_NAMES = sa.select(identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since)
+_NAMES = sa.select(
+    identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.since, identities.c.told
+)
 
 
 @lru_cache
@@ -56,8 +67,8 @@ def load_index_by_contacts(connection: sa.Connection, ids: Sequence[int]) -> Ide
 
 def _index_of(rows: Iterable[Any]) -> IdentityIndex:
     index = IdentityIndex()
-    for kind, value, contact, since in rows:
-        index.add(Identity(kind, value), contact, since)
+    for kind, value, contact, since, told in rows:
+        index.add(Identity(kind, value), contact, since, hint=told == "hint")
     return index
 
 
@@ -71,10 +82,16 @@ def load_newest_identities(connection: sa.Connection, ids: Sequence[int]) -> dic
     return newest_of
 
 
-def claim_identities(connection: sa.Connection, wanted: Mapping[Identity, tuple[int, Instant, str]]) -> bool:
+def claim_identities(
+    connection: sa.Connection,
+    wanted: Mapping[Identity, tuple[int, Instant, str]],
+    *,
+    hints: Collection[Identity] = (),
+) -> bool:
     """Insert identities without an owner: identity -> (contact, since, source); return whether all were still free.
 
-    They are inserted in sorted order, so two drains that claim the same identities cannot deadlock.
+    hints: those that only a hint ties to their contact. They are inserted in sorted order, so two drains that claim
+    the same identities cannot deadlock.
     """
     rows = [
         {
@@ -84,11 +101,46 @@ def claim_identities(connection: sa.Connection, wanted: Mapping[Identity, tuple[
             "since": since,
             "source": source,
             "learnt_for": contact,
+            "told": "hint" if name in hints else "trusted",
         }
         for name, (contact, since, source) in sorted(wanted.items())
     ]
     inserted = insert(connection, identities, rows, conflict=["kind", "value"], returning=["kind"])
     return len(inserted) == len(rows)
+
+
+def take_identities(connection: sa.Connection, taken: Mapping[Identity, tuple[int, Instant, bool]]) -> None:
+    """Give identities to another contact: identity -> (contact, since, whether only a hint ties it)."""
+    rows: list[Row] = [
+        {
+            "kind": name.kind,
+            "value": name.value,
+            "contact_id": contact,
+            "since": since,
+            "learnt_for": contact,
+            "told": "hint" if hint else "trusted",
+        }
+        for name, (contact, since, hint) in sorted(taken.items())
+    ]
+    columns = ["contact_id", "since", "learnt_for", "told"]
+    update(connection, identities, rows, key=["kind", "value"], columns=columns)
+
+
+def renew_identities(connection: sa.Connection, renewed: Mapping[Identity, tuple[Instant, bool]]) -> None:
+    """Set when identities were last told, and how: identity -> (since, whether only a hint ties it)."""
+    rows: list[Row] = [
+        {"kind": name.kind, "value": name.value, "since": since, "told": "hint" if hint else "trusted"}
+        for name, (since, hint) in sorted(renewed.items())
+    ]
+    update(connection, identities, rows, key=["kind", "value"], columns=["since", "told"])
+
+
+def confirm_address(connection: sa.Connection, contact: int, address: str) -> None:
+    """Mark the address as confirmed by the person, where it is this contact's."""
+    mine = sa.and_(
+        identities.c.kind == "email", identities.c.value == address, identities.c.contact_id == contact
+    )
+    connection.execute(sa.update(identities).where(mine).values(told="confirmed"))
 
 
 def renew_identity(connection: sa.Connection, name: Identity, *, since: Instant) -> None:

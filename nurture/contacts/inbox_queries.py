@@ -92,6 +92,8 @@ class InboxRow:
     previous_id: str | None
     body: str
     attempts: int
+    # True: told with a browser key.
+    hint: bool
     # Identities, strongest first; empty: a row without a person.
     named: tuple[Identity, ...]
     # The address among the identities.
@@ -99,7 +101,7 @@ class InboxRow:
 
 
 _PENDING = ("id", "shard", "source", "message_id", "kind", "name", "occurred_at", "received_at", "historic")
-_PENDING_REST = ("previous_id", "body", "attempts")
+_PENDING_REST = ("previous_id", "body", "attempts", "hint")
 _COLUMNS = tuple(inbox.c[name] for name in (*_PENDING, *_PENDING_REST, *IDENTITY_KINDS))
 _PLAIN = len(_PENDING) + len(_PENDING_REST)
 _EMAIL = _PLAIN + IDENTITY_KINDS.index("email")

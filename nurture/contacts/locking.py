@@ -7,6 +7,7 @@ between, `LostRace` is raised and the transaction is repeated; nothing has been 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TypeVar
@@ -15,11 +16,19 @@ import sqlalchemy as sa
 
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as contact_queries
-from nurture.contacts.assignment import Assignment, Share, all_identities
-from nurture.contacts.identity_queries import IdentityIndex, claim_identities, load_index_by_identities
+from nurture.contacts.assignment import Assignment, Share, all_identities, said_by
+from nurture.contacts.identity_queries import (
+    IdentityIndex,
+    claim_identities,
+    load_index_by_identities,
+    renew_identities,
+    take_identities,
+)
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.database.engine import Database
 from nurture.domain.errors import Transient
+from nurture.domain.event import Identity
+from nurture.domain.identity import Conflict
 from nurture.domain.instant import FOREVER, Instant
 
 T = TypeVar("T")
@@ -59,8 +68,10 @@ class LockedBatch:
     things: list[InboxRow] = field(default_factory=list)
     # Rows that join two stored contacts and stand first in line for each.
     joins: list[InboxRow] = field(default_factory=list)
-    # (row, its contact, contacts of other user ids that share an identity with it)
-    conflicts: list[tuple[InboxRow, int, tuple[int, ...]]] = field(default_factory=list)
+    # (row, its contact, contacts that it ties to it without proof)
+    conflicts: list[tuple[InboxRow, int, tuple[Conflict, ...]]] = field(default_factory=list)
+    # Rows that were taken out of the shares: not applied, and deleted with the applied ones.
+    set_aside: list[InboxRow] = field(default_factory=list)
     # Contact -> the address its mail goes to now.
     emails: dict[int, str | None] = field(default_factory=dict)
     # Contact -> when its alarm was due before it was put off.
@@ -147,10 +158,11 @@ def lock_batch_of_shards(connection: sa.Connection, locked: LockedShards, *, lim
     personal = {row.id: row for row in batch if row.named}
     if not personal:
         return LockedBatch({}, things=things, more=more)
-    known, new = _settle_identities(connection, personal, bounds)
+    settled = _settle_identities(connection, personal, bounds)
+    known, new = settled.known, settled.new
     emails = _lock_stored(connection, known, new)
     personal = _without_applied(connection, personal, known, new)
-    locked_batch = _assign_rows(connection, sorted([*emails, *new]), known, personal, bounds)
+    locked_batch = _assign_rows(connection, sorted([*emails, *new]), settled, personal, bounds)
     locked_batch.new = new
     locked_batch.emails = emails | locked_batch.emails_of_new()
     locked_batch.things, locked_batch.more = things, locked_batch.more or more
@@ -205,9 +217,20 @@ def _without_applied(
     return {row_id: row for row_id, row in personal.items() if row_id in present}
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """The identities of a batch, stored, as they were before its first row; and what its rows do with them."""
+
+    known: IdentityIndex
+    new: dict[int, contact_queries.NewContact] = field(default_factory=dict)
+    # Identities that leave a contact, and the contact that each row needed anew.
+    taken: Collection[Identity] = ()
+    made_for: Mapping[int, int] = field(default_factory=dict)
+
+
 def _settle_identities(
     connection: sa.Connection, personal: Mapping[int, InboxRow], bounds: _Bounds
-) -> tuple[IdentityIndex, dict[int, contact_queries.NewContact]]:
+) -> _Settled:
     """Return the owners of all identities in the rows, claiming those without one, and the new contacts.
 
     The pending rows of the same people in other shards are read too: identities that stand only there must be
@@ -224,19 +247,21 @@ def _settle_identities(
         further = set(all_identities(rows.values())).difference(known.owners, identities)
         index = load_index_by_identities(connection, sorted(further))
         for identity, owner in index.owners.items():
-            known.add(identity, owner, index.since[identity])
+            known.add(identity, owner, index.since[identity], hint=identity in index.hints)
+    hints = frozenset(known.hints)
     assignment = Assignment(known, may_add=True)
     assignment.assign(sorted(rows.values(), key=_by_id))
-    return _claim_new(connection, assignment)
+    return _claim_new(connection, assignment, hints)
 
 
-def _claim_new(
-    connection: sa.Connection, assignment: Assignment
-) -> tuple[IdentityIndex, dict[int, contact_queries.NewContact]]:
-    """Claim the identities that the assignment added; return all identities, and new contacts by reserved id."""
+def _claim_new(connection: sa.Connection, assignment: Assignment, hints: AbstractSet[Identity]) -> _Settled:
+    """Store what the assignment did to identities; return them as before, and the new contacts by reserved id.
+
+    hints: the identities that were hints before.
+    """
     known = assignment.known
-    if not assignment.added:
-        return known, {}
+    if not (assignment.added or assignment.taken or assignment.renewed):
+        return _Settled(known)
     unstored = sorted(assignment.new, key=lambda contact: assignment.new[contact].id)
     new_contacts = [
         contact_queries.NewContact(
@@ -250,12 +275,46 @@ def _claim_new(
         identity: (stored.get(known.owners[identity], known.owners[identity]), row.occurred_at, row.source)
         for identity, row in assignment.added.items()
     }
-    if not claim_identities(connection, wanted):
+    if not claim_identities(connection, wanted, hints=known.hints):
         raise LostRace
+    _store_changes(connection, assignment, stored)
     claimed = IdentityIndex()
     for identity, owner in known.owners.items():
-        claimed.add(identity, stored.get(owner, owner), known.since[identity])
-    return claimed, dict(zip(stored.values(), new_contacts, strict=True))
+        is_hint = identity in hints
+        if (row := assignment.added.get(identity)) is not None:
+            is_hint = said_by(row).word != "proof"
+        first, since = owner, known.since[identity]
+        if identity in assignment.taken:
+            first, since, is_hint = assignment.taken[identity]
+        claimed.add(identity, stored.get(first, first), since, hint=is_hint)
+    made_for = {assignment.new[contact].id: stored[contact] for contact in unstored}
+    new = dict(zip(stored.values(), new_contacts, strict=True))
+    return _Settled(claimed, new, assignment.taken, made_for)
+
+
+def _store_changes(connection: sa.Connection, assignment: Assignment, stored: Mapping[int, int]) -> None:
+    """Store which known identities went to another contact, and which were told again."""
+    known, added = assignment.known, assignment.added
+    take_identities(
+        connection,
+        {
+            identity: (
+                stored.get(known.owners[identity], known.owners[identity]),
+                known.since[identity],
+                identity in known.hints,
+            )
+            for identity in assignment.taken
+            if identity not in added
+        },
+    )
+    renew_identities(
+        connection,
+        {
+            identity: (known.since[identity], identity in known.hints)
+            for identity in assignment.renewed
+            if identity not in added and identity not in assignment.taken
+        },
+    )
 
 
 def _newest_email(known: IdentityIndex, contact: int) -> str | None:
@@ -268,13 +327,13 @@ def _newest_email(known: IdentityIndex, contact: int) -> str | None:
 def _assign_rows(
     connection: sa.Connection,
     contacts: Sequence[int],
-    known: IdentityIndex | None,
+    settled: _Settled | None,
     seen: Mapping[int, InboxRow],
     bounds: _Bounds,
 ) -> LockedBatch:
     """Assign the pending rows of locked contacts to them.
 
-    known: None reads it here. seen: the pending rows of the locked shards, up to where those were read.
+    settled: None reads the identities here. seen: the pending rows of the locked shards, up to where those were read.
     """
     found = inbox_queries.find_pending(
         connection,
@@ -289,8 +348,10 @@ def _assign_rows(
     if more:
         until = min(until, rows[bounds.limit].received_at)
         rows = rows[: bounds.limit]
-    index = known or load_index_by_identities(connection, all_identities(rows))
-    assignment = Assignment(index, may_add=False)
+    if settled is None:
+        settled = _Settled(load_index_by_identities(connection, all_identities(rows)))
+    index = settled.known
+    assignment = Assignment(index, may_add=False, may_take=settled.taken, made_for=settled.made_for)
     assignment.assign(rows)
     shares = {contact: assignment.shares.get(contact, Share(contact)) for contact in contacts}
     for contact, share in shares.items():

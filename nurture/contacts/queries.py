@@ -4,7 +4,7 @@ A person's family is the living contact and every contact merged into it (`conta
 Runs, messages, consents and events keep the contact they began with, so readers read the whole family.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -186,12 +186,19 @@ def spread_alarms(connection: sa.Connection, ids: Sequence[int], *, after: Insta
     connection.execute(statement.values(wake_at=sa.literal(after, sa.BigInteger) + second))
 
 
-def set_emails(connection: sa.Connection, newest: dict[int, tuple[str, Instant]]) -> None:
-    """Set the address these contacts are mailed at: contact -> (address, since)."""
+def set_emails(
+    connection: sa.Connection, newest: Mapping[int, tuple[str, Instant]], *, owned: Collection[int]
+) -> None:
+    """Set the address these contacts are mailed at: contact -> (address, since).
+
+    owned: the contacts whose own identity it is; at a shared mailbox that of another contact stays as it is.
+    """
     ordered = sorted(newest.items())
     rows: list[Row] = [{"id": contact, "email": email} for contact, (email, _) in ordered]
     update(connection, contacts, rows, key=["id"], columns=["email"])
-    since: list[Row] = [{"kind": "email", "value": email, "since": at} for _, (email, at) in ordered]
+    since: list[Row] = [
+        {"kind": "email", "value": email, "since": at} for contact, (email, at) in ordered if contact in owned
+    ]
     update(connection, identities, since, key=["kind", "value"], columns=["since"])
 
 

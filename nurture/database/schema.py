@@ -65,6 +65,8 @@ inbox = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     # Raised and committed before the rule runs, so that a row that kills the process is found.
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    # True: told with a browser key, so it proves nothing (`domain.identity`).
+    sa.Column("hint", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index("ix_inbox_shard_id", inbox.c.shard, inbox.c.id)
 for _kind in ("user_id", "email", "phone", "anonymous_id", "previous_id"):
@@ -91,7 +93,7 @@ quarantine = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("message_id", sa.Text),
     sa.Column("received_at", Instant, nullable=False),
-    # shape | rule | conflict | conflict_identity | crash | too_old
+    # shape | rule | conflict | crash | too_old; conflict_identity of earlier releases
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     # The item as received, cut to 2,000 characters.
@@ -159,6 +161,8 @@ identities = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     # The contact it was learnt for, before any merge; an un-merge uses it. NULL: contact_id.
     sa.Column("learnt_for", sa.BigInteger),
+    # trusted | confirmed | hint: how it was told that it is this contact's.
+    sa.Column("told", sa.Text, nullable=False, server_default="trusted"),
 )
 sa.Index("ix_identities_contact_id", identities.c.contact_id)
 
@@ -174,6 +178,33 @@ merges = sa.Table(
     sa.Column("undone_at", Instant),
 )
 sa.Index("ix_merges_survivor", merges.c.survivor)
+
+#: Evidence that does not suffice: two contacts that may be one person, or an event that only a hint tells.
+conflicts = sa.Table(
+    "conflicts",
+    metadata,
+    _id(),
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    # The other contact; NULL for an event.
+    sa.Column("other_id", sa.BigInteger),
+    # user_id | email | phone | anonymous_id: what ties the two; event: an event that is set aside.
+    sa.Column("kind", sa.Text, nullable=False),
+    # `contact:OTHER` or `event:SOURCE:MESSAGE_ID`, so that a repetition adds no row.
+    sa.Column("subject", sa.Text, nullable=False),
+    # JSON text: the event that showed it; of an event set aside, the whole item.
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    # open | merged | separate; of an event: applied or dropped.
+    sa.Column("state", sa.Text, nullable=False, server_default="open"),
+    sa.Column("decided_at", Instant),
+    sa.Column("decided_by", sa.Text),
+    sa.UniqueConstraint("contact_id", "subject"),
+    sa.CheckConstraint("state IN ('open', 'merged', 'separate')", name="state"),
+)
+_has_other = conflicts.c.other_id.is_not(None)
+sa.Index("ix_conflicts_other_id", conflicts.c.other_id, postgresql_where=_has_other, sqlite_where=_has_other)
+_undecided = conflicts.c.state == "open"
+sa.Index("ix_conflicts_open", conflicts.c.id, postgresql_where=_undecided, sqlite_where=_undecided)
 
 # ---- advance ---------------------------------------------------------------------------------------------
 
@@ -811,6 +842,8 @@ api_keys = sa.Table(
     # To the minute.
     sa.Column("used_at", Instant),
     sa.Column("revoked_at", Instant),
+    # server | browser; NULL: made before keys had a kind, so it is assumed from the scopes.
+    sa.Column("kind", sa.Text),
 )
 
 #: Sends to so many people that another operator must approve.

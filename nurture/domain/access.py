@@ -1,6 +1,7 @@
 """Authorization: the roles of operators, the scopes of API keys, and the rules for names and passwords."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,6 +17,11 @@ SCOPES: dict[KeyScope, str] = {
     "read": "/metrics",
     "admin": "suppress, unsuppress and erase people over the Track API",
 }
+#: server: a secret key, what it says is proof. browser: it stands in a page or an app, what it says is a hint.
+KeyKind = Literal["server", "browser"]
+KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
+#: The only scope that a browser key uses.
+BROWSER_SCOPES: frozenset[KeyScope] = frozenset({"ingest"})
 #: Sources of events that this system writes itself; no API key may have one of these names.
 OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"})
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -61,6 +67,19 @@ def parse_scopes(words: tuple[str, ...]) -> tuple[KeyScope, ...]:
         fault = f"{unknown[0]!r} is no scope" if unknown else "give at least one scope"
         raise InputError(f"{fault}; write {', '.join(SCOPES)}")
     return tuple(scope for scope in SCOPES if scope in words)
+
+
+def parse_kind(text: str) -> KeyKind:
+    """Return the kind of this name. Raises InputError, which lists the kinds."""
+    for kind in KINDS:
+        if kind == text:
+            return kind
+    raise InputError(f"{text!r} is no kind of key; write {' or '.join(KINDS)}")
+
+
+def assumed_kind(scopes: Collection[str]) -> KeyKind:
+    """Return the kind of a key for which none was set: a key that only hands in events may stand in a page."""
+    return "browser" if set(scopes) == BROWSER_SCOPES else "server"
 
 
 def parse_user_name(text: str) -> str:

@@ -1,24 +1,31 @@
 """Find the owner of an event: canonical names of people, and the rule that joins two contacts or keeps them apart.
 
-Enters: the identities an event names, who owns them, and what those contacts are known under. Leaves: the
-contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
+Enters: the identities an event names, how it was told, who owns them, and what those contacts are known under.
+Leaves: the contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
 `journey.merge` carry it out.
 
 The rule of joining:
-- A user id belongs to one person. Contacts of two different user ids are never joined by an event; the event
-  goes to the contact of its own user id and the conflict is shown to people (quarantine `conflict_identity`).
-- A shared user id, e-mail address or phone number joins. So does an alias, from its earlier id.
-- A shared anonymous id is a browser, not a person. It joins unless the two sides have different e-mail
-  addresses or different phone numbers: a tablet in a shop must not make one person of all its visitors.
+- Proof is a user id that a trusted source tells, or an address that the person confirmed. An event goes to the
+  contact of its user id. Contacts of two user ids are never joined by an event.
+- An address that a trusted source tells joins contacts without another user id. With one it is a shared mailbox:
+  its row stays with the contact that has it, and both contacts are mailed there.
+- A telephone number joins only contacts that differ neither in user id nor in address, a browser (anonymous id)
+  only those that do not differ in telephone number either. A browser belongs to whoever identified on it last.
+- A hint (a browser key's word) adds an identity and joins only where it contradicts nothing; it never joins two
+  contacts that proof knows, and gives no second address. Proof takes an identity back from a contact to which only
+  a hint had tied it.
+- An alias is a rename where one of its ids is new. Two ids with histories stay apart.
+- Whatever stays apart is recorded as a conflict, which people decide (`nurture conflicts`).
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final, Literal, Protocol
 
 from nurture.domain.event import IDENTITY_KINDS, Identity, IdentityKind
-from nurture.domain.instant import Instant
+from nurture.domain.instant import FOREVER, Instant
 
 #: RFC 5321 4.5.3.1: octets of the part before the @, and of the whole path.
 _LOCAL_OCTETS_MAX = 64
@@ -139,6 +146,46 @@ def earlier_identities(previous_id: str) -> tuple[Identity, ...]:
 
 # ---- whose event it is -----------------------------------------------------------------------------------
 
+#: How an event was told. proof: a server, an import, an operator. hint: a browser key. own: an event of nurture
+#: itself, which names a contact by an identity that is known already and proves nothing.
+Word = Literal["proof", "hint", "own"]
+#: What an event that names an earlier id says. alias: a rename. merge: somebody merges two people on purpose.
+#: page: the person changed their address on our page and confirmed the new one.
+Link = Literal["alias", "merge", "page"]
+
+#: The kinds that name a person. An anonymous id names a browser.
+_PERSONAL: Final = frozenset({"user_id", "email", "phone"})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an event says about a person's identities."""
+
+    named: Sequence[Identity]
+    # What the person was called before; the likeliest last.
+    earlier: Sequence[Identity] = ()
+    word: Word = "proof"
+    link: Link = "alias"
+    at: Instant = FOREVER
+
+
+class Known(Protocol):
+    """Some contacts with all their identities."""
+
+    owners: dict[Identity, int]
+    names: dict[int, set[Identity]]
+    since: dict[Identity, Instant]
+    # Those of the identities that only a hint tied to their contact.
+    hints: set[Identity]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Evidence that ties the event's contact to another one and proves nothing."""
+
+    contact: int
+    kind: IdentityKind
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -148,43 +195,158 @@ class Home:
     contact: int | None
     # Contacts that this event shows to be the same person as `contact`.
     joins: tuple[int, ...] = ()
-    # Contacts with another user id that share a name with the event: people must look at it.
-    conflicts: tuple[int, ...] = ()
+    # Contacts that it does not join; people must look at them.
+    conflicts: tuple[Conflict, ...] = ()
+    # Identities that leave another contact for `contact`: a device, or what only a hint had tied to the other.
+    takes: tuple[Identity, ...] = ()
+    # Named identities without an owner that `contact` does not get: another address that only a hint gives.
+    withheld: tuple[Identity, ...] = ()
 
 
-def home_of(
-    named: Collection[Identity],
-    earlier: Sequence[Identity],
-    *,
-    owners: Mapping[Identity, int],
-    names: Mapping[int, AbstractSet[Identity]],
-) -> Home:
-    """Decide whose event it is.
+def home_of(said: Said, known: Known) -> Home:
+    """Decide whose event it is, by the rule at the head of this module."""
+    search = _Search(said, known)
+    if said.word == "own":
+        search.follow()
+    else:
+        for identity in strongest_first(said.named):
+            search.meet(identity)
+        for identity in said.earlier:
+            search.meet_earlier(identity)
+    return search.result()
 
-    named: the identities the event gives. earlier: what an alias says the person was called before.
-    owners: contact of every known identity. names: all identities of each of those contacts.
-    """
-    mine: set[Identity] = set(named)
-    home: int | None = None
-    joins: list[int] = []
-    conflicts: list[int] = []
-    for identity in (*strongest_first(named), *earlier):
-        contact = owners.get(identity)
-        if contact is None or contact == home or contact in joins or contact in conflicts:
-            continue
-        theirs = names[contact]
-        if _differ(mine, theirs, "user_id"):
-            conflicts.append(contact)
-            continue
-        is_weak = identity.kind == "anonymous_id" and identity not in earlier
-        if is_weak and (_differ(mine, theirs, "email") or _differ(mine, theirs, "phone")):
-            continue
-        if home is None:
-            home = contact
+
+class _Search:
+    """The contacts met so far while the identities of one event are looked at, the strongest first."""
+
+    def __init__(self, said: Said, known: Known) -> None:
+        self._said, self._known = said, known
+        self._home: int | None = None
+        self._joins: list[int] = []
+        self._conflicts: dict[int, Conflict] = {}
+        self._takes: list[Identity] = []
+        # Every identity of the event's contact, as far as it is known.
+        self._mine: set[Identity] = set(said.named)
+
+    def result(self) -> Home:
+        """Return the answer."""
+        return Home(
+            self._home,
+            tuple(self._joins),
+            tuple(self._conflicts.values()),
+            tuple(self._takes),
+            self._withheld(),
+        )
+
+    def follow(self) -> None:
+        """Take the owner of the strongest identity; change nothing else."""
+        for identity in (*strongest_first(self._said.named), *self._said.earlier):
+            if (owner := self._known.owners.get(identity)) is not None:
+                self._home = owner
+                return
+
+    def meet(self, identity: Identity) -> None:
+        """Look at the owner of an identity that the event names."""
+        other = self._known.owners.get(identity)
+        if other is None or other == self._home or other in self._joins:
+            return
+        if self._is_unproven(identity, other):
+            self._take(identity, other)
+        elif other not in self._conflicts and not self._contradicts(identity, other):
+            self._adopt(other)
+        elif identity.kind == "anonymous_id":
+            self._meet_device(identity)
+        elif self._is_proof and identity in self._known.hints:
+            self._take(identity, other)
         else:
-            joins.append(contact)
-        mine |= theirs
-    return Home(home, tuple(joins), tuple(conflicts))
+            self._conflicts.setdefault(other, Conflict(other, identity.kind))
+
+    def meet_earlier(self, identity: Identity) -> None:
+        """Look at the owner of an id that the person had before."""
+        other = self._known.owners.get(identity)
+        if other is None or other == self._home or other in self._joins or other in self._conflicts:
+            return
+        link = self._said.link
+        if link == "merge":
+            stays_apart = False
+        elif link == "page":
+            stays_apart = self._has_other_user(other)
+        elif self._home is None and self._is_proof:
+            # The new id has no history, so this is a rename.
+            stays_apart = False
+        else:
+            stays_apart = identity.kind == "user_id" or self._contradicts(
+                Identity("anonymous_id", identity.value), other
+            )
+        if stays_apart:
+            self._conflicts[other] = Conflict(other, identity.kind)
+        else:
+            self._adopt(other)
+
+    @property
+    def _is_proof(self) -> bool:
+        return self._said.word == "proof"
+
+    def _adopt(self, other: int) -> None:
+        if self._home is None:
+            self._home = other
+        else:
+            self._joins.append(other)
+        self._mine |= self._known.names[other]
+
+    def _take(self, identity: Identity, other: int) -> None:
+        """Proof is stronger than the hint that tied this identity to the other contact."""
+        self._takes.append(identity)
+        self._conflicts.setdefault(other, Conflict(other, identity.kind))
+
+    def _meet_device(self, identity: Identity) -> None:
+        """Give a browser to the person who identified on it last."""
+        if len(self._said.named) > 1 and self._said.at >= self._known.since[identity]:
+            self._takes.append(identity)
+
+    def _is_unproven(self, identity: Identity, other: int) -> bool:
+        """Tell whether only a hint ties the identity to a contact that is proven by names the event does not give."""
+        if not self._is_proof or identity not in self._known.hints or identity.kind not in _PERSONAL:
+            return False
+        proven = self._proven(other) - {identity}
+        return bool(proven) and proven.isdisjoint(self._said.named)
+
+    def _contradicts(self, identity: Identity, other: int) -> bool:
+        """Tell whether the two sides differ in what the identity, told as it was, does not outweigh."""
+        theirs = self._known.names[other]
+        if self._has_other_user(other):
+            return True
+        if identity.kind == "user_id":
+            return False
+        if not self._is_proof and self._home is not None:
+            mine = [self._home, *self._joins]
+            if self._proven(other) and any(self._proven(contact) for contact in mine):
+                return True
+        if (identity.kind != "email" or not self._is_proof) and _differ(self._mine, theirs, "email"):
+            return True
+        return identity.kind == "anonymous_id" and _differ(self._mine, theirs, "phone")
+
+    def _has_other_user(self, other: int) -> bool:
+        """Tell whether both sides have user ids and none in common; against proof, those of hints do not count."""
+        theirs, mine = self._known.names[other], self._mine
+        if self._is_proof:
+            theirs = theirs - (self._known.hints - set(self._said.named))
+            mine = mine - (self._known.hints - set(self._said.named))
+        return _differ(mine, theirs, "user_id")
+
+    def _proven(self, contact: int) -> set[Identity]:
+        """Return the names of a person that proof has tied to the contact."""
+        names = self._known.names[contact]
+        return {name for name in names if name.kind in _PERSONAL and name not in self._known.hints}
+
+    def _withheld(self) -> tuple[Identity, ...]:
+        """Return the address that only a hint gives for a contact that has another one."""
+        if self._is_proof or self._home is None:
+            return ()
+        mine = [self._home, *self._joins]
+        has_address = any(name.kind == "email" for contact in mine for name in self._known.names[contact])
+        unowned = (name for name in self._said.named if name not in self._known.owners)
+        return tuple(name for name in unowned if name.kind == "email" and has_address)
 
 
 def strongest_first(identities: Collection[Identity]) -> list[Identity]:

@@ -10,28 +10,30 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from nurture.consent import request_queries
 from nurture.consent.from_events import record_event_consents
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
 from nurture.contacts.baseline_queries import load_baselines
+from nurture.contacts.conflict_queries import add_conflicts, contact_conflict, event_conflict
 from nurture.contacts.event_queries import drop_events, load_events
-from nurture.contacts.inbox_queries import InboxRow
 from nurture.contacts.locking import LockedBatch
 from nurture.contacts.save_queries import mark_outcomes_applied, save
+from nurture.database.bulk import Row
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
-from nurture.domain.event import Event, Identity
+from nurture.domain.event import Event
 from nurture.domain.facts import empty
-from nurture.domain.instant import NEVER, Instant
+from nurture.domain.hints import may_hint_tell
+from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import Happening
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
-from nurture.journey.deduplicate import Recorded, record, rejected
+from nurture.journey.deduplicate import Recorded, item_of, record, rejected
 from nurture.journey.objects import fold_objects
 from nurture.journey.replay import begin, definitions, replay_events
+from nurture.journey.sending_address import set_sending_addresses
 
 
 class Rule(Protocol):
@@ -83,6 +85,7 @@ def apply(
     always: also advance contacts without an event (their alarms are due). A contact for which the rule raises
     stays as it was; the others are not affected.
     """
+    conflicts = _set_aside_hints(taken, playbook, now=now)
     home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
     recorded = record(connection, [(row, home.get(row.id)) for row in taken.rows()])
     step = _Step(connection, taken, recorded, now=now, playbook=playbook, rule=rule)
@@ -93,17 +96,28 @@ def apply(
     events = list(recorded.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
-    counts["consents"] = record_event_consents(connection, events, owners, playbook)
+    counts["consents"] = record_event_consents(
+        connection, events, owners, playbook, hints=_hints_among(taken, recorded)
+    )
     done = [row for row in taken.rows() if row.id not in lost]
-    _mail_to_newest(connection, taken, [row for row in done if row.id in recorded.events], home)
-    set_aside = recorded.conflicts + step.too_old + _conflicts_of(connection, taken)
+    told = [row for row in done if row.id in recorded.events]
+    set_sending_addresses(connection, taken, told, home, now=now)
+    set_aside = recorded.conflicts + step.too_old
     quarantine(connection, set_aside)
-    inbox_queries.delete_rows(connection, [row.id for row in done])
+    conflicts += _conflicts_of(taken, now=now)
+    add_conflicts(connection, conflicts)
+    inbox_queries.delete_rows(connection, [row.id for row in (*done, *taken.set_aside)])
     counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
+    counts.update(conflicts=len(conflicts))
     counts.update(created=len(taken.new), contacts=len(step.advances))
     counts.more = taken.more
     still_due = sum(advance.contact.wake_at <= now for advance in step.advances)
     return Applied(counts, step.failures, still_due=still_due)
+
+
+def _hints_among(taken: LockedBatch, recorded: Recorded) -> set[int]:
+    """Return the numbers of the events that only a hint tells."""
+    return {recorded.events[row.id].seq for row in taken.rows() if row.hint and row.id in recorded.events}
 
 
 @dataclass(slots=True)
@@ -259,50 +273,22 @@ def in_order(events: Sequence[Event], settled: Sequence[Settled]) -> list[Happen
     return [*happenings, *waiting]
 
 
-def _mail_to_newest(
-    connection: sa.Connection, taken: LockedBatch, rows: Sequence[InboxRow], home: Mapping[int, int]
-) -> None:
-    """Let mail go to the address that was named last (by occurred_at), when it is another than before."""
-    now: dict[int, tuple[str | None, Instant]] = {}
-    for contact, email in taken.emails.items():
-        since = taken.known.since.get(Identity("email", email), NEVER) if email is not None else NEVER
-        now[contact] = (email, since)
-    newest: dict[int, tuple[str, Instant]] = {}
-    for row in sorted(rows, key=lambda row: (row.occurred_at, row.id)):
-        # Events made here name an address we know, not one we were told.
-        if row.email is None or row.kind in ("ops", "object"):
-            continue
-        contact = home[row.id]
-        email, since = now[contact]
-        owner = taken.known.owners.get(Identity("email", row.email))
-        if row.email != email and row.occurred_at >= since and owner == contact:
-            now[contact] = newest[contact] = (row.email, row.occurred_at)
-    if newest:
-        # Who left an address on our own page is not mailed there because an application still names it.
-        gone = request_queries.find_abandoned_addresses(
-            connection, {contact: email for contact, (email, _) in newest.items()}
-        )
-        newest = {contact: told for contact, told in newest.items() if contact not in gone}
-    people.set_emails(connection, newest)
+def _set_aside_hints(taken: LockedBatch, playbook: Playbook, *, now: Instant) -> list[Row]:
+    """Take out the rows that a hint may not tell, and return them as conflicts; they are deleted with the others."""
+    found: list[Row] = []
+    for share in taken.shares.values():
+        refused = [row for row in share.rows if row.hint and not may_hint_tell(row.name, playbook)]
+        if refused:
+            share.rows = [row for row in share.rows if row not in refused]
+            taken.set_aside += refused
+            found += [event_conflict(row, share.contact, item_of(row), at=now) for row in refused]
+    return found
 
 
-def _conflicts_of(connection: sa.Connection, taken: LockedBatch) -> list[Rejected]:
-    """Return what people must look at, each pair of contacts once: two user ids, one name."""
-    said = {(contact, other): row for row, contact, others in reversed(taken.conflicts) for other in others}
-    found = [
-        rejected(
-            row,
-            "conflict_identity",
-            f"shares a name with contact {other}, another user id",
-            contact_id=contact,
-        )
-        for (contact, other), row in said.items()
+def _conflicts_of(taken: LockedBatch, *, now: Instant) -> list[Row]:
+    """Return the contacts that the batch tied together without proof."""
+    return [
+        contact_conflict(row, contact, conflict, at=now)
+        for row, contact, conflicts in taken.conflicts
+        for conflict in conflicts
     ]
-    known = (
-        inbox_queries.load_quarantine_reasons(
-            connection, "conflict_identity", [contact for contact, _ in said]
-        )
-        if said
-        else set()
-    )
-    return [item for item in found if (item.contact_id, item.reason) not in known]

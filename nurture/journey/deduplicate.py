@@ -57,7 +57,20 @@ def record(connection: sa.Connection, rows: Sequence[tuple[InboxRow, int | None]
 
 def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
     """Return the row as an item for quarantine, with all that is needed to hand it in again."""
-    raw = {
+    return Rejected(
+        source=row.source,
+        message_id=row.message_id,
+        received_at=row.received_at,
+        stage=stage,
+        reason=reason,
+        raw=encode(item_of(row)),
+        contact_id=contact_id,
+    )
+
+
+def item_of(row: InboxRow) -> dict[str, Any]:
+    """Return what is needed to hand the row in again."""
+    return {
         "kind": row.kind,
         "name": row.name,
         "occurred_at": row.occurred_at,
@@ -65,15 +78,6 @@ def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) 
         "previous_id": row.previous_id,
         "body": row.body,
     }
-    return Rejected(
-        source=row.source,
-        message_id=row.message_id,
-        received_at=row.received_at,
-        stage=stage,
-        reason=reason,
-        raw=encode(raw),
-        contact_id=contact_id,
-    )
 
 
 def _is_same(row: InboxRow, before: sa.Row[Any]) -> bool:

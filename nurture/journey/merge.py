@@ -19,8 +19,9 @@ from nurture.consent.queries import add_consents
 from nurture.contacts import identity_queries as store
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
-from nurture.contacts.assignment import all_identities, previous_identities
+from nurture.contacts.assignment import all_identities, said_by
 from nurture.contacts.baseline_queries import load_baselines
+from nurture.contacts.conflict_queries import settle_pair
 from nurture.contacts.event_queries import load_events
 from nurture.contacts.locking import LostRace, run_without_lost_race
 from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs, save
@@ -60,15 +61,20 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         if not rows:
             return Counts()
         row = rows[0]
-        named, earlier = row.named, previous_identities(row)
+        said = said_by(row)
         known = store.load_index_by_identities(connection, all_identities(rows))
-        home = home_of(named, earlier, owners=known.owners, names=known.names)
+        home = home_of(said, known)
         if home.contact is None or not home.joins:
             return Counts()
         everyone = (home.contact, *home.joins)
         first = _survivor(connection, everyone, known)
-        missing = {name: (first, row.occurred_at, row.source) for name in named if name not in known.owners}
-        if missing and not store.claim_identities(connection, missing):
+        missing = {
+            name: (first, row.occurred_at, row.source)
+            for name in row.named
+            if name not in known.owners and name not in home.withheld
+        }
+        hints = () if said.word == "proof" else missing
+        if missing and not store.claim_identities(connection, missing, hints=hints):
             raise LostRace
         locked = people.lock_contacts(connection, everyone)
         if not all(map(people.is_living, locked.values())):
@@ -139,6 +145,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
         raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
     _keep_the_stricter(connection, contact, survivor, now=now)
     names = store.undo_merge(connection, contact, survivor, at=now)
+    settle_pair(connection, contact, survivor, state="separate", actor="unmerge", at=now)
     states = people.load_contacts(connection, [contact, survivor], playbook)
     # What fell due while it was merged was somebody else's.
     states[contact].clock = max(states[contact].clock, now)
@@ -198,6 +205,7 @@ def _merge(
     names = store.move_identities(connection, other, survivor)
     store.record_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
     store.set_newest_email(connection, survivor)
+    settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
     save(connection, [merged.advance])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))

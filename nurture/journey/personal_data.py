@@ -133,6 +133,9 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "wishes": Personal(
         "contact", "contact_id", "kept without evidence and source", {"evidence": "{}", "source": _known_source}
     ),
+    "conflicts": Personal(
+        "contact", "contact_id other_id", "deleted: contacts that may be the same, events set aside", None
+    ),
     "merges": Personal("contact", "survivor merged", "kept without evidence", {"evidence": "{}"}),
     "dialogues": Personal("contact", "contact_id", "kept: numbers and instants of answers"),
     "notices": Personal("contact", "contact_id", "deleted: mails that passed an answer on", None),

@@ -15,6 +15,7 @@ from nurture.domain.consent.permissions import find_deciding_rows
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
+from nurture.reports.conflicts import describe_open_conflicts
 
 #: Rows of each kind that a timeline reads at most, newest first.
 _ROWS_MAX = 500
@@ -51,7 +52,7 @@ def describe_person(
     ids = load_family_ids(connection, contact_id)
     row = connection.execute(sa.select(t.contacts).where(t.contacts.c.id == contact_id)).one()
     names = connection.execute(
-        sa.select(t.identities.c.kind, t.identities.c.value)
+        sa.select(t.identities.c.kind, t.identities.c.value, t.identities.c.told)
         .where(t.identities.c.contact_id.in_(ids))
         .order_by(t.identities.c.kind, t.identities.c.value)
     )
@@ -63,7 +64,8 @@ def describe_person(
     return {
         "contact": contact_id,
         "merged": [other for other in ids if other != contact_id],
-        "identities": {f"{name.kind}:{name.value}": True for name in names},
+        "identities": {f"{name.kind}:{name.value}": name.told for name in names},
+        "conflicts": describe_open_conflicts(connection, ids),
         "email": row.email,
         "track": contact.track,
         "track_since": to_iso(contact.track_since),

@@ -95,7 +95,11 @@ class Settings(BaseModel):
         "the mails are the same",
     )
     write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
-        default=(), description="keys with which applications hand in events"
+        default=(), description="secret keys with which servers hand in events: what they say is proof"
+    )
+    browser_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
+        default=(),
+        description="public keys of web pages and apps: what they say adds to a person and proves nothing",
     )
     admin_password: SecretStr | None = Field(
         default=None, description="opens the console and the operators' API"
@@ -169,7 +173,13 @@ class Settings(BaseModel):
     def secret_values(self) -> tuple[str, ...]:
         """Return every secret of the settings, for those who must never show one."""
         single = [self.suppression_key, self.admin_password]
-        found = [*self.secret_key, *self.write_keys, *self.webhook_secrets.values(), *filter(None, single)]
+        found = [
+            *self.secret_key,
+            *self.write_keys,
+            *self.browser_keys,
+            *self.webhook_secrets.values(),
+            *filter(None, single),
+        ]
         texts = [secret.get_secret_value() for secret in found]
         urls = [sa.engine.url.make_url(self.database_url).password]
         urls += re.findall(r"://[^\s/@]*:([^\s/@]+)@", f"{self.mail_url} {self.broker_url}")
@@ -268,7 +278,7 @@ def complete(
         open_to = f"while HTTP listens on {settings.http_host}"
         if settings.admin_password is None and not has_users:
             faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
-        if not settings.write_keys and not has_keys:
+        if not settings.write_keys and not settings.browser_keys and not has_keys:
             faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
     if faults:
         raise SettingsError("\n".join(faults))

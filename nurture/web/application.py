@@ -51,7 +51,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     keys = KeyRing(services)
-    ingest = segment.IngestContext(keys=keys, commit=commit, clock=services.clock)
+    ingest = segment.IngestContext(keys=keys, commit=commit, clock=services.clock, services=services)
     segment.add_endpoints(application, ingest, base_url=services.settings.public_url)
     application.include_router(TrackApi(ingest, services).routes())
     application.include_router(transactional.routes(services, ingest))

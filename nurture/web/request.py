@@ -80,6 +80,14 @@ def is_from_own_page(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
+def is_from_foreign_page(request: Request) -> bool:
+    """Tell whether a page that was not loaded from this machine sent the request, by the browser's own headers."""
+    if request.headers.get("sec-fetch-site", "") == "cross-site":
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and not is_loopback(urlsplit(origin).hostname or "")
+
+
 def is_loopback(name: str) -> bool:
     """Tell whether a host name or address is loopback."""
     if name.lower() == "localhost":

@@ -10,7 +10,7 @@ from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.identity_queries import load_index_by_identities
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema
-from nurture.database.engine import Database
+from nurture.database.engine import Database, decode
 from nurture.domain.contact import Contact
 from nurture.domain.counts import Counts
 from nurture.domain.event import Identity
@@ -150,6 +150,13 @@ class World:
     def quarantined(self) -> list[tuple[str, str | None]]:
         """Return (stage, message id) of what was set aside."""
         return [(row.stage, row.message_id) for row in self.rows(schema.quarantine)]
+
+    def conflicts(self) -> list[tuple[int, int | None, str, str]]:
+        """Return (contact, other contact, kind, message id) of the open conflicts."""
+        return [
+            (row.contact_id, row.other_id, row.kind, decode(row.evidence)["message_id"])
+            for row in self.rows(schema.conflicts, state="open")
+        ]
 
     def check(self) -> None:
         """Check what must hold after everything: stored state is what the events say, and nobody is lost."""

@@ -19,6 +19,8 @@ ACTS: Final[Mapping[RequestAct, str]] = {
 
 #: Event that starts the mail with the link; its properties are `act` and `request`, never an address.
 REQUEST_EVENT: Final = "Confirmation Requested"
+#: Event that tells the present address of a person that an application gave another one, not yet confirmed.
+ADDRESS_REQUESTED_EVENT: Final = "Address Change Requested"
 #: Event after a change of address; its property `request` leads to the address before.
 ADDRESS_CHANGED_EVENT: Final = "Address Changed"
 

@@ -8,7 +8,8 @@ ignored, because no mail goes to them.
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from nurture.app.ingest import Intake, read_items, reject
 from nurture.app.privacy import erase_contact
 from nurture.app.services import Services
 from nurture.consent.subjects import find_subject, suppress_person
+from nurture.contacts.assignment import MERGED
 from nurture.database.audit import record
 from nurture.database.engine import encode
 from nurture.database.schema import identities
@@ -66,6 +68,7 @@ class TrackApi:
             ("/v1/events", ["POST"], self._anonymous, "Accept an event without a person"),
             ("/v1/merge_customers", ["POST"], self._merge, "Merge two people"),
             ("/v2/batch", ["POST"], self._batch, "Accept several calls"),
+            ("/v2/entity", ["POST"], self._batch, "Accept one call"),
         ):
             for method in methods:
                 router.add_api_route(
@@ -78,14 +81,16 @@ class TrackApi:
                 )
         return router
 
-    def _route(self, take: Callable[[Request, Principal, Any, bytes], Coroutine[Any, Any, None]]) -> Answer:
-        async def answer(request: Request) -> Response:
+    def _route(
+        self, take: Callable[[Request, Principal, Any, bytes], Coroutine[Any, Any, Response | None]]
+    ) -> Answer:
+        async def respond(request: Request) -> Response:
             try:
                 principal = await self._context.keys.authenticate(request, "ingest", "admin")
                 if principal is None:
                     return _response(401, "unknown key; site id and API key go into Basic authentication")
                 raw = inflate(await read_body(request), encoding=request.headers.get("content-encoding", ""))
-                await take(request, principal, _parse_json(raw), raw)
+                answer = await take(request, principal, _parse_json(raw), raw)
             except TooLarge as error:
                 return _response(413, str(error), {"Connection": "close"})
             except (TimeoutError, ClientDisconnect):
@@ -96,9 +101,9 @@ class TrackApi:
             except (Unavailable, SQLAlchemyError, Transient) as error:
                 reason = str(error) if isinstance(error, Unavailable) else "the database is unavailable"
                 return _response(503, reason, {"Retry-After": RETRY_SECONDS})
-            return _response(200)
+            return answer or _response(200)
 
-        return answer
+        return respond
 
     # ---- calls -------------------------------------------------------------------------------------------
 
@@ -129,27 +134,81 @@ class TrackApi:
         )
 
     async def _merge(self, _request: Request, principal: Principal, body: Any, raw: bytes) -> None:
-        await self._ingest(principal, [(alias_call(_mapping(body)), raw)])
+        _require_server(principal, "merging people")
+        call = alias_call(_mapping(body))
+        if isinstance(call, str):
+            raise NotJson(call)
+        await self._ingest(principal, [(call, raw)])
 
-    async def _batch(self, _request: Request, principal: Principal, body: Any, _raw: bytes) -> None:
+    async def _batch(
+        self, _request: Request, principal: Principal, body: Any, _raw: bytes
+    ) -> Response | None:
+        """Do every item of a batch or refuse it with its reason; 207 lists the refused ones, as Customer.io does."""
         batch = _mapping(body).get("batch")
         items = batch if isinstance(batch, list) else [body]
-        await self._ingest(principal, [(_translate_item(item), encode(item).encode()) for item in items])
+        calls: list[tuple[dict[str, Any] | str, bytes]] = []
+        acts: list[tuple[int, str, str]] = []
+        errors: list[dict[str, Any]] = []
+        # Place in `calls` -> place in the batch.
+        places: list[int] = []
+        for index, item in enumerate(items):
+            action, person = _mapping(item).get("action"), _person_of(item)
+            refusal = _refusal_of(item, principal)
+            if refusal is None and action in _ACTS:
+                acts.append((index, str(action), person))
+                continue
+            call = refusal or _translate_item(item)
+            if isinstance(call, str):
+                errors.append({"batch_index": index, "reason": "invalid", "message": call})
+            calls.append((call, encode(item).encode()))
+            places.append(index)
+        if calls or not acts:
+            refused = await self._ingest(principal, calls)
+            errors += [{**error, "batch_index": places[error["batch_index"]]} for error in refused]
+        for index, action, person in acts:
+            try:
+                await asyncio.to_thread(self._act, action, person, principal.actor)
+            except NotFoundError as error:
+                errors.append({"batch_index": index, "reason": "not_found", "message": str(error)})
+        if not errors:
+            return None
+        body = {"errors": sorted(errors, key=lambda error: int(error["batch_index"]))}
+        return Response(encode(body), status_code=207, media_type="application/json")
 
-    async def _ingest(self, principal: Principal, calls: list[tuple[dict[str, Any] | str, bytes]]) -> None:
-        """Store Segment calls. A text in place of a call is the reason why its item is quarantined."""
+    def _act(self, action: str, person: str, actor: str) -> None:
+        {"suppress": self._suppress, "unsuppress": self._unsuppress, "delete": self._erase}[action](
+            person, actor
+        )
+
+    async def _ingest(
+        self, principal: Principal, calls: list[tuple[dict[str, Any] | str, bytes]]
+    ) -> list[dict[str, Any]]:
+        """Store Segment calls and return those that were refused for what they say, by their place.
+
+        A text in place of a call is the reason why its item is quarantined.
+        """
         _require_ingest_scope(principal)
         now, source = self._context.clock.now(), principal.source
         intake = Intake()
-        for call, raw in calls:
+        errors: list[dict[str, Any]] = []
+        for place, (call, raw) in enumerate(calls):
             if isinstance(call, str):
                 intake.rejected.append(reject(raw, call, source=source, received_at=now))
                 continue
+            is_merge = call.pop("merge", False)
             item = encode(call).encode()
-            read = read_items(Body(items=(item,), size=len(item)), source=source, received_at=now)
+            body = Body(items=(item,), size=len(item))
+            read = read_items(body, source=source, received_at=now, hint=principal.is_hint)
+            if is_merge:
+                read.events = [replace(event, name=MERGED) for event in read.events]
             intake.events += read.events
             intake.rejected += read.rejected
+            errors += [
+                {"batch_index": place, "reason": "invalid", "message": rejected.reason}
+                for rejected in read.rejected
+            ]
         await self._context.commit.put(intake)
+        return errors
 
     # ---- suppression, in the request's own transaction ---------------------------------------------------
 
@@ -201,7 +260,14 @@ def identify_call(identifiers: Mapping[str, Any], attributes: Mapping[str, Any])
     if "email" in identifiers:
         traits.setdefault("email", identifiers["email"])
     context = {"timezone": attributes.get("timezone"), "locale": attributes.get("language")}
-    return {"type": "identify", "userId": identifiers.get("id"), "traits": traits, "context": context}
+    anonymous_id = identifiers.get("anonymous_id") or traits.pop("anonymous_id", None)
+    return {
+        "type": "identify",
+        "userId": identifiers.get("id"),
+        "anonymousId": anonymous_id,
+        "traits": traits,
+        "context": context,
+    }
 
 
 def event_call(identifiers: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,6 +275,7 @@ def event_call(identifiers: Mapping[str, Any], item: Mapping[str, Any]) -> dict[
     call: dict[str, Any] = {
         "type": "track",
         "userId": identifiers.get("id"),
+        "anonymousId": identifiers.get("anonymous_id"),
         "event": item.get("name"),
         "properties": item.get("data", item.get("attributes")),
         "messageId": item.get("id"),
@@ -221,14 +288,39 @@ def event_call(identifiers: Mapping[str, Any], item: Mapping[str, Any]) -> dict[
     return call
 
 
-def alias_call(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the alias call of a merge: the secondary person becomes the primary."""
+def alias_call(item: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Return the call of a merge (the secondary person becomes the primary), or the reason why it is refused."""
     primary, secondary = _mapping(item.get("primary")), _mapping(item.get("secondary"))
     before = secondary.get("id") or secondary.get("email")
-    call: dict[str, Any] = {"type": "alias", "userId": primary.get("id"), "previousId": before}
+    if before is None or not (primary.get("id") or primary.get("email")):
+        return "merge: give primary and secondary, each with id or email (cio_id is not known here)"
+    call: dict[str, Any] = {"type": "alias", "userId": primary.get("id"), "previousId": before, "merge": True}
     if "email" in primary:
         call["context"] = {"traits": {"email": primary["email"]}}
     return call
+
+
+#: Actions of a batch that are carried out at once, in transactions of their own; they need scope admin.
+_ACTS: Final = frozenset({"suppress", "unsuppress", "delete"})
+
+
+def _person_of(item: Any) -> str:
+    """Return the person that an item names, by id or address; "" without one."""
+    identifiers = _mapping(_mapping(item).get("identifiers"))
+    return str(identifiers.get("id") or identifiers.get("email") or "")
+
+
+def _refusal_of(item: Any, principal: Principal) -> str | None:
+    """Return why this key may not do the item, None when it may."""
+    action = _mapping(item).get("action")
+    if action in _ACTS and _mapping(item).get("type") == "person":
+        if principal.is_hint or "admin" not in principal.scopes:
+            return f"action: {action} needs a server key of scope admin"
+        if not _person_of(item):
+            return "identifiers: give id or email"
+    if action == "merge" and principal.is_hint:
+        return "action: merge needs a server key"
+    return None
 
 
 def _translate_item(item: Any) -> dict[str, Any] | str:
@@ -237,15 +329,16 @@ def _translate_item(item: Any) -> dict[str, Any] | str:
     identifiers = _mapping(item.get("identifiers"))
     if item.get("type") != "person":
         return f"type: {item.get('type')!r:.40} is not supported; write person"
-    if item.get("action") != "merge" and not ("id" in identifiers or "email" in identifiers):
-        return "identifiers: give id or email"
-    match item.get("action"):
+    action = item.get("action")
+    if action == "merge":
+        return alias_call(item)
+    if not any(identifiers.get(name) for name in ("id", "email", "anonymous_id")):
+        return "identifiers: give id, email or anonymous_id"
+    match action:
         case "identify":
             return identify_call(identifiers, _mapping(item.get("attributes")))
         case "event" | "page" | "screen" as action:
             return event_call(identifiers, {**item, "type": action})
-        case "merge":
-            return alias_call(item)
         case action:
             return f"action: {action!r:.40} is not supported"
 
@@ -271,8 +364,15 @@ def _require_ingest_scope(principal: Principal) -> None:
         raise NotAllowed("this key may not send events; use a key of scope ingest")
 
 
+def _require_server(principal: Principal, what: str) -> None:
+    """Raise NotAllowed for a browser key and for a call from a web page."""
+    if principal.is_hint:
+        raise NotAllowed(f"{what} needs a server key; this key stands in a web page, or a page sent the call")
+
+
 def _require_admin_scope(principal: Principal) -> str:
-    """Return the actor for the audit log. Raises NotAllowed for a key without scope admin."""
+    """Return the actor for the audit log. Raises NotAllowed for a key without scope admin, and for a browser key."""
+    _require_server(principal, "suppressing and erasing")
     if "admin" in principal.scopes:
         return principal.actor
     raise NotAllowed("this key may only send events; suppressing and erasing need a key of scope admin")

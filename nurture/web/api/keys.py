@@ -5,9 +5,10 @@ once a second, so that every process refuses a revoked key within two seconds.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from fastapi import Request
@@ -17,10 +18,16 @@ from nurture.access import queries
 from nurture.app.access import digest_key
 from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
-from nurture.domain.access import OUR_SOURCES, SOURCE_NAME, KeyScope
+from nurture.domain.access import BROWSER_SCOPES, OUR_SOURCES, SOURCE_NAME, KeyScope, assumed_kind
 from nurture.domain.errors import Transient
 from nurture.runtime.clock import monotonic
-from nurture.web.request import basic_user, is_forwarded, is_from_this_machine, is_loopback
+from nurture.web.request import (
+    basic_user,
+    is_forwarded,
+    is_from_foreign_page,
+    is_from_this_machine,
+    is_loopback,
+)
 
 #: Seconds after which the keys are read from the database again.
 FRESH_SECONDS = 1.0
@@ -43,6 +50,8 @@ class Principal:
     actor: str
     # No key exists, so none is required. Only requests from this machine are accepted.
     is_anonymous: bool = False
+    # True: a browser key, or a call from a web page. What it says proves nothing.
+    is_hint: bool = False
 
 
 ANONYMOUS = Principal(source="local", scopes=_ALL, actor="key:none", is_anonymous=True)
@@ -60,6 +69,7 @@ class KeyRing:
         self._read_at = float("-inf")
         self._used: dict[str, float] = {}
         self._unwritten: set[str] = set()
+        self._in_pages: set[str] = set()
         self._reading = asyncio.Lock()
 
     async def find_principal(self, key: str | None) -> Principal | None:
@@ -87,13 +97,29 @@ class KeyRing:
         """Return the principal of a request whose key (Basic or Bearer) has one of the scopes, else None."""
         for key in read_keys(request) or (None,):
             principal = await self.find_principal(key)
-            if (
-                principal is not None
-                and principal.scopes & set(scopes)
-                and self.may_use(principal, request, scopes)
-            ):
+            if principal is None or not self.may_use(principal, request, scopes):
+                continue
+            principal = await self.as_told(principal, request)
+            if principal.scopes & set(scopes):
                 return principal
         return None
+
+    async def as_told(self, principal: Principal, request: Request) -> Principal:
+        """Return the principal of this very call: one with an `Origin` header comes from a page, so it is a hint."""
+        if "origin" not in request.headers or principal.is_hint:
+            return principal
+        if not principal.is_anonymous and principal.actor not in self._in_pages:
+            self._in_pages.add(principal.actor)
+            await asyncio.to_thread(self._note_page, principal.actor)
+        return replace(principal, is_hint=True, scopes=principal.scopes & BROWSER_SCOPES)
+
+    def _note_page(self, actor: str) -> None:
+        """Store that a server's key stands in a page, for doctor; a failure changes nothing for the call."""
+        now = self._services.clock.now()
+        with contextlib.suppress(SQLAlchemyError, Transient):
+            self._services.database.run(
+                lambda connection: queries.note_key_in_page(connection, actor, now=now)
+            )
 
     def may_use(
         self, principal: Principal, request: Request, scopes: Sequence[KeyScope] = ("ingest",)
@@ -101,6 +127,8 @@ class KeyRing:
         """Tell whether the request is allowed. While no key exists, only requests from this machine are."""
         if not principal.is_anonymous:
             return True
+        if is_from_foreign_page(request):
+            return False
         if tuple(scopes) == ("ingest",):
             return is_loopback(request.client.host if request.client else "") and not is_forwarded(request)
         return is_from_this_machine(request, self._services.settings)
@@ -147,20 +175,32 @@ def read_keys(request: Request) -> Sequence[str]:
 
 
 def _read_settings_keys(services: Services) -> dict[bytes, Principal]:
-    """Return digest -> principal for the keys of NURTURE_WRITE_KEYS.
+    """Return digest -> principal for the keys of NURTURE_WRITE_KEYS and NURTURE_BROWSER_KEYS.
 
     A key written `name=key` has the source `name`; another has a source made from its digest.
     """
     principals = {}
-    for secret in services.settings.write_keys:
+    settings = services.settings
+    for secret, is_hint in [
+        *((secret, False) for secret in settings.write_keys),
+        # A key that stands in both is public.
+        *((secret, True) for secret in settings.browser_keys),
+    ]:
         text = secret.get_secret_value()
         named = _NAMED_KEY.fullmatch(text)
         key = named[2] if named else text
         name = named[1] if named else f"key-{digest_key(key).hex()[:8]}"
         source = f"key-{name}" if name in OUR_SOURCES else name
-        principals[digest_key(key)] = Principal(source=source, scopes=SETTINGS_SCOPES, actor=f"key:{source}")
+        scopes = BROWSER_SCOPES if is_hint else SETTINGS_SCOPES
+        principals[digest_key(key)] = Principal(
+            source=source, scopes=scopes, actor=f"key:{source}", is_hint=is_hint
+        )
     return principals
 
 
 def _principal_of(row: sa.Row[tuple[object, ...]]) -> Principal:
-    return Principal(source=row.name, scopes=frozenset(row.scopes.split()), actor=f"key:{row.id}")
+    scopes: frozenset[KeyScope] = frozenset(row.scopes.split())
+    is_hint = (row.kind or assumed_kind(scopes)) == "browser"
+    if is_hint:
+        scopes &= BROWSER_SCOPES
+    return Principal(source=row.name, scopes=scopes, actor=f"key:{row.id}", is_hint=is_hint)

@@ -12,12 +12,16 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
+from nurture.app.aliases import REFUSAL, refuse_aliases
 from nurture.app.event_body import Body, NotJson, TooLarge, inflate, split_body
 from nurture.app.group_commit import GroupCommit, Unavailable
 from nurture.app.ingest import Intake, read_items, reject
+from nurture.app.services import Services
 from nurture.database.engine import encode
+from nurture.domain.errors import Transient
 from nurture.runtime.clock import Clock
 from nurture.web.api.keys import KeyRing, Principal
 from nurture.web.request import basic_user, read_body
@@ -63,6 +67,7 @@ class IngestContext:
     keys: KeyRing
     commit: GroupCommit
     clock: Clock
+    services: Services
 
 
 def add_endpoints(application: FastAPI, context: IngestContext, *, base_url: str) -> None:
@@ -142,9 +147,17 @@ async def _ingest(context: IngestContext, request: Request, kind: str | None) ->
     if principal is None:
         return _unknown_key_response()
     source = principal.source
+    is_hint = principal.is_hint
     intake = await _run_inline_or_in_thread(
-        body.size, lambda: read_items(body, source=source, received_at=received_at, kind=kind)
+        body.size,
+        lambda: read_items(body, source=source, received_at=received_at, kind=kind, hint=is_hint),
     )
+    if is_hint and any(event.previous_id is not None for event in intake.events):
+        alone = len(intake.events) == 1 and kind is not None
+        await _refuse_aliases(context, intake)
+        if alone and not intake.events:
+            await context.commit.put(intake)
+            return error_response(403, REFUSAL)
     await context.commit.put(intake)
     return json_response(200, {"success": True})
 
@@ -153,8 +166,16 @@ async def _authenticate(context: IngestContext, request: Request, key: str | Non
     """Return the principal of a key; None when it may not send events."""
     principal = await context.keys.find_principal(key)
     if principal and "ingest" in principal.scopes and context.keys.may_use(principal, request):
-        return principal
+        return await context.keys.as_told(principal, request)
     return None
+
+
+async def _refuse_aliases(context: IngestContext, intake: Intake) -> None:
+    """Reject the aliases that a browser key may not tell. Raises Unavailable."""
+    try:
+        await asyncio.to_thread(refuse_aliases, context.services, intake)
+    except (SQLAlchemyError, Transient) as error:
+        raise Unavailable(f"the database is unavailable: {type(error).__name__}") from error
 
 
 async def _read_calls(raw: bytes, encoding: str) -> Body:

@@ -10,6 +10,7 @@ from nurture.domain.access import Operator
 from nurture.domain.errors import NotFoundError
 from nurture.reports import ledger
 from nurture.reports.backlog import measure_backlog
+from nurture.reports.conflicts import describe_open_conflicts
 from nurture.reports.console import (
     count_runs_by_measure,
     find_contacts,
@@ -147,7 +148,10 @@ class ConsoleViews:
     def _quarantine(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
             stages, items = load_quarantine(connection)
-        return self._layout.render(request, operator, "quarantine", "/quarantine", stages=stages, items=items)
+            conflicts = describe_open_conflicts(connection)
+        return self._layout.render(
+            request, operator, "quarantine", "/quarantine", stages=stages, items=items, conflicts=conflicts
+        )
 
     def _docs(self, request: Request) -> Response:
         groups = group_operations(self._application.openapi())

@@ -79,7 +79,7 @@ def test_recorded_requests_are_answered_as_their_client_wants(url: str, services
             )
             assert (answer.status_code, answer.json()) == (200, {}), request["p"]
     assert [row["name"] for row in accepted(services.database)] == [
-        *("Identified", "purchase", "viewed", "invite", "Page Viewed", "Aliased", "Identified")
+        *("Identified", "purchase", "viewed", "invite", "Page Viewed", "Merged", "Identified")
     ]
     # `signup` and `x` are recorded with a time more than 25 months ago.
     assert [row.stage for row in set_aside(services.database)] == ["too_old", "too_old"]
@@ -136,7 +136,7 @@ def test_a_batch_sets_aside_what_means_nothing(url: str, services: Services) -> 
     ]
     body = json.dumps({"batch": items})
     answer = httpx.post(f"{url}/api/v2/batch", content=body, auth=("SITE", "KEY-1"))
-    assert answer.status_code == 200
+    assert answer.status_code == 207
     assert [row["email"] for row in accepted(services.database)] == ["a@example.com"]
     reasons = [row.reason.split(":")[0] for row in set_aside(services.database)]
     assert reasons == ["type", "action", "identifiers", "event", "type"]

@@ -1,0 +1,47 @@
+"""Refuse what a browser key may not do with ids: rename a known person, or join two of them."""
+
+import sqlalchemy as sa
+
+from nurture.app.ingest import Intake
+from nurture.app.services import Services
+from nurture.contacts.accept import NewEvent, Rejected
+from nurture.contacts.identity_queries import load_index_by_identities
+from nurture.domain.identity import Said, earlier_identities, home_of
+
+#: The answer to such a call.
+REFUSAL = (
+    "previousId: a browser key neither renames a known person nor joins two; "
+    "send the alias from your server with a server key"
+)
+
+
+def refuse_aliases(services: Services, intake: Intake) -> None:
+    """Move the aliases of browser keys that concern known people from the events to the rejected items.
+
+    Reads the database only for a body that has such an alias. The drain decides by the same rule, so a person who
+    becomes known in between is safe too.
+    """
+    aliases = [event for event in intake.events if event.hint and event.previous_id is not None]
+    if not aliases:
+        return
+    with services.database.read() as connection:
+        refused = [event for event in aliases if _concerns_known_people(connection, event)]
+    intake.events = [event for event in intake.events if event not in refused]
+    intake.rejected += [
+        Rejected(
+            source=event.source,
+            message_id=event.message_id,
+            received_at=event.received_at,
+            stage="shape",
+            reason=REFUSAL,
+            raw=f"alias of {event.previous_id}",
+        )
+        for event in refused
+    ]
+
+
+def _concerns_known_people(connection: sa.Connection, event: NewEvent) -> bool:
+    earlier = earlier_identities(event.previous_id or "")
+    known = load_index_by_identities(connection, [*event.identities, *earlier])
+    home = home_of(Said(event.identities, earlier, word="hint", at=event.occurred_at), known)
+    return bool(home.conflicts)

@@ -1,0 +1,86 @@
+"""Which address a contact is mailed at after a batch, and whom to ask before it changes.
+
+Proof changes the address at once, by the instant at which it was told. A hint gives an address only to a contact
+without one; where the contact has another, the owner of the new one is asked to confirm it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from nurture.consent import from_requests, request_queries
+from nurture.contacts import queries as people
+from nurture.contacts.assignment import said_by
+from nurture.contacts.inbox_queries import InboxRow
+from nurture.contacts.locking import LockedBatch
+from nurture.domain.event import Identity
+from nurture.domain.instant import NEVER, Instant
+
+
+@dataclass(slots=True)
+class _Addresses:
+    """The addresses of the contacts of a batch, as its rows are read in the order of their instants."""
+
+    # Contact -> (address, since).
+    now: dict[int, tuple[str | None, Instant]]
+    changed: dict[int, tuple[str, Instant]] = field(default_factory=dict)
+    # Contact -> the newest other address that a hint gives.
+    asked: dict[int, str] = field(default_factory=dict)
+
+    def read(self, row: InboxRow, contact: int, owner: int | None) -> None:
+        """Read one row. owner: the contact that has the row's address, if any."""
+        address = row.email
+        present, since = self.now[contact]
+        if address is None or address == present:
+            return
+        word = said_by(row).word
+        # An address of another contact is a shared mailbox: this contact is mailed there too.
+        is_known = owner is not None
+        if (present is None and is_known) or (word == "proof" and is_known and row.occurred_at >= since):
+            self.now[contact] = self.changed[contact] = (address, row.occurred_at)
+            self.asked.pop(contact, None)
+        elif word == "hint":
+            self.asked[contact] = address
+
+
+def set_sending_addresses(
+    connection: sa.Connection,
+    taken: LockedBatch,
+    rows: Sequence[InboxRow],
+    home: Mapping[int, int],
+    *,
+    now: Instant,
+) -> None:
+    """Store the addresses that these applied rows give, and the requests to confirm the others."""
+    owners, since = taken.known.owners, taken.known.since
+    addresses = _Addresses(
+        {
+            contact: (email, since.get(Identity("email", email), NEVER) if email is not None else NEVER)
+            for contact, email in taken.emails.items()
+        }
+    )
+    for row in sorted(rows, key=lambda row: (row.occurred_at, row.id)):
+        # Events made here name an address we know, not one we were told.
+        if row.email is not None and row.kind not in ("ops", "object"):
+            addresses.read(row, home[row.id], owners.get(Identity("email", row.email)))
+    changed = addresses.changed
+    if changed:
+        # An address that the person left on our own page is not used again because an application still names it.
+        gone = request_queries.find_abandoned_addresses(
+            connection, {contact: email for contact, (email, _) in changed.items()}
+        )
+        changed = {contact: told for contact, told in changed.items() if contact not in gone}
+    owned = {
+        contact for contact, (email, _) in changed.items() if owners[Identity("email", email)] == contact
+    }
+    people.set_emails(connection, changed, owned=owned)
+    if addresses.asked:
+        from_requests.ask_to_confirm(
+            connection,
+            {
+                contact: (address, sorted(taken.known.names.get(contact, ())))
+                for contact, address in addresses.asked.items()
+            },
+            now=now,
+        )
