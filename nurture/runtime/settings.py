@@ -38,6 +38,7 @@ PREFIX = "NURTURE_"
 _NOT_SETTINGS = ("NURTURE_CONFIG", "NURTURE_TEST_")
 
 
+Keys = Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)]
 Words = Annotated[tuple[str, ...], BeforeValidator(text.words)]
 Secret = Annotated[SecretStr, AfterValidator(text.long_enough)]
 
@@ -94,16 +95,11 @@ class Settings(BaseModel):
         description="off: every mail runs its template (Jinja, MJML, HTML) instead of filling in a recorded run; "
         "the mails are the same",
     )
-    write_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
-        default=(), description="secret keys with which servers hand in events: what they say is proof"
+    write_keys: Keys = Field(default=(), description="secret keys of servers: what they say is proof")
+    browser_keys: Keys = Field(
+        default=(), description="public keys of pages and apps: what they say is a hint"
     )
-    browser_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(text.words)] = Field(
-        default=(),
-        description="public keys of web pages and apps: what they say adds to a person and proves nothing",
-    )
-    admin_password: SecretStr | None = Field(
-        default=None, description="opens the console and the operators' API"
-    )
+    admin_password: SecretStr | None = Field(default=None, description="opens the console and operators' API")
     webhook_secrets: Annotated[
         dict[str, SecretStr], BeforeValidator(text.pairs), AfterValidator(text.providers)
     ] = Field(
@@ -278,7 +274,7 @@ def complete(
         open_to = f"while HTTP listens on {settings.http_host}"
         if settings.admin_password is None and not has_users:
             faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
-        if not settings.write_keys and not settings.browser_keys and not has_keys:
+        if not (settings.write_keys or settings.browser_keys or has_keys):
             faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
     if faults:
         raise SettingsError("\n".join(faults))

@@ -302,6 +302,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
         (t.non_entries, {"contact_id": number, "measure": "customer/any/x", "at": now, "reason": "cap",
                          "detail": "sentinel"}),
         (t.watches, {"kind": "product", "key": "sentinel", "contact_id": number, "since": now}),
+        (t.conflicts, {"contact_id": number, "kind": "event", "subject": "event:x:sentinel", "at": now,
+                       "evidence": '{"body": "sentinel"}'}),
         (t.merges, {"survivor": number, "merged": 0, "at": now, "evidence": '{"message_id": "sentinel"}',
                     "undone_at": now}),
         (t.sends, {"request": "r1", "measure": "customer/any/x", "audience": ADDRESS, "at": now, "actor": "ops",

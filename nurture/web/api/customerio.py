@@ -29,12 +29,10 @@ from nurture.database.engine import encode
 from nurture.database.schema import identities
 from nurture.domain.errors import NotFoundError, Transient
 from nurture.domain.identity import canonical_email
+from nurture.web.api.customerio_calls import alias_call, event_call, identify_call, mapping, translate_item
 from nurture.web.api.keys import Principal
 from nurture.web.api.segment import RETRY_SECONDS, IngestContext
 from nurture.web.request import read_body
-
-#: Customer.io's trait names -> the names of Segment's specification, which playbooks use.
-_TRAIT_NAMES = {"first_name": "firstName", "last_name": "lastName", "created_at": "createdAt"}
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -111,9 +109,9 @@ class TrackApi:
         person, *rest = _path_parts(request)
         match request.method, rest:
             case "PUT", []:
-                await self._ingest(principal, [(identify_call({"id": person}, _mapping(body)), raw)])
+                await self._ingest(principal, [(identify_call({"id": person}, mapping(body)), raw)])
             case "POST", ["events"]:
-                await self._ingest(principal, [(event_call({"id": person}, _mapping(body)), raw)])
+                await self._ingest(principal, [(event_call({"id": person}, mapping(body)), raw)])
             case ("PUT", ["devices"]) | ("DELETE", ["devices", _]):
                 _require_ingest_scope(principal)
             case "DELETE", []:
@@ -128,14 +126,14 @@ class TrackApi:
                 )
 
     async def _anonymous(self, _request: Request, principal: Principal, body: Any, raw: bytes) -> None:
-        item = _mapping(body)
+        item = mapping(body)
         await self._ingest(
             principal, [({**event_call({}, item), "anonymousId": item.get("anonymous_id")}, raw)]
         )
 
     async def _merge(self, _request: Request, principal: Principal, body: Any, raw: bytes) -> None:
         _require_server(principal, "merging people")
-        call = alias_call(_mapping(body))
+        call = alias_call(mapping(body))
         if isinstance(call, str):
             raise NotJson(call)
         await self._ingest(principal, [(call, raw)])
@@ -144,7 +142,7 @@ class TrackApi:
         self, _request: Request, principal: Principal, body: Any, _raw: bytes
     ) -> Response | None:
         """Do every item of a batch or refuse it with its reason; 207 lists the refused ones, as Customer.io does."""
-        batch = _mapping(body).get("batch")
+        batch = mapping(body).get("batch")
         items = batch if isinstance(batch, list) else [body]
         calls: list[tuple[dict[str, Any] | str, bytes]] = []
         acts: list[tuple[int, str, str]] = []
@@ -152,12 +150,12 @@ class TrackApi:
         # Place in `calls` -> place in the batch.
         places: list[int] = []
         for index, item in enumerate(items):
-            action, person = _mapping(item).get("action"), _person_of(item)
+            action, person = mapping(item).get("action"), _person_of(item)
             refusal = _refusal_of(item, principal)
             if refusal is None and action in _ACTS:
                 acts.append((index, str(action), person))
                 continue
-            call = refusal or _translate_item(item)
+            call = refusal or translate_item(item)
             if isinstance(call, str):
                 errors.append({"batch_index": index, "reason": "invalid", "message": call})
             calls.append((call, encode(item).encode()))
@@ -251,69 +249,20 @@ class TrackApi:
         )
 
 
-# ---- translation of calls --------------------------------------------------------------------------------
-
-
-def identify_call(identifiers: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identify call of a person's attributes."""
-    traits = {_TRAIT_NAMES.get(name, name): value for name, value in attributes.items()}
-    if "email" in identifiers:
-        traits.setdefault("email", identifiers["email"])
-    context = {"timezone": attributes.get("timezone"), "locale": attributes.get("language")}
-    anonymous_id = identifiers.get("anonymous_id") or traits.pop("anonymous_id", None)
-    return {
-        "type": "identify",
-        "userId": identifiers.get("id"),
-        "anonymousId": anonymous_id,
-        "traits": traits,
-        "context": context,
-    }
-
-
-def event_call(identifiers: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the track or page call of an event."""
-    call: dict[str, Any] = {
-        "type": "track",
-        "userId": identifiers.get("id"),
-        "anonymousId": identifiers.get("anonymous_id"),
-        "event": item.get("name"),
-        "properties": item.get("data", item.get("attributes")),
-        "messageId": item.get("id"),
-        "timestamp": item.get("timestamp"),
-    }
-    if item.get("type") in ("page", "screen"):
-        call |= {"type": item["type"], "name": item.get("name")}
-    if "email" in identifiers:
-        call["context"] = {"traits": {"email": identifiers["email"]}}
-    return call
-
-
-def alias_call(item: Mapping[str, Any]) -> dict[str, Any] | str:
-    """Return the call of a merge (the secondary person becomes the primary), or the reason why it is refused."""
-    primary, secondary = _mapping(item.get("primary")), _mapping(item.get("secondary"))
-    before = secondary.get("id") or secondary.get("email")
-    if before is None or not (primary.get("id") or primary.get("email")):
-        return "merge: give primary and secondary, each with id or email (cio_id is not known here)"
-    call: dict[str, Any] = {"type": "alias", "userId": primary.get("id"), "previousId": before, "merge": True}
-    if "email" in primary:
-        call["context"] = {"traits": {"email": primary["email"]}}
-    return call
-
-
 #: Actions of a batch that are carried out at once, in transactions of their own; they need scope admin.
 _ACTS: Final = frozenset({"suppress", "unsuppress", "delete"})
 
 
 def _person_of(item: Any) -> str:
     """Return the person that an item names, by id or address; "" without one."""
-    identifiers = _mapping(_mapping(item).get("identifiers"))
+    identifiers = mapping(mapping(item).get("identifiers"))
     return str(identifiers.get("id") or identifiers.get("email") or "")
 
 
 def _refusal_of(item: Any, principal: Principal) -> str | None:
     """Return why this key may not do the item, None when it may."""
-    action = _mapping(item).get("action")
-    if action in _ACTS and _mapping(item).get("type") == "person":
+    action = mapping(item).get("action")
+    if action in _ACTS and mapping(item).get("type") == "person":
         if principal.is_hint or "admin" not in principal.scopes:
             return f"action: {action} needs a server key of scope admin"
         if not _person_of(item):
@@ -321,26 +270,6 @@ def _refusal_of(item: Any, principal: Principal) -> str | None:
     if action == "merge" and principal.is_hint:
         return "action: merge needs a server key"
     return None
-
-
-def _translate_item(item: Any) -> dict[str, Any] | str:
-    """Return the call of one item of a batch, or the reason why it is refused."""
-    item = _mapping(item)
-    identifiers = _mapping(item.get("identifiers"))
-    if item.get("type") != "person":
-        return f"type: {item.get('type')!r:.40} is not supported; write person"
-    action = item.get("action")
-    if action == "merge":
-        return alias_call(item)
-    if not any(identifiers.get(name) for name in ("id", "email", "anonymous_id")):
-        return "identifiers: give id, email or anonymous_id"
-    match action:
-        case "identify":
-            return identify_call(identifiers, _mapping(item.get("attributes")))
-        case "event" | "page" | "screen" as action:
-            return event_call(identifiers, {**item, "type": action})
-        case action:
-            return f"action: {action!r:.40} is not supported"
 
 
 def _path_parts(request: Request) -> list[str]:
@@ -376,10 +305,6 @@ def _require_admin_scope(principal: Principal) -> str:
     if "admin" in principal.scopes:
         return principal.actor
     raise NotAllowed("this key may only send events; suppressing and erasing need a key of scope admin")
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _parse_json(raw: bytes) -> Any:
