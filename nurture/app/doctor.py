@@ -17,6 +17,7 @@ from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
+from nurture.reports.set_aside import find_set_aside
 
 #: How many of the newest contacts are compared with a replay of their events.
 _REPLAYED = 500
@@ -56,6 +57,8 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for difference in verify_replay(services.database, contact_id, loaded.playbook)
     ]
     findings.append(_finding("replay", differing))
+    with services.database.read() as connection:
+        findings.append(_finding("measures set aside", list(find_set_aside(connection))))
     findings.append(_finding("retention", list(find_overdue_data(services))))
     findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
     findings.append(_finding("answers", list(find_unsent_notices(services))))

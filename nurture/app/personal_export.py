@@ -35,6 +35,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "transitions": "when you became a lead or a customer and moved from stage to stage",
     "milestones": "dates worth celebrating",
     "non_entries": "series of mails you might have got and did not, with the reason",
+    "set_aside_measures": "series of mails that stopped because our rules failed, with the reason",
     "watches": "what you are waiting for, such as a product that is sold out",
     "messages": "every mail decided for you: whether it was sent, when, and what it was made from",
     "coupons": "codes made for you",

@@ -32,6 +32,7 @@ from nurture.database.schema import (
     milestones,
     non_entries,
     runs,
+    set_aside_measures,
     transitions,
     watches,
 )
@@ -59,6 +60,7 @@ _clock_values = attrgetter(*_CLOCK)
 _run_stays = attrgetter(*_RUN_STAYS)
 _run_moves = attrgetter(*_RUN_MOVES)
 _transition_values = attrgetter(*_TRANSITION)
+_set_aside_values = attrgetter("measure", "at", "reason", "event")
 _planned_values = attrgetter(*_PLANNED)
 _RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
 
@@ -80,6 +82,7 @@ def save(
     counts["milestones"] = _save_milestones(connection, advances)
     _save_watches(connection, advances)
     _save_non_entries(connection, advances)
+    _save_set_aside(connection, advances)
     return counts
 
 
@@ -334,3 +337,19 @@ def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) ->
             }
     key = ["contact_id", "measure"]
     insert(connection, non_entries, list(newest.values()), conflict=key, update=["at", "reason", "detail"])
+
+
+def _save_set_aside(connection: sa.Connection, advances: Sequence[Advance]) -> None:
+    """Write the measures set aside, after removing those that are tried again."""
+    retried = {advance.contact.id for advance in advances if advance.retried}
+    if retried:
+        mine = any_of(set_aside_measures.c.contact_id, list(members_of(connection, retried)), connection)
+        connection.execute(sa.delete(set_aside_measures).where(mine))
+    rows = [
+        (advance.contact.id, *_set_aside_values(failed), advance.contact.adopted)
+        for advance in advances
+        for failed in advance.set_aside
+    ]
+    key = ["contact_id", "measure"]
+    columns = (*key, "at", "reason", "event", "rules_hash")
+    insert(connection, set_aside_measures, rows, columns=columns, conflict=key, update=list(columns[2:]))

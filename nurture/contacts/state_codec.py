@@ -282,6 +282,7 @@ _PARTS: Final[tuple[tuple[str, str, _Read, _Write | None], ...]] = (
     ("done", "run_starts", decode, None),
     ("triggers", "answers", _ANSWERS.decode, None),
     ("quiet", "silences", decode, None),
+    ("aside", "set_aside", decode, None),
     ("base", "events_kept_from", decode, None),
 )
 _KEYS: Final = frozenset(key for key, *_ in _PARTS)

@@ -295,6 +295,21 @@ non_entries = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
 )
 
+#: Measures whose rules failed for a contact: they decide nothing more for it until the next published rules.
+set_aside_measures = sa.Table(
+    "set_aside_measures",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    # Type and words of the error.
+    sa.Column("reason", sa.Text, nullable=False),
+    # Name of the event that was applied; "" for an alarm.
+    sa.Column("event", sa.Text, nullable=False),
+    # Under which rules it failed.
+    sa.Column("rules_hash", sa.Text, nullable=False),
+)
+
 objects = sa.Table(
     "objects",
     metadata,

@@ -166,6 +166,18 @@ class NonEntry:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A measure whose rules failed for this contact; it decides nothing more until the next published rules."""
+
+    measure: str
+    at: Instant
+    # Type and words of the error.
+    reason: str
+    # Name of the event that was applied; "" for an alarm.
+    event: str
+
+
 @dataclass(slots=True)
 class Advance:
     """The decisions of one `advance`; `contacts.save_queries.save` writes all of them in one transaction."""
@@ -179,5 +191,8 @@ class Advance:
     cancellations: list[Cancellation] = field(default_factory=list)
     watches: list[WatchChange] = field(default_factory=list)
     non_entries: list[NonEntry] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    # Measures that were set aside before and are tried again.
+    retried: list[str] = field(default_factory=list)
     # False: no event was applied, so facts, track, stage, zone and locale are unchanged.
     events_applied: bool = True

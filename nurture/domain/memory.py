@@ -134,6 +134,8 @@ class Memory:
     answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
     # Measure -> entity key -> touched_at of the silence that was acted upon.
     silences: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    # Measure set aside because its rules failed (`journey.set_aside`) -> since when. A replay tries it again.
+    set_aside: dict[str, Instant] = field(default_factory=dict)
 
     # ---- how the state was made ----
     # Events received before this instant were removed for their age; None: none were.

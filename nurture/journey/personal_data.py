@@ -93,6 +93,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "contact", "contact_id", "kept without the key (an order's number)", {"key": _nameless_key("key")}
     ),
     "non_entries": Personal("contact", "contact_id", "deleted", None),
+    "set_aside_measures": Personal("contact", "contact_id", "deleted", None),
     "watches": Personal("contact", "contact_id", "deleted", None),
     "messages": Personal(
         "contact",

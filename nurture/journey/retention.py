@@ -200,6 +200,7 @@ def _people(connection: sa.Connection, before: Mapping[str, Instant], *, limit: 
 _TIES: Final = (t.messages, t.runs, t.consents, t.coupons, t.wishes)
 _GONE: Final = (
     *(t.contact_state, t.identities, t.events, t.baselines, t.transitions, t.milestones, t.non_entries),
+    t.set_aside_measures,
     t.watches,
 )
 

@@ -31,6 +31,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import Playbook
 from nurture.reports.person import load_family_ids
+from nurture.reports.set_aside import load_set_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,25 @@ def explain_measure(
 ) -> Why:
     """Return the explanation of a measure for a contact; `contact` is its state at `now`, current or replayed."""
     ids = load_family_ids(connection, contact.id)
+    answer = _explain(connection, ids, contact, measure, playbook=playbook, now=now)
+    failed = load_set_aside(connection, ids, measure.path, now=now)
+    if failed is not None:
+        cause = f"its rules failed at {to_iso(failed.at)} ({failed.event or 'alarm'}): {failed.reason}"
+        answer.answer = f"Set aside for this contact: {cause}. Before: {answer.answer}"
+        change = "correct the measure and publish it, then it is tried again"
+        answer.findings.insert(0, Finding("set aside", False, cause, change))
+    return answer
+
+
+def _explain(
+    connection: sa.Connection,
+    ids: list[int],
+    contact: Contact,
+    measure: Measure,
+    *,
+    playbook: Playbook,
+    now: Instant,
+) -> Why:
     mails = _mails(connection, ids, measure.path, now)
     if mails:
         return _paused(connection, measure, _from_ledger(contact, measure, mails))

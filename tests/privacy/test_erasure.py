@@ -301,6 +301,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
                      "run_key": "sentinel-order", "minted_at": now}),
         (t.non_entries, {"contact_id": number, "measure": "customer/any/x", "at": now, "reason": "cap",
                          "detail": "sentinel"}),
+        (t.set_aside_measures, {"contact_id": number, "measure": "customer/any/x", "at": now, "reason": "sentinel",
+                                "event": "", "rules_hash": ""}),
         (t.watches, {"kind": "product", "key": "sentinel", "contact_id": number, "since": now}),
         (t.conflicts, {"contact_id": number, "kind": "event", "subject": "event:x:sentinel", "at": now,
                        "evidence": '{"body": "sentinel"}'}),

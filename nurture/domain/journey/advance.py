@@ -6,6 +6,7 @@ and batching, simulation and replay give the same result.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from nurture.domain.contact import Advance, Contact, Run, Transition, WatchChange
 from nurture.domain.errors import Poison
@@ -22,6 +23,7 @@ from nurture.domain.journey.position import (
     move_stage,
     move_track,
 )
+from nurture.domain.journey.set_aside import attempt, is_set_aside, retry
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, Measure, WaitUntilDate
 from nurture.domain.message import Settled
@@ -62,6 +64,7 @@ def advance(
             _settle(work, happening, at)
         else:
             _happen(work, happening, at, mail=mail)
+            work.event = ""
         state.clock = at
         work.runs_changed()
     if mail and state.clock:
@@ -106,7 +109,7 @@ def _ring(work: Work, at: Instant) -> None:
         if run.due_at <= at and run.status == "active":
             measure = work.playbook.measures.get(run.measure)
             if measure is not None:
-                steps.proceed(work, measure, run, at)
+                attempt(work, measure, at, steps.proceed, work, measure, run, at)
     triggers.on_alarm(work, at)
     triggers.on_quiet(work, at)
     triggers.on_conditions(work, at)
@@ -119,13 +122,14 @@ def _adopt(work: Work, at: Instant) -> None:
     if contact.adopted == playbook.rules_hash and contact.clock:
         return
     is_new = contact.clock == 0
+    retry(work)
     triggers.baseline(work, at, is_new=is_new)
     for run in list(contact.runs.values()):
         measure = playbook.measures.get(run.measure)
         if measure is None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
-            steps.adopt(work, measure, run, at)
+            attempt(work, measure, at, steps.adopt, work, measure, run, at)
     work.runs_changed()
     if not is_new and playbook.backlog == "enter":
         triggers.on_conditions(work, at)
@@ -141,13 +145,16 @@ def _settle(work: Work, settled: Settled, at: Instant) -> None:
     measure = work.playbook.measures.get(settled.measure)
     if run is None or measure is None or not run.mailing or run.step != settled.step:
         return
-    steps.leave(work, measure, run, at)
+    attempt(work, measure, at, steps.leave, work, measure, run, at)
+    if is_set_aside(work, measure.path):
+        steps.pass_by(work, measure, work.contact.runs[run.measure, run.key], at)
     _begin_queued_series(work, at)
 
 
 def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
+    work.event = event.name
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
@@ -236,15 +243,10 @@ def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
         event=run.origin.event,
         properties=dict(run.origin.properties),
     )
-    start(
-        work,
-        heir,
-        firing,
-        key=run.key,
-        entity_key=run.entity_key,
-        generation=run.origin.generation,
-        at_step=run,
+    begin_heir = partial(
+        start, key=run.key, entity_key=run.entity_key, generation=run.origin.generation, at_step=run
     )
+    attempt(work, heir, at, begin_heir, work, heir, firing)
 
 
 def _exit(work: Work, event: Event, at: Instant) -> None:
@@ -278,21 +280,23 @@ def _end_waits(work: Work, event: Event, at: Instant) -> None:
             if run.measure != measure.path or run.step != step.id or run.mailing or run.queued:
                 continue
             if step.key is None or run.entity_key in _object_keys(event, step.key):
-                steps.leave(work, measure, run, at)
+                attempt(work, measure, at, steps.leave, work, measure, run, at)
     for run in list(work.contact.runs.values()):
         owner = work.playbook.measures.get(run.measure)
         step_now = owner.step(run.step) if owner is not None else None
         if owner is not None and isinstance(step_now, WaitUntilDate) and not run.queued:
-            steps.proceed(work, owner, run, at)
+            attempt(work, owner, at, steps.proceed, work, owner, run, at)
 
 
 def _begin_queued_series(work: Work, at: Instant) -> None:
     """Begin the series that waited longest when no other is active."""
     runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
-    waiting = [run for run in runs if run.queued]
-    if not waiting or len(waiting) < len(runs):
+    if any(not run.queued for run in runs):
+        return
+    waiting = [run for run in runs if not is_set_aside(work, run.measure)]
+    if not waiting:
         return
     run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))
     measure = work.playbook.measures[run.measure]
     if measure.track in ("any", work.contact.track):
-        steps.begin(work, measure, run, at)
+        attempt(work, measure, at, steps.begin, work, measure, run, at)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
+from nurture.domain.journey.set_aside import attempt
 from nurture.domain.journey.steps import begin, take_over
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
@@ -49,30 +50,32 @@ class Firing:
         )
 
 
-def enter(work: Work, measure: Measure, firing: Firing) -> Run | None:
+def enter(work: Work, measure: Measure, firing: Firing) -> None:
     """Start a run of the measure for the contact, or note why not.
 
     Another track is no entry worth noting: `why` reads it from the contact. Starts the run's first step.
     """
-    contact = work.contact
-    if measure.track not in ("any", contact.track):
-        return None
+    if measure.track in ("any", work.contact.track):
+        attempt(work, measure, firing.at, _enter, work, measure, firing)
+
+
+def _enter(work: Work, measure: Measure, firing: Firing) -> None:
     refusal = _refusal(work, measure, firing)
     if refusal is not None:
         work.no_entry(measure.path, firing.at, *refusal)
-        return None
+        return
     entity_key = _entity_key(work, measure, firing)
     if entity_key is None:
         work.no_entry(
             measure.path, firing.at, "no_key", f"no {measure.once.per} in {firing.event or 'the trigger'}"
         )
-        return None
+        return
     key, generation = _run_key(work, measure, firing, entity_key)
     if key is None:
         work.no_entry(measure.path, firing.at, "once", f"already entered for key {entity_key!r}")
-        return None
+        return
     _supersede(work, measure, entity_key, firing.at)
-    return start(work, measure, firing, key=key, entity_key=entity_key, generation=generation)
+    start(work, measure, firing, key=key, entity_key=entity_key, generation=generation)
 
 
 def start(

@@ -8,6 +8,7 @@ from datetime import date
 
 from nurture.domain.conditions import Truth
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.journey.set_aside import ask
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
 from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_year, next_slot, to_local
@@ -20,17 +21,25 @@ def next_wake(work: Work, at: Instant) -> Instant:
     """Return the first instant after `at` at which the contact must be looked at; FOREVER for none."""
     index, instants = work.index, [FOREVER]
     # A run that became due during the decision gets an alarm at the next instant.
-    instants += [max(run.due_at, at + 1) for run in work.contact.runs.values() if run.due_at < FOREVER]
-    if work.contact.memory.entities:
+    memory = work.contact.memory
+    instants += [
+        max(run.due_at, at + 1)
+        for run in work.contact.runs.values()
+        if run.due_at < FOREVER and run.measure not in memory.set_aside
+    ]
+    if memory.entities:
         for measure, trigger in index.quiet:
-            instants += [max(fire_at, at + 1) for _, _, fire_at in pending_silences(work, measure, trigger)]
+            if measure.path not in memory.set_aside:
+                silences = pending_silences(work, measure, trigger)
+                instants += [max(fire_at, at + 1) for _, _, fire_at in silences]
     for measure, dated in index.dates:
         if fits(work, measure):
-            instants.append(next_date(work, dated, after=at))
+            instants.append(ask(work, measure, at, FOREVER, next_date, work, dated, at))
     for measure, scheduled in index.schedules:
         if fits(work, measure):
-            instants.append(_next_schedule(work, measure, scheduled, at))
-    instants += [_next_answer(work, measure, at) for measure in index.conditions]
+            instants.append(ask(work, measure, at, FOREVER, _next_schedule, work, measure, scheduled, at))
+    for measure in index.conditions:
+        instants.append(ask(work, measure, at, FOREVER, _next_answer, work, measure, at))
     return min(instant for instant in instants if instant > at)
 
 
@@ -53,7 +62,7 @@ def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tup
     ]
 
 
-def next_date(work: Work, trigger: OnDate, *, after: Instant) -> Instant:
+def next_date(work: Work, trigger: OnDate, after: Instant) -> Instant:
     """Return the first occurrence of the date trigger after an instant, FOREVER when there is none."""
     value = work.contact.facts.get(trigger.fact)
     if value is None or isinstance(value, bool):

@@ -20,9 +20,11 @@ def refit(contact: Contact, replayed: Contact, *, at: Instant, evidence: str, pl
 
     A change of track or stage is recorded and ends or hands over the runs written for the place left.
     """
-    before = contact.track, contact.stage
+    before, aside = (contact.track, contact.stage), list(contact.memory.set_aside)
     _take_over(contact, replayed)
-    return _settle(contact, [before], moved_from=before, at=at, evidence=evidence, playbook=playbook)
+    result = _settle(contact, [before], moved_from=before, at=at, evidence=evidence, playbook=playbook)
+    result.retried.extend(aside)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def merge_states(
     at = max(now, survivor.clock, other.clock)
     places = [(survivor.track, survivor.stage), (other.track, other.stage)]
     given_up = _one_run_each(survivor, other)
+    aside = [*survivor.memory.set_aside, *other.memory.set_aside]
     _take_over(survivor, replayed)
     _join_trigger_state(survivor.memory, other.memory)
     survivor.clock = max(survivor.clock, other.clock)
@@ -53,6 +56,7 @@ def merge_states(
         # The next touch takes the baselines that one of the two lacks.
         survivor.adopted = ""
     result = _settle(survivor, places, moved_from=places[0], at=at, evidence="merged", playbook=playbook)
+    result.retried.extend(aside)
     return Merged(result, tuple(given_up))
 
 
@@ -165,4 +169,6 @@ def followed_by(first: Advance, then: Advance) -> Advance:
         cancellations=[*first.cancellations, *then.cancellations],
         watches=[*first.watches, *then.watches],
         non_entries=[*first.non_entries, *then.non_entries],
+        set_aside=[*first.set_aside, *then.set_aside],
+        retried=[*first.retried, *then.retried],
     )

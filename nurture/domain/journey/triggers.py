@@ -9,8 +9,9 @@ from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.entry import Firing, enter
 from nurture.domain.journey.next_alarm import fits, next_date, pending_silences
+from nurture.domain.journey.set_aside import ask, is_set_aside
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure
+from nurture.domain.measure import Measure, OnSchedule
 from nurture.domain.playbook import EntityFact, EventMatch
 from nurture.domain.timing import next_slot
 
@@ -28,7 +29,7 @@ def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
     starts_empty = is_new or work.playbook.backlog == "enter"
     for measure in work.index.conditions:
         if memory.answers.get(measure.path, _NO_ANSWER)[0] != measure.rules_hash:
-            answer = not starts_empty and work.is_true(measure.audience, at)
+            answer = not starts_empty and _answers_yes(work, measure, at)
             memory.answers[measure.path] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
         if measure.path not in memory.answers:
@@ -43,7 +44,7 @@ def settle_past(work: Work, at: Instant) -> None:
     """After a historic event: what is true now was true before; only what becomes true later enters."""
     memory = work.contact.memory
     for measure in work.index.conditions:
-        answer = work.is_true(measure.audience, at)
+        answer = _answers_yes(work, measure, at)
         memory.answers[measure.path] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
         silences = memory.silences.setdefault(measure.path, {})
@@ -61,7 +62,8 @@ def on_event(work: Work, event: Event, at: Instant) -> None:
                 enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
         return
     for measure, on in work.index.triggers.get(event.name, ()):
-        if holds_for(EventMatch(on.names, on.where), event, work.playbook):
+        match = EventMatch(on.names, on.where)
+        if ask(work, measure, at, False, holds_for, match, event, work.playbook):
             enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
 
 
@@ -84,10 +86,10 @@ def on_transitions(work: Work, transitions: list[Transition], event: Event, at: 
 def on_alarm(work: Work, at: Instant) -> None:
     """Start what is due by the calendar at exactly this instant."""
     for measure, trigger in work.index.dates:
-        if fits(work, measure) and next_date(work, trigger, after=at - 1) == at:
+        if fits(work, measure) and ask(work, measure, at, None, next_date, work, trigger, at - 1) == at:
             enter(work, measure, Firing(at=at, occurred_at=at, event=f"date:{trigger.fact}"))
     for measure, scheduled in work.index.schedules:
-        if fits(work, measure) and next_slot(scheduled.slot, after=at, zone=work.zone) == at:
+        if fits(work, measure) and ask(work, measure, at, None, _slot_from, work, scheduled, at) == at:
             enter(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
 
 
@@ -97,6 +99,8 @@ def on_quiet(work: Work, at: Instant) -> None:
     if not memory.entities:
         return
     for measure, trigger in work.index.quiet:
+        if is_set_aside(work, measure.path):
+            continue
         for key, touched_at, fire_at in pending_silences(work, measure, trigger):
             if fire_at <= at:
                 memory.silences.setdefault(measure.path, {})[key] = touched_at
@@ -117,11 +121,21 @@ def on_conditions(work: Work, at: Instant) -> None:
     answers = work.contact.memory.answers
     for measure in work.index.conditions:
         _, before = answers.get(measure.path, _NO_ANSWER)
-        now = work.is_true(measure.audience, at)
+        now = _answers_yes(work, measure, at)
+        if is_set_aside(work, measure.path):
+            continue
         if now != before:
             answers[measure.path] = measure.rules_hash, now
         if now and (not before or _may_return(work, measure, at)):
             enter(work, measure, Firing(at=at, occurred_at=at, event="condition"))
+
+
+def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:
+    return ask(work, measure, at, False, work.is_true, measure.audience, at)
+
+
+def _slot_from(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
+    return next_slot(trigger.slot, after=at, zone=work.zone)
 
 
 def _may_return(work: Work, measure: Measure, at: Instant) -> bool:

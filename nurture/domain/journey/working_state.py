@@ -27,6 +27,8 @@ class Work:
     index: Index = field(init=False)
     # The next alarm, None when something changed since: computing it is the most expensive part of an advance.
     alarm: Instant | None = None
+    # Name of the event that is being applied; "" for an alarm.
+    event: str = ""
     # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
     _readable: dict[str, Any] | None = None

@@ -1,0 +1,125 @@
+"""Setting a measure aside for a contact: one whose rules fail stops alone, and everything else goes on.
+
+Applying an event has two halves. What it says (facts, consent, suppression, track, stage, identity) always holds.
+What the rules of one measure make of it may fail, for example at a value that nobody thought of; then that measure
+decides nothing more for this contact until the next published rules, when it is tried again. Its runs stay where
+they stood; exits, and leaving a track or stage, still end them, because these ask no rule.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from nurture.domain.contact import Run, SetAside
+from nurture.domain.errors import Poison
+from nurture.domain.instant import Instant
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Measure
+
+T = TypeVar("T")
+
+_REASON_MAX: Final = 500
+
+
+def is_set_aside(work: Work, measure: str) -> bool:
+    """Tell whether the measure decides nothing for this contact now."""
+    return measure in work.contact.memory.set_aside
+
+
+def ask(
+    work: Work, measure: Measure, at: Instant, otherwise: T, rule: Callable[..., T], *arguments: Any
+) -> T:
+    """Return what a rule that changes nothing answers; `otherwise` when its measure is or hereby gets set aside."""
+    aside = work.contact.memory.set_aside
+    if aside and measure.path in aside:
+        return otherwise
+    try:
+        return rule(*arguments)
+    except (MemoryError, Poison):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this measure stops
+        _set_aside(work, measure.path, at, error)
+        return otherwise
+
+
+def attempt(work: Work, measure: Measure, at: Instant, rule: Callable[..., Any], *arguments: Any) -> None:
+    """Carry out a rule that may start or move runs; when it fails, undo what it did and set its measure aside."""
+    aside = work.contact.memory.set_aside
+    if aside and measure.path in aside:
+        return
+    before = _Savepoint.of(work, measure.path)
+    try:
+        rule(*arguments)
+    except (MemoryError, Poison):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this measure stops
+        before.restore(work)
+        _set_aside(work, measure.path, at, error)
+
+
+def retry(work: Work) -> None:
+    """Let every measure that was set aside decide again."""
+    aside = work.contact.memory.set_aside
+    work.result.retried.extend(measure for measure in aside if measure not in work.result.retried)
+    aside.clear()
+
+
+def _set_aside(work: Work, measure: str, at: Instant, error: Exception) -> None:
+    work.contact.memory.set_aside[measure] = at
+    reason = f"{type(error).__name__}: {error}"[:_REASON_MAX]
+    work.result.set_aside.append(SetAside(measure, at, reason, work.event))
+    work.alarm = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Savepoint:
+    """What one measure has of a contact and of its advance, so that a failed rule leaves no half of its work."""
+
+    measure: str
+    runs: dict[tuple[str, str], Run]
+    changed: dict[tuple[str, str], Run]
+    run_starts: dict[str, Instant] | None
+    silences: dict[str, Instant] | None
+    answer: tuple[str, bool] | None
+    lists: tuple[list[Any], list[Any], list[Any]]
+
+    @classmethod
+    def of(cls, work: Work, measure: str) -> "_Savepoint":
+        memory, result = work.contact.memory, work.result
+        starts, silences = memory.run_starts.get(measure), memory.silences.get(measure)
+        return cls(
+            measure,
+            {key: _copy(run) for key, run in work.contact.runs.items() if run.measure == measure},
+            {key: run for key, run in result.runs.items() if run.measure == measure},
+            None if starts is None else dict(starts),
+            None if silences is None else dict(silences),
+            memory.answers.get(measure),
+            (list(result.messages), list(result.cancellations), list(result.non_entries)),
+        )
+
+    def restore(self, work: Work) -> None:
+        contact, result, memory = work.contact, work.result, work.contact.memory
+        others = {key: run for key, run in contact.runs.items() if run.measure != self.measure}
+        contact.runs.clear()
+        contact.runs.update(others | self.runs)
+        stepped = {key: run for key, run in result.runs.items() if run.measure != self.measure}
+        # Of a run that both had, the copy is the one that is as it was.
+        result.runs = stepped | {key: self.runs.get(key, run) for key, run in self.changed.items()}
+        _put(memory.run_starts, self.measure, self.run_starts)
+        _put(memory.silences, self.measure, self.silences)
+        _put(memory.answers, self.measure, self.answer)
+        result.messages, result.cancellations, result.non_entries = self.lists
+
+
+def _copy(run: Run) -> Run:
+    kept = copy(run)
+    kept.decided, kept.let = list(run.decided), dict(run.let)
+    return kept
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = value
