@@ -59,6 +59,8 @@ def build_reply_settings(services: Services, loaded: LoadedPlaybook) -> ReplySet
         bounce_address=settings.bounce_address,
         base_url=settings.public_url,
         playbook=loaded.playbook,
+        sender_name=loaded.playbook.senders["default"].get("name", ""),
+        only_to=frozenset(settings.only_to),
     )
 
 

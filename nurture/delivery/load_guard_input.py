@@ -31,6 +31,7 @@ from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerced
+from nurture.feedback.reply_queries import load_reply_holds
 
 
 @dataclass(slots=True)
@@ -157,6 +158,9 @@ def _load_families(
         for living_id, row in living.items()
     }
     suppressions = _group_suppressions(connection, hashes, members)
+    replies = load_reply_holds(
+        connection, [member for ids in members.values() for member in ids], now=scope.now
+    )
     families: dict[int, ContactFamily] = {}
     for living_id, contact in contacts.items():
         row = living[living_id]
@@ -171,7 +175,10 @@ def _load_families(
             preferences=permissions[living_id].preferences,
             owned_hashes=hashes[living_id],
             suppression_rows=suppressions[living_id],
-            holds=active_holds(contact, now=scope.now, playbook=scope.playbook),
+            holds=[
+                *active_holds(contact, now=scope.now, playbook=scope.playbook),
+                *(replies[member] for member in member_ids if member in replies),
+            ],
             pending_since=min((pending[member] for member in member_ids if member in pending), default=None),
         )
     return families

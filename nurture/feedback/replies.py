@@ -1,4 +1,4 @@
-"""Replies: a person answers a mail of ours, and one of our staff answers them; until then no sales mail is sent.
+"""Replies: a person answers a mail of ours, and one of our staff answers them; until then no marketing mail is sent.
 
 Enters: a mail that `inbound.inbound_mail` read and whose origin `app.inbound` judged. Leaves, in one transaction: the
 report and its events, a case with owner and due time, and a notice that brings the reply to our staff with the
@@ -11,11 +11,13 @@ acknowledgement and follow-up act on it. `Support Case Closed` ends it.
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from nurture.consent.queries import raise_versions
+from nurture.consent.subjects import find_subject
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import Database, decode
 from nurture.database.notifications import FEEDBACK, note
@@ -25,6 +27,7 @@ from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant, to_dateti
 from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
+from nurture.domain.unsubscribe_words import asks_to_unsubscribe, unsubscribe_confirmation
 from nurture.domain.verp import build_case_address
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries
@@ -64,6 +67,13 @@ class ReplySettings:
     # URL of the console, without a slash at the end.
     base_url: str
     playbook: Playbook
+    sender_name: str = ""
+    # The addresses and domains that may be mailed at all; empty: no such limit.
+    only_to: frozenset[str] = frozenset()
+
+    def may_mail(self, address: str) -> bool:
+        """Tell whether NURTURE_ONLY_TO permits mail to this address."""
+        return not self.only_to or bool({address, address.rpartition("@")[2]} & self.only_to)
 
 
 def case_name(number: int) -> str:
@@ -83,7 +93,12 @@ def record_reply(
     *,
     now: Instant,
 ) -> Counts:
-    """Record a reply, open a case or join the open one, and forward the reply to our staff; the same mail once."""
+    """Record a reply, open a case or join the open one, and forward the reply to our staff; the same mail once.
+
+    A reply that only asks to unsubscribe is an unsubscribe: it opens no case.
+    """
+    if asks_to_unsubscribe(mail.subject, mail.text):
+        return record_unsubscribe_reply(connection, settings, report, now=now)
     counts = record(connection, [report], now=now, suppression_key=settings.suppression_key)
     if not counts["reply"]:
         return counts
@@ -109,6 +124,45 @@ def record_reply(
         )
     accept(connection, [event] if event else [])
     return counts
+
+
+def record_unsubscribe_reply(
+    connection: sa.Connection, settings: ReplySettings, report: Report, *, now: Instant
+) -> Counts:
+    """Withdraw the topic of the answered mail (everything, where it had none), and confirm it to the person."""
+    report = replace(report, kind="unsubscribe")
+    counts = record(connection, [report], now=now, suppression_key=settings.suppression_key)
+    match = reply_queries.load_match(connection, report.provider, report.event_id)
+    if counts["unsubscribe"] and match is not None and match.contact_id is not None:
+        _confirm_unsubscribe(connection, settings, match.contact_id, report, now=now)
+    return counts
+
+
+def _confirm_unsubscribe(
+    connection: sa.Connection, settings: ReplySettings, contact_id: int, report: Report, *, now: Instant
+) -> None:
+    """Queue the confirmation to the contact's own address, unless no mail at all may go there."""
+    contact = reply_queries.lock_living(connection, contact_id)
+    subject = find_subject(connection, f"contact:{contact}", suppression_key=settings.suppression_key)
+    if subject.address is None or not settings.may_mail(subject.address):
+        return
+    if any(row.scope == "all" for row in subject.load_holding(connection)):
+        return
+    row = reply_queries.load_contact(connection, contact)
+    title, text = unsubscribe_confirmation(row.locale if row is not None else None)
+    notice = Notice(
+        sender=settings.sender,
+        name=settings.sender_name,
+        recipient=subject.address,
+        reply_to=(),
+        subject=title,
+        text=text,
+        at=now,
+        key=f"unsubscribed:{report.event_id}",
+        is_automatic=True,
+    )
+    case = _Case(contact, 0, None, now)
+    _queue(connection, "unsubscribed", notice, case=case, now=now)
 
 
 def record_answer(
@@ -151,6 +205,8 @@ def _open_case(
 ) -> _Case:
     """Return the contact's open case, or a new one."""
     contact = reply_queries.lock_living(connection, contact_id)
+    # The open case holds marketing: mail that the guard passed before goes back to the guard.
+    raise_versions(connection, [contact])
     row = reply_queries.load_open_case(connection, contact, now=now)
     if row is not None:
         return _Case(contact, row.id, message, row.due_at)

@@ -1,18 +1,24 @@
 """Statements about cases that replies open (table `dialogues`) and about mails to our own staff (`notices`)."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_of
+from nurture.database.bulk import Row, any_of, any_of_parameter, list_text
 from nurture.database.schema import contacts, dialogues, events, feedback, messages, notices
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant
+from nurture.domain.journey.position import ActiveHold
+from nurture.domain.measure import MARKETING
+from nurture.domain.playbook import Hold
 
 #: How long a worker may take to send one notice.
 NOTICE_LEASE: Duration = 12 * MINUTE
 #: A reply joins an open case only within this time; a later one opens another case.
 JOINS_WITHIN: Duration = 30 * DAY
+#: Name of the hold that an open case is, beside the playbook's own holds.
+REPLY_HOLD: Final = "open_reply"
 
 
 # ---- cases -----------------------------------------------------------------------------------------------
@@ -47,6 +53,32 @@ def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) 
         .limit(1)
     )
     return connection.execute(statement).first()
+
+
+def load_reply_holds(
+    connection: sa.Connection, contact_ids: Sequence[int], *, now: Instant
+) -> dict[int, ActiveHold]:
+    """Return contact -> the hold of its oldest open case: it stops all marketing until the case is closed."""
+    rows = connection.execute(_open_cases(connection.dialect.name), {"ids": list_text(contact_ids)}).all()
+    return {
+        contact_id: ActiveHold(
+            # It ends with the case, however long that takes: its end moves along.
+            Hold(REPLY_HOLD, MARKETING, owner, JOINS_WITHIN),
+            since,
+            now + JOINS_WITHIN,
+        )
+        for contact_id, owner, since in rows
+    }
+
+
+@lru_cache
+def _open_cases(dialect: str) -> sa.Select[Any]:
+    c = dialogues.c
+    return (
+        sa.select(c.contact_id, sa.func.min(c.owner), sa.func.min(c.opened_at))
+        .where(any_of_parameter(c.contact_id, dialect), c.closed_at.is_(None))
+        .group_by(c.contact_id)
+    )
 
 
 def add_case(connection: sa.Connection, row: Row) -> int:

@@ -15,6 +15,7 @@ from nurture.domain.consent.permissions import find_deciding_rows
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
+from nurture.feedback.reply_queries import load_reply_holds
 from nurture.reports.conflicts import describe_open_conflicts
 
 #: Rows of each kind that a timeline reads at most, newest first.
@@ -78,7 +79,10 @@ def describe_person(
         "facts": dict(sorted(contact.facts.items())),
         "holds": [
             {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}
-            for hold in active_holds(contact, now=now, playbook=playbook)
+            for hold in (
+                *active_holds(contact, now=now, playbook=playbook),
+                *load_reply_holds(connection, ids, now=now).values(),
+            )
         ],
         "consents": _consents(connection, contact_id),
         "wishes": _describe_preferences(connection, contact_id),

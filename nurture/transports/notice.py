@@ -1,4 +1,4 @@
-"""Mails to our own staff: plain text, with the received mail attached unchanged."""
+"""Mails to our own staff with the received mail attached, and short confirmations to a person who wrote: plain text."""
 
 import base64
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ class Notice:
     key: str
     # The received mail, byte for byte; empty for none.
     original: bytes = b""
+    # A program wrote it in answer to a mail (RFC 3834), so no program answers it.
+    is_automatic: bool = False
 
 
 def notice_bytes(notice: Notice) -> bytes:
@@ -41,6 +43,8 @@ def notice_bytes(notice: Notice) -> bytes:
         f"Message-ID: <n.{tag}@{domain}>",
         "MIME-Version: 1.0",
     ]
+    if notice.is_automatic:
+        lines.append("Auto-Submitted: auto-replied")
     if notice.reply_to:
         lines.append(f"Reply-To: {', '.join(notice.reply_to)}")
     text = ("text/plain; charset=utf-8", "", clean_body(notice.text).replace("\n", "\r\n").encode())

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nurture.database import schema as t
 from nurture.database.engine import decode
@@ -221,3 +222,84 @@ def test_an_answer_is_passed_on_as_soon_as_the_human_s_server_is_back(office: Of
     assert notice.sent_at is None
     assert notice.data
     assert notice.due_at > office.clock.now()
+
+
+# ---- "unsubscribe" in words ------------------------------------------------------------------------------
+
+
+def consents(office: Office) -> list[tuple[str, str]]:
+    return [(row.topic, row.state) for row in office.rows(t.consents) if row.source == "feedback"]
+
+
+@pytest.mark.parametrize("words", ["Unsubscribe", "Bitte abmelden.\n\nAda", "退订，谢谢"])
+def test_unsubscribe_in_words_withdraws_the_topic_of_the_mail_and_opens_no_case(
+    office: Office, post: Post, words: str
+) -> None:
+    ordered(office)
+    offer = sales_mail(office)
+    office.turn()
+    row = next(row for row in office.rows(t.messages) if row.id == offer)
+    with office.database.write() as connection:
+        connection.execute(
+            sa.update(t.messages)
+            .where(t.messages.c.id == offer)
+            .values(
+                status="sent", sent_at=office.clock.now(), header_id=f"<m{offer}.abc@larkandkettle.example>"
+            )
+        )
+    post.send(
+        "hello@larkandkettle.example",
+        an_answer(words, about=f"<m{offer}.abc@larkandkettle.example>", subject="Re: an offer"),
+    )
+    office.turn()
+    office.work()
+    assert office.rows(CASES) == []
+    assert consents(office) == [(row.topic, "withdrawn")]
+    assert office.mails_to(HUMAN) == []
+    confirmed = office.mails_to(ADA)[-1]
+    assert confirmed["Subject"] == "You are unsubscribed"
+    assert confirmed["Auto-Submitted"] == "auto-replied"
+
+
+def test_unsubscribe_in_answer_to_a_receipt_withdraws_everything(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    answered(office, post, mail, "Please unsubscribe me")
+    assert office.rows(CASES) == []
+    assert consents(office) == [("*", "withdrawn")]
+    assert {row.reason for row in office.rows(t.suppression_reasons)} == {"unsubscribed"}
+    offer = sales_mail(office)
+    office.turn()
+    assert office.status(offer) == ("skipped", "suppressed")
+
+
+def test_a_mail_from_the_unsubscribe_link_of_a_mail_program_counts(office: Office, post: Post) -> None:
+    ordered(office)
+    post.send("hello@larkandkettle.example", an_answer("", about="", subject="unsubscribe"))
+    office.turn()
+    assert office.rows(CASES) == []
+    assert consents(office) == [("*", "withdrawn")]
+
+
+@pytest.mark.parametrize("purpose", ["sales", "nurture", "advocacy", "survey"])
+def test_an_open_reply_holds_all_marketing_until_it_is_closed(
+    office: Office, post: Post, purpose: str
+) -> None:
+    answered(office, post, ordered(office))
+    offer = sales_mail(office)
+    with office.database.write() as connection:
+        connection.execute(sa.update(t.messages).where(t.messages.c.id == offer).values(purpose=purpose))
+        # The playbook's own hold is over: only the open reply is left.
+        connection.execute(sa.delete(t.inbox))
+    office.later(31 * DAY)
+    with office.database.write() as connection:
+        later = {"due_at": office.clock.now(), "valid_until": office.clock.now() + DAY}
+        connection.execute(sa.update(t.messages).where(t.messages.c.id == offer).values(later))
+    office.turn()
+    assert office.status(offer) == ("waiting", "hold")
+    with office.database.write() as connection:
+        connection.execute(sa.update(CASES).values(closed_at=office.clock.now()))
+        connection.execute(
+            sa.update(t.messages).where(t.messages.c.id == offer).values(due_at=office.clock.now())
+        )
+    office.turn()
+    assert office.status(offer)[1] != "hold"
