@@ -29,6 +29,7 @@ from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.placeholders import without_placeholders
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerce
 
@@ -335,7 +336,7 @@ def _read_identities(cells: Mapping[str, Any]) -> tuple[Identity, ...]:
             message = f"{kind}: {str(value)[:80]!r} is not a valid value"
             raise InputError(message)
         identities.append(Identity(kind, canonical))  # type: ignore[arg-type]
-    return tuple(identities)
+    return without_placeholders(identities)
 
 
 def _read_occurred_at(cells: Mapping[str, Any], now: Instant) -> Instant:

@@ -18,6 +18,7 @@ from nurture.domain.event import KIND_NAMES, EventKind, Identity
 from nurture.domain.hints import RESERVED
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import HOUR, SECOND, Duration, Instant
+from nurture.domain.placeholders import without_placeholders
 from nurture.domain.values import INTEGER_MAX, read_clock, read_time
 
 #: Largest item; Segment's own API has this limit.
@@ -288,7 +289,7 @@ def _identities(item: _Item, person: dict[str, Any]) -> tuple[Identity, ...]:
         identities.append(Identity("phone", known))
     if anonymous_id is not None and (known := canonical_user_id(anonymous_id)) is not None:
         identities.append(Identity("anonymous_id", known))
-    return tuple(identities)
+    return without_placeholders(identities)
 
 
 def _previous_id(item: _Item) -> str:

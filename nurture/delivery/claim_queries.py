@@ -22,8 +22,8 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
-from nurture.database.schema import contacts, coupons, identities, inbox, messages, objects, runs
-from nurture.domain.event import IDENTITY_KINDS
+from nurture.database.schema import consents, contacts, coupons, identities, inbox, messages, objects, runs
+from nurture.domain.event import IDENTITY_KINDS, OWN_PAGES
 from nurture.domain.instant import Instant
 
 Rows = Sequence[Any]
@@ -99,16 +99,25 @@ def lock_survivors(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
 
 
 def load_contacts_with_merged(connection: sa.Connection, ids: Sequence[int]) -> Rows:
-    """Return (id, survivor, email, erased_at, version) of these contacts and of all merged into them."""
+    """Return (id, survivor, email, erased_at, version, is_shared) of these contacts and of all merged into them."""
     return connection.execute(_contacts_with_merged(connection.dialect.name), {"ids": list_text(ids)}).all()
 
 
 @lru_cache
 def _contacts_with_merged(dialect: str) -> sa.Select[Any]:
     members = family_statement(dialect)
-    return sa.select(
-        contacts.c.id, contacts.c.survivor, contacts.c.email, contacts.c.erased_at, contacts.c.version
-    ).join(members, members.c.id == contacts.c.id)
+    others = sa.exists().where(
+        identities.c.kind == "email",
+        identities.c.value == contacts.c.email,
+        identities.c.contact_id != contacts.c.id,
+    )
+    confirmed = sa.exists().where(
+        consents.c.contact_id == contacts.c.id, consents.c.state == "granted", consents.c.source == OWN_PAGES
+    )
+    columns = [contacts.c[name] for name in ("id", "survivor", "email", "erased_at", "version")]
+    # True: the address is another contact's, and this person has not confirmed anything there.
+    is_shared = sa.and_(contacts.c.survivor.is_(None), others, sa.not_(confirmed)).label("is_shared")
+    return sa.select(*columns, is_shared).join(members, members.c.id == contacts.c.id)
 
 
 def load_due_messages(connection: sa.Connection, ids: Sequence[int], *, now: Instant) -> Rows:

@@ -44,6 +44,8 @@ class ContactFamily:
     address: str | None
     erased: bool
     version: int
+    # True: the address is another contact's, and this person has not confirmed anything there.
+    is_shared: bool = False
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
     # Hashes of every address of theirs, and the suppressions of these and of the contacts.
@@ -120,6 +122,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         contact=family.contact,
         address=item.address,
         erased=family.erased,
+        is_shared_address=family.is_shared,
         run=item.run,
         suppressions=item.suppressions,
         switches=scope.switches,
@@ -171,6 +174,7 @@ def _load_families(
             address=row.email,
             erased=row.erased_at is not None,
             version=row.version,
+            is_shared=bool(row.is_shared),
             consents=permissions[living_id].consents,
             preferences=permissions[living_id].preferences,
             owned_hashes=hashes[living_id],

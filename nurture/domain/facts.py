@@ -17,6 +17,7 @@ from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Signs
+from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
@@ -186,7 +187,9 @@ def _store(contact: Contact, name: str, value: Any) -> None:
 
 def _fold_trait(contact: Contact, event: Event, fact: TraitFact) -> None:
     if _is_newest(contact, event, fact.name):
-        _store(contact, fact.name, coerce(event.traits[fact.trait], fact.type, scale=fact.scale))
+        value = coerce(event.traits[fact.trait], fact.type, scale=fact.scale)
+        is_nobody = fact.trait in NAME_TRAITS and isinstance(value, str) and is_placeholder_name(value)
+        _store(contact, fact.name, None if is_nobody else value)
 
 
 def _count(contact: Contact, event: Event, fact: FoldFact) -> None:  # noqa: ARG001 - folds share one shape

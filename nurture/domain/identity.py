@@ -26,6 +26,7 @@ from typing import Final, Literal, Protocol
 
 from nurture.domain.event import IDENTITY_KINDS, Identity, IdentityKind
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.placeholders import is_placeholder_id
 
 #: RFC 5321 4.5.3.1: octets of the part before the @, and of the whole path.
 _LOCAL_OCTETS_MAX = 64
@@ -35,12 +36,6 @@ _LABEL_OCTETS_MAX = 63
 #: 15 digits with space and marks between them.
 _PHONE_CHARACTERS_MAX = 64
 _ID_CHARACTERS_MAX = 255
-
-#: Values that programs send where an id is missing. One such value would make one person of thousands.
-_NO_ID = frozenset(
-    {"", "0", "-1", "null", "nil", "none", "undefined", "nan", "true", "false", "[object object]"}
-    | {"anonymous", "unknown", "guest", "n/a", "na", "00000000-0000-0000-0000-000000000000"}
-)
 
 _DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
 _PHONE_NOISE = str.maketrans(dict.fromkeys(" \t\u00a0()-./\u2010\u2011\u2013", ""))
@@ -117,7 +112,7 @@ def canonical_phone(text: str) -> str | None:
 def canonical_user_id(text: str) -> str | None:
     """Return a user or anonymous id without space around it; None for what stands for a missing one."""
     value = unicodedata.normalize("NFC", _short(text.replace("\x00", ""), _ID_CHARACTERS_MAX))
-    if value.lower() in _NO_ID or len(value) > _ID_CHARACTERS_MAX:
+    if is_placeholder_id(value) or len(value) > _ID_CHARACTERS_MAX:
         return None
     return value
 

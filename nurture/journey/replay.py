@@ -24,7 +24,7 @@ from nurture.domain.journey.combine_histories import combine
 from nurture.domain.playbook import Playbook
 
 #: Raised when the same definitions are folded in another way: then everybody's facts are folded anew when touched.
-_FOLDS: Final = 3
+_FOLDS: Final = 4
 
 
 def replay_events(

@@ -340,3 +340,31 @@ def test_the_number_of_statements_does_not_grow_with_the_chunk(database: Databas
         counted.append(len(seen))
     assert counted[0] == counted[1]
     assert counted[0] < 25
+
+
+def test_a_shared_address_gets_no_marketing_before_its_second_person_confirms(world: World) -> None:
+    ada, bob = world.person("ada"), world.person("bob")
+    with world.database.write() as connection:
+        connection.execute(
+            sa.update(t.contacts).where(t.contacts.c.id == bob).values(email="ada@example.com")
+        )
+        owned = {"kind": "email", "value": "ada@example.com", "contact_id": ada, "since": 1, "source": "test"}
+        connection.execute(sa.delete(t.identities).where(t.identities.c.value == "ada@example.com"))
+        connection.execute(sa.insert(t.identities).values(owned))
+    own, shared = world.mail(ada), world.mail(bob)
+    world.claim()
+    assert world.status(own) == ("ready", "")
+    assert world.status(shared) == ("skipped", "shared_address")
+    with world.database.write() as connection:
+        said = {
+            "contact_id": bob,
+            "topic": "news",
+            "state": "granted",
+            "at": 2,
+            "source": "web",
+            "evidence": "{}",
+        }
+        connection.execute(sa.insert(t.consents).values(said))
+    confirmed = world.mail(bob, run_key="2")
+    world.claim()
+    assert world.status(confirmed)[1] != "shared_address"

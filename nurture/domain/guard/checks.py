@@ -55,8 +55,14 @@ def check_contact(context: CheckContext) -> CheckResult:
 
 
 def check_address(context: CheckContext) -> CheckResult:
-    """Require a recipient address."""
-    return "known" if context.input.address else Refusal("skip", "no_address", "no e-mail address is known")
+    """Require a recipient address; for marketing one that is this contact's own, or that it confirmed."""
+    if not context.input.address:
+        return Refusal("skip", "no_address", "no e-mail address is known")
+    if context.input.is_shared_address and context.input.message.purpose in MARKETING:
+        return Refusal(
+            "skip", "shared_address", "another contact has this address; this one never confirmed it"
+        )
+    return "known"
 
 
 def check_suppression(context: CheckContext) -> CheckResult:

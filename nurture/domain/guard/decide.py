@@ -65,6 +65,7 @@ REASONS: Mapping[str, str] = {
     "no_contact": "cancelled: the contact no longer exists",
     "erased": "cancelled: the contact was erased",
     "no_address": "skipped: no e-mail address is known",
+    "shared_address": "skipped: another contact has this address, and this one has not confirmed it",
     "suppressed": "skipped: the address is suppressed, for all mail or for marketing",
     "paused": "deferred: the measure (by ops, or for a broken template), the lane or everything is paused",
     "measure_gone": "cancelled: the active playbook has no such measure",

@@ -74,6 +74,8 @@ class GuardInput:
     # The recipient address; None: no address is known.
     address: str | None = None
     erased: bool = False
+    # True: the address is another contact's, and this person has not confirmed anything there.
+    is_shared_address: bool = False
     # The run that decided the message, active or ended.
     run: Run | None = None
     # Scope (`all`, `marketing`) -> reason of the suppression.
