@@ -32,6 +32,7 @@ ACTS: dict[str, str] = {
     "init": LOOKS,
     "api": LOOKS,
     "scheduler": LOOKS,
+    "worker": LOOKS,
     "inbound": LOOKS,
     "doctor": LOOKS,
     "audience": LOOKS,
@@ -66,6 +67,9 @@ ACTS: dict[str, str] = {
     "suppression show": LOOKS,
     "suppression lift": "suppression lift",
     "config show": LOOKS,
+    "conflicts list": LOOKS,
+    "conflicts show": LOOKS,
+    "conflicts decide": "conflict.decide",
     "access user add": "access.user.add",
     "access user list": LOOKS,
     "access user role": "access.user.role",
@@ -73,6 +77,7 @@ ACTS: dict[str, str] = {
     "access user password": "access.user.password",
     "access key add": "access.key.add",
     "access key list": LOOKS,
+    "access key set": "access.key.kind",
     "access key revoke": "access.key.revoke",
 }
 
