@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
   --custom-compile-command "make lock" pyproject.toml --group build
 
 # A target that is named `help` first: `make` alone explains itself.
-.PHONY: help demo up test check bench faults fuzz wheel docs lock format clean
+.PHONY: help demo up test quick check bench faults fuzz wheel docs lock format clean
 help:  ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -20,6 +20,12 @@ up: .venv/run  ## the whole engine in one process, on SQLite, mail into a local 
 
 test: .venv/test check  ## every check and every test, on real PostgreSQL, Redis and SMTP
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+quick: .venv/test  ## static checks and the tests of the pure rules: under a minute, no server
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/domain $(ARGS)
 
 check: .venv/test  ## static checks only
 	$(BIN)/ruff check
