@@ -16,8 +16,9 @@ from nurture.database.engine import Database
 from nurture.delivery.outcomes import AttemptResult, write_outcomes
 from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
-from nurture.domain.feedback import Report
+from nurture.domain.feedback import WEAK_SEVERITIES, Report, Severity
 from nurture.domain.instant import DAY, Instant
+from nurture.domain.refusals import judge_refusal
 from nurture.feedback.record import record
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint
@@ -102,7 +103,7 @@ class OutcomeWriter:
         counts = self._database.run(
             lambda connection: self._write_in_transaction(connection, results), by_index=True
         )
-        self._report_full_mailboxes(results)
+        self._report_weak_bounces(results)
         if self._delivery.journal is not None:
             self._delivery.journal.forget_attempts(
                 [(result.ready.id, result.ready.attempt) for result in results]
@@ -114,10 +115,10 @@ class OutcomeWriter:
         failpoint("deliver.written")
         return counts
 
-    def _report_full_mailboxes(self, results: list[AttemptResult]) -> None:
-        """Record each full mailbox (5.2.2) as a soft bounce, once a day for a mail.
+    def _report_weak_bounces(self, results: list[AttemptResult]) -> None:
+        """Record each refusal that counts when it repeats, such as a full mailbox, once a day for a mail.
 
-        It is rare, so it has a transaction of its own after that of the outcomes.
+        They are rare, so they have a transaction of its own after that of the outcomes.
         """
         now = self._delivery.clock.now()
         reports = [
@@ -126,14 +127,25 @@ class OutcomeWriter:
                 event_id=f"{result.ready.id}:{now // DAY}",
                 kind="bounce",
                 at=now,
-                severity="soft",
+                severity=severity,
                 message=result.ready.id,
                 address=result.ready.address,
                 detail={"code": result.outcome.code, "diagnostic": result.outcome.reply},
             )
             for result in results
-            if result.outcome.outcome == "retry" and "5.2.2" in result.outcome.code
+            if (severity := _counted_severity(result.outcome))
         ]
         if reports:
             key = self._delivery.suppression_key
             self._database.run(lambda connection: record(connection, reports, now=now, suppression_key=key))
+
+
+def _counted_severity(outcome: Outcome) -> Severity:
+    """Return the severity of a refusal that suppresses the address when it repeats; "" for every other outcome."""
+    if outcome.suppress or outcome.code[:1] != "5" or outcome.stage not in ("rcpt", "data", "replied"):
+        return ""
+    refusal = judge_refusal(outcome.code, outcome.reply)
+    if outcome.outcome == "retry":
+        return "soft" if refusal.full else ""
+    counts = outcome.outcome == "failed" and refusal.severity in WEAK_SEVERITIES and not refusal.about_mail
+    return refusal.severity if counts else ""

@@ -48,7 +48,9 @@ ARRIVED: Final[frozenset[ReportKind]] = frozenset(
     {"delivered", "complaint", "open", "click", "reply", "unsubscribe"}
 )
 
-#: Soft bounces on this many different days within the span suppress an address, unless a mail arrived in between.
+#: Severities that suppress an address only when they repeat.
+WEAK_SEVERITIES: Final[frozenset[Severity]] = frozenset({"soft", "undetermined"})
+#: Such bounces on this many different days within the span suppress an address, unless a mail arrived in between.
 SOFT_DAYS: Final = 4
 SOFT_WITHIN: Final[Duration] = 30 * DAY
 #: A lane pauses when servers of at least this many people refused the sender within the span, and these people are
@@ -123,9 +125,10 @@ def read_message_id(header_id: str | None) -> int | None:
 def has_too_many_soft_bounces(
     soft_at: Iterable[Instant], *, arrived_at: Instant | None, now: Instant
 ) -> bool:
-    """Tell whether an address must be suppressed for soft bounces.
+    """Tell whether an address must be suppressed for repeated bounces.
 
-    soft_at: instants of the soft bounces. arrived_at: the newest proof that a mail arrived; None: no proof.
+    soft_at: instants of its soft and undetermined bounces. arrived_at: the newest proof that a mail arrived; None:
+    no proof.
     """
     since = max(now - SOFT_WITHIN, arrived_at if arrived_at is not None else now - SOFT_WITHIN)
     return len({at // DAY for at in soft_at if since < at <= now}) >= SOFT_DAYS

@@ -13,6 +13,7 @@ from nurture.domain.feedback import (
     REFUSED_WITHIN,
     SOFT_WITHIN,
     SOURCE,
+    WEAK_SEVERITIES,
     has_too_many_soft_bounces,
     must_pause_lane,
     suppression_scope,
@@ -30,14 +31,14 @@ class _Effects:
     # Message id -> the status that its report proves: sent or failed.
     settled: dict[int, str]
     suppressions: list[Suppression]
-    # Addresses whose soft bounces are counted.
-    soft: list[str]
+    # Addresses whose soft and undetermined bounces are counted.
+    weak: list[str]
     unsubscribes: list[MatchedReport]
     refusals: list[MatchedReport]
 
     def __bool__(self) -> bool:
         """Whether anything is to be written."""
-        return any((self.settled, self.suppressions, self.soft, self.unsubscribes, self.refusals))
+        return any((self.settled, self.suppressions, self.weak, self.unsubscribes, self.refusals))
 
 
 def apply_effects(
@@ -60,7 +61,7 @@ def apply_effects(
         *effects.suppressions,
         *(
             Suppression(address, "all", "soft_bounces")
-            for address in _find_worn_out(connection, effects.soft, now)
+            for address in _find_worn_out(connection, effects.weak, now)
         ),
     ]
     consent_record.suppress_addresses(
@@ -95,8 +96,12 @@ def _plan_effects(reports: Sequence[MatchedReport]) -> _Effects:
             if report.message and (status := _proven_status(report))
         },
         suppressions=[suppression for report in reports if (suppression := _suppression(report)) is not None],
-        soft=sorted(
-            {report.address for report in reports if report.report.severity == "soft" and report.address}
+        weak=sorted(
+            {
+                report.address
+                for report in reports
+                if report.report.severity in WEAK_SEVERITIES and report.address
+            }
         ),
         unsubscribes=[
             report for report in reports if report.report.kind == "unsubscribe" and not report.report.machine
@@ -116,7 +121,7 @@ def _lock_contacts(connection: sa.Connection, reports: Sequence[MatchedReport], 
         if report.message and report.message.id in effects.settled
     }
     contacts |= {report.contact for report in effects.unsubscribes if report.contact is not None}
-    addresses = {row.address for row in effects.suppressions if row.address} | set(effects.soft)
+    addresses = {row.address for row in effects.suppressions if row.address} | set(effects.weak)
     feedback_queries.lock_contacts(connection, sorted(contacts), sorted(addresses))
 
 
@@ -161,18 +166,18 @@ def _unsubscribe(
 
 
 def _find_worn_out(connection: sa.Connection, addresses: Sequence[str], now: Instant) -> list[str]:
-    """Return those of the addresses that have bounced softly on too many days."""
-    soft: dict[str, list[Instant]] = {}
+    """Return those of the addresses that bounced softly, or for an unknown reason, on too many days."""
+    weak: dict[str, list[Instant]] = {}
     arrived: dict[str, Instant] = {}
     for row in feedback_queries.load_signs(connection, addresses, since=now - SOFT_WITHIN):
-        if row.kind == "bounce" and row.severity == "soft":
-            soft.setdefault(row.address, []).append(row.at)
+        if row.kind == "bounce" and row.severity in WEAK_SEVERITIES:
+            weak.setdefault(row.address, []).append(row.at)
         elif row.kind in ARRIVED and not row.machine:
             arrived[row.address] = max(arrived.get(row.address, row.at), row.at)
     return [
         address
         for address in addresses
-        if has_too_many_soft_bounces(soft.get(address, ()), arrived_at=arrived.get(address), now=now)
+        if has_too_many_soft_bounces(weak.get(address, ()), arrived_at=arrived.get(address), now=now)
     ]
 
 

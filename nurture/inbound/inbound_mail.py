@@ -17,11 +17,11 @@ from nurture.domain.feedback import Severity, read_message_id
 from nurture.domain.identity import canonical_email
 from nurture.inbound import arf, dsn
 from nurture.inbound.mime_parts import header, parts, text_of
-from nurture.rendering.clean_text import clean_body, clean_header
+from nurture.inbound.reply_text import fresh_text
+from nurture.rendering.clean_text import clean_header
 
 #: Bytes of a mail that are read; the beginning is enough to recognise every kind.
 READ_MAX: Final = 512 * 1024
-TEXT_MAX: Final = 2_000
 
 #: bounce, deferred, delivered  a delivery report
 #: complaint, opt_out           a feedback report (ARF): of abuse, or of a request to unsubscribe
@@ -41,7 +41,7 @@ class InboundMail:
     author: str | None = None
     name: str = ""
     subject: str = ""
-    # The person's own text without quotes; at most TEXT_MAX characters.
+    # The person's own text without quotes; at most `reply_text.TEXT_MAX` characters.
     text: str = ""
     severity: Severity = ""
     # The status (`5.1.1`), and the receiving server's text.
@@ -88,7 +88,7 @@ def _read(mail: "Message[Any, Any]", key: str, envelope_sender: str) -> InboundM
             diagnostic=clean_header(report.diagnostic)[:500],
             about=_ours(report.header_ids),
         )
-    if is_from_nobody or is_automatic(mail):
+    if is_from_nobody or is_automatic(mail) or is_calendar_answer(mail):
         return InboundMail("automatic", key, author=_author(mail)[1], subject=_subject(mail))
     name, author = _author(mail)
     return InboundMail(
@@ -156,32 +156,29 @@ def is_automatic(mail: "Message[Any, Any]") -> bool:
     )
 
 
-# ---- people ----------------------------------------------------------------------------------------------
+def is_calendar_answer(mail: "Message[Any, Any]") -> bool:
+    """Tell whether a calendar program answered an invitation (RFC 5546, METHOD:REPLY; Outlook without iCalendar)."""
+    for part in parts(mail):
+        if part.get_content_type() in ("text/calendar", "application/ics"):
+            method = str(part.get_param("method") or "").upper()
+            if method == "REPLY" or (not method and _METHOD_REPLY.search(text_of(part))):
+                return True
+    is_exchange = "calendarmessage" in header(mail, "Content-Class").lower() or any(
+        part.get_content_type() == "application/ms-tnef" for part in parts(mail)
+    )
+    return is_exchange and _ANSWER_SUBJECT.match(_subject(mail)) is not None
 
-_QUOTES: Final = re.compile(
-    r"^(>|-{2,} ?(original message|forwarded message|urspr[üu]ngliche nachricht|原始邮件|原始郵件)|"
-    r"_{10,}$|on .{3,200} wrote:$|am .{3,200} schrieb .{0,200}:$|le .{3,200} a [ée]crit ?:$|"
-    r"在.{3,200}写道[:：]$|.{3,200}于.{3,80}写道[:：]$|from: .{1,200}$|von: .{1,200}$|发件人[:：])",
+
+_METHOD_REPLY: Final = re.compile(r"^METHOD:REPLY\s*$", re.IGNORECASE | re.MULTILINE)
+_ANSWER_SUBJECT: Final = re.compile(
+    r"\s*(accepted|declined|tentative(ly accepted)?|zugesagt|angenommen|abgesagt|abgelehnt|mit vorbehalt|"
+    r"accepté|refusé|provisoire|aceptad[oa]|rechazad[oa]|provisional|accettato|rifiutato|geaccepteerd|geweigerd|aceit[oa]|recusad[oa]|"
+    r"accepterat|accepteret|zaakceptowano|принято|отклонено|已接受|已拒绝|承諾)\s?[:：]",
     re.IGNORECASE,
 )
-_OPENERS: Final = re.compile(r"^(on|am|le|在) .{3,200}$", re.IGNORECASE)
 
 
-def fresh_text(mail: "Message[Any, Any]") -> str:
-    """Return the person's own text: the text before the first line of a quote."""
-    text = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/plain"), "")
-    if not text:
-        html = next((text_of(part) for part in parts(mail) if part.get_content_type() == "text/html"), "")
-        text = re.sub(r"<[^<>]{0,2000}>", " ", re.sub(r"(?i)<br ?/?>|</(p|div)>", "\n", html))
-    lines = clean_body(text.replace("\r\n", "\n").replace("\r", "\n"))[: 8 * TEXT_MAX].split("\n")
-    kept: list[str] = []
-    for place, line in enumerate(lines):
-        text = line.strip()
-        folded = f"{text} {lines[place + 1].strip()}" if place + 1 < len(lines) else text
-        if _QUOTES.match(text) or (_OPENERS.match(text) and _QUOTES.match(folded)):
-            break
-        kept.append(line.rstrip())
-    return "\n".join(kept).strip()[:TEXT_MAX]
+# ---- people ----------------------------------------------------------------------------------------------
 
 
 def _subject(mail: "Message[Any, Any]") -> str:

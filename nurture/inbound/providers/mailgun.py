@@ -10,6 +10,7 @@ from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
+from nurture.domain.refusals import severity_of
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
     Call,
@@ -23,7 +24,6 @@ from nurture.inbound.providers.call import (
     unix_instant,
     without_empty,
 )
-from nurture.transports.smtp.replies import severity_of
 
 _KINDS: Final[dict[str, ReportKind]] = {
     "delivered": "delivered",

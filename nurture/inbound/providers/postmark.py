@@ -9,6 +9,7 @@ from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
+from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     Call,
     Document,
@@ -21,7 +22,6 @@ from nurture.inbound.providers.call import (
     parse_json,
     without_empty,
 )
-from nurture.transports.smtp.replies import severity_of
 
 _KINDS: Final[dict[str, ReportKind]] = {
     "Delivery": "delivered",
@@ -107,7 +107,8 @@ def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
     if meaning is None or meaning[1] in ("", "policy"):
         return meaning
     # Their types follow the class of the reply code; the text says whether the sender is refused.
-    return ("bounce", "policy") if severity_of("", event.text("Details")) == "policy" else meaning
+    refusal = judge_refusal("", event.text("Details"))
+    return ("bounce", refusal.severity) if refusal.severity == "policy" or refusal.full else meaning
 
 
 def _event_id(event: Document, at: str) -> str:

@@ -5,11 +5,13 @@ https://resend.com/docs/webhooks, https://www.standardwebhooks.com
 
 import base64
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
+from nurture.domain.refusals import judge_refusal, severity_of
 from nurture.inbound.providers.call import (
     Call,
     Document,
@@ -24,17 +26,19 @@ from nurture.inbound.providers.call import (
     unix_instant,
     without_empty,
 )
-from nurture.transports.smtp.replies import severity_of
 
 _KINDS: Final[dict[str, ReportKind]] = {
     "email.delivered": "delivered",
     "email.delivery_delayed": "deferred",
     "email.bounced": "bounce",
     "email.suppressed": "bounce",
+    "email.failed": "bounce",
     "email.complained": "complaint",
     "email.opened": "open",
     "email.clicked": "click",
 }
+#: A text that begins with a reply code is the receiving server's.
+_REPLY: Final = re.compile(r"(?:smtp; ?)?[245]\d\d[ -]")
 _SEVERITIES: Final[dict[str, Severity]] = {"Permanent": "hard", "Transient": "soft"}
 
 
@@ -79,11 +83,13 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
             event_id=_header(call, "id") or f"{event.text('type')}:{data.text('email_id')}",
             kind=kind,
             at=iso_instant(event.text("created_at"), otherwise=now),
-            severity=_severity(event, bounce) if kind == "bounce" else "",
+            severity=_severity(event, data) if kind == "bounce" else "",
             header_id=headers.get("message-id") or data.text("message_id") or None,
             address=address(next(iter(data.texts("to")), "")),
             detail=without_empty(
-                diagnostic=bounce.text("message"),
+                diagnostic=_server_words(bounce)
+                or bounce.text("message")
+                or data.within("failed").text("reason"),
                 code=bounce.text("subType"),
                 url=click.text("link"),
                 user_agent=click.text("userAgent"),
@@ -94,11 +100,30 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
     ]
 
 
-def _severity(event: Document, bounce: Document) -> Severity:
-    """Return the severity; a text that refuses the sender counts before the type."""
+def _server_words(bounce: Document) -> str:
+    """Return the receiving server's reply, when the call has it; prose of Resend is no reply."""
+    words = " ".join(bounce.texts("diagnosticCode")) or bounce.text("diagnosticCode")
+    message = bounce.text("message")
+    return words or (message if _REPLY.match(message) else "")
+
+
+def _severity(event: Document, data: Document) -> Severity:
+    """Return the severity: the receiving server's own words (`diagnosticCode`), else Resend's type.
+
+    `message` is Resend's prose about the type and may mention reputation in any case, so it is not judged.
+    """
     if event.text("type") == "email.suppressed":
         return "hard"
-    if severity_of("", bounce.text("message")) == "policy":
+    if event.text("type") == "email.failed":
+        # Resend did not send it: the address is wrong, or our account, domain or quota is.
+        reason = severity_of("", data.within("failed").text("reason"))
+        return "hard" if reason == "hard" else "policy"
+    bounce = data.within("bounce")
+    words = _server_words(bounce)
+    refusal = judge_refusal("", words)
+    if words and (refusal.severity == "policy" or refusal.full):
+        return refusal.severity
+    if (bounce.text("type"), bounce.text("subType")) == ("Transient", "ContentRejected"):
         return "policy"
     # Old calls without a type are about permanent bounces.
     return _SEVERITIES.get(bounce.text("type") or "Permanent", "undetermined")

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant
+from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     EVENTS_MAX,
     Call,
@@ -27,7 +28,6 @@ from nurture.inbound.providers.call import (
     unix_instant,
     without_empty,
 )
-from nurture.transports.smtp.replies import severity_of
 
 _KINDS: Final[dict[str, ReportKind]] = {
     "delivered": "delivered",
@@ -132,8 +132,9 @@ def _meaning(event: Document) -> tuple[ReportKind, Severity] | None:
         return (kind, "") if kind else None
     if name == "dropped":
         return _DROPPED.get(event.text("reason"))
-    severity = severity_of(event.text("status"), event.text("reason"))
-    if severity != "policy":
+    refusal = judge_refusal(event.text("status"), event.text("reason"))
+    severity = refusal.severity
+    if severity != "policy" and not refusal.full:
         severity = _CLASSES.get(event.text("bounce_classification"), severity)
     if event.text("type") == "blocked" and severity == "hard":
         # "Blocked" means this time only; SendGrid goes on trying the address itself.

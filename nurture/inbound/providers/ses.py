@@ -19,6 +19,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from nurture.domain.feedback import Report, ReportKind, Severity
 from nurture.domain.instant import Instant, to_datetime
+from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
     Call,
@@ -33,7 +34,6 @@ from nurture.inbound.providers.call import (
     parse_json,
     without_empty,
 )
-from nurture.transports.smtp.replies import severity_of
 
 #: Hosts of Amazon's certificates and confirmations; nothing else is fetched.
 _HOST: Final = r"https://sns\.[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d\.amazonaws\.com(?:\.cn)?"
@@ -63,6 +63,9 @@ _KINDS: Final[dict[str, tuple[ReportKind, str, str]]] = {
     "Open": ("open", "open", ""),
     "Click": ("click", "click", ""),
     "Subscription": ("unsubscribe", "subscription", ""),
+    # Never sent: SES found a virus, or its template could not be filled in.
+    "Reject": ("bounce", "reject", ""),
+    "Rendering Failure": ("bounce", "failure", ""),
 }
 
 
@@ -155,7 +158,7 @@ def read(call: Call, *, now: Instant) -> list[Report] | None:
             event_id=f"{event_id}:{person.text('emailAddress')}",
             kind=kind,
             at=iso_instant(at, otherwise=now),
-            severity=_severity(outcome, person) if kind == "bounce" else "",
+            severity=_severity(name, outcome, person) if kind == "bounce" else "",
             header_id=_header_id(mail),
             return_path=mail.text("source") or None,
             address=address(person.text("emailAddress")),
@@ -174,10 +177,13 @@ def _people(outcome: Document, recipients: str, mail: Document) -> list[Document
     return people[:100]
 
 
-def _severity(outcome: Document, person: Document) -> Severity:
-    envelope = severity_of(person.text("status"), person.text("diagnosticCode"))
-    if envelope == "policy":
-        return envelope
+def _severity(name: str, outcome: Document, person: Document) -> Severity:
+    if name in ("reject", "failure"):
+        # A fault of ours, which counts against nobody.
+        return "policy"
+    refusal = judge_refusal(person.text("status"), person.text("diagnosticCode"))
+    if refusal.severity == "policy" or refusal.full:
+        return refusal.severity
     match outcome.text("bounceType"), outcome.text("bounceSubType"):
         case "Permanent", _:
             return "hard"
@@ -201,7 +207,8 @@ def _header_id(mail: Document) -> str | None:
 
 def _detail(outcome: Document, person: Document, mail: Document) -> dict[str, str]:
     return without_empty(
-        diagnostic=person.text("diagnosticCode") or outcome.text("smtpResponse", "complaintFeedbackType"),
+        diagnostic=person.text("diagnosticCode")
+        or outcome.text("smtpResponse", "complaintFeedbackType", "reason", "errorMessage"),
         code=person.text("status") or outcome.text("bounceSubType"),
         url=outcome.text("link"),
         user_agent=outcome.text("userAgent"),

@@ -1,39 +1,28 @@
 """SMTP replies: parsing them (RFC 5321, RFC 3463), and what each means for the mail, its address and the lane.
 
-The table in `docs/delivery.md` has the same rules. In short: only 2yz transfers responsibility; 4yz and an unreadable
-reply are tried again; 5.1.x says that the address does not exist; 5.7.x, policy and authentication are our own fault
-and blame no address; every other 5yz fails this mail alone.
+The table in `docs/delivery.md` has the same rules; `domain.refusals` judges the words. In short: only 2yz transfers
+responsibility; 4yz and an unreadable reply are tried again; a missing mailbox fails the mail and suppresses the
+address; policy and authentication are our own fault and pause the lane; rate and reputation for now slow it; every
+other 5yz fails this mail alone.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Final
 
-from nurture.domain.feedback import Severity
 from nurture.domain.instant import MINUTE, SECOND, Duration
+from nurture.domain.refusals import Refusal, judge_refusal
 from nurture.transports.types import Result, Stage
 
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?")
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff\U00010000-\U0010ffff]+")
+#: Replies that ask for a login.
+_AUTHENTICATION: Final = frozenset({530, 534, 535, 538})
 #: A reply with more lines or bytes than this is unreadable.
 LINES_MAX: Final = 100
 BYTES_MAX: Final = 65_536
 
-# For servers without enhanced codes: words that tell a missing mailbox from a refusal of our mail.
-_NO_SUCH_USER: Final = re.compile(
-    r"(user|recipient|mailbox|address|account)\s+(is\s+)?(unknown|not found|does not exist|doesn't exist|"
-    r"not exist|invalid|unavailable here)|no such (user|recipient|mailbox|address|person)|"
-    r"unknown (user|recipient|mailbox|address|local)|invalid (recipient|mailbox|address)|"
-    r"does not have an? \S+ account|no mailbox here",
-    re.IGNORECASE,
-)
-_POLICY: Final = re.compile(
-    r"spam|polic|block|blacklist|black list|denied|deny|relay|reputation|authenticat|not authori[sz]ed|"
-    r"unauthori[sz]ed|\bspf\b|dkim|dmarc|listed|prohibited|forbidden|unsolicited",
-    re.IGNORECASE,
-)
-_SLOWER: Final = re.compile(r"too (many|fast|much|quick)|\brate\b|throttl|slow down|slower", re.IGNORECASE)
 _RETRY_AFTER: Final = re.compile(
     r"(?:again|retry|wait|delay\w*)\D{0,30}?(\d{1,5})\s*(s|sec|second|m|min|minute)s?\b", re.IGNORECASE
 )
@@ -113,35 +102,30 @@ def interpret_reply(stage: Stage, reply: Reply) -> ReplyMeaning:
 
 def _interpret_transient(reply: Reply) -> ReplyMeaning:
     slow = reply.enhanced.startswith("4.7.") or (
-        400 <= reply.code < 500 and not reply.enhanced and bool(_SLOWER.search(reply.text))
+        reply.code // 100 == 4 and judge_refusal(reply.shown, reply.text).slow
     )
     return ReplyMeaning("retry", slow=slow, retry_after=read_retry_after(reply.text))
 
 
 def _interpret_permanent(stage: Stage, reply: Reply) -> ReplyMeaning:
-    subject = reply.enhanced.split(".")[1:] if reply.enhanced else []
-    if reply.code in (530, 535, 534, 538) or subject[:1] == ["7"]:
-        return ReplyMeaning("lane_paused")
-    if subject == ["2", "2"]:
-        return ReplyMeaning("retry", retry_after=read_retry_after(reply.text))
-    if reply.code == 552 or subject[:1] in (["3"], ["6"]):
+    refusal = judge_refusal(reply.shown, reply.text)
+    if refusal.slow or refusal.full:
+        return ReplyMeaning("retry", slow=refusal.slow, retry_after=read_retry_after(reply.text))
+    if reply.enhanced.startswith("5.7.") or reply.code in _AUTHENTICATION:
+        return (
+            ReplyMeaning("failed", suppress=True) if _is_dead(stage, refusal) else ReplyMeaning("lane_paused")
+        )
+    if reply.code == 552 or reply.enhanced.startswith(("5.3.", "5.6.")):
+        # This mail is too large or its content is refused; the next one may be accepted.
         return ReplyMeaning("failed")
-    if stage == "mail" or subject in (["1", "7"], ["1", "8"]):
-        # MAIL names the sender, and 5.1.7 and 5.1.8 are about the sender's address.
+    if stage == "mail" or refusal.severity == "policy":
+        # MAIL names the sender alone.
         return ReplyMeaning("lane_paused")
-    if subject[:1] == ["1"]:
-        return ReplyMeaning("failed", suppress=True)
-    if not subject:
-        return _interpret_without_enhanced_code(stage, reply)
-    return ReplyMeaning("failed")
+    return ReplyMeaning("failed", suppress=_is_dead(stage, refusal))
 
 
-def _interpret_without_enhanced_code(stage: Stage, reply: Reply) -> ReplyMeaning:
-    if _NO_SUCH_USER.search(reply.text) and stage == "rcpt":
-        return ReplyMeaning("failed", suppress=True)
-    if _POLICY.search(reply.text):
-        return ReplyMeaning("lane_paused")
-    return ReplyMeaning("failed")
+def _is_dead(stage: Stage, refusal: Refusal) -> bool:
+    return stage != "mail" and refusal.severity == "hard"
 
 
 def read_retry_after(text: str) -> Duration | None:
@@ -151,35 +135,3 @@ def read_retry_after(text: str) -> Duration | None:
         return None
     unit = MINUTE if match[2].lower().startswith("m") else SECOND
     return min(int(match[1]) * unit, _RETRY_AFTER_MAX)
-
-
-# ---- replies that bounces report -------------------------------------------------------------------------
-
-_STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
-_CODE: Final = re.compile(r"(?<![\d.])([245]\d\d)(?=[ -]|$)")
-
-
-def severity_of(code: str, text: str) -> Severity:
-    """Return the severity of a bounce, from the code and the reply's text in its report.
-
-    code: an enhanced status (`5.1.1`), a reply code (`550`) or empty. text: the diagnostic, which may hold either. The
-    rules are those for replies of our own SMTP sessions, so a provider's report and our own session agree.
-    """
-    # The text comes from the receiving server; a report's code is often derived from it.
-    status = _STATUS.search(text[:2000]) or _STATUS.search(code)
-    number = _CODE.search(code) or _CODE.search(text[:2000])
-    if status is None and number is None:
-        return "policy" if _POLICY.search(text[:2000]) else "undetermined"
-    enhanced = status[0] if status else ""
-    reply_code = int(f"{enhanced[0]}50") if status else int(str(number and number[1]))
-    # Reporters write x.0.0 when they know nothing more exact.
-    reply = Reply(reply_code, "" if enhanced.endswith(".0.0") else enhanced, text[:2000])
-    if reply.code // 100 == 2:
-        return "undetermined"
-    meaning = interpret_reply("rcpt", reply)
-    if meaning.suppress:
-        return "hard"
-    if meaning.outcome == "lane_paused":
-        return "policy"
-    # A mailbox that is closed or full, or a host that cannot be reached, may work again in some days.
-    return "soft" if meaning.outcome == "retry" or enhanced.startswith(("5.2.1", "5.4.")) else "undetermined"

@@ -1,0 +1,17 @@
+"""Every shape of the corpus is read rightly."""
+
+import pytest
+
+from nurture.inbound.inbound_mail import read
+from tests.inbound.corpus.shape import Shape
+from tests.inbound.corpus.written_with_the_rules import SHAPES
+
+ALL = SHAPES
+
+
+@pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
+def test_a_shape_is_read_rightly(shape: Shape) -> None:
+    mail = read(shape.data, envelope_sender=shape.sender)
+    assert (mail.nature, mail.severity) == (shape.nature, shape.severity)
+    if shape.text is not None:
+        assert mail.text == shape.text
