@@ -23,11 +23,13 @@ _ATTRIBUTION: Final = re.compile(
     r"(em|a|no dia) .{3,250} escreveu\b.{0,40}|"
     r"(den|på|d\.|ti|ons|tors|fre|lør|lör|søn|sön|man|mån)\W.{3,250} skrev\b.{0,120}|.{3,200} skrev (den|d\.) .{3,60}|"
     r"(w dniu|dnia|pon\.|wt\.|śr\.|czw\.|pt\.|sob\.|niedz\.) .{3,250} (napisał|pisze)\b.{0,120}|"
-    r".{3,250} (пишет|написала?|писала?)(\(а\))?|"
-    r".{3,250}(写道|寫道)|"
-    r".{3,250}(書きました|のメール|さんは書きました)"
+    r"(пн|вт|ср|чт|пт|сб|вс|\d{1,2} \w+ \d{4}).{3,250} (пишет|написала?|писала?)(\(а\))?"
     r") ?[:：]",
     re.IGNORECASE,
+)
+#: Attributions whose verb stands at the end, with nothing exact at the beginning.
+_OPEN_ATTRIBUTION: Final = re.compile(
+    r".{3,250}( (пишет|написала?|писала?)(\(а\))?|写道|寫道|書きました|のメール) ?[:：]", re.IGNORECASE
 )
 #: An attribution of any language names an address and a date; it counts only before a marked quote.
 _ANY_ATTRIBUTION: Final = re.compile(r"(?=.*\d)(?=.*@).{5,300}[:：]")
@@ -96,15 +98,30 @@ def _quote_start(lines: list[str], place: int) -> int:
         return 1 + _header_lines(lines, place + 1, least=0)
     if header := _header_lines(lines, place, least=3):
         return header
+    introduced = _attribution_lines(lines, place, (_ATTRIBUTION,))
+    if introduced:
+        forms: tuple[re.Pattern[str], ...] = (_ATTRIBUTION,)
+    else:
+        forms = (_ATTRIBUTION, _OPEN_ATTRIBUTION, _ANY_ATTRIBUTION)
+        introduced = _attribution_lines(lines, place, forms)
+    # A person's own line above an attribution is not part of it.
+    own = any(_attribution_lines(lines, place + later, forms) for later in range(1, introduced))
+    return 0 if own else introduced
+
+
+def _attribution_lines(lines: list[str], place: int, forms: tuple[re.Pattern[str], ...]) -> int:
+    """Return the number of lines, at most three, that make an attribution when joined; 0 when they make none."""
     folded = ""
     for count in range(1, 4):
-        if place + count > len(lines) or not lines[place + count - 1].strip():
+        line = lines[place + count - 1].strip() if place + count <= len(lines) else ""
+        if not line:
             break
-        folded = f"{folded} {lines[place + count - 1].strip()}".strip()[: 2 * _LINE_MAX]
-        if _ATTRIBUTION.fullmatch(folded):
-            return count
-        if _ANY_ATTRIBUTION.fullmatch(folded) and _next_line(lines, place + count).startswith(">"):
-            return count
+        folded = f"{folded} {line}".strip()[: 2 * _LINE_MAX]
+        for form in forms:
+            if form.fullmatch(folded) and (
+                form is not _ANY_ATTRIBUTION or _next_line(lines, place + count).startswith(">")
+            ):
+                return count
     return 0
 
 

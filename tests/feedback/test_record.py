@@ -305,6 +305,45 @@ def test_soft_bounces_suppress_after_the_fourth_day(world: World) -> None:
     assert world.status(number) == ("sent", "")
 
 
+@pytest.mark.parametrize("severities", [["undetermined"], ["soft", "undetermined"]], ids=["alone", "mixed"])
+def test_undetermined_bounces_wear_out_like_soft_ones(world: World, severities: list[str]) -> None:
+    number = sent(world, world.person())
+    for day in range(4):
+        assert suppressions(world) == {}
+        world.clock.advance_to(NOON + day * DAY)
+        at, severity = NOON + day * DAY, severities[day % len(severities)]
+        recorded(world, a_report("bounce", f"u{day}", severity=severity, message=number, at=at))
+    assert suppressions(world) == {("ada", "all"): "soft_bounces"}
+
+
+def test_refusals_of_the_sender_count_against_nobody(world: World) -> None:
+    number = sent(world, world.person())
+    for day in range(8):
+        world.clock.advance_to(NOON + day * DAY)
+        at = NOON + day * DAY
+        recorded(world, a_report("bounce", f"p{day}", severity="policy", message=number, at=at))
+    assert suppressions(world) == {}
+
+
+@pytest.mark.parametrize(
+    ("reply", "reported"),
+    [
+        ({"code": "550", "reply": "transaction failed"}, ["undetermined"]),
+        ({"code": "550 5.4.4", "reply": "host not found"}, ["soft"]),
+        # The mail's own size and content say nothing about the mailbox.
+        ({"code": "552 5.3.4", "reply": "too big"}, []),
+        ({"code": "550 5.6.0", "reply": "bad mime"}, []),
+    ],
+    ids=["no reason", "no host", "size", "content"],
+)
+def test_an_unclear_refusal_on_the_wire_is_counted(
+    world: World, reply: dict[str, Any], reported: list[str]
+) -> None:
+    world.mail(world.person())
+    world.deliver(Post(lambda mail: outcome(mail, "failed", stage="rcpt", **reply)))
+    assert [row.severity for row in kept(world)] == reported
+
+
 def test_soft_bounces_are_forgotten_when_something_arrives_or_time_passes(world: World) -> None:
     number = sent(world, world.person())
     for day in range(7):

@@ -16,7 +16,8 @@ from nurture.reports.metrics import counter_registry
 from nurture.simulation.run_until_idle import run_until_idle
 from nurture.web import inbound_smtp as edge
 from tests.delivery.world import KEYS
-from tests.inbound.mails import EXIM, QMAIL, a_dsn, an_answer, an_arf
+from tests.inbound.corpus import written_with_the_rules
+from tests.inbound.mails import EXIM, HEADER_ID, QMAIL, a_dsn, an_answer, an_arf
 from tests.inbound.office import BOUNCES, HUMAN, Office, Post
 from tests.inbound.test_replies import ADA, ordered
 
@@ -128,6 +129,24 @@ def test_row_46_reports_are_never_answered(office: Office, post: Post) -> None:
     assert len(office.sink.taken) == sent
 
 
+def test_a_text_bounce_with_our_copy_below_suppresses_the_address(office: Office, post: Post) -> None:
+    """The words of the returned copy, such as a DKIM-Signature, are not the server's."""
+    mail = ordered(office)
+    shape = next(shape for shape in written_with_the_rules.SHAPES if shape.name == "OpenSMTPD")
+    post.send(mail.sender, shape.data, sender=NOBODY)
+    assert stops(office) == [("all", "hard_bounce")]
+
+
+def test_a_refusal_of_the_sender_under_5_1_1_suppresses_nobody(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    refusals = ("not allowed to send: SPF", "too many recipients this hour", "sender rejected")
+    for number, words in enumerate(refusals):
+        report = a_dsn(status="5.1.1", diagnostic=f"550 5.1.1 {words}", number=f"<{number}@x>")
+        post.send(mail.sender, report, sender=NOBODY)
+    assert {(row.kind, row.severity) for row in office.rows(t.feedback)} == {("bounce", "policy")}
+    assert stops(office) == []
+
+
 # ---- complaints ------------------------------------------------------------------------------------------
 
 
@@ -156,6 +175,16 @@ def test_a_complaint_that_shows_nothing_of_ours_is_not_believed(office: Office, 
     assert stops(office) == []
     assert office.status(number) == ("sent", "")
     assert mail is not None
+
+
+def test_a_junk_report_of_hotmail_is_a_complaint_and_no_reply(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    shape = next(shape for shape in written_with_the_rules.SHAPES if shape.name == "JMRP")
+    data = shape.data.replace(HEADER_ID.encode(), mail["Message-ID"].encode())
+    post.send(HELLO, data, sender="staff@hotmail.com")
+    assert [row.kind for row in office.rows(t.feedback)] == ["complaint"]
+    assert stops(office) == [("all", "complaint")]
+    assert office.rows(t.notices) == []
 
 
 def test_not_spam_and_opting_out_are_what_they_say(office: Office, post: Post) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import decode
 from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
+from tests.inbound.corpus import written_with_the_rules
 from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
 
@@ -184,6 +185,16 @@ def test_a_machine_s_answer_opens_nothing(office: Office, post: Post) -> None:
     answered(office, post, mail, Auto_Submitted="auto-replied")
     # Vacation programs answer the return path (RFC 3834 4).
     post.send(mail.sender, an_answer(subject="Out of office: your order"))
+    office.work()
+    assert office.rows(CASES) == office.rows(t.feedback) == office.mails_to(HUMAN) == []
+
+
+@pytest.mark.parametrize("name", ["accepted invitation"])
+def test_the_answer_to_an_invitation_opens_no_case(office: Office, post: Post, name: str) -> None:
+    mail = ordered(office)
+    shape = next(shape for shape in written_with_the_rules.SHAPES if shape.name == name)
+    post.send(mail["Reply-To"], shape.data)
+    office.turn()
     office.work()
     assert office.rows(CASES) == office.rows(t.feedback) == office.mails_to(HUMAN) == []
 

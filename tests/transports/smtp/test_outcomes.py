@@ -72,6 +72,39 @@ CASES = {
     "too large": Case({"dot": "552 5.3.4 too big"}, "failed", "replied", "552 5.3.4"),
     "too large, bare": Case({"mail": "552 size"}, "failed", "mail", "552"),
     "content refused": Case({"dot": "550 5.6.0 bad mime"}, "failed", "replied", "550 5.6.0"),
+    # words and inner codes before 5.1.x (domain.refusals)
+    "spf under 5.1.1": Case(
+        {"rcpt": "550 5.1.1 not allowed to send, SPF"}, "lane_paused", "rcpt", "550 5.1.1"
+    ),
+    "hourly limit under 5.1.1": Case(
+        {"rcpt": "550 5.1.1 too many recipients this hour"}, "retry", "rcpt", "550 5.1.1", slow=True
+    ),
+    "block list under 5.1.3": Case(
+        {"rcpt": "550 5.1.3 see http://www.spamhaus.org/"}, "lane_paused", "rcpt", "550 5.1.3"
+    ),
+    "full mailbox in a wrapper": Case(
+        {"rcpt": "550 5.1.0 Unknown address error 550-'5.2.2 Mailbox Full'"}, "retry", "rcpt", "550 5.1.0"
+    ),
+    "no account, told after the dot": Case(
+        {"dot": "554 This user doesn't have a yahoo.com account"}, "failed", "replied", "554", suppress=True
+    ),
+    "Microsoft access denied": Case(
+        {"rcpt": "550 5.4.1 Recipient address rejected: Access denied"},
+        "failed",
+        "rcpt",
+        "550 5.4.1",
+        suppress=True,
+    ),
+    "account disabled": Case(
+        {"rcpt": "550 5.2.1 account disabled"}, "failed", "rcpt", "550 5.2.1", suppress=True
+    ),
+    "address named like a rule": Case(
+        {"rcpt": "550 5.1.1 <spam.policy@x.test> unknown"}, "failed", "rcpt", "550 5.1.1", suppress=True
+    ),
+    "reputation for now": Case(
+        {"mail": "451 rate limited due to IP reputation"}, "retry", "mail", "451", slow=True
+    ),
+    "block list for now": Case({"rcpt": "450 listed in a DNSBL"}, "retry", "rcpt", "450", slow=True),
     # replies that are none
     "not ASCII": Case(
         {"rcpt": "550 5.1.1 Empfänger unbekannt \udcff"}, "failed", "rcpt", "550 5.1.1", suppress=True
