@@ -3,10 +3,10 @@
 import pytest
 
 from nurture.inbound.inbound_mail import read
-from tests.inbound.corpus import held_back, written_with_the_rules
+from tests.inbound.corpus import written_after, written_with_the_rules
 from tests.inbound.corpus.shape import Shape
 
-ALL = written_with_the_rules.SHAPES + held_back.SHAPES
+ALL = written_with_the_rules.SHAPES + written_after.SHAPES
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)

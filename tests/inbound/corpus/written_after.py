@@ -1,4 +1,4 @@
-"""The second half: written after the rules, measured once before any repair."""
+"""The second half: written after the rules were committed, measured once before any repair."""
 
 from tests.inbound.corpus.shape import Shape, dsn, mail, reply, text_report
 from tests.inbound.mails import HEADER_ID, ORIGINAL
