@@ -17,8 +17,8 @@ from nurture.delivery.outcomes import AttemptResult, write_outcomes
 from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import WEAK_SEVERITIES, Report, Severity
+from nurture.domain.inbound.refusals import judge_refusal
 from nurture.domain.instant import DAY, Instant
-from nurture.domain.refusals import judge_refusal
 from nurture.feedback.record import record
 from nurture.runtime.clock import monotonic
 from nurture.runtime.failpoints import failpoint

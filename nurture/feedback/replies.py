@@ -23,11 +23,11 @@ from nurture.database.engine import Database, decode
 from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, Report
+from nurture.domain.inbound.unsubscribe_words import asks_to_unsubscribe, unsubscribe_confirmation
 from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
-from nurture.domain.unsubscribe_words import asks_to_unsubscribe, unsubscribe_confirmation
 from nurture.domain.verp import build_case_address
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from flufl.bounce import all_failures
 
 from nurture.domain.feedback import Severity
-from nurture.domain.refusals import severity_of
+from nurture.domain.inbound.refusals import severity_of
 from nurture.inbound.mime_parts import header, parts, text_of
 from nurture.inbound.reply_text import html_to_text
 

@@ -4,7 +4,7 @@ from email.message import Message
 from html.parser import HTMLParser
 from typing import Any, Final
 
-from nurture.domain.quotes import own_words
+from nurture.domain.inbound.quotes import own_words
 from nurture.inbound.mime_parts import parts, text_of
 from nurture.rendering.clean_text import clean_body
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
+from nurture.domain.inbound.refusals import severity_of
 from nurture.domain.instant import Instant
-from nurture.domain.refusals import severity_of
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
     Call,

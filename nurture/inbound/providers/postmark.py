@@ -8,8 +8,8 @@ from hashlib import blake2b
 from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
+from nurture.domain.inbound.refusals import judge_refusal
 from nurture.domain.instant import Instant
-from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     Call,
     Document,

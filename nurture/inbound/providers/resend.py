@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from nurture.domain.feedback import Report, ReportKind, Severity
+from nurture.domain.inbound.refusals import judge_refusal, severity_of
 from nurture.domain.instant import Instant
-from nurture.domain.refusals import judge_refusal, severity_of
 from nurture.inbound.providers.call import (
     Call,
     Document,

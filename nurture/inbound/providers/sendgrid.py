@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from nurture.domain.feedback import Report, ReportKind, Severity
+from nurture.domain.inbound.refusals import judge_refusal
 from nurture.domain.instant import Instant
-from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     EVENTS_MAX,
     Call,

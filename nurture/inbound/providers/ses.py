@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from nurture.domain.feedback import Report, ReportKind, Severity
+from nurture.domain.inbound.refusals import judge_refusal
 from nurture.domain.instant import Instant, to_datetime
-from nurture.domain.refusals import judge_refusal
 from nurture.inbound.providers.call import (
     FRESH_REPEATED,
     Call,

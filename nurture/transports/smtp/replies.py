@@ -1,8 +1,8 @@
 """SMTP replies: parsing them (RFC 5321, RFC 3463), and what each means for the mail, its address and the lane.
 
-The table in `docs/delivery.md` has the same rules; `domain.refusals` judges the words. In short: only 2yz transfers
-responsibility; 4yz and an unreadable reply are tried again; a missing mailbox fails the mail and suppresses the
-address; policy and authentication are our own fault and pause the lane; rate and reputation for now slow it; every
+The table in `docs/delivery.md` has the same rules; `domain.inbound.refusals` judges the words. In short: only 2yz
+transfers responsibility; 4yz and an unreadable reply are tried again; a missing mailbox fails the mail and suppresses
+the address; policy and authentication are our own fault and pause the lane; rate and reputation for now slow it; every
 other 5yz fails this mail alone.
 """
 
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from nurture.domain.inbound.refusals import Refusal, judge_refusal
 from nurture.domain.instant import MINUTE, SECOND, Duration
-from nurture.domain.refusals import Refusal, judge_refusal
 from nurture.transports.types import Result, Stage
 
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?")

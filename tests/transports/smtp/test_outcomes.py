@@ -72,7 +72,7 @@ CASES = {
     "too large": Case({"dot": "552 5.3.4 too big"}, "failed", "replied", "552 5.3.4"),
     "too large, bare": Case({"mail": "552 size"}, "failed", "mail", "552"),
     "content refused": Case({"dot": "550 5.6.0 bad mime"}, "failed", "replied", "550 5.6.0"),
-    # words and inner codes before 5.1.x (domain.refusals)
+    # words and inner codes before 5.1.x (domain.inbound.refusals)
     "spf under 5.1.1": Case(
         {"rcpt": "550 5.1.1 not allowed to send, SPF"}, "lane_paused", "rcpt", "550 5.1.1"
     ),

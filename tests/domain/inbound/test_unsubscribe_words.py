@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from nurture.domain.unsubscribe_words import asks_to_unsubscribe
+from nurture.domain.inbound.unsubscribe_words import asks_to_unsubscribe
 
 REQUESTS = """
 unsubscribe
