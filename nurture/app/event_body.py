@@ -26,6 +26,10 @@ class NotJson(InputError):
     """The body is not JSON; send a Segment call or batch."""
 
 
+class NotStrict(InputError):
+    """The body is not strict JSON; `repair` may read it."""
+
+
 class TooLarge(InputError):
     """The body exceeds a bound; send smaller batches."""
 
@@ -52,11 +56,11 @@ _read_envelope = msgspec.json.Decoder(_Envelope).decode
 _read_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def inflate(body: bytes, *, encoding: str = "") -> bytes:
+def inflate(body: bytes, *, encoding: str = "", at_most: int = BODY_BYTES_MAX) -> bytes:
     """Return the decompressed body. Gzip is recognised by its first bytes, whatever the headers say.
 
-    At most `BODY_BYTES_MAX` + 1 bytes are decompressed, so a zip bomb costs no memory. Raises TooLarge, or NotJson
-    for a damaged stream.
+    At most `at_most` + 1 bytes are decompressed, so a zip bomb costs no memory. Raises TooLarge, or NotJson for a
+    damaged stream.
     """
     zipped = body[:2] == b"\x1f\x8b" or encoding.lower() in ("gzip", "deflate")
     if len(body) > (COMPRESSED_BYTES_MAX if zipped else BODY_BYTES_MAX):
@@ -64,7 +68,7 @@ def inflate(body: bytes, *, encoding: str = "") -> bytes:
     if not zipped:
         return body
     try:
-        return _unzip(body)
+        return _unzip(body, at_most)
     except zlib.error as error:
         if body[:1] in (b"{", b"["):  # a proxy decompressed the body and left the header
             return body
@@ -77,9 +81,9 @@ def _too_large(*, zipped: bool) -> str:
     return f"more than {BODY_BYTES_MAX // 1024 // 1024} MB; send smaller batches"
 
 
-def _unzip(body: bytes) -> bytes:
+def _unzip(body: bytes, at_most: int) -> bytes:
     parts: list[bytes] = []
-    room = BODY_BYTES_MAX + 1
+    room = at_most + 1
     while body:
         # 47 accepts gzip and zlib, told apart by their header. A gzip file may have several members.
         stream = zlib.decompressobj(wbits=47)
@@ -98,11 +102,22 @@ def split_body(body: bytes) -> Body:
 
     Raises NotJson, or TooLarge for more than `ITEMS_MAX` items.
     """
-    body = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
-        return _split(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _split(repair(body))
+        return split_strict_body(body)
+    except NotStrict:
+        return _split(repair(_stripped(body)))
+
+
+def split_strict_body(body: bytes) -> Body:
+    """Split a body that is strict JSON, at a hundredth of the cost of `repair`. Raises NotStrict for any other."""
+    try:
+        return _split(_stripped(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotStrict(str(error)) from error
+
+
+def _stripped(body: bytes) -> bytes:
+    return body.removeprefix(b"\xef\xbb\xbf").strip()
 
 
 def _split(body: bytes) -> Body:
@@ -125,8 +140,9 @@ def _bounded(items: list[msgspec.Raw]) -> tuple[bytes | msgspec.Raw, ...]:
     return tuple(items)
 
 
-#: A string without its closing quote matches too, which keeps the scan linear for any input.
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+#: Texts and whatever else stands before a run of brackets, and the run. A string without its closing quote matches
+#: too, which keeps the scan linear for any input.
+_TOKEN = re.compile(r"""(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[{]++|[\]}]++|\Z)""", re.DOTALL)
 #: Far deeper than the inbox accepts, far less than what overflows a parser's stack.
 _PRUNE_DEPTH: Final = 64
 
@@ -167,15 +183,16 @@ def _prune(text: str) -> str:
     kept: list[str] = []
     depth = start = 0
     for token in _TOKEN.finditer(text):
-        mark = token.group()
-        if mark in "[{":
-            depth += 1
-            if depth == _PRUNE_DEPTH + 1:
-                kept.append(text[start : token.start()] + "null")
-        elif mark in "]}":
-            if depth == _PRUNE_DEPTH + 1:
-                start = token.end()
-            depth -= 1
+        first, last = token.span(1)
+        brackets = last - first
+        if text[first:last][:1] in ("[", "{"):
+            if depth <= _PRUNE_DEPTH < depth + brackets:
+                kept.append(text[start : first + _PRUNE_DEPTH - depth] + "null")
+            depth += brackets
+        else:
+            if depth - brackets <= _PRUNE_DEPTH < depth:
+                start = first + depth - _PRUNE_DEPTH
+            depth -= brackets
     if depth <= _PRUNE_DEPTH:
         kept.append(text[start:])
     return "".join(kept)

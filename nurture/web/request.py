@@ -8,11 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Request
 
-from nurture.app.event_body import BODY_BYTES_MAX, TooLarge
+from nurture.app.event_body import BODY_BYTES_MAX, TooLarge, inflate
 from nurture.runtime.settings import Settings
 
 #: Seconds to wait for a body; after that the client has to send it again.
 BODY_SECONDS_MAX = 30.0
+#: A larger body is decompressed and read in a thread: no request holds the event loop for more than 20 ms.
+INLINE_BYTES_MAX = 64 * 1024
 #: Largest form; enough for the public pages with a long comment.
 FORM_BYTES_MAX = 32 * 1024
 
@@ -31,6 +33,17 @@ async def read_body(request: Request, *, at_most: int = BODY_BYTES_MAX) -> bytes
                 raise TooLarge(f"more than {at_most} bytes")
             parts.append(part)
     return b"".join(parts)
+
+
+async def inflate_body(raw: bytes, *, encoding: str) -> bytes:
+    """Return the decompressed body: a small one at once, a large one from a thread. Raises TooLarge or NotJson."""
+    if len(raw) <= INLINE_BYTES_MAX:
+        try:
+            return inflate(raw, encoding=encoding, at_most=INLINE_BYTES_MAX)
+        except TooLarge:
+            # A few kilobytes of gzip may become megabytes.
+            pass
+    return await asyncio.to_thread(inflate, raw, encoding=encoding)
 
 
 async def read_form(request: Request) -> dict[str, list[str]]:

@@ -7,8 +7,9 @@ ignored, because no mail goes to them.
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -17,7 +18,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
-from nurture.app.event_body import Body, NotJson, TooLarge, inflate, repair
+from nurture.app.event_body import Body, NotJson, TooLarge, repair
 from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake, read_items, reject
 from nurture.app.privacy import erase_contact
@@ -29,10 +30,11 @@ from nurture.database.engine import encode
 from nurture.database.schema import identities
 from nurture.domain.errors import NotFoundError, Transient
 from nurture.domain.identity import canonical_email
+from nurture.domain.instant import Instant
 from nurture.web.api.customerio_calls import alias_call, event_call, identify_call, mapping, translate_item
 from nurture.web.api.keys import Principal
 from nurture.web.api.segment import RETRY_SECONDS, IngestContext
-from nurture.web.request import read_body
+from nurture.web.request import inflate_body, read_body
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -87,8 +89,10 @@ class TrackApi:
                 principal = await self._context.keys.authenticate(request, "ingest", "admin")
                 if principal is None:
                     return _response(401, "unknown key; site id and API key go into Basic authentication")
-                raw = inflate(await read_body(request), encoding=request.headers.get("content-encoding", ""))
-                answer = await take(request, principal, _parse_json(raw), raw)
+                encoding = request.headers.get("content-encoding", "")
+                raw = await inflate_body(await read_body(request), encoding=encoding)
+                body = await asyncio.to_thread(_parse_json, raw)
+                answer = await take(request, principal, body, raw)
             except TooLarge as error:
                 return _response(413, str(error), {"Connection": "close"})
             except (TimeoutError, ClientDisconnect):
@@ -150,6 +154,9 @@ class TrackApi:
         # Place in `calls` -> place in the batch.
         places: list[int] = []
         for index, item in enumerate(items):
+            if index % _INLINE_CALLS_MAX == 0:
+                # Other requests get their turn between two slices of a long batch.
+                await asyncio.sleep(0)
             action, person = mapping(item).get("action"), _person_of(item)
             refusal = _refusal_of(item, principal)
             if refusal is None and action in _ACTS:
@@ -187,24 +194,9 @@ class TrackApi:
         """
         _require_ingest_scope(principal)
         now, source = self._context.clock.now(), principal.source
-        intake = Intake()
-        errors: list[dict[str, Any]] = []
-        for place, (call, raw) in enumerate(calls):
-            if isinstance(call, str):
-                intake.rejected.append(reject(raw, call, source=source, received_at=now))
-                continue
-            is_merge = call.pop("merge", False)
-            item = encode(call).encode()
-            body = Body(items=(item,), size=len(item))
-            read = read_items(body, source=source, received_at=now, hint=principal.is_hint)
-            if is_merge:
-                read.events = [replace(event, name=MERGED) for event in read.events]
-            intake.events += read.events
-            intake.rejected += read.rejected
-            errors += [
-                {"batch_index": place, "reason": "invalid", "message": rejected.reason}
-                for rejected in read.rejected
-            ]
+        read = partial(_read_calls, calls, source=source, now=now, is_hint=principal.is_hint)
+        is_short = len(calls) <= _INLINE_CALLS_MAX
+        intake, errors = read() if is_short else await asyncio.to_thread(read)
         await self._context.commit.put(intake)
         return errors
 
@@ -250,6 +242,8 @@ class TrackApi:
 
 
 #: Actions of a batch that are carried out at once, in transactions of their own; they need scope admin.
+#: More calls are read in a thread, so that a batch does not hold the event loop.
+_INLINE_CALLS_MAX: Final = 50
 _ACTS: Final = frozenset({"suppress", "unsuppress", "delete"})
 
 
@@ -305,6 +299,31 @@ def _require_admin_scope(principal: Principal) -> str:
     if "admin" in principal.scopes:
         return principal.actor
     raise NotAllowed("this key may only send events; suppressing and erasing need a key of scope admin")
+
+
+def _read_calls(
+    calls: Sequence[tuple[dict[str, Any] | str, bytes]], *, source: str, now: Instant, is_hint: bool
+) -> tuple[Intake, list[dict[str, Any]]]:
+    """Return what the calls say, and those that were refused, by their place."""
+    intake = Intake()
+    errors: list[dict[str, Any]] = []
+    for place, (call, raw) in enumerate(calls):
+        if isinstance(call, str):
+            intake.rejected.append(reject(raw, call, source=source, received_at=now))
+            continue
+        is_merge = call.pop("merge", False)
+        item = encode(call).encode()
+        body = Body(items=(item,), size=len(item))
+        read = read_items(body, source=source, received_at=now, hint=is_hint)
+        if is_merge:
+            read.events = [replace(event, name=MERGED) for event in read.events]
+        intake.events += read.events
+        intake.rejected += read.rejected
+        errors += [
+            {"batch_index": place, "reason": "invalid", "message": rejected.reason}
+            for rejected in read.rejected
+        ]
+    return intake, errors
 
 
 def _parse_json(raw: bytes) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
 from nurture.app import transactional
-from nurture.app.event_body import NotJson, TooLarge, inflate, repair
+from nurture.app.event_body import NotJson, TooLarge, repair
 from nurture.app.group_commit import Unavailable
 from nurture.app.ingest import Intake
 from nurture.app.services import Services
@@ -19,7 +19,7 @@ from nurture.database.engine import encode
 from nurture.domain.errors import InputError, NotFoundError, Transient, UserError
 from nurture.domain.instant import SECOND
 from nurture.web.api.segment import RETRY_SECONDS, IngestContext
-from nurture.web.request import read_body
+from nurture.web.request import inflate_body, read_body
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -104,8 +104,8 @@ async def _send(services: Services, context: IngestContext, request: Request) ->
     if principal is None:
         reason = "send a key of scope send as Bearer: nurture access key add NAME --scope send"
         return _response(401, reason, {"WWW-Authenticate": "Bearer"})
-    body = inflate(await read_body(request), encoding=request.headers.get("content-encoding", ""))
-    fields = json.loads(repair(body))
+    body = await inflate_body(await read_body(request), encoding=request.headers.get("content-encoding", ""))
+    fields = await asyncio.to_thread(lambda: json.loads(repair(body)))
     if not isinstance(fields, dict):
         raise InputError("the body must be a JSON object")
     now = context.clock.now()
