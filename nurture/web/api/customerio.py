@@ -68,7 +68,6 @@ class TrackApi:
             ("/v1/events", ["POST"], self._anonymous, "Accept an event without a person"),
             ("/v1/merge_customers", ["POST"], self._merge, "Merge two people"),
             ("/v2/batch", ["POST"], self._batch, "Accept several calls"),
-            ("/v2/entity", ["POST"], self._batch, "Accept one call"),
         ):
             for method in methods:
                 router.add_api_route(
@@ -136,6 +135,7 @@ class TrackApi:
         )
 
     async def _merge(self, _request: Request, principal: Principal, body: Any, raw: bytes) -> None:
+        _require_ingest_scope(principal)
         _require_server(principal, "merging people")
         call = alias_call(mapping(body))
         if isinstance(call, str):
