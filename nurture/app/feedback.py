@@ -9,8 +9,9 @@ from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
+from nurture.feedback.notices import send_notices
 from nurture.feedback.record import match_late
-from nurture.feedback.replies import check_cases, send_notices
+from nurture.feedback.replies import check_cases
 from nurture.feedback.reply_queries import unsent_since
 from nurture.transports.registry import Transport
 

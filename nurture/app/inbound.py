@@ -17,8 +17,8 @@ from nurture.domain.counts import Counts
 from nurture.domain.errors import SettingsError, Transient, UserError
 from nurture.domain.feedback import Report
 from nurture.domain.identity import canonical_email
+from nurture.domain.inbound.verp import read_case_address, read_return_path, strip_tag
 from nurture.domain.instant import Instant
-from nurture.domain.verp import read_case_address, read_return_path, strip_tag
 from nurture.feedback.record import record
 from nurture.feedback.replies import ReplySettings, record_answer, record_reply
 from nurture.inbound.inbound_mail import InboundMail, read

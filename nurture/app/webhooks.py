@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
-from nurture.domain.verp import read_return_path
+from nurture.domain.inbound.verp import read_return_path
 from nurture.feedback.record import record
 from nurture.inbound.fetch import Fetcher
 from nurture.inbound.providers import PROVIDERS, Call, Refusal

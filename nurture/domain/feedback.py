@@ -104,7 +104,7 @@ class Report:
     message: int | None = None
     # The Message-ID header, when the report contains it.
     header_id: str | None = None
-    # The envelope sender, when the report contains it; it may have a signed tag (`domain.verp`).
+    # The envelope sender, when the report contains it; it may have a signed tag (`domain.inbound.verp`).
     return_path: str | None = None
     # The recipient address, canonical; None: the recipient of the message.
     address: str | None = None

@@ -19,35 +19,26 @@ import sqlalchemy as sa
 from nurture.consent.queries import raise_versions
 from nurture.consent.subjects import find_subject
 from nurture.contacts.accept import NewEvent, accept
-from nurture.database.engine import Database, decode
+from nurture.database.engine import decode
 from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, Report
 from nurture.domain.inbound.unsubscribe_words import asks_to_unsubscribe, unsubscribe_confirmation
-from nurture.domain.instant import FOREVER, MINUTE, Duration, Instant, to_datetime, to_iso
+from nurture.domain.inbound.verp import build_case_address
+from nurture.domain.instant import MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
-from nurture.domain.verp import build_case_address
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries
 from nurture.feedback.record import record
 from nurture.inbound.inbound_mail import InboundMail
-from nurture.runtime.clock import Clock
 from nurture.transports.notice import Notice, notice_bytes
-from nurture.transports.registry import Transport
-from nurture.transports.types import OutgoingMail
 
 OPENED: Final = "Support Case Opened"
 UPDATED: Final = "Support Case Updated"
 CLOSED: Final = "Support Case Closed"
 OVERDUE: Final = "Reply Overdue"
-#: Attempts at one notice before it waits for an operator (`nurture doctor` names it).
-ATTEMPTS_MAX: Final = 30
-#: Wait between two attempts: doubles from a minute to half an hour.
-_WAIT: Final[Duration] = MINUTE
-_WAIT_MAX: Final[Duration] = 30 * MINUTE
-_NOTICES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,41 +390,3 @@ def _close_cases(connection: sa.Connection, *, limit: int) -> int:
             reply_queries.update_case(connection, case.id, closed_at=at, answered_at=case.answered_at or at)
             count += 1
     return count
-
-
-# ---- sending notices -------------------------------------------------------------------------------------
-
-
-def send_notices(database: Database, transport: Transport, *, clock: Clock) -> Counts:
-    """Send due notices, each at least once with the same bytes; counts `sent`, `retry` and `more`."""
-    claimed = database.run(
-        lambda connection: reply_queries.claim_notices(
-            connection, now=clock.now(), lease=clock.lease_now(connection), limit=_NOTICES
-        )
-    )
-    counts = Counts()
-    mails = [
-        OutgoingMail(
-            row.id, row.attempts, row.sender, row.recipient, zlib.decompress(base64.b64decode(row.data))
-        )
-        for row in claimed
-    ]
-    attempts = {row.id: row.attempts for row in claimed}
-    for outcome in transport.send(mails) if mails else ():
-        now = clock.now()
-        values: dict[str, Any] = {"reply": f"{outcome.code} {outcome.reply}".strip()[:500]}
-        if outcome.outcome == "sent":
-            values |= {"sent_at": now, "data": ""}
-        else:
-            # A permanent refusal is retried too: our own staff's mailbox will be repaired.
-            tries = attempts[outcome.message_id]
-            wait = min(_WAIT * 2 ** min(tries, 10), _WAIT_MAX)
-            values["due_at"] = now + wait if tries < ATTEMPTS_MAX else FOREVER
-        database.run(
-            lambda connection, number=outcome.message_id, values=values: reply_queries.settle_notice(  # type: ignore[misc]
-                connection, number, **values
-            )
-        )
-        counts["sent" if outcome.outcome == "sent" else "retry"] += 1
-    counts.more = len(claimed) == _NOTICES
-    return counts

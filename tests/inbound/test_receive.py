@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.database import schema as t
+from nurture.domain.inbound.verp import build_return_path
 from nurture.domain.signing import SigningKeys
-from nurture.domain.verp import build_return_path
 from nurture.reports.metrics import counter_registry
 from nurture.simulation.run_until_idle import run_until_idle
 from nurture.web import inbound_smtp as edge

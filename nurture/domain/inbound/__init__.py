@@ -1,1 +1,1 @@
-"""Pure rules for inbound mail and reports: refusals, quotes in replies, and replies that ask to unsubscribe."""
+"""Pure rules for inbound mail: signed return paths, refusals, quotes in replies, replies that ask to unsubscribe."""

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.engine import Database
+from nurture.domain.inbound.verp import build_return_path
 from nurture.domain.instant import DAY, MINUTE, Instant
-from nurture.domain.verp import build_return_path
 from nurture.inbound.fetch import Fetcher, is_public
 from nurture.inbound.providers import PROVIDERS, Call
 from nurture.reports.metrics import counter_registry

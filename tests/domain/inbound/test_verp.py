@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nurture.domain.inbound.verp import build_return_path, can_be_tagged, read_return_path
 from nurture.domain.signing import SigningKeys
-from nurture.domain.verp import build_return_path, can_be_tagged, read_return_path
 
 KEYS = SigningKeys((b"a secret of the tests, long enough",))
 NEWER = SigningKeys((b"a newer secret, also long enough", *KEYS.secrets))
