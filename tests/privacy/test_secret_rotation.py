@@ -13,7 +13,7 @@ from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import load_settings
 from tests.delivery.world import Post, outcome
 from tests.scenarios.world import World
-from tests.web.live import NOW, a_contact, a_service, asking, said
+from tests.web.live import NOW, a_contact, a_service, asking, stored_consents
 
 PURPOSES = ("preferences", "unsubscribe", "click", "survey", "open")
 OLD, NEW = "the old secret of the tests, long enough", "the new secret of the tests, long enough"
@@ -44,7 +44,7 @@ def test_a_link_signed_before_works_until_its_secret_is_taken_away(
     with asking(replace(service, keys=SigningKeys(service.settings.signing_secrets))) as client:
         done = client.post(links["old"], data={"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200
-    assert said(sqlite_database) == [(contact, "news", "withdrawn")]
+    assert stored_consents(sqlite_database) == [(contact, "news", "withdrawn")]
 
 
 def test_a_mail_made_before_a_restart_leaves_after_it_with_a_link_that_works(

@@ -153,7 +153,7 @@ def set_aside(database: Database) -> list[Any]:
         return list(connection.execute(sa.select(quarantine).order_by(quarantine.c.id)))
 
 
-def said(database: Database) -> list[tuple[int, str, str]]:
+def stored_consents(database: Database) -> list[tuple[int, str, str]]:
     """Return the evidence of consent: (contact, topic, state), oldest first."""
     with database.read() as connection:
         rows = connection.execute(sa.select(consents).order_by(consents.c.id))

@@ -19,7 +19,7 @@ from nurture.feedback.click_queries import CLICKS_MAX
 from nurture.feedback.clicks import delete_judged, is_due, judge_clicks
 from nurture.rendering.links import links_for
 from nurture.runtime.clock import ManualClock
-from tests.web.live import KEYS, NOW, a_contact, a_service, said
+from tests.web.live import KEYS, NOW, a_contact, a_service, stored_consents
 from tests.web.pages.test_public import BOTH, a_message, client, events, kind, link, services, versions
 
 __all__ = ["client", "kind", "services"]
@@ -112,7 +112,7 @@ def test_a_scanner_that_opens_everything_is_kept_as_a_machine_and_no_event(
     assert (judged["judged"], judged["machine"]) == (5, 5)
     by_machine = {"agent": "browser", "sign": "burst"}
     assert reported(services) == [("click", True, by_machine), ("open", True, by_machine)]
-    assert (events(services), said(services.database), versions(services)) == ([], [], [0])
+    assert (events(services), stored_consents(services.database), versions(services)) == ([], [], [0])
 
 
 @pytest.mark.parametrize(

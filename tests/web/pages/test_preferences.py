@@ -15,7 +15,7 @@ from nurture.domain.bot_detection import SIGNS
 from nurture.domain.instant import DAY, parse_iso
 from nurture.runtime.clock import ManualClock
 from nurture.web.pages.public_dispatch import OUTCOMES
-from tests.web.live import NOW, a_contact, accepted, said
+from tests.web.live import NOW, a_contact, accepted, stored_consents
 from tests.web.pages.test_public import BOTH, client, events, kind, link, services, ticked, versions, wished
 
 __all__ = ["client", "kind", "services"]
@@ -43,7 +43,7 @@ def test_saving_what_is_shown_changes_nothing(client: httpx.Client, services: Se
     shown = form(client.get(path).text)
     assert (shown["zone"], shown["locale"], shown["often"]) == ("Asia/Shanghai", "zh-CN", "0")
     assert client.post(path, data=shown).status_code == 200
-    assert (said(services.database), wished(services), events(services)) == ([], [], [])
+    assert (stored_consents(services.database), wished(services), events(services)) == ([], [], [])
     assert versions(services) == [0]
 
 
@@ -65,7 +65,7 @@ def test_everything_is_saved_in_one_go(client: httpx.Client, services: Services)
     assert "已保存" in answer.text
     saved = form(answer.text)
     assert saved == {**asked, "wording": saved["wording"]}
-    assert said(services.database) == [(contact, "news", "granted")]
+    assert stored_consents(services.database) == [(contact, "news", "granted")]
     # The first minute of that day where the person says they are.
     until = parse_iso("2026-06-30T15:00:00Z")
     assert wished(services) == [("often", 14 * DAY), ("pause", until), ("tracking", 1)]
@@ -117,7 +117,7 @@ def test_a_field_that_cannot_be_read_is_named_and_nothing_is_saved(
     assert answer.text.count('role="alert"') == 2
     # What was ticked stays ticked, so that nobody has to begin anew.
     assert ticked(answer.text) == ["news"]
-    assert (said(services.database), wished(services), events(services)) == ([], [], [])
+    assert (stored_consents(services.database), wished(services), events(services)) == ([], [], [])
 
 
 def test_the_words_that_somebody_agreed_to_are_kept_with_the_agreement(

@@ -17,7 +17,7 @@ from nurture.domain.instant import DAY, HOUR
 from nurture.domain.signing import SigningKeys, sign_token
 from nurture.runtime.clock import ManualClock
 from tests.rig.notifier import recorded_by
-from tests.web.live import KEYS, NOW, a_contact, a_service, accepted, said
+from tests.web.live import KEYS, NOW, a_contact, a_service, accepted, stored_consents
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 PATHS = {"unsubscribe": "/u/", "confirm": "/confirm/", "preferences": "/p/", "survey": "/s/"}
@@ -110,7 +110,7 @@ def test_one_click_stops_the_topic_before_it_is_answered(client: httpx.Client, s
     answer = client.post(link("unsubscribe", contact), data=ONE_CLICK)
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
-    assert said(services.database) == [(contact, "news", "withdrawn")]
+    assert stored_consents(services.database) == [(contact, "news", "withdrawn")]
     assert versions(services) == [1]
     assert events(services) == [("Unsubscribed", {"topic": "news", "message": 7})]
     assert accepted(services.database)[0]["user_id"] == f"user-{contact}"
@@ -130,7 +130,7 @@ def test_a_mail_provider_may_post_the_same_again_and_in_any_form(
         {"content": b"\xff\xfe", "headers": {"Content-Type": "application/octet-stream"}},
     ):
         assert client.post(path, **given).status_code == 200
-    assert len(said(services.database)) == 1
+    assert len(stored_consents(services.database)) == 1
     assert len(events(services)) == 1
 
 
@@ -139,7 +139,7 @@ def test_everything_may_be_stopped_at_once(client: httpx.Client, services: Servi
     contact = a_contact(services.database)
     answer = client.post(link("unsubscribe", contact), data={"scope": "all"})
     assert answer.status_code == 200
-    assert said(services.database) == [(contact, "*", "withdrawn")]
+    assert stored_consents(services.database) == [(contact, "*", "withdrawn")]
     hashed = address_hash(canonical_email("mara@example.com") or "", services.settings.suppression_secret)
     assert suppressed(services) == [(hashed, "marketing", "unsubscribed")]
 
@@ -147,18 +147,22 @@ def test_everything_may_be_stopped_at_once(client: httpx.Client, services: Servi
 def test_a_mail_without_a_topic_stops_everything(client: httpx.Client, services: Services) -> None:
     contact = a_contact(services.database)
     client.post(link("unsubscribe", contact, topic=None), data=ONE_CLICK)
-    assert said(services.database) == [(contact, "*", "withdrawn")]
+    assert stored_consents(services.database) == [(contact, "*", "withdrawn")]
 
 
 @BOTH
-def test_who_agreed_again_can_stop_again_by_the_old_link(client: httpx.Client, services: Services) -> None:
+def test_a_person_who_agreed_again_can_stop_again_by_the_old_link(client: httpx.Client, services: Services) -> None:
     contact = a_contact(services.database)
     clock = services.clock
     assert isinstance(clock, ManualClock)
     for purpose in ("unsubscribe", "confirm", "unsubscribe"):
         clock.advance_to(clock.now() + 1)
         client.post(link(purpose, contact))
-    assert [state for _, _, state in said(services.database)] == ["withdrawn", "granted", "withdrawn"]
+    assert [state for _, _, state in stored_consents(services.database)] == [
+        "withdrawn",
+        "granted",
+        "withdrawn",
+    ]
     assert [name for name, _ in events(services)] == ["Unsubscribed", "Topic Confirmed", "Unsubscribed"]
     assert len({row["message_id"] for row in accepted(services.database)}) == 3
 
@@ -168,7 +172,7 @@ def test_a_merged_persons_link_acts_for_who_they_are_now(client: httpx.Client, s
     survivor = a_contact(services.database)
     merged = a_contact(services.database, "old@example.com", survivor=survivor)
     assert client.post(link("unsubscribe", merged), data=ONE_CLICK).status_code == 200
-    assert said(services.database) == [(survivor, "news", "withdrawn")]
+    assert stored_consents(services.database) == [(survivor, "news", "withdrawn")]
     assert accepted(services.database)[0]["user_id"] == f"user-{survivor}"
 
 
@@ -179,7 +183,7 @@ def test_an_erased_persons_link_is_answered_and_does_nothing(
     for answer in (client.get(link("unsubscribe", contact)), client.post(link("unsubscribe", contact))):
         assert answer.status_code == 200
         assert "Nothing to do" in answer.text
-    assert (said(services.database), events(services)) == ([], [])
+    assert (stored_consents(services.database), events(services)) == ([], [])
 
 
 @pytest.mark.parametrize("purpose", PATHS)
@@ -191,7 +195,7 @@ def test_a_huge_form_is_refused_unread(client: httpx.Client, services: Services,
         assert answer.status_code == 413
         assert "提交未成功" in answer.text
         assert answer.headers["referrer-policy"] == "no-referrer"
-    assert (said(services.database), events(services), versions(services)) == ([], [], [0])
+    assert (stored_consents(services.database), events(services), versions(services)) == ([], [], [0])
 
 
 @BOTH
@@ -203,10 +207,10 @@ def test_less_is_offered_before_none_and_none_is_one_click(client: httpx.Client,
     answer = client.post(path, data={"scope": "less"})
     assert "at most one newsletter or offer a month" in answer.text
     assert wished(services) == [("often", 30 * DAY)]
-    assert said(services.database) == []
+    assert stored_consents(services.database) == []
     assert 'value="less"' not in client.get(path).text
     assert client.post(path, data={"scope": "topic"}).status_code == 200
-    assert said(services.database) == [(contact, "news", "withdrawn")]
+    assert stored_consents(services.database) == [(contact, "news", "withdrawn")]
 
 
 def test_one_click_is_answered_within_a_second_without_a_cookie(
@@ -219,7 +223,7 @@ def test_one_click_is_answered_within_a_second_without_a_cookie(
         assert (answer.status_code, answer.has_redirect_location) == (200, False)
         assert answer.elapsed.total_seconds() < 1
         assert not client.cookies
-    assert len(said(services.database)) == 1
+    assert len(stored_consents(services.database)) == 1
 
 
 # ---- GET and HEAD ----------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def test_get_and_head_show_and_never_change_anything(
             answer = client.request(method, path + query)
             assert answer.status_code == 200
             assert bool(answer.content) == (method == "GET")
-    assert (said(services.database), events(services), versions(services)) == ([], [], [0])
+    assert (stored_consents(services.database), events(services), versions(services)) == ([], [], [0])
 
 
 @pytest.mark.parametrize("purpose", PATHS)
@@ -288,7 +292,7 @@ def test_a_wrong_token_leads_to_a_plain_page_and_does_nothing(
         ):
             assert answer.status_code == 404, name
             assert "This link does not work" in answer.text
-    assert (said(services.database), events(services), versions(services)) == ([], [], [0])
+    assert (stored_consents(services.database), events(services), versions(services)) == ([], [], [0])
 
 
 def test_a_token_for_nobody_does_nothing(client: httpx.Client, services: Services) -> None:
@@ -305,7 +309,7 @@ def test_confirming_grants_the_topic_once(client: httpx.Client, services: Servic
     assert "Send “News and guides” to m•••@example.com?" in client.get(path).text
     for _ in range(2):
         assert "Welcome" in client.post(path).text
-    assert said(services.database) == [(contact, "news", "granted")]
+    assert stored_consents(services.database) == [(contact, "news", "granted")]
     assert events(services) == [("Topic Confirmed", {"topic": "news", "message": 7})]
 
 
@@ -324,10 +328,10 @@ def test_a_link_that_was_followed_grants_nothing_after_a_later_unsubscribe(
         assert answer.status_code == 410
         assert "no longer starts it" in answer.text
         assert 'href="/p/' in answer.text
-    assert [state for _, _, state in said(services.database)] == ["granted", "withdrawn"]
+    assert [state for _, _, state in stored_consents(services.database)] == ["granted", "withdrawn"]
     # Another mail answers another request.
     assert client.post(link("confirm", contact, message=8)).status_code == 200
-    assert [state for _, _, state in said(services.database)][-1] == "granted"
+    assert [state for _, _, state in stored_consents(services.database)][-1] == "granted"
 
 
 @BOTH
@@ -343,7 +347,7 @@ def test_a_request_from_before_the_unsubscribe_is_spent_although_nobody_had_foll
     answer = client.post(link("confirm", contact, message=number))
     assert answer.status_code == 410
     assert "请在邮件设置里选择它" in answer.text
-    assert [state for _, _, state in said(services.database)] == ["withdrawn"]
+    assert [state for _, _, state in stored_consents(services.database)] == ["withdrawn"]
 
 
 @BOTH
@@ -380,7 +384,7 @@ def test_topics_are_switched_on_and_off(client: httpx.Client, services: Services
         assert ticked(answer.text) == chosen
         assert "Saved." in answer.text
         assert ticked(client.get(path).text) == chosen
-    states = [(topic, state) for _, topic, state in said(services.database)]
+    states = [(topic, state) for _, topic, state in stored_consents(services.database)]
     assert states == [
         ("news", "granted"),
         ("offers", "granted"),
@@ -392,19 +396,19 @@ def test_topics_are_switched_on_and_off(client: httpx.Client, services: Services
 
 def test_topics_nobody_spoke_of_stay_so_when_left_off(client: httpx.Client, services: Services) -> None:
     client.post(link("preferences", a_contact(services.database)), data={"topic": ["offers"]})
-    assert [topic for _, topic, _ in said(services.database)] == ["offers"]
+    assert [topic for _, topic, _ in stored_consents(services.database)] == ["offers"]
 
 
 def test_all_may_be_stopped_from_the_preferences(client: httpx.Client, services: Services) -> None:
     contact = a_contact(services.database)
     answer = client.post(link("preferences", contact), data={"none": "1", "topic": ["news"]})
     assert ticked(answer.text) == []
-    assert said(services.database) == [(contact, "*", "withdrawn")]
+    assert stored_consents(services.database) == [(contact, "*", "withdrawn")]
 
 
 def test_unknown_topics_are_ignored(client: httpx.Client, services: Services) -> None:
     client.post(link("preferences", a_contact(services.database)), data={"topic": ["other", "<script>"]})
-    assert said(services.database) == []
+    assert stored_consents(services.database) == []
 
 
 def test_a_program_that_posts_whatever_it_finds_empties_nobodys_choices(
@@ -414,7 +418,7 @@ def test_a_program_that_posts_whatever_it_finds_empties_nobodys_choices(
     client.post(link("confirm", contact))
     for content in (b"", b"List-Unsubscribe=One-Click", b"\x00"):
         assert client.post(link("preferences", contact), content=content).status_code == 200
-    assert said(services.database) == [(contact, "news", "granted")]
+    assert stored_consents(services.database) == [(contact, "news", "granted")]
 
 
 # ---- survey ----------------------------------------------------------------------------------------------
@@ -471,7 +475,7 @@ def test_no_answer_is_asked_for_again(client: httpx.Client, services: Services) 
 @pytest.mark.parametrize(
     "hostile", ['"><script>alert(1)</script>', "{{ 7*7 }}", "<img src=x onerror=alert(1)>"]
 )
-def test_what_a_link_brings_along_is_shown_as_text(
+def test_values_in_a_link_are_shown_as_text(
     client: httpx.Client, services: Services, hostile: str
 ) -> None:
     text = client.get(link("survey", a_contact(services.database)), params={"answer": hostile}).text
@@ -555,7 +559,7 @@ def test_the_page_for_a_wrong_link_speaks_the_browsers_language(client: httpx.Cl
     assert "此链接无效" in client.get("/u/x", headers={"Accept-Language": "zh-TW"}).text
 
 
-def test_what_the_pages_say_is_complete_in_both_languages() -> None:
+def test_the_texts_of_the_pages_are_complete_in_both_languages() -> None:
     from nurture.web.pages.words import CHINESE, ENGLISH
 
     assert CHINESE.keys() == ENGLISH.keys()
