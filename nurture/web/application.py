@@ -22,7 +22,7 @@ from nurture.web.console.actions import ConsoleActions
 from nurture.web.console.layout import ConsoleLayout
 from nurture.web.console.login import ConsoleLogin
 from nurture.web.console.views import ConsoleViews
-from nurture.web.headers import DefaultHeaders
+from nurture.web.headers import DefaultHeaders, RefuseNul
 from nurture.web.html import stylesheet
 from nurture.web.pages.routes import PublicPages
 
@@ -62,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
     application.include_router(ConsoleViews(services, application, layout).routes())
     application.include_router(ConsoleActions(layout).routes())
     _add_styles(application, services)
+    application.add_middleware(RefuseNul)
     application.add_middleware(DefaultHeaders)
     application.add_exception_handler(SQLAlchemyError, _database_unavailable)
     application.add_exception_handler(TooLarge, _unreadable_form)

@@ -52,7 +52,9 @@ async def read_form(request: Request) -> dict[str, list[str]]:
     if "multipart" in request.headers.get("content-type", ""):
         return {}
     try:
-        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)
+        text = body.replace(b"%00", b"").replace(b"\x00", b"").decode("utf-8", "replace")
+        # No database stores a NUL.
+        return parse_qs(text, keep_blank_values=True, max_num_fields=200)
     except ValueError:
         return {}
 

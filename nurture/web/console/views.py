@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from nurture.app.services import Services
 from nurture.domain.access import Operator
 from nurture.domain.errors import NotFoundError
+from nurture.domain.values import read_row_id
 from nurture.reports import ledger
 from nurture.reports.backlog import measure_backlog
 from nurture.reports.conflicts import describe_open_conflicts
@@ -129,8 +130,9 @@ class ConsoleViews:
             )
 
     def _contact(self, request: Request, operator: Operator) -> Response:
+        number = read_row_id(str(request.path_params["contact_id"]))
         with self._services.database.read() as connection:
-            contact_story = load_contact_page(connection, request.path_params["contact_id"])
+            contact_story = None if number is None else load_contact_page(connection, number)
         if contact_story is None:
             return self._layout.not_found_page(request, operator, "contact", "/contacts")
         return self._layout.render(
