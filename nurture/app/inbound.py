@@ -17,10 +17,12 @@ from nurture.domain.counts import Counts
 from nurture.domain.errors import SettingsError, Transient, UserError
 from nurture.domain.feedback import Report
 from nurture.domain.identity import canonical_email
+from nurture.domain.inbound.unsubscribe_words import asks_to_unsubscribe
 from nurture.domain.inbound.verp import read_case_address, read_return_path, strip_tag
 from nurture.domain.instant import Instant
 from nurture.feedback.record import record
 from nurture.feedback.replies import ReplySettings, record_answer, record_reply
+from nurture.feedback.unsubscribe_replies import record_unsubscribe_reply
 from nurture.inbound.inbound_mail import InboundMail, read
 from nurture.playbook import LoadedPlaybook
 from nurture.reports.metrics import count, timed
@@ -174,6 +176,8 @@ class Inbound:
             address=mail.author,
             detail={"subject": mail.subject, "text": mail.text, "from": mail.author or ""},
         )
+        if asks_to_unsubscribe(mail.subject, mail.text):
+            return record_unsubscribe_reply(connection, settings, report, now=now)
         return record_reply(connection, settings, report, mail, data, now=now)
 
 

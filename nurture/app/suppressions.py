@@ -88,6 +88,8 @@ def lift_suppressions(
     present = show(services, who)
     kept = [row for row in present if row["reason"] not in liftable]
     lifted = [row for row in present if row["reason"] in liftable]
+    if reasons and not lifted:
+        raise InputError(f"--reason {', '.join(sorted(reasons))}: {who} is not suppressed for it")
     if kept and not lifted:
         row = kept[0]
         raise InputError(f"{row['because']}: an operator cannot lift this; {row['way_back']}")

@@ -67,6 +67,19 @@ def load_rows(
     return [SuppressionRow(*row) for row in rows]
 
 
+def load_every_row(connection: sa.Connection) -> list[SuppressionRow]:
+    """Return every row of the table, for an export."""
+    columns = [suppression_reasons.c[name] for name in _COLUMNS]
+    statement = sa.select(*columns).order_by(*suppression_reasons.primary_key.columns)
+    return [SuppressionRow(*row) for row in connection.execute(statement)]
+
+
+def load_known_addresses(connection: sa.Connection) -> list[str]:
+    """Return every address that somebody has."""
+    statement = sa.select(identities.c.value).where(identities.c.kind == "email")
+    return list(connection.execute(statement).scalars())
+
+
 def load_suppressions(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return address hash -> scope -> strongest reason, for those of these hashes that are suppressed."""
     of: dict[str, list[SuppressionRow]] = {}

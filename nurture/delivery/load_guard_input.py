@@ -11,16 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent.load_permissions import load_permissions
+from nurture.consent.load_suppressions import PersonSuppressions, load_person_suppressions
 from nurture.consent.record import address_hash
 from nurture.consent.request_queries import load_requests
-from nurture.consent.suppression_queries import load_owned_addresses, load_rows
+from nurture.consent.suppression_queries import load_rows
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
-from nurture.domain.consent.suppressions import SuppressionRow, select_holding, strongest_by_scope
 from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields, reading, run_names
 from nurture.domain.guard.caps import LedgerEntry
@@ -48,9 +48,7 @@ class ContactFamily:
     is_shared: bool = False
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
-    # Hashes of every address of theirs, and the suppressions of these and of the contacts.
-    owned_hashes: frozenset[str] = frozenset()
-    suppression_rows: Sequence[SuppressionRow] = ()
+    suppressions: PersonSuppressions = field(default_factory=PersonSuppressions)
     holds: Sequence[ActiveHold] = ()
     pending_since: Instant | None = None
     # The ledger by message id; it changes while the chunk's messages are judged one after the other.
@@ -151,16 +149,11 @@ def _load_families(
     pending = claim_queries.load_pending_since(
         connection, [member for ids in members.values() for member in ids]
     )
-    owned = load_owned_addresses(connection, list(living))
-    hashes = {
-        living_id: frozenset(
-            address_hash(address, scope.suppression_key)
-            for address in (row.email, *owned.get(living_id, ()))
-            if address
-        )
-        for living_id, row in living.items()
-    }
-    suppressions = _group_suppressions(connection, hashes, members)
+    suppressions = load_person_suppressions(
+        connection,
+        {living_id: (row.email, members[living_id]) for living_id, row in living.items()},
+        scope.suppression_key,
+    )
     replies = load_reply_holds(
         connection, [member for ids in members.values() for member in ids], now=scope.now
     )
@@ -177,8 +170,7 @@ def _load_families(
             is_shared=bool(row.is_shared),
             consents=permissions[living_id].consents,
             preferences=permissions[living_id].preferences,
-            owned_hashes=hashes[living_id],
-            suppression_rows=suppressions[living_id],
+            suppressions=suppressions[living_id],
             holds=[
                 *active_holds(contact, now=scope.now, playbook=scope.playbook),
                 *(replies[member] for member in member_ids if member in replies),
@@ -195,44 +187,6 @@ def _group_members(rows: Iterable[Any], living: Iterable[int]) -> dict[int, tupl
         if row.survivor in members:
             members[row.survivor].append(row.id)
     return {living_id: tuple(sorted(ids)) for living_id, ids in members.items()}
-
-
-def _group_suppressions(
-    connection: sa.Connection, hashes: Mapping[int, frozenset[str]], members: Mapping[int, tuple[int, ...]]
-) -> dict[int, list[SuppressionRow]]:
-    """Return living contact -> the suppressions of its addresses and of its family."""
-    rows = load_rows(
-        connection,
-        [one for owned in hashes.values() for one in owned],
-        [one for ids in members.values() for one in ids],
-    )
-    of_hash: dict[str, list[SuppressionRow]] = {}
-    of_contact: dict[int, list[SuppressionRow]] = {}
-    for row in rows:
-        if row.contact_id:
-            of_contact.setdefault(row.contact_id, []).append(row)
-        else:
-            of_hash.setdefault(row.address_hash, []).append(row)
-    return {
-        living_id: [
-            *(row for hashed in owned for row in of_hash.get(hashed, ())),
-            *(row for member in members[living_id] for row in of_contact.get(member, ())),
-        ]
-        for living_id, owned in hashes.items()
-    }
-
-
-def _suppressions_at(
-    family: ContactFamily, address: str | None, rows: Sequence[SuppressionRow], scope: ChunkScope
-) -> Mapping[str, str]:
-    """Return scope -> reason of what holds for mail of this person to this address."""
-    if not rows:
-        return {}
-    hashed = address_hash(address, scope.suppression_key) if address else ""
-    holding = select_holding(
-        rows, address_hash=hashed, owned_hashes=family.owned_hashes, member_ids=family.member_ids
-    )
-    return strongest_by_scope(holding)
 
 
 def _load_ledger(
@@ -288,7 +242,7 @@ def _build_item(
         run=run,
         new_lets=new_lets,
         address=family.address,
-        suppressions=_suppressions_at(family, family.address, family.suppression_rows, scope),
+        suppressions=family.suppressions.at(family.address, scope.suppression_key),
     )
 
 
@@ -338,8 +292,7 @@ def _set_requested_addresses(
     hashes = {address_hash(item.address, scope.suppression_key) for item, _ in redirected if item.address}
     named = load_rows(connection, hashes, ())
     for item, _ in redirected:
-        rows = [*item.family.suppression_rows, *named]
-        item.suppressions = _suppressions_at(item.family, item.address, rows, scope)
+        item.suppressions = item.family.suppressions.at(item.address, scope.suppression_key, also=named)
 
 
 def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | None:

@@ -11,19 +11,17 @@ acknowledgement and follow-up act on it. `Support Case Closed` ends it.
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.consent.queries import raise_versions
-from nurture.consent.subjects import find_subject
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import decode
 from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import SOURCE, Report
-from nurture.domain.inbound.unsubscribe_words import asks_to_unsubscribe, unsubscribe_confirmation
 from nurture.domain.inbound.verp import build_case_address
 from nurture.domain.instant import MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
@@ -62,10 +60,6 @@ class ReplySettings:
     # The addresses and domains that may be mailed at all; empty: no such limit.
     only_to: frozenset[str] = frozenset()
 
-    def may_mail(self, address: str) -> bool:
-        """Tell whether NURTURE_ONLY_TO permits mail to this address."""
-        return not self.only_to or bool({address, address.rpartition("@")[2]} & self.only_to)
-
 
 def case_name(number: int) -> str:
     """Return the public name of a case: the `case_id` of its events."""
@@ -84,12 +78,7 @@ def record_reply(
     *,
     now: Instant,
 ) -> Counts:
-    """Record a reply, open a case or join the open one, and forward the reply to our staff; the same mail once.
-
-    A reply that only asks to unsubscribe is an unsubscribe: it opens no case.
-    """
-    if asks_to_unsubscribe(mail.subject, mail.text):
-        return record_unsubscribe_reply(connection, settings, report, now=now)
+    """Record a reply, open a case or join the open one, and forward the reply to our staff; the same mail once."""
     counts = record(connection, [report], now=now, suppression_key=settings.suppression_key)
     if not counts["reply"]:
         return counts
@@ -115,45 +104,6 @@ def record_reply(
         )
     accept(connection, [event] if event else [])
     return counts
-
-
-def record_unsubscribe_reply(
-    connection: sa.Connection, settings: ReplySettings, report: Report, *, now: Instant
-) -> Counts:
-    """Withdraw the topic of the answered mail (everything, where it had none), and confirm it to the person."""
-    report = replace(report, kind="unsubscribe")
-    counts = record(connection, [report], now=now, suppression_key=settings.suppression_key)
-    match = reply_queries.load_match(connection, report.provider, report.event_id)
-    if counts["unsubscribe"] and match is not None and match.contact_id is not None:
-        _confirm_unsubscribe(connection, settings, match.contact_id, report, now=now)
-    return counts
-
-
-def _confirm_unsubscribe(
-    connection: sa.Connection, settings: ReplySettings, contact_id: int, report: Report, *, now: Instant
-) -> None:
-    """Queue the confirmation to the contact's own address, unless no mail at all may go there."""
-    contact = reply_queries.lock_living(connection, contact_id)
-    subject = find_subject(connection, f"contact:{contact}", suppression_key=settings.suppression_key)
-    if subject.address is None or not settings.may_mail(subject.address):
-        return
-    if any(row.scope == "all" for row in subject.load_holding(connection)):
-        return
-    row = reply_queries.load_contact(connection, contact)
-    title, text = unsubscribe_confirmation(row.locale if row is not None else None)
-    notice = Notice(
-        sender=settings.sender,
-        name=settings.sender_name,
-        recipient=subject.address,
-        reply_to=(),
-        subject=title,
-        text=text,
-        at=now,
-        key=f"unsubscribed:{report.event_id}",
-        is_automatic=True,
-    )
-    case = _Case(contact, 0, None, now)
-    _queue(connection, "unsubscribed", notice, case=case, now=now)
 
 
 def record_answer(
@@ -278,7 +228,8 @@ def _forward(
         key=mail.key,
         original=original,
     )
-    _queue(connection, "reply", notice, case=case, now=now)
+    number, contact = (case.number, case.contact) if case else (None, None)
+    queue_notice(connection, "reply", notice, case=number, contact=contact, now=now)
 
 
 _STRANGER: Final = "From an address that is nobody's we know; it answers none of our mails."
@@ -326,19 +277,25 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(list(readable.items())[:8])
 
 
-def _queue(connection: sa.Connection, kind: str, notice: Notice, *, case: _Case | None, now: Instant) -> None:
-    reply_queries.add_notice(
-        connection,
-        case.number if case else None,
-        {
-            "kind": kind,
-            "contact_id": case.contact if case else None,
-            "sender": notice.sender,
-            "recipient": notice.recipient,
-            "data": base64.b64encode(zlib.compress(notice_bytes(notice), 6)).decode(),
-            "due_at": now,
-        },
-    )
+def queue_notice(
+    connection: sa.Connection,
+    kind: str,
+    notice: Notice,
+    *,
+    case: int | None,
+    contact: int | None,
+    now: Instant,
+) -> None:
+    """Store a notice that `send_notices` sends; contact: whom it concerns."""
+    row = {
+        "kind": kind,
+        "contact_id": contact,
+        "sender": notice.sender,
+        "recipient": notice.recipient,
+        "data": base64.b64encode(zlib.compress(notice_bytes(notice), 6)).decode(),
+        "due_at": now,
+    }
+    reply_queries.add_notice(connection, case, row)
     note(connection, FEEDBACK, "")
 
 
@@ -366,7 +323,7 @@ def check_cases(
             at=now,
             key=f"overdue:{row.id}",
         )
-        _queue(connection, "overdue", notice, case=case, now=now)
+        queue_notice(connection, "overdue", notice, case=case.number, contact=case.contact, now=now)
         owner = {"owner": row.owner}
         event = _event(connection, case, OVERDUE, now=now, key="overdue", properties=owner)
         events += [event] if event else []

@@ -151,7 +151,9 @@ def test_a_mail_without_a_topic_stops_everything(client: httpx.Client, services:
 
 
 @BOTH
-def test_a_person_who_agreed_again_can_stop_again_by_the_old_link(client: httpx.Client, services: Services) -> None:
+def test_a_person_who_agreed_again_can_stop_again_by_the_old_link(
+    client: httpx.Client, services: Services
+) -> None:
     contact = a_contact(services.database)
     clock = services.clock
     assert isinstance(clock, ManualClock)
@@ -475,9 +477,7 @@ def test_no_answer_is_asked_for_again(client: httpx.Client, services: Services) 
 @pytest.mark.parametrize(
     "hostile", ['"><script>alert(1)</script>', "{{ 7*7 }}", "<img src=x onerror=alert(1)>"]
 )
-def test_values_in_a_link_are_shown_as_text(
-    client: httpx.Client, services: Services, hostile: str
-) -> None:
+def test_values_in_a_link_are_shown_as_text(client: httpx.Client, services: Services, hostile: str) -> None:
     text = client.get(link("survey", a_contact(services.database)), params={"answer": hostile}).text
     assert hostile not in text or "{{" in hostile
     assert "<script>" not in text
