@@ -55,23 +55,26 @@ def check_contact(context: CheckContext) -> CheckResult:
 
 
 def check_address(context: CheckContext) -> CheckResult:
-    """Require a recipient address; for marketing one that is this contact's own, or that it confirmed."""
+    """Require a recipient address."""
     if not context.input.address:
         return Refusal("skip", "no_address", "no e-mail address is known")
-    if context.input.is_shared_address and context.input.message.purpose in MARKETING:
-        return Refusal(
-            "skip", "shared_address", "another contact has this address; this one never confirmed it"
-        )
     return "known"
 
 
 def check_suppression(context: CheckContext) -> CheckResult:
-    """Skip every mail to an address suppressed for `all`, and marketing to one suppressed for `marketing`."""
+    """Skip every mail to an address suppressed for `all`, and marketing to one suppressed for `marketing`.
+
+    Marketing needs an address that is this contact's own, or that it confirmed.
+    """
     scopes = context.input.suppressions
     if "all" in scopes:
         return Refusal("skip", "suppressed", f"for all mail: {scopes['all']}")
     if "marketing" in scopes and context.input.message.purpose in MARKETING:
         return Refusal("skip", "suppressed", f"for marketing: {scopes['marketing']}")
+    if context.input.is_shared_address and context.input.message.purpose in MARKETING:
+        return Refusal(
+            "skip", "shared_address", "another contact has this address; this one never confirmed it"
+        )
     return "only marketing is suppressed" if scopes else "none"
 
 
