@@ -142,7 +142,9 @@ _LISTED: Final = _any(
 #: The sender is refused: its reputation, authentication, address, network or content.
 _SENDER: Final = _any(
     r"\bspam|unsolicited|junk mail|bulk mail|reputation|polic(y|ies)|user complaints|abus(e|ive)",
-    r"\bspf\b|\bdkim\b|\bdmarc\b|sender ?id|authenticat|not authori[sz]ed|unauthori[sz]ed|prohibited|forbidden",
+    r"\bspf\b|\bdkim\b|\bdmarc\b|sender ?id|authenticat|not authori[sz]ed|unauthori[sz]ed|prohibit|forbidden",
+    r"accept(ing|ed)? (any )?(mail|messages?|e-?mails?|connections?) from|"
+    r"(mail|messages?|e-?mails?) from\b.{0,60}(refused|rejected|denied|blocked|not accepted)",
     r"(not|n't) (allowed|permitted|authorized) to (send|submit|relay|deliver)|relay(ing)?( access)? (is )?(denied|not)",
     r"unable to relay|not permitted to relay|relaying|relay access",
     r"\bsenders?('s)?( e-?mail)?( address| domain| host| ip)?( was| is| has been)?"
@@ -158,7 +160,7 @@ _SENDER: Final = _any(
 #: The sender is too fast.
 _RATE: Final = _any(
     r"too (many|much) (?!hops|forward|received)|too (fast|quick)|sent too|\brate\b|rate-?limit|throttl",
-    r"slow down|slower",
+    r"slow down|slower|connections? limit",
     r"(this|per|an|each|last) (hour|minute|day)\b|\bhourly\b|unexpected volume|volume of (mail|e-?mail|messages)",
     r"(send|sending|sender|daily|outgoing|outbound|message|sent)( message| mail| e-?mail| recipient)? (limit|quota)",
     r"exceed\w*.{0,40}(number of (messages|mails|recipients|connections)|recipients per|messages per)",

@@ -19,7 +19,11 @@ REFUSALS = [
     ("5.1.0", "550 5.1.0 blocked sender", "policy"),
     ("5.1.1", "550 5.1.1 your IP address is denied", "policy"),
     ("5.1.1", "550 5.1.1 relaying denied", "policy"),
+    ("", "550 Administrative prohibition", "policy"),
+    ("5.1.1", "550 5.1.1 Sorry, I'm not accepting mail from your host", "policy"),
+    ("5.1.1", "550 5.1.1 mail from 192.0.2.1 refused", "policy"),
     # the sender is too fast
+    ("5.1.1", "550 5.1.1 service refused: connection limit exceeded", "policy"),
     ("5.1.1", "550 5.1.1 Sorry, you have sent to too many recipients this hour", "policy"),
     ("5.1.1", "550 5.1.1 hourly limit reached", "policy"),
     ("5.2.0", "550 5.2.0 rate limit exceeded", "policy"),
