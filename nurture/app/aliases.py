@@ -6,7 +6,7 @@ from nurture.app.ingest import Intake
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.contacts.identity_queries import load_index_by_identities
-from nurture.domain.identity import Said, earlier_identities, home_of
+from nurture.domain.identity import IdentityClaims, earlier_identities, home_of
 
 #: The answer to such a call.
 REFUSAL = (
@@ -43,5 +43,5 @@ def refuse_aliases(services: Services, intake: Intake) -> None:
 def _concerns_known_people(connection: sa.Connection, event: NewEvent) -> bool:
     earlier = earlier_identities(event.previous_id or "")
     known = load_index_by_identities(connection, [*event.identities, *earlier])
-    home = home_of(Said(event.identities, earlier, word="hint", at=event.occurred_at), known)
+    home = home_of(IdentityClaims(event.identities, earlier, word="hint", at=event.occurred_at), known)
     return bool(home.conflicts)

@@ -15,7 +15,7 @@ from nurture.consent.record import Suppression, address_hash, suppress_addresses
 from nurture.consent.suppression_queries import load_every_row, load_known_addresses
 from nurture.contacts.identity_queries import load_index_by_identities
 from nurture.database.audit import record
-from nurture.domain.consent.suppressions import SCOPES, WISHES, SuppressionReason, SuppressionScope
+from nurture.domain.consent.suppressions import DECIDED_BY_PEOPLE, SCOPES, SuppressionReason, SuppressionScope
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email
@@ -100,7 +100,9 @@ def _with_owners(connection: sa.Connection, batch: Sequence[Suppression]) -> lis
     names = [Identity("email", row.address or "") for row in batch]
     owners = load_index_by_identities(connection, sorted(set(names))).owners
     return [
-        Suppression(row.address, row.scope, row.reason, owners.get(name) if row.reason in WISHES else None)
+        Suppression(
+            row.address, row.scope, row.reason, owners.get(name) if row.reason in DECIDED_BY_PEOPLE else None
+        )
         for row, name in zip(batch, names, strict=True)
     ]
 

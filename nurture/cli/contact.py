@@ -26,7 +26,7 @@ def show(who: Who, *, as_json: Json = False) -> None:
         return
     simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
     output.print_fields(simple, title=f"contact:{person['contact']}")
-    known_as = [f"{name} ({told})" for name, told in person["identities"].items()]
+    known_as = [f"{name} ({trust})" for name, trust in person["identities"].items()]
     output.print_fields({"identities": known_as, "mails": person["messages"]})
     facts = {name: value for name, value in person["facts"].items() if ":" not in name}
     output.print_fields(facts, title="facts")

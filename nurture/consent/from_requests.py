@@ -144,7 +144,7 @@ def is_address_of_another(connection: sa.Connection, person: PageContact, addres
 def change_address(connection: sa.Connection, person: PageContact, request: Any, *, now: Instant) -> None:
     """Carry out an open request for another sending address.
 
-    The event merges a contact that is already known under that address. What the person stopped stays stopped,
+    The event merges a contact that is already known under that address. Suppressions of the person stay in force,
     because it is stored for the person too. Raises LostRace when another transaction took the address or
     confirmed the request first.
     """

@@ -43,9 +43,9 @@ def load_person_suppressions(
 
     people: living contact -> its sending address, and the ids of it and of all merged into it.
     """
-    owned = load_owned_addresses(connection, list(people))
+    addresses = load_owned_addresses(connection, list(people))
     hashes = {
-        contact: frozenset(address_hash(one, key) for one in (address, *owned.get(contact, ())) if one)
+        contact: frozenset(address_hash(text, key) for text in (address, *addresses.get(contact, ())) if text)
         for contact, (address, _) in people.items()
     }
     members = [member for _, ids in people.values() for member in ids]

@@ -318,7 +318,7 @@ def _lift_confirmed(connection: sa.Connection, contact: int, *, before: Instant,
     addresses = suppression_queries.load_owned_addresses(connection, [contact]).get(contact, [])
     suppression_queries.lift_suppressions(
         connection,
-        [address_hash(one, key) for one in (address, *addresses) if one],
+        [address_hash(text, key) for text in (address, *addresses) if text],
         consent_queries.load_family_ids(connection, contact),
         reasons=CONFIRMABLE,
         scopes=("marketing",),

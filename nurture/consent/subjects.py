@@ -81,7 +81,7 @@ def find_subject(connection: sa.Connection, who: str, *, suppression_key: bytes)
         members = load_family_ids(connection, contact)
         addresses.update(load_owned_addresses(connection, [contact]).get(contact, ()))
         addresses.update(filter(None, [load_sending_address(connection, contact)]))
-    hashes = {one: address_hash(one, suppression_key) for one in addresses}
+    hashes = {address: address_hash(address, suppression_key) for address in addresses}
     return Subject(
         address,
         contact,

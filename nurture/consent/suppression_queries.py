@@ -91,7 +91,7 @@ def load_suppressions(connection: sa.Connection, hashes: Sequence[str]) -> dict[
 def load_owned_addresses(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, list[str]]:
     """Return living contact -> every address of theirs besides the one that they are mailed at."""
     addresses: dict[int, list[str]] = {}
-    rows = connection.execute(_owned(connection.dialect.name), {"ids": list_text(contact_ids)})
+    rows = connection.execute(_addresses_by_owner(connection.dialect.name), {"ids": list_text(contact_ids)})
     for contact_id, address in rows:
         addresses.setdefault(contact_id, []).append(address)
     return addresses
@@ -123,7 +123,7 @@ def _old_columns() -> list[sa.ColumnElement[Any]]:
 
 
 @lru_cache
-def _owned(dialect: str) -> sa.Select[Any]:
+def _addresses_by_owner(dialect: str) -> sa.Select[Any]:
     i, c = identities.c, contacts.c
     return (
         sa.select(i.contact_id, i.value)

@@ -12,7 +12,7 @@ from typing import Final
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.domain.event import OWN_PAGES, Identity
-from nurture.domain.identity import Conflict, Link, Said, Word, earlier_identities, home_of
+from nurture.domain.identity import Conflict, IdentityClaims, Link, Word, earlier_identities, home_of
 from nurture.domain.instant import FOREVER, Instant
 
 #: Sources whose events name a contact by an identity that nurture knows already.
@@ -21,15 +21,15 @@ _OWN: Final = frozenset({OWN_PAGES, "feedback", "ops", "object", "timer"})
 MERGED: Final = "Merged"
 
 
-def said_by(row: InboxRow) -> Said:
+def claims_of(row: InboxRow) -> IdentityClaims:
     """Return what the row says of a person's identities."""
     earlier = previous_identities(row)
     if row.source == OWN_PAGES and earlier:
         # The person confirmed another address on our page.
-        return Said(row.named, earlier, link="page", at=row.occurred_at)
+        return IdentityClaims(row.named, earlier, link="page", at=row.occurred_at)
     word: Word = "hint" if row.hint else "own" if row.source in _OWN else "proof"
     link: Link = "merge" if row.name == MERGED and word == "proof" else "alias"
-    return Said(row.named, earlier, word=word, link=link, at=row.occurred_at)
+    return IdentityClaims(row.named, earlier, word=word, link=link, at=row.occurred_at)
 
 
 def previous_identities(row: InboxRow) -> tuple[Identity, ...]:
@@ -109,12 +109,12 @@ class Assignment:
 
     def _assign_mixed(self, row: InboxRow) -> None:
         """Assign a row whose identities are new, or hints, or belong to several contacts, or that is an alias."""
-        known, said = self.known, said_by(row)
-        home = home_of(said, known)
+        known, claims = self.known, claims_of(row)
+        home = home_of(claims, known)
         owners = [*((home.contact,) if home.contact is not None else ()), *home.joins]
         if not owners and row.id in self.made_for:
             owners = [self.made_for[row.id]]
-        unknown = self._unknown(said, home.withheld)
+        unknown = self._unknown(claims, home.withheld)
         if any(contact in self.ended for contact in owners):
             self._end(owners, row)
             return
@@ -128,35 +128,35 @@ class Assignment:
             return
         contact = self._unite(owners, stored) if owners else self._create(row)
         for identity in unknown:
-            known.add(identity, contact, row.occurred_at, hint=said.word != "proof")
+            known.add(identity, contact, row.occurred_at, hint=claims.word != "proof")
             self.added[identity] = row
         for identity in home.takes:
-            self._take(identity, contact, said)
-        if said.word == "proof":
-            self._prove(said, contact)
+            self._take(identity, contact, claims)
+        if claims.word == "proof":
+            self._prove(claims, contact)
         self.shares.setdefault(contact, Share(contact)).rows.append(row)
         if home.conflicts:
             self.conflicts.append((row, contact, home.conflicts))
 
-    def _unknown(self, said: Said, withheld: Collection[Identity]) -> list[Identity]:
+    def _unknown(self, claims: IdentityClaims, withheld: Collection[Identity]) -> list[Identity]:
         """Return the identities to add; for a previous id without an owner, all that proof says it may be."""
-        owners, earlier = self.known.owners, said.earlier
-        unknown = [name for name in said.named if name not in owners and name not in withheld]
+        owners, earlier = self.known.owners, claims.earlier
+        unknown = [name for name in claims.named if name not in owners and name not in withheld]
         if earlier and not any(name in owners for name in earlier):
-            unknown += earlier if said.word == "proof" else earlier[-1:]
+            unknown += earlier if claims.word == "proof" else earlier[-1:]
         return unknown
 
-    def _take(self, identity: Identity, contact: int, said: Said) -> None:
+    def _take(self, identity: Identity, contact: int, claims: IdentityClaims) -> None:
         """Move an identity from another contact to this one."""
         before = self.known
         self.taken.setdefault(
             identity, (before.owners[identity], before.since[identity], identity in before.hints)
         )
-        self.known.add(identity, contact, said.at, hint=said.word != "proof")
+        self.known.add(identity, contact, claims.at, hint=claims.word != "proof")
 
-    def _prove(self, said: Said, contact: int) -> None:
+    def _prove(self, claims: IdentityClaims, contact: int) -> None:
         """Note that proof has told identities which only a hint had tied to the contact."""
-        for identity in self.known.hints.intersection(said.named):
+        for identity in self.known.hints.intersection(claims.named):
             if self.known.owners[identity] == contact:
                 self.known.hints.discard(identity)
                 self.renewed.add(identity)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as contact_queries
-from nurture.contacts.assignment import Assignment, Share, all_identities, said_by
+from nurture.contacts.assignment import Assignment, Share, all_identities, claims_of
 from nurture.contacts.identity_queries import (
     IdentityIndex,
     claim_identities,
@@ -282,7 +282,7 @@ def _claim_new(connection: sa.Connection, assignment: Assignment, hints: Abstrac
     for identity, owner in known.owners.items():
         is_hint = identity in hints
         if (row := assignment.added.get(identity)) is not None:
-            is_hint = said_by(row).word != "proof"
+            is_hint = claims_of(row).word != "proof"
         first, since = owner, known.since[identity]
         if identity in assignment.taken:
             first, since, is_hint = assignment.taken[identity]

@@ -187,17 +187,19 @@ def spread_alarms(connection: sa.Connection, ids: Sequence[int], *, after: Insta
 
 
 def set_emails(
-    connection: sa.Connection, newest: Mapping[int, tuple[str, Instant]], *, owned: Collection[int]
+    connection: sa.Connection, newest: Mapping[int, tuple[str, Instant]], *, owners: Collection[int]
 ) -> None:
     """Set the address these contacts are mailed at: contact -> (address, since).
 
-    owned: the contacts whose own identity it is; at a shared mailbox that of another contact stays as it is.
+    owners: the contacts whose own identity it is; at a shared mailbox that of another contact stays as it is.
     """
     ordered = sorted(newest.items())
     rows: list[Row] = [{"id": contact, "email": email} for contact, (email, _) in ordered]
     update(connection, contacts, rows, key=["id"], columns=["email"])
     since: list[Row] = [
-        {"kind": "email", "value": email, "since": at} for contact, (email, at) in ordered if contact in owned
+        {"kind": "email", "value": email, "since": at}
+        for contact, (email, at) in ordered
+        if contact in owners
     ]
     update(connection, identities, since, key=["kind", "value"], columns=["since"])
 

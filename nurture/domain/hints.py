@@ -14,7 +14,7 @@ from nurture.domain.playbook import EntityFact, Playbook, VerdictFact
 
 #: Events that only our own page and an import may tell: they stand for an act of the person that we saw.
 RESERVED: Final = frozenset({"Topic Confirmed"})
-#: Who may tell them.
+#: The senders that may tell them.
 RESERVED_FOR: Final = frozenset({"web", "import"})
 
 _WORDS: Final = re.compile(

@@ -144,7 +144,7 @@ def earlier_identities(previous_id: str) -> tuple[Identity, ...]:
 #: How an event was told. proof: a server, an import, an operator. hint: a browser key. own: an event of nurture
 #: itself, which names a contact by an identity that is known already and proves nothing.
 Word = Literal["proof", "hint", "own"]
-#: What an event that names an earlier id says. alias: a rename. merge: somebody merges two people on purpose.
+#: The meaning of an earlier id in an event. alias: a rename. merge: somebody merges two people on purpose.
 #: page: the person changed their address on our page and confirmed the new one.
 Link = Literal["alias", "merge", "page"]
 
@@ -153,11 +153,11 @@ _PERSONAL: Final = frozenset({"user_id", "email", "phone"})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an event says about a person's identities."""
+class IdentityClaims:
+    """The identities that an event names, and how it was told."""
 
     named: Sequence[Identity]
-    # What the person was called before; the likeliest last.
+    # Earlier identities of the person; the likeliest last.
     earlier: Sequence[Identity] = ()
     word: Word = "proof"
     link: Link = "alias"
@@ -198,15 +198,15 @@ class Home:
     withheld: tuple[Identity, ...] = ()
 
 
-def home_of(said: Said, known: Known) -> Home:
+def home_of(claims: IdentityClaims, known: Known) -> Home:
     """Decide whose event it is, by the rule at the head of this module."""
-    search = _Search(said, known)
-    if said.word == "own":
+    search = _Search(claims, known)
+    if claims.word == "own":
         search.follow()
     else:
-        for identity in strongest_first(said.named):
+        for identity in strongest_first(claims.named):
             search.meet(identity)
-        for identity in said.earlier:
+        for identity in claims.earlier:
             search.meet_earlier(identity)
     return search.result()
 
@@ -214,14 +214,14 @@ def home_of(said: Said, known: Known) -> Home:
 class _Search:
     """The contacts met so far while the identities of one event are looked at, the strongest first."""
 
-    def __init__(self, said: Said, known: Known) -> None:
-        self._said, self._known = said, known
+    def __init__(self, claims: IdentityClaims, known: Known) -> None:
+        self._claims, self._known = claims, known
         self._home: int | None = None
         self._joins: list[int] = []
         self._conflicts: dict[int, Conflict] = {}
         self._takes: list[Identity] = []
         # Every identity of the event's contact, as far as it is known.
-        self._mine: set[Identity] = set(said.named)
+        self._mine: set[Identity] = set(claims.named)
 
     def result(self) -> Home:
         """Return the answer."""
@@ -235,7 +235,7 @@ class _Search:
 
     def follow(self) -> None:
         """Take the owner of the strongest identity; change nothing else."""
-        for identity in (*strongest_first(self._said.named), *self._said.earlier):
+        for identity in (*strongest_first(self._claims.named), *self._claims.earlier):
             if (owner := self._known.owners.get(identity)) is not None:
                 self._home = owner
                 return
@@ -261,7 +261,7 @@ class _Search:
         other = self._known.owners.get(identity)
         if other is None or other == self._home or other in self._joins or other in self._conflicts:
             return
-        link = self._said.link
+        link = self._claims.link
         if link == "merge":
             stays_apart = False
         elif link == "page":
@@ -280,7 +280,7 @@ class _Search:
 
     @property
     def _is_proof(self) -> bool:
-        return self._said.word == "proof"
+        return self._claims.word == "proof"
 
     def _adopt(self, other: int) -> None:
         if self._home is None:
@@ -296,7 +296,7 @@ class _Search:
 
     def _meet_device(self, identity: Identity) -> None:
         """Give a browser to the person who identified on it last."""
-        if len(self._said.named) > 1 and self._said.at >= self._known.since[identity]:
+        if len(self._claims.named) > 1 and self._claims.at >= self._known.since[identity]:
             self._takes.append(identity)
 
     def _is_unproven(self, identity: Identity, other: int) -> bool:
@@ -304,7 +304,7 @@ class _Search:
         if not self._is_proof or identity not in self._known.hints or identity.kind not in _PERSONAL:
             return False
         proven = self._proven(other) - {identity}
-        return bool(proven) and proven.isdisjoint(self._said.named)
+        return bool(proven) and proven.isdisjoint(self._claims.named)
 
     def _contradicts(self, identity: Identity, other: int) -> bool:
         """Tell whether the two sides differ in what the identity, told as it was, does not outweigh."""
@@ -325,8 +325,8 @@ class _Search:
         """Tell whether both sides have user ids and none in common; against proof, those of hints do not count."""
         theirs, mine = self._known.names[other], self._mine
         if self._is_proof:
-            theirs = theirs - (self._known.hints - set(self._said.named))
-            mine = mine - (self._known.hints - set(self._said.named))
+            theirs = theirs - (self._known.hints - set(self._claims.named))
+            mine = mine - (self._known.hints - set(self._claims.named))
         return _differ(mine, theirs, "user_id")
 
     def _proven(self, contact: int) -> set[Identity]:
@@ -340,7 +340,7 @@ class _Search:
             return ()
         mine = [self._home, *self._joins]
         has_address = any(name.kind == "email" for contact in mine for name in self._known.names[contact])
-        unowned = (name for name in self._said.named if name not in self._known.owners)
+        unowned = (name for name in self._claims.named if name not in self._known.owners)
         return tuple(name for name in unowned if name.kind == "email" and has_address)
 
 

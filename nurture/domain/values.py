@@ -145,7 +145,7 @@ def _scaled(value: Any, scale: int) -> int | None:
 def read_time(value: Any) -> Instant | None:
     """Return the instant of ISO 8601 text, or of seconds or milliseconds since 1970; None for anything else.
 
-    What lies before 1900 or after 2200 is returned as the first or the last instant that rules may use.
+    An instant before 1900 or after 2200 is returned as the first or the last instant that rules may use.
     """
     if isinstance(value, str):
         text = _short(value)

@@ -19,7 +19,7 @@ from nurture.consent.queries import add_consents
 from nurture.contacts import identity_queries as store
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
-from nurture.contacts.assignment import all_identities, said_by
+from nurture.contacts.assignment import all_identities, claims_of
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.conflict_queries import settle_pair
 from nurture.contacts.event_queries import load_events
@@ -40,7 +40,7 @@ from nurture.runtime.failpoints import failpoint
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a merge does."""
+    """The effect of a merge."""
 
     survivor: int
     merged: int
@@ -61,9 +61,9 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         if not rows:
             return Counts()
         row = rows[0]
-        said = said_by(row)
+        claims = claims_of(row)
         known = store.load_index_by_identities(connection, all_identities(rows))
-        home = home_of(said, known)
+        home = home_of(claims, known)
         if home.contact is None or not home.joins:
             return Counts()
         everyone = (home.contact, *home.joins)
@@ -73,7 +73,7 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
             for name in row.named
             if name not in known.owners and name not in home.withheld
         }
-        hints = () if said.word == "proof" else missing
+        hints = () if claims.word == "proof" else missing
         if missing and not store.claim_identities(connection, missing, hints=hints):
             raise LostRace
         locked = people.lock_contacts(connection, everyone)
@@ -120,7 +120,7 @@ def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, play
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """What an un-merge did."""
+    """The effect of an un-merge."""
 
     contact: int
     # Whom it had been merged into.
@@ -133,8 +133,8 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     """Take a contact out of the one it was merged into, because an operator says that they are two people.
 
     It gets back the names and events it had; what came after the merge stays with the survivor, and so do runs
-    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. What the two together
-    had withdrawn or wished holds for each of them, since nobody knows who of them said it. Raises NotFoundError
+    begun since. Facts, track and stage of both are answered anew; nobody is mailed for it. Whatever the two together
+    had withdrawn or wished holds for each of them, since nobody knows who of them claims it. Raises NotFoundError
     for a contact that is not merged.
     """
     survivor = people.survivor_of(connection, contact)
@@ -147,17 +147,17 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     names = store.undo_merge(connection, contact, survivor, at=now)
     settle_pair(connection, contact, survivor, state="separate", actor="unmerge", at=now)
     states = people.load_contacts(connection, [contact, survivor], playbook)
-    # What fell due while it was merged was somebody else's.
+    # Alarms that fell due while it was merged were the survivor's.
     states[contact].clock = max(states[contact].clock, now)
     advances = []
     kept = load_baselines(connection, [contact, survivor])
-    for one, events in load_events(connection, [contact, survivor]).items():
-        state, replayed = states[one], replay_events(one, events, playbook, kept[one])
+    for member, events in load_events(connection, [contact, survivor]).items():
+        state, replayed = states[member], replay_events(member, events, playbook, kept[member])
         advances.append(
             refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
         )
         state.wake_at = now
-        store.set_newest_email(connection, one)
+        store.set_newest_email(connection, member)
     save(connection, advances)
     return Parted(contact, survivor, names)
 
@@ -172,8 +172,8 @@ def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *
     add_consents(
         connection,
         [
-            {"contact_id": one, "topic": topic, "state": "withdrawn", **shared}
-            for one in both
+            {"contact_id": member, "topic": topic, "state": "withdrawn", **shared}
+            for member in both
             for topic in withdrawn
         ],
     )
@@ -181,8 +181,8 @@ def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *
     add_preferences(
         connection,
         [
-            {"contact_id": one, "kind": kind, "value": value, **shared}
-            for one in both
+            {"contact_id": member, "kind": kind, "value": value, **shared}
+            for member in both
             for kind, value in kinds.items()
             if value
         ],

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from nurture.consent import from_requests, request_queries
 from nurture.contacts import queries as people
-from nurture.contacts.assignment import said_by
+from nurture.contacts.assignment import claims_of
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.contacts.locking import LockedBatch
 from nurture.domain.event import Identity
@@ -34,7 +34,7 @@ class _Addresses:
         present, since = self.now[contact]
         if address is None or address == present:
             return
-        word = said_by(row).word
+        word = claims_of(row).word
         # An address of another contact is a shared mailbox: this contact is mailed there too.
         is_known = owner is not None
         if (present is None and is_known) or (word == "proof" and is_known and row.occurred_at >= since):
@@ -70,11 +70,11 @@ def set_sending_addresses(
         gone = request_queries.find_abandoned_addresses(
             connection, {contact: email for contact, (email, _) in changed.items()}
         )
-        changed = {contact: told for contact, told in changed.items() if contact not in gone}
-    owned = {
+        changed = {contact: newest for contact, newest in changed.items() if contact not in gone}
+    own_address = {
         contact for contact, (email, _) in changed.items() if owners[Identity("email", email)] == contact
     }
-    people.set_emails(connection, changed, owned=owned)
+    people.set_emails(connection, changed, owners=own_address)
     if addresses.asked:
         from_requests.ask_to_confirm(
             connection,

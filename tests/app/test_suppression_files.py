@@ -71,7 +71,7 @@ def test_a_plain_list_and_what_is_no_list(services: Services, tmp_path: Path) ->
         brought(services, tmp_path / "none.csv")
 
 
-def test_what_an_operator_adds_is_lifted_by_name_only_and_exported(services: Services) -> None:
+def test_a_suppression_of_an_operator_is_lifted_by_name_only_and_exported(services: Services) -> None:
     contact = a_contact(services.database, ADA)
     add(services, ADA, scope="all", because="her letter", actor="tom")
     assert reasons(services, f"contact:{contact}") == [("address", "all", "ops"), ("person", "all", "ops")]

@@ -60,7 +60,7 @@ def complain(world: World, message: int | None, address: str | None = None) -> N
         )
     )
 
-    # What the timeline is told is not the subject here, and the guard waits for it.
+    # The timeline is not the subject here, and the guard waits for it.
     with world.database.write() as connection:
         connection.execute(sa.delete(t.inbox))
 
@@ -215,7 +215,7 @@ def test_mail_on_its_way_is_stopped_at_the_gate(world: World) -> None:
     gate.close()
 
 
-def test_what_the_release_before_wrote_still_counts(world: World) -> None:
+def test_rows_of_the_release_before_still_count(world: World) -> None:
     ada = world.person("ada")
     hashed = record.address_hash("ada@example.com", SUPPRESSION_KEY)
     row = {
@@ -238,7 +238,7 @@ def test_what_the_release_before_wrote_still_counts(world: World) -> None:
     assert kept.reason == "ops"
 
 
-def test_who_was_erased_and_confirms_anew_gets_marketing_again(world: World) -> None:
+def test_an_erased_person_who_confirms_anew_gets_marketing_again(world: World) -> None:
     ada = world.person("ada")
 
     def holding() -> set[tuple[int, str]]:
@@ -289,7 +289,7 @@ def test_any_order_of_words_merges_and_addresses_gives_one_answer(
             connection.execute(sa.delete(table))
     ada, old = world.person("ada"), world.person("old")
     number = world.mail(old, status="sent", sent_at=NOON, settled_at=NOON)
-    acts = {
+    changes = {
         "complain": lambda: complain(world, number, "old@example.com"),
         "stop everything": lambda: stop(world, f"contact:{old}"),
         "join": lambda: join(world, old, ada),
@@ -297,7 +297,7 @@ def test_any_order_of_words_merges_and_addresses_gives_one_answer(
         "own": lambda: own(world, ada, "older@example.com"),
     }
     for name in order:
-        acts[name]()
+        changes[name]()
     if apart:
         part(world, old)
         assert verdict(world, old) == STOPPED
@@ -313,8 +313,8 @@ def test_an_address_of_somebody_else_never_counts() -> None:
         SuppressionRow("", 7, "marketing", "unsubscribed", 1, "x"),
     ]
 
-    def held(at: str, owned: set[str], members: set[int]) -> dict[str, str]:
-        holding = select_holding(rows, address_hash=at, owned_hashes=owned, member_ids=members)
+    def held(at: str, mine: set[str], members: set[int]) -> dict[str, str]:
+        holding = select_holding(rows, address_hash=at, owned_hashes=mine, member_ids=members)
         return strongest_by_scope(holding)
 
     assert held("n", {"n"}, {1}) == {}

@@ -348,15 +348,15 @@ def test_a_shared_address_gets_no_marketing_before_its_second_person_confirms(wo
         connection.execute(
             sa.update(t.contacts).where(t.contacts.c.id == bob).values(email="ada@example.com")
         )
-        owned = {"kind": "email", "value": "ada@example.com", "contact_id": ada, "since": 1, "source": "test"}
+        row = {"kind": "email", "value": "ada@example.com", "contact_id": ada, "since": 1, "source": "test"}
         connection.execute(sa.delete(t.identities).where(t.identities.c.value == "ada@example.com"))
-        connection.execute(sa.insert(t.identities).values(owned))
+        connection.execute(sa.insert(t.identities).values(row))
     own, shared = world.mail(ada), world.mail(bob)
     world.claim()
     assert world.status(own) == ("ready", "")
     assert world.status(shared) == ("skipped", "shared_address")
     with world.database.write() as connection:
-        said = {
+        consent = {
             "contact_id": bob,
             "topic": "news",
             "state": "granted",
@@ -364,7 +364,7 @@ def test_a_shared_address_gets_no_marketing_before_its_second_person_confirms(wo
             "source": "web",
             "evidence": "{}",
         }
-        connection.execute(sa.insert(t.consents).values(said))
+        connection.execute(sa.insert(t.consents).values(consent))
     confirmed = world.mail(bob, run_key="2")
     world.claim()
     assert world.status(confirmed)[1] != "shared_address"

@@ -10,7 +10,7 @@ import pytest
 
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.domain.event import Identity
-from nurture.domain.identity import Candidate, Conflict, Home, Said, home_of, survivor_first
+from nurture.domain.identity import Candidate, Conflict, Home, IdentityClaims, home_of, survivor_first
 
 KINDS = {"u": "user_id", "e": "email", "p": "phone", "a": "anonymous_id"}
 
@@ -28,8 +28,8 @@ def index_of(contacts: dict[int, str]) -> IdentityIndex:
 
 
 def apply_rule(event: str, contacts: dict[int, str], earlier: str = "", **more: Any) -> Home:
-    said = Said(identities_of(event), identities_of(earlier), at=20)
-    return home_of(replace(said, **more), index_of(contacts))
+    claims = IdentityClaims(identities_of(event), identities_of(earlier), at=20)
+    return home_of(replace(claims, **more), index_of(contacts))
 
 
 def home(

@@ -40,7 +40,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize("kind", ["bool", "integer", "decimal", "instant", "date"])
 @pytest.mark.parametrize("value", UNUSABLE, ids=range(len(UNUSABLE)))
-def test_what_no_rule_can_use_is_unknown(kind: str, value: Any) -> None:
+def test_a_value_that_no_rule_can_use_is_unknown(kind: str, value: Any) -> None:
     assert quickly(lambda: coerce(value, kind)) is None
 
 

@@ -208,7 +208,7 @@ def _owner(world: World, name: str, number: int) -> int:
         "Ticket Resolved",
     ],
 )
-def test_what_reverses_closes_grants_or_confirms_is_set_aside(database: Database, name: str) -> None:
+def test_an_event_that_reverses_closes_grants_or_confirms_is_set_aside(database: Database, name: str) -> None:
     world = World(database)
     world.take(an_event("o1", "u1", name="Order Completed", properties={"order_id": "1", "revenue": 5}))
     person = world.who("u1")

@@ -38,7 +38,7 @@ def rows(services: Services, table: sa.Table) -> list[Any]:
         return list(connection.execute(sa.select(table)))
 
 
-def test_what_a_browser_key_says_is_a_hint(client: httpx.Client, services: Services) -> None:
+def test_an_event_of_a_browser_key_is_a_hint(client: httpx.Client, services: Services) -> None:
     client.post("/v1/track", json=a_track(1), auth=PAGE)
     client.post("/v1/track", json=a_track(2), auth=SERVER)
     client.post("/v1/track", json=a_track(3), auth=SERVER, headers={"Origin": "https://shop.example"})

@@ -66,7 +66,7 @@ def test_reading_a_body_takes_a_worker_little_time(name: str, body: bytes) -> No
     spent = []
     for _ in range(3):
         before = time.thread_time()
-        # What is refused was read before.
+        # A refused body was read before.
         with suppress(NotJson, TooLarge):
             read_items(split_body(inflate(body)), source="s", received_at=NOW)
         spent.append((time.thread_time() - before) * 1_000)

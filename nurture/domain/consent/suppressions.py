@@ -25,8 +25,10 @@ SuppressionReason = Literal[
 SCOPES: Final[tuple[SuppressionScope, ...]] = get_args(SuppressionScope)
 #: Of several reasons, the last of this order is shown.
 REASONS_WEAKEST_FIRST: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
-#: Reasons that are a person's wish and not a property of an address.
-WISHES: Final[frozenset[SuppressionReason]] = frozenset({"unsubscribed", "ops", "complaint", "erased"})
+#: Reasons that are a person's decision and not a property of an address.
+DECIDED_BY_PEOPLE: Final[frozenset[SuppressionReason]] = frozenset(
+    {"unsubscribed", "ops", "complaint", "erased"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def select_holding(
         for row in rows
         if (row.address_hash and row.address_hash == address_hash)
         or (row.contact_id and row.contact_id in member_ids)
-        or (row.address_hash in owned_hashes and row.reason in WISHES and not row.attributed)
+        or (row.address_hash in owned_hashes and row.reason in DECIDED_BY_PEOPLE and not row.attributed)
     ]
 
 

@@ -1,7 +1,7 @@
 """Setting a measure aside for a contact: one whose rules fail stops alone, and everything else goes on.
 
-Applying an event has two halves. What it says (facts, consent, suppression, track, stage, identity) always holds.
-What the rules of one measure make of it may fail, for example at a value that nobody thought of; then that measure
+Applying an event has two halves. Its content (facts, consent, suppression, track, stage, identity) always holds.
+The rules of one measure may fail on it, for example at a value that nobody thought of; then that measure
 decides nothing more for this contact until the next published rules, when it is tried again. Its runs stay where
 they stood; exits, and leaving a track or stage, still end them, because these ask no rule.
 """
@@ -74,7 +74,7 @@ def _set_aside(work: Work, measure: str, at: Instant, error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Savepoint:
-    """What one measure has of a contact and of its advance, so that a failed rule leaves no half of its work."""
+    """The part of a contact and of its advance that one measure owns: a failed rule leaves no half of its work."""
 
     measure: str
     runs: dict[tuple[str, str], Run]

@@ -149,7 +149,7 @@ class TrackApi:
         batch = mapping(body).get("batch")
         items = batch if isinstance(batch, list) else [body]
         calls: list[tuple[dict[str, Any] | str, bytes]] = []
-        acts: list[tuple[int, str, str]] = []
+        operations: list[tuple[int, str, str]] = []
         errors: list[dict[str, Any]] = []
         # Place in `calls` -> place in the batch.
         places: list[int] = []
@@ -160,17 +160,17 @@ class TrackApi:
             action, person = mapping(item).get("action"), _person_of(item)
             refusal = _refusal_of(item, principal)
             if refusal is None and action in _ACTS:
-                acts.append((index, str(action), person))
+                operations.append((index, str(action), person))
                 continue
             call = refusal or translate_item(item)
             if isinstance(call, str):
                 errors.append({"batch_index": index, "reason": "invalid", "message": call})
             calls.append((call, encode(item).encode()))
             places.append(index)
-        if calls or not acts:
+        if calls or not operations:
             refused = await self._ingest(principal, calls)
             errors += [{**error, "batch_index": places[error["batch_index"]]} for error in refused]
-        for index, action, person in acts:
+        for index, action, person in operations:
             try:
                 await asyncio.to_thread(self._act, action, person, principal.actor)
             except NotFoundError as error:

@@ -50,7 +50,7 @@ class Principal:
     actor: str
     # No key exists, so none is required. Only requests from this machine are accepted.
     is_anonymous: bool = False
-    # True: a browser key, or a call from a web page. What it says proves nothing.
+    # True: a browser key, or a call from a web page. Its identities prove nothing.
     is_hint: bool = False
 
 
