@@ -93,7 +93,7 @@ def test_the_command_shows_asks_and_forgets(nurture: Shell) -> None:
     assert nurture("track", ADDRESS, "Order Completed", *words).code == 0
     nurture.work()
     said = nurture("contact", "export", ADDRESS, "--out", "hers.json")
-    assert (said.code, re.search(r"\d+ rows in hers.json", said.err) is not None) == (0, True)
+    assert (said.code, re.search(r"\d+ rows written to hers.json", said.err) is not None) == (0, True)
     file = nurture.folder / "hers.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     document = json.loads(file.read_text())
