@@ -105,7 +105,7 @@ def test_the_command_shows_asks_and_forgets(nurture: Shell) -> None:
     dry = nurture("contact", "erase", ADDRESS, "--dry-run", "--json").document
     assert dry["names"] == [f"email:{ADDRESS}"]
     refused = nurture("contact", "erase", ADDRESS, "--json")
-    assert (refused.code, "for good? Nobody to ask here; add --yes" in refused.line()) == (2, True)
+    assert (refused.code, "There is no terminal to answer on; add --yes" in refused.line()) == (2, True)
     done = nurture("contact", "erase", ADDRESS, "--yes", "--json").document
     assert (done["contact"], done["finished"], done["suppressed"]) == (dry["contact"], True, 1)
     unknown = nurture("contact", "show", ADDRESS)
