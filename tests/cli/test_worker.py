@@ -38,15 +38,16 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize(
-    ("words", "number", "code", "started"),
+    ("words", "number", "codes", "started"),
     [
-        (("up", "--port", "0"), signal.SIGINT, 130, "nurture is running"),
-        (("worker", "--concurrency", "1"), signal.SIGTERM, 0, "ready"),
+        # 130 once the HTTP server has taken over the signal; before that it just does not start.
+        (("up", "--port", "0"), signal.SIGINT, {0, 130}, "nurture is running"),
+        (("worker", "--concurrency", "1"), signal.SIGTERM, {0}, "ready"),
     ],
     ids=["up", "worker"],
 )
 def test_a_foreign_workers_module_in_the_folder_is_not_imported(
-    folder: Path, words: tuple[str, ...], number: signal.Signals, code: int, started: str
+    folder: Path, words: tuple[str, ...], number: signal.Signals, codes: set[int], started: str
 ) -> None:
     process = start(folder, *words)
     try:
@@ -54,7 +55,7 @@ def test_a_foreign_workers_module_in_the_folder_is_not_imported(
         assert eventually(lambda: started in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         process.send_signal(number)
-        assert process.wait(60) == code, log.read_text()
+        assert process.wait(60) in codes, log.read_text()
         assert "the wrong workers" not in log.read_text()
     finally:
         process.kill()
