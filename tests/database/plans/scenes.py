@@ -62,9 +62,13 @@ class World:
             return connection.execute(statement, (count,)).fetchall()
 
     def a_mail(self) -> Any:
-        """Return (id, contact) of a mail that was sent."""
+        """Return (id, contact) of a mail that was sent to a person who has withdrawn nothing."""
         with psycopg.connect(self.url) as connection:
-            statement = "SELECT id, contact_id FROM messages WHERE status = 'sent' ORDER BY id DESC LIMIT 1"
+            statement = (
+                "SELECT id, contact_id FROM messages m WHERE status = 'sent' AND NOT EXISTS"
+                " (SELECT FROM consents c WHERE c.contact_id = m.contact_id AND c.state = 'withdrawn')"
+                " ORDER BY id DESC LIMIT 1"
+            )
             return connection.execute(statement).fetchone()
 
     def event(self, name: str, email: str, number: int, *, kind: Any = "track", **given: Any) -> NewEvent:
