@@ -182,14 +182,20 @@ def _date(value: Any) -> str | None:
     match = _DATE.fullmatch(_short(value)) if isinstance(value, str) else None
     if match is None:
         return None
-    year = int(match[1]) if match[1] else _LEAP_YEAR
+    year, month, day = int(match[1] or _LEAP_YEAR), int(match[2]), int(match[3])
+    if year not in YEARS or not _is_day(_LEAP_YEAR, month, day):
+        return None
+    # A birthday on 29 February with a year that has none: the year is wrong, the day is not.
+    has_year = bool(match[1]) and _is_day(year, month, day)
+    return f"{match[1]}-{match[2]}-{match[3]}" if has_year else f"{match[2]}-{match[3]}"
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
     try:
-        day = date(year, int(match[2]), int(match[3]))
+        date(year, month, day)
     except ValueError:
-        return None
-    if year not in YEARS:
-        return None
-    return day.isoformat() if match[1] else f"{match[2]}-{match[3]}"
+        return False
+    return True
 
 
 # ---- row ids ---------------------------------------------------------------------------------------------
