@@ -3,12 +3,14 @@
 import smtplib
 import socket
 
+import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
 
 from nurture.database.engine import Database
 from nurture.database.schema import lanes, shards
+from tests.rig.databases import PostgresPool
 from tests.rig.loopback import OutsideNetwork
 from tests.rig.smtp import SmtpSink
 
@@ -19,6 +21,26 @@ def test_each_test_gets_a_complete_database_of_its_own(database: Database, time:
         assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(64)), time
         assert connection.scalars(sa.select(lanes.c.name)).all() == ["main"]
         connection.execute(lanes.insert(), {"name": "second"})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DROP TABLE switches", "ALTER TABLE touches RENAME TO away", "ALTER TABLE runs ADD COLUMN more int"],
+)
+def test_a_database_whose_tables_a_test_changed_is_replaced(
+    postgresql_pool: PostgresPool, damage: str
+) -> None:
+    with postgresql_pool.lend() as url, psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute(damage.encode())
+    with postgresql_pool.lend() as other:
+        assert other != url
+
+
+def test_a_database_whose_rows_a_test_changed_is_lent_again(postgresql_pool: PostgresPool) -> None:
+    with postgresql_pool.lend() as url, psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM shards WHERE id > 3")
+    with postgresql_pool.lend() as other, psycopg.connect(other) as connection:
+        assert (other, connection.execute("SELECT count(*) FROM shards").fetchone()) == (url, (64,))
 
 
 @pytest.mark.parametrize("time", ["first", "second"])

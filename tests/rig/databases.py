@@ -65,10 +65,16 @@ def postgresql_copy(postgres: Postgres, template: str) -> Iterator[str]:
 
 #: A database is emptied this often before a new copy takes its place: deleted rows are never vacuumed here.
 _USES_MAX = 40
-#: Changes whenever a test changes a table, a constraint, a trigger or a function.
+#: Changes whenever a test changes or renames a table, a constraint, a trigger or a function.
 _SHAPE = " || '/' || ".join(
-    f"(SELECT count(*) || '-' || max(xmin::text::bigint) FROM {catalog})"
-    for catalog in ("pg_attribute", "pg_constraint", "pg_trigger", "pg_proc", "pg_db_role_setting")
+    [
+        *(
+            f"(SELECT count(*) || '-' || coalesce(max(xmin::text::bigint), 0) FROM {catalog})"
+            for catalog in ("pg_attribute", "pg_constraint", "pg_trigger", "pg_proc", "pg_db_role_setting")
+        ),
+        "(SELECT md5(string_agg(relname, ',' ORDER BY relname)) FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace)",
+    ]
 )
 _END_OTHERS = (
     "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
@@ -146,8 +152,9 @@ class PostgresPool:
         # Rows go in any order of foreign keys, and triggers that forbid a DELETE are silent.
         connection.execute("SET session_replication_role = replica")
         shape = connection.execute(f"SELECT {_SHAPE}").fetchone()
+        assert shape
         seeds = {table: _rows(connection, table) for table in _filled(connection)}
-        return _Lent(name, connection, shape[0] if shape else "", seeds)
+        return _Lent(name, connection, shape[0], seeds)
 
     def _drop(self, lent: _Lent) -> None:
         lent.connection.close()
