@@ -142,7 +142,9 @@ def _bounded(items: list[msgspec.Raw]) -> tuple[bytes | msgspec.Raw, ...]:
 
 #: Texts and whatever else stands before a run of brackets, and the run. A string without its closing quote matches
 #: too, which keeps the scan linear for any input.
-_TOKEN = re.compile(r"""(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[{]++|[\]}]++|\Z)""", re.DOTALL)
+_TOKEN = re.compile(
+    r"""(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+(?:([\[{]++)|([\]}]++)|\Z)""", re.DOTALL
+)
 #: Far deeper than the inbox accepts, far less than what overflows a parser's stack.
 _PRUNE_DEPTH: Final = 64
 
@@ -183,16 +185,17 @@ def _prune(text: str) -> str:
     kept: list[str] = []
     depth = start = 0
     for token in _TOKEN.finditer(text):
-        first, last = token.span(1)
-        brackets = last - first
-        if text[first:last][:1] in ("[", "{"):
-            if depth <= _PRUNE_DEPTH < depth + brackets:
+        kind = token.lastindex
+        if kind == 1:
+            first, last = token.span(1)
+            if depth <= _PRUNE_DEPTH < depth + last - first:
                 kept.append(text[start : first + _PRUNE_DEPTH - depth] + "null")
-            depth += brackets
-        else:
-            if depth - brackets <= _PRUNE_DEPTH < depth:
+            depth += last - first
+        elif kind:
+            first, last = token.span(2)
+            if depth - last + first <= _PRUNE_DEPTH < depth:
                 start = first + depth - _PRUNE_DEPTH
-            depth -= brackets
+            depth -= last - first
     if depth <= _PRUNE_DEPTH:
         kept.append(text[start:])
     return "".join(kept)

@@ -64,7 +64,8 @@ BODIES = list(bodies())
 @pytest.mark.parametrize(("name", "body"), BODIES, ids=[name for name, _ in BODIES])
 def test_reading_a_body_takes_a_worker_little_time(name: str, body: bytes) -> None:
     spent = []
-    for _ in range(3):
+    # The least of several: other processes share the caches of this machine.
+    for _ in range(5):
         before = time.thread_time()
         # A refused body was read before.
         with suppress(NotJson, TooLarge):

@@ -129,8 +129,8 @@ def test_a_mail_for_later_waits(client: Any, services: Services, shop: Shell) ->
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"transactional_message_id": "12"}, "no transactional measure"),
-    ({"transactional_message_id": "customer/any/second_order_coupon"}, "no transactional measure"),
+    ({"transactional_message_id": "12"}, "is not a transactional measure"),
+    ({"transactional_message_id": "customer/any/second_order_coupon"}, "is not a transactional measure"),
     ({"to": "not an address"}, "to: "),
     ({"to": f"{ADA}, bob@example.com"}, "to: "),
     ({"to": f"{ADA}\r\nBcc: bob@example.com"}, "to: "),
