@@ -103,7 +103,7 @@ def test_an_event_the_database_cannot_hold_costs_only_itself(database: Database)
     kept = {row["message_id"] for row in accepted(database)}
     assert kept == {f"m-{number}" for place in range(10) for number in (place, place + 100)} - {"m-5"}
     assert sorted(str(row.message_id) for row in set_aside(database)) == ["None", "m-5"]
-    assert "database cannot hold it" in next(row.reason for row in set_aside(database) if row.message_id)
+    assert "database cannot store it" in next(row.reason for row in set_aside(database) if row.message_id)
 
 
 def refuse_user(database: Database, user_id: str) -> None:
