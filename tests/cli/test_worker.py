@@ -59,6 +59,7 @@ def test_a_foreign_workers_module_in_the_folder_is_not_imported(
         assert "the wrong workers" not in log.read_text()
     finally:
         process.kill()
+        process.wait(10)
 
 
 def test_a_foreign_workers_module_that_is_imported_already_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
