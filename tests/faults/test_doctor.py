@@ -19,9 +19,9 @@ Break = Callable[[sa.Connection, Any], str]
 
 
 @pytest.fixture
-def installation(house_url: str, tmp_path: Path) -> Iterator[Installation]:
-    """Give a house in which people have bought and been written to, and all is well."""
-    with opened(tmp_path, house_url) as installation:
+def installation(installation_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation in which people have bought and been written to, and all is well."""
+    with opened(tmp_path, installation_url) as installation:
         installation.hand_in_all(people(120))
         installation.work_here()
         yield installation
