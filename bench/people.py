@@ -26,7 +26,7 @@ def advocates(services: Services, people: int, topic: str, *, prefix: str = "p")
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
     known = Memory(definitions=definitions(playbook), conversions={"a": ConversionRecord(at)})
-    memory = encode_memory(known)
+    memory = encode_memory(known, {})
     facts = {
         "first_seen_at": at,
         "orders": 2,

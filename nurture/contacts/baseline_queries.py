@@ -41,8 +41,8 @@ def load_own_baselines(connection: sa.Connection, ids: Sequence[int]) -> dict[in
 
 def _build_state(row: Any) -> Contact:
     values: dict[str, Any] = decode(row.state)
-    memory = decode_memory(encode(values.pop("memory", {})))
-    return Contact(id=row.contact_id, memory=memory, **values)
+    memory, unknown = decode_memory(encode(values.pop("memory", {})))
+    return Contact(id=row.contact_id, memory=memory, unknown_memory=unknown, **values)
 
 
 def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, until: Instant) -> None:
@@ -52,7 +52,8 @@ def save_baselines(connection: sa.Connection, states: Mapping[int, Contact], *, 
             "contact_id": contact,
             "until": until,
             "state": encode(
-                {name: getattr(state, name) for name in _KEPT} | {"memory": memory_document(state.memory)}
+                {name: getattr(state, name) for name in _KEPT}
+                | {"memory": memory_document(state.memory, state.unknown_memory)}
             ),
         }
         for contact, state in sorted(states.items())

@@ -253,6 +253,7 @@ def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
         new = empty(row.id, first_seen_at=row.first_seen_at, playbook=playbook)
         new.version = row.version
         return new
+    memory, unknown = decode_memory(row.memory) if row.memory else (Memory(), {})
     return Contact(
         id=row.id,
         track=row.track,
@@ -261,7 +262,8 @@ def _contact(row: sa.Row[Any], playbook: Playbook) -> Contact:
         zone=row.zone,
         locale=row.locale,
         facts=row.facts,
-        memory=decode_memory(row.memory) if row.memory else Memory(),
+        memory=memory,
+        unknown_memory=unknown,
         stage_since=row.stage_since,
         track_since=row.track_since,
         clock=row.clock,

@@ -168,7 +168,7 @@ def _save_contacts(
 def _save_memories(connection: sa.Connection, states: Sequence[Contact]) -> None:
     changed: list[tuple[int, str]] = []
     for contact in states:
-        now = (contact.id, encode_memory(contact.memory))
+        now = (contact.id, encode_memory(contact.memory, contact.unknown_memory))
         if now != contact.stored:
             changed.append(now)
             contact.stored = now

@@ -5,8 +5,11 @@ Instants are microseconds.
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import Track
@@ -16,15 +19,18 @@ from nurture.domain.message import PlannedMessage
 RunStatus = Literal["active", "done", "stopped", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunOrigin:
+#: What a later version has stored in a memory: path of the part -> key -> value. Kept and written back, never read.
+UnknownMemory = Mapping[tuple[str, ...], Mapping[str, Any]]
+
+
+class RunOrigin(msgspec.Struct, frozen=True):
     """The event or alarm that started a run. Mails may quote its properties."""
 
     # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`.
     event: str = ""
     # When it occurred.
     occurred_at: Instant = 0
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
     # How many runs for the same key the measure began before this one.
     generation: int = 0
     # Request id of an ops send.
@@ -91,6 +97,7 @@ class Contact:
     facts: dict[str, Any] = field(default_factory=dict)
     # Further state of folds and triggers.
     memory: Memory = field(default_factory=Memory)
+    unknown_memory: UnknownMemory = field(default_factory=dict)
     # Active runs by (measure, key).
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     stage_since: Instant = 0

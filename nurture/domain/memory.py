@@ -1,11 +1,13 @@
 """State of the rules about a contact, beside its facts: conditions and SQL never read it.
 
-The types say what is kept; `contacts.state_codec` reads and writes their stored form. Instants are microseconds.
-`unknown` holds stored keys that this version does not know: a later version wrote them, and they are kept.
+The types say what is kept, and `name=` by which key it is stored where that differs: keys never change their
+meaning, because the version before reads what this one writes. They are structures of msgspec, so that
+`contacts.state_codec` reads and writes them without a step between. Instants are microseconds.
 """
 
-from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct, field, structs
 
 from nurture.domain.instant import NEVER, Instant
 
@@ -19,8 +21,11 @@ Sign = Literal["yes", "no"]
 NO_STAMP: Final[FieldStamp] = (NEVER, "")
 
 
-@dataclass(slots=True)
-class Signs:
+class _Part(Struct, forbid_unknown_fields=True):
+    """A part of the stored document; a key that it does not have is an error, so that none is lost unseen."""
+
+
+class Signs(_Part, omit_defaults=True):
     """When the newest sign for and the newest sign against a verdict occurred; NEVER for none."""
 
     yes: Instant = NEVER
@@ -34,50 +39,43 @@ class Signs:
             self.no = max(self.no, at)
 
 
-@dataclass(slots=True)
-class EntityLine:
+class EntityLine(_Part):
     """One line of an entity's list, such as an article in a cart."""
 
-    stamp: FieldStamp = NO_STAMP
+    stamp: FieldStamp = field(name="at", default=NO_STAMP)
     # False: the newest event about it removed it.
     present: bool = False
     # The properties of that event.
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Entity:
+class Entity(_Part, kw_only=True):
     """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing."""
 
+    # Property name -> newest value, and the stamp of the event that gave it.
+    fields: dict[str, Any] = field(default_factory=dict)
+    stamps: dict[str, FieldStamp] = field(name="at", default_factory=dict)
+    lines: dict[str, EntityLine] = field(default_factory=dict)
     opened_at: Instant
     touched_at: Instant
     closed_at: Instant | None = None
-    # Property name -> newest value, and the stamp of the event that gave it.
-    fields: dict[str, Any] = field(default_factory=dict)
-    stamps: dict[str, FieldStamp] = field(default_factory=dict)
-    lines: dict[str, EntityLine] = field(default_factory=dict)
-    unknown: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Closings:
+class Closings(_Part):
     """When entities of one name were closed."""
 
     # The newest event that closed every one last touched before it.
-    all_at: Instant = NEVER
+    all_at: Instant = field(name="all", default=NEVER)
     # Entity key -> the newest event that closed this one.
-    by_key: dict[str, Instant] = field(default_factory=dict)
-    unknown: dict[str, Any] = field(default_factory=dict)
+    by_key: dict[str, Instant] = field(name="keys", default_factory=dict)
 
 
-@dataclass(slots=True)
-class ConversionRecord:
+class ConversionRecord(_Part):
     """One order (or what else converts): it counts when it has an instant and was not reversed."""
 
     # None: only its reversal is known so far.
     at: Instant | None = None
     reversed: bool = False
-    unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -85,13 +83,11 @@ class ConversionRecord:
         return self.at is not None and not self.reversed
 
 
-@dataclass(slots=True)
-class MilestoneCount:
+class MilestoneCount(_Part):
     """How often a milestone's event occurred, and the newest keys that were celebrated."""
 
     count: int = 0
     keys: list[str] = field(default_factory=list)
-    unknown: dict[str, Any] = field(default_factory=dict)
 
 
 class HoldSpan(NamedTuple):
@@ -101,8 +97,7 @@ class HoldSpan(NamedTuple):
     end: Instant = NEVER
 
 
-@dataclass
-class Memory:
+class Memory(_Part, omit_defaults=True):
     """Everything the folds and the triggers remember about one contact. Each comment says what the keys are."""
 
     # ---- what events say: a replay of the events makes all of this anew ----
@@ -118,10 +113,10 @@ class Memory:
     entities: dict[str, dict[str, Entity]] = field(default_factory=dict)
     closings: dict[str, Closings] = field(default_factory=dict)
     # Entity fact -> marks of the keys of entities that were dropped, so that none is counted twice.
-    dropped_entities: dict[str, list[str]] = field(default_factory=dict)
+    dropped_entities: dict[str, list[str]] = field(name="gone", default_factory=dict)
     # Key of the conversion -> record; and how many that counted were dropped for their age.
     conversions: dict[str, ConversionRecord] = field(default_factory=dict)
-    dropped_conversions: int = 0
+    dropped_conversions: int = field(name="converted", default=0)
     # Milestone -> count.
     milestones: dict[str, MilestoneCount] = field(default_factory=dict)
     # Hold -> key -> span.
@@ -129,32 +124,26 @@ class Memory:
 
     # ---- what the triggers have done: a replay keeps it ----
     # Measure -> run key -> when the run started.
-    run_starts: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    run_starts: dict[str, dict[str, Instant]] = field(name="done", default_factory=dict)
     # Measure -> (its rules hash, the last answer of its trigger under these rules).
-    answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    answers: dict[str, tuple[str, bool]] = field(name="triggers", default_factory=dict)
     # Measure -> entity key -> touched_at of the silence that was acted upon.
-    silences: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    silences: dict[str, dict[str, Instant]] = field(name="quiet", default_factory=dict)
     # Measure set aside because its rules failed (`journey.set_aside`) -> since when. A replay tries it again.
-    set_aside: dict[str, Instant] = field(default_factory=dict)
+    set_aside: dict[str, Instant] = field(name="aside", default_factory=dict)
 
     # ---- how the state was made ----
     # Events received before this instant were removed for their age; None: none were.
-    events_kept_from: Instant | None = None
+    events_kept_from: Instant | None = field(name="base", default=None)
     # Hash of the definitions that the facts were folded by (`journey.replay.definitions`).
-    definitions: str = ""
-
-    unknown: dict[str, Any] = field(default_factory=dict)
-    # The document that this was read from, opaque here: the order of its keys is kept when it is written back.
-    stored: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    definitions: str = field(name="folded", default="")
 
     def refolded(self, replayed: "Memory") -> "Memory":
         """Return what a replay of the events says, with what the triggers have done kept from this memory."""
-        return replace(
+        return structs.replace(
             replayed,
             run_starts=self.run_starts,
             answers=self.answers,
             silences=self.silences,
             events_kept_from=replayed.events_kept_from or self.events_kept_from,
-            unknown={**self.unknown, **replayed.unknown},
-            stored=self.stored,
         )

@@ -132,9 +132,9 @@ def _fold(
 
 
 def _with_kept_from(text: str, before: Instant) -> str:
-    memory = decode_memory(text)
+    memory, unknown = decode_memory(text)
     memory.events_kept_from = before
-    return encode_memory(memory)
+    return encode_memory(memory, unknown)
 
 
 # ---- by their own age ------------------------------------------------------------------------------------

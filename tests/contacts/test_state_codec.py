@@ -9,20 +9,12 @@ from nurture.contacts.state_codec import decode_memory, decode_run_data, encode_
 from nurture.domain.contact import Run
 from nurture.domain.memory import ConversionRecord, Entity, HoldSpan, Memory, MilestoneCount, Signs
 
-#: Every key, in the order in which the version before wrote them.
+#: Every key that the version before wrote, in the order in which this one writes them.
 MEMORY: dict[str, Any] = {
-    "folded": "3a1ed55a4d3c9432",
-    "triggers": {"customer/any/second_order": ["565767d4", False], "lead/any/looking": ["9dce74e2", True]},
     "latest": {"@zone": [1773783840000000, "shop", "m-17"], "first_name": [1770101040000000, "shop", "m-1"]},
     "sets": {"interests": {"office": 1770101100000000}},
     "ever": {"engaged": [1770101100000000]},
-    "conversions": {
-        "o-1": {"at": 1770187440000000, "reversed": False},
-        "o-2": {"at": None, "reversed": True},
-    },
-    "converted": 2,
-    "milestones": {"first_order": {"count": 1, "keys": [""]}},
-    "holds": {"open_case": {"k-1": [1770187440000000, -4611686018427387904]}},
+    "signs": {"satisfied": {"no": 1770187440000000}, "loyal": {"yes": 1, "no": 2}},
     "entities": {
         "cart": {
             "c-1": {
@@ -39,10 +31,19 @@ MEMORY: dict[str, Any] = {
     },
     "closings": {"cart": {"all": -4611686018427387904, "keys": {"c-0": 1770187440000000}}},
     "gone": {"cart": ["0a1b2c3d"]},
-    "signs": {"satisfied": {"no": 1770187440000000}, "loyal": {"yes": 1, "no": 2}},
+    "conversions": {
+        "o-1": {"at": 1770187440000000, "reversed": False},
+        "o-2": {"at": None, "reversed": True},
+    },
+    "converted": 2,
+    "milestones": {"first_order": {"count": 1, "keys": [""]}},
+    "holds": {"open_case": {"k-1": [1770187440000000, -4611686018427387904]}},
     "done": {"lead/any/welcome": {"": 1770187440000000}},
+    "triggers": {"customer/any/second_order": ["565767d4", False], "lead/any/looking": ["9dce74e2", True]},
     "quiet": {"lead/convert/abandoned_cart": {"c-1": 1770187440000001}},
+    "aside": {"lead/any/looking": 1770187440000002},
     "base": 1760000000000000,
+    "folded": "3a1ed55a4d3c9432",
 }
 RUN: dict[str, Any] = {
     "event": "Order Completed",
@@ -66,7 +67,8 @@ def run_of(text: str) -> Run:
 
 
 def test_a_memory_of_the_version_before_is_read_and_written_back() -> None:
-    memory = decode_memory(text_of(MEMORY))
+    memory, unknown = decode_memory(text_of(MEMORY))
+    assert unknown == {}
     assert memory.definitions == "3a1ed55a4d3c9432"
     assert memory.answers["lead/any/looking"] == ("9dce74e2", True)
     assert memory.latest["first_name"] == (1770101040000000, "shop", "m-1")
@@ -82,12 +84,14 @@ def test_a_memory_of_the_version_before_is_read_and_written_back() -> None:
     assert memory.signs == {"satisfied": Signs(no=1770187440000000), "loyal": Signs(1, 2)}
     assert memory.run_starts == {"lead/any/welcome": {"": 1770187440000000}}
     assert memory.silences == {"lead/convert/abandoned_cart": {"c-1": 1770187440000001}}
-    assert encode_memory(memory) == text_of(MEMORY)
+    assert encode_memory(memory, {}) == text_of(MEMORY)
 
 
-@pytest.mark.parametrize("document", [{}, {"latest": {}, "quiet": {}}, {"converted": 0, "sets": {}}])
-def test_an_empty_part_stays_as_it_was_stored(document: dict[str, Any]) -> None:
-    assert encode_memory(decode_memory(text_of(document))) == text_of(document)
+@pytest.mark.parametrize("document", [{}, {"latest": {}, "quiet": {}}, {"converted": 0, "base": None}])
+def test_an_empty_part_is_left_out(document: dict[str, Any]) -> None:
+    memory, unknown = decode_memory(text_of(document))
+    assert (memory, unknown) == (Memory(), {})
+    assert encode_memory(memory, unknown) == "{}"
 
 
 def test_a_new_memory_is_written_with_the_keys_that_the_version_before_reads() -> None:
@@ -96,7 +100,7 @@ def test_a_new_memory_is_written_with_the_keys_that_the_version_before_reads() -
     memory.signs["satisfied"] = Signs(yes=3)
     memory.holds["open_case"] = {"": HoldSpan(4, 5)}
     memory.answers["lead/any/looking"] = ("9dce74e2", True)
-    assert json.loads(encode_memory(memory)) == {
+    assert json.loads(encode_memory(memory, {})) == {
         "folded": "d",
         "signs": {"satisfied": {"yes": 3}},
         "entities": {
@@ -124,10 +128,20 @@ def test_keys_of_a_later_version_survive_in_every_part() -> None:
     later["closings"]["cart"]["undone"] = [7]
     later["conversions"]["o-1"]["amount"] = 5
     later["milestones"]["first_order"]["first_at"] = 9
-    memory = decode_memory(text_of(later))
+    later["signs"]["loyal"]["maybe"] = 4
+    later["entities"]["cart"]["c-1"]["lines"]["v60"]["amount"] = 2
+    memory, unknown = decode_memory(text_of(later))
     memory.dropped_conversions += 1
-    assert json.loads(encode_memory(memory)) == {**later, "converted": 3}
-    assert json.loads(encode_memory(memory.refolded(Memory())))["scores"] == {"a": [1, 2]}
+    assert json.loads(encode_memory(memory, unknown)) == {**later, "converted": 3}
+    assert json.loads(encode_memory(memory.refolded(Memory()), unknown))["scores"] == {"a": [1, 2]}
+
+
+def test_what_a_later_version_knew_about_a_part_goes_with_the_part() -> None:
+    later: dict[str, Any] = json.loads(text_of(MEMORY))
+    later["entities"]["cart"]["c-1"]["parent"] = "o-9"
+    memory, unknown = decode_memory(text_of(later))
+    del memory.entities["cart"]["c-1"]
+    assert json.loads(encode_memory(memory, unknown))["entities"] == {"cart": {}}
 
 
 @pytest.mark.parametrize(
