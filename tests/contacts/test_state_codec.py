@@ -136,7 +136,7 @@ def test_keys_of_a_later_version_survive_in_every_part() -> None:
     assert json.loads(encode_memory(memory.refolded(Memory()), unknown))["scores"] == {"a": [1, 2]}
 
 
-def test_what_a_later_version_knew_about_a_part_goes_with_the_part() -> None:
+def test_unknown_keys_of_a_part_go_with_the_part() -> None:
     later: dict[str, Any] = json.loads(text_of(MEMORY))
     later["entities"]["cart"]["c-1"]["parent"] = "o-9"
     memory, unknown = decode_memory(text_of(later))
