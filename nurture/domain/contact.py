@@ -19,7 +19,7 @@ from nurture.domain.message import PlannedMessage
 RunStatus = Literal["active", "done", "stopped", "cancelled"]
 
 
-#: Stored values of a memory that only a later version knows: path of the part -> key -> value. Kept and written back, never read.
+#: Values of a memory that only a later version knows: path of the part -> key -> value. They are kept, never read.
 UnknownMemory = Mapping[tuple[str, ...], Mapping[str, Any]]
 
 
