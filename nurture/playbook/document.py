@@ -89,8 +89,9 @@ def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
     return key, value
 
 
-# Composing is most of the work of a build. The cache saves it when a playbook is checked and then published.
-@lru_cache(maxsize=64)
+# Composing is most of the work of a build. The cache saves it when a playbook is checked and then published; it holds
+# the documents of several playbooks, because one of them read in order would push out each of its own before its turn.
+@lru_cache(maxsize=1_000)
 def _compose(text: str) -> Node | None:
     root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     return root
