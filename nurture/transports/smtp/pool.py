@@ -36,6 +36,7 @@ class SmtpTransport:
     def _forget_connections(self) -> None:
         self._pid = os.getpid()
         self._spare: list[SmtpConnection] = []
+        # The connections that are open or being opened. A closed one counts until its socket is closed.
         self._count = 0
 
     def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
@@ -47,25 +48,33 @@ class SmtpTransport:
         taken from an iterable. When the caller stops the iteration, the mails under way have no outcome; the caller's
         lease settles those that the server may have.
         """
-        if self._pid != os.getpid():
-            with self._lock:
-                for connection in self._spare:
-                    connection.close()
-                self._forget_connections()
+        self.begin_in_process()
         yield from SendCall(self, mails).outcomes()
+
+    def begin_in_process(self) -> None:
+        """Close the connections of the process that this one was forked from, once however many threads ask."""
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            for connection in self._spare:
+                connection.close()
+            self._forget_connections()
 
     def close(self) -> None:
         """Send QUIT on every idle connection and close it."""
         with self._lock:
             spare, self._spare = self._spare, []
-            self._count -= len(spare)
         for connection in spare:
             connection.quit()
+        self._give_up_places(len(spare))
 
     # ---- connections, shared between threads -----------------------------------------------------------
 
     def acquire(self, address: Address, call: "SendCall") -> SmtpConnection | None:
-        """Return a spare connection or a new one, None when all that are allowed are in use."""
+        """Return a spare connection or a new one, None when all that are allowed are in use.
+
+        Raises OSError when the system gives no socket of this address family.
+        """
         with self._lock:
             while self._spare:
                 connection = self._spare.pop()
@@ -77,17 +86,27 @@ class SmtpTransport:
             if self._count >= self.options.connections:
                 return None
             self._count += 1
-        return SmtpConnection(self.options, address, call)
+        try:
+            return SmtpConnection(self.options, address, call)
+        except OSError:
+            self._give_up_places(1)
+            raise
 
     def release(self, connection: SmtpConnection, *, usable: bool) -> None:
         """Take a connection back; keep it for the next call when it is usable."""
-        with self._lock:
-            self._released.notify()
-            if usable and connection.open:
+        if usable and connection.open:
+            with self._lock:
                 self._spare.append(connection)
-                return
-            self._count -= 1
+                self._released.notify()
+            return
         connection.close()
+        self._give_up_places(1)
+
+    def _give_up_places(self, count: int) -> None:
+        """Count connections off; only when they are closed, or another thread opens one too many."""
+        with self._lock:
+            self._count -= count
+            self._released.notify(count)
 
     def wait_for_release(self) -> None:
         """Wait until another thread releases a connection, or a moment."""
@@ -214,7 +233,11 @@ class SendCall:
                 return
             if not self._addresses and not self._resolve():
                 return
-            acquired = self._transport.acquire(self._addresses[0], self)
+            try:
+                acquired = self._transport.acquire(self._addresses[0], self)
+            except OSError as error:
+                self._socket_failed(error)
+                continue
             if acquired is None:
                 return
             self._connections.add(acquired)
@@ -222,6 +245,16 @@ class SendCall:
                 self._register(acquired)
             else:
                 self._resume(acquired)
+
+    def _socket_failed(self, error: OSError) -> None:
+        """Continue at the host's next address, with the connections there are, or not at all."""
+        if self._addresses[1:]:
+            del self._addresses[0]
+        elif self._connections:
+            self._limit = len(self._connections)
+        else:
+            reply = _own_reply(f"no socket could be opened: {error.strerror}")
+            self._stopped = (ReplyMeaning("retry"), "connect", reply)
 
     def _resolve(self) -> bool:
         """Look up the host's addresses; return whether there are any."""

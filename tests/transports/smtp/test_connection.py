@@ -1,16 +1,19 @@
 """The SMTP session: which commands the client sends, in which order, over how many connections."""
 
 import os
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nurture.domain.errors import SettingsError
+from nurture.transports.smtp.connection import SmtpConnection
 from nurture.transports.smtp.envelope import dot_stuff
 from nurture.transports.smtp.options import SmtpOptions, read_smtp_url
-from nurture.transports.smtp.pool import SmtpTransport
+from nurture.transports.smtp.pool import SendCall, SmtpTransport
+from nurture.transports.smtp.socket import SmtpSocket
 from nurture.transports.types import OutgoingMail
 from tests.transports.certificates import Authority
 from tests.transports.chaos_smtp import ChaosSmtp, Cut, Later, Stall, chaos
@@ -92,7 +95,8 @@ def test_a_connection_that_never_opened_is_not_taken_up_again() -> None:
 
 
 def test_threads_share_the_connections(server: ChaosSmtp) -> None:
-    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=3"))
+    # 180 mails: no connection has had enough before the end, so none is replaced by a fourth.
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=3&per_connection=180"))
     outcomes: list[str] = []
 
     def work(place: int) -> None:
@@ -107,6 +111,104 @@ def test_threads_share_the_connections(server: ChaosSmtp) -> None:
     transport.close()
     assert outcomes == ["sent"] * 180
     assert server.connections <= 3
+
+
+@pytest.fixture
+def most_open(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Count the sockets that are open on our side; give a function that tells the most there were at once."""
+    counted: set[SmtpSocket] = set()
+    most = [0]
+    open_socket, close_socket = SmtpSocket.__init__, SmtpSocket.close
+
+    def count_on(self: SmtpSocket, family: int, *, tls: bool) -> None:
+        open_socket(self, family, tls=tls)
+        counted.add(self)
+        most[0] = max(most[0], len(counted))
+
+    def count_off(self: SmtpSocket) -> None:
+        close_socket(self)
+        counted.discard(self)
+
+    monkeypatch.setattr(SmtpSocket, "__init__", count_on)
+    monkeypatch.setattr(SmtpSocket, "close", count_off)
+    return lambda: most[0]
+
+
+def test_a_connection_that_had_enough_mails_is_closed_before_another_replaces_it(
+    most_open: Callable[[], int],
+) -> None:
+    # One connection carries everything while two still wait for their greeting: the server sees a fourth in all.
+    with chaos({"connect": ["220 ready", Stall(), Stall(), "220 ready"]}) as server:
+        assert len(send(server.url, make_mails(180), "connections=3&per_connection=100")) == 180
+        assert server.connections == 4
+    assert most_open() == 3
+
+
+@pytest.mark.parametrize("end", ["given back with a mail on it", "the pool is closed"])
+def test_no_connection_replaces_another_that_is_not_closed_yet(
+    server: ChaosSmtp, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
+    iteration = transport.send(make_mails(50))
+    next(iteration)
+    if end == "the pool is closed":
+        assert len(list(iteration)) == 49
+    refused: list[bool] = []
+    close = SmtpConnection.close
+
+    def close_while_another_thread_asks(connection: SmtpConnection) -> None:
+        if connection.open:
+            ask = threading.Thread(target=lambda: refused.append(transport.acquire(address, call) is None))
+            ask.start()
+            ask.join()
+        close(connection)
+
+    call = SendCall(transport, [])
+    address = (socket.AF_INET, ("127.0.0.1", server.port))
+    monkeypatch.setattr(SmtpConnection, "close", close_while_another_thread_asks)
+    if end == "the pool is closed":
+        transport.close()
+    else:
+        iteration.close()  # type: ignore[attr-defined]
+    assert refused == [True]
+    later = transport.acquire(address, call)
+    assert later is not None
+    later.close()
+
+
+def test_a_socket_that_cannot_be_opened_takes_no_place(server: ChaosSmtp) -> None:
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
+    with pytest.raises(OSError, match="family"):
+        transport.acquire((9999, ("127.0.0.1", server.port)), SendCall(transport, []))
+    assert [outcome.outcome for outcome in transport.send(make_mails(1))] == ["sent"]
+    transport.close()
+
+
+def test_an_address_family_that_the_system_lacks_is_passed_over(
+    server: ChaosSmtp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback = ("127.0.0.1", server.port)
+    entries = [
+        (9999, socket.SOCK_STREAM, 0, "", loopback),
+        (socket.AF_INET, socket.SOCK_STREAM, 0, "", loopback),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    assert [outcome.outcome for outcome in send(server.url, make_mails(3))] == ["sent"] * 3
+    del entries[1]
+    (outcome,) = send(server.url, make_mails(1))
+    assert (outcome.outcome, outcome.stage) == ("retry", "connect")
+
+
+def test_threads_of_a_forked_process_begin_with_one_count(server: ChaosSmtp) -> None:
+    transport = SmtpTransport(read_smtp_url(f"{server.url}?connections=1"))
+    transport._pid = -1
+    call, address = SendCall(transport, []), (socket.AF_INET, ("127.0.0.1", server.port))
+    transport.begin_in_process()
+    connection = transport.acquire(address, call)
+    assert connection is not None
+    transport.begin_in_process()  # the second thread, which saw the old process too
+    assert transport.acquire(address, call) is None
+    connection.close()
 
 
 def test_a_forked_process_does_not_speak_on_its_parents_connections(server: ChaosSmtp) -> None:
