@@ -85,14 +85,14 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
         contact = resolve_contact(connection, who, erased=True)
     erasure.join_pending(database, contact, now=now, playbooks=services.playbooks)
     done = run_without_lost_race(
-        database, lambda c: erasure.shut(c, contact, now=now, actor=actor, suppression_key=key)
+        database, lambda c: erasure.stop_mail(c, contact, now=now, actor=actor, suppression_key=key)
     )
     files = 0
     while True:
         files += _remove_mails(services, done.contact)
-        if not database.run(lambda c: erasure.scrub(c, done.contact)):
+        if not database.run(lambda c: erasure.delete_remaining_rows(c, done.contact)):
             break
-    finished = database.run(lambda c: erasure.finish(c, done.contact, now=services.clock.now()))
+    finished = database.run(lambda c: erasure.mark_finished(c, done.contact, now=services.clock.now()))
     database.shed()
     with database.read() as connection:
         elsewhere = [*ELSEWHERE, *_rejected_files(connection)]
@@ -117,10 +117,10 @@ def erase_contact(services: Services, who: str, *, actor: str) -> dict[str, Any]
 def resume_erasures(services: Services, connection: sa.Connection, *, limit: int = 20) -> int:
     """Continue at most `limit` unfinished erasures in the caller's transaction; returns how many are finished now."""
     count = 0
-    for person in erasure.unfinished(connection, limit=limit):
+    for person in erasure.load_unfinished(connection, limit=limit):
         _remove_mails(services, person, connection)
-        if not erasure.scrub(connection, person):
-            count += erasure.finish(connection, person, now=services.clock.now())
+        if not erasure.delete_remaining_rows(connection, person):
+            count += erasure.mark_finished(connection, person, now=services.clock.now())
     return count
 
 
@@ -138,7 +138,7 @@ def find_overdue_data(services: Services) -> Iterator[str]:
 def find_unfinished_erasures(services: Services) -> Iterator[str]:
     """Yield a line for each erasure that is unfinished after an hour."""
     with services.database.read() as connection:
-        late = erasure.unfinished(connection, before=services.clock.now() - HOUR, limit=100)
+        late = erasure.load_unfinished(connection, before=services.clock.now() - HOUR, limit=100)
     for person in late:
         yield f"contact:{person} is not completely erased after an hour; is a scheduler running?"
 

@@ -30,7 +30,7 @@ from nurture.domain.journey.advance import Happening
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
-from nurture.journey.deduplicate import Recorded, item_of, record, rejected
+from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, item_of, rejected
 from nurture.journey.objects import fold_objects
 from nurture.journey.replay import begin, definitions, replay_events
 from nurture.journey.sending_address import set_sending_addresses
@@ -48,7 +48,7 @@ class Rule(Protocol):
         playbook: Playbook,
         in_place: bool,
     ) -> Advance:
-        """Say what becomes of the contact."""
+        """Return the contact after these happenings, with the rows to write."""
         ...
 
 
@@ -62,12 +62,12 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Applied:
-    """What a batch did."""
+class BatchResult:
+    """The counts of an applied batch and the contacts that it left as they were."""
 
     counts: Counts
     failures: list[Failure] = field(default_factory=list)
-    # Contacts whose alarm is due all the same: it waits for an event that was not taken.
+    # Contacts whose alarm is still due: it waits for an event that this batch did not take.
     still_due: int = 0
 
 
@@ -79,7 +79,7 @@ def apply(
     playbook: Playbook,
     rule: Rule,
     always: bool = False,
-) -> Applied:
+) -> BatchResult:
     """Apply a locked batch: number its events, advance and save its contacts, delete its rows.
 
     always: also advance contacts without an event (their alarms are due). A contact for which the rule raises
@@ -87,46 +87,48 @@ def apply(
     """
     conflicts = _set_aside_hints(taken, playbook, now=now)
     home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
-    recorded = record(connection, [(row, home.get(row.id)) for row in taken.rows()])
-    step = _Step(connection, taken, recorded, now=now, playbook=playbook, rule=rule)
+    deduplicated = deduplicate(connection, [(row, home.get(row.id)) for row in taken.rows()])
+    step = _Step(connection, taken, deduplicated, now=now, playbook=playbook, rule=rule)
     step.advance_contacts(always=always)
     lost = {row for failure in step.failures for row in failure.rows}
-    drop_events(connection, [recorded.events.pop(row).seq for row in lost if row in recorded.events])
+    drop_events(connection, [deduplicated.events.pop(row).seq for row in lost if row in deduplicated.events])
     counts = _save_contacts(connection, step, playbook)
-    events = list(recorded.events.values())
+    events = list(deduplicated.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
-    owners = {event.seq: home[row] for row, event in recorded.events.items() if row in home}
+    owners = {event.seq: home[row] for row, event in deduplicated.events.items() if row in home}
     counts["consents"] = record_event_consents(
-        connection, events, owners, playbook, hints=_hints_among(taken, recorded)
+        connection, events, owners, playbook, hints=_hints_among(taken, deduplicated)
     )
     done = [row for row in taken.rows() if row.id not in lost]
-    told = [row for row in done if row.id in recorded.events]
-    set_sending_addresses(connection, taken, told, home, now=now)
-    set_aside = recorded.conflicts + step.too_old
+    rows_with_event = [row for row in done if row.id in deduplicated.events]
+    set_sending_addresses(connection, taken, rows_with_event, home, now=now)
+    set_aside = deduplicated.conflicts + step.too_old
     quarantine(connection, set_aside)
     conflicts += _conflicts_of(taken, now=now)
     add_conflicts(connection, conflicts)
     inbox_queries.delete_rows(connection, [row.id for row in (*done, *taken.set_aside)])
-    counts.update(applied=len(events), duplicate=recorded.duplicates, quarantined=len(set_aside))
+    counts.update(applied=len(events), duplicate=deduplicated.duplicates, quarantined=len(set_aside))
     counts.update(conflicts=len(conflicts))
     counts.update(created=len(taken.new), contacts=len(step.advances))
     counts.more = taken.more
     still_due = sum(advance.contact.wake_at <= now for advance in step.advances)
-    return Applied(counts, step.failures, still_due=still_due)
+    return BatchResult(counts, step.failures, still_due=still_due)
 
 
-def _hints_among(taken: LockedBatch, recorded: Recorded) -> set[int]:
-    """Return the numbers of the events that only a hint tells."""
-    return {recorded.events[row.id].seq for row in taken.rows() if row.hint and row.id in recorded.events}
+def _hints_among(taken: LockedBatch, deduplicated: DeduplicatedRows) -> set[int]:
+    """Return the numbers of the events that a hint reports and no proof."""
+    return {
+        deduplicated.events[row.id].seq for row in taken.rows() if row.hint and row.id in deduplicated.events
+    }
 
 
 @dataclass(slots=True)
 class _Step:
-    """The contacts of one batch being advanced, and what came of it."""
+    """The contacts of one batch, advanced one after another, with their results."""
 
     connection: sa.Connection
     taken: LockedBatch
-    recorded: Recorded
+    deduplicated: DeduplicatedRows
     now: Instant
     playbook: Playbook
     rule: Rule
@@ -143,21 +145,21 @@ class _Step:
         if not ids:
             return
         states = self._load_states(ids)
-        if refused := _refuse(self.connection, self.taken, self.recorded, states):
+        if refused := _refuse(self.connection, self.taken, self.deduplicated, states):
             self.too_old.extend(refused.values())
             events_by_contact = self._events_by_contact()
         # A new contact has no messages yet.
         settled = people.load_settled_messages(
             self.connection, [contact for contact in ids if states[contact].clock]
         )
-        refits = _refit(self.connection, states, self.recorded, now=self.now, playbook=self.playbook)
+        refits = _refit(self.connection, states, self.deduplicated, now=self.now, playbook=self.playbook)
         for contact in ids:
             self._advance_contact(
                 states[contact], events_by_contact[contact], settled.get(contact, ()), refits.get(contact)
             )
 
     def _events_by_contact(self) -> dict[int, list[Event]]:
-        events = self.recorded.events
+        events = self.deduplicated.events
         return {
             contact: [events[row.id] for row in share.rows if row.id in events]
             for contact, share in self.taken.shares.items()
@@ -212,11 +214,14 @@ def _save_contacts(connection: sa.Connection, step: _Step, playbook: Playbook) -
 
 
 def _refuse(
-    connection: sa.Connection, taken: LockedBatch, recorded: Recorded, states: Mapping[int, Contact]
+    connection: sa.Connection,
+    taken: LockedBatch,
+    deduplicated: DeduplicatedRows,
+    states: Mapping[int, Contact],
 ) -> dict[int, Rejected]:
-    """Take back events that occurred before the contact's events were removed for their age: seq -> the item.
+    """Reject events that occurred before the contact's events were removed for their age: seq -> the item.
 
-    Whether such an event was counted then, nobody can tell any more.
+    Nobody can tell any more whether such an event was counted before the removal.
     """
     refused: dict[int, Rejected] = {}
     for contact, state in states.items():
@@ -224,11 +229,11 @@ def _refuse(
         if kept_from is None:
             continue
         for row in taken.shares[contact].rows:
-            event = recorded.events.get(row.id)
+            event = deduplicated.events.get(row.id)
             if event is not None and event.occurred_at < kept_from:
                 reason = "it happened before the time from which this contact's events are kept"
                 refused[event.seq] = rejected(row, "too_old", reason, contact_id=contact)
-                del recorded.events[row.id]
+                del deduplicated.events[row.id]
     drop_events(connection, list(refused))
     return refused
 
@@ -236,7 +241,7 @@ def _refuse(
 def _refit(
     connection: sa.Connection,
     states: Mapping[int, Contact],
-    recorded: Recorded,
+    deduplicated: DeduplicatedRows,
     *,
     now: Instant,
     playbook: Playbook,
@@ -246,7 +251,7 @@ def _refit(
     stale = [state.id for state in states.values() if state.clock and state.memory.definitions != wanted]
     if not stale:
         return {}
-    mine = {event.seq for event in recorded.events.values()}
+    mine = {event.seq for event in deduplicated.events.values()}
     kept = load_baselines(connection, stale)
     return {
         contact: refit(

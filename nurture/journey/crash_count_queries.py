@@ -1,7 +1,8 @@
 """Trials: batches whose attempts are counted before they run, so that a batch that ends its process is found.
 
-A trial is a shard's pending rows up to an id. Smaller ones are begun inside of one that ended its process; each
-has more attempts than the one around it. What a process survives, it ends in the transaction of the batch.
+A trial is a shard's pending rows up to an id. After a trial that ended its process, a smaller trial begins inside
+of it; each has more attempts than the one around it. A process that survives a trial ends it in the transaction of
+the batch.
 """
 
 from collections.abc import Mapping

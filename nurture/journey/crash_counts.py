@@ -1,10 +1,10 @@
-"""Poison: the one event that cannot be applied is found and set aside, everybody else's flow.
+"""Finding the one event that cannot be applied, so that it is quarantined and all others are applied.
 
-Two kinds. An exception of the pure rule names its contact: that contact's rows are run again without the
-others, by halves, until one row alone raises. A row that kills the process leaves no exception: so attempts
+There are two kinds. An exception of the pure rule names its contact: that contact's rows are run again without
+the others, by halves, until one row alone raises. A row that kills the process leaves no exception: so attempts
 are committed before a suspicious batch runs, each further attempt takes a quarter of the rows, and a row that
-was alone in two attempts is set aside unrun. An alarm that kills the process is put off before it rings.
-Lost connections, deadlocks and the like are nobody's fault: `Database.run` repeats them.
+was alone in two attempts is quarantined without another run. An alarm that kills the process is put off before
+it rings. Lost connections and deadlocks are not counted: `Database.run` repeats the transaction.
 """
 
 import threading
@@ -28,7 +28,7 @@ from nurture.contacts.save_queries import save
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
-from nurture.journey.apply_batch import Applied, Failure, Rule, apply
+from nurture.journey.apply_batch import BatchResult, Failure, Rule, apply
 from nurture.journey.crash_count_queries import Ends, begin_trials, end_passed, end_trials, load_trials
 from nurture.journey.deduplicate import rejected
 from nurture.playbook import PlaybookSource
@@ -45,107 +45,116 @@ _ROWS_MAX: Final = 2_000
 
 
 @dataclass(slots=True)
-class Watch:
-    """What this process knows of a database's shards."""
+class ProvenWork:
+    """The work that this process has survived on one database."""
 
     # Shards of which it has finished a batch. The first batch of each has its attempts counted before it runs,
     # because the process before this one may have died of it.
-    proven: set[int] = field(default_factory=set)
+    shards: set[int] = field(default_factory=set)
     # It has finished a batch of alarms.
-    has_rung: bool = False
-    # One careful batch at a time: its rows look suspicious to everybody else.
+    has_finished_alarms: bool = False
+    # One counted batch at a time: its rows look suspicious to every other thread.
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Trials that are still counted although this process has survived them (the database was away).
     survived: Ends = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class CountedBatch:
     """Rows whose attempts are committed before they are applied."""
 
     shards: tuple[int, ...]
     rows: frozenset[int] = frozenset()
-    # The trials they stand in.
+    # The trials to which the rows belong.
     ends: Ends = field(default_factory=dict)
     # Of the rows, those that have attempts of their own.
     tried: frozenset[int] = frozenset()
 
 
-_watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
+_proven_work_by_database: WeakKeyDictionary[Database, ProvenWork] = WeakKeyDictionary()
 
 
-def watch_of(database: Database) -> Watch:
-    """Return what this process knows of the database's shards."""
-    return _watches.setdefault(database, Watch())
+def proven_work_of(database: Database) -> ProvenWork:
+    """Return the work that this process has survived on the database."""
+    return _proven_work_by_database.setdefault(database, ProvenWork())
 
 
-def carefully(
+def run_counted_batch(
     database: Database,
     shard: int,
-    batch: Callable[[sa.Connection, LockedShards, Marked], T],
+    batch: Callable[[sa.Connection, LockedShards, CountedBatch], T],
     *,
     limit: int,
 ) -> tuple[Counts, T | None]:
     """Run a batch of the shard's next rows whose attempts are committed before it begins.
 
-    The more attempts they have had, the fewer rows; rows of other shards that this process has not proven come
-    along where none had any. batch: does the rows marked, whose shards are locked, and ends their trials.
-    None with it: another one is being careful (then there is `more`), the shard is empty, or its first row had
-    had CRASHES_MAX and was set aside as `crash`.
+    The more attempts the rows have had, the fewer of them run; where none has had any, rows of other shards that
+    this process has not proven are added. batch: applies the counted rows, whose shards are locked, and ends
+    their trials. The second value is None when another thread runs a counted batch (then `more` is true), when
+    the shard is empty, or when its first row has had CRASHES_MAX attempts and was quarantined as `crash`.
     """
-    watch, counts = watch_of(database), Counts()
-    if not watch.lock.acquire(blocking=False):
+    proven_work, counts = proven_work_of(database), Counts()
+    if not proven_work.lock.acquire(blocking=False):
         counts.more = True
         return counts, None
-    unproven = sorted(set(range(inbox_queries.SHARDS)) - watch.proven - {shard})
-    marked: list[Marked] = []
+    unproven = sorted(set(range(inbox_queries.SHARDS)) - proven_work.shards - {shard})
+    counted: list[CountedBatch] = []
 
-    def mark(reach: LockedShards) -> None:
-        if not marked:
-            marked.append(
-                database.run(lambda connection: _mark(connection, reach, watch, counts, limit=limit))
+    def count_attempt(locked: LockedShards) -> None:
+        if not counted:
+            counted.append(
+                database.run(
+                    lambda connection: _count_attempt(connection, locked, proven_work, counts, limit=limit)
+                )
             )
 
     def work(connection: sa.Connection) -> T | None:
         if inbox_queries.lock_shard(connection, shard) is None:
             return None
-        reach = lock_free_shards(connection, shard, marked[0].shards if marked else unproven, limit=limit)
-        # In a transaction of its own while this one holds the shards: nobody else takes the marks for a death.
-        mark(reach)
-        mine = marked[0]
-        if not mine.rows:
+        locked = lock_free_shards(connection, shard, counted[0].shards if counted else unproven, limit=limit)
+        # Committed apart while this transaction holds the shards, so that no other worker reads a crash from it.
+        count_attempt(locked)
+        shards = counted[0].shards
+        if not counted[0].rows:
             return None
-        return batch(connection, reach if reach.shards == mine.shards else LockedShards(mine.shards), mine)
+        return batch(connection, locked if locked.shards == shards else LockedShards(shards), counted[0])
 
     try:
         if database.is_sqlite:
-            # It has one writer at a time; the lock above keeps the other threads away instead.
-            mark(LockedShards((shard, *unproven)))
+            # SQLite has one writer at a time: the lock above keeps the other threads away, not the shards.
+            count_attempt(LockedShards((shard, *unproven)))
         done = run_without_lost_race(database, work)
-        watch.survived = {}
-        watch.proven.update(*(one.shards for one in marked))
+        proven_work.survived = {}
+        proven_work.shards.update(*(counted_batch.shards for counted_batch in counted))
         return counts, done
     finally:
-        watch.lock.release()
+        proven_work.lock.release()
 
 
-def _mark(
-    connection: sa.Connection, reach: LockedShards, watch: Watch, counts: Counts, *, limit: int
-) -> Marked:
+def _count_attempt(
+    connection: sa.Connection,
+    locked: LockedShards,
+    proven_work: ProvenWork,
+    counts: Counts,
+    *,
+    limit: int,
+) -> CountedBatch:
     """Count an attempt of the shards' next rows."""
-    end_trials(connection, watch.survived)
+    end_trials(connection, proven_work.survived)
     tried = load_trials(connection)
-    shards = reach.shards
+    shards = locked.shards
     rows = (
-        reach.rows if reach.rows is not None else inbox_queries.load_oldest(connection, *shards, limit=limit)
+        locked.rows
+        if locked.rows is not None
+        else inbox_queries.load_oldest(connection, *shards, limit=limit)
     )
     if len(shards) > 1 and any(tried.attempts_of(row) for row in rows):
         # One of them may have ended a process: the first shard alone, fewer rows each time.
         shards = shards[:1]
         rows = inbox_queries.load_oldest(connection, *shards, limit=limit)
-    marked = Marked(shards)
+    counted = CountedBatch(shards)
     if not rows:
-        return marked
+        return counted
     first = rows[0]
     if first.shard in tried.by_shard:
         end_passed(connection, first)
@@ -157,24 +166,24 @@ def _mark(
         end_trials(connection, {first.shard: first.id})
         counts["quarantined"] = 1
         counts.more = True
-        return marked
+        return counted
     chosen = [row for row in rows[: max(1, limit >> 2 * attempts)] if row.id <= within]
-    marked = Marked(
+    counted = CountedBatch(
         shards,
         frozenset(row.id for row in chosen),
         {row.shard: row.id for row in chosen},
         frozenset(row.id for row in chosen if row.attempts),
     )
-    begin_trials(connection, marked.ends, attempts=attempts + 1)
-    watch.survived = marked.ends
-    return marked
+    begin_trials(connection, counted.ends, attempts=attempts + 1)
+    proven_work.survived = counted.ends
+    return counted
 
 
-def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, Instant]:
-    """Put off the alarms that are due longest; return whose they are and when they were due: ring them now.
+def put_off_oldest_alarms(database: Database, *, now: Instant, limit: int) -> dict[int, Instant]:
+    """Put off the oldest due alarms; return contact -> the instant at which it was due, for the caller to ring.
 
-    Committed before they ring: one that ends the process comes back later than the others and not with them,
-    so it cannot end every process that begins.
+    The new time is committed before the alarms ring: an alarm that ends the process returns after the others, so
+    it cannot end every process that begins.
     """
 
     def work(connection: sa.Connection) -> dict[int, Instant]:
@@ -185,10 +194,10 @@ def put_off_first(database: Database, *, now: Instant, limit: int) -> dict[int, 
     return database.run(work)
 
 
-def separate(
+def isolate_failing_rows(
     database: Database, failure: Failure, *, now: Instant, playbooks: PlaybookSource, rule: Rule
 ) -> Counts:
-    """Apply the rows of a contact that the rule raised for, in halves; set aside what raises alone."""
+    """Apply the rows of a contact that the rule raised for, in halves; quarantine a row that raises alone."""
     counts = Counts()
     if not failure.rows:
         return pause_alarm(database, failure, now=now, playbooks=playbooks, rule=rule)
@@ -196,11 +205,11 @@ def separate(
     for part in (failure.rows[:half], failure.rows[half:]):
         if not part:
             continue
-        applied = _alone(database, failure.contact, part, now=now, playbooks=playbooks, rule=rule)
+        applied = _apply_alone(database, failure.contact, part, now=now, playbooks=playbooks, rule=rule)
         counts.add(applied.counts)
         for again in applied.failures:
             if len(part) > 1:
-                counts.add(separate(database, again, now=now, playbooks=playbooks, rule=rule))
+                counts.add(isolate_failing_rows(database, again, now=now, playbooks=playbooks, rule=rule))
             else:
                 counts.add(_set_aside(database, again))
     return counts
@@ -209,7 +218,7 @@ def separate(
 def pause_alarm(
     database: Database, failure: Failure, *, now: Instant, playbooks: PlaybookSource, rule: Rule
 ) -> Counts:
-    """Ring a contact's alarm once more without its events; if the rule still raises, let it wait an hour."""
+    """Ring a contact's alarm once more without its events; if the rule still raises, put the alarm off by an hour."""
 
     def work(connection: sa.Connection) -> Counts:
         locked = people.lock_contacts(connection, [failure.contact])
@@ -218,9 +227,9 @@ def pause_alarm(
         playbook = playbooks.active(connection).playbook
         state = people.load_contacts(connection, [failure.contact], playbook)[failure.contact]
         try:
-            one = rule(state, [], now=now, playbook=playbook, in_place=True)
+            advance = rule(state, [], now=now, playbook=playbook, in_place=True)
         except MemoryError:
-            # The process has none left: nobody's fault who is in this batch.
+            # The process has no memory left, whichever contact is being advanced.
             raise
         except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this contact waits
             people.set_alarm(connection, failure.contact, until=now + _PAUSE)
@@ -231,12 +240,12 @@ def pause_alarm(
                 return Counts()
             quarantine(connection, [item])
             return Counts(quarantined=1)
-        return save(connection, [one])
+        return save(connection, [advance])
 
     return database.run(work)
 
 
-def _alone(
+def _apply_alone(
     database: Database,
     contact: int,
     rows: Sequence[int],
@@ -244,14 +253,14 @@ def _alone(
     now: Instant,
     playbooks: PlaybookSource,
     rule: Rule,
-) -> Applied:
+) -> BatchResult:
     """Apply these rows of one contact and nothing else; their attempts are committed first."""
     database.run(lambda connection: inbox_queries.raise_attempts(connection, rows))
 
-    def work(connection: sa.Connection) -> Applied:
+    def work(connection: sa.Connection) -> BatchResult:
         locked = people.lock_contacts(connection, [contact])
         if not locked or not people.is_living(locked[contact]):
-            return Applied(Counts())
+            return BatchResult(Counts())
         playbook = playbooks.active(connection).playbook
         taken = load_batch_of_contacts(connection, {contact: locked[contact].email}, limit=_ROWS_MAX)
         taken.keep(lambda row: row.id in rows)

@@ -1,7 +1,8 @@
-"""Once: which rows of a batch are new events, numbered in the order of application, and which were here before.
+"""Deduplication: each row of a batch is a new event with a number, a duplicate, or a conflict.
 
-Runs under the locks of the contacts concerned. A repeated event is dropped without a word; the same id with
-another content is set aside as `conflict`, because one of the two would otherwise be lost silently.
+The caller holds the locks of the contacts concerned. Numbers follow the order of application. A duplicate is
+counted and dropped; the same id with another content is quarantined as `conflict`, because one of the two would
+otherwise be lost silently.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ _SAME_TIME: Final[Duration] = 24 * HOUR
 
 
 @dataclass(slots=True)
-class Recorded:
-    """What became of the rows."""
+class DeduplicatedRows:
+    """The new events among the rows, the number of duplicates, and the conflicts for the quarantine."""
 
     # Row id -> its event, for the rows that are new.
     events: dict[int, Event] = field(default_factory=dict)
@@ -32,31 +33,31 @@ class Recorded:
     conflicts: list[Rejected] = field(default_factory=list)
 
 
-def record(connection: sa.Connection, rows: Sequence[tuple[InboxRow, int | None]]) -> Recorded:
-    """Add the rows (each with its contact) to `events`, in order; two statements at most."""
+def deduplicate(connection: sa.Connection, rows: Sequence[tuple[InboxRow, int | None]]) -> DeduplicatedRows:
+    """Add the new rows (each with its contact) to the table `events`, in order; two statements at most."""
     numbers = add_events(connection, [(row.id, contact) for row, contact in rows])
-    recorded = Recorded()
+    deduplicated = DeduplicatedRows()
     again: list[tuple[InboxRow, int | None]] = []
     for row, contact in rows:
         number = numbers.pop((row.source, row.message_id), None)
         if number is None:
             again.append((row, contact))
         else:
-            recorded.events[row.id] = event_of(row, seq=number)
+            deduplicated.events[row.id] = event_of(row, seq=number)
     before = find_events(connection, [(row.source, row.message_id) for row, _ in again])
     for row, contact in again:
         if _is_same(row, before[row.source, row.message_id]):
-            recorded.duplicates += 1
+            deduplicated.duplicates += 1
         else:
             reason = (
                 "an event with this id and another content was applied before; give every event its own id"
             )
-            recorded.conflicts.append(rejected(row, "conflict", reason, contact_id=contact))
-    return recorded
+            deduplicated.conflicts.append(rejected(row, "conflict", reason, contact_id=contact))
+    return deduplicated
 
 
 def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) -> Rejected:
-    """Return the row as an item for quarantine, with all that is needed to hand it in again."""
+    """Return the row as an item for the quarantine, which can hand it in again."""
     return Rejected(
         source=row.source,
         message_id=row.message_id,
@@ -69,7 +70,7 @@ def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) 
 
 
 def item_of(row: InboxRow) -> dict[str, Any]:
-    """Return what is needed to hand the row in again."""
+    """Return the JSON object from which the quarantine hands the row in again."""
     return {
         "kind": row.kind,
         "name": row.name,
@@ -87,5 +88,5 @@ def _is_same(row: InboxRow, before: sa.Row[Any]) -> bool:
         return False
     if row.body == before.body:
         return True
-    one, other = decode(row.body), decode(before.body)
-    return all(one.get(part, {}) == other.get(part, {}) for part in ("properties", "traits"))
+    new, stored = decode(row.body), decode(before.body)
+    return all(new.get(part, {}) == stored.get(part, {}) for part in ("properties", "traits"))

@@ -1,9 +1,9 @@
-"""The drain: pending events are applied to their contacts, once and in order; and the alarm clock rings.
+"""The drain: apply pending events to their contacts, once and in order, and ring the alarms that are due.
 
-Enters: the inbox, and contacts whose alarm is due. Leaves: events numbered, facts, track and stage moved, runs
-begun, messages decided, objects folded; then the guard. Each function does one bounded batch in transactions
-of its own, may be called by any number of workers at once, and returns what it did; `counts.more` says that
-the caller should come again at once.
+Input: the inbox, and contacts whose alarm is due. Output: numbered events, new facts, track and stage, started
+runs, decided messages, folded objects; the guard follows. Each function does one bounded batch in transactions
+of its own, may be called by any number of workers at once, and returns its counts; when `counts.more` is true,
+the caller calls again at once.
 """
 
 from typing import Final
@@ -26,9 +26,9 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import advance
 from nurture.domain.playbook import Playbook
 from nurture.journey import adoption_queries, crash_counts
-from nurture.journey.apply_batch import Applied, Rule, apply
+from nurture.journey.apply_batch import BatchResult, Rule, apply
 from nurture.journey.crash_count_queries import end_trials, load_trials
-from nurture.journey.crash_counts import Marked
+from nurture.journey.crash_counts import CountedBatch
 from nurture.journey.merge import join
 from nurture.playbook import PlaybookSource
 from nurture.runtime.clock import Clock
@@ -41,11 +41,11 @@ BATCH: Final = 2_000
 #: Alarms that a new process rings first; they are put off before, in case one of them ends it.
 _FIRST_RINGS: Final = 50
 
-_Done = tuple[LockedBatch, Applied]
+_AppliedBatch = tuple[LockedBatch, BatchResult]
 
 
-class _Suspect(Exception):
-    """This batch may be what killed a process: count its attempts first."""
+class _SuspectBatch(Exception):
+    """This batch may have killed a process: its attempts are counted before it runs."""
 
     def __init__(self, shard: int) -> None:
         super().__init__(shard)
@@ -61,34 +61,36 @@ def drain(
     limit: int = BATCH,
     rule: Rule = advance,
 ) -> Counts:
-    """Apply the oldest events of the shard, or (None) of the free shard that waits longest.
+    """Apply the oldest events of the shard, or (None) of the free shard whose oldest row waits longest.
 
     Counts `applied`, `duplicate`, `quarantined`, `merged`, `created`, `contacts`, `objects` and what
-    `contacts.save_queries.save` counts; nothing at all when the shard is empty or somebody else's. Raises Transient
-    when the database does not let it through; everything not yet applied is still in the inbox then.
+    `contacts.save_queries.save` counts; nothing when the shard is empty or another worker holds it. Raises
+    Transient when the database refuses the transaction; the rows are then still in the inbox.
     """
     with database.look() as connection:
         if not inbox_queries.has_rows(connection, shard):
             return Counts()
-    now, watch, counts = clock.now(), crash_counts.watch_of(database), Counts()
+    now, proven_work, counts = clock.now(), crash_counts.proven_work_of(database), Counts()
 
-    def apply_taken(connection: sa.Connection, reach: LockedShards, marked: Marked | None = None) -> _Done:
+    def apply_taken(
+        connection: sa.Connection, locked_shards: LockedShards, counted: CountedBatch | None = None
+    ) -> _AppliedBatch:
         playbook = playbooks.active(connection).playbook
-        return _batch(connection, reach, marked, now=now, playbook=playbook, limit=limit, rule=rule)
+        return _batch(connection, locked_shards, counted, now=now, playbook=playbook, limit=limit, rule=rule)
 
-    def batch(connection: sa.Connection) -> _Done | None:
+    def batch(connection: sa.Connection) -> _AppliedBatch | None:
         locked = inbox_queries.lock_shard(connection, shard)
         if locked is None:
             return None
-        if locked not in watch.proven:
-            raise _Suspect(locked)
-        along = watch.proven - {locked}
+        if locked not in proven_work.shards:
+            raise _SuspectBatch(locked)
+        along = proven_work.shards - {locked}
         return apply_taken(connection, lock_free_shards(connection, locked, along, limit=limit))
 
     try:
         done = run_without_lost_race(database, batch)
-    except _Suspect as suspect:
-        counts, done = crash_counts.carefully(database, suspect.shard, apply_taken, limit=limit)
+    except _SuspectBatch as suspect:
+        counts, done = crash_counts.run_counted_batch(database, suspect.shard, apply_taken, limit=limit)
     if done is None:
         return counts
     failpoint("drain.committed")
@@ -97,41 +99,43 @@ def drain(
     for row in taken.joins:
         counts.add(join(database, row.id, now=now, playbooks=playbooks))
     for failure in applied.failures:
-        counts.add(crash_counts.separate(database, failure, now=now, playbooks=playbooks, rule=rule))
+        counts.add(
+            crash_counts.isolate_failing_rows(database, failure, now=now, playbooks=playbooks, rule=rule)
+        )
     return counts
 
 
 def _batch(
     connection: sa.Connection,
-    reach: LockedShards,
-    marked: Marked | None,
+    locked_shards: LockedShards,
+    counted: CountedBatch | None,
     *,
     now: Instant,
     playbook: Playbook,
     limit: int,
     rule: Rule,
-) -> _Done:
-    """Do one batch of locked shards; only the rows marked, where their attempts have been counted.
+) -> _AppliedBatch:
+    """Apply one batch of locked shards; with `counted` only its rows, whose attempts are already committed.
 
-    Raises _Suspect when they should have been.
+    Raises _SuspectBatch when a row has attempts and they are not counted here.
     """
-    taken = lock_batch_of_shards(connection, reach, limit=limit)
-    if marked is not None:
-        taken.keep(lambda row: row.id in marked.rows)
+    taken = lock_batch_of_shards(connection, locked_shards, limit=limit)
+    if counted is not None:
+        taken.keep(lambda row: row.id in counted.rows)
     else:
-        tried, first = load_trials(connection), reach.shards[0]
+        tried, first = load_trials(connection), locked_shards.shards[0]
         if any(row.shard == first and tried.attempts_of(row) for row in taken.rows()):
-            raise _Suspect(first)
-        # What is suspected in another shard is run there, with its attempts counted.
+            raise _SuspectBatch(first)
+        # A suspicious row of another shard is run there, with its attempts counted.
         taken.keep(lambda row: not tried.attempts_of(row))
     failpoint("drain.taken")
     applied = apply(connection, taken, now=now, playbook=playbook, rule=rule)
     failpoint("drain.applied")
-    if marked is not None:
-        end_trials(connection, marked.ends)
-        inbox_queries.reset_attempts(connection, marked.tried)
-        # Of these, what stands behind a row of another shard is left; it may be taken along from now on.
-        applied.counts.more = applied.counts.more or len(taken.rows()) < len(marked.rows)
+    if counted is not None:
+        end_trials(connection, counted.ends)
+        inbox_queries.reset_attempts(connection, counted.tried)
+        # A counted row behind a row of another shard is left; later batches may take it.
+        applied.counts.more = applied.counts.more or len(taken.rows()) < len(counted.rows)
     return taken, applied
 
 
@@ -143,20 +147,20 @@ def ring(
     limit: int = BATCH,
     rule: Rule = advance,
 ) -> Counts:
-    """Advance contacts whose alarm is due, the longest due first, with whatever is pending for them.
+    """Advance contacts whose alarm is due, the oldest alarm first, and apply their pending events.
 
-    A contact that somebody else holds is left to them. Counts `rung` beside what `drain` counts. An idle call
+    A contact that another worker holds is left to it. Counts `rung` beside what `drain` counts. An idle call
     reads one index entry.
     """
-    now, watch = clock.now(), crash_counts.watch_of(database)
+    now, proven_work = clock.now(), crash_counts.proven_work_of(database)
     with database.look() as connection:
         if not people.is_any_alarm_due(connection, now=now):
             return Counts()
     suspects: dict[int, Instant] | None = None
-    if not watch.has_rung:
-        suspects = crash_counts.put_off_first(database, now=now, limit=min(limit, _FIRST_RINGS))
+    if not proven_work.has_finished_alarms:
+        suspects = crash_counts.put_off_oldest_alarms(database, now=now, limit=min(limit, _FIRST_RINGS))
 
-    def work(connection: sa.Connection) -> tuple[int, Applied] | None:
+    def work(connection: sa.Connection) -> tuple[int, BatchResult] | None:
         if suspects is None:
             due = people.lock_due_contacts(connection, now=now, limit=limit)
         else:
@@ -172,29 +176,30 @@ def ring(
         if taken.rows():
             tried = load_trials(connection)
             taken.keep(lambda row: not tried.attempts_of(row))
-        # Who waits for an event that only a drain can apply waits for that drain.
+        # A contact whose event only a drain can apply waits for that drain.
         applied = apply(connection, taken, now=now, playbook=playbook, rule=rule, always=True)
         failpoint("ring.applied")
         return len(due), applied
 
     done = run_without_lost_race(database, work)
-    watch.has_rung = True
+    proven_work.has_finished_alarms = True
     if done is None:
         return Counts()
-    rung, applied = done
+    count, applied = done
     counts = applied.counts
-    counts["rung"] = rung
-    counts.more = suspects is not None or (rung >= limit and applied.still_due < rung)
+    counts["rung"] = count
+    counts.more = suspects is not None or (count >= limit and applied.still_due < count)
     for failure in applied.failures:
-        # What the events of such a contact do is the drain's to find out; here only its alarm matters.
+        # The drain finds the failing event of such a contact; here only its alarm is put off.
         counts.add(crash_counts.pause_alarm(database, failure, now=now, playbooks=playbooks, rule=rule))
     return counts
 
 
 def adopt(database: Database, *, clock: Clock, playbooks: PlaybookSource, limit: int = BATCH) -> Counts:
-    """After a publish, wake the next contacts by id, so that they take up the new rules; `limit` a call.
+    """After a publish, wake the next `limit` contacts by id, so that they adopt the new rules.
 
-    How often it is called is the rate. Who has the rules already sleeps on. Counts `woken`.
+    The caller sets the rate by how often it calls. A contact that has the rules already is not woken. Counts
+    `woken`.
     """
     now = clock.now()
 

@@ -1,10 +1,10 @@
-"""Erasure: a person is forgotten, at once for mail and then row by row, and the figures stay.
+"""Erasure: no mail to the person from now on, then every row with personal data removed; the figures stay.
 
-Enters: a contact. Leaves: `shut`, one transaction under the locks of the whole family, after which no mail
-begins and no event finds the person: names gone, address suppressed by its keyed hash, unsent mail and runs
-cancelled as `erased`, versions raised. Then `scrub`, as often as it says, which removes what is left by the
-list in `journey.personal_data`. Both are safe to repeat; an erasure that was interrupted, or whose last mail was on
-the wire, stays in `erasures` as unfinished and the scheduler goes on with it.
+`stop_mail` is one transaction under the locks of the whole family. After it no mail begins and no event finds the
+person: identities deleted, address suppressed by its keyed hash, unsent mail and runs cancelled as `erased`,
+versions raised. `delete_remaining_rows`, called until it returns False, removes the rest by the list in
+`journey.personal_data`. Both are safe to repeat. An erasure that was interrupted, or whose last mail was being sent,
+stays in the table `erasures` as unfinished and the scheduler continues it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.consent import record as law
+from nurture.consent import record as consent_record
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.identity_queries import load_index_by_contacts, load_index_by_identities
@@ -31,33 +31,33 @@ from nurture.playbook import PlaybookSource
 
 #: Events of one transaction.
 _EVENTS = 1_000
-#: InboxRow rows of one person looked through for evidence of who else they are.
+#: Pending events of one person that are searched for further identities.
 _JOINS_MAX = 200
-#: Of an event, what is kept for the sums.
+#: Properties of an event that are kept for the sums.
 _MONEY: Final = ("revenue", "currency")
 
 
 @dataclass(frozen=True, slots=True)
-class Shut:
-    """What the decisive transaction did."""
+class ErasureResult:
+    """The counts of the transaction that stops mail to an erased person."""
 
     contact: int
     # The contact and everything that was merged into it.
     members: tuple[int, ...]
-    # Mails that will not leave any more, runs ended, names and pending events deleted, addresses suppressed.
+    # Unsent mails and runs cancelled, identities and pending events deleted, addresses suppressed.
     cancelled: int = 0
     runs: int = 0
     names: int = 0
     pending: int = 0
     suppressed: int = 0
-    # Mails in the middle of their conversation: they cannot be called back.
+    # Mails that a worker is handing over: they cannot be called back.
     on_wire: int = 0
     # It had been erased before.
     again: bool = False
 
 
 def join_pending(database: Database, contact: int, *, now: Instant, playbooks: PlaybookSource) -> Counts:
-    """Let accepted events that show more contacts to be the same person join them first, so that all are erased."""
+    """Merge the contacts that pending events show to be the same person, so that all are erased."""
     with database.read() as connection:
         rows = inbox_queries.load_rows(
             connection, inbox_queries.find_pending(connection, [contact], limit=_JOINS_MAX)
@@ -68,10 +68,10 @@ def join_pending(database: Database, contact: int, *, now: Instant, playbooks: P
     return counts
 
 
-def shut(
+def stop_mail(
     connection: sa.Connection, contact: int, *, now: Instant, actor: str, suppression_key: bytes
-) -> Shut:
-    """Erase for mail and for new events, in the caller's transaction; what is left is `scrub`'s.
+) -> ErasureResult:
+    """Stop mail and new events in the caller's transaction; `delete_remaining_rows` deletes the rest.
 
     contact: any of the family. Raises LostRace when a merge was quicker: repeat the transaction.
     """
@@ -81,9 +81,9 @@ def shut(
     if personal_data.members_of(connection, person) != members or locked[person].survivor is not None:
         raise LostRace
     if locked[person].erased_at is not None:
-        return Shut(person, tuple(members), again=True)
+        return ErasureResult(person, tuple(members), again=True)
     names = sorted(load_index_by_contacts(connection, members).names.get(person, ()))
-    done = Shut(
+    done = ErasureResult(
         person,
         tuple(members),
         cancelled=_cancel_mail(connection, members, now),
@@ -111,17 +111,17 @@ def shut(
     return done
 
 
-def scrub(connection: sa.Connection, person: int, *, limit: int = _EVENTS) -> bool:
-    """Remove the next of what is left of an erased contact; tells whether to come again."""
+def delete_remaining_rows(connection: sa.Connection, person: int, *, limit: int = _EVENTS) -> bool:
+    """Remove the next rows of an erased contact; return whether more may be left."""
     members = personal_data.members_of(connection, person)
-    if _scrub_events(connection, members, limit=limit):
+    if _delete_events(connection, members, limit=limit):
         return True
     personal_data.overwrite(connection, members)
     return False
 
 
-def finish(connection: sa.Connection, person: int, *, now: Instant) -> bool:
-    """Note that nothing is left, unless a mail is still on the wire; tells whether it is noted."""
+def mark_finished(connection: sa.Connection, person: int, *, now: Instant) -> bool:
+    """Mark the erasure as finished unless a mail is still being sent; return whether it is marked."""
     if _on_wire(connection, personal_data.members_of(connection, person)):
         return False
     statement = sa.update(t.erasures).where(
@@ -131,7 +131,7 @@ def finish(connection: sa.Connection, person: int, *, now: Instant) -> bool:
     return True
 
 
-def unfinished(connection: sa.Connection, *, limit: int, before: Instant = FOREVER) -> list[int]:
+def load_unfinished(connection: sa.Connection, *, limit: int, before: Instant = FOREVER) -> list[int]:
     """Return the oldest erasures, asked for before an instant, that are not finished."""
     statement = sa.select(t.erasures.c.contact_id).where(
         t.erasures.c.finished_at.is_(None), t.erasures.c.at < before
@@ -150,7 +150,7 @@ def message_ids(connection: sa.Connection, person: int) -> list[int]:
 
 
 def _cancel_mail(connection: sa.Connection, members: Sequence[int], now: Instant) -> int:
-    """Cancel what has not passed the send gate; what is in doubt stays so, and is not sent again."""
+    """Cancel mails that have not passed the send gate; a mail in doubt stays in doubt and is not sent again."""
     mine = any_of(t.messages.c.contact_id, members, connection)
     free: dict[str, Any] = {"told": True, "lease_owner": None, "lease_until": None}
     unsent = t.messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
@@ -176,7 +176,7 @@ def _cancel_runs(connection: sa.Connection, members: Sequence[int], now: Instant
 
 
 def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
-    """Delete accepted events that name the person, and what those show to be further names of nobody else."""
+    """Delete pending events that name the person, and those under further identities that no contact has yet."""
     mine, count = set(names), 0
     asked = list(names)
     while asked:
@@ -184,15 +184,19 @@ def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
         further = {name for row in rows for name in row.named} - mine
         inbox_queries.delete_rows(connection, [row.id for row in rows])
         count += len(rows)
-        owned = load_index_by_identities(connection, sorted(further)).owners if further else {}
-        asked = sorted(further - owned.keys())
+        owners = load_index_by_identities(connection, sorted(further)).owners if further else {}
+        asked = sorted(further - owners.keys())
         mine |= further
     return count
 
 
 def _suppress(connection: sa.Connection, names: Sequence[Identity], *, now: Instant, key: bytes) -> int:
-    stops = [law.Suppression(name.value, "marketing", "erased") for name in names if name.kind == "email"]
-    law.suppress_addresses(connection, stops, now=now, source="erasure", suppression_key=key)
+    stops = [
+        consent_record.Suppression(name.value, "marketing", "erased")
+        for name in names
+        if name.kind == "email"
+    ]
+    consent_record.suppress_addresses(connection, stops, now=now, source="erasure", suppression_key=key)
     return len(stops)
 
 
@@ -204,7 +208,7 @@ def _on_wire(connection: sa.Connection, members: Sequence[int]) -> int:
 
 
 def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Instant) -> None:
-    """Remove what only names the person: items set aside, reports about the address, texts of operators."""
+    """Blank texts that name the person: quarantined items, reports about the address, texts of operators."""
     doomed = personal_data.naming(connection, t.quarantine, t.quarantine.c.raw, names)
     connection.execute(sa.delete(t.quarantine).where(any_of(t.quarantine.c.id, doomed, connection)))
     addresses = [name.value for name in names if name.kind == "email"]
@@ -223,12 +227,12 @@ def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Inst
 # ---- what takes longer -----------------------------------------------------------------------------------
 
 
-def _scrub_events(connection: sa.Connection, members: Sequence[int], *, limit: int) -> bool:
-    """Delete the next events; what carries revenue is kept for the sums, without anything that says whose it was."""
+def _delete_events(connection: sa.Connection, members: Sequence[int], *, limit: int) -> bool:
+    """Delete the next events; an event with revenue keeps its sums and loses everything that names the person."""
     mine = any_of(t.events.c.contact_id, members, connection)
     left = sa.and_(mine, t.events.c.source != _BLANK)
     rows = connection.execute(sa.select(t.events).where(left).order_by(t.events.c.id).limit(limit)).all()
-    money = [row for row in ((each, _money(each.body)) for each in rows) if row[1]]
+    money = [row for row in ((event, _money(event.body)) for event in rows) if row[1]]
     kept: list[Row] = [
         {
             "id": row.id,
@@ -251,7 +255,7 @@ _BLANK: Final = "erased"
 
 
 def _money(body: str) -> dict[str, Any]:
-    """Return revenue and currency of an event that has any."""
+    """Return revenue and currency of an event, {} when it has no revenue."""
     properties = decode(body).get("properties") or {}
     sums = {name: properties[name] for name in _MONEY if name in properties}
     revenue, currency = sums.get("revenue"), sums.get("currency")

@@ -94,9 +94,9 @@ def wake_watchers(
     """Hand the next watchers of the oldest change an internal event each, those who wait longest first.
 
     One transaction; `counts.more` while watchers are left. With `playbooks`, people who have waited longer
-    than the object's `watch_for` are no longer woken. Nobody is woken while something accepted before the change
-    waits in the inbox: who asked to be told before it came is told, whoever's shard is applied first. Counts `woken`
-    and `given_up`.
+    than the object's `watch_for` are no longer woken. Nobody is woken while an event that was accepted before the
+    change waits in the inbox, so that a contact who asked before the change is woken in any order of the shards.
+    Counts `woken` and `given_up`.
     """
     with database.look() as connection:
         if not store.has_wakes(connection):
@@ -118,8 +118,8 @@ def _wake_next(
     connection: sa.Connection, wake: sa.Row[Any], *, now: Instant, since: Instant | None, limit: int
 ) -> Counts:
     waiting = store.watchers(connection, wake, limit=limit)
-    late = [one.contact_id for one in waiting if since is not None and one.since < since]
-    people = [one.contact_id for one in waiting if one.contact_id not in late]
+    late = [watcher.contact_id for watcher in waiting if since is not None and watcher.since < since]
+    people = [watcher.contact_id for watcher in waiting if watcher.contact_id not in late]
     names = load_newest_identities(connection, people)
     accept(
         connection,

@@ -1,7 +1,7 @@
-"""What is stored of people, table by table, and what becomes of it when a person is erased.
+"""The tables that store personal data, and what an erasure does with the rows of each.
 
 Every table stands either in PERSONAL or in IMPERSONAL; a test fails for one that stands in neither, and
-docs/privacy.md is compared with both. Whoever adds a table or column with personal data adds it here: rows
+docs/privacy.md is compared with both. Add every new table or column with personal data here: rows
 found by a contact or a message are then shown by `nurture contact export` and erased without further code.
 """
 
@@ -20,7 +20,7 @@ from nurture.domain.instant import FOREVER
 #: An id shorter than this stands in texts by chance.
 _SHORT: Final = 5
 
-#: What a column is set to: a value, or what makes the SQL expression from its table.
+#: The value that a column is set to, or a function from its table to the SQL expression.
 Blank = Any | Callable[[sa.Table], sa.ColumnElement[Any]]
 
 
@@ -34,12 +34,12 @@ class Personal:
     key: str
     # One sentence for docs/privacy.md.
     erasure: str
-    # None: the rows are deleted. Else what is overwritten; nothing for what `journey.erasure` does itself.
+    # None: the rows are deleted. Else column -> new value; empty where `journey.erasure` does it itself.
     blank: Mapping[str, Blank] | None = field(default_factory=dict)
 
 
 def _nameless(table: sa.Table) -> sa.ColumnElement[Any]:
-    """Return a text of the row's own number: unique, and it says nothing."""
+    """Return a text made of the row's own id: unique, and it names nobody."""
     return sa.literal("erased:").concat(sa.cast(table.c.id, sa.Text))
 
 
@@ -66,7 +66,7 @@ def _known_source(table: sa.Table) -> sa.ColumnElement[Any]:
     return sa.case((table.c.source.in_(_SOURCES), table.c.source), else_=_nameless(table))
 
 
-#: Who writes consents himself.
+#: Sources of consents that are words of our own.
 _SOURCES = ("import", "ops", "web", "inbound", "simulation", "feedback")
 
 #: In the order in which rows are overwritten: what takes its key from a run comes before runs.

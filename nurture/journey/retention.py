@@ -76,14 +76,14 @@ def _events(connection: sa.Connection, before: Instant, *, playbook: Playbook, l
 def _lock(connection: sa.Connection, contacts: Sequence[int]) -> dict[int, int | None]:
     """Lock those contacts that nobody else holds, each with the one it was merged into.
 
-    Returns contact -> the living one, or None for who was erased or is not there any more.
+    Returns contact -> the living one, or None for a contact that was erased or does not exist any more.
     """
     known = sa.select(t.contacts.c.id, t.contacts.c.survivor)
     found = {
         row.id: row.survivor
         for row in connection.execute(known.where(any_of(t.contacts.c.id, contacts, connection)))
     }
-    wanted = {*found, *(each for each in found.values() if each is not None)}
+    wanted = {*found, *(survivor for survivor in found.values() if survivor is not None)}
     locked = people.lock_contacts(connection, wanted, skip_locked=True)
     living_ids: dict[int, int | None] = {contact: None for contact in contacts if contact not in found}
     for contact, row in locked.items():
@@ -196,7 +196,7 @@ def _people(connection: sa.Connection, before: Mapping[str, Instant], *, limit: 
     return Counts(refusals=refusals, anonymous=_anonymous(connection, ids, before["anonymous"]))
 
 
-#: What must not be there of a contact that goes, and what goes with it.
+#: A contact with a row in _TIES stays; rows of _GONE are deleted with their contact.
 _TIES: Final = (t.messages, t.runs, t.consents, t.coupons, t.wishes)
 _GONE: Final = (
     *(t.contact_state, t.identities, t.events, t.baselines, t.transitions, t.milestones, t.non_entries),

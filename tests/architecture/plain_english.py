@@ -1,9 +1,7 @@
 """Print every word that plain_english.toml replaces, as `file:line: word: write ...`, and fail when there is one.
 
 Read are identifiers, docstrings, comments and texts of Python files, and the prose of Markdown pages.
-Run it as `python -m tests.architecture.plain_english [FILE ...]`. Without files it reads every tracked file and leaves
-out the findings that plain_english_baseline.tsv still allows; it fails, too, when the baseline allows more than there
-are, so that the baseline only shrinks.
+Run it as `python -m tests.architecture.plain_english [FILE ...]`. Without files it reads every tracked file.
 """
 
 import ast
@@ -12,8 +10,7 @@ import re
 import sys
 import tokenize
 import tomllib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,6 @@ from typing import Any
 from tests.architecture.sources import ROOT, name, tracked
 
 WORDS = Path(__file__).with_suffix(".toml")
-#: Findings of each file when the check was written: `number<TAB>file`. A number only goes down.
-BASELINE = Path(__file__).with_name("plain_english_baseline.tsv")
 #: Texts in tests are often sample data: there only docstrings and comments are read.
 _CHECKED_TEXTS = ("nurture/", "workers/", "bench/", "docs/")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -177,57 +172,19 @@ def _written(path: Path) -> str:
     return name(path) if path.is_relative_to(ROOT) else path.as_posix()
 
 
-def read_baseline(path: Path = BASELINE) -> dict[str, int]:
-    """Return file -> number of findings that it may still have."""
-    lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
-    return {file: int(number) for number, file in lines}
-
-
-def exceeding(findings: Sequence[Finding], baseline: Mapping[str, int]) -> list[Finding]:
-    """Return the findings of files that have more of them than the baseline allows."""
-    counts = Counter(finding.file for finding in findings)
-    return [finding for finding in findings if counts[finding.file] > baseline.get(finding.file, 0)]
-
-
-def unneeded(findings: Sequence[Finding], baseline: Mapping[str, int]) -> list[str]:
-    """Return a line for each file of which the baseline allows more findings than there are."""
-    counts = Counter(finding.file for finding in findings)
-    return [
-        f"{file}: the baseline allows {number} findings, the file has {counts[file]}: run with --lower"
-        for file, number in sorted(baseline.items())
-        if number > counts[file]
-    ]
-
-
-def lower(baseline: Mapping[str, int], findings: Sequence[Finding]) -> str:
-    """Return the text of a baseline in which no number is higher than before."""
-    counts = Counter(finding.file for finding in findings)
-    lowered = {file: min(number, counts[file]) for file, number in sorted(baseline.items())}
-    return "".join(f"{number}\t{file}\n" for file, number in lowered.items() if number)
-
-
-def main(arguments: list[str]) -> int:
-    """Print findings and return 1 when there are any: of the files named, else of all against the baseline.
-
-    `--all` ignores the baseline; `--lower` writes it anew with the numbers that went down.
-    """
+def main(files: list[str]) -> int:
+    """Print the findings of the files named, else of every tracked file, and return 1 when there are any."""
     words = read_words()
-    files = [argument for argument in arguments if not argument.startswith("--")]
+    paths = [Path(file).resolve() for file in files] or tracked()
     findings = [
         finding
-        for path in ([Path(file).resolve() for file in files] or tracked())
+        for path in paths
         if path.suffix in {".py", ".md"}
         for finding in check_file(_written(path), path.read_text(encoding="utf-8"), words)
     ]
-    if "--lower" in arguments:
-        BASELINE.write_text(lower(read_baseline(), findings), encoding="utf-8")
-    lines = [str(finding) for finding in findings]
-    if not files and "--all" not in arguments:
-        baseline = read_baseline()
-        lines = [str(finding) for finding in exceeding(findings, baseline)] + unneeded(findings, baseline)
-    for line in lines:
-        print(line)  # noqa: T201
-    return min(len(lines), 1)
+    for finding in findings:
+        print(finding)  # noqa: T201
+    return min(len(findings), 1)
 
 
 if __name__ == "__main__":

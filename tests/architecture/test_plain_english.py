@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.plain_english import Finding, check_file, exceeding, lower, main, read_words, unneeded
+from tests.architecture.plain_english import check_file, main, read_words
 from tests.architecture.sources import ROOT
 
 WORDS = read_words()
@@ -55,19 +55,3 @@ def test_main_fails_on_a_file_with_a_planted_word(tmp_path: Path, capsys: pytest
     planted.write_text("bell = 1\n", encoding="utf-8")
     assert main([str(planted)]) == 1
     assert "example.py:1: bell: write notification" in capsys.readouterr().out
-
-
-def test_a_file_beyond_its_baseline_is_named_and_numbers_only_go_down() -> None:
-    findings = [Finding("a.py", 1, "bell", "notification"), Finding("b.py", 2, "bell", "notification")]
-    assert exceeding(findings, {"a.py": 1}) == [findings[1]]
-    assert exceeding(findings, {"a.py": 1, "b.py": 1}) == []
-    assert lower({"a.py": 3, "c.py": 2}, findings) == "1\ta.py\n"
-
-
-def test_a_baseline_that_allows_more_than_there_is_fails() -> None:
-    findings = [Finding("a.py", 1, "bell", "notification")]
-    assert unneeded(findings, {"a.py": 1}) == []
-    assert unneeded(findings, {"a.py": 2, "c.py": 1}) == [
-        "a.py: the baseline allows 2 findings, the file has 1: run with --lower",
-        "c.py: the baseline allows 1 findings, the file has 0: run with --lower",
-    ]

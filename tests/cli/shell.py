@@ -1,4 +1,4 @@
-"""Running the `nurture` command in a folder of its own, in this process, and reading what it says."""
+"""Running the `nurture` command in a folder of its own, in this process, and reading its output."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent.parent.parent / "email_templates"
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandOutput:
     """The output of a command and its exit code."""
 
     code: int
@@ -54,7 +54,7 @@ class Shell:
         """Set NURTURE_name."""
         self._patch.setenv(f"NURTURE_{name}", value)
 
-    def __call__(self, *words: str) -> Said:
+    def __call__(self, *words: str) -> CommandOutput:
         """Run `nurture WORDS`."""
         self._patch.setattr(sys, "argv", ["nurture", *words])
         self._capture.readouterr()
@@ -64,7 +64,7 @@ class Shell:
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
         captured = self._capture.readouterr()
-        return Said(code, captured.out, captured.err)
+        return CommandOutput(code, captured.out, captured.err)
 
     def work(self) -> None:
         """Do what the workers of `nurture up` would do now."""

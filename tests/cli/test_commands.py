@@ -41,8 +41,8 @@ def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurtur
     dry = nurture("send", measure, "--audience", "orders >= 1", "--dry-run", "--json").document
     assert (dry["people"], dry["first"][0]["email"]) == (1, ADA)
     for _ in range(2):
-        said = nurture("send", measure, "--to", ADA, "--request", "r1", "--json")
-        assert said.code == 0
+        output = nurture("send", measure, "--to", ADA, "--request", "r1", "--json")
+        assert output.code == 0
         nurture.work()
     ledger = [
         json.loads(line) for line in nurture("messages", "--measure", measure, "--json").out.splitlines()
@@ -127,7 +127,7 @@ def test_every_command_explains_itself(nurture: Shell) -> None:
         ("send",),
         ("up",),
     ):
-        said = nurture(*words, "--help")
-        assert said.code == 0
-        assert "Usage" in said.out
+        output = nurture(*words, "--help")
+        assert output.code == 0
+        assert "Usage" in output.out
     assert nurture("no-such-command").code == 2

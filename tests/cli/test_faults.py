@@ -25,10 +25,10 @@ def change(path: Path, before: str, after: str) -> None:
 def test_without_a_database_every_command_says_so_and_makes_none(
     nurture: Shell, words: tuple[str, ...]
 ) -> None:
-    said = nurture(*words)
-    assert said.code == 2
-    assert "no database" in said.line()
-    assert "nurture up" in said.line()
+    output = nurture(*words)
+    assert output.code == 2
+    assert "no database" in output.line()
+    assert "nurture up" in output.line()
     assert not list(nurture.folder.iterdir())
 
 
@@ -36,31 +36,31 @@ def test_a_wrong_database_url_is_named_without_its_password(nurture: Shell) -> N
     nurture.set("DATABASE_URL", "postgresql://nurture:hushhush@127.0.0.1:9/none")
     nurture.set("SECRET_KEY", "a-secret-for-tests-long-enough")
     nurture.set("SUPPRESSION_KEY", "a-secret-for-tests-long-enough")
-    said = nurture("doctor")
-    assert said.code == 2
-    assert "NURTURE_DATABASE_URL" in said.line()
-    assert "hushhush" not in said.err
+    output = nurture("doctor")
+    assert output.code == 2
+    assert "NURTURE_DATABASE_URL" in output.line()
+    assert "hushhush" not in output.err
 
 
 def test_a_database_that_is_none_of_ours_is_refused(nurture: Shell) -> None:
     nurture.set("DATABASE_URL", "mysql://localhost/x")
-    said = nurture("doctor")
-    assert said.code == 2
-    assert "sqlite:///nurture.db" in said.line()
+    output = nurture("doctor")
+    assert output.code == 2
+    assert "sqlite:///nurture.db" in output.line()
 
 
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest(nurture: Shell) -> None:
     nurture.set("DATABSE_URL", "sqlite:///x.db")
-    said = nurture("config", "show")
-    assert said.code == 2
-    assert "NURTURE_DATABASE_URL" in said.line()
+    output = nurture("config", "show")
+    assert output.code == 2
+    assert "NURTURE_DATABASE_URL" in output.line()
 
 
 def test_an_unknown_measure_is_named_with_the_nearest(nurture: Shell) -> None:
     assert nurture("migrate").code == 0
-    said = nurture("preview", "lead/convert/abandoned_card")
-    assert said.code == 2
-    assert "lead/convert/abandoned_cart" in said.line()
+    output = nurture("preview", "lead/convert/abandoned_card")
+    assert output.code == 2
+    assert "lead/convert/abandoned_cart" in output.line()
 
 
 def test_a_condition_with_a_type_error_says_what_to_change(nurture: Shell) -> None:
@@ -76,9 +76,9 @@ def test_broken_yaml_is_one_fault_with_its_line(nurture: Shell) -> None:
     folder = a_programme(nurture.folder)
     path = folder / "customer/any/birthday/measure.yaml"
     path.write_text("goal: [unclosed\naudience: 'True'\n", "utf-8")
-    said = nurture("playbook", "check", str(folder), "--json")
-    assert said.code == 1
-    faults = said.document["faults"]
+    output = nurture("playbook", "check", str(folder), "--json")
+    assert output.code == 1
+    faults = output.document["faults"]
     assert len(faults) == 1
     assert faults[0].startswith("customer/any/birthday/measure.yaml:")
 
@@ -87,18 +87,18 @@ def test_a_template_with_a_missing_value_is_found_before_it_is_published(nurture
     assert nurture("migrate").code == 0
     folder = a_programme(nurture.folder)
     change(folder / "customer/any/order_shipped/shipped.en.txt", "{{", "{{ event.nothing_like_it }} {{")
-    said = nurture("playbook", "publish", str(folder), "--yes")
-    assert said.code == 2
-    assert "customer/any/order_shipped/shipped.en.txt" in said.err
-    assert "nothing_like_it" in said.err
+    output = nurture("playbook", "publish", str(folder), "--yes")
+    assert output.code == 2
+    assert "customer/any/order_shipped/shipped.en.txt" in output.err
+    assert "nothing_like_it" in output.err
 
 
 def test_a_call_to_action_its_stage_may_not_make_does_not_load(nurture: Shell) -> None:
     folder = a_programme(nurture.folder)
     change(folder / "lead/subscribe/welcome_series/measure.yaml", "kind: read", "kind: buy")
-    said = nurture("playbook", "check", str(folder))
-    assert said.code == 1
-    assert "welcome_series/measure.yaml" in said.out
+    output = nurture("playbook", "check", str(folder))
+    assert output.code == 1
+    assert "welcome_series/measure.yaml" in output.out
 
 
 def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Shell) -> None:
@@ -114,9 +114,9 @@ def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Sh
         "cleo@example.com,Order Completed,2026-03-02T12:00:00Z,o5,1\n",
         "utf-8",
     )
-    said = nurture("import", str(path), "--historic", "--json")
-    assert said.code == 0
-    assert (said.document["accepted"], said.document["rejected"]) == (2, 4)
+    output = nurture("import", str(path), "--historic", "--json")
+    assert output.code == 0
+    assert (output.document["accepted"], output.document["rejected"]) == (2, 4)
     rejected = (nurture.folder / "orders.csv.rejected").read_text("utf-8").splitlines()
     assert [line.split(",")[0] for line in rejected] == [
         '{"line": 3',
@@ -130,29 +130,29 @@ def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Sh
 
 def test_a_file_that_is_not_there_is_named(nurture: Shell) -> None:
     assert nurture("migrate").code == 0
-    said = nurture("import", "nothing.csv")
-    assert said.code == 2
-    assert "nothing.csv" in said.line()
+    output = nurture("import", "nothing.csv")
+    assert output.code == 2
+    assert "nothing.csv" in output.line()
 
 
 def test_nobody_to_ask_means_nothing_is_sent(nurture: Shell) -> None:
     assert nurture("migrate").code == 0
-    said = nurture("send", "customer/advocate/presale_notice", "--audience", "orders >= 1")
-    assert said.code == 2
-    assert "--yes" in said.err
+    output = nurture("send", "customer/advocate/presale_notice", "--audience", "orders >= 1")
+    assert output.code == 2
+    assert "--yes" in output.err
 
 
 def test_a_second_brand_of_keys_is_refused(nurture: Shell) -> None:
     assert nurture("migrate").code == 0
     nurture.set("SUPPRESSION_KEY", "another-key-than-the-first-one")
-    said = nurture("doctor")
-    assert said.code == 2
-    assert "NURTURE_SUPPRESSION_KEY" in said.line()
+    output = nurture("doctor")
+    assert output.code == 2
+    assert "NURTURE_SUPPRESSION_KEY" in output.line()
 
 
 def test_a_folder_with_something_in_it_is_not_overwritten(nurture: Shell) -> None:
     (nurture.folder / "mine").mkdir()
     (nurture.folder / "mine" / "notes.txt").write_text("mine")
-    said = nurture("init", "mine")
-    assert said.code == 2
+    output = nurture("init", "mine")
+    assert output.code == 2
     assert (nurture.folder / "mine" / "notes.txt").read_text() == "mine"

@@ -53,14 +53,14 @@ def history(tmp_path: Path) -> Path:
 def test_a_history_is_lived_through_from_its_first_day(
     nurture: Shell, programme: Path, history: Path
 ) -> None:
-    said = nurture(
+    output = nurture(
         "simulate", "--events", str(history), "--days", "3", "--playbook", str(programme), "--json"
     )
-    assert (said.code, said.err) == (0, "")
-    told = said.document
-    assert (told["events"], told["mails"]) == (31, 31)
-    assert (told["from"], told["to"]) == ("2026-03-01T00:00:00Z", "2026-04-02T12:00:00Z")
-    assert {row["measure"]: row["sent"] for row in told["measures"]} == {
+    assert (output.code, output.err) == (0, "")
+    summary = output.document
+    assert (summary["events"], summary["mails"]) == (31, 31)
+    assert (summary["from"], summary["to"]) == ("2026-03-01T00:00:00Z", "2026-04-02T12:00:00Z")
+    assert {row["measure"]: row["sent"] for row in summary["measures"]} == {
         RECEIPT: 30,
         "customer/any/order_shipped": 1,
     }
@@ -72,11 +72,11 @@ def test_two_programmes_differ_by_what_one_of_them_does_not_send(
     shutil.copytree(programme, tmp_path / "next")
     shutil.rmtree(tmp_path / "next" / RECEIPT)
     words = ("--events", str(history), "--playbook", str(programme), "--against", str(tmp_path / "next"))
-    said = nurture("simulate", *words, "--json")
-    assert said.code == 0, said.err
-    told = said.document
-    assert (told["mails"], told["mails_against"]) == (31, 1)
-    assert told["differences"] == [
+    output = nurture("simulate", *words, "--json")
+    assert output.code == 0, output.err
+    summary = output.document
+    assert (summary["mails"], summary["mails_against"]) == (31, 1)
+    assert summary["differences"] == [
         {"measure": RECEIPT, "mails": 30, "mails_against": 0, "difference": -30},
         {"measure": "customer/any/order_shipped", "mails": 1, "mails_against": 1, "difference": 0},
     ]
@@ -98,14 +98,16 @@ def test_a_history_with_a_fault_is_refused_with_its_line(
 ) -> None:
     with history.open("a", encoding="utf-8") as stream:
         stream.write('{"user_id": "u1", "event": "Order Completed", "timestamp": "yesterday"}\n')
-    said = nurture("simulate", "--events", str(history), "--playbook", str(programme))
-    assert said.code != 0
-    assert "orders.jsonl:32: " in said.line()
+    output = nurture("simulate", "--events", str(history), "--playbook", str(programme))
+    assert output.code != 0
+    assert "orders.jsonl:32: " in output.line()
 
 
-def test_what_a_demonstration_leaves_is_opened_on_real_time_and_kept(nurture: Shell, programme: Path) -> None:
+def test_the_database_of_a_demonstration_is_opened_on_real_time_and_kept(
+    nurture: Shell, programme: Path
+) -> None:
     nurture.set("PLAYBOOK", str(programme))
-    opened, told = show.play(show.DemoOptions(people=12, days=20))
+    opened, summary = show.play(show.DemoOptions(people=12, days=20))
     try:
         begun = opened.clock.now()
         assert opened.clock.now() > begun
@@ -115,6 +117,6 @@ def test_what_a_demonstration_leaves_is_opened_on_real_time_and_kept(nurture: Sh
             sent = connection.scalar(
                 sa.select(sa.func.count()).where(t.messages.c.status == "sent").select_from(t.messages)
             )
-        assert sent == told["mails"] > 0
+        assert sent == summary["mails"] > 0
     finally:
         opened.close()

@@ -248,7 +248,9 @@ def test_an_erased_person_who_confirms_anew_gets_marketing_again(world: World) -
 
     world.unsubscribe(ada, topic=None)
     with world.database.write() as connection:
-        erasure.shut(connection, ada, now=world.clock.now(), actor="self", suppression_key=SUPPRESSION_KEY)
+        erasure.stop_mail(
+            connection, ada, now=world.clock.now(), actor="self", suppression_key=SUPPRESSION_KEY
+        )
     # The person's rows are deleted, the address's stay.
     assert holding() == {(0, "unsubscribed"), (0, "erased")}
     world.later(HOUR)

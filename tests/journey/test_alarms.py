@@ -36,7 +36,7 @@ def test_alarms_ring_when_they_are_due_and_not_before(database: Database) -> Non
     world.check()
 
 
-def test_who_is_due_longest_rings_first_and_a_call_is_bounded(database: Database) -> None:
+def test_the_oldest_alarms_ring_first_and_a_call_is_bounded(database: Database) -> None:
     world = asleep(database, 5)
     late = world.who("u3")
     with database.write() as connection:

@@ -38,13 +38,13 @@ _NUMBERS = count()
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to one person, when, and under which of their names it was said."""
+    """The events of one person: when each happened and which of the person's identities it names."""
 
     happened: tuple[tuple[int, int, str], ...]
 
     def events(self, tag: str, *, one_name: bool) -> list[NewEvent]:
         """Return the events, and the one in which all names stand together, for a person called `tag`."""
-        told = [
+        events = [
             an_event(
                 f"{tag}-{place:02}",
                 f"u{tag}" if one_name else f"{kind}{tag}",
@@ -61,7 +61,7 @@ class Life:
             name="Identified",
             traits={"firstName": "Ann"},
         )
-        return [*told, whole]
+        return [*events, whole]
 
 
 lives = st.lists(

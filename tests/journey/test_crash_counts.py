@@ -95,7 +95,7 @@ def test_a_lost_connection_is_no_poison(database: Database) -> None:
 
 def deadly(contact: Contact, happenings: Sequence[Happening], **given: Any) -> Advance:
     """Apply the rule, but end the process at an event with the property `deadly`."""
-    if any(isinstance(one, Event) and one.properties.get("deadly") for one in happenings):
+    if any(isinstance(happening, Event) and happening.properties.get("deadly") for happening in happenings):
         os._exit(9)
     return advance(contact, happenings, **given)
 

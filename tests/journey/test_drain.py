@@ -25,7 +25,7 @@ def test_an_event_makes_a_contact_and_its_facts(database: Database) -> None:
     assert (contact.track, contact.facts["orders"], contact.facts["spent"]) == ("customer", 1, 1000)
     (row,) = world.rows(schema.contacts)
     assert (row.track, row.email, row.first_seen_at) == ("customer", "e1@example.com", NOW)
-    assert [(one.kind, one.after) for one in world.rows(schema.transitions)] == [
+    assert [(transition.kind, transition.after) for transition in world.rows(schema.transitions)] == [
         ("track", "customer"),
         ("stage", "excite"),
     ]
@@ -89,7 +89,7 @@ def test_the_names_of_a_person_lead_to_one_contact_and_one_order(database: Datab
     world.check()
 
 
-def test_what_another_shard_holds_is_not_overtaken_when_names_meet_in_the_batch(database: Database) -> None:
+def test_rows_of_another_shard_are_not_overtaken_when_names_meet_in_the_batch(database: Database) -> None:
     world = World(database)
     world.accept(an_event("m1", "a1"), an_event("m2", "u1"), an_event("m3", "u1 a1"), an_event("m4", "a1"))
     counts = world.settle()
@@ -179,7 +179,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(
     assert many <= 25
 
 
-def test_what_waits_longest_is_drained_first(database: Database) -> None:
+def test_the_oldest_rows_are_drained_first(database: Database) -> None:
     world = World(database)
     first, second = (
         next(f"u{n}" for n in range(999) if shard_of(names(f"u{n}")[0]) == shard) for shard in (40, 3)
@@ -272,9 +272,9 @@ def test_an_alarm_that_changes_nothing_but_the_clock_writes_nothing_else(databas
     world.clock.advance_to(NOW + HOUR)
     with statements(database) as seen:
         assert world.ring()["rung"] == 1
-    written = [one.split("FROM")[0] for one in seen if one.startswith(("INSERT", "UPDATE"))]
+    written = [statement.split("FROM")[0] for statement in seen if statement.startswith(("INSERT", "UPDATE"))]
     assert written
-    assert not any("contact_state" in one or "facts" in one for one in written)
+    assert not any("contact_state" in statement or "facts" in statement for statement in written)
     after = world.contact("u1")
     assert (after.memory, after.facts) == (before.memory, before.facts)
     assert (after.clock, after.wake_at) > (before.clock, NOW)

@@ -191,7 +191,7 @@ def test_workers_killed_at_any_moment_lose_and_repeat_nothing(
     for worker in workers:
         worker.start()
     for _ in range(25):
-        # Who kills faster than anything is done finds in the end what always died: see test_poison.
+        # A kill waits for progress: an event in hand at every death would be quarantined (see test_crash_counts).
         before = world.count(schema.inbox)
         until = monotonic() + 30
         while world.count(schema.inbox) == before > 0 and monotonic() < until:

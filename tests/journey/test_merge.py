@@ -226,16 +226,16 @@ def test_a_withdrawal_on_either_side_holds_after_the_join(database: Database) ->
     world.clock.advance_to(NOW + 2 * HOUR)
     world.take(identify("j", "u1 e1"))
 
-    def said() -> str:
+    def state_of_consent() -> str:
         with world.database.read() as connection:
             return load_permissions(connection, [world.who("u1")])[world.who("u1")].consents["news"]
 
-    assert said() == "withdrawn"
+    assert state_of_consent() == "withdrawn"
     with world.database.write() as connection:
         record.grant_consent(
             connection, contact_id=world.who("u1"), topic="news", now=NOW + 3 * HOUR, **given
         )
-    assert said() == "granted"
+    assert state_of_consent() == "granted"
 
 
 def test_operators_may_join_what_events_may_not(database: Database) -> None:

@@ -48,7 +48,7 @@ def test_an_event_with_a_person_feeds_the_object_too(database: Database) -> None
     assert len(world.rows(schema.objects)) == 2
 
 
-def watching(database: Database, count: int) -> World:
+def world_with_watchers(database: Database, count: int) -> World:
     world = World(database, a_playbook(BACK))
     waits = [
         an_event(
@@ -64,7 +64,9 @@ def watching(database: Database, count: int) -> World:
     return world
 
 
-def test_who_asked_before_the_change_is_told_though_the_change_is_applied_first(database: Database) -> None:
+def test_a_request_before_the_change_is_answered_though_the_change_is_applied_first(
+    database: Database,
+) -> None:
     """Shards are applied in any order: the change is of nobody and lies in another one."""
     world = World(database, a_playbook(BACK))
     asked = an_event("w", "u1", name="Waitlist Joined", properties={"product_id": "p7"})
@@ -78,7 +80,7 @@ def test_who_asked_before_the_change_is_told_though_the_change_is_applied_first(
 
 
 def test_watchers_are_woken_in_order_of_waiting_a_bounded_number_at_a_time(database: Database) -> None:
-    world = watching(database, 5)
+    world = world_with_watchers(database, 5)
     world.take(product("m1", name="Product Back In Stock", stock=3))
     counts = wake(world, limit=2)
     assert (counts["woken"], counts.more) == (2, True)
@@ -101,7 +103,7 @@ def test_watchers_are_woken_in_order_of_waiting_a_bounded_number_at_a_time(datab
 
 
 def test_waking_twice_mails_nobody_twice(database: Database) -> None:
-    world = watching(database, 3)
+    world = world_with_watchers(database, 3)
     world.take(product("m1", name="Product Back In Stock"))
     with database.read() as connection:
         (before,) = [row._asdict() for row in connection.execute(schema.object_wakes.select())]
@@ -114,8 +116,8 @@ def test_waking_twice_mails_nobody_twice(database: Database) -> None:
     assert len(world.rows(schema.messages)) == 3
 
 
-def test_who_waited_too_long_is_not_woken(database: Database) -> None:
-    world = watching(database, 2)
+def test_a_contact_that_waited_too_long_is_not_woken(database: Database) -> None:
+    world = world_with_watchers(database, 2)
     world.take(
         an_event(
             "old", "u9", name="Waitlist Joined", properties={"product_id": "p7"}, occurred_at=NOW - 200 * DAY
@@ -128,14 +130,14 @@ def test_who_waited_too_long_is_not_woken(database: Database) -> None:
 
 
 def test_a_historic_event_wakes_nobody(database: Database) -> None:
-    world = watching(database, 2)
+    world = world_with_watchers(database, 2)
     world.take(an_event("m1", name="Product Back In Stock", properties={"product_id": "p7"}, historic=True))
     assert world.rows(schema.object_wakes) == []
     assert facts(world) == {"product_id": "p7"}
 
 
 def test_two_watchers_who_turn_out_to_be_one_are_mailed_once(database: Database) -> None:
-    world = watching(database, 1)
+    world = world_with_watchers(database, 1)
     world.take(an_event("w", "a1", name="Waitlist Joined", properties={"product_id": "p7"}))
     world.take(product("m1", name="Product Back In Stock"))
     wake(world)

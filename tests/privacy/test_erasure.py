@@ -102,7 +102,7 @@ def test_mail_that_waits_is_cancelled_and_none_is_decided_later(world: Living) -
     assert not rows(world.database, t.contacts, t.contacts.c.id == number, t.contacts.c.wake_at < 2**62)
 
 
-def test_who_comes_back_by_an_import_gets_no_marketing(world: Living) -> None:
+def test_a_person_who_comes_back_by_an_import_gets_no_marketing(world: Living) -> None:
     number = who(world)
     privacy.erase_contact(world.services, ADDRESS, actor="test")
     assert [(row.address_hash, row.scope, row.reason) for row in rows(world.database, t.suppressions)] == [
@@ -139,7 +139,7 @@ def test_erasing_twice_or_after_a_stop_ends_the_same(world: Living, monkeypatch:
     def stop(*_: Any, **__: Any) -> bool:
         raise Stopped
 
-    monkeypatch.setattr(erasure, "scrub", stop)
+    monkeypatch.setattr(erasure, "delete_remaining_rows", stop)
     with pytest.raises(Stopped):
         privacy.erase_contact(world.services, ADDRESS, actor="test")
     monkeypatch.undo()
@@ -163,10 +163,10 @@ def test_the_audit_says_who_and_when_by_numbers_only(world: Living) -> None:
     number = who(world)
     privacy.export_contact(world.services, ADDRESS, actor="cli:ann")
     privacy.erase_contact(world.services, ADDRESS, actor="self")
-    acts = [
+    entries = [
         (row.action, row.actor, json.loads(row.detail)["contact"]) for row in rows(world.database, t.audit)
     ]
-    assert acts == [("contact.export", "cli:ann", number), ("contact.erase", "self", number)]
+    assert entries == [("contact.export", "cli:ann", number), ("contact.erase", "self", number)]
 
 
 @SQLITE

@@ -28,17 +28,17 @@ def world(postgresql_database: Database) -> World:
     return World(postgresql_database, a_playbook(a_measure(), RECEIPT))
 
 
-def forget(world: World, contact: int) -> erasure.Shut:
+def forget(world: World, contact: int) -> erasure.ErasureResult:
     """Erase as the command does."""
     done = run_without_lost_race(
         world.database,
-        lambda c: erasure.shut(
+        lambda c: erasure.stop_mail(
             c, contact, now=world.clock.now(), actor="test", suppression_key=SUPPRESSION_KEY
         ),
     )
-    while world.database.run(lambda c: erasure.scrub(c, done.contact)):
+    while world.database.run(lambda c: erasure.delete_remaining_rows(c, done.contact)):
         pass
-    world.database.run(lambda c: erasure.finish(c, done.contact, now=world.clock.now()))
+    world.database.run(lambda c: erasure.mark_finished(c, done.contact, now=world.clock.now()))
     return done
 
 
@@ -81,7 +81,7 @@ def test_an_erasure_that_waits_for_the_chunk_gate_stops_the_mail(world: World) -
     number = world.mail(ada)
     begun = Event()
 
-    def forget_her() -> erasure.Shut:
+    def forget_her() -> erasure.ErasureResult:
         begun.set()
         return forget(world, ada)
 
@@ -103,7 +103,7 @@ class During(Post):
     def __init__(self, world: World, contact: int, result: str, **more: Any) -> None:
         super().__init__()
         self.world, self.contact, self.result, self.more = world, contact, result, more
-        self.done: erasure.Shut | None = None
+        self.done: erasure.ErasureResult | None = None
 
     def send(self, mails: Iterable[OutgoingMail]) -> Iterator[Outcome]:
         """Take the first letter, erase, then tell what became of it."""
@@ -124,7 +124,7 @@ def test_erased_while_the_server_is_being_given_the_mail(world: World, measure: 
     assert post.done is not None
     assert (post.done.on_wire, post.done.cancelled) == (1, 0)
     with world.database.read() as connection:
-        assert erasure.unfinished(connection, limit=10) == [ada]
+        assert erasure.load_unfinished(connection, limit=10) == [ada]
     for _ in range(3):
         world.later(24 * 3_600_000_000)
         world.recover()
@@ -135,11 +135,11 @@ def test_erased_while_the_server_is_being_given_the_mail(world: World, measure: 
         # It would have been sent again; instead the guard ends it.
         expected = "cancelled"
     assert world.status(number)[0] == expected
-    assert not world.database.run(lambda c: erasure.scrub(c, ada))
-    assert world.database.run(lambda c: erasure.finish(c, ada, now=world.clock.now()))
+    assert not world.database.run(lambda c: erasure.delete_remaining_rows(c, ada))
+    assert world.database.run(lambda c: erasure.mark_finished(c, ada, now=world.clock.now()))
     assert traces(world) == []
     with world.database.read() as connection:
-        assert erasure.unfinished(connection, limit=10) == []
+        assert erasure.load_unfinished(connection, limit=10) == []
 
 
 def test_an_erasure_and_a_new_name_at_once(world: World) -> None:
@@ -154,7 +154,7 @@ def test_an_erasure_and_a_new_name_at_once(world: World) -> None:
     names = (Identity("user_id", "u9"), Identity("email", "ada@example.com"))
     with ThreadPoolExecutor(1) as pool:
         with world.database.write() as connection:
-            erasure.shut(connection, ada, now=now, actor="test", suppression_key=SUPPRESSION_KEY)
+            erasure.stop_mail(connection, ada, now=now, actor="test", suppression_key=SUPPRESSION_KEY)
             world.database.run(
                 lambda c: accept(c, [NewEvent("test", "m1", identities=names, **given)])  # type: ignore[arg-type]
             )

@@ -92,8 +92,8 @@ def test_the_command_shows_asks_and_forgets(nurture: Shell) -> None:
     ]
     assert nurture("track", ADDRESS, "Order Completed", *words).code == 0
     nurture.work()
-    said = nurture("contact", "export", ADDRESS, "--out", "hers.json")
-    assert (said.code, re.search(r"\d+ rows written to hers.json", said.err) is not None) == (0, True)
+    output = nurture("contact", "export", ADDRESS, "--out", "hers.json")
+    assert (output.code, re.search(r"\d+ rows written to hers.json", output.err) is not None) == (0, True)
     file = nurture.folder / "hers.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     document = json.loads(file.read_text())

@@ -29,7 +29,7 @@ def alias(message_id: str, who: str, earlier: str) -> Any:
     return an_event(message_id, who, kind="alias", name="Aliased", previous_id=earlier)
 
 
-def said(database: Database, contact: int) -> dict[str, str]:
+def states_of_consent(database: Database, contact: int) -> dict[str, str]:
     with database.read() as connection:
         return dict(load_permissions(connection, [contact])[contact].consents)
 
@@ -120,7 +120,7 @@ def test_two_operators_merge_both_ways_at_once_while_mail_is_on_its_way(
     assert len({mail.recipient for mail in post.taken}) == 1
 
 
-def test_what_was_withdrawn_together_holds_for_both_afterwards(database: Database) -> None:
+def test_a_withdrawal_of_the_merged_contact_holds_for_both_afterwards(database: Database) -> None:
     world = World(database)
     world.take(an_event("m1", "u1 e1"), an_event("m2", "e2", occurred_at=NOW - DAY))
     one, two = world.who("u1"), world.who("e2")
@@ -139,11 +139,18 @@ def test_what_was_withdrawn_together_holds_for_both_afterwards(database: Databas
     world.clock.advance_to(NOW + 2 * DAY)
     parted(world, two)
     for who in (one, two):
-        assert said(database, who) == {"news": "withdrawn", "offers": "withdrawn", "events": "granted"}
+        assert states_of_consent(database, who) == {
+            "news": "withdrawn",
+            "offers": "withdrawn",
+            "events": "granted",
+        }
         with database.read() as connection:
             assert load_permissions(connection, [who])[who].preferences.min_gap == 7 * DAY
     grant(world, one, "news", NOW + 3 * DAY)
-    assert (said(database, one)["news"], said(database, two)["news"]) == ("granted", "withdrawn")
+    assert (states_of_consent(database, one)["news"], states_of_consent(database, two)["news"]) == (
+        "granted",
+        "withdrawn",
+    )
     (row,) = world.rows(t.merges)
     assert (row.evidence, row.undone_at) == ('{"actor":"ann"}', NOW + 2 * DAY)
     world.check()

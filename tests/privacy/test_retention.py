@@ -76,7 +76,7 @@ def test_nothing_goes_before_its_time(database: Database) -> None:
     assert let_go(world)["events"] == 1
 
 
-def test_what_stays_is_always_the_later_part(database: Database) -> None:
+def test_the_kept_events_are_always_the_later_part(database: Database) -> None:
     """A younger event keeps what was applied after it, whatever another host's clock said, until its own time."""
     world = World(database)
     world.take(order("o1", "u1", NOW))
@@ -234,7 +234,7 @@ def test_the_doctor_tells_when_retention_lags(database: Database, tmp_path: Path
 
 
 def finding(world: Any) -> str:
-    found = {each["check"]: each["detail"] for each in doctor.examine(world.services, replayed=0)}
+    found = {finding["check"]: finding["detail"] for finding in doctor.examine(world.services, replayed=0)}
     return str(found["retention"])
 
 

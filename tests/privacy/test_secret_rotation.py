@@ -57,7 +57,7 @@ def test_a_mail_made_before_a_restart_leaves_after_it_with_a_link_that_works(
     while drain(world.database, shard=None, clock=world.clock, playbooks=world.services.playbooks).total():
         pass
     old = replace(world.delivery, keys=SigningKeys((OLD.encode(),)), worker="before")
-    refused = Post(behave=lambda letter: outcome(letter, "retry", code="450"))
+    refused = Post(behave=lambda mail: outcome(mail, "retry", code="450"))
     assert deliver(world.database, old, lane="main", transport=refused)["retry"] == 1
     world.clock.advance_to(world.now + HOUR)
     ring = SigningKeys((NEW.encode(), OLD.encode()))

@@ -31,7 +31,7 @@ def test_a_cell_that_would_compute_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["Ann = Bob", "a@b.example", "", 0, -5, 1.5, None])
-def test_what_computes_nothing_is_left_as_it_is(value: object) -> None:
+def test_a_cell_that_computes_nothing_is_left_as_it_is(value: object) -> None:
     assert escape_cell(value) == ("" if value is None else value)
 
 

@@ -22,7 +22,7 @@ def stage() -> Iterator[tuple[Theatre, str]]:
 
 
 @pytest.fixture
-def visit(stage: tuple[Theatre, str]) -> Iterator[Callable[[Services], httpx.Client]]:
+def open_browser(stage: tuple[Theatre, str]) -> Iterator[Callable[[Services], httpx.Client]]:
     """Give a function from services to a client of their pages."""
     clients: list[httpx.Client] = []
 

@@ -121,9 +121,9 @@ class Theatre:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             while True:
-                said = (await receive())["type"]
-                await send({"type": f"{said}.complete"})
-                if said == "lifespan.shutdown":
+                kind = (await receive())["type"]
+                await send({"type": f"{kind}.complete"})
+                if kind == "lifespan.shutdown":
                     return
         await self.application(scope, receive, send)
 

@@ -147,7 +147,7 @@ class Jumped(SystemClock):
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 3650 * DAY], ids=["+1 h", "-1 h", "+10 y"])
-def test_what_a_host_with_a_jumped_clock_has_stamped_is_refused_and_not_stored(
+def test_an_event_stamped_by_a_host_with_a_jumped_clock_is_refused_and_not_stored(
     database: Database, jump: Duration
 ) -> None:
     clock = Jumped()
@@ -199,7 +199,7 @@ def test_a_fault_of_ours_fails_its_own_group_and_the_next_is_stored(sqlite_datab
         assert hand_in(commit, a_share(2)) == [None]
 
 
-def test_what_waits_at_the_stop_is_stored(sqlite_database: Database) -> None:
+def test_events_that_wait_at_the_stop_are_stored(sqlite_database: Database) -> None:
     commit = GroupCommit(database=sqlite_database, clock=SystemClock())
 
     async def stop_while_waiting() -> None:

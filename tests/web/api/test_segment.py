@@ -68,7 +68,9 @@ def test_bad_items_are_answered_with_200_and_quarantined_alone(database: Databas
     assert [row.stage for row in set_aside(database)] == ["shape", "shape", "shape"]
 
 
-def test_what_the_inbox_refuses_is_quarantined_alone_too(client: httpx.Client, services: Services) -> None:
+def test_an_item_that_the_inbox_refuses_is_quarantined_alone_too(
+    client: httpx.Client, services: Services
+) -> None:
     deep: Any = 1
     for _ in range(14):
         deep = {"a": deep}
@@ -220,7 +222,7 @@ def test_without_any_configured_key_this_machine_may_hand_in(sqlite_database: Da
 # ---- bounds ----------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_json_is_refused_and_kept_for_people_to_see(
+def test_a_body_that_is_no_json_is_refused_and_kept_for_people_to_see(
     client: httpx.Client, services: Services
 ) -> None:
     answer = post(client, b"event=A&user=1")

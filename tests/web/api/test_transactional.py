@@ -96,12 +96,12 @@ def ledger(shop: Shell) -> list[dict[str, Any]]:
 
 
 def test_the_clients_mail_leaves_with_its_own_values(client: Any, services: Services, shop: Shell) -> None:
-    said = client.send_email(a_mail())
-    assert said["queued_at"] > 1_700_000_000
+    answer = client.send_email(a_mail())
+    assert answer["queued_at"] > 1_700_000_000
     texts = work(services, shop)
     assert len(texts) == 1
     assert "o-77" in texts[0]
-    assert f"ops:{said['delivery_id']}" in [row["key"] for row in ledger(shop)]
+    assert f"ops:{answer['delivery_id']}" in [row["key"] for row in ledger(shop)]
 
 
 def test_somebody_new_is_identified_first(client: Any, services: Services, shop: Shell) -> None:
@@ -146,10 +146,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_sent_is_told_and_sends_nothing(client: Any, services: Services, shop: Shell) -> None:
-    for given, told in REFUSED:
-        with pytest.raises(CustomerIOException, match=f"(?s)40[04].*{told}"):
-            client.send_email(a_mail(**given))
+def test_a_mail_that_cannot_be_sent_is_refused_with_its_reason(
+    client: Any, services: Services, shop: Shell
+) -> None:
+    for fields, reason in REFUSED:
+        with pytest.raises(CustomerIOException, match=f"(?s)40[04].*{reason}"):
+            client.send_email(a_mail(**fields))
     assert work(services, shop) == []
 
 

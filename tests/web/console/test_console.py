@@ -22,7 +22,7 @@ from tests.web.live import NOW, a_contact, a_service, running
 
 PAGES = ("/", "/mailbox", "/contacts", "/measures", "/quarantine")
 HOSTILE = '"><script>alert(1)</script>'
-Visit = Callable[[Services], httpx.Client]
+OpenBrowser = Callable[[Services], httpx.Client]
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def open_services(sqlite_database: Database, tmp_path: Path) -> Services:
 
 
 @pytest.fixture
-def client(open_services: Services, visit: Visit) -> httpx.Client:
-    return visit(open_services)
+def client(open_services: Services, open_browser: OpenBrowser) -> httpx.Client:
+    return open_browser(open_services)
 
 
 @pytest.fixture
-def guarded(sqlite_database: Database, visit: Visit) -> httpx.Client:
+def guarded(sqlite_database: Database, open_browser: OpenBrowser) -> httpx.Client:
     """Give a client of a console with the password `s3cret`."""
-    return visit(a_service(sqlite_database, clock=ManualClock(NOW), admin_password="s3cret"))
+    return open_browser(a_service(sqlite_database, clock=ManualClock(NOW), admin_password="s3cret"))
 
 
 def sign_in(
@@ -83,8 +83,10 @@ def test_without_a_password_the_console_is_closed_to_everybody_else(
     assert "NURTURE_ADMIN_PASSWORD" in answer.text
 
 
-def test_a_public_address_closes_the_open_console(sqlite_database: Database, visit: Visit) -> None:
-    client = visit(a_service(sqlite_database, base_url="https://mail.example.com"))
+def test_a_public_address_closes_the_open_console(
+    sqlite_database: Database, open_browser: OpenBrowser
+) -> None:
+    client = open_browser(a_service(sqlite_database, base_url="https://mail.example.com"))
     assert client.get("/").status_code == 303
 
 
@@ -117,14 +119,16 @@ def test_another_sites_form_cannot_sign_in(guarded: httpx.Client) -> None:
     assert sign_in(guarded, headers={"Origin": "null"}).status_code == 403
 
 
-def test_a_session_ends_by_time_and_by_a_new_password(sqlite_database: Database, visit: Visit) -> None:
+def test_a_session_ends_by_time_and_by_a_new_password(
+    sqlite_database: Database, open_browser: OpenBrowser
+) -> None:
     clock = ManualClock(NOW)
-    client = visit(a_service(sqlite_database, clock=clock, admin_password="s3cret"))
+    client = open_browser(a_service(sqlite_database, clock=clock, admin_password="s3cret"))
     sign_in(client)
     session = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
-    changed = visit(a_service(sqlite_database, clock=clock, admin_password="another"))
+    changed = open_browser(a_service(sqlite_database, clock=clock, admin_password="another"))
     assert changed.get("/", headers=session).status_code == 303
-    client = visit(a_service(sqlite_database, clock=clock, admin_password="s3cret"))
+    client = open_browser(a_service(sqlite_database, clock=clock, admin_password="s3cret"))
     assert client.get("/", headers=session).status_code == 200
     clock.advance_to(NOW + DAY)
     assert client.get("/", headers=session).status_code == 303
@@ -212,8 +216,8 @@ def a_history(database: Database) -> int:
                 evidence="Article Read",
             )
         )
-        said = {"topic": "news", "state": "granted", "at": NOW, "source": "web", "evidence": "{}"}
-        connection.execute(sa.insert(consents).values(contact_id=contact, **said))
+        grant = {"topic": "news", "state": "granted", "at": NOW, "source": "web", "evidence": "{}"}
+        connection.execute(sa.insert(consents).values(contact_id=contact, **grant))
         connection.execute(
             sa.insert(quarantine).values(
                 source="shop", received_at=NOW, stage="shape", reason="event: missing", raw=HOSTILE
@@ -299,7 +303,7 @@ def test_nothing_hostile_comes_alive(client: httpx.Client, open_services: Servic
 
 
 @pytest.mark.parametrize("path", ["/contacts/99", "/mailbox/none", "/mailbox/..%2F..%2Fetc%2Fpasswd"])
-def test_what_is_not_there_is_said_so(client: httpx.Client, path: str) -> None:
+def test_a_page_that_does_not_exist_says_so(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -324,14 +328,14 @@ def deliver(path: Path, number: int, *, html: str, subject: str = "A good cup") 
     mail.add_alternative(html, subtype="html")
     mail.add_attachment(b"BEGIN:VCALENDAR", maintype="text", subtype="calendar", filename="meeting.ics")
     transport = MaildirTransport(path, clock=ManualClock(NOW + number))
-    letter = OutgoingMail(
+    outgoing = OutgoingMail(
         message_id=number,
         attempt=1,
         sender="a@b.example",
         recipient=f"p{number}@example.com",
         data=bytes(mail),
     )
-    assert [outcome.outcome for outcome in transport.send([letter])] == ["sent"]
+    assert [outcome.outcome for outcome in transport.send([outgoing])] == ["sent"]
 
 
 @pytest.fixture
@@ -387,8 +391,10 @@ def test_the_html_part_is_shut_in_its_own_policy(client: httpx.Client, mails: Pa
     assert '<base target="_blank">' in answer.text
 
 
-def test_without_a_local_mailbox_the_page_says_so(sqlite_database: Database, visit: Visit) -> None:
-    client = visit(a_service(sqlite_database, mail_url="smtp://127.0.0.1:25"))
+def test_without_a_local_mailbox_the_page_says_so(
+    sqlite_database: Database, open_browser: OpenBrowser
+) -> None:
+    client = open_browser(a_service(sqlite_database, mail_url="smtp://127.0.0.1:25"))
     assert "NURTURE_MAIL_URL" in client.get("/mailbox").text
 
 

@@ -174,15 +174,15 @@ def test_nothing_is_kept_for_who_does_not_want_it(
 
 
 def test_nothing_is_kept_where_the_installation_does_not_count(
-    visit: Callable[[Services], httpx.Client], services: Services, message: int
+    open_browser: Callable[[Services], httpx.Client], services: Services, message: int
 ) -> None:
     quiet = a_service(services.database, clock=services.clock, tracking=False)
-    client = visit(replace(quiet, playbooks=services.playbooks))
+    client = open_browser(replace(quiet, playbooks=services.playbooks))
     assert client.get(path("c", message), headers=BROWSER).status_code == 302
     assert kept(services) == []
 
 
-def test_what_is_judged_is_forgotten_after_a_day(
+def test_judged_clicks_are_deleted_after_a_day(
     client: httpx.Client, services: Services, message: int
 ) -> None:
     client.get(path("c", message), headers=BROWSER)

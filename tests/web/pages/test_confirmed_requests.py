@@ -1,4 +1,4 @@
-"""What takes a second mail: another address, my data, forget me. Asked on the page, done by the link, once."""
+"""Requests that a second mail confirms: another address, my data, forget me. The page asks, the link acts, once."""
 
 import json
 import re
@@ -44,7 +44,7 @@ class Person:
     def mailed(self) -> list[tuple[str, str]]:
         """Return (recipient, subject) of every mail that left."""
         self.world.work()
-        return [(letter.recipient, mail["Subject"]) for letter, mail in zip(
+        return [(file.recipient, mail["Subject"]) for file, mail in zip(
             self.world.outlet.kept, self.world.sent_mails(), strict=True)]  # fmt: skip
 
     def link(self, place: int = -1) -> str:
@@ -71,8 +71,8 @@ def world(database: Database) -> World:
 
 
 @pytest.fixture
-def mara(world: World, visit: Callable[[Services], httpx.Client]) -> Person:
-    return Person(world, visit(world.services))
+def mara(world: World, open_browser: Callable[[Services], httpx.Client]) -> Person:
+    return Person(world, open_browser(world.services))
 
 
 def test_the_preference_centre_leads_to_each(mara: Person) -> None:
@@ -109,7 +109,7 @@ def test_an_application_that_still_names_the_old_address_does_not_take_it_back(m
     mara.world.tell(MARA, "Order Completed", order_id="o-1", revenue=5)
     mara.world.work()
     assert mara.address == NEW
-    # Who came back by their own act is back.
+    # A person who comes back by their own request gets mail again.
     mara.ask("address", email=MARA)
     mara.client.post(mara.link())
     mara.world.work()
@@ -148,7 +148,7 @@ def test_a_link_is_good_for_a_day(mara: Person, step: str) -> None:
 @pytest.mark.parametrize(
     "email", ["", "mara", "mara@", "a@b@c.example", "x" * 300 + "@new.example", MARA.upper()]
 )
-def test_what_is_no_new_address_is_said_and_nobody_is_mailed(mara: Person, email: str) -> None:
+def test_an_address_that_is_not_new_is_refused_and_nobody_is_mailed(mara: Person, email: str) -> None:
     answer = mara.ask("address", email=email)
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
@@ -176,7 +176,7 @@ def test_a_suppressed_address_is_not_written_to_because_somebody_typed_it(mara: 
     assert mara.world.ledger()[-1][2:] == ("skipped", "suppressed")
 
 
-def test_what_was_stopped_at_the_old_address_stays_stopped_at_the_new_one(mara: Person) -> None:
+def test_a_stop_at_the_old_address_holds_at_the_new_one(mara: Person) -> None:
     mara.client.post("/u/" + sign_token(mara.world.services.keys, "unsubscribe", {"c": mara.id, "m": 1}))
     mara.ask("address", email=NEW)
     mara.client.post(mara.link())
@@ -184,7 +184,7 @@ def test_what_was_stopped_at_the_old_address_stays_stopped_at_the_new_one(mara: 
     assert ("person", "unsubscribed") in reasons
 
 
-def test_whoever_is_known_under_the_new_address_becomes_one_with_the_person(mara: Person) -> None:
+def test_a_contact_known_under_the_new_address_is_merged_with_the_person(mara: Person) -> None:
     mara.world.tell(NEW, "Article Read")
     mara.world.work()
     mara.ask("address", email=NEW)

@@ -44,9 +44,9 @@ def services(database: Database) -> Services:
 
 
 def test_an_image_is_found_under_the_hash_of_its_bytes_for_ever(
-    services: Services, visit: Callable[[Services], httpx.Client]
+    services: Services, open_browser: Callable[[Services], httpx.Client]
 ) -> None:
-    client = visit(services)
+    client = open_browser(services)
     release(services.database, logo_png=LOGO)
     for method in ("GET", "HEAD"):
         answer = client.request(method, f"/a/{digest(LOGO)}")
@@ -74,7 +74,7 @@ def test_an_image_is_found_under_the_hash_of_its_bytes_for_ever(
         ("../logo.png.b64", encoded(LOGO), "an image's name is wrong"),
     ],
 )
-def test_what_is_no_image_is_a_fault_and_never_served(name: str, text: str, what: str) -> None:
+def test_a_file_that_is_no_image_is_a_fault_and_never_served(name: str, text: str, what: str) -> None:
     path = f"_layout/images/{name}"
     assert read_images({path: text}) == {}
     with pytest.raises(ValueError, match=what):

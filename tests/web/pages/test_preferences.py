@@ -80,7 +80,7 @@ def test_everything_is_saved_in_one_go(client: httpx.Client, services: Services)
 
 
 @BOTH
-def test_what_was_asked_for_can_be_taken_back(client: httpx.Client, services: Services) -> None:
+def test_a_requested_preference_can_be_taken_back(client: httpx.Client, services: Services) -> None:
     path = link("preferences", a_contact(services.database))
     clock = services.clock
     assert isinstance(clock, ManualClock)
@@ -115,7 +115,7 @@ def test_a_field_that_cannot_be_read_is_named_and_nothing_is_saved(
     assert answer.status_code == 422
     assert "Not saved yet" in answer.text
     assert answer.text.count('role="alert"') == 2
-    # What was ticked stays ticked, so that nobody has to begin anew.
+    # Ticked boxes stay ticked, so that nobody has to begin anew.
     assert ticked(answer.text) == ["news"]
     assert (stored_consents(services.database), wished(services), events(services)) == ([], [], [])
 
@@ -189,7 +189,7 @@ def test_every_request_is_counted_once_by_how_it_ended(client: httpx.Client, ser
 
 
 @pytest.mark.parametrize(("head", "said"), [("reason", OUTCOMES), ("sign", SIGNS)])
-def test_the_closed_lists_stand_in_the_documentation(head: str, said: dict[str, str]) -> None:
+def test_the_closed_lists_stand_in_the_documentation(head: str, meanings: dict[str, str]) -> None:
     page = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
     table = page.split(f"| {head} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
-    assert dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", table, re.MULTILINE)) == dict(said)
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", table, re.MULTILINE)) == dict(meanings)

@@ -39,8 +39,8 @@ def services(kind: str, request: pytest.FixtureRequest) -> Services:
 
 
 @pytest.fixture
-def client(services: Services, visit: Callable[[Services], httpx.Client]) -> httpx.Client:
-    return visit(services)
+def client(services: Services, open_browser: Callable[[Services], httpx.Client]) -> httpx.Client:
+    return open_browser(services)
 
 
 def link(
@@ -123,13 +123,13 @@ def test_a_mail_provider_may_post_the_same_again_and_in_any_form(
     client: httpx.Client, services: Services
 ) -> None:
     path = link("unsubscribe", a_contact(services.database))
-    for given in (
+    for form in (
         {"data": ONE_CLICK},
         {"files": {"List-Unsubscribe": (None, "One-Click")}},
         {"content": b""},
         {"content": b"\xff\xfe", "headers": {"Content-Type": "application/octet-stream"}},
     ):
-        assert client.post(path, **given).status_code == 200
+        assert client.post(path, **form).status_code == 200
     assert len(stored_consents(services.database)) == 1
     assert len(events(services)) == 1
 
