@@ -1,4 +1,4 @@
-"""Measures: one campaign each, with its goal, audience, form and call to action, its trigger and its steps.
+"""Measures: campaigns, each with its goal, audience, form, call to action, trigger and steps.
 
 These are the frozen values that `nurture.playbook` builds from `measure.yaml`; nothing here reads a file.
 Durations are microseconds (`domain.instant`), local times are minutes after local midnight.
@@ -45,7 +45,7 @@ class OnEvent:
 
 @dataclass(frozen=True, slots=True)
 class OnQuiet:
-    """An open entity (a cart, a quote) that nobody touched for this long. The run key is the entity's key."""
+    """An open entity (a cart, a quote) without an event for this long. The run key is the entity's key."""
 
     entity: str
     quiet: Duration
@@ -53,23 +53,23 @@ class OnQuiet:
 
 @dataclass(frozen=True, slots=True)
 class OnMilestone:
-    """A milestone reached."""
+    """A milestone that the contact reaches."""
 
     milestone: str
 
 
 @dataclass(frozen=True, slots=True)
 class OnStage:
-    """A stage entered (on this measure's track)."""
+    """A stage of the measure's track that the contact enters."""
 
     stage: str
 
 
 @dataclass(frozen=True, slots=True)
 class OnDate:
-    """A date fact plus an offset; `yearly` for anniversaries, at a local time of day.
+    """A date fact plus an offset, at a local time of day; `yearly` for anniversaries.
 
-    29 February falls on 28 February in other years. A fact that moves while waiting moves the instant.
+    In other years 29 February falls on 28 February. A date that changes before the instant moves the instant.
     """
 
     fact: str
@@ -80,7 +80,7 @@ class OnDate:
 
 @dataclass(frozen=True, slots=True)
 class OnSchedule:
-    """A local time on weekdays or on a day of the month, for everybody in the audience."""
+    """A local time on weekdays or on a day of the month, for every contact of the audience."""
 
     slot: LocalSlot
 
@@ -95,12 +95,12 @@ class OnObject:
 
 @dataclass(frozen=True, slots=True)
 class OnCondition:
-    """The audience's answer turning from no or unknown to yes."""
+    """A change of the audience's answer from no or unknown to yes."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnOps:
-    """Only when ops say so: `nurture send`."""
+    """A send by an operator: `nurture send`."""
 
 
 Trigger = OnEvent | OnQuiet | OnMilestone | OnStage | OnDate | OnSchedule | OnObject | OnCondition | OnOps
@@ -108,7 +108,7 @@ Trigger = OnEvent | OnQuiet | OnMilestone | OnStage | OnDate | OnSchedule | OnOb
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """How often a contact may have a run, and what its key is.
+    """The key of a run, and when a contact may have another run.
 
     per: `contact` (key is ""), `event` (the event's message id), `year`, `month` or `day` (local calendar),
     or the name of a property of the triggering event / entity (its value is the key).
@@ -119,13 +119,13 @@ class Once:
     gap: Duration = 0
     # With per contact: enter again when the last run started at least this long ago (keys "", "2", "3" ...).
     again_after: Duration | None = None
-    # Events (with the same key) upon which a new generation replaces the active or ended run: `KEY#2` ...
+    # Events after which a new run of the same key replaces the active or ended one, with the key `KEY#2` ...
     again_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """An event that ends the run at once, also with its mail queued."""
+    """An event that ends the run at once and cancels its queued mail."""
 
     event: str
     # The event property that must equal the run's entity key; None: any such event.
@@ -147,13 +147,13 @@ class Calendar:
     end: str
     summary: str
     location: str = ""
-    # The zone the times are shown in; None: the contact's.
+    # The zone of the times; None: the contact's.
     zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MailStep:
-    """Decide one mail. `when` (facts, entity, let; newest state) false or unknown skips to the next step."""
+    """A step that decides one mail; it is skipped when `when` (facts, entity, let) is not yes at that moment."""
 
     id: str
     # The template's name: files `<mail>.<locale>.mjml` and `<mail>.<locale>.txt`.
@@ -163,13 +163,13 @@ class MailStep:
     # Overrides the measure's valid_for.
     valid_for: Duration | None = None
     calendar: Calendar | None = None
-    # Judged by the guard in the sending transaction, with the bound objects read anew; not yes = skip.
+    # The guard judges it in the sending transaction with the bound objects as they are then; not yes: skipped.
     send_if: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
-    """Wait a duration from the end of the step before."""
+    """A wait of a duration from the end of the step before."""
 
     id: str
     duration: Duration
@@ -178,7 +178,7 @@ class WaitFor:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntilSlot:
-    """Wait until the next such local time, after at least `at_least`."""
+    """A wait until the first such local time that is at least `at_least` away."""
 
     id: str
     slot: LocalSlot
@@ -188,7 +188,7 @@ class WaitUntilSlot:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntilEvent:
-    """Wait until one of these events (with the run's entity key, where `key` names a property), or a time."""
+    """A wait until one of these events (with `key`: for the run's entity key), at most `at_most`."""
 
     id: str
     names: tuple[str, ...]
@@ -199,9 +199,9 @@ class WaitUntilEvent:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntilDate:
-    """Wait until a date ± offset: a fact, or `entity.field` of the run's entity. Follows the date as it moves.
+    """A wait until a date ± offset: a fact, or `entity.field` of the run's entity. It follows the date as it moves.
 
-    A date already past is waited for no longer; a date unknown ends the run with reason `date_unknown`.
+    A past date ends the wait; an unknown date ends the run with reason `date_unknown`.
     """
 
     id: str
@@ -220,7 +220,7 @@ Step = MailStep | Wait
 
 @dataclass(frozen=True, slots=True)
 class LetCoupon:
-    """A code minted once per run from a named offer of the playbook."""
+    """A coupon code of a named offer, created once per run."""
 
     offer: str
 
@@ -303,47 +303,47 @@ class Measure:
     metric: Metric | None = None
     once: Once = Once()
     exits: tuple[Exit, ...] = ()
-    # Hundredths of a percent kept back to measure the effect.
+    # Share of contacts without mails, in hundredths of a percent, for comparison.
     holdout: int = 0
     variants: tuple[Variant, ...] = ()
     let: Mapping[str, Let] = field(default_factory=dict)
     objects: Mapping[str, ObjectBinding] = field(default_factory=dict)
     # The entity (a name in facts) whose key is the run's; None: the run has no entity.
     entity: str | None = None
-    # Larger goes first when several compete for one slot.
+    # Of several mails that compete for one slot of a cap, the larger priority goes first.
     priority: int = 50
-    # From the first instant the mail's own schedule allowed; later it is dropped as expired.
+    # Time from the first instant that the mail's own schedule allows; after it the mail expires.
     valid_for: Duration = 3 * DAY
     # An event that was older than this when it arrived makes facts and starts nothing.
     horizon: Duration = 3 * DAY
-    # The lane it leaves through.
+    # The lane of its mails.
     lane: str = "main"
     # When the contact leaves the measure's stage on the same track: `stop` or `continue`.
     on_stage_change: Literal["stop", "continue"] = "stop"
-    # When the track changes: stop, or the path of the measure that takes over with this run's key.
+    # When the track changes: None ends the run, else the path of the measure that continues its key.
     handover: str | None = None
-    # At most one active series per contact; a second one waits its turn.
+    # A contact has at most one active series; a second one waits until it has ended.
     series: bool = False
-    # False: held by no hold (renewal notices), still by consent and suppression.
+    # False: no hold withholds it (renewal notices); consent and suppression still do.
     holdable: bool = True
-    # Opens and clicks are recorded.
+    # Whether opens and clicks are recorded.
     tracking: bool = True
-    # Where its mails go: to the person, or to the address that a request of theirs names (`domain.consent.requests`).
+    # The address of its mails: the person's, or one that their request names (`domain.consent.requests`).
     to: Recipient = "person"
-    # Where these people come from, in words.
+    # Where these people come from, as text for readers.
     audience_source: str = ""
-    # Hash of what decides (not of words); a change makes people be judged anew.
+    # Hash of the rules, not of the words; after a change contacts are judged again.
     rules_hash: str = ""
 
     def step(self, step_id: str) -> Step | None:
-        """Return the step of that id, or None when the playbook no longer has it."""
+        """Return the step with this id, or None when the measure has none."""
         for step in self.steps:
             if step.id == step_id:
                 return step
         return None
 
     def position(self, step_id: str) -> int | None:
-        """Return the place (from 0) of the step of that id."""
+        """Return the place (from 0) of the step with this id, or None."""
         for place, step in enumerate(self.steps):
             if step.id == step_id:
                 return place

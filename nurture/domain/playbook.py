@@ -1,6 +1,6 @@
-"""The playbook: the whole programme as frozen values, what `advance` and the guard decide by.
+"""The playbook: the whole programme as frozen values, by which `advance` and the guard decide.
 
-Built by `nurture.playbook.load` from a folder, or from the database where it was published.
+`nurture.playbook` builds it from a folder, or from the database where it was published.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class FoldFact:
 
 @dataclass(frozen=True, slots=True)
 class TraitFact:
-    """The newest value of a trait; unknown until one is given."""
+    """The newest value of a trait; unknown before the first value."""
 
     name: str
     trait: str
@@ -58,18 +58,18 @@ class TraitFact:
 
 @dataclass(frozen=True, slots=True)
 class EntityFact:
-    """Things of a contact with a key and a life of their own: carts, orders, appointments, cases.
+    """Things of a contact that have a key and open and close: carts, orders, appointments, cases.
 
     Events of `of` with the property `key` open and touch the entity; each property of such an event becomes
-    a field (newest occurred_at wins). `lines` keeps a keyed list (the goods of a cart): added and removed by
-    events. Closed entities stay as tombstones for `remember`. Scalars for conditions: `NAME.open` (count),
+    a field (newest occurred_at wins). `lines` keeps a keyed list (the goods of a cart) to which events add and from
+    which they remove. Closed entities are kept for `remember`. Scalars for conditions: `NAME.open` (count),
     `NAME.ever` (count), `NAME.last_at` (instant).
     """
 
     name: str
     key: str
     of: tuple[EventMatch, ...]
-    # event name -> `key` (same key if given, else every one last touched before it) or `all`.
+    # Event name -> `key` (the entity of that key; without one every entity touched before the event) or `all`.
     closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
     keep: int = 20
     remember: Duration = 30 * DAY
@@ -124,13 +124,13 @@ class Milestone:
     name: str
     of: EventMatch
     per: str = "contact"
-    # The n-th such event only (2 = second order); None: each.
+    # Only the n-th such event (2 = second order); None: every one.
     nth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A named reason to withhold, with an end and an owner."""
+    """A named reason to withhold mail of some purposes, with an end and an owner."""
 
     name: str
     stops: frozenset[Purpose]
@@ -144,7 +144,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A subject a person may consent to; its words per locale stand in the playbook's strings."""
+    """A subject of mail that a person may consent to; the playbook's strings name it in each locale."""
 
     name: str
     # True: counts only after the person confirmed by the link.
@@ -153,7 +153,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most so many mails of these purposes in a sliding window; `gap`: least time between two."""
+    """The largest number of mails of some purposes in a sliding window, and the least time between two (`gap`)."""
 
     name: str
     purposes: frozenset[Purpose]
@@ -164,7 +164,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class ObjectKind:
-    """Things without a person: products, pieces, webinars. Facts = newest property values of its events."""
+    """A kind of thing without a person: products, articles, webinars; facts are the newest properties of its events."""
 
     kind: str
     # The property that names it: `product_id`.
@@ -176,7 +176,7 @@ class ObjectKind:
     watched_until: tuple[str, ...] = ()
     # Events on which the watchers are woken.
     wakes: tuple[str, ...] = ()
-    # How long somebody waits at most.
+    # The longest time that a contact waits.
     watch_for: Duration = 180 * DAY
 
 
@@ -191,7 +191,7 @@ class Touchpoint:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A buyer role, learnt from evidence; the latest match wins."""
+    """A buyer's role, inferred from events; the newest match wins."""
 
     name: str
     of: tuple[EventMatch, ...]
@@ -199,7 +199,7 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A named offer that coupons are minted from."""
+    """A named offer under which coupon codes are created."""
 
     name: str
     percent: int
@@ -208,7 +208,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """Local minutes of the day between which nothing but the exempt purposes leaves; may span midnight."""
+    """Local minutes of the day between which only mail of the exempt purposes leaves; may span midnight."""
 
     start: int = 21 * 60
     end: int = 8 * 60
@@ -217,7 +217,7 @@ class QuietHours:
 
 @dataclass(frozen=True, eq=False)
 class Playbook:
-    """The whole programme. Values per subject; `measures` by path. Compared and hashed by identity."""
+    """The whole programme; mappings are by name, `measures` by path. Compared and hashed by identity."""
 
     name: str
     brand: Mapping[str, Any]
@@ -244,7 +244,7 @@ class Playbook:
     quiet_hours: QuietHours = QuietHours()
     # Read nowhere; it stays because it counts in `rules_hash`.
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))
-    # How far ahead the guard looks for competitors of one slot.
+    # The time ahead in which due mails of a contact compete for one slot of a cap.
     arbitration: Duration = 4 * HOUR
     # Treatment, by a publish, of people for whom a condition trigger already holds: `none` takes their answer as
     # baseline, `enter` lets them in.

@@ -1,7 +1,7 @@
-"""Replay: what a contact's stored events say, through the same rule with mail off.
+"""Replay: the state of a contact folded again from its stored events, by the same rule with mail off.
 
-Used to prove that stored state equals its events (`nurture doctor`), to make one of two contacts, and to take
-up changed definitions of facts. Reads events only; writes nothing.
+It proves that stored state equals its events (`nurture doctor`), merges two contacts, and applies changed
+definitions of facts. It reads events and writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,23 +20,26 @@ from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.facts import empty
 from nurture.domain.journey.advance import advance
-from nurture.domain.journey.combine_histories import combine
+from nurture.domain.journey.combine_histories import combine_histories
 from nurture.domain.playbook import Playbook
 
-#: Raised when the same definitions are folded in another way: then everybody's facts are folded anew when touched.
+#: Raise it when a release folds the same definitions in another way: each contact is then refolded when it advances.
 _FOLDS: Final = 4
 
 
 def replay_events(
     contact_id: int, events: Sequence[Event], playbook: Playbook, baselines: Sequence[Contact] = ()
 ) -> Contact:
-    """Return what these events, in the order of application, make of a contact of whom nothing was known.
+    """Return the contact that these events, in the order of application, make of an empty one.
 
-    baselines: what events that are not kept any more had made; the events are folded on top. Facts that were
-    defined since then know the kept events only.
+    baselines: the folded results of removed events; the events are folded on top. A fact that was defined since
+    the removal knows the kept events only.
     """
     if baselines:
-        start = reduce(lambda one, other: combine(one, other, playbook), (part.copy() for part in baselines))
+        start = reduce(
+            lambda contact, added: combine_histories(contact, added, playbook),
+            (baseline.copy() for baseline in baselines),
+        )
         start.id = contact_id
         start.memory.definitions = definitions(playbook)
         if not events:
@@ -57,7 +60,7 @@ def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:
 
 
 def replay(database: Database, contact_id: int, playbook: Playbook) -> Contact:
-    """Replay the events of the contact and of everything merged into it."""
+    """Return the replay of the contact and of all contacts merged into it."""
     with database.read() as connection:
         events = load_events(connection, [contact_id])[contact_id]
         return replay_events(

@@ -1,7 +1,7 @@
-"""`advance`: the state of a contact after its next events, with every mail and run that follows from them.
+"""Advancing a contact: its state after the next events, with every mail and run that follows from them.
 
-A left fold over events, ended messages and due alarms by (effective time, sequence): every alarm that is due
-before an event rings at its own instant first. So `advance(c, [a, b])` equals `advance(advance(c, [a]), [b])`,
+`advance` is a left fold over events, ended messages and due alarms by (effective time, sequence): every alarm that is
+due before an event rings at its own instant first. So `advance(c, [a, b])` equals `advance(advance(c, [a]), [b])`,
 and batching, simulation and replay give the same result.
 """
 
@@ -14,8 +14,8 @@ from nurture.domain.event import Event
 from nurture.domain.facts import fold
 from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
-from nurture.domain.journey.entry import Firing, start
-from nurture.domain.journey.next_alarm import next_wake
+from nurture.domain.journey.entry import Firing, start_run
+from nurture.domain.journey.next_alarm import next_alarm
 from nurture.domain.journey.position import (
     fold_conversion,
     fold_holds,
@@ -23,7 +23,7 @@ from nurture.domain.journey.position import (
     move_stage,
     move_track,
 )
-from nurture.domain.journey.set_aside import attempt, is_set_aside, retry
+from nurture.domain.journey.set_aside import is_set_aside, retry_all, run_rule
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, Measure, WaitUntilDate
 from nurture.domain.message import Settled
@@ -46,9 +46,9 @@ def advance(
 ) -> Advance:
     """Return the contact after these happenings and every alarm due up to `now`, with what it decided.
 
-    happenings: events in the order of application, and ended messages. mail False: facts, track, stage and
-    milestones only, no alarms (replay). in_place: the contact itself is changed, not a copy.
-    Raises Poison when alarms keep falling due at once: the rules of the runs then form a loop.
+    happenings: events in the order of application, and ended messages. mail=False: facts, track, stage and
+    milestones only, no alarms (replay). in_place: change the contact itself, not a copy.
+    Raises Poison when alarms fall due again and again at one instant: the rules of the runs then form a loop.
     """
     state = contact if in_place else contact.copy()
     work = Work(state, playbook, Advance(state))
@@ -61,9 +61,9 @@ def advance(
             _adopt(work, at)
             _ring_until(work, at)
         if isinstance(happening, Settled):
-            _settle(work, happening, at)
+            _apply_ended_message(work, happening, at)
         else:
-            _happen(work, happening, at, mail=mail)
+            _apply_event(work, happening, at, mail=mail)
             work.event = ""
         state.clock = at
         work.runs_changed()
@@ -100,7 +100,7 @@ def _ring_until(work: Work, until: Instant) -> None:
 def _alarm(work: Work) -> Instant:
     """Return when the next alarm is due; computed once after each change."""
     if work.alarm is None:
-        work.alarm = next_wake(work, work.contact.clock)
+        work.alarm = next_alarm(work, work.contact.clock)
     return work.alarm
 
 
@@ -109,49 +109,49 @@ def _ring(work: Work, at: Instant) -> None:
         if run.due_at <= at and run.status == "active":
             measure = work.playbook.measures.get(run.measure)
             if measure is not None:
-                attempt(work, measure, at, steps.proceed, work, measure, run, at)
-    triggers.on_alarm(work, at)
-    triggers.on_quiet(work, at)
-    triggers.on_conditions(work, at)
+                run_rule(work, measure, at, steps.continue_run, work, measure, run, at)
+    triggers.start_by_calendar(work, at)
+    triggers.start_by_silence(work, at)
+    triggers.start_by_conditions(work, at)
     _begin_queued_series(work, at)
 
 
 def _adopt(work: Work, at: Instant) -> None:
-    """Adopt a newly published playbook: take baselines on the state before it and fit active runs to it."""
+    """Adopt a newly published playbook: take baselines on the present state and move active runs to its rules."""
     contact, playbook = work.contact, work.playbook
     if contact.adopted == playbook.rules_hash and contact.clock:
         return
     is_new = contact.clock == 0
-    retry(work)
-    triggers.baseline(work, at, is_new=is_new)
+    retry_all(work)
+    triggers.take_baseline(work, at, is_new=is_new)
     for run in list(contact.runs.values()):
         measure = playbook.measures.get(run.measure)
         if measure is None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
-            attempt(work, measure, at, steps.adopt, work, measure, run, at)
+            run_rule(work, measure, at, steps.adopt_rules, work, measure, run, at)
     work.runs_changed()
     if not is_new and playbook.backlog == "enter":
-        triggers.on_conditions(work, at)
+        triggers.start_by_conditions(work, at)
     contact.adopted = playbook.rules_hash
 
 
 # ---- happenings ------------------------------------------------------------------------------------------
 
 
-def _settle(work: Work, settled: Settled, at: Instant) -> None:
+def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     """Continue the run that waited for this message."""
     run = work.contact.runs.get((settled.measure, settled.run_key))
     measure = work.playbook.measures.get(settled.measure)
     if run is None or measure is None or not run.mailing or run.step != settled.step:
         return
-    attempt(work, measure, at, steps.leave, work, measure, run, at)
+    run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
     if is_set_aside(work, measure.path):
-        steps.pass_by(work, measure, work.contact.runs[run.measure, run.key], at)
+        steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], at)
     _begin_queued_series(work, at)
 
 
-def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
+def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     work.event = event.name
@@ -170,24 +170,24 @@ def _happen(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.result.milestones.extend(reached)
     if not mail:
         return
-    _watch(work, event)
+    _change_watches(work, event)
     leave_place(work, moved, at)
-    _exit(work, event, at)
+    _end_runs_by_exit(work, event, at)
     _end_waits(work, event, at)
     if event.historic:
         if event.context.get("backlog") != "enter":
-            triggers.settle_past(work, at)
+            triggers.take_baseline_after_import(work, at)
     else:
-        triggers.on_transitions(work, moved, event, at)
-        triggers.on_milestones(work, reached, event, at)
-        triggers.on_event(work, event, at)
-        triggers.on_quiet(work, at)
-        triggers.on_conditions(work, at)
+        triggers.start_by_stages(work, moved, event, at)
+        triggers.start_by_milestones(work, reached, event, at)
+        triggers.start_by_event(work, event, at)
+        triggers.start_by_silence(work, at)
+        triggers.start_by_conditions(work, at)
     _begin_queued_series(work, at)
 
 
-def _watch(work: Work, event: Event) -> None:
-    """Start or end watching the objects that the event names; an object's own event ends the watch."""
+def _change_watches(work: Work, event: Event) -> None:
+    """Record which watches on objects the event starts or ends; an object's own event ends the watch."""
     watches = work.result.watches
     index = work.index
     for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
@@ -212,7 +212,7 @@ def _object_keys(event: Event, name: str) -> list[str]:
 
 
 def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
-    """Stop or hand over the runs written for the track or stage just left."""
+    """Stop or hand over the runs of the track or stage that the contact has left."""
     kinds = {transition.kind for transition in moved}
     if not kinds:
         return
@@ -228,13 +228,13 @@ def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
 
 
 def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """End a run of the other track; the measure named in `handover` goes on with its key, at the same step."""
-    heir = work.playbook.measures.get(measure.handover or "")
-    if heir is None or heir.track not in ("any", work.contact.track):
+    """End a run of the other track; the measure named in `handover` continues its key at the same step."""
+    successor = work.playbook.measures.get(measure.handover or "")
+    if successor is None or successor.track not in ("any", work.contact.track):
         work.stop(run, "track_changed", at)
         return
     work.stop(run, "handed_over", at)
-    if run.key in work.contact.memory.run_starts.get(heir.path, {}):
+    if run.key in work.contact.memory.run_starts.get(successor.path, {}):
         return
     firing = Firing(
         at=at,
@@ -243,53 +243,53 @@ def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
         event=run.origin.event,
         properties=dict(run.origin.properties),
     )
-    begin_heir = partial(
-        start, key=run.key, entity_key=run.entity_key, generation=run.origin.generation, at_step=run
+    start_successor = partial(
+        start_run, key=run.key, entity_key=run.entity_key, generation=run.origin.generation, at_step=run
     )
-    attempt(work, heir, at, begin_heir, work, heir, firing)
+    run_rule(work, successor, at, start_successor, work, successor, firing)
 
 
-def _exit(work: Work, event: Event, at: Instant) -> None:
-    """End the runs that name this event as their exit, and cancel what they have queued."""
+def _end_runs_by_exit(work: Work, event: Event, at: Instant) -> None:
+    """End the runs that name this event as their exit, and cancel their queued mails."""
     run_starts = work.contact.memory.run_starts
-    for measure, ending in work.index.exits.get(event.name, ()):
+    for measure, exit_rule in work.index.exits.get(event.name, ()):
         if measure.path not in run_starts:
             continue
-        keys = _exit_keys(event, ending)
+        keys = _exit_keys(event, exit_rule)
         for run in list(work.contact.runs.values()):
             if run.measure == measure.path and (keys is None or run.entity_key in keys):
-                work.stop(run, ending.reason, at)
+                work.stop(run, exit_rule.reason, at)
         # Runs that have ended may still have their last mail queued.
         if keys is None:
-            work.cancel(measure.path, None, ending.reason, at)
+            work.cancel(measure.path, None, exit_rule.reason, at)
         else:
             for key in run_starts[measure.path]:
                 if key.partition("#")[0] in keys:
-                    work.cancel(measure.path, key, ending.reason, at)
+                    work.cancel(measure.path, key, exit_rule.reason, at)
 
 
-def _exit_keys(event: Event, ending: Exit) -> set[str] | None:
+def _exit_keys(event: Event, exit_rule: Exit) -> set[str] | None:
     """Return the entity keys that the exit ends, None for all."""
-    return None if ending.key is None else set(_object_keys(event, ending.key))
+    return None if exit_rule.key is None else set(_object_keys(event, exit_rule.key))
 
 
 def _end_waits(work: Work, event: Event, at: Instant) -> None:
-    """End the waits for this event, and let waits for a date follow dates that moved."""
+    """End the waits for this event, and compute again the waits for a date that may have moved."""
     for measure, step in work.index.waits.get(event.name, ()):
         for run in list(work.contact.runs.values()):
             if run.measure != measure.path or run.step != step.id or run.mailing or run.queued:
                 continue
             if step.key is None or run.entity_key in _object_keys(event, step.key):
-                attempt(work, measure, at, steps.leave, work, measure, run, at)
+                run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
     for run in list(work.contact.runs.values()):
         owner = work.playbook.measures.get(run.measure)
         step_now = owner.step(run.step) if owner is not None else None
         if owner is not None and isinstance(step_now, WaitUntilDate) and not run.queued:
-            attempt(work, owner, at, steps.proceed, work, owner, run, at)
+            run_rule(work, owner, at, steps.continue_run, work, owner, run, at)
 
 
 def _begin_queued_series(work: Work, at: Instant) -> None:
-    """Begin the series that waited longest when no other is active."""
+    """Begin the oldest queued series when no other is active."""
     runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
     if any(not run.queued for run in runs):
         return
@@ -299,4 +299,4 @@ def _begin_queued_series(work: Work, at: Instant) -> None:
     run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))
     measure = work.playbook.measures[run.measure]
     if measure.track in ("any", work.contact.track):
-        attempt(work, measure, at, steps.begin, work, measure, run, at)
+        run_rule(work, measure, at, steps.begin_run, work, measure, run, at)

@@ -1,10 +1,10 @@
-"""Two folded pasts of one person become one, without their events.
+"""Combining two contacts' facts and memory into one without their events.
 
-Facts do not depend on the order in which events arrive, so the fold of all events is also the fold of two parts
-put together: counts add, extremes stay extremes, the newest value wins by the same stamp. Needed where events
-were removed for their age and only what they had made is kept (`journey.retention`); what the kept events say is
-folded on top. Not exact where a fold forgets: beyond `keep` values of a set, an entity or a window the newest
-stay, as they would have, but a key counted on both sides before it was forgotten counts twice.
+Facts do not depend on the order in which events arrive, so the fold of all events equals the folds of two parts
+combined: counts add, extremes stay extremes, the newest value wins by the same stamp. This is needed where events
+were removed for their age and only their results are kept (`journey.retention`); the kept events are folded on
+top. The result is not exact where a fold forgets: of a set, an entity or a window only the newest `keep` values
+stay, and a key that both parts counted before they forgot it counts twice.
 """
 
 from bisect import insort
@@ -15,78 +15,73 @@ from nurture.domain.contact import Contact
 from nurture.domain.entities import mark_of, settle_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.journey.position import move_stage, track_of
+from nurture.domain.journey.position import derive_track, move_stage
 from nurture.domain.memory import (
     NO_STAMP,
     Closings,
     ConversionRecord,
     Entity,
     HoldSpan,
+    Memory,
     MilestoneCount,
     Signs,
     ValueStamp,
 )
 from nurture.domain.playbook import EntityFact, FoldFact, Playbook, TraitFact, VerdictFact
 
-_Choose = Callable[[Any, Any], Any]
-_CHOICES: Final[Mapping[str, _Choose]] = {
-    "count": lambda one, other: one + other,
-    "sum": lambda one, other: one + other,
+_Combine = Callable[[Any, Any], Any]
+#: Fold -> the function that combines two of its values.
+_COMBINE_VALUES: Final[Mapping[str, _Combine]] = {
+    "count": lambda value, added: value + added,
+    "sum": lambda value, added: value + added,
     "min": min,
     "first": min,
     "max": max,
     "last": max,
-    "ever": lambda one, other: one or other,
+    "ever": lambda value, added: value or added,
 }
 
 
-def combine(one: Contact, other: Contact, playbook: Playbook) -> Contact:
-    """Return what the events behind both would have made; `one` is changed in place, neither has runs."""
-    at = max(one.clock, other.clock)
-    one.first_seen_at = min(one.first_seen_at, other.first_seen_at)
-    _take_newest(one, other, playbook)
-    names = {"first_seen_at": min} | {
-        name: _CHOICES[name.partition(":")[0]] for name in other.facts if ":" in name
-    }
-    for fact in playbook.facts.values():
-        if isinstance(fact, FoldFact) and fact.fold in _CHOICES:
-            names[fact.name] = _CHOICES[fact.fold]
-    for name, choose in names.items():
-        if name in other.facts:
-            mine, theirs = one.facts.get(name), other.facts[name]
-            one.facts[name] = theirs if mine is None else choose(mine, theirs)
-    _combine_memory(one, other)
+def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> Contact:
+    """Return the contact that the events of both would make; `contact` is changed in place, neither has runs."""
+    clock = max(contact.clock, added.clock)
+    # (track, since, stage, since) of each part.
+    places = [(part.track, part.track_since, part.stage, part.stage_since) for part in (contact, added)]
+    contact.first_seen_at = min(contact.first_seen_at, added.first_seen_at)
+    _copy_newer_values(contact, added, playbook)
+    _combine_scalars(contact, added, playbook)
+    _combine_memory(contact.memory, added.memory)
     for fact in playbook.facts.values():
         if isinstance(fact, FoldFact):
-            _combine_fold(one, other, fact)
+            _combine_fold(contact, added, fact)
         elif isinstance(fact, EntityFact):
-            _combine_entities(one, other, fact)
+            _combine_entities(contact, added, fact)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):
-            judge_verdict(one, fact)
-    one.clock = at
-    _place(one, other, playbook)
-    return one
+            judge_verdict(contact, fact)
+    contact.clock = clock
+    _set_track_and_stage(contact, places, playbook)
+    return contact
 
 
-def _take_newest(one: Contact, other: Contact, playbook: Playbook) -> None:
-    """Take over each value whose stamp is greater on the other side."""
-    mine, theirs = one.memory.latest, other.memory.latest
-    if _strength(theirs, ZONE_SLOTS) > _strength(mine, ZONE_SLOTS):
-        one.zone = other.zone
-    if _strength(theirs, LOCALE_SLOTS) > _strength(mine, LOCALE_SLOTS):
-        one.locale = other.locale
-    for slot, stamp in theirs.items():
-        if slot in mine and mine[slot] >= stamp:
+def _copy_newer_values(contact: Contact, added: Contact, playbook: Playbook) -> None:
+    """Copy each value whose stamp is greater in `added`."""
+    stamps, added_stamps = contact.memory.latest, added.memory.latest
+    if _strongest_slot(added_stamps, ZONE_SLOTS) > _strongest_slot(stamps, ZONE_SLOTS):
+        contact.zone = added.zone
+    if _strongest_slot(added_stamps, LOCALE_SLOTS) > _strongest_slot(stamps, LOCALE_SLOTS):
+        contact.locale = added.locale
+    for slot, stamp in added_stamps.items():
+        if slot in stamps and stamps[slot] >= stamp:
             continue
-        mine[slot] = stamp
+        stamps[slot] = stamp
         if slot == "persona" or isinstance(playbook.facts.get(slot), TraitFact | FoldFact):
-            one.facts.pop(slot, None)
-            if slot in other.facts:
-                one.facts[slot] = other.facts[slot]
+            contact.facts.pop(slot, None)
+            if slot in added.facts:
+                contact.facts[slot] = added.facts[slot]
 
 
-def _strength(latest: Mapping[str, ValueStamp], slots: Sequence[str]) -> tuple[int, tuple[Any, ...]]:
+def _strongest_slot(latest: Mapping[str, ValueStamp], slots: Sequence[str]) -> tuple[int, tuple[Any, ...]]:
     """Return the rank of the strongest of the slots that has a value, -1 for none, and the value's stamp."""
     for rank in reversed(range(len(slots))):
         if slots[rank] in latest:
@@ -94,120 +89,142 @@ def _strength(latest: Mapping[str, ValueStamp], slots: Sequence[str]) -> tuple[i
     return -1, ()
 
 
-def _combine_memory(one: Contact, other: Contact) -> None:
-    """Join what the folds remember beside facts; entities, sets and `ever` have functions of their own."""
-    mine, theirs = one.memory, other.memory
-    for name, signs in theirs.signs.items():
-        known = mine.signs.setdefault(name, Signs())
-        known.note("yes", signs.yes)
-        known.note("no", signs.no)
-    for name, closings in theirs.closings.items():
-        both = mine.closings.setdefault(name, Closings())
-        both.all_at = max(both.all_at, closings.all_at)
-        _greatest(both.by_key, closings.by_key)
-    for name, their_spans in theirs.holds.items():
-        spans = mine.holds.setdefault(name, {})
-        for key, span in their_spans.items():
-            before = spans.get(key, HoldSpan())
-            spans[key] = HoldSpan(max(before.start, span.start), max(before.end, span.end))
-    for name, milestone in theirs.milestones.items():
-        total = mine.milestones.setdefault(name, MilestoneCount())
-        total.count += milestone.count
-        total.keys = list(dict.fromkeys([*total.keys, *milestone.keys]))
-    for key, record in theirs.conversions.items():
-        joined = mine.conversions.setdefault(key, ConversionRecord())
-        joined.at = _earliest(joined.at, record.at)
-        joined.reversed = joined.reversed or record.reversed
-    mine.dropped_conversions += theirs.dropped_conversions
-    mine.events_kept_from = _latest(mine.events_kept_from, theirs.events_kept_from)
+def _combine_scalars(contact: Contact, added: Contact, playbook: Playbook) -> None:
+    """Combine the facts that are one number, one instant or one yes, by the rule of their fold."""
+    functions: dict[str, _Combine] = {"first_seen_at": min} | {
+        name: _COMBINE_VALUES[name.partition(":")[0]] for name in added.facts if ":" in name
+    }
+    for fact in playbook.facts.values():
+        if isinstance(fact, FoldFact) and fact.fold in _COMBINE_VALUES:
+            functions[fact.name] = _COMBINE_VALUES[fact.fold]
+    for name, combine_values in functions.items():
+        if name in added.facts:
+            value, added_value = contact.facts.get(name), added.facts[name]
+            contact.facts[name] = added_value if value is None else combine_values(value, added_value)
 
 
-def _greatest(mine: dict[str, Instant], theirs: Mapping[str, Instant]) -> None:
-    for key, value in theirs.items():
-        mine[key] = max(mine.get(key, NEVER), value)
+def _combine_memory(memory: Memory, added: Memory) -> None:
+    """Combine signs, closings, holds, milestones and conversions, in place."""
+    for name, added_signs in added.signs.items():
+        signs = memory.signs.setdefault(name, Signs())
+        signs.note("yes", added_signs.yes)
+        signs.note("no", added_signs.no)
+    for name, added_closings in added.closings.items():
+        closings = memory.closings.setdefault(name, Closings())
+        closings.all_at = max(closings.all_at, added_closings.all_at)
+        _keep_latest(closings.by_key, added_closings.by_key)
+    for name, added_spans in added.holds.items():
+        spans = memory.holds.setdefault(name, {})
+        for key, added_span in added_spans.items():
+            span = spans.get(key, HoldSpan())
+            spans[key] = HoldSpan(max(span.start, added_span.start), max(span.end, added_span.end))
+    for name, added_count in added.milestones.items():
+        milestone = memory.milestones.setdefault(name, MilestoneCount())
+        milestone.count += added_count.count
+        milestone.keys = list(dict.fromkeys([*milestone.keys, *added_count.keys]))
+    for key, added_record in added.conversions.items():
+        record = memory.conversions.setdefault(key, ConversionRecord())
+        record.at = min(_known(record.at, added_record.at), default=None)
+        record.reversed = record.reversed or added_record.reversed
+    memory.dropped_conversions += added.dropped_conversions
+    memory.events_kept_from = max(_known(memory.events_kept_from, added.events_kept_from), default=None)
 
 
-def _earliest(one: int | None, other: int | None) -> int | None:
-    return min((at for at in (one, other) if at is not None), default=None)
+def _keep_latest(instants: dict[str, Instant], added: Mapping[str, Instant]) -> None:
+    """Set each key to the later of both instants."""
+    for key, instant in added.items():
+        instants[key] = max(instants.get(key, NEVER), instant)
 
 
-def _latest(one: Instant | None, other: Instant | None) -> Instant | None:
-    return max((at for at in (one, other) if at is not None), default=None)
+def _known(*instants: Instant | None) -> list[Instant]:
+    return [instant for instant in instants if instant is not None]
 
 
-def _combine_fold(one: Contact, other: Contact, fact: FoldFact) -> None:
+def _combine_fold(contact: Contact, added: Contact, fact: FoldFact) -> None:
+    """Combine a set, a window or an `ever` that is not true yet."""
     name = fact.name
-    if fact.fold == "set" and name in other.memory.sets:
-        seen = one.memory.sets.setdefault(name, {})
-        _greatest(seen, other.memory.sets[name])
-        newest = sorted(seen, key=lambda value: (seen[value], value))[-fact.keep :]
-        one.memory.sets[name] = {value: seen[value] for value in newest}
-        one.facts[name] = newest
-    elif fact.fold == "window" and name in other.facts:
-        instants = sorted([*one.facts.get(name, ()), *other.facts[name]])
-        one.facts[name] = [at for at in instants if at > instants[-1] - fact.within][-fact.keep :]
+    if fact.fold == "set" and name in added.memory.sets:
+        seen_at = contact.memory.sets.setdefault(name, {})
+        _keep_latest(seen_at, added.memory.sets[name])
+        newest = sorted(seen_at, key=lambda value: (seen_at[value], value))[-fact.keep :]
+        contact.memory.sets[name] = {value: seen_at[value] for value in newest}
+        contact.facts[name] = newest
+    elif fact.fold == "window" and name in added.facts:
+        instants = sorted([*contact.facts.get(name, ()), *added.facts[name]])
+        contact.facts[name] = [at for at in instants if at > instants[-1] - fact.within][-fact.keep :]
     elif fact.fold == "ever":
-        _combine_ever(one, other, fact)
+        _combine_ever(contact, added, fact)
 
 
-def _combine_ever(one: Contact, other: Contact, fact: FoldFact) -> None:
-    kept = one.memory.ever
-    if one.facts.get(fact.name):
+def _combine_ever(contact: Contact, added: Contact, fact: FoldFact) -> None:
+    kept = contact.memory.ever
+    if contact.facts.get(fact.name):
         kept.pop(fact.name, None)
         return
     instants = list(kept.get(fact.name, ()))
-    for at in other.memory.ever.get(fact.name, ()):
+    for at in added.memory.ever.get(fact.name, ()):
         insort(instants, at)
     spans = zip(instants, instants[fact.at_least - 1 :], strict=False)
     if instants and any(late - early <= (fact.within or late - early) for early, late in spans):
-        one.facts[fact.name] = True
+        contact.facts[fact.name] = True
         kept.pop(fact.name, None)
     elif instants:
         kept[fact.name] = instants[-fact.keep :]
 
 
-def _combine_entities(one: Contact, other: Contact, fact: EntityFact) -> None:
-    theirs = other.memory.entities.get(fact.name, {})
+def _combine_entities(contact: Contact, added: Contact, fact: EntityFact) -> None:
+    """Combine the entities of one kind, and count those that both parts have seen once."""
+    added_entities = added.memory.entities.get(fact.name, {})
     ever = f"{fact.name}.ever"
-    if not theirs and ever not in other.facts and fact.name not in other.memory.closings:
+    if not added_entities and ever not in added.facts and fact.name not in added.memory.closings:
         return
-    mine = one.memory.entities.setdefault(fact.name, {})
-    dropped, their_dropped = (part.memory.dropped_entities.get(fact.name, []) for part in (one, other))
-    both = {*map(mark_of, mine), *dropped} & {*map(mark_of, theirs), *their_dropped}
-    if ever in one.facts or ever in other.facts:
-        one.facts[ever] = one.facts.get(ever, 0) + other.facts.get(ever, 0) - len(both)
-    if their_dropped:
-        one.memory.dropped_entities[fact.name] = list(dict.fromkeys([*dropped, *their_dropped]))
-    for key, entity in theirs.items():
-        mine[key] = _one_entity(mine[key], entity) if key in mine else entity
+    entities = contact.memory.entities.setdefault(fact.name, {})
+    dropped, added_dropped = (part.memory.dropped_entities.get(fact.name, []) for part in (contact, added))
+    in_both = {*map(mark_of, entities), *dropped} & {*map(mark_of, added_entities), *added_dropped}
+    if ever in contact.facts or ever in added.facts:
+        contact.facts[ever] = contact.facts.get(ever, 0) + added.facts.get(ever, 0) - len(in_both)
+    if added_dropped:
+        contact.memory.dropped_entities[fact.name] = list(dict.fromkeys([*dropped, *added_dropped]))
+    for key, entity in added_entities.items():
+        entities[key] = _combine_entity(entities[key], entity) if key in entities else entity
     last = f"{fact.name}.last_at"
-    if last in other.facts:
-        one.facts[last] = max(one.facts.get(last, NEVER), other.facts[last])
-    settle_entities(one, fact)
+    if last in added.facts:
+        contact.facts[last] = max(contact.facts.get(last, NEVER), added.facts[last])
+    settle_entities(contact, fact)
 
 
-def _one_entity(mine: Entity, theirs: Entity) -> Entity:
-    for name, stamp in theirs.stamps.items():
-        if stamp > mine.stamps.get(name, NO_STAMP):
-            mine.stamps[name], mine.fields[name] = stamp, theirs.fields[name]
-    for key, line in theirs.lines.items():
-        if key not in mine.lines or line.stamp > mine.lines[key].stamp:
-            mine.lines[key] = line
-    mine.opened_at = min(mine.opened_at, theirs.opened_at)
-    mine.touched_at = max(mine.touched_at, theirs.touched_at)
-    return mine
+def _combine_entity(entity: Entity, added: Entity) -> Entity:
+    for name, stamp in added.stamps.items():
+        if stamp > entity.stamps.get(name, NO_STAMP):
+            entity.stamps[name], entity.fields[name] = stamp, added.fields[name]
+    for key, line in added.lines.items():
+        if key not in entity.lines or line.stamp > entity.lines[key].stamp:
+            entity.lines[key] = line
+    entity.opened_at = min(entity.opened_at, added.opened_at)
+    entity.touched_at = max(entity.touched_at, added.touched_at)
+    return entity
 
 
-def _place(one: Contact, other: Contact, playbook: Playbook) -> None:
-    """Put the contact where all of it together belongs; since when is the earlier of those who were there."""
-    parts = [(part.track, part.track_since, part.stage, part.stage_since) for part in (one, other)]
-    one.track = track_of(one)
-    one.track_since = _since((since for track, since, *_ in parts if track == one.track), one.clock)
-    # Anything not of this track's stages: the move is made and its instant is set below.
-    move_stage(one, reading(one, playbook, now=one.clock), at=one.clock, evidence="", playbook=playbook)
-    there = (since for track, _, stage, since in parts if (track, stage) == (one.track, one.stage))
-    one.stage_since = _since(there, one.clock)
+def _set_track_and_stage(
+    contact: Contact, places: Sequence[tuple[str, Instant, str, Instant]], playbook: Playbook
+) -> None:
+    """Set track and stage by the combined facts, each since the earliest part that had it."""
+    contact.track = derive_track(contact)
+    contact.track_since = _earliest(
+        (since for track, since, *_ in places if track == contact.track), contact.clock
+    )
+    move_stage(
+        contact,
+        reading(contact, playbook, now=contact.clock),
+        at=contact.clock,
+        evidence="",
+        playbook=playbook,
+    )
+    at_stage = (
+        since for track, _, stage, since in places if (track, stage) == (contact.track, contact.stage)
+    )
+    contact.stage_since = _earliest(at_stage, contact.clock)
 
 
-def _since(found: Iterable[int], otherwise: int) -> int:
-    return min(found, default=otherwise)
+def _earliest(instants: Iterable[Instant], otherwise: Instant) -> Instant:
+    return min(instants, default=otherwise)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
-from nurture.domain.journey.set_aside import attempt
-from nurture.domain.journey.steps import begin, take_over
+from nurture.domain.journey.set_aside import run_rule
+from nurture.domain.journey.steps import begin_run, continue_handed_over_run
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
 from nurture.domain.sampling import hash_share, pick_variant
@@ -19,11 +19,11 @@ _CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A trigger that fired: when it was due, when its evidence occurred, and what it brings along."""
+    """A trigger that fired: when it was due, when its evidence occurred, and the values for the run."""
 
     # Effective time: the start of the run.
     at: Instant
-    # When what fired it occurred; judged against the measure's horizon.
+    # When its evidence occurred; judged against the measure's horizon.
     occurred_at: Instant
     # The entity's key, when the trigger is about one.
     entity_key: str | None = None
@@ -50,21 +50,21 @@ class Firing:
         )
 
 
-def enter(work: Work, measure: Measure, firing: Firing) -> None:
-    """Start a run of the measure for the contact, or note why not.
+def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
+    """Start a run of the measure for the contact and its first step, or record the reason why not.
 
-    Another track is no entry worth noting: `why` reads it from the contact. Starts the run's first step.
+    A measure of another track is not recorded: `why` reads that from the contact.
     """
     if measure.track in ("any", work.contact.track):
-        attempt(work, measure, firing.at, _enter, work, measure, firing)
+        run_rule(work, measure, firing.at, _start_or_refuse, work, measure, firing)
 
 
-def _enter(work: Work, measure: Measure, firing: Firing) -> None:
+def _start_or_refuse(work: Work, measure: Measure, firing: Firing) -> None:
     refusal = _refusal(work, measure, firing)
     if refusal is not None:
         work.no_entry(measure.path, firing.at, *refusal)
         return
-    entity_key = _entity_key(work, measure, firing)
+    entity_key = _key_for_once(work, measure, firing)
     if entity_key is None:
         work.no_entry(
             measure.path, firing.at, "no_key", f"no {measure.once.per} in {firing.event or 'the trigger'}"
@@ -74,11 +74,11 @@ def _enter(work: Work, measure: Measure, firing: Firing) -> None:
     if key is None:
         work.no_entry(measure.path, firing.at, "once", f"already entered for key {entity_key!r}")
         return
-    _supersede(work, measure, entity_key, firing.at)
-    start(work, measure, firing, key=key, entity_key=entity_key, generation=generation)
+    _end_superseded_run(work, measure, entity_key, firing.at)
+    start_run(work, measure, firing, key=key, entity_key=entity_key, generation=generation)
 
 
-def start(
+def start_run(
     work: Work,
     measure: Measure,
     firing: Firing,
@@ -88,9 +88,9 @@ def start(
     generation: int = 0,
     at_step: Run | None = None,
 ) -> Run:
-    """Start the run without asking again, and take it to its first mail or wait.
+    """Start the run without asking for a reason against it, and take it to its first mail or wait.
 
-    at_step: the run handed over; where this measure has a step of the same id, it goes on there.
+    at_step: the run handed over; where this measure has a step of the same id, the new run continues there.
     """
     contact = work.contact
     run = Run(
@@ -121,9 +121,9 @@ def start(
         run.queued = True
         return run
     if at_step is not None and measure.position(at_step.step) is not None:
-        take_over(work, measure, run, at_step, firing.at)
+        continue_handed_over_run(work, measure, run, at_step, firing.at)
     else:
-        begin(work, measure, run, firing.at)
+        begin_run(work, measure, run, firing.at)
     return run
 
 
@@ -146,8 +146,8 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
     return None
 
 
-def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
-    """Return the plain key that `once.per` asks for, None when the trigger does not bring it."""
+def _key_for_once(work: Work, measure: Measure, firing: Firing) -> str | None:
+    """Return the key that `once.per` asks for, None when the trigger carries none."""
     per = measure.once.per
     if firing.request is not None:
         return f"ops:{firing.request}"
@@ -157,9 +157,9 @@ def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
         return firing.entity_key
     if per == "event" and firing.event_id:
         return firing.event_id
-    shape = _CALENDAR.get(per)
-    if shape is not None:
-        return format(to_local(firing.at, work.zone), shape)
+    date_format = _CALENDAR.get(per)
+    if date_format is not None:
+        return format(to_local(firing.at, work.zone), date_format)
     value = firing.properties.get(per)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)[:200]
@@ -168,21 +168,21 @@ def _entity_key(work: Work, measure: Measure, firing: Firing) -> str | None:
 
 def _run_key(work: Work, measure: Measure, firing: Firing, entity_key: str) -> tuple[str | None, int]:
     """Return the run key (a new generation where the rules allow one) and the generation, or (None, 0)."""
-    done = work.contact.memory.run_starts.get(measure.path, {})
+    run_starts = work.contact.memory.run_starts.get(measure.path, {})
     once = measure.once
-    base = "" if once.per == "contact" and firing.request is None else entity_key
-    generations = [key for key in done if key == base or key.startswith(f"{base}#")]
+    first_key = "" if once.per == "contact" and firing.request is None else entity_key
+    generations = [key for key in run_starts if key == first_key or key.startswith(f"{first_key}#")]
     if not generations:
-        return base, 0
+        return first_key, 0
     again = firing.event in once.again_on and firing.event != ""
     if once.again_after is not None:
         is_running = any((measure.path, key) in work.contact.runs for key in generations)
-        rested = firing.at - max(done[key] for key in generations) >= once.again_after
-        again = again or (rested and not is_running)
-    return (f"{base}#{len(generations) + 1}", len(generations)) if again else (None, 0)
+        has_rested = firing.at - max(run_starts[key] for key in generations) >= once.again_after
+        again = again or (has_rested and not is_running)
+    return (f"{first_key}#{len(generations) + 1}", len(generations)) if again else (None, 0)
 
 
-def _supersede(work: Work, measure: Measure, entity_key: str, at: Instant) -> None:
+def _end_superseded_run(work: Work, measure: Measure, entity_key: str, at: Instant) -> None:
     """End the active run of the same entity that a new generation replaces."""
     for run in list(work.contact.runs.values()):
         if run.measure == measure.path and run.entity_key == entity_key:

@@ -8,7 +8,7 @@ from datetime import date
 
 from nurture.domain.conditions import Truth
 from nurture.domain.instant import FOREVER, Instant
-from nurture.domain.journey.set_aside import ask
+from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
 from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_year, next_slot, to_local
@@ -17,8 +17,8 @@ from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_y
 _FULL_DATE = 10
 
 
-def next_wake(work: Work, at: Instant) -> Instant:
-    """Return the first instant after `at` at which the contact must be looked at; FOREVER for none."""
+def next_alarm(work: Work, at: Instant) -> Instant:
+    """Return the first instant after `at` at which time alone may change the contact; FOREVER for none."""
     index, instants = work.index, [FOREVER]
     # A run that became due during the decision gets an alarm at the next instant.
     memory = work.contact.memory
@@ -33,23 +33,25 @@ def next_wake(work: Work, at: Instant) -> Instant:
                 silences = pending_silences(work, measure, trigger)
                 instants += [max(fire_at, at + 1) for _, _, fire_at in silences]
     for measure, dated in index.dates:
-        if fits(work, measure):
-            instants.append(ask(work, measure, at, FOREVER, next_date, work, dated, at))
+        if fits_contact(work, measure):
+            instants.append(evaluate_rule(work, measure, at, FOREVER, next_date, work, dated, at))
     for measure, scheduled in index.schedules:
-        if fits(work, measure):
-            instants.append(ask(work, measure, at, FOREVER, _next_schedule, work, measure, scheduled, at))
+        if fits_contact(work, measure):
+            instants.append(
+                evaluate_rule(work, measure, at, FOREVER, _next_schedule, work, measure, scheduled, at)
+            )
     for measure in index.conditions:
-        instants.append(ask(work, measure, at, FOREVER, _next_answer, work, measure, at))
+        instants.append(evaluate_rule(work, measure, at, FOREVER, _next_answer, work, measure, at))
     return min(instant for instant in instants if instant > at)
 
 
-def fits(work: Work, measure: Measure) -> bool:
-    """Tell whether the measure is written for where the contact stands now; if not, only an event changes it."""
+def fits_contact(work: Work, measure: Measure) -> bool:
+    """Tell whether the measure is for the contact's present track and stage; only an event changes those."""
     return measure.track in ("any", work.contact.track) and measure.stage in ("any", work.contact.stage)
 
 
 def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
-    """Return (key, touched_at, fire_at) of each open entity whose silence has not been acted upon."""
+    """Return (key, touched_at, fire_at) of each open entity whose silence has started no run yet."""
     memory = work.contact.memory
     known = memory.entities.get(trigger.entity)
     if not known:
@@ -76,32 +78,32 @@ def next_date(work: Work, trigger: OnDate, after: Instant) -> Instant:
     year = to_local(after, work.zone).year
     for ahead in range(-1, 3):
         day = date_in_year(*month_day, year=year + ahead)
-        instant = _on(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
+        instant = _at_minute_of_day(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
         if instant > after:
             return instant
     return FOREVER
 
 
-def _on(work: Work, instant: Instant, trigger: OnDate) -> Instant:
+def _at_minute_of_day(work: Work, instant: Instant, trigger: OnDate) -> Instant:
     return at_time_of_local_day(instant, trigger.minute_of_day, work.zone)
 
 
 def _single_date(work: Work, trigger: OnDate, value: object) -> Instant | None:
     if isinstance(value, int):
-        return _on(work, value + trigger.offset, trigger)
+        return _at_minute_of_day(work, value + trigger.offset, trigger)
     if isinstance(value, str) and len(value) == _FULL_DATE:
         try:
             day = date.fromisoformat(value)
         except ValueError:
             return None
-        return _on(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
+        return _at_minute_of_day(work, at_local_time(day, 0, work.zone) + trigger.offset, trigger)
     return None
 
 
 def _month_day(work: Work, value: object) -> tuple[int, int] | None:
     if isinstance(value, int):
-        wall = to_local(value, work.zone)
-        return wall.month, wall.day
+        local = to_local(value, work.zone)
+        return local.month, local.day
     if isinstance(value, str):
         month, day = value[-5:].split("-")
         return int(month), int(day)
@@ -109,11 +111,11 @@ def _month_day(work: Work, value: object) -> tuple[int, int] | None:
 
 
 def _next_schedule(work: Work, measure: Measure, trigger: OnSchedule, at: Instant) -> Instant:
-    """Return the next slot in which the audience may be yes; people outside it are not woken for nothing."""
+    """Return the next slot in which the audience may be yes."""
     after = at + 1
-    given = work.reading(at)
-    if measure.audience.truth(given) is not Truth.YES:
-        change = measure.audience.next_change(given)
+    reading = work.reading(at)
+    if measure.audience.truth(reading) is not Truth.YES:
+        change = measure.audience.next_change(reading)
         if change is None:
             return FOREVER
         after = max(after, change)

@@ -1,7 +1,7 @@
-"""Where a contact stands: track, stage, milestones and holds, each following evidence.
+"""Track, stage, milestones and holds of a contact, each derived from evidence.
 
-Track and stage are functions of the facts, so the same events give the same place in whatever order they
-arrive; a person may jump from any stage to any later one.
+Track and stage are functions of the facts, so the same events give the same place in any order of arrival. A
+person may jump from any stage to any later one.
 """
 
 from collections.abc import Sequence
@@ -24,54 +24,54 @@ _KEYS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class ActiveHold:
-    """A hold in force for a contact, from and (at the latest) until."""
+    """A hold in force for a contact, with its start and its latest end."""
 
     hold: Hold
     since: Instant
     until: Instant
 
 
-def _any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
+def _matches_any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
     return bool(matches) and any(holds_for(match, event, playbook) for match in matches)
 
 
-def _key(event: Event, name: str | None) -> str:
+def _key_property(event: Event, name: str | None) -> str:
     value = event.properties.get(name) if name else None
     return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
-    """Note a converting event, or one that takes a conversion back in full. Changes no track yet."""
+    """Record a converting event, or one that reverses a conversion in full; `move_track` follows."""
     rule, index = playbook.conversion, index_of(playbook)
     conversions = contact.memory.conversions
-    if _any(index.converts.get(event.name, ()), event, playbook):
-        key = _key(event, rule.key) or event.message_id
+    if _matches_any(index.converts.get(event.name, ()), event, playbook):
+        key = _key_property(event, rule.key) or event.message_id
         record = conversions.setdefault(key, ConversionRecord())
         record.at = event.occurred_at if record.at is None else min(record.at, event.occurred_at)
         if len(conversions) > _KEYS_MAX:
             oldest = min(conversions, key=lambda name: (conversions[name].at or NEVER, name))
             contact.memory.dropped_conversions += conversions.pop(oldest).counts
-    if _any(index.reverses.get(event.name, ()), event, playbook):
-        key = _key(event, rule.key)
+    if _matches_any(index.reverses.get(event.name, ()), event, playbook):
+        key = _key_property(event, rule.key)
         if key:
             conversions.setdefault(key, ConversionRecord()).reversed = True
             if rule.hold is not None:
                 _start_hold(contact, rule.hold, key, event.occurred_at)
 
 
-def track_of(contact: Contact) -> Track:
-    """Return the track that the conversions give."""
+def derive_track(contact: Contact) -> Track:
+    """Return `customer` when a conversion counts, else `lead`."""
     memory = contact.memory
     is_customer = memory.dropped_conversions or any(record.counts for record in memory.conversions.values())
     return "customer" if is_customer else "lead"
 
 
 def move_track(contact: Contact, *, at: Instant, noticed_at: Instant, evidence: str) -> list[Transition]:
-    """Put the contact on the track that its conversions give, in place, and return the change.
+    """Set the contact's track by its conversions and return the change; the caller then calls `move_stage`.
 
-    `at` is when the evidence occurred. The stage has to follow: `move_stage`.
+    at: when the evidence occurred.
     """
-    before, track = contact.track, track_of(contact)
+    before, track = contact.track, derive_track(contact)
     if track == before:
         return []
     contact.track, contact.track_since = track, at
@@ -79,25 +79,25 @@ def move_track(contact: Contact, *, at: Instant, noticed_at: Instant, evidence: 
 
 
 def move_stage(
-    contact: Contact, given: Reading, *, at: Instant, evidence: str, playbook: Playbook
+    contact: Contact, reading: Reading, *, at: Instant, evidence: str, playbook: Playbook
 ) -> list[Transition]:
-    """Put the contact on the furthest stage of its track whose `when` holds, in place, and return the change.
+    """Set the contact's stage to the furthest of its track whose `when` holds, and return the change.
 
-    `at` is when the evidence occurred; it is noticed at the instant of the reading.
+    at: when the evidence occurred; the change is noticed at the instant of the reading.
     """
     stages = index_of(playbook).stages[contact.track]
     for stage in stages:
-        if stage.when.truth(given) is Truth.YES:
+        if stage.when.truth(reading) is Truth.YES:
             break
     before = contact.stage
     if stage.name == before:
         return []
     contact.stage, contact.stage_since = stage.name, at
-    return [Transition("stage", before, stage.name, at, given.now, evidence)]
+    return [Transition("stage", before, stage.name, at, reading.now, evidence)]
 
 
 def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:
-    """Note the milestones this event reaches and return the new ones; each key is celebrated once."""
+    """Record the milestones that this event reaches and return the new ones; each key is celebrated once."""
     reached: list[MilestoneReached] = []
     for milestone in index_of(playbook).milestones.get(event.name, ()):
         if not holds_for(milestone.of, event, playbook):
@@ -118,7 +118,7 @@ def _milestone_key(per: str, event: Event, contact: Contact, playbook: Playbook)
         return ""
     if per == "year":
         return str(to_local(event.occurred_at, contact.zone or playbook.default_zone).year)
-    return _key(event, per) or event.message_id
+    return _key_property(event, per) or event.message_id
 
 
 # ---- holds -----------------------------------------------------------------------------------------------
@@ -133,15 +133,15 @@ def _start_hold(contact: Contact, hold: str, key: str, at: Instant) -> None:
 
 
 def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
-    """Note the starts and ends of holds; a start and an end are matched by the hold's key, newest wins."""
+    """Record the starts and ends of holds; the hold's key matches an end to its start, the newest wins."""
     index = index_of(playbook)
     for hold, match in index.hold_starts.get(event.name, ()):
         if holds_for(match, event, playbook):
-            _start_hold(contact, hold.name, _key(event, hold.key), event.occurred_at)
+            _start_hold(contact, hold.name, _key_property(event, hold.key), event.occurred_at)
     for hold, match in index.hold_ends.get(event.name, ()):
         if holds_for(match, event, playbook):
             spans = contact.memory.holds.setdefault(hold.name, {})
-            key = _key(event, hold.key)
+            key = _key_property(event, hold.key)
             for name in {key} if hold.key and key else {*spans, key}:
                 span = spans.get(name, HoldSpan())
                 spans[name] = HoldSpan(span.start, max(span.end, event.occurred_at))

@@ -1,4 +1,4 @@
-"""Folding a contact's facts anew from its events: when two contacts are merged and when definitions changed.
+"""Folding a contact's facts again from its events, after a merge or after changed definitions.
 
 The replay (`advance` with mail off) gives facts, track and stage. Runs, their keys and the triggers' answers are
 kept, and no run starts: a merge or a changed definition sends no mail.
@@ -16,7 +16,7 @@ from nurture.domain.playbook import Playbook
 
 
 def refit(contact: Contact, replayed: Contact, *, at: Instant, evidence: str, playbook: Playbook) -> Advance:
-    """Give the contact, in place, the facts and the place that a replay of its events gives.
+    """Give the contact, in place, the facts, track and stage of a replay of its events.
 
     A change of track or stage is recorded and ends or hands over the runs written for the place left.
     """
@@ -29,7 +29,7 @@ def refit(contact: Contact, replayed: Contact, *, at: Instant, evidence: str, pl
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The survivor as it is from now on, and the runs given up because the other side's is further."""
+    """The advance of the surviving contact, and the runs dropped because the other contact's run is further."""
 
     advance: Advance
     given_up: tuple[Run, ...]
@@ -38,7 +38,7 @@ class Merged:
 def merge_states(
     survivor: Contact, other: Contact, replayed: Contact, *, now: Instant, playbook: Playbook
 ) -> Merged:
-    """Make one of two contacts; `survivor` is changed in place.
+    """Merge `other` into `survivor`, which is changed in place.
 
     replayed: the events of both, in the order of application, under the survivor's id. Per measure and key one
     run stays: one that has ended counts as furthest, then the one with more mails decided, then the older.
@@ -53,7 +53,7 @@ def merge_states(
     survivor.wake_at = now
     survivor.version = max(survivor.version, other.version)
     if survivor.adopted != other.adopted:
-        # The next touch takes the baselines that one of the two lacks.
+        # The next advance takes the baselines that one of the two lacks.
         survivor.adopted = ""
     result = _settle(survivor, places, moved_from=places[0], at=at, evidence="merged", playbook=playbook)
     result.retried.extend(aside)
@@ -120,7 +120,7 @@ def _one_run_each(survivor: Contact, other: Contact) -> list[Run]:
 
 
 def _has_ended(contact: Contact, run: Run) -> bool:
-    """Tell whether the contact once had a run of the same measure and key, and has it no more."""
+    """Tell whether the contact has had a run of the same measure and key that is no longer active."""
     return run.key in contact.memory.run_starts.get(run.measure, {}) and (
         (run.measure, run.key) not in contact.runs
     )
@@ -149,7 +149,7 @@ def _take_latest(mine: dict[str, dict[str, Instant]], theirs: Mapping[str, Mappi
 
 
 def followed_by(first: Advance, then: Advance) -> Advance:
-    """Return both as one; the contact is the one after `then`."""
+    """Return both advances as one, with the contact after `then`."""
     messages = list(first.messages)
     for ending in then.cancellations:
         messages = [

@@ -1,9 +1,9 @@
-"""Setting a measure aside for a contact: one whose rules fail stops alone, and everything else goes on.
+"""Setting a measure aside for a contact: a measure whose rules fail stops, and all others continue.
 
 Applying an event has two halves. Its content (facts, consent, suppression, track, stage, identity) always holds.
-The rules of one measure may fail on it, for example at a value that nobody thought of; then that measure
-decides nothing more for this contact until the next published rules, when it is tried again. Its runs stay where
-they stood; exits, and leaving a track or stage, still end them, because these ask no rule.
+The rules of one measure may fail on it, for example at an unforeseen value; then that measure
+decides nothing more for this contact until the next published rules, when it is tried again. Its runs stay at
+their step; exits, and leaving a track or stage, still end them, because these use no rule.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def is_set_aside(work: Work, measure: str) -> bool:
     return measure in work.contact.memory.set_aside
 
 
-def ask(
+def evaluate_rule(
     work: Work, measure: Measure, at: Instant, otherwise: T, rule: Callable[..., T], *arguments: Any
 ) -> T:
-    """Return what a rule that changes nothing answers; `otherwise` when its measure is or hereby gets set aside."""
-    aside = work.contact.memory.set_aside
-    if aside and measure.path in aside:
+    """Return the result of a rule that changes nothing; `otherwise` when it fails or its measure is set aside."""
+    measures_set_aside = work.contact.memory.set_aside
+    if measures_set_aside and measure.path in measures_set_aside:
         return otherwise
     try:
         return rule(*arguments)
@@ -43,10 +43,10 @@ def ask(
         return otherwise
 
 
-def attempt(work: Work, measure: Measure, at: Instant, rule: Callable[..., Any], *arguments: Any) -> None:
-    """Carry out a rule that may start or move runs; when it fails, undo what it did and set its measure aside."""
-    aside = work.contact.memory.set_aside
-    if aside and measure.path in aside:
+def run_rule(work: Work, measure: Measure, at: Instant, rule: Callable[..., Any], *arguments: Any) -> None:
+    """Run a rule that may start or move runs; when it fails, undo its changes and set its measure aside."""
+    measures_set_aside = work.contact.memory.set_aside
+    if measures_set_aside and measure.path in measures_set_aside:
         return
     before = _Savepoint.of(work, measure.path)
     try:
@@ -58,11 +58,13 @@ def attempt(work: Work, measure: Measure, at: Instant, rule: Callable[..., Any],
         _set_aside(work, measure.path, at, error)
 
 
-def retry(work: Work) -> None:
+def retry_all(work: Work) -> None:
     """Let every measure that was set aside decide again."""
-    aside = work.contact.memory.set_aside
-    work.result.retried.extend(measure for measure in aside if measure not in work.result.retried)
-    aside.clear()
+    measures_set_aside = work.contact.memory.set_aside
+    work.result.retried.extend(
+        measure for measure in measures_set_aside if measure not in work.result.retried
+    )
+    measures_set_aside.clear()
 
 
 def _set_aside(work: Work, measure: str, at: Instant, error: Exception) -> None:
@@ -74,7 +76,7 @@ def _set_aside(work: Work, measure: str, at: Instant, error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Savepoint:
-    """The part of a contact and of its advance that one measure owns: a failed rule leaves no half of its work."""
+    """A copy of the state that one measure may change, from which a failed rule is undone."""
 
     measure: str
     runs: dict[tuple[str, str], Run]
@@ -104,7 +106,7 @@ class _Savepoint:
         contact.runs.clear()
         contact.runs.update(others | self.runs)
         stepped = {key: run for key, run in result.runs.items() if run.measure != self.measure}
-        # Of a run that both had, the copy is the one that is as it was.
+        # The saved copy of a run has its state from before the rule.
         result.runs = stepped | {key: self.runs.get(key, run) for key, run in self.changed.items()}
         _put(memory.run_starts, self.measure, self.run_starts)
         _put(memory.silences, self.measure, self.silences)

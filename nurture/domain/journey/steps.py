@@ -23,26 +23,26 @@ from nurture.domain.timing import at_time_of_local_day, next_slot
 from nurture.domain.values import coerce
 
 
-def begin(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """Take a new (or no longer queued) run to its first mail or wait."""
+def begin_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Take a new run, or one that leaves the queue, to its first mail or wait."""
     run.queued = False
-    _stand(run, measure.steps[0], 0, at)
-    proceed(work, measure, run, at)
+    _set_step(run, measure.steps[0], 0, at)
+    continue_run(work, measure, run, at)
 
 
-def proceed(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """Go on from the step the run stands at, as far as it goes at `at`; ends the run after the last step."""
+def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Continue from the run's step until a mail or a wait that is not over at `at`; end it after the last step."""
     work.mark_changed(run)
     place = measure.position(run.step)
     while place is not None and place < len(measure.steps):
         step = measure.steps[place]
         if run.step != step.id:
-            _stand(run, step, place, at)
+            _set_step(run, step, place, at)
         if not work.is_true(step.when, at, run):
             place += 1
             continue
         if isinstance(step, MailStep):
-            _decide(work, measure, run, step, at)
+            _plan_message(work, measure, run, step, at)
             if place + 1 == len(measure.steps):
                 work.end(run, "done", "", at)
             return
@@ -57,48 +57,48 @@ def proceed(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     work.end(run, "done", "", at)
 
 
-def leave(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """Leave the present step (its mail was settled, or the event it waited for came) and go on."""
+def leave_step(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Leave the present step, because its mail ended or its awaited event came, and continue."""
     place = measure.position(run.step)
     run.mailing = False
     if place is None or place + 1 >= len(measure.steps):
         work.end(run, "done", "", at)
         return
-    _stand(run, measure.steps[place + 1], place + 1, at)
-    proceed(work, measure, run, at)
+    _set_step(run, measure.steps[place + 1], place + 1, at)
+    continue_run(work, measure, run, at)
 
 
-def pass_by(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """Take a run past its mail, which was settled while the measure is set aside, without asking a rule.
+def pass_mail(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Move a run past its mail that ended while the measure is set aside; no rule is used.
 
-    It goes on from there when the measure is tried again.
+    The run continues from there when the measure is tried again.
     """
     place = measure.position(run.step)
     run.mailing = False
     if place is None or place + 1 >= len(measure.steps):
         work.end(run, "done", "", at)
         return
-    _stand(run, measure.steps[place + 1], place + 1, at)
+    _set_step(run, measure.steps[place + 1], place + 1, at)
     run.due_at = at
     work.mark_changed(run)
 
 
-def take_over(work: Work, measure: Measure, run: Run, before: Run, at: Instant) -> None:
-    """Put a run that was handed over at the step where the one before stood, with the time waited there.
+def continue_handed_over_run(work: Work, measure: Measure, run: Run, earlier: Run, at: Instant) -> None:
+    """Continue a run that was handed over at the step of the earlier run, with the time already waited there.
 
-    A mail already decided there is not decided again.
+    A mail that the earlier run decided there is not decided again.
     """
-    place = measure.position(before.step) or 0
-    run.let = dict(before.let)
-    _stand(run, measure.steps[place], place, before.step_since)
-    if before.step in before.decided:
-        leave(work, measure, run, at)
+    place = measure.position(earlier.step) or 0
+    run.let = dict(earlier.let)
+    _set_step(run, measure.steps[place], place, earlier.step_since)
+    if earlier.step in earlier.decided:
+        leave_step(work, measure, run, at)
     else:
-        proceed(work, measure, run, at)
+        continue_run(work, measure, run, at)
 
 
-def adopt(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """Fit a run in flight to changed rules: the same step id continues, a removed step means the next one."""
+def adopt_rules(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Continue an active run under changed rules, at the step of the same id or, if it was removed, at the next."""
     run.rules_hash = measure.rules_hash
     work.mark_changed(run)
     if measure.position(run.step) is None:
@@ -107,13 +107,13 @@ def adopt(work: Work, measure: Measure, run: Run, at: Instant) -> None:
             work.end(run, "done", "", at)
             return
         run.mailing = False
-        _stand(run, measure.steps[place], place, at)
+        _set_step(run, measure.steps[place], place, at)
     if not run.mailing and not run.queued:
-        proceed(work, measure, run, at)
+        continue_run(work, measure, run, at)
 
 
 def wait_end(work: Work, run: Run, step: Wait) -> Instant | None:
-    """Return when the wait is over at the latest, None when its date is not known."""
+    """Return the latest end of the wait, None when its date is unknown."""
     match step:
         case WaitFor(duration=duration):
             return run.step_since + duration
@@ -139,16 +139,18 @@ def _date_of(work: Work, run: Run, name: str) -> Instant | None:
     else:
         value = work.contact.facts.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
-    found: Instant | None = value if isinstance(value, int) and name in run.let else coerce(value, "instant")
-    return found
+    instant: Instant | None = (
+        value if isinstance(value, int) and name in run.let else coerce(value, "instant")
+    )
+    return instant
 
 
-def _stand(run: Run, step: Step, place: int, at: Instant) -> None:
+def _set_step(run: Run, step: Step, place: int, at: Instant) -> None:
     run.step, run.step_since, run.due_at, run.position = step.id, at, FOREVER, place
 
 
-def _decide(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant) -> None:
-    """Plan the step's message; the run then waits for its end."""
+def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant) -> None:
+    """Plan the step's message; the run then waits until the message has ended."""
     earliest = at if run.origin.send_at is None else max(at, run.origin.send_at)
     due_at = earliest if step.send_at is None else next_slot(step.send_at, after=earliest, zone=work.zone)
     valid_for = measure.valid_for if step.valid_for is None else step.valid_for

@@ -1,4 +1,4 @@
-"""Triggers: which measures a happening or an alarm starts."""
+"""Triggers: starting the measures whose trigger an event or an alarm fires."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ from nurture.domain.entities import entity_key
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.journey.entry import Firing, enter
-from nurture.domain.journey.next_alarm import fits, next_date, pending_silences
-from nurture.domain.journey.set_aside import ask, is_set_aside
+from nurture.domain.journey.entry import Firing, enter_measure
+from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences
+from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnSchedule
 from nurture.domain.playbook import EntityFact, EventMatch
@@ -19,11 +19,11 @@ from nurture.domain.timing import next_slot
 _NO_ANSWER: Final = ("", False)
 
 
-def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
-    """Take the present answers of new or changed condition triggers as their past.
+def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
+    """Store the present answers of new or changed condition triggers, so that only a later change enters.
 
-    So nobody enters for what was true before. A new contact's past is no, and so is everybody's under a
-    playbook published with backlog `enter`.
+    The stored answer is no for a new contact, and for every contact under a playbook published with backlog
+    `enter`.
     """
     memory = work.contact.memory
     starts_empty = is_new or work.playbook.backlog == "enter"
@@ -40,8 +40,8 @@ def baseline(work: Work, at: Instant, *, is_new: bool) -> None:
                         memory.silences.setdefault(measure.path, {})[key] = touched_at
 
 
-def settle_past(work: Work, at: Instant) -> None:
-    """After a historic event: what is true now was true before; only what becomes true later enters."""
+def take_baseline_after_import(work: Work, at: Instant) -> None:
+    """Store all present answers after a historic event, so that only a later change enters."""
     memory = work.contact.memory
     for measure in work.index.conditions:
         answer = _answers_yes(work, measure, at)
@@ -51,50 +51,56 @@ def settle_past(work: Work, at: Instant) -> None:
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
 
 
-def on_event(work: Work, event: Event, at: Instant) -> None:
-    """Start what this event triggers: event, object and ops triggers."""
+def start_by_event(work: Work, event: Event, at: Instant) -> None:
+    """Start the measures with an event, object or ops trigger that this event fires."""
     if event.kind == "ops":
-        _on_ops(work, event, at)
+        _start_by_ops(work, event, at)
         return
     if event.kind == "object":
         for measure, trigger in work.index.objects.get(event.name, ()):
             if trigger.kind == event.properties.get("object_kind", trigger.kind):
-                enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+                enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
         return
     for measure, on in work.index.triggers.get(event.name, ()):
         match = EventMatch(on.names, on.where)
-        if ask(work, measure, at, False, holds_for, match, event, work.playbook):
-            enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+        if evaluate_rule(work, measure, at, False, holds_for, match, event, work.playbook):
+            enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
 
 
-def on_milestones(work: Work, reached: list[MilestoneReached], event: Event, at: Instant) -> None:
-    """Start what these milestones trigger."""
+def start_by_milestones(work: Work, reached: list[MilestoneReached], event: Event, at: Instant) -> None:
+    """Start the measures whose trigger is one of these milestones."""
     for milestone in reached:
         for measure in work.index.by_milestone.get(milestone.name, ()):
             key = _key_of(work, measure, event) or milestone.key or None
-            enter(work, measure, Firing.of(event, at, key))
+            enter_measure(work, measure, Firing.of(event, at, key))
 
 
-def on_transitions(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
-    """Start what the stages now entered trigger."""
+def start_by_stages(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
+    """Start the measures whose trigger is a stage that the contact has entered."""
     for transition in transitions:
         if transition.kind == "stage":
             for measure in work.index.by_stage.get(transition.after, ()):
-                enter(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+                enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
 
 
-def on_alarm(work: Work, at: Instant) -> None:
-    """Start what is due by the calendar at exactly this instant."""
+def start_by_calendar(work: Work, at: Instant) -> None:
+    """Start the measures whose date or schedule is exactly this instant."""
     for measure, trigger in work.index.dates:
-        if fits(work, measure) and ask(work, measure, at, None, next_date, work, trigger, at - 1) == at:
-            enter(work, measure, Firing(at=at, occurred_at=at, event=f"date:{trigger.fact}"))
+        if (
+            fits_contact(work, measure)
+            and evaluate_rule(work, measure, at, None, next_date, work, trigger, at - 1) == at
+        ):
+            enter_measure(work, measure, Firing(at=at, occurred_at=at, event=f"date:{trigger.fact}"))
     for measure, scheduled in work.index.schedules:
-        if fits(work, measure) and ask(work, measure, at, None, _slot_from, work, scheduled, at) == at:
-            enter(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
+        if (
+            fits_contact(work, measure)
+            and evaluate_rule(work, measure, at, None, _next_slot, work, scheduled, at) == at
+        ):
+            enter_measure(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
 
 
-def on_quiet(work: Work, at: Instant) -> None:
-    """Start what open entities have been silent long enough for; each silence is acted upon once."""
+def start_by_silence(work: Work, at: Instant) -> None:
+    """Start the measures for open entities that have been silent long enough; each silence starts a measure once."""
     memory = work.contact.memory
     if not memory.entities:
         return
@@ -104,7 +110,9 @@ def on_quiet(work: Work, at: Instant) -> None:
         for key, touched_at, fire_at in pending_silences(work, measure, trigger):
             if fire_at <= at:
                 memory.silences.setdefault(measure.path, {})[key] = touched_at
-                enter(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
+                enter_measure(
+                    work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet")
+                )
         if measure.path in memory.silences:
             _forget_dropped_entities(work, measure, trigger.entity)
 
@@ -116,8 +124,8 @@ def _forget_dropped_entities(work: Work, measure: Measure, entity: str) -> None:
         del silences[key]
 
 
-def on_conditions(work: Work, at: Instant) -> None:
-    """Start the measures whose audience has just become yes, or still is when re-entry is allowed again."""
+def start_by_conditions(work: Work, at: Instant) -> None:
+    """Start the measures whose audience turned to yes, or is yes when re-entry is allowed again."""
     answers = work.contact.memory.answers
     for measure in work.index.conditions:
         _, before = answers.get(measure.path, _NO_ANSWER)
@@ -126,33 +134,33 @@ def on_conditions(work: Work, at: Instant) -> None:
             continue
         if now != before:
             answers[measure.path] = measure.rules_hash, now
-        if now and (not before or _may_return(work, measure, at)):
-            enter(work, measure, Firing(at=at, occurred_at=at, event="condition"))
+        if now and (not before or _may_enter_again(work, measure, at)):
+            enter_measure(work, measure, Firing(at=at, occurred_at=at, event="condition"))
 
 
 def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:
-    return ask(work, measure, at, False, work.is_true, measure.audience, at)
+    return evaluate_rule(work, measure, at, False, work.is_true, measure.audience, at)
 
 
-def _slot_from(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
+def _next_slot(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
     return next_slot(trigger.slot, after=at, zone=work.zone)
 
 
-def _may_return(work: Work, measure: Measure, at: Instant) -> bool:
+def _may_enter_again(work: Work, measure: Measure, at: Instant) -> bool:
     if measure.once.again_after is None:
         return False
     starts = work.contact.memory.run_starts.get(measure.path, {})
     return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
 
 
-def _on_ops(work: Work, event: Event, at: Instant) -> None:
+def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
     path, request = str(event.properties.get("measure", "")), str(event.properties.get("request", ""))
     measure = work.playbook.measures.get(path)
     if measure is None or not request:
         work.no_entry(path, at, "no_measure", "the playbook has no such measure")
         return
-    own = ("measure", "request", "send_at")
-    properties = {name: value for name, value in event.properties.items() if name not in own}
+    reserved = ("measure", "request", "send_at")
+    properties = {name: value for name, value in event.properties.items() if name not in reserved}
     send_at = event.properties.get("send_at")
     firing = Firing(
         at=at,
@@ -162,7 +170,7 @@ def _on_ops(work: Work, event: Event, at: Instant) -> None:
         request=request,
         send_at=send_at if isinstance(send_at, int) else None,
     )
-    enter(work, measure, firing)
+    enter_measure(work, measure, firing)
 
 
 def _key_of(work: Work, measure: Measure, event: Event) -> str | None:

@@ -51,7 +51,7 @@ class Work:
         self.alarm = None
 
     def reading(self, at: Instant) -> Reading:
-        """Return what conditions may read at `at`."""
+        """Return the facts at `at` as conditions read them."""
         if self._reading is None or self._reading.now != at:
             if self._readable is None:
                 self._readable = readable(self.contact)
@@ -68,11 +68,11 @@ class Work:
         return condition.truth(reading(self.contact, self.playbook, now=at, extra=extra)) is Truth.YES
 
     def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
-        """Record why a trigger that fired started no run."""
+        """Record the reason why a trigger that fired started no run."""
         self.result.non_entries.append(NonEntry(measure, at, reason, detail))
 
     def note_started(self, run: Run) -> None:
-        """Remember the run's key and start, and keep the run."""
+        """Add the run to the contact and store its key and start."""
         done = self.contact.memory.run_starts.setdefault(run.measure, {})
         done[run.key] = run.started_at
         if len(done) > _DONE_MAX:
@@ -85,18 +85,18 @@ class Work:
         self.result.runs[run.measure, run.key] = run
 
     def end(self, run: Run, status: RunStatus, reason: str, at: Instant) -> None:
-        """End an active run. Its queued mail is left to `cancel`."""
+        """End an active run; `cancel` ends its queued mail."""
         run.status, run.reason, run.ended_at, run.due_at, run.mailing = status, reason, at, FOREVER, False
         self.contact.runs.pop((run.measure, run.key), None)
         self.mark_changed(run)
 
     def stop(self, run: Run, reason: str, at: Instant, *, status: RunStatus = "stopped") -> None:
-        """End an active run at once, its queued mail too."""
+        """End an active run and cancel its queued mail."""
         self.end(run, status, reason, at)
         self.cancel(run.measure, run.key, reason, at)
 
     def cancel(self, measure: str, run_key: str | None, reason: str, at: Instant) -> None:
-        """Cancel queued mail of a run, or (None) of all runs of the measure, decided up to now."""
+        """Cancel the queued mail of a run, or (None) of all runs of the measure, decided up to `at`."""
         self.result.cancellations.append(Cancellation(measure, run_key, reason, at))
         self.result.messages = [
             replace(message, cancelled=reason)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.journey.advance import advance
-from nurture.domain.journey.combine_histories import combine
+from nurture.domain.journey.combine_histories import combine_histories
 from tests.domain.build import DAY, NOON, a_contact
 from tests.domain.journey.test_laws import PLAYBOOK, histories
 
@@ -25,7 +25,7 @@ def test_two_parts_put_together_are_the_whole(events: list[Event], data: st.Data
     sides = data.draw(st.lists(st.booleans(), min_size=len(events), max_size=len(events)))
     left = [event for event, side in zip(events, sides, strict=True) if side]
     right = [event for event, side in zip(events, sides, strict=True) if not side]
-    whole, both = folded(events), combine(folded(left), folded(right), PLAYBOOK)
+    whole, both = folded(events), combine_histories(folded(left), folded(right), PLAYBOOK)
     assert steady(both) == steady(whole)
     assert (both.track, both.stage, both.zone, both.locale) == (
         whole.track,
