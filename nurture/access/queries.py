@@ -139,6 +139,18 @@ def uncount_attempt(connection: sa.Connection, subjects: list[str], *, whole: st
     connection.execute(sa.delete(login_failures).where(login_failures.c.subject == whole))
 
 
+def forget_failures(connection: sa.Connection, account: str) -> int:
+    """Delete the attempts of an account, from every address and browser; return how many subjects they had."""
+    mine = sa.or_(login_failures.c.subject == account, login_failures.c.subject.startswith(f"{account}."))
+    return connection.execute(sa.delete(login_failures).where(mine)).rowcount
+
+
+def list_failures(connection: sa.Connection, *, over: int, since: Instant) -> list[sa.Row[Any]]:
+    """Return the subjects with more attempts than `over` in the window that began after `since`."""
+    many = sa.and_(login_failures.c.failures > over, login_failures.c.since > since)
+    return list(connection.execute(sa.select(login_failures).where(many)))
+
+
 # ---- API keys --------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
+from nurture.app.sign_in_limits import SignInLimits
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
 from nurture.reports.set_aside import find_set_aside
@@ -64,6 +65,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_finding("answers", list(find_unsent_notices(services))))
     key_faults, assumed = find_key_faults(services)
     findings.append(_finding("keys", key_faults) if key_faults else _notice("keys", assumed))
+    findings.append(_notice("sign-in", SignInLimits(services).find_locked()))
     findings.append(_notice("conflicts", _open_conflicts(services)))
     findings.append(_finding("delivery journals", list(journals.find_faults(services))))
     return findings

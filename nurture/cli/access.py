@@ -103,6 +103,22 @@ def password(name: Name, *, password_stdin: Stdin = False, as_json: Json = False
     output.print_result(done, as_json=as_json)
 
 
+@user.command()
+def unlock(name: Name, *, as_json: Json = False) -> None:
+    """Forget the wrong passwords of a user (or `admin`), and print a link that lets one browser try again.
+
+    The link is valid for an hour and still asks for the password. In the browser that opened it, wrong passwords that
+    others type elsewhere no longer count.
+
+    Example: nurture access user unlock ann
+    """
+    from nurture.app.sign_in_limits import SignInLimits
+
+    with open_installation() as services:
+        done = SignInLimits(services).unlock(name, actor=current_actor())
+    output.print_result(done, as_json=as_json, title="sign-in unlocked")
+
+
 @key.command("add")
 def add_key(
     name: Annotated[str, typer.Argument(help="The source of its events, for example shop.")],

@@ -832,7 +832,7 @@ sessions = sa.Table(
 )
 sa.Index("ix_sessions_until", sessions.c.until)
 
-#: Wrong passwords by account and by address, both under a keyed hash.
+#: Wrong passwords by account, by address, by both, and by known browser, under keyed hashes.
 login_failures = sa.Table(
     "login_failures",
     metadata,

@@ -179,7 +179,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "wordings": "the words of our own pages",
     "users": "operators of this installation; none of them is mailed",
     "sessions": "hashes of cookies, and instants",
-    "login_failures": "keyed hashes of names and addresses, kept for five minutes",
+    "login_failures": "keyed hashes of names, addresses and browsers, kept for five minutes",
     "api_keys": "hashes of keys of applications",
     "audit": "ids and counts of operators' acts, chained by hashes; a row cannot be changed",
 }

@@ -78,6 +78,7 @@ ACTS: dict[str, str] = {
     "access user role": "access.user.role",
     "access user disable": "access.user.disable",
     "access user password": "access.user.password",
+    "access user unlock": "access.user.unlock",
     "access key add": "access.key.add",
     "access key list": LOOKS,
     "access key set": "access.key.kind",
@@ -154,6 +155,7 @@ DEEDS: list[list[str]] = [
     ["access", "user", "add", "ann", "--role", "operator"],
     ["access", "user", "role", "ann", "admin"],
     ["access", "user", "password", "ann"],
+    ["access", "user", "unlock", "ann"],
     ["access", "user", "disable", "ann"],
     ["access", "key", "add", "shop", "--scope", "ingest"],
 ]

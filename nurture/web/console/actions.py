@@ -8,13 +8,18 @@ from fastapi import APIRouter, Request, Response
 
 from nurture.access import queries
 from nurture.app import access, approvals
+from nurture.app.sign_in_limits import LockedOut
 from nurture.database.audit import load_newest, record
 from nurture.domain.access import FIRST_ADMIN, Operator, may_be_same_person
 from nurture.domain.errors import UserError
 from nurture.web.console.layout import ConsoleLayout, Form, local_path, redirect_to
-from nurture.web.console.login import LockedOut
 from nurture.web.html import CONSOLE_HEADERS, render_page
 from nurture.web.request import is_from_own_page, read_form
+
+_LOCKED = (
+    "Too many wrong passwords from here. Wait five minutes, sign in where you signed in before, or let somebody run "
+    "nurture access user unlock with your name on the server."
+)
 
 DecideSend = Callable[..., dict[str, Any]]
 
@@ -54,7 +59,9 @@ class ConsoleActions:
     def _show_login(self, request: Request) -> Response:
         if self._login.current_operator(request):
             return redirect_to("/")
-        return self._login_page(request, request.query_params.get("next", "/"))
+        answer = self._login_page(request, request.query_params.get("next", "/"))
+        self._login.accept_device(answer, request.query_params.get("device", ""))
+        return answer
 
     def _login_page(self, request: Request, target: str, *, wrong: str = "", status: int = 200) -> Response:
         is_closed = not self._login.has_password()
@@ -78,12 +85,11 @@ class ConsoleActions:
         try:
             cookie = self._login.sign_in(request, form.get("name", ""), form.get("password", ""))
         except LockedOut:
-            wrong = "Too many wrong passwords; wait five minutes."
-            return self._login_page(request, target, wrong=wrong, status=429)
+            return self._login_page(request, target, wrong=_LOCKED, status=429)
         if cookie is None:
             return self._login_page(request, target, wrong="That is not the name and password.", status=401)
         answer = redirect_to(target)
-        self._login.set_session_cookie(answer, cookie)
+        self._login.set_session_cookie(answer, cookie, name=form.get("name", ""))
         return answer
 
     def _sign_out(self, _request: Request, operator: Operator, _form: Form) -> Response:
@@ -118,9 +124,7 @@ class ConsoleActions:
                 self._services, operator.name, password=form.get("new", ""), actor=operator.actor
             )
         except LockedOut:
-            return self._account(
-                request, operator, message="Too many wrong passwords; wait five minutes.", status=429
-            )
+            return self._account(request, operator, message=_LOCKED, status=429)
         except UserError as error:
             return self._account(request, operator, message=str(error), status=400)
         return redirect_to("/login")

@@ -5,7 +5,7 @@ a token value from the session, which protects against cross-site request forger
 """
 
 import hmac
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
@@ -15,25 +15,20 @@ from fastapi import Request, Response
 from nurture.access import queries
 from nurture.app.passwords import hash_password, needs_rehash, verify_password
 from nurture.app.services import Services
+from nurture.app.sign_in_limits import KNOWN, LINK, SignInLimits
 from nurture.database.audit import record
 from nurture.domain.access import FIRST_ADMIN, PASSWORD_MAX, Operator
-from nurture.domain.instant import HOUR, MINUTE, Instant
+from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration
 from nurture.web.request import client_address, is_from_own_page, is_from_this_machine
 
 COOKIE = "nurture_console"
+#: Cookie of a browser in which an account signed in before.
+DEVICE_COOKIE = "nurture_device"
 #: A session ends this long after signing in, or after its last use.
 SESSION = 12 * HOUR
 IDLE = 2 * HOUR
-#: Failed attempts in one window after which sign-in is locked until the window ends: by account and by address.
-WRONG_MAX = 10
-WRONG_MAX_ADDRESS = 30
-WRONG_WINDOW = 5 * MINUTE
 #: Cookie that the form token is bound to while there is no session.
 _FORM_COOKIE = "nurture_before"
-
-
-class LockedOut(Exception):
-    """Sign-in is locked after too many wrong passwords."""
 
 
 class ConsoleLogin:
@@ -42,6 +37,7 @@ class ConsoleLogin:
     def __init__(self, services: Services) -> None:
         """Use these services; the key of form tokens is derived from the signing key."""
         self._services = services
+        self._limits = SignInLimits(services)
         self._form_key = hmac.digest(services.keys.secrets[0], b"nurture console form", "sha256")
 
     def has_password(self) -> bool:
@@ -81,10 +77,9 @@ class ConsoleLogin:
     def sign_in(self, request: Request, name: str, password: str) -> str | None:
         """Return the cookie of a new session; None for a wrong name or password.
 
-        Raises LockedOut after too many failures for this account or from this address. The attempt is counted before
-        the password is checked, so that simultaneous guesses count each other.
+        Raises LockedOut after too many failures (`app.sign_in_limits`).
         """
-        name = name.strip().lower()[:200] or FIRST_ADMIN
+        name = _normalize_name(name)
         user_id, mark = self._attempt(request, name, password)
         if mark is None:
             return None
@@ -104,25 +99,12 @@ class ConsoleLogin:
         return self._attempt(request, name, password)[1] is not None
 
     def _attempt(self, request: Request, name: str, password: str) -> tuple[int | None, str | None]:
-        now = self._services.clock.now()
-        account, address = self._subject("account", name), self._subject("address", client_address(request))
-        self._count_attempt(account, address, now)
+        device = request.cookies.get(DEVICE_COOKIE, "")
+        attempt = self._limits.count_attempt(name, address=client_address(request), device=device)
         user_id, mark = self._check_password(name, password[: PASSWORD_MAX + 1])
         if mark is not None:
-            self._services.database.run(lambda c: queries.uncount_attempt(c, [address], whole=account))
+            self._limits.forget_attempt(attempt)
         return user_id, mark
-
-    def _count_attempt(self, account: str, address: str, now: Instant) -> None:
-        def work(connection: sa.Connection) -> tuple[int, int]:
-            tried = queries.count_attempt(connection, [account, address], now=now, window=WRONG_WINDOW)
-            if tried[0] == WRONG_MAX + 1 or tried[1] == WRONG_MAX_ADDRESS + 1:
-                detail = {"account": tried[0] > WRONG_MAX, "address": tried[1] > WRONG_MAX_ADDRESS}
-                record(connection, at=now, actor="console", action="access.locked", detail=detail)
-            return tried[0], tried[1]
-
-        of_account, of_address = self._services.database.run(work)
-        if of_account > WRONG_MAX or of_address > WRONG_MAX_ADDRESS:
-            raise LockedOut
 
     def _check_password(self, name: str, password: str) -> tuple[int | None, str | None]:
         """Return the user's id (None for the first admin) and the session's mark; no mark when the check fails."""
@@ -143,9 +125,18 @@ class ConsoleLogin:
             )
         return row.id, str(row.epoch)
 
-    def set_session_cookie(self, answer: Response, cookie: str) -> None:
-        """Set the session cookie: no script can read it, no other site's form sends it."""
-        answer.set_cookie(COOKIE, cookie, max_age=SESSION // 1_000_000, **self._cookie())
+    def set_session_cookie(self, answer: Response, cookie: str, *, name: str) -> None:
+        """Set the session cookie (no script can read it, no other site's form sends it) and make the browser known."""
+        answer.set_cookie(COOKIE, cookie, max_age=SESSION // SECOND, **self._cookie())
+        self._set_device_cookie(answer, self._limits.make_device(_normalize_name(name)), KNOWN)
+
+    def accept_device(self, answer: Response, token: str) -> None:
+        """Make the browser known that opened the link of `nurture access user unlock`."""
+        if self._limits.is_device(token):
+            self._set_device_cookie(answer, token, LINK)
+
+    def _set_device_cookie(self, answer: Response, token: str, valid: Duration) -> None:
+        answer.set_cookie(DEVICE_COOKIE, token, max_age=valid // SECOND, **self._cookie())
 
     def sign_out(self, answer: Response, operator: Operator) -> None:
         """End the session and delete its cookie."""
@@ -175,7 +166,7 @@ class ConsoleLogin:
     def set_form_cookie(self, answer: Response, value: str) -> None:
         """Set the cookie that the form token is bound to."""
         if value:
-            answer.set_cookie(_FORM_COOKIE, value, max_age=HOUR // 1_000_000, **self._cookie())
+            answer.set_cookie(_FORM_COOKIE, value, max_age=HOUR // SECOND, **self._cookie())
 
     def is_valid_form(self, request: Request, operator: Operator | None, token: str) -> bool:
         """Tell whether a form was sent from our own page and its token belongs to this session."""
@@ -200,10 +191,9 @@ class ConsoleLogin:
         text = b"password: " + (wanted.get_secret_value() if wanted else "").encode()
         return hmac.new(self._form_key, text, "sha256").hexdigest()
 
-    def _subject(self, kind: str, value: str) -> str:
-        """Return the key under which failures are counted: a keyed hash, so that no address is stored."""
-        key = self._form_key[:32]
-        return blake2b(f"{kind}:{value}".encode(), digest_size=16, key=key).hexdigest()
+
+def _normalize_name(name: str) -> str:
+    return name.strip().lower()[:200] or FIRST_ADMIN
 
 
 def _hash(cookie: str) -> str:
