@@ -10,7 +10,7 @@ from nurture.contacts.identity_queries import load_newest_identities
 from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
-from nurture.domain.event import Identity
+from nurture.domain.event import OPERATOR, Identity
 from nurture.domain.hints import RESERVED
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import Instant, parse_iso, to_iso
@@ -62,7 +62,7 @@ def track(
     def work(connection: Any) -> None:
         identities = _identities_of(connection, who)
         new_event = NewEvent(
-            source="cli",
+            source=OPERATOR,
             message_id=message_id,
             kind="track",
             name=event,

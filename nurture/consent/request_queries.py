@@ -1,6 +1,6 @@
 """Rows of requests made on the public pages: open until they are confirmed, replaced or past `valid_until`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ def add_request(
     *,
     act: str,
     address: str | None,
+    old_address: str | None,
     now: Instant,
     until: Instant,
 ) -> int:
@@ -34,6 +35,7 @@ def add_request(
         "contact_id": contact_ids[0],
         "act": act,
         "address": address,
+        "old_address": old_address,
         "asked_at": now,
         "valid_until": until,
     }
@@ -51,12 +53,26 @@ def load_recent_requests(
 
 
 def add_address_requests(
-    connection: sa.Connection, addresses: Mapping[int, str], *, now: Instant, until: Instant
+    connection: sa.Connection,
+    addresses: Mapping[int, tuple[str | None, str]],
+    *,
+    now: Instant,
+    until: Instant,
 ) -> dict[int, int]:
-    """Store requests for another address (contact -> address) in one statement; return contact -> request id."""
+    """Store requests for another address in one statement; return contact -> request id.
+
+    addresses: contact -> (present address, new address).
+    """
     rows: list[Row] = [
-        {"contact_id": contact, "act": "address", "address": address, "asked_at": now, "valid_until": until}
-        for contact, address in addresses.items()
+        {
+            "contact_id": contact,
+            "act": "address",
+            "address": new,
+            "old_address": present,
+            "asked_at": now,
+            "valid_until": until,
+        }
+        for contact, (present, new) in addresses.items()
     ]
     added = insert(connection, requests, rows, returning=["contact_id", "id"])
     return {row.contact_id: row.id for row in sorted(added)}
@@ -81,22 +97,38 @@ def confirm_request(connection: sa.Connection, number: int, *, now: Instant, old
     return connection.execute(statement.values(done_at=now, old_address=old_address)).rowcount > 0
 
 
-def find_abandoned_addresses(connection: sa.Connection, addresses: Mapping[int, str]) -> set[int]:
+def object_to_request(connection: sa.Connection, number: int, *, now: Instant) -> Any:
+    """Mark a request as objected to, and cancel it when it is open; return it as it was, None the second time."""
+    row = connection.execute(sa.select(requests).where(requests.c.id == number).with_for_update()).one()
+    if row.objected_at is not None:
+        return None
+    values: dict[str, Instant] = {"objected_at": now}
+    if row.done_at is None and row.replaced_at is None:
+        values["replaced_at"] = now
+    connection.execute(sa.update(requests).where(requests.c.id == number).values(values))
+    return row
+
+
+def find_abandoned_addresses(
+    connection: sa.Connection, addresses: Mapping[int, str], *, by_operator: Collection[int] = ()
+) -> set[int]:
     """Return the contacts that changed away from this address by a request and did not change back to it.
 
-    addresses: living contact -> address.
+    addresses: living contact -> address. by_operator: contacts whose address an operator names; such a word gives the
+    address back when its owner objected to the change.
     """
     members = family(connection, sorted(addresses))
     statement = (
-        sa.select(members.c.person, requests.c.address, requests.c.old_address)
+        sa.select(members.c.person, requests.c.address, requests.c.old_address, requests.c.objected_at)
         .join(members, members.c.id == requests.c.contact_id)
         .where(requests.c.act == "address", requests.c.done_at.is_not(None))
         .order_by(requests.c.done_at, requests.c.id)
     )
     is_abandoned: dict[int, bool] = {}
-    for person, new, old in connection.execute(statement):
+    for person, new, old, objected_at in connection.execute(statement):
         if addresses[person] in (new, old):
-            is_abandoned[person] = addresses[person] == old
+            is_restored = objected_at is not None and person in by_operator
+            is_abandoned[person] = addresses[person] == old and not is_restored
     return {person for person, abandoned in is_abandoned.items() if abandoned}
 
 

@@ -615,14 +615,16 @@ requests = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     # address | export | erase
     sa.Column("act", sa.Text, nullable=False),
-    # Of `address`: the new one, canonical, and the one before it once it was changed.
+    # Of `address`: the new one, canonical, and the one before it.
     sa.Column("address", sa.Text),
     sa.Column("old_address", sa.Text),
     sa.Column("asked_at", Instant, nullable=False),
     sa.Column("valid_until", Instant, nullable=False),
     sa.Column("done_at", Instant),
-    # A later request of the same kind replaced it.
+    # A later request of the same kind replaced it, or the owner of the old address objected in time.
     sa.Column("replaced_at", Instant),
+    # The owner of the old address objected.
+    sa.Column("objected_at", Instant),
     sa.CheckConstraint("act IN ('address', 'export', 'erase')", name="act"),
 )
 sa.Index("ix_requests_contact_id", requests.c.contact_id)

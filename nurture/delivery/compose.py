@@ -143,6 +143,9 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
 def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
     properties = item.run.origin.properties if item.run else {}
     asked, request = properties.get("topic"), properties.get("request")
+    # The old address gets the link to object, never the one that confirms.
+    to_old = item.measure is not None and item.measure.to == "old_address"
+    number = request if isinstance(request, int) else None
     measured = item.measure is not None and item.measure.tracking
     tracked = measured and delivery.tracking and not item.family.preferences.untracked
     links = links_for(
@@ -152,7 +155,8 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
         message_id=item.due.id,
         topic=item.due.topic,
         asked=asked if isinstance(asked, str) else None,
-        request=request if isinstance(request, int) else None,
+        request=None if to_old else number,
+        objection=number if to_old else None,
         names=None if tracked else PAGES.keys() - _TRACKING,
     )
     return LinksWithImages(links, image_links(images, delivery.base_url)) if images else links

@@ -300,8 +300,8 @@ def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | Non
     if request is None or request.contact_id not in item.family.member_ids or request.replaced_at:
         return None
     if item.measure is not None and item.measure.to == "old_address":
-        address: str | None = request.old_address
-        return address
+        is_told = request.done_at is not None or request.valid_until > now
+        return request.old_address if is_told and request.old_address != request.address else None
     if request.act == "address":
         return request.address if request.valid_until > now else None
     # A request without an address of its own (export, erase) is answered at the contact's address.

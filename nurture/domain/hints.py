@@ -9,7 +9,12 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, REQUEST_EVENT
+from nurture.domain.consent.requests import (
+    ADDRESS_CHANGED_EVENT,
+    ADDRESS_OBJECTED_EVENT,
+    ADDRESS_REQUESTED_EVENT,
+    REQUEST_EVENT,
+)
 from nurture.domain.playbook import EntityFact, Playbook, VerdictFact
 
 #: Events that only our own page and an import may tell: they stand for an act of the person that we saw.
@@ -24,7 +29,9 @@ _WORDS: Final = re.compile(
     r"|\b(case|ticket|complaint|hold)\b.*\b(closed|resolved|solved|lifted|released)$",
     re.IGNORECASE,
 )
-_OURS: Final = frozenset({ADDRESS_CHANGED_EVENT, REQUEST_EVENT, *RESERVED})
+_OURS: Final = frozenset(
+    {ADDRESS_CHANGED_EVENT, ADDRESS_OBJECTED_EVENT, ADDRESS_REQUESTED_EVENT, REQUEST_EVENT, *RESERVED}
+)
 
 
 def may_hint_tell(name: str, playbook: Playbook) -> bool:

@@ -130,6 +130,44 @@ def record_answer(
     return Counts(answered=1)
 
 
+def open_objection_case(
+    connection: sa.Connection,
+    settings: ReplySettings,
+    contact_id: int,
+    *,
+    old_address: str,
+    message: int | None,
+    now: Instant,
+) -> None:
+    """Open a case because the owner of a contact's old address objects to the change; it holds all marketing.
+
+    No event announces it: an acknowledgement would go to the address that is in dispute. Our staff are told by mail,
+    and their answer goes to the old address.
+    """
+    case = _open_case(connection, settings, contact_id, message, now=now)
+    if not settings.replies_to:
+        return
+    reply_to = [old_address]
+    if settings.bounce_address:
+        reply_to.append(build_case_address(settings.keys, settings.bounce_address, case.number))
+    notice = Notice(
+        sender=settings.sender,
+        name="nurture",
+        recipient=settings.replies_to,
+        reply_to=tuple(reply_to),
+        subject=f"[{case_name(case.number)}] the owner of the old address objects to a change of address",
+        text=f"{_context(connection, settings, case)}\n\n{_OBJECTION}\n",
+        at=now,
+        key=f"objection:{case.number}:{now}",
+    )
+    queue_notice(connection, "reply", notice, case=case.number, contact=case.contact, now=now)
+
+
+_OBJECTION: Final = """The person's address was changed, and the new address confirmed it. The owner of the old address
+says that the change is not theirs. Find out who is right; your answer goes to the old address. To give the old address
+back, run `nurture track OLD-ADDRESS "Address Restored"`. No newsletter or offer is sent before this case is closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """A case: its living contact, its number, the message that was replied to, and when an answer is due."""
@@ -307,7 +345,9 @@ def check_cases(
 ) -> Counts:
     """Close cases whose `Support Case Closed` came from elsewhere, and escalate overdue ones by mail, once each."""
     counts = Counts(closed=_close_cases(connection, limit=limit))
-    events = []
+    events: list[NewEvent] = []
+    if not settings.escalate_to:
+        return counts
     for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit):
         reply_queries.update_case(connection, row.id, escalated_at=now)
         contact = reply_queries.lock_living(connection, row.contact_id)

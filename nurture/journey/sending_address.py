@@ -14,7 +14,7 @@ from nurture.contacts import queries as people
 from nurture.contacts.assignment import claims_of
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.contacts.locking import LockedBatch
-from nurture.domain.event import Identity
+from nurture.domain.event import OPERATOR, Identity
 from nurture.domain.instant import NEVER, Instant
 
 
@@ -27,6 +27,8 @@ class _Addresses:
     changed: dict[int, tuple[str, Instant]] = field(default_factory=dict)
     # Contact -> the newest other address that a hint gives.
     asked: dict[int, str] = field(default_factory=dict)
+    # Contacts whose changed address an operator named.
+    by_operator: set[int] = field(default_factory=set)
 
     def read(self, row: InboxRow, contact: int, owner: int | None) -> None:
         """Read one row. owner: the contact that has the row's address, if any."""
@@ -40,6 +42,7 @@ class _Addresses:
         if (present is None and is_known) or (word == "proof" and is_known and row.occurred_at >= since):
             self.now[contact] = self.changed[contact] = (address, row.occurred_at)
             self.asked.pop(contact, None)
+            (self.by_operator.add if row.source == OPERATOR else self.by_operator.discard)(contact)
         elif word == "hint":
             self.asked[contact] = address
 
@@ -68,7 +71,9 @@ def set_sending_addresses(
     if changed:
         # An address that the person left on our own page is not used again because an application still names it.
         gone = request_queries.find_abandoned_addresses(
-            connection, {contact: email for contact, (email, _) in changed.items()}
+            connection,
+            {contact: email for contact, (email, _) in changed.items()},
+            by_operator=addresses.by_operator,
         )
         changed = {contact: newest for contact, newest in changed.items() if contact not in gone}
     own_address = {
@@ -79,7 +84,9 @@ def set_sending_addresses(
         from_requests.ask_to_confirm(
             connection,
             {
-                contact: (address, sorted(taken.known.names.get(contact, ())))
+                contact: from_requests.NewAddress(
+                    addresses.now[contact][0], address, sorted(taken.known.names.get(contact, ()))
+                )
                 for contact, address in addresses.asked.items()
             },
             now=now,

@@ -6,6 +6,7 @@
 | preferences | `/p/TOKEN`    | c, m               | topics, fewer mails, a pause, language                |
 | survey      | `/s/TOKEN`    | c, m               | records an answer; `?answer=N` may follow the token   |
 | confirm     | `/confirm/TOKEN` | c, m, t or r    | grants the topic, or carries out the request          |
+| object      | `/object/TOKEN`  | c, m, r         | objects to the change of address that the request asks |
 | click       | `/c/TOKEN`    | m                  | redirects to the mail's target; records the click     |
 | open        | `/o/TOKEN`    | m                  | returns a pixel; records the open                     |
 | referral    | `/r/CODE`     | c                  | redirects to the brand's page with the person's code  |
@@ -25,6 +26,7 @@ PAGES: Final[Mapping[str, str]] = {
     "preferences": "/p/",
     "survey": "/s/",
     "confirm": "/confirm/",
+    "object": "/object/",
     "click": "/c/",
     "open": "/o/",
     "referral": "/r/",
@@ -41,27 +43,29 @@ def links_for(
     topic: str | None,
     asked: str | None = None,
     request: int | None = None,
+    objection: int | None = None,
     names: Collection[str] | None = None,
 ) -> Mapping[str, str]:
     """Return link name -> URL, a mapping that signs each link when it is first read: most mails show two or three.
 
     topic: the mail's own, which unsubscribing withdraws. asked: the topic that the confirm link grants. request: number
     of the request (`domain.consent.requests`) that the confirm link carries out instead. Without either there is no
-    confirm link. names: only these links; None: all.
+    confirm link. objection: number of the request that the object link objects to. names: only these links; None: all.
     """
     topics = {"unsubscribe": topic, "confirm": asked}
+    requests = {"confirm": request, "object": objection}
     payloads: dict[str, dict[str, Any]] = {}
     for name in PAGES:
-        confirms = name == "confirm" and request is not None
-        missing = name in topics and topics[name] is None and not confirms
+        number = requests.get(name)
+        missing = (name in topics or name in requests) and topics.get(name) is None and number is None
         if missing or (names is not None and name not in names):
             continue
         # People pass a referral link on, so it is the same in every mail and names no message.
         payload: dict[str, Any] = {"m": message_id} if name != "referral" else {}
         if name not in _WITHOUT_CONTACT:
             payload["c"] = contact_id
-        if confirms:
-            payload["r"] = request
+        if number is not None:
+            payload["r"] = number
         elif name in topics:
             payload["t"] = topics[name]
         payloads[name] = payload

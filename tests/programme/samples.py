@@ -23,7 +23,13 @@ NOW: Instant = parse_iso("2026-06-10T08:00:00Z")
 #: Link name -> URL as samples show it.
 LINKS: Mapping[str, str] = {
     name: f"https://mail.larkandkettle.example/{path}/TOKEN"
-    for name, path in {"unsubscribe": "u", "preferences": "p", "survey": "s", "confirm": "confirm"}.items()
+    for name, path in {
+        "unsubscribe": "u",
+        "preferences": "p",
+        "survey": "s",
+        "confirm": "confirm",
+        "object": "object",
+    }.items()
 }
 
 

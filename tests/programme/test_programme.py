@@ -21,6 +21,7 @@ MEASURES = {
     "any/confirm_subscription",
     "any/confirm_request",
     "any/address_changed",
+    "any/address_change_requested",
     "lead/subscribe/welcome_series",
     "lead/subscribe/interest_digest",
     "lead/convert/abandoned_cart",

@@ -199,7 +199,9 @@ def context_with_links(templates: Templates, links: Mapping[str, str]) -> MailCo
 
 
 def test_links_carry_signed_ids_and_no_address() -> None:
-    links = links_for(KEYS, BASE_URL + "/", contact_id=7, message_id=11, topic="offers", asked="news")
+    links = links_for(
+        KEYS, BASE_URL + "/", contact_id=7, message_id=11, topic="offers", asked="news", objection=5
+    )
     assert set(links) == set(PAGES)
     payloads: dict[str, Any] = {}
     for name, url in links.items():
@@ -210,6 +212,7 @@ def test_links_carry_signed_ids_and_no_address() -> None:
         "preferences": {"c": 7, "m": 11},
         "survey": {"c": 7, "m": 11},
         "confirm": {"c": 7, "m": 11, "t": "news"},
+        "object": {"c": 7, "m": 11, "r": 5},
         "click": {"m": 11},
         "open": {"m": 11},
         "referral": {"c": 7},
@@ -217,7 +220,9 @@ def test_links_carry_signed_ids_and_no_address() -> None:
 
 
 def test_links_without_a_topic_or_unwanted_are_not_made() -> None:
-    assert "unsubscribe" not in links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=None)
+    assert {"unsubscribe", "confirm", "object"}.isdisjoint(
+        links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic=None)
+    )
     assert set(links_for(KEYS, BASE_URL, contact_id=1, message_id=2, topic="t", names=["open"])) == {"open"}
 
 

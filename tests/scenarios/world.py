@@ -51,7 +51,12 @@ class World:
     def __post_init__(self) -> None:
         """Build the services and the delivery."""
         settings = Settings.model_validate(
-            {"secret_key": SECRET, "suppression_key": SECRET, "base_url": "https://mail.shop.example"}
+            {
+                "secret_key": SECRET,
+                "suppression_key": SECRET,
+                "base_url": "https://mail.shop.example",
+                "replies_to": "desk@shop.example",
+            }
         )
         self.services = Services(
             database=self.database,

@@ -1,8 +1,10 @@
 """Check a measure's call to action: its stage allows the kind, and a link that sells is declared as one."""
 
 import re
+from collections.abc import Mapping
+from typing import Final
 
-from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, REQUEST_EVENT
+from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, ADDRESS_REQUESTED_EVENT, REQUEST_EVENT
 from nurture.domain.measure import LetCoupon, OnEvent
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import literal, outputs
@@ -35,15 +37,24 @@ def check_call_to_action(check: MeasureCheck) -> None:
     _check_stage(check, kind, sells=sells)
 
 
+#: Recipient other than the person -> the events of requests that may send mail there.
+_EVENTS_OF_REQUESTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "new_address": (REQUEST_EVENT,),
+    "old_address": (ADDRESS_REQUESTED_EVENT, ADDRESS_CHANGED_EVENT),
+}
+
+
 def check_recipient(check: MeasureCheck) -> None:
     """Check that only requests from the public pages send mail to another address than the person's."""
     measure = check.measure
     if measure.to == "person":
         return
-    wanted = REQUEST_EVENT if measure.to == "new_address" else ADDRESS_CHANGED_EVENT
+    wanted = _EVENTS_OF_REQUESTS[measure.to]
     names = measure.trigger.names if isinstance(measure.trigger, OnEvent) else ()
-    if measure.purpose != "transactional" or names != (wanted,) or measure.track != "any":
-        change = f"use it under any/, with purpose transactional and the event `{wanted}` as its trigger"
+    is_wanted = bool(names) and set(names) <= set(wanted)
+    if measure.purpose != "transactional" or not is_wanted or measure.track != "any":
+        event = " or ".join(f"`{name}`" for name in wanted)
+        change = f"use it under any/, with purpose transactional and the event {event} as its trigger"
         check.fault(("to",), f"`{measure.to}` for a mail that no such request began", change)
 
 

@@ -1,5 +1,7 @@
 """Requests that a person confirms by a second mail: another address, an export of their data, and erasure.
 
+The owner of the old address can object to a change of address at `/object/TOKEN`.
+
 A page below the preference centre sends the mail. Its link leads to `/confirm/TOKEN`, which shows the request and
 carries it out on a POST (`domain.consent.requests`). So a forwarded mail cannot change anything for its owner.
 """
@@ -8,14 +10,16 @@ import json
 from typing import Any, Final
 
 import sqlalchemy as sa
-from fastapi import Response
+from fastapi import Request, Response
 
 from nurture.app import privacy
+from nurture.app.inbound import build_reply_settings
 from nurture.app.services import Services
 from nurture.consent import from_requests
 from nurture.domain.consent.requests import ACTS, REQUEST_EVENT, RequestAct
 from nurture.domain.identity import canonical_email
 from nurture.domain.measure import OnEvent
+from nurture.feedback.replies import open_objection_case
 from nurture.web.html import PUBLIC_HEADERS
 from nurture.web.pages.page_request import PageContext, invalid_link_page, mask_address, notice_page
 from nurture.web.pages.public_dispatch import (
@@ -130,6 +134,48 @@ class RequestPages:
         from_requests.change_address(connection, context.person, request, now=context.now)
         return changed
 
+    # ---- an objection of the old address -----------------------------------------------------------------
+
+    def show_objection(self, connection: sa.Connection, context: PageContext, _request: Request) -> Response:
+        """Show what an objection will do."""
+        request = from_requests.find_request(connection, context.person, context.payload.get("r"))
+        if request is None or request.act != "address":
+            return _expired_page(context)
+        standing = from_requests.objection_standing(request, now=context.now)
+        if standing not in ("open", "changed") or request.objected_at is not None:
+            return _objection_answer(context, request, standing)
+        return context.render(
+            "confirm",
+            title=context.words["object_title"],
+            question=context.text(f"object_{standing}_question", address=_old_address(context, request)),
+            about="",
+            lead=context.words[f"object_{standing}_lead"],
+            button=context.words[f"object_{standing}_button"],
+            wording="",
+            grave=False,
+            action=f"/object/{context.token}",
+        )
+
+    def object(self, connection: sa.Connection, context: PageContext, _form: Form) -> Response:
+        """Cancel the request; after the change, open a case for our staff. A repetition changes nothing."""
+        request = from_requests.find_request(connection, context.person, context.payload.get("r"))
+        if request is None or request.act != "address":
+            return _expired_page(context)
+        standing = from_requests.objection_standing(request, now=context.now)
+        if standing in ("open", "changed") and request.objected_at is None:
+            stored = from_requests.object_to_change(connection, context.person, request, now=context.now)
+            if stored and standing == "changed" and context.loaded is not None:
+                open_objection_case(
+                    connection,
+                    build_reply_settings(self._dispatcher.services, context.loaded),
+                    context.person.id,
+                    old_address=request.old_address or "",
+                    message=context.message,
+                    now=context.now,
+                )
+            return _objected_page(context, request, standing)
+        return _objection_answer(context, request, standing)
+
     @staticmethod
     def _export(services: Services, context: PageContext) -> Response:
         """Return everything stored about the person. It may be repeated while the link is valid."""
@@ -158,6 +204,30 @@ def request_links(context: PageContext) -> list[dict[str, str]]:
         {"href": f"/p/{context.token}/{PATHS[act]}", "text": context.words[f"{act}_link"]}
         for act in available_acts(context)
     ]
+
+
+def _old_address(context: PageContext, request: Any) -> str:
+    return mask_address(request.old_address, context.words)
+
+
+def _objected_page(context: PageContext, request: Any, standing: from_requests.Standing) -> Response:
+    """Return what the objection did: the request was cancelled, or a case was opened."""
+    kind = "changed" if standing == "changed" else "open"
+    lead = context.text(f"objected_{kind}_lead", address=_old_address(context, request))
+    return context.notice(context.words[f"objected_{kind}_title"], lead)
+
+
+def _objection_answer(context: PageContext, request: Any, standing: from_requests.Standing) -> Response:
+    """Return the page of a link that has nothing more to do: it was used, the request ended, or time passed."""
+    if request.objected_at is not None:
+        return _objected_page(context, request, standing)
+    if standing == "unchanged":
+        lead = context.text("object_unchanged_lead", address=_old_address(context, request))
+        return context.notice(context.words["object_unchanged_title"], lead)
+    return with_outcome(
+        "expired",
+        context.notice(context.words["expired_title"], context.words["object_over_lead"], status=410),
+    )
 
 
 def _expired_page(context: PageContext) -> Response:

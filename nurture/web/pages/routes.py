@@ -26,6 +26,7 @@ class PublicPages:
         add = self._dispatcher.add
         add(router, "/u/{token}", "unsubscribe", consent_pages.show_unsubscribe, consent_pages.unsubscribe)
         add(router, "/confirm/{token}", "confirm", consent_pages.show_confirm, consent_pages.confirm)
+        add(router, "/object/{token}", "object", request_pages.show_objection, request_pages.object)
         add(router, "/p/{token}", "preferences", preferences.show, preferences.save)
         for act, path in PATHS.items():
             add(

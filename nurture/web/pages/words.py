@@ -65,7 +65,7 @@ ENGLISH: Mapping[str, str] = {
     "address_link": "Use another address",
     "address_title": "Another address",
     "address_lead": "We send a mail to the new address. Nothing changes before you follow its link and confirm. "
-    "After the change we also write to {address}.",
+    "We also tell {address}, whose owner can object.",
     "address_new": "Your new address",
     "address_button": "Send the mail",
     "address_fault": "That does not look like an e-mail address.",
@@ -77,6 +77,26 @@ ENGLISH: Mapping[str, str] = {
     "changed_lead": "Our mail goes to {address} from now on.",
     "taken_title": "Not changed",
     "taken_lead": "Another account uses this address. Reply to the mail that brought you here, and a person will help.",
+    # ---- the owner of the old address objects
+    "object_title": "A change of address",
+    "object_open_question": "Keep our mail coming to {address}?",
+    "object_open_lead": "Somebody asked us to send your mail to another address. If it was you, close this page and "
+    "nothing happens. If it was not you, stop it here.",
+    "object_open_button": "Stop the change",
+    "object_changed_question": "Our mail no longer goes to {address}. Was that not you?",
+    "object_changed_lead": "The change was confirmed at the other address, so people at our side decide. Until they "
+    "have, we send no newsletters or offers to either address.",
+    "object_changed_button": "It was not me",
+    "objected_open_title": "Stopped",
+    "objected_open_lead": "Our mail still goes to {address}. The link at the other address no longer works.",
+    "objected_changed_title": "We look into it",
+    "objected_changed_lead": "Your objection is noted. Until it is settled we send no newsletters or offers to either "
+    "address.",
+    "object_unchanged_title": "Nothing to stop",
+    "object_unchanged_lead": "Nobody confirmed this change of address in time, or it was asked for anew. This request "
+    "moves no mail away from {address}.",
+    "object_over_lead": "The change of address is too long ago to object here. Reply to the mail that brought you "
+    "here, and we will help.",
     "export_link": "Export my data",
     "export_title": "Your data",
     "export_lead": "We send a mail with a link to {address}. It leads to a file with all the data we hold about you.",
@@ -183,7 +203,7 @@ CHINESE: Mapping[str, str] = {
     "address_link": "更换邮箱",
     "address_title": "更换邮箱",
     "address_lead": "我们会向新邮箱发送一封邮件。在您打开其中的链接并确认之前，什么都不会改变。"
-    "更改后我们会通知 {address}。",
+    "我们也会通知 {address}，其使用者可以提出异议。",
     "address_new": "您的新邮箱",
     "address_button": "发送邮件",
     "address_fault": "这不像是一个邮箱地址。",
@@ -195,6 +215,23 @@ CHINESE: Mapping[str, str] = {
     "changed_lead": "今后我们的邮件将发送到 {address}。",
     "taken_title": "未更改",
     "taken_lead": "此邮箱已被另一个账户使用。请回复带您来到这里的邮件，会有专人协助您。",
+    "object_title": "更换邮箱",
+    "object_open_question": "继续向 {address} 发送邮件？",
+    "object_open_lead": "有人请我们把您的邮件改发到另一个邮箱。如果是您本人，关闭此页即可，不会有任何改动。"
+    "如果不是您本人，请在这里停止。",
+    "object_open_button": "停止更换",
+    "object_changed_question": "我们的邮件已不再发往 {address}。不是您本人更改的吗？",
+    "object_changed_lead": "这次更改已在另一个邮箱确认，因此由我们的工作人员判断。"
+    "在此之前，我们不会向任何一个邮箱发送资讯和优惠邮件。",
+    "object_changed_button": "不是我本人",
+    "objected_open_title": "已停止",
+    "objected_open_lead": "我们的邮件仍然发往 {address}。另一个邮箱里的链接已经失效。",
+    "objected_changed_title": "我们会核实",
+    "objected_changed_lead": "已记录您的异议。在核实之前，我们不会向任何一个邮箱发送资讯和优惠邮件。",
+    "object_unchanged_title": "无需停止",
+    "object_unchanged_lead": "这次更换没有在有效时间内确认，或者已经重新申请。"
+    "这项申请不会让 {address} 的邮件转往别处。",
+    "object_over_lead": "更换邮箱已过去太久，无法在此提出异议。请回复带您来到这里的邮件，我们会协助您。",
     "export_link": "导出我的全部数据",
     "export_title": "您的数据",
     "export_lead": "我们会向 {address} 发送一封带链接的邮件，打开即可下载一个文件，其中有我们保存的关于您的全部内容。",

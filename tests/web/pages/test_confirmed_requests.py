@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -10,17 +11,20 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.suppressions import show
+from nurture.app.tracking import track
 from nurture.consent.record import address_hash
 from nurture.contacts.queries import resolve_contact
-from nurture.database.engine import Database
-from nurture.database.schema import contacts, identities, requests, suppressions
+from nurture.database.schema import contacts, dialogues, events, identities, notices, requests, suppressions
 from nurture.domain.consent.requests import REQUESTS_MAX
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, HOUR, MINUTE
+from nurture.domain.measure import MARKETING
 from nurture.domain.signing import sign_token
+from nurture.feedback.reply_queries import load_reply_holds
 from tests.scenarios.world import World
 
 MARA, NEW = "mara@example.com", "mara@new.example"
+ASKED, CHANGED = "A change of your address was asked for", "Our mail goes to another address now"
 STEPS = ["address", "data", "erase"]
 
 
@@ -47,12 +51,18 @@ class Person:
         return [(file.recipient, mail["Subject"]) for file, mail in zip(
             self.world.outlet.kept, self.world.sent_mails(), strict=True)]  # fmt: skip
 
-    def link(self, place: int = -1) -> str:
-        """Return the path of the confirmation link in a mail that left."""
+    def link(self, page: str = "confirm") -> str:
+        """Return the path of the newest link to that page in the mails that left."""
         self.world.work()
-        text = self.world.sent_mails()[place].get_body(("plain",)).get_content()  # type: ignore[union-attr]
-        (path,) = re.findall(r"https://mail\.shop\.example(/confirm/\S+)", text)
-        return str(path)
+        texts = [mail.get_body(("plain",)).get_content() for mail in self.world.sent_mails()]  # type: ignore[union-attr]
+        paths = re.findall(rf"https://mail\.shop\.example(/{page}/\S+)", "\n".join(texts))
+        return str(paths[-1])
+
+    def events(self, name: str) -> list[int]:
+        """Return the ids of the person's applied events of this name."""
+        self.world.work()
+        with self.world.database.read() as connection:
+            return list(connection.scalars(sa.select(events.c.id).where(events.c.name == name)))
 
     @property
     def address(self) -> str | None:
@@ -66,8 +76,12 @@ class Person:
 
 
 @pytest.fixture
-def world(database: Database) -> World:
-    return World(database)
+def world(request: pytest.FixtureRequest) -> World:
+    """Return a world on SQLite, or on the kind of database that a test names."""
+    return World(request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_database"))
+
+
+on_both = pytest.mark.parametrize("world", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -86,9 +100,10 @@ def test_the_preference_centre_leads_to_each(mara: Person) -> None:
     assert mara.mailed() == []
 
 
+@on_both
 def test_an_address_changes_when_the_link_at_the_new_one_is_confirmed_and_not_before(mara: Person) -> None:
     assert "m•••@new.example" in mara.ask("address", email=f" {NEW.upper()} ").text
-    assert mara.mailed() == [(NEW, "May we write to you here?")]
+    assert mara.mailed() == [(NEW, "May we write to you here?"), (MARA, ASKED)]
     assert mara.address == MARA
     path = mara.link()
     for method in ("GET", "HEAD", "GET"):
@@ -96,10 +111,10 @@ def test_an_address_changes_when_the_link_at_the_new_one_is_confirmed_and_not_be
     assert mara.address == MARA
     assert "m•••@new.example" in mara.client.post(path).text
     assert mara.address == NEW
-    assert mara.mailed()[1:] == [(MARA, "Our mail goes to another address now")]
+    assert mara.mailed()[2:] == [(MARA, CHANGED)]
     # Repeated, it is so already, and nobody is told again.
     assert mara.client.post(path).status_code == 200
-    assert len(mara.mailed()) == 2
+    assert len(mara.mailed()) == 3
 
 
 def test_an_application_that_still_names_the_old_address_does_not_take_it_back(mara: Person) -> None:
@@ -160,7 +175,7 @@ def test_a_form_fills_no_strangers_mailbox(mara: Person) -> None:
         assert mara.ask("address", email=f"victim{number}@new.example").status_code == 200
     assert mara.ask("address", email=NEW).status_code == 429
     # Each request took the place of the one before: of three asked for at once, one mail leaves.
-    assert [to for to, _ in mara.mailed()] == [f"victim{REQUESTS_MAX - 1}@new.example"]
+    assert [to for to, _ in mara.mailed()] == [f"victim{REQUESTS_MAX - 1}@new.example", MARA]
     mara.world.live(DAY + MINUTE)
     assert mara.ask("address", email=NEW).status_code == 200
 
@@ -172,8 +187,9 @@ def test_a_suppressed_address_is_not_written_to_because_somebody_typed_it(mara: 
                "source": "test"}  # fmt: skip
         connection.execute(sa.insert(suppressions).values(row))
     mara.ask("address", email=NEW)
-    assert mara.mailed() == []
-    assert mara.world.ledger()[-1][2:] == ("skipped", "suppressed")
+    assert mara.mailed() == [(MARA, ASKED)]
+    skipped = [row for row in mara.world.ledger() if row[1] == "any/confirm_request/confirm"]
+    assert [row[2:] for row in skipped] == [("skipped", "suppressed")]
 
 
 def test_a_stop_at_the_old_address_holds_at_the_new_one(mara: Person) -> None:
@@ -271,3 +287,159 @@ def test_an_application_cannot_lead_our_mail_to_an_address_of_its_choice(mara: P
     mara.world.tell(MARA, "Address Changed", request=99, old_address="evil@new.example")
     assert mara.mailed() == []
     assert {status for _, _, status, _ in mara.world.ledger()} == {"skipped"}
+
+
+# ---- the owner of the old address objects ----------------------------------------------------------------
+
+
+def _stored(mara: Person) -> sa.Row[Any]:
+    with mara.world.database.read() as connection:
+        return connection.execute(sa.select(requests).order_by(requests.c.id.desc())).first()  # type: ignore[return-value]
+
+
+def _cases(mara: Person) -> list[tuple[int, int | None]]:
+    with mara.world.database.read() as connection:
+        return [(row.contact_id, row.closed_at) for row in connection.execute(sa.select(dialogues))]
+
+
+@on_both
+def test_the_owner_of_the_present_address_stops_a_change_before_it_is_made(mara: Person) -> None:
+    mara.ask("address", email=NEW)
+    confirm, objection = mara.link(), mara.link("object")
+    for method in ("GET", "HEAD", "GET"):
+        assert mara.client.request(method, objection).status_code == 200
+    assert _stored(mara).objected_at is None
+    for _ in range(2):
+        assert "Our mail still goes to m•••@example.com" in mara.client.post(objection).text
+    assert "Our mail still goes to" in mara.client.get(objection).text
+    for method in ("GET", "POST"):
+        assert mara.client.request(method, confirm).status_code == 410
+    assert mara.address == MARA
+    assert _cases(mara) == []
+    names = mara.events("Address Change Objected")
+    assert len(names) == 1
+
+
+@on_both
+def test_an_objection_after_the_change_opens_one_case_and_holds_marketing(mara: Person) -> None:
+    mara.ask("address", email=NEW)
+    early = mara.link("object")
+    mara.client.post(mara.link())
+    late = mara.link("object")
+    mara.world.live(13 * DAY)
+    shown = mara.client.get(late)
+    assert "m•••@example.com" in shown.text
+    assert "new.example" not in shown.text, "the old mailbox learns nothing of the new one"
+    for path in (late, early, late):
+        assert mara.client.post(path).status_code == 200
+    assert _cases(mara) == [(mara.id, None)]
+    assert mara.address == NEW, "people decide, because the new address was confirmed too"
+    with mara.world.database.read() as connection:
+        (hold,) = load_reply_holds(connection, [mara.id], now=mara.world.now).values()
+        notice = connection.execute(sa.select(notices)).one()
+    assert hold.hold.stops >= MARKETING
+    assert notice.recipient == "desk@shop.example"
+    mara.world.work()
+    assert [to for to, subject in mara.mailed() if "received" in subject.lower()] == []
+
+
+def test_an_operator_gives_the_old_address_back_after_an_objection(mara: Person) -> None:
+    mara.ask("address", email=NEW)
+    mara.client.post(mara.link())
+    objection = mara.link("object")
+    mara.world.live(HOUR)
+    track(mara.world.services, MARA, "Address Restored", properties={}, at=None, actor="ops")
+    mara.world.work()
+    assert mara.address == NEW, "without an objection the person's own change stands"
+    mara.client.post(objection)
+    mara.world.live(HOUR)
+    mara.world.tell(MARA, "Order Completed", order_id="o-1", revenue=5)
+    mara.world.work()
+    assert mara.address == NEW, "an application that still names the old address does not decide"
+    track(mara.world.services, MARA, "Address Restored", properties={}, at=None, actor="ops")
+    mara.world.work()
+    assert mara.address == MARA
+
+
+@pytest.mark.parametrize("change", [True, False], ids=["changed", "not changed"])
+def test_an_objection_that_comes_too_late_changes_nothing(mara: Person, change: bool) -> None:
+    mara.ask("address", email=NEW)
+    if change:
+        mara.client.post(mara.link())
+    path = mara.link("object")
+    mara.world.live(14 * DAY + MINUTE)
+    for method in ("GET", "POST"):
+        answer = mara.client.request(method, path)
+        assert answer.status_code == (410 if change else 200)
+        assert "button" not in answer.text
+    assert _stored(mara).objected_at is None
+    assert _cases(mara) == []
+
+
+def test_a_request_that_another_one_replaced_has_nothing_to_stop(mara: Person) -> None:
+    mara.ask("address", email="first@new.example")
+    first = mara.link("object")
+    mara.ask("address", email=NEW)
+    assert "Nothing to stop" in mara.client.post(first).text
+    assert mara.client.post(mara.link()).status_code == 200
+    assert mara.address == NEW
+
+
+def test_only_the_old_address_is_told_and_its_mail_confirms_nothing(mara: Person) -> None:
+    mara.ask("address", email=NEW)
+    mara.client.post(mara.link())
+    mara.world.work()
+    for outgoing, mail in zip(mara.world.outlet.kept, mara.world.sent_mails(), strict=True):
+        text = str(mail)
+        assert ("/object/" in text) == (outgoing.recipient == MARA)
+        assert ("/confirm/" in text) == (outgoing.recipient == NEW)
+    token = mara.link("object").rpartition("/")[2]
+    assert mara.client.post(f"/confirm/{token}").status_code == 404
+    mara.world.live(HOUR)
+    assert mara.address == NEW
+
+
+def test_a_suppressed_old_address_is_not_written_to_and_the_change_goes_on(mara: Person) -> None:
+    key = mara.world.services.settings.suppression_secret
+    with mara.world.database.write() as connection:
+        row = {"address_hash": address_hash(MARA, key), "scope": "all", "reason": "hard_bounce", "at": 1,
+               "source": "test"}  # fmt: skip
+        connection.execute(sa.insert(suppressions).values(row))
+    mara.ask("address", email=NEW)
+    mara.client.post(mara.link())
+    assert {to for to, _ in mara.mailed()} == {NEW}
+    assert mara.address == NEW
+
+
+def test_one_of_two_people_with_one_mailbox_changes_alone(mara: Person) -> None:
+    """The other's request, address and mail are untouched, and their link objects to nothing of this person's."""
+    for user in ("user-1", "user-2"):
+        event = mara.world.event(MARA, "Signed In")
+        given = {name: getattr(event, name) for name in event.__slots__}
+        ids = (Identity("user_id", user), Identity("email", MARA))
+        mara.world.hand_in(type(event)(**given | {"identities": ids}))
+        mara.world.work()
+    with mara.world.database.read() as connection:
+        one, two = (resolve_contact(connection, f"id:{user}") for user in ("user-1", "user-2"))
+    assert one != two
+    mara.id = two
+    mara.ask("address", email=NEW)
+    mara.client.post(mara.link())
+    assert [to for to, _ in mara.mailed()] == [NEW, MARA, MARA]
+    forged = sign_token(mara.world.services.keys, "object", {"c": one, "m": 1, "r": _stored(mara).id})
+    assert mara.client.post(f"/object/{forged}").status_code == 410
+    assert _stored(mara).objected_at is None
+    assert mara.address == NEW
+    mara.id = one
+    assert mara.address == MARA
+
+
+def test_a_browser_key_cannot_tell_that_a_change_was_asked_for(mara: Person) -> None:
+    mara.ask("address", email=NEW)
+    mara.client.post(mara.link())
+    before = len(mara.mailed())
+    for name in ("Address Change Requested", "Address Change Objected"):
+        event = mara.world.event(MARA, name, request=_stored(mara).id)
+        given = {field: getattr(event, field) for field in event.__slots__}
+        mara.world.hand_in(type(event)(**given | {"source": "page", "hint": True}))
+    assert len(mara.mailed()) == before
