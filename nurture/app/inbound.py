@@ -91,7 +91,7 @@ class Inbound:
         )
         return plain in {address.lower() for address in addresses}
 
-    def take(self, sender: str, recipient: str, data: bytes) -> str:
+    def process_mail(self, sender: str, recipient: str, data: bytes) -> str:
         """Process one mail and return the SMTP reply: 250 once all its effects are committed.
 
         sender: the envelope sender, empty for `<>`. After any error the reply is 451, so the sender keeps the mail.

@@ -58,7 +58,7 @@ class Webhooks:
         """Tell whether the provider is known and has a key."""
         return provider in PROVIDERS and bool(self._keys.get(provider))
 
-    def take(self, provider: str, call: Call) -> WebhookAnswer:
+    def process_call(self, provider: str, call: Call) -> WebhookAnswer:
         """Verify, translate and record one call; returns once everything is committed.
 
         Raises SQLAlchemyError or Transient when the database is unavailable: the provider then retries.

@@ -64,16 +64,21 @@ def find_page_contact(connection: sa.Connection, contact_id: int) -> PageContact
     return PageContact(row.id, row.email, row.locale, permissions.consents, row.zone, permissions.preferences)
 
 
-def withdraw_topic(
-    connection: sa.Connection,
-    person: PageContact,
-    topic: str | None,
-    *,
-    now: Instant,
-    evidence: Mapping[str, Any],
-    suppression_key: bytes,
-    wording: str = "",
-) -> None:
+@dataclass(frozen=True, slots=True)
+class PageAct:
+    """The instant of an act on a public page, its evidence, and the version of the words that the person saw."""
+
+    now: Instant
+    evidence: Mapping[str, Any]
+    suppression_key: bytes
+    wording: str = ""
+
+    def event_properties(self) -> dict[str, Any]:
+        """Return the part of the evidence that an event keeps: the message whose link was followed."""
+        return _event_evidence(self.evidence)
+
+
+def withdraw_topic(connection: sa.Connection, person: PageContact, topic: str | None, act: PageAct) -> None:
     """Withdraw a topic, or (None) everything."""
     if person.has_stopped(topic):
         return
@@ -81,58 +86,27 @@ def withdraw_topic(
         connection,
         contact_id=person.id,
         topic=topic,
-        now=now,
+        now=act.now,
         source=SOURCE,
-        evidence=evidence,
-        suppression_key=suppression_key,
-        wording=wording,
-        mailed=page_queries.load_mailed_contact(connection, evidence.get("message"), person.id),
+        evidence=act.evidence,
+        suppression_key=act.suppression_key,
+        wording=act.wording,
+        mailed=page_queries.load_mailed_contact(connection, act.evidence.get("message"), person.id),
     )
-    add_page_event(
-        connection,
-        person,
-        "Unsubscribed",
-        {"topic": topic or EVERYTHING, **_event_evidence(evidence)},
-        now=now,
-    )
+    properties = {"topic": topic or EVERYTHING, **act.event_properties()}
+    add_page_event(connection, person, "Unsubscribed", properties, now=act.now)
 
 
-def confirm_request(
-    connection: sa.Connection,
-    person: PageContact,
-    topic: str,
-    *,
-    now: Instant,
-    evidence: Mapping[str, Any],
-    suppression_key: bytes,
-    wording: str = "",
-) -> bool:
-    """Grant the topic that the mail of `evidence["message"]` asked about; return False when that request is spent."""
+def confirm_request(connection: sa.Connection, person: PageContact, topic: str, act: PageAct) -> bool:
+    """Grant the topic that the mail of the act's evidence asked about; return False when that request is spent."""
     lock_living_contact(connection, person.id)
-    if is_request_spent(connection, person, topic, evidence.get("message")):
+    if is_request_spent(connection, person, topic, act.evidence.get("message")):
         return False
-    confirm_topic(
-        connection,
-        person,
-        topic,
-        now=now,
-        evidence=evidence,
-        suppression_key=suppression_key,
-        wording=wording,
-    )
+    confirm_topic(connection, person, topic, act)
     return True
 
 
-def confirm_topic(
-    connection: sa.Connection,
-    person: PageContact,
-    topic: str,
-    *,
-    now: Instant,
-    evidence: Mapping[str, Any],
-    suppression_key: bytes,
-    wording: str = "",
-) -> None:
+def confirm_topic(connection: sa.Connection, person: PageContact, topic: str, act: PageAct) -> None:
     """Record that the person confirmed a topic by their own act."""
     if person.state(topic) == "granted":
         return
@@ -140,16 +114,16 @@ def confirm_topic(
         connection,
         contact_id=person.id,
         topic=topic,
-        now=now,
+        now=act.now,
         source=SOURCE,
-        evidence=evidence,
-        suppression_key=suppression_key,
-        wording=wording,
+        evidence=act.evidence,
+        suppression_key=act.suppression_key,
+        wording=act.wording,
     )
     if person.email is not None:
         confirm_address(connection, person.id, person.email)
     add_page_event(
-        connection, person, "Topic Confirmed", {"topic": topic, **_event_evidence(evidence)}, now=now
+        connection, person, "Topic Confirmed", {"topic": topic, **act.event_properties()}, now=act.now
     )
 
 
@@ -171,7 +145,6 @@ def is_request_spent(connection: sa.Connection, person: PageContact, topic: str,
 
 
 def _event_evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of the evidence that the event keeps: the message whose link was followed."""
     return {"message": evidence["message"]} if "message" in evidence else {}
 
 

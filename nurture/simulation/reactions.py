@@ -72,22 +72,13 @@ class Reactions:
             person = from_pages.find_page_contact(connection, row.contact_id)
             topic = from_pages.find_requested_topic(connection, row.id)
             if person is not None and topic is not None:
-                evidence = {"message": row.id}
-                from_pages.confirm_topic(
-                    connection, person, topic, now=at, evidence=evidence, suppression_key=self._key
-                )
+                page_act = from_pages.PageAct(at, {"message": row.id}, self._key)
+                from_pages.confirm_topic(connection, person, topic, page_act)
                 # The confirmation page offers both beside the topic.
                 for other_topic in ("reminders", "surveys"):
                     person = from_pages.find_page_contact(connection, row.contact_id)
                     if person is not None:
-                        from_pages.confirm_topic(
-                            connection,
-                            person,
-                            other_topic,
-                            now=at,
-                            evidence=evidence,
-                            suppression_key=self._key,
-                        )
+                        from_pages.confirm_topic(connection, person, other_topic, page_act)
 
         return act
 
@@ -95,10 +86,8 @@ class Reactions:
         def act(connection: sa.Connection, at: Instant) -> None:
             person = from_pages.find_page_contact(connection, row.contact_id)
             if person is not None:
-                evidence = {"message": row.id}
-                from_pages.withdraw_topic(
-                    connection, person, row.topic, now=at, evidence=evidence, suppression_key=self._key
-                )
+                page_act = from_pages.PageAct(at, {"message": row.id}, self._key)
+                from_pages.withdraw_topic(connection, person, row.topic, page_act)
 
         return act
 

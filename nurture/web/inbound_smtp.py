@@ -54,7 +54,7 @@ class _SmtpHandler:
         content = envelope.content
         data = content if isinstance(content, bytes) else (content or "").encode("utf-8", "replace")
         recipient = envelope.rcpt_tos[0] if envelope.rcpt_tos else ""
-        return await asyncio.to_thread(self._inbound.take, envelope.mail_from or "", recipient, data)
+        return await asyncio.to_thread(self._inbound.process_mail, envelope.mail_from or "", recipient, data)
 
     async def handle_exception(self, error: Exception) -> str:
         # A fault of this program: the sender keeps the mail until it is corrected.

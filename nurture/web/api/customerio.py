@@ -58,7 +58,7 @@ class TrackApi:
     def routes(self) -> APIRouter:
         """Return the endpoints of Customer.io's Track API."""
         router = APIRouter(prefix="/api", tags=["Customer.io Track API"])
-        for path, methods, take, summary in (
+        for path, methods, handle_call, summary in (
             (
                 "/v1/customers/{rest:path}",
                 ["PUT", "POST", "DELETE"],
@@ -72,16 +72,16 @@ class TrackApi:
             for method in methods:
                 router.add_api_route(
                     path,
-                    self._route(take),
+                    self._route(handle_call),
                     methods=[method],
                     summary=summary,
-                    operation_id=f"{method.lower()}_{take.__name__.strip('_')}",
+                    operation_id=f"{method.lower()}_{handle_call.__name__.strip('_')}",
                     response_class=Response,
                 )
         return router
 
     def _route(
-        self, take: Callable[[Request, Principal, Any, bytes], Coroutine[Any, Any, Response | None]]
+        self, handle_call: Callable[[Request, Principal, Any, bytes], Coroutine[Any, Any, Response | None]]
     ) -> Answer:
         async def respond(request: Request) -> Response:
             try:
@@ -91,7 +91,7 @@ class TrackApi:
                 encoding = request.headers.get("content-encoding", "")
                 raw = await inflate_body(await read_body(request), encoding=encoding)
                 body = await asyncio.to_thread(_parse_json, raw)
-                answer = await take(request, principal, body, raw)
+                answer = await handle_call(request, principal, body, raw)
             except TooLarge as error:
                 return _response(413, str(error), {"Connection": "close"})
             except (TimeoutError, ClientDisconnect):

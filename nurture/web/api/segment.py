@@ -107,7 +107,7 @@ def add_endpoints(application: FastAPI, context: IngestContext, *, base_url: str
 
 
 def _endpoint(context: IngestContext, kind: str | None) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    async def take(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         try:
             return await _ingest(context, request, kind)
         except TooLarge as error:
@@ -122,7 +122,7 @@ def _endpoint(context: IngestContext, kind: str | None) -> Callable[[Request], C
         except ClientDisconnect:
             return error_response(400, "the connection ended before the body did")
 
-    return take
+    return respond
 
 
 async def _ingest(context: IngestContext, request: Request, kind: str | None) -> Response:

@@ -42,7 +42,9 @@ def routes(services: Services, *, fetch: Fetcher | None = None) -> APIRouter:
             return _text_response(webhooks.refuse("oversized"))
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            return _text_response(await asyncio.to_thread(webhooks.take, provider, Call(body, headers)))
+            return _text_response(
+                await asyncio.to_thread(webhooks.process_call, provider, Call(body, headers))
+            )
         except Transient:
             return _text_response(WebhookAnswer(503, "The database is unavailable; try again in a moment."))
 

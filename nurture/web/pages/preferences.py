@@ -104,27 +104,15 @@ class PreferencePages:
                 wording = from_pages.store_shown_wording(
                     connection, preferences_wording(context), claimed, now=context.now
                 )
-            from_pages.confirm_topic(
-                connection,
-                context.person,
-                topic.name,
-                now=context.now,
-                evidence=context.evidence("preferences"),
-                suppression_key=self._key,
-                wording=wording,
-            )
+            from_pages.confirm_topic(connection, context.person, topic.name, self._act(context, wording))
             changed[topic.name] = "granted"
         return changed
 
     def _stop(self, connection: sa.Connection, context: PageContext, topic: str | None) -> None:
-        from_pages.withdraw_topic(
-            connection,
-            context.person,
-            topic,
-            now=context.now,
-            evidence=context.evidence("preferences"),
-            suppression_key=self._key,
-        )
+        from_pages.withdraw_topic(connection, context.person, topic, self._act(context))
+
+    def _act(self, context: PageContext, wording: str = "") -> from_pages.PageAct:
+        return from_pages.PageAct(context.now, context.evidence("preferences"), self._key, wording)
 
 
 def read_preference_form(context: PageContext, form: Form) -> PreferenceForm:

@@ -53,9 +53,8 @@ class ConsentPages:
         topic = None if form.get("scope") == ["all"] else context.topic
         if "scope" not in form:
             evidence["page"] = "one-click"
-        from_pages.withdraw_topic(
-            connection, context.person, topic, now=context.now, evidence=evidence, suppression_key=self._key
-        )
+        act = from_pages.PageAct(context.now, evidence, self._key)
+        from_pages.withdraw_topic(connection, context.person, topic, act)
         if topic:
             lead = context.text("unsubscribed_topic", topic=context.brand.title_of(topic))
         else:
@@ -92,18 +91,11 @@ class ConsentPages:
         if topic is None:
             return with_outcome("invalid", invalid_link_page(context.words["lang"]))
         claimed = (form.get("wording") or [""])[0]
-        is_confirmed = from_pages.confirm_request(
-            connection,
-            context.person,
-            topic,
-            now=context.now,
-            evidence=context.evidence("confirm"),
-            suppression_key=self._key,
-            wording=from_pages.store_shown_wording(
-                connection, confirm_wording(context, topic), claimed, now=context.now
-            ),
+        wording = from_pages.store_shown_wording(
+            connection, confirm_wording(context, topic), claimed, now=context.now
         )
-        if not is_confirmed:
+        act = from_pages.PageAct(context.now, context.evidence("confirm"), self._key, wording)
+        if not from_pages.confirm_request(connection, context.person, topic, act):
             return self._spent_page(context, topic)
         lead = context.text("confirmed_lead", topic=context.brand.title_of(topic))
         link = {"href": preferences_path(self._dispatcher, context), "text": context.words["choose_instead"]}

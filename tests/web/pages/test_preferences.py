@@ -188,7 +188,7 @@ def test_every_request_is_counted_once_by_how_it_ended(client: httpx.Client, ser
     assert counts().keys() <= OUTCOMES.keys()
 
 
-@pytest.mark.parametrize(("head", "said"), [("reason", OUTCOMES), ("sign", SIGNS)])
+@pytest.mark.parametrize(("head", "meanings"), [("reason", OUTCOMES), ("sign", SIGNS)])
 def test_the_closed_lists_stand_in_the_documentation(head: str, meanings: dict[str, str]) -> None:
     page = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
     table = page.split(f"| {head} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
