@@ -112,6 +112,13 @@ def test_every_path_that_a_page_names_exists() -> None:
     assert missing == []
 
 
+def test_a_moved_file_is_at_its_new_path() -> None:
+    page = (ROOT / "docs/adr/moved-files.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    missing = [path for _, new in rows for path in re.findall(r"`(\S+)`", new) if not (ROOT / path).exists()]
+    assert missing == []
+
+
 def test_readme_maps_every_folder_and_leads_from_the_fields_words() -> None:
     page = (ROOT / "README.md").read_text()
     folders = {path.name for path in (ROOT / "nurture").iterdir() if (path / "__init__.py").exists()}
