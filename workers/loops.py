@@ -35,7 +35,7 @@ LOOK_SECONDS = 0.5
 
 
 def apply(context: Context, shard: int | None = None) -> Counts:
-    """Apply what is pending in a shard (None: in any)."""
+    """Apply the pending events of a shard (None: of any)."""
     services = context.services
 
     def batch() -> Counts:

@@ -50,7 +50,7 @@ class Job:
 
 
 def look(connection: sa.Connection, services: Services, now: Instant) -> None:
-    """Note every queue in which something may be due, so that a lost notification is made good."""
+    """Notify every queue that may have due work, so that a lost notification costs time only."""
     note(connection, INBOX, *(str(shard) for shard in find_busy_shards(connection)))
     if clicks.is_due(connection, now=now):
         note(connection, FEEDBACK, "")
@@ -75,7 +75,7 @@ def forget(connection: sa.Connection, services: Services, _now: Instant) -> None
 
 
 def retain(connection: sa.Connection, services: Services, now: Instant) -> None:
-    """Remove the next of what is older than it has to be."""
+    """Delete the next rows that are older than their time."""
     playbook = services.playbooks.active(connection).playbook
     remove_old(connection, now=now, keep=compute_retention(services.settings.retention), playbook=playbook)
 
@@ -101,7 +101,7 @@ JOBS = (
 
 
 def tick(job: Job, services: Services) -> bool:
-    """Do the job unless somebody did it in this slot already; tell whether it was done here."""
+    """Run the job unless another process ran it in this slot; return whether it ran here."""
     now = services.clock.now()
     slot = now - now % (job.seconds * SECOND)
 

@@ -22,7 +22,7 @@ def drain_shard(shard: str) -> None:
 
 @app.task(name="nurture.advance.wake")
 def wake_contacts() -> None:
-    """Let due alarms ring."""
+    """Ring due alarms."""
     here().notifier.clear(ADVANCE, "")
     loops.wake(here())
 
@@ -33,7 +33,7 @@ def wake_contacts() -> None:
     time_limit=DELIVERY_SECONDS_MAX,
 )
 def send_lane(lane: str) -> None:
-    """Deliver what is due on one lane, or on `all` of them, after taking back what lost workers held."""
+    """Deliver due messages of one lane, or of `all` lanes, after recovering those of lost workers."""
     here().notifier.clear(DELIVER, lane)
     loops.recover_now_and_then(here())
     loops.send(here(), lane)

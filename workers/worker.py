@@ -1,4 +1,4 @@
-"""The worker of `celery -A workers worker`: Celery's own, without what workers tell each other."""
+"""The worker of `celery -A workers worker`: Celery's own, without the messages between workers."""
 
 from typing import Any
 

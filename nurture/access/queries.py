@@ -202,7 +202,7 @@ def is_key_id(actor: str) -> bool:
 
 
 def note_key_in_page(connection: sa.Connection, actor: str, *, now: Instant) -> None:
-    """Note that a call with this key came from a web page."""
+    """Record that a call with this key came from a web page."""
     row: Row = {"key": f"{_IN_PAGE}{actor}", "value": str(now)}
     bulk.insert(connection, meta, [row], conflict=["key"], update=["value"])
 

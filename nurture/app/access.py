@@ -173,7 +173,7 @@ def set_key_kind(services: Services, name: str, *, kind: str, actor: str) -> dic
 
 
 def find_key_faults(services: Services) -> tuple[list[str], list[str]]:
-    """Return what doctor says of keys: faults (a server key that stands in a page), and kinds that are assumed."""
+    """Return the doctor's lines about keys: faults (a server key in a web page), and assumed kinds."""
     with services.database.read() as connection:
         rows = [row for row in queries.list_keys(connection) if row.revoked_at is None]
         in_pages = queries.load_keys_in_pages(connection)

@@ -1,4 +1,4 @@
-"""Refuse what a browser key may not do with ids: rename a known person, or join two of them."""
+"""Refuse the aliases that a browser key may not send: those that rename a known person or join two."""
 
 import sqlalchemy as sa
 

@@ -96,7 +96,7 @@ def _finding(name: str, violations: list[str]) -> dict[str, Any]:
 
 
 def _notice(name: str, lines: list[str]) -> dict[str, Any]:
-    """Return what people should look at and what breaks no invariant."""
+    """Return a passed check whose lines still need attention."""
     return {"check": name, "ok": True, "detail": _listed(lines)}
 
 

@@ -76,7 +76,7 @@ class _PendingRequest:
 
 
 class GroupCommit:
-    """The inbox writers of this process. Call start() before use, and stop() to store what is still queued."""
+    """The inbox writers of this process. Call start() before use, and stop() to store the queued rest."""
 
     def __init__(self, *, database: Database, clock: Clock, writers: int | None = None) -> None:
         """Create the writers. Default: two on PostgreSQL, so that one works while the other flushes; one on SQLite."""
@@ -98,7 +98,7 @@ class GroupCommit:
             thread.start()
 
     def stop(self) -> None:
-        """Store what is still queued, then end the threads; returns after the last commit."""
+        """Store the queued rest, then end the threads; returns after the last commit."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()

@@ -46,7 +46,7 @@ _STATES = ("granted", "withdrawn")
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How to read the file."""
+    """The options by which a file is read."""
 
     kind: Kind = "events"
     format: str | None = None

@@ -96,7 +96,7 @@ def import_suppressions(
 
 
 def _with_owners(connection: sa.Connection, batch: Sequence[Suppression]) -> list[Suppression]:
-    """Return the suppressions with the contact that owns the address, where it is a person's wish."""
+    """Return the suppressions with the contact that owns the address, where a person decided it."""
     names = [Identity("email", row.address or "") for row in batch]
     owners = load_index_by_identities(connection, sorted(set(names))).owners
     return [

@@ -35,7 +35,7 @@ _RELEASED_MAX: Final = 10_000
 class Suppression:
     """A suppression to write.
 
-    A bounce is of an address only. A person's wish is of the address and of the contact whose mail it was.
+    A bounce is of an address only. A person's own decision is of the address and of the contact whose mail it was.
     """
 
     # Canonical; None: of the contact only.
@@ -182,7 +182,7 @@ def suppress_address(
     """Suppress the address for every mail (`all`) or for marketing; return the contacts with that address.
 
     address: canonical. The suppression stays when the contact is erased or comes back by an import. contact_id: the
-    person whose wish it is; then it follows them to other addresses.
+    person who decided it; then it follows them to other addresses.
     """
     suppression = Suppression(address, scope, reason, contact_id)
     return suppress_addresses(
@@ -305,7 +305,7 @@ def _add_suppressions(
                 "source": source,
                 "attributed": is_attributed,
             }
-            # Somebody's wish and nobody's at one address: it goes with whoever owns the address.
+            # Of two rows at one address, the one without a contact stays: it follows the owner of the address.
             if not rows.setdefault(key_of_row, row)["attributed"]:
                 continue
             rows[key_of_row] = row
@@ -313,7 +313,7 @@ def _add_suppressions(
 
 
 def _lift_confirmed(connection: sa.Connection, contact: int, *, before: Instant, key: bytes) -> None:
-    """Lift what a person's own yes ends: for the whole family, at every address of theirs."""
+    """Lift the suppressions that a person's confirmation ends: for the whole family, at all its addresses."""
     address = consent_queries.load_sending_address(connection, contact)
     addresses = suppression_queries.load_owned_addresses(connection, [contact]).get(contact, [])
     suppression_queries.lift_suppressions(

@@ -1,4 +1,4 @@
-"""Find, suppress and free whoever an operator or an application names: an address, known or not, or a contact."""
+"""Find, suppress and free a subject that an operator or an application names: an address or a contact."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Subject:
 
 
 def find_subject(connection: sa.Connection, who: str, *, suppression_key: bytes) -> Subject:
-    """Return what `who` names: an address, `id:USER_ID` or `contact:N`. Raises NotFoundError for neither."""
+    """Return the subject of an address, `id:USER_ID` or `contact:N`. Raises NotFoundError for another text."""
     named = canonical_email(who)
     contact: int | None = None
     try:

@@ -75,7 +75,7 @@ def load_every_row(connection: sa.Connection) -> list[SuppressionRow]:
 
 
 def load_known_addresses(connection: sa.Connection) -> list[str]:
-    """Return every address that somebody has."""
+    """Return every address that a contact has."""
     statement = sa.select(identities.c.value).where(identities.c.kind == "email")
     return list(connection.execute(statement).scalars())
 

@@ -77,7 +77,7 @@ def release_deferred_messages(
 
 @dataclass(frozen=True, slots=True)
 class CancelCounts:
-    """How many contacts, runs and messages one batch of a cancellation ended."""
+    """The numbers of contacts, runs and messages that one batch of a cancellation ended."""
 
     contacts: int
     runs: int

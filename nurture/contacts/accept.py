@@ -1,6 +1,6 @@
 """Accept events: store them as rows of the inbox, and quarantine those that break a bound with the reason.
 
-Enters: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Leaves: rows of `inbox`, in one statement; the
+Input: `NewEvent`s that an edge (HTTP, import, Celery, ops) has read. Output: rows of `inbox`, in one statement; the
 caller commits, and the workers of the rows' shards are notified after the commit. The drain decides under the contact's
 lock whether an event is new (`journey.drain`), so accepting never waits for a lock.
 """
@@ -113,7 +113,7 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: boo
 
 
 def note_inbox(connection: sa.Connection) -> None:
-    """Note that events wait in the inbox: after the commit one worker is notified for all shards."""
+    """Record that events wait in the inbox: after the commit one worker is notified for all shards."""
     note(connection, INBOX, ALL)
 
 

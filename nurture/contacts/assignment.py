@@ -1,6 +1,6 @@
 """Assign the pending rows of a batch to contacts, in order.
 
-Enters: rows of the inbox in id order, and the owners of the identities in them. Leaves: for each contact its share,
+Input: rows of the inbox in id order, and the owners of the identities in them. Output: for each contact its share,
 a prefix of its pending rows; the new contacts and identities that must be stored first; the rows that join two
 stored contacts, which need a transaction of their own. No I/O.
 """
@@ -22,7 +22,7 @@ MERGED: Final = "Merged"
 
 
 def claims_of(row: InboxRow) -> IdentityClaims:
-    """Return what the row says of a person's identities."""
+    """Return the claims of the row about a person's identities."""
     earlier = previous_identities(row)
     if row.source == OWN_PAGES and earlier:
         # The person confirmed another address on our page.
@@ -155,14 +155,14 @@ class Assignment:
         self.known.add(identity, contact, claims.at, hint=claims.word != "proof")
 
     def _prove(self, claims: IdentityClaims, contact: int) -> None:
-        """Note that proof has told identities which only a hint had tied to the contact."""
+        """Record proof of identities that only a hint had tied to the contact."""
         for identity in self.known.hints.intersection(claims.named):
             if self.known.owners[identity] == contact:
                 self.known.hints.discard(identity)
                 self.renewed.add(identity)
 
     def _renew(self, device: Identity, at: Instant) -> None:
-        """Note when somebody last identified on a browser."""
+        """Record when a person last identified on a browser."""
         if at > self.known.since[device]:
             self.known.since[device] = at
             self.renewed.add(device)

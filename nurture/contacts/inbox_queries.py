@@ -269,7 +269,7 @@ def reset_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
 def load_quarantine_reasons(
     connection: sa.Connection, stage: str, contacts: Sequence[int]
 ) -> set[tuple[int, str]]:
-    """Return (contact, reason) of what was quarantined at this stage before for these contacts."""
+    """Return (contact, reason) of the items quarantined at this stage for these contacts."""
     statement = sa.select(quarantine.c.contact_id, quarantine.c.reason).where(
         quarantine.c.stage == stage, any_of(quarantine.c.contact_id, contacts, connection)
     )

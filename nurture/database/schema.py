@@ -565,7 +565,7 @@ suppression_reasons = sa.Table(
     sa.Column("reason", sa.Text, primary_key=True),
     sa.Column("at", Instant, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
-    # An address's row that was written together with a contact's: it is that person's wish.
+    # An address's row that was written together with a contact's: that person decided it.
     sa.Column("attributed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index("ix_suppression_reasons_contact_id", suppression_reasons.c.contact_id)

@@ -1,4 +1,4 @@
-"""Where a contact stands: everything `advance` reads and writes about one person.
+"""The state of a contact: everything that `advance` reads and writes about one person.
 
 `facts` holds what conditions read (SQL reads the same JSON document), `memory` what folds and triggers need besides.
 Instants are microseconds.

@@ -1,4 +1,4 @@
-"""Whether an event is one that a rule means."""
+"""Filtering events: the test whether an event is one of those that a rule names."""
 
 from nurture.domain.conditions import Reading, Truth
 from nurture.domain.event import Event

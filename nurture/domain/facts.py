@@ -1,4 +1,4 @@
-"""Facts: folding events into what is known of a contact.
+"""Facts: folding events into the values known of a contact.
 
 Every fold gives the same result in whatever order events arrive, and however often one is folded by order of
 occurrence: counts add, firsts and lasts are extremes, the latest value is the greatest by (occurred_at,
@@ -41,7 +41,7 @@ def empty(contact_id: int, *, first_seen_at: Instant, playbook: Playbook) -> Con
 def reading(
     contact: Contact, playbook: Playbook, *, now: Instant, extra: Mapping[str, Any] | None = None
 ) -> Reading:
-    """Return what conditions may read about the contact at `now`; `extra` names come on top."""
+    """Return the values that conditions may read at `now`, with the `extra` names added."""
     facts = readable(contact)
     if extra:
         facts.update(extra)
@@ -75,7 +75,7 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
 
 
 def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
-    """Return what templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
+    """Return the values that templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
     known = {name: value for name, value in contact.facts.items() if ":" not in name and "." not in name}
     known.update(track=contact.track, stage=contact.stage, locale=contact.locale, zone=contact.zone)
     names: dict[str, Any] = {"contact": known}
@@ -280,7 +280,7 @@ _FOLDS = {
 
 
 def _fold_signs(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
-    """Note the signs that the event is for verdicts; tell whether there was any."""
+    """Record the event's signs for verdicts; return whether it has any."""
     found = False
     for verdict, sign, match in index.signs.get(event.name, ()):
         if holds_for(match, event, playbook):

@@ -1,7 +1,7 @@
 """Find the owner of an event: canonical names of people, and the rule that joins two contacts or keeps them apart.
 
-Enters: the identities an event names, how it was told, who owns them, and what those contacts are known under.
-Leaves: the contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
+Input: the identities an event names, how it was told, who owns them, and what those contacts are known under.
+Output: the contact the event goes to, the contacts it joins, and those it must not join. Pure; `journey.drain` and
 `journey.merge` carry it out.
 
 The rule of joining:
@@ -110,7 +110,7 @@ def canonical_phone(text: str) -> str | None:
 
 
 def canonical_user_id(text: str) -> str | None:
-    """Return a user or anonymous id without space around it; None for what stands for a missing one."""
+    """Return a user or anonymous id without space around it; None for a placeholder."""
     value = unicodedata.normalize("NFC", _short(text.replace("\x00", ""), _ID_CHARACTERS_MAX))
     if is_placeholder_id(value) or len(value) > _ID_CHARACTERS_MAX:
         return None
@@ -184,7 +184,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where an event belongs. Contacts are numbers; what they are is the caller's."""
+    """The owner of an event. Contacts are numbers that the caller chose."""
 
     # None: nobody known fits, a new contact is needed.
     contact: int | None
@@ -295,7 +295,7 @@ class _Search:
         self._conflicts.setdefault(other, Conflict(other, identity.kind))
 
     def _meet_device(self, identity: Identity) -> None:
-        """Give a browser to the person who identified on it last."""
+        """Assign a browser to the person who identified on it last."""
         if len(self._claims.named) > 1 and self._claims.at >= self._known.since[identity]:
             self._takes.append(identity)
 
@@ -307,7 +307,7 @@ class _Search:
         return bool(proven) and proven.isdisjoint(self._claims.named)
 
     def _contradicts(self, identity: Identity, other: int) -> bool:
-        """Tell whether the two sides differ in what the identity, told as it was, does not outweigh."""
+        """Tell whether the contacts differ in a user id, or in a name that this kind of identity cannot join."""
         theirs = self._known.names[other]
         if self._has_other_user(other):
             return True

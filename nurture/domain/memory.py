@@ -26,7 +26,7 @@ class _Part(Struct, forbid_unknown_fields=True):
 
 
 class Signs(_Part, omit_defaults=True):
-    """When the newest sign for and the newest sign against a verdict occurred; NEVER for none."""
+    """The instants of the newest sign for and the newest sign against a verdict; NEVER for none."""
 
     yes: Instant = NEVER
     no: Instant = NEVER
@@ -62,7 +62,7 @@ class Entity(_Part, kw_only=True):
 
 
 class Closings(_Part):
-    """When entities of one name were closed."""
+    """The instants at which entities of one name were closed."""
 
     # The newest event that closed every one last touched before it.
     all_at: Instant = field(name="all", default=NEVER)
@@ -71,7 +71,7 @@ class Closings(_Part):
 
 
 class ConversionRecord(_Part):
-    """One order (or what else converts): it counts when it has an instant and was not reversed."""
+    """One order, or another conversion; it counts when it has an instant and was not reversed."""
 
     # None: only its reversal is known so far.
     at: Instant | None = None
@@ -79,12 +79,12 @@ class ConversionRecord(_Part):
 
     @property
     def counts(self) -> bool:
-        """Whether it makes the contact a customer."""
+        """True when it makes the contact a customer."""
         return self.at is not None and not self.reversed
 
 
 class MilestoneCount(_Part):
-    """How often a milestone's event occurred, and the newest keys that were celebrated."""
+    """The number of a milestone's events, and the newest keys that were celebrated."""
 
     count: int = 0
     keys: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Memory(_Part, omit_defaults=True):
     definitions: str = field(name="folded", default="")
 
     def refolded(self, replayed: "Memory") -> "Memory":
-        """Return what a replay of the events says, with what the triggers have done kept from this memory."""
+        """Return the memory of a replay, with the triggers' state kept from this memory."""
         return structs.replace(
             replayed,
             run_starts=self.run_starts,

@@ -60,7 +60,7 @@ class TraitFact:
 class EntityFact:
     """Things of a contact that have a key and open and close: carts, orders, appointments, cases.
 
-    Events of `of` with the property `key` open and touch the entity; each property of such an event becomes
+    Events of `of` with the property `key` open and update the entity; each property of such an event becomes
     a field (newest occurred_at wins). `lines` keeps a keyed list (the goods of a cart) to which events add and from
     which they remove. Closed entities are kept for `remember`. Scalars for conditions: `NAME.open` (count),
     `NAME.ever` (count), `NAME.last_at` (instant).
@@ -69,7 +69,7 @@ class EntityFact:
     name: str
     key: str
     of: tuple[EventMatch, ...]
-    # Event name -> `key` (the entity of that key; without one every entity touched before the event) or `all`.
+    # Event name -> `key` (the entity of that key; without one every entity last updated before the event) or `all`.
     closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
     keep: int = 20
     remember: Duration = 30 * DAY

@@ -168,7 +168,7 @@ def read_time(value: Any) -> Instant | None:
 
 
 def read_clock(value: Any) -> Instant | None:
-    """Return what a clock showed (as `read_time`); None for a time that no clock shows."""
+    """Return the instant of a clock's reading (as `read_time`); None for a time that no clock shows."""
     instant = read_time(value)
     return instant if instant is not None and is_usable(instant) else None
 

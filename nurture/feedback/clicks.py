@@ -1,6 +1,6 @@
 """Clicks: GET requests behind the links of a mail are stored, judged a minute later, and reported.
 
-Enters: a click, an opened picture or a look at a page (`note_click`); by itself it has no effect. Leaves, a minute
+Input: a click, an opened picture or a look at a page (`note_click`); by itself it has no effect. Output, a minute
 later and judged together with all other requests of the mail (`domain.bot_detection`): one report of each click and
 open to `feedback.record`, with `machine` set or not. Only a report that may be a person's becomes an event. It may be
 repeated: a click is judged once, under its lock, and a report is (provider, event id).

@@ -1,4 +1,4 @@
-"""Apply what new reports cause at once: suppress addresses, withdraw consent, settle messages, pause lanes."""
+"""Apply the effects of new reports: suppress addresses, withdraw consent, settle messages, pause lanes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ class _Effects:
     refusals: list[MatchedReport]
 
     def __bool__(self) -> bool:
-        """Whether anything is to be written."""
+        """True when there is anything to write."""
         return any((self.settled, self.suppressions, self.weak, self.unsubscribes, self.refusals))
 
 
 def apply_effects(
     connection: sa.Connection, reports: Sequence[MatchedReport], *, now: Instant, suppression_key: bytes
 ) -> Counts:
-    """Write what new reports cause; returns `settled`, `suppressed` and `lane_paused`.
+    """Write the effects of new reports; return `settled`, `suppressed` and `lane_paused`.
 
     Rows are locked in the order of the whole engine: contacts, then runs and messages, then switches.
     """

@@ -42,7 +42,7 @@ class MatchedReport:
 
     @property
     def waits(self) -> bool:
-        """Whether its event waits until a contact matches."""
+        """True when its event waits until a contact matches."""
         names_somebody = self.address is not None or self.report.message is not None or self.report.header_id
         return self.event_name is not None and self.contact is None and bool(names_somebody)
 

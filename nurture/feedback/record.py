@@ -1,7 +1,7 @@
 """Record reports about our mail: each is stored once, matched to message and contact, and applied at once.
 
-Enters: `Report`s in the vocabulary of `domain.feedback`, from provider webhooks, the inbound mailbox and our own
-pages. Leaves, in the caller's transaction: rows of `feedback`, suppressions and withdrawals, settled messages, a
+Input: `Report`s in the vocabulary of `domain.feedback`, from provider webhooks, the inbound mailbox and our own
+pages. Output, in the caller's transaction: rows of `feedback`, suppressions and withdrawals, settled messages, a
 paused lane when servers refuse the sender, and events in the inbox. It may be repeated: a report is (provider,
 event id).
 

@@ -1,6 +1,6 @@
 """Replies: a person answers a mail of ours, and one of our staff answers them; until then no marketing mail is sent.
 
-Enters: a mail that `inbound.inbound_mail` read and whose origin `app.inbound` judged. Leaves, in one transaction: the
+Input: a mail that `inbound.inbound_mail` read and whose origin `app.inbound` judged. Output, in one transaction: the
 report and its events, a case with owner and due time, and a notice that brings the reply to our staff with the
 person's context on top. A reply that was accepted is therefore in the database, and the notice is sent from there.
 

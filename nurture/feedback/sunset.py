@@ -1,6 +1,6 @@
 """Sunset: a person who never reacts gets no more marketing, until the next sign of life.
 
-Enters: the next 500 contacts. Leaves: suppressions of scope `marketing` and reason `sunset` put on or
+Input: the next 500 contacts. Output: suppressions of scope `marketing` and reason `sunset` put on or
 lifted, and the event `Sunset Reached`. The rule is `domain.feedback.is_sunset`. A call takes a constant number
 of statements; a cursor in `meta` moves over all contacts, so every call is bounded.
 """

@@ -19,7 +19,7 @@ IS_ADOPTING = active_playbook.c.woken < sa.select(sa.func.max(contacts.c.id)).sc
 
 
 def lock_page(connection: sa.Connection, *, limit: int) -> list[int]:
-    """Lock the adoption and its next contacts, and return their ids; nothing when somebody else is at it."""
+    """Lock the adoption and its next contacts, and return their ids; nothing when another worker holds it."""
     statement = sa.select(active_playbook.c.woken).with_for_update(skip_locked=True)
     woken = connection.execute(statement).scalar()
     if woken is None:

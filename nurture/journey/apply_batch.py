@@ -1,7 +1,8 @@
-"""One batch under its locks: events numbered, the rule applied to each contact, everything written.
+"""Applying one locked batch: number its events, advance each contact, write the results.
 
-Enters: what `contacts.locking` has taken, contacts locked. Leaves: new state, runs, messages and objects, in a
-constant number of statements; and the contacts that the rule raised for, which `journey.crash_counts` looks into.
+Input: the batch that `contacts.locking` has built, with its contacts locked. Output: new state, runs, messages and
+objects, in a constant number of statements; and the contacts that the rule raised for, which `journey.crash_counts`
+handles.
 """
 
 from collections.abc import Mapping, Sequence

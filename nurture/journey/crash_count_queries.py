@@ -51,13 +51,13 @@ _ALL = sa.select(trials.c.shard, trials.c.up_to, trials.c.attempts).order_by(tri
 
 
 def begin_trials(connection: sa.Connection, ends: Ends, *, attempts: int) -> None:
-    """Note that these rows are about to be applied, and how often that has begun by now."""
+    """Record that these rows are about to be applied, with the number of attempts."""
     rows: list[Row] = [{"shard": s, "up_to": up_to, "attempts": attempts} for s, up_to in ends.items()]
     insert(connection, trials, rows, conflict=["shard", "up_to"], update=["attempts"])
 
 
 def end_trials(connection: sa.Connection, ends: Ends) -> None:
-    """Note that a process has survived them."""
+    """Delete the trials that a process has survived."""
     if ends:
         rows: list[Row] = [{"shard": shard, "up_to": up_to} for shard, up_to in ends.items()]
         given = relation(connection, [trials.c.shard, trials.c.up_to], rows)

@@ -1,7 +1,7 @@
 """Identity: two contacts that turn out to be one person become one, in a transaction of its own.
 
-Enters: a pending event that names two stored contacts, or an operator who knows. Leaves: one survivor with the
-names of both, facts answered anew from the events of both, one run per measure and key, and a row of `merges`
+Input: a pending event that names two stored contacts, or an operator's decision. Output: one survivor with the
+names of both, facts folded again from the events of both, one run per measure and key, and a row of `merges`
 with the evidence. Messages, consents, events and runs keep the contact they began with; `contacts.survivor`
 maps it, so caps, once, guard and reports read both. Consent: a merge makes the stricter of both hold, from its
 own instant on, until the person says something newer (`domain.consent.permissions`).
@@ -111,7 +111,7 @@ def merge(
 
 
 def preview(connection: sa.Connection, one: int, two: int, *, now: Instant, playbook: Playbook) -> Joined:
-    """Say what `merge` would do now; changes nothing."""
+    """Return the changes that `merge` would make now; write nothing."""
     survivor, other = _ordered(connection, one, two)
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
     names = store.load_index_by_contacts(connection, [other]).names.get(other, set())

@@ -57,7 +57,7 @@ def save_objects(connection: sa.Connection, changed: dict[Thing, tuple[dict[str,
 
 
 def add_wakes(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Note events whose objects' watchers must be woken."""
+    """Store events whose objects' watchers must be woken."""
     start = {"cursor_since": NEVER, "cursor_contact": 0}
     insert(connection, object_wakes, [{**row, **start} for row in rows])
 
@@ -122,7 +122,7 @@ def forget_watches(connection: sa.Connection, thing: Thing, contact_ids: Sequenc
 
 
 def hand_watches(connection: sa.Connection, merged: int, survivor: int) -> None:
-    """Let the survivor watch what the merged contact watched, since the same instants."""
+    """Pass the watches of the merged contact to the survivor, with their instants."""
     mine = sa.select(watches.c.kind, watches.c.key, sa.literal(survivor).label("contact_id"), watches.c.since)
     rows = [row._asdict() for row in connection.execute(mine.where(watches.c.contact_id == merged))]
     insert(connection, watches, rows, conflict=["kind", "key", "contact_id"])

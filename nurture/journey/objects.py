@@ -1,6 +1,6 @@
-"""Objects: things without a person, folded from events, and waking those who watch them.
+"""Objects: things without a person, folded from events, and the waking of contacts who watch them.
 
-Enters: events just applied, of anybody or nobody. Leaves: facts of products, pieces, webinars; and, for the
+Input: events just applied, with or without a contact. Output: facts of products, pieces, webinars; and, for the
 events that wake, one internal event per watcher, in order of waiting and a bounded number at a time, which
 takes the way of every event: inbox, identity, advance.
 """

@@ -26,7 +26,7 @@ Blank = Any | Callable[[sa.Table], sa.ColumnElement[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """How rows of a person are found in a table, and what an erasure does with them."""
+    """The way to find a person's rows in a table, and the erasure of these rows."""
 
     # contact, message: a column of `key` holds such an id (`message_id` a message's, others a contact's).
     # names: the text is searched for the person's names. hash: by the keyed hash of an address.
@@ -51,7 +51,7 @@ def _nameless_key(name: str) -> Callable[[sa.Table], sa.ColumnElement[Any]]:
 
 
 def _key_of_run(table: sa.Table) -> sa.ColumnElement[Any]:
-    """Return what the run's own key becomes, so that ledger and runs still match."""
+    """Return the new key of the run, so that ledger and runs still match."""
     run = sa.select(sa.literal("erased:").concat(sa.cast(t.runs.c.id, sa.Text))).where(
         t.runs.c.contact_id == table.c.contact_id,
         t.runs.c.measure == table.c.measure,

@@ -1,10 +1,10 @@
-"""Retention: what is older than it has to be goes, a bounded batch at a time, and what it had made stays.
+"""Retention: delete rows that are older than their time, in bounded batches, and keep what they add up to.
 
-Enters: nothing but the clock. Leaves: fewer rows. Events leave in the order in which they were applied, so what
-remains of a contact's history is always its later part; what the earlier part had made is folded into a baseline
-(`contacts.baseline_queries`), from which every replay begins. `events_kept_from` in a contact's memory says before
-which instant events were removed: what occurred earlier and comes now is refused as too old, since nobody could
-tell whether it was counted already. Run by the scheduler; any number of times, by one at a time.
+Events are deleted in the order in which they were applied, so the rest of a contact's history is always its later
+part; the facts of the deleted part are folded into a baseline (`contacts.baseline_queries`), from which every replay
+begins. `events_kept_from` in a contact's memory is the instant before which events were deleted: an event that
+occurred earlier and arrives now is refused as too old, since nobody could tell whether it was counted already. The
+scheduler runs it; it may run any number of times, one at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ def _fold(
     before: Instant,
     playbook: Playbook,
 ) -> None:
-    """Put what these events made into the baselines of their contacts, and note it where events are applied."""
+    """Fold these events into the baselines of their contacts, and set `events_kept_from` in their memory."""
     theirs: dict[int, list[Event]] = {}
     statement = sa.select(t.events).where(any_of(t.events.c.id, ids, connection)).order_by(t.events.c.id)
     for row in connection.execute(statement):
@@ -141,7 +141,7 @@ def _with_kept_from(text: str, before: Instant) -> str:
 
 
 def _contents(connection: sa.Connection, before: Instant, *, limit: int) -> int:
-    """Blank what settled mails were made from; the ledger's rows stay."""
+    """Blank the values from which settled mails were rendered; the ledger's rows stay."""
     after = int(meta.get(connection, f"{_CURSOR}contents") or 0)
     page = sa.select(t.messages.c.id, t.messages.c.decided_at).where(t.messages.c.id > after)
     rows = connection.execute(page.order_by(t.messages.c.id).limit(limit)).all()
@@ -237,7 +237,7 @@ def _anonymous(connection: sa.Connection, ids: Sequence[int], before: Instant) -
 
 
 def lags(connection: sa.Connection, *, now: Instant, keep: Mapping[str, Duration]) -> dict[str, Duration]:
-    """Return by how much the oldest of each kind has outlived its time; nothing for what is in time."""
+    """Return by how much the oldest row of each kind has outlived its time; kinds in time are left out."""
     last = int(meta.get(connection, f"{_CURSOR}contents") or 0)
     first = {
         "events": sa.select(t.events.c.received_at).order_by(t.events.c.id),

@@ -1,6 +1,6 @@
-"""Which address a contact is mailed at after a batch, and whom to ask before it changes.
+"""Setting the address that a contact is mailed at after a batch, or asking its owner before it changes.
 
-Proof changes the address at once, by the instant at which it was told. A hint gives an address only to a contact
+Proof changes the address at once; of two proofs the later wins. A hint gives an address only to a contact
 without one; where the contact has another, the owner of the new one is asked to confirm it.
 """
 

@@ -141,7 +141,7 @@ def describe_briefly(connection: sa.Connection, contact_id: int) -> dict[str, An
 
 
 def merged(connection: sa.Connection, contact_id: int) -> dict[str, Any]:
-    """Return what an un-merge of this merged contact would give it back, and why it was merged."""
+    """Return the identities that an un-merge would return to this contact, and the reason of the merge."""
     merge = connection.execute(
         sa.select(t.merges)
         .where(t.merges.c.merged == contact_id, t.merges.c.undone_at.is_(None))

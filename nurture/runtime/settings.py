@@ -44,7 +44,7 @@ Secret = Annotated[SecretStr, AfterValidator(text.long_enough)]
 
 
 class Settings(BaseModel):
-    """Every setting, its type, its default and what it means; immutable."""
+    """All settings with their types, defaults and meanings; immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -148,12 +148,12 @@ class Settings(BaseModel):
 
     @property
     def reply_time(self) -> Duration:
-        """How long an answer may take."""
+        """The time within which a reply must be answered."""
         return parse_duration(self.reply_within)
 
     @property
     def public_url(self) -> str:
-        """How people reach the public pages, without a slash at the end."""
+        """The base URL of the public pages, without a slash at the end."""
         return self.base_url or f"http://{self.http_host}:{self.http_port}"
 
     @property
@@ -190,13 +190,13 @@ class Settings(BaseModel):
 
     @property
     def secrets_file(self) -> Path | None:
-        """Where an embedded run keeps the secrets it made; None when there is no file to be beside."""
+        """The file of the secrets that an embedded run generates; None for a database without a file."""
         name = sa.make_url(self.database_url).database if self.embedded else None
         return Path(f"{name}.secrets") if name and name != ":memory:" else None
 
     @property
     def journal_folder(self) -> Path:
-        """Where processes that send keep how far each mail got."""
+        """The folder of the delivery journals."""
         name = sa.make_url(self.database_url).database if self.embedded else None
         beside = f"{name}.journal" if name and name != ":memory:" else "journal"
         return Path(self.journal or beside)
@@ -244,7 +244,7 @@ def load_settings(
 
 
 def armed_failpoints() -> str:
-    """Return what the tests ask `nurture.runtime.failpoints` to break; empty everywhere else."""
+    """Return the failpoints that a test has armed; empty outside tests."""
     return os.environ.get("NURTURE_TEST_FAILPOINTS", "")
 
 
@@ -300,7 +300,7 @@ def _merge(layers: list[tuple[str, dict[str, Any]]], faults: list[str]) -> Setti
 
 
 def _prefixed(given: Mapping[str, str | None], source: str, faults: list[str]) -> dict[str, Any]:
-    """Return what carries our prefix, by field name; empty text counts as not given."""
+    """Return the settings with our prefix by field name; an empty text counts as not set."""
     found: dict[str, Any] = {}
     for key, value in given.items():
         name = key.removeprefix(PREFIX).lower()

@@ -1,4 +1,4 @@
-"""How a setting's text is read, and what makes it no setting; pydantic shows what is raised here."""
+"""Parsing the text of settings; pydantic shows the errors that are raised here."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def long_enough(value: SecretStr) -> SecretStr:
 
 
 def database(value: str) -> str:
-    """Refuse what is no URL of a database we know."""
+    """Return the database URL; raise ValueError for any other kind of URL."""
     try:
         backend = sa.make_url(value).get_backend_name()
     except ArgumentError:
@@ -72,7 +72,7 @@ def http_url(value: str) -> str:
 
 
 def address(value: str) -> str:
-    """Refuse what is no mail address; empty stays."""
+    """Return the mail address, or the empty text; raise ValueError for any other text."""
     if value and canonical_email(value) is None:
         message = "is no mail address"
         raise ValueError(message)
@@ -89,7 +89,7 @@ def bounce_address(value: str) -> str:
 
 
 def duration(value: str) -> str:
-    """Refuse what is no stretch of time."""
+    """Return the duration; raise ValueError for any other text."""
     if parse_duration(value) <= 0:
         message = "must be longer than nothing"
         raise ValueError(message)

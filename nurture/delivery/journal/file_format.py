@@ -47,7 +47,7 @@ class WindowMail(NamedTuple):
 
 @dataclass(slots=True)
 class JournalEntry:
-    """How far one attempt got, as far as the journal tells."""
+    """The furthest stage that the journal records for one attempt."""
 
     mail: WindowMail
     # The instant at which it passed the send gate.

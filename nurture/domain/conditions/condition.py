@@ -53,7 +53,7 @@ class Condition:
         return find_next_change(self._forecast, reading.facts, reading.now, reading.zone)
 
     def explain(self, reading: Reading) -> Explanation:
-        """Return why the answer is what it is, part by part."""
+        """Return the reasons of the answer, part by part."""
         return explain(self.root, reading)
 
 

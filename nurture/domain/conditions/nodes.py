@@ -143,7 +143,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Is:
-    """Whether the part's answer is one of these; never unknown."""
+    """True when the part's answer is one of these; never unknown."""
 
     text: str
     part: "Node"
@@ -152,7 +152,7 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Whether a value is known; never unknown."""
+    """True when a value is known; never unknown."""
 
     text: str
     value: Value

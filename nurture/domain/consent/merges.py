@@ -31,7 +31,7 @@ class ContactRow(Protocol):
 
     @property
     def at(self) -> Instant:
-        """When the person said it."""
+        """The instant at which the person decided it."""
 
     @property
     def strictness(self) -> int:

@@ -3,13 +3,13 @@
 | row | holds for |
 |---|---|
 | of an address | all mail to that address, whoever reads it |
-| of a contact | the person, at every address; a merge brings it along and an un-merge gives it back |
-| of an address, a person's wish that names no contact | also the owner of that address at every other address |
+| of a contact | the person, at every address; a merge passes it on and an un-merge returns it |
+| of an address, a person's decision that names no contact | also the owner of that address at every other address |
 
 A bounce, and silence (`sunset`), says something about an address only. A complaint, "no more mail" and an operator's
 word are a person's: they are written for the address and for the contact whose mail it was. Where they were
-written for the address alone (nobody was known there, another tool's list), the person who owns the address takes
-them along.
+written for the address alone (nobody was known there, another tool's list), they follow the
+person who owns the address.
 """
 
 from collections.abc import Collection, Iterable

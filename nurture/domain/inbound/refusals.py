@@ -37,7 +37,7 @@ def severity_of(code: str, text: str) -> Severity:
 
 
 def judge_refusal(code: str, text: str) -> Refusal:
-    """Return what a refusal means. code: `5.1.1`, `550`, `550 5.1.1` or empty; text: the server's words."""
+    """Return the meaning of a refusal. code: `5.1.1`, `550`, `550 5.1.1` or empty; text: the server's words."""
     status, number = _innermost_status(code, text[:_TEXT_MAX])
     words = _words(text[:_TEXT_MAX])
     refuses_sender = bool(_LISTED.search(_ADDRESS.sub(" ", text[:_TEXT_MAX])) or _SENDER.search(words))

@@ -1,1 +1,1 @@
-"""The pure rules of a journey: what becomes of a contact when something happens or an alarm rings."""
+"""The pure rules of a journey: the next state of a contact after an event or an alarm."""

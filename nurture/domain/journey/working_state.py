@@ -1,4 +1,4 @@
-"""The working state of one `advance`: the contact, what was decided so far, and the playbook's index.
+"""The working state of one `advance`: the contact, the decisions so far, and the playbook's index.
 
 Internal to `domain.journey`.
 """

@@ -93,7 +93,7 @@ class ScheduleTrigger(Strict):
 
 
 class ObjectTrigger(Strict):
-    """An object's event, for everybody who watches the object."""
+    """An object's event, for every contact who watches the object."""
 
     kind: Name = Field(alias="object")
     event: EventNames
@@ -132,7 +132,7 @@ AnyTrigger = Annotated[
 
 
 class OnceFile(Strict):
-    """How often a contact may have a run, and the property that is a run's key."""
+    """The property that is a run's key, and the rule for further runs of a contact."""
 
     per: PropertyName | None = None
     gap: DurationText | None = None

@@ -304,7 +304,7 @@ def _require_admin_scope(principal: Principal) -> str:
 def _read_calls(
     calls: Sequence[tuple[dict[str, Any] | str, bytes]], *, source: str, now: Instant, is_hint: bool
 ) -> tuple[Intake, list[dict[str, Any]]]:
-    """Return what the calls say, and those that were refused, by their place."""
+    """Return the events of the calls, and the refused calls by their place."""
     intake = Intake()
     errors: list[dict[str, Any]] = []
     for place, (call, raw) in enumerate(calls):

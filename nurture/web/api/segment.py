@@ -213,7 +213,7 @@ def _unknown_key_response() -> Response:
 
 
 def browser_settings(key: str, *, base_url: str) -> dict[str, Any]:
-    """Return what analytics.js expects at `/v1/projects/KEY/settings`: where to send events, and no other scripts."""
+    """Return the settings that analytics.js loads: the address for events, and no other scripts."""
     parts = urlsplit(base_url)
     enabled = {"__default": {"enabled": True, "integrations": {}}}
     return {

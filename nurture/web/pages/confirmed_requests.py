@@ -93,7 +93,7 @@ class RequestPages:
     # ---- the link in the mail ----------------------------------------------------------------------------
 
     def show_confirm(self, connection: sa.Connection, context: PageContext) -> Response:
-        """Show what the request will do."""
+        """Show the effect of the request, with a button to confirm it."""
         request = from_requests.find_request(connection, context.person, context.payload.get("r"))
         if request is None or not from_requests.is_open(request, now=context.now):
             return _expired_page(context)
@@ -137,7 +137,7 @@ class RequestPages:
     # ---- an objection of the old address -----------------------------------------------------------------
 
     def show_objection(self, connection: sa.Connection, context: PageContext, _request: Request) -> Response:
-        """Show what an objection will do."""
+        """Show the effect of an objection, with a button to confirm it."""
         request = from_requests.find_request(connection, context.person, context.payload.get("r"))
         if request is None or request.act != "address":
             return _expired_page(context)

@@ -203,7 +203,7 @@ def count_outcome(outcome: str, answer: Response) -> Response:
 
 
 def _read_agent(request: Request) -> Agent:
-    """Return what the headers say about the client: a person's browser, a prefetch, or a program."""
+    """Return the kind of client by its headers: a person's browser, a prefetch, or a program."""
     headers = request.headers
     purpose = " ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
     return classify_agent(headers.get("user-agent", ""), purpose)
