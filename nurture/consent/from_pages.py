@@ -7,7 +7,7 @@ Every act may be repeated: an act that changes nothing writes nothing, and adds 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from nurture.consent import page_queries
 from nurture.consent.load_permissions import load_family_consents, load_permissions
 from nurture.consent.queries import is_wording_stored, lock_living_contact, store_wording
 from nurture.consent.record import grant_consent, set_preferences, unsubscribe
+from nurture.consent.subjects import find_subject
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.identity_queries import confirm_address
 from nurture.contacts.state_codec import decode_run_data
@@ -27,8 +28,11 @@ from nurture.domain.consent.permissions import (
 from nurture.domain.consent.preferences import PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
 from nurture.domain.event import OWN_PAGES, EventKind, Identity
+from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.instant import DAY, Instant, to_iso
 
+#: Why a confirmation link grants nothing.
+Obstacle = Literal["spent", "suppressed"]
 #: The source of events that people cause on the public pages.
 SOURCE = OWN_PAGES
 
@@ -97,13 +101,16 @@ def withdraw_topic(connection: sa.Connection, person: PageContact, topic: str | 
     add_page_event(connection, person, "Unsubscribed", properties, now=act.now)
 
 
-def confirm_request(connection: sa.Connection, person: PageContact, topic: str, act: PageAct) -> bool:
-    """Grant the topic that the mail of the act's evidence asked about; return False when that request is spent."""
+def confirm_request(
+    connection: sa.Connection, person: PageContact, topic: str, act: PageAct
+) -> Obstacle | None:
+    """Grant the topic that the mail of the act's evidence asked about; or return what stands against it."""
     lock_living_contact(connection, person.id)
-    if is_request_spent(connection, person, topic, act.evidence.get("message")):
-        return False
-    confirm_topic(connection, person, topic, act)
-    return True
+    message = act.evidence.get("message")
+    obstacle = find_obstacle(connection, person, topic, message, act.suppression_key)
+    if obstacle is None:
+        confirm_topic(connection, person, topic, act)
+    return obstacle
 
 
 def confirm_topic(connection: sa.Connection, person: PageContact, topic: str, act: PageAct) -> None:
@@ -125,6 +132,17 @@ def confirm_topic(connection: sa.Connection, person: PageContact, topic: str, ac
     add_page_event(
         connection, person, "Topic Confirmed", {"topic": topic, **act.event_properties()}, now=act.now
     )
+
+
+def find_obstacle(
+    connection: sa.Connection, person: PageContact, topic: str, message: int | None, suppression_key: bytes
+) -> Obstacle | None:
+    """Return why a confirmation link may grant nothing: its request is spent, or no yes lifts a suppression."""
+    if is_request_spent(connection, person, topic, message):
+        return "spent"
+    subject = find_subject(connection, f"contact:{person.id}", suppression_key=suppression_key)
+    reasons = {row.reason for row in subject.load_holding(connection)}
+    return None if reasons <= set(CONFIRMABLE) else "suppressed"
 
 
 def is_request_spent(connection: sa.Connection, person: PageContact, topic: str, message: int | None) -> bool:

@@ -20,10 +20,11 @@ from nurture.domain.instant import Instant
 
 SuppressionScope = Literal["all", "marketing"]
 SuppressionReason = Literal[
-    "sunset", "unsubscribed", "soft_bounces", "hard_bounce", "ops", "complaint", "erased"
+    "sunset", "unsubscribed", "erased", "soft_bounces", "hard_bounce", "ops", "complaint"
 ]
 SCOPES: Final[tuple[SuppressionScope, ...]] = get_args(SuppressionScope)
-#: Of several reasons, the last of this order is shown.
+#: Of several reasons, the last of this order is shown. Those that the person's own yes lifts come first, so the
+#: strongest reason also says whether a yes lifts them all.
 REASONS_WEAKEST_FIRST: Final[tuple[SuppressionReason, ...]] = get_args(SuppressionReason)
 #: Reasons that are a person's decision and not a property of an address.
 DECIDED_BY_PEOPLE: Final[frozenset[SuppressionReason]] = frozenset(

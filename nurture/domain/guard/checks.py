@@ -7,6 +7,7 @@ holds their order and turns a refusal into a verdict.
 from nurture.domain.conditions import Condition, Truth
 from nurture.domain.consent.permissions import state_for_topic
 from nurture.domain.contact import Run
+from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard import caps
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
@@ -64,6 +65,7 @@ def check_address(context: CheckContext) -> CheckResult:
 def check_suppression(context: CheckContext) -> CheckResult:
     """Skip every mail to an address suppressed for `all`, and marketing to one suppressed for `marketing`.
 
+    A mail that asks for a topic is skipped too where a yes would not lift the suppression, as after a complaint.
     Marketing needs an address that is this contact's own, or that it confirmed.
     """
     scopes = context.input.suppressions
@@ -71,6 +73,8 @@ def check_suppression(context: CheckContext) -> CheckResult:
         return Refusal("skip", "suppressed", f"for all mail: {scopes['all']}")
     if "marketing" in scopes and context.input.message.purpose in MARKETING:
         return Refusal("skip", "suppressed", f"for marketing: {scopes['marketing']}")
+    if "marketing" in scopes and scopes["marketing"] not in CONFIRMABLE and context.asks_for_topic:
+        return Refusal("skip", "suppressed", f"for marketing: {scopes['marketing']}, which no yes lifts")
     if context.input.is_shared_address and context.input.message.purpose in MARKETING:
         return Refusal(
             "skip", "shared_address", "another contact has this address; this one never confirmed it"

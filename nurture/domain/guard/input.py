@@ -109,6 +109,13 @@ class CheckContext:
     # The person's time zone, or the playbook's default.
     zone: str
 
+    @property
+    def asks_for_topic(self) -> bool:
+        """True when the mail asks the person to confirm a topic; its event says which one."""
+        if self.measure is None or self.measure.action.kind != "confirm" or self.input.run is None:
+            return False
+        return isinstance(self.input.run.origin.properties.get("topic"), str)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -44,6 +44,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "followed": "a link of a mail was followed, or its picture loaded; nothing changed",
     "invalid": "the token was not signed for this page; nothing changed",
     "spent": "the person withdrew the topic after asking for it; nothing changed",
+    "suppressed": "a yes does not lift what stops the person's mail, as after a complaint; nothing changed",
     "expired": "the link has expired; nothing changed",
     "gone": "the person was erased or does not exist; nothing changed",
     "unread": "the form was too large or incomplete; nothing changed",

@@ -70,8 +70,9 @@ class ConsentPages:
         topic = context.topic or from_pages.find_requested_topic(connection, context.message)
         if topic is None:
             return with_outcome("invalid", invalid_link_page(context.words["lang"]))
-        if from_pages.is_request_spent(connection, context.person, topic, context.message):
-            return self._spent_page(context, topic)
+        obstacle = from_pages.find_obstacle(connection, context.person, topic, context.message, self._key)
+        if obstacle is not None:
+            return self._obstacle_page(context, topic, obstacle)
         return context.render(
             "confirm",
             question=context.text("confirm_question", topic=context.brand.title_of(topic)),
@@ -84,7 +85,7 @@ class ConsentPages:
         )
 
     def confirm(self, connection: sa.Connection, context: PageContext, form: Form) -> Response:
-        """Record the consent with the wording that was shown, or carry out the confirmed request; 410 when spent."""
+        """Record the consent with the wording that was shown, or carry out the confirmed request; 410 when refused."""
         if "r" in context.payload:
             return self._request_pages.confirm(connection, context)
         topic = context.topic or from_pages.find_requested_topic(connection, context.message)
@@ -95,19 +96,20 @@ class ConsentPages:
             connection, confirm_wording(context, topic), claimed, now=context.now
         )
         act = from_pages.PageAct(context.now, context.evidence("confirm"), self._key, wording)
-        if not from_pages.confirm_request(connection, context.person, topic, act):
-            return self._spent_page(context, topic)
+        obstacle = from_pages.confirm_request(connection, context.person, topic, act)
+        if obstacle is not None:
+            return self._obstacle_page(context, topic, obstacle)
         lead = context.text("confirmed_lead", topic=context.brand.title_of(topic))
         link = {"href": preferences_path(self._dispatcher, context), "text": context.words["choose_instead"]}
         return context.notice(context.words["confirmed_title"], lead, link=link)
 
-    def _spent_page(self, context: PageContext, topic: str) -> Response:
-        """Return the page for a link whose request a later withdrawal has ended, and how to ask again."""
-        lead = context.text("spent_lead", topic=context.brand.title_of(topic))
+    def _obstacle_page(self, context: PageContext, topic: str, obstacle: from_pages.Obstacle) -> Response:
+        """Return the page for a link that grants nothing: why, and what the person can do."""
+        title = context.words[f"{obstacle}_title"]
+        lead = context.text(f"{obstacle}_lead", topic=context.brand.title_of(topic))
         link = {"href": preferences_path(self._dispatcher, context), "text": context.words["spent_link"]}
-        return with_outcome(
-            "spent", context.notice(context.words["spent_title"], lead, link=link, status=410)
-        )
+        page = context.notice(title, lead, link=link if obstacle == "spent" else None, status=410)
+        return with_outcome(obstacle, page)
 
 
 def confirm_wording(context: PageContext, topic: str) -> Wording:

@@ -32,6 +32,9 @@ ENGLISH: Mapping[str, str] = {
     "spent_lead": "You stopped “{topic}” after you had asked for it, so this link no longer starts it. "
     "Nothing has changed. If you want it again, choose it in your mail settings.",
     "spent_link": "Open my mail settings",
+    "suppressed_title": "This link cannot start it",
+    "suppressed_lead": "We send no newsletters and offers to {address}: a mail was reported as spam or came back, or "
+    "somebody asked us to stop. Nothing has changed. If you want “{topic}”, reply to any mail of ours.",
     # ---- preferences
     "preferences_title": "What may we send you?",
     "preferences_lead": "For {address}. You can change everything here at any time.",
@@ -172,6 +175,9 @@ CHINESE: Mapping[str, str] = {
     "spent_lead": "您在申请之后又停止了“{topic}”，所以这个链接不能再让它开始。现在什么也没有改变。"
     "如果您想再次收到，请在邮件设置里选择它。",
     "spent_link": "打开我的邮件设置",
+    "suppressed_title": "这个链接不能让它开始",
+    "suppressed_lead": "我们不向 {address} 发送通讯和优惠：曾有邮件被举报为垃圾邮件或被退回，或者有人要求我们停止。"
+    "现在什么也没有改变。如果您想收到“{topic}”，请回复我们的任意一封邮件。",
     "preferences_title": "您想收到哪些邮件？",
     "preferences_lead": "邮箱：{address}。这里的一切都可以随时更改。",
     "preferences_topics": "内容",

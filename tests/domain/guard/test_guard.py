@@ -7,11 +7,14 @@ import pytest
 
 from nurture.domain.conditions import parse
 from nurture.domain.consent.preferences import Preferences
+from nurture.domain.consent.suppressions import REASONS_WEAKEST_FIRST
+from nurture.domain.contact import RunOrigin
+from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.guard.decide import CHECKS, REASONS, GuardInput, decide
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_iso
 from nurture.domain.journey.position import ActiveHold
-from nurture.domain.measure import PURPOSES, LetEndOfMonth, LocalSlot, MailStep
+from nurture.domain.measure import PURPOSES, Action, LetEndOfMonth, LocalSlot, MailStep
 from nurture.domain.message import Verdict
 from nurture.domain.playbook import Cap, Playbook
 from tests.delivery.builders import (
@@ -245,6 +248,31 @@ def test_transactional_passes_marketing_limits_and_nothing_else_does(purpose: An
         assert missed == {"suppression", "consent", "holds", "quiet_hours", "cap", "gap", "arbitration"}
     everything = replace(guard_input, suppressions={"all": "hard_bounce"})
     assert verdict_on(everything, playbook).action == "skip"
+
+
+@pytest.mark.parametrize(
+    ("reason", "action"),
+    [
+        ("complaint", "skip"),
+        ("ops", "skip"),
+        ("unsubscribed", "send"),
+        ("sunset", "send"),
+        ("erased", "send"),
+    ],
+)
+def test_a_topic_is_asked_for_only_where_a_yes_would_start_it(reason: str, action: str) -> None:
+    asking = a_measure(
+        "any/any/ask", action=Action("confirm", "{{ links.confirm }}"), purpose="transactional"
+    )
+    run = a_run(asking.path, origin=RunOrigin("Topic Requested", properties={"topic": "offers"}))
+    message = a_due(measure=asking.path, track="any", purpose="transactional", topic=None)
+    stopped = a_guard_input(message=message, run=run, suppressions={"marketing": reason})
+    verdict = verdict_on(stopped, a_playbook(asking))
+    assert (verdict.action, verdict.reason) == (action, "suppressed" if action == "skip" else "")
+
+
+def test_the_strongest_reason_tells_whether_a_yes_lifts_all() -> None:
+    assert set(REASONS_WEAKEST_FIRST[: len(CONFIRMABLE)]) == set(CONFIRMABLE)
 
 
 def test_the_first_failed_check_decides_and_the_others_are_still_recorded() -> None:
