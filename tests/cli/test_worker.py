@@ -10,16 +10,16 @@ import pytest
 
 from nurture.cli.context import load_workers
 from nurture.domain.errors import SettingsError
-from tests.workers.installation import environment, eventually
+from tests.workers.installation import environment, eventually, installed, settings_of
 
 HOSTILE = 'print("the wrong workers was imported", flush=True)\nraise SystemExit(9)\n'
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(sqlite_url: str, tmp_path: Path) -> Path:
     """Give the folder of an installation in which a foreign `workers.py` lies."""
-    (tmp_path / "workers.py").write_text(HOSTILE)
-    assert start(tmp_path, "migrate").wait(120) == 0
+    with installed(settings_of(tmp_path, sqlite_url)):
+        (tmp_path / "workers.py").write_text(HOSTILE)
     return tmp_path
 
 

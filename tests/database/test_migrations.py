@@ -66,10 +66,10 @@ def test_first_start_builds_exactly_the_tables(empty: Database) -> None:
 
 
 def test_up_down_and_up_again(empty: Database) -> None:
-    assert migrations.upgrade(empty) == migrations.head()
+    assert migrations.upgrade(empty) == migrations.HEAD
     with empty.read() as connection:
         built = shape(connection)
-    assert migrations.upgrade(empty) == migrations.head()
+    assert migrations.upgrade(empty) == migrations.HEAD
     assert migrations.downgrade(empty, "base") == ""
     with empty.read() as connection:
         assert shape(connection) == set()

@@ -12,7 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.doctor import examine
+from nurture.app.installation import migrate
 from nurture.database import schema as t
+from nurture.runtime.settings import load_settings
 from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, HUMAN, Office
 from tests.inbound.test_replies import ordered
@@ -39,9 +41,9 @@ def run(*words: str, folder: Path, **settings: str) -> "subprocess.Popen[str]":
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with run("migrate", folder=tmp_path) as made:
-        assert made.wait(60) == 0
+def folder(sqlite_url: str, tmp_path: Path) -> Path:
+    settings = load_settings(folder=tmp_path, environment=environment(DATABASE_URL=sqlite_url))
+    migrate(settings).close()
     return tmp_path
 
 

@@ -16,7 +16,7 @@ def migrate(*, as_json: Json = False) -> None:
     services = installation.migrate(load_settings())
     try:
         database = services.settings.shown()["NURTURE_DATABASE_URL"]
-        done = {"database": database, "revision": migrations.head()}
+        done = {"database": database, "revision": migrations.HEAD}
     finally:
         services.close()
     output.print_result(done, as_json=as_json, title="database is up to date")

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
 
 from nurture.domain.measure import MailStep
@@ -44,10 +44,12 @@ def check_rendering(checks: Sequence[MeasureCheck], files: Mapping[str, str]) ->
         return {}
     shared = shared_values_of(checks[0].playbook)
     layout = {path: text for path, text in files.items() if path.startswith(f"{LAYOUT}/")}
+    # What all mails share is hashed once; the parts that differ by measure come with each mail.
+    common = _digest([asdict(replace(shared, links={}, calendars={}, names={})), layout])
     wanted: dict[str, tuple[MailToCheck, MeasureCheck]] = {}
     for check in checks:
         for mail in _mails(check, files):
-            wanted[_key(mail, shared, files, layout)] = (mail, check)
+            wanted[_key(mail, shared, files, common)] = (mail, check)
     rendered = _render({key: mail for key, (mail, _) in wanted.items()}, files, shared)
     subjects: dict[str, str] = {}
     for key, (mail, check) in wanted.items():
@@ -76,18 +78,16 @@ def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToChec
                         yield mail
 
 
-def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], layout: Mapping[str, str]) -> str:
-    """Return a hash of everything that the mail is rendered from."""
+def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], common: str) -> str:
+    """Return a hash of everything that the mail is rendered from; `common` is the hash of what all mails share."""
     own = {path: text for path, text in files.items() if path.startswith(f"{mail.measure}/")}
     del own[f"{mail.measure}/{MEASURE}"]
-    parts = {
-        **asdict(shared),
-        "tracked": [],
-        "links": shared.links.get(mail.measure),
-        "calendars": shared.calendars.get(mail.measure),
-        "names": shared.names.get(mail.measure),
-    }
-    text = json.dumps([mail, parts, own, layout], sort_keys=True, default=str)
+    links, calendars = shared.links.get(mail.measure), shared.calendars.get(mail.measure)
+    return _digest([mail, common, links, calendars, shared.names.get(mail.measure), own])
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -83,7 +83,7 @@ def kill_at_random(nursery: Nursery, sink: SlowSink, size: Size, rng: random.Ran
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(Size(150, 8), id="short"),
+        pytest.param(Size(100, 5), id="short"),
         pytest.param(Size(1_500, 80), id="long", marks=pytest.mark.long),
     ],
 )
@@ -154,7 +154,13 @@ def test_a_lost_disk_leaves_one_window_in_doubt(
     assert {n for n, (purpose, _, _) in ended.items() if purpose != "sales" and not arrived[n]} == set()
 
 
-@pytest.mark.parametrize("case", [(OFFER, "in_doubt", 0), (RECEIPT, "sent", 1)], ids=["offer", "receipt"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((OFFER, "in_doubt", 0), id="offer"),
+        pytest.param((RECEIPT, "sent", 1), id="receipt", marks=pytest.mark.long),
+    ],
+)
 def test_a_sender_that_slept_past_its_lease_neither_sends_nor_overwrites(
     postgresql_database: Database,
     postgresql_url: str,

@@ -141,7 +141,7 @@ def test_shuffled_events_give_the_same_facts_track_and_stage(events: list[Event]
 
 
 @given(histories())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_alarm_is_slept_through(events: list[Event]) -> None:
     """Looking anew at everything every hour finds nothing that the alarm clock would have missed."""
     end = events[-1].received_at + 35 * DAY
