@@ -20,6 +20,7 @@ from tests.rig.loopback import stay_on_loopback
 from tests.rig.postgres import Postgres, running_postgres
 from tests.rig.redis import running_redis
 from tests.rig.smtp import SmtpSink, running_smtp_sink
+from tests.rig.statements import share_compiled_statements
 
 # Servers, brokers and pools wait by the monotonic clock; frozen they would wait for ever.
 freezegun.configure(
@@ -42,8 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Keep the whole session on this machine."""
+    """Keep the whole session on this machine, and compile each SQL statement once."""
     stay_on_loopback()
+    share_compiled_statements()
 
 
 @pytest.fixture
