@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import msgspec
-
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import Track
 from nurture.domain.memory import Memory
@@ -23,14 +21,15 @@ RunStatus = Literal["active", "done", "stopped", "cancelled"]
 UnknownMemory = Mapping[tuple[str, ...], Mapping[str, Any]]
 
 
-class RunOrigin(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RunOrigin:
     """The event or alarm that started a run. Mails may quote its properties."""
 
     # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`.
     event: str = ""
     # When it occurred.
     occurred_at: Instant = 0
-    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
     # How many runs for the same key the measure began before this one.
     generation: int = 0
     # Request id of an ops send.

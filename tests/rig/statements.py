@@ -25,9 +25,9 @@ def share_compiled_statements() -> None:
         if kind not in _dialects:
             _dialects[kind] = _equal_by_kind(kind)
             _compiled[kind] = LRUCache(_STATEMENTS_MAX)
-        # The dialect is a part of the key of a compiled statement.
+        # The dialect is a part of the key of a compiled statement. SQLAlchemy has no public way to share the cache.
         engine.dialect.__class__ = _dialects[kind]
-        engine._compiled_cache = _compiled[kind]  # noqa: SLF001 - SQLAlchemy has no public way
+        engine._compiled_cache = _compiled[kind]
         return engine
 
     sa.create_engine = create_engine

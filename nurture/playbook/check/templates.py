@@ -44,7 +44,7 @@ def check_rendering(checks: Sequence[MeasureCheck], files: Mapping[str, str]) ->
         return {}
     shared = shared_values_of(checks[0].playbook)
     layout = {path: text for path, text in files.items() if path.startswith(f"{LAYOUT}/")}
-    # What all mails share is hashed once; the parts that differ by measure come with each mail.
+    # Values that all mails share are hashed once; the parts that differ by measure come with each mail.
     common = _digest([asdict(replace(shared, links={}, calendars={}, names={})), layout])
     wanted: dict[str, tuple[MailToCheck, MeasureCheck]] = {}
     for check in checks:
