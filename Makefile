@@ -30,10 +30,15 @@ quick: .venv/test  ## static checks and the tests of the pure rules: under a min
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/domain $(ARGS)
 
 check: .venv/test  ## static checks only
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-texts
+
+.PHONY: check-types check-texts
+check-types:
+	$(BIN)/mypy
+check-texts:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
-	$(BIN)/mypy
 	$(BIN)/python -m tests.architecture.complexity
 	$(BIN)/python -m tests.architecture.plain_english
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
