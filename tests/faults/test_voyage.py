@@ -8,7 +8,7 @@ from nurture.domain.instant import HOUR
 from tests.faults.voyage import Size, voyage
 
 #: SHORT (seconds) is part of every test run, FAULTS (minutes) of `make faults`; WHOLE runs alone (`-m long`).
-SHORT = Size(people=10, days=30, tick=4 * HOUR)
+SHORT = Size(people=10, days=20, tick=4 * HOUR)
 FAULTS = Size(people=250, days=730, tick=12 * HOUR)
 WHOLE = Size(people=10_000, days=730, tick=6 * HOUR)
 
@@ -21,7 +21,7 @@ def digest(folder: Path, size: Size, seed: int) -> str:
     services.close()
     assert faults == [], f"{summary}\nrepeat it with: {size.command(seed)}"
     assert made.happened.total() > made.happened["calm"], summary
-    # A month of ten people may pass without a death of the worker; two years do not.
+    # Weeks of ten people may pass without a death of the worker; two years do not.
     assert size == SHORT or made.happened["dies"] > 0, summary
     return digest
 
