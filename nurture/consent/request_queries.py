@@ -1,4 +1,7 @@
-"""Rows of requests made on the public pages: open until they are confirmed, replaced or past `valid_until`."""
+"""Rows of requests made on the public pages: open until they are confirmed, replaced or past `valid_until`.
+
+Also the addresses that were asked to confirm a topic lately.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,7 +10,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family
 from nurture.database.bulk import Row, any_of, insert
-from nurture.database.schema import requests
+from nurture.database.schema import contacts, events, requests
 from nurture.domain.instant import Instant
 
 
@@ -130,6 +133,26 @@ def find_abandoned_addresses(
             is_restored = objected_at is not None and person in by_operator
             is_abandoned[person] = addresses[person] == old and not is_restored
     return {person for person, abandoned in is_abandoned.items() if abandoned}
+
+
+def load_asked_addresses(
+    connection: sa.Connection, addresses: Sequence[str], names: Sequence[str], *, since: Instant
+) -> set[str]:
+    """Return those of these addresses whose contacts have events of these names, received since and not historic."""
+    living = sa.select(contacts.c.id, contacts.c.email).where(
+        any_of(contacts.c.email, addresses, connection), contacts.c.survivor.is_(None)
+    )
+    emails = {row.id: row.email for row in connection.execute(living)}
+    if not emails:
+        return set()
+    members = family(connection, sorted(emails))
+    statement = (
+        sa.select(members.c.person)
+        .join(events, events.c.contact_id == members.c.id)
+        .where(events.c.name.in_(names), events.c.received_at > since, events.c.historic.is_(False))
+        .distinct()
+    )
+    return {emails[person] for person in connection.execute(statement).scalars()}
 
 
 _OPEN = sa.and_(requests.c.done_at.is_(None), requests.c.replaced_at.is_(None))

@@ -242,6 +242,14 @@ def _find(dialect: str) -> sa.Select[Any]:
     return sa.select(*_COLUMNS).where(any_of_parameter(inbox.c.id, dialect)).order_by(inbox.c.id)
 
 
+def mark_historic(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Let these rows make facts and start no mail."""
+    if ids:
+        connection.execute(
+            sa.update(inbox).where(any_of(inbox.c.id, ids, connection)).values(historic=sa.true())
+        )
+
+
 def delete_rows(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Delete these rows after they were applied or quarantined."""
     if ids:

@@ -5,13 +5,14 @@ objects, in a constant number of statements; and the contacts that the rule rais
 handles.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from nurture.consent.from_events import record_event_consents
+from nurture.consent.hinted_requests import bound_requests, request_confirmations
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
@@ -88,6 +89,8 @@ def apply(
     """
     conflicts = _set_aside_hints(taken, playbook, now=now)
     home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
+    mine = [(row, home[row.id]) for row in taken.rows() if row.id in home]
+    granted = bound_requests(connection, mine, taken.emails, now=now)
     deduplicated = deduplicate(connection, [(row, home.get(row.id)) for row in taken.rows()])
     step = _Step(connection, taken, deduplicated, now=now, playbook=playbook, rule=rule)
     step.advance_contacts(always=always)
@@ -96,10 +99,7 @@ def apply(
     counts = _save_contacts(connection, step, playbook)
     events = list(deduplicated.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
-    owners = {event.seq: home[row] for row, event in deduplicated.events.items() if row in home}
-    counts["consents"] = record_event_consents(
-        connection, events, owners, playbook, hints=_hints_among(taken, deduplicated)
-    )
+    counts["consents"] = _record_consents(connection, step, home, granted=granted)
     done = [row for row in taken.rows() if row.id not in lost]
     rows_with_event = [row for row in done if row.id in deduplicated.events]
     set_sending_addresses(connection, taken, rows_with_event, home, now=now)
@@ -201,6 +201,23 @@ class _Step:
         else:
             self.advances.append(advance if refolded is None else followed_by(refolded, advance))
             self.outcomes.extend(message.message_id for message in ended)
+
+
+def _record_consents(
+    connection: sa.Connection, step: _Step, home: Mapping[int, int], *, granted: Collection[int]
+) -> int:
+    """Write the consents that the events report, ask for those of hints, and return how many were written.
+
+    granted: rows of hints about topics that their contacts have granted; they change nothing.
+    """
+    taken, events_by_row, playbook = step.taken, step.deduplicated.events, step.playbook
+    hints = _hints_among(taken, step.deduplicated)
+    owners = {event.seq: home[row] for row, event in events_by_row.items() if row in home}
+    reported = [event for row, event in events_by_row.items() if row not in granted]
+    request_confirmations(
+        connection, reported, owners, taken.known.names, playbook, hints=hints, now=step.now
+    )
+    return record_event_consents(connection, reported, owners, playbook, hints=hints)
 
 
 def _save_contacts(connection: sa.Connection, step: _Step, playbook: Playbook) -> Counts:
