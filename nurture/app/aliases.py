@@ -6,7 +6,7 @@ from nurture.app.ingest import Intake
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, Rejected
 from nurture.contacts.identity_queries import load_index_by_identities
-from nurture.domain.identity import IdentityClaims, earlier_identities, home_of
+from nurture.domain.identity import IdentityClaims, earlier_identities, find_event_owner
 
 #: The answer to such a call.
 REFUSAL = (
@@ -43,5 +43,7 @@ def refuse_aliases(services: Services, intake: Intake) -> None:
 def _concerns_known_people(connection: sa.Connection, event: NewEvent) -> bool:
     earlier = earlier_identities(event.previous_id or "")
     known = load_index_by_identities(connection, [*event.identities, *earlier])
-    home = home_of(IdentityClaims(event.identities, earlier, word="hint", at=event.occurred_at), known)
-    return bool(home.conflicts)
+    owner = find_event_owner(
+        IdentityClaims(event.identities, earlier, word="hint", at=event.occurred_at), known
+    )
+    return bool(owner.conflicts)

@@ -12,7 +12,7 @@ from typing import Final
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.domain.event import OWN_PAGES, Identity
-from nurture.domain.identity import Conflict, IdentityClaims, Link, Word, earlier_identities, home_of
+from nurture.domain.identity import Conflict, IdentityClaims, Link, Word, earlier_identities, find_event_owner
 from nurture.domain.instant import FOREVER, Instant
 
 #: Sources whose events name a contact by an identity that nurture knows already.
@@ -110,11 +110,11 @@ class Assignment:
     def _assign_mixed(self, row: InboxRow) -> None:
         """Assign a row whose identities are new, or hints, or belong to several contacts, or that is an alias."""
         known, claims = self.known, claims_of(row)
-        home = home_of(claims, known)
-        owners = [*((home.contact,) if home.contact is not None else ()), *home.joins]
+        owner = find_event_owner(claims, known)
+        owners = [*((owner.contact,) if owner.contact is not None else ()), *owner.joins]
         if not owners and row.id in self.made_for:
             owners = [self.made_for[row.id]]
-        unknown = self._unknown(claims, home.withheld)
+        unknown = self._unknown(claims, owner.withheld)
         if any(contact in self.ended for contact in owners):
             self._end(owners, row)
             return
@@ -123,20 +123,20 @@ class Assignment:
             self._end(owners, row)
             self.joins.append(row)
             return
-        if not self.may_add and (unknown or not owners or not set(home.takes) <= set(self.may_take)):
+        if not self.may_add and (unknown or not owners or not set(owner.takes) <= set(self.may_take)):
             self._end(owners, row)
             return
         contact = self._unite(owners, stored) if owners else self._create(row)
         for identity in unknown:
             known.add(identity, contact, row.occurred_at, hint=claims.word != "proof")
             self.added[identity] = row
-        for identity in home.takes:
+        for identity in owner.takes:
             self._take(identity, contact, claims)
         if claims.word == "proof":
             self._prove(claims, contact)
         self.shares.setdefault(contact, Share(contact)).rows.append(row)
-        if home.conflicts:
-            self.conflicts.append((row, contact, home.conflicts))
+        if owner.conflicts:
+            self.conflicts.append((row, contact, owner.conflicts))
 
     def _unknown(self, claims: IdentityClaims, withheld: Collection[Identity]) -> list[Identity]:
         """Return the identities to add; for a previous id without an owner, all that proof says it may be."""

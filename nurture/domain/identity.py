@@ -132,7 +132,7 @@ def _has_space_or_control(text: str) -> bool:
 
 
 def earlier_identities(previous_id: str) -> tuple[Identity, ...]:
-    """Return what the earlier id of an alias may be, likeliest last: an address, or a user or anonymous id."""
+    """Return the identities that an alias's earlier id may name, likeliest last: an address, a user or anonymous id."""
     if "@" in previous_id and (address := canonical_email(previous_id)):
         return (Identity("email", address),)
     value = canonical_user_id(previous_id)
@@ -183,23 +183,23 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class EventOwner:
     """The owner of an event. Contacts are numbers that the caller chose."""
 
-    # None: nobody known fits, a new contact is needed.
+    # None: no known contact fits, a new one is needed.
     contact: int | None
     # Contacts that this event shows to be the same person as `contact`.
     joins: tuple[int, ...] = ()
     # Contacts that it does not join; people must look at them.
     conflicts: tuple[Conflict, ...] = ()
-    # Identities that leave another contact for `contact`: a device, or what only a hint had tied to the other.
+    # Identities that leave another contact for `contact`: a device, or one that only a hint had tied to the other.
     takes: tuple[Identity, ...] = ()
     # Named identities without an owner that `contact` does not get: another address that only a hint gives.
     withheld: tuple[Identity, ...] = ()
 
 
-def home_of(claims: IdentityClaims, known: Known) -> Home:
-    """Decide whose event it is, by the rule at the head of this module."""
+def find_event_owner(claims: IdentityClaims, known: Known) -> EventOwner:
+    """Return the owner of the event, by the rule at the head of this module."""
     search = _Search(claims, known)
     if claims.word == "own":
         search.follow()
@@ -223,9 +223,9 @@ class _Search:
         # Every identity of the event's contact, as far as it is known.
         self._mine: set[Identity] = set(claims.named)
 
-    def result(self) -> Home:
+    def result(self) -> EventOwner:
         """Return the answer."""
-        return Home(
+        return EventOwner(
             self._home,
             tuple(self._joins),
             tuple(self._conflicts.values()),

@@ -88,10 +88,10 @@ def apply(
     stays as it was; the others are not affected.
     """
     conflicts = _set_aside_hints(taken, playbook, now=now)
-    home = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
-    mine = [(row, home[row.id]) for row in taken.rows() if row.id in home]
+    contact_of_row = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
+    mine = [(row, contact_of_row[row.id]) for row in taken.rows() if row.id in contact_of_row]
     granted = bound_requests(connection, mine, taken.emails, now=now)
-    deduplicated = deduplicate(connection, [(row, home.get(row.id)) for row in taken.rows()])
+    deduplicated = deduplicate(connection, [(row, contact_of_row.get(row.id)) for row in taken.rows()])
     step = _Step(connection, taken, deduplicated, now=now, playbook=playbook, rule=rule)
     step.advance_contacts(always=always)
     lost = {row for failure in step.failures for row in failure.rows}
@@ -99,10 +99,10 @@ def apply(
     counts = _save_contacts(connection, step, playbook)
     events = list(deduplicated.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
-    counts["consents"] = _record_consents(connection, step, home, granted=granted)
+    counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
     done = [row for row in taken.rows() if row.id not in lost]
     rows_with_event = [row for row in done if row.id in deduplicated.events]
-    set_sending_addresses(connection, taken, rows_with_event, home, now=now)
+    set_sending_addresses(connection, taken, rows_with_event, contact_of_row, now=now)
     set_aside = deduplicated.conflicts + step.too_old
     quarantine(connection, set_aside)
     conflicts += _conflicts_of(taken, now=now)
@@ -204,7 +204,7 @@ class _Step:
 
 
 def _record_consents(
-    connection: sa.Connection, step: _Step, home: Mapping[int, int], *, granted: Collection[int]
+    connection: sa.Connection, step: _Step, contact_of_row: Mapping[int, int], *, granted: Collection[int]
 ) -> int:
     """Write the consents that the events report, ask for those of hints, and return how many were written.
 
@@ -212,7 +212,7 @@ def _record_consents(
     """
     taken, events_by_row, playbook = step.taken, step.deduplicated.events, step.playbook
     hints = _hints_among(taken, step.deduplicated)
-    owners = {event.seq: home[row] for row, event in events_by_row.items() if row in home}
+    owners = {event.seq: contact_of_row[row] for row, event in events_by_row.items() if row in contact_of_row}
     reported = [event for row, event in events_by_row.items() if row not in granted]
     request_confirmations(
         connection, reported, owners, taken.known.names, playbook, hints=hints, now=step.now

@@ -28,7 +28,7 @@ from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs
 from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
-from nurture.domain.identity import Candidate, home_of, survivor_first
+from nurture.domain.identity import Candidate, find_event_owner, survivor_first
 from nurture.domain.instant import Instant
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
@@ -63,15 +63,15 @@ def join(database: Database, row_id: int, *, now: Instant, playbooks: PlaybookSo
         row = rows[0]
         claims = claims_of(row)
         known = store.load_index_by_identities(connection, all_identities(rows))
-        home = home_of(claims, known)
-        if home.contact is None or not home.joins:
+        owner = find_event_owner(claims, known)
+        if owner.contact is None or not owner.joins:
             return Counts()
-        everyone = (home.contact, *home.joins)
+        everyone = (owner.contact, *owner.joins)
         first = _survivor(connection, everyone, known)
         missing = {
             name: (first, row.occurred_at, row.source)
             for name in row.named
-            if name not in known.owners and name not in home.withheld
+            if name not in known.owners and name not in owner.withheld
         }
         hints = () if claims.word == "proof" else missing
         if missing and not store.claim_identities(connection, missing, hints=hints):

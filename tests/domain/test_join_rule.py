@@ -10,7 +10,14 @@ import pytest
 
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.domain.event import Identity
-from nurture.domain.identity import Candidate, Conflict, Home, IdentityClaims, home_of, survivor_first
+from nurture.domain.identity import (
+    Candidate,
+    Conflict,
+    EventOwner,
+    IdentityClaims,
+    find_event_owner,
+    survivor_first,
+)
 
 KINDS = {"u": "user_id", "e": "email", "p": "phone", "a": "anonymous_id"}
 
@@ -27,17 +34,17 @@ def index_of(contacts: dict[int, str]) -> IdentityIndex:
     return known
 
 
-def apply_rule(event: str, contacts: dict[int, str], earlier: str = "", **more: Any) -> Home:
+def apply_rule(event: str, contacts: dict[int, str], earlier: str = "", **more: Any) -> EventOwner:
     claims = IdentityClaims(identities_of(event), identities_of(earlier), at=20)
-    return home_of(replace(claims, **more), index_of(contacts))
+    return find_event_owner(replace(claims, **more), index_of(contacts))
 
 
 def home(
     contact: int | None, joins: tuple[int, ...] = (), conflicts: str = "", takes: str = "", withheld: str = ""
-) -> Home:
+) -> EventOwner:
     """Return the expected answer; conflicts as `1e 2p`: contact 1 by an address, 2 by a telephone number."""
     found = tuple(Conflict(int(word[:-1]), KINDS[word[-1]]) for word in conflicts.split())  # type: ignore[arg-type]
-    return Home(contact, joins, found, tuple(identities_of(takes)), tuple(identities_of(withheld)))
+    return EventOwner(contact, joins, found, tuple(identities_of(takes)), tuple(identities_of(withheld)))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def home(
     ],
 )
 def test_proof_joins_the_contacts_that_the_rule_allows(
-    event: str, contacts: dict[int, str], expected: Home
+    event: str, contacts: dict[int, str], expected: EventOwner
 ) -> None:
     assert apply_rule(event, contacts) == expected
 
@@ -95,7 +102,7 @@ def test_a_browser_stays_with_whoever_identified_on_it_last() -> None:
         pytest.param("u1 e1", {1: "u1", 2: "u1x? e1?"}, home(1, conflicts="2e"), id="two user ids"),
     ],
 )
-def test_a_hint_adds_and_never_takes(event: str, contacts: dict[int, str], expected: Home) -> None:
+def test_a_hint_adds_and_never_takes(event: str, contacts: dict[int, str], expected: EventOwner) -> None:
     assert apply_rule(event, contacts, word="hint") == expected
 
 
@@ -120,7 +127,7 @@ def test_a_hint_adds_and_never_takes(event: str, contacts: dict[int, str], expec
         pytest.param("u2 e1", {1: "u1 e1?"}, home(None, conflicts="1e", takes="e1"), id="a claimed address"),
     ],
 )
-def test_proof_is_stronger_than_a_hint(event: str, contacts: dict[int, str], expected: Home) -> None:
+def test_proof_is_stronger_than_a_hint(event: str, contacts: dict[int, str], expected: EventOwner) -> None:
     assert apply_rule(event, contacts) == expected
 
 
@@ -157,7 +164,7 @@ def test_proof_is_stronger_than_a_hint(event: str, contacts: dict[int, str], exp
     ],
 )
 def test_an_alias_is_a_rename_and_a_merge_is_on_purpose(
-    event: str, earlier: str, contacts: dict[int, str], more: dict[str, Any], expected: Home
+    event: str, earlier: str, contacts: dict[int, str], more: dict[str, Any], expected: EventOwner
 ) -> None:
     assert apply_rule(event, contacts, earlier, **more) == expected
 
