@@ -122,6 +122,8 @@ def ask_to_confirm(
         name = strongest_first(addresses[contact].identities)[0]
         properties = {"act": "address", "request": number}
         for event, message_id in _events_of_request("address", number):
+            if event == ADDRESS_REQUESTED_EVENT and addresses[contact].present is None:
+                continue
             events.append(
                 NewEvent(
                     source=SOURCE,

@@ -12,8 +12,8 @@ The rule of joining:
 - A telephone number joins only contacts that differ neither in user id nor in address, a browser (anonymous id)
   only those that do not differ in telephone number either. A browser belongs to whoever identified on it last.
 - A hint (a browser key's word) adds an identity and joins only where it contradicts nothing; it never joins two
-  contacts that proof knows, and gives no second address. Proof takes an identity back from a contact to which only
-  a hint had tied it.
+  contacts that proof knows, and gives no address to a contact that has one or that proof knows. Proof takes an
+  identity back from a contact to which only a hint had tied it.
 - An alias is a rename where one of its ids is new. Two ids with histories stay apart.
 - Whatever stays apart is recorded as a conflict, which people decide (`nurture conflicts`).
 """
@@ -194,7 +194,7 @@ class EventOwner:
     conflicts: tuple[Conflict, ...] = ()
     # Identities that leave another contact for `contact`: a device, or one that only a hint had tied to the other.
     takes: tuple[Identity, ...] = ()
-    # Named identities without an owner that `contact` does not get: another address that only a hint gives.
+    # Named identities without an owner that `contact` does not get: an address that only a hint gives.
     withheld: tuple[Identity, ...] = ()
 
 
@@ -209,6 +209,12 @@ def find_event_owner(claims: IdentityClaims, known: Known) -> EventOwner:
         for identity in claims.earlier:
             search.meet_earlier(identity)
     return search.result()
+
+
+def proven_names(known: Known, contact: int) -> set[Identity]:
+    """Return the names of a person that proof has tied to the contact."""
+    names = known.names.get(contact, set())
+    return {name for name in names if name.kind in _PERSONAL and name not in known.hints}
 
 
 class _Search:
@@ -330,18 +336,18 @@ class _Search:
         return _differ(mine, theirs, "user_id")
 
     def _proven(self, contact: int) -> set[Identity]:
-        """Return the names of a person that proof has tied to the contact."""
-        names = self._known.names[contact]
-        return {name for name in names if name.kind in _PERSONAL and name not in self._known.hints}
+        return proven_names(self._known, contact)
 
     def _withheld(self) -> tuple[Identity, ...]:
-        """Return the address that only a hint gives for a contact that has another one."""
+        """Return the address that only a hint gives for a contact that has another one or that proof knows."""
         if self._is_proof or self._home is None:
             return ()
         mine = [self._home, *self._joins]
         has_address = any(name.kind == "email" for contact in mine for name in self._known.names[contact])
+        if not has_address and not any(self._proven(contact) for contact in mine):
+            return ()
         unowned = (name for name in self._claims.named if name not in self._known.owners)
-        return tuple(name for name in unowned if name.kind == "email" and has_address)
+        return tuple(name for name in unowned if name.kind == "email")
 
 
 def strongest_first(identities: Collection[Identity]) -> list[Identity]:

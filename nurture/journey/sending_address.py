@@ -1,7 +1,7 @@
 """Setting the address that a contact is mailed at after a batch, or asking its owner before it changes.
 
 Proof changes the address at once; of two proofs the later wins. A hint gives an address only to a contact
-without one; where the contact has another, the owner of the new one is asked to confirm it.
+without one that no proof knows; otherwise the owner of the new address is asked to confirm it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from nurture.contacts.assignment import claims_of
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.contacts.locking import LockedBatch
 from nurture.domain.event import OPERATOR, Identity
+from nurture.domain.identity import proven_names
 from nurture.domain.instant import NEVER, Instant
 
 
@@ -30,16 +31,22 @@ class _Addresses:
     # Contacts whose changed address an operator named.
     by_operator: set[int] = field(default_factory=set)
 
-    def read(self, row: InboxRow, contact: int, owner: int | None) -> None:
-        """Read one row. owner: the contact that has the row's address, if any."""
+    def read(self, row: InboxRow, contact: int, owner: int | None, *, is_proven: bool) -> None:
+        """Read one row.
+
+        owner: the contact that has the row's address, if any. is_proven: proof knows the row's contact.
+        """
         address = row.email
         present, since = self.now[contact]
         if address is None or address == present:
             return
         word = claims_of(row).word
-        # An address of another contact is a shared mailbox: this contact is mailed there too.
         is_known = owner is not None
-        if (present is None and is_known) or (word == "proof" and is_known and row.occurred_at >= since):
+        # An address of another contact is a shared mailbox: this contact is mailed there too. A hint leads nobody there
+        # whom proof knows.
+        is_first = present is None and not (word == "hint" and is_proven and owner != contact)
+        is_newer_proof = word == "proof" and row.occurred_at >= since
+        if is_known and (is_first or is_newer_proof):
             self.now[contact] = self.changed[contact] = (address, row.occurred_at)
             self.asked.pop(contact, None)
             (self.by_operator.add if row.source == OPERATOR else self.by_operator.discard)(contact)
@@ -66,7 +73,8 @@ def set_sending_addresses(
     for row in sorted(rows, key=lambda row: (row.occurred_at, row.id)):
         # Events made here name an address we know, not one we were told.
         if row.email is not None and row.kind not in ("ops", "object"):
-            addresses.read(row, home[row.id], owners.get(Identity("email", row.email)))
+            contact, owner = home[row.id], owners.get(Identity("email", row.email))
+            addresses.read(row, contact, owner, is_proven=bool(proven_names(taken.known, contact)))
     changed = addresses.changed
     if changed:
         # An address that the person left on our own page is not used again because an application still names it.

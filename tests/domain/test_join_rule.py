@@ -90,7 +90,10 @@ def test_a_browser_stays_with_whoever_identified_on_it_last() -> None:
     ("event", "contacts", "expected"),
     [
         pytest.param("u1 e1", {}, home(None), id="a first identification"),
-        pytest.param("u1 e1", {1: "u1"}, home(1), id="a first address"),
+        pytest.param("u1 e1", {1: "u1?"}, home(1), id="a first address"),
+        pytest.param("u1 e1", {1: "u1"}, home(1, withheld="e1"), id="a first address of a proven person"),
+        pytest.param("p1 e1", {1: "p1"}, home(1, withheld="e1"), id="proven by a telephone number"),
+        pytest.param("a1 e1", {1: "a1"}, home(1), id="a browser proves nobody"),
         pytest.param("u1 e9", {1: "u1 e1"}, home(1, withheld="e9"), id="another address of a known person"),
         pytest.param("u1 e9", {1: "u1 e1?"}, home(1, withheld="e9"), id="also where the first was a hint"),
         pytest.param("u1 e9", {1: "u1 e1", 2: "e9"}, home(1, conflicts="2e"), id="somebody else's address"),

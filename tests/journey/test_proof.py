@@ -271,3 +271,53 @@ def test_two_histories_are_a_conflict_and_a_merge_joins_them(database: Database)
     assert world.who("u1") == world.who("u2")
     assert world.conflicts() == [], "a merge settles them"
     world.check()
+
+
+# ---- a hint gives no address to a person whom proof knows ------------------------------------------------
+
+
+@pytest.mark.parametrize("known", ["u1", "p1", "u1 p1"])
+def test_a_hint_gives_a_proven_person_no_first_address(database: Database, known: str) -> None:
+    """A page that knows a user id cannot lead that person's receipts to an address of its choice."""
+    world = World(database)
+    world.take(told("m1", known))
+    person = world.who(known.split(maxsplit=1)[0])
+    world.take(hinted("m2", f"{known} e9"))
+    assert addresses(world) == {person: None}
+    assert requested(world) == ["e9@example.com"], "its owner is asked"
+    assert [row.name for row in world.rows(schema.events, source="web")] == ["Confirmation Requested"]
+    with pytest.raises(KeyError):
+        world.who("e9")
+    world.take(told("m3", f"{known} e1"))
+    assert addresses(world)[person] == "e1@example.com"
+    world.check()
+
+
+def test_an_address_of_another_contact_is_no_first_address_by_a_hint_either(
+    sqlite_database: Database,
+) -> None:
+    world = World(sqlite_database)
+    world.take(told("m0", "u9 e9"), told("m1", "u1"))
+    person = world.who("u1")
+    world.take(hinted("m2", "u1 e9"))
+    assert addresses(world)[person] is None
+    assert requested(world) == ["e9@example.com"]
+    world.take(told("m3", "u1 e9"))
+    assert addresses(world)[person] == "e9@example.com", "proof says that they share the mailbox"
+
+
+def test_a_person_whom_only_hints_know_gets_the_address_in_one_batch_and_in_two(
+    sqlite_database: Database,
+) -> None:
+    world = World(sqlite_database)
+    world.take(hinted("m1", "u1 a1"))
+    world.take(hinted("m2", "u1 e1"))
+    world.take(hinted("n1", "u2 a2"), hinted("n2", "u2 e2"))
+    assert addresses(world) == {world.who("u1"): "e1@example.com", world.who("u2"): "e2@example.com"}
+
+
+def test_a_server_and_a_page_in_one_batch_are_as_one_after_another(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    world.take(told("m1", "u1"), hinted("m2", "u1 e1"))
+    assert addresses(world) == {world.who("u1"): None}
+    assert requested(world) == ["e1@example.com"]

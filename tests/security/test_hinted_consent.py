@@ -1,4 +1,4 @@
-"""A browser key subscribes a stranger's address: one confirmation mail for each address and day, and nothing else."""
+"""Attacks with a browser key on a stranger's address: confirmation mails within their bound, and nothing else."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -98,3 +98,21 @@ def test_a_hint_takes_no_grant_back_and_asks_nobody_who_said_yes(world: World) -
     world.work()
     assert states(world) == {"reminders": "granted"}
     assert world.mails() == []
+
+
+def test_a_page_cannot_lead_the_receipts_of_a_user_without_an_address_to_its_own(world: World) -> None:
+    user = Identity("user_id", "user-1")
+
+    def by_server(name: str, *identities: Identity, **properties: Any) -> NewEvent:
+        event = world.event("", name, **properties)
+        given = {field: getattr(event, field) for field in event.__slots__}
+        return NewEvent(**given | {"identities": identities})
+
+    world.hand_in(by_server("Signed In", user))
+    world.work()
+    world.hand_in(hint(world, "Identified", user))
+    world.work()
+    world.hand_in(by_server("Order Completed", user, order_id="o-1", revenue=20))
+    world.live(DAY)
+    assert [name for _, name in world.mails()] == ["any/confirm_request/confirm"]
+    assert {mail["Subject"] for mail in world.sent_mails()} == {"May we write to you here?"}
