@@ -21,7 +21,7 @@ from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY, FOREVER, HOUR, Instant
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import Settings, load_settings
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Simulation
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.transport import Outlet
@@ -77,7 +77,7 @@ def live(settings: Settings, *, people: int = CAST, days: int = DAYS, tick: int 
         )
         react = Reactions(seed=7, suppression_key=services.settings.suppression_secret)
         play = Simulation(services.database, delivery, clock, {"main": Outlet()}, tick=tick, react=react)
-        play.play(lives(people, start=start, days=days, seed=7), end)
+        play.play(generate_inputs(people, start=start, days=days, seed=7), end)
     finally:
         services.close()
 

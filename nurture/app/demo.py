@@ -13,7 +13,7 @@ from nurture.domain.instant import DAY, Instant, to_iso
 from nurture.reports import ledger
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import Settings, load_settings
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Progress, Simulation, Tick
 from nurture.simulation.reactions import Reactions
 from nurture.transports.registry import open_lanes, open_transport
@@ -75,7 +75,7 @@ def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Ser
     )
     react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
     stage = Simulation(services.database, delivery, clock, lanes, react=react)
-    inputs = lives(options.people, start=start, days=options.days, seed=options.seed)
+    inputs = generate_inputs(options.people, start=start, days=options.days, seed=options.seed)
     counts = stage.play(inputs, end, progress=Tick.reporter(stage, end, progress))
     for transport in lanes.values():
         transport.close()

@@ -22,7 +22,7 @@ from nurture.domain.instant import DAY, Instant
 from nurture.runtime import gc_tuning
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import load_settings
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Input, Progress, Simulation, Tick
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
@@ -101,7 +101,7 @@ def _load_inputs(options: SimulationOptions) -> tuple[Iterator[Input], Instant, 
     """Return the events, and the instants at which the simulation starts and ends."""
     if options.events is None:
         start = SystemClock().now() // DAY * DAY
-        generated = lives(options.people, start=start, days=options.days, seed=options.seed)
+        generated = generate_inputs(options.people, start=start, days=options.days, seed=options.seed)
         return generated, start, start + options.days * DAY
     history = sorted(_read_history(options.events), key=lambda entry: entry[0])
     if not history:

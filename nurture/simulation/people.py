@@ -131,8 +131,8 @@ def product(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def lives(people: int, *, start: Instant, days: int, seed: int) -> Iterator[Input]:
-    """Yield the inputs of so many people and of the shop in so many days, ascending by instant."""
+def generate_inputs(people: int, *, start: Instant, days: int, seed: int) -> Iterator[Input]:
+    """Yield the inputs of `people` persons and of the shop over `days` days, ascending by instant."""
     end = start + days * DAY
     inputs = [*shop_events(start, days, seed)]
     for number in range(people):

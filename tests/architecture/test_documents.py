@@ -16,6 +16,7 @@ from workers.application import app
 from workers.queues import NAMES
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_ANCHOR = re.compile(r"\]\(([\w./-]*\.md|)#([^)\s]+)\)")
 
 
 def test_every_table_stands_in_its_room() -> None:
@@ -94,6 +95,20 @@ def test_no_link_leads_nowhere() -> None:
         for target, _ in _LINK.findall(path.read_text(encoding="utf-8")):
             if "://" not in target and not (path.parent / target).exists():
                 broken.append(f"{name(path)}: {target}")
+    assert broken == []
+
+
+def test_no_link_leads_to_a_heading_that_does_not_exist() -> None:
+    broken = []
+    for path in tracked():
+        if path.suffix != ".md":
+            continue
+        for target, anchor in _ANCHOR.findall(path.read_text(encoding="utf-8")):
+            page = path.parent / target if target else path
+            headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            if anchor not in slugs:
+                broken.append(f"{name(path)}: {target}#{anchor}")
     assert broken == []
 
 

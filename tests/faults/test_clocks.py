@@ -16,7 +16,7 @@ from nurture.database import schema as t
 from nurture.database.engine import open_database
 from nurture.domain.instant import DAY, HOUR, SECOND, Duration, Instant
 from nurture.runtime.clock import ManualClock
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Input, Simulation
 from nurture.simulation.transport import Outlet
 from tests.delivery.worker import SharedClock
@@ -129,7 +129,7 @@ def test_three_days_of_downtime_end_without_a_flood(tmp_path: Path, seed: int) -
         folder.mkdir()
         clock = ManualClock(START)
         services = migrate(settings_of(folder, f"sqlite:///{folder / 'life.db'}"), clock=clock)
-        inputs = lives(200, start=START, days=26, seed=seed)
+        inputs = generate_inputs(200, start=START, days=26, seed=seed)
         stage = Simulation(services.database, make_context(services).delivery, clock, {"main": Outlet()})
         early: list[Input] = []
         late: list[Input] = []

@@ -32,7 +32,7 @@ from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_i
 from nurture.runtime import failpoints
 from nurture.runtime.clock import ManualClock, monotonic
 from nurture.runtime.settings import load_settings
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Input, Simulation
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.run_until_idle import run_until_idle
@@ -185,7 +185,7 @@ class Voyage:
 
     def _inputs(self) -> Iterator[Input]:
         """Yield the events of the people; one in twenty comes a second time, up to two days late."""
-        inputs = list(lives(self.size.people, start=START, days=self.size.days, seed=self.seed))
+        inputs = list(generate_inputs(self.size.people, start=START, days=self.size.days, seed=self.seed))
         repeated = []
         for item in inputs:
             rng = random.Random(f"{self.seed}:{item.event.message_id if item.event else ''}")

@@ -20,7 +20,7 @@ from nurture.delivery.types import WINDOW_MAILS, Composer, ReadyMessage
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, parse_iso
 from nurture.playbook import LoadedPlaybook, build, load_files
 from nurture.runtime.clock import ManualClock
-from nurture.simulation.people import lives
+from nurture.simulation.people import generate_inputs
 from nurture.simulation.play import Input, Simulation
 from nurture.simulation.reactions import Reactions
 from nurture.simulation.render_sample import SampleComposer
@@ -135,7 +135,7 @@ def all_kinds(sqlite_template: Path, tmp_path: Path) -> Life:
     days, seed = 40, 7
 
     def inputs(_world: World) -> Iterable[Input]:
-        return lives(12, start=start, days=days, seed=seed)
+        return generate_inputs(12, start=start, days=days, seed=seed)
 
     return Life(sqlite_template, tmp_path, inputs, start, start + days * DAY, seed)
 
