@@ -24,7 +24,7 @@ def family_statement(dialect: str) -> sa.CTE:
 
 
 def members_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, int]:
-    """Return member -> person for these living contacts and all merged into them; no ids, no statement.
+    """Return member -> person for these living contacts and all merged into them; without ids no statement runs.
 
     Use it to look rows up by member: the planner knows the length of a list, but might take a relation for half of
     the table.
