@@ -247,8 +247,19 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
     def asked(connection: sa.Connection) -> dict[str, int]:
         add = request_queries.add_request
         return {
-            act: add(connection, [number], act=act, address=address, now=now, until=now + DAY)
-            for act, address in (("address", "new@example.com"), ("erase", None))
+            act: add(
+                connection,
+                [number],
+                act=act,
+                address=address,
+                old_address=old,
+                now=now,
+                until=now + DAY,
+            )
+            for act, address, old in (
+                ("address", "new@example.com", "mara@example.com"),
+                ("erase", None, None),
+            )
         }
 
     numbers = services.database.run(asked)
