@@ -43,7 +43,7 @@ def event_conflict(row: InboxRow, contact: int, item: Mapping[str, Any], *, at: 
 
 
 def add_conflicts(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Insert conflicts that are not known yet, in one statement; no rows, no statement."""
+    """Insert conflicts that are not known yet, in one statement; without rows no statement runs."""
     unique = {(row["contact_id"], row["subject"]): row for row in reversed(rows)}
     insert(connection, conflicts, [unique[key] for key in sorted(unique)], conflict=["contact_id", "subject"])
 

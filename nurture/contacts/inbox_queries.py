@@ -204,7 +204,7 @@ def _pending(dialect: str) -> sa.Select[int]:
 
 
 def find_remaining(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
-    """Return the ids whose rows are still there; no ids, no statement."""
+    """Return the ids whose rows are still there; without ids no statement runs."""
     if not ids:
         return []
     return list(connection.execute(_remaining(connection.dialect.name), {"ids": list_text(ids)}).scalars())
@@ -231,7 +231,7 @@ def load_rows_of(connection: sa.Connection, names: Sequence[Identity]) -> list[I
 
 
 def load_rows(connection: sa.Connection, ids: Sequence[int]) -> list[InboxRow]:
-    """Return the rows that are still there, in order; no ids, no statement."""
+    """Return the rows that are still there, in order; without ids no statement runs."""
     if not ids:
         return []
     return _rows(connection.execute(_find(connection.dialect.name), {"ids": list_text(ids)}))

@@ -87,7 +87,7 @@ def insert(
     update: Sequence[str] = (),
     returning: Sequence[str] = (),
 ) -> list[sa.Row[Any]]:
-    """Insert all rows in one statement, so that ids grow in their order; no rows, no statement.
+    """Insert all rows in one statement, so that ids grow in their order; without rows no statement runs.
 
     columns: their names, required when rows are plain values. conflict: the columns of a unique key; a row that
     violates it is skipped, or its `update` columns get the new values. returning: columns of the inserted or updated
