@@ -295,7 +295,7 @@ non_entries = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
 )
 
-#: Measures whose rules failed for a contact: they decide nothing more for it until the next published rules.
+#: Measures whose rules failed for a contact: they decide nothing more for it until the next publish.
 set_aside_measures = sa.Table(
     "set_aside_measures",
     metadata,

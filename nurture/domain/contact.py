@@ -174,7 +174,7 @@ class NonEntry:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A measure whose rules failed for this contact; it decides nothing more until the next published rules."""
+    """A measure whose rules failed for this contact; it decides nothing more until the next publish."""
 
     measure: str
     at: Instant

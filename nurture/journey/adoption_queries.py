@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from nurture.database.bulk import any_of
-from nurture.database.schema import active_playbook, contacts
+from nurture.database.schema import active_playbook, contacts, set_aside_measures
 from nurture.domain.instant import Instant
+from nurture.domain.journey.set_aside import retry_mark
 
 
 def is_adopting(connection: sa.Connection) -> bool:
@@ -29,14 +30,19 @@ def lock_page(connection: sa.Connection, *, limit: int) -> list[int]:
 
 
 def wake_page(connection: sa.Connection, ids: Sequence[int], *, rules_hash: str, at: Instant) -> int:
-    """Wake those of the page that have other rules, move the cursor behind it, and return how many were woken."""
-    awake = sa.update(contacts).where(
-        any_of(contacts.c.id, ids, connection),
-        contacts.c.survivor.is_(None),
-        contacts.c.adopted != rules_hash,
-        contacts.c.clock > 0,
-        contacts.c.wake_at > at,
+    """Wake those of the page that have other rules or a measure set aside; return how many were woken.
+
+    The cursor moves behind the page.
+    """
+    page = sa.update(contacts).where(
+        any_of(contacts.c.id, ids, connection), contacts.c.survivor.is_(None), contacts.c.clock > 0
     )
-    woken = connection.execute(awake.values(wake_at=at)).rowcount
+    others = page.where(contacts.c.adopted != rules_hash, contacts.c.wake_at > at)
+    woken = connection.execute(others.values(wake_at=at)).rowcount
+    failed = page.where(
+        contacts.c.adopted == rules_hash, contacts.c.id.in_(sa.select(set_aside_measures.c.contact_id))
+    )
+    again = {"wake_at": sa.case((contacts.c.wake_at > at, at), else_=contacts.c.wake_at)}
+    woken += connection.execute(failed.values(adopted=retry_mark(rules_hash), **again)).rowcount
     connection.execute(sa.update(active_playbook).values(woken=max(ids)))
     return woken

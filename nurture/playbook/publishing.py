@@ -118,7 +118,8 @@ def publish(
     """Check a playbook in full, store it, make it the active one; return its id.
 
     backlog: `none` takes a condition that holds already as the contact's past, `enter` starts runs for it. Publishing
-    the active playbook again changes nothing and returns its id. Only changed rules wake contacts. Writes an audit row.
+    the active playbook again returns its id; it only tries again what is set aside. Otherwise only changed rules wake
+    contacts. Writes an audit row.
     Raises PlaybookError with every fault, before anything is written.
     """
     loaded = build(files)
@@ -126,6 +127,11 @@ def publish(
     def work(connection: sa.Connection) -> int:
         active = playbook_queries.lock_active(connection)
         if active is not None and active.content_hash == loaded.playbook.content_hash and backlog == "none":
+            if playbook_queries.has_set_aside(connection):
+                playbook_queries.wake_again(connection)
+                note(connection, ADVANCE, "")
+                detail = {"playbook": active.id, "again": True}
+                record(connection, at=now, actor=actor, action="playbook.publish", detail=detail)
             return active.id
         return _activate(connection, loaded, active, now=now, actor=actor, backlog=backlog, action="publish")
 
@@ -171,6 +177,8 @@ def _activate(
     row = replace(row, id=playbook_queries.insert(connection, row, loaded.files))
     # Entering the backlog concerns every contact, even when no rule has changed.
     wake = active is None or active.rules_hash != row.rules_hash or backlog == "enter"
+    # A measure that failed under these very rules is tried again, too: the fault may have been ours.
+    wake = wake or playbook_queries.has_set_aside(connection)
     playbook_queries.activate(connection, row.id, wake=wake)
     note(connection, ADVANCE, "")
     detail = {"playbook": row.id, "before": active.id if active else None, "rules_hash": row.rules_hash,

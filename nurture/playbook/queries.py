@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nurture.database import bulk
 from nurture.database.engine import decode, encode
-from nurture.database.schema import active_playbook, playbooks, runs
+from nurture.database.schema import active_playbook, playbooks, runs, set_aside_measures
 from nurture.domain.instant import Instant
 
 #: `active_playbook` has this one row.
@@ -111,6 +111,16 @@ def activate(connection: sa.Connection, playbook_id: int, *, wake: bool) -> None
     row = {"id": _ONLY, "playbook_id": playbook_id, "woken": 0}
     changed = ("playbook_id", "woken") if wake else ("playbook_id",)
     bulk.insert(connection, active_playbook, [row], conflict=["id"], update=changed)
+
+
+def has_set_aside(connection: sa.Connection) -> bool:
+    """Tell whether a measure is set aside for any contact."""
+    return bool(connection.scalar(sa.select(sa.exists(sa.select(set_aside_measures.c.measure)))))
+
+
+def wake_again(connection: sa.Connection) -> None:
+    """Start to wake contacts for the active playbook anew."""
+    connection.execute(sa.update(active_playbook).values(woken=0))
 
 
 def in_flight(connection: sa.Connection) -> dict[tuple[str, str], int]:

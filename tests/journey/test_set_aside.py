@@ -11,13 +11,17 @@ from nurture.domain.measure import (
     LocalSlot,
     MailStep,
     Measure,
+    Once,
     OnCondition,
     OnDate,
     OnEvent,
+    OnQuiet,
     OnSchedule,
     WaitFor,
     WaitUntilSlot,
 )
+from nurture.journey.adoption_queries import wake_page
+from nurture.journey.drain import adopt
 from nurture.journey.merge import merge, unmerge
 from nurture.reports.set_aside import find_set_aside
 from nurture.reports.why import explain_measure
@@ -34,6 +38,15 @@ def a_broken_measure(**given: Any) -> Measure:
     """Return a measure that decides a mail and then fails."""
     steps = (MailStep("first", "first"), WaitUntilSlot("wait", NEVER_COMES), MailStep("last", "last"))
     return a_measure(BROKEN, **{"trigger": ORDERED, "steps": (steps[1], steps[0], steps[2]), **given})
+
+
+def a_condition(**given: Any) -> Measure:
+    """Return a measure that fails when its condition turns true, unless other steps are given."""
+    steps = (WaitUntilSlot("wait", NEVER_COMES), MailStep("mail", "mail"))
+    return a_measure(
+        "any/condition",
+        **{"trigger": OnCondition(), "audience": when("orders >= 1"), "steps": steps, **given},
+    )
 
 
 def a_sound_measure(path: str) -> Measure:
@@ -99,6 +112,49 @@ def test_the_next_published_rules_try_again(database: Database) -> None:
     assert mails(world) == [BROKEN]
 
 
+def test_a_publish_of_the_same_rules_tries_again(sqlite_database: Database) -> None:
+    world = World(sqlite_database, a_playbook(a_broken_measure(), a_condition()))
+    world.take(orders("1"))
+    with sqlite_database.write() as connection:
+        connection.execute(t.active_playbook.insert().values(id=1, playbook_id=1, woken=0))
+    assert [row.adopted for row in world.rows(t.contacts)] == [world.playbook.rules_hash]
+    assert mails(world) == []
+    # A release that mends the fault, under the same rules.
+    mended = a_condition(steps=(MailStep("mail", "mail"),))
+    world.use(a_playbook(a_measure(BROKEN, trigger=ORDERED), mended))
+    adopted = adopt(sqlite_database, clock=world.clock, playbooks=world.playbooks)
+    assert (adopted["woken"], [row.wake_at for row in world.rows(t.contacts)]) == (1, [NOW])
+    world.clock.advance_to(NOW + HOUR)
+    world.ring()
+    # The condition had turned true while its measure was set aside: that chance is taken, not a baseline.
+    assert mails(world) == ["any/condition"]
+    assert not world.rows(t.set_aside_measures)
+    assert [row.adopted for row in world.rows(t.contacts)] == [world.playbook.rules_hash]
+    world.take(orders("2", occurred_at=NOW + HOUR, received_at=NOW + HOUR))
+    assert mails(world) == ["any/condition", BROKEN]
+
+
+def test_silences_wait_for_the_next_try(sqlite_database: Database) -> None:
+    carts: dict[str, Any] = {"trigger": OnQuiet("cart", HOUR), "entity": "cart", "once": Once("entity")}
+    broken = (WaitUntilSlot("wait", NEVER_COMES), MailStep("mail", "mail"))
+    world = World(sqlite_database, a_playbook(a_measure("any/cart", steps=broken, **carts)))
+    world.take(
+        *(
+            an_event(f"c{key}", "u1 e1", name="Product Added", properties={"cart_id": key})
+            for key in ("x", "y")
+        )
+    )
+    world.clock.advance_to(NOW + HOUR)
+    world.ring()
+    assert [row.measure for row in world.rows(t.set_aside_measures)] == ["any/cart"]
+    world.use(a_playbook(a_measure("any/cart", **carts)))
+    with sqlite_database.write() as connection:
+        wake_page(connection, [world.who("u1")], rules_hash=world.playbook.rules_hash, at=NOW + HOUR)
+    world.clock.advance_to(NOW + 2 * HOUR)
+    world.ring()
+    assert sorted(row.run_key for row in world.rows(t.messages)) == ["x", "y"]
+
+
 def test_a_run_in_flight_stays_where_it_stood_and_goes_on_later(database: Database) -> None:
     steps = (MailStep("first", "first"), WaitUntilSlot("wait", NEVER_COMES), MailStep("last", "last"))
     world = World(database, a_playbook(a_measure("any/series", trigger=ORDERED, steps=steps)))
@@ -129,12 +185,7 @@ def test_alarms_conditions_and_dates_are_set_aside_too(database: Database) -> No
         a_playbook(
             a_measure("any/slot", trigger=OnSchedule(NEVER_COMES)),
             a_measure("any/renewal", trigger=OnDate("renewal_at", offset=-7 * DAY, minute_of_day=9 * 60)),
-            a_measure(
-                "any/condition",
-                trigger=OnCondition(),
-                audience=when("orders >= 1"),
-                steps=(WaitUntilSlot("wait", NEVER_COMES), MailStep("mail", "mail")),
-            ),
+            a_condition(),
             a_sound_measure("any/sound"),
         ),
     )

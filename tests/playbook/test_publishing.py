@@ -10,7 +10,7 @@ from nurture.app.installation import open_services
 from nurture.database import migrations
 from nurture.database.audit import find_tampering
 from nurture.database.engine import Database
-from nurture.database.schema import active_playbook, audit, playbooks
+from nurture.database.schema import active_playbook, audit, playbooks, set_aside_measures
 from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.playbook import FixedPlaybook, LoadedPlaybook, PublishedPlaybooks, build, publish, rollback
 from nurture.playbook import queries as store
@@ -96,6 +96,26 @@ def test_publishing_the_same_again_changes_nothing(database: Database) -> None:
     wake_up_to(database, 70)
     assert publish(database, a_playbook(), now=NOW + 1, actor="ops") == first
     assert (count(database, playbooks), count(database, audit), woken(database)) == (1, 1, 70)
+
+
+def test_the_same_rules_again_try_what_is_set_aside_again(sqlite_database: Database) -> None:
+    database = sqlite_database
+    first = publish(database, a_playbook(), now=NOW, actor="ops")
+    with database.write() as connection:
+        row = {
+            "contact_id": 7,
+            "measure": "any/guide",
+            "at": NOW,
+            "reason": "x",
+            "event": "",
+            "rules_hash": "r",
+        }
+        connection.execute(set_aside_measures.insert().values(row))
+    for files in (a_playbook(), other_words()):
+        wake_up_to(database, 70)
+        publish(database, files, now=NOW, actor="ops")
+        assert woken(database) == 0
+    assert (first, count(database, playbooks), count(database, audit)) == (1, 2, 3)
 
 
 def test_entering_the_backlog_is_a_publication_of_its_own(database: Database) -> None:

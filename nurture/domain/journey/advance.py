@@ -23,7 +23,7 @@ from nurture.domain.journey.position import (
     move_stage,
     move_track,
 )
-from nurture.domain.journey.set_aside import is_set_aside, retry_all, run_rule
+from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, Measure, WaitUntilDate
 from nurture.domain.message import Settled
@@ -123,6 +123,13 @@ def _adopt(work: Work, at: Instant) -> None:
         return
     is_new = contact.clock == 0
     retry_all(work)
+    if contact.adopted == retry_mark(playbook.rules_hash):
+        # The same rules: no baseline is taken anew, so no chance that the failure left open is used up.
+        contact.adopted = playbook.rules_hash
+        work.runs_changed()
+        _ring_until(work, at)
+        triggers.start_by_conditions(work, at)
+        return
     triggers.take_baseline(work, at, is_new=is_new)
     for run in list(contact.runs.values()):
         measure = playbook.measures.get(run.measure)

@@ -2,8 +2,8 @@
 
 Applying an event has two halves. Its content (facts, consent, suppression, track, stage, identity) always holds.
 The rules of one measure may fail on it, for example at an unforeseen value; then that measure
-decides nothing more for this contact until the next published rules, when it is tried again. Its runs stay at
-their step; exits, and leaving a track or stage, still end them, because these use no rule.
+decides nothing more for this contact until the next publish, when it is tried again. Its runs stay at their step;
+exits, and leaving a track or stage, still end them, because these use no rule.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,11 @@ from nurture.domain.measure import Measure
 T = TypeVar("T")
 
 _REASON_MAX: Final = 500
+
+
+def retry_mark(rules_hash: str) -> str:
+    """Return what `adopted` is while a contact that has these rules is to try its measures set aside again."""
+    return f"retry:{rules_hash}"
 
 
 def is_set_aside(work: Work, measure: str) -> bool:

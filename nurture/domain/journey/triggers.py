@@ -108,11 +108,12 @@ def start_by_silence(work: Work, at: Instant) -> None:
         if is_set_aside(work, measure.path):
             continue
         for key, touched_at, fire_at in pending_silences(work, measure, trigger):
-            if fire_at <= at:
-                memory.silences.setdefault(measure.path, {})[key] = touched_at
-                enter_measure(
-                    work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet")
-                )
+            if fire_at > at:
+                continue
+            enter_measure(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
+            if is_set_aside(work, measure.path):
+                break
+            memory.silences.setdefault(measure.path, {})[key] = touched_at
         if measure.path in memory.silences:
             _forget_dropped_entities(work, measure, trigger.entity)
 
@@ -132,10 +133,13 @@ def start_by_conditions(work: Work, at: Instant) -> None:
         now = _answers_yes(work, measure, at)
         if is_set_aside(work, measure.path):
             continue
-        if now != before:
-            answers[measure.path] = measure.rules_hash, now
         if now and (not before or _may_enter_again(work, measure, at)):
             enter_measure(work, measure, Firing(at=at, occurred_at=at, event="condition"))
+            if is_set_aside(work, measure.path):
+                # The answer stays no, so that the measure enters when it is tried again.
+                continue
+        if now != before:
+            answers[measure.path] = measure.rules_hash, now
 
 
 def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:
