@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_of, insert, list_text, relation_of_parameter, update
+from nurture.database.bulk import any_of, insert, list_text, relation_of_parameter
 from nurture.database.engine import encode
 from nurture.database.schema import contacts, identities, merges
 from nurture.domain.event import IDENTITY_KINDS, Identity
@@ -109,30 +109,63 @@ def claim_identities(
     return len(inserted) == len(rows)
 
 
-def take_identities(connection: sa.Connection, taken: Mapping[Identity, tuple[int, Instant, bool]]) -> None:
-    """Give identities to another contact: identity -> (contact, since, whether only a hint ties it)."""
-    rows: list[Row] = [
-        {
-            "kind": name.kind,
-            "value": name.value,
-            "contact_id": contact,
-            "since": since,
-            "learnt_for": contact,
-            "told": "hint" if hint else "trusted",
-        }
+def take_identities(
+    connection: sa.Connection,
+    taken: Mapping[Identity, tuple[int, Instant, bool]],
+    held: Mapping[Identity, tuple[int, Instant]],
+) -> bool:
+    """Give identities to another contact: identity -> (contact, since, whether only a hint ties it).
+
+    held: the owner, and since when, of each identity as it was read. Returns whether all of them still stood so;
+    otherwise another transaction took or renewed one meanwhile, and the caller rolls back.
+    """
+    rows = [
+        [*name, *held[name], contact, since, "hint" if hint else "trusted"]
         for name, (contact, since, hint) in sorted(taken.items())
     ]
-    columns = ["contact_id", "since", "learnt_for", "told"]
-    update(connection, identities, rows, key=["kind", "value"], columns=columns)
+    return _change_held(connection, rows, is_taken=True)
 
 
-def renew_identities(connection: sa.Connection, renewed: Mapping[Identity, tuple[Instant, bool]]) -> None:
-    """Set when identities were last told, and how: identity -> (since, whether only a hint ties it)."""
-    rows: list[Row] = [
-        {"kind": name.kind, "value": name.value, "since": since, "told": "hint" if hint else "trusted"}
+def renew_identities(
+    connection: sa.Connection,
+    renewed: Mapping[Identity, tuple[Instant, bool]],
+    held: Mapping[Identity, tuple[int, Instant]],
+) -> bool:
+    """Set when identities were last told, and how: identity -> (since, whether only a hint ties it).
+
+    held, and the result: as of `take_identities`.
+    """
+    rows = [
+        [*name, *held[name], held[name][0], since, "hint" if hint else "trusted"]
         for name, (since, hint) in sorted(renewed.items())
     ]
-    update(connection, identities, rows, key=["kind", "value"], columns=["since", "told"])
+    return _change_held(connection, rows, is_taken=False)
+
+
+def _change_held(connection: sa.Connection, rows: Sequence[list[Any]], *, is_taken: bool) -> bool:
+    if not rows:
+        return True
+    statement = _change_of_held(connection.dialect.name, is_taken)
+    return len(connection.execute(statement, {"rows": list_text(rows)}).all()) == len(rows)
+
+
+@lru_cache
+def _change_of_held(dialect: str, is_taken: bool) -> Any:
+    columns = identities.c
+    read = [sa.Column("read_owner", columns.contact_id.type), sa.Column("read_since", columns.since.type)]
+    changed = [columns.contact_id, columns.since, columns.told]
+    given = relation_of_parameter(dialect, [columns.kind, columns.value, *read, *changed])
+    values: dict[str, Any] = {column.name: given.c[column.name] for column in changed}
+    if is_taken:
+        values["learnt_for"] = given.c.contact_id
+    # The row is locked before the condition is judged on its newest version: of two changes at once one fails.
+    as_read = (
+        columns.kind == given.c.kind,
+        columns.value == given.c.value,
+        columns.contact_id == given.c.read_owner,
+        columns.since == given.c.read_since,
+    )
+    return sa.update(identities).where(*as_read).values(values).returning(columns.kind)
 
 
 def confirm_address(connection: sa.Connection, contact: int, address: str) -> None:

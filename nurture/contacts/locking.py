@@ -248,16 +248,25 @@ def _settle_identities(
         index = load_index_by_identities(connection, sorted(further))
         for identity, owner in index.owners.items():
             known.add(identity, owner, index.since[identity], hint=identity in index.hints)
-    hints = frozenset(known.hints)
+    before = _Before(dict(known.owners), dict(known.since), frozenset(known.hints))
     assignment = Assignment(known, may_add=True)
     assignment.assign(sorted(rows.values(), key=_by_id))
-    return _claim_new(connection, assignment, hints)
+    return _claim_new(connection, assignment, before)
 
 
-def _claim_new(connection: sa.Connection, assignment: Assignment, hints: AbstractSet[Identity]) -> _Settled:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The identities as they were read, before the assignment changed the index."""
+
+    owners: Mapping[Identity, int]
+    since: Mapping[Identity, Instant]
+    hints: AbstractSet[Identity]
+
+
+def _claim_new(connection: sa.Connection, assignment: Assignment, before: _Before) -> _Settled:
     """Store what the assignment did to identities; return them as before, and the new contacts by reserved id.
 
-    hints: the identities that were hints before.
+    Raises LostRace.
     """
     known = assignment.known
     if not (assignment.added or assignment.taken or assignment.renewed):
@@ -277,10 +286,10 @@ def _claim_new(connection: sa.Connection, assignment: Assignment, hints: Abstrac
     }
     if not claim_identities(connection, wanted, hints=known.hints):
         raise LostRace
-    _store_changes(connection, assignment, stored)
+    _store_changes(connection, assignment, stored, before)
     claimed = IdentityIndex()
     for identity, owner in known.owners.items():
-        is_hint = identity in hints
+        is_hint = identity in before.hints
         if (row := assignment.added.get(identity)) is not None:
             is_hint = claims_of(row).word != "proof"
         first, since = owner, known.since[identity]
@@ -292,29 +301,25 @@ def _claim_new(connection: sa.Connection, assignment: Assignment, hints: Abstrac
     return _Settled(claimed, new, assignment.taken, made_for)
 
 
-def _store_changes(connection: sa.Connection, assignment: Assignment, stored: Mapping[int, int]) -> None:
-    """Store which known identities went to another contact, and which were told again."""
-    known, added = assignment.known, assignment.added
-    take_identities(
-        connection,
-        {
-            identity: (
-                stored.get(known.owners[identity], known.owners[identity]),
-                known.since[identity],
-                identity in known.hints,
-            )
-            for identity in assignment.taken
-            if identity not in added
-        },
-    )
-    renew_identities(
-        connection,
-        {
-            identity: (known.since[identity], identity in known.hints)
-            for identity in assignment.renewed
-            if identity not in added and identity not in assignment.taken
-        },
-    )
+def _store_changes(
+    connection: sa.Connection, assignment: Assignment, stored: Mapping[int, int], before: _Before
+) -> None:
+    """Store which known identities went to another contact, and which were told again. Raises LostRace."""
+    known, added, taken = assignment.known, assignment.added, assignment.taken
+    moved = {
+        name: (stored.get(known.owners[name], known.owners[name]), known.since[name], name in known.hints)
+        for name in taken
+        if name not in added
+    }
+    renewed = {
+        name: (known.since[name], name in known.hints)
+        for name in assignment.renewed
+        if name not in added and name not in taken
+    }
+    held = {name: (before.owners[name], before.since[name]) for name in (*moved, *renewed)}
+    is_as_read = take_identities(connection, moved, held) and renew_identities(connection, renewed, held)
+    if not is_as_read:
+        raise LostRace
 
 
 def _newest_email(known: IdentityIndex, contact: int) -> str | None:

@@ -13,15 +13,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.contacts.accept import shard_of
+from nurture.contacts import locking
+from nurture.contacts.accept import NewEvent, shard_of
+from nurture.contacts.identity_queries import renew_identities, take_identities
 from nurture.contacts.inbox_queries import SHARDS
 from nurture.database import schema
 from nurture.database.engine import Database, open_database
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
-from nurture.domain.instant import HOUR
+from nurture.domain.instant import HOUR, MINUTE
 from nurture.domain.journey.advance import Happening, advance
 from nurture.domain.measure import MailStep, OnEvent
+from nurture.journey.crash_counts import proven_work_of
 from nurture.journey.merge import merge
 from nurture.runtime.clock import monotonic, pause
 from tests.domain.build import a_measure, a_playbook
@@ -331,3 +334,72 @@ def test_a_row_that_another_drain_took_between_looking_and_locking_is_left_alone
     assert theirs[0]["applied"] == 2
     assert (mine["applied"], mine["duplicate"]) == (0, 0)
     other.database.close()
+
+
+# ---- identities that move --------------------------------------------------------------------------------
+
+
+def identified(message_id: str, who: str, minutes: int, **given: Any) -> NewEvent:
+    """Return an identify call so many minutes after NOW."""
+    at = NOW + minutes * MINUTE
+    return an_event(
+        message_id, who, kind="identify", name="Identified", occurred_at=at, received_at=at, **given
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "event", "rival"),
+    [
+        # The later identification keeps the device, whichever transaction ends first.
+        ("u3 a1", identified("m1", "u2 a1", 1), identified("m2", "u3 a1", 2)),
+        ("u2 a1", identified("m1", "u2 a1", 2), identified("m2", "u3 a1", 1)),
+        # An erasure deletes the identity.
+        ("u2 a1", identified("m1", "u2 a1", 1), None),
+    ],
+)
+def test_an_identity_that_two_drains_move_at_once_has_one_right_owner(
+    postgresql_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: str,
+    event: NewEvent,
+    rival: NewEvent | None,
+) -> None:
+    person, name = owner.split()
+    world = World(postgresql_database)
+    world.take(identified("m0", "u1 a1", 0), identified("n0", "u2", 0), identified("n1", "u3", 0))
+    proven_work_of(postgresql_database).shards.update(range(SHARDS))  # so that none waits to be counted
+    rivals = iter([rival])
+
+    def change_after_the_rival(change: Callable[..., bool]) -> Callable[..., bool]:
+        def changed(connection: sa.Connection, *rest: Any) -> bool:
+            for other in rivals:
+                if other is not None:
+                    world.accept(other)
+                    assert world.drain(shard_of(other.identities[0]))["applied"]
+                else:
+                    gone = sa.delete(schema.identities).where(schema.identities.c.value == name)
+                    with postgresql_database.write() as erasing:
+                        erasing.execute(gone)
+            return change(connection, *rest)
+
+        return changed
+
+    monkeypatch.setattr(locking, "take_identities", change_after_the_rival(take_identities))
+    world.take(event)
+    assert next(rivals, "the rival ran") == "the rival ran"
+    assert world.who(name) == world.who(person)
+    world.check()
+
+
+def test_an_identity_is_renewed_only_as_it_was_read(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    world.take(identified("m0", "u1 a1", 0))
+    (device,) = names("a1")
+    before = world.rows(schema.identities)
+    for held in ((1, NOW - 1), (2, NOW)):
+        with sqlite_database.write() as connection:
+            assert not renew_identities(connection, {device: (NOW + 1, False)}, {device: held})
+    assert world.rows(schema.identities) == before
+    with sqlite_database.write() as connection:
+        assert renew_identities(connection, {device: (NOW + 1, False)}, {device: (1, NOW)})
+    assert [row.since for row in world.rows(schema.identities, kind="anonymous_id")] == [NOW + 1]
