@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import decode
 from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
+from nurture.feedback.replies import case_name
 from tests.inbound.corpus import written_with_the_rules
 from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
@@ -291,7 +292,7 @@ def test_a_mail_from_the_unsubscribe_link_of_a_mail_program_counts(office: Offic
     assert consents(office) == [("*", "withdrawn")]
 
 
-@pytest.mark.parametrize("purpose", ["sales", "nurture", "advocacy", "survey"])
+@pytest.mark.parametrize("purpose", ["nurture", "survey"])
 def test_an_open_reply_holds_all_marketing_until_it_is_closed(
     office: Office, post: Post, purpose: str
 ) -> None:
@@ -312,5 +313,27 @@ def test_an_open_reply_holds_all_marketing_until_it_is_closed(
         connection.execute(
             sa.update(t.messages).where(t.messages.c.id == offer).values(due_at=office.clock.now())
         )
+    office.turn()
+    assert office.status(offer)[1] != "hold"
+
+
+def test_transactional_mail_leaves_while_a_reply_is_open_and_marketing_when_it_is_closed(
+    office: Office, post: Post
+) -> None:
+    answered(office, post, ordered(office))
+    offer = sales_mail(office)
+    before = len(office.mails_to(ADA))
+    office.happen("Order Completed", **(ORDER | {"order_id": "R-2"}))
+    office.turn()
+    # The receipt of the second order, and nothing else.
+    assert len(office.mails_to(ADA)) == before + 1
+    assert office.status(offer) == ("waiting", "hold")
+    (case,) = office.rows(CASES)
+    office.happen("Support Case Closed", case_id=case_name(case.id))
+    office.turn()
+    office.work()
+    with office.database.write() as connection:
+        again = {"due_at": office.clock.now()}
+        connection.execute(sa.update(t.messages).where(t.messages.c.id == offer).values(again))
     office.turn()
     assert office.status(offer)[1] != "hold"
