@@ -278,6 +278,7 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
         "erase": f"{centre}/erase",
         "confirm_address": confirm(r=numbers["address"]),
         "confirm_erase": confirm(r=numbers["erase"]),
+        "object": "/object/" + sign_token(keys, "object", {**who, "r": numbers["address"]}),
         "expired": confirm(r=0),
     }
 

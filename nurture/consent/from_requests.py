@@ -148,6 +148,13 @@ def find_request(connection: sa.Connection, person: PageContact, number: object)
     return request_queries.load_request(connection, number, load_family_ids(connection, person))
 
 
+def has_open_address_request(connection: sa.Connection, person: PageContact, *, now: Instant) -> bool:
+    """Tell whether a change of the person's address waits for its confirmation."""
+    return request_queries.has_open_request(
+        connection, load_family_ids(connection, person), act="address", now=now
+    )
+
+
 def is_open(request: Any, *, now: Instant) -> bool:
     """Tell whether the request may still be confirmed."""
     return request.done_at is None and request.replaced_at is None and request.valid_until > now

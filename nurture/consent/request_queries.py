@@ -88,6 +88,17 @@ def load_request(connection: sa.Connection, number: int, contact_ids: Sequence[i
     return connection.execute(statement).one_or_none()
 
 
+def has_open_request(
+    connection: sa.Connection, contact_ids: Sequence[int], *, act: str, now: Instant
+) -> bool:
+    """Tell whether one of these contacts has an open request of that act."""
+    mine = any_of(requests.c.contact_id, contact_ids, connection)
+    statement = sa.select(requests.c.id).where(
+        mine, requests.c.act == act, _OPEN, requests.c.valid_until > now
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def load_requests(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Any]:
     """Return id -> request for those of these ids that exist."""
     statement = sa.select(requests).where(any_of(requests.c.id, numbers, connection))

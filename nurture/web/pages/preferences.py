@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from fastapi import Request, Response
 
-from nurture.consent import from_pages
+from nurture.consent import from_pages, from_requests
 from nurture.domain.consent.preferences import GAPS, PAUSE_MAX, PreferenceKind, Preferences
 from nurture.domain.consent.wording import Wording
 from nurture.domain.instant import DAY, Instant
@@ -43,6 +43,8 @@ class PreferenceForm:
     """The submitted form; `faults` names the fields that could not be read."""
 
     topics: frozenset[str]
+    # The topics that were ticked when the page was shown; None: an older page, which does not say.
+    shown: frozenset[str] | None = None
     wanted: dict[PreferenceKind, int] = field(default_factory=dict)
     locale: str | None = None
     zone: str | None = None
@@ -56,12 +58,13 @@ class PreferencePages:
         """Use this dispatcher's suppression key."""
         self._key = dispatcher.services.settings.suppression_secret
 
-    def show(self, _connection: sa.Connection, context: PageContext, _request: Request) -> Response:
-        """Show the present preferences."""
-        return _render(context, {})
+    def show(self, connection: sa.Connection, context: PageContext, _request: Request) -> Response:
+        """Show the present preferences, and whether a change of address waits for its confirmation."""
+        is_moving = from_requests.has_open_address_request(connection, context.person, now=context.now)
+        return _render(context, {}, is_moving=is_moving)
 
     def save(self, connection: sa.Connection, context: PageContext, form: Form) -> Response:
-        """Save all fields. A topic that has no consent and is not ticked stays without one."""
+        """Save all fields. A topic changes where the person ticked or unticked it; what changed meanwhile stays."""
         if "none" in form:
             self._stop(connection, context, None)
             changed = dict.fromkeys((topic.name for topic in context.brand.topics), "withdrawn")
@@ -71,7 +74,13 @@ class PreferencePages:
             return _render(context, {})
         choices = read_preference_form(context, form)
         if choices.faults:
-            return _render(context, _submitted_topics(context, choices), faults=choices.faults, status=422)
+            return _render(
+                context,
+                _submitted_topics(context, choices),
+                faults=choices.faults,
+                shown=_first_value(form, "shown"),
+                status=422,
+            )
         changed = self._topics(connection, context, form, choices)
         evidence = context.evidence("preferences")
         from_pages.change_preferences(
@@ -95,10 +104,13 @@ class PreferencePages:
         claimed = (form.get("wording") or [""])[0]
         wording: str | None = None
         for topic in context.brand.topics:
-            if topic.name not in choices.topics:
-                if context.person.state(topic.name) is not None:
-                    self._stop(connection, context, topic.name)
-                    changed[topic.name] = "withdrawn"
+            is_granted = context.person.state(topic.name) == "granted"
+            was_ticked = is_granted if choices.shown is None else topic.name in choices.shown
+            if (topic.name in choices.topics) == was_ticked:
+                continue
+            if was_ticked:
+                self._stop(connection, context, topic.name)
+                changed[topic.name] = "withdrawn"
                 continue
             if wording is None:
                 wording = from_pages.store_shown_wording(
@@ -137,7 +149,15 @@ def read_preference_form(context: PageContext, form: Form) -> PreferenceForm:
         wanted["pause"] = until or 0
     if "tracking_shown" in form:
         wanted["tracking"] = 0 if "tracking" in form else 1
-    return PreferenceForm(frozenset(form.get("topic", ())), wanted, locale, zone, frozenset(faults))
+    shown = _first_value(form, "shown")
+    return PreferenceForm(
+        frozenset(form.get("topic", ())),
+        frozenset(shown.split()) if shown is not None else None,
+        wanted,
+        locale,
+        zone,
+        frozenset(faults),
+    )
 
 
 def preferences_wording(context: PageContext) -> Wording:
@@ -210,27 +230,33 @@ def _render(
     *,
     saved: bool = False,
     faults: frozenset[str] = frozenset(),
+    is_moving: bool = False,
+    shown: str | None = None,
     status: int = 200,
 ) -> Response:
     person, zone = context.person, _zone_of(context)
     paused = person.preferences.paused_until if person.preferences.paused_until > context.now else 0
+    topics = [
+        {
+            "name": topic.name,
+            "title": topic.title,
+            "about": topic.about,
+            "state": changed.get(topic.name, person.state(topic.name)),
+        }
+        for topic in context.brand.topics
+    ]
+    ticked = " ".join(str(topic["name"]) for topic in topics if topic["state"] == "granted")
     return context.render(
         "preferences",
         status=status,
+        shown=ticked if shown is None else shown,
+        moving=context.words["preferences_moving"] if is_moving else "",
         lead=context.text("preferences_lead"),
         action=f"/p/{context.token}",
         wording=preferences_wording(context).version,
         saved=saved,
         faults=faults,
-        topics=[
-            {
-                "name": topic.name,
-                "title": topic.title,
-                "about": topic.about,
-                "state": changed.get(topic.name, person.state(topic.name)),
-            }
-            for topic in context.brand.topics
-        ],
+        topics=topics,
         often=[(gap // DAY, gap == person.preferences.min_gap) for gap in GAPS],
         pause=str(to_local(paused, zone).date()) if paused else "",
         earliest=str(to_local(context.now + DAY, zone).date()),

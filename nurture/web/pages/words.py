@@ -38,6 +38,7 @@ ENGLISH: Mapping[str, str] = {
     # ---- preferences
     "preferences_title": "What may we send you?",
     "preferences_lead": "For {address}. You can change everything here at any time.",
+    "preferences_moving": "A change of this address was asked for. It waits for its confirmation at the new one.",
     "preferences_topics": "Topics",
     "preferences_often": "How often",
     "often_0": "Every mail",
@@ -180,6 +181,7 @@ CHINESE: Mapping[str, str] = {
     "现在什么也没有改变。如果您想收到“{topic}”，请回复我们的任意一封邮件。",
     "preferences_title": "您想收到哪些邮件？",
     "preferences_lead": "邮箱：{address}。这里的一切都可以随时更改。",
+    "preferences_moving": "有人申请更换这个邮箱，正在等待新邮箱确认。",
     "preferences_topics": "内容",
     "preferences_often": "频率",
     "often_0": "照常发送",

@@ -64,7 +64,7 @@ def test_everything_is_saved_in_one_go(client: httpx.Client, services: Services)
     # The answer is in the language just chosen, and shows what was saved.
     assert "已保存" in answer.text
     saved = form(answer.text)
-    assert saved == {**asked, "wording": saved["wording"]}
+    assert saved == {**asked, "wording": saved["wording"], "shown": "news"}
     assert stored_consents(services.database) == [(contact, "news", "granted")]
     # The first minute of that day where the person says they are.
     until = parse_iso("2026-06-30T15:00:00Z")
