@@ -1,4 +1,4 @@
-"""List conflicts and decide them: contacts that may be one person, and events that only a browser key tells."""
+"""List conflicts and decide them: contacts that may be one person, and events that were set aside."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ import sqlalchemy as sa
 from nurture.app import contacts
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.conflict_queries import EVENT, decide_conflict, list_conflicts, lock_conflict
+from nurture.contacts.conflict_queries import SHARED_PHONE, decide_conflict, list_conflicts, lock_conflict
 from nurture.contacts.queries import survivor_of
 from nurture.database.audit import record
 from nurture.database.engine import decode
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.instant import to_iso
+from nurture.feedback.queries import load_names
 from nurture.reports.conflicts import describe_conflict
 
 
@@ -54,8 +55,8 @@ def decide(services: Services, number: int, *, merge: bool, actor: str) -> dict[
             raise InputError(f"conflict {number} was decided before: {row.state}; nothing was changed")
         state = "merged" if merge else "separate"
         detail: dict[str, Any] = {"conflict": number, "state": state, "contact": row.contact_id}
-        if merge and row.kind == EVENT:
-            accept(connection, [_event_of(row)])
+        if merge and row.other_id is None:
+            accept(connection, [_event_of(connection, row)])
         elif merge:
             one, two = (survivor_of(connection, side) or side for side in (row.contact_id, row.other_id))
             if one != two:
@@ -67,10 +68,14 @@ def decide(services: Services, number: int, *, merge: bool, actor: str) -> dict[
     return services.database.run(work)
 
 
-def _event_of(row: Any) -> NewEvent:
-    """Return the event that was set aside, now told by an operator."""
+def _event_of(connection: sa.Connection, row: Any) -> NewEvent:
+    """Return the event that was set aside, now told by an operator: about the contact of the conflict."""
     item = decode(row.evidence)
     body = decode(item["body"])
+    names = dict(item["identities"])
+    if row.kind == SHARED_PHONE:
+        living = survivor_of(connection, row.contact_id) or row.contact_id
+        names |= {name.kind: name.value for name in load_names(connection, [living]).values()}
     return NewEvent(
         source=item["source"],
         message_id=item["message_id"],
@@ -78,7 +83,7 @@ def _event_of(row: Any) -> NewEvent:
         name=item["name"],
         occurred_at=item["occurred_at"],
         received_at=max(row.at, item["occurred_at"]),
-        identities=tuple(Identity(kind, value) for kind, value in item["identities"].items()),
+        identities=tuple(Identity(kind, value) for kind, value in names.items()),
         previous_id=item["previous_id"],
         properties=body.get("properties", {}),
         traits=body.get("traits", {}),

@@ -1,4 +1,4 @@
-"""`nurture conflicts`: contacts that may be one person, and events that only a browser key told."""
+"""`nurture conflicts`: contacts that may be one person, and events that were set aside."""
 
 from typing import Annotated
 

@@ -12,8 +12,10 @@ from nurture.database.schema import conflicts, contacts
 from nurture.domain.identity import Conflict
 from nurture.domain.instant import Instant
 
-#: The kind of a conflict that is an event which was set aside.
+#: The kinds of a conflict that is an event which was set aside: a hint may not tell it; it names only a telephone
+#: number that two contacts have.
 EVENT = "event"
+SHARED_PHONE = "shared_phone"
 
 
 def contact_conflict(row: InboxRow, contact: int, conflict: Conflict, *, at: Instant) -> Row:
@@ -30,12 +32,12 @@ def contact_conflict(row: InboxRow, contact: int, conflict: Conflict, *, at: Ins
     }
 
 
-def event_conflict(row: InboxRow, contact: int, item: Mapping[str, Any], *, at: Instant) -> Row:
+def event_conflict(row: InboxRow, contact: int, item: Mapping[str, Any], *, kind: str, at: Instant) -> Row:
     """Return the row for an event that is set aside; item: all that is needed to apply it."""
     return {
         "contact_id": contact,
         "other_id": None,
-        "kind": EVENT,
+        "kind": kind,
         "subject": f"event:{row.source}:{row.message_id}",
         "evidence": encode({"source": row.source, "message_id": row.message_id, **item}),
         "at": at,
@@ -66,6 +68,27 @@ def list_conflicts(
         mine = any_of(conflicts.c.contact_id, contact_ids, connection)
         statement = statement.where(sa.or_(mine, any_of(conflicts.c.other_id, contact_ids, connection)))
     return list(connection.execute(statement))
+
+
+def find_sharing_phone(connection: sa.Connection, contact_ids: Sequence[int]) -> set[int]:
+    """Return those of the living contacts whose telephone number another contact has too."""
+    merged = sa.select(contacts.c.id, contacts.c.survivor).where(
+        sa.or_(
+            any_of(contacts.c.id, contact_ids, connection),
+            any_of(contacts.c.survivor, contact_ids, connection),
+        )
+    )
+    family = {row.id: row.survivor or row.id for row in connection.execute(merged)}
+    members = sorted(family)
+    shared = sa.select(conflicts.c.contact_id, conflicts.c.other_id).where(
+        conflicts.c.kind == "phone",
+        conflicts.c.state != "merged",
+        sa.or_(
+            any_of(conflicts.c.contact_id, members, connection),
+            any_of(conflicts.c.other_id, members, connection),
+        ),
+    )
+    return {family[side] for row in connection.execute(shared) for side in row if side in family}
 
 
 def count_open(connection: sa.Connection) -> int:

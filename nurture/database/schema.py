@@ -187,7 +187,7 @@ conflicts = sa.Table(
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     # The other contact; NULL for an event.
     sa.Column("other_id", sa.BigInteger),
-    # user_id | email | phone | anonymous_id: what ties the two; event: an event that is set aside.
+    # user_id | email | phone | anonymous_id: what ties the two; event, shared_phone: an event that is set aside.
     sa.Column("kind", sa.Text, nullable=False),
     # `contact:OTHER` or `event:SOURCE:MESSAGE_ID`, so that a repetition adds no row.
     sa.Column("subject", sa.Text, nullable=False),

@@ -17,7 +17,7 @@ from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
 from nurture.contacts.accept import Rejected, quarantine
 from nurture.contacts.baseline_queries import load_baselines
-from nurture.contacts.conflict_queries import add_conflicts, contact_conflict, event_conflict
+from nurture.contacts.conflict_queries import add_conflicts, contact_conflict
 from nurture.contacts.event_queries import drop_events, load_events
 from nurture.contacts.locking import LockedBatch
 from nurture.contacts.save_queries import mark_outcomes_applied, save
@@ -26,16 +26,16 @@ from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event
 from nurture.domain.facts import empty
-from nurture.domain.hints import may_hint_tell
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import Happening
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
-from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, item_of, rejected
+from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
 from nurture.journey.objects import fold_objects
 from nurture.journey.replay import begin, definitions, replay_events
 from nurture.journey.sending_address import set_sending_addresses
+from nurture.journey.set_aside_events import set_aside_conflicts
 
 
 class Rule(Protocol):
@@ -87,7 +87,7 @@ def apply(
     always: also advance contacts without an event (their alarms are due). A contact for which the rule raises
     stays as it was; the others are not affected.
     """
-    conflicts = _set_aside_hints(taken, playbook, now=now)
+    conflicts = set_aside_conflicts(connection, taken, playbook, now=now)
     contact_of_row = {row.id: share.contact for share in taken.shares.values() for row in share.rows}
     mine = [(row, contact_of_row[row.id]) for row in taken.rows() if row.id in contact_of_row]
     granted = bound_requests(connection, mine, taken.emails, now=now)
@@ -294,18 +294,6 @@ def in_order(events: Sequence[Event], settled: Sequence[Settled]) -> list[Happen
             happenings.append(waiting.pop(0))
         happenings.append(event)
     return [*happenings, *waiting]
-
-
-def _set_aside_hints(taken: LockedBatch, playbook: Playbook, *, now: Instant) -> list[Row]:
-    """Take out the rows that a hint may not tell, and return them as conflicts; they are deleted with the others."""
-    found: list[Row] = []
-    for share in taken.shares.values():
-        refused = [row for row in share.rows if row.hint and not may_hint_tell(row.name, playbook)]
-        if refused:
-            share.rows = [row for row in share.rows if row not in refused]
-            taken.set_aside += refused
-            found += [event_conflict(row, share.contact, item_of(row), at=now) for row in refused]
-    return found
 
 
 def _conflicts_of(taken: LockedBatch, *, now: Instant) -> list[Row]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.contacts.conflict_queries import EVENT, list_conflicts
+from nurture.contacts.conflict_queries import EVENT, SHARED_PHONE, list_conflicts
 from nurture.database.engine import decode
 from nurture.domain.instant import to_iso
 
@@ -15,6 +15,7 @@ WORDS = {
     "email": "both have the same address",
     "phone": "both have the same telephone number",
     "anonymous_id": "both were seen in the same browser",
+    SHARED_PHONE: "the event names only a telephone number that two people have",
     EVENT: "a browser key told an event that only a server may tell",
 }
 
@@ -38,6 +39,10 @@ def describe_conflict(row: Any) -> dict[str, Any]:
 def describe_open_conflicts(
     connection: sa.Connection, contact_ids: Sequence[int] | None = None, *, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return the open conflicts of these contacts, or (None) of everybody, the newest first."""
+    """Return the open conflicts of these contacts (first) with others, or (None) of everybody, the newest first."""
     rows = list_conflicts(connection, contact_ids=contact_ids, limit=limit)
-    return [describe_conflict(row) for row in rows]
+    shown = [describe_conflict(row) for row in rows]
+    for conflict in shown:
+        if contact_ids is not None and conflict["other"] in contact_ids:
+            conflict["contact"], conflict["other"] = conflict["other"], conflict["contact"]
+    return shown

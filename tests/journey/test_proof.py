@@ -41,6 +41,20 @@ def test_two_orders_with_one_telephone_number_stay_two_contacts(database: Databa
     world.check()
 
 
+def test_an_event_that_names_only_a_shared_number_waits_for_people(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    world.take(an_event("o1", "e1 p1"), an_event("o2", "e2 p1"), an_event("m1", "p1"))
+    one, two = world.who("e1"), world.who("e2")
+    shipped = an_event("m2", "p1", name="Order Shipped", properties={"order_id": "2"})
+    world.take(shipped, an_event("m3", "e1 p1"), an_event("m4", "p2"), an_event("m5", "e2 p1"))
+    assert (world.applied(one), world.applied(two)) == (["o1", "m3"], ["o2", "m5"])
+    waiting = [row for row in world.rows(schema.conflicts) if row.kind == "shared_phone"]
+    assert [decode(row.evidence)["message_id"] for row in waiting] == ["m1", "m2"]
+    assert {row.contact_id for row in waiting} == {one}
+    assert not world.rows(schema.inbox)
+    world.check()
+
+
 def test_a_device_belongs_to_whoever_identified_on_it_last(database: Database) -> None:
     world = World(database)
     events = (told("m1", "u1 a1"), an_event("m2", "a1"), told("m3", "u2 a1"), an_event("m4", "a1"))
