@@ -309,8 +309,12 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     readable = {
         name: value
         for name, value in sorted(facts.items())
-        if (isinstance(value, str) and 0 < len(value) <= 40)
-        or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000)
+        # A name with a colon (`count:EVENT`) is the engine's own.
+        if ":" not in name
+        and (
+            (isinstance(value, str) and 0 < len(value) <= 40)
+            or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000)
+        )
     }
     return dict(list(readable.items())[:8])
 

@@ -35,10 +35,14 @@ def _confirm_unsubscribe(
     subject = find_subject(connection, f"contact:{contact}", suppression_key=settings.suppression_key)
     if subject.address is None or not _may_mail(settings, subject.address):
         return
-    if any(row.scope == "all" for row in subject.load_holding(connection)):
+    holding = subject.load_holding(connection)
+    if any(row.scope == "all" for row in holding):
         return
     row = reply_queries.load_contact(connection, contact)
-    title, text = unsubscribe_confirmation(row.locale if row is not None else None)
+    locale = row.locale if row is not None else None
+    title, text = unsubscribe_confirmation(
+        locale, everything=any(row.reason == "unsubscribed" for row in holding)
+    )
     notice = Notice(
         sender=settings.sender,
         name=settings.sender_name,

@@ -78,6 +78,7 @@ def test_a_full_exchange(office: Office, post: Post) -> None:
     context, _, words = body.partition("-" * 60)
     assert "customer/any/order_confirmation" in context
     assert "customer track" in context
+    assert "count:" not in context
     assert "Order Completed" in context
     assert words.strip() == "Does it come in green?"
     (attached,) = forwarded.iter_attachments()
@@ -271,6 +272,7 @@ def test_unsubscribe_in_words_withdraws_the_topic_of_the_mail_and_opens_no_case(
     confirmed = office.mails_to(ADA)[-1]
     assert confirmed["Subject"] == "You are unsubscribed"
     assert confirmed["Auto-Submitted"] == "auto-replied"
+    assert "of the kind you answered" in confirmed.get_body(("plain",)).get_content()
 
 
 def test_unsubscribe_in_answer_to_a_receipt_withdraws_everything(office: Office, post: Post) -> None:
@@ -278,6 +280,8 @@ def test_unsubscribe_in_answer_to_a_receipt_withdraws_everything(office: Office,
     answered(office, post, mail, "Please unsubscribe me")
     assert office.rows(CASES) == []
     assert consents(office) == [("*", "withdrawn")]
+    (confirmed,) = [mail for mail in office.mails_to(ADA) if mail["Subject"] == "You are unsubscribed"]
+    assert "no more newsletters, offers" in confirmed.get_body(("plain",)).get_content()
     assert {row.reason for row in office.rows(t.suppression_reasons)} == {"unsubscribed"}
     offer = sales_mail(office)
     office.turn()

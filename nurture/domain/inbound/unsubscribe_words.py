@@ -132,19 +132,26 @@ def _is_other_question(sentence: str) -> bool:
     return _request().fullmatch(sentence.rstrip("?？ ")) is None
 
 
-def unsubscribe_confirmation(locale: str | None) -> tuple[str, str]:
-    """Return subject and text of the mail that confirms the request, in Chinese or English."""
-    return _CHINESE if (locale or "").lower().startswith("zh") else _ENGLISH
+def unsubscribe_confirmation(locale: str | None, *, everything: bool) -> tuple[str, str]:
+    """Return subject and text of the mail that confirms the request, in Chinese or English.
+
+    everything: all marketing was withdrawn, not only the topic of the mail that was answered.
+    """
+    title, topic, all_topics, rest = _CHINESE if (locale or "").lower().startswith("zh") else _ENGLISH
+    return title, f"{all_topics if everything else topic}\n\n{rest}\n"
 
 
+#: Subject; the text where one topic was withdrawn, and where all were; what both end with.
 _ENGLISH: Final = (
     "You are unsubscribed",
-    "Your reply asked us to stop, and we have stopped: you get no more mails of the kind you answered.\n\n"
+    "Your reply asked us to stop, and we have stopped: you get no more mails of the kind you answered.",
+    "Your reply asked us to stop, and we have stopped: you get no more newsletters, offers, reminders or questions.",
     "Mail about your orders, appointments and account still reaches you. If you did not ask for this, reply to this "
-    "mail and a person will help.\n",
+    "mail and a person will help.",
 )
 _CHINESE: Final = (
     "您已退订",
-    "您回信要求停止接收，我们已经停止：您不会再收到您所回复的这类邮件。\n\n"
-    "有关订单、预约和账户的邮件仍会发送给您。如果这不是您的要求，请回复本邮件，我们会有专人处理。\n",
+    "您回信要求停止接收，我们已经停止：您不会再收到您所回复的这类邮件。",
+    "您回信要求停止接收，我们已经停止：您不会再收到通讯、优惠、提醒和问卷。",
+    "有关订单、预约和账户的邮件仍会发送给您。如果这不是您的要求，请回复本邮件，我们会有专人处理。",
 )
