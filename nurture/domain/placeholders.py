@@ -71,6 +71,18 @@ _IDS: Final = _NOTHING | {
     *("email", "e-mail", "email_address", "emailaddress", "username", "your_user_id", "your-user-id"),
     *("not_authenticated", "not authenticated", "not-authenticated", "notauthenticated", "unauthenticated"),
     *("logged_out", "logged-out", "logged out", "loggedout", "not_logged_in", "not logged in", "no_user"),
+    *("unregistered", "not_registered", "not-registered", "not registered", "unidentified", "guest_user"),
+    *(
+        "guest-user",
+        "guestuser",
+        "guest_checkout",
+        "guest-checkout",
+        "gast",
+        "访客",
+        "游客",
+        "匿名",
+        "匿名用户",
+    ),
     *(
         "no_id",
         "noid",
@@ -107,6 +119,20 @@ _NAMES: Final = _NOTHING | {
         "bar",
     ),
     *("dummy", "demo", "example", "string", "true", "false"),
+    *(
+        "kunde",
+        "kundin",
+        "client",
+        "cliente",
+        "用户",
+        "客户",
+        "顾客",
+        "访客",
+        "游客",
+        "匿名",
+        "匿名用户",
+        "微信用户",
+    ),
 }
 _LOCAL_PARTS: Final = _NOTHING | {
     *(
@@ -149,7 +175,7 @@ _LOCAL_PARTS: Final = _NOTHING | {
 #: A field of a template that nobody filled in.
 _UNFILLED: Final = re.compile(
     r"\{\{|\}\}|\{%|%\}|\$\{|#\{|<%|%>|\*\||\|\*|\[\[|\]\]|\[object "
-    r"|^%[\w.\- ]+%$|^\{[\w.\- ]+\}$|^<[\w.\- ]+>$|^\[[\w.\- ]+\]$"
+    r"|^%{1,2}[\w.\- ]+%{1,2}$|^\{[\w.\- ]+\}$|^<[\w.\- ]+>$|^\[[\w.\- ]+\]$"
 )
 #: Traits that name a person or a company.
 NAME_TRAITS: Final = frozenset(

@@ -32,6 +32,9 @@ from tests.domain.build import NOON, a_playbook, an_event
         "'null'",
         "(not set)",
         "None",
+        "unregistered",
+        "%%USERID%%",
+        "游客",
     ],
 )
 def test_such_an_id_names_nobody(text: str) -> None:
@@ -56,6 +59,8 @@ def test_other_ids_do(text: str) -> None:
         "*|FNAME|*",
         "-",
         "%FIRSTNAME%",
+        "%%First Name%%",
+        "微信用户",
         "123",
         "First Name",
     ],
