@@ -10,7 +10,7 @@ acknowledgement and follow-up act on it. `Support Case Closed` ends it.
 
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -376,17 +376,21 @@ def check_cases(
     return counts
 
 
+def _closed_at(case: int, closings: Iterable[tuple[Instant, str]]) -> Instant | None:
+    """Return when the last of these events closed the case."""
+    name = case_name(case)
+    ends = (at for at, body in closings if decode(body).get("properties", {}).get("case_id") == name)
+    return max(ends, default=None)
+
+
 def _close_cases(connection: sa.Connection, *, limit: int) -> int:
     """Close cases whose `Support Case Closed` came from elsewhere; they count as answered at that instant."""
     cases = reply_queries.load_open_cases(connection, limit=limit)
     contacts = sorted({case.contact_id for case in cases})
-    closed = {}
-    for row in reply_queries.load_closings(connection, contacts) if contacts else ():
-        case_id = decode(row.body).get("properties", {}).get("case_id")
-        closed[row.contact_id, case_id] = row.occurred_at
+    closings = reply_queries.load_closings(connection, contacts) if contacts else {}
     count = 0
     for case in cases:
-        at = closed.get((case.contact_id, case_name(case.id)))
+        at = _closed_at(case.id, closings.get(case.contact_id, ()))
         if at is not None:
             reply_queries.update_case(connection, case.id, closed_at=at, answered_at=case.answered_at or at)
             count += 1

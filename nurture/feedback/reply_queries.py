@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from nurture.contacts.family_queries import members_of
 from nurture.database.bulk import Row, any_of, any_of_parameter, list_text
 from nurture.database.schema import contacts, dialogues, events, feedback, messages, notices
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant
@@ -41,11 +42,12 @@ def lock_living(connection: sa.Connection, contact_id: int) -> int:
 
 
 def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.Row[Any] | None:
-    """Return the contact's newest open case that a reply may still join."""
+    """Return the newest open case, of a living contact and all merged into it, that a reply may still join."""
+    members = list(members_of(connection, [contact_id]))
     statement = (
         sa.select(dialogues)
         .where(
-            dialogues.c.contact_id == contact_id,
+            any_of(dialogues.c.contact_id, members, connection),
             dialogues.c.closed_at.is_(None),
             dialogues.c.opened_at > now - JOINS_WITHIN,
         )
@@ -123,12 +125,24 @@ def load_open_cases(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any
     return list(connection.execute(statement))
 
 
-def load_closings(connection: sa.Connection, contact_ids: Sequence[int]) -> list[sa.Row[Any]]:
-    """Return contact, instant and body of the `Support Case Closed` events of these contacts."""
+def load_closings(
+    connection: sa.Connection, contact_ids: Sequence[int]
+) -> dict[int, list[tuple[Instant, str]]]:
+    """Return contact -> instant and body of the `Support Case Closed` events of its family, for each contact.
+
+    The event may be of the contact that the case was opened for, or of one that it was merged into since.
+    """
+    mine = any_of(contacts.c.id, contact_ids, connection)
+    rows = connection.execute(sa.select(contacts.c.id, contacts.c.survivor).where(mine))
+    person_of = {row.id: row.survivor or row.id for row in rows}
+    members = members_of(connection, sorted(set(person_of.values())))
     statement = sa.select(events.c.contact_id, events.c.occurred_at, events.c.body).where(
-        any_of(events.c.contact_id, contact_ids, connection), events.c.name == "Support Case Closed"
+        any_of(events.c.contact_id, list(members), connection), events.c.name == "Support Case Closed"
     )
-    return list(connection.execute(statement))
+    closings: dict[int, list[tuple[Instant, str]]] = {}
+    for member, at, body in connection.execute(statement):
+        closings.setdefault(members[member], []).append((at, body))
+    return {contact: closings.get(person, []) for contact, person in person_of.items()}
 
 
 def load_case_times(connection: sa.Connection, *, since: Instant) -> list[sa.Row[Any]]:
