@@ -11,6 +11,7 @@ from typing import Final
 
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.contacts.inbox_queries import InboxRow
+from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT
 from nurture.domain.event import OWN_PAGES, Identity
 from nurture.domain.identity import Conflict, IdentityClaims, Link, Word, earlier_identities, find_event_owner
 from nurture.domain.instant import FOREVER, Instant
@@ -24,8 +25,8 @@ MERGED: Final = "Merged"
 def claims_of(row: InboxRow) -> IdentityClaims:
     """Return the claims of the row about a person's identities."""
     earlier = previous_identities(row)
-    if row.source == OWN_PAGES and earlier:
-        # The person confirmed another address on our page.
+    if row.source == OWN_PAGES and (earlier or row.name == ADDRESS_CHANGED_EVENT):
+        # The person confirmed another address on our page: they own both, also where one is another contact's.
         return IdentityClaims(row.named, earlier, link="page", at=row.occurred_at)
     word: Word = "hint" if row.hint else "own" if row.source in _OWN else "proof"
     link: Link = "merge" if row.name == MERGED and word == "proof" else "alias"
