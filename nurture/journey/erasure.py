@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from nurture.consent import record as consent_record
 from nurture.contacts import inbox_queries
 from nurture.contacts import queries as people
+from nurture.contacts.assignment import all_identities, claims_of
 from nurture.contacts.identity_queries import load_index_by_contacts, load_index_by_identities
 from nurture.contacts.locking import LostRace
 from nurture.database import schema as t
@@ -24,6 +25,7 @@ from nurture.database.bulk import Row, any_of, insert, update
 from nurture.database.engine import Database, decode, encode
 from nurture.domain.counts import Counts
 from nurture.domain.event import Identity
+from nurture.domain.identity import find_event_owner
 from nurture.domain.instant import DAY, FOREVER, Instant
 from nurture.journey import personal_data
 from nurture.journey.merge import join
@@ -89,10 +91,11 @@ def stop_mail(
         cancelled=_cancel_mail(connection, members, now),
         runs=_cancel_runs(connection, members, now),
         names=len(names),
-        pending=_drop_pending(connection, names),
+        pending=_drop_pending(connection, names, members),
         suppressed=_suppress(connection, names, now=now, key=suppression_key),
         on_wire=_on_wire(connection, members),
     )
+    _close_cases(connection, members, now)
     _blank_texts(connection, names, now)
     connection.execute(
         sa.update(t.contacts)
@@ -175,12 +178,17 @@ def _cancel_runs(connection: sa.Connection, members: Sequence[int], now: Instant
     return connection.execute(sa.update(t.runs).where(active).values(**ended)).rowcount
 
 
-def _drop_pending(connection: sa.Connection, names: Sequence[Identity]) -> int:
-    """Delete pending events that name the person, and those under further identities that no contact has yet."""
+def _drop_pending(connection: sa.Connection, names: Sequence[Identity], members: Sequence[int]) -> int:
+    """Delete pending events that name the person, and those under further identities that no contact has yet.
+
+    An event of another known person who shares a name (an office mailbox, a browser) stays.
+    """
     mine, count = set(names), 0
     asked = list(names)
     while asked:
         rows = inbox_queries.load_rows_of(connection, asked)
+        known = load_index_by_identities(connection, all_identities(rows))
+        rows = [row for row in rows if find_event_owner(claims_of(row), known).contact in (None, *members)]
         further = {name for row in rows for name in row.named} - mine
         inbox_queries.delete_rows(connection, [row.id for row in rows])
         count += len(rows)
@@ -207,6 +215,14 @@ def _on_wire(connection: sa.Connection, members: Sequence[int]) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def _close_cases(connection: sa.Connection, members: Sequence[int], now: Instant) -> None:
+    """Close open replies: the words are gone, so nobody can answer, and nobody is told that it is overdue."""
+    is_open = sa.and_(
+        any_of(t.dialogues.c.contact_id, members, connection), t.dialogues.c.closed_at.is_(None)
+    )
+    connection.execute(sa.update(t.dialogues).where(is_open).values(closed_at=now))
+
+
 def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Instant) -> None:
     """Blank texts that name the person: quarantined items, reports about the address, texts of operators."""
     doomed = personal_data.naming(connection, t.quarantine, t.quarantine.c.raw, names)
@@ -217,6 +233,10 @@ def _blank_texts(connection: sa.Connection, names: Sequence[Identity], now: Inst
         .where(any_of(t.feedback.c.address, addresses, connection))
         .values(raw="", detail="{}", address=None, applied_at=sa.func.coalesce(t.feedback.c.applied_at, now))
     )
+    # Somebody else's open request for an address of the person: its link leads nowhere any more.
+    asked = sa.and_(any_of(t.requests.c.address, addresses, connection), t.requests.c.done_at.is_(None))
+    closed = {"address": None, "replaced_at": sa.func.coalesce(t.requests.c.replaced_at, now)}
+    connection.execute(sa.update(t.requests).where(asked).values(**closed))
     for table, column in personal_data.WORDS:
         (key,) = table.primary_key.columns
         found = personal_data.naming(connection, table, column, names)

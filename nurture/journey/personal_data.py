@@ -138,7 +138,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "contact", "contact_id other_id", "deleted: contacts that may be the same, events set aside", None
     ),
     "merges": Personal("contact", "survivor merged", "kept without evidence", {"evidence": "{}"}),
-    "dialogues": Personal("contact", "contact_id", "kept: numbers and instants of answers"),
+    "dialogues": Personal("contact", "contact_id", "kept: numbers and instants of answers; open ones are closed"),
     "notices": Personal("contact", "contact_id", "deleted: mails that passed an answer on", None),
     "suppressions": Personal(
         "hash", "address_hash", "kept and added: the keyed hash of each address is suppressed for marketing"
