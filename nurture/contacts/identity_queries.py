@@ -250,3 +250,13 @@ def set_newest_email(connection: sa.Connection, contact: int) -> None:
     connection.execute(
         sa.update(contacts).where(contacts.c.id == contact).values(email=newest.scalar_subquery())
     )
+
+
+def load_addresses(
+    connection: sa.Connection, contact: int, also: Collection[str]
+) -> dict[str, tuple[int, Instant, str]]:
+    """Return address -> (owner, since, how it was told), for the addresses of the contact and those named."""
+    i = identities.c
+    is_wanted = sa.or_(i.contact_id == contact, any_of(i.value, sorted(also), connection))
+    statement = sa.select(i.value, i.contact_id, i.since, i.told).where(i.kind == "email", is_wanted)
+    return {row.value: (row.contact_id, row.since, row.told) for row in connection.execute(statement)}

@@ -43,6 +43,7 @@ __all__ = [
     "run_of",
     "save",
     "set_alarm",
+    "set_email",
     "set_emails",
     "spread_alarms",
     "survivor_of",
@@ -202,6 +203,11 @@ def set_emails(
         if contact in owners
     ]
     update(connection, identities, since, key=["kind", "value"], columns=["since"])
+
+
+def set_email(connection: sa.Connection, contact: int, email: str | None) -> None:
+    """Set the address that a contact is mailed at."""
+    connection.execute(sa.update(contacts).where(contacts.c.id == contact).values(email=email))
 
 
 # ---- reading ---------------------------------------------------------------------------------------------

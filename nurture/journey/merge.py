@@ -7,7 +7,7 @@ maps it, so caps, once, guard and reports read both. Consent: a merge makes the 
 own instant on, until the person says something newer (`domain.consent.permissions`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,15 @@ from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs
 from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
+from nurture.domain.event import Event
 from nurture.domain.identity import Candidate, find_event_owner, survivor_first
 from nurture.domain.instant import Instant
+from nurture.domain.journey.object_watches import open_watches
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
-from nurture.journey.object_queries import hand_watches
+from nurture.journey.object_queries import hand_watches, return_watches
 from nurture.journey.replay import replay_events
+from nurture.journey.sending_address import give_back_addresses, keep_one_address
 from nurture.playbook import PlaybookSource
 from nurture.runtime.failpoints import failpoint
 
@@ -143,6 +146,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     locked = people.lock_contacts(connection, (contact, survivor))
     if locked[contact].survivor != survivor:
         raise NotFoundError(f"contact:{contact} has just been merged into another; look again")
+    _require_not_erased(locked[survivor])
     _keep_the_stricter(connection, contact, survivor, now=now)
     names = store.undo_merge(connection, contact, survivor, at=now)
     settle_pair(connection, contact, survivor, state="separate", actor="unmerge", at=now)
@@ -151,15 +155,29 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     states[contact].clock = max(states[contact].clock, now)
     advances = []
     kept = load_baselines(connection, [contact, survivor])
-    for member, events in load_events(connection, [contact, survivor]).items():
+    histories = load_events(connection, [contact, survivor])
+    for member, events in histories.items():
         state, replayed = states[member], replay_events(member, events, playbook, kept[member])
         advances.append(
             refit(state, replayed, at=max(now, state.clock), evidence="parted", playbook=playbook)
         )
         state.wake_at = now
-        store.set_newest_email(connection, member)
+    give_back_addresses(connection, contact, survivor)
+    _give_back_watches(connection, contact, survivor, histories, playbook)
     save(connection, advances)
     return Parted(contact, survivor, names)
+
+
+def _give_back_watches(
+    connection: sa.Connection,
+    contact: int,
+    survivor: int,
+    histories: Mapping[int, Sequence[Event]],
+    playbook: Playbook,
+) -> None:
+    of_parted, of_survivor = (open_watches(histories[member], playbook) for member in (contact, survivor))
+    shared = of_parted.keys() & of_survivor.keys()
+    return_watches(connection, contact, survivor, of_parted=of_parted.keys(), shared=shared)
 
 
 def _keep_the_stricter(connection: sa.Connection, contact: int, survivor: int, *, now: Instant) -> None:
@@ -204,7 +222,7 @@ def _merge(
     cancel_duplicate_messages(connection, survivor, other, at=now)
     names = store.move_identities(connection, other, survivor)
     store.record_merge(connection, survivor=survivor, merged=other, at=now, evidence=evidence)
-    store.set_newest_email(connection, survivor)
+    keep_one_address(connection, survivor, other)
     settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
     save(connection, [merged.advance])
@@ -239,6 +257,13 @@ def _survivor(connection: sa.Connection, contacts: tuple[int, ...], known: store
         for contact in contacts
     ]
     return survivor_first(candidates)[0].contact
+
+
+def _require_not_erased(survivor: Any) -> None:
+    if survivor.erased_at is not None:
+        raise NotFoundError(
+            f"contact:{survivor.id} was erased with all merged into it; nothing can be undone"
+        )
 
 
 def _require_living(found: Mapping[int, Any], *ids: int) -> None:

@@ -1,6 +1,6 @@
 """Things without a person: rows of `objects`, who watches them, and changes whose watchers are being woken."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -127,3 +127,25 @@ def hand_watches(connection: sa.Connection, merged: int, survivor: int) -> None:
     rows = [row._asdict() for row in connection.execute(mine.where(watches.c.contact_id == merged))]
     insert(connection, watches, rows, conflict=["kind", "key", "contact_id"])
     connection.execute(sa.delete(watches).where(watches.c.contact_id == merged))
+
+
+def return_watches(
+    connection: sa.Connection,
+    parted: int,
+    survivor: int,
+    *,
+    of_parted: Collection[Thing],
+    shared: Collection[Thing],
+) -> None:
+    """After an un-merge, give back what `parted` watches by its own events; what both watch stays with both."""
+    mine = sa.select(watches.c.kind, watches.c.key, watches.c.since).where(watches.c.contact_id == survivor)
+    rows = [row for row in connection.execute(mine) if (row.kind, row.key) in of_parted]
+    insert(
+        connection,
+        watches,
+        [{**row._asdict(), "contact_id": parted} for row in rows],
+        conflict=["kind", "key", "contact_id"],
+    )
+    for row in rows:
+        if (row.kind, row.key) not in shared:
+            forget_watches(connection, (row.kind, row.key), [survivor])

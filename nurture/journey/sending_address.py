@@ -1,7 +1,8 @@
 """Setting the address that a contact is mailed at after a batch, or asking its owner before it changes.
 
 Proof changes the address at once; of two proofs the later wins. A hint gives an address only to a contact
-without one that no proof knows; otherwise the owner of the new address is asked to confirm it.
+without one that no proof knows; otherwise the owner of the new address is asked to confirm it. A merge keeps one of
+the two addresses, and an un-merge gives each contact one of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from nurture.consent import from_requests, request_queries
 from nurture.contacts import queries as people
 from nurture.contacts.assignment import claims_of
+from nurture.contacts.identity_queries import load_addresses
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.contacts.locking import LockedBatch
 from nurture.domain.event import OPERATOR, Identity
@@ -99,3 +101,40 @@ def set_sending_addresses(
             },
             now=now,
         )
+
+
+# ---- merge and un-merge ----------------------------------------------------------------------------------
+
+
+def keep_one_address(connection: sa.Connection, survivor: int, merged: int) -> None:
+    """Let the survivor be mailed at one of the addresses of the two; the names of `merged` are its own already."""
+    rows = people.lock_contacts(connection, (survivor, merged))
+    _set_address(connection, survivor, [row.email for row in rows.values()])
+
+
+def give_back_addresses(connection: sa.Connection, parted: int, survivor: int) -> None:
+    """Mail each of two contacts that were one at an address of its own; names are given back already.
+
+    `parted` has the address that it had before the merge, also where that is a mailbox which both share.
+    """
+    rows = people.lock_contacts(connection, (parted, survivor))
+    _set_address(connection, parted, [rows[parted].email])
+    present = rows[survivor].email
+    _set_address(connection, survivor, [] if present in load_addresses(connection, parted, ()) else [present])
+
+
+def _set_address(connection: sa.Connection, contact: int, present: Sequence[str | None]) -> None:
+    """Mail the contact at the best of its present addresses and those that the person confirmed.
+
+    Proof comes before a hint, then the newest is best. Without such an address it is the best of its names.
+    """
+    emails = {email for email in present if email is not None}
+    known = load_addresses(connection, contact, emails)
+    mine = {email for email, (owner, _, _) in known.items() if owner == contact}
+    emails |= {email for email in mine if known[email][2] == "confirmed"}
+
+    def rank(email: str) -> tuple[bool, Instant, str]:
+        _, since, told = known.get(email, (contact, NEVER, "trusted"))
+        return told != "hint", since, email
+
+    people.set_email(connection, contact, max(emails or mine, key=rank, default=None))

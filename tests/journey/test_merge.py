@@ -300,3 +300,31 @@ def test_undoing_a_merge_leaves_earlier_merges_as_they_were(database: Database) 
     rows = {row.id: row.email for row in world.rows(schema.contacts)}
     assert (rows[subscriber], rows[customer]) == ("e1@example.com", None)
     world.check()
+
+
+def test_a_contact_at_a_shared_mailbox_stays_there(database: Database) -> None:
+    world = World(database)
+    world.take(identify("m1", "u1 e1"), identify("m2", "u2 e1"), an_event("m3", "a2"))
+    owner, colleague, browser = world.who("u1"), world.who("u2"), world.who("a2")
+
+    def addresses() -> dict[int, str | None]:
+        return {row.id: row.email for row in world.rows(schema.contacts) if row.survivor is None}
+
+    world.take(identify("j", "u2 a2"))
+    assert addresses() == {owner: "e1@example.com", colleague: "e1@example.com"}
+    with database.write() as connection:
+        unmerge(connection, browser, now=NOW, playbook=world.playbook)
+    assert addresses() == {owner: "e1@example.com", colleague: "e1@example.com", browser: None}
+
+
+def test_a_merge_does_not_move_mail_to_an_address_that_only_a_hint_gave(database: Database) -> None:
+    world = World(database)
+    world.take(identify("m1", "u1 e1", occurred_at=NOW - DAY), identify("m2", "a9 e9", hint=True))
+    person, guessed = world.who("u1"), world.who("e9")
+    with database.write() as connection:
+        merge(connection, person, guessed, now=NOW, playbook=world.playbook, evidence={"actor": "ann"})
+    (row,) = world.rows(schema.contacts, id=person)
+    assert row.email == "e1@example.com"
+    with database.write() as connection:
+        unmerge(connection, guessed, now=NOW, playbook=world.playbook)
+    assert [row.email for row in world.rows(schema.contacts)] == ["e1@example.com", "e9@example.com"]

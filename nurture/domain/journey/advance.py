@@ -8,7 +8,7 @@ and batching, simulation and replay give the same result.
 from collections.abc import Sequence
 from functools import partial
 
-from nurture.domain.contact import Advance, Contact, Run, Transition, WatchChange
+from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.errors import Poison
 from nurture.domain.event import Event
 from nurture.domain.facts import fold
@@ -16,6 +16,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.entry import Firing, start_run
 from nurture.domain.journey.next_alarm import next_alarm
+from nurture.domain.journey.object_watches import object_keys, watch_changes
 from nurture.domain.journey.position import (
     fold_conversion,
     fold_holds,
@@ -177,7 +178,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.result.milestones.extend(reached)
     if not mail:
         return
-    _change_watches(work, event)
+    work.result.watches.extend(watch_changes(event, playbook))
     leave_place(work, moved, at)
     _end_runs_by_exit(work, event, at)
     _end_waits(work, event, at)
@@ -191,31 +192,6 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         triggers.start_by_silence(work, at)
         triggers.start_by_conditions(work, at)
     _begin_queued_series(work, at)
-
-
-def _change_watches(work: Work, event: Event) -> None:
-    """Record which watches on objects the event starts or ends; an object's own event ends the watch."""
-    watches = work.result.watches
-    index = work.index
-    for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
-        for key in _object_keys(event, kind.key):
-            is_start = event.name in kind.watched_from
-            watches.append(WatchChange(kind.kind, key, event.occurred_at, is_start))
-    if event.kind == "object":
-        for kind in work.playbook.objects.values():
-            if event.name in kind.wakes:
-                for key in _object_keys(event, kind.key):
-                    watches.append(WatchChange(kind.kind, key, event.occurred_at, is_start=False))
-
-
-def _object_keys(event: Event, name: str) -> list[str]:
-    """Return the object keys the event names: its own property, and those of its `products`."""
-    rows = event.properties.get("products")
-    values = [event.properties.get(name)]
-    if isinstance(rows, list):
-        values.extend(row.get(name) for row in rows if isinstance(row, dict))
-    keys = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
-    return list(dict.fromkeys(keys))
 
 
 def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
@@ -277,7 +253,7 @@ def _end_runs_by_exit(work: Work, event: Event, at: Instant) -> None:
 
 def _exit_keys(event: Event, exit_rule: Exit) -> set[str] | None:
     """Return the entity keys that the exit ends, None for all."""
-    return None if exit_rule.key is None else set(_object_keys(event, exit_rule.key))
+    return None if exit_rule.key is None else set(object_keys(event, exit_rule.key))
 
 
 def _end_waits(work: Work, event: Event, at: Instant) -> None:
@@ -286,7 +262,7 @@ def _end_waits(work: Work, event: Event, at: Instant) -> None:
         for run in list(work.contact.runs.values()):
             if run.measure != measure.path or run.step != step.id or run.mailing or run.queued:
                 continue
-            if step.key is None or run.entity_key in _object_keys(event, step.key):
+            if step.key is None or run.entity_key in object_keys(event, step.key):
                 run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
     for run in list(work.contact.runs.values()):
         owner = work.playbook.measures.get(run.measure)

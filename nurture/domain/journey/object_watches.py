@@ -1,0 +1,49 @@
+"""The objects that a contact watches: which events start a watch, which end it, and what is open after a history."""
+
+from collections.abc import Iterable
+
+from nurture.domain.contact import WatchChange
+from nurture.domain.event import Event
+from nurture.domain.event_index import index_of
+from nurture.domain.instant import Instant
+from nurture.domain.playbook import Playbook
+
+
+def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
+    """Return the watches that the event starts or ends; an object's own event ends the watch."""
+    changes: list[WatchChange] = []
+    index = index_of(playbook)
+    for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
+        for key in object_keys(event, kind.key):
+            is_start = event.name in kind.watched_from
+            changes.append(WatchChange(kind.kind, key, event.occurred_at, is_start))
+    if event.kind == "object":
+        for kind in playbook.objects.values():
+            if event.name in kind.wakes:
+                changes += [
+                    WatchChange(kind.kind, key, event.occurred_at, is_start=False)
+                    for key in object_keys(event, kind.key)
+                ]
+    return changes
+
+
+def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str, str], Instant]:
+    """Return (kind, key) -> since, of every watch that these events, in the order of application, leave open."""
+    watches: dict[tuple[str, str], Instant] = {}
+    for event in events:
+        for change in watch_changes(event, playbook):
+            if change.is_start:
+                watches.setdefault((change.kind, change.key), change.since)
+            else:
+                watches.pop((change.kind, change.key), None)
+    return watches
+
+
+def object_keys(event: Event, name: str) -> list[str]:
+    """Return the object keys the event names: its own property, and those of its `products`."""
+    rows = event.properties.get("products")
+    values = [event.properties.get(name)]
+    if isinstance(rows, list):
+        values.extend(row.get(name) for row in rows if isinstance(row, dict))
+    keys = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
+    return list(dict.fromkeys(keys))
