@@ -1,19 +1,35 @@
-"""docs/reliability.md is true: every row of the list of faults is there, every test it names exists."""
+"""docs/reliability.md is true: every fault, guarantee and table has its row, every test it names exists."""
 
 import ast
 import re
 
+from nurture.database import schema
+from nurture.journey.personal_data import PERSONAL
 from tests.architecture.sources import ROOT, parsed
 from tests.faults.mutations import MUTATIONS
 from tests.faults.test_releases import CHANGES
+from tests.journey.late_and_changed import CHANGE, LATE
+from tests.journey.test_merges_and_erasures import ERASURE, MERGE, UNMERGE
 
 _PAGE = ROOT / "docs/reliability.md"
 #: The part with one row for each mechanism that was switched off.
 _SWITCHED_OFF = re.compile(r"^## Switched off\n(.*?)^## ", re.MULTILINE | re.DOTALL)
-_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)(?:\[[^]`]*\])?`")
 #: As many as the list of faults has that this room was built from.
 _ROWS = 54
-_GUARANTEES = 11
+_GUARANTEES = 18
+#: The tests of the table of merges, erasures, late events and changes of address, in the order of its columns.
+_HISTORIES = {
+    "test_merge": MERGE,
+    "test_unmerge": UNMERGE,
+    "test_erasure": ERASURE,
+    "test_late_event": LATE,
+    "test_change_of_address": CHANGE,
+}
+#: Columns that name a person: a contact, an address or its hash, a name.
+_NAMES_A_PERSON = re.compile(
+    "contact_id|other_id|survivor|merged|email|phone|anonymous_id|(old_)?address(_hash)?"
+)
 
 
 def _rows(first: str) -> dict[str, str]:
@@ -49,6 +65,27 @@ def test_every_mechanism_that_is_switched_off_still_stands_in_the_code() -> None
     for mutation in MUTATIONS:
         text = (ROOT / mutation.file).read_text(encoding="utf-8")
         assert mutation.applied(text) != text
+
+
+def test_every_table_that_names_a_person_has_its_row_and_every_cell_its_test() -> None:
+    page = _PAGE.read_text(encoding="utf-8")
+    (part,) = re.findall(r"^## Merges, erasures.*?\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", part, re.MULTILINE)
+    naming = {
+        table.name
+        for table in schema.metadata.tables.values()
+        if any(_NAMES_A_PERSON.fullmatch(column.name) for column in table.columns)
+    }
+    assert {table for table, _ in rows} == naming | PERSONAL.keys()
+    assert len(rows) == len({table for table, _ in rows})
+    for table, line in rows:
+        cells = line.split(" | ")
+        assert len(cells) == len(_HISTORIES), table
+        for cell, (function, tests) in zip(cells, _HISTORIES.items(), strict=True):
+            sentence, _, test = cell.rpartition(": ")
+            assert sentence, table
+            assert test == f"`tests/journey/test_merges_and_erasures.py::{function}[{table}]`"
+            assert table in tests, test
 
 
 def test_the_code_still_has_what_the_coming_release_changes() -> None:

@@ -47,6 +47,7 @@ class Mutation:
 
 _KILL = "tests/faults/test_kill.py::test_a_worker_killed_here_loses_and_repeats_nothing"
 _RACES = "tests/delivery/test_races.py"
+_CELLS = "tests/journey/test_merges_and_erasures.py"
 MUTATIONS = [
     Mutation(
         "G1",
@@ -178,6 +179,78 @@ MUTATIONS = [
         "            self.outcome_writer.wait()\n",
         "",
         "tests/delivery/test_outcome_writer.py::test_one_window_at_a_time_has_no_written_outcome[postgresql]",
+    ),
+    Mutation(
+        "G12",
+        "another address that only a hint gives is withheld from the person",
+        "nurture/domain/identity.py",
+        "        if self._is_proof or self._home is None:\n",
+        "        if self._home != -1:\n",
+        "tests/journey/test_proof.py::test_a_hint_of_another_address_asks_the_new_one_and_changes_nothing",
+    ),
+    Mutation(
+        "G12",
+        "after a merge, an address that proof gave comes before one of a hint",
+        "nurture/journey/sending_address.py",
+        '        return told != "hint", since, email\n',
+        "        return True, since, email\n",
+        "tests/journey/test_merge.py::test_a_merge_does_not_move_mail_to_an_address_that_only_a_hint_gave",
+    ),
+    Mutation(
+        "G13",
+        "suppressing, erasing and merging ask whether the key stands in a page",
+        "nurture/web/api/customerio.py",
+        "    if principal.is_hint:\n",
+        "    if not principal.actor:\n",
+        "tests/security/test_browser_keys.py::test_it_may_not_do",
+    ),
+    Mutation(
+        "G14",
+        "the suppressions of a person's contacts count at every address",
+        "nurture/domain/consent/suppressions.py",
+        "        or (row.contact_id and row.contact_id in member_ids)\n",
+        "",
+        "tests/consent/test_suppressions_follow.py::test_a_word_follows_the_person_to_a_new_address",
+    ),
+    Mutation(
+        "G15",
+        "an error of a measure's rules is that measure's",
+        "nurture/domain/journey/set_aside.py",
+        "        before.restore(work)\n        _set_aside(work, measure.path, at, error)\n",
+        "        raise\n",
+        "tests/journey/test_set_aside.py::test_only_the_measure_that_fails_is_set_aside",
+    ),
+    Mutation(
+        "G16",
+        "the guard counts open replies of the contact and of all merged into it as holds",
+        "nurture/delivery/load_guard_input.py",
+        "                *(replies[member] for member in member_ids if member in replies),\n",
+        "",
+        f"{_CELLS}::test_merge[dialogues]",
+    ),
+    Mutation(
+        "G17",
+        "grants of files are left out where the topic was ever withdrawn",
+        "nurture/domain/consent/permissions.py",
+        "_without_refuted_grants([row for row in rows if row.contact_id in family])",
+        "[row for row in rows if row.contact_id in family]",
+        "tests/domain/consent/test_permissions.py::test_a_file_never_follows_a_withdrawal_told_to_us",
+    ),
+    Mutation(
+        "G18",
+        "a confirmation looks for a withdrawal after its request",
+        "nurture/consent/from_pages.py",
+        "    return asked_at is not None and find_withdrawal(rows, topic, since=asked_at) is not None\n",
+        "    return asked_at == -1\n",
+        "tests/web/pages/test_public.py::test_a_link_that_was_followed_grants_nothing_after_a_later_unsubscribe",
+    ),
+    Mutation(
+        "G18",
+        "only an open request is carried out",
+        "nurture/consent/request_queries.py",
+        ".where(requests.c.id == number, _OPEN, requests.c.valid_until > now)",
+        ".where(requests.c.id == number)",
+        f"{_CELLS}::test_change_of_address[requests]",
     ),
 ]
 
