@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from nurture.consent.record import address_hash
 from nurture.contacts import inbox_queries
+from nurture.contacts.conflict_queries import SHARED_PHONE
 from nurture.contacts.identity_queries import load_index_by_contacts
 from nurture.database import schema as t
 from nurture.database.bulk import any_of
@@ -85,6 +86,9 @@ def collect_personal_data(
         table = t.metadata.tables[name]
         if kind.found_by in ("contact", "message"):
             sections[name] = personal_data.rows_of(connection, table, members)
+    # An event that names only a shared telephone number may be about the other person who has it.
+    for row in sections["conflicts"]:
+        row["evidence"] = "{}" if row["kind"] == SHARED_PHONE else row["evidence"]
     addresses = [name.value for name in names if name.kind == "email"]
     hashes = [address_hash(address, suppression_key) for address in addresses]
     sections["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)

@@ -213,6 +213,7 @@ def test_two_people_on_one_phone_and_one_tablet_get_nothing_of_each_other(shop: 
     assert shop.mails() == [(otto, "Your parcel is on its way"), (paula, "Your parcel is on its way")]
     assert "Order 2001" in shop.text(otto, "Your parcel is on its way")
     assert "Order 2002" in shop.text(paula, "Your parcel is on its way")
+    assert "T2" not in json.dumps(privacy.export_contact(shop.services, otto, actor="self"))
     # The tablet in the kitchen belongs to whoever signed in last.
     quin, rosa = "quin@example.org", "rosa@example.org"
     for user, address, name in (("u-1", quin, "Quin"), ("u-2", rosa, "Rosa")):
