@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.app.suppressions import describe_reasons
 from nurture.consent import record as consents
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
@@ -24,11 +25,13 @@ from nurture.reports.why import explain_measure
 
 
 def show(services: Services, who: str) -> dict[str, Any]:
-    """Return a contact's stage, facts, consents, holds and active runs. Raises NotFoundError."""
+    """Return a contact's stage, facts, consents, suppressions, holds and active runs. Raises NotFoundError."""
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         contact_id = resolve_contact(connection, who)
-        return report.describe_person(connection, contact_id, playbook=playbook, now=services.clock.now())
+        person = report.describe_person(connection, contact_id, playbook=playbook, now=services.clock.now())
+        key = services.settings.suppression_secret
+        return {**person, "suppressions": describe_reasons(connection, contact_id, suppression_key=key)}
 
 
 def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from nurture.consent.queries import load_sending_address
 from nurture.consent.record import address_hash
 from nurture.contacts import inbox_queries
 from nurture.contacts.conflict_queries import SHARED_PHONE
@@ -89,11 +90,16 @@ def collect_personal_data(
     # An event that names only a shared telephone number may be about the other person who has it.
     for row in sections["conflicts"]:
         row["evidence"] = "{}" if row["kind"] == SHARED_PHONE else row["evidence"]
-    addresses = [name.value for name in names if name.kind == "email"]
-    hashes = [address_hash(address, suppression_key) for address in addresses]
+    addresses = {name.value for name in names if name.kind == "email"}
+    # At a shared mailbox the address is no identity of this contact.
+    addresses.update(filter(None, [load_sending_address(connection, person)]))
+    address_of = {address_hash(address, suppression_key): address for address in sorted(addresses)}
+    hashes = list(address_of)
     sections["suppressions"] = _rows(connection, t.suppressions, t.suppressions.c.address_hash, hashes)
     reasons = t.suppression_reasons
     sections["suppression_reasons"] += _rows(connection, reasons, reasons.c.address_hash, hashes)
+    for row in (*sections["suppressions"], *sections["suppression_reasons"]):
+        row["subject"] = address_of.get(row["address_hash"], "you")
     pending = [row.id for row in inbox_queries.load_rows_of(connection, names)] if names else []
     sections["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:

@@ -3,14 +3,17 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, TextIO
 
 import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.tabular import write_rows
+from nurture.app.text_files import detect_delimiter, detect_encoding
 from nurture.consent.record import Suppression, address_hash, suppress_addresses
 from nurture.consent.suppression_queries import load_every_row, load_known_addresses
 from nurture.contacts.identity_queries import load_index_by_identities
@@ -19,7 +22,7 @@ from nurture.domain.consent.suppressions import DECIDED_BY_PEOPLE, SCOPES, Suppr
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email
-from nurture.domain.instant import to_iso
+from nurture.domain.instant import SECOND, Duration, Instant, parse_iso, to_iso
 
 _BATCH: Final = 500
 _ADDRESS_COLUMNS: Final = (
@@ -31,6 +34,18 @@ _ADDRESS_COLUMNS: Final = (
     "recipient",
     "mail",
 )
+#: When another tool recorded it.
+_DATE_COLUMNS: Final = (
+    "since", "at", "date", "created", "created_at", "created at", "createdat", "timestamp", "time", "unsub_time",
+    "unsubscribed at", "unsubscribed_at", "suppressed at", "suppressed_at", "recorded at", "recorded_at",
+)  # fmt: skip
+#: Digits of a Unix time -> its unit: seconds since 1973, milliseconds since 2001.
+_UNIX_UNITS: Final[dict[int, Duration]] = {9: SECOND, 10: SECOND, 13: SECOND // 1000}
+#: No list of suppressions is older; an earlier date is an unset one.
+_EARLIEST: Final[Instant] = parse_iso("1990-01-01")
+_DATE_FAULT: Final = "date: write it as 2026-03-01 or 2026-03-01T12:00:00Z"
+#: So many refused rows are listed in the answer; all of them stand in FILE.rejected.
+_REFUSED_SHOWN_MAX: Final = 100
 #: Words of other tools -> our reason. An unknown word rejects its row.
 _REASONS: Final[dict[str, SuppressionReason]] = {
     **dict.fromkeys(
@@ -47,9 +62,35 @@ EXPORT_COLUMNS: Final = ("address", "address_hash", "contact", "scope", "reason"
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    """One row of a file: the line it begins on, its cells, and its suppressions or why it is refused."""
+
+    number: int
     cells: list[str]
-    suppression: Suppression | None
+    suppressions: tuple[Suppression, ...] = ()
     fault: str = ""
+
+
+@dataclass(slots=True)
+class _Counts:
+    """The counts of an import, as its rows are read."""
+
+    accepted: int = 0
+    rejected: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    # `FILE:LINE: reason` of the first refused rows.
+    refused: list[str] = field(default_factory=list)
+
+    def note(self, line: _Line, place: str) -> None:
+        """Count one row."""
+        if not line.fault:
+            self.accepted += 1
+            self.reasons.update(row.reason for row in line.suppressions)
+            return
+        self.rejected += 1
+        self.faults[line.fault] += 1
+        if len(self.refused) < _REFUSED_SHOWN_MAX:
+            self.refused.append(f"{place}: {line.fault}")
 
 
 def import_suppressions(
@@ -63,34 +104,42 @@ def import_suppressions(
 ) -> dict[str, Any]:
     """Suppress every address of the file, and the person who owns it; return the counts.
 
-    scope, reason: of rows that name none. Rejected rows go to FILE.rejected, in the file's own form with one more
-    column. dry_run: reads and counts only. Raises InputError for a file that cannot be read.
+    The file is read row by row: once to know that all of it can be read, then to import it. scope, reason: of rows
+    that name none. Rejected rows go to FILE.rejected, in the file's own form with one more column that names file, line
+    and reason. dry_run: reads and counts only. Raises InputError for a file that cannot be read; then nothing changes.
     """
-    header, lines = _read(path, scope, reason)
-    rejected = [line for line in lines if line.suppression is None]
-    accepted = [line.suppression for line in lines if line.suppression is not None]
     now, key = services.clock.now(), services.settings.suppression_secret
+    table = _Table.open(path, scope, reason, now=now)
+    counts = _Counts()
+    for line in table.lines():
+        counts.note(line, f"{path.name}:{line.number}")
     if not dry_run:
-        for start in range(0, len(accepted), _BATCH):
-            batch = accepted[start : start + _BATCH]
+
+        def store(batch: Sequence[Suppression]) -> None:
             services.database.run(
-                lambda connection, batch=batch: suppress_addresses(  # type: ignore[misc]
+                lambda connection: suppress_addresses(
                     connection, _with_owners(connection, batch), now=now, source="import", suppression_key=key
                 )
             )
-        detail = {"accepted": len(accepted), "rejected": len(rejected)}
+
+        accepted = (row for line in _keep_rejected(table) for row in line.suppressions)
+        while batch := list(islice(accepted, _BATCH)):
+            store(batch)
+        detail = {"accepted": counts.accepted, "rejected": counts.rejected}
         services.database.run(
             lambda connection: record(
                 connection, at=now, actor=actor, action="suppression import", detail=detail
             )
         )
-        _write_rejected(path, header, rejected)
     return {
-        "accepted": len(accepted),
-        "rejected": len(rejected),
-        "rows": len(lines),
-        "by_reason": dict(sorted(Counter(line.fault for line in rejected).items())),
-        "suppressions": dict(sorted(Counter(row.reason for row in accepted).items())),
+        "accepted": counts.accepted,
+        "rejected": counts.rejected,
+        "rows": counts.accepted + counts.rejected,
+        "by_reason": dict(sorted(counts.faults.items())),
+        "refused": counts.refused,
+        "suppressions": dict(sorted(counts.reasons.items())),
+        "encoding": table.encoding.removesuffix("-sig"),
+        "delimiter": table.delimiter,
         "dry_run": dry_run,
     }
 
@@ -100,81 +149,147 @@ def _with_owners(connection: sa.Connection, batch: Sequence[Suppression]) -> lis
     names = [Identity("email", row.address or "") for row in batch]
     owners = load_index_by_identities(connection, sorted(set(names))).owners
     return [
-        Suppression(
-            row.address, row.scope, row.reason, owners.get(name) if row.reason in DECIDED_BY_PEOPLE else None
-        )
+        replace(row, contact_id=owners.get(name) if row.reason in DECIDED_BY_PEOPLE else None)
         for row, name in zip(batch, names, strict=True)
     ]
 
 
-def _read(
-    path: Path, scope: SuppressionScope, reason: SuppressionReason
-) -> tuple[list[str] | None, list[_Line]]:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file of suppressions: its form, and what stands for a row that names no scope or reason."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    # None: a plain list of addresses.
+    header: list[str] | None
+    scope: SuppressionScope
+    reason: SuppressionReason
+    now: Instant
+
+    @classmethod
+    def open(
+        cls, path: Path, scope: SuppressionScope, reason: SuppressionReason, *, now: Instant
+    ) -> "_Table":
+        """Recognise the form of a file by its first row. Raises InputError."""
+        try:
+            encoding = detect_encoding(path)
+            with path.open(encoding=encoding, newline="") as stream:
+                first = next((line for line in stream if line.strip()), "")
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: the file does not exist") from error
+        except (OSError, UnicodeError) as error:
+            raise InputError(_unreadable(path, error)) from error
+        delimiter = detect_delimiter(first)
+        cells = next(csv.reader([first], delimiter=delimiter), [])
+        if not cells or any(canonical_email(cell) for cell in cells):
+            return cls(path, encoding, delimiter, None, scope, reason, now)
+        header = [cell.strip() for cell in cells]
+        table = cls(path, encoding, delimiter, header, scope, reason, now)
+        if table._place(_ADDRESS_COLUMNS) is None:
+            raise InputError(f"{path}:1: no column with addresses; name one of them `email`")
+        return table
+
+    def lines(self) -> Iterator[_Line]:
+        """Yield the rows that are not blank, each with its suppressions or its fault. Raises InputError."""
+        try:
+            with self.path.open(encoding=self.encoding, newline="") as stream:
+                reader = csv.reader(stream, delimiter=self.delimiter)
+                is_header = self.header is not None
+                while True:
+                    number = reader.line_num + 1
+                    try:
+                        cells = next(reader)
+                    except StopIteration:
+                        return
+                    except csv.Error as error:
+                        yield _Line(number, [], fault=f"not CSV: {error}")
+                        continue
+                    if not any(cell.strip() for cell in cells):
+                        continue
+                    if is_header:
+                        is_header = False
+                        continue
+                    yield self._read(number, cells)
+        except (OSError, UnicodeError) as error:
+            raise InputError(_unreadable(self.path, error)) from error
+
+    def _place(self, names: Sequence[str]) -> int | None:
+        places = {name.casefold(): place for place, name in enumerate(self.header or ())}
+        return next((places[name] for name in names if name in places), None)
+
+    def _cell(self, cells: Sequence[str], names: Sequence[str]) -> str:
+        place = self._place(names)
+        return cells[place].strip() if place is not None and place < len(cells) else ""
+
+    def _read(self, number: int, cells: list[str]) -> _Line:
+        if self.header is None:
+            return self._read_plain(number, cells)
+        if any(cell.strip() for cell in cells[len(self.header) :]):
+            return _Line(number, cells, fault="more cells than the header has")
+        address = canonical_email(self._cell(cells, _ADDRESS_COLUMNS))
+        if address is None:
+            return _Line(number, cells, fault="no e-mail address")
+        scope_text = self._cell(cells, ("scope",)).casefold()
+        if scope_text and scope_text not in SCOPES:
+            return _Line(number, cells, fault="scope: write all or marketing")
+        word = self._cell(cells, ("reason",)) or self._cell(cells, ("type",))
+        word = word.casefold().replace("_", " ").replace("-", " ")
+        if word and word not in _REASONS:
+            return _Line(number, cells, fault="reason: write unsubscribed, complaint, hard_bounce or ops")
+        try:
+            at = _read_date(self._cell(cells, _DATE_COLUMNS), now=self.now)
+        except ValueError as error:
+            return _Line(number, cells, fault=str(error))
+        reason = _REASONS[word] if word else self.reason
+        by_reason: SuppressionScope = "all" if reason == "hard_bounce" else self.scope
+        scope = scope_text if scope_text in SCOPES else by_reason
+        return _Line(number, cells, (Suppression(address, scope, reason, at=at),))
+
+    def _read_plain(self, number: int, cells: list[str]) -> _Line:
+        """Read a row of a plain list: every address in it."""
+        addresses = [address for cell in cells if (address := canonical_email(cell))]
+        if not addresses:
+            return _Line(number, cells, fault="no e-mail address")
+        scope: SuppressionScope = "all" if self.reason == "hard_bounce" else self.scope
+        return _Line(number, cells, tuple(Suppression(address, scope, self.reason) for address in addresses))
+
+
+def _read_date(text: str, *, now: Instant) -> Instant | None:
+    """Return the instant that a cell names: ISO 8601 or Unix time; None for an empty cell. Raises ValueError."""
+    if not text:
+        return None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if any(cell.strip() for cell in row)]
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: the file does not exist") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 CSV: {error}") from error
-    if not rows:
-        return None, []
-    if any(canonical_email(cell) for cell in rows[0]):
-        # A plain list: the first cell of each line is the address.
-        return None, [_read_line(row, row[0], "", "", scope, reason) for row in rows]
-    header = [cell.strip() for cell in rows[0]]
-    places = {name.casefold(): place for place, name in enumerate(header)}
-    address = next((places[name] for name in _ADDRESS_COLUMNS if name in places), None)
-    if address is None:
-        raise InputError(f"{path}:1: no column with addresses; name one of them `email`")
-
-    def cell(row: list[str], name: str) -> str:
-        place = places.get(name)
-        return row[place].strip() if place is not None and place < len(row) else ""
-
-    return header, [
-        _read_line(
-            row,
-            row[address] if address < len(row) else "",
-            cell(row, "scope"),
-            cell(row, "reason") or cell(row, "type"),
-            scope,
-            reason,
-        )
-        for row in rows[1:]
-    ]
+        unit = _UNIX_UNITS.get(len(text)) if text.isascii() and text.isdigit() else None
+        at = parse_iso(text) if unit is None else int(text) * unit
+    except (ValueError, OverflowError):
+        raise ValueError(_DATE_FAULT) from None
+    if at > now:
+        raise ValueError("date: it lies in the future")
+    if at < _EARLIEST:
+        raise ValueError(_DATE_FAULT)
+    return at
 
 
-def _read_line(  # noqa: PLR0917 - one row's parts
-    cells: list[str],
-    text: str,
-    scope_text: str,
-    reason_text: str,
-    scope: SuppressionScope,
-    reason: SuppressionReason,
-) -> _Line:
-    address = canonical_email(text)
-    if address is None:
-        return _Line(cells, None, "no e-mail address")
-    if scope_text and scope_text.casefold() not in SCOPES:
-        return _Line(cells, None, "scope: write all or marketing")
-    word = reason_text.casefold().replace("_", " ").replace("-", " ")
-    if word and word not in _REASONS:
-        return _Line(cells, None, "reason: write unsubscribed, complaint, hard_bounce or ops")
-    own = _REASONS[word] if word else reason
-    by_reason: SuppressionScope = "all" if own == "hard_bounce" else scope
-    chosen = cast("SuppressionScope", scope_text.casefold()) if scope_text else by_reason
-    return _Line(cells, Suppression(address, chosen, own))
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path}: cannot be read as UTF-8 or UTF-16 text: {error}; save it as UTF-8. Nothing was changed"
 
 
-def _write_rejected(path: Path, header: list[str] | None, rejected: Sequence[_Line]) -> None:
-    if not rejected:
-        return
-    with path.with_name(path.name + ".rejected").open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        if header is not None:
-            writer.writerow([*header, "rejected_because"])
-        writer.writerows([*line.cells, line.fault] for line in rejected)
+def _keep_rejected(table: _Table) -> Iterator[_Line]:
+    """Yield the accepted rows; write the others to FILE.rejected, which is made when the first one comes."""
+    with ExitStack() as stack:
+        writer = None
+        for line in table.lines():
+            if not line.fault:
+                yield line
+                continue
+            if writer is None:
+                path = table.path.with_name(table.path.name + ".rejected")
+                stream = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+                writer = csv.writer(stream, delimiter=table.delimiter)
+                if table.header is not None:
+                    writer.writerow([*table.header, "rejected_because"])
+            writer.writerow([*line.cells, f"{table.path.name}:{line.number}: {line.fault}"])
 
 
 def export_suppressions(services: Services, stream: TextIO, *, kind: str, actor: str) -> int:

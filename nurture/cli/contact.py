@@ -31,6 +31,9 @@ def show(who: Who, *, as_json: Json = False) -> None:
     facts = {name: value for name, value in person["facts"].items() if ":" not in name}
     output.print_fields(facts, title="facts")
     output.print_table(person["consents"], ["topic", "state", "at", "source"], title="consent")
+    output.print_table(
+        person["suppressions"], ["of", "scope", "reason", "since", "source", "way_back"], title="suppressions"
+    )
     output.print_fields(person["wishes"], title="preferences")
     output.print_table(person["conflicts"], ["id", "kind", "other", "what", "at"], title="open conflicts")
     output.print_table(person["holds"], ["hold", "until", "owner"], title="holds")

@@ -14,7 +14,7 @@ app = typer.Typer(help="Show, add, lift, import and export suppressions.", no_ar
 Who = Annotated[
     str, typer.Argument(help="An e-mail address (known or not), id:USER_ID or contact:N.", metavar="WHO")
 ]
-_COLUMNS = ["of", "scope", "reason", "because", "since", "way_back"]
+_COLUMNS = ["of", "scope", "reason", "because", "since", "source", "way_back"]
 
 
 @app.command()
@@ -98,7 +98,8 @@ def import_(
 ) -> None:
     """Bring in the suppressions of another tool. Rejected rows go to FILE.rejected; exit 1 when there are any.
 
-    Columns with a meaning: email, scope (all or marketing), reason (its words are recognised).
+    Columns with a meaning: email, scope (all or marketing), reason (its words are recognised), since (when it was
+    recorded; also date, created_at ...). Commas, semicolons or tabs; UTF-8 or UTF-16.
 
     Example: nurture suppression import unsubscribes.csv --dry-run
     """

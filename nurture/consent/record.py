@@ -43,6 +43,8 @@ class Suppression:
     scope: SuppressionScope
     reason: SuppressionReason
     contact_id: int | None = None
+    # When it was recorded elsewhere; None: now.
+    at: Instant | None = None
 
 
 def address_hash(address: str, key: bytes) -> str:
@@ -301,7 +303,7 @@ def _add_suppressions(
                 "contact_id": subject_contact,
                 "scope": suppression.scope,
                 "reason": suppression.reason,
-                "at": now,
+                "at": now if suppression.at is None else suppression.at,
                 "source": source,
                 "attributed": is_attributed,
             }

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from nurture.app import contacts, privacy
 from nurture.app.services import Services
 from nurture.app.suppression_files import export_suppressions, import_suppressions
 from nurture.app.suppressions import add, lift_suppressions, show
@@ -18,8 +20,8 @@ ADA = "ada@example.com"
 
 
 @pytest.fixture
-def services(database: Database) -> Services:
-    return a_service(database, clock=ManualClock(NOW))
+def services(sqlite_database: Database) -> Services:
+    return a_service(sqlite_database, clock=ManualClock(NOW))
 
 
 def brought(services: Services, path: Path, *, dry_run: bool = False) -> dict[str, object]:
@@ -88,3 +90,117 @@ def test_a_suppression_of_an_operator_is_lifted_by_name_only_and_exported(servic
         lift_suppressions(services, ADA, because="x", actor="tom", reasons=["hard_bounce"])
     lift_suppressions(services, ADA, because="she wrote again", actor="tom", reasons=["ops"])
     assert reasons(services, ADA) == []
+
+
+def since(services: Services, who: str) -> list[str]:
+    return [row["since"] for row in show(services, who)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_file_in_every_form(services: Services, tmp_path: Path, encoding: str, delimiter: str) -> None:
+    path = tmp_path / "list.csv"
+    rows = [["Email", "Note", "Since"], ["jürgen@example.com", "é", "2026-03-01"], ["x", "ü", ""]]
+    path.write_bytes("".join(delimiter.join(row) + "\r\n" for row in rows).encode(encoding))
+    counted = brought(services, path)
+    assert (counted["accepted"], counted["rejected"], counted["delimiter"]) == (1, 1, delimiter)
+    assert since(services, "jürgen@example.com") == ["2026-03-01T00:00:00Z"]
+    kept = (tmp_path / "list.csv.rejected").read_text("utf-8")
+    assert kept.splitlines()[1] == delimiter.join(["x", "ü", "", "list.csv:3: no e-mail address"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01", "2026-03-01T00:00:00Z"),
+        ("2026-03-01 12:30:00", "2026-03-01T12:30:00Z"),
+        ("2026-03-01T12:30:00+02:00", "2026-03-01T10:30:00Z"),
+        ("1772368200", "2026-03-01T12:30:00Z"),
+        ("1772368200000", "2026-03-01T12:30:00Z"),
+        ("", "2026-05-04T12:00:00Z"),
+    ],
+)
+def test_the_date_of_a_suppression_is_kept(
+    services: Services, tmp_path: Path, text: str, expected: str
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"email,created_at\nbob@example.com,{text}\n")
+    assert brought(services, path)["rejected"] == 0
+    assert since(services, "bob@example.com") == [expected]
+
+
+def test_each_refused_row_is_named_with_file_and_line(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "email,since,reason,scope\n"
+        "a@example.com,45306,,\n"
+        "\n"
+        "b@example.com,0001-01-01,,\n"
+        "c@example.com,2099-01-01,,\n"
+        '"d@example.com","2026-03-01","because\nof this",\n'
+        "e@example.com,,,some\n"
+        "f@example.com,,,,,extra\n"
+        "g@example.com\n"
+    )
+    counted = brought(services, path)
+    date = "date: write it as 2026-03-01 or 2026-03-01T12:00:00Z"
+    refused = [
+        f"list.csv:2: {date}",
+        f"list.csv:4: {date}",
+        "list.csv:5: date: it lies in the future",
+        "list.csv:6: reason: write unsubscribed, complaint, hard_bounce or ops",
+        "list.csv:8: scope: write all or marketing",
+        "list.csv:9: more cells than the header has",
+    ]
+    assert counted["refused"] == refused
+    assert (counted["accepted"], counted["rejected"], counted["rows"]) == (1, 6, 7)
+    with (tmp_path / "list.csv.rejected").open(newline="") as stream:
+        assert [row[-1] for row in csv.reader(stream)][1:] == refused
+
+
+def test_several_addresses_in_a_line_of_a_plain_list_are_all_taken(
+    services: Services, tmp_path: Path
+) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("bob@example.com;eve@example.com\ncleo@example.com\n")
+    assert brought(services, path)["suppressions"] == {"unsubscribed": 3}
+    assert reasons(services, "eve@example.com") == [("address", "marketing", "unsubscribed")]
+
+
+def test_a_file_that_cannot_be_read_to_its_end_changes_nothing(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"email\n" + b"bob@example.com\n" * 2000 + "j\u00fcrgen@example.com\n".encode("cp1252"))
+    with pytest.raises(InputError, match="Nothing was changed"):
+        brought(services, path)
+    assert reasons(services, "bob@example.com") == []
+    assert not (tmp_path / "list.csv.rejected").exists()
+
+
+def test_a_large_file_is_read_row_by_row(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(10_000)))
+    tracemalloc.start()
+    counted = brought(services, path, dry_run=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counted["accepted"] == 10_000
+    assert peak < 1_000_000, "bytes"
+
+
+# ---- where suppressions are shown ------------------------------------------------------------------------
+
+
+def test_a_person_is_shown_with_subject_reason_instant_and_source(services: Services) -> None:
+    contact = a_contact(services.database, ADA)
+    add(services, ADA, scope="all", because="her letter", actor="tom")
+    rows = contacts.show(services, ADA)["suppressions"]
+    assert [(row["of"], row["reason"], row["since"], row["source"]) for row in rows] == [
+        ("address", "ops", "2026-05-04T12:00:00Z", "tom"),
+        ("person", "ops", "2026-05-04T12:00:00Z", "tom"),
+    ]
+    exported = privacy.export_contact(services, f"contact:{contact}", actor="tom")["suppression_reasons"]
+    assert {(row["subject"], row["reason"], row["source"]) for row in exported} == {
+        ("you", "ops", "tom"),
+        (ADA, "ops", "tom"),
+    }
+    assert all(row["at"].startswith("2026-05-04T12:00:00") for row in exported)

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from nurture.app.services import Services
+from nurture.app.suppressions import describe_reasons
+from nurture.consent.queries import load_family_ids
 from nurture.domain.access import Operator
 from nurture.domain.errors import NotFoundError
 from nurture.domain.values import read_row_id
@@ -133,10 +135,25 @@ class ConsoleViews:
         number = read_row_id(str(request.path_params["contact_id"]))
         with self._services.database.read() as connection:
             contact_story = None if number is None else load_contact_page(connection, number)
-        if contact_story is None:
-            return self._layout.not_found_page(request, operator, "contact", "/contacts")
+            if contact_story is None:
+                return self._layout.not_found_page(request, operator, "contact", "/contacts")
+            contact = contact_story.contact
+            key = self._services.settings.suppression_secret
+            suppressions = (
+                describe_reasons(connection, contact.id, suppression_key=key)
+                if contact.erased_at is None
+                else []
+            )
+            conflicts = describe_open_conflicts(connection, load_family_ids(connection, contact.id))
         return self._layout.render(
-            request, operator, "contact", "/contacts", story=contact_story, contact=contact_story.contact
+            request,
+            operator,
+            "contact",
+            "/contacts",
+            story=contact_story,
+            contact=contact,
+            suppressions=suppressions,
+            conflicts=conflicts,
         )
 
     def _measures(self, request: Request, operator: Operator) -> Response:
