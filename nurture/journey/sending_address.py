@@ -36,7 +36,7 @@ class _Addresses:
     def read(self, row: InboxRow, contact: int, owner: int | None, *, is_proven: bool) -> None:
         """Read one row.
 
-        owner: the contact that has the row's address, if any. is_proven: proof knows the row's contact.
+        owner: the contact that has the row's address, if any. is_proven: of a hint's row, that proof knows its contact.
         """
         address = row.email
         present, since = self.now[contact]
@@ -76,7 +76,8 @@ def set_sending_addresses(
         # Events made here name an address we know, not one we were told.
         if row.email is not None and row.kind not in ("ops", "object"):
             contact, owner = home[row.id], owners.get(Identity("email", row.email))
-            addresses.read(row, contact, owner, is_proven=bool(proven_names(taken.known, contact)))
+            is_proven = row.hint and bool(proven_names(taken.known, contact))
+            addresses.read(row, contact, owner, is_proven=is_proven)
     changed = addresses.changed
     if changed:
         # An address that the person left on our own page is not used again because an application still names it.
