@@ -19,6 +19,7 @@ from nurture.feedback.record import record as report
 from nurture.journey import erasure
 from tests.delivery.builders import NOON, a_measure, a_playbook
 from tests.delivery.world import SUPPRESSION_KEY, World
+from tests.rig.examples import examples
 
 RECEIPT = "any/any/receipt"
 
@@ -279,7 +280,9 @@ ACTS = st.permutations(["complain", "stop everything", "join", "move", "own"])
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(order=ACTS, apart=st.booleans())
 def test_any_order_of_words_merges_and_addresses_gives_one_answer(
     sqlite_database: Database, kind: str, order: list[str], apart: bool

@@ -14,6 +14,7 @@ from nurture.database.schema import contacts
 from nurture.domain.conditions import ALWAYS, Condition, Reading, Truth
 from nurture.domain.instant import Instant
 from tests.domain.conditions.samples import EVES, NOW, ZONES, a_condition, conditions, facts
+from tests.rig.examples import examples
 
 Drawn = TypeVar("Drawn")
 
@@ -107,7 +108,7 @@ def _check_alike(
 def test_sql_and_python_answer_alike(database: Database) -> None:
     """Some thousand pairs of a random condition and a random contact, at instants around which clocks change."""
     for now in EVES:
-        _check_alike(database, _drawn(conditions, 30), _drawn(facts(now), 12), now)
+        _check_alike(database, _drawn(conditions, examples(30)), _drawn(facts(now), 12), now)
 
 
 def test_every_shape_that_sql_writes_in_its_own_way_answers_alike(database: Database) -> None:

@@ -16,6 +16,7 @@ from nurture.domain.measure import MailStep, Measure
 from nurture.domain.message import Status
 from nurture.domain.playbook import Cap, Playbook
 from tests.delivery.builders import NOON, a_contact, a_due, a_measure, a_playbook
+from tests.rig.examples import examples
 
 CAPS = (
     Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY),
@@ -115,7 +116,7 @@ def live(
     return left, ends
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     plans,
     st.lists(st.sampled_from(["sales", "nurture", "survey", "service"]), min_size=4, max_size=4),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nurture.inbound.inbound_mail import InboundMail, read
 from nurture.runtime.clock import monotonic
 from tests.inbound.mails import EXIM, HEADER_ID, QMAIL, a_dsn, an_answer, an_arf
+from tests.rig.examples import examples
 
 NOBODY = ""
 ADA = "ada@example.com"
@@ -176,13 +177,13 @@ def test_the_same_mail_delivered_twice_has_one_key() -> None:
     assert once.key == again.key != other.key
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.binary(max_size=400), sender=st.text(max_size=20))
 def test_nothing_makes_it_raise(data: bytes, sender: str) -> None:
     assert isinstance(read(data, envelope_sender=sender), InboundMail)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_any_bytes_in_any_place_are_read(data: st.DataObject) -> None:
     whole: Any = data.draw(st.sampled_from([a_dsn(), an_arf(), an_answer(), QMAIL, EXIM]))

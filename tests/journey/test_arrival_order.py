@@ -13,6 +13,7 @@ from nurture.domain.instant import DAY, HOUR
 from nurture.journey.replay import verify_replay
 from tests.domain.build import a_playbook
 from tests.journey.builders import NOW, World, an_event
+from tests.rig.examples import examples
 
 HAPPENINGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Order Completed", {"order_id": "o1", "revenue": 5}),
@@ -76,7 +77,9 @@ def state(world: World, tag: str) -> dict[str, Any]:
     return {**contact.facts, "track": contact.track, "stage": contact.stage}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(life=lives, data=st.data())
 def test_order_repetition_names_and_batches_change_nothing(
     sqlite_database: Database, life: Life, data: st.DataObject

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nurture.playbook import find_faults
 from tests.playbook.builder import a_playbook
+from tests.rig.examples import examples
 
 FILES = a_playbook()
 #: Where most of the language is.
@@ -26,7 +27,9 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=examples(40), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(edits)
 def test_any_edit_gives_faults_with_a_place(changes: list[tuple[str, float, int, str]]) -> None:
     files = dict(FILES)

@@ -36,6 +36,7 @@ from tests.rendering.mails import (
     some_templates,
     templates_of,
 )
+from tests.rig.examples import examples
 
 VIEW = {"contact": {"first_name": "Anna"}, "entity": {"lines": LINES}}
 
@@ -144,7 +145,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     view=st.dictionaries(st.sampled_from(["contact", "event", "until", "gone"]), VALUES),
     needs=st.frozensets(

@@ -13,6 +13,7 @@ from nurture.rendering.marks import CLOSE, OPEN
 from nurture.rendering.render import render, render_parts
 from nurture.rendering.templates import Templates
 from tests.rendering.mails import LINES, some_context, some_templates, templates_of
+from tests.rig.examples import examples
 
 SHARED = some_templates()
 
@@ -55,7 +56,7 @@ def test_another_structure_is_another_entry() -> None:
     assert usable_entries(templates) == 4
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     name=st.text(max_size=30)
     | st.sampled_from(["<b>x</b>", " Anna ", "a\\b", "\u202f", "a\nb", "{{ x }}", "&amp;", "\ue0000\ue001"]),

@@ -16,6 +16,7 @@ from nurture.rendering.headers import header_id
 from nurture.rendering.mime import LINE_MAX, _is_sendable
 from nurture.rendering.render import render, render_parts
 from tests.rendering.mails import MEASURE, content, read, some_context, some_templates, templates_of
+from tests.rig.examples import examples
 
 TEMPLATES = some_templates()
 HEADERS = [
@@ -128,7 +129,7 @@ def test_awkward_names_add_no_header_and_lose_no_text(name: str) -> None:
     assert "evil@x.test" not in str(mail["To"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=80) | st.text(alphabet="\r\n=?bquitf-8 :Bcce@.", max_size=60))
 def test_no_name_can_do_anything_but_be_shown(name: str) -> None:
     data, parts = a_mail(name)
@@ -138,7 +139,7 @@ def test_no_name_can_do_anything_but_be_shown(name: str) -> None:
     assert content(mail, "text/plain") == parts.text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=60))
 def test_no_sender_name_can_do_anything_but_be_shown(name: str) -> None:
     context = some_context(TEMPLATES)

@@ -21,6 +21,7 @@ from nurture.rendering.tracing.values import TracedValue
 from tests.programme import samples
 from tests.programme.samples import Mail, mails
 from tests.rendering.mails import FRONT, LINES, MEASURE, some_context, templates_of
+from tests.rig.examples import examples
 
 # Every kind of question about a value, and every use of it.
 BODIES = [
@@ -141,7 +142,7 @@ def test_a_filled_recording_equals_the_run_for_every_kind_of_question(unchecked:
     text = "Dear " + body.replace("<mj-text>", "").replace("</mj-text>", " \n\n\n.")
     templates = templates_of(body, text)
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=examples(12), deadline=None)
     @given(views=st.lists(VIEWS, min_size=1, max_size=3))
     def compare(views: list[dict[str, Any]]) -> None:
         for view in (*views, *views, *views):
@@ -316,7 +317,7 @@ PIECES = st.lists(
 SLOTS = st.sampled_from(["a", "From x", "om x", "le>", "ü", "王芳", "z" * 295, "z" * 500, "w" * 990])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     pieces=PIECES,
     slots=st.lists(SLOTS, min_size=3, max_size=3),

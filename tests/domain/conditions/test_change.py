@@ -20,6 +20,7 @@ from tests.domain.conditions.samples import (
     moving_conditions,
     unshrunk,
 )
+from tests.rig.examples import examples
 
 QUARTER = 15 * MINUTE
 
@@ -160,7 +161,7 @@ def test_every_minute_around_a_change_of_the_clocks(zone: str, eve: Instant) -> 
         )
 
 
-@settings(unshrunk, max_examples=80)
+@settings(unshrunk, max_examples=examples(80))
 @given(data=st.data(), text=conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
 def test_no_change_is_missed(data: st.DataObject, text: str, now: Instant, zone: str) -> None:
     reading = Reading(data.draw(facts(now)), now, zone)
@@ -172,7 +173,7 @@ def test_no_change_is_missed(data: st.DataObject, text: str, now: Instant, zone:
         assert condition.next_change(reading) is None
 
 
-@settings(unshrunk, max_examples=80)
+@settings(unshrunk, max_examples=examples(80))
 @given(data=st.data(), text=moving_conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
 def test_no_change_of_several_moving_parts_is_missed(
     data: st.DataObject, text: str, now: Instant, zone: str

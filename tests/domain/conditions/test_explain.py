@@ -18,6 +18,7 @@ from tests.domain.conditions.samples import (
     facts,
     unshrunk,
 )
+from tests.rig.examples import examples
 
 
 def test_an_explanation_reads_as_lines() -> None:
@@ -104,7 +105,7 @@ def test_a_failing_comparison_says_what_it_needs(
     assert explanation.parts == ()
 
 
-@settings(unshrunk, max_examples=80)
+@settings(unshrunk, max_examples=examples(80))
 @given(data=st.data(), text=conditions, now=st.sampled_from(EVES), zone=st.sampled_from(ZONES))
 def test_the_parts_of_an_explanation_tell_the_truth(
     data: st.DataObject, text: str, now: Instant, zone: str

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nurture.domain.conditions import Vocabulary, parse
 from nurture.domain.errors import ConditionError
 from tests.domain.conditions.samples import VOCABULARY, a_condition, conditions
+from tests.rig.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(_WORDS, max_size=14).map(" ".join)))
 @example("\x00")
 @example("\ud800 == 1")
@@ -199,7 +200,7 @@ def test_random_text_is_read_or_refused_with_a_place(text: str) -> None:
     _check_read_or_refused(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(conditions, st.data())
 def test_a_condition_with_a_hole_is_read_or_refused(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

@@ -20,6 +20,7 @@ from tests.domain.conditions.samples import (
     facts,
     unshrunk,
 )
+from tests.rig.examples import examples
 
 YES, NO, UNKNOWN = Truth.YES, Truth.NO, Truth.UNKNOWN
 
@@ -270,7 +271,7 @@ def test_truth_follows_kleene() -> None:
     assert [bool(a) for a in order] == [False, False, True]
 
 
-@settings(unshrunk, max_examples=100)
+@settings(unshrunk, max_examples=examples(100))
 @given(
     data=st.data(),
     first=conditions,

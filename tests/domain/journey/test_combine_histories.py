@@ -11,6 +11,7 @@ from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine_histories
 from tests.domain.build import DAY, NOON, a_contact
 from tests.domain.journey.test_laws import PLAYBOOK, histories
+from tests.rig.examples import examples
 
 
 def folded(events: Sequence[Event]) -> Contact:
@@ -19,7 +20,7 @@ def folded(events: Sequence[Event]) -> Contact:
 
 
 @given(histories(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_two_parts_put_together_are_the_whole(events: list[Event], data: st.DataObject) -> None:
     """Whoever's the events are: cut in time, or those of two contacts that are one person."""
     sides = data.draw(st.lists(st.booleans(), min_size=len(events), max_size=len(events)))

@@ -27,6 +27,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import Playbook
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
+from tests.rig.examples import examples
 
 
 def everything() -> Playbook:
@@ -115,7 +116,7 @@ def decided(*results: Advance) -> list[tuple[object, ...]]:
 
 
 @given(histories(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_batch_is_the_same_as_its_events_one_by_one(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
     end = events[-1].received_at + 50 * DAY
@@ -128,7 +129,7 @@ def test_a_batch_is_the_same_as_its_events_one_by_one(events: list[Event], data:
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_shuffled_events_give_the_same_facts_track_and_stage(events: list[Event], random: object) -> None:
     shuffled = list(events)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -141,7 +142,7 @@ def test_shuffled_events_give_the_same_facts_track_and_stage(events: list[Event]
 
 
 @given(histories())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(45), deadline=None)
 def test_no_alarm_is_slept_through(events: list[Event]) -> None:
     """Looking anew at everything every hour finds nothing that the alarm clock would have missed."""
     end = events[-1].received_at + 35 * DAY
@@ -156,7 +157,7 @@ def test_no_alarm_is_slept_through(events: list[Event]) -> None:
 
 
 @given(histories())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_one_message_a_decision_and_never_the_other_track(events: list[Event]) -> None:
     happenings: list[Happening] = list(events)
     result = advance(a_contact(PLAYBOOK), happenings, now=NOON + 400 * DAY, playbook=PLAYBOOK)

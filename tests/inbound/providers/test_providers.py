@@ -15,6 +15,7 @@ from nurture.domain.instant import DAY, HOUR, MINUTE, Instant, parse_iso
 from nurture.inbound.providers import PROVIDERS, Call
 from nurture.inbound.providers.ses import confirmation
 from tests.inbound.providers.signing import CERTIFICATE, TOPIC, Signer, amazon, certificate, fetch, signers
+from tests.rig.examples import examples
 
 NOW: Instant = parse_iso("2026-05-13T10:40:00Z")
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -155,7 +156,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), headers=HEADERS)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_nothing_makes_it_raise(provider: str, body: bytes, headers: dict[str, str]) -> None:
@@ -165,7 +166,7 @@ def test_nothing_makes_it_raise(provider: str, body: bytes, headers: dict[str, s
     assert found is None or isinstance(found, list)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_any_value_in_any_place_is_read_or_passed_over(provider: str, data: st.DataObject) -> None:
