@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
   --custom-compile-command "make lock" pyproject.toml --group build
 
 # A target that is named `help` first: `make` alone explains itself.
-.PHONY: help demo up test quick check bench faults laws fuzz wheel docs lock format clean
+.PHONY: help demo up test quick check bench faults databases laws fuzz wheel docs lock format clean
 help:  ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -53,6 +53,9 @@ bench: .venv/test  ## measure throughput; prints what was measured and on what
 
 faults: .venv/test  ## only the tests that break things on purpose: kill, cut, empty; SEED=8 draws others
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m faults $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+databases: .venv/test  ## the tests that `make test` runs on one kind of database only, on the other: three minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m databases $(ARGS)
 
 laws: .venv/test  ## the tests that try rules with random input, with three times the examples: four minutes
 	NURTURE_TEST_EXAMPLES=all $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS) \

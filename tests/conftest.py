@@ -16,7 +16,7 @@ import redis
 
 from nurture.database.engine import Database
 from tests.rig import databases
-from tests.rig.loopback import stay_on_loopback
+from tests.rig.loopback import share_tls_context, stay_on_loopback
 from tests.rig.postgres import Postgres, running_postgres
 from tests.rig.redis import running_redis
 from tests.rig.smtp import SmtpSink, running_smtp_sink
@@ -43,9 +43,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Keep the whole session on this machine, and compile each SQL statement once."""
+    """Keep the whole session on this machine, and make once what every test needs."""
     stay_on_loopback()
+    share_tls_context()
     share_compiled_statements()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a test on one kind of database where its room writes no SQL of its own; `make databases` runs the other."""
+    for item in items:
+        if databases.is_left_to_make_databases(item):
+            item.add_marker(pytest.mark.long)
+            item.add_marker(pytest.mark.databases)
 
 
 @pytest.fixture

@@ -145,6 +145,8 @@ def places(postgres: Any, redis_url: str, smtp_sink: SmtpSink, tmp_path: Path) -
     postgres.drop(name)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_each_command_runs_as_written(places: dict[str, str], tmp_path: Path) -> None:
     services = ours(compose(dict.fromkeys(REQUIRED, SECRET)))
     (tmp_path / "email_templates").symlink_to(ROOT / "email_templates")

@@ -18,7 +18,7 @@ from tests.rig.postgres import Postgres
 
 #: Rows that take seconds even so: `pytest -m long tests/bench` runs them. The peer is fetched as a package: only
 #: `make bench` does that.
-_QUICK = ("ingest", "audience")
+_QUICK = ("ingest",)
 _ELSEWHERE = ("peers", "memory")
 _SLOW = tuple(name for name in ROWS if name not in {*_QUICK, *_ELSEWHERE})
 

@@ -1,7 +1,9 @@
 """Running the `nurture` command in a folder of its own, in this process, and reading its output."""
 
 import json
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,17 @@ class Shell:
             code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
         captured = self._capture.readouterr()
         return CommandOutput(code, captured.out, captured.err)
+
+    def fill(self, template: Path, build: Callable[["Shell"], None]) -> None:
+        """Fill the empty folder with what `build` makes; it is built once a session and then copied.
+
+        template: the folder to keep the copy in, the same for everybody who gives the same `build`.
+        """
+        if template.is_dir():
+            shutil.copytree(template, self.folder, dirs_exist_ok=True)
+        else:
+            build(self)
+            shutil.copytree(self.folder, template)
 
     def work(self) -> None:
         """Do what the workers of `nurture up` would do now."""

@@ -1,8 +1,11 @@
 """Keeps the tests on this machine: a connection to any other address raises, whoever asks for it."""
 
+import functools
 import socket
 import sys
 from typing import Any
+
+import httpx
 
 
 class OutsideNetwork(RuntimeError):
@@ -12,6 +15,15 @@ class OutsideNetwork(RuntimeError):
 def stay_on_loopback() -> None:
     """Refuse connections that leave this machine, for the rest of this process."""
     sys.addaudithook(_watch)
+
+
+def share_tls_context() -> None:
+    """Let all HTTP clients of this process share one TLS context: each would read the machine's certificates anew.
+
+    No test speaks TLS through these clients.
+    """
+    names = vars(httpx._transports.default)
+    names["create_ssl_context"] = functools.cache(names["create_ssl_context"])
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:

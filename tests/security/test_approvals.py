@@ -25,18 +25,25 @@ on_both = pytest.mark.usefixtures("database_url")
 
 
 @pytest.fixture
-def shop(nurture: Shell, request: pytest.FixtureRequest) -> Shell:
+def shop(nurture: Shell, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Give a shop with four customers, where a send to more than three takes two people."""
-    if "database_url" in request.fixturenames:
-        nurture.set("DATABASE_URL", request.getfixturevalue("database_url"))
     nurture.set("SECRET_KEY", "a-secret-of-the-tests-long-enough")
     nurture.set("SUPPRESSION_KEY", "another-secret-of-the-tests")
     nurture.set("APPROVE_SENDS_OVER", "3")
-    assert nurture("migrate").code == 0
-    for number in range(PEOPLE):
-        add_customer(nurture, number)
-    nurture.work()
+    if "database_url" in request.fixturenames:
+        nurture.set("DATABASE_URL", request.getfixturevalue("database_url"))
+        add_customers(nurture)
+    else:
+        nurture.fill(tmp_path_factory.getbasetemp() / "shop_with_four", add_customers)
     return nurture
+
+
+def add_customers(shop: Shell) -> None:
+    """Make the installation and its four customers."""
+    assert shop("migrate").code == 0
+    for number in range(PEOPLE):
+        add_customer(shop, number)
+    shop.work()
 
 
 def add_customer(shop: Shell, number: int) -> None:

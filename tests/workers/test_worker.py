@@ -112,6 +112,7 @@ def test_a_worker_takes_tasks_of_other_applications_at_once_and_listens_to_no_wo
         assert "@people.example" not in log.read_text().replace("***@people.example", "")
 
 
+@pytest.mark.long
 def test_a_process_goes_on_with_the_counters_of_the_one_before_it(
     postgresql_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_without_redis_everything_is_slower_and_nothing_stops(postgresql_url: st
             assert eventually(lambda: mails_decided(services) == 1), (tmp_path / "worker.log").read_text()
 
 
+@pytest.mark.long
 def test_emptied_redis_costs_latency_only(postgresql_url: str, tmp_path: Path) -> None:
     redis = Redis()
     given = {"broker_url": redis.url}

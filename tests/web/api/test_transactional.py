@@ -29,9 +29,15 @@ DATA = {
 
 
 @pytest.fixture
-def shop(nurture: Shell) -> Shell:
+def shop(nurture: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Give an installation with the shipped programme and one customer, Ada."""
-    assert nurture("migrate").code == 0
+    nurture.fill(tmp_path_factory.getbasetemp() / "shop_with_ada", add_ada)
+    return nurture
+
+
+def add_ada(shop: Shell) -> None:
+    """Make the installation and its customer."""
+    assert shop("migrate").code == 0
     words = [
         "-p",
         "order_id=o1",
@@ -44,9 +50,8 @@ def shop(nurture: Shell) -> Shell:
         "-p",
         "products=[]",
     ]
-    assert nurture("track", ADA, "Order Completed", *words).code == 0
-    nurture.work()
-    return nurture
+    assert shop("track", ADA, "Order Completed", *words).code == 0
+    shop.work()
 
 
 @pytest.fixture
