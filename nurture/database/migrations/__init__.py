@@ -14,7 +14,7 @@ from nurture.database.engine import Database
 from nurture.domain.errors import SettingsError
 
 #: The revision that this version of the program works with: the newest file in `versions`.
-HEAD: Final = "0015"
+HEAD: Final = max(path.name[:4] for path in Path(__file__).parent.glob("versions/[0-9]*.py"))
 #: Any constant will do, as long as nothing else in the database locks it.
 _LOCK = 6_878_842_001
 
