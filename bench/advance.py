@@ -94,9 +94,9 @@ def _fill(services: Services, people: int, prefix: str = "u") -> None:
             accept(
                 connection,
                 [
-                    _event(f"{prefix}{process}", process, place, now)
+                    _event(f"{prefix}{person}", person, place, now)
                     for place in range(4)
-                    for process in range(start, end)
+                    for person in range(start, end)
                 ],
             )
 

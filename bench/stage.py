@@ -234,12 +234,12 @@ def workers(stage: Stage, redis_server: Redis, count: int) -> Iterator[list[Proc
     started: list[Process] = []
     stack = [process(stage, *words, "-n", f"w{number}@bench") for number in range(count)]
     try:
-        started.extend(process.__enter__() for process in stack)
+        started.extend(worker.__enter__() for worker in stack)
         until(listening, seconds=60, what=f"{count} workers to listen")
         yield started
     finally:
-        for process in stack[: len(started)]:
-            process.__exit__(None, None, None)
+        for worker in stack[: len(started)]:
+            worker.__exit__(None, None, None)
         client.close()
 
 
