@@ -72,14 +72,18 @@ def create_request(
     )
     mail = {"message": message} if message is not None else {}
     properties: dict[str, Any] = {"act": act, "request": number, **mail}
-    for event, message_id in _events_of_request(act, number):
+    for event, message_id in _events_of_request(act, number, present=person.email):
         add_page_event(connection, person, event, properties, now=now, message_id=message_id)
     return True
 
 
-def _events_of_request(act: RequestAct, number: int) -> list[tuple[str, str]]:
-    """Return (name, message id) of the events of a new request."""
-    notices = [(ADDRESS_REQUESTED_EVENT, f"asked:{number}")] if act == "address" else []
+def _events_of_request(act: RequestAct, number: int, *, present: str | None) -> list[tuple[str, str]]:
+    """Return (name, message id) of the events of a new request.
+
+    present: the person's address, which is told of a change; None: there is none to tell.
+    """
+    is_told = act == "address" and present is not None
+    notices = [(ADDRESS_REQUESTED_EVENT, f"asked:{number}")] if is_told else []
     return [(REQUEST_EVENT, f"request:{number}"), *notices]
 
 
@@ -121,9 +125,7 @@ def ask_to_confirm(
     for contact, number in numbers.items():
         name = strongest_first(addresses[contact].identities)[0]
         properties = {"act": "address", "request": number}
-        for event, message_id in _events_of_request("address", number):
-            if event == ADDRESS_REQUESTED_EVENT and addresses[contact].present is None:
-                continue
+        for event, message_id in _events_of_request("address", number, present=addresses[contact].present):
             events.append(
                 NewEvent(
                     source=SOURCE,

@@ -87,17 +87,16 @@ class Assignment:
         for row in rows:
             known, named = self.known, row.named
             owner = known.owners.get(named[0])
-            is_plain = (
+            if (
                 owner is not None
                 and row.previous_id is None
                 and all(known.owners.get(name) == owner for name in named)
                 and (not known.hints or known.hints.isdisjoint(named))
-            )
-            if is_plain:
+            ):
                 # Nearly every event: all its identities belong to one contact.
                 if row.kind == "identify" and named[-1].kind == "anonymous_id":
                     self._renew(named[-1], row.occurred_at)
-                self._append(owner, row)  # type: ignore[arg-type]
+                self._append(owner, row)
             else:
                 self._assign_mixed(row)
 

@@ -12,14 +12,14 @@ from nurture.domain.instant import HOUR, MINUTE
 from tests.journey.builders import NOW, World, an_event, names
 
 
-def told(message_id: str, who: str, **given: Any) -> NewEvent:
+def server_identify(message_id: str, who: str, **given: Any) -> NewEvent:
     """Return an identify call of a server."""
     return an_event(message_id, who, kind="identify", name="Identified", **given)
 
 
-def hinted(message_id: str, who: str, **given: Any) -> NewEvent:
+def browser_identify(message_id: str, who: str, **given: Any) -> NewEvent:
     """Return an identify call with a browser key."""
-    return told(message_id, who, source="page", hint=True, **given)
+    return server_identify(message_id, who, source="page", hint=True, **given)
 
 
 def addresses(world: World) -> dict[int, str | None]:
@@ -57,19 +57,29 @@ def test_an_event_that_names_only_a_shared_number_waits_for_people(sqlite_databa
 
 def test_a_device_belongs_to_whoever_identified_on_it_last(database: Database) -> None:
     world = World(database)
-    events = (told("m1", "u1 a1"), an_event("m2", "a1"), told("m3", "u2 a1"), an_event("m4", "a1"))
+    events = (
+        server_identify("m1", "u1 a1"),
+        an_event("m2", "a1"),
+        server_identify("m3", "u2 a1"),
+        an_event("m4", "a1"),
+    )
     for at, event in enumerate(events):
         world.take(_at(event, at))
     assert world.applied(world.who("u1")) == ["m1", "m2"]
     assert world.applied(world.who("u2")) == ["m3", "m4"]
-    world.take(_at(told("late", "u1 a1"), 1))
+    world.take(_at(server_identify("late", "u1 a1"), 1))
     assert world.who("a1") == world.who("u2"), "an identification of before changes nothing"
     world.check()
 
 
 def test_a_device_in_one_batch_is_as_in_many(database: Database) -> None:
     world = World(database)
-    events = (told("m1", "u1 a1"), an_event("m2", "a1"), told("m3", "u2 a1"), an_event("m4", "a1"))
+    events = (
+        server_identify("m1", "u1 a1"),
+        an_event("m2", "a1"),
+        server_identify("m3", "u2 a1"),
+        an_event("m4", "a1"),
+    )
     world.take(*(_at(event, at) for at, event in enumerate(events)))
     assert world.applied(world.who("u1")) == ["m1", "m2"]
     assert world.applied(world.who("u2")) == ["m3", "m4"]
@@ -85,8 +95,8 @@ def _at(event: NewEvent, minutes: int) -> NewEvent:
 
 def test_two_users_with_one_office_address_are_both_mailed_there(database: Database) -> None:
     world = World(database)
-    world.take(told("m1", "u1 e1"))
-    world.take(told("m2", "u2 e1"))
+    world.take(server_identify("m1", "u1 e1"))
+    world.take(server_identify("m2", "u2 e1"))
     one, two = world.who("u1"), world.who("u2")
     assert one != two
     assert world.who("e1") == one
@@ -96,7 +106,7 @@ def test_two_users_with_one_office_address_are_both_mailed_there(database: Datab
 
 def test_a_hint_gives_an_unknown_person_an_address(database: Database) -> None:
     world = World(database)
-    world.take(hinted("m1", "u1 e1 a1"))
+    world.take(browser_identify("m1", "u1 e1 a1"))
     assert addresses(world) == {world.who("u1"): "e1@example.com"}
     assert {row.told for row in world.rows(schema.identities)} == {"hint"}
 
@@ -106,10 +116,10 @@ def test_a_hint_of_another_address_asks_the_new_one_and_changes_nothing(
     database: Database, known: str
 ) -> None:
     world = World(database)
-    world.take(told("m1", known))
+    world.take(server_identify("m1", known))
     person = world.who("u1")
-    world.take(hinted("m2", "u1 e9"), hinted("m3", "u1 e9"))
-    world.take(hinted("m4", "u1 e9"))
+    world.take(browser_identify("m2", "u1 e9"), browser_identify("m3", "u1 e9"))
+    world.take(browser_identify("m4", "u1 e9"))
     assert addresses(world)[person] == "e1@example.com"
     assert requested(world) == ["e9@example.com"], "one mail per address and day"
     assert [row.name for row in world.rows(schema.events, source="web")] == [
@@ -118,15 +128,18 @@ def test_a_hint_of_another_address_asks_the_new_one_and_changes_nothing(
     ]
     with pytest.raises(KeyError):
         world.who("e9")
-    world.take(told("m5", "u1 e9"))
+    world.take(server_identify("m5", "u1 e9"))
     assert addresses(world)[person] == "e9@example.com", "proof changes it at once"
 
 
 def test_hints_flood_nobody(database: Database) -> None:
     world = World(database)
-    world.take(told("m0", "u1 e1"), told("n0", "u2 e2"))
+    world.take(server_identify("m0", "u1 e1"), server_identify("n0", "u2 e2"))
     for number in range(5):
-        world.take(hinted(f"m{number}x", f"u1 e9{number}"), hinted(f"n{number}x", f"u2 e9{number}"))
+        world.take(
+            browser_identify(f"m{number}x", f"u1 e9{number}"),
+            browser_identify(f"n{number}x", f"u2 e9{number}"),
+        )
     assert sorted(requested(world)) == [f"e9{number}@example.com" for number in range(5)]
     assert len(world.rows(schema.requests, contact_id=world.who("u1"))) <= 3
 
@@ -136,9 +149,9 @@ def test_a_claimed_account_does_not_redirect_its_victim(database: Database) -> N
     world = World(database)
     world.take(an_event("o1", "e1", name="Order Completed", properties={"order_id": "1", "revenue": 5}))
     victim = world.who("e1")
-    world.take(hinted("h", "u9 e1"))
+    world.take(browser_identify("h", "u9 e1"))
     world.take(an_event("s1", "u9", name="Signed In"))
-    world.take(told("s2", "u9 e9"))
+    world.take(server_identify("s2", "u9 e9"))
     attacker = world.who("u9")
     assert attacker != victim
     assert addresses(world) == {victim: "e1@example.com", attacker: "e9@example.com"}
@@ -147,20 +160,20 @@ def test_a_claimed_account_does_not_redirect_its_victim(database: Database) -> N
 
 
 STORY = (
-    told("server", "u1", occurred_at=NOW - 4 * HOUR),
-    hinted("browser", "u1 e1", occurred_at=NOW - 3 * HOUR),
+    server_identify("server", "u1", occurred_at=NOW - 4 * HOUR),
+    browser_identify("browser", "u1 e1", occurred_at=NOW - 3 * HOUR),
     an_event("guest", "e1", occurred_at=NOW - 2 * HOUR),
-    told("proof", "u1 e1", occurred_at=NOW - HOUR),
+    server_identify("proof", "u1 e1", occurred_at=NOW - HOUR),
 )
 CLAIM = (
     an_event("guest", "e1", occurred_at=NOW - 4 * HOUR),
-    hinted("claim", "u9 e1", occurred_at=NOW - 3 * HOUR),
-    told("owner", "u9 e9", occurred_at=NOW - 2 * HOUR),
+    browser_identify("claim", "u9 e1", occurred_at=NOW - 3 * HOUR),
+    server_identify("owner", "u9 e9", occurred_at=NOW - 2 * HOUR),
 )
 OFFICE = (
-    told("first", "u1 e1 p1", occurred_at=NOW - 3 * HOUR),
-    told("second", "u2 e1", occurred_at=NOW - 2 * HOUR),
-    told("third", "u3 e3 p1", occurred_at=NOW - HOUR),
+    server_identify("first", "u1 e1 p1", occurred_at=NOW - 3 * HOUR),
+    server_identify("second", "u2 e1", occurred_at=NOW - 2 * HOUR),
+    server_identify("third", "u3 e3 p1", occurred_at=NOW - HOUR),
 )
 
 
@@ -248,13 +261,13 @@ def test_other_events_of_a_browser_count(database: Database, name: str) -> None:
 
 def test_a_browser_neither_renames_nor_joins_known_people(database: Database) -> None:
     world = World(database)
-    world.take(told("m1", "u1 e1"), told("m2", "u2 e2"))
+    world.take(server_identify("m1", "u1 e1"), server_identify("m2", "u2 e2"))
     before = addresses(world)
     world.take(
         an_event("h1", "u2", kind="alias", name="Aliased", previous_id="u1", hint=True, source="page"),
         an_event("h2", "u3", kind="alias", name="Aliased", previous_id="u1", hint=True, source="page"),
-        hinted("h3", "u1 e2"),
-        hinted("h4", "u2 e1"),
+        browser_identify("h3", "u1 e2"),
+        browser_identify("h4", "u2 e1"),
     )
     assert world.rows(schema.merges) == []
     assert before.items() <= addresses(world).items()
@@ -266,7 +279,7 @@ def test_a_browser_neither_renames_nor_joins_known_people(database: Database) ->
 
 def test_an_alias_renames_where_one_side_is_new(database: Database) -> None:
     world = World(database)
-    world.take(told("m1", "u1 e1"))
+    world.take(server_identify("m1", "u1 e1"))
     world.take(an_event("j", "u2", kind="alias", name="Aliased", previous_id="u1"))
     assert world.who("u1") == world.who("u2")
     world.take(an_event("k", "u1", kind="alias", name="Aliased", previous_id="u7"))
@@ -276,7 +289,7 @@ def test_an_alias_renames_where_one_side_is_new(database: Database) -> None:
 
 def test_two_histories_are_a_conflict_and_a_merge_joins_them(database: Database) -> None:
     world = World(database)
-    world.take(told("m1", "u1 e1"), told("m2", "u2 e2"))
+    world.take(server_identify("m1", "u1 e1"), server_identify("m2", "u2 e2"))
     one, two = world.who("u1"), world.who("u2")
     world.take(an_event("j", "u2", kind="alias", name="Aliased", previous_id="u1"))
     assert world.who("u1") != world.who("u2")
@@ -294,15 +307,15 @@ def test_two_histories_are_a_conflict_and_a_merge_joins_them(database: Database)
 def test_a_hint_gives_a_proven_person_no_first_address(database: Database, known: str) -> None:
     """A page that knows a user id cannot lead that person's receipts to an address of its choice."""
     world = World(database)
-    world.take(told("m1", known))
+    world.take(server_identify("m1", known))
     person = world.who(known.split(maxsplit=1)[0])
-    world.take(hinted("m2", f"{known} e9"))
+    world.take(browser_identify("m2", f"{known} e9"))
     assert addresses(world) == {person: None}
     assert requested(world) == ["e9@example.com"], "its owner is asked"
     assert [row.name for row in world.rows(schema.events, source="web")] == ["Confirmation Requested"]
     with pytest.raises(KeyError):
         world.who("e9")
-    world.take(told("m3", f"{known} e1"))
+    world.take(server_identify("m3", f"{known} e1"))
     assert addresses(world)[person] == "e1@example.com"
     world.check()
 
@@ -311,12 +324,12 @@ def test_an_address_of_another_contact_is_no_first_address_by_a_hint_either(
     sqlite_database: Database,
 ) -> None:
     world = World(sqlite_database)
-    world.take(told("m0", "u9 e9"), told("m1", "u1"))
+    world.take(server_identify("m0", "u9 e9"), server_identify("m1", "u1"))
     person = world.who("u1")
-    world.take(hinted("m2", "u1 e9"))
+    world.take(browser_identify("m2", "u1 e9"))
     assert addresses(world)[person] is None
     assert requested(world) == ["e9@example.com"]
-    world.take(told("m3", "u1 e9"))
+    world.take(server_identify("m3", "u1 e9"))
     assert addresses(world)[person] == "e9@example.com", "proof says that they share the mailbox"
 
 
@@ -324,14 +337,14 @@ def test_a_person_whom_only_hints_know_gets_the_address_in_one_batch_and_in_two(
     sqlite_database: Database,
 ) -> None:
     world = World(sqlite_database)
-    world.take(hinted("m1", "u1 a1"))
-    world.take(hinted("m2", "u1 e1"))
-    world.take(hinted("n1", "u2 a2"), hinted("n2", "u2 e2"))
+    world.take(browser_identify("m1", "u1 a1"))
+    world.take(browser_identify("m2", "u1 e1"))
+    world.take(browser_identify("n1", "u2 a2"), browser_identify("n2", "u2 e2"))
     assert addresses(world) == {world.who("u1"): "e1@example.com", world.who("u2"): "e2@example.com"}
 
 
 def test_a_server_and_a_page_in_one_batch_are_as_one_after_another(sqlite_database: Database) -> None:
     world = World(sqlite_database)
-    world.take(told("m1", "u1"), hinted("m2", "u1 e1"))
+    world.take(server_identify("m1", "u1"), browser_identify("m2", "u1 e1"))
     assert addresses(world) == {world.who("u1"): None}
     assert requested(world) == ["e1@example.com"]
