@@ -33,9 +33,22 @@ def play_engine(database: Database, folder: Path, history: History) -> tuple[lis
     start, until = parse_iso(history["start"]), parse_iso(history["until"])
     world = World(database, loaded=build(load_files(folder)), clock=ManualClock(start))
     world.stage.tick = MINUTE
-    inputs = sorted(map(_input, history["events"]), key=lambda item: item.at)
-    world.stage.play(iter(inputs), until)
+    waiting: list[Input] = []
+    for told in sorted(history["events"], key=lambda told: told["received_at"]):
+        item = _input(told)
+        waiting.append(item)
+        if told["name"] == "Topic Confirmed":
+            # The page that confirms a topic writes the consent itself, with the event.
+            world.stage.play(iter(waiting), item.at)
+            world.consent(_address(told["who"]), told["properties"]["topic"])
+            waiting = []
+    world.stage.play(iter(waiting), until)
     return _mails(database), _people(database)
+
+
+def _address(who: Any) -> str:
+    """Return the name by which the person of an event is found."""
+    return str(who.get("email") or f"id:{who['user_id']}") if isinstance(who, Mapping) else str(who)
 
 
 def _input(told: Mapping[str, Any]) -> Input:
