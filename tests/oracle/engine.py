@@ -34,13 +34,13 @@ def play_engine(database: Database, folder: Path, history: History) -> tuple[lis
     world = World(database, loaded=build(load_files(folder)), clock=ManualClock(start))
     world.stage.tick = MINUTE
     waiting: list[Input] = []
-    for told in sorted(history["events"], key=lambda told: told["received_at"]):
-        item = _input(told)
+    for entry in sorted(history["events"], key=lambda entry: entry["received_at"]):
+        item = _input(entry)
         waiting.append(item)
-        if told["name"] == "Topic Confirmed":
+        if entry["name"] == "Topic Confirmed":
             # The page that confirms a topic writes the consent itself, with the event.
             world.stage.play(iter(waiting), item.at)
-            world.consent(_address(told["who"]), told["properties"]["topic"])
+            world.consent(_address(entry["who"]), entry["properties"]["topic"])
             waiting = []
     world.stage.play(iter(waiting), until)
     return _mails(database), _people(database)
@@ -51,29 +51,29 @@ def _address(who: Any) -> str:
     return str(who.get("email") or f"id:{who['user_id']}") if isinstance(who, Mapping) else str(who)
 
 
-def _input(told: Mapping[str, Any]) -> Input:
-    received = parse_iso(told["received_at"])
+def _input(entry: Mapping[str, Any]) -> Input:
+    received = parse_iso(entry["received_at"])
     event = NewEvent(
-        source=told.get("source", "server"),
-        message_id=told["message_id"],
-        kind=_kind(told),
-        name=told["name"],
-        occurred_at=min(parse_iso(told.get("occurred_at", told["received_at"])), received),
+        source=entry.get("source", "server"),
+        message_id=entry["message_id"],
+        kind=_kind(entry),
+        name=entry["name"],
+        occurred_at=min(parse_iso(entry.get("occurred_at", entry["received_at"])), received),
         received_at=received,
-        historic=told.get("historic", False),
-        identities=tuple(_identities(told.get("who"))),
-        properties=told.get("properties", {}),
-        traits=told.get("traits", {}),
-        context=told.get("context", {}),
+        historic=entry.get("historic", False),
+        identities=tuple(_identities(entry.get("who"))),
+        properties=entry.get("properties", {}),
+        traits=entry.get("traits", {}),
+        context=entry.get("context", {}),
     )
     return Input(received, event)
 
 
-def _kind(told: Mapping[str, Any]) -> EventKind:
+def _kind(entry: Mapping[str, Any]) -> EventKind:
     """Return the kind that the inbox gives such an event; one without a person is about an object."""
-    if told["name"] == "Identified":
+    if entry["name"] == "Identified":
         return "identify"
-    kind: EventKind = told.get("kind", "track")
+    kind: EventKind = entry.get("kind", "track")
     return kind
 
 
