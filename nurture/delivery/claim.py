@@ -27,7 +27,7 @@ from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
 from nurture.domain.message import Check, Status, Verdict
 from nurture.playbook import LoadedPlaybook
-from nurture.rendering.errors import MissingValue, TemplateFault
+from nurture.rendering.errors import MissingValue, PromisePassed, TemplateFault
 from nurture.runtime.failpoints import failpoint
 
 #: The status of a message after a verdict that ends it.
@@ -132,6 +132,8 @@ def verdict_for_render_error(verdict: Verdict, error: TemplateFault, *, now: Ins
     reason by which resuming its measure makes it due again.
     """
     checks = (*verdict.checks, Check("template", passed=False, detail=str(error)))
+    if isinstance(error, PromisePassed):
+        return Verdict("expire", "too_late", checks)
     if isinstance(error, MissingValue):
         return Verdict("skip", "template_value", checks)
     return Verdict("defer", "paused", checks, until=now + PAUSE_RECHECK_AFTER)

@@ -17,10 +17,12 @@ from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
+from nurture.domain.guard.owners import owner_of_run
 from nurture.domain.inbound.verp import build_return_path
+from nurture.domain.instant import FOREVER
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import MailContext, Recipient, freeze_context
-from nurture.rendering.errors import TemplateFault
+from nurture.rendering.errors import PromisePassed, TemplateFault
 from nurture.rendering.headers import header_id
 from nurture.rendering.images import Image, image_links
 from nurture.rendering.links import PAGES, LinksWithImages, links_for
@@ -107,6 +109,8 @@ def freeze_contexts(
     for item in items:
         kept = _context_with_bytes(item)
         try:
+            if kept is not None and kept.get("true_until", FOREVER) <= scope.now:
+                raise PromisePassed(item.due.measure)
             contexts[item.due.id] = kept or composer.freeze(
                 item, delivery=delivery, loaded=loaded, scope=scope
             )
@@ -166,4 +170,5 @@ def _view(item: GuardItem, loaded: LoadedPlaybook) -> Mapping[str, Any]:
     """Return the names templates may read: facts, the run's event and entity, its `let` values, and the objects."""
     names = view(item.family.contact, loaded.playbook, item.run)
     names["contact"]["email"] = item.address
-    return {**names, **item.objects}
+    owner = owner_of_run(loaded.playbook.owners, names)
+    return {**({} if owner is None else {"owner": owner}), **names, **item.objects}

@@ -6,6 +6,7 @@ number of statements does not depend on how many messages or contacts there are.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, Run
-from nurture.domain.facts import entity_fields, reading, run_names
+from nurture.domain.facts import entity_fields, reading, run_names, view
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
@@ -233,7 +234,14 @@ def _build_item(
     new_lets: dict[str, Instant] = {}
     if run is not None and measure is not None and measure.let:
         zone = zone_or_default(family.contact.zone, scope.playbook)
-        new_lets = compute_let_instants(measure, run.let, now=scope.now, zone=zone)
+        new_lets = compute_let_instants(
+            measure,
+            run.let,
+            now=scope.now,
+            zone=zone,
+            owners=scope.playbook.owners,
+            names=partial(view, family.contact, scope.playbook, run),
+        )
     return GuardItem(
         row=row,
         due=_build_due_message(row),

@@ -242,7 +242,20 @@ class LetIn:
     duration: Duration
 
 
-Let = LetCoupon | LetEndOfMonth | LetIn
+@dataclass(frozen=True, slots=True)
+class LetBusiness:
+    """A time that the mail promises: so much open time of an owner's calendar after the mail leaves."""
+
+    # Days of the calendar, and open time besides.
+    days: int
+    rest: Duration = 0
+    # The owner, or `contact.FACT` that names one; "": the measure's sender.
+    owner: str = ""
+    # `event.PROPERTY` or `entity.FIELD`: an instant that is promised instead while it is still ahead; "": none.
+    given: str = ""
+
+
+Let = LetCoupon | LetEndOfMonth | LetIn | LetBusiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +343,8 @@ class Measure:
     tracking: bool = True
     # The address of its mails: the person's, or one that their request names (`domain.consent.requests`).
     to: Recipient = "person"
+    # The sender of its mails: an owner, or `contact.FACT` that names one; "": the sender of its purpose.
+    sender: str = ""
     # Where these people come from, as text for readers.
     audience_source: str = ""
     # Hash of the rules, not of the words; after a change contacts are judged again.

@@ -5,10 +5,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 from nurture.domain.conditions import Condition, Vocabulary
-from nurture.domain.instant import DAY, HOUR, Duration
+from nurture.domain.instant import DAY, HOUR, MINUTE, Duration
 from nurture.domain.measure import LocalSlot, Measure, Purpose, Track
 
 #: `date` is kept as text, `MM-DD` or `YYYY-MM-DD`, and reads as text.
@@ -143,6 +144,51 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class BusinessCalendar:
+    """The hours of one office: `opens` to `closes` (minutes after local midnight) on its weekdays."""
+
+    name: str
+    zone: str
+    # 0 = Monday.
+    weekdays: frozenset[int]
+    opens: int
+    closes: int
+    # Days on which it stays closed: `2027-01-01`, or `12-25` for every year.
+    closed: frozenset[str] = frozenset()
+
+    @property
+    def day_length(self) -> Duration:
+        """Return the open time of one day."""
+        return (self.closes - self.opens) * MINUTE
+
+    def is_open_on(self, day: date) -> bool:
+        """Tell whether the calendar opens on that local day."""
+        if day.weekday() not in self.weekdays:
+            return False
+        return day.isoformat() not in self.closed and f"{day:%m-%d}" not in self.closed
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One person or desk of the house."""
+
+    # The name that holds, cases and senders use.
+    key: str
+    # The name that mails print.
+    name: str
+    address: str
+    # The hours in which it works; None: it promises no time.
+    calendar: BusinessCalendar | None = None
+    # The owner who is told when it is overdue.
+    escalate: str | None = None
+
+    @property
+    def sender(self) -> dict[str, str]:
+        """Return it as the sender of a mail; answers go to the same address."""
+        return {"name": self.name, "address": self.address, "reply_to": self.address}
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """A subject of mail that a person may consent to; the playbook's strings name it in each locale."""
 
@@ -241,6 +287,8 @@ class Playbook:
     touchpoints: tuple[Touchpoint, ...] = ()
     personas: tuple[Persona, ...] = ()
     offers: Mapping[str, Offer] = field(default_factory=dict)
+    # People of the house, by the name that holds, cases and senders use.
+    owners: Mapping[str, Owner] = field(default_factory=dict)
     quiet_hours: QuietHours = QuietHours()
     # Read nowhere; it stays because it counts in `rules_hash`.
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))

@@ -21,10 +21,22 @@ from nurture.domain.playbook import Playbook
 _VERSION = "1"
 #: Fields that hold wording, or that the rules hash must not contain.
 WORDING_FIELDS: Mapping[type, frozenset[str]] = {
-    Measure: frozenset({"goal", "audience_source", "form", "action", "kind", "metric", "rules_hash"}),
+    Measure: frozenset(
+        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "rules_hash"}
+    ),
     MailStep: frozenset({"calendar"}),
     Playbook: frozenset(
-        {"name", "brand", "senders", "measures", "vocabulary", "backlog", "rules_hash", "content_hash"}
+        {
+            "name",
+            "brand",
+            "senders",
+            "owners",
+            "measures",
+            "vocabulary",
+            "backlog",
+            "rules_hash",
+            "content_hash",
+        }
     ),
 }
 

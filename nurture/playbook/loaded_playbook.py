@@ -18,6 +18,7 @@ from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
+from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.stages import check_answers, check_place
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.templates import check_rendering
@@ -168,6 +169,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_names(check)
         check_call_to_action(check)
         check_recipient(check)
+        check_owners(check)
         check_answers(check)
         check_steps(check)
         markup_files |= check_mails(check, source.folder.layout)

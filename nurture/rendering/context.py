@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import msgspec
 
@@ -63,6 +63,8 @@ class MailContext(TypedDict):
     date: Instant
     # {"method", "uid", "sequence", "start", "end", "summary", "location", "zone"}, or None.
     calendar: dict[str, Any] | None
+    # The earliest time that the mail promises ("we answer by"); from then on its words are no longer true.
+    true_until: NotRequired[Instant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,20 @@ def freeze_context(
         links=_links(template, recipient.links, purpose=purpose, topic=topic),
         target="",
         to=recipient.address,
-        sender=templates.shared.sender(purpose),
+        sender=templates.shared.signer(measure, purpose, recipient.view),
         purpose=purpose,
         topic=topic,
         header_id=header_id,
         date=date,
         calendar=None,
     )
+    promised = [
+        instant
+        for name in templates.shared.promises.get(measure, ())
+        if name in template.reads and isinstance(instant := recipient.view.get(name), int)
+    ]
+    if promised:
+        context["true_until"] = min(promised)
     _set_call_to_action(templates, context, available)
     context["calendar"] = _calendar(templates, context, available)
     _require_bounded(context, template)

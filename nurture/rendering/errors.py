@@ -28,6 +28,20 @@ class TemplateFault(Poison):
         self.problem = problem
 
 
+class PromisePassed(TemplateFault):
+    """The mail keeps the bytes of an earlier attempt, and a time that they promise has passed; the mail expires."""
+
+    def __init__(self, measure: str) -> None:
+        super().__init__(
+            TemplateProblem(
+                f"{measure}/measure.yaml",
+                1,
+                "the mail promises a time that has passed",
+                "nothing: it expires",
+            )
+        )
+
+
 class MissingValue(TemplateFault):
     """A value that the template needs is missing or unusable in this one mail; the mail is skipped."""
 

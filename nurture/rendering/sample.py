@@ -20,11 +20,16 @@ SAMPLE_BASE_URL: Final = "https://mail.example.test"
 
 def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
     """Return name -> value for templates, from a sample ({"contact", "event", "entity", "let", "objects"})."""
+    names = {
+        name: value
+        for name, value in sample.items()
+        if name in ("entity_key", "generation", "owner", "sequence")
+    }
     contact = {"email": SAMPLE_ADDRESS, "locale": locale, "zone": SAMPLE_ZONE, **sample.get("contact", {})}
     return {
         "entity_key": "sample",
         "generation": 0,
-        **{name: value for name, value in sample.items() if name in ("entity_key", "generation")},
+        **names,
         "contact": contact,
         "event": dict(sample.get("event", {})),
         "entity": dict(sample.get("entity", {})),

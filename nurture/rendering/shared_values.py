@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nurture.domain.measure import Calendar, MailStep
+from nurture.domain.guard.owners import key_of
+from nurture.domain.measure import Calendar, LetBusiness, MailStep
 from nurture.domain.playbook import Playbook
 
 
@@ -26,12 +27,30 @@ class SharedValues:
     calendars: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     # Decimal digits of the facts that are stored scaled.
     scales: Mapping[str, int] = field(default_factory=dict)
+    # Owner -> {"name", "address", "reply_to"}; and measure -> the owner, or `contact.FACT` that names one, who signs.
+    owners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    signers: Mapping[str, str] = field(default_factory=dict)
+    # Measure -> names of its `let` that promise a time.
+    promises: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # Measure -> names of its `let` and `objects`, which its templates may read besides the common names.
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def sender(self, purpose: str) -> dict[str, str]:
         """Return the sender of mail of this purpose."""
         return dict(self.senders.get(purpose) or self.senders["default"])
+
+    def signer(self, measure: str, purpose: str, view: Mapping[str, Any]) -> dict[str, str]:
+        """Return the sender of a measure's mail: the owner it names, else the sender of its purpose.
+
+        view: the values of templates; `sender: contact.FACT` reads the owner's name there.
+        """
+        name = self.signers.get(measure, "")
+        root, _, field_name = name.partition(".")
+        if field_name:
+            value = (view.get(root) or {}).get(field_name)
+            text = value.strip() if isinstance(value, str) else ""
+            name = key_of(text, {key: owner["address"] for key, owner in self.owners.items()})
+        return dict(self.owners.get(name) or self.sender(purpose))
 
 
 def shared_values_of(playbook: Playbook) -> SharedValues:
@@ -51,6 +70,13 @@ def shared_values_of(playbook: Playbook) -> SharedValues:
                 if isinstance(step, MailStep) and step.calendar
             }
             for measure in measures
+        },
+        owners={key: owner.sender for key, owner in playbook.owners.items()},
+        signers={measure.path: measure.sender for measure in measures if measure.sender},
+        promises={
+            measure.path: names
+            for measure in measures
+            if (names := tuple(name for name, rule in measure.let.items() if isinstance(rule, LetBusiness)))
         },
         scales={name: term.scale for name, term in playbook.vocabulary.terms.items() if term.scale},
         names={measure.path: (*measure.let, *measure.objects) for measure in measures},

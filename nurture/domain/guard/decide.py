@@ -6,14 +6,17 @@ unknown value fails a check. REASONS lists every reason for which a message may 
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from nurture.domain.guard import checks
+from nurture.domain.guard.business_time import promised_instant
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
 from nurture.domain.instant import Instant
-from nurture.domain.measure import LetEndOfMonth, LetIn, MailStep, Measure
+from nurture.domain.measure import LetBusiness, LetEndOfMonth, LetIn, MailStep, Measure
 from nurture.domain.message import Check, Verdict
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import Owner, Playbook
 from nurture.domain.timing import end_of_day, end_of_month, is_zone, next_outside_quiet_hours
 
 __all__ = [
@@ -184,15 +187,29 @@ def zone_or_default(zone: str | None, playbook: Playbook) -> str:
 
 
 def compute_let_instants(
-    measure: Measure, fixed: Mapping[str, object], *, now: Instant, zone: str
+    measure: Measure,
+    fixed: Mapping[str, object],
+    *,
+    now: Instant,
+    zone: str,
+    owners: Mapping[str, Owner] = MappingProxyType({}),
+    names: Callable[[], Mapping[str, Any]] = dict,
 ) -> dict[str, Instant]:
-    """Return name -> instant for the deadlines in `let` that a mail sent at `now` would fix.
+    """Return name -> instant for the deadlines and promises in `let` that a mail sent at `now` would fix.
 
-    fixed: the values the run has fixed already; their names are left out. Coupons are not computed here: a code
-    is created when the mail has passed the guard.
+    fixed: the values the run has fixed already; their names are left out, but for a promise in business time that
+    has passed: a mail never leaves with it, so it is made anew. names: gives the values of templates, which say
+    whose hours count. Coupons are not computed here: a code is created when the mail has passed the guard.
     """
     instants: dict[str, Instant] = {}
     for name, rule in measure.let.items():
+        if isinstance(rule, LetBusiness):
+            kept = fixed.get(name)
+            if not isinstance(kept, int) or kept <= now:
+                promised = promised_instant(rule, measure, owners, names(), now=now)
+                if promised is not None:
+                    instants[name] = promised
+            continue
         if name in fixed:
             continue
         if isinstance(rule, LetEndOfMonth):

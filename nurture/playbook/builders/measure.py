@@ -8,6 +8,7 @@ from nurture.domain.measure import (
     Action,
     Exit,
     Let,
+    LetBusiness,
     LetCoupon,
     LetEndOfMonth,
     LetIn,
@@ -115,6 +116,7 @@ def _optional_fields(model: schema.MeasureFile) -> dict[str, Any]:
         "holdable": model.holdable,
         "tracking": model.tracking,
         "to": model.to,
+        "sender": model.sender,
     }
     return {name: value for name, value in values.items() if value is not None}
 
@@ -173,4 +175,6 @@ def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:
         case schema.EndOfMonthLet(at_least=at_least):
             return LetEndOfMonth(at_least or 0)
         case schema.InLet(duration=duration):
+            if isinstance(duration, schema.BusinessTime):
+                return LetBusiness(*duration.business, model.of or "", model.given or "")
             return LetIn(duration)

@@ -22,6 +22,7 @@ from nurture.domain.playbook import (
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
+from nurture.playbook.builders.owners import build_owners
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
@@ -76,6 +77,7 @@ class ProgrammeBuilder:
             objects={kind.kind: kind for kind in self._objects()},
             touchpoints=tuple(self._touchpoints()),
             personas=tuple(self._personas()),
+            owners=build_owners(model, self._document, self._faults),
             offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )

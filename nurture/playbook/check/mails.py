@@ -15,7 +15,18 @@ from nurture.playbook.front_matter import MarkupFile, read_markup_file
 
 PARTS = ("mjml", "txt")
 _PART_WORDS = {"mjml": "MJML part", "txt": "text part"}
-_SAMPLE_KEYS = {"contact", "event", "entity", "let", "objects", "links", "entity_key", "generation", "locale"}
+_SAMPLE_KEYS = {
+    "contact",
+    "event",
+    "entity",
+    "let",
+    "objects",
+    "links",
+    "entity_key",
+    "generation",
+    "locale",
+    "owner",
+}
 _CONTACT_EXTRA = {
     "email",
     "phone",

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from nurture.domain.measure import Kind, Purpose, Recipient
 from nurture.playbook.schema.events import EventMatcher, EventNames
 from nurture.playbook.schema.values import (
+    BusinessText,
     ClockText,
     ConditionText,
     DurationText,
@@ -174,10 +175,26 @@ class EndOfMonthLet(Strict):
     at_least: DurationText | None = None
 
 
-class InLet(Strict):
-    """The end of the local day this long after the first mail."""
+class BusinessTime(Strict):
+    """Open time of an owner's calendar."""
 
-    duration: DurationText = Field(alias="in")
+    business: BusinessText
+
+
+AnyIn = Annotated[
+    Annotated[DurationText, Tag("duration")] | Annotated[BusinessTime, Tag("business")],
+    Discriminator(lambda value: "business" if isinstance(value, (dict, BusinessTime)) else "duration"),
+]
+#: An owner's name, or a fact of the contact that holds one.
+OwnerText = Annotated[str, Field(pattern=r"^(contact\.)?[a-z][a-z0-9_]{0,59}$")]
+
+
+class InLet(Strict):
+    """The end of the local day this long after the first mail, or an owner's promise in business time."""
+
+    duration: AnyIn = Field(alias="in")
+    of: OwnerText | None = None
+    given: Annotated[str, Field(pattern=r"^(entity|event)\.[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
 
 def _let(value: Any) -> str | None:
@@ -193,7 +210,7 @@ AnyLet = Annotated[
     Discriminator(
         _let,
         custom_error_type="form",
-        custom_error_message="write {coupon: OFFER}, {end_of_month: local} or {in: 5d}",
+        custom_error_message="write {coupon: OFFER}, {end_of_month: local}, {in: 5d} or {in: {business: 1d}}",
     ),
 ]
 
@@ -363,6 +380,7 @@ class MeasureFile(Strict):
         ]
         | None
     ) = None
+    sender: Annotated[OwnerText, Field(description="An owner, or contact.FACT that names one.")] | None = None
     steps: Annotated[list[AnyStep], Field(min_length=1)]
 
 

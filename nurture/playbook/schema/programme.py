@@ -9,6 +9,7 @@ from nurture.playbook.schema.events import EventMatcher, EventNames
 from nurture.playbook.schema.facts import AnyFact
 from nurture.playbook.schema.values import (
     ClockText,
+    ClosedDay,
     ConditionText,
     DurationText,
     EventName,
@@ -17,6 +18,7 @@ from nurture.playbook.schema.values import (
     PropertyName,
     Strict,
     ValueType,
+    WeekdayName,
     Words,
     ZoneText,
     refuse,
@@ -35,6 +37,12 @@ class Brand(Strict):
     ]
 
 
+def require_answerable(address: str) -> None:
+    """Refuse an address that nobody reads."""
+    if address.lower().startswith(("noreply@", "no-reply@", "no_reply@", "donotreply@")):
+        raise refuse(f"{address} cannot be answered", "write an address that somebody reads")
+
+
 class Sender(Strict):
     """The sender of mail of a purpose."""
 
@@ -45,8 +53,31 @@ class Sender(Strict):
     @model_validator(mode="after")
     def _require_answerable(self) -> "Sender":
         for address in (self.address, self.reply_to or ""):
-            if address.lower().startswith(("noreply@", "no-reply@", "no_reply@", "donotreply@")):
-                raise refuse(f"{address} cannot be answered", "write an address that somebody reads")
+            require_answerable(address)
+        return self
+
+
+class CalendarHours(Strict):
+    """The hours in which an office works."""
+
+    zone: ZoneText
+    weekdays: Annotated[list[WeekdayName], Field(min_length=1)]
+    opens: ClockText = Field(alias="from")
+    closes: ClockText = Field(alias="to")
+    closed: list[ClosedDay] = Field(default_factory=list)
+
+
+class OwnerFile(Strict):
+    """A person or desk of the house, who has something in hand, signs mail or promises a time."""
+
+    name: Words
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    calendar: Name | None = None
+    escalate: Name | None = None
+
+    @model_validator(mode="after")
+    def _require_answerable(self) -> "OwnerFile":
+        require_answerable(self.address)
         return self
 
 
@@ -166,6 +197,8 @@ class ProgrammeFile(Strict):
     topics: dict[Name, TopicFile] = Field(default_factory=dict)
     caps: dict[Name, CapFile] = Field(default_factory=dict)
     objects: dict[Name, ObjectFile] = Field(default_factory=dict)
+    calendars: dict[Name, CalendarHours] = Field(default_factory=dict)
+    owners: dict[Name, OwnerFile] = Field(default_factory=dict)
     touchpoints: dict[Name, TouchpointFile] = Field(default_factory=dict)
     personas: dict[Name, EventMatcher] = Field(default_factory=dict)
     offers: dict[Name, OfferFile] = Field(default_factory=dict)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from nurture.domain.instant import parse_duration
+from nurture.domain.instant import DAY, parse_duration
+from nurture.domain.values import coerce
 
 
 class Strict(BaseModel):
@@ -49,6 +50,23 @@ def _offset(text: str) -> int:
         return parse_duration(text)
     except (ValueError, OverflowError):
         raise refuse(f"{text!r} is not an offset", "write for example -7d, 2h or 30d") from None
+
+
+def _business(text: str) -> tuple[int, int]:
+    parts = re.findall(r"(\d{1,4})\s*([smhd])", text)
+    if not parts or re.sub(r"(\d{1,4})\s*([smhd])", "", text).strip():
+        raise refuse(f"{text!r} is no business time", "write for example 1d, 4h or 1d 4h; a week is 5d")
+    days = sum(int(number) for number, unit in parts if unit == "d")
+    rest = sum(parse_duration(number + unit) for number, unit in parts if unit != "d")
+    if not 0 < days * DAY + rest <= _BUSINESS_MAX:
+        raise refuse(f"{text!r} of business time", "write more than none and at most 366d")
+    return days, rest
+
+
+def _closed_day(text: str) -> str:
+    if coerce(text, "date") is None:
+        raise refuse(f"{text!r} is not a day", 'write "2027-01-01", or "12-25" for every year')
+    return text
 
 
 def _clock(text: str) -> int:
@@ -98,6 +116,8 @@ def _schema(pattern: str, description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
 
 
+#: The longest promise of business time.
+_BUSINESS_MAX = 366 * DAY
 _UNITS = r"^\s*%s(\d+\s*[smhdw]\s*)+$"
 _NAME = r"[a-z][a-z0-9_]{0,59}"
 _PROPERTY = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
@@ -114,6 +134,18 @@ OffsetText = Annotated[
     int,
     BeforeValidator(_text(_offset, "an offset such as -7d or 2h")),
     _schema(_UNITS % "[-+]?", "An offset: -7d is seven days before, 2h is two hours after."),
+]
+#: (days, microseconds besides) of an owner's open hours, written `1d`, `4h`.
+BusinessText = Annotated[
+    tuple[int, int],
+    BeforeValidator(_text(_business, "business time such as 1d or 4h")),
+    _schema(r"^\s*(\d+\s*[smhd]\s*)+$", "Open time of the owner's calendar: 1d, 4h, 1d 4h."),
+]
+#: A day on which an office stays closed: one day, or the same day of every year.
+ClosedDay = Annotated[
+    str,
+    BeforeValidator(_text(_closed_day, 'a day such as "2027-01-01" or "12-25"')),
+    _schema(r"^(\d{4}-)?\d{2}-\d{2}$", 'A day in quotes: "2027-01-01", or "12-25" for every year.'),
 ]
 #: Minutes after local midnight, written "HH:MM".
 ClockText = Annotated[

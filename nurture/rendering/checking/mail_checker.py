@@ -18,8 +18,8 @@ from nurture.rendering.templates import Templates
 #: Names that every template may read, besides its measure's `let` and `objects`.
 COMMON_NAMES: Final = frozenset(
     {
-        "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "preheader", "range",
-        "strings", "subject",
+        "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "owner", "preheader",
+        "range", "strings", "subject",
     }
 )  # fmt: skip
 
