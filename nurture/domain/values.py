@@ -23,7 +23,8 @@ SCALAR_TEXT_MAX: Final = 64
 _PLACES_MAX: Final = 30
 #: Years of dates that rules may use.
 YEARS: Final = range(1900, 2201)
-_DATE = re.compile(r"(?:([0-9]{4})-)?([0-9]{2})-([0-9]{2})(?:T.*)?")
+#: `--MM-DD` is the standard form of a day without a year.
+_DATE = re.compile(r"(?:([0-9]{4})-|--)?([0-9]{2})-([0-9]{2})(?:T.*)?")
 #: 29 February of no certain year exists.
 _LEAP_YEAR: Final = 2000
 #: So many digits every database keeps as an id (2**63 has 19).

@@ -1,0 +1,142 @@
+"""Amounts of money and other decimal numbers as people and spreadsheets write them.
+
+The decimal sign is `.` or `,`. Many cells show which: `19,90`, `1.234,50`, `0.5`, `1,234,567`. `1.234` shows
+neither and is read as the other cells of its column say.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from nurture.domain.values import SCALAR_TEXT_MAX, read_decimal
+
+DecimalSign = Literal[".", ","]
+
+#: Signs and words beside an amount -> the currency, "" where several countries use the sign.
+_CURRENCIES: Final = {
+    "€": "EUR", "£": "GBP", "$": "", "us$": "USD", "usd$": "USD", "¥": "", "元": "CNY", "rmb": "CNY", "円": "JPY",
+    "kr": "", "kr.": "", "zł": "PLN", "kč": "CZK", "fr.": "CHF", "sfr.": "CHF", "₹": "INR", "₩": "KRW", "r$": "BRL",
+    "₺": "TRY", "₽": "RUB", "euro": "EUR", "a$": "AUD", "c$": "CAD", "ca$": "CAD", "nz$": "NZD", "hk$": "HKD",
+}  # fmt: skip
+_MINUS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
+#: Signs that only part groups of three digits.
+_SPACES: Final = "'\u2019 \u00a0\u202f\u2009"
+_FORM: Final = re.compile(
+    r"(?P<open>\()?\s*(?P<sign>[-+])?\s*(?P<before>[^\d\s()+.,-][^\d\s()+,-]{0,4})?\s*(?P<sign2>[-+])?\s*"
+    r"(?P<digits>[.,]?\d[\d.,'\u2019 \u00a0\u202f\u2009]*?)\s*"
+    r"(?P<sign3>[-+])?\s*(?P<after>[^\d\s()+.,-][^\d\s()+,-]{0,4})?\s*(?P<sign4>[-+])?\s*(?P<close>\))?"
+)
+_GROUPED: Final = re.compile(r"\d{1,3}(?:(?P<part>[.,'\u2019 \u00a0\u202f\u2009])\d{3})(?:(?P=part)\d{3})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number, and the currency that its cell names ("" where it names none)."""
+
+    value: Decimal
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A cell taken apart: sign, digits with their marks, and the currency beside them."""
+
+    negative: bool
+    digits: str
+    currency: str
+
+
+def read_amount(text: str, decimal: DecimalSign | None = None) -> Amount | None:
+    """Return the amount that a cell states, None when it states none or could be read in two ways.
+
+    decimal: the decimal sign of its column, for the cells that do not show it.
+    """
+    parts = _take_apart(text)
+    if parts is None:
+        return None
+    number = _read_digits(parts.digits, decimal)
+    value = read_decimal(number) if number is not None else None
+    if value is None:
+        return None
+    return Amount(-value if parts.negative else value, parts.currency)
+
+
+def decimal_sign_of(text: str) -> DecimalSign | None:
+    """Return the decimal sign that a cell shows by itself; None where it shows none or is no number."""
+    parts = _take_apart(text)
+    return _shown_sign(parts.digits) if parts is not None else None
+
+
+def is_amount_with_marks(text: str) -> bool:
+    """Tell whether a cell is a number in a form that only people write: a comma, a currency, a group of digits."""
+    parts = _take_apart(text)
+    if parts is None or (text.strip() == parts.digits and parts.digits.replace(".", "", 1).isdigit()):
+        return False
+    return _read_digits(parts.digits, ".") is not None or _read_digits(parts.digits, ",") is not None
+
+
+def column_sign(signs: Iterable[DecimalSign | None]) -> DecimalSign | None:
+    """Return the decimal sign of a column whose cells show these; None where they show none, or both."""
+    shown = {sign for sign in signs if sign is not None}
+    return shown.pop() if len(shown) == 1 else None
+
+
+def _take_apart(text: str) -> _Parts | None:
+    if len(text) > SCALAR_TEXT_MAX:
+        return None
+    text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
+    match = _FORM.fullmatch(text)
+    if match is None or bool(match["open"]) != bool(match["close"]):
+        return None
+    signs = [sign for sign in match.group("sign", "sign2", "sign3", "sign4") if sign]
+    words = [word for word in match.group("before", "after") if word]
+    if len(signs) > 1 or len(words) > 1 or (signs and match["open"]):
+        return None
+    currency = _currency_of(words[0]) if words else ""
+    if currency is None:
+        return None
+    return _Parts(bool(match["open"]) or signs == ["-"], match["digits"], currency)
+
+
+def _currency_of(word: str) -> str | None:
+    known = _CURRENCIES.get(word.lower())
+    if known is not None:
+        return known
+    return word.upper() if len(word) == 3 and word.isascii() and word.isalpha() else None
+
+
+def _shown_sign(digits: str) -> DecimalSign | None:
+    """Return the decimal sign of digits with marks that can be read in one way only."""
+    points, commas = digits.count("."), digits.count(",")
+    if points and commas:
+        return "." if digits.rfind(".") > digits.rfind(",") else ","
+    if points + commas == 0:
+        return None
+    mark: DecimalSign = "." if points else ","
+    other: DecimalSign = "," if points else "."
+    if points + commas > 1:
+        return other
+    whole, _, part = digits.partition(mark)
+    plain = "".join(character for character in whole if character not in _SPACES)
+    is_ambiguous = len(part) == 3 and 1 <= len(plain) <= 3 and plain == whole and not whole.startswith("0")
+    return None if is_ambiguous else mark
+
+
+def _read_digits(digits: str, decimal: DecimalSign | None) -> str | None:
+    """Return plain digits with a decimal point; None for digits whose marks stand where no number has them."""
+    sign = _shown_sign(digits)
+    if sign is None and ("." in digits or "," in digits):
+        if decimal is None:
+            return None
+        sign = decimal
+    whole, mark, part = digits.rpartition(sign) if sign and sign in digits else (digits, "", "")
+    if mark and not part.isdigit():
+        return None
+    if whole and not whole.isdigit():
+        if _GROUPED.fullmatch(whole) is None:
+            return None
+        whole = "".join(character for character in whole if character.isdigit())
+    return f"{whole or '0'}.{part}" if part else whole or None

@@ -1,0 +1,178 @@
+"""Cells of other tools' files: amounts, dates, words and lists; nothing that can be read in two ways is guessed."""
+
+from decimal import Decimal
+
+import pytest
+
+from nurture.domain.cells.amounts import column_sign, decimal_sign_of, read_amount
+from nurture.domain.cells.headers import field_of_header, nearest, normalize, snake_case
+from nurture.domain.cells.moments import DateRules, column_order, day_order_of, read_date, read_instant
+from nurture.domain.cells.texts import read_list, without_apostrophe
+from nurture.domain.cells.words import read_consent
+from nurture.domain.instant import to_iso
+
+BERLIN = DateRules("Europe/Berlin", 2026)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "currency"),
+    [
+        ("1.234,50", "1234.50", ""),
+        ("19,90", "19.90", ""),
+        ("22,00 €", "22.00", "EUR"),
+        ("€22.00", "22.00", "EUR"),
+        ("-5,00", "-5.00", ""),
+        ("5,00-", "-5.00", ""),
+        ("(5.00)", "-5.00", ""),
+        ("\u22125.00", "-5.00", ""),
+        ("$-5.00", "-5.00", ""),
+        ("EUR 7,5", "7.5", "EUR"),
+        ("7,790.44", "7790.44", ""),
+        ("CHF 1\u2019234.50", "1234.50", "CHF"),
+        ("1\u202f234,5", "1234.5", ""),
+        ("１，２３４．５０", "1234.50", ""),
+        ("1,234,567", "1234567", ""),
+        ("1.234.567", "1234567", ""),
+        ("0.125", "0.125", ""),
+        ("1234.567", "1234.567", ""),
+        (".5", "0.5", ""),
+        ("kr. 20", "20", ""),
+        ("20元", "20", "CNY"),
+        ("5000", "5000", ""),
+    ],
+)
+def test_an_amount_that_reads_in_one_way(text: str, value: str, currency: str) -> None:
+    amount = read_amount(text)
+    assert amount is not None
+    assert (amount.value, amount.currency) == (Decimal(value), currency)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abc",
+        "1e5",
+        "1.2.3",
+        "12,34,567",
+        "-",
+        "",
+        "1,234.567,8",
+        "--5",
+        "(5",
+        "ten",
+        "5 Stück",
+        "€5$",
+        "1.234",
+        "1,234",
+    ],
+)
+def test_what_is_no_amount_or_two(text: str) -> None:
+    assert read_amount(text) is None
+
+
+def test_the_column_decides_an_ambiguous_amount() -> None:
+    cells = ["1.234,50", "19,90", "0", "abc", "1.234"]
+    sign = column_sign(map(decimal_sign_of, cells))
+    assert sign == ","
+    assert [amount and str(amount.value) for amount in (read_amount(cell, sign) for cell in cells)] == [
+        "1234.50", "19.90", "0", None, "1234",
+    ]  # fmt: skip
+    # A column that shows both signs decides nothing.
+    assert column_sign(map(decimal_sign_of, ["19,90", "0.5"])) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-01-15T10:00:00+01:00", "2024-01-15T09:00:00Z"),
+        ("2026-09-03 10:14:00 -0400", "2026-09-03T14:14:00Z"),
+        ("2025-05-05 05:05:05+00:00", "2025-05-05T05:05:05Z"),
+        ("2023-05-01 10:11:12.123456789 +0000 UTC", "2023-05-01T10:11:12.123456Z"),
+        ("03.04.2024 17:05", "2024-04-03T15:05:00Z"),
+        ("12-04-2022 09:30", "2022-04-12T07:30:00Z"),
+        ("1/13/2024 3:05 PM", "2024-01-13T14:05:00Z"),
+        ("1990年12月31日", "1990-12-31T11:00:00Z"),
+        ("1990/12/31", "1990-12-31T11:00:00Z"),
+        ("Jan 5, 2024", "2024-01-05T11:00:00Z"),
+        ("15.01.24", "2024-01-15T11:00:00Z"),
+        ("1.2.85", "1985-02-01T11:00:00Z"),
+        ("19970101", "1997-01-01T11:00:00Z"),
+        ("1700000000", "2023-11-14T22:13:20Z"),
+        ("1700000000000", "2023-11-14T22:13:20Z"),
+    ],
+)
+def test_a_time_in_one_of_the_known_forms(text: str, instant: str) -> None:
+    read = read_instant(text, BERLIN)
+    assert read is not None
+    assert to_iso(read) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["yesterday", "0000-00-00 00:00:00", "45306", "01/02/2024", "29.02.2023", "2024-13-01", "12", "1.5", "may", "Sat",
+     "2024-01-15 25:00", "99991231", "31.12.1899", ""],
+)  # fmt: skip
+def test_what_is_no_time_or_two(text: str) -> None:
+    assert read_instant(text, BERLIN) is None
+
+
+def test_the_column_decides_which_number_is_the_day() -> None:
+    assert column_order(map(day_order_of, ["01/02/2024", "13/02/2024"])) == "day"
+    assert column_order(map(day_order_of, ["01/02/2024", "02/13/2024"])) == "month"
+    assert column_order(map(day_order_of, ["13/02/2024", "02/13/2024"])) is None
+    assert read_date("01/02/2024", DateRules("UTC", 2026, order="day")) == "2024-02-01"
+    assert read_date("01/02/2024", DateRules("UTC", 2026, order="month")) == "2024-01-02"
+
+
+def test_a_days_number_is_a_date_only_where_that_is_said() -> None:
+    assert read_date("45306", DateRules("UTC", 2026, serials=True)) == "2024-01-15"
+    assert read_date("05|11|2025", DateRules("UTC", 2026, format="%d|%m|%Y")) == "2025-11-05"
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("31.12.1990", "1990-12-31"), ("24.12.", "--12-24"), ("--03-14", "--03-14"), ("13/03", "--03-13"),
+     ("02/27", "--02-27"), ("29.02.", "--02-29"), ("02/30", None), ("03/04", None), ("29.02.2023", None)],
+)  # fmt: skip
+def test_a_birthday_may_lack_its_year(text: str, day: str | None) -> None:
+    assert read_date(text, BERLIN) == day
+
+
+def test_words_of_consent() -> None:
+    words = {
+        "granted": ["yes", "TRUE", "1", "ja", "Wahr", "是", "SUBSCRIBED", "opt-in", "已订阅"],
+        "nothing": ["no", "0", "nein", "falsch", "否", "NEVER_SUBSCRIBED", "enabled"],
+        "withdrawn": ["Unsubscribed", "opted out", "abgemeldet", "退订"],
+        "pending": ["PENDING", "unconfirmed"],
+        "suppressed": ["cleaned", "Hard Bounce", "blocklisted"],
+        None: ["x", "maybe", "vielleicht"],
+    }
+    assert {meaning: {read_consent(word) for word in of} for meaning, of in words.items()} == {
+        meaning: {meaning} for meaning in words
+    }
+    assert read_consent("No", no="withdrawn") == "withdrawn"
+
+
+def test_an_apostrophe_that_keeps_digits_text_goes_and_a_name_keeps_its_own() -> None:
+    protected = ["'04109", "'+49 341 5550111", "'=1+1", "'SW1A 1AA", "'7210448301001"]
+    assert [without_apostrophe(text) for text in protected] == [text[1:] for text in protected]
+    assert [without_apostrophe(text) for text in ("'t Hart", "'", "O'Brien")] == ["'t Hart", "'", "O'Brien"]
+
+
+def test_several_values_in_one_cell() -> None:
+    assert read_list('"VIP","Blog, weekly"') == ["VIP", "Blog, weekly"]
+    assert read_list("alpha, beta") == ["alpha", "beta"]
+    assert read_list('["vip", "wholesale"]') == ["vip", "wholesale"]
+    assert read_list("a;b") == ["a", "b"]
+    assert read_list('6" pots, cups') == ['6" pots', "cups"]
+
+
+def test_headers_are_compared_by_their_letters() -> None:
+    assert {
+        field_of_header(name) for name in ("E-Mail", "EMAIL", "Email Address", "Ｅ－Ｍａｉｌ", "邮箱")
+    } == {"email"}
+    assert field_of_header("User ID") == "user_id"
+    assert field_of_header("Email Marketing Consent") is None
+    assert normalize("\ufeffE_Mail ") == "email"
+    assert snake_case("Historic Number Of Orders") == "historic_number_of_orders"
+    assert nearest("Emial", ["Email", "Name"]) == ["Email"]
