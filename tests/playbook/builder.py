@@ -53,6 +53,7 @@ actions:
   try: {sells: false}
   use: {sells: false}
   buy: {sells: true}
+  resume: {sells: true, of: [cart, watch]}
 forms: [notice, guide, reminder, coupon]
 """
 

@@ -1,11 +1,23 @@
 """Check a measure's call to action: its stage allows the kind, and a link that sells is declared as one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, ADDRESS_REQUESTED_EVENT, REQUEST_EVENT
-from nurture.domain.measure import LetCoupon, OnEvent
+from nurture.domain.measure import (
+    LetCoupon,
+    OnCondition,
+    OnDate,
+    OnEvent,
+    OnMilestone,
+    OnObject,
+    OnOps,
+    OnQuiet,
+    OnSchedule,
+    OnStage,
+)
+from nurture.domain.playbook import Stage
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import literal, outputs
 from nurture.playbook.folder import PROGRAMME
@@ -14,6 +26,8 @@ from nurture.playbook.folder import PROGRAMME
 _SELLING = re.compile(r"(?<![a-z])(price|prices|pricing|cart|carts|checkout)(?![a-z])", re.IGNORECASE)
 _BRAND = re.compile(r"\bbrand\.([A-Za-z_][A-Za-z0-9_]*)")
 _KEY = re.compile(r"\b[A-Za-z0-9_]+_id\b")
+#: In `of` of an action: a watch list on which the person stands by an act of their own.
+WATCH: Final = "watch"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -79,11 +93,15 @@ def _check_stage(check: MeasureCheck, kind: str, *, sells: bool) -> None:
     if measure.track == "any" and sells:
         check.fault(loc, f"`{kind}` sells, under any/", "move it to the track and stage that may ask it")
         return
+    began = check.programme.actions[kind].of
+    if began is not None:
+        _check_resumed(check, kind, began)
+        return
     stages = [stage for stage in playbook.stages if measure.track in ("any", stage.track)]
     if measure.stage != "any":
-        here = [stage for stage in stages if stage.name == measure.stage]
-        if here and kind not in here[0].may_ask:
-            change = f"ask one of {', '.join(sorted(here[0].may_ask)) or '(nothing)'}, or move the folder"
+        allowed = _asked_up_to(stages, measure.stage)
+        if allowed is not None and kind not in allowed:
+            change = f"ask one of {', '.join(sorted(allowed)) or '(nothing)'}, or move the folder"
             check.fault(loc, f"stage {measure.stage} may not ask `{kind}`", change)
         return
     asking = [stage.name for stage in stages if kind in stage.may_ask]
@@ -93,3 +111,53 @@ def _check_stage(check: MeasureCheck, kind: str, *, sells: bool) -> None:
         # It would reach every lead from the first minute on.
         what = f"`{kind}` sells to leads of every stage"
         check.fault(loc, what, f"move the folder under lead/{asking[0]}/")
+
+
+def _asked_up_to(stages: Sequence[Stage], name: str) -> frozenset[str] | None:
+    """Return what a stage may ask for: its own kinds and those of the stages before it; None for no such stage."""
+    allowed: frozenset[str] = frozenset()
+    for stage in stages:
+        allowed |= stage.may_ask
+        if stage.name == name:
+            return allowed
+    return None
+
+
+def _check_resumed(check: MeasureCheck, kind: str, began: Sequence[str]) -> None:
+    """Check that a measure whose action goes on with something begun starts on that thing, or on the person's watch."""
+    measure, trigger = check.measure, check.measure.trigger
+    match trigger:
+        case OnObject():
+            what = WATCH
+        case OnQuiet(entity=entity):
+            what = entity
+        case OnEvent():
+            what = measure.entity or ""
+        case _:
+            what = ""
+    if what in began or check.is_broken("trigger"):
+        return
+    wanted = [name if name != WATCH else "a watch" for name in began]
+    words = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
+    change = f"start it on {words} of the person's own, or ask for another kind of action"
+    check.fault(("trigger",), f"`{kind}` needs a trigger on {words}: this one is {_words_of(check)}", change)
+
+
+def _words_of(check: MeasureCheck) -> str:
+    """Return the measure's trigger in words."""
+    entity = check.measure.entity
+    match check.measure.trigger:
+        case OnEvent():
+            return f"an event about the {entity}" if entity else "an event about no entity"
+        case OnQuiet(entity=name):
+            return f"the silence of the {name}"
+        case trigger:
+            return {
+                OnObject: "an object that people watch",
+                OnCondition: "a condition",
+                OnMilestone: "a milestone",
+                OnStage: "a stage",
+                OnDate: "a date",
+                OnSchedule: "a schedule",
+                OnOps: "a send by hand",
+            }.get(type(trigger), "another one")

@@ -172,9 +172,10 @@ class OfferFile(Strict):
 
 
 class ActionFile(Strict):
-    """A kind of call to action."""
+    """A kind of call to action. With `of`, it goes on with something that the person began: every stage may ask it."""
 
     sells: bool
+    of: Annotated[list[Name], Field(min_length=1)] | None = None
 
 
 class ProgrammeFile(Strict):
