@@ -260,11 +260,17 @@ def _caps(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
             for index, mail in enumerate(mails):
                 # A merge adds mails of another contact that were not counted together when they were sent.
                 earlier = [other for other in mails[:index] if _was_same_person(other, mail, merged_at)]
-                used = sum(other.sent_at > mail.sent_at - cap.within for other in earlier)
-                if used >= cap.at_most:
-                    yield f"message {mail.id}: {used} of {cap.at_most} of cap {cap.name} had been used"
-                elif cap.gap and earlier and earlier[-1].sent_at > mail.sent_at - cap.gap:
+                used = {_slot(cap, other) for other in earlier if other.sent_at > mail.sent_at - cap.within}
+                others = [other for other in earlier if _slot(cap, other) != _slot(cap, mail)]
+                if _slot(cap, mail) not in used and len(used) >= cap.at_most:
+                    yield f"message {mail.id}: {len(used)} of {cap.at_most} of cap {cap.name} had been used"
+                elif cap.gap and others and others[-1].sent_at > mail.sent_at - cap.gap:
                     yield f"message {mail.id} left inside the gap of cap {cap.name}"
+
+
+def _slot(cap: Cap, mail: Any) -> object:
+    """Return what takes a slot of the cap: the mail's run, or the mail."""
+    return mail.id if cap.count == "mails" else (mail.began_as or mail.measure, mail.run_key)
 
 
 def _mails_near_cap(connection: sa.Connection, cap: Cap, playbook_id: int) -> dict[int, list[Any]]:
@@ -272,12 +278,19 @@ def _mails_near_cap(connection: sa.Connection, cap: Cap, playbook_id: int) -> di
     m, c = t.messages.c, t.contacts.c
     person = sa.func.coalesce(c.survivor, c.id)
     counts = sa.and_(
-        m.purpose.in_(sorted(cap.purposes)), m.status.in_(COUNTING), m.playbook_id == playbook_id
+        m.purpose.in_(sorted(cap.purposes)),
+        m.status.in_(COUNTING),
+        m.playbook_id == playbook_id,
+        sa.not_(m.asked_for),
+        m.has_code if cap.codes_only else sa.true(),
     )
     counted = sa.select(person).select_from(t.messages.join(t.contacts, c.id == m.contact_id)).where(counts)
     crowded = counted.group_by(person).having(sa.func.count() > min(cap.at_most, 1))
     statement = (
-        sa.select(m.id, m.contact_id, m.sent_at, person.label("person"))
+        sa.select(
+            *(m[name] for name in ("id", "contact_id", "measure", "run_key", "began_as", "sent_at")),
+            person.label("person"),
+        )
         .select_from(t.messages.join(t.contacts, c.id == m.contact_id))
         .where(counts, person.in_(crowded))
         .order_by(m.sent_at, m.id)

@@ -15,7 +15,7 @@ from nurture.domain.event import Event
 #: (source, message id): the same pair is the same event.
 Key = tuple[str, str]
 
-_COPIED = ("source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "body")
+_COPIED = ("source", "message_id", "kind", "name", "occurred_at", "received_at", "historic", "hint", "body")
 
 
 def add_events(connection: sa.Connection, rows: Sequence[tuple[int, int | None]]) -> dict[Key, int]:
@@ -96,4 +96,5 @@ def event_of(row: Any, *, seq: int) -> Event:
         traits=body.get("traits", {}),
         context=body.get("context", {}),
         historic=row.historic,
+        hint=row.hint,
     )

@@ -52,7 +52,7 @@ _TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
 # Fields that a planned message and its row share.
 _PLANNED = (
     *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
-    *("request", "decided_at", "due_at", "valid_until"),
+    *("began_as", "asked_for", "has_code", "request", "decided_at", "due_at", "valid_until"),
 )
 _MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told")
 _contact_values = attrgetter(*_CONTACT)

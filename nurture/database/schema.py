@@ -222,6 +222,8 @@ events = sa.Table(
     sa.Column("occurred_at", Instant, nullable=False),
     sa.Column("received_at", Instant, nullable=False),
     sa.Column("historic", sa.Boolean, nullable=False),
+    # True: told with a browser key, so it proves nothing.
+    sa.Column("hint", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("body", sa.Text, nullable=False),
     sa.UniqueConstraint("source", "message_id"),
 )
@@ -365,6 +367,11 @@ messages = sa.Table(
     sa.Column("lane", sa.Text, nullable=False),
     sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("holdout", sa.Boolean, nullable=False),
+    # How it counts toward caps: the measure in which its run began, where that is another one; whether the person
+    # asked for this very mail; whether it carries a coupon code.
+    sa.Column("began_as", sa.Text),
+    sa.Column("asked_for", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("has_code", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("request", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),

@@ -36,12 +36,12 @@ STATUS = messages.c.status.concat(sa.literal_column("''"))
 
 _CHUNK = (
     "id", "contact_id", "measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority",
-    "holdout", "request", "status", "reason", "decided_at", "due_at", "valid_until", "attempt", "context",
-    "header_id", "playbook_id",
+    "holdout", "began_as", "asked_for", "has_code", "request", "status", "reason", "decided_at", "due_at",
+    "valid_until", "attempt", "context", "header_id", "playbook_id",
 )  # fmt: skip
 _LEDGER = (
     "id", "contact_id", "measure", "run_key", "step", "purpose", "lane", "priority", "status", "due_at",
-    "sent_at", "settled_at", "holdout",
+    "sent_at", "settled_at", "holdout", "began_as", "asked_for", "has_code",
 )  # fmt: skip
 #: The columns that a verdict may set.
 VERDICT = (

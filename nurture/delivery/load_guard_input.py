@@ -211,6 +211,9 @@ def _load_ledger(
             due_at=row.due_at,
             counted_at=counted_at,
             holdout=bool(row.holdout),
+            began_as=row.began_as or "",
+            asked_for=bool(row.asked_for),
+            has_code=bool(row.has_code),
         )
 
 
@@ -270,6 +273,9 @@ def _build_due_message(row: Any) -> DueMessage:
         due_at=row.due_at,
         valid_until=row.valid_until,
         holdout=bool(row.holdout),
+        began_as=row.began_as or "",
+        asked_for=bool(row.asked_for),
+        has_code=bool(row.has_code),
         attempt=row.attempt,
         reason=row.reason,
     )

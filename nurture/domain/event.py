@@ -59,3 +59,5 @@ class Event:
     context: Mapping[str, Any] = field(default_factory=dict)
     # True for imports that make facts and a baseline and never mail.
     historic: bool = False
+    # True when a browser key tells it: anybody can, so it proves nothing.
+    hint: bool = False

@@ -339,6 +339,8 @@ class Measure:
     series: bool = False
     # False: no hold withholds it (renewal notices); consent and suppression still do.
     holdable: bool = True
+    # The person asks for this very mail by the event that starts the run (`Playbook.requests`).
+    asked_for: bool = False
     # Whether opens and clicks are recorded.
     tracking: bool = True
     # The address of its mails: the person's, or one that their request names (`domain.consent.requests`).
@@ -349,6 +351,11 @@ class Measure:
     audience_source: str = ""
     # Hash of the rules, not of the words; after a change contacts are judged again.
     rules_hash: str = ""
+
+    @property
+    def has_code(self) -> bool:
+        """True when its mails carry a coupon code."""
+        return any(isinstance(rule, LetCoupon) for rule in self.let.values())
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, or None when the measure has none."""

@@ -60,6 +60,11 @@ class PlannedMessage:
     valid_until: Instant
     # True in the holdout: kept in the ledger and skipped with that reason.
     holdout: bool = False
+    # How it counts toward caps: the measure in which its run began, where that is another one; whether the person
+    # asked for this very mail; whether it carries a coupon code.
+    began_as: str | None = None
+    asked_for: bool = False
+    has_code: bool = False
     # The request id of an ops send, else None.
     request: str | None = None
     # Reason, when something that happened in the same batch ended it before it was ever stored as waiting.

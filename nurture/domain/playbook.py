@@ -199,13 +199,17 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """The largest number of mails of some purposes in a sliding window, and the least time between two (`gap`)."""
+    """The largest number of runs that write within a sliding window, and the least time between two (`gap`)."""
 
     name: str
     purposes: frozenset[Purpose]
     at_most: int
     within: Duration
     gap: Duration = 0
+    # `runs`: a run takes one slot, which lasts `within` from its last mail. `mails`: each mail takes one.
+    count: Literal["runs", "mails"] = "runs"
+    # Only mails that carry a coupon code.
+    codes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,8 @@ class Playbook:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     topics: Mapping[str, Topic] = field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
+    # Events by which a person asks for one certain mail.
+    requests: tuple[EventMatch, ...] = ()
     objects: Mapping[str, ObjectKind] = field(default_factory=dict)
     touchpoints: tuple[Touchpoint, ...] = ()
     personas: tuple[Persona, ...] = ()

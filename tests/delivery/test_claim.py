@@ -156,12 +156,16 @@ def test_a_withdrawal_comes_along_through_two_merges(world: World) -> None:
 
 def test_caps_count_the_mail_of_merged_contacts(database: Database) -> None:
     cap = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
-    world = World(database, a_playbook(caps=(cap,)))
+    steps = (MailStep("offer", "offer"), MailStep("reminder", "reminder"))
+    offer, course = a_measure(), a_measure("customer/any/course", steps=steps)
+    world = World(database, a_playbook(offer, course, caps=(cap,)))
     old, ada = world.person("old"), world.person("ada")
-    world.mail(old, status="sent", sent_at=NOON - DAY, settled_at=NOON - DAY)
+    world.mail(old, course.path, status="sent", sent_at=NOON - DAY, settled_at=NOON - DAY)
     merge(world, old, ada)
     number = world.mail(ada)
-    assert world.claim().counts["deferred"] == 1
+    again = world.mail(ada, course.path, step="reminder")
+    # The course of both is one run, so its next mail needs no further slot.
+    assert [ready.id for ready in world.claim().ready] == [again]
     assert world.status(number) == ("waiting", "cap")
     assert world.message(number).due_at == NOON + 13 * DAY
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from tests.delivery.builders import NOON, a_contact, a_due, a_measure, a_playboo
 from tests.rig.examples import examples
 
 CAPS = (
-    Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY),
+    Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY, count="mails"),
     Cap("nurture", frozenset({"nurture", "sales"}), at_most=2, within=7 * DAY, gap=12 * HOUR),
     Cap("survey", frozenset({"survey"}), at_most=1, within=45 * DAY),
 )
@@ -130,11 +129,16 @@ def test_caps_gaps_and_order_hold_whatever_happens(
     assert sum(ends.values()) == len(plan)
     assert ends["waiting"] == 0
     for cap in CAPS:
-        times = sorted(entry.counted_at for entry in left if entry.purpose in cap.purposes)
-        for first, later in zip(times, times[cap.at_most :], strict=False):
-            assert later - first >= cap.within
-        for first, later in pairwise(times):
-            assert later - first >= cap.gap
+        mails = sorted(
+            (entry for entry in left if entry.purpose in cap.purposes), key=lambda entry: entry.counted_at
+        )
+        for place, mail in enumerate(mails):
+            others = [other for other in mails[:place] if cap.count == "mails" or other.run != mail.run]
+            window = [other for other in mails[:place] if mail.counted_at - other.counted_at < cap.within]
+            if cap.count == "mails" or mail.run not in {other.run for other in window}:
+                slots = {other.run if cap.count == "runs" else other.id for other in window}
+                assert len(slots) < cap.at_most
+            assert all(mail.counted_at - other.counted_at >= cap.gap for other in others)
     for measure in chosen:
         mine = sorted(
             (entry for entry in left if entry.measure == measure.path), key=lambda entry: entry.counted_at

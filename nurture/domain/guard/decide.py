@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nurture.domain.guard import checks
+from nurture.domain.guard import checks, slot_checks
 from nurture.domain.guard.business_time import promised_instant
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
@@ -47,15 +47,15 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("holds", checks.check_holds),
     ("only_to", checks.check_only_to),
     ("valid_for", checks.check_valid_for),
-    ("order", checks.check_order),
+    ("order", slot_checks.check_order),
     ("quiet_hours", checks.check_quiet_hours),
     ("send_window", checks.check_send_window),
     ("let_rules", checks.check_let_rules),
-    ("cap", checks.check_cap),
-    ("gap", checks.check_gap),
-    ("own_cap", checks.check_own_cap),
-    ("series", checks.check_series),
-    ("arbitration", checks.check_arbitration),
+    ("cap", slot_checks.check_cap),
+    ("gap", slot_checks.check_gap),
+    ("own_cap", slot_checks.check_own_cap),
+    ("series", slot_checks.check_series),
+    ("arbitration", slot_checks.check_arbitration),
     ("when", checks.check_when),
     ("send_if", checks.check_send_if),
 )

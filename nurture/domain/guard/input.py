@@ -43,6 +43,10 @@ class DueMessage:
     due_at: Instant
     valid_until: Instant
     holdout: bool = False
+    # How it counts toward caps (`LedgerEntry`).
+    began_as: str = ""
+    asked_for: bool = False
+    has_code: bool = False
     # Number of attempts made so far.
     attempt: int = 0
     # The reason of its last deferral; "" when it was never deferred.
@@ -61,6 +65,9 @@ class DueMessage:
             status="waiting",
             due_at=self.due_at,
             holdout=self.holdout,
+            began_as=self.began_as,
+            asked_for=self.asked_for,
+            has_code=self.has_code,
         )
 
 
@@ -108,6 +115,11 @@ class CheckContext:
     step: MailStep | None
     # The person's time zone, or the playbook's default.
     zone: str
+
+    @property
+    def entry(self) -> LedgerEntry:
+        """The message in the form in which caps and arbitration compare messages."""
+        return self.input.message.as_ledger_entry()
 
     @property
     def asks_for_topic(self) -> bool:

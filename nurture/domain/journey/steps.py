@@ -171,6 +171,7 @@ def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: In
             due_at=due_at,
             valid_until=due_at + valid_for,
             holdout=run.holdout,
+            has_code=measure.has_code,
             request=run.origin.request,
         )
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from nurture.domain.conditions import Vocabulary
-from nurture.domain.measure import LocalSlot, Track
+from nurture.domain.measure import PURPOSES, LocalSlot, Track
 from nurture.domain.playbook import (
     Cap,
     Conversion,
@@ -27,6 +27,9 @@ from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.programme import ProgrammeFile, StageFile
+
+#: The purposes of a cap that names none: transactional mail gets through all limits.
+_CAPPED = frozenset(PURPOSES) - {"transactional"}
 
 
 class ProgrammeBuilder:
@@ -74,6 +77,7 @@ class ProgrammeBuilder:
             holds={hold.name: hold for hold in self._holds()},
             topics={topic.name: topic for topic in self._topics()},
             caps=tuple(self._caps()),
+            requests=self._matchers.all(model.requests, ("requests",)),
             objects={kind.kind: kind for kind in self._objects()},
             touchpoints=tuple(self._touchpoints()),
             personas=tuple(self._personas()),
@@ -165,7 +169,15 @@ class ProgrammeBuilder:
 
     def _caps(self) -> Iterable[Cap]:
         for name, cap in self._model.caps.items():
-            yield Cap(name, frozenset(cap.purposes), cap.at_most, cap.within, cap.gap or 0)
+            yield Cap(
+                name,
+                frozenset(cap.purposes or _CAPPED),
+                cap.at_most,
+                cap.within,
+                cap.gap or 0,
+                count=cap.count or "runs",
+                codes_only=cap.offers is not None,
+            )
 
     def _touchpoints(self) -> Iterable[Touchpoint]:
         for name, point in self._model.touchpoints.items():
@@ -195,7 +207,7 @@ class ProgrammeBuilder:
                     ("stages", track, "any"), "`any` stands for every stage", "give the stage another name"
                 )
         for name, cap in model.caps.items():
-            if "transactional" in cap.purposes:
+            if "transactional" in (cap.purposes or ()):
                 change = "leave `transactional` out: it gets through all limits"
                 self._fault(("caps", name, "purposes"), "a cap cannot hold transactional mail", change)
         self._check_wakes()

@@ -138,12 +138,22 @@ class TopicFile(Strict):
 
 
 class CapFile(Strict):
-    """The most mails of these purposes in a sliding window."""
+    """The most runs, or mails, of these purposes in a sliding window; or of mails that carry a coupon."""
 
-    purposes: Annotated[list[Purpose], Field(min_length=1)]
+    purposes: Annotated[list[Purpose], Field(min_length=1)] | None = None
+    offers: Literal["any"] | None = None
+    count: Literal["runs", "mails"] | None = None
     at_most: Annotated[int, Field(ge=1)]
     within: DurationText
     gap: DurationText | None = None
+
+    @model_validator(mode="after")
+    def _require_subject(self) -> "CapFile":
+        if self.purposes is None and self.offers is None:
+            raise refuse(
+                "a cap of nothing", "add `purposes: [...]`, or `offers: any` for mails with a coupon"
+            )
+        return self
 
 
 class ObjectFile(Strict):
@@ -197,6 +207,7 @@ class ProgrammeFile(Strict):
     holds: dict[Name, HoldFile] = Field(default_factory=dict)
     topics: dict[Name, TopicFile] = Field(default_factory=dict)
     caps: dict[Name, CapFile] = Field(default_factory=dict)
+    requests: EventMatcher | None = None
     objects: dict[Name, ObjectFile] = Field(default_factory=dict)
     calendars: dict[Name, CalendarHours] = Field(default_factory=dict)
     owners: dict[Name, OwnerFile] = Field(default_factory=dict)

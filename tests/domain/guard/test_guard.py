@@ -562,8 +562,9 @@ def test_every_reason_of_the_checks_is_in_reasons() -> None:
     import inspect
     import re
 
-    from nurture.domain.guard import checks
+    from nurture.domain.guard import checks, slot_checks
 
-    reasons = set(re.findall(r'Refusal\(\s*"\w+",\s*"(\w+)"', inspect.getsource(checks)))
+    sources = inspect.getsource(checks) + inspect.getsource(slot_checks)
+    reasons = set(re.findall(r'Refusal\(\s*"\w+",\s*"(\w+)"', sources))
     assert len(reasons) > 20
     assert reasons <= set(REASONS)

@@ -1,0 +1,115 @@
+"""The checks of the guard that compare a message with other messages and runs of the same person."""
+
+from nurture.domain.contact import Run
+from nurture.domain.guard import caps
+from nurture.domain.guard.checks import RECHECK_AFTER, CheckResult
+from nurture.domain.guard.input import CheckContext, Refusal
+from nurture.domain.instant import format_duration, to_iso
+from nurture.domain.measure import MARKETING
+
+_ASKED_FOR = "not for what the person asked for"
+
+
+def check_order(context: CheckContext) -> CheckResult:
+    """Defer while an earlier step of the same run waits or is being sent."""
+    message = context.input.message
+    earlier = [
+        entry
+        for entry in context.input.other_messages
+        if (entry.measure, entry.run_key) == (message.measure, message.run_key)
+        and entry.id < message.id
+        and entry.status in ("waiting", "ready", "on_wire")
+    ]
+    if not earlier:
+        return "no earlier step is under way"
+    return Refusal(
+        "defer",
+        "order",
+        f"{earlier[0].step} comes first",
+        until=caps.recheck_after(earlier[0], now=context.now),
+    )
+
+
+def check_cap(context: CheckContext) -> CheckResult:
+    """Defer while a frequency cap of the playbook is full."""
+    purpose = context.input.message.purpose
+    if purpose == "transactional":
+        return "not for transactional"
+    if context.input.message.asked_for:
+        return _ASKED_FOR
+    full = caps.find_full_cap(
+        context.playbook.caps, context.entry, context.input.other_messages, now=context.now
+    )
+    if full is None:
+        return "room"
+    return Refusal("defer", "cap", f"{full.cap.name}: {full.detail}", until=full.until)
+
+
+def check_gap(context: CheckContext) -> CheckResult:
+    """Defer while the least time between two mails (`gap`) has not passed."""
+    purpose = context.input.message.purpose
+    if purpose == "transactional":
+        return "not for transactional"
+    if context.input.message.asked_for:
+        return _ASKED_FOR
+    full = caps.find_unexpired_gap(
+        context.playbook.caps, context.entry, context.input.other_messages, now=context.now
+    )
+    if full is None:
+        return "far enough from the last"
+    return Refusal("defer", "gap", f"{full.cap.name}: {full.detail}", until=full.until)
+
+
+def check_own_cap(context: CheckContext) -> CheckResult:
+    """Defer while the person's own cap over all marketing is full."""
+    purpose = context.input.message.purpose
+    if purpose not in MARKETING:
+        return f"not for {purpose}"
+    if context.input.message.asked_for:
+        return _ASKED_FOR
+    full = caps.find_full_cap(
+        context.input.preferences.caps, context.entry, context.input.other_messages, now=context.now
+    )
+    if full is None:
+        return "room" if context.input.preferences.caps else "none"
+    wanted = f"the person wants at most one in {format_duration(full.cap.within)}"
+    return Refusal("defer", "own_cap", wanted, until=full.until)
+
+
+def check_series(context: CheckContext) -> CheckResult:
+    """Defer while another series of the contact that began earlier is active."""
+    run, contact = context.input.run, context.input.contact
+    if context.measure is None or not context.measure.series or run is None or contact is None:
+        return "not a series"
+    for other in contact.runs.values():
+        began_earlier = (other.started_at, other.measure, other.key) < (run.started_at, run.measure, run.key)
+        if began_earlier and _is_active_series(context, other):
+            return Refusal("defer", "series", f"behind {other.measure}", until=context.now + RECHECK_AFTER)
+    return "the only one, or the first"
+
+
+def _is_active_series(context: CheckContext, run: Run) -> bool:
+    measure = context.playbook.measures.get(run.measure)
+    if measure is None or not measure.series:
+        return False
+    return run.status == "active" and not run.holdout and not run.queued
+
+
+def check_arbitration(context: CheckContext) -> CheckResult:
+    """Defer when a message of higher priority, due within `arbitration`, needs the same slot."""
+    if context.input.message.purpose == "transactional":
+        return "not for transactional"
+    if context.input.message.asked_for:
+        return _ASKED_FOR
+    winner = caps.find_slot_winner(
+        (*context.playbook.caps, *context.input.preferences.caps),
+        context.entry,
+        context.input.other_messages,
+        now=context.now,
+        horizon=context.playbook.arbitration,
+        stopped=context.input.switches.keys(),
+    )
+    if winner is None:
+        return f"priority {context.input.message.priority} has the slot"
+    detail = f"behind {winner.measure}, priority {winner.priority}, due {to_iso(winner.due_at)}"
+    return Refusal("defer", "arbitration", detail, until=caps.recheck_after(winner, now=context.now))
