@@ -20,7 +20,9 @@ from nurture.domain.memory import (
     EntityLine,
     Memory,
     MilestoneCount,
+    Refund,
     Signs,
+    Worth,
 )
 
 _Document = dict[str, Any]
@@ -61,6 +63,11 @@ _PLACES: Final[tuple[tuple[_Path, type[msgspec.Struct]], ...]] = (
     (("signs", "*"), Signs),
     (("entities", "*", "*"), Entity),
     (("entities", "*", "*", "lines", "*"), EntityLine),
+    (("entities", "*", "*", "worth"), Worth),
+    (("entities", "*", "*", "refunds", "*"), Refund),
+    (("buried", "*", "*"), Entity),
+    (("buried", "*", "*", "worth"), Worth),
+    (("buried", "*", "*", "refunds", "*"), Refund),
     (("closings", "*"), Closings),
     (("conversions", "*"), ConversionRecord),
     (("milestones", "*"), MilestoneCount),

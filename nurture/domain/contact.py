@@ -128,6 +128,8 @@ class Transition:
     # When it was noticed.
     noticed_at: Instant
     evidence: str
+    # False: a reversal took the evidence of the stage away; it starts no measure.
+    is_forward: bool = True
 
 
 @dataclass(frozen=True, slots=True)

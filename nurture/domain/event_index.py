@@ -22,7 +22,8 @@ from nurture.domain.measure import (
 )
 from nurture.domain.memory import Sign
 from nurture.domain.playbook import (
-    EntityFact,
+    EntityKind,
+    EntityMatch,
     EventMatch,
     FoldFact,
     Hold,
@@ -30,6 +31,7 @@ from nurture.domain.playbook import (
     ObjectKind,
     Persona,
     Playbook,
+    Reversal,
     Stage,
     TraitFact,
     VerdictFact,
@@ -38,19 +40,30 @@ from nurture.domain.playbook import (
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What events of one name do to entities of one kind."""
+
+    kind: EntityKind
+    of: tuple[EventMatch, ...]
+    counts: tuple[EventMatch, ...]
+    reversals: tuple[Reversal, ...]
+
+
 @dataclass(slots=True)
 class Index:
     """The parts of a playbook by the names of the events they need, and its measures by the kind of trigger."""
 
     folds: dict[str, list[tuple[FoldFact, EventMatch]]] = field(default_factory=dict)
-    opens: dict[str, list[tuple[EntityFact, EventMatch]]] = field(default_factory=dict)
-    closes: dict[str, list[EntityFact]] = field(default_factory=dict)
+    touches: dict[str, tuple[Touch, ...]] = field(default_factory=dict)
     # (fact, its sign, match)
     signs: dict[str, list[tuple[VerdictFact, Sign, EventMatch]]] = field(default_factory=dict)
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
     converts: dict[str, list[EventMatch]] = field(default_factory=dict)
     reverses: dict[str, list[EventMatch]] = field(default_factory=dict)
     milestones: dict[str, list[Milestone]] = field(default_factory=dict)
+    # Kind of entity -> the milestones that its entities reach.
+    entity_milestones: dict[str, tuple[Milestone, ...]] = field(default_factory=dict)
     hold_starts: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
     hold_ends: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
     watch_from: dict[str, list[ObjectKind]] = field(default_factory=dict)
@@ -60,7 +73,11 @@ class Index:
     exits: dict[str, list[tuple[Measure, Exit]]] = field(default_factory=dict)
     waits: dict[str, list[tuple[Measure, WaitUntilEvent]]] = field(default_factory=dict)
     traits: tuple[TraitFact, ...] = ()
-    entities: tuple[EntityFact, ...] = ()
+    # Kinds of entities, each after the ones that it depends on; and kind -> the kinds that depend on it.
+    kinds: tuple[EntityKind, ...] = ()
+    dependents: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Kind -> the folds over its entities; the name of one that is no fact begins with `@`.
+    net_folds: dict[str, tuple[FoldFact, ...]] = field(default_factory=dict)
     verdicts: tuple[VerdictFact, ...] = ()
     # Names of which count, first and last are kept because some condition asks.
     remembered: frozenset[str] = frozenset()
@@ -80,7 +97,7 @@ def index_of(playbook: Playbook) -> Index:
     """Return the playbook's index."""
     index = Index()
     for add in (
-        *(_add_facts, _add_verdicts, _add_place, _add_objects),
+        *(_add_facts, _add_verdicts, _add_entities, _add_place, _add_objects),
         *(_add_triggers, _add_alarms, _add_steps),
     ):
         add(index, playbook)
@@ -117,10 +134,7 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
     facts = playbook.facts.values()
     folds = [fact for fact in facts if isinstance(fact, FoldFact)]
     index.traits = tuple(fact for fact in facts if isinstance(fact, TraitFact))
-    index.entities = tuple(fact for fact in facts if isinstance(fact, EntityFact))
     index.folds = _by_name((match, (fact, match)) for fact in folds for match in fact.of)
-    index.opens = _by_name((match, (fact, match)) for fact in index.entities for match in fact.of)
-    index.closes = _by_name((_of(fact.closed_by), fact) for fact in index.entities)
     index.personas = _by_name(
         (match, (persona, match)) for persona in playbook.personas for match in persona.of
     )
@@ -136,6 +150,87 @@ def _add_verdicts(index: Index, playbook: Playbook) -> None:
     )
 
 
+def _add_entities(index: Index, playbook: Playbook) -> None:
+    """Add what events do to entities, and the facts that follow from entities."""
+    kinds = playbook.entities
+    index.kinds = tuple(_in_order(kinds.values(), playbook))
+    depends = [(needed, kind.name) for kind in index.kinds for needed in needs_of(kind)]
+    index.dependents = {
+        name: frozenset(kind for needed, kind in depends if needed == name) for name, _ in depends
+    }
+    names = {name: None for kind in index.kinds for name in events_of(kind)}
+    index.touches = {
+        name: tuple(_touch(kind, name) for kind in index.kinds if name in events_of(kind)) for name in names
+    }
+    folds = tuple(net_folds(playbook))
+    index.net_folds = {
+        name: tuple(fold for fold in folds if any(match.kind == name for match in fold.over))
+        for name in kinds
+    }
+
+
+def needs_of(kind: EntityKind) -> tuple[str, ...]:
+    """Return the kinds from whose entities those of this kind follow."""
+    bought = kind.lines.removed_by_kinds if kind.lines is not None else ()
+    return tuple(name for name in (kind.within, kind.lines_of, *bought) if name)
+
+
+def _in_order(kinds: Iterable[EntityKind], playbook: Playbook) -> list[EntityKind]:
+    ordered: dict[str, EntityKind] = {}
+
+    def add(kind: EntityKind, below: tuple[str, ...]) -> None:
+        for name in needs_of(kind):
+            if name not in below and name in playbook.entities:
+                add(playbook.entities[name], (*below, kind.name))
+        ordered.setdefault(kind.name, kind)
+
+    for kind in kinds:
+        add(kind, (kind.name,))
+    return list(ordered.values())
+
+
+def events_of(kind: EntityKind) -> dict[str, None]:
+    """Return the names of the events that change entities of a kind."""
+    matches = (*kind.of, *kind.counts_from, *(reversal.match for reversal in kind.reversed_by))
+    return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
+
+
+def _touch(kind: EntityKind, name: str) -> Touch:
+    return Touch(
+        kind,
+        tuple(match for match in kind.of if name in match.names),
+        tuple(match for match in kind.counts_from if name in match.names),
+        tuple(reversal for reversal in kind.reversed_by if name in reversal.match.names),
+    )
+
+
+def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
+    """Yield every fold over entities: facts, `KIND.ever`, and those that decide on track, milestones and verdicts."""
+    for kind in playbook.entities:
+        yield _count(f"{kind}.ever", (EntityMatch(kind),))
+    for fact in playbook.facts.values():
+        if isinstance(fact, FoldFact) and fact.over:
+            yield fact
+        elif isinstance(fact, VerdictFact):
+            for sign, over in (("yes", fact.yes_over), ("no", fact.no_over)):
+                if over:
+                    yield FoldFact(f"@{sign}:{fact.name}", "last", "instant", (), over=over)
+    if playbook.conversion.over:
+        yield _count("@track", playbook.conversion.over)
+    for milestone in playbook.milestones:
+        if milestone.over:
+            yield milestone_fold(milestone)
+
+
+def milestone_fold(milestone: Milestone) -> FoldFact:
+    """Return the fold that counts the standing entities of a milestone."""
+    return _count(f"@milestone:{milestone.name}", milestone.over)
+
+
+def _count(name: str, over: tuple[EntityMatch, ...]) -> FoldFact:
+    return FoldFact(name, "count", "integer", (), over=over)
+
+
 def _signs_of(fact: VerdictFact) -> tuple[tuple[Sign, tuple[EventMatch, ...]], ...]:
     return ("yes", fact.yes), ("no", fact.no)
 
@@ -146,9 +241,17 @@ def _add_place(index: Index, playbook: Playbook) -> None:
     index.converts = _by_name((match, match) for match in playbook.conversion.by)
     index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
     index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
+    index.entity_milestones = {
+        kind: tuple(milestone for milestone in playbook.milestones if _is_over(milestone.over, kind))
+        for kind in playbook.entities
+    }
     index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
     index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)
     index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
+
+
+def _is_over(over: Iterable[EntityMatch], kind: str) -> bool:
+    return any(match.kind == kind for match in over)
 
 
 def _add_objects(index: Index, playbook: Playbook) -> None:

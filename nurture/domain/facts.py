@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nurture.domain.conditions import Reading
 from nurture.domain.contact import Contact, Run
-from nurture.domain.entities import fold_entities
+from nurture.domain.entities import entity_of, fold_entities
 from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index, index_of
@@ -68,10 +68,15 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
     measure = playbook.measures.get(run.measure)
     if measure is None or measure.entity is None:
         return {}
-    found = contact.memory.entities.get(measure.entity, {}).get(run.entity_key)
+    found = entity_of(contact, measure.entity, run.entity_key)
     if found is None:
         return {}
-    return {**found.fields, "lines": [line.fields for line in found.lines.values() if line.present]}
+    lines = [line.fields for line in found.lines.values() if line.present]
+    kind = playbook.entities.get(measure.entity)
+    rule = kind.lines if kind is not None else None
+    # The list under the name that the events give it, too.
+    listed = {rule.source: lines} if rule is not None and rule.source else {}
+    return {**found.fields, **listed, "lines": lines}
 
 
 def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
@@ -292,8 +297,9 @@ def _fold_signs(contact: Contact, event: Event, playbook: Playbook, index: Index
 
 def judge_verdict(contact: Contact, fact: VerdictFact) -> None:
     """Let the newest sign decide; at the same instant the bad one counts; an open `no` entity blocks yes."""
-    signs = contact.memory.signs.get(fact.name) or Signs()
-    yes, no = signs.yes, signs.no
+    signs, net = contact.memory.signs.get(fact.name) or Signs(), contact.memory.net
+    yes = max(signs.yes, net.get(f"@yes:{fact.name}") or NEVER) if fact.yes_over else signs.yes
+    no = max(signs.no, net.get(f"@no:{fact.name}") or NEVER) if fact.no_over else signs.no
     is_blocked = any(contact.facts.get(f"{name}.open", 0) for name in fact.open_no)
     if is_blocked or (no > NEVER and no >= yes):
         contact.facts[fact.name] = "no"

@@ -15,7 +15,7 @@ from nurture.domain.consent.requests import (
     ADDRESS_REQUESTED_EVENT,
     REQUEST_EVENT,
 )
-from nurture.domain.playbook import EntityFact, Playbook, VerdictFact
+from nurture.domain.playbook import Playbook, VerdictFact
 
 #: Events that only our own page and an import may tell: they stand for an act of the person that we saw.
 RESERVED: Final = frozenset({"Topic Confirmed"})
@@ -41,16 +41,21 @@ def may_hint_tell(name: str, playbook: Playbook) -> bool:
 
 @lru_cache(maxsize=8)
 def _of_playbook(playbook: Playbook) -> frozenset[str]:
-    """Return the events by which this programme reverses a conversion, ends a hold or closes a case."""
+    """Return the events by which this programme reverses an entity, ends a hold or closes a case."""
     conversion, facts = playbook.conversion, playbook.facts.values()
     cases = {name for fact in facts if isinstance(fact, VerdictFact) for name in fact.open_no}
-    closing = {
-        name
-        for fact in facts
-        if isinstance(fact, EntityFact) and fact.name in cases
-        for name in fact.closed_by
-    }
+    kinds = playbook.entities.values()
+    closing = {name for kind in kinds if kind.name in cases for name in kind.closed_by}
     reversing = {name for match in conversion.reversed_by for name in match.names}
+    reversing |= {name for kind in kinds for reversal in kind.reversed_by for name in reversal.match.names}
     ending = {name for hold in playbook.holds.values() for match in hold.ends for name in match.names}
     converting = {name for match in conversion.by for name in match.names}
-    return frozenset(((closing | reversing | ending) - converting) | _OURS)
+    counting = {match.kind for match in conversion.over}
+    converting |= {
+        name
+        for kind in kinds
+        if kind.name in counting
+        for match in kind.counts_from or kind.of
+        for name in match.names
+    }
+    return frozenset(((closing | ending) - converting) | reversing | _OURS)

@@ -39,35 +39,91 @@ class Signs(_Part, omit_defaults=True):
             self.no = max(self.no, at)
 
 
-class EntityLine(_Part):
-    """One line of an entity's list, such as an article in a cart."""
+class EntityLine(_Part, omit_defaults=True):
+    """One line of an entity's list, such as an article in a cart or of an order."""
 
     stamp: FieldStamp = field(name="at", default=NO_STAMP)
-    # False: the newest event about it removed it.
+    # True: it is in the list now. That follows from `removed`, from what was bought and from newer lists.
     present: bool = False
-    # The properties of that event.
+    # The properties of the event or of the row that gave it.
     fields: dict[str, Any] = field(default_factory=dict)
+    # True: the newest event about it removed it.
+    removed: bool = False
+    # True: only a browser key told it.
+    hint: bool = False
 
 
-class Entity(_Part, kw_only=True):
-    """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing."""
+class Worth(_Part, omit_defaults=True):
+    """The amount of an entity, by the newest event that names one; a browser key counts least."""
+
+    # (False for a browser key, occurred_at, message id); the greatest wins.
+    stamp: tuple[bool, Instant, str] = field(name="at", default=(False, NEVER, ""))
+    # In hundredths.
+    amount: int = 0
+    # "": the event named none.
+    currency: str = ""
+
+
+class Refund(_Part, omit_defaults=True):
+    """A refund; the newest event with its key gives the values."""
+
+    stamp: FieldStamp = field(name="at", default=NO_STAMP)
+    # In hundredths; None: the whole entity is refunded.
+    amount: int | None = None
+    currency: str = ""
+    # Line key -> quantity that was sent back.
+    lines: dict[str, int] = field(default_factory=dict)
+
+
+#: (instant, value, currency or key) of what an entity, or one of its lines, adds to a fact.
+Share = tuple[Instant, Any, str]
+
+
+class Entity(_Part, kw_only=True, omit_defaults=True):
+    """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing.
+
+    Its marks only grow (the earliest count, the earliest reversal, refunds by key), so that events may arrive in any
+    order.
+    """
 
     # Property name -> newest value, and the stamp of the event that gave it.
     fields: dict[str, Any] = field(default_factory=dict)
     stamps: dict[str, FieldStamp] = field(name="at", default_factory=dict)
     lines: dict[str, EntityLine] = field(default_factory=dict)
+    # FOREVER and NEVER while only its reversal is known.
     opened_at: Instant
     touched_at: Instant
+    # Follows from `Closings`.
     closed_at: Instant | None = None
+    # The earliest event that makes it count.
+    counted_at: Instant | None = field(name="counted", default=None)
+    # The earliest event that reverses it in full, and refunds by key.
+    cancelled_at: Instant | None = field(name="cancelled", default=None)
+    refunds: dict[str, Refund] = field(default_factory=dict)
+    # Key of the entity that it is a part of, such as the order of a shipment.
+    parent: str = ""
+    # True: it has its parent's key only, and another part of the same parent has a key of its own.
+    replaced: bool = False
+    # Since when it is reversed: cancelled, refunded up to its amount, or its parent is. Follows from the marks.
+    reversed_at: Instant | None = field(name="reversed", default=None)
+    worth: Worth | None = None
+    # (False for a browser key, instant) of the newest event that gave the whole list: lines told before it are gone.
+    listed_at: tuple[bool, Instant] = field(name="listed", default=(False, NEVER))
+    # Event name -> when the newest event of that name about it occurred.
+    newest: dict[str, Instant] = field(default_factory=dict)
+    # Of an entity that was dropped: fact -> what it adds to it. None: it has its fields and lines.
+    shares: dict[str, list[Share]] | None = None
 
 
-class Closings(_Part):
+class Closings(_Part, omit_defaults=True):
     """The instants at which entities of one name were closed."""
 
     # The newest event that closed every one last touched before it.
     all_at: Instant = field(name="all", default=NEVER)
     # Entity key -> the newest event that closed this one.
     by_key: dict[str, Instant] = field(name="keys", default_factory=dict)
+    # Key of the entity that they are a part of -> the newest event that closed all of its parts.
+    by_parent: dict[str, Instant] = field(name="parents", default_factory=dict)
 
 
 class ConversionRecord(_Part):
@@ -114,6 +170,12 @@ class Memory(_Part, omit_defaults=True):
     closings: dict[str, Closings] = field(default_factory=dict)
     # Entity fact -> marks of the keys of entities that were dropped, so that none is counted twice.
     dropped_entities: dict[str, list[str]] = field(name="gone", default_factory=dict)
+    # Entity fact -> mark of the key ("" for the oldest ones together) -> what is kept of a dropped entity.
+    buried: dict[str, dict[str, Entity]] = field(default_factory=dict)
+    # Entity fact -> line key -> when it was last bought, of dropped entities.
+    taken: dict[str, dict[str, Instant]] = field(default_factory=dict)
+    # Fold over entities that is no fact (`@track`, `@milestone:NAME`, `@yes:VERDICT`, `@no:VERDICT`) -> value.
+    net: dict[str, int] = field(default_factory=dict)
     # Key of the conversion -> record; and how many that counted were dropped for their age.
     conversions: dict[str, ConversionRecord] = field(default_factory=dict)
     dropped_conversions: int = field(name="converted", default=0)

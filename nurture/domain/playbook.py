@@ -25,8 +25,17 @@ class EventMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityMatch:
+    """Entities of a kind, or their lines, for whose fields `where` holds; each key once, net of its reversal."""
+
+    kind: str
+    lines: bool = False
+    where: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FoldFact:
-    """A fact folded from events.
+    """A fact folded from the events of `of`, or from the entities of `over`; a fact never has both.
 
     count        integer, 0 at first            sum, min, max   of `property`; sum 0, others unknown at first
     first, last  instant of the event; never    latest          value of `property` of the newest event
@@ -45,6 +54,9 @@ class FoldFact:
     within: Duration = 0
     at_least: int = 1
     keep: int = 100
+    over: tuple[EntityMatch, ...] = ()
+    # True: the values are the amounts of entities or lines; they are kept per currency.
+    money: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +70,69 @@ class TraitFact:
 
 
 @dataclass(frozen=True, slots=True)
-class EntityFact:
+class LineRule:
+    """The keyed list inside an entity: the goods of a cart or of an order."""
+
+    # Properties that identify a line: the first one that the line has.
+    keys: tuple[str, ...]
+    # The property of the entity's events that holds the list (`products`); "": lines come one by one.
+    source: str = ""
+    # Events that add one line and that remove one.
+    added_by: tuple[str, ...] = ()
+    removed_by: tuple[str, ...] = ()
+    # Kinds whose counted entities take their lines out of this list: what was bought is in no cart any more.
+    removed_by_kinds: tuple[str, ...] = ()
+
+    @property
+    def may_shrink(self) -> bool:
+        """Tell whether lines come and go one by one, so that an entity without lines is empty."""
+        return bool(self.added_by or self.removed_by or self.removed_by_kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Events that take an entity back: in full, or by the amount that they name."""
+
+    match: EventMatch
+    # None: in full.
+    amount: str | None = None
+    # The property that identifies a refund, so that one told twice counts once; None: the message id.
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityKind:
     """Things of a contact that have a key and open and close: carts, orders, appointments, cases.
 
-    Events of `of` with the property `key` open and update the entity; each property of such an event becomes
-    a field (newest occurred_at wins). `lines` keeps a keyed list (the goods of a cart) to which events add and from
-    which they remove. Closed entities are kept for `remember`. Scalars for conditions: `NAME.open` (count),
-    `NAME.ever` (count), `NAME.last_at` (instant).
+    Events of `of` open and update the entity; each property of such an event becomes a field (newest occurred_at
+    wins). Closed entities are kept for `remember`. Scalars for conditions: `NAME.open` (count), `NAME.ever` (count
+    of the keys that count and are not reversed), `NAME.last_at` (instant).
     """
 
     name: str
-    key: str
-    of: tuple[EventMatch, ...]
+    # Properties that hold its key: the first one that the event has.
+    keys: tuple[str, ...]
+    of: tuple[EventMatch, ...] = ()
+    # The events that make it count; none: every one of `of`.
+    counts_from: tuple[EventMatch, ...] = ()
+    # The property that holds its amount.
+    amount: str | None = None
     # Event name -> `key` (the entity of that key; without one every entity last updated before the event) or `all`.
     closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
+    reversed_by: tuple[Reversal, ...] = ()
+    # The kind that it is a part of (a shipment of an order), and the properties that hold that one's key.
+    within: str = ""
+    parent_keys: tuple[str, ...] = ()
+    lines: LineRule | None = None
+    # The kind whose lines are its events (`of: order.lines`); "" for none.
+    lines_of: str = ""
     keep: int = 20
     remember: Duration = 30 * DAY
-    # The line list: property that identifies a line, events that add one and that remove one.
-    line_key: str | None = None
-    added_by: tuple[str, ...] = ()
-    removed_by: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Return the first property that holds its key."""
+        return self.keys[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +144,11 @@ class VerdictFact:
     no: tuple[EventMatch, ...]
     # Names of entities (cases) of which an open one means `no`.
     open_no: tuple[str, ...] = ()
+    yes_over: tuple[EntityMatch, ...] = ()
+    no_over: tuple[EntityMatch, ...] = ()
 
 
-Fact = FoldFact | TraitFact | EntityFact | VerdictFact
+Fact = FoldFact | TraitFact | VerdictFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +164,31 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The events that make a lead a customer, and those that reverse it."""
+    """The events and entities that make a lead a customer, and the events that reverse it."""
 
     # A converting event, keyed by the property `key` (order_id).
     by: tuple[EventMatch, ...]
     key: str
     # Events with the same key that reverse it in full.
     reversed_by: tuple[EventMatch, ...] = ()
-    # The hold put on when the only conversion is reversed.
+    # The hold put on when a conversion is reversed.
     hold: str | None = None
+    # Entities that convert while they count and are not reversed.
+    over: tuple[EntityMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A dated fact, celebrated once per `per`: contact, year, or a property of the event."""
+    """A dated fact, celebrated once per `per`: contact, year, entity, or a property of the event."""
 
     name: str
     of: EventMatch
+    # `entity`, or a property that holds the entity's key: once per entity of `over`.
     per: str = "contact"
-    # Only the n-th such event (2 = second order); None: every one.
+    # Only the n-th such event or entity (2 = second order); None: every one.
     nth: int | None = None
+    # Counted and standing entities instead of events; `of` then has no names.
+    over: tuple[EntityMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +343,9 @@ class Playbook:
     conversion: Conversion
     measures: Mapping[str, Measure]
     vocabulary: Vocabulary
+    entities: Mapping[str, EntityKind] = field(default_factory=dict)
+    # The currencies of the brand; amounts in any other one are never added. (): no currency is asked for.
+    currencies: tuple[str, ...] = ()
     # Types of event properties, for `where` and for `event.NAME` in a step's `when`.
     properties: Vocabulary = field(default_factory=lambda: Vocabulary({}))
     milestones: tuple[Milestone, ...] = ()

@@ -24,7 +24,7 @@ from nurture.domain.journey.combine_histories import combine_histories
 from nurture.domain.playbook import Playbook
 
 #: Raise it when a release folds the same definitions in another way: each contact is then refolded when it advances.
-_FOLDS: Final = 4
+_FOLDS: Final = 5
 
 
 def replay_events(
@@ -102,6 +102,8 @@ def definitions(playbook: Playbook) -> str:
     """Return a hash of everything in the playbook that facts, track and stage are folded by."""
     parts = (
         playbook.facts,
+        playbook.entities,
+        playbook.currencies,
         playbook.personas,
         playbook.properties.terms,
         playbook.stages,

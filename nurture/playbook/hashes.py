@@ -15,7 +15,7 @@ import msgspec
 
 from nurture.domain.conditions import Condition
 from nurture.domain.measure import MailStep, Measure, OnDate, OnMilestone, OnStage, WaitUntilDate
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import Fact, FoldFact, Playbook, VerdictFact
 
 #: A change of this number changes every hash, so that every contact is judged again once.
 _VERSION = "1"
@@ -110,6 +110,17 @@ def _names_read(measure: Measure) -> set[str]:
     return names | {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}
 
 
+def _kinds_of(fact: Fact) -> list[str]:
+    """Return the kinds of entities from which a fact follows."""
+    match fact:
+        case FoldFact(over=over):
+            return [match.kind for match in over]
+        case VerdictFact():
+            return [*fact.open_no, *(match.kind for match in (*fact.yes_over, *fact.no_over))]
+        case _:
+            return []
+
+
 def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
     """Yield (name, definition) of all that the measure reads: facts, property types, stages, milestones, objects."""
     names = _names_read(measure)
@@ -117,6 +128,11 @@ def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str
         root, _, field = name.partition(".")
         if root in playbook.facts:
             yield f"fact {root}", playbook.facts[root]
+            yield from (
+                (f"entity {kind}", playbook.entities[kind]) for kind in _kinds_of(playbook.facts[root])
+            )
+        elif root in playbook.entities:
+            yield f"entity {root}", playbook.entities[root]
         elif (field or root) in playbook.properties.terms:
             yield f"property {field or root}", playbook.properties.terms[field or root]
     if "persona" in names:

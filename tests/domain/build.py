@@ -10,10 +10,11 @@ from nurture.domain.instant import DAY, HOUR, Instant, parse_iso
 from nurture.domain.measure import Action, MailStep, Measure, OnEvent
 from nurture.domain.playbook import (
     Conversion,
-    EntityFact,
+    EntityKind,
     EventMatch,
     FoldFact,
     Hold,
+    LineRule,
     Milestone,
     ObjectKind,
     Playbook,
@@ -87,19 +88,20 @@ FACTS = (
         no=(on("Survey Answered", where="score <= 6"), on("Return Requested")),
         open_no=("case",),
     ),
-    EntityFact(
+)
+
+ENTITIES = (
+    EntityKind(
         "cart",
-        "cart_id",
+        ("cart_id",),
         (on("Product Added", "Product Removed"),),
         closed_by={"Order Completed": "key"},
-        line_key="product_id",
-        added_by=("Product Added",),
-        removed_by=("Product Removed",),
+        lines=LineRule(("product_id",), added_by=("Product Added",), removed_by=("Product Removed",)),
     ),
-    EntityFact("case", "case_id", (on("Support Case Opened"),), closed_by={"Support Case Closed": "key"}),
-    EntityFact(
+    EntityKind("case", ("case_id",), (on("Support Case Opened"),), closed_by={"Support Case Closed": "key"}),
+    EntityKind(
         "appointment",
-        "appointment_id",
+        ("appointment_id",),
         (on("Appointment Booked", "Appointment Changed"),),
         closed_by={"Appointment Cancelled": "key"},
     ),
@@ -146,6 +148,7 @@ def a_playbook(*measures: Measure, rules_hash: str = "r1", **given: Any) -> Play
         "default_locale": "en",
         "default_zone": "UTC",
         "facts": {fact.name: fact for fact in FACTS},
+        "entities": {kind.name: kind for kind in ENTITIES},
         "stages": STAGES,
         "conversion": Conversion(
             by=(on("Order Completed"),),

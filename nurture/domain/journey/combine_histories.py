@@ -12,22 +12,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
-from nurture.domain.entities import mark_of, settle_entities
+from nurture.domain.entities.combine import combine_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.position import derive_track, move_stage
 from nurture.domain.memory import (
-    NO_STAMP,
     Closings,
     ConversionRecord,
-    Entity,
     HoldSpan,
     Memory,
     MilestoneCount,
     Signs,
     ValueStamp,
 )
-from nurture.domain.playbook import EntityFact, FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
 
 _Combine = Callable[[Any, Any], Any]
 #: Fold -> the function that combines two of its values.
@@ -52,10 +50,9 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
     _combine_scalars(contact, added, playbook)
     _combine_memory(contact.memory, added.memory)
     for fact in playbook.facts.values():
-        if isinstance(fact, FoldFact):
+        if isinstance(fact, FoldFact) and not fact.over:
             _combine_fold(contact, added, fact)
-        elif isinstance(fact, EntityFact):
-            _combine_entities(contact, added, fact)
+    combine_entities(contact, added, playbook)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):
             judge_verdict(contact, fact)
@@ -95,7 +92,7 @@ def _combine_scalars(contact: Contact, added: Contact, playbook: Playbook) -> No
         name: _COMBINE_VALUES[name.partition(":")[0]] for name in added.facts if ":" in name
     }
     for fact in playbook.facts.values():
-        if isinstance(fact, FoldFact) and fact.fold in _COMBINE_VALUES:
+        if isinstance(fact, FoldFact) and not fact.over and fact.fold in _COMBINE_VALUES:
             functions[fact.name] = _COMBINE_VALUES[fact.fold]
     for name, combine_values in functions.items():
         if name in added.facts:
@@ -113,6 +110,7 @@ def _combine_memory(memory: Memory, added: Memory) -> None:
         closings = memory.closings.setdefault(name, Closings())
         closings.all_at = max(closings.all_at, added_closings.all_at)
         _keep_latest(closings.by_key, added_closings.by_key)
+        _keep_latest(closings.by_parent, added_closings.by_parent)
     for name, added_spans in added.holds.items():
         spans = memory.holds.setdefault(name, {})
         for key, added_span in added_spans.items():
@@ -170,39 +168,6 @@ def _combine_ever(contact: Contact, added: Contact, fact: FoldFact) -> None:
         kept.pop(fact.name, None)
     elif instants:
         kept[fact.name] = instants[-fact.keep :]
-
-
-def _combine_entities(contact: Contact, added: Contact, fact: EntityFact) -> None:
-    """Combine the entities of one kind, and count those that both parts have seen once."""
-    added_entities = added.memory.entities.get(fact.name, {})
-    ever = f"{fact.name}.ever"
-    if not added_entities and ever not in added.facts and fact.name not in added.memory.closings:
-        return
-    entities = contact.memory.entities.setdefault(fact.name, {})
-    dropped, added_dropped = (part.memory.dropped_entities.get(fact.name, []) for part in (contact, added))
-    in_both = {*map(mark_of, entities), *dropped} & {*map(mark_of, added_entities), *added_dropped}
-    if ever in contact.facts or ever in added.facts:
-        contact.facts[ever] = contact.facts.get(ever, 0) + added.facts.get(ever, 0) - len(in_both)
-    if added_dropped:
-        contact.memory.dropped_entities[fact.name] = list(dict.fromkeys([*dropped, *added_dropped]))
-    for key, entity in added_entities.items():
-        entities[key] = _combine_entity(entities[key], entity) if key in entities else entity
-    last = f"{fact.name}.last_at"
-    if last in added.facts:
-        contact.facts[last] = max(contact.facts.get(last, NEVER), added.facts[last])
-    settle_entities(contact, fact)
-
-
-def _combine_entity(entity: Entity, added: Entity) -> Entity:
-    for name, stamp in added.stamps.items():
-        if stamp > entity.stamps.get(name, NO_STAMP):
-            entity.stamps[name], entity.fields[name] = stamp, added.fields[name]
-    for key, line in added.lines.items():
-        if key not in entity.lines or line.stamp > entity.lines[key].stamp:
-            entity.lines[key] = line
-    entity.opened_at = min(entity.opened_at, added.opened_at)
-    entity.touched_at = max(entity.touched_at, added.touched_at)
-    return entity
 
 
 def _set_track_and_stage(

@@ -7,6 +7,7 @@ a late one would lose a mail.
 from datetime import date
 
 from nurture.domain.conditions import Truth
+from nurture.domain.entities import is_open
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
@@ -53,14 +54,14 @@ def fits_contact(work: Work, measure: Measure) -> bool:
 def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
     """Return (key, touched_at, fire_at) of each open entity whose silence has started no run yet."""
     memory = work.contact.memory
-    known = memory.entities.get(trigger.entity)
-    if not known:
+    known, kind = memory.entities.get(trigger.entity), work.playbook.entities.get(trigger.entity)
+    if not known or kind is None:
         return []
     acted_on = memory.silences.get(measure.path, {})
     return [
         (key, entity.touched_at, entity.touched_at + trigger.quiet)
         for key, entity in known.items()
-        if entity.closed_at is None and acted_on.get(key) != entity.touched_at
+        if is_open(entity, kind) and acted_on.get(key) != entity.touched_at
     ]
 
 

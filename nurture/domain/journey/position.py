@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from nurture.domain.conditions import Reading, Truth
 from nurture.domain.contact import Contact, MilestoneReached, Transition
+from nurture.domain.entities import entity_key, entity_of, is_reversed
+from nurture.domain.entities.net_facts import shares_of
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
-from nurture.domain.event_index import index_of
+from nurture.domain.event_index import index_of, milestone_fold
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.measure import Track
 from nurture.domain.memory import ConversionRecord, HoldSpan, MilestoneCount
-from nurture.domain.playbook import EventMatch, Hold, Playbook
+from nurture.domain.playbook import EntityKind, EventMatch, Hold, Milestone, Playbook
 from nurture.domain.timing import to_local
 
 #: Keys remembered per milestone, hold and conversion; older ones are folded into a count.
@@ -57,12 +59,29 @@ def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
             conversions.setdefault(key, ConversionRecord()).reversed = True
             if rule.hold is not None:
                 _start_hold(contact, rule.hold, key, event.occurred_at)
+    if rule.hold is not None and rule.over:
+        _hold_after_reversal(contact, event, rule.hold, playbook)
+
+
+def _hold_after_reversal(contact: Contact, event: Event, hold: str, playbook: Playbook) -> None:
+    """Start the hold when the event reverses a converting entity in full."""
+    converting = {match.kind for match in playbook.conversion.over}
+    for touch in index_of(playbook).touches.get(event.name, ()):
+        if touch.reversals and touch.kind.name in converting:
+            key = entity_key(event, touch.kind)
+            entity = None if key is None else entity_of(contact, touch.kind.name, key)
+            if key is not None and entity is not None and is_reversed(entity):
+                _start_hold(contact, hold, key, event.occurred_at)
 
 
 def derive_track(contact: Contact) -> Track:
     """Return `customer` when a conversion counts, else `lead`."""
     memory = contact.memory
-    is_customer = memory.dropped_conversions or any(record.counts for record in memory.conversions.values())
+    is_customer = (
+        memory.dropped_conversions
+        or memory.net.get("@track", 0) > 0
+        or any(record.counts for record in memory.conversions.values())
+    )
     return "customer" if is_customer else "lead"
 
 
@@ -93,7 +112,14 @@ def move_stage(
     if stage.name == before:
         return []
     contact.stage, contact.stage_since = stage.name, at
-    return [Transition("stage", before, stage.name, at, reading.now, evidence)]
+    is_forward = _order(before, playbook) < _order(stage.name, playbook)
+    return [Transition("stage", before, stage.name, at, reading.now, evidence, is_forward=is_forward)]
+
+
+def _order(stage: str, playbook: Playbook) -> int:
+    """Return the place of a stage among the stages of both tracks, those of customers last; -1 for none."""
+    order = [stage.name for track in ("lead", "customer") for stage in playbook.stages_of(track)]
+    return order.index(stage) if stage in order else -1
 
 
 def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:
@@ -110,7 +136,33 @@ def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[
         if key not in known.keys:
             known.keys = [*known.keys, key][-_KEYS_MAX:]
             reached.append(MilestoneReached(milestone.name, key, event.occurred_at))
+    for touch in index_of(playbook).touches.get(event.name, ()):
+        for milestone in index_of(playbook).entity_milestones.get(touch.kind.name, ()):
+            reached += _reach_by_entity(contact, event, milestone, touch.kind, playbook)
     return reached
+
+
+def _reach_by_entity(
+    contact: Contact, event: Event, milestone: Milestone, kind: EntityKind, playbook: Playbook
+) -> list[MilestoneReached]:
+    """Record a milestone over entities: the n-th that stands, or the event's own; each key is celebrated once."""
+    known = contact.memory.milestones.setdefault(milestone.name, MilestoneCount())
+    count = known.count = contact.memory.net.get(f"@milestone:{milestone.name}", 0)
+    entity_name = entity_key(event, kind)
+    if milestone.nth is not None or milestone.per in ("contact", "year"):
+        if count < (milestone.nth or 1):
+            return []
+        key = _milestone_key(milestone.per, event, contact, playbook)
+    else:
+        entity = None if entity_name is None else entity_of(contact, kind.name, entity_name)
+        fold = milestone_fold(milestone)
+        if entity_name is None or entity is None or not shares_of(entity_name, entity, fold, kind, playbook):
+            return []
+        key = entity_name
+    if key in known.keys:
+        return []
+    known.keys = [*known.keys, key][-_KEYS_MAX:]
+    return [MilestoneReached(milestone.name, key, event.occurred_at)]
 
 
 def _milestone_key(per: str, event: Event, contact: Contact, playbook: Playbook) -> str:

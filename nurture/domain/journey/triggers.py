@@ -12,7 +12,7 @@ from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_s
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnSchedule
-from nurture.domain.playbook import EntityFact, EventMatch
+from nurture.domain.playbook import EventMatch
 from nurture.domain.timing import next_slot
 
 #: No rules have this hash.
@@ -78,7 +78,7 @@ def start_by_milestones(work: Work, reached: list[MilestoneReached], event: Even
 def start_by_stages(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
     """Start the measures whose trigger is a stage that the contact has entered."""
     for transition in transitions:
-        if transition.kind == "stage":
+        if transition.kind == "stage" and transition.is_forward:
             for measure in work.index.by_stage.get(transition.after, ()):
                 enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
 
@@ -179,5 +179,5 @@ def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
 
 def _key_of(work: Work, measure: Measure, event: Event) -> str | None:
     """Return the key of the measure's entity that the event names."""
-    fact = work.playbook.facts.get(measure.entity or "")
-    return entity_key(event, fact) if isinstance(fact, EntityFact) else None
+    kind = work.playbook.entities.get(measure.entity or "")
+    return entity_key(event, kind) if kind is not None else None

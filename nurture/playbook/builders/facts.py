@@ -1,16 +1,26 @@
 """Build facts, and the vocabularies with the names and types that conditions may use."""
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
-from nurture.domain.playbook import EntityFact, Fact, FactType, FoldFact, TraitFact, VerdictFact
+from nurture.domain.playbook import (
+    EntityKind,
+    EntityMatch,
+    EventMatch,
+    Fact,
+    FactType,
+    FoldFact,
+    TraitFact,
+    VerdictFact,
+)
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema import facts as schema
+from nurture.playbook.schema.events import MatcherValue
 from nurture.playbook.schema.values import ValueType
 
 #: Words of the condition language and of templates, which no fact, let value or object may use as its name.
@@ -24,6 +34,7 @@ RESERVED = frozenset(
 )  # fmt: skip
 Counted = schema.CountFact | schema.EverFact | schema.FirstFact | schema.LastFact | schema.SetFact
 Valued = schema.SumFact | schema.MinFact | schema.MaxFact | schema.LatestFact
+Folded = Counted | Valued | schema.TraitFact | schema.VerdictFact
 _VALUED: Mapping[type, Literal["sum", "min", "max", "latest"]] = MappingProxyType(
     {schema.SumFact: "sum", schema.MinFact: "min", schema.MaxFact: "max", schema.LatestFact: "latest"}
 )
@@ -36,6 +47,8 @@ _FOLDABLE: Mapping[str, tuple[ValueType, ...]] = MappingProxyType(
         "latest": ("bool", "integer", "decimal", "instant", "date", "text"),
     }
 )
+#: Values that every entity with an amount, and every line, has: name -> type.
+_LINE_VALUES: Mapping[str, ValueType] = MappingProxyType({"quantity": "integer", "amount": "decimal"})
 _TERM_TYPES: Mapping[str, FactType] = MappingProxyType({"date": "text"})
 
 
@@ -60,46 +73,68 @@ class FactBuilder:
     """Builds the facts of `playbook.yaml`."""
 
     def __init__(
-        self, document: Document, types: Mapping[str, ValueType], matchers: MatcherBuilder, faults: Faults
+        self,
+        document: Document,
+        types: Mapping[str, ValueType],
+        matchers: MatcherBuilder,
+        faults: Faults,
+        *,
+        entities: Mapping[str, EntityKind],
+        currencies: Sequence[str],
     ) -> None:
         """types: event property -> its declared type."""
         self._document = document
         self._types = types
         self._matchers = matchers
         self._faults = faults
+        self._entities = entities
+        self._currencies = currencies
 
     def build(self, model: Mapping[str, schema.AnyFact]) -> dict[str, Fact]:
-        """Return the facts by name."""
-        facts = {name: self._fact(name, fact, ("facts", name)) for name, fact in model.items()}
-        for name in facts:
+        """Return the facts by name; entities in the older form are no facts."""
+        folds = {name: fact for name, fact in model.items() if not isinstance(fact, schema.EntityFact)}
+        facts = {name: self._fact(name, fact, ("facts", name)) for name, fact in folds.items()}
+        for name in model:
             if name in RESERVED:
-                self._faults.at(
-                    self._document, ("facts", name), f"`{name}` has a meaning already", "rename it"
-                )
+                self._fault(("facts", name), f"`{name}` has a meaning already", "rename it")
+        for name in self._entities:
+            if name in facts:
+                self._fault(("facts", name), f"`{name}` is an entity too", "rename the fact")
+            if name in RESERVED:
+                self._fault(("entities", name), f"`{name}` has a meaning already", "rename it")
         self._check_open_no(facts)
         return facts
 
     def _check_open_no(self, facts: Mapping[str, Fact]) -> None:
-        entities = {name for name, fact in facts.items() if isinstance(fact, EntityFact)}
-        entities |= self._faults.broken_names(self._document.path, "facts")
+        path = self._document.path
+        entities = self._faults.known(path, "entities", self._entities)
+        entities |= self._faults.broken_names(path, "facts")
         for name, fact in facts.items():
-            if isinstance(fact, VerdictFact):
-                for unknown in sorted(set(fact.open_no) - entities):
+            for unknown in fact.open_no if isinstance(fact, VerdictFact) else ():
+                if unknown not in entities:
                     loc = ("facts", name, "verdict", "open_no")
-                    self._faults.at(
-                        self._document, loc, f"no entity `{unknown}`", f"known: {format_names(entities)}"
-                    )
+                    self._fault(loc, f"no entity `{unknown}`", f"known: {format_names(entities)}")
 
-    def _fact(self, name: str, model: schema.AnyFact, loc: Loc) -> Fact:
+    def _fault(self, loc: Loc, what: str, change: str) -> None:
+        self._faults.at(self._document, loc, what, change)
+
+    def _of(self, value: MatcherValue, loc: Loc) -> tuple[tuple[EventMatch, ...], tuple[EntityMatch, ...]]:
+        """Return the matchers of a fact: of events, or of entities and lines."""
+        events, over = self._matchers.split(value, loc)
+        if events and over:
+            self._fault(
+                loc, "events and entities in one fact", "write two facts, and add them where they are read"
+            )
+        return events, over
+
+    def _fact(self, name: str, model: Folded, loc: Loc) -> Fact:
         match model:
             case schema.TraitFact():
                 return TraitFact(name, model.trait, model.type or "text", _scale(model.scale))
-            case schema.EntityFact():
-                return self._entity(name, model, loc)
             case schema.VerdictFact(verdict=signs):
-                yes = self._matchers.all(signs.yes, (*loc, "verdict", "yes"))
-                no = self._matchers.all(signs.no, (*loc, "verdict", "no"))
-                return VerdictFact(name, yes, no, tuple(signs.open_no))
+                yes, yes_over = self._matchers.split(signs.yes, (*loc, "verdict", "yes"))
+                no, no_over = self._matchers.split(signs.no, (*loc, "verdict", "no"))
+                return VerdictFact(name, yes, no, tuple(signs.open_no), yes_over, no_over)
             case schema.SumFact() | schema.MinFact() | schema.MaxFact() | schema.LatestFact():
                 return self._valued(name, model, loc)
             case (
@@ -112,100 +147,100 @@ class FactBuilder:
                 return self._counted(name, model, loc)
 
     def _counted(self, name: str, model: Counted, loc: Loc) -> FoldFact:
-        """Build a fact that counts or dates events, or collects the values of a property."""
-        all_of = self._matchers.all
+        """Build a fact that counts or dates events or entities, or collects the values of a property."""
         match model:
             case schema.CountFact(within=None):
                 if model.keep is not None:
-                    self._faults.at(self._document, (*loc, "keep"), "`keep` without `within`", "remove it")
-                return FoldFact(name, "count", "integer", all_of(model.count, (*loc, "count")))
-            case schema.CountFact():
-                of = all_of(model.count, (*loc, "count"))
+                    self._fault((*loc, "keep"), "`keep` without `within`", "remove it")
+                of, over = self._of(model.count, (*loc, "count"))
+                return FoldFact(name, "count", "integer", of, over=over)
+            case schema.CountFact(within=within):
+                of, over = self._of(model.count, (*loc, "count"))
                 return FoldFact(
-                    name, "window", "window", of, within=model.within or 0, keep=model.keep or 100
+                    name, "window", "window", of, within=within or 0, keep=model.keep or 100, over=over
                 )
-            case schema.EverFact():
-                of = all_of(model.ever, (*loc, "ever"))
-                return FoldFact(
-                    name, "ever", "bool", of, within=model.within or 0, at_least=model.at_least or 1
-                )
+            case schema.EverFact(within=within):
+                of, over = self._of(model.ever, (*loc, "ever"))
+                at_least = model.at_least or 1
+                return FoldFact(name, "ever", "bool", of, within=within or 0, at_least=at_least, over=over)
             case schema.FirstFact():
-                return FoldFact(name, "first", "instant", all_of(model.first, (*loc, "first")))
+                of, over = self._of(model.first, (*loc, "first"))
+                return FoldFact(name, "first", "instant", of, over=over)
             case schema.LastFact():
-                return FoldFact(name, "last", "instant", all_of(model.last, (*loc, "last")))
+                of, over = self._of(model.last, (*loc, "last"))
+                return FoldFact(name, "last", "instant", of, over=over)
             case schema.SetFact():
-                of = all_of(model.of, (*loc, "of"))
-                return FoldFact(name, "set", "set", of, property=model.source, keep=model.keep or 100)
+                of, over = self._of(model.of, (*loc, "of"))
+                return FoldFact(
+                    name, "set", "set", of, property=model.source, keep=model.keep or 100, over=over
+                )
 
     def _valued(self, name: str, model: Valued, loc: Loc) -> FoldFact:
         """Build a fact that folds a property's values, of its own `type` or of the property's."""
         fold = _VALUED[type(model)]
-        kind = model.type or self._types.get(model.source) or ("decimal" if fold == "sum" else None)
+        of, over = self._of(model.of, (*loc, "of"))
+        is_money = (
+            bool(over) and fold != "latest" and all(self._is_amount(model.source, match) for match in over)
+        )
+        kind = model.type or self._types.get(model.source)
+        if over:
+            kind = "decimal" if is_money else kind or _LINE_VALUES.get(model.source)
+        if kind is None and fold == "sum" and not over:
+            kind = "decimal"
         if kind not in _FOLDABLE[fold]:
             self._report_type(model, kind, loc)
             kind = "decimal"
-        of = self._matchers.all(model.of, (*loc, "of"))
-        return FoldFact(name, fold, kind, of, property=model.source, scale=_scale(model.scale))
+        if is_money and not self._currencies:
+            self._fault(loc, "money without a currency", "add `currencies: [EUR]` under `brand`")
+        scale = 2 if is_money else _scale(model.scale)
+        return FoldFact(name, fold, kind, of, property=model.source, scale=scale, over=over, money=is_money)
+
+    def _is_amount(self, source: str, match: EntityMatch) -> bool:
+        kind = self._entities.get(match.kind)
+        return source == "amount" or (kind is not None and not match.lines and source == kind.amount)
 
     def _report_type(self, model: Valued, kind: str | None, loc: Loc) -> None:
         if kind is not None:
             fitting = " or ".join(_FOLDABLE[_VALUED[type(model)]])
             what = f"`{model.source}` is {kind}, which cannot be folded so"
-            self._faults.at(self._document, loc, what, f"use a property of type {fitting}")
+            self._fault(loc, what, f"use a property of type {fitting}")
         elif model.source not in self._faults.broken_names(self._document.path, "properties"):
             change = "add `type:`, or declare the property under `properties`"
-            self._faults.at(self._document, loc, f"no type for `{model.source}`", change)
-
-    def _entity(self, name: str, model: schema.EntityFact, loc: Loc) -> EntityFact:
-        lines = model.lines
-        of = self._matchers.all(model.of, (*loc, "of"))
-        if lines is not None:
-            entity_events = {event for match in of for event in match.names}
-            for event in (*lines.added_by, *lines.removed_by):
-                if event not in entity_events:
-                    what = f"lines change by `{event}`, which does not touch `{name}`"
-                    self._faults.at(self._document, (*loc, "lines"), what, "add it to `of`")
-        kept = {"keep": model.keep, "remember": model.remember}
-        return EntityFact(
-            name,
-            model.key,
-            of,
-            closed_by=dict(model.closed_by or {}),
-            line_key=lines.key if lines else None,
-            added_by=tuple(lines.added_by) if lines else (),
-            removed_by=tuple(lines.removed_by) if lines else (),
-            **{key: value for key, value in kept.items() if value is not None},
-        )
+            self._fault(loc, f"no type for `{model.source}`", change)
 
 
 def _scale(model: int | None) -> int:
     return 2 if model is None else model
 
 
-def vocabulary_of(facts: Iterable[Fact], *, personas: bool) -> Vocabulary:
-    """Return the vocabulary of these facts, with `persona` when there are personas."""
+def vocabulary_of(
+    facts: Iterable[Fact], entities: Iterable[str], *, currencies: Sequence[str] = (), personas: bool = False
+) -> Vocabulary:
+    """Return the vocabulary of these facts and entities, with `persona` when there are personas."""
     terms: dict[str, Term] = {}
     for fact in facts:
-        terms.update({term.name: term for term in _terms(fact)})
+        terms.update({term.name: term for term in _terms(fact, currencies)})
+    for name in entities:
+        terms[f"{name}.open"] = Term(f"{name}.open", "integer", "zero")
+        terms[f"{name}.ever"] = Term(f"{name}.ever", "integer", "zero", grows=True)
+        terms[f"{name}.last_at"] = Term(f"{name}.last_at", "instant", "never", grows=True)
     if personas:
         terms["persona"] = Term("persona", "text")
     return Vocabulary(terms)
 
 
-def _terms(fact: Fact) -> list[Term]:
-    """Return the terms of one fact. grows: its value never shrinks by time or silence."""
+def _terms(fact: Fact, currencies: Sequence[str]) -> list[Term]:
+    """Return the terms of one fact. grows: its value never shrinks by time or silence, only by a reversal."""
     name = fact.name
     match fact:
         case TraitFact():
             return [_term(name, fact.type, scale=fact.scale)]
         case VerdictFact():
             return [Term(name, "verdict"), Term(f"{name}.yes_at", "instant", "never")]
-        case EntityFact():
-            return [
-                Term(f"{name}.open", "integer", "zero"),
-                Term(f"{name}.ever", "integer", "zero", grows=True),
-                Term(f"{name}.last_at", "instant", "never", grows=True),
-            ]
+        case FoldFact(money=True):
+            # With one currency the plain name says enough.
+            names = [f"{name}.{currency}" for currency in currencies]
+            return [_money_term(fact, each) for each in [*names, *([name] if len(names) <= 1 else [])]]
         case FoldFact(fold="count"):
             return [Term(name, "integer", "zero", grows=True)]
         case FoldFact(fold="window"):
@@ -219,5 +254,10 @@ def _terms(fact: Fact) -> list[Term]:
         case FoldFact():
             term = _term(name, fact.type, scale=fact.scale)
             if fact.fold == "sum":
-                return [Term(name, term.type, "zero", term.scale)]
+                return [Term(name, term.type, "zero", term.scale, grows=bool(fact.over))]
             return [Term(name, term.type, "unknown", term.scale, grows=fact.fold == "max")]
+
+
+def _money_term(fact: FoldFact, name: str) -> Term:
+    absent: Literal["zero", "unknown"] = "zero" if fact.fold == "sum" else "unknown"
+    return Term(name, "decimal", absent, fact.scale, grows=fact.fold != "min")

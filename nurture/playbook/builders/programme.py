@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from nurture.domain.conditions import Vocabulary
+from nurture.domain.event_index import events_of
 from nurture.domain.measure import PURPOSES, LocalSlot, Track
 from nurture.domain.playbook import (
     Cap,
     Conversion,
+    EntityKind,
     EventMatch,
     Hold,
     Milestone,
@@ -20,6 +22,7 @@ from nurture.domain.playbook import (
     Touchpoint,
 )
 from nurture.playbook.builders.conditions import ConditionParser
+from nurture.playbook.builders.entities import EntityBuilder
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
 from nurture.playbook.builders.owners import build_owners
@@ -49,8 +52,18 @@ class ProgrammeBuilder:
     def build(self) -> Playbook:
         """Return the playbook without measures and hashes."""
         model = self._model
-        facts = FactBuilder(self._document, model.properties, self._matchers, self._faults).build(model.facts)
-        vocabulary = vocabulary_of(facts.values(), personas=bool(model.personas))
+        entities = self._entities()
+        facts = FactBuilder(
+            self._document,
+            model.properties,
+            self._matchers,
+            self._faults,
+            entities=entities,
+            currencies=model.currencies,
+        ).build(model.facts)
+        vocabulary = vocabulary_of(
+            facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
+        )
         self._check_names()
         optional = {
             "quiet_hours": self._quiet_hours(),
@@ -65,6 +78,8 @@ class ProgrammeBuilder:
             default_locale=model.locales[0],
             default_zone=model.default_zone,
             facts=facts,
+            entities=entities,
+            currencies=model.currencies,
             stages=(
                 *self._stages("lead", model.stages.lead, vocabulary),
                 *self._stages("customer", model.stages.customer, vocabulary),
@@ -85,6 +100,20 @@ class ProgrammeBuilder:
             offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )
+
+    def _entities(self) -> dict[str, EntityKind]:
+        model = self._model
+        kinds = EntityBuilder(
+            self._document, self._matchers, self._faults, entities=model.entities, facts=model.facts
+        ).build()
+        known = self._faults.known(self._document.path, "entities", kinds)
+        self._matchers.know_entities(known, [name for name, kind in kinds.items() if kind.lines is not None])
+        events = {name for point in model.touchpoints.values() for name in point.events}
+        events |= {name for kind in kinds.values() for name in events_of(kind)}
+        for name in sorted(events & set(kinds)):
+            what = f"an entity and an event are both called `{name}`"
+            self._fault(("entities" if name in model.entities else "facts", name), what, "rename one")
+        return kinds
 
     def _senders(self) -> dict[str, dict[str, str]]:
         return {
@@ -124,14 +153,25 @@ class ProgrammeBuilder:
         model = self._model.conversion
         if model.hold is not None:
             self._names(("conversion", "hold"), "hold", [model.hold], self._known("holds", self._model.holds))
-        by = self._matchers.all(model.by, ("conversion", "by"))
+        by, over = self._matchers.split(model.by, ("conversion", "by"))
         reversed_by = self._matchers.all(model.reversed_by, ("conversion", "reversed_by"))
-        return Conversion(by, model.key, reversed_by, model.hold)
+        if (by or reversed_by) and model.key is None:
+            self._fault(
+                ("conversion",), "an event without a key", "add `key: order_id`, or name an entity in `by`"
+            )
+        return Conversion(by, model.key or "", reversed_by, model.hold, over)
 
     def _milestones(self) -> Iterable[Milestone]:
         for name, milestone in self._model.milestones.items():
-            of: EventMatch = self._matchers.one(milestone.of, ("milestones", name, "of"))
-            yield Milestone(name, of, milestone.per or "contact", milestone.nth)
+            loc = ("milestones", name, "of")
+            of, over = self._matchers.split(milestone.of, loc)
+            if len(of) + bool(over) > 1:
+                what, change = "more than one `where` here", "write {event: [NAME, NAME], where: CONDITION}"
+                if over:
+                    what, change = "events and entities in one milestone", "write two milestones"
+                self._fault(loc, what, change)
+            match = of[0] if of else EventMatch(())
+            yield Milestone(name, match, milestone.per or "contact", milestone.nth, over)
 
     def _holds(self) -> Iterable[Hold]:
         for name, hold in self._model.holds.items():

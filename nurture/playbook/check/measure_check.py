@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nurture.domain.measure import MARKETING, Measure
-from nurture.domain.playbook import EntityFact, Playbook
+from nurture.domain.playbook import Playbook
 from nurture.playbook.builders.measure import Draft
 from nurture.playbook.document import Loc
 from nurture.playbook.fault import Faults, format_names
@@ -57,8 +57,7 @@ class MeasureCheck:
 
     def entities(self) -> frozenset[str]:
         """Return the names of entities."""
-        facts = self.playbook.facts
-        return self.known("facts", (name for name in facts if isinstance(facts[name], EntityFact)))
+        return self.known("entities", self.playbook.entities) | self.faults.broken_names(PROGRAMME, "facts")
 
     def require_known(self, loc: Loc, kind: str, name: str | None, known: frozenset[str]) -> None:
         """Add a fault for a name that is not known. name: None when the file gives none."""

@@ -15,7 +15,7 @@ from nurture.domain.measure import (
     Track,
     WaitUntilDate,
 )
-from nurture.domain.playbook import EntityFact, FoldFact, TraitFact
+from nurture.domain.playbook import FoldFact, TraitFact
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -212,8 +212,8 @@ def _check_once(check: MeasureCheck) -> None:
         check.fault(("once",), "once per entity, but the run has no entity", "add `entity:`")
     if once.per in _CALENDAR or check.faults.is_broken(check.draft.document.path, ("entity",)):
         return
-    fact = check.playbook.facts.get(check.measure.entity or "")
-    if isinstance(fact, EntityFact) and fact.key == once.per:
+    kind = check.playbook.entities.get(check.measure.entity or "")
+    if kind is not None and once.per in kind.keys:
         return
     if not isinstance(trigger, OnEvent | OnMilestone | OnObject | OnStage):
         what = f"once per {once.per}, and this trigger brings no event with that property"

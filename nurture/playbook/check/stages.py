@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from nurture.domain.playbook import EntityFact, Fact, FoldFact, Playbook, Stage, TraitFact, VerdictFact
+from nurture.domain.playbook import EntityKind, Fact, FoldFact, Playbook, Stage, TraitFact, VerdictFact
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import PROGRAMME
 
@@ -58,19 +58,26 @@ def first_evidence(stage: Stage, playbook: Playbook) -> Iterator[str]:
         root = name.partition(".")[0]
         fact = playbook.facts.get(root)
         if fact is not None:
-            yield from source_events(fact)
+            yield from source_events(fact, playbook)
+        elif root in playbook.entities:
+            yield from _counting_events(playbook.entities[root])
     yield from _events_needed_once(stage.when.text)
 
 
-def source_events(fact: Fact) -> Iterator[str]:
+def source_events(fact: Fact, playbook: Playbook) -> Iterator[str]:
     """Yield the names of the events that change a fact."""
     match fact:
-        case FoldFact(at_least=1) | EntityFact():
-            yield from (name for match in fact.of for name in match.names)
-        case VerdictFact():
-            yield from (name for match in fact.yes for name in match.names)
+        case FoldFact(at_least=1, of=of, over=over) | VerdictFact(yes=of, yes_over=over):
+            yield from (name for match in of for name in match.names)
+            for match in over:
+                yield from _counting_events(playbook.entities[match.kind])
         case FoldFact() | TraitFact():
             return
+
+
+def _counting_events(kind: EntityKind) -> Iterator[str]:
+    """Yield the names of the events from which an entity of the kind counts."""
+    yield from (name for match in kind.counts_from or kind.of for name in match.names)
 
 
 def _names_needed_once(text: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from nurture.playbook.schema.events import EventMatcher
+from nurture.playbook.schema.events import EventMatcher, Matcher
 from nurture.playbook.schema.values import DurationText, EventName, Name, PropertyName, Strict, ValueType
 
 Scale = Annotated[int, Field(ge=0, le=6, description="Decimal digits kept of a decimal; money: 2.")]
@@ -14,7 +14,7 @@ Keep = Annotated[int, Field(ge=1, le=1000, description="How many are kept, newes
 class CountFact(Strict):
     """The number of such events; with `within`, the number in that last span of time."""
 
-    count: EventMatcher
+    count: Matcher
     within: DurationText | None = None
     keep: Keep | None = None
 
@@ -23,7 +23,7 @@ class SumFact(Strict):
     """The sum of a property over such events."""
 
     source: PropertyName = Field(alias="sum")
-    of: EventMatcher
+    of: Matcher
     type: Literal["integer", "decimal"] | None = None
     scale: Scale | None = None
 
@@ -32,7 +32,7 @@ class MinFact(Strict):
     """The smallest value of a property; unknown before the first."""
 
     source: PropertyName = Field(alias="min")
-    of: EventMatcher
+    of: Matcher
     type: Literal["integer", "decimal", "instant"] | None = None
     scale: Scale | None = None
 
@@ -41,7 +41,7 @@ class MaxFact(Strict):
     """The largest value of a property; unknown before the first."""
 
     source: PropertyName = Field(alias="max")
-    of: EventMatcher
+    of: Matcher
     type: Literal["integer", "decimal", "instant"] | None = None
     scale: Scale | None = None
 
@@ -49,20 +49,20 @@ class MaxFact(Strict):
 class FirstFact(Strict):
     """The instant of the first such event; never until then."""
 
-    first: EventMatcher
+    first: Matcher
 
 
 class LastFact(Strict):
     """The instant of the last such event; never until then."""
 
-    last: EventMatcher
+    last: Matcher
 
 
 class LatestFact(Strict):
     """The newest value of a property; unknown until there is one. `type` defaults to the property's own."""
 
     source: PropertyName = Field(alias="latest")
-    of: EventMatcher
+    of: Matcher
     type: ValueType | None = None
     scale: Scale | None = None
 
@@ -71,14 +71,14 @@ class SetFact(Strict):
     """The different values of a property, newest `keep`."""
 
     source: PropertyName = Field(alias="set")
-    of: EventMatcher
+    of: Matcher
     keep: Keep | None = None
 
 
 class EverFact(Strict):
     """True for ever once `at_least` such events fell within one span of `within`."""
 
-    ever: EventMatcher
+    ever: Matcher
     at_least: Annotated[int, Field(ge=1, le=100)] | None = None
     within: DurationText | None = None
 
@@ -113,8 +113,8 @@ class EntityFact(Strict):
 class Signs(Strict):
     """The events that mean yes and no. The newest one decides; an open entity of `open_no` means no."""
 
-    yes: EventMatcher
-    no: EventMatcher
+    yes: Matcher
+    no: Matcher
     open_no: list[Name] = Field(default_factory=list)
 
 

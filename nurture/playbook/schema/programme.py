@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from nurture.domain.measure import Purpose
-from nurture.playbook.schema.events import EventMatcher, EventNames
+from nurture.playbook.schema.entities import EntityFile
+from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
 from nurture.playbook.schema.values import (
     ClockText,
@@ -24,6 +25,8 @@ from nurture.playbook.schema.values import (
     refuse,
 )
 
+CurrencyText = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217: EUR.")]
+
 
 class Brand(Strict):
     """The brand. More keys are allowed; templates read all of them as `brand.KEY`."""
@@ -35,6 +38,7 @@ class Brand(Strict):
     address: Annotated[
         Words, Field(description="Postal address, shown in every footer (the law asks for it).")
     ]
+    currencies: Annotated[list[CurrencyText], Field(min_length=1)] | None = None
 
 
 def require_answerable(address: str) -> None:
@@ -90,10 +94,10 @@ class Quiet(Strict):
 
 
 class ConversionFile(Strict):
-    """The event that makes a lead a customer."""
+    """The entity or event that makes a lead a customer. An event needs `key`; an entity has its own."""
 
-    by: EventMatcher
-    key: PropertyName
+    by: Matcher
+    key: PropertyName | None = None
     reversed_by: EventMatcher | None = None
     hold: Name | None = None
 
@@ -113,9 +117,9 @@ class Stages(Strict):
 
 
 class MilestoneFile(Strict):
-    """A dated fact; `nth: 2` for the second such event only."""
+    """A dated fact; `nth: 2` for the second such event or entity only."""
 
-    of: EventMatcher
+    of: Matcher
     per: PropertyName | None = None
     nth: Annotated[int, Field(ge=1)] | None = None
 
@@ -201,6 +205,7 @@ class ProgrammeFile(Strict):
     arbitration: DurationText | None = None
     properties: dict[PropertyName, ValueType] = Field(default_factory=dict)
     conversion: ConversionFile
+    entities: dict[Name, EntityFile] = Field(default_factory=dict)
     facts: dict[Name, AnyFact]
     stages: Stages
     milestones: dict[Name, MilestoneFile] = Field(default_factory=dict)
@@ -220,4 +225,11 @@ class ProgrammeFile(Strict):
     @property
     def brand_values(self) -> dict[str, Any]:
         """Return the brand as templates read it."""
-        return self.brand.model_dump()
+        values = self.brand.model_dump()
+        return {name: value for name, value in values.items() if name != "currencies" or value is not None}
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Return the brand's currencies; amounts in any other one are never added."""
+        single = (self.brand.model_extra or {}).get("currency")
+        return tuple(self.brand.currencies or ([single] if isinstance(single, str) and single else []))

@@ -1,0 +1,174 @@
+"""Folding an event into the entities that it opens, updates, closes or reverses."""
+
+from nurture.domain.contact import Contact
+from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
+from nurture.domain.entities.reading import (
+    entity_key,
+    first_key,
+    mark_of,
+    own_key,
+    parent_key,
+    price_of,
+    quantity_of,
+)
+from nurture.domain.entities.settle import settle_kinds
+from nurture.domain.event import Event
+from nurture.domain.event_filter import holds_for
+from nurture.domain.event_index import Index, Touch
+from nurture.domain.instant import FOREVER, NEVER
+from nurture.domain.memory import NO_STAMP, Closings, Entity, Memory, Refund, Worth
+from nurture.domain.playbook import EntityKind, Playbook, Reversal
+from nurture.domain.values import coerce
+
+#: An entity holds this many fields and refunds.
+_FIELDS_MAX = 60
+_REFUNDS_MAX = 100
+#: So many keys of closed entities are kept besides those of the entities that are kept.
+_CLOSINGS_MAX = 200
+_CURRENCY_MAX = 8
+
+
+def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
+    """Fold the event into the entities it opens, updates, closes or reverses; tell whether there was any."""
+    touches = index.touches.get(event.name)
+    if touches is None:
+        return False
+    changed = {touch.kind.name for touch in touches if _touch(contact, event, touch, playbook)}
+    if changed:
+        settle_kinds(contact, changed, playbook, index)
+    return bool(changed)
+
+
+def _touch(contact: Contact, event: Event, touch: Touch, playbook: Playbook) -> bool:
+    kind, key, has_changed = touch.kind, entity_key(event, touch.kind), False
+    if key is not None and any(holds_for(match, event, playbook) for match in touch.of):
+        entity = _find_or_open(contact.memory, kind, key)
+        counts = not kind.counts_from or any(holds_for(match, event, playbook) for match in touch.counts)
+        _update(entity, event, kind, counts=counts)
+        has_changed = True
+    for reversal in touch.reversals:
+        if key is not None and holds_for(reversal.match, event, playbook):
+            _reverse(_find_or_open(contact.memory, kind, key), event, kind, reversal)
+            has_changed = True
+    if event.name in kind.closed_by:
+        _close(contact.memory, event, kind)
+        has_changed = True
+    return has_changed
+
+
+def _find_or_open(memory: Memory, kind: EntityKind, key: str) -> Entity:
+    known = memory.entities.setdefault(kind.name, {})
+    entity = known.get(key)
+    if entity is None:
+        entity = known[key] = _restore(memory, kind, key) or Entity(opened_at=FOREVER, touched_at=NEVER)
+    return entity
+
+
+def _restore(memory: Memory, kind: EntityKind, key: str) -> Entity | None:
+    """Return a dropped entity with the marks that were kept of it."""
+    buried = memory.buried.get(kind.name)
+    entity = buried.pop(mark_of(key), None) if buried else None
+    if entity is not None and entity.closed_at is not None:
+        by_key = memory.closings.setdefault(kind.name, Closings()).by_key
+        by_key[key] = max(by_key.get(key, NEVER), entity.closed_at)
+    return entity
+
+
+def _update(entity: Entity, event: Event, kind: EntityKind, *, counts: bool) -> None:
+    at, rule = event.occurred_at, kind.lines
+    if counts:
+        entity.counted_at = at if entity.counted_at is None else min(entity.counted_at, at)
+    entity.opened_at = min(entity.opened_at, at)
+    entity.touched_at = max(entity.touched_at, at)
+    entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
+    if kind.parent_keys:
+        entity.parent = max(entity.parent, parent_key(event, kind) or "")
+    if kind.amount is not None:
+        _update_worth(entity, event, kind.amount)
+    # A dropped entity keeps no lines: what they add to facts is kept instead.
+    if rule is not None and entity.shares is None:
+        update_lines(entity, event, kind, replaces=not counts or not kind.counts_from)
+    is_line, stamp = rule is not None and is_line_event(event, rule), (at, event.message_id)
+    for name, value in event.properties.items():
+        if is_line and name not in kind.keys and name not in kind.parent_keys and name != "currency":
+            continue
+        if rule is not None and name == rule.source:
+            continue
+        if len(entity.stamps) >= _FIELDS_MAX and name not in entity.stamps:
+            continue
+        if stamp > entity.stamps.get(name, NO_STAMP):
+            entity.fields[name], entity.stamps[name] = value, stamp
+
+
+def _update_worth(entity: Entity, event: Event, name: str) -> None:
+    amount: int | None = coerce(event.properties.get(name), "decimal")
+    stamp = (not event.hint, event.occurred_at, event.message_id)
+    if amount is not None and (entity.worth is None or stamp > entity.worth.stamp):
+        entity.worth = Worth(stamp, amount, _currency(event))
+
+
+def _currency(event: Event) -> str:
+    currency = event.properties.get("currency")
+    return currency.strip().upper()[:_CURRENCY_MAX] if isinstance(currency, str) else ""
+
+
+def _close(memory: Memory, event: Event, kind: EntityKind) -> None:
+    closings = memory.closings.setdefault(kind.name, Closings())
+    key, parent, at = own_key(event, kind), parent_key(event, kind), event.occurred_at
+    if kind.closed_by[event.name] == "key" and key is not None:
+        by_key, restored = closings.by_key, _buried(memory, kind, key)
+        by_key[key] = max(by_key.get(key, NEVER), at)
+        if restored:
+            _find_or_open(memory, kind, key)
+        for oldest in sorted(by_key, key=lambda name: (by_key[name], name))[: -kind.keep - _CLOSINGS_MAX]:
+            del by_key[oldest]
+    elif kind.closed_by[event.name] == "key" and parent is not None:
+        closings.by_parent[parent] = max(closings.by_parent.get(parent, NEVER), at)
+        for oldest in sorted(closings.by_parent, key=lambda name: (closings.by_parent[name], name))[
+            : -kind.keep - _CLOSINGS_MAX
+        ]:
+            del closings.by_parent[oldest]
+    else:
+        closings.all_at = max(closings.all_at, at)
+
+
+def _buried(memory: Memory, kind: EntityKind, key: str) -> bool:
+    return mark_of(key) in memory.buried.get(kind.name, ())
+
+
+def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal) -> None:
+    """Record a cancellation, or a refund under its key; the settling compares refunds with the amount."""
+    at, full = event.occurred_at, event.properties.get("full")
+    entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
+    if reversal.amount is None or full is True:
+        entity.cancelled_at = at if entity.cancelled_at is None else min(entity.cancelled_at, at)
+        return
+    amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
+    rule = kind.lines
+    rows = rows_of(event.properties.get(rule.source), rule) if rule is not None and rule.source else {}
+    lines = {key: quantity_of(row) for key, row in rows.items()}
+    if rows:
+        prices = [price_of(row) for row in rows.values()]
+        value = None
+        if None not in prices:
+            value = sum((price_of(row) or 0) * quantity_of(row) for row in rows.values())
+        if amount is not None and value is not None and abs(amount) < value:
+            # Less than the goods are worth: a part of the price is given back, and the goods stay.
+            lines = {}
+        amount = value if amount is None else amount
+    elif amount is None and full is False:
+        amount = 0
+    refund_key = first_key(event.properties, (reversal.key,)) if reversal.key is not None else None
+    _put_refund(
+        entity,
+        refund_key or event.message_id,
+        Refund((at, event.message_id), None if amount is None else abs(amount), _currency(event), lines),
+    )
+
+
+def _put_refund(entity: Entity, key: str, refund: Refund) -> None:
+    known = entity.refunds.get(key)
+    if known is None and len(entity.refunds) >= _REFUNDS_MAX:
+        return
+    if known is None or refund.stamp > known.stamp:
+        entity.refunds[key] = refund

@@ -1,0 +1,125 @@
+"""Lines of entities: what events put into a list, and which lines are in it now."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from nurture.domain.entities.reading import line_key, quantity_of
+from nurture.domain.event import Event
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import Closings, Entity, EntityLine, Memory
+from nurture.domain.playbook import EntityKind, LineRule
+
+#: An entity holds this many lines, a line this many properties, and a property so long a text.
+_LINES_MAX: Final = 50
+_FIELDS_MAX: Final = 30
+_TEXT_MAX: Final = 1_000
+_NOTHING: Final[Mapping[str, Instant]] = {}
+
+
+def is_line_event(event: Event, rule: LineRule) -> bool:
+    """Tell whether the event adds or removes one line."""
+    return event.name in rule.added_by or event.name in rule.removed_by
+
+
+def update_lines(entity: Entity, event: Event, kind: EntityKind, *, replaces: bool) -> None:
+    """Take over the lines that the event gives. replaces: a list of it takes the place of what was told before it."""
+    rule = kind.lines
+    if rule is None:
+        return
+    if is_line_event(event, rule):
+        key = line_key(event.properties, rule)
+        if key is not None:
+            _put_one(entity, key, event, removed=event.name in rule.removed_by)
+    elif rule.source:
+        rows = _rows(event, kind, rule)
+        if not rows:
+            return
+        for key, row in rows.items():
+            _put_listed(entity, key, event, row)
+        since = event.occurred_at if replaces else NEVER
+        entity.listed_at = max(entity.listed_at, (not event.hint, since))
+    if len(entity.lines) > _LINES_MAX:
+        order = sorted(entity.lines, key=lambda key: (entity.lines[key].stamp, key))
+        for key in order[:-_LINES_MAX]:
+            del entity.lines[key]
+
+
+def rows_of(values: Any, rule: LineRule) -> dict[str, dict[str, Any]]:
+    """Return the rows of a list by their keys; the quantities of rows with one key are added."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in values if isinstance(values, list) else ():
+        key = line_key(row, rule) if isinstance(row, dict) else None
+        if key is None:
+            continue
+        if key in rows:
+            rows[key] = rows[key] | {"quantity": quantity_of(rows[key]) + quantity_of(row)}
+        else:
+            rows[key] = _kept(row)
+    return rows
+
+
+def _rows(event: Event, kind: EntityKind, rule: LineRule) -> dict[str, dict[str, Any]]:
+    """Return the event's rows; an event without a list may be one line itself, as in a shop's export."""
+    rows = event.properties.get(rule.source)
+    if isinstance(rows, list):
+        return rows_of(rows, rule)
+    key = line_key(event.properties, rule)
+    left_out = {*kind.keys, *kind.parent_keys, kind.amount, rule.source}
+    own = {name: value for name, value in event.properties.items() if name not in left_out}
+    return {} if key is None else {key: _kept(own)}
+
+
+def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in row.items():
+        if len(kept) < _FIELDS_MAX and isinstance(value, str | int | float):
+            kept[name] = value[:_TEXT_MAX] if isinstance(value, str) else value
+    return kept
+
+
+def _put_one(entity: Entity, key: str, event: Event, *, removed: bool) -> None:
+    stamp, line = (event.occurred_at, event.message_id), entity.lines.get(key)
+    if line is None or stamp > line.stamp:
+        entity.lines[key] = EntityLine(stamp, fields=dict(event.properties), removed=removed)
+
+
+def _put_listed(entity: Entity, key: str, event: Event, fields: dict[str, Any]) -> None:
+    stamp, line = (event.occurred_at, event.message_id), entity.lines.get(key)
+    if line is None or (not event.hint, stamp) > (not line.hint, line.stamp):
+        entity.lines[key] = EntityLine(stamp, fields=fields, hint=event.hint)
+
+
+def settle_lines(
+    entity: Entity, rule: LineRule, closings: Closings, bought: Mapping[str, Instant] = _NOTHING
+) -> None:
+    """Work out which lines are in the list: not removed, not bought since, and of the newest whole list."""
+    closed_until = closings.all_at if rule.may_shrink else NEVER
+    for key, line in entity.lines.items():
+        at = line.stamp[0]
+        line.present = (
+            not line.removed
+            and (not line.hint, at) >= entity.listed_at
+            and (closed_until == NEVER or at > closed_until)
+            and (not bought or at > bought.get(key, NEVER))
+        )
+
+
+def bought_lines(memory: Memory, cart: EntityKind) -> dict[str, Instant]:
+    """Return line key -> the instant of the newest counted entity that takes the line out of this kind's lists."""
+    bought = dict(memory.taken.get(cart.name, _NOTHING))
+    for kind in cart.lines.removed_by_kinds if cart.lines is not None else ():
+        for entity in memory.entities.get(kind, {}).values():
+            if entity.counted_at is not None:
+                note_bought(bought, entity, entity.counted_at)
+    return bought
+
+
+def note_bought(bought: dict[str, Instant], entity: Entity, at: Instant) -> None:
+    """Note each line of an entity as bought at an instant."""
+    for key in _present(entity.lines):
+        if at > bought.get(key, NEVER):
+            bought[key] = at
+
+
+def _present(lines: Mapping[str, EntityLine]) -> Iterable[str]:
+    return (key for key, line in lines.items() if line.present)

@@ -1,0 +1,217 @@
+"""Facts over entities and their lines: each key once, net of its reversal, amounts per currency."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from nurture.domain.conditions import Condition, Reading, Truth
+from nurture.domain.contact import Contact
+from nurture.domain.entities.reading import net_amount, net_lines, price_of
+from nurture.domain.event_index import Index
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import Entity, Share
+from nurture.domain.playbook import EntityKind, EntityMatch, FoldFact, Playbook
+from nurture.domain.values import coerce, coerced
+
+#: Folds that need no value of the entity.
+_DATED: Final = frozenset({"count", "first", "last", "window", "ever"})
+
+
+def settle_net_facts(contact: Contact, kinds: Collection[str], playbook: Playbook, index: Index) -> None:
+    """Work out the facts over entities of these kinds anew."""
+    folds = {fold.name: fold for kind in kinds for fold in index.net_folds.get(kind, ())}
+    for fold in folds.values():
+        shares: list[Share] = []
+        for name in dict.fromkeys(match.kind for match in fold.over):
+            kind = playbook.entities[name]
+            for key, entity in _entities(contact, name):
+                shares += shares_of(key, entity, fold, kind, playbook)
+        _store(contact, fold, shares, playbook)
+
+
+def _entities(contact: Contact, kind: str) -> Iterator[tuple[str, Entity]]:
+    yield from contact.memory.entities.get(kind, {}).items()
+    yield from contact.memory.buried.get(kind, {}).items()
+
+
+# ---- what one entity adds --------------------------------------------------------------------------------
+
+
+def shares_of(key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook) -> list[Share]:
+    """Return what one entity adds to the fold: nothing before it counts and after it was reversed."""
+    if entity.counted_at is None or entity.reversed_at is not None or entity.replaced:
+        return []
+    if entity.shares is not None:
+        return _kept_shares(entity, fold, kind)
+    shares: list[Share] = []
+    for match in fold.over:
+        if match.kind != kind.name:
+            continue
+        if match.lines:
+            shares += _line_shares(key, entity, fold, match, playbook)
+        elif _is_true(match.where, entity.fields, entity.counted_at, playbook):
+            shares += _entity_shares(key, entity, fold, kind, playbook)
+        if shares and not match.lines:
+            # Two matchers of one fact count an entity once, as they would count an event.
+            break
+    return shares
+
+
+def _kept_shares(entity: Entity, fold: FoldFact, kind: EntityKind) -> list[Share]:
+    shares = (entity.shares or {}).get(fold.name, [])
+    if fold.money and entity.refunds and not any(match.lines for match in fold.over):
+        amount = net_amount(entity, kind)
+        return [(at, amount, currency) for at, _, currency in shares if amount is not None]
+    return shares
+
+
+def _is_true(where: Condition | None, fields: Any, at: Instant, playbook: Playbook) -> bool:
+    if where is None:
+        return True
+    terms = playbook.properties.terms
+    known = coerced(fields, {name: terms[name] for name in where.terms if name in terms})
+    return where.truth(Reading(known, at, playbook.default_zone)) is Truth.YES
+
+
+def _entity_shares(
+    key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
+) -> Iterable[Share]:
+    at = entity.counted_at or NEVER
+    if fold.fold in _DATED:
+        return [(at, 1, "")]
+    if fold.money:
+        amount = net_amount(entity, kind)
+        currency = _currency(entity, playbook)
+        return [] if amount is None or currency is None else [(at, amount, currency)]
+    value = entity.fields.get(fold.property or "")
+    return [(at, found, key) for found in _values(value, fold)]
+
+
+def _line_shares(
+    key: str, entity: Entity, fold: FoldFact, match: EntityMatch, playbook: Playbook
+) -> Iterator[Share]:
+    at, rule = entity.counted_at or NEVER, playbook.entities[match.kind].lines
+    for line_key, line, quantity in net_lines(entity):
+        if not _is_true(match.where, line.fields, at, playbook):
+            continue
+        if fold.fold in _DATED:
+            yield at, 1, ""
+        elif fold.money:
+            price, currency = price_of(line.fields), _currency(entity, playbook)
+            if price is not None and currency is not None:
+                yield at, price * quantity, currency
+        elif fold.property == "quantity":
+            yield at, quantity, line_key
+        elif rule is not None and fold.property in rule.keys:
+            yield from ((at, found, line_key) for found in _values(line_key, fold))
+        else:
+            value = line.fields.get(fold.property or "")
+            yield from ((at, found, f"{key} {line_key}") for found in _values(value, fold))
+
+
+def _values(value: Any, fold: FoldFact) -> list[Any]:
+    if fold.fold == "set":
+        texts = value if isinstance(value, list) else [value]
+        return [text for text in (coerce(item, "text") for item in texts) if text is not None]
+    found = coerce(value, fold.type, scale=fold.scale)
+    return [] if found is None else [found]
+
+
+def _currency(entity: Entity, playbook: Playbook) -> str | None:
+    """Return the currency of an entity's amounts, None for one that the brand does not name: it is never added."""
+    named = playbook.currencies
+    if not named:
+        return ""
+    currency = entity.worth.currency if entity.worth is not None else ""
+    currency = currency or str(entity.fields.get("currency", "")).strip().upper() or named[0]
+    return currency if currency in named else None
+
+
+# ---- what they make together -----------------------------------------------------------------------------
+
+
+def _store(contact: Contact, fold: FoldFact, shares: Sequence[Share], playbook: Playbook) -> None:
+    if fold.name.startswith("@"):
+        contact.memory.net[fold.name] = _combined(fold, shares) or 0
+    elif fold.money:
+        for currency in playbook.currencies:
+            mine = [share for share in shares if share[2] == currency]
+            _store_fact(contact, f"{fold.name}.{currency}", _combined(fold, mine))
+        if len(playbook.currencies) <= 1:
+            _store_fact(contact, fold.name, _combined(fold, shares))
+    else:
+        _store_fact(contact, fold.name, _combined(fold, shares))
+
+
+def _store_fact(contact: Contact, name: str, value: Any) -> None:
+    if value is None:
+        contact.facts.pop(name, None)
+    else:
+        contact.facts[name] = value
+
+
+def _combined(fold: FoldFact, shares: Sequence[Share]) -> Any:
+    """Return the fold's value; None for one that is unknown without any entity."""
+    match fold.fold:
+        case "count" | "sum":
+            return sum(value for _, value, _ in shares)
+        case "min":
+            return min((value for _, value, _ in shares), default=None)
+        case "max":
+            return max((value for _, value, _ in shares), default=None)
+        case "first":
+            return min((at for at, _, _ in shares), default=None)
+        case "last":
+            return max((at for at, _, _ in shares), default=None)
+        case "latest":
+            newest = max(shares, key=lambda share: (share[0], share[2], str(share[1])), default=None)
+            return None if newest is None else newest[1]
+        case "set":
+            return [value for value, _ in _newest_values(shares, fold.keep)]
+        case "window":
+            return _window(fold, shares)
+        case "ever":
+            return _ever(fold, shares) or None
+
+
+def _newest_values(shares: Sequence[Share], keep: int) -> list[tuple[str, Instant]]:
+    seen: dict[str, Instant] = {}
+    for at, value, _ in shares:
+        seen[value] = max(seen.get(value, NEVER), at)
+    return sorted(seen.items(), key=lambda item: (item[1], item[0]))[-keep:]
+
+
+def _window(fold: FoldFact, shares: Sequence[Share]) -> list[Instant]:
+    instants = sorted(at for at, _, _ in shares)
+    return [at for at in instants if at > instants[-1] - fold.within][-fold.keep :]
+
+
+def _ever(fold: FoldFact, shares: Sequence[Share]) -> bool:
+    instants = sorted(at for at, _, _ in shares)
+    spans = zip(instants, instants[fold.at_least - 1 :], strict=False)
+    return any(late - early <= (fold.within or late - early) for early, late in spans)
+
+
+def compacted(fold: FoldFact, shares: Sequence[Share]) -> list[Share]:
+    """Return fewer shares from which the fold makes the same value."""
+    match fold.fold:
+        case "count" | "sum":
+            totals: dict[str, Share] = {}
+            for at, value, label in shares:
+                label = label if fold.money else ""  # noqa: PLW2901 - only amounts have a currency
+                before = totals.get(label, (NEVER, 0, label))
+                totals[label] = (max(before[0], at), before[1] + value, label)
+            return list(totals.values())
+        case "min" | "max":
+            choose = min if fold.fold == "min" else max
+            groups: dict[str, list[Share]] = {}
+            for share in shares:
+                groups.setdefault(share[2] if fold.money else "", []).append(share)
+            return [choose(group, key=lambda share: share[1]) for group in groups.values()]
+        case "first":
+            return [min(shares)]
+        case "last" | "latest":
+            return [max(shares, key=lambda share: (share[0], share[2]))]
+        case "set":
+            return [(at, value, "") for value, at in _newest_values(shares, fold.keep)]
+        case "window" | "ever":
+            return sorted(shares)[-fold.keep :]

@@ -1,0 +1,193 @@
+"""Reading entities: their keys, marks, lines and amounts."""
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Any, Final
+
+from nurture.domain.contact import Contact
+from nurture.domain.event import Event
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import Entity, EntityLine, Refund
+from nurture.domain.playbook import EntityKind, LineRule
+from nurture.domain.values import coerce
+
+_KEY_MAX: Final = 200
+
+
+# ---- keys ------------------------------------------------------------------------------------------------
+
+
+def entity_key(event: Event, kind: EntityKind) -> str | None:
+    """Return the key of the entity that the event is about: its own, else its parent's; None for none."""
+    return own_key(event, kind) or parent_key(event, kind)
+
+
+def own_key(event: Event, kind: EntityKind) -> str | None:
+    """Return the key that the event names the entity itself by."""
+    return first_key(event.properties, kind.keys)
+
+
+def parent_key(event: Event, kind: EntityKind) -> str | None:
+    """Return the key of the entity that it is a part of."""
+    return first_key(event.properties, kind.parent_keys) if kind.parent_keys else None
+
+
+def first_key(values: Any, names: Iterable[str]) -> str | None:
+    """Return the first of these values that can be a key, as text."""
+    for name in names:
+        key = values.get(name)
+        if isinstance(key, str | int) and not isinstance(key, bool) and key != "":
+            return str(key)[:_KEY_MAX]
+    return None
+
+
+def mark_of(key: str) -> str:
+    """Return what is kept of the key of a dropped entity, so that a late event does not count it again."""
+    return blake2b(key.encode(), digest_size=4).hexdigest()
+
+
+def entity_of(contact: Contact, kind: str, key: str) -> Entity | None:
+    """Return the entity of that key, dropped ones included; for a parent's key its newest part; None for none."""
+    memory = contact.memory
+    known = memory.entities.get(kind)
+    if known and (entity := known.get(key)) is not None and not entity.replaced:
+        return entity
+    buried = memory.buried.get(kind)
+    if buried and (entity := buried.get(mark_of(key))) is not None:
+        return entity
+    parts = [part for part in (known or {}).values() if part.parent == key and not part.replaced]
+    return max(parts, key=lambda part: (part.touched_at, part.opened_at)) if key and parts else None
+
+
+def is_outdated(contact: Contact, event: Event, kind: EntityKind) -> bool:
+    """Tell whether a newer event of the same name about the same entity was folded."""
+    key = entity_key(event, kind)
+    entity = None if key is None else entity_of(contact, kind.name, key)
+    if entity is not None and entity.newest.get(event.name, NEVER) > event.occurred_at:
+        return True
+    closings = contact.memory.closings.get(kind.name)
+    if key is None or closings is None or kind.closed_by.get(event.name) != "key":
+        return False
+    return closings.by_key.get(key, NEVER) > event.occurred_at
+
+
+# ---- marks -----------------------------------------------------------------------------------------------
+
+
+def counted_at(entity: Entity) -> Instant | None:
+    """Return since when the entity counts; None when only other events about it are known."""
+    return entity.counted_at
+
+
+def is_reversed(entity: Entity) -> bool:
+    """Tell whether the entity was taken back in full, or its parent was."""
+    return entity.reversed_at is not None
+
+
+def is_closed(entity: Entity) -> bool:
+    """Tell whether the entity was closed."""
+    return entity.closed_at is not None
+
+
+def is_empty(entity: Entity, kind: EntityKind) -> bool:
+    """Tell whether the entity has a list from which lines go one by one, and none is left."""
+    if kind.lines is None or not kind.lines.may_shrink:
+        return False
+    return not any(line.present for line in entity.lines.values())
+
+
+def is_open(entity: Entity, kind: EntityKind) -> bool:
+    """Tell whether the entity is neither closed nor reversed nor empty."""
+    return (
+        entity.closed_at is None
+        and entity.reversed_at is None
+        and not entity.replaced
+        and entity.touched_at > NEVER
+        and not is_empty(entity, kind)
+    )
+
+
+# ---- lines -----------------------------------------------------------------------------------------------
+
+
+def line_keys(entity: Entity) -> list[str]:
+    """Return the keys of the lines that are in the entity's list now."""
+    return [key for key, line in entity.lines.items() if line.present]
+
+
+def line_key(row: Any, rule: LineRule) -> str | None:
+    """Return the key of a line's properties."""
+    return first_key(row, rule.keys)
+
+
+def quantity_of(row: Any) -> int:
+    """Return the quantity of a line's properties; 1 where none is given."""
+    quantity: int | None = coerce(row.get("quantity"), "integer")
+    return 1 if quantity is None else max(quantity, 0)
+
+
+def price_of(row: Any) -> int | None:
+    """Return the price of one piece, in hundredths."""
+    price: int | None = coerce(row.get("price"), "decimal")
+    return price
+
+
+def net_quantity(entity: Entity, key: str, line: EntityLine) -> int:
+    """Return how many pieces of a line were not sent back."""
+    quantity = quantity_of(line.fields)
+    if entity.refunds:
+        quantity -= sum(refund.lines.get(key, 0) for refund in entity.refunds.values())
+    return max(quantity, 0)
+
+
+def net_lines(entity: Entity) -> Iterator[tuple[str, EntityLine, int]]:
+    """Yield (key, line, quantity) of the lines that are in the list and were not sent back."""
+    for key, line in entity.lines.items():
+        if line.present:
+            quantity = net_quantity(entity, key, line)
+            if quantity:
+                yield key, line, quantity
+
+
+# ---- amounts ---------------------------------------------------------------------------------------------
+
+
+def gross_amount(entity: Entity, kind: EntityKind) -> int | None:
+    """Return the amount before refunds, in hundredths: as told, else the sum of its lines; None when unknown."""
+    if entity.worth is not None:
+        return entity.worth.amount
+    if kind.amount is None or kind.lines is None:
+        return None
+    total = 0
+    lines = [line for line in entity.lines.values() if line.present]
+    for line in lines:
+        price = price_of(line.fields)
+        if price is None:
+            return None
+        total += price * quantity_of(line.fields)
+    return total if lines else None
+
+
+def net_amount(entity: Entity, kind: EntityKind) -> int | None:
+    """Return the amount less its refunds, in hundredths, never below 0; None when no amount is known."""
+    if entity.reversed_at is not None:
+        return 0
+    amount = gross_amount(entity, kind)
+    if amount is None or not entity.refunds:
+        return amount
+    return max(amount - sum(refund_amount(entity, refund) or 0 for refund in entity.refunds.values()), 0)
+
+
+def refund_amount(entity: Entity, refund: Refund) -> int | None:
+    """Return what a refund gives back, in hundredths; None for everything. Another currency counts as nothing."""
+    currency = entity.worth.currency if entity.worth is not None else ""
+    if refund.currency and currency and refund.currency != currency:
+        return 0
+    if refund.amount is not None or not refund.lines:
+        return refund.amount
+    total = 0
+    for key, quantity in refund.lines.items():
+        line = entity.lines.get(key)
+        price = price_of(line.fields) if line is not None else None
+        total += (price or 0) * quantity
+    return total

@@ -1,0 +1,89 @@
+"""Settling: what follows from the marks of entities once an event has changed them.
+
+Closed, reversed and empty entities, what is dropped beyond `keep`, the scalars that conditions read, and the facts over
+entities. All of it is worked out anew from the marks, so it does not depend on the order in which they came.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from nurture.domain.contact import Contact
+from nurture.domain.entities.dropped import drop_oldest
+from nurture.domain.entities.lines import bought_lines, settle_lines
+from nurture.domain.entities.net_facts import settle_net_facts
+from nurture.domain.entities.reading import entity_of, gross_amount, is_open, refund_amount
+from nurture.domain.event_index import Index
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import Closings, Entity
+from nurture.domain.playbook import EntityKind, Playbook
+
+_NO_CLOSINGS: Final = Closings()
+
+
+def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook, index: Index) -> None:
+    """Settle the entities of these kinds and of all that depend on them, then the facts over them."""
+    wanted = set(changed)
+    for kind in index.kinds:
+        if kind.name in wanted:
+            wanted |= index.dependents.get(kind.name, frozenset())
+            settle_entities(contact, kind, playbook)
+    settle_net_facts(contact, wanted, playbook, index)
+
+
+def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> None:
+    """Work out what is closed, reversed and in the lists, drop the oldest beyond `keep`, and publish the scalars."""
+    known = contact.memory.entities.get(kind.name, {})
+    closings = contact.memory.closings.get(kind.name, _NO_CLOSINGS)
+    rule = kind.lines
+    bought = bought_lines(contact.memory, kind) if rule is not None and rule.removed_by_kinds else {}
+    for key, entity in known.items():
+        entity.closed_at = _closed_at(key, entity, closings)
+        if rule is not None and entity.lines:
+            settle_lines(entity, rule, closings, bought)
+        if entity.refunds or entity.cancelled_at is not None or kind.within:
+            entity.reversed_at = _reversed_at(contact, entity, kind)
+    if kind.within:
+        _mark_replaced(known)
+    newest = max((entity.touched_at for entity in known.values()), default=NEVER)
+    if len(known) > 1:
+        drop_oldest(contact.memory, kind, playbook, newest)
+    contact.facts[f"{kind.name}.open"] = sum([is_open(entity, kind) for entity in known.values()])
+    if newest > NEVER:
+        last = contact.facts.get(f"{kind.name}.last_at", newest)
+        contact.facts[f"{kind.name}.last_at"] = max(last, newest)
+
+
+def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
+    if key in closings.by_key:
+        return closings.by_key[key]
+    at = max(closings.all_at, closings.by_parent.get(entity.parent, NEVER) if entity.parent else NEVER)
+    return at if at > NEVER and at >= entity.touched_at else None
+
+
+def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind) -> Instant | None:
+    """Return since when an entity is reversed: cancelled, refunded up to its amount, or its parent is."""
+    instants = [] if entity.cancelled_at is None else [entity.cancelled_at]
+    if entity.refunds:
+        instants += _refunded_in_full_at(entity, kind)
+    if kind.within and entity.parent:
+        parent = entity_of(contact, kind.within, entity.parent)
+        if parent is not None and parent.reversed_at is not None:
+            instants.append(parent.reversed_at)
+    return min(instants, default=None)
+
+
+def _refunded_in_full_at(entity: Entity, kind: EntityKind) -> list[Instant]:
+    amount, total = gross_amount(entity, kind), 0
+    for refund in sorted(entity.refunds.values(), key=lambda refund: refund.stamp):
+        value = refund_amount(entity, refund)
+        total += value or 0
+        if value is None or (amount is not None and total >= amount):
+            return [refund.stamp[0]]
+    return []
+
+
+def _mark_replaced(known: dict[str, Entity]) -> None:
+    """Mark the parts that have only their parent's key where another part has a key of its own."""
+    parents = {entity.parent for key, entity in known.items() if entity.parent and key != entity.parent}
+    for key, entity in known.items():
+        entity.replaced = key == entity.parent and key in parents
