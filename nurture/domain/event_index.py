@@ -41,8 +41,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
-    """What events of one name do to entities of one kind."""
+class Effect:
+    """The effect that events of one name have on entities of one kind."""
 
     kind: EntityKind
     of: tuple[EventMatch, ...]
@@ -55,7 +55,7 @@ class Index:
     """The parts of a playbook by the names of the events they need, and its measures by the kind of trigger."""
 
     folds: dict[str, list[tuple[FoldFact, EventMatch]]] = field(default_factory=dict)
-    touches: dict[str, tuple[Touch, ...]] = field(default_factory=dict)
+    effects: dict[str, tuple[Effect, ...]] = field(default_factory=dict)
     # (fact, its sign, match)
     signs: dict[str, list[tuple[VerdictFact, Sign, EventMatch]]] = field(default_factory=dict)
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
@@ -159,8 +159,8 @@ def _add_entities(index: Index, playbook: Playbook) -> None:
         name: frozenset(kind for needed, kind in depends if needed == name) for name, _ in depends
     }
     names = {name: None for kind in index.kinds for name in events_of(kind)}
-    index.touches = {
-        name: tuple(_touch(kind, name) for kind in index.kinds if name in events_of(kind)) for name in names
+    index.effects = {
+        name: tuple(_effect(kind, name) for kind in index.kinds if name in events_of(kind)) for name in names
     }
     folds = tuple(net_folds(playbook))
     index.net_folds = {
@@ -195,8 +195,8 @@ def events_of(kind: EntityKind) -> dict[str, None]:
     return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
 
 
-def _touch(kind: EntityKind, name: str) -> Touch:
-    return Touch(
+def _effect(kind: EntityKind, name: str) -> Effect:
+    return Effect(
         kind,
         tuple(match for match in kind.of if name in match.names),
         tuple(match for match in kind.counts_from if name in match.names),

@@ -6,6 +6,7 @@ changes what a person gets; told by a hint, it is set aside as a conflict until 
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +16,7 @@ from nurture.domain.consent.requests import (
     ADDRESS_REQUESTED_EVENT,
     REQUEST_EVENT,
 )
-from nurture.domain.playbook import Playbook, VerdictFact
+from nurture.domain.playbook import EventMatch, Playbook, VerdictFact
 
 #: Events that only our own page and an import may tell: they stand for an act of the person that we saw.
 RESERVED: Final = frozenset({"Topic Confirmed"})
@@ -42,20 +43,18 @@ def may_hint_tell(name: str, playbook: Playbook) -> bool:
 @lru_cache(maxsize=8)
 def _of_playbook(playbook: Playbook) -> frozenset[str]:
     """Return the events by which this programme reverses an entity, ends a hold or closes a case."""
-    conversion, facts = playbook.conversion, playbook.facts.values()
-    cases = {name for fact in facts if isinstance(fact, VerdictFact) for name in fact.open_no}
-    kinds = playbook.entities.values()
+    conversion, kinds = playbook.conversion, playbook.entities.values()
+    verdicts = [fact for fact in playbook.facts.values() if isinstance(fact, VerdictFact)]
+    cases = {name for verdict in verdicts for name in verdict.open_no}
     closing = {name for kind in kinds if kind.name in cases for name in kind.closed_by}
-    reversing = {name for match in conversion.reversed_by for name in match.names}
-    reversing |= {name for kind in kinds for reversal in kind.reversed_by for name in reversal.match.names}
-    ending = {name for hold in playbook.holds.values() for match in hold.ends for name in match.names}
-    converting = {name for match in conversion.by for name in match.names}
-    counting = {match.kind for match in conversion.over}
-    converting |= {
-        name
-        for kind in kinds
-        if kind.name in counting
-        for match in kind.counts_from or kind.of
-        for name in match.names
-    }
+    ending = _names(match for hold in playbook.holds.values() for match in hold.ends)
+    reversing = _names(conversion.reversed_by)
+    reversing |= _names(reversal.match for kind in kinds for reversal in kind.reversed_by)
+    counting = [playbook.entities[match.kind] for match in conversion.over]
+    converting = _names(conversion.by)
+    converting |= _names(match for kind in counting for match in kind.counts_from or kind.of)
     return frozenset(((closing | ending) - converting) | reversing | _OURS)
+
+
+def _names(matches: Iterable[EventMatch]) -> set[str]:
+    return {name for match in matches for name in match.names}

@@ -44,7 +44,7 @@ MEMORY: dict[str, Any] = {
     "base": 1760000000000000,
     "folded": "3a1ed55a4d3c9432",
 }
-#: What the version before wrote: it has a value that is now left out.
+#: A text of the version before, which has a value that is now left out.
 BEFORE: dict[str, Any] = {
     **MEMORY,
     "entities": {"cart": {"c-1": {**MEMORY["entities"]["cart"]["c-1"], "closed_at": None}}},

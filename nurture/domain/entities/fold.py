@@ -14,7 +14,7 @@ from nurture.domain.entities.reading import (
 from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
-from nurture.domain.event_index import Index, Touch
+from nurture.domain.event_index import Effect, Index
 from nurture.domain.instant import FOREVER, NEVER
 from nurture.domain.memory import NO_STAMP, Closings, Entity, Memory, Refund, Worth
 from nurture.domain.playbook import EntityKind, Playbook, Reversal
@@ -30,23 +30,23 @@ _CURRENCY_MAX = 8
 
 def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
     """Fold the event into the entities it opens, updates, closes or reverses; tell whether there was any."""
-    touches = index.touches.get(event.name)
-    if touches is None:
+    effects = index.effects.get(event.name)
+    if effects is None:
         return False
-    changed = {touch.kind.name for touch in touches if _touch(contact, event, touch, playbook)}
+    changed = {effect.kind.name for effect in effects if _apply(contact, event, effect, playbook)}
     if changed:
         settle_kinds(contact, changed, playbook, index)
     return bool(changed)
 
 
-def _touch(contact: Contact, event: Event, touch: Touch, playbook: Playbook) -> bool:
-    kind, key, has_changed = touch.kind, entity_key(event, touch.kind), False
-    if key is not None and any(holds_for(match, event, playbook) for match in touch.of):
+def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -> bool:
+    kind, key, has_changed = effect.kind, entity_key(event, effect.kind), False
+    if key is not None and any(holds_for(match, event, playbook) for match in effect.of):
         entity = _find_or_open(contact.memory, kind, key)
-        counts = not kind.counts_from or any(holds_for(match, event, playbook) for match in touch.counts)
+        counts = not kind.counts_from or any(holds_for(match, event, playbook) for match in effect.counts)
         _update(entity, event, kind, counts=counts)
         has_changed = True
-    for reversal in touch.reversals:
+    for reversal in effect.reversals:
         if key is not None and holds_for(reversal.match, event, playbook):
             _reverse(_find_or_open(contact.memory, kind, key), event, kind, reversal)
             has_changed = True
@@ -144,26 +144,32 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
         entity.cancelled_at = at if entity.cancelled_at is None else min(entity.cancelled_at, at)
         return
     amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
+    lines, value = _sent_back(event, kind)
+    if amount is not None and value is not None and abs(amount) < value:
+        # Less than the goods are worth: a part of the price is given back, and the goods stay.
+        lines = {}
+    if amount is None:
+        amount = 0 if full is False and not lines else value
+    key = first_key(event.properties, (reversal.key,)) if reversal.key is not None else None
+    stamp = (at, event.message_id)
+    refund = Refund(stamp, None if amount is None else abs(amount), _currency(event), lines)
+    _put_refund(entity, key or event.message_id, refund)
+
+
+def _sent_back(event: Event, kind: EntityKind) -> tuple[dict[str, int], int | None]:
+    """Return line key -> quantity of a refund's own list, and what these goods cost; None when a price is missing."""
     rule = kind.lines
-    rows = rows_of(event.properties.get(rule.source), rule) if rule is not None and rule.source else {}
-    lines = {key: quantity_of(row) for key, row in rows.items()}
-    if rows:
-        prices = [price_of(row) for row in rows.values()]
-        value = None
-        if None not in prices:
-            value = sum((price_of(row) or 0) * quantity_of(row) for row in rows.values())
-        if amount is not None and value is not None and abs(amount) < value:
-            # Less than the goods are worth: a part of the price is given back, and the goods stay.
-            lines = {}
-        amount = value if amount is None else amount
-    elif amount is None and full is False:
-        amount = 0
-    refund_key = first_key(event.properties, (reversal.key,)) if reversal.key is not None else None
-    _put_refund(
-        entity,
-        refund_key or event.message_id,
-        Refund((at, event.message_id), None if amount is None else abs(amount), _currency(event), lines),
-    )
+    if rule is None or not rule.source:
+        return {}, None
+    rows = rows_of(event.properties.get(rule.source), rule)
+    prices = [price_of(row) for row in rows.values()]
+    values = [
+        price * quantity_of(row)
+        for price, row in zip(prices, rows.values(), strict=True)
+        if price is not None
+    ]
+    is_known = bool(rows) and len(values) == len(rows)
+    return {key: quantity_of(row) for key, row in rows.items()}, sum(values) if is_known else None
 
 
 def _put_refund(entity: Entity, key: str, refund: Refund) -> None:

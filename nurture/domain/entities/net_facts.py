@@ -83,7 +83,7 @@ def _entity_shares(
         currency = _currency(entity, playbook)
         return [] if amount is None or currency is None else [(at, amount, currency)]
     value = entity.fields.get(fold.property or "")
-    return [(at, found, key) for found in _values(value, fold)]
+    return [(at, item, key) for item in _values(value, fold)]
 
 
 def _line_shares(
@@ -102,10 +102,10 @@ def _line_shares(
         elif fold.property == "quantity":
             yield at, quantity, line_key
         elif rule is not None and fold.property in rule.keys:
-            yield from ((at, found, line_key) for found in _values(line_key, fold))
+            yield from ((at, item, line_key) for item in _values(line_key, fold))
         else:
             value = line.fields.get(fold.property or "")
-            yield from ((at, found, f"{key} {line_key}") for found in _values(value, fold))
+            yield from ((at, item, f"{key} {line_key}") for item in _values(value, fold))
 
 
 def _values(value: Any, fold: FoldFact) -> list[Any]:

@@ -66,10 +66,10 @@ def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
 def _hold_after_reversal(contact: Contact, event: Event, hold: str, playbook: Playbook) -> None:
     """Start the hold when the event reverses a converting entity in full."""
     converting = {match.kind for match in playbook.conversion.over}
-    for touch in index_of(playbook).touches.get(event.name, ()):
-        if touch.reversals and touch.kind.name in converting:
-            key = entity_key(event, touch.kind)
-            entity = None if key is None else entity_of(contact, touch.kind.name, key)
+    for effect in index_of(playbook).effects.get(event.name, ()):
+        if effect.reversals and effect.kind.name in converting:
+            key = entity_key(event, effect.kind)
+            entity = None if key is None else entity_of(contact, effect.kind.name, key)
             if key is not None and entity is not None and is_reversed(entity):
                 _start_hold(contact, hold, key, event.occurred_at)
 
@@ -136,9 +136,9 @@ def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[
         if key not in known.keys:
             known.keys = [*known.keys, key][-_KEYS_MAX:]
             reached.append(MilestoneReached(milestone.name, key, event.occurred_at))
-    for touch in index_of(playbook).touches.get(event.name, ()):
-        for milestone in index_of(playbook).entity_milestones.get(touch.kind.name, ()):
-            reached += _reach_by_entity(contact, event, milestone, touch.kind, playbook)
+    for effect in index_of(playbook).effects.get(event.name, ()):
+        for milestone in index_of(playbook).entity_milestones.get(effect.kind.name, ()):
+            reached += _reach_by_entity(contact, event, milestone, effect.kind, playbook)
     return reached
 
 

@@ -240,7 +240,7 @@ def _terms(fact: Fact, currencies: Sequence[str]) -> list[Term]:
         case FoldFact(money=True):
             # With one currency the plain name says enough.
             names = [f"{name}.{currency}" for currency in currencies]
-            return [_money_term(fact, each) for each in [*names, *([name] if len(names) <= 1 else [])]]
+            return [_money_term(fact, text) for text in (*names, *([name] if len(names) <= 1 else []))]
         case FoldFact(fold="count"):
             return [Term(name, "integer", "zero", grows=True)]
         case FoldFact(fold="window"):
