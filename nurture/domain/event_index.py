@@ -27,11 +27,14 @@ from nurture.domain.playbook import (
     EventMatch,
     FoldFact,
     Hold,
+    LabelEvidence,
+    LabelFact,
     Milestone,
     ObjectKind,
     Persona,
     Playbook,
     Reversal,
+    RhythmFact,
     Stage,
     TraitFact,
     VerdictFact,
@@ -79,6 +82,9 @@ class Index:
     # Kind -> the folds over its entities; the name of one that is no fact begins with `@`.
     net_folds: dict[str, tuple[FoldFact, ...]] = field(default_factory=dict)
     verdicts: tuple[VerdictFact, ...] = ()
+    labels: tuple[LabelFact, ...] = ()
+    label_evidence: dict[str, list[tuple[LabelFact, LabelEvidence]]] = field(default_factory=dict)
+    rhythms: tuple[RhythmFact, ...] = ()
     # Names of which count, first and last are kept because some condition asks.
     remembered: frozenset[str] = frozenset()
     # Track -> its stages, the furthest first.
@@ -134,6 +140,11 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
     facts = playbook.facts.values()
     folds = [fact for fact in facts if isinstance(fact, FoldFact)]
     index.traits = tuple(fact for fact in facts if isinstance(fact, TraitFact))
+    index.labels = tuple(fact for fact in facts if isinstance(fact, LabelFact))
+    index.label_evidence = _by_name(
+        (evidence.match, (fact, evidence)) for fact in index.labels for evidence in fact.evidence
+    )
+    index.rhythms = tuple(fact for fact in facts if isinstance(fact, RhythmFact))
     index.folds = _by_name((match, (fact, match)) for fact in folds for match in fact.of)
     index.personas = _by_name(
         (match, (persona, match)) for persona in playbook.personas for match in persona.of
@@ -211,6 +222,8 @@ def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
     for fact in playbook.facts.values():
         if isinstance(fact, FoldFact) and fact.over:
             yield fact
+        elif isinstance(fact, RhythmFact):
+            yield from rhythm_folds(fact)
         elif isinstance(fact, VerdictFact):
             for sign, over in (("yes", fact.yes_over), ("no", fact.no_over)):
                 if over:
@@ -220,6 +233,13 @@ def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
     for milestone in playbook.milestones:
         if milestone.over:
             yield milestone_fold(milestone)
+
+
+def rhythm_folds(fact: RhythmFact) -> Iterable[FoldFact]:
+    """Yield the folds that a rhythm is worked out from."""
+    yield _count(f"@count:{fact.name}", fact.over)
+    yield FoldFact(f"@first:{fact.name}", "first", "instant", (), over=fact.over)
+    yield FoldFact(f"@last:{fact.name}", "last", "instant", (), over=fact.over)
 
 
 def milestone_fold(milestone: Milestone) -> FoldFact:

@@ -16,6 +16,7 @@ from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index, index_of
 from nurture.domain.instant import NEVER, Instant
+from nurture.domain.labels import fold_labels
 from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
@@ -111,6 +112,8 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     for persona, match in index.personas.get(event.name, ()):
         if holds_for(match, event, playbook) and _is_newest(contact, event, "persona"):
             contact.facts["persona"] = persona.name
+    if index.labels:
+        fold_labels(contact, event, playbook, index)
     is_news = fold_entities(contact, event, playbook, index)
     is_news = _fold_signs(contact, event, playbook, index) or is_news
     for verdict in index.verdicts:

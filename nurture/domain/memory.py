@@ -16,6 +16,9 @@ ValueStamp = tuple[Instant, str, str]
 #: The same within one entity: (occurred_at, message id).
 FieldStamp = tuple[Instant, str]
 
+#: (strength, occurred_at, source, message id, text) of a label's evidence; the greatest wins in any order.
+LabelStamp = tuple[int, Instant, str, str, str]
+
 Sign = Literal["yes", "no"]
 
 NO_STAMP: Final[FieldStamp] = (NEVER, "")
@@ -159,6 +162,8 @@ class Memory(_Part, omit_defaults=True):
     # ---- what events say: a replay of the events makes all of this anew ----
     # Fact (or `persona`, `@zone`, `@locale` and their ranks) -> stamp of the newest value.
     latest: dict[str, ValueStamp] = field(default_factory=dict)
+    # Label -> stamp of its strongest evidence.
+    labels: dict[str, LabelStamp] = field(default_factory=dict)
     # Set fact -> value -> when it last occurred.
     sets: dict[str, dict[str, Instant]] = field(default_factory=dict)
     # `ever` fact that is not yet true -> instants of its events, ascending.

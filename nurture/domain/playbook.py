@@ -101,6 +101,15 @@ class Reversal:
 
 
 @dataclass(frozen=True, slots=True)
+class DueRule:
+    """When a line is needed again: after the person's own interval, drawn toward the usual one."""
+
+    usual: Duration
+    # How many intervals of the person's own the usual one weighs.
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class EntityKind:
     """Things of a contact that have a key and open and close: carts, orders, appointments, cases.
 
@@ -126,6 +135,8 @@ class EntityKind:
     lines: LineRule | None = None
     # The kind whose lines are its events (`of: order.lines`); "" for none.
     lines_of: str = ""
+    # For an entity of lines.
+    due: DueRule | None = None
     keep: int = 20
     remember: Duration = 30 * DAY
 
@@ -148,7 +159,42 @@ class VerdictFact:
     no_over: tuple[EntityMatch, ...] = ()
 
 
-Fact = FoldFact | TraitFact | VerdictFact
+@dataclass(frozen=True, slots=True)
+class LabelEvidence:
+    """Events that speak for one text of a label, with a strength from 1 to 8."""
+
+    match: EventMatch
+    text: str
+    strength: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFact:
+    """One text out of several: the strongest evidence decides, of equal strength the newest."""
+
+    name: str
+    evidence: tuple[LabelEvidence, ...]
+    # The text of people without any evidence; None: unknown.
+    otherwise: str | None = None
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """Return every text that the label can have."""
+        return frozenset(evidence.text for evidence in self.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class RhythmFact:
+    """The instant by which a person has been silent for `times` their own usual interval; unknown without an entity."""
+
+    name: str
+    over: tuple[EntityMatch, ...]
+    times: int
+    usual: Duration
+    weight: int
+
+
+Fact = FoldFact | TraitFact | VerdictFact | LabelFact | RhythmFact
 
 
 @dataclass(frozen=True, slots=True)

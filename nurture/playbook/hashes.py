@@ -15,7 +15,7 @@ import msgspec
 
 from nurture.domain.conditions import Condition
 from nurture.domain.measure import MailStep, Measure, OnDate, OnMilestone, OnStage, WaitUntilDate
-from nurture.domain.playbook import Fact, FoldFact, Playbook, VerdictFact
+from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, VerdictFact
 
 #: A change of this number changes every hash, so that every contact is judged again once.
 _VERSION = "1"
@@ -113,7 +113,7 @@ def _names_read(measure: Measure) -> set[str]:
 def _kinds_of(fact: Fact) -> list[str]:
     """Return the kinds of entities from which a fact follows."""
     match fact:
-        case FoldFact(over=over):
+        case FoldFact(over=over) | RhythmFact(over=over):
             return [match.kind for match in over]
         case VerdictFact():
             return [*fact.open_no, *(match.kind for match in (*fact.yes_over, *fact.no_over))]

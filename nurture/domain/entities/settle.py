@@ -12,6 +12,8 @@ from nurture.domain.entities.dropped import drop_oldest
 from nurture.domain.entities.lines import bought_lines, settle_lines
 from nurture.domain.entities.net_facts import settle_net_facts
 from nurture.domain.entities.reading import entity_of, gross_amount, is_open, refund_amount
+from nurture.domain.entities.rhythm import settle_rhythms
+from nurture.domain.entities.supplies import settle_supplies
 from nurture.domain.event_index import Index
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Closings, Entity
@@ -28,10 +30,14 @@ def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook,
             wanted |= index.dependents.get(kind.name, frozenset())
             settle_entities(contact, kind, playbook)
     settle_net_facts(contact, wanted, playbook, index)
+    if index.rhythms:
+        settle_rhythms(contact, wanted, index)
 
 
 def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> None:
     """Work out what is closed, reversed and in the lists, drop the oldest beyond `keep`, and publish the scalars."""
+    if kind.lines_of:
+        settle_supplies(contact, kind)
     known = contact.memory.entities.get(kind.name, {})
     closings = contact.memory.closings.get(kind.name, _NO_CLOSINGS)
     rule = kind.lines
@@ -45,12 +51,15 @@ def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> N
     if kind.within:
         _mark_replaced(known)
     newest = max((entity.touched_at for entity in known.values()), default=NEVER)
-    if len(known) > 1:
+    if len(known) > 1 and not kind.lines_of:
         drop_oldest(contact.memory, kind, playbook, newest)
     contact.facts[f"{kind.name}.open"] = sum([is_open(entity, kind) for entity in known.values()])
+    name = f"{kind.name}.last_at"
     if newest > NEVER:
-        last = contact.facts.get(f"{kind.name}.last_at", newest)
-        contact.facts[f"{kind.name}.last_at"] = max(last, newest)
+        # Entities of lines go with the entity that has the lines.
+        contact.facts[name] = newest if kind.lines_of else max(contact.facts.get(name, newest), newest)
+    elif kind.lines_of:
+        contact.facts.pop(name, None)
 
 
 def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:

@@ -16,6 +16,7 @@ from nurture.domain.entities.combine import combine_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.position import derive_track, move_stage
+from nurture.domain.labels import combine_labels
 from nurture.domain.memory import (
     Closings,
     ConversionRecord,
@@ -53,6 +54,7 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
         if isinstance(fact, FoldFact) and not fact.over:
             _combine_fold(contact, added, fact)
     combine_entities(contact, added, playbook)
+    combine_labels(contact, added, playbook)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):
             judge_verdict(contact, fact)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nurture.domain.instant import DAY
-from nurture.domain.playbook import EntityKind, EventMatch, LineRule, Reversal
+from nurture.domain.playbook import DueRule, EntityKind, EventMatch, LineRule, Reversal
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
@@ -15,6 +15,8 @@ from nurture.playbook.schema.facts import AnyFact, EntityFact
 _LINES: Final = ".lines"
 _KEEP: Final = 20
 _REMEMBER: Final = 30 * DAY
+#: So many intervals of a person's own the usual one weighs unless the file says otherwise.
+_WEIGHT: Final = 3
 
 
 class EntityBuilder:
@@ -51,7 +53,8 @@ class EntityBuilder:
 
     def _kind(self, name: str, model: schema.EntityFile) -> EntityKind:
         loc = ("entities", name)
-        of = self._matchers.all(model.of, (*loc, "of"))
+        lines_of = self._lines_of(name, model)
+        of = () if lines_of else self._matchers.all(model.of, (*loc, "of"))
         counts_from = self._matchers.all(model.counts_from, (*loc, "counts_from"))
         self._require_of(of, (name for match in counts_from for name in match.names), (*loc, "counts_from"))
         lines = model.lines
@@ -72,9 +75,31 @@ class EntityBuilder:
             within=model.within or "",
             parent_keys=self._parent_keys(model.within),
             lines=None if lines is None else self._line_rule(lines, (*loc, "lines")),
+            lines_of=lines_of,
+            due=None if model.due is None else DueRule(model.due.usual, model.due.weight or _WEIGHT),
             keep=model.keep or _KEEP,
             remember=model.remember or _REMEMBER,
         )
+
+    def _lines_of(self, name: str, model: schema.EntityFile) -> str:
+        """Return the kind whose lines are the entities, "" where events are."""
+        loc = ("entities", name)
+        kind = self._kind_in(model.of) if isinstance(model.of, str) else None
+        if kind is None:
+            if isinstance(model.of, str) and model.of.endswith(_LINES):
+                known = format_names([*self._models, *self._facts])
+                self._fault((*loc, "of"), f"no entity `{model.of.removesuffix(_LINES)}`", f"known: {known}")
+            if model.due is not None:
+                self._fault(
+                    (*loc, "due"), "`due` is for the lines of another entity", "write `of: order.lines`"
+                )
+            return ""
+        if kind == name or not self._has_lines(kind):
+            self._fault((*loc, "of"), f"{kind}.lines needs lines on {kind}", "add `lines:` to it")
+        given = model.model_dump(exclude_none=True, by_alias=True)
+        for key in sorted(set(given) - {"key", "of", "due", "keep", "remember"}):
+            self._fault((*loc, key), f"`{key}` has no meaning for the lines of {kind}", "remove it")
+        return kind
 
     def _reversals(self, name: str, model: schema.EntityFile) -> Iterable[Reversal]:
         for event, reversal in (model.reversed_by or {}).items():

@@ -3,7 +3,7 @@
 import keyword
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
 from nurture.domain.playbook import (
@@ -13,6 +13,9 @@ from nurture.domain.playbook import (
     Fact,
     FactType,
     FoldFact,
+    LabelEvidence,
+    LabelFact,
+    RhythmFact,
     TraitFact,
     VerdictFact,
 )
@@ -20,7 +23,7 @@ from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema import facts as schema
-from nurture.playbook.schema.events import MatcherValue
+from nurture.playbook.schema.events import MatcherValue, names_of
 from nurture.playbook.schema.values import ValueType
 
 #: Words of the condition language and of templates, which no fact, let value or object may use as its name.
@@ -34,7 +37,7 @@ RESERVED = frozenset(
 )  # fmt: skip
 Counted = schema.CountFact | schema.EverFact | schema.FirstFact | schema.LastFact | schema.SetFact
 Valued = schema.SumFact | schema.MinFact | schema.MaxFact | schema.LatestFact
-Folded = Counted | Valued | schema.TraitFact | schema.VerdictFact
+Folded = Counted | Valued | schema.TraitFact | schema.VerdictFact | schema.LabelFact | schema.RhythmFact
 _VALUED: Mapping[type, Literal["sum", "min", "max", "latest"]] = MappingProxyType(
     {schema.SumFact: "sum", schema.MinFact: "min", schema.MaxFact: "max", schema.LatestFact: "latest"}
 )
@@ -49,6 +52,8 @@ _FOLDABLE: Mapping[str, tuple[ValueType, ...]] = MappingProxyType(
 )
 #: Values that every entity with an amount, and every line, has: name -> type.
 _LINE_VALUES: Mapping[str, ValueType] = MappingProxyType({"quantity": "integer", "amount": "decimal"})
+#: So many intervals of a person's own the usual one weighs unless the file says otherwise.
+_WEIGHT: Final = 3
 _TERM_TYPES: Mapping[str, FactType] = MappingProxyType({"date": "text"})
 
 
@@ -95,7 +100,7 @@ class FactBuilder:
         folds = {name: fact for name, fact in model.items() if not isinstance(fact, schema.EntityFact)}
         facts = {name: self._fact(name, fact, ("facts", name)) for name, fact in folds.items()}
         for name in model:
-            if name in RESERVED:
+            if name in RESERVED and not (name == "persona" and isinstance(facts.get(name), LabelFact)):
                 self._fault(("facts", name), f"`{name}` has a meaning already", "rename it")
         for name in self._entities:
             if name in facts:
@@ -135,6 +140,10 @@ class FactBuilder:
                 yes, yes_over = self._matchers.split(signs.yes, (*loc, "verdict", "yes"))
                 no, no_over = self._matchers.split(signs.no, (*loc, "verdict", "no"))
                 return VerdictFact(name, yes, no, tuple(signs.open_no), yes_over, no_over)
+            case schema.LabelFact():
+                return self._label(name, model, (*loc, "label"))
+            case schema.RhythmFact():
+                return self._rhythm(name, model, loc)
             case schema.SumFact() | schema.MinFact() | schema.MaxFact() | schema.LatestFact():
                 return self._valued(name, model, loc)
             case (
@@ -145,6 +154,29 @@ class FactBuilder:
                 | schema.SetFact()
             ):
                 return self._counted(name, model, loc)
+
+    def _label(self, name: str, model: schema.LabelFact, loc: Loc) -> LabelFact:
+        """Build a label; each entry of its lists is one piece of evidence."""
+        evidence: list[LabelEvidence] = []
+        for text, entries in model.label.items():
+            for place, entry in enumerate(entries):
+                here = (*loc, text, place)
+                if isinstance(entry, schema.Evidence):
+                    where = self._matchers.condition(entry.where, (*here, "where"))
+                    match = EventMatch(names_of(entry.event), where)
+                    evidence.append(LabelEvidence(match, text, entry.strength or 1))
+                else:
+                    evidence.append(LabelEvidence(EventMatch((entry,)), text))
+        return LabelFact(name, tuple(evidence), model.otherwise)
+
+    def _rhythm(self, name: str, model: schema.RhythmFact, loc: Loc) -> RhythmFact:
+        """Build a rhythm over one kind of entity."""
+        _, over = self._matchers.split(model.rhythm, (*loc, "rhythm"))
+        if not over:
+            known = format_names(self._entities)
+            self._fault((*loc, "rhythm"), f"no entity `{model.rhythm}`", f"known: {known}")
+        weight = _WEIGHT if model.weight is None else model.weight
+        return RhythmFact(name, over, model.times, model.usual, weight)
 
     def _counted(self, name: str, model: Counted, loc: Loc) -> FoldFact:
         """Build a fact that counts or dates events or entities, or collects the values of a property."""
@@ -235,8 +267,19 @@ def _terms(fact: Fact, currencies: Sequence[str]) -> list[Term]:
     match fact:
         case TraitFact():
             return [_term(name, fact.type, scale=fact.scale)]
+        case LabelFact():
+            return [Term(name, "text")]
+        case RhythmFact():
+            return [Term(name, "instant")]
         case VerdictFact():
             return [Term(name, "verdict"), Term(f"{name}.yes_at", "instant", "never")]
+        case FoldFact():
+            return _fold_terms(fact, currencies)
+
+
+def _fold_terms(fact: FoldFact, currencies: Sequence[str]) -> list[Term]:
+    name = fact.name
+    match fact:
         case FoldFact(money=True):
             # With one currency the plain name says enough.
             names = [f"{name}.{currency}" for currency in currencies]

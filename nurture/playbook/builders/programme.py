@@ -224,6 +224,9 @@ class ProgrammeBuilder:
             yield Touchpoint(name, point.channel, tuple(point.events))
 
     def _personas(self) -> Iterable[Persona]:
+        if self._model.personas and "persona" in self._model.facts:
+            what = "`persona` is made by `personas` already"
+            self._faults.at(self._document, ("facts", "persona"), what, "remove one of the two")
         for name, of in self._model.personas.items():
             yield Persona(name, self._matchers.all(of, ("personas", name)))
 

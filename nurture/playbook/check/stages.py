@@ -3,7 +3,17 @@
 import ast
 from collections.abc import Iterator
 
-from nurture.domain.playbook import EntityKind, Fact, FoldFact, Playbook, Stage, TraitFact, VerdictFact
+from nurture.domain.playbook import (
+    EntityKind,
+    Fact,
+    FoldFact,
+    LabelFact,
+    Playbook,
+    RhythmFact,
+    Stage,
+    TraitFact,
+    VerdictFact,
+)
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import PROGRAMME
 
@@ -71,7 +81,7 @@ def source_events(fact: Fact, playbook: Playbook) -> Iterator[str]:
             yield from (name for match in of for name in match.names)
             for match in over:
                 yield from _counting_events(playbook.entities[match.kind])
-        case FoldFact() | TraitFact():
+        case FoldFact() | TraitFact() | LabelFact() | RhythmFact():
             return
 
 

@@ -58,6 +58,13 @@ AnyReversal = Annotated[
 ]
 
 
+class DueFile(Strict):
+    """When a line is needed again: the usual interval, and how many of the person's own it weighs."""
+
+    usual: DurationText
+    weight: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
 class EntityFile(Strict):
     """A kind of thing with a key that opens, counts once, closes and may be reversed."""
 
@@ -69,6 +76,7 @@ class EntityFile(Strict):
     reversed_by: dict[EventName, AnyReversal] | None = None
     closed_by: dict[EventName, Literal["key", "all"]] | None = None
     within: Name | None = None
+    due: DueFile | None = None
     keep: (
         Annotated[int, Field(ge=1, le=1000, description="How many are kept whole, newest first.")] | None
     ) = None

@@ -1,11 +1,20 @@
 """The `facts` of `playbook.yaml`: one model for each fold, chosen by its first key."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from nurture.playbook.schema.events import EventMatcher, Matcher
-from nurture.playbook.schema.values import DurationText, EventName, Name, PropertyName, Strict, ValueType
+from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
+from nurture.playbook.schema.values import (
+    ConditionText,
+    DurationText,
+    EventName,
+    Name,
+    PropertyName,
+    Strict,
+    ValueType,
+    refuse,
+)
 
 Scale = Annotated[int, Field(ge=0, le=6, description="Decimal digits kept of a decimal; money: 2.")]
 Keep = Annotated[int, Field(ge=1, le=1000, description="How many are kept, newest first.")]
@@ -124,8 +133,62 @@ class VerdictFact(Strict):
     verdict: Signs
 
 
+#: The strength of a person's own word on our page.
+_OWN_WORD: Final = 9
+
+
+def _no_own_word(strength: int) -> int:
+    if strength == _OWN_WORD:
+        raise refuse(f"label strength {_OWN_WORD} is the person's own", "use 1 to 8")
+    return strength
+
+
+class Evidence(Strict):
+    """Events that speak for one text of a label."""
+
+    event: EventNames
+    where: ConditionText | None = None
+    strength: (
+        Annotated[
+            int,
+            Field(ge=1, le=9, description="1 is a click, 8 an answer. Default 1."),
+            AfterValidator(_no_own_word),
+        ]
+        | None
+    ) = None
+
+
+AnyEvidence = Annotated[
+    Annotated[EventName, Tag("name")] | Annotated[Evidence, Tag("evidence")],
+    Discriminator(
+        lambda value: "name" if isinstance(value, str) else "evidence",
+        custom_error_type="form",
+        custom_error_message="write an event's name, or {event: NAME, where: CONDITION, strength: 3}",
+    ),
+]
+
+
+class LabelFact(Strict):
+    """One text out of several: the strongest evidence decides, of equal strength the newest."""
+
+    label: Annotated[dict[Name, Annotated[list[AnyEvidence], Field(min_length=1)]], Field(min_length=1)]
+    otherwise: Name | None = Field(default=None, alias="else")
+
+
+class RhythmFact(Strict):
+    """The instant by which a person has been silent for some of their own usual intervals."""
+
+    rhythm: Name
+    times: Annotated[int, Field(ge=1, le=20)]
+    usual: DurationText
+    weight: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
 #: The keys that name the fold of a fact.
-FOLDS = ("count", "sum", "min", "max", "first", "last", "latest", "set", "ever", "trait", "entity", "verdict")
+FOLDS = (
+    *("count", "sum", "min", "max", "first", "last", "latest", "set", "ever", "trait", "entity", "verdict"),
+    *("label", "rhythm"),
+)
 
 
 def _fold(value: Any) -> str | None:
@@ -146,7 +209,9 @@ AnyFact = Annotated[
     | Annotated[EverFact, Tag("ever")]
     | Annotated[TraitFact, Tag("trait")]
     | Annotated[EntityFact, Tag("entity")]
-    | Annotated[VerdictFact, Tag("verdict")],
+    | Annotated[VerdictFact, Tag("verdict")]
+    | Annotated[LabelFact, Tag("label")]
+    | Annotated[RhythmFact, Tag("rhythm")],
     Discriminator(
         _fold,
         custom_error_type="form",
