@@ -66,7 +66,7 @@ def test_an_amount_that_reads_in_one_way(text: str, value: str, currency: str) -
         "1,234",
     ],
 )
-def test_what_is_no_amount_or_two(text: str) -> None:
+def test_a_text_that_is_no_amount_or_two(text: str) -> None:
     assert read_amount(text) is None
 
 
@@ -112,7 +112,7 @@ def test_a_time_in_one_of_the_known_forms(text: str, instant: str) -> None:
     ["yesterday", "0000-00-00 00:00:00", "45306", "01/02/2024", "29.02.2023", "2024-13-01", "12", "1.5", "may", "Sat",
      "2024-01-15 25:00", "99991231", "31.12.1899", ""],
 )  # fmt: skip
-def test_what_is_no_time_or_two(text: str) -> None:
+def test_a_text_that_is_no_time_or_two(text: str) -> None:
     assert read_instant(text, BERLIN) is None
 
 
@@ -167,7 +167,7 @@ def test_several_values_in_one_cell() -> None:
     assert read_list('6" pots, cups') == ['6" pots', "cups"]
 
 
-def test_headers_are_compared_by_their_letters() -> None:
+def test_headers_are_compared_by_their_characters() -> None:
     assert {
         field_of_header(name) for name in ("E-Mail", "EMAIL", "Email Address", "Ｅ－Ｍａｉｌ", "邮箱")
     } == {"email"}

@@ -1,4 +1,4 @@
-"""What a stage may ask for: its own kinds and those of the stages before it; going on with what the person began."""
+"""Calls to action of a stage: its own kinds and those of the stages before it; going on with what the person began."""
 
 from collections.abc import Mapping
 

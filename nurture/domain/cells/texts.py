@@ -5,7 +5,7 @@ import json
 import re
 from typing import Final
 
-#: What a leading apostrophe protects: digits, a telephone number, a formula, an alphanumeric postcode.
+#: Cells that a leading apostrophe protects: digits, a telephone number, a formula, an alphanumeric postcode.
 _PROTECTED: Final = re.compile(
     r"'(?:[+\d][\d\s()./-]*|[=@\t\r\n+\uff1d\uff0b\uff0d\uff20-].*|[A-Z\d]{2,4}[ -]?\d[A-Z\d]{1,3})",
     re.DOTALL,

@@ -1,4 +1,4 @@
-"""A file as a table: its columns, and records of cells. What the readers of every form give."""
+"""A file as a table: its columns, and records of cells. The readers of every form give these."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What somebody says about the form of a file; None: recognise it."""
+    """The form of a file as somebody names it; None: recognise it."""
 
     form: FileForm | None = None
     encoding: str | None = None

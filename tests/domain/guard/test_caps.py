@@ -1,4 +1,4 @@
-"""What a frequency cap counts: runs by default, mails where asked; coupons; what the person asked for."""
+"""Counting by a frequency cap: runs by default, mails where asked; coupons; mails that the person asked for."""
 
 from dataclasses import replace
 from typing import Any
@@ -124,7 +124,7 @@ def test_offers_count_mails_with_a_coupon(before: LedgerEntry, is_full: bool) ->
 
 
 @pytest.mark.parametrize("cap", [SALES, SPACED, replace(SALES, count="mails"), DISCOUNT])
-def test_what_was_asked_for_is_neither_capped_nor_counted(cap: Cap) -> None:
+def test_a_mail_that_was_asked_for_is_neither_capped_nor_counted(cap: Cap) -> None:
     asked, other = a_message(asked_for=True, has_code=True), a_message("coupon", has_code=True)
     before = [
         an_entry(run, HOUR, has_code=True, id=number) for number, run in enumerate(("a", "b", "c"), start=1)

@@ -190,7 +190,7 @@ CELLS = st.text(st.sampled_from("ab,;\t|\"'\n\r üÜ€"), max_size=8)
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from(["utf-8", "utf-16"]),
 )
-def test_what_a_program_writes_is_read_back(
+def test_the_file_of_a_program_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str, encoding: str
 ) -> None:
     stream = io.StringIO()
