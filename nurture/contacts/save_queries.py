@@ -45,8 +45,11 @@ _CONTACT = (
     *("track", "stage", "track_since", "stage_since", "first_seen_at", "zone", "locale", "facts"),
     *_CLOCK,
 )
-_RUN_STAYS = ("measure", "key", "entity_key", "track", "started_at", "holdout", "variant")
-_RUN_MOVES = ("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash")
+_RUN_STAYS = ("measure", "key", "track", "started_at", "holdout", "variant", "began_as")
+_RUN_MOVES = (
+    *("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash"),
+    *("entity", "entity_key"),
+)
 _RUN_TEXTS = ("decided", "let", "data")
 _TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
 # Fields that a planned message and its row share.
@@ -68,7 +71,7 @@ _RUN_ID: sa.Column[Any] = sa.Column("run_id", sa.BigInteger)
 def save(
     connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
 ) -> Counts:
-    """Write the advances, at most one for each contact, in at most fourteen statements.
+    """Write the advances, at most one for each contact, in at most fifteen statements.
 
     new: contacts without a row -> the address their mail goes to; `contacts.queries.reserve_ids` made their ids.
     Counts `runs` (begun), `messages` (decided), `cancelled`, `transitions` and `milestones`.
@@ -196,36 +199,54 @@ def _save_runs(connection: sa.Connection, advances: Sequence[Advance]) -> int:
 
 def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     """Cancel the unsent messages of ended runs, for every contact of the family they were decided for."""
-    wanted: dict[tuple[int, str, str | None], Row] = {}
+    wanted: dict[tuple[Any, ...], tuple[str, Instant]] = {}
     for advance in advances:
         for ending in advance.cancellations:
+            target = (ending.measure, ending.run_key, ending.entity, ending.entity_key)
             # The first reason is kept, as if the cancellations were applied one by one.
-            values = {"reason": ending.reason, "settled_at": ending.at}
-            wanted.setdefault((advance.contact.id, ending.measure, ending.run_key), values)
+            wanted.setdefault((advance.contact.id, *target), (ending.reason, ending.at))
     if not wanted:
         return 0
     members: dict[int, list[int]] = {}
-    for member, person in members_of(connection, {person for person, _, _ in wanted}).items():
+    for member, person in members_of(connection, {person for person, *_ in wanted}).items():
         members.setdefault(person, []).append(member)
-    rows = [
-        {"contact_id": member, "measure": measure, "run_key": run_key, **values}
-        for (person, measure, run_key), values in wanted.items()
-        for member in members[person]
-    ]
-    names = ("contact_id", "measure", "run_key", "reason", "settled_at")
-    text = list_text([row[name] for name in names] for row in rows)
-    return connection.execute(_cancellation(connection.dialect.name, names), {"rows": text}).rowcount
+    cancelled = 0
+    for about_entities in (False, True):
+        rows = [
+            (member, *target, *values)
+            for (person, *target), values in wanted.items()
+            if bool(target[2]) == about_entities
+            for member in members[person]
+        ]
+        if rows:
+            statement = _cancellation(connection.dialect.name, about_entities)
+            cancelled += connection.execute(statement, {"rows": list_text(rows)}).rowcount
+    return cancelled
 
 
 @lru_cache
-def _cancellation(dialect: str, names: tuple[str, ...]) -> sa.Update:
-    cancelled = relation_of_parameter(dialect, [messages.c[name] for name in names])
+def _cancellation(dialect: str, about_entities: bool) -> sa.Update:
+    """Return the statement that cancels by run, or by the entity of the run."""
+    columns = (
+        *(messages.c[name] for name in ("contact_id", "measure", "run_key")),
+        *(runs.c[name] for name in ("entity", "entity_key")),
+        *(messages.c[name] for name in ("reason", "settled_at")),
+    )
+    cancelled = relation_of_parameter(dialect, columns)
+    is_meant = sa.or_(cancelled.c.run_key.is_(None), cancelled.c.run_key == messages.c.run_key)
+    if about_entities:
+        is_meant = sa.exists().where(
+            runs.c.contact_id == messages.c.contact_id,
+            runs.c.measure == messages.c.measure,
+            runs.c.key == messages.c.run_key,
+            *(runs.c[name] == cancelled.c[name] for name in ("entity", "entity_key")),
+        )
     return (
         sa.update(messages)
         .where(
             messages.c.contact_id == cancelled.c.contact_id,
             messages.c.measure == cancelled.c.measure,
-            sa.or_(cancelled.c.run_key.is_(None), cancelled.c.run_key == messages.c.run_key),
+            is_meant,
             messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")]),
         )
         .values(

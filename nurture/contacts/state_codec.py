@@ -104,6 +104,7 @@ class RunData(NamedTuple):
     origin: RunOrigin
     position: int
     queued: bool
+    passed: tuple[str, ...]
     # Keys of a later version.
     unknown: _Document
 
@@ -117,6 +118,7 @@ class _RunDocument(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     request: str | None = None
     send_at: Instant | None = None
     queued: bool = False
+    passed: tuple[str, ...] = ()
 
 
 _RUN: Final = msgspec.json.Decoder(_RunDocument)
@@ -138,6 +140,8 @@ def encode_run_data(run: Run) -> str:
         document["send_at"] = origin.send_at
     if run.queued:
         document["queued"] = True
+    if run.passed:
+        document["passed"] = run.passed
     document.update(run.unknown)
     return encode(document)
 
@@ -159,4 +163,4 @@ def decode_run_data(text: str) -> RunData:
         stored.request,
         stored.send_at,
     )
-    return RunData(origin, stored.position, stored.queued, unknown)
+    return RunData(origin, stored.position, stored.queued, stored.passed, unknown)

@@ -279,6 +279,10 @@ runs = sa.Table(
     sa.Column("let", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("rules_hash", sa.Text, nullable=False),
+    # The kind of the entity that `entity_key` names; "" for none.
+    sa.Column("entity", sa.Text, nullable=False, server_default=""),
+    # The measure in which it began, before any hand-over; "" in rows of earlier versions.
+    sa.Column("began_as", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("contact_id", "measure", "key"),
     sa.CheckConstraint("status IN ('active', 'done', 'stopped', 'cancelled')", name="status"),
 )

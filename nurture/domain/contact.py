@@ -46,9 +46,11 @@ class Run:
     it (reason); `cancelled` merged, superseded, ops or measure gone (reason).
     """
 
+    # The measure's identity (`Measure.root`).
     measure: str
+    # How often: the value that `once` asks for, with `#2` and so on for a further run of the same value.
     key: str
-    # The entity's or event's key without a generation; "" for `per contact`.
+    # About what: the key of the entity, by the trigger and never by `once`; "" for none.
     entity_key: str
     track: Track
     started_at: Instant
@@ -73,12 +75,23 @@ class Run:
     position: int = 0
     # True while another series runs and this one waits for its turn.
     queued: bool = False
+    # The kind of the entity; "" for none.
+    entity: str = ""
+    # The identity of the measure in which it began: a hand-over keeps it.
+    began_as: str = ""
+    # Ids of the mail steps that it decided before a hand-over; they are not decided again.
+    passed: tuple[str, ...] = ()
     # Stored values that this version does not know.
     unknown: dict[str, Any] = field(default_factory=dict)
     # The rules hash under which it last moved.
     rules_hash: str = ""
     # Database id; 0 until stored.
     id: int = 0
+
+    @property
+    def once_value(self) -> str:
+        """Return the value that `once` asked for: the key without its generation."""
+        return self.key.rpartition("#")[0] if self.origin.generation else self.key
 
 
 @dataclass(slots=True)
@@ -155,13 +168,26 @@ class WatchChange:
 class Cancellation:
     """Messages stored before this batch and not yet on the wire are cancelled.
 
-    run_key None: those of every run of the measure. The store applies these before it inserts new messages.
+    run_key None: those of every run of the measure, with `entity` of every run about that entity, ended runs too.
+    The store applies these before it inserts new messages.
     """
 
     measure: str
     run_key: str | None
     reason: str
     at: Instant
+    # Kind and key of the entity; "" for none.
+    entity: str = ""
+    entity_key: str = ""
+
+    def covers(self, message: PlannedMessage, runs: Mapping[tuple[str, str], Run]) -> bool:
+        """Tell whether a planned message is cancelled. runs: the runs of the same advance by (measure, key)."""
+        if message.cancelled or message.measure != self.measure:
+            return False
+        if self.entity:
+            run = runs.get((message.measure, message.run_key))
+            return run is not None and (run.entity, run.entity_key) == (self.entity, self.entity_key)
+        return self.run_key in (None, message.run_key)
 
 
 @dataclass(frozen=True, slots=True)

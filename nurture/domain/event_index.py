@@ -95,7 +95,18 @@ class Index:
     dates: tuple[tuple[Measure, OnDate], ...] = ()
     schedules: tuple[tuple[Measure, OnSchedule], ...] = ()
     conditions: tuple[Measure, ...] = ()
+    # Identities of the measures that are a series.
     series: frozenset[str] = frozenset()
+    # Event -> measures in which it starts a run in place of an earlier one.
+    replacing: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
+    # Kind of entity -> the measures whose runs are about one.
+    about: dict[str, list[Measure]] = field(default_factory=dict)
+    # Identities of those that a reversal of the entity starts: a reversed entity does not end their runs.
+    about_reversal: frozenset[str] = frozenset()
+    # Kind of entity -> the events that reverse it.
+    reversing: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Identity -> measure with an exit that is a condition.
+    exit_conditions: dict[str, Measure] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=16)
@@ -104,7 +115,7 @@ def index_of(playbook: Playbook) -> Index:
     index = Index()
     for add in (
         *(_add_facts, _add_verdicts, _add_entities, _add_place, _add_objects),
-        *(_add_triggers, _add_alarms, _add_steps),
+        *(_add_triggers, _add_alarms, _add_steps, _add_measures_about_entities),
     ):
         add(index, playbook)
     index.remembered = frozenset(name for condition in conditions_of(playbook) for name in condition.events)
@@ -116,6 +127,7 @@ def conditions_of(playbook: Playbook) -> list[Condition]:
     conditions = [stage.when for stage in playbook.stages]
     for measure in playbook.measures.values():
         conditions.append(measure.audience)
+        conditions.extend(ending.when for ending in measure.exits if ending.when is not None)
         conditions.extend(step.when for step in measure.steps if step.when is not None)
         conditions.extend(
             step.send_if for step in measure.steps if isinstance(step, MailStep) and step.send_if
@@ -286,6 +298,11 @@ def _add_triggers(index: Index, playbook: Playbook) -> None:
     index.triggers = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnEvent))
     index.objects = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnObject))
     index.by_milestone = _by_name((_of([on.milestone]), m) for m, on in pairs if isinstance(on, OnMilestone))
+    index.replacing = _by_name(
+        (_of(name for name in measure.once.again_on if name in on.names), (measure, on))
+        for measure, on in pairs
+        if isinstance(on, OnEvent)
+    )
     index.by_stage = _by_name((_of([on.stage]), m) for m, on in pairs if isinstance(on, OnStage))
 
 
@@ -301,13 +318,44 @@ def _add_alarms(index: Index, playbook: Playbook) -> None:
 def _add_steps(index: Index, playbook: Playbook) -> None:
     """Add what an event does to runs: exits, and the ends of waits."""
     measures = playbook.measures.values()
-    index.series = frozenset(measure.path for measure in measures if measure.series)
+    index.series = frozenset(measure.root for measure in measures if measure.series)
     index.exits = _by_name(
-        (_of([ending.event]), (measure, ending)) for measure in measures for ending in measure.exits
+        (_of([ending.event] if ending.event else []), (measure, ending))
+        for measure in measures
+        for ending in measure.exits
     )
+    index.exit_conditions = {
+        measure.root: measure for measure in measures if any(ending.event is None for ending in measure.exits)
+    }
     index.waits = _by_name(
         (_of(step.names), (measure, step))
         for measure in measures
         for step in measure.steps
         if isinstance(step, WaitUntilEvent)
     )
+
+
+def _add_measures_about_entities(index: Index, playbook: Playbook) -> None:
+    """Add the measures whose runs are about an entity, and those among them that its reversal starts."""
+    for measure in playbook.measures.values():
+        if measure.entity is not None:
+            index.about.setdefault(measure.entity, []).append(measure)
+    index.reversing = {kind: _reversing_events(playbook, kind) for kind in playbook.entities}
+    index.about_reversal = frozenset(
+        measure.root
+        for kind, measures in index.about.items()
+        for measure in measures
+        if isinstance(measure.trigger, OnEvent)
+        and not index.reversing.get(kind, frozenset()).isdisjoint(measure.trigger.names)
+    )
+
+
+def _reversing_events(playbook: Playbook, kind_name: str) -> frozenset[str]:
+    """Return the names of the events that reverse an entity of the kind, or the one that it is a part of."""
+    names: set[str] = set()
+    kind, seen = playbook.entities.get(kind_name), {kind_name}
+    while kind is not None:
+        names.update(name for reversal in kind.reversed_by for name in reversal.match.names)
+        kind = None if kind.within in seen else playbook.entities.get(kind.within)
+        seen.add(kind.name if kind is not None else "")
+    return frozenset(names)

@@ -66,14 +66,15 @@ def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
 
 def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
     """Return the present fields of the run's entity, with `lines` as a list; {} when it has none."""
-    measure = playbook.measures.get(run.measure)
-    if measure is None or measure.entity is None:
-        return {}
-    found = entity_of(contact, measure.entity, run.entity_key)
-    if found is None:
+    kind_name: str | None = run.entity
+    if not kind_name and run.measure in playbook.measures:
+        # The version before writes no entity beside the key.
+        kind_name = playbook.measures[run.measure].entity
+    found = entity_of(contact, kind_name, run.entity_key) if kind_name else None
+    if found is None or not kind_name:
         return {}
     lines = [line.fields for line in found.lines.values() if line.present]
-    kind = playbook.entities.get(measure.entity)
+    kind = playbook.entities.get(kind_name)
     rule = kind.lines if kind is not None else None
     # The list under the name that the events give it, too.
     listed = {rule.source: lines} if rule is not None and rule.source else {}
@@ -88,7 +89,7 @@ def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[s
     if run is not None:
         names["event"] = dict(run.origin.properties)
         names["entity"] = entity_fields(contact, run, playbook)
-        names["entity_key"] = run.entity_key
+        names["entity_key"] = run.entity_key if run.entity else run.once_value
         names["generation"] = run.origin.generation
         names.update(run.let)
     return names

@@ -45,7 +45,7 @@ class OnEvent:
 
 @dataclass(frozen=True, slots=True)
 class OnQuiet:
-    """An open entity (a cart, a quote) without an event for this long. The run key is the entity's key."""
+    """An open entity (a cart, a quote) without an event for this long; the run is about that entity."""
 
     entity: str
     quiet: Duration
@@ -99,19 +99,29 @@ class OnCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class OnConsent:
+    """The first consent to a topic that counts: with double opt-in, its confirmation."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class OnOps:
     """A send by an operator: `nurture send`."""
 
 
-Trigger = OnEvent | OnQuiet | OnMilestone | OnStage | OnDate | OnSchedule | OnObject | OnCondition | OnOps
+#: Triggers that time alone fires.
+Timed = OnQuiet | OnDate | OnSchedule
+Trigger = OnEvent | OnMilestone | OnStage | OnObject | OnCondition | OnConsent | OnOps | Timed
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
     """The key of a run, and when a contact may have another run.
 
-    per: `contact` (key is ""), `event` (the event's message id), `year`, `month` or `day` (local calendar),
-    or the name of a property of the triggering event / entity (its value is the key).
+    per: `contact` (key is ""), `event` (the event's message id), `entity` (the entity's key), `occasion` (of an ops
+    send), `year`, `month` or `day` (local calendar), or the name of a property of the triggering event (its value is
+    the key).
     """
 
     per: str = "contact"
@@ -125,13 +135,16 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """An event that ends the run at once and cancels its queued mail."""
+    """An event, or a condition, that ends the run at once and cancels its queued mail."""
 
-    event: str
-    # The event property that must equal the run's entity key; None: any such event.
+    # None: the condition alone decides.
+    event: str | None
+    # The event's property that must name the run's entity or one of its lines; None: any such event.
     key: str | None = None
     # Reason kept on the run: `converted`, `cancelled`, ... ; by default `exit`.
     reason: str = "exit"
+    # Must be yes on the run's reading; without `event` it is judged after every event, alarm and ended mail.
+    when: Condition | None = None
 
 
 # ---- steps -----------------------------------------------------------------------------------------------
@@ -321,8 +334,12 @@ class Measure:
     variants: tuple[Variant, ...] = ()
     let: Mapping[str, Let] = field(default_factory=dict)
     objects: Mapping[str, ObjectBinding] = field(default_factory=dict)
-    # The entity (a name in facts) whose key is the run's; None: the run has no entity.
+    # The kind of entity that a run is about; None: none.
     entity: str | None = None
+    # True: a run ends when its entity is closed or empty, and not only when it is reversed.
+    while_open: bool = False
+    # Former paths, the oldest first.
+    was: tuple[str, ...] = ()
     # Of several mails that compete for one slot of a cap, the larger priority goes first.
     priority: int = 50
     # Time from the first instant that the mail's own schedule allows; after it the mail expires.
@@ -356,6 +373,11 @@ class Measure:
     def has_code(self) -> bool:
         """True when its mails carry a coupon code."""
         return any(isinstance(rule, LetCoupon) for rule in self.let.values())
+
+    @property
+    def root(self) -> str:
+        """Return the measure's identity in runs, messages and memory: its oldest path."""
+        return self.was[0] if self.was else self.path
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, or None when the measure has none."""

@@ -20,6 +20,7 @@ from nurture.domain.instant import Instant, format_duration, to_iso
 from nurture.domain.measure import (
     Measure,
     OnCondition,
+    OnConsent,
     OnDate,
     OnEvent,
     OnMilestone,
@@ -275,5 +276,7 @@ def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
             return (), "wakes by the calendar"
         case OnCondition():
             return (), "wakes when the audience turns to yes"
+        case OnConsent(topic=topic):
+            return (), f"wakes when the consent to {topic} first counts"
         case OnOps():
             return (), "wakes only when ops send it"

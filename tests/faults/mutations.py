@@ -216,7 +216,7 @@ MUTATIONS = [
         "G15",
         "an error of a measure's rules is that measure's",
         "nurture/domain/journey/set_aside.py",
-        "        before.restore(work)\n        _set_aside(work, measure.path, at, error)\n",
+        "        before.restore(work)\n        _set_aside(work, measure.root, at, error)\n",
         "        raise\n",
         "tests/journey/test_set_aside.py::test_only_the_measure_that_fails_is_set_aside",
     ),

@@ -5,18 +5,16 @@ due before an event rings at its own instant first. So `advance(c, [a, b])` equa
 and batching, simulation and replay give the same result.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 
-from nurture.domain.contact import Advance, Contact, Run, Transition
+from nurture.domain.contact import Advance, Contact
 from nurture.domain.errors import Poison
 from nurture.domain.event import Event
 from nurture.domain.facts import fold
 from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
-from nurture.domain.journey.entry import Firing, start_run
 from nurture.domain.journey.next_alarm import next_alarm
-from nurture.domain.journey.object_watches import object_keys, watch_changes
+from nurture.domain.journey.object_watches import watch_changes
 from nurture.domain.journey.position import (
     fold_conversion,
     fold_holds,
@@ -24,9 +22,19 @@ from nurture.domain.journey.position import (
     move_stage,
     move_track,
 )
+from nurture.domain.journey.run_ends import (
+    end_replaced_runs,
+    end_runs_by_condition,
+    end_runs_by_event,
+    end_runs_of_entities,
+    is_concerned,
+    keys_concerned,
+    leave_place,
+    standing_before,
+)
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Exit, Measure, WaitUntilDate
+from nurture.domain.measure import WaitUntilDate
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 
@@ -106,6 +114,7 @@ def _alarm(work: Work) -> Instant:
 
 
 def _ring(work: Work, at: Instant) -> None:
+    end_runs_by_condition(work, at)
     for run in sorted(work.contact.runs.values(), key=lambda run: (run.due_at, run.measure, run.key)):
         if run.due_at <= at and run.status == "active":
             measure = work.playbook.measures.get(run.measure)
@@ -114,6 +123,7 @@ def _ring(work: Work, at: Instant) -> None:
     triggers.start_by_calendar(work, at)
     triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at)
+    end_runs_by_condition(work, at)
     _begin_queued_series(work, at)
 
 
@@ -154,8 +164,9 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     if run is None or measure is None or not run.mailing or run.step != settled.step:
         return
     run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
-    if is_set_aside(work, measure.path):
+    if is_set_aside(work, measure.root):
         steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], at)
+    end_runs_by_condition(work, at)
     _begin_queued_series(work, at)
 
 
@@ -163,6 +174,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     work.event = event.name
+    standing = standing_before(work, event) if mail else {}
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
@@ -179,8 +191,12 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     if not mail:
         return
     work.result.watches.extend(watch_changes(event, playbook))
+    if not event.historic:
+        end_replaced_runs(work, event, at)
+    end_runs_of_entities(work, standing, at)
+    end_runs_by_event(work, event, at)
+    end_runs_by_condition(work, at)
     leave_place(work, moved, at)
-    _end_runs_by_exit(work, event, at)
     _end_waits(work, event, at)
     if event.historic:
         if event.context.get("backlog") != "enter":
@@ -191,78 +207,20 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         triggers.start_by_event(work, event, at)
         triggers.start_by_silence(work, at)
         triggers.start_by_conditions(work, at)
+    end_runs_by_condition(work, at)
     _begin_queued_series(work, at)
-
-
-def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
-    """Stop or hand over the runs of the track or stage that the contact has left."""
-    kinds = {transition.kind for transition in moved}
-    if not kinds:
-        return
-    contact = work.contact
-    for run in list(contact.runs.values()):
-        measure = work.playbook.measures.get(run.measure)
-        if measure is None:
-            continue
-        if measure.track not in ("any", contact.track):
-            _hand_over(work, measure, run, at)
-        elif measure.stage not in ("any", contact.stage) and measure.on_stage_change == "stop":
-            work.stop(run, "stage_left", at)
-
-
-def _hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
-    """End a run of the other track; the measure named in `handover` continues its key at the same step."""
-    successor = work.playbook.measures.get(measure.handover or "")
-    if successor is None or successor.track not in ("any", work.contact.track):
-        work.stop(run, "track_changed", at)
-        return
-    work.stop(run, "handed_over", at)
-    if run.key in work.contact.memory.run_starts.get(successor.path, {}):
-        return
-    firing = Firing(
-        at=at,
-        occurred_at=at,
-        entity_key=run.entity_key,
-        event=run.origin.event,
-        properties=dict(run.origin.properties),
-    )
-    start_successor = partial(
-        start_run, key=run.key, entity_key=run.entity_key, generation=run.origin.generation, at_step=run
-    )
-    run_rule(work, successor, at, start_successor, work, successor, firing)
-
-
-def _end_runs_by_exit(work: Work, event: Event, at: Instant) -> None:
-    """End the runs that name this event as their exit, and cancel their queued mails."""
-    run_starts = work.contact.memory.run_starts
-    for measure, exit_rule in work.index.exits.get(event.name, ()):
-        if measure.path not in run_starts:
-            continue
-        keys = _exit_keys(event, exit_rule)
-        for run in list(work.contact.runs.values()):
-            if run.measure == measure.path and (keys is None or run.entity_key in keys):
-                work.stop(run, exit_rule.reason, at)
-        # Runs that have ended may still have their last mail queued.
-        if keys is None:
-            work.cancel(measure.path, None, exit_rule.reason, at)
-        else:
-            for key in run_starts[measure.path]:
-                if key.partition("#")[0] in keys:
-                    work.cancel(measure.path, key, exit_rule.reason, at)
-
-
-def _exit_keys(event: Event, exit_rule: Exit) -> set[str] | None:
-    """Return the entity keys that the exit ends, None for all."""
-    return None if exit_rule.key is None else set(object_keys(event, exit_rule.key))
 
 
 def _end_waits(work: Work, event: Event, at: Instant) -> None:
     """End the waits for this event, and compute again the waits for a date that may have moved."""
     for measure, step in work.index.waits.get(event.name, ()):
+        keys: Collection[str] | None = None
         for run in list(work.contact.runs.values()):
-            if run.measure != measure.path or run.step != step.id or run.mailing or run.queued:
+            if run.measure != measure.root or run.step != step.id or run.mailing or run.queued:
                 continue
-            if step.key is None or run.entity_key in object_keys(event, step.key):
+            if step.key is not None and keys is None:
+                keys = keys_concerned(work.contact, measure, event, step.key)
+            if keys is None or is_concerned(run, keys):
                 run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
     for run in list(work.contact.runs.values()):
         owner = work.playbook.measures.get(run.measure)

@@ -6,8 +6,9 @@ from typing import Any, Final
 from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
-from nurture.domain.journey.set_aside import run_rule
-from nurture.domain.journey.steps import begin_run, continue_handed_over_run
+from nurture.domain.journey.run_entity import entity_key_of, entity_refusal, is_older_event
+from nurture.domain.journey.set_aside import is_set_aside, run_rule
+from nurture.domain.journey.steps import begin_run
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
 from nurture.domain.sampling import hash_share, pick_variant
@@ -15,6 +16,8 @@ from nurture.domain.timing import to_local
 
 #: `once: per year` and its like: the local day as text. An event without an id counts once a day.
 _CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": "%Y-%m-%d"}
+#: A number behind `#` with more digits belongs to the value.
+_NUMBER_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,12 @@ class Firing:
     at: Instant
     # When its evidence occurred; judged against the measure's horizon.
     occurred_at: Instant
-    # The entity's key, when the trigger is about one.
-    entity_key: str | None = None
+    # The key of the entity that the trigger is about; "" for none.
+    entity_key: str = ""
+    # True: a newer event of the same name about the same entity is known.
+    is_older: bool = False
+    # The milestone's key, for `once` where the event lacks the property.
+    milestone_key: str = ""
     # Name and properties that the run's mails may quote.
     event: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
@@ -36,18 +43,24 @@ class Firing:
     request: str | None = None
     # The earliest instant that ops allow its mail to leave.
     send_at: Instant | None = None
+    # Name of the occasion of an ops send.
+    occasion: str = ""
+    # True: ops repeat what `once` forbids.
+    again: bool = False
 
-    @classmethod
-    def of(cls, event: Event, at: Instant, entity_key: str | None) -> "Firing":
-        """Return the firing of an event-like trigger; `entity_key` when the measure has an entity."""
-        return cls(
-            at=at,
-            occurred_at=event.occurred_at,
-            entity_key=entity_key,
-            event=event.name,
-            properties=dict(event.properties),
-            event_id=event.message_id,
-        )
+
+def firing_of(work: Work, measure: Measure, event: Event, at: Instant, *, milestone_key: str = "") -> Firing:
+    """Return the firing of a measure's trigger by an event."""
+    return Firing(
+        at=at,
+        occurred_at=event.occurred_at,
+        entity_key=entity_key_of(work.playbook, measure, event),
+        is_older=is_older_event(work.contact, work.playbook, measure, event),
+        milestone_key=milestone_key,
+        event=event.name,
+        properties=dict(event.properties),
+        event_id=event.message_id,
+    )
 
 
 def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
@@ -59,50 +72,54 @@ def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
         run_rule(work, measure, firing.at, _start_or_refuse, work, measure, firing)
 
 
+def end_replaced_run(work: Work, measure: Measure, firing: Firing) -> None:
+    """End the active run in whose place this firing starts another one, if it may start one."""
+    if measure.track in ("any", work.contact.track) and not is_set_aside(work, measure.root):
+        run_rule(work, measure, firing.at, _end_if_replaced, work, measure, firing)
+
+
 def _start_or_refuse(work: Work, measure: Measure, firing: Firing) -> None:
     refusal = _refusal(work, measure, firing)
     if refusal is not None:
-        work.no_entry(measure.path, firing.at, *refusal)
+        work.no_entry(measure.root, firing.at, *refusal)
         return
-    entity_key = _key_for_once(work, measure, firing)
-    if entity_key is None:
-        work.no_entry(
-            measure.path, firing.at, "no_key", f"no {measure.once.per} in {firing.event or 'the trigger'}"
-        )
+    value = _once_value(work, measure, firing)
+    if value is None:
+        detail = f"no {measure.once.per} in {firing.event or 'the trigger'}"
+        work.no_entry(measure.root, firing.at, "no_key", detail)
         return
-    key, generation = _run_key(work, measure, firing, entity_key)
+    key, generation = _run_key(work, measure, firing, value)
     if key is None:
-        work.no_entry(measure.path, firing.at, "once", f"already entered for key {entity_key!r}")
+        work.no_entry(measure.root, firing.at, "once", f"already entered for key {value!r}")
         return
-    _end_superseded_run(work, measure, entity_key, firing.at)
-    start_run(work, measure, firing, key=key, entity_key=entity_key, generation=generation)
+    _end_active_run(work, measure, value, firing.at)
+    start_run(work, measure, firing, key=key, generation=generation)
 
 
-def start_run(
-    work: Work,
-    measure: Measure,
-    firing: Firing,
-    *,
-    key: str,
-    entity_key: str,
-    generation: int = 0,
-    at_step: Run | None = None,
-) -> Run:
-    """Start the run without asking for a reason against it, and take it to its first mail or wait.
+def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
+    value = _once_value(work, measure, firing)
+    if value is None or _refusal(work, measure, firing) is not None:
+        return
+    key, generation = _run_key(work, measure, firing, value)
+    if key is not None and generation:
+        _end_active_run(work, measure, value, firing.at)
 
-    at_step: the run handed over; where this measure has a step of the same id, the new run continues there.
-    """
+
+def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generation: int = 0) -> None:
+    """Start the run without asking for a reason against it, and take it to its first mail or wait."""
     contact = work.contact
     run = Run(
-        measure=measure.path,
+        measure=measure.root,
         key=key,
-        entity_key=entity_key,
+        entity=(measure.entity or "") if firing.entity_key else "",
+        entity_key=firing.entity_key,
+        began_as=measure.root,
         track=contact.track,
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=hash_share("holdout", measure.path, contact.id) < measure.holdout,
-        variant=pick_variant(measure.variants, measure.path, contact.id),
+        holdout=hash_share("holdout", measure.root, contact.id) < measure.holdout,
+        variant=pick_variant(measure.variants, measure.root, contact.id),
         rules_hash=measure.rules_hash,
         origin=RunOrigin(
             event=firing.event,
@@ -114,17 +131,18 @@ def start_run(
         ),
     )
     work.note_started(run)
-    if measure.series and any(
-        other.measure in work.index.series and other is not run and not other.queued
-        for other in contact.runs.values()
-    ):
+    if waits_for_series(work, measure, run):
         run.queued = True
-        return run
-    if at_step is not None and measure.position(at_step.step) is not None:
-        continue_handed_over_run(work, measure, run, at_step, firing.at)
     else:
         begin_run(work, measure, run, firing.at)
-    return run
+
+
+def waits_for_series(work: Work, measure: Measure, run: Run) -> bool:
+    """Tell whether the run is a series that waits because another one is active."""
+    return measure.series and any(
+        other.measure in work.index.series and other is not run and not other.queued
+        for other in work.contact.runs.values()
+    )
 
 
 def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | None:
@@ -136,25 +154,32 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
     if age > measure.horizon:
         limit = format_duration(measure.horizon)
         return "too_old", f"occurred {format_duration(age)} before it counted; the horizon is {limit}"
+    if firing.is_older:
+        return "older_event", f"a later {firing.event} about {measure.entity} {firing.entity_key} is known"
+    reason = entity_refusal(contact, work.playbook, measure, firing.entity_key, event=firing.event)
+    if reason is not None:
+        return reason, f"{measure.entity} {firing.entity_key}"
     if not work.is_true(measure.audience, at):
         lines = measure.audience.explain(work.reading(at)).lines()
         return "audience", "; ".join(line.strip() for line in lines)[:1000]
     if measure.once.gap:
-        last = max(contact.memory.run_starts.get(measure.path, {}).values(), default=NEVER)
+        last = max(contact.memory.run_starts.get(measure.root, {}).values(), default=NEVER)
         if at - last < measure.once.gap:
             return "gap", f"the last run started {format_duration(at - last)} ago"
     return None
 
 
-def _key_for_once(work: Work, measure: Measure, firing: Firing) -> str | None:
-    """Return the key that `once.per` asks for, None when the trigger carries none."""
+def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
+    """Return the value that a run is to be the only one of, by `once.per`; None when the trigger carries none."""
     per = measure.once.per
     if firing.request is not None:
         return f"ops:{firing.request}"
     if per == "contact":
-        return firing.entity_key or ""
+        return ""
     if per == "entity":
-        return firing.entity_key
+        return firing.entity_key or None
+    if per == "occasion":
+        return firing.occasion or firing.request
     if per == "event" and firing.event_id:
         return firing.event_id
     date_format = _CALENDAR.get(per)
@@ -163,27 +188,38 @@ def _key_for_once(work: Work, measure: Measure, firing: Firing) -> str | None:
     value = firing.properties.get(per)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)[:200]
-    return firing.entity_key
+    kind = work.playbook.entities.get(measure.entity or "")
+    if firing.entity_key and kind is not None and per in kind.keys:
+        return firing.entity_key
+    return firing.milestone_key or None
 
 
-def _run_key(work: Work, measure: Measure, firing: Firing, entity_key: str) -> tuple[str | None, int]:
+def _run_key(work: Work, measure: Measure, firing: Firing, value: str) -> tuple[str | None, int]:
     """Return the run key (a new generation where the rules allow one) and the generation, or (None, 0)."""
-    run_starts = work.contact.memory.run_starts.get(measure.path, {})
+    run_starts = work.contact.memory.run_starts.get(measure.root, {})
     once = measure.once
-    first_key = "" if once.per == "contact" and firing.request is None else entity_key
-    generations = [key for key in run_starts if key == first_key or key.startswith(f"{first_key}#")]
+    generations = {key: number for key in run_starts if (number := _generation(key, value)) is not None}
     if not generations:
-        return first_key, 0
-    again = firing.event in once.again_on and firing.event != ""
+        return value, 0
+    again = firing.again or (firing.event in once.again_on and firing.event != "")
     if once.again_after is not None:
-        is_running = any((measure.path, key) in work.contact.runs for key in generations)
+        is_running = any((measure.root, key) in work.contact.runs for key in generations)
         has_rested = firing.at - max(run_starts[key] for key in generations) >= once.again_after
         again = again or (has_rested and not is_running)
-    return (f"{first_key}#{len(generations) + 1}", len(generations)) if again else (None, 0)
+    following = max(generations.values()) + 1
+    return (f"{value}#{following + 1}", following) if again else (None, 0)
 
 
-def _end_superseded_run(work: Work, measure: Measure, entity_key: str, at: Instant) -> None:
-    """End the active run of the same entity that a new generation replaces."""
+def _generation(key: str, value: str) -> int | None:
+    """Return how many runs of the value came before the run of this key; None for a run of another value."""
+    if key == value:
+        return 0
+    number = key.removeprefix(f"{value}#")
+    return int(number) - 1 if number != key and number.isdecimal() and len(number) < _NUMBER_MAX else None
+
+
+def _end_active_run(work: Work, measure: Measure, value: str, at: Instant) -> None:
+    """End the active run of the same value, which a new one replaces."""
     for run in list(work.contact.runs.values()):
-        if run.measure == measure.path and run.entity_key == entity_key:
+        if run.measure == measure.root and run.once_value == value:
             work.stop(run, "superseded", at, status="cancelled")

@@ -30,7 +30,7 @@ def next_alarm(work: Work, at: Instant) -> Instant:
     ]
     if memory.entities:
         for measure, trigger in index.quiet:
-            if measure.path not in memory.set_aside:
+            if measure.root not in memory.set_aside:
                 silences = pending_silences(work, measure, trigger)
                 instants += [max(fire_at, at + 1) for _, _, fire_at in silences]
     for measure, dated in index.dates:
@@ -57,7 +57,7 @@ def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tup
     known, kind = memory.entities.get(trigger.entity), work.playbook.entities.get(trigger.entity)
     if not known or kind is None:
         return []
-    acted_on = memory.silences.get(measure.path, {})
+    acted_on = memory.silences.get(measure.root, {})
     return [
         (key, entity.touched_at, entity.touched_at + trigger.quiet)
         for key, entity in known.items()
@@ -128,7 +128,7 @@ def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
     change = measure.audience.next_change(work.reading(at))
     instant = FOREVER if change is None else change
     again_after = measure.once.again_after
-    starts = work.contact.memory.run_starts.get(measure.path)
+    starts = work.contact.memory.run_starts.get(measure.root)
     if again_after is not None and starts:
         again = max(starts.values()) + again_after
         if again > at:

@@ -5,12 +5,12 @@ kept, and no run starts: a merge or a changed definition sends no mail.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.instant import Instant
-from nurture.domain.journey.advance import leave_place
-from nurture.domain.journey.working_state import Work
+from nurture.domain.journey.run_ends import end_runs_of_entities, leave_place
+from nurture.domain.journey.working_state import Work, cancelled_by
 from nurture.domain.memory import Memory
 from nurture.domain.playbook import Playbook
 
@@ -79,6 +79,7 @@ def _settle(
     playbook: Playbook,
 ) -> Advance:
     work = Work(contact, playbook, Advance(contact))
+    end_runs_of_entities(work, {}, at)
     for place in places:
         moved = _moves(contact, place, at=at, evidence=evidence)
         if place == moved_from:
@@ -150,21 +151,14 @@ def _take_latest(mine: dict[str, dict[str, Instant]], theirs: Mapping[str, Mappi
 
 def followed_by(first: Advance, then: Advance) -> Advance:
     """Return both advances as one, with the contact after `then`."""
-    messages = list(first.messages)
+    messages, runs = list(first.messages), {**first.runs, **then.runs}
     for ending in then.cancellations:
-        messages = [
-            replace(message, cancelled=ending.reason)
-            if message.measure == ending.measure
-            and ending.run_key in (None, message.run_key)
-            and not message.cancelled
-            else message
-            for message in messages
-        ]
+        messages = cancelled_by(ending, messages, runs)
     return Advance(
         contact=then.contact,
         transitions=[*first.transitions, *then.transitions],
         milestones=[*first.milestones, *then.milestones],
-        runs={**first.runs, **then.runs},
+        runs=runs,
         messages=[*messages, *then.messages],
         cancellations=[*first.cancellations, *then.cancellations],
         watches=[*first.watches, *then.watches],

@@ -37,30 +37,30 @@ def evaluate_rule(
 ) -> T:
     """Return the result of a rule that changes nothing; `otherwise` when it fails or its measure is set aside."""
     measures_set_aside = work.contact.memory.set_aside
-    if measures_set_aside and measure.path in measures_set_aside:
+    if measures_set_aside and measure.root in measures_set_aside:
         return otherwise
     try:
         return rule(*arguments)
     except (MemoryError, Poison):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this measure stops
-        _set_aside(work, measure.path, at, error)
+        _set_aside(work, measure.root, at, error)
         return otherwise
 
 
 def run_rule(work: Work, measure: Measure, at: Instant, rule: Callable[..., Any], *arguments: Any) -> None:
     """Run a rule that may start or move runs; when it fails, undo its changes and set its measure aside."""
     measures_set_aside = work.contact.memory.set_aside
-    if measures_set_aside and measure.path in measures_set_aside:
+    if measures_set_aside and measure.root in measures_set_aside:
         return
-    before = _Savepoint.of(work, measure.path)
+    before = _Savepoint.of(work, measure.root)
     try:
         rule(*arguments)
     except (MemoryError, Poison):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the rule raises, only this measure stops
         before.restore(work)
-        _set_aside(work, measure.path, at, error)
+        _set_aside(work, measure.root, at, error)
 
 
 def retry_all(work: Work) -> None:

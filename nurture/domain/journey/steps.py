@@ -38,7 +38,7 @@ def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
         step = measure.steps[place]
         if run.step != step.id:
             _set_step(run, step, place, at)
-        if not work.is_true(step.when, at, run):
+        if step.id in run.passed or not work.is_true(step.when, at, run):
             place += 1
             continue
         if isinstance(step, MailStep):
@@ -83,18 +83,11 @@ def pass_mail(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     work.mark_changed(run)
 
 
-def continue_handed_over_run(work: Work, measure: Measure, run: Run, earlier: Run, at: Instant) -> None:
-    """Continue a run that was handed over at the step of the earlier run, with the time already waited there.
-
-    A mail that the earlier run decided there is not decided again.
-    """
+def continue_step_of(work: Work, measure: Measure, run: Run, earlier: Run, at: Instant) -> None:
+    """Continue a run at the step of an earlier one, with the time already waited there."""
     place = measure.position(earlier.step) or 0
-    run.let = dict(earlier.let)
     _set_step(run, measure.steps[place], place, earlier.step_since)
-    if earlier.step in earlier.decided:
-        leave_step(work, measure, run, at)
-    else:
-        continue_run(work, measure, run, at)
+    continue_run(work, measure, run, at)
 
 
 def adopt_rules(work: Work, measure: Measure, run: Run, at: Instant) -> None:
@@ -158,7 +151,7 @@ def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: In
     run.mailing, run.due_at = True, FOREVER
     work.result.messages.append(
         PlannedMessage(
-            measure=measure.path,
+            measure=measure.root,
             run_key=run.key,
             step=step.id,
             mail=step.mail,
@@ -171,6 +164,7 @@ def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: In
             due_at=due_at,
             valid_until=due_at + valid_for,
             holdout=run.holdout,
+            began_as=run.began_as if run.began_as not in ("", run.measure) else None,
             has_code=measure.has_code,
             request=run.origin.request,
         )

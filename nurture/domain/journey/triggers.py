@@ -3,11 +3,10 @@
 from typing import Final
 
 from nurture.domain.contact import MilestoneReached, Transition
-from nurture.domain.entities import entity_key
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.journey.entry import Firing, enter_measure
+from nurture.domain.journey.entry import Firing, enter_measure, firing_of
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
@@ -28,16 +27,16 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
     memory = work.contact.memory
     starts_empty = is_new or work.playbook.backlog == "enter"
     for measure in work.index.conditions:
-        if memory.answers.get(measure.path, _NO_ANSWER)[0] != measure.rules_hash:
+        if memory.answers.get(measure.root, _NO_ANSWER)[0] != measure.rules_hash:
             answer = not starts_empty and _answers_yes(work, measure, at)
-            memory.answers[measure.path] = measure.rules_hash, answer
+            memory.answers[measure.root] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
-        if measure.path not in memory.answers:
-            memory.answers[measure.path] = measure.rules_hash, False
+        if measure.root not in memory.answers:
+            memory.answers[measure.root] = measure.rules_hash, False
             if not starts_empty:
                 for key, touched_at, fire_at in pending_silences(work, measure, trigger):
                     if fire_at <= at:
-                        memory.silences.setdefault(measure.path, {})[key] = touched_at
+                        memory.silences.setdefault(measure.root, {})[key] = touched_at
 
 
 def take_baseline_after_import(work: Work, at: Instant) -> None:
@@ -45,9 +44,9 @@ def take_baseline_after_import(work: Work, at: Instant) -> None:
     memory = work.contact.memory
     for measure in work.index.conditions:
         answer = _answers_yes(work, measure, at)
-        memory.answers[measure.path] = measure.rules_hash, answer
+        memory.answers[measure.root] = measure.rules_hash, answer
     for measure, trigger in work.index.quiet:
-        silences = memory.silences.setdefault(measure.path, {})
+        silences = memory.silences.setdefault(measure.root, {})
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
 
 
@@ -59,20 +58,20 @@ def start_by_event(work: Work, event: Event, at: Instant) -> None:
     if event.kind == "object":
         for measure, trigger in work.index.objects.get(event.name, ()):
             if trigger.kind == event.properties.get("object_kind", trigger.kind):
-                enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+                enter_measure(work, measure, firing_of(work, measure, event, at))
         return
     for measure, on in work.index.triggers.get(event.name, ()):
         match = EventMatch(on.names, on.where)
         if evaluate_rule(work, measure, at, False, holds_for, match, event, work.playbook):
-            enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+            enter_measure(work, measure, firing_of(work, measure, event, at))
 
 
 def start_by_milestones(work: Work, reached: list[MilestoneReached], event: Event, at: Instant) -> None:
     """Start the measures whose trigger is one of these milestones."""
     for milestone in reached:
         for measure in work.index.by_milestone.get(milestone.name, ()):
-            key = _key_of(work, measure, event) or milestone.key or None
-            enter_measure(work, measure, Firing.of(event, at, key))
+            firing = firing_of(work, measure, event, at, milestone_key=milestone.key)
+            enter_measure(work, measure, firing)
 
 
 def start_by_stages(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
@@ -80,7 +79,7 @@ def start_by_stages(work: Work, transitions: list[Transition], event: Event, at:
     for transition in transitions:
         if transition.kind == "stage" and transition.is_forward:
             for measure in work.index.by_stage.get(transition.after, ()):
-                enter_measure(work, measure, Firing.of(event, at, _key_of(work, measure, event)))
+                enter_measure(work, measure, firing_of(work, measure, event, at))
 
 
 def start_by_calendar(work: Work, at: Instant) -> None:
@@ -105,21 +104,21 @@ def start_by_silence(work: Work, at: Instant) -> None:
     if not memory.entities:
         return
     for measure, trigger in work.index.quiet:
-        if is_set_aside(work, measure.path):
+        if is_set_aside(work, measure.root):
             continue
         for key, touched_at, fire_at in pending_silences(work, measure, trigger):
             if fire_at > at:
                 continue
             enter_measure(work, measure, Firing(at=at, occurred_at=fire_at, entity_key=key, event="quiet"))
-            if is_set_aside(work, measure.path):
+            if is_set_aside(work, measure.root):
                 break
-            memory.silences.setdefault(measure.path, {})[key] = touched_at
-        if measure.path in memory.silences:
+            memory.silences.setdefault(measure.root, {})[key] = touched_at
+        if measure.root in memory.silences:
             _forget_dropped_entities(work, measure, trigger.entity)
 
 
 def _forget_dropped_entities(work: Work, measure: Measure, entity: str) -> None:
-    silences = work.contact.memory.silences[measure.path]
+    silences = work.contact.memory.silences[measure.root]
     known = work.contact.memory.entities.get(entity, {})
     for key in [key for key in silences if key not in known]:
         del silences[key]
@@ -129,17 +128,17 @@ def start_by_conditions(work: Work, at: Instant) -> None:
     """Start the measures whose audience turned to yes, or is yes when re-entry is allowed again."""
     answers = work.contact.memory.answers
     for measure in work.index.conditions:
-        _, before = answers.get(measure.path, _NO_ANSWER)
+        _, before = answers.get(measure.root, _NO_ANSWER)
         now = _answers_yes(work, measure, at)
-        if is_set_aside(work, measure.path):
+        if is_set_aside(work, measure.root):
             continue
         if now and (not before or _may_enter_again(work, measure, at)):
             enter_measure(work, measure, Firing(at=at, occurred_at=at, event="condition"))
-            if is_set_aside(work, measure.path):
+            if is_set_aside(work, measure.root):
                 # The answer stays no, so that the measure enters when it is tried again.
                 continue
         if now != before:
-            answers[measure.path] = measure.rules_hash, now
+            answers[measure.root] = measure.rules_hash, now
 
 
 def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:
@@ -153,7 +152,7 @@ def _next_slot(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
 def _may_enter_again(work: Work, measure: Measure, at: Instant) -> bool:
     if measure.once.again_after is None:
         return False
-    starts = work.contact.memory.run_starts.get(measure.path, {})
+    starts = work.contact.memory.run_starts.get(measure.root, {})
     return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
 
 
@@ -175,9 +174,3 @@ def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
         send_at=send_at if isinstance(send_at, int) else None,
     )
     enter_measure(work, measure, firing)
-
-
-def _key_of(work: Work, measure: Measure, event: Event) -> str | None:
-    """Return the key of the measure's entity that the event names."""
-    kind = work.playbook.entities.get(measure.entity or "")
-    return entity_key(event, kind) if kind is not None else None

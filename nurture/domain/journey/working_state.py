@@ -3,6 +3,7 @@
 Internal to `domain.journey`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +12,21 @@ from nurture.domain.contact import Advance, Cancellation, Contact, NonEntry, Run
 from nurture.domain.event_index import Index, index_of
 from nurture.domain.facts import readable, reading, run_names
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.message import PlannedMessage
 from nurture.domain.playbook import Playbook
 
 #: Run keys remembered per measure, so that a second run for the same key is refused in the rule already.
 _DONE_MAX = 200
+
+
+def cancelled_by(
+    ending: Cancellation, messages: Sequence[PlannedMessage], runs: Mapping[tuple[str, str], Run]
+) -> list[PlannedMessage]:
+    """Return the planned messages as they are after the cancellation, as a new list."""
+    return [
+        replace(message, cancelled=ending.reason) if ending.covers(message, runs) else message
+        for message in messages
+    ]
 
 
 @dataclass(slots=True)
@@ -95,12 +107,17 @@ class Work:
         self.end(run, status, reason, at)
         self.cancel(run.measure, run.key, reason, at)
 
-    def cancel(self, measure: str, run_key: str | None, reason: str, at: Instant) -> None:
-        """Cancel the queued mail of a run, or (None) of all runs of the measure, decided up to `at`."""
-        self.result.cancellations.append(Cancellation(measure, run_key, reason, at))
-        self.result.messages = [
-            replace(message, cancelled=reason)
-            if message.measure == measure and run_key in (None, message.run_key) and not message.cancelled
-            else message
-            for message in self.result.messages
-        ]
+    def cancel(
+        self,
+        measure: str,
+        run_key: str | None,
+        reason: str,
+        at: Instant,
+        *,
+        entity: str = "",
+        entity_key: str = "",
+    ) -> None:
+        """Cancel the queued mail of a run, or (None) of all runs of the measure or about the entity, up to `at`."""
+        ending = Cancellation(measure, run_key, reason, at, entity, entity_key)
+        self.result.cancellations.append(ending)
+        self.result.messages = cancelled_by(ending, self.result.messages, self.result.runs)

@@ -17,6 +17,7 @@ from nurture.domain.measure import (
     ObjectBinding,
     Once,
     OnCondition,
+    OnConsent,
     OnDate,
     OnEvent,
     OnMilestone,
@@ -38,6 +39,7 @@ from nurture.playbook.document import Document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import MeasureFolder
 from nurture.playbook.schema import measure as schema
+from nurture.playbook.schema import triggers
 from nurture.playbook.schema.events import names_of
 
 
@@ -80,12 +82,14 @@ def build_measure(
         steps=build_steps(model, document, step_vocabulary(model, playbook), conditions, playbook=playbook),
         metric=Metric(model.metric.event, model.metric.within, model.metric.expect) if model.metric else None,
         once=_once(model, trigger),
-        exits=tuple(_exit(entry) for entry in model.exit),
+        exits=_exits(model, document, step_vocabulary(model, playbook), conditions),
         holdout=model.holdout or 0,
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
         let={name: _let(value) for name, value in model.let.items()},
         objects={name: ObjectBinding(item.kind, item.key) for name, item in model.objects.items()},
         entity=entity,
+        while_open=model.while_ == "open" if model.while_ is not None else isinstance(trigger, OnQuiet),
+        was=_was(model),
         handover=model.handover,
         **_optional_fields(model),
     )
@@ -128,25 +132,27 @@ def _trigger(
     match model.trigger:
         case "ops":
             return OnOps()
-        case schema.ConditionTrigger():
+        case triggers.ConditionTrigger():
             return OnCondition()
-        case schema.EventTrigger(event=event, where=where):
+        case triggers.ConsentTrigger(consent=topic):
+            return OnConsent(topic)
+        case triggers.EventTrigger(event=event, where=where):
             match = matchers.one(event, (*loc, "event"))
             more = conditions.parse_optional(where, properties, matchers.document, (*loc, "where"))
             if match.where is not None and more is not None:
                 matchers.fault((*loc, "where"), "two `where` for one trigger", "join them with `and`")
             return OnEvent(match.names, match.where or more)
-        case schema.QuietTrigger(entity=entity, quiet=quiet):
+        case triggers.QuietTrigger(entity=entity, quiet=quiet):
             return OnQuiet(entity, quiet)
-        case schema.MilestoneTrigger(milestone=milestone):
+        case triggers.MilestoneTrigger(milestone=milestone):
             return OnMilestone(milestone)
-        case schema.StageTrigger(stage=stage):
+        case triggers.StageTrigger(stage=stage):
             return OnStage(stage)
-        case schema.DateTrigger() as on:
+        case triggers.DateTrigger() as on:
             return OnDate(on.date, on.offset or 0, bool(on.yearly), on.local_time)
-        case schema.ScheduleTrigger(schedule=slot):
+        case triggers.ScheduleTrigger(schedule=slot):
             return OnSchedule(build_slot(slot))
-        case schema.ObjectTrigger(kind=kind, event=names):
+        case triggers.ObjectTrigger(kind=kind, event=names):
             return OnObject(kind, names_of(names))
 
 
@@ -160,12 +166,24 @@ def _once(model: schema.MeasureFile, trigger: Trigger) -> Once:
     return Once(once.per or "contact", once.gap or 0, once.again_after, tuple(once.again_on))
 
 
-def _exit(model: str | schema.ExitFile) -> Exit:
-    if isinstance(model, str):
-        return Exit(model)
-    return (
-        Exit(model.event, model.key) if model.reason is None else Exit(model.event, model.key, model.reason)
-    )
+def _exits(
+    model: schema.MeasureFile, document: Document, vocabulary: Vocabulary, conditions: ConditionParser
+) -> tuple[Exit, ...]:
+    exits: list[Exit] = []
+    for place, entry in enumerate(model.exit):
+        if isinstance(entry, str):
+            exits.append(Exit(entry))
+            continue
+        when = conditions.parse_optional(entry.when, vocabulary, document, ("exit", place, "when"))
+        event, key = (entry.event, entry.key) if isinstance(entry, schema.ExitFile) else (None, None)
+        exits.append(Exit(event, key, entry.reason or "exit", when))
+    return tuple(exits)
+
+
+def _was(model: schema.MeasureFile) -> tuple[str, ...]:
+    if model.was is None:
+        return ()
+    return (model.was,) if isinstance(model.was, str) else tuple(model.was)
 
 
 def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:

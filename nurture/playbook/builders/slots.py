@@ -1,7 +1,7 @@
 """Build local slots from local times of the files."""
 
 from nurture.domain.measure import WEEKDAYS, LocalSlot
-from nurture.playbook.schema.measure import ScheduleSlot, Slot
+from nurture.playbook.schema.triggers import ScheduleSlot, Slot
 
 
 def build_slot(model: Slot) -> LocalSlot:

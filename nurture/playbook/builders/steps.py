@@ -18,6 +18,7 @@ from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.document import Document
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema.events import names_of
+from nurture.playbook.schema.triggers import Slot
 
 #: The UID of a calendar file without `uid`: the entity's key, so that a change updates the same entry.
 DEFAULT_UID = "{{ entity_key }}@nurture"
@@ -31,7 +32,10 @@ def build_steps(
     *,
     playbook: Playbook,
 ) -> tuple[Step, ...]:
-    """Return the steps in order. The id of a step without one is its mail, or `wait1`, `wait2` ..."""
+    """Return the steps in order. The id of a step without one is its mail, or `wait1`, `wait2` ...
+
+    A renamed step (`was`) keeps its first id, because runs and messages have that.
+    """
     bound = vocabulary
     for name in model.objects:
         bound = bound.with_terms(prefixed(playbook.properties, name))
@@ -45,14 +49,14 @@ def build_steps(
             steps.append(_mail(step, when, send_if))
         else:
             waits += 1
-            steps.append(_wait(step.wait, step.id or f"wait{waits}", when))
+            steps.append(_wait(step.wait, step.was or step.id or f"wait{waits}", when))
     return tuple(steps)
 
 
 def _mail(model: schema.MailStepFile, when: Condition | None, send_if: Condition | None) -> MailStep:
     calendar = model.calendar
     return MailStep(
-        id=model.id or model.mail,
+        id=model.was or model.id or model.mail,
         mail=model.mail,
         when=when,
         send_at=_send_at(model),
@@ -73,7 +77,7 @@ def _mail(model: schema.MailStepFile, when: Condition | None, send_if: Condition
 
 
 def _send_at(model: schema.MailStepFile) -> LocalSlot | None:
-    return build_slot(model.send_at) if isinstance(model.send_at, schema.Slot) else None
+    return build_slot(model.send_at) if isinstance(model.send_at, Slot) else None
 
 
 def _wait(model: schema.AnyWait, id_: str, when: Condition | None) -> Step:

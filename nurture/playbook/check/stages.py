@@ -48,7 +48,7 @@ def check_answers(check: MeasureCheck) -> None:
         return
     answers: dict[str, tuple[str | int, ...]] = {}
     for place, exit_ in enumerate(measure.exits):
-        if exit_.reason == "converted":
+        if exit_.reason == "converted" and exit_.event is not None:
             answers[exit_.event] = ("exit", place)
     if measure.metric is not None:
         answers[measure.metric.event] = ("metric", "event")

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from nurture.domain.measure import Kind, Purpose, Recipient
-from nurture.playbook.schema.events import EventMatcher, EventNames
+from nurture.playbook.schema.events import EventNames
+from nurture.playbook.schema.triggers import AnyTrigger, Slot
 from nurture.playbook.schema.values import (
     BusinessText,
     ClockText,
@@ -17,7 +18,6 @@ from nurture.playbook.schema.values import (
     PercentText,
     PropertyName,
     Strict,
-    WeekdayName,
     Words,
 )
 
@@ -27,106 +27,10 @@ StepId = Annotated[
         pattern=r"^[a-z][a-z0-9_]{0,59}$", description="The step's id; runs refer to it, so never change it."
     ),
 ]
-Dated = Annotated[str, Field(pattern=r"^((entity|event)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class Slot(Strict):
-    """A local time on allowed weekdays."""
-
-    local_time: ClockText | None = None
-    weekdays: Annotated[list[WeekdayName], Field(min_length=1)] | None = None
-
-
-class ScheduleSlot(Slot):
-    """A local time on weekdays, or on a day of the month (31: the last)."""
-
-    month_day: Annotated[int, Field(ge=1, le=31)] | None = None
-
-
-# ---- triggers --------------------------------------------------------------------------------------------
-
-
-class ConditionTrigger(Strict):
-    """The audience's condition changes to yes."""
-
-    condition: Literal["audience"]
-
-
-class EventTrigger(Strict):
-    """An event arrives."""
-
-    event: EventMatcher
-    where: ConditionText | None = None
-
-
-class QuietTrigger(Strict):
-    """An open entity has had no event for this long."""
-
-    quiet: DurationText
-    entity: Name
-
-
-class MilestoneTrigger(Strict):
-    """A milestone is reached."""
-
-    milestone: Name
-
-
-class StageTrigger(Strict):
-    """A stage is entered."""
-
-    stage: Name
-
-
-class DateTrigger(Strict):
-    """A date fact, plus or minus an offset."""
-
-    date: Name
-    offset: OffsetText | None = None
-    yearly: bool | None = None
-    local_time: ClockText | None = None
-
-
-class ScheduleTrigger(Strict):
-    """A local time that repeats."""
-
-    schedule: ScheduleSlot
-
-
-class ObjectTrigger(Strict):
-    """An object's event, for every contact who watches the object."""
-
-    kind: Name = Field(alias="object")
-    event: EventNames
-
-
-_TRIGGERS = ("object", "quiet", "condition", "event", "milestone", "stage", "date", "schedule")
-
-
-def _trigger(value: Any) -> str | None:
-    if value == "ops":
-        return "ops"
-    if isinstance(value, dict):
-        return next((key for key in _TRIGGERS if key in value), None)
-    return None
-
-
-AnyTrigger = Annotated[
-    Annotated[ConditionTrigger, Tag("condition")]
-    | Annotated[EventTrigger, Tag("event")]
-    | Annotated[QuietTrigger, Tag("quiet")]
-    | Annotated[MilestoneTrigger, Tag("milestone")]
-    | Annotated[StageTrigger, Tag("stage")]
-    | Annotated[DateTrigger, Tag("date")]
-    | Annotated[ScheduleTrigger, Tag("schedule")]
-    | Annotated[ObjectTrigger, Tag("object")]
-    | Annotated[Literal["ops"], Tag("ops")],
-    Discriminator(
-        _trigger,
-        custom_error_type="form",
-        custom_error_message="write ops, or a mapping with one of " + ", ".join(sorted(_TRIGGERS)),
-    ),
+StepWas = Annotated[
+    StepId | None, Field(description="The id it had before; people in flight are known by the oldest one.")
 ]
+Dated = Annotated[str, Field(pattern=r"^((entity|event)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 # ---- once, exit, let, objects ----------------------------------------------------------------------------
@@ -149,16 +53,33 @@ AnyOnce = Annotated[
 
 
 class ExitFile(Strict):
-    """An event that ends the run; with `key`, only an event about the run's own entity."""
+    """An event that ends the run; with `key`, only an event about the run's own entity or one of its lines."""
 
     event: EventName
     key: PropertyName | None = None
+    when: ConditionText | None = None
     reason: Name | None = None
 
 
+class ConditionExit(Strict):
+    """A condition that ends the run as soon as it is yes."""
+
+    when: ConditionText
+    reason: Name | None = None
+
+
+def _exit(value: Any) -> str:
+    if isinstance(value, str):
+        return "name"
+    has_event = "event" in value if isinstance(value, dict) else isinstance(value, ExitFile)
+    return "exit" if has_event or not isinstance(value, dict) or "when" not in value else "condition"
+
+
 AnyExit = Annotated[
-    Annotated[EventName, Tag("name")] | Annotated[ExitFile, Tag("exit")],
-    Discriminator(lambda value: "name" if isinstance(value, str) else "exit"),
+    Annotated[EventName, Tag("name")]
+    | Annotated[ExitFile, Tag("exit")]
+    | Annotated[ConditionExit, Tag("condition")],
+    Discriminator(_exit),
 ]
 
 
@@ -250,6 +171,7 @@ class MailStepFile(Strict):
 
     mail: StepId
     id: StepId | None = None
+    was: StepWas = None
     when: ConditionText | None = None
     send_at: AnySendAt | None = None
     valid_for: DurationText | None = None
@@ -306,6 +228,7 @@ class WaitStepFile(Strict):
 
     wait: AnyWait
     id: StepId | None = None
+    was: StepWas = None
     when: ConditionText | None = None
 
 
@@ -336,6 +259,9 @@ class MetricFile(Strict):
     expect: Words
 
 
+MeasurePath = Annotated[str, Field(pattern=r"^(any|lead/[a-z0-9_]+|customer/[a-z0-9_]+)/[a-z0-9_]+$")]
+
+
 class MeasureFile(Strict):
     """`measure.yaml`."""
 
@@ -353,7 +279,19 @@ class MeasureFile(Strict):
     topic: Name | None = None
     metric: MetricFile | None = None
     trigger: AnyTrigger
+    was: (
+        Annotated[
+            MeasurePath | Annotated[list[MeasurePath], Field(min_length=1)],
+            Field(
+                description="The path that it had before; a list when it moved more than once, oldest first."
+            ),
+        ]
+        | None
+    ) = None
     entity: Name | None = None
+    while_: Literal["open", "any"] | None = Field(
+        default=None, alias="while", description="open: a closed or empty entity ends the run."
+    )
     once: AnyOnce | None = None
     exit: list[AnyExit] = Field(default_factory=list)
     holdout: PercentText | None = None
@@ -365,9 +303,7 @@ class MeasureFile(Strict):
     horizon: DurationText | None = None
     lane: Name | None = None
     on_stage_change: Literal["stop", "continue"] | None = None
-    handover: (
-        Annotated[str, Field(pattern=r"^(any|lead/[a-z0-9_]+|customer/[a-z0-9_]+)/[a-z0-9_]+$")] | None
-    ) = None
+    handover: MeasurePath | None = None
     series: bool | None = None
     holdable: bool | None = None
     tracking: bool | None = None

@@ -192,7 +192,7 @@ def test_an_exit_ends_the_run_and_cancels_what_is_queued() -> None:
     bought = an_event("Order Completed", NOON + 4 * HOUR, order_id="o1")
     after = live(playbook, bought, contact=quiet.contact)
     run = after.runs["lead/convert/abandoned_cart", "c1"]
-    assert (run.status, run.reason) == ("stopped", "track_changed")
+    assert (run.status, run.reason) == ("stopped", "exit")
     assert ("lead/convert/abandoned_cart", "c1") in {(c.measure, c.run_key) for c in after.cancellations}
 
 
@@ -200,7 +200,7 @@ def test_a_purchase_in_the_same_batch_cancels_the_mail_decided_before_it() -> No
     added = an_event("Product Added", cart_id="c1", product_id="p1")
     bought = an_event("Order Completed", NOON + 4 * HOUR, order_id="o1")
     result = live(cart_mail(), added, bought)
-    assert [message.cancelled for message in result.messages] == ["track_changed"]
+    assert [message.cancelled for message in result.messages] == ["exit"]
 
 
 def test_the_second_cart_within_seven_days_is_let_be() -> None:

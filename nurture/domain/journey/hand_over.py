@@ -1,0 +1,53 @@
+"""Hand-over: the measure of the other track that continues a run after a change of track."""
+
+from dataclasses import replace
+
+from nurture.domain.contact import Run
+from nurture.domain.instant import Instant
+from nurture.domain.journey.entry import waits_for_series
+from nurture.domain.journey.set_aside import run_rule
+from nurture.domain.journey.steps import begin_run, continue_step_of
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Measure
+
+
+def hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """End a run of the other track; the measure named in `handover` continues it, unless it has had the same key."""
+    successor = work.playbook.measures.get(measure.handover or "")
+    if (
+        successor is None
+        or successor.track not in ("any", work.contact.track)
+        or run.key in work.contact.memory.run_starts.get(successor.root, {})
+    ):
+        work.stop(run, "track_changed", at)
+        return
+    work.stop(run, "handed_over", at)
+    run_rule(work, successor, at, _continue_as, work, successor, run, at)
+
+
+def _continue_as(work: Work, measure: Measure, earlier: Run, at: Instant) -> None:
+    """Start the heir: it has the key, entity, arm, values and decided mails of the earlier run."""
+    run = Run(
+        measure=measure.root,
+        key=earlier.key,
+        entity=earlier.entity,
+        entity_key=earlier.entity_key,
+        began_as=earlier.began_as or earlier.measure,
+        track=work.contact.track,
+        started_at=at,
+        step=measure.steps[0].id,
+        step_since=at,
+        holdout=earlier.holdout,
+        variant=earlier.variant,
+        let=dict(earlier.let),
+        passed=tuple(dict.fromkeys((*earlier.passed, *earlier.decided))),
+        rules_hash=measure.rules_hash,
+        origin=replace(earlier.origin),
+    )
+    work.note_started(run)
+    if waits_for_series(work, measure, run):
+        run.queued = True
+    elif earlier.queued or measure.position(earlier.step) is None:
+        begin_run(work, measure, run, at)
+    else:
+        continue_step_of(work, measure, run, earlier, at)

@@ -1,0 +1,164 @@
+"""Ends of runs, in the order of `advance`: replaced, entity reversed or closed, exits, place left.
+
+Each cancels the run's queued mail too, and that of runs that have ended with their last mail still queued.
+"""
+
+from collections.abc import Collection
+
+from nurture.domain.contact import Contact, Run, Transition
+from nurture.domain.event import Event
+from nurture.domain.event_filter import holds_for
+from nurture.domain.instant import Instant
+from nurture.domain.journey.entry import end_replaced_run, firing_of
+from nurture.domain.journey.hand_over import hand_over
+from nurture.domain.journey.object_watches import object_keys
+from nurture.domain.journey.run_entity import (
+    EntityReason,
+    entities_concerned,
+    entity_reason,
+    standing_of_entities,
+)
+from nurture.domain.journey.set_aside import evaluate_rule
+from nurture.domain.journey.working_state import Work
+from nurture.domain.measure import Exit, Measure
+from nurture.domain.playbook import EventMatch
+
+#: Kind -> key -> why runs about the entity end, None while it is open.
+Standing = dict[str, dict[str, EntityReason | None]]
+
+
+def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
+    """End the runs in whose place this event starts others (`again_on`), before it is judged for anything else."""
+    for measure, on in work.index.replacing.get(event.name, ()):
+        if measure.root in work.contact.memory.run_starts and evaluate_rule(
+            work, measure, at, False, holds_for, EventMatch(on.names, on.where), event, work.playbook
+        ):
+            end_replaced_run(work, measure, firing_of(work, measure, event, at))
+
+
+# ---- entities --------------------------------------------------------------------------------------------
+
+
+def standing_before(work: Work, event: Event) -> Standing:
+    """Return the standing of the entities that measures of this contact are about, {} when the event touches none."""
+    contact, index = work.contact, work.index
+    if event.name not in index.effects or not contact.memory.run_starts:
+        return {}
+    return {
+        kind: standing_of_entities(contact, work.playbook.entities[kind])
+        for kind, measures in index.about.items()
+        if kind in work.playbook.entities
+        and any(measure.root in contact.memory.run_starts for measure in measures)
+    }
+
+
+def end_runs_of_entities(work: Work, before: Standing, at: Instant) -> None:
+    """End the runs about an entity that is reversed, or with `while: open` closed or empty."""
+    contact = work.contact
+    for run in list(contact.runs.values()):
+        measure = work.playbook.measures.get(run.measure)
+        reason = None if measure is None else entity_reason(contact, work.playbook, measure, run)
+        if reason is not None:
+            work.stop(run, reason, at)
+    for kind, standing in before.items():
+        for key, reason in standing_of_entities(contact, work.playbook.entities[kind]).items():
+            if reason is not None and standing.get(key) != reason:
+                _cancel_about(work, kind, key, reason, at)
+
+
+def _cancel_about(work: Work, kind: str, key: str, reason: EntityReason, at: Instant) -> None:
+    """Cancel the queued mail of ended runs about the entity; measures begun by its reversal keep theirs."""
+    for measure in work.index.about.get(kind, ()):
+        ends = (
+            measure.while_open if reason == "entity_closed" else measure.root not in work.index.about_reversal
+        )
+        if ends and measure.root in work.contact.memory.run_starts:
+            work.cancel(measure.root, None, reason, at, entity=kind, entity_key=key)
+
+
+# ---- exits -----------------------------------------------------------------------------------------------
+
+
+def end_runs_by_event(work: Work, event: Event, at: Instant) -> None:
+    """End the runs that name this event as their exit."""
+    run_starts = work.contact.memory.run_starts
+    for measure, exit_rule in work.index.exits.get(event.name, ()):
+        if measure.root not in run_starts:
+            continue
+        keys = None if exit_rule.key is None else keys_concerned(work.contact, measure, event, exit_rule.key)
+        for run in list(work.contact.runs.values()):
+            if (
+                run.measure == measure.root
+                and (keys is None or is_concerned(run, keys))
+                and _is_met(work, measure, exit_rule, at, run)
+            ):
+                work.stop(run, exit_rule.reason, at)
+        if _is_met(work, measure, exit_rule, at, None):
+            _cancel_ended_runs(work, measure, exit_rule, keys, at)
+
+
+def _cancel_ended_runs(
+    work: Work, measure: Measure, exit_rule: Exit, keys: Collection[str] | None, at: Instant
+) -> None:
+    """Cancel the last mail of runs that have ended, where it is still queued."""
+    if keys is None:
+        work.cancel(measure.root, None, exit_rule.reason, at)
+        return
+    if measure.entity is not None:
+        for key in sorted(keys):
+            work.cancel(measure.root, None, exit_rule.reason, at, entity=measure.entity, entity_key=key)
+        return
+    for key in work.contact.memory.run_starts[measure.root]:
+        if key in keys or key.rpartition("#")[0] in keys:
+            work.cancel(measure.root, key, exit_rule.reason, at)
+
+
+def end_runs_by_condition(work: Work, at: Instant) -> None:
+    """End the active runs whose exit is a condition that is yes."""
+    if not work.index.exit_conditions:
+        return
+    for run in list(work.contact.runs.values()):
+        measure = work.index.exit_conditions.get(run.measure)
+        if measure is None:
+            continue
+        for exit_rule in measure.exits:
+            if exit_rule.event is None and _is_met(work, measure, exit_rule, at, run):
+                work.stop(run, exit_rule.reason, at)
+                break
+
+
+def _is_met(work: Work, measure: Measure, exit_rule: Exit, at: Instant, run: Run | None) -> bool:
+    """Tell whether the exit's condition is yes; without a run it can read facts only."""
+    if exit_rule.when is None:
+        return True
+    return evaluate_rule(work, measure, at, False, work.is_true, exit_rule.when, at, run)
+
+
+def keys_concerned(contact: Contact, measure: Measure, event: Event, name: str) -> Collection[str]:
+    """Return the keys of the entities, or without an entity the values, that the event names by its property."""
+    if measure.entity is None:
+        return set(object_keys(event, name))
+    return entities_concerned(contact, measure.entity, event, name)
+
+
+def is_concerned(run: Run, keys: Collection[str]) -> bool:
+    """Tell whether the run is about one of the keys."""
+    return (run.entity_key if run.entity else run.once_value) in keys
+
+
+# ---- place -----------------------------------------------------------------------------------------------
+
+
+def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
+    """Stop or hand over the runs of the track or stage that the contact has left."""
+    if not moved:
+        return
+    contact = work.contact
+    for run in list(contact.runs.values()):
+        measure = work.playbook.measures.get(run.measure)
+        if measure is None:
+            continue
+        if measure.track not in ("any", contact.track):
+            hand_over(work, measure, run, at)
+        elif measure.stage not in ("any", contact.stage) and measure.on_stage_change == "stop":
+            work.stop(run, "stage_left", at)
