@@ -51,6 +51,8 @@ class Effect:
     of: tuple[EventMatch, ...]
     counts: tuple[EventMatch, ...]
     reversals: tuple[Reversal, ...]
+    # A calendar is sent about entities of the kind.
+    in_calendar: bool = False
 
 
 @dataclass(slots=True)
@@ -182,8 +184,14 @@ def _add_entities(index: Index, playbook: Playbook) -> None:
         name: frozenset(kind for needed, kind in depends if needed == name) for name, _ in depends
     }
     names = {name: None for kind in index.kinds for name in events_of(kind)}
+    dated = {measure.entity for measure in playbook.measures.values() if _has_calendar(measure)}
     index.effects = {
-        name: tuple(_effect(kind, name) for kind in index.kinds if name in events_of(kind)) for name in names
+        name: tuple(
+            _effect(kind, name, in_calendar=kind.name in dated)
+            for kind in index.kinds
+            if name in events_of(kind)
+        )
+        for name in names
     }
     folds = tuple(net_folds(playbook))
     index.net_folds = {
@@ -218,12 +226,17 @@ def events_of(kind: EntityKind) -> dict[str, None]:
     return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
 
 
-def _effect(kind: EntityKind, name: str) -> Effect:
+def _has_calendar(measure: Measure) -> bool:
+    return any(isinstance(step, MailStep) and step.calendar is not None for step in measure.steps)
+
+
+def _effect(kind: EntityKind, name: str, *, in_calendar: bool) -> Effect:
     return Effect(
         kind,
         tuple(match for match in kind.of if name in match.names),
         tuple(match for match in kind.counts_from if name in match.names),
         tuple(reversal for reversal in kind.reversed_by if name in reversal.match.names),
+        in_calendar,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nurture.domain.conditions import Reading
 from nurture.domain.contact import Contact, Run
-from nurture.domain.entities import entity_of, fold_entities
+from nurture.domain.entities import entity_of, fold_entities, sequence_of
 from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Index, index_of
@@ -91,8 +91,16 @@ def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[s
         names["entity"] = entity_fields(contact, run, playbook)
         names["entity_key"] = run.entity_key if run.entity else run.once_value
         names["generation"] = run.origin.generation
+        names["sequence"] = _calendar_sequence(contact, run, playbook)
         names.update(run.let)
     return names
+
+
+def _calendar_sequence(contact: Contact, run: Run, playbook: Playbook) -> int:
+    """Return the number of the calendar entry about the run's entity: it counts the entity's events, not the runs."""
+    measure = playbook.measures.get(run.measure)
+    found = entity_of(contact, measure.entity, run.entity_key) if measure and measure.entity else None
+    return 0 if found is None else sequence_of(found)
 
 
 def fold(contact: Contact, event: Event, playbook: Playbook) -> None:

@@ -114,6 +114,9 @@ class Entity(_Part, kw_only=True, omit_defaults=True):
     listed_at: tuple[bool, Instant] = field(name="listed", default=(False, NEVER))
     # Event name -> when the newest event of that name about it occurred.
     newest: dict[str, Instant] = field(default_factory=dict)
+    # Instants of its events, ascending, each once: a calendar entry about it is numbered by them. Kept only of kinds
+    # of which a calendar is sent.
+    changes: list[Instant] = field(default_factory=list)
     # Of an entity that was dropped: fact -> what it adds to it. None: it has its fields and lines.
     shares: dict[str, list[Share]] | None = None
 

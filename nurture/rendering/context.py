@@ -255,9 +255,11 @@ def _calendar(
                 path, 1, f"the calendar's {name} is {text[:80]!r}", "give it an instant"
             )
             raise MissingValue(problem, f"calendar.{name}") from None
-    # A changed appointment is the next generation of the same run; a cancellation follows all changes.
-    generation = available.read({"generation": None}).get("generation") or 0
-    calendar["sequence"] = int(generation) + (calendar["method"] == "CANCEL")
+    # The number counts the events of the run's entity (RFC 5545, 3.8.7.4), so runs of different measures and a
+    # hand-over agree on it. Runs of an earlier release numbered the changes themselves. A cancellation follows all.
+    counted = available.read({"sequence": None, "generation": None})
+    number = max(int(counted.get("sequence") or 0), int(counted.get("generation") or 0))
+    calendar["sequence"] = number + (calendar["method"] == "CANCEL")
     return calendar
 
 

@@ -29,6 +29,7 @@ def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
     return {
         "entity_key": "sample",
         "generation": 0,
+        "sequence": 0,
         **names,
         "contact": contact,
         "event": dict(sample.get("event", {})),

@@ -30,9 +30,9 @@ ENTITY = {
 }
 
 
-def appointment(entity: dict[str, Any] | None = None, *, generation: int = 0, **texts: str) -> MailContext:
+def appointment(entity: dict[str, Any] | None = None, *, sequence: int = 0, **texts: str) -> MailContext:
     templates = some_templates(calendars={MEASURE: {"mail": TEXTS | texts}})
-    view = {"contact": {}, "entity": entity or ENTITY, "generation": generation}
+    view = {"contact": {}, "entity": entity or ENTITY, "sequence": sequence, "generation": min(sequence, 1)}
     return some_context(templates, view, purpose="transactional", topic=None)
 
 
@@ -76,13 +76,13 @@ def test_mail_and_file_hold_the_same_calendar() -> None:
 
 
 def test_a_changed_appointment_keeps_its_uid_and_grows_its_sequence() -> None:
-    first, changed = event_of(appointment()), event_of(appointment(generation=2))
+    first, changed = event_of(appointment()), event_of(appointment(sequence=2))
     assert (first["uid"], first["sequence"]) == (changed["uid"], 0)
     assert changed["sequence"] == 2
 
 
 def test_a_cancelled_appointment_has_method_cancel_and_the_last_sequence() -> None:
-    context = appointment(generation=2, method="CANCEL")
+    context = appointment(sequence=2, method="CANCEL")
     event = event_of(context)
     assert (event["status"], event["sequence"], event["uid"]) == ("CANCELLED", 3, "apt-311@shop.test")
     assert b'method="CANCEL"' in render(some_templates(), context)

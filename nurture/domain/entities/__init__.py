@@ -17,6 +17,7 @@ from nurture.domain.entities.reading import (
     line_keys,
     mark_of,
     net_amount,
+    sequence_of,
 )
 from nurture.domain.entities.settle import settle_entities
 
@@ -33,5 +34,6 @@ __all__ = [
     "line_keys",
     "mark_of",
     "net_amount",
+    "sequence_of",
     "settle_entities",
 ]

@@ -100,6 +100,7 @@ def _combined(entity: Entity, added: Entity) -> Entity:
             name: max(part.newest.get(name, NEVER) for part in (entity, added))
             for name in {**entity.newest, **added.newest}
         },
+        changes=sorted({*entity.changes, *added.changes}),
         parent=max(entity.parent, added.parent),
         shares=None if whole is not None else entity.shares or added.shares,
     )

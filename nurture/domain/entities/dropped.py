@@ -61,6 +61,7 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         reversed_at=entity.reversed_at,
         worth=Worth(amount=amount) if entity.worth is None and amount is not None else entity.worth,
         newest=entity.newest,
+        changes=entity.changes,
         parent=entity.parent,
         replaced=entity.replaced,
         shares=entity.shares,

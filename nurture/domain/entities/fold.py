@@ -1,5 +1,7 @@
 """Folding an event into the entities that it opens, updates, closes or reverses."""
 
+from bisect import insort
+
 from nurture.domain.contact import Contact
 from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
 from nurture.domain.entities.reading import (
@@ -15,7 +17,7 @@ from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import Effect, Index
-from nurture.domain.instant import FOREVER, NEVER
+from nurture.domain.instant import FOREVER, NEVER, Instant
 from nurture.domain.memory import NO_STAMP, Closings, Entity, Memory, Refund, Worth
 from nurture.domain.playbook import EntityKind, Playbook, Reversal
 from nurture.domain.values import coerce
@@ -26,6 +28,8 @@ _REFUNDS_MAX = 100
 #: So many keys of closed entities are kept besides those of the entities that are kept.
 _CLOSINGS_MAX = 200
 _CURRENCY_MAX = 8
+#: More changes of an entity do not raise the number of its calendar entry.
+_CHANGES_MAX = 500
 
 
 def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
@@ -53,7 +57,16 @@ def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -
     if event.name in kind.closed_by:
         _close(contact.memory, event, kind)
         has_changed = True
+    if has_changed and effect.in_calendar and key is not None:
+        _note_change(contact.memory, kind, key, event.occurred_at)
     return has_changed
+
+
+def _note_change(memory: Memory, kind: EntityKind, key: str, at: Instant) -> None:
+    entity = memory.entities.get(kind.name, {}).get(key)
+    if entity is not None and at not in entity.changes:
+        insort(entity.changes, at)
+        del entity.changes[:-_CHANGES_MAX]
 
 
 def _find_or_open(memory: Memory, kind: EntityKind, key: str) -> Entity:

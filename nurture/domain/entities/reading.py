@@ -107,6 +107,11 @@ def is_open(entity: Entity, kind: EntityKind) -> bool:
     )
 
 
+def sequence_of(entity: Entity) -> int:
+    """Return the number of a calendar entry about the entity: 0 at first, higher after each of its later events."""
+    return max(len(entity.changes) - 1, 0)
+
+
 # ---- lines -----------------------------------------------------------------------------------------------
 
 

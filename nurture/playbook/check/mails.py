@@ -26,6 +26,7 @@ _SAMPLE_KEYS = {
     "generation",
     "locale",
     "owner",
+    "sequence",
 }
 _CONTACT_EXTRA = {
     "email",
