@@ -17,9 +17,9 @@ from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
-from nurture.domain.guard.owners import owner_of_run
 from nurture.domain.inbound.verp import build_return_path
 from nurture.domain.instant import FOREVER
+from nurture.domain.owners import owner_of_run
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import MailContext, Recipient, freeze_context
 from nurture.rendering.errors import PromisePassed, TemplateFault

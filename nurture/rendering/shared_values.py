@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nurture.domain.guard.owners import key_of
 from nurture.domain.measure import Calendar, LetBusiness, MailStep
+from nurture.domain.owners import key_of
 from nurture.domain.playbook import Playbook
 
 

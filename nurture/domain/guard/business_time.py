@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from nurture.domain.guard.owners import find_owner
 from nurture.domain.instant import Duration, Instant
 from nurture.domain.measure import LetBusiness, Measure
-from nurture.domain.playbook import BusinessCalendar, Owner
+from nurture.domain.owners import BusinessCalendar, Owner, find_owner
 from nurture.domain.timing import at_local_time, to_local
 from nurture.domain.values import coerce
 

@@ -16,7 +16,8 @@ from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Ref
 from nurture.domain.instant import Instant
 from nurture.domain.measure import LetBusiness, LetEndOfMonth, LetIn, MailStep, Measure
 from nurture.domain.message import Check, Verdict
-from nurture.domain.playbook import Owner, Playbook
+from nurture.domain.owners import Owner
+from nurture.domain.playbook import Playbook
 from nurture.domain.timing import end_of_day, end_of_month, is_zone, next_outside_quiet_hours
 
 __all__ = [

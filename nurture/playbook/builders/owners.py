@@ -1,7 +1,7 @@
 """Build the owners of `playbook.yaml`, each with the calendar of its hours."""
 
 from nurture.domain.measure import WEEKDAYS
-from nurture.domain.playbook import BusinessCalendar, Owner
+from nurture.domain.owners import BusinessCalendar, Owner
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.programme import CalendarHours, ProgrammeFile

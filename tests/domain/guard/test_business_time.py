@@ -6,10 +6,9 @@ import pytest
 
 from nurture.domain.conditions import ALWAYS
 from nurture.domain.guard.business_time import add_business_time, promised_instant
-from nurture.domain.guard.owners import owner_of_run
 from nurture.domain.instant import HOUR, parse_iso, to_iso
 from nurture.domain.measure import Action, LetBusiness, MailStep, Measure, OnOps
-from nurture.domain.playbook import BusinessCalendar, Owner
+from nurture.domain.owners import BusinessCalendar, Owner, owner_of_run
 
 OFFICE = BusinessCalendar(
     "office",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from nurture.domain.owners.model import Owner
 from nurture.domain.placeholders import is_placeholder_name
-from nurture.domain.playbook import Owner
 
 #: Words that support desks write as the owner of a case that nobody has taken.
 _NOBODY: Final = frozenset({"unassigned", "not assigned", "nobody", "no one", "queue", "inbox"})
