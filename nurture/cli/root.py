@@ -10,6 +10,7 @@ from nurture.cli import (
     access,
     audience,
     cancel,
+    cases,
     config,
     conflicts,
     contact,
@@ -75,6 +76,7 @@ app.command("resume")(resume.resume)
 app.command("cancel")(cancel.cancel)
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(cases.app, name="cases")
 app.command("messages")(messages.messages)
 app.add_typer(report.app, name="report")
 app.command("doctor")(doctor.doctor)

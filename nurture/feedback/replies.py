@@ -113,21 +113,31 @@ def record_answer(
     row = reply_queries.load_case(connection, number, lock=True)
     if row is None or row.closed_at is not None:
         return Counts(duplicate=1)
-    reply_queries.update_case(connection, number, answered_at=now, closed_at=now)
-    contact = reply_queries.lock_living(connection, row.contact_id)
-    event = _event(
-        connection,
-        _Case(contact, number, row.message_id, row.due_at),
-        CLOSED,
-        now=now,
-        key=mail.key,
-        properties={
-            "answered_by": mail.author or settings.replies_to,
-            "minutes": (now - row.opened_at) // MINUTE,
-        },
-    )
-    accept(connection, [event] if event else [])
+    close_case(connection, row, answered_by=mail.author or settings.replies_to, key=mail.key, now=now)
     return Counts(answered=1)
+
+
+def close_case(connection: sa.Connection, row: Any, *, answered_by: str, key: str, now: Instant) -> None:
+    """Close a case (a locked row of `dialogues`) as answered now, and announce it; key: makes the event unique."""
+    reply_queries.update_case(connection, row.id, answered_at=row.answered_at or now, closed_at=now)
+    answer = {"answered_by": answered_by, "minutes": (now - row.opened_at) // MINUTE}
+    _announce(connection, row, CLOSED, answer, key=key, now=now)
+
+
+def assign_case(connection: sa.Connection, row: Any, owner: str, *, key: str, now: Instant) -> None:
+    """Give a case (a locked row of `dialogues`) to another owner, and announce it; key: makes the event unique."""
+    reply_queries.update_case(connection, row.id, owner=owner)
+    given = {"owner": owner, "reply_by": to_iso(row.due_at)}
+    _announce(connection, row, UPDATED, given, key=key, now=now)
+
+
+def _announce(
+    connection: sa.Connection, row: Any, name: str, properties: Mapping[str, Any], *, key: str, now: Instant
+) -> None:
+    contact = reply_queries.lock_living(connection, row.contact_id)
+    case = _Case(contact, row.id, row.message_id, row.due_at)
+    event = _event(connection, case, name, now=now, key=key, properties=properties)
+    accept(connection, [event] if event else [])
 
 
 def open_objection_case(

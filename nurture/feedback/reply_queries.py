@@ -41,6 +41,12 @@ def lock_living(connection: sa.Connection, contact_id: int) -> int:
     return int(living or contact_id)
 
 
+def living_of(connection: sa.Connection, contact_id: int) -> int:
+    """Return the living contact that a contact was merged into, or the contact itself."""
+    survivor = connection.scalar(sa.select(contacts.c.survivor).where(contacts.c.id == contact_id))
+    return int(survivor or contact_id)
+
+
 def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.Row[Any] | None:
     """Return the newest open case, of a living contact and all merged into it, that a reply may still join."""
     members = list(members_of(connection, [contact_id]))
@@ -122,6 +128,36 @@ def load_open_cases(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any
     statement = (
         sa.select(dialogues).where(dialogues.c.closed_at.is_(None)).order_by(dialogues.c.due_at).limit(limit)
     )
+    return list(connection.execute(statement))
+
+
+def list_cases(
+    connection: sa.Connection,
+    *,
+    is_open: bool,
+    owner: str | None = None,
+    due_until: Instant | None = None,
+    limit: int,
+) -> list[sa.Row[Any]]:
+    """Return cases with the address of the person and the mail that was answered; open ones, or all, longest due first.
+
+    due_until: only those due by then. Columns: those of `dialogues`, `email`, `measure`, `mail`.
+    """
+    living = contacts.alias()
+    statement = (
+        sa.select(dialogues, living.c.email, messages.c.measure, messages.c.mail)
+        .join(contacts, contacts.c.id == dialogues.c.contact_id)
+        .join(living, living.c.id == sa.func.coalesce(contacts.c.survivor, contacts.c.id))
+        .outerjoin(messages, messages.c.id == dialogues.c.message_id)
+        .order_by(dialogues.c.due_at, dialogues.c.id)
+        .limit(limit)
+    )
+    if is_open:
+        statement = statement.where(dialogues.c.closed_at.is_(None))
+    if owner is not None:
+        statement = statement.where(dialogues.c.owner == owner)
+    if due_until is not None:
+        statement = statement.where(dialogues.c.due_at <= due_until)
     return list(connection.execute(statement))
 
 
