@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from nurture.consent.preference_queries import load_preferences
 from nurture.consent.queries import load_consents, load_merges
 from nurture.domain.consent.merges import list_families
-from nurture.domain.consent.permissions import Consent, ConsentState, fold_consents
+from nurture.domain.consent.permissions import Consent, ConsentState, find_deciding_rows
 from nurture.domain.consent.preferences import Preferences, fold_preferences
+from nurture.domain.instant import Instant
 
 Row = TypeVar("Row")
 
@@ -21,6 +22,8 @@ class Permissions:
 
     # Topic -> state; read it with `state_for_topic`.
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
+    # Topic -> when the row that decides it was said.
+    consents_at: Mapping[str, Instant] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
 
 
@@ -42,8 +45,10 @@ def load_permissions(connection: sa.Connection, contact_ids: Collection[int]) ->
     permissions: dict[int, Permissions] = {}
     for contact, family in families.items():
         joined = rows_of(family, merges_of)
+        deciding = find_deciding_rows(contact, rows_of(family, consents_of), joined)
         permissions[contact] = Permissions(
-            fold_consents(contact, rows_of(family, consents_of), joined),
+            {topic: row.state for topic, row in deciding.items()},
+            {topic: row.at for topic, row in deciding.items()},
             fold_preferences(contact, rows_of(family, preferences_of), joined),
         )
     return permissions

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from nurture.database.engine import decode, encode
-from nurture.domain.contact import Run, RunOrigin, UnknownMemory
+from nurture.domain.contact import PersonRequest, Run, RunOrigin, UnknownMemory
 from nurture.domain.instant import Instant
 from nurture.domain.memory import (
     Closings,
@@ -119,6 +119,7 @@ class _RunDocument(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     send_at: Instant | None = None
     queued: bool = False
     passed: tuple[str, ...] = ()
+    asked: PersonRequest | None = None
 
 
 _RUN: Final = msgspec.json.Decoder(_RunDocument)
@@ -142,6 +143,8 @@ def encode_run_data(run: Run) -> str:
         document["queued"] = True
     if run.passed:
         document["passed"] = run.passed
+    if origin.asked is not None:
+        document["asked"] = origin.asked
     document.update(run.unknown)
     return encode(document)
 
@@ -162,5 +165,6 @@ def decode_run_data(text: str) -> RunData:
         stored.generation,
         stored.request,
         stored.send_at,
+        stored.asked,
     )
     return RunData(origin, stored.position, stored.queued, stored.passed, unknown)

@@ -48,6 +48,7 @@ class ContactFamily:
     # True: the address is another contact's, and this person has not confirmed anything there.
     is_shared: bool = False
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
+    consents_at: Mapping[str, Instant] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
     suppressions: PersonSuppressions = field(default_factory=PersonSuppressions)
     holds: Sequence[ActiveHold] = ()
@@ -127,6 +128,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         switches=scope.switches,
         pending_since=family.pending_since,
         consents=family.consents,
+        consents_at=family.consents_at,
         preferences=family.preferences,
         holds=family.holds,
         other_messages=[entry for number, entry in family.ledger.items() if number != item.due.id],
@@ -170,6 +172,7 @@ def _load_families(
             version=row.version,
             is_shared=bool(row.is_shared),
             consents=permissions[living_id].consents,
+            consents_at=permissions[living_id].consents_at,
             preferences=permissions[living_id].preferences,
             suppressions=suppressions[living_id],
             holds=[

@@ -7,7 +7,7 @@ Instants are microseconds.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import Track
@@ -19,6 +19,15 @@ RunStatus = Literal["active", "done", "stopped", "cancelled"]
 
 #: Values of a memory that only a later version knows: path of the part -> key -> value. They are kept, never read.
 UnknownMemory = Mapping[tuple[str, ...], Mapping[str, Any]]
+
+
+class PersonRequest(NamedTuple):
+    """The event by which the person asked for the mail of a run: its name, when it occurred, whether it is proven."""
+
+    event: str
+    at: Instant
+    # False: a browser key told it, and anybody can use that.
+    is_proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class RunOrigin:
     request: str | None = None
     # The earliest instant at which ops allow its mail to leave.
     send_at: Instant | None = None
+    # The person's request that started the run; None: none did.
+    asked: PersonRequest | None = None
 
 
 @dataclass(slots=True)

@@ -159,6 +159,15 @@ class HoldSpan(NamedTuple):
     end: Instant = NEVER
 
 
+class ObjectRequest(NamedTuple):
+    """A person's newest requests to hear of one object, and the newest end of a watch; later requests stand."""
+
+    # (occurred_at, event) of what a trusted source told, and of what a browser key told.
+    proof: FieldStamp = NO_STAMP
+    hint: FieldStamp = NO_STAMP
+    ended_at: Instant = NEVER
+
+
 class Memory(_Part, omit_defaults=True):
     """Everything the folds and the triggers remember about one contact. Each comment says what the keys are."""
 
@@ -191,6 +200,9 @@ class Memory(_Part, omit_defaults=True):
     milestones: dict[str, MilestoneCount] = field(default_factory=dict)
     # Hold -> key -> span.
     holds: dict[str, dict[str, HoldSpan]] = field(default_factory=dict)
+
+    # Object kind -> key -> the person's requests to hear of it.
+    requests: dict[str, dict[str, ObjectRequest]] = field(name="asked", default_factory=dict)
 
     # ---- what the triggers have done: a replay keeps it ----
     # Measure -> run key -> when the run started.

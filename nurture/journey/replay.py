@@ -110,6 +110,7 @@ def definitions(playbook: Playbook) -> str:
         playbook.conversion,
         playbook.milestones,
         playbook.holds,
+        *((playbook.requests, playbook.objects) if playbook.requests else ()),
         # Events whose count, first and last are kept because some condition asks.
         index_of(playbook).remembered,
         _FOLDS,

@@ -13,6 +13,7 @@ from nurture.playbook import hashes
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.measure import Draft, build_measure
 from nurture.playbook.builders.programme import ProgrammeBuilder
+from nurture.playbook.check.asked_for import check_asked_for
 from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
 from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
@@ -170,6 +171,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_call_to_action(check)
         check_recipient(check)
         check_owners(check)
+        check_asked_for(check)
         check_answers(check)
         check_steps(check)
         markup_files |= check_mails(check, source.folder.layout)

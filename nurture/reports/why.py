@@ -11,11 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent.switch_queries import load_paused_switches
+from nurture.contacts.state_codec import decode_run_data
 from nurture.database import schema as t
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.conditions import Truth
 from nurture.domain.contact import Contact
 from nurture.domain.facts import reading
+from nurture.domain.guard.checks import describe_request
 from nurture.domain.instant import Instant, format_duration, to_iso
 from nurture.domain.measure import (
     Measure,
@@ -89,7 +91,11 @@ def _explain(
 ) -> Why:
     mails = _mails(connection, ids, measure.path, now)
     if mails:
-        return _paused(connection, measure, _from_ledger(contact, measure, mails))
+        answer = _paused(connection, measure, _from_ledger(contact, measure, mails))
+        if mails[-1]["asked_for"]:
+            run = _newest_run(connection, ids, measure.path, now, key=mails[-1]["key"])
+            answer.findings.insert(0, _request_finding(run))
+        return answer
     run = _newest_run(connection, ids, measure.path, now)
     if run is not None:
         return _from_run(contact, measure, run)
@@ -118,6 +124,7 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
             "due_at": to_iso(row.due_at),
             "sent_at": to_iso(row.sent_at) if row.sent_at else None,
             "holdout": bool(row.holdout),
+            "asked_for": bool(row.asked_for),
             "checks": read_checks(row.verdict),
         }
         for row in connection.execute(statement)
@@ -148,6 +155,12 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
     return Why(contact.id, measure.path, outcome, answer, findings, mails)
 
 
+def _request_finding(run: sa.Row[Any] | None) -> Finding:
+    """Return the evidence by which the mail passes the limits of marketing."""
+    asked = decode_run_data(run.data).origin.asked if run is not None else None
+    return Finding("asked for", True, describe_request(asked) if asked is not None else "by the person")
+
+
 def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
     """Return the answer, for an unsent mail with the stop switch that holds it."""
     if answer.outcome not in ("waiting", "deferred"):
@@ -163,10 +176,14 @@ def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
     return answer
 
 
-def _newest_run(connection: sa.Connection, ids: list[int], measure: str, now: Instant) -> sa.Row[Any] | None:
+def _newest_run(
+    connection: sa.Connection, ids: list[int], measure: str, now: Instant, *, key: str | None = None
+) -> sa.Row[Any] | None:
+    """Return the newest run of the measure, or (key) the newest one with this key."""
     statement = (
         sa.select(t.runs)
         .where(t.runs.c.contact_id.in_(ids), t.runs.c.measure == measure, t.runs.c.started_at <= now)
+        .where(sa.true() if key is None else t.runs.c.key == key)
         .order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc())
         .limit(1)
     )

@@ -185,6 +185,7 @@ def a_playbook(*measures: Measure, rules_hash: str = "r1", **given: Any) -> Play
                 ("Product Back In Stock",),
             )
         },
+        "requests": (on("Waitlist Joined", "Quote Requested"),),
         "rules_hash": rules_hash,
     }
     return Playbook(**(values | given))

@@ -5,7 +5,8 @@ holds their order and turns a refusal into a verdict.
 """
 
 from nurture.domain.conditions import Condition, Truth
-from nurture.domain.consent.permissions import state_for_topic
+from nurture.domain.consent.permissions import EVERYTHING, state_for_topic
+from nurture.domain.contact import PersonRequest
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
@@ -160,7 +161,10 @@ def check_events_pending(context: CheckContext) -> CheckResult:
 
 
 def check_consent(context: CheckContext) -> CheckResult:
-    """Require the topic's consent for marketing; a consent that waits for its confirmation does not count."""
+    """Require the topic's consent for marketing; a consent that waits for its confirmation does not count.
+
+    A proven request of the person is consent for the one mail that it asks for, unless a withdrawal followed it.
+    """
     message = context.input.message
     if message.purpose not in MARKETING:
         return f"not needed for {message.purpose}"
@@ -169,11 +173,22 @@ def check_consent(context: CheckContext) -> CheckResult:
     state = state_for_topic(context.input.consents, message.topic)
     if state == "granted":
         return f"{message.topic}: granted"
+    request = context.request
+    if request is not None and request.is_proven:
+        withdrawn_at = context.input.consents_at.get(message.topic, context.input.consents_at.get(EVERYTHING))
+        if state != "withdrawn" or (withdrawn_at is not None and withdrawn_at < request.at):
+            return f"{message.topic}: for this mail, {describe_request(request)}"
     if state == "pending":
         return Refusal("skip", "consent_pending", f"{message.topic}: not confirmed yet")
     if state == "withdrawn":
         return Refusal("skip", "consent_withdrawn", f"{message.topic}: withdrawn")
     return Refusal("skip", "no_consent", f"{message.topic}: never given")
+
+
+def describe_request(request: PersonRequest) -> str:
+    """Return a person's request in words."""
+    proof = "" if request.is_proven else ", told by a browser key"
+    return f"asked for by {request.event} at {to_iso(request.at)}{proof}"
 
 
 def check_own_pause(context: CheckContext) -> CheckResult:

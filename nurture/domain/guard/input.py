@@ -12,7 +12,7 @@ from typing import Literal
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
-from nurture.domain.contact import Contact, Run
+from nurture.domain.contact import Contact, PersonRequest, Run
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold
@@ -93,6 +93,8 @@ class GuardInput:
     pending_since: Instant | None = None
     # Topic -> state of the consent (`domain.consent.permissions.fold_consents`).
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
+    # Topic -> when the row that decides it was said.
+    consents_at: Mapping[str, Instant] = field(default_factory=dict)
     # The person's own limits for all marketing mail.
     preferences: Preferences = field(default_factory=Preferences)
     holds: Sequence[ActiveHold] = ()
@@ -120,6 +122,11 @@ class CheckContext:
     def entry(self) -> LedgerEntry:
         """The message in the form in which caps and arbitration compare messages."""
         return self.input.message.as_ledger_entry()
+
+    @property
+    def request(self) -> PersonRequest | None:
+        """The person's request for this very mail; None when nobody asked for it."""
+        return self.input.run.origin.asked if self.input.message.asked_for and self.input.run else None
 
     @property
     def asks_for_topic(self) -> bool:

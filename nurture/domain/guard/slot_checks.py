@@ -2,12 +2,10 @@
 
 from nurture.domain.contact import Run
 from nurture.domain.guard import caps
-from nurture.domain.guard.checks import RECHECK_AFTER, CheckResult
+from nurture.domain.guard.checks import RECHECK_AFTER, CheckResult, describe_request
 from nurture.domain.guard.input import CheckContext, Refusal
 from nurture.domain.instant import format_duration, to_iso
 from nurture.domain.measure import MARKETING
-
-_ASKED_FOR = "not for what the person asked for"
 
 
 def check_order(context: CheckContext) -> CheckResult:
@@ -35,8 +33,8 @@ def check_cap(context: CheckContext) -> CheckResult:
     purpose = context.input.message.purpose
     if purpose == "transactional":
         return "not for transactional"
-    if context.input.message.asked_for:
-        return _ASKED_FOR
+    if context.request is not None:
+        return describe_request(context.request)
     full = caps.find_full_cap(
         context.playbook.caps, context.entry, context.input.other_messages, now=context.now
     )
@@ -50,8 +48,8 @@ def check_gap(context: CheckContext) -> CheckResult:
     purpose = context.input.message.purpose
     if purpose == "transactional":
         return "not for transactional"
-    if context.input.message.asked_for:
-        return _ASKED_FOR
+    if context.request is not None:
+        return describe_request(context.request)
     full = caps.find_unexpired_gap(
         context.playbook.caps, context.entry, context.input.other_messages, now=context.now
     )
@@ -65,8 +63,8 @@ def check_own_cap(context: CheckContext) -> CheckResult:
     purpose = context.input.message.purpose
     if purpose not in MARKETING:
         return f"not for {purpose}"
-    if context.input.message.asked_for:
-        return _ASKED_FOR
+    if context.request is not None:
+        return describe_request(context.request)
     full = caps.find_full_cap(
         context.input.preferences.caps, context.entry, context.input.other_messages, now=context.now
     )
@@ -99,8 +97,8 @@ def check_arbitration(context: CheckContext) -> CheckResult:
     """Defer when a message of higher priority, due within `arbitration`, needs the same slot."""
     if context.input.message.purpose == "transactional":
         return "not for transactional"
-    if context.input.message.asked_for:
-        return _ASKED_FOR
+    if context.request is not None:
+        return describe_request(context.request)
     winner = caps.find_slot_winner(
         (*context.playbook.caps, *context.input.preferences.caps),
         context.entry,

@@ -15,6 +15,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.next_alarm import next_alarm
 from nurture.domain.journey.object_watches import watch_changes
+from nurture.domain.journey.person_requests import end_answered_requests, fold_requests
 from nurture.domain.journey.position import (
     fold_conversion,
     fold_holds,
@@ -178,6 +179,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
+    fold_requests(contact, event, playbook)
     moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
     work.facts_changed()
     moved += move_stage(
@@ -189,6 +191,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.result.transitions.extend(moved)
     work.result.milestones.extend(reached)
     if not mail:
+        end_answered_requests(contact, event, playbook)
         return
     work.result.watches.extend(watch_changes(event, playbook))
     if not event.historic:
@@ -208,6 +211,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         triggers.start_by_silence(work, at)
         triggers.start_by_conditions(work, at)
     end_runs_by_condition(work, at)
+    end_answered_requests(contact, event, playbook)
     _begin_queued_series(work, at)
 
 

@@ -15,6 +15,7 @@ from nurture.domain.contact import Contact
 from nurture.domain.entities.combine import combine_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
+from nurture.domain.journey.person_requests import combine_requests
 from nurture.domain.journey.position import derive_track, move_stage
 from nurture.domain.labels import combine_labels
 from nurture.domain.memory import (
@@ -103,7 +104,8 @@ def _combine_scalars(contact: Contact, added: Contact, playbook: Playbook) -> No
 
 
 def _combine_memory(memory: Memory, added: Memory) -> None:
-    """Combine signs, closings, holds, milestones and conversions, in place."""
+    """Combine requests, signs, closings, holds, milestones and conversions, in place."""
+    combine_requests(memory, added)
     for name, added_signs in added.signs.items():
         signs = memory.signs.setdefault(name, Signs())
         signs.note("yes", added_signs.yes)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from nurture.domain.contact import Run, RunOrigin
+from nurture.domain.contact import PersonRequest, Run, RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
+from nurture.domain.journey.person_requests import request_behind
 from nurture.domain.journey.run_entity import entity_key_of, entity_refusal, is_older_event
 from nurture.domain.journey.set_aside import is_set_aside, run_rule
 from nurture.domain.journey.steps import begin_run
@@ -47,6 +48,8 @@ class Firing:
     occasion: str = ""
     # True: ops repeat what `once` forbids.
     again: bool = False
+    # The person's request that it is, or that it answers.
+    asked: PersonRequest | None = None
 
 
 def firing_of(work: Work, measure: Measure, event: Event, at: Instant, *, milestone_key: str = "") -> Firing:
@@ -60,6 +63,7 @@ def firing_of(work: Work, measure: Measure, event: Event, at: Instant, *, milest
         event=event.name,
         properties=dict(event.properties),
         event_id=event.message_id,
+        asked=request_behind(work.contact, measure, event, work.playbook),
     )
 
 
@@ -128,6 +132,7 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
             generation=generation,
             request=firing.request,
             send_at=firing.send_at,
+            asked=firing.asked,
         ),
     )
     work.note_started(run)

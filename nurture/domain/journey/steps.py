@@ -147,6 +147,8 @@ def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: In
     earliest = at if run.origin.send_at is None else max(at, run.origin.send_at)
     due_at = earliest if step.send_at is None else next_slot(step.send_at, after=earliest, zone=work.zone)
     valid_for = measure.valid_for if step.valid_for is None else step.valid_for
+    # One request, one mail: the run's first one.
+    is_asked_for = measure.asked_for and run.origin.asked is not None and not (run.decided or run.passed)
     run.decided.append(step.id)
     run.mailing, run.due_at = True, FOREVER
     work.result.messages.append(
@@ -165,6 +167,7 @@ def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: In
             valid_until=due_at + valid_for,
             holdout=run.holdout,
             began_as=run.began_as if run.began_as not in ("", run.measure) else None,
+            asked_for=is_asked_for,
             has_code=measure.has_code,
             request=run.origin.request,
         )

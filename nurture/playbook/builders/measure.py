@@ -119,6 +119,7 @@ def _optional_fields(model: schema.MeasureFile) -> dict[str, Any]:
         "series": model.series,
         "holdable": model.holdable,
         "tracking": model.tracking,
+        "asked_for": model.asked_for,
         "to": model.to,
         "sender": model.sender,
     }

@@ -307,6 +307,10 @@ class MeasureFile(Strict):
     series: bool | None = None
     holdable: bool | None = None
     tracking: bool | None = None
+    asked_for: (
+        Annotated[bool, Field(description="The person asks for this very mail by an event of `requests`.")]
+        | None
+    ) = None
     to: (
         Annotated[
             Recipient,

@@ -1,4 +1,4 @@
-"""Counting by a frequency cap: runs by default, mails where asked; coupons; mails that the person asked for."""
+"""The count of a frequency cap: runs by default, mails on request; coupons; mail that the person asked for."""
 
 from dataclasses import replace
 from typing import Any
