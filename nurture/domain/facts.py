@@ -317,5 +317,4 @@ def judge_verdict(contact: Contact, fact: VerdictFact) -> None:
         contact.facts[fact.name] = "no"
     else:
         contact.facts[fact.name] = "yes" if yes > NEVER else "unknown"
-    if yes > NEVER:
-        contact.facts[f"{fact.name}.yes_at"] = yes
+    _store(contact, f"{fact.name}.yes_at", yes if yes > NEVER else None)

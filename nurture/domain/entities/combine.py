@@ -33,11 +33,13 @@ def _has_any(contact: Contact, kind: str) -> bool:
 
 
 def _combine_kind(memory: Memory, added: Memory, kind: EntityKind, playbook: Playbook) -> None:
-    known, buried = memory.entities.setdefault(kind.name, {}), memory.buried.get(kind.name, {})
+    known, buried = memory.entities.get(kind.name, {}), memory.buried.get(kind.name, {})
     added_buried = dict(added.buried.get(kind.name, {}))
     for key, entity in added.entities.get(kind.name, {}).items():
         mine = known.get(key) or buried.pop(mark_of(key), None)
         known[key] = entity if mine is None else _combined(mine, entity)
+    if known:
+        memory.entities[kind.name] = known
     for key, entity in known.items():
         if (dropped := added_buried.pop(mark_of(key), None)) is not None:
             known[key] = _combined(entity, dropped)

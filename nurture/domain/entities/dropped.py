@@ -4,14 +4,14 @@ Its marks, its amount and what it adds to each fact stay under a mark of its key
 of the facts. The oldest of these marks are added up.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from nurture.domain.entities.lines import note_bought
 from nurture.domain.entities.net_facts import compacted, shares_of
 from nurture.domain.entities.reading import gross_amount, mark_of
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import FOREVER, NEVER, Instant
-from nurture.domain.memory import Entity, Memory, Worth
+from nurture.domain.memory import Entity, Memory, Share, Worth
 from nurture.domain.playbook import EntityKind, Playbook
 
 #: So many dropped entities keep a mark of their own, and so many their mark in the form of the version before.
@@ -75,16 +75,13 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         _add_up_oldest(buried, kind, playbook)
 
 
-def _shares(key: str, entity: Entity, kind: EntityKind, playbook: Playbook) -> dict[str, list[Any]]:
+def _shares(key: str, entity: Entity, kind: EntityKind, playbook: Playbook) -> dict[str, list[Share]]:
     """Return what the entity adds to each fact while it stands."""
     reversed_at, entity.reversed_at = entity.reversed_at, None
-    shares = {
-        fold.name: found
-        for fold in index_of(playbook).net_folds.get(kind.name, ())
-        if (found := shares_of(key, entity, fold, kind, playbook))
-    }
+    folds = index_of(playbook).net_folds.get(kind.name, ())
+    shares = {fold.name: list(shares_of(key, entity, fold, kind, playbook)) for fold in folds}
     entity.reversed_at = reversed_at
-    return shares
+    return {name: some for name, some in shares.items() if some}
 
 
 def _note_taken(memory: Memory, kind: EntityKind, entity: Entity, playbook: Playbook) -> None:

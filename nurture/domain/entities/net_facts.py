@@ -19,27 +19,44 @@ _DATED: Final = frozenset({"count", "first", "last", "window", "ever"})
 def settle_net_facts(contact: Contact, kinds: Collection[str], playbook: Playbook, index: Index) -> None:
     """Work out the facts over entities of these kinds anew."""
     folds = {fold.name: fold for kind in kinds for fold in index.net_folds.get(kind, ())}
+    standing: dict[str, list[tuple[str, Entity]]] = {}
     for fold in folds.values():
         shares: list[Share] = []
         for name in dict.fromkeys(match.kind for match in fold.over):
+            if name not in standing:
+                standing[name] = list(_standing(contact, name))
             kind = playbook.entities[name]
-            for key, entity in _entities(contact, name):
-                shares += shares_of(key, entity, fold, kind, playbook)
+            for key, entity in standing[name]:
+                shares += _shares_of(key, entity, fold, kind, playbook)
         _store(contact, fold, shares, playbook)
 
 
-def _entities(contact: Contact, kind: str) -> Iterator[tuple[str, Entity]]:
-    yield from contact.memory.entities.get(kind, {}).items()
-    yield from contact.memory.buried.get(kind, {}).items()
+def _standing(contact: Contact, kind: str) -> Iterator[tuple[str, Entity]]:
+    """Yield the entities of a kind, dropped ones included, that count and are not reversed."""
+    for entities in (contact.memory.entities.get(kind), contact.memory.buried.get(kind)):
+        for key, entity in (entities or {}).items():
+            if is_standing(entity):
+                yield key, entity
 
 
 # ---- what one entity adds --------------------------------------------------------------------------------
 
 
-def shares_of(key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook) -> list[Share]:
+def is_standing(entity: Entity) -> bool:
+    """Tell whether the entity counts: a counting event came, and it was not reversed."""
+    return entity.counted_at is not None and entity.reversed_at is None and not entity.replaced
+
+
+def shares_of(
+    key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
+) -> Sequence[Share]:
     """Return what one entity adds to the fold: nothing before it counts and after it was reversed."""
-    if entity.counted_at is None or entity.reversed_at is not None or entity.replaced:
-        return []
+    return _shares_of(key, entity, fold, kind, playbook) if is_standing(entity) else ()
+
+
+def _shares_of(
+    key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
+) -> Sequence[Share]:
     if entity.shares is not None:
         return _kept_shares(entity, fold, kind)
     shares: list[Share] = []
@@ -48,7 +65,7 @@ def shares_of(key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbo
             continue
         if match.lines:
             shares += _line_shares(key, entity, fold, match, playbook)
-        elif _is_true(match.where, entity.fields, entity.counted_at, playbook):
+        elif _is_true(match.where, entity.fields, entity.counted_at or NEVER, playbook):
             shares += _entity_shares(key, entity, fold, kind, playbook)
         if shares and not match.lines:
             # Two matchers of one fact count an entity once, as they would count an event.
@@ -56,8 +73,8 @@ def shares_of(key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbo
     return shares
 
 
-def _kept_shares(entity: Entity, fold: FoldFact, kind: EntityKind) -> list[Share]:
-    shares = (entity.shares or {}).get(fold.name, [])
+def _kept_shares(entity: Entity, fold: FoldFact, kind: EntityKind) -> Sequence[Share]:
+    shares = (entity.shares or {}).get(fold.name, ())
     if fold.money and entity.refunds and not any(match.lines for match in fold.over):
         amount = net_amount(entity, kind)
         return [(at, amount, currency) for at, _, currency in shares if amount is not None]

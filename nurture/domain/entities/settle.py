@@ -24,10 +24,10 @@ _NO_CLOSINGS: Final = Closings()
 
 def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook, index: Index) -> None:
     """Settle the entities of these kinds and of all that depend on them, then the facts over them."""
-    wanted = set(changed)
+    wanted, known = set(changed), contact.memory.entities
     for kind in index.kinds:
         if kind.name in wanted:
-            wanted |= index.dependents.get(kind.name, frozenset())
+            wanted |= {name for name in index.dependents.get(kind.name, ()) if name in known}
             settle_entities(contact, kind, playbook)
     settle_net_facts(contact, wanted, playbook, index)
     if index.rhythms:
