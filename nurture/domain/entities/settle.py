@@ -27,7 +27,8 @@ def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook,
     wanted, known = set(changed), contact.memory.entities
     for kind in index.kinds:
         if kind.name in wanted:
-            wanted |= {name for name in index.dependents.get(kind.name, ()) if name in known}
+            dependents = index.dependents.get(kind.name, ())
+            wanted |= {name for name in dependents if name in known or playbook.entities[name].lines_of}
             settle_entities(contact, kind, playbook)
     settle_net_facts(contact, wanted, playbook, index)
     if index.rhythms:

@@ -98,7 +98,7 @@ def changed(old: str, new: str) -> Playbook:
 _numbers = iter(range(1, 1_000_000))
 
 
-def told(name: str, after: Instant = 0, *, id: str = "", hint: bool = False, **properties: Any) -> Event:  # noqa: A002
+def happened(name: str, after: Instant = 0, *, id: str = "", hint: bool = False, **properties: Any) -> Event:  # noqa: A002
     """Return an event `after` noon; each has an id of its own."""
     return Event(
         seq=0,
@@ -114,7 +114,7 @@ def told(name: str, after: Instant = 0, *, id: str = "", hint: bool = False, **p
 
 
 def order(key: str | int, revenue: Any = 100, after: Instant = 0, **given: Any) -> Event:
-    return told("Order Completed", after, order_id=key, revenue=revenue, **given)
+    return happened("Order Completed", after, order_id=key, revenue=revenue, **given)
 
 
 def product(key: str, quantity: int = 1, price: Any = 10, **given: Any) -> dict[str, Any]:

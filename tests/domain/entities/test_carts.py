@@ -5,21 +5,21 @@ import pytest
 from nurture.domain.entities import dropped, entity_of, is_closed, is_empty, is_open, line_keys
 from nurture.domain.event import Event
 from nurture.domain.instant import Instant
-from tests.domain.entities.shop import DAY, HOUR, after, changed, order, product, shop, shuffles, told
+from tests.domain.entities.shop import DAY, HOUR, after, changed, happened, order, product, shop, shuffles
 
 CART = shop().entities["cart"]
 
 
 def added(key: str, at: Instant = 0, cart: str = "c1") -> Event:
-    return told("Product Added", at, cart_id=cart, product_id=key, price=10)
+    return happened("Product Added", at, cart_id=cart, product_id=key, price=10)
 
 
 def removed(key: str, at: Instant, cart: str = "c1") -> Event:
-    return told("Product Removed", at, cart_id=cart, product_id=key)
+    return happened("Product Removed", at, cart_id=cart, product_id=key)
 
 
 def viewed(at: Instant, cart: str = "c1") -> Event:
-    return told("Cart Viewed", at, cart_id=cart)
+    return happened("Cart Viewed", at, cart_id=cart)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def viewed(at: Instant, cart: str = "c1") -> Event:
         [added("kettle"), order("A", after=HOUR, cart_id="c1"), viewed(2 * HOUR)],
         [added("kettle"), order("A", after=HOUR), viewed(2 * HOUR)],
         [added("kettle"), order("A", after=HOUR, products=[product("kettle")]), viewed(2 * HOUR)],
-        [added("kettle"), told("Cart Emptied", HOUR, cart_id="c1"), viewed(2 * HOUR)],
+        [added("kettle"), happened("Cart Emptied", HOUR, cart_id="c1"), viewed(2 * HOUR)],
         [added("a"), added("b", 1), order("A", after=HOUR, products=[product("a")]), removed("b", 2 * HOUR)],
         [
             added("a"),
             order("A", after=HOUR, cart_id="x", products=[product("a")]),
-            told("Order Cancelled", DAY, order_id="A"),
+            happened("Order Cancelled", DAY, order_id="A"),
         ],
     ],
     ids=[
@@ -69,7 +69,7 @@ def test_nothing_is_left_in_the_cart(events: list[Event]) -> None:
     ],
     ids=["half bought", "added again", "bought and added again", "the next cart", "something else bought"],
 )
-def test_what_is_left_keeps_the_cart_open(events: list[Event], left: list[str]) -> None:
+def test_goods_that_are_left_keep_the_cart_open(events: list[Event], left: list[str]) -> None:
     for arrival in (events, *shuffles(events)):
         contact = after(*arrival)
         assert contact.facts["cart.open"] == 1
@@ -83,7 +83,7 @@ def test_an_update_that_takes_goods_out_of_an_order_leaves_them_in_the_cart() ->
         added("a"),
         added("b", 1),
         order("A", after=HOUR, cart_id="x", products=[product("a"), product("b")]),
-        told("Order Updated", 2 * HOUR, order_id="A", products=[product("a")]),
+        happened("Order Updated", 2 * HOUR, order_id="A", products=[product("a")]),
     ]
     for arrival in (events, *shuffles(events)):
         entity = entity_of(after(*arrival), "cart", "c1")
@@ -115,10 +115,13 @@ def test_a_cart_stays_bought_after_many_orders(count: int) -> None:
 
 
 def test_a_late_event_about_a_dropped_case_does_not_open_it_again() -> None:
-    opened = [told("Case Opened", n * DAY, case_id=f"k{n}") for n in range(25)]
-    closed = [told("Case Closed", n * DAY + HOUR, case_id=f"k{n}") for n in range(25)]
-    pleased = told("Survey Answered", 30 * DAY, score=10)
-    for late in (told("Case Updated", HOUR // 2, case_id="k0"), told("Case Updated", 31 * DAY, case_id="k0")):
+    opened = [happened("Case Opened", n * DAY, case_id=f"k{n}") for n in range(25)]
+    closed = [happened("Case Closed", n * DAY + HOUR, case_id=f"k{n}") for n in range(25)]
+    pleased = happened("Survey Answered", 30 * DAY, score=10)
+    for late in (
+        happened("Case Updated", HOUR // 2, case_id="k0"),
+        happened("Case Updated", 31 * DAY, case_id="k0"),
+    ):
         contact = after(*opened, *closed, pleased, late)
         assert contact.facts["case.open"] == 0
         assert contact.facts["satisfied"] == "yes"
@@ -127,9 +130,9 @@ def test_a_late_event_about_a_dropped_case_does_not_open_it_again() -> None:
 
 def test_a_late_closing_of_a_dropped_case_closes_it() -> None:
     playbook = changed("case: {key: case_id,", "case: {keep: 1, key: case_id,")
-    events = [told("Case Opened", n, case_id=f"k{n}") for n in range(3)]
-    closed = told("Case Closed", HOUR, case_id="k0")
-    contact = after(*events, closed, told("Case Updated", DAY, case_id="k0"), playbook=playbook)
+    events = [happened("Case Opened", n, case_id=f"k{n}") for n in range(3)]
+    closed = happened("Case Closed", HOUR, case_id="k0")
+    contact = after(*events, closed, happened("Case Updated", DAY, case_id="k0"), playbook=playbook)
     entity = entity_of(contact, "case", "k0")
     assert entity is not None
     assert is_closed(entity)
@@ -147,8 +150,8 @@ def test_dropped_orders_stay_in_the_facts_and_can_still_be_reversed(count: int) 
     assert contact.facts | {"order.open": count} == whole.facts
     told_again = after(*events, events[0], order("o001", 10, DAY * 300), playbook=playbook)
     assert (told_again.facts["orders"], told_again.facts["spent"]) == (count, count * 1000)
-    reversals = [told("Order Cancelled", 400 * DAY, order_id="o000")]
-    reversals.append(told("Order Refunded", 400 * DAY, order_id="o001", total=4))
+    reversals = [happened("Order Cancelled", 400 * DAY, order_id="o000")]
+    reversals.append(happened("Order Refunded", 400 * DAY, order_id="o001", total=4))
     less = after(*events, *reversals, playbook=playbook)
     assert (less.facts["orders"], less.facts["spent"]) == (count - 1, count * 1000 - 1400)
     assert "p0" not in less.facts["bought"]

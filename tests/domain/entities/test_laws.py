@@ -11,7 +11,7 @@ from nurture.domain.event import Event
 from nurture.domain.facts import empty
 from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine_histories
-from tests.domain.entities.shop import HOUR, NOON, after, product, shop, shuffles, state, told
+from tests.domain.entities.shop import HOUR, NOON, after, happened, product, shop, shuffles, state
 
 KEYS = st.sampled_from(["A", "B", "C"])
 GOODS = st.lists(
@@ -29,7 +29,7 @@ GOODS = st.lists(
 def _event(name: str, **properties: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
     given_ = st.fixed_dictionaries({}, optional=properties)
     return st.builds(
-        lambda at, hint, values: told(name, at * HOUR, hint=hint, **values),
+        lambda at, hint, values: happened(name, at * HOUR, hint=hint, **values),
         st.integers(0, 200),
         st.booleans() if name == "Order Completed" else st.just(value=False),
         given_,

@@ -6,7 +6,7 @@ import pytest
 
 from nurture.domain.entities import counted_at, entity_of, is_reversed, line_keys, net_amount
 from nurture.domain.event import Event
-from tests.domain.entities.shop import DAY, HOUR, NOON, after, order, product, shop, state, told
+from tests.domain.entities.shop import DAY, HOUR, NOON, after, happened, order, product, shop, state
 
 ORDER = shop().entities["order"]
 BEANS = product("yirga", 2, 20, category="beans")
@@ -18,7 +18,7 @@ KETTLE = product("kettle", 1, 60, category="tools")
     [
         [order("A"), order("A"), order("A")],
         [order("A", after=HOUR, hint=True), order("A")],
-        [order("A"), told("Order Updated", HOUR, order_id="A", revenue=100), order("A", after=DAY)],
+        [order("A"), happened("Order Updated", HOUR, order_id="A", revenue=100), order("A", after=DAY)],
         [order("A"), order("A", after=DAY, revenue="100.00")],
         [order(17), order("17", after=HOUR)],
     ],
@@ -34,7 +34,7 @@ def test_one_order_told_often_is_one_order(events: list[Event]) -> None:
 
 def test_lines_of_an_export_are_one_order_with_three_lines() -> None:
     rows = [
-        told(
+        happened(
             "Order Completed",
             order_id="A",
             product_id="yirga",
@@ -43,8 +43,12 @@ def test_lines_of_an_export_are_one_order_with_three_lines() -> None:
             category="beans",
             revenue=130,
         ),
-        told("Order Completed", order_id="A", product_id="kettle", quantity=1, price=60, category="tools"),
-        told("Order Completed", order_id="A", product_id="filter", quantity=3, price=10, category="filters"),
+        happened(
+            "Order Completed", order_id="A", product_id="kettle", quantity=1, price=60, category="tools"
+        ),
+        happened(
+            "Order Completed", order_id="A", product_id="filter", quantity=3, price=10, category="filters"
+        ),
     ]
     contact = after(*rows)
     assert contact.facts["orders"] == 1
@@ -54,26 +58,26 @@ def test_lines_of_an_export_are_one_order_with_three_lines() -> None:
 
 
 def test_an_order_without_an_amount_is_worth_its_lines() -> None:
-    contact = after(told("Order Completed", order_id="A", products=[BEANS, KETTLE]))
+    contact = after(happened("Order Completed", order_id="A", products=[BEANS, KETTLE]))
     assert contact.facts["spent"] == 10000
 
 
 def test_an_order_of_unknown_amount_counts_and_adds_nothing() -> None:
-    contact = after(told("Order Completed", order_id="A", products=[{"product_id": "x"}]))
+    contact = after(happened("Order Completed", order_id="A", products=[{"product_id": "x"}]))
     assert (contact.facts["orders"], contact.facts["spent"]) == (1, 0)
 
 
 def test_browser_server_and_file_tell_one_order_and_the_page_counts_least() -> None:
     page = order("A", 90, HOUR, hint=True, products=[BEANS, product("mug", 1, 50)])
     server = order("A", 100, products=[BEANS, KETTLE])
-    row = told("Order Completed", order_id="A", product_id="kettle", price=60, category="tools")
+    row = happened("Order Completed", order_id="A", product_id="kettle", price=60, category="tools")
     for events in ([page, server, row], [row, server, page], [server, page, row]):
         contact = after(*events)
         assert (contact.facts["orders"], contact.facts["spent"]) == (1, 10000)
         assert contact.facts["bought"] == ["kettle", "yirga"]
 
 
-def test_what_only_a_page_tells_counts_until_a_server_tells_it() -> None:
+def test_the_word_of_a_page_counts_until_a_server_speaks() -> None:
     contact = after(order("A", 90, hint=True, products=[product("mug", 1, 50)]))
     assert (contact.track, contact.facts["spent"], contact.facts["bought"]) == ("customer", 9000, ["mug"])
 
@@ -81,7 +85,7 @@ def test_what_only_a_page_tells_counts_until_a_server_tells_it() -> None:
 def test_an_updated_order_has_the_newer_list() -> None:
     first, second = (
         order("A", 100, products=[BEANS, KETTLE]),
-        told("Order Updated", HOUR, order_id="A", revenue=40, products=[BEANS]),
+        happened("Order Updated", HOUR, order_id="A", revenue=40, products=[BEANS]),
     )
     for events in ([first, second], [second, first]):
         contact = after(*events)
@@ -89,7 +93,7 @@ def test_an_updated_order_has_the_newer_list() -> None:
 
 
 def test_an_update_alone_does_not_count() -> None:
-    contact = after(told("Order Updated", order_id="A", revenue=100))
+    contact = after(happened("Order Updated", order_id="A", revenue=100))
     assert (contact.facts["orders"], contact.track) == (0, "lead")
 
 
@@ -99,13 +103,15 @@ def test_an_update_alone_does_not_count() -> None:
 @pytest.mark.parametrize(
     "reversal",
     [
-        told("Order Cancelled", DAY, order_id="B"),
-        told("Order Refunded", DAY, order_id="B", total=50),
-        told("Order Refunded", DAY, order_id="B", total=50, currency="EUR", products=[product("mug", 1, 50)]),
-        told("Order Refunded", DAY, order_id="B"),
-        told("Order Refunded", DAY, order_id="B", full=True, total=1),
-        told("Order Refunded", DAY, order_id="B", products=[product("mug", 1, 50)]),
-        told("Order Refunded", DAY, order_id="B", total="-50.00"),
+        happened("Order Cancelled", DAY, order_id="B"),
+        happened("Order Refunded", DAY, order_id="B", total=50),
+        happened(
+            "Order Refunded", DAY, order_id="B", total=50, currency="EUR", products=[product("mug", 1, 50)]
+        ),
+        happened("Order Refunded", DAY, order_id="B"),
+        happened("Order Refunded", DAY, order_id="B", full=True, total=1),
+        happened("Order Refunded", DAY, order_id="B", products=[product("mug", 1, 50)]),
+        happened("Order Refunded", DAY, order_id="B", total="-50.00"),
     ],
     ids=["cancelled", "total", "segment", "bare", "full", "products", "negative"],
 )
@@ -123,7 +129,7 @@ def test_a_reversed_order_counts_nowhere(reversal: Event) -> None:
 
 
 def test_ninety_of_a_hundred_refunded_leaves_ten() -> None:
-    contact = after(order("A"), told("Order Refunded", DAY, order_id="A", total=90, refund_id="r1"))
+    contact = after(order("A"), happened("Order Refunded", DAY, order_id="A", total=90, refund_id="r1"))
     assert (contact.facts["orders"], contact.facts["spent"], contact.facts["largest"]) == (1, 1000, 1000)
     assert contact.track == "customer"
 
@@ -143,7 +149,7 @@ def test_refunds_are_counted_by_their_key_up_to_the_amount(
     refunds: list[tuple[int, str | None]], left: int
 ) -> None:
     events = [
-        told("Order Refunded", DAY + n, order_id="A", total=total, refund_id=key)
+        happened("Order Refunded", DAY + n, order_id="A", total=total, refund_id=key)
         for n, (total, key) in enumerate(refunds)
     ]
     for arrival in ([order("A"), *events], [*events, order("A")]):
@@ -153,33 +159,33 @@ def test_refunds_are_counted_by_their_key_up_to_the_amount(
 
 
 def test_goods_sent_back_leave_the_lines() -> None:
-    refund = told("Order Refunded", DAY, order_id="A", total=20, products=[product("yirga", 1, 20)])
+    refund = happened("Order Refunded", DAY, order_id="A", total=20, products=[product("yirga", 1, 20)])
     contact = after(order("A", products=[BEANS, KETTLE]), refund)
     assert (contact.facts["beans"], contact.facts["beans_spent"], contact.facts["spent"]) == (1, 2000, 8000)
-    more = told("Order Refunded", 2 * DAY, order_id="A", total=20, products=[product("yirga", 1, 20)])
+    more = happened("Order Refunded", 2 * DAY, order_id="A", total=20, products=[product("yirga", 1, 20)])
     assert after(order("A", products=[BEANS, KETTLE]), refund, more).facts["bought"] == ["kettle"]
 
 
 def test_a_price_given_back_leaves_the_goods() -> None:
-    refund = told("Order Refunded", DAY, order_id="A", total=10, products=[BEANS, KETTLE])
+    refund = happened("Order Refunded", DAY, order_id="A", total=10, products=[BEANS, KETTLE])
     contact = after(order("A", products=[BEANS, KETTLE]), refund)
     assert (contact.facts["bought"], contact.facts["spent"]) == (["kettle", "yirga"], 9000)
 
 
 def test_products_without_prices_are_refunded_at_the_order_s_own() -> None:
-    refund = told("Order Refunded", DAY, order_id="A", products=[{"product_id": "yirga", "quantity": 1}])
+    refund = happened("Order Refunded", DAY, order_id="A", products=[{"product_id": "yirga", "quantity": 1}])
     contact = after(order("A", products=[BEANS, KETTLE]), refund)
     assert (contact.facts["spent"], contact.facts["beans"]) == (8000, 1)
 
 
 def test_the_reversal_of_the_only_order_takes_track_and_stage_back() -> None:
-    contact = after(order("A", 600), told("Order Refunded", DAY, order_id="A", total=600))
+    contact = after(order("A", 600), happened("Order Refunded", DAY, order_id="A", total=600))
     assert (contact.track, contact.stage) == ("lead", "aware")
     assert contact.memory.holds["after_return"]["A"].start == NOON + DAY
 
 
 def test_a_stage_goes_down_with_its_evidence_and_says_so() -> None:
-    contact = after(order("A"), order("B", 50, HOUR), told("Order Cancelled", DAY, order_id="A"))
+    contact = after(order("A"), order("B", 50, HOUR), happened("Order Cancelled", DAY, order_id="A"))
     assert (contact.track, contact.stage) == ("customer", "excite")
     assert contact.facts["first_order_at"] == NOON + HOUR
 
@@ -188,7 +194,7 @@ def test_a_milestone_is_celebrated_once_though_the_count_falls_and_rises() -> No
     events = [
         order("A"),
         order("B", after=HOUR),
-        told("Order Cancelled", 2 * HOUR, order_id="B"),
+        happened("Order Cancelled", 2 * HOUR, order_id="B"),
         order("C", after=DAY),
     ]
     milestones = after(*events).memory.milestones
@@ -198,7 +204,7 @@ def test_a_milestone_is_celebrated_once_though_the_count_falls_and_rises() -> No
 
 
 def test_an_order_that_was_reversed_before_it_came_is_no_milestone() -> None:
-    contact = after(told("Order Cancelled", DAY, order_id="A"), order("A"))
+    contact = after(happened("Order Cancelled", DAY, order_id="A"), order("A"))
     assert contact.memory.milestones["first_order"].keys == []
     assert contact.memory.milestones["bought"].keys == []
     assert contact.track == "lead"
@@ -206,8 +212,8 @@ def test_an_order_that_was_reversed_before_it_came_is_no_milestone() -> None:
 
 def test_a_revoked_contract_is_no_sign_and_no_conversion() -> None:
     signed, revoked = (
-        told("Contract Signed", contract_id="c1"),
-        told("Contract Revoked", DAY, contract_id="c1"),
+        happened("Contract Signed", contract_id="c1"),
+        happened("Contract Revoked", DAY, contract_id="c1"),
     )
     assert (after(signed).facts["satisfied"], after(signed).track) == ("yes", "customer")
     for arrival in ([signed, revoked], [revoked, signed]):
@@ -218,13 +224,13 @@ def test_a_revoked_contract_is_no_sign_and_no_conversion() -> None:
 def test_conditions_choose_entities_by_their_fields() -> None:
     events = [order("A", channel="shop"), order("B", channel="web"), order("C", channel="shop", after=HOUR)]
     assert after(*events).facts["shop_orders"] == 2
-    moved = told("Order Updated", DAY, order_id="B", channel="shop")
+    moved = happened("Order Updated", DAY, order_id="B", channel="shop")
     assert after(*events, moved).facts["shop_orders"] == 3
 
 
 def test_folds_over_orders_are_dated_by_the_order() -> None:
     events = [order(key, after=n * DAY) for n, key in enumerate("ABC")]
-    contact = after(*events, told("Order Updated", 90 * DAY, order_id="A"))
+    contact = after(*events, happened("Order Updated", 90 * DAY, order_id="A"))
     assert contact.facts["loyal"] is True
     assert contact.facts["recent_orders"] == [NOON, NOON + DAY, NOON + 2 * DAY]
     assert contact.facts["last_order_at"] == NOON + 2 * DAY
@@ -249,11 +255,12 @@ def test_the_newest_line_gives_the_latest_value() -> None:
         {"currency": 7},
     ],
 )
-def test_what_is_no_value_is_unknown(given: dict[str, Any]) -> None:
-    contact = after(told("Order Completed", order_id="A", **given))
+def test_a_wrong_value_is_unknown(given: dict[str, Any]) -> None:
+    contact = after(happened("Order Completed", order_id="A", **given))
     assert contact.facts["orders"] == 1
     assert (
-        after(told("Order Refunded", order_id="A", total=given.get("revenue"), **given)).facts["orders"] == 0
+        after(happened("Order Refunded", order_id="A", total=given.get("revenue"), **given)).facts["orders"]
+        == 0
     )
 
 
@@ -267,5 +274,5 @@ def test_an_order_keeps_fifty_lines() -> None:
 
 @pytest.mark.parametrize("key", [None, "", True, 1.5, ["A"]])
 def test_an_order_without_a_key_is_none(key: object) -> None:
-    contact = after(told("Order Completed", order_id=key, revenue=10))
+    contact = after(happened("Order Completed", order_id=key, revenue=10))
     assert state(contact)["entities"] == {}

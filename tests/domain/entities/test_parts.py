@@ -4,17 +4,17 @@ from nurture.domain.contact import Contact
 from nurture.domain.entities import entity_key, entity_of, is_closed, is_open, is_outdated, is_reversed
 from nurture.domain.event import Event
 from nurture.domain.instant import Instant
-from tests.domain.entities.shop import DAY, HOUR, NOON, after, order, shop, shuffles, told
+from tests.domain.entities.shop import DAY, HOUR, NOON, after, happened, order, shop, shuffles
 
 SHIPMENT = shop().entities["shipment"]
 
 
 def shipped(parcel: str | None, at: Instant = 0, key: str = "A") -> Event:
-    return told("Order Shipped", at, order_id=key, shipment_id=parcel)
+    return happened("Order Shipped", at, order_id=key, shipment_id=parcel)
 
 
 def delivered(parcel: str | None, at: Instant, key: str = "A") -> Event:
-    return told("Order Delivered", at, order_id=key, shipment_id=parcel)
+    return happened("Order Delivered", at, order_id=key, shipment_id=parcel)
 
 
 def open_parcels(contact: Contact) -> set[str]:
@@ -32,7 +32,7 @@ def test_each_parcel_of_an_order_is_one() -> None:
 
 
 def test_a_tracking_number_is_a_key_too() -> None:
-    event = told("Order Shipped", order_id="A", tracking_number="T1")
+    event = happened("Order Shipped", order_id="A", tracking_number="T1")
     assert entity_key(event, SHIPMENT) == "T1"
     assert open_parcels(after(event)) == {"T1"}
 
@@ -60,7 +60,12 @@ def test_a_parcel_without_a_key_is_known_by_its_order_until_one_with_a_key_comes
 
 
 def test_a_reversed_order_reverses_its_parcels() -> None:
-    events = [order("A"), shipped("s1"), shipped("s2", HOUR, "B"), told("Order Cancelled", DAY, order_id="A")]
+    events = [
+        order("A"),
+        shipped("s1"),
+        shipped("s2", HOUR, "B"),
+        happened("Order Cancelled", DAY, order_id="A"),
+    ]
     for arrival in (events, *shuffles(events)):
         contact = after(*arrival)
         assert open_parcels(contact) == {"s2"}
@@ -72,7 +77,7 @@ def test_a_reversed_order_reverses_its_parcels() -> None:
 
 
 def test_a_parcel_of_an_order_refunded_in_parts_is_reversed_with_the_last_part() -> None:
-    parts = [told("Order Refunded", DAY * n, order_id="A", total=50, refund_id=n) for n in (1, 2)]
+    parts = [happened("Order Refunded", DAY * n, order_id="A", total=50, refund_id=n) for n in (1, 2)]
     assert open_parcels(after(order("A"), shipped("s1"), parts[0])) == {"s1"}
     contact = after(order("A"), shipped("s1"), *parts)
     entity = entity_of(contact, "shipment", "s1")
