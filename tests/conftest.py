@@ -16,6 +16,7 @@ import redis
 
 from nurture.database.engine import Database
 from tests.rig import databases
+from tests.rig.endpoints import share_analysed_endpoints
 from tests.rig.loopback import share_tls_context, stay_on_loopback
 from tests.rig.postgres import Postgres, running_postgres
 from tests.rig.redis import running_redis
@@ -47,6 +48,7 @@ def pytest_configure() -> None:
     stay_on_loopback()
     share_tls_context()
     share_compiled_statements()
+    share_analysed_endpoints()
 
 
 @pytest.hookimpl(tryfirst=True)

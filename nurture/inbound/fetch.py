@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from http.client import HTTPException, HTTPSConnection
 from threading import Lock
 from typing import Final
@@ -52,7 +53,7 @@ class Fetcher:
         """Use the system's resolver and certificates unless told otherwise."""
         self._resolve = resolve
         self._may_reach = may_reach
-        self._context = context or ssl.create_default_context()
+        self._context = context
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._requested_at: list[float] = []
         self._lock = Lock()
@@ -89,7 +90,7 @@ class Fetcher:
 
     def _get(self, host: str, address: tuple[str, int], path: str) -> bytes | None:
         until = monotonic() + SECONDS_MAX
-        connection = _Pinned(host, address, context=self._context)
+        connection = _Pinned(host, address, context=self._context or _system_context())
         try:
             connection.request("GET", path, headers={"Accept": "*/*", "User-Agent": "nurture"})
             answer = connection.getresponse()
@@ -113,6 +114,12 @@ class Fetcher:
             return False
         self._requested_at.append(now)
         return True
+
+
+@cache
+def _system_context() -> ssl.SSLContext:
+    """Return a context with the machine's certificates; few installations fetch, and reading them takes long."""
+    return ssl.create_default_context()
 
 
 class _Pinned(HTTPSConnection):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -53,14 +53,14 @@ def create_app(services: Services) -> FastAPI:
     keys = KeyRing(services)
     ingest = segment.IngestContext(keys=keys, commit=commit, clock=services.clock, services=services)
     segment.add_endpoints(application, ingest, base_url=services.settings.public_url)
-    application.include_router(TrackApi(ingest, services).routes())
-    application.include_router(transactional.routes(services, ingest))
-    application.include_router(PublicPages(services).routes())
-    application.include_router(webhooks.routes(services))
+    _add_routes(application, TrackApi(ingest, services).routes())
+    _add_routes(application, transactional.routes(services, ingest))
+    _add_routes(application, PublicPages(services).routes())
+    _add_routes(application, webhooks.routes(services))
     layout = ConsoleLayout(services, ConsoleLogin(services))
-    application.include_router(operations.routes(services, layout.login, keys))
-    application.include_router(ConsoleViews(services, application, layout).routes())
-    application.include_router(ConsoleActions(layout).routes())
+    _add_routes(application, operations.routes(services, layout.login, keys))
+    _add_routes(application, ConsoleViews(services, application, layout).routes())
+    _add_routes(application, ConsoleActions(layout).routes())
     _add_styles(application, services)
     application.add_middleware(RefuseNul)
     application.add_middleware(DefaultHeaders)
@@ -71,6 +71,11 @@ def create_app(services: Services) -> FastAPI:
     application.add_exception_handler(RequestValidationError, _not_found)
     application.add_exception_handler(HTTPException, _http_error)
     return application
+
+
+def _add_routes(application: FastAPI, router: APIRouter) -> None:
+    """Serve the routes of a router; `include_router` would analyse each of their functions a second time."""
+    application.router.routes.extend(router.routes)
 
 
 def _add_styles(application: FastAPI, services: Services) -> None:
