@@ -6,6 +6,7 @@ postgresql_database   PostgreSQL only        sqlite_database   SQLite only
 redis_url             an emptied Redis       smtp_sink         a mail server that keeps what it takes
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ import redis
 
 from nurture.database.engine import Database
 from tests.rig import databases
-from tests.rig.endpoints import share_analysed_endpoints
 from tests.rig.loopback import share_tls_context, stay_on_loopback
 from tests.rig.postgres import Postgres, running_postgres
 from tests.rig.redis import running_redis
@@ -48,7 +48,6 @@ def pytest_configure() -> None:
     stay_on_loopback()
     share_tls_context()
     share_compiled_statements()
-    share_analysed_endpoints()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -58,6 +57,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if databases.is_left_to_make_databases(item):
             item.add_marker(pytest.mark.long)
             item.add_marker(pytest.mark.databases)
+
+
+def pytest_collection_finish() -> None:
+    """Share what the tests' modules would do again for every test, and keep what stays out of garbage collection."""
+    # A run of few files imports none of these for it.
+    if "fastapi" in sys.modules:
+        from tests.rig.endpoints import share_analysed_endpoints
+
+        share_analysed_endpoints()
+    if "nurture.playbook.loaded_playbook" in sys.modules:
+        from tests.rig.playbooks import share_checked_playbooks
+
+        share_checked_playbooks()
+    if "nurture.app.passwords" in sys.modules:
+        from tests.rig.passwords import share_hashed_passwords
+
+        share_hashed_passwords()
+    # The collector went through all modules again and again: a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture

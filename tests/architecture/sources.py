@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,3 +30,11 @@ def name(path: Path) -> str:
 def parsed(path: Path) -> ast.Module:
     """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def functions(path: Path) -> frozenset[str]:
+    """Return the names of the functions of a file; of a file that is not there, none."""
+    if not path.exists():
+        return frozenset()
+    return frozenset(node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef))

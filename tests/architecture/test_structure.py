@@ -85,20 +85,23 @@ def test_nobody_asks_the_database_for_the_time() -> None:
     for path in python_files("nurture", "workers"):
         if name(path) == "nurture/runtime/clock.py":
             continue
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and clocks.search(node.value):
-                asking.add(f"{name(path)}:{node.lineno}")
-    assert asking - _docstrings_about_time() == set()
+        nodes = list(ast.walk(parsed(path)))
+        texts = {
+            node.lineno
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and clocks.search(node.value)
+        }
+        asking |= {f"{name(path)}:{line}" for line in texts - _docstrings(nodes)}
+    assert asking == set()
 
 
-def _docstrings_about_time() -> set[str]:
-    """Return the places of docstrings: they may speak of what code may not do."""
-    places = set()
-    for path in python_files("nurture", "workers"):
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-                places.add(f"{name(path)}:{node.body[0].lineno}")
-    return places
+def _docstrings(nodes: list[ast.AST]) -> set[int]:
+    """Return the lines of docstrings: they may speak of what code may not do."""
+    return {
+        node.body[0].lineno
+        for node in nodes
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+    }
 
 
 @pytest.mark.parametrize(
