@@ -20,8 +20,13 @@ demo: .venv/run  ## a shop's customers live through weeks in a minute; ends by s
 up: .venv/run  ## the whole engine in one process, on SQLite, mail into a local mailbox
 	$(BIN)/nurture up $(ARGS)
 
-test: .venv/test check  ## every check and every test, on real PostgreSQL, Redis and SMTP
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: .venv/test  ## every check and every test, on real PostgreSQL, Redis and SMTP
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target check-types check-texts tests
+
+.PHONY: tests
+# With `+` its lines appear as they come; the checks beside it show theirs when they have ended.
+tests:
+	+$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 quick: .venv/test  ## static checks and the tests of the pure rules: under a minute, no server
 	$(BIN)/ruff check

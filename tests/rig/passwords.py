@@ -2,13 +2,12 @@
 
 import itertools
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from nurture.app import passwords
-
 
 #: Hashes of one password: tests see that two users of one password have two.
 _SALTS: Final = 3
@@ -30,7 +29,7 @@ class _Remembering(PasswordHasher):
     def _hash_anew(self, password: str | bytes, salt: bytes | None, _turn: int) -> str:
         return super().hash(password, salt=salt)
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the library's name
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - the library's name
         """Return True, or raise VerificationError."""
         if not self._matches(hash, password):
             raise VerificationError
