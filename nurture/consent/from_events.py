@@ -15,15 +15,11 @@ from nurture.consent.file_grants import drop_grants_after_withdrawal
 from nurture.consent.queries import add_consents
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
-from nurture.domain.consent.permissions import EVERYTHING, ConsentState
-from nurture.domain.event import Event
+from nurture.domain.consent.events import CONFIRMED, read_consent
+from nurture.domain.event import IMPORTED, Event
 from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 
-GIVEN = "Consent Given"
-WITHDRAWN = frozenset({"Consent Withdrawn", "Unsubscribed"})
-#: The source of events from `nurture import`.
-_IMPORT = "import"
 #: Sources that wrote the consent in the transaction that accepted the event.
 _ALREADY_WRITTEN = frozenset({"web", SOURCE})
 
@@ -48,7 +44,7 @@ def record_event_consents(
         if row is not None and row["state"] == "granted" and event.seq in hints:
             row["state"] = "pending"
         if row is not None:
-            (imported if event.source == _IMPORT else rows).append(row)
+            (imported if event.source == IMPORTED else rows).append(row)
     rows += drop_grants_after_withdrawal(connection, imported)
     if rows:
         add_consents(connection, rows)
@@ -59,8 +55,9 @@ def _build_row(event: Event, contact: int | None, playbook: Playbook) -> Row | N
     """Return the consent row that an event means, None when it means none."""
     if contact is None or event.source in _ALREADY_WRITTEN:
         return None
-    consent = _read_consent(event, playbook)
-    if consent is None:
+    consent = read_consent(event, playbook)
+    if consent is None or (event.source, event.name) == (IMPORTED, CONFIRMED):
+        # A file's consents are written from its own rows (`consent.from_files`).
         return None
     topic, state = consent
     return {
@@ -71,14 +68,3 @@ def _build_row(event: Event, contact: int | None, playbook: Playbook) -> Row | N
         "source": f"event:{event.source}"[:200],
         "evidence": encode({"event": event.seq, "name": event.name}),
     }
-
-
-def _read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] | None:
-    """Return the topic and the state that an event reports; a withdrawal of an unknown topic covers everything."""
-    topic = event.properties.get("topic")
-    known = playbook.topics.get(topic) if isinstance(topic, str) else None
-    if event.name in WITHDRAWN:
-        return (str(topic) if known is not None else EVERYTHING), "withdrawn"
-    if event.name != GIVEN or known is None:
-        return None
-    return str(topic), "pending" if known.double_opt_in else "granted"

@@ -10,12 +10,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from nurture.consent.from_events import GIVEN
 from nurture.consent.load_permissions import load_permissions
 from nurture.consent.request_queries import load_asked_addresses
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.inbox_queries import InboxRow, mark_historic
 from nurture.database.engine import decode
+from nurture.domain.consent.events import GIVEN
 from nurture.domain.consent.permissions import state_for_topic
 from nurture.domain.event import OWN_PAGES, Event, Identity
 from nurture.domain.identity import strongest_first

@@ -22,6 +22,7 @@ from nurture.domain.memory import (
     MilestoneCount,
     Refund,
     Signs,
+    TopicConsent,
     Worth,
 )
 
@@ -71,6 +72,7 @@ _PLACES: Final[tuple[tuple[_Path, type[msgspec.Struct]], ...]] = (
     (("closings", "*"), Closings),
     (("conversions", "*"), ConversionRecord),
     (("milestones", "*"), MilestoneCount),
+    (("consents", "*"), TopicConsent),
 )
 
 

@@ -14,6 +14,8 @@ IDENTITY_KINDS: tuple[IdentityKind, ...] = ("user_id", "email", "phone", "anonym
 
 #: The source of what people do on our own public pages; no application may speak as it.
 OWN_PAGES: Final = "web"
+#: The source of events from files.
+IMPORTED: Final = "import"
 #: The source of what an operator tells by hand.
 OPERATOR: Final = "cli"
 

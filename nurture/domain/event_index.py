@@ -11,6 +11,7 @@ from nurture.domain.measure import (
     MailStep,
     Measure,
     OnCondition,
+    OnConsent,
     OnDate,
     OnEvent,
     OnMilestone,
@@ -93,6 +94,7 @@ class Index:
     stages: dict[str, tuple[Stage, ...]] = field(default_factory=dict)
     by_milestone: dict[str, list[Measure]] = field(default_factory=dict)
     by_stage: dict[str, list[Measure]] = field(default_factory=dict)
+    by_consent: dict[str, list[Measure]] = field(default_factory=dict)
     quiet: tuple[tuple[Measure, OnQuiet], ...] = ()
     dates: tuple[tuple[Measure, OnDate], ...] = ()
     schedules: tuple[tuple[Measure, OnSchedule], ...] = ()
@@ -316,6 +318,7 @@ def _add_triggers(index: Index, playbook: Playbook) -> None:
         for measure, on in pairs
         if isinstance(on, OnEvent)
     )
+    index.by_consent = _by_name((_of([on.topic]), m) for m, on in pairs if isinstance(on, OnConsent))
     index.by_stage = _by_name((_of([on.stage]), m) for m, on in pairs if isinstance(on, OnStage))
 
 

@@ -152,6 +152,14 @@ class MilestoneCount(_Part):
     keys: list[str] = field(default_factory=list)
 
 
+class TopicConsent(_Part, omit_defaults=True):
+    """The consent to a topic that events told: the first and the newest grant, and the newest withdrawal."""
+
+    first: Instant | None = None
+    granted: Instant = NEVER
+    withdrawn: Instant = NEVER
+
+
 class HoldSpan(NamedTuple):
     """The newest start and the newest end of a hold for one key; it is in force while the start is later."""
 
@@ -200,6 +208,8 @@ class Memory(_Part, omit_defaults=True):
     milestones: dict[str, MilestoneCount] = field(default_factory=dict)
     # Hold -> key -> span.
     holds: dict[str, dict[str, HoldSpan]] = field(default_factory=dict)
+    # Topic (`*` for everything) -> the consent that events told.
+    consents: dict[str, TopicConsent] = field(default_factory=dict)
 
     # Object kind -> key -> the person's requests to hear of it.
     requests: dict[str, dict[str, ObjectRequest]] = field(name="asked", default_factory=dict)

@@ -34,6 +34,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey.object_watches import open_watches
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
+from nurture.journey.due_alarms import ring_due_alarms
 from nurture.journey.object_queries import hand_watches, return_watches
 from nurture.journey.replay import replay_events
 from nurture.journey.sending_address import give_back_addresses, keep_one_address
@@ -216,6 +217,7 @@ def _merge(
     playbook: Playbook,
     evidence: Mapping[str, Any],
 ) -> Joined:
+    ring_due_alarms(connection, (survivor, other), now=now, playbook=playbook)
     merged = _merged(connection, survivor, other, now=now, playbook=playbook)
     # Before the two are one family: the given-up run's mail only, not that of the run which stays.
     cancel_runs(connection, [run.id for run in merged.given_up], reason="merged", at=now)

@@ -24,7 +24,7 @@ from nurture.domain.journey.combine_histories import combine_histories
 from nurture.domain.playbook import Playbook
 
 #: Raise it when a release folds the same definitions in another way: each contact is then refolded when it advances.
-_FOLDS: Final = 5
+_FOLDS: Final = 6
 
 
 def replay_events(
@@ -111,6 +111,7 @@ def definitions(playbook: Playbook) -> str:
         playbook.milestones,
         playbook.holds,
         *((playbook.requests, playbook.objects) if playbook.requests else ()),
+        playbook.topics,
         # Events whose count, first and last are kept because some condition asks.
         index_of(playbook).remembered,
         _FOLDS,

@@ -7,6 +7,7 @@ and batching, simulation and replay give the same result.
 
 from collections.abc import Collection, Sequence
 
+from nurture.domain.consent.events import fold_consent
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.errors import Poison
 from nurture.domain.event import Event
@@ -24,6 +25,8 @@ from nurture.domain.journey.position import (
     move_track,
 )
 from nurture.domain.journey.run_ends import (
+    Before,
+    Concerned,
     end_replaced_runs,
     end_runs_by_condition,
     end_runs_by_event,
@@ -31,7 +34,6 @@ from nurture.domain.journey.run_ends import (
     is_concerned,
     keys_concerned,
     leave_place,
-    standing_before,
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
@@ -175,11 +177,12 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     work.event = event.name
-    standing = standing_before(work, event) if mail else {}
+    before = Before.of(work, event) if mail else Before()
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
     fold_requests(contact, event, playbook)
+    consent = fold_consent(contact, event, playbook)
     moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
     work.facts_changed()
     moved += move_stage(
@@ -196,11 +199,11 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.result.watches.extend(watch_changes(event, playbook))
     if not event.historic:
         end_replaced_runs(work, event, at)
-    end_runs_of_entities(work, standing, at)
-    end_runs_by_event(work, event, at)
+    end_runs_of_entities(work, before.standing, at)
+    end_runs_by_event(work, event, before.concerned, at)
     end_runs_by_condition(work, at)
     leave_place(work, moved, at)
-    _end_waits(work, event, at)
+    _end_waits(work, event, before.concerned, at)
     if event.historic:
         if event.context.get("backlog") != "enter":
             triggers.take_baseline_after_import(work, at)
@@ -208,6 +211,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         triggers.start_by_stages(work, moved, event, at)
         triggers.start_by_milestones(work, reached, event, at)
         triggers.start_by_event(work, event, at)
+        triggers.start_by_consent(work, consent, event, at)
         triggers.start_by_silence(work, at)
         triggers.start_by_conditions(work, at)
     end_runs_by_condition(work, at)
@@ -215,7 +219,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     _begin_queued_series(work, at)
 
 
-def _end_waits(work: Work, event: Event, at: Instant) -> None:
+def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None:
     """End the waits for this event, and compute again the waits for a date that may have moved."""
     for measure, step in work.index.waits.get(event.name, ()):
         keys: Collection[str] | None = None
@@ -223,7 +227,7 @@ def _end_waits(work: Work, event: Event, at: Instant) -> None:
             if run.measure != measure.root or run.step != step.id or run.mailing or run.queued:
                 continue
             if step.key is not None and keys is None:
-                keys = keys_concerned(work.contact, measure, event, step.key)
+                keys = keys_concerned(work.contact, measure, event, step.key, before)
             if keys is None or is_concerned(run, keys):
                 run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
     for run in list(work.contact.runs.values()):

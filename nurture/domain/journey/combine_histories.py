@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from nurture.domain.consent.events import combine_consents
 from nurture.domain.contact import Contact
 from nurture.domain.entities.combine import combine_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
@@ -115,6 +116,7 @@ def _combine_memory(memory: Memory, added: Memory) -> None:
         closings.all_at = max(closings.all_at, added_closings.all_at)
         _keep_latest(closings.by_key, added_closings.by_key)
         _keep_latest(closings.by_parent, added_closings.by_parent)
+    combine_consents(memory.consents, added.consents)
     for name, added_spans in added.holds.items():
         spans = memory.holds.setdefault(name, {})
         for key, added_span in added_spans.items():

@@ -7,6 +7,7 @@ a late one would lose a mail.
 from datetime import date
 
 from nurture.domain.conditions import Truth
+from nurture.domain.contact import Run
 from nurture.domain.entities import is_open
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.set_aside import evaluate_rule
@@ -41,6 +42,10 @@ def next_alarm(work: Work, at: Instant) -> Instant:
             instants.append(
                 evaluate_rule(work, measure, at, FOREVER, _next_schedule, work, measure, scheduled, at)
             )
+    if index.exit_conditions:
+        for run in work.contact.runs.values():
+            if owner := index.exit_conditions.get(run.measure):
+                instants.append(evaluate_rule(work, owner, at, FOREVER, _next_exit, work, owner, run, at))
     for measure in index.conditions:
         instants.append(evaluate_rule(work, measure, at, FOREVER, _next_answer, work, measure, at))
     return min(instant for instant in instants if instant > at)
@@ -123,8 +128,24 @@ def _next_schedule(work: Work, measure: Measure, trigger: OnSchedule, at: Instan
     return next_slot(trigger.slot, after=after, zone=work.zone)
 
 
+def _next_exit(work: Work, measure: Measure, run: Run, at: Instant) -> Instant:
+    """Return when the answer of a condition that ends the run may differ."""
+    reading = work.reading_of(run, at)
+    changes = [
+        exit_rule.when.next_change(reading)
+        for exit_rule in measure.exits
+        if exit_rule.event is None and exit_rule.when is not None
+    ]
+    return min((change for change in changes if change is not None), default=FOREVER)
+
+
 def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
-    """Return when the audience's answer may differ, or when re-entry is allowed again."""
+    """Return when the answer may differ, or when re-entry is allowed again.
+
+    In another place the answer is no, and only an event changes the place.
+    """
+    if not fits_contact(work, measure):
+        return FOREVER
     change = measure.audience.next_change(work.reading(at))
     instant = FOREVER if change is None else change
     again_after = measure.once.again_after

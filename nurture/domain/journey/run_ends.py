@@ -4,6 +4,7 @@ Each cancels the run's queued mail too, and that of runs that have ended with th
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from nurture.domain.contact import Contact, Run, Transition
 from nurture.domain.event import Event
@@ -25,6 +26,21 @@ from nurture.domain.playbook import EventMatch
 
 #: Kind -> key -> why runs about the entity end, None while it is open.
 Standing = dict[str, dict[str, EntityReason | None]]
+#: (kind, property) -> the keys of the entities that the event is about by it.
+Concerned = dict[tuple[str, str], Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The state of entities before an event, of which the event may take something away: a line, being open."""
+
+    standing: Standing = field(default_factory=dict)
+    concerned: Concerned = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, work: Work, event: Event) -> "Before":
+        """Return what `event` may change."""
+        return cls(_standing_before(work, event), _concerned_before(work, event))
 
 
 def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
@@ -39,7 +55,7 @@ def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
 # ---- entities --------------------------------------------------------------------------------------------
 
 
-def standing_before(work: Work, event: Event) -> Standing:
+def _standing_before(work: Work, event: Event) -> Standing:
     """Return the standing of the entities that measures of this contact are about, {} when the event touches none."""
     contact, index = work.contact, work.index
     if event.name not in index.effects or not contact.memory.run_starts:
@@ -49,6 +65,20 @@ def standing_before(work: Work, event: Event) -> Standing:
         for kind, measures in index.about.items()
         if kind in work.playbook.entities
         and any(measure.root in contact.memory.run_starts for measure in measures)
+    }
+
+
+def _concerned_before(work: Work, event: Event) -> Concerned:
+    """Return the entities that the event is about by the keys of exits and waits, a bought line being still there."""
+    contact, index = work.contact, work.index
+    wanted = [
+        *((measure, exit_rule.key) for measure, exit_rule in index.exits.get(event.name, ())),
+        *((measure, step.key) for measure, step in index.waits.get(event.name, ())),
+    ]
+    return {
+        (measure.entity, key): entities_concerned(contact, measure.entity, event, key)
+        for measure, key in wanted
+        if key is not None and measure.entity is not None and measure.root in contact.memory.run_starts
     }
 
 
@@ -79,13 +109,15 @@ def _cancel_about(work: Work, kind: str, key: str, reason: EntityReason, at: Ins
 # ---- exits -----------------------------------------------------------------------------------------------
 
 
-def end_runs_by_event(work: Work, event: Event, at: Instant) -> None:
+def end_runs_by_event(work: Work, event: Event, before: Concerned, at: Instant) -> None:
     """End the runs that name this event as their exit."""
     run_starts = work.contact.memory.run_starts
     for measure, exit_rule in work.index.exits.get(event.name, ()):
         if measure.root not in run_starts:
             continue
-        keys = None if exit_rule.key is None else keys_concerned(work.contact, measure, event, exit_rule.key)
+        keys: Collection[str] | None = None
+        if exit_rule.key is not None:
+            keys = keys_concerned(work.contact, measure, event, exit_rule.key, before)
         for run in list(work.contact.runs.values()):
             if (
                 run.measure == measure.root
@@ -134,11 +166,14 @@ def _is_met(work: Work, measure: Measure, exit_rule: Exit, at: Instant, run: Run
     return evaluate_rule(work, measure, at, False, work.is_true, exit_rule.when, at, run)
 
 
-def keys_concerned(contact: Contact, measure: Measure, event: Event, name: str) -> Collection[str]:
+def keys_concerned(
+    contact: Contact, measure: Measure, event: Event, name: str, before: Concerned
+) -> Collection[str]:
     """Return the keys of the entities, or without an entity the values, that the event names by its property."""
     if measure.entity is None:
         return set(object_keys(event, name))
-    return entities_concerned(contact, measure.entity, event, name)
+    concerned = entities_concerned(contact, measure.entity, event, name)
+    return {*concerned, *before.get((measure.entity, name), ())}
 
 
 def is_concerned(run: Run, keys: Collection[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from nurture.domain.consent.events import ConsentStart
 from nurture.domain.contact import MilestoneReached, Transition
-from nurture.domain.event import Event
+from nurture.domain.event import IMPORTED, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
@@ -82,6 +83,15 @@ def start_by_stages(work: Work, transitions: list[Transition], event: Event, at:
                 enter_measure(work, measure, firing_of(work, measure, event, at))
 
 
+def start_by_consent(work: Work, consent: ConsentStart | None, event: Event, at: Instant) -> None:
+    """Start the measures whose trigger is the consent to this topic; consent from a file is the past."""
+    if consent is None or event.source == IMPORTED:
+        return
+    for measure in work.index.by_consent.get(consent.topic, ()):
+        if consent.is_first or measure.once.again_after is not None:
+            enter_measure(work, measure, firing_of(work, measure, event, at))
+
+
 def start_by_calendar(work: Work, at: Instant) -> None:
     """Start the measures whose date or schedule is exactly this instant."""
     for measure, trigger in work.index.dates:
@@ -142,7 +152,13 @@ def start_by_conditions(work: Work, at: Instant) -> None:
 
 
 def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:
-    return evaluate_rule(work, measure, at, False, work.is_true, measure.audience, at)
+    """Tell whether the contact stands where the measure is and its audience is yes.
+
+    The stored answer means both, so an answer that turned yes elsewhere still starts the measure on arrival.
+    """
+    return fits_contact(work, measure) and evaluate_rule(
+        work, measure, at, False, work.is_true, measure.audience, at
+    )
 
 
 def _next_slot(work: Work, trigger: OnSchedule, at: Instant) -> Instant:

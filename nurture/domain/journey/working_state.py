@@ -70,14 +70,16 @@ class Work:
             self._reading = Reading(self._readable, at, self.zone)
         return self._reading
 
+    def reading_of(self, run: Run, at: Instant) -> Reading:
+        """Return the facts at `at` with the names that the run adds."""
+        extra = run_names(self.contact, run, self.playbook)
+        return reading(self.contact, self.playbook, now=at, extra=extra)
+
     def is_true(self, condition: Condition | None, at: Instant, run: Run | None = None) -> bool:
         """Tell whether the condition is yes (unknown is not); with a run its own names can be read too."""
         if condition is None:
             return True
-        if run is None:
-            return condition.truth(self.reading(at)) is Truth.YES
-        extra = run_names(self.contact, run, self.playbook)
-        return condition.truth(reading(self.contact, self.playbook, now=at, extra=extra)) is Truth.YES
+        return condition.truth(self.reading(at) if run is None else self.reading_of(run, at)) is Truth.YES
 
     def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
         """Record the reason why a trigger that fired started no run."""

@@ -15,6 +15,7 @@ from nurture.domain.measure import (
     MailStep,
     Once,
     OnCondition,
+    OnConsent,
     OnDate,
     OnEvent,
     OnMilestone,
@@ -25,7 +26,7 @@ from nurture.domain.measure import (
     WaitUntilEvent,
     WaitUntilSlot,
 )
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import Playbook, Topic
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
 from tests.rig.examples import examples
 
@@ -55,6 +56,14 @@ def everything() -> Playbook:
                   entity="appointment", once=Once("entity", again_on=("Appointment Changed",)),
                   exits=(Exit("Appointment Cancelled", "appointment_id"),),
                   steps=(WaitUntilDate("w", "entity.starts_at", -DAY), MailStep("one", "one"))),
+        a_measure("lead/any/care", trigger=OnEvent(("Appointment Booked",)), entity="appointment", while_open=True,
+                  once=Once("day", again_on=("Appointment Booked",)), handover="customer/any/care",
+                  exits=(Exit(None, reason="calm", when=when('silent_days("Signed In", "Signed Up") >= 3')),
+                         Exit("Plan Changed", when=when("plan == 'gold'"))),
+                  steps=(WaitFor("w", 2 * DAY), MailStep("one", "one"), WaitFor("x", 2 * DAY), MailStep("two", "two"))),
+        a_measure("customer/any/care", trigger=OnConsent("news"), entity="appointment", once=Once(again_after=3 * DAY),
+                  steps=(WaitFor("w", 3 * DAY), MailStep("one", "one"))),
+        topics={"news": Topic("news")},
     )  # fmt: skip
 
 
@@ -65,7 +74,8 @@ KINDS: Sequence[tuple[str, dict[str, object]]] = (
     ("Identified", {"traits": {"timezone": "Pacific/Kiritimati", "birthday": "1990-03-20"}}),
     ("Signed In", {}),
     ("Email Replied", {}),
-    ("Topic Confirmed", {}),
+    ("Topic Confirmed", {"topic": "news"}),
+    ("Unsubscribed", {"topic": "news"}),
     ("Article Read", {"category": "tea"}),
     ("Article Read", {"category": "coffee"}),
     ("Product Viewed", {}),
