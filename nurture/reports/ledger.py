@@ -42,16 +42,27 @@ def list_messages(
 
 
 def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return planned and settled mails per measure, with skips by reason; `balanced`: planned matches the ledger."""
+    """Return planned and settled mails per measure; `balanced`: planned matches the ledger.
+
+    `skips` and `expiries` count the skipped and the expired mails by reason.
+    """
+    m = t.messages.c
     reasons = connection.execute(
-        sa.select(t.messages.c.measure, t.messages.c.reason, sa.func.count())
-        .where(t.messages.c.status == "skipped")
-        .group_by(t.messages.c.measure, t.messages.c.reason)
+        sa.select(m.measure, m.status, m.reason, sa.func.count())
+        .where(m.status.in_(("skipped", "expired")))
+        .group_by(m.measure, m.status, m.reason)
     )
-    skips: dict[str, dict[str, int]] = {}
-    for path, reason, count in reasons:
-        skips.setdefault(path, {})[reason] = count
-    return [{**row, "skips": skips.get(row["measure"], {})} for row in conservation(connection)]
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for path, status, reason, count in reasons:
+        counts.setdefault((path, status), {})[reason] = count
+    return [
+        {
+            **row,
+            "skips": counts.get((row["measure"], "skipped"), {}),
+            "expiries": counts.get((row["measure"], "expired"), {}),
+        }
+        for row in conservation(connection)
+    ]
 
 
 def count_people(connection: sa.Connection) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ that would have passed. Decisions are read from the ledger; a measure without on
 state now, or (`at`) against the state replayed up to then.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -143,16 +144,44 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
     elif status == "sent":
         outcome, answer = "sent", f"{name} sent at {newest['sent_at']}."
     elif status in ("waiting", "ready") and reason:
-        outcome, answer = "deferred", f"{name} deferred until {newest['due_at']}: {reason}."
+        outcome, answer = "deferred", f"{name} deferred until {newest['due_at']}: {_cause(newest)}."
     elif status in ("waiting", "ready", "on_wire"):
         outcome, answer = "waiting", f"{newest['step']} is due at {newest['due_at']}."
     else:
-        outcome, answer = status, f"{name} {status.replace('_', ' ')}: {reason}."
+        outcome, answer = status, f"{name} {status.replace('_', ' ')}: {_cause(newest)}."
     findings = [
         Finding(str(check["name"]), bool(check["passed"]), str(check.get("detail", "")))
         for check in newest["checks"]
     ]
     return Why(contact.id, measure.path, outcome, answer, findings, mails)
+
+
+#: Reason -> the check that gives it, where the two have different names.
+_CHECK_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("no_contact", "erased"), "contact"),
+    **dict.fromkeys(("suppressed", "shared_address"), "suppression"),
+    **dict.fromkeys(("measure_gone", "step_gone"), "measure"),
+    **dict.fromkeys(("no_consent", "consent_pending", "consent_withdrawn"), "consent"),
+    "no_address": "address",
+    "paused": "switches",
+    "run_ended": "run",
+    "hold": "holds",
+    "too_late": "valid_for",
+    "end_of_month": "let_rules",
+    "when_unknown": "when",
+    "send_if_unknown": "send_if",
+}
+
+
+def _cause(mail: dict[str, Any]) -> str:
+    """Return a mail's reason, with the value that its check read."""
+    reason = mail["reason"]
+    name = _CHECK_OF.get(reason, reason)
+    details = (
+        check.get("detail") for check in mail["checks"] if check["name"] == name and not check["passed"]
+    )
+    detail = next(details, "")
+    return f"{reason} ({detail})" if detail else str(reason)
 
 
 def _request_finding(run: sa.Row[Any] | None) -> Finding:

@@ -228,7 +228,7 @@ def check_only_to(context: CheckContext) -> CheckResult:
 
 
 def check_valid_for(context: CheckContext) -> CheckResult:
-    """Expire a message past its own `valid_for`."""
+    """Expire a message past its own `valid_for`; `decide` finds the reason that held it back until then."""
     message = context.input.message
     if context.now < message.valid_until:
         return f"until {to_iso(message.valid_until)}"

@@ -6,6 +6,7 @@ unknown value fails a check. REASONS lists every reason for which a message may 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -44,10 +45,10 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("holdout", checks.check_holdout),
     ("events_pending", checks.check_events_pending),
     ("consent", checks.check_consent),
+    ("valid_for", checks.check_valid_for),
     ("own_pause", checks.check_own_pause),
     ("holds", checks.check_holds),
     ("only_to", checks.check_only_to),
-    ("valid_for", checks.check_valid_for),
     ("order", slot_checks.check_order),
     ("quiet_hours", checks.check_quiet_hours),
     ("send_window", checks.check_send_window),
@@ -85,7 +86,7 @@ REASONS: Mapping[str, str] = {
     "own_pause": "deferred: the person wants no marketing before a date of their own",
     "hold": "deferred: a hold stops mail of this purpose",
     "only_to": "skipped: the address is not on the list of those that may be mailed at all",
-    "too_late": "expired: past its own valid_for",
+    "too_late": "expired: past its own valid_for, and no other reason held it back until then",
     "order": "deferred: an earlier step of the same run is still under way",
     "quiet_hours": "deferred: quiet hours in the person's zone",
     "send_window": "deferred: outside the step's time of day or weekdays",
@@ -114,6 +115,14 @@ REASONS: Mapping[str, str] = {
 }
 
 
+#: The reasons of a deferral that an expiry may carry: what held the mail back until it was too late. Whether the first
+#: ones held at a past instant cannot be asked again.
+_PAST_ASKING = frozenset({"paused", "events_pending", "own_pause", "hold"})
+HELD_BACK: frozenset[str] = _PAST_ASKING | frozenset(
+    {"order", "quiet_hours", "send_window", "cap", "gap", "own_cap", "series", "arbitration"}
+)
+
+
 def decide(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> Verdict:
     """Return the verdict on the message: send, defer, skip, expire or cancel, with every check recorded.
 
@@ -134,9 +143,29 @@ def decide(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> Verd
             break
     if refusal is None:
         return Verdict("send", "", tuple(recorded))
+    if refusal.action == "expire":
+        return Verdict("expire", _reason_of_lateness(context), tuple(recorded))
     if refusal.action != "defer":
         return Verdict(refusal.action, refusal.reason, tuple(recorded))
     return _defer(context, refusal, tuple(recorded))
+
+
+def _reason_of_lateness(context: CheckContext) -> str:
+    """Return the reason that still held an expired message back at its last instant; `too_late` when none did.
+
+    A message whose last deferral ended before that instant was late for want of a worker.
+    """
+    message = context.input.message
+    if message.due_at < message.valid_until or message.reason not in HELD_BACK:
+        return "too_late"
+    if message.reason in _PAST_ASKING:
+        return message.reason
+    at_the_end = replace(context, now=message.valid_until)
+    results = (check(at_the_end) for _, check in CHECKS)
+    in_force = [
+        result.reason for result in results if isinstance(result, Refusal) and result.action == "defer"
+    ]
+    return message.reason if message.reason in in_force else (*in_force, message.reason)[0]
 
 
 def _build_context(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> CheckContext:
