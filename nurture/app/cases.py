@@ -9,7 +9,9 @@ from nurture.database.audit import record
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant, to_iso
 from nurture.feedback import reply_queries
+from nurture.feedback.legal_tasks import describe_task
 from nurture.feedback.replies import assign_case, case_name, close_case
+from nurture.feedback.reply_queries import REPLY
 
 _PREFIX: Final = "R-"
 _EVENTS_MAX: Final = 10
@@ -45,8 +47,10 @@ def show(services: Services, name: str) -> dict[str, Any]:
         contact = reply_queries.living_of(connection, row.contact_id)
         person = reply_queries.load_contact(connection, contact)
         events = reply_queries.load_latest_events(connection, contact, limit=_EVENTS_MAX)
+    task = {} if row.kind == REPLY else {"task": describe_task(row.kind, name, row.contact_id, row.due_at)}
     return {
         **_times(row, now=now),
+        **task,
         "contact": contact,
         "track": person.track if person else None,
         "stage": person.stage if person else None,
@@ -116,14 +120,15 @@ def _require_open(row: Any) -> None:
 def _describe(row: Any, *, now: Instant) -> dict[str, Any]:
     return {
         **_times(row, now=now),
-        "person": row.email or f"contact:{row.contact_id}",
-        "about": f"{row.measure}/{row.mail}" if row.measure else "",
+        "person": row.email or (f"contact:{row.contact_id}" if row.contact_id else "nobody"),
+        "about": f"{row.measure}/{row.mail}" if row.measure else "" if row.kind == REPLY else row.kind,
     }
 
 
 def _times(row: Any, *, now: Instant) -> dict[str, Any]:
     return {
         "case": case_name(row.id),
+        "kind": row.kind,
         "state": _state(row, now=now),
         "owner": row.owner,
         "opened": to_iso(row.opened_at),

@@ -6,9 +6,11 @@ import sqlalchemy as sa
 
 from nurture.app.inbound import build_reply_settings
 from nurture.app.services import Services
+from nurture.app.webhooks.shops import expire_waiting
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
+from nurture.feedback.legal_cases import escalate_legal_cases
 from nurture.feedback.notices import send_notices
 from nurture.feedback.record import match_late
 from nurture.feedback.replies import check_cases
@@ -25,7 +27,7 @@ def process_feedback(services: Services, transport: Transport) -> Counts:
     transport: for mail to our own staff. It keeps no journal, so a notice may be sent twice.
     """
     counts = Counts()
-    for step in (_match_late_reports, _check_reply_times):
+    for step in (_match_late_reports, _check_reply_times, _expire_shop_events):
         now = services.clock.now()
         counts.add(services.database.run(step(services, now)))
     counts.add(send_notices(services.database, transport, clock=services.clock))
@@ -43,9 +45,16 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
         except UserError:
             # Without a published playbook no mail was sent, so there is no reply either.
             return Counts()
-        return check_cases(connection, build_reply_settings(services, loaded), now=now)
+        settings = build_reply_settings(services, loaded)
+        counts = check_cases(connection, settings, now=now)
+        counts.add(escalate_legal_cases(connection, settings, now=now))
+        return counts
 
     return step
+
+
+def _expire_shop_events(_services: Services, now: Instant) -> Callable[[sa.Connection], Counts]:
+    return lambda connection: expire_waiting(connection, now=now)
 
 
 def find_unsent_notices(services: Services) -> Iterator[str]:

@@ -14,6 +14,7 @@ from nurture.consent.record import address_hash
 from nurture.contacts import inbox_queries
 from nurture.contacts.conflict_queries import SHARED_PHONE
 from nurture.contacts.identity_queries import load_index_by_contacts
+from nurture.contacts.shop_queries import load_things_of
 from nurture.database import schema as t
 from nurture.database.bulk import any_of
 from nurture.database.engine import decode
@@ -32,6 +33,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "contact_state": "what our rules remember beside that: baskets, orders, newest values",
     "baselines": "what we concluded from events that we no longer keep",
     "inbox": "what we were told about you and have not looked at yet",
+    "shop_things": "orders, customers and payments of shops that we know to be yours, and what we took from them",
     "events": "what we were told that you did",
     "quarantine": "what we were told about you and could not use, with the reason",
     "transitions": "when you became a lead or a customer and moved from stage to stage",
@@ -101,6 +103,7 @@ def collect_personal_data(
     for row in (*sections["suppressions"], *sections["suppression_reasons"]):
         row["subject"] = address_of.get(row["address_hash"], "you")
     pending = [row.id for row in inbox_queries.load_rows_of(connection, names)] if names else []
+    sections["shop_things"] = load_things_of(connection, names)
     sections["inbox"] = _rows(connection, t.inbox, t.inbox.c.id, pending)
     for table, column in personal_data.WORDS:
         (key,) = table.primary_key.columns

@@ -108,6 +108,30 @@ sa.Index(
     sqlite_where=_has_contact,
 )
 
+#: Orders, customers, payments and the like of shops: what their webhooks said of each so far (`inbound.shops.fold`).
+shop_things = sa.Table(
+    "shop_things",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    # SHOP:KIND:NUMBER
+    sa.Column("thing", sa.Text, primary_key=True),
+    # The person's canonical identities; NULL: not known.
+    sa.Column("user_id", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("phone", sa.Text),
+    # JSON text of `inbound.shops.fold.Thing` without its identities; opaque to SQL.
+    sa.Column("state", sa.Text, nullable=False),
+    # Events wait here for the person, or for the number of the order.
+    sa.Column("waits", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("changed_at", Instant, nullable=False),
+)
+for _kind in ("user_id", "email", "phone"):
+    _where = shop_things.c[_kind].is_not(None)
+    sa.Index(f"ix_shop_things_{_kind}", shop_things.c[_kind], postgresql_where=_where, sqlite_where=_where)
+_waits = shop_things.c.waits
+sa.Index("ix_shop_things_waits", shop_things.c.changed_at, postgresql_where=_waits, sqlite_where=_waits)
+sa.Index("ix_shop_things_changed_at", shop_things.c.changed_at)
+
 # ---- identity --------------------------------------------------------------------------------------------
 
 contacts = sa.Table(
@@ -662,11 +686,12 @@ _unjudged = touches.c.judged_at.is_(None)
 sa.Index("ix_touches_unjudged", touches.c.at, postgresql_where=_unjudged, sqlite_where=_unjudged)
 sa.Index("ix_touches_judged_at", touches.c.judged_at)
 
-#: Replies of people to our mail, and when each was answered. Outside the case is called `R-ID`.
+#: Cases: replies of people to our mail, requests that the law gives a time for; outside a case is called `R-ID`.
 dialogues = sa.Table(
     "dialogues",
     metadata,
     _id(),
+    # 0: the case is about no person we know.
     sa.Column("contact_id", sa.BigInteger, nullable=False),
     # The mail that was answered first.
     sa.Column("message_id", sa.BigInteger),
@@ -679,6 +704,8 @@ dialogues = sa.Table(
     # When the owner was mailed that it is overdue.
     sa.Column("escalated_at", Instant),
     sa.Column("closed_at", Instant),
+    # reply | data_request | shop_redact
+    sa.Column("kind", sa.Text, nullable=False, server_default="reply"),
 )
 sa.Index("ix_dialogues_contact_id", dialogues.c.contact_id)
 _open_dialogue = dialogues.c.closed_at.is_(None)

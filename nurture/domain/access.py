@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from nurture.domain.errors import InputError
+from nurture.domain.event import SHOPS
 
 #: Each role includes the rights of the roles before it.
 Role = Literal["viewer", "operator", "admin"]
@@ -23,7 +24,7 @@ KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 #: The only scope that a browser key uses.
 BROWSER_SCOPES: frozenset[KeyScope] = frozenset({"ingest"})
 #: Sources of events that this system writes itself; no API key may have one of these names.
-OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"})
+OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"}) | SHOPS
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 #: The user name that signs in with ADMIN_PASSWORD; no other user can have it.
 FIRST_ADMIN = "admin"

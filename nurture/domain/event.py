@@ -18,6 +18,8 @@ OWN_PAGES: Final = "web"
 IMPORTED: Final = "import"
 #: The source of what an operator tells by hand.
 OPERATOR: Final = "cli"
+#: The sources of events that come from the signed webhooks of shops.
+SHOPS: Final = frozenset({"shopify", "woocommerce", "stripe"})
 
 #: The event name that a call without a name of its own stands for.
 KIND_NAMES: Mapping[str, str] = {

@@ -16,12 +16,13 @@ from nurture.domain.consent.requests import (
     ADDRESS_REQUESTED_EVENT,
     REQUEST_EVENT,
 )
+from nurture.domain.event import SHOPS
 from nurture.domain.playbook import EventMatch, Playbook, VerdictFact
 
-#: Events that only our own page and an import may tell: they stand for an act of the person that we saw.
+#: Events that only our own page, an import and a signed shop may tell: they stand for an act of the person that we saw.
 RESERVED: Final = frozenset({"Topic Confirmed"})
 #: The senders that may tell them.
-RESERVED_FOR: Final = frozenset({"web", "import"})
+RESERVED_FOR: Final = frozenset({"web", "import", *SHOPS})
 
 _WORDS: Final = re.compile(
     r"\b(cancell?ed|refunded|reversed|revoked|charged back|chargeback|returned)$"

@@ -20,6 +20,8 @@ NOTICE_LEASE: Duration = 12 * MINUTE
 JOINS_WITHIN: Duration = 30 * DAY
 #: Name of the hold that an open case is, beside the playbook's own holds.
 REPLY_HOLD: Final = "open_reply"
+#: The kind of a case that a reply opens.
+REPLY: Final = "reply"
 
 
 # ---- cases -----------------------------------------------------------------------------------------------
@@ -55,6 +57,7 @@ def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) 
         .where(
             any_of(dialogues.c.contact_id, members, connection),
             dialogues.c.closed_at.is_(None),
+            dialogues.c.kind == REPLY,
             dialogues.c.opened_at > now - JOINS_WITHIN,
         )
         .order_by(dialogues.c.id.desc())
@@ -84,7 +87,7 @@ def _open_cases(dialect: str) -> sa.Select[Any]:
     c = dialogues.c
     return (
         sa.select(c.contact_id, sa.func.min(c.owner), sa.func.min(c.opened_at))
-        .where(any_of_parameter(c.contact_id, dialect), c.closed_at.is_(None))
+        .where(any_of_parameter(c.contact_id, dialect), c.closed_at.is_(None), c.kind == REPLY)
         .group_by(c.contact_id)
     )
 
@@ -106,8 +109,13 @@ def update_case(connection: sa.Connection, number: int, **values: Any) -> None:
     connection.execute(sa.update(dialogues).where(dialogues.c.id == number).values(values))
 
 
-def lock_overdue_cases(connection: sa.Connection, *, now: Instant, limit: int) -> list[sa.Row[Any]]:
-    """Lock and return unanswered cases that are past due and not escalated yet."""
+def lock_overdue_cases(
+    connection: sa.Connection, *, now: Instant, limit: int, is_legal: bool = False
+) -> list[sa.Row[Any]]:
+    """Lock and return unanswered cases that are past due and not escalated yet.
+
+    is_legal: those of a request by law; otherwise those of replies.
+    """
     statement = (
         sa.select(dialogues)
         .where(
@@ -115,6 +123,7 @@ def lock_overdue_cases(connection: sa.Connection, *, now: Instant, limit: int) -
             dialogues.c.answered_at.is_(None),
             dialogues.c.escalated_at.is_(None),
             dialogues.c.due_at <= now,
+            dialogues.c.kind != REPLY if is_legal else dialogues.c.kind == REPLY,
         )
         .order_by(dialogues.c.due_at)
         .limit(limit)
@@ -146,8 +155,8 @@ def list_cases(
     living = contacts.alias()
     statement = (
         sa.select(dialogues, living.c.email, messages.c.measure, messages.c.mail)
-        .join(contacts, contacts.c.id == dialogues.c.contact_id)
-        .join(living, living.c.id == sa.func.coalesce(contacts.c.survivor, contacts.c.id))
+        .outerjoin(contacts, contacts.c.id == dialogues.c.contact_id)
+        .outerjoin(living, living.c.id == sa.func.coalesce(contacts.c.survivor, contacts.c.id))
         .outerjoin(messages, messages.c.id == dialogues.c.message_id)
         .order_by(dialogues.c.due_at, dialogues.c.id)
         .limit(limit)
@@ -189,7 +198,7 @@ def load_case_times(connection: sa.Connection, *, since: Instant) -> list[sa.Row
         dialogues.c.answered_at,
         dialogues.c.escalated_at,
         dialogues.c.closed_at,
-    ).where(dialogues.c.opened_at > since)
+    ).where(dialogues.c.opened_at > since, dialogues.c.kind == REPLY)
     return list(connection.execute(statement))
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.consent import record as consent_record
-from nurture.contacts import inbox_queries
+from nurture.contacts import inbox_queries, shop_queries
 from nurture.contacts import queries as people
 from nurture.contacts.assignment import all_identities, claims_of
 from nurture.contacts.identity_queries import load_index_by_contacts, load_index_by_identities
@@ -97,6 +97,7 @@ def stop_mail(
     )
     _close_cases(connection, members, now)
     _blank_texts(connection, names, now)
+    shop_queries.delete_things_of(connection, names)
     connection.execute(
         sa.update(t.contacts)
         .where(any_of(t.contacts.c.id, members, connection))

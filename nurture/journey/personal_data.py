@@ -82,6 +82,9 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "contact_state": Personal("contact", "contact_id", "deleted: entities, last values, what was done", None),
     "baselines": Personal("contact", "contact_id", "deleted: what removed events had made", None),
     "inbox": Personal("names", "", "deleted: events not applied yet that name the person", None),
+    "shop_things": Personal(
+        "names", "", "deleted: orders, customers and payments of shops under a name of the person"
+    ),
     "events": Personal(
         "contact",
         "contact_id",

@@ -51,9 +51,12 @@ def retain(
         reports=_reports(connection, before["reports"], limit=limit),
         quarantine=_oldest(connection, t.quarantine, t.quarantine.c.received_at, before["quarantine"], limit),
         imports=_imports(connection, before["imports"]),
+        shop_things=_shop_things(connection, before["events"], limit=limit),
     )
     counts.add(_people(connection, before, limit=limit))
-    counts.more = any(counts[name] >= limit for name in ("events", "contents", "reports", "quarantine"))
+    counts.more = any(
+        counts[name] >= limit for name in ("events", "contents", "reports", "quarantine", "shop_things")
+    )
     return counts
 
 
@@ -171,6 +174,15 @@ def _oldest(
     rows = connection.execute(sa.select(table.c.id, age).order_by(table.c.id).limit(limit)).all()
     old = [row[0] for row in takewhile(lambda row: row[1] < before, rows)]
     return connection.execute(sa.delete(table).where(any_of(table.c.id, old, connection))).rowcount
+
+
+def _shop_things(connection: sa.Connection, before: Instant, *, limit: int) -> int:
+    """Delete things of shops that are silent for as long as events are kept (their events are, too)."""
+    things = t.shop_things
+    oldest = sa.select(things.c.source, things.c.thing).where(things.c.changed_at < before)
+    old = oldest.order_by(things.c.changed_at).limit(limit)
+    key = sa.tuple_(things.c.source, things.c.thing)
+    return connection.execute(sa.delete(things).where(key.in_(old))).rowcount
 
 
 def _imports(connection: sa.Connection, before: Instant) -> int:

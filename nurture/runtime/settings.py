@@ -32,6 +32,7 @@ from pydantic import (
 from nurture.domain.errors import SettingsError
 from nurture.domain.instant import Duration, parse_duration
 from nurture.runtime import settings_parsing as text
+from nurture.runtime.settings_display import show_value
 
 PREFIX = "NURTURE_"
 #: Names with the prefix that are no settings: where the file is, and what the tests read.
@@ -100,12 +101,31 @@ class Settings(BaseModel):
         default=(), description="public keys of pages and apps: what they say is a hint"
     )
     admin_password: SecretStr | None = Field(default=None, description="opens the console and operators' API")
-    webhook_secrets: Annotated[
-        dict[str, SecretStr], BeforeValidator(text.pairs), AfterValidator(text.providers)
-    ] = Field(
-        default={},
-        description="provider=key of ses, sendgrid, mailgun, postmark, resend: verifies their webhooks; "
-        "old and new parted by |",
+    webhook_secrets: Annotated[dict[str, tuple[SecretStr, ...]], BeforeValidator(text.webhook_secrets)] = (
+        Field(
+            default={},
+            description="name=key of ses, sendgrid, mailgun, postmark, resend, shopify, woocommerce, stripe: verifies "
+            "their webhooks; repeat a pair for an old and a new key; a key may hold any character",
+        )
+    )
+    shop_user_ids: Annotated[Words, AfterValidator(text.shops)] = Field(
+        default=(),
+        description="of shopify, woocommerce, stripe: those whose customer id is the userId of your site "
+        "(of stripe: client_reference_id)",
+    )
+    shop_topics: Annotated[dict[str, str], BeforeValidator(text.pairs), AfterValidator(text.shop_topics)] = (
+        Field(
+            default={},
+            description="shop=topic: the topic that a shop's marketing consent is about; default: the first of "
+            "the playbook",
+        )
+    )
+    shop_single_opt_in: Annotated[Words, AfterValidator(text.shops)] = Field(
+        default=(),
+        description="shops whose single opt-in also grants a topic with double opt-in; else it is pending",
+    )
+    shop_tests: bool = Field(
+        default=False, description="true: test orders of shops count; for a trial installation only"
     )
     bounce_address: Annotated[str, AfterValidator(text.bounce_address)] = Field(
         default="",
@@ -173,7 +193,7 @@ class Settings(BaseModel):
             *self.secret_key,
             *self.write_keys,
             *self.browser_keys,
-            *self.webhook_secrets.values(),
+            *(secret for secrets in self.webhook_secrets.values() for secret in secrets),
             *filter(None, single),
         ]
         texts = [secret.get_secret_value() for secret in found]
@@ -207,7 +227,7 @@ class Settings(BaseModel):
 
     def shown(self) -> dict[str, str]:
         """Return each setting, by its environment name, as it may be shown: no secret, no password in a URL."""
-        return {_key(name): _shown(getattr(self, name)) for name in type(self).model_fields}
+        return {_key(name): show_value(getattr(self, name)) for name in type(self).model_fields}
 
     def traced(self, sources: Mapping[str, str]) -> Self:
         """Return itself, knowing where its values come from, by environment name."""
@@ -377,24 +397,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, SecretStr):
-        return "***"
-    if isinstance(value, tuple):
-        return " ".join(_shown(part) for part in value)
-    if isinstance(value, dict):
-        return " ".join(f"{name}={_shown(part)}" for name, part in value.items())
-    return "" if value is None else _without_passwords(str(value))
-
-
-def _without_passwords(text: str) -> str:
-    """Blank the password of every URL among the words of `text`."""
-    words = text.split(" ")
-    for place, word in enumerate(words):
-        scheme, slashes, rest = word.partition("://")
-        login, at, host = rest.rpartition("@")
-        if slashes and at and ":" in login:
-            words[place] = f"{scheme}://{login.split(':', 1)[0]}:***@{host}"
-    return " ".join(words)

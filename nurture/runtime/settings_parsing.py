@@ -1,5 +1,7 @@
 """Parsing the text of settings; pydantic shows the errors that are raised here."""
 
+import json
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +12,14 @@ from nurture.domain import retention
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import parse_duration
 
-#: Whose webhooks are understood (`mail.providers`).
+#: Senders of webhooks that are understood: mail providers (`inbound.providers`), and shops (`inbound.shops`).
 WEBHOOK_PROVIDERS = ("ses", "sendgrid", "mailgun", "postmark", "resend")
+WEBHOOK_SHOPS = ("shopify", "woocommerce", "stripe")
+_WEBHOOKS = (*WEBHOOK_PROVIDERS, *WEBHOOK_SHOPS)
+#: The beginning of a `name=secret` pair: at the start, or after a comma or space.
+_PAIR_START = re.compile(rf"(?:^|[,\s]+)({'|'.join(_WEBHOOKS)})=")
+#: Its secrets are free text; those of all others hold neither comma nor space, and `|` parts an old and a new one.
+_FREE_TEXT = "woocommerce"
 #: Characters before the @ of the bounce address: 64 less a plus and a tag of 31.
 BOUNCE_LOCAL_MAX = 32
 #: Bytes a secret must have.
@@ -96,10 +104,66 @@ def duration(value: str) -> str:
     return value
 
 
-def providers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """Refuse names of providers whose webhooks are not understood."""
-    unknown = sorted(set(value) - set(WEBHOOK_PROVIDERS))
+def webhook_secrets(value: Any) -> Any:
+    """Return sender -> its secrets, from pairs, from a JSON object or from a table of a file.
+
+    A pair may be repeated, and a secret reaches to the next known name with its `=`, so it may hold any character.
+    """
+    if isinstance(value, str):
+        value = _secrets_of_json(value) if value.lstrip().startswith("{") else _secrets_of_pairs(value)
+    if not isinstance(value, dict):
+        return value
+    unknown = sorted(str(name) for name in value if name not in _WEBHOOKS)
     if unknown:
-        message = f"there is no provider {unknown[0]!r}; known are {', '.join(WEBHOOK_PROVIDERS)}"
+        message = f"there is no provider or shop {unknown[0]!r}; known are {', '.join(_WEBHOOKS)}"
         raise ValueError(message)
+    return {name: _split_secrets(name, secrets) for name, secrets in value.items()}
+
+
+def _secrets_of_json(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        message = f"begins with a brace and is not JSON ({error}); write " + '{"name": ["secret"]}'
+        raise ValueError(message) from error
+
+
+def _secrets_of_pairs(value: str) -> dict[str, list[str]]:
+    starts = list(_PAIR_START.finditer(value.strip()))
+    known = ", ".join(_WEBHOOKS)
+    if value.strip() and (not starts or starts[0].start() != 0):
+        message = f"write name=secret, several separated by commas; there is no other name than {known}"
+        raise ValueError(message)
+    secrets: dict[str, list[str]] = {}
+    ends = [start.start() for start in starts[1:]] + [len(value.strip())]
+    for start, end in zip(starts, ends, strict=True):
+        name, secret = start[1], value.strip()[start.end() : end]
+        if name != _FREE_TEXT and re.search(r"[,\s]", secret := secret.rstrip(", \n")):
+            message = f"{name}: its secret holds a comma or space, or a pair behind it has another name than {known}"
+            raise ValueError(message)
+        secrets.setdefault(name, []).append(secret)
+    return secrets
+
+
+def _split_secrets(name: str, secrets: Any) -> Any:
+    """Return the secrets as a tuple; an old and a new one in one text are parted by `|`."""
+    texts = secrets if isinstance(secrets, list | tuple) else [secrets]
+    if name == _FREE_TEXT:
+        return tuple(text for text in texts if text)
+    parted = (text.split("|") if isinstance(text, str) else [text] for text in texts)
+    return tuple(part for parts in parted for part in parts if part)
+
+
+def shops(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse names of shops that are not understood."""
+    unknown = sorted(set(value) - set(WEBHOOK_SHOPS))
+    if unknown:
+        message = f"there is no shop {unknown[0]!r}; known are {', '.join(WEBHOOK_SHOPS)}"
+        raise ValueError(message)
+    return value
+
+
+def shop_topics(value: dict[str, str]) -> dict[str, str]:
+    """Refuse topics of shops that are not understood."""
+    shops(tuple(value))
     return value

@@ -209,7 +209,7 @@ MERGE: dict[str, Cell] = {
     "erasures": merge_erasures,
     **kept_in("events", "quarantine", "transitions", "milestones", "non_entries", check=kept_and_shown),
     **kept_in("coupons", "attempts", "feedback", "touches", "notices", check=kept_and_shown),
-    **kept_in("approvals", "sends", "switches", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }
 
 
@@ -371,7 +371,7 @@ UNMERGE: dict[str, Cell] = {
     "erasures": unmerge_erasures,
     **kept_in("quarantine", "transitions", "milestones", "non_entries", check=kept_apart),
     **kept_in("coupons", "attempts", "feedback", "touches", "notices", check=kept_apart),
-    **kept_in("approvals", "sends", "switches", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }
 
 
@@ -437,6 +437,11 @@ def erase_inbox(history: History) -> None:
     assert row.message_id == "order-colleague", "an event of somebody else who uses the same mailbox stays"
 
 
+def erase_shop_things(history: History) -> None:
+    assert len(history.given["texts"]["shop_things"]) == 2
+    assert history.world.rows(t.shop_things) == []
+
+
 def erase_events(history: History) -> None:
     rows = [row for contact in history.before for row in history.rows(contact)["events"]]
     bodies = [decode(row["body"]) for row in rows]
@@ -492,6 +497,7 @@ def erase_erasures(history: History) -> None:
 ERASURE: dict[str, Cell] = {
     "contacts": erase_contacts,
     "inbox": erase_inbox,
+    "shop_things": erase_shop_things,
     "events": erase_events,
     "messages": erase_messages,
     "runs": erase_runs,

@@ -61,7 +61,7 @@ PLAYBOOK: Final = a_playbook(
 #: Everything received before is removed: what it made stands in a baseline.
 KEPT_FROM: Final = NOW - 300 * DAY
 #: Tables that are not found by a contact: texts of operators, and keyed hashes of addresses.
-BY_TEXT: Final = ("inbox", "suppressions", "approvals", "sends", "switches")
+BY_TEXT: Final = ("inbox", "shop_things", "suppressions", "approvals", "sends", "switches")
 
 
 @dataclass
@@ -211,6 +211,8 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
     return [
         (t.quarantine, {"source": "test", "received_at": NOW, "stage": "rule", "reason": "?", "raw": address,
                         "contact_id": contact}),
+        (t.shop_things, {"source": "shopify", "thing": f"order:{contact}", "email": address, "state": "{}",
+                         "changed_at": NOW}),
         (t.transitions, {"contact_id": contact, "kind": "stage", "before": "aware", "after": "aware",
                          "at": NOW, "noticed_at": NOW, "evidence": address}),
         (t.non_entries, {"contact_id": contact, "measure": "any/any/x", "at": NOW, "reason": "cap",

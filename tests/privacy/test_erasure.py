@@ -291,6 +291,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
         (t.baselines, {"contact_id": number, "until": now, "state": '{"facts": {"first_name": "Quetzalina"}}'}),
         (t.milestones, {"contact_id": number, "name": "goal", "key": "sentinel-order", "at": now}),
         (t.inbox, pending),
+        (t.shop_things, {"source": "shopify", "thing": "order:1", "email": ADDRESS, "state": "{}",
+                         "changed_at": now}),
         (t.quarantine, {**aside, "raw": '{"userId": "x", "email": "Quetzal@Sentinel.example"}'}),
         (t.quarantine, {**aside, "raw": "{}", "contact_id": number, "reason": "sentinel"}),
         (t.feedback, {**report, "event_id": "f1", "message_id": message, "raw": "sentinel", "detail": "{}"}),

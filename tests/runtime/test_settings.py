@@ -66,10 +66,54 @@ def test_lists_and_pairs_are_read_from_one_line(tmp_path: Path) -> None:
     )
     assert settings.only_to == ("me@x.example", "y.example")
     assert settings.signing_secrets == (LONG.encode(), LONG.encode() + b"2")
-    assert {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()} == {
-        "ses": "a=b",
-        "mailgun": "c",
+    assert secrets_of(settings) == {"ses": ["a=b"], "mailgun": ["c"]}
+
+
+def secrets_of(settings: Settings) -> dict[str, list[str]]:
+    return {
+        name: [secret.get_secret_value() for secret in secrets]
+        for name, secrets in settings.webhook_secrets.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("resend=a|b", {"resend": ["a", "b"]}),
+        ("resend=a, resend=b", {"resend": ["a", "b"]}),
+        ('woocommerce=geheim & <br> "x"', {"woocommerce": ['geheim & <br> "x"']}),
+        (
+            "woocommerce=a|b, c=d;, woocommerce=#$%, stripe=whsec_x",
+            {"woocommerce": ["a|b, c=d;", "#$%"], "stripe": ["whsec_x"]},
+        ),
+        (
+            '{"woocommerce": ["x, stripe=y", "z"], "shopify": "s"}',
+            {"woocommerce": ["x, stripe=y", "z"], "shopify": ["s"]},
+        ),
+        ("shopify=a\npostmark=u:p,", {"shopify": ["a"], "postmark": ["u:p"]}),
+    ],
+)
+def test_a_webhook_secret_may_hold_any_character(
+    tmp_path: Path, text: str, secrets: dict[str, list[str]]
+) -> None:
+    assert secrets_of(load(tmp_path, {"NURTURE_WEBHOOK_SECRETS": text})) == secrets
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("WEBHOOK_SECRETS", "shopfy=a", "no other name than ses"),
+        ("WEBHOOK_SECRETS", "resend=a, shopfy=b", "resend: its secret holds a comma or space"),
+        ("WEBHOOK_SECRETS", "{woo", "is not JSON"),
+        ("WEBHOOK_SECRETS", '{"shopfy": "a"}', "no provider or shop 'shopfy'"),
+        ("SHOP_USER_IDS", "shopify, shopfy", "no shop 'shopfy'"),
+        ("SHOP_TOPICS", "shopfy=news", "no shop 'shopfy'"),
+        ("SHOP_SINGLE_OPT_IN", "magento", "no shop 'magento'"),
+    ],
+)
+def test_a_wrong_shop_setting_is_named(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load(tmp_path, {f"NURTURE_{name}": text})
 
 
 def test_the_template_cache_is_on_or_off(tmp_path: Path) -> None:

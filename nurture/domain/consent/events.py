@@ -1,19 +1,22 @@
 """Consent that events tell: which topic, and whether it is granted, asked for or withdrawn.
 
 `Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything); `Unsubscribed` is a withdrawal
-too. A topic with double opt-in counts from `Topic Confirmed` on, and so does every topic that a browser key grants.
+too. A topic with double opt-in counts from `Topic Confirmed` on, and so does every topic that a browser key grants. A
+signed shop also tells that it awaits a confirmation (`Consent Requested`).
 """
 
 from typing import Final, NamedTuple
 
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.contact import Contact
-from nurture.domain.event import Event
+from nurture.domain.event import SHOPS, Event
 from nurture.domain.memory import TopicConsent
 from nurture.domain.playbook import Playbook
 
 GIVEN: Final = "Consent Given"
 CONFIRMED: Final = "Topic Confirmed"
+#: A signed shop has asked the person to confirm.
+ASKED: Final = "Consent Requested"
 WITHDRAWN: Final = frozenset({"Consent Withdrawn", "Unsubscribed"})
 _NO_CONSENT: Final = TopicConsent()
 
@@ -36,8 +39,13 @@ def read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] |
         return None
     if event.name == CONFIRMED:
         return known.name, "granted"
+    if event.source in SHOPS and event.name == ASKED:
+        return known.name, "pending"
     if event.name != GIVEN:
         return None
+    if event.source in SHOPS and event.properties.get("grants") is True:
+        # The operator decided that this shop's single opt-in suffices.
+        return known.name, "granted"
     return known.name, "pending" if known.double_opt_in or event.hint else "granted"
 
 

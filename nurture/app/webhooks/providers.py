@@ -1,12 +1,18 @@
-"""Process the webhooks of mail providers: verify the signature, translate the reports, record them, then answer."""
+"""Process the webhooks of mail providers: verify the signature, translate the reports, record them, then answer.
+
+Those of shops are handed to `app.webhooks.shops`.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import sqlalchemy as sa
 
 from nurture.app.services import Services
+from nurture.app.webhooks.answers import WebhookAnswer, refuse
+from nurture.app.webhooks.shops import ROOM as SHOP_ROOM
+from nurture.app.webhooks.shops import ShopWebhooks
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.inbound.verp import read_return_path
@@ -16,29 +22,8 @@ from nurture.inbound.providers import PROVIDERS, Call, Refusal
 from nurture.inbound.providers.ses import confirmation
 from nurture.reports.metrics import count, timed
 
-#: Largest body; the largest batches of any provider are far smaller.
-BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 #: Reports of one transaction.
 BATCH: Final = 500
-
-#: Reason of a refusal -> HTTP status and text. A refused call changes nothing but a counter.
-ANSWERS: Final[dict[str, tuple[int, str]]] = {
-    "off": (404, "Not found."),
-    "unsigned": (401, "The call carries no signature."),
-    "forged": (403, "The signature is not right."),
-    "stale": (403, "The signature is too old."),
-    "foreign": (403, "The call is not from an account of ours."),
-    "oversized": (413, "The body is too large."),
-    "unreadable": (400, "The body cannot be read."),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookAnswer:
-    """The HTTP status and text of a response."""
-
-    status: int
-    text: str
 
 
 class Webhooks:
@@ -48,15 +33,15 @@ class Webhooks:
         """Read the keys from the settings. fetch: downloads Amazon's certificates."""
         self._services = services
         self._fetch = fetch or Fetcher()
-        secrets = services.settings.webhook_secrets
         self._keys = {
-            name: tuple(key for key in secret.get_secret_value().split("|") if key)
-            for name, secret in secrets.items()
+            name: tuple(secret.get_secret_value() for secret in secrets)
+            for name, secrets in services.settings.webhook_secrets.items()
         }
+        self._shops = ShopWebhooks(services)
 
     def is_on(self, provider: str) -> bool:
-        """Tell whether the provider is known and has a key."""
-        return provider in PROVIDERS and bool(self._keys.get(provider))
+        """Tell whether the provider or shop is known and has a key."""
+        return self._shops.is_on(provider) or (provider in PROVIDERS and bool(self._keys.get(provider)))
 
     def process_call(self, provider: str, call: Call) -> WebhookAnswer:
         """Verify, translate and record one call; returns once everything is committed.
@@ -64,25 +49,26 @@ class Webhooks:
         Raises SQLAlchemyError or Transient when the database is unavailable: the provider then retries.
         """
         if not self.is_on(provider):
-            return self.refuse("off")
+            return self.refuse("off", provider)
+        if self._shops.is_on(provider):
+            return self._shops.process_call(provider, call)
         services, chosen = self._services, PROVIDERS[provider]
         now = services.clock.now()
         refusal: Refusal = chosen.verify(call, self._keys[provider], now=now, fetch=self._fetch)
         if refusal:
-            return self.refuse(refusal)
+            return self.refuse(refusal, provider)
         reports = chosen.read(call, now=now)
         if reports is None:
-            return self.refuse("unreadable")
+            return self.refuse("unreadable", provider)
         if (url := confirmation(call)) and self._fetch.fetch(url) is None:
             # Amazon sends the confirmation request again.
             return WebhookAnswer(503, "The confirmation could not be sent; try again.")
         record_reports(services, reports)
         return WebhookAnswer(200, "Taken.")
 
-    def refuse(self, reason: str) -> WebhookAnswer:
+    def refuse(self, reason: str, provider: str) -> WebhookAnswer:
         """Count a refused call and return its response."""
-        count("feedback", {reason: 1})
-        return WebhookAnswer(*ANSWERS[reason])
+        return refuse(reason, room=SHOP_ROOM if self._shops.is_on(provider) else "feedback")
 
 
 def record_reports(services: Services, reports: list[Report]) -> Counts:

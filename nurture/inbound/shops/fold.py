@@ -1,0 +1,300 @@
+"""Turn the statements of shops into events: each state of a thing once, in whatever order and however often it is told.
+
+A thing remembers the states it told, its person and its order's number. An event of a person who is not known yet
+waits at the thing until a later call names them. Pure: the caller loads the things, and stores those that changed.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from nurture.domain.event import Identity
+from nurture.domain.instant import NEVER, Instant, to_iso
+from nurture.inbound.shops.statement import (
+    Cancellation,
+    CartContents,
+    Link,
+    Profile,
+    RefundList,
+    RefundProgress,
+    Resumption,
+    ShopEvent,
+    Statement,
+    Update,
+)
+from nurture.inbound.shops.values import from_minor, plain
+
+#: States that a thing remembers, and events that wait at it; more than any order has.
+_STATES_MAX: Final = 500
+_WAITING_MAX: Final = 100
+
+
+class Thing(msgspec.Struct, omit_defaults=True):
+    """The known state of a thing. Stored as JSON: keys never change their meaning, new ones are added."""
+
+    identities: list[tuple[str, str]] = []
+    identities_at: Instant = NEVER
+    order_id: str = ""
+    order_at: Instant = NEVER
+    muted: bool = False
+    states: list[str] = []
+    # Events that wait for the person or the order of this thing, and for a state of it.
+    waiting: list[ShopEvent] = []
+    # Refund -> amount told; goods of a cart; figures of a payment.
+    amounts: dict[str, Any] = {}
+    lines: list[str] = []
+    # The instant of the newest list that was read.
+    version: Instant = NEVER
+    refunded: int = 0
+    running: int = 0
+    resumed: list[Instant] = []
+    profile: str = ""
+
+    @property
+    def person(self) -> tuple[Identity, ...]:
+        """The person's identities, strongest first; empty when nobody is known."""
+        return tuple(Identity(kind, value) for kind, value in self.identities)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class FoldResult:
+    """The events to accept, those to quarantine with their reasons, and counts."""
+
+    events: list[ShopEvent] = field(default_factory=list)
+    rejected: list[tuple[ShopEvent, str]] = field(default_factory=list)
+    # States told before; events that wait; events left out because their thing is muted.
+    repeated: int = 0
+    waiting: int = 0
+    muted: int = 0
+
+
+def keys_of(statement: Statement) -> set[str]:
+    """Return the keys of all things that a statement is about."""
+    keys = {link.thing for link in statement.links}
+    for part in statement.says:
+        if isinstance(part, Resumption):
+            keys.add(part.thing)
+        else:
+            event = event_of(part)
+            keys |= {event.thing, *event.of, *([event.order_of] if event.order_of else [])}
+    return keys
+
+
+def event_of(part: ShopEvent | Update) -> ShopEvent:
+    """Return the event that a part of a statement is, or that it has as its model."""
+    match part:
+        case ShopEvent():
+            return part
+        case RefundList():
+            return part.order
+        case RefundProgress():
+            return part.payment
+        case CartContents():
+            return part.cart
+        case Cancellation() | Profile():
+            return part.event
+        case Resumption():
+            message = "a resumption tells no event"
+            raise TypeError(message)
+
+
+def fold(statement: Statement, things: Mapping[str, Thing]) -> FoldResult:
+    """Fold one statement into its things, in place, and return the events that follow.
+
+    things: at least those of `keys_of`.
+    """
+    result = FoldResult()
+    for link in statement.links:
+        _learn(link, things[link.thing])
+    for part in statement.says:
+        if isinstance(part, ShopEvent):
+            _tell(part, things, result)
+        else:
+            for event in _UPDATES[type(part)](part, things):
+                _tell(event, things, result)
+    for key in [link.thing for link in statement.links]:
+        _release(things[key], things, result)
+    return result
+
+
+def _learn(link: Link, thing: Thing) -> None:
+    thing.muted = thing.muted or link.muted
+    if link.identities and link.at >= thing.identities_at:
+        thing.identities = [(name.kind, name.value) for name in link.identities]
+        thing.identities_at = link.at
+    if link.order_id and link.at >= thing.order_at:
+        thing.order_id, thing.order_at = link.order_id, link.at
+
+
+# ---- events ----------------------------------------------------------------------------------------------
+
+
+def _tell(event: ShopEvent, things: Mapping[str, Thing], result: FoldResult) -> None:
+    """Tell an event, keep it at its thing until more is known, or leave it out."""
+    thing = things[event.thing]
+    if event.state in thing.states:
+        result.repeated += 1
+        return
+    if any(things[key].muted for key in (event.thing, *event.of)):
+        result.muted += 1
+        return
+    if event.after and event.after not in thing.states:
+        _wait(event, [thing], result)
+        return
+    complete = _completed(event, things)
+    if complete is not None:
+        _remember(event, thing)
+        result.events.append(complete)
+        for waiting in [kept for kept in thing.waiting if kept.after == event.state]:
+            thing.waiting.remove(waiting)
+            _tell(waiting, things, result)
+    elif event.needs:
+        result.rejected.append((event, event.needs))
+    else:
+        _remember(event, thing)
+        _wait(event, [things[key] for key in dict.fromkeys((*event.of, event.order_of)) if key], result)
+
+
+def _remember(event: ShopEvent, thing: Thing) -> None:
+    if event.remembered:
+        thing.states = [*thing.states, event.state][-_STATES_MAX:]
+
+
+def _wait(event: ShopEvent, places: Collection[Thing], result: FoldResult) -> None:
+    for place in places:
+        if event not in place.waiting:
+            place.waiting = [*place.waiting, event][-_WAITING_MAX:]
+    result.waiting += 1
+
+
+def _completed(event: ShopEvent, things: Mapping[str, Thing]) -> ShopEvent | None:
+    """Return the event with its person and its order's number; None where one is not known."""
+    identities = event.identities
+    if not identities:
+        known = (things[key].person for key in event.of if key in things)
+        identities = next((person for person in known if person), ())
+    if not identities:
+        return None
+    if not event.order_of:
+        return replace(event, identities=identities)
+    order = things.get(event.order_of, Thing()).order_id
+    if not order:
+        return None
+    properties = {"order_id": order, **event.properties}
+    return replace(event, identities=identities, properties=properties)
+
+
+def _release(thing: Thing, things: Mapping[str, Thing], result: FoldResult) -> None:
+    """Tell the events that waited for this thing's person or order; a copy at another thing is recognised by its id."""
+    if thing.muted:
+        result.muted += len(thing.waiting)
+        thing.waiting = []
+    for event in list(thing.waiting):
+        if event.after:
+            continue
+        complete = _completed(event, things)
+        if complete is not None:
+            for place in {id(place): place for place in (thing, *things.values())}.values():
+                place.waiting = [kept for kept in place.waiting if kept != event]
+            result.events.append(complete)
+
+
+# ---- things with a memory of their own -------------------------------------------------------------------
+
+
+def _refund_list(part: RefundList, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield the refunds that are new, and those that were taken back; an older list adds nothing."""
+    order = part.order
+    thing = things[order.thing]
+    if order.at < thing.version:
+        return
+    gone = [] if order.at == thing.version else [name for name in thing.amounts if name not in part.amounts]
+    thing.version = order.at
+    new = {name: amount for name, amount in part.amounts.items() if name not in thing.amounts}
+    thing.amounts = {name: amount for name, amount in thing.amounts.items() if name not in gone} | new
+    for name, amount in new.items():
+        yield _refund(order, f"refund {name}", name, amount)
+    for name in gone:
+        yield _refund(order, f"refund {name} taken back {to_iso(order.at)}", name, 0)
+
+
+def _refund(order: ShopEvent, state: str, name: str, amount: Any) -> ShopEvent:
+    return replace(order, state=state, properties={**order.properties, "refund_id": name, "total": amount})
+
+
+def _refund_progress(part: RefundProgress, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield what went back beyond what was told.
+
+    The running sum of a charge and the sum of its refunds are the same money, each of them perhaps incomplete: the
+    greater one counts.
+    """
+    payment = part.payment
+    thing = things[payment.thing]
+    thing.running = max(thing.running, part.running)
+    if part.refund:
+        thing.amounts = {**thing.amounts, part.refund: part.amount}
+    refunded = max(thing.running, sum(thing.amounts.values()))
+    more = refunded - thing.refunded
+    if more <= 0:
+        return
+    thing.refunded = refunded
+    number = payment.thing.rpartition(":")[2]
+    amount = plain(from_minor(more, part.currency))
+    properties = {"refund_id": f"{number}:{refunded}", "total": amount, "currency": part.currency}
+    yield replace(payment, state=f"refunded {refunded}", properties=properties)
+
+
+def _cart_contents(part: CartContents, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield the goods that came into the cart and those that left it; older contents say nothing."""
+    cart = part.cart
+    thing = things[cart.thing]
+    if cart.at <= thing.version:
+        return
+    before = set(thing.lines)
+    thing.version, thing.lines = cart.at, sorted(part.lines)
+    for product in sorted(before.symmetric_difference(part.lines)):
+        is_added = product in part.lines
+        yield replace(
+            cart,
+            state=f"{'added' if is_added else 'removed'} {product} {to_iso(cart.at)}",
+            name="Product Added" if is_added else "Product Removed",
+            properties={**cart.properties, **part.lines.get(product, {"product_id": product})},
+            remembered=False,
+        )
+
+
+def _cancellation(part: Cancellation, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield the cancellation, with the number of times that an earlier one was taken back."""
+    resumed = sum(at < part.event.at for at in things[part.event.thing].resumed)
+    yield replace(part.event, state=f"{part.event.state} {resumed}" if resumed else part.event.state)
+
+
+def _resumption(part: Resumption, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    thing = things[part.thing]
+    thing.resumed = sorted({*thing.resumed, part.at})
+    return iter(())
+
+
+def _profile(part: Profile, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield the profile when it differs from the one told last: shops repeat it without any change."""
+    event = part.event
+    thing = things[event.thing]
+    content = msgspec.json.encode((event.identities, event.traits, event.context), order="deterministic")
+    digest = blake2b(content, digest_size=8).hexdigest()
+    if digest == thing.profile:
+        return
+    thing.profile = digest
+    yield replace(event, state=f"profile {to_iso(event.at)} {digest}", remembered=False)
+
+
+_UPDATES: Final[Mapping[type, Callable[[Any, Mapping[str, Thing]], Iterator[ShopEvent]]]] = {
+    RefundList: _refund_list,
+    RefundProgress: _refund_progress,
+    CartContents: _cart_contents,
+    Cancellation: _cancellation,
+    Resumption: _resumption,
+    Profile: _profile,
+}
