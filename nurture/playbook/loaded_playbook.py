@@ -21,6 +21,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
 from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.stages import check_answers, check_place
+from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.templates import check_rendering
 from nurture.playbook.check.wording import check_layout_wording, check_wording
@@ -174,6 +175,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_asked_for(check)
         check_answers(check)
         check_steps(check)
+        check_starved(check)
         markup_files |= check_mails(check, source.folder.layout)
         check_wording(check, markup_files)
     subjects = check_rendering(checks, files) if render else {}
