@@ -18,6 +18,7 @@ from nurture.app.services import Services
 from nurture.app.sign_in_limits import SignInLimits
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
+from nurture.reports.amounts import find_doubtful_amounts
 from nurture.reports.set_aside import find_set_aside
 
 #: How many of the newest contacts are compared with a replay of their events.
@@ -42,6 +43,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, context))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
+        findings.append(_notice("amounts", list(find_doubtful_amounts(connection))))
         findings.append(_finding("complaints", list(complaints.find_excess(connection, now=context.now))))
         ids = [
             int(row.id)

@@ -82,6 +82,8 @@ class Index:
     # Kinds of entities, each after the ones that it depends on; and kind -> the kinds that depend on it.
     kinds: tuple[EntityKind, ...] = ()
     dependents: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Facts that are amounts, kept per currency.
+    money: tuple[str, ...] = ()
     # Kind -> the folds over its entities; the name of one that is no fact begins with `@`.
     net_folds: dict[str, tuple[FoldFact, ...]] = field(default_factory=dict)
     verdicts: tuple[VerdictFact, ...] = ()
@@ -196,6 +198,9 @@ def _add_entities(index: Index, playbook: Playbook) -> None:
         for name in names
     }
     folds = tuple(net_folds(playbook))
+    index.money = tuple(
+        fact.name for fact in playbook.facts.values() if isinstance(fact, FoldFact) and fact.money
+    )
     index.net_folds = {
         name: tuple(fold for fold in folds if any(match.kind == name for match in fold.over))
         for name in kinds

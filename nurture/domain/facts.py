@@ -84,6 +84,10 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
 def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
     """Return the values that templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
     known = {name: value for name, value in contact.facts.items() if ":" not in name and "." not in name}
+    for fact in index_of(playbook).money if len(playbook.currencies) > 1 else ():
+        # Amounts of several currencies: `contact.spent.EUR`.
+        amounts = {currency: contact.facts.get(f"{fact}.{currency}") for currency in playbook.currencies}
+        known[fact] = {currency: amount for currency, amount in amounts.items() if amount is not None}
     known.update(track=contact.track, stage=contact.stage, locale=contact.locale, zone=contact.zone)
     names: dict[str, Any] = {"contact": known}
     if run is not None:
@@ -219,7 +223,15 @@ def _property(event: Event, fact: FoldFact, kind: str | None = None) -> Any:
 
 def _sum(contact: Contact, event: Event, fact: FoldFact) -> None:
     value = _property(event, fact)
+    if value and fact.currency and _is_other_currency(event, fact.currency):
+        value = 0
     contact.facts[fact.name] = contact.facts.get(fact.name, 0) + (value or 0)
+
+
+def _is_other_currency(event: Event, mine: str) -> bool:
+    """Tell whether the event names another currency than the brand's first one: the two are never added."""
+    currency = event.properties.get("currency")
+    return isinstance(currency, str) and currency.strip().upper() not in ("", mine)
 
 
 def _extreme(contact: Contact, event: Event, fact: FoldFact) -> None:

@@ -57,6 +57,8 @@ class FoldFact:
     over: tuple[EntityMatch, ...] = ()
     # True: the values are the amounts of entities or lines; they are kept per currency.
     money: bool = False
+    # Of a sum of decimals over events: an amount whose event names another currency is not added. "": all are.
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from nurture.contacts.queries import load_contacts
 from nurture.database.engine import Database
 from nurture.domain.conditions import Condition
 from nurture.domain.contact import Contact
+from nurture.domain.entities.carried import carry_over
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.facts import empty
@@ -33,12 +34,12 @@ def replay_events(
     """Return the contact that these events, in the order of application, make of an empty one.
 
     baselines: the folded results of removed events; the events are folded on top. A fact that was defined since
-    the removal knows the kept events only.
+    the removal knows the kept events only; a fact over entities keeps the value that it had by events.
     """
     if baselines:
         start = reduce(
             lambda contact, added: combine_histories(contact, added, playbook),
-            (baseline.copy() for baseline in baselines),
+            (_carried_over(baseline.copy(), playbook) for baseline in baselines),
         )
         start.id = contact_id
         start.memory.definitions = definitions(playbook)
@@ -50,6 +51,15 @@ def replay_events(
         start = begin(contact_id, events[0], playbook)
     now = max(event.received_at for event in events)
     return advance(start, events, now=now, playbook=playbook, mail=False, in_place=True).contact
+
+
+def _carried_over(baseline: Contact, playbook: Playbook) -> Contact:
+    """Return the baseline with the facts, track and stage that these definitions make of what is known of it."""
+    if baseline.memory.definitions == definitions(playbook):
+        return baseline
+    carry_over(baseline, playbook)
+    nobody = empty(baseline.id, first_seen_at=baseline.first_seen_at, playbook=playbook)
+    return combine_histories(baseline, nobody, playbook)
 
 
 def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:

@@ -104,6 +104,8 @@ def build_stored(tree: ast.Name | ast.Attribute, scope: BuildScope) -> Stored:
     name = _dotted(tree, scope)
     term = scope.vocabulary.term(name)
     if term is None:
+        if (amount := _first_amount(name, scope)) is not None:
+            raise scope.fault(tree, f"{name} is kept per currency; write {amount}")
         raise scope.fault(tree, f"there is no fact {name}{_advice(name, scope)}")
     scope.terms.add(name)
     absent = _ABSENT.get((term.type, term.absent))
@@ -116,6 +118,12 @@ def _dotted(tree: ast.expr, scope: BuildScope) -> str:
     if isinstance(tree, ast.Attribute):
         return f"{_dotted(tree.value, scope)}.{tree.attr}"
     raise scope.fault(tree, "a dot is allowed only inside a name, for example cart.open")
+
+
+def _first_amount(name: str, scope: BuildScope) -> str | None:
+    """Return the first fact `NAME.CURRENCY`, None for a name that stands for no amounts."""
+    amounts = (other for other in scope.vocabulary.names() if other.startswith(f"{name}."))
+    return min((other for other in amounts if other.removeprefix(f"{name}.").isupper()), default=None)
 
 
 def _advice(name: str, scope: BuildScope) -> str:

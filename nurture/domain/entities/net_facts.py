@@ -97,7 +97,7 @@ def _entity_shares(
         return [(at, 1, "")]
     if fold.money:
         amount = net_amount(entity, kind)
-        currency = _currency(entity, playbook)
+        currency = currency_of(entity, playbook)
         return [] if amount is None or currency is None else [(at, amount, currency)]
     value = entity.fields.get(fold.property or "")
     return [(at, item, key) for item in _values(value, fold)]
@@ -113,7 +113,7 @@ def _line_shares(
         if fold.fold in _DATED:
             yield at, 1, ""
         elif fold.money:
-            price, currency = price_of(line.fields), _currency(entity, playbook)
+            price, currency = price_of(line.fields), currency_of(entity, playbook)
             if price is not None and currency is not None:
                 yield at, price * quantity, currency
         elif fold.property == "quantity":
@@ -133,7 +133,7 @@ def _values(value: Any, fold: FoldFact) -> list[Any]:
     return [] if found is None else [found]
 
 
-def _currency(entity: Entity, playbook: Playbook) -> str | None:
+def currency_of(entity: Entity, playbook: Playbook) -> str | None:
     """Return the currency of an entity's amounts, None for one that the brand does not name: it is never added."""
     named = playbook.currencies
     if not named:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from nurture.domain.contact import Contact
+from nurture.domain.entities.doubts import note_doubts
 from nurture.domain.entities.dropped import drop_oldest
 from nurture.domain.entities.lines import bought_lines, settle_lines
 from nurture.domain.entities.net_facts import settle_net_facts
@@ -31,6 +32,7 @@ def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook,
             wanted |= {name for name in dependents if name in known or playbook.entities[name].lines_of}
             settle_entities(contact, kind, playbook)
     settle_net_facts(contact, wanted, playbook, index)
+    note_doubts(contact, wanted, playbook, index)
     if index.rhythms:
         settle_rhythms(contact, wanted, index)
 

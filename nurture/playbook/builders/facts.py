@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
+from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES
 from nurture.domain.playbook import (
     EntityKind,
     EntityMatch,
@@ -32,7 +33,7 @@ RESERVED = frozenset(
         *BUILT_INS, *keyword.kwlist, "yes", "no", "unknown", "known", "days_since", "days_until", "silent_days",
         "last", "first", "count", "min", "max", "local_weekday", "local_month", "local_day", "local_hour",
         "persona", "event", "entity", "entity_key", "generation", "contact", "brand", "links", "strings", "locale",
-        "subject", "preheader", "now",
+        "subject", "preheader", "now", OTHER_CURRENCIES, EQUAL_REFUNDS,
     }
 )  # fmt: skip
 Counted = schema.CountFact | schema.EverFact | schema.FirstFact | schema.LastFact | schema.SetFact
@@ -225,7 +226,19 @@ class FactBuilder:
         if is_money and not self._currencies:
             self._fault(loc, "money without a currency", "add `currencies: [EUR]` under `brand`")
         scale = 2 if is_money else _scale(model.scale)
-        return FoldFact(name, fold, kind, of, property=model.source, scale=scale, over=over, money=is_money)
+        is_plain_sum = fold == "sum" and kind == "decimal" and not over
+        currency = self._currencies[0] if is_plain_sum and self._currencies else ""
+        return FoldFact(
+            name,
+            fold,
+            kind,
+            of,
+            property=model.source,
+            scale=scale,
+            over=over,
+            money=is_money,
+            currency=currency,
+        )
 
     def _is_amount(self, source: str, match: EntityMatch) -> bool:
         kind = self._entities.get(match.kind)

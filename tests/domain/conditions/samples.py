@@ -19,6 +19,7 @@ VOCABULARY = Vocabulary(
             Term("cart.open", "integer", "zero"),
             Term("nps", "integer"),
             Term("spent", "decimal", "zero", scale=2),
+            Term("spent.EUR", "decimal", "zero", scale=2),
             Term("rate", "decimal", scale=1),
             Term("plan", "text"),
             Term("city", "text", "empty"),
@@ -115,7 +116,7 @@ _still_integers = st.one_of(
     st.sampled_from(["orders", "trials", "cart.open", "nps", "(nps or 7)", "(nps or orders)"]),
     _made("count({})", _events),
 )
-_still_numbers = st.one_of(_still_integers, st.sampled_from(["spent", "rate", "(rate or 1.5)"]))
+_still_numbers = st.one_of(_still_integers, st.sampled_from(["spent", "spent.EUR", "rate", "(rate or 1.5)"]))
 _moving = st.one_of(
     st.sampled_from(
         ["views_7d", "clicks_1d", "(clicks_1d or 3)", "local_hour()", "local_day()", "local_month()"]
@@ -219,7 +220,10 @@ def facts(draw: st.DrawFn, now: Instant, *, complete: bool = False) -> dict[str,
     text, number, instant = st.sampled_from(_TEXTS), st.integers(-3, 12), instants(now)
     values: dict[str, st.SearchStrategy[Any]] = {
         **dict.fromkeys(("orders", "trials", "cart.open", "nps"), number),
-        "spent": st.one_of(st.integers(-300, 1250), number.map(lambda units: units * 100)),
+        **dict.fromkeys(
+            ("spent", "spent.EUR"),
+            st.one_of(st.integers(-300, 1250), number.map(lambda units: units * 100)),
+        ),
         "rate": st.integers(-30, 125),
         **dict.fromkeys(("plan", "city"), text),
         **dict.fromkeys(("vip", "engaged"), st.booleans()),

@@ -1,0 +1,42 @@
+"""Report doubtful amounts: currencies that the brand does not name, and refunds that may be one told twice."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import sqlalchemy as sa
+
+from nurture.database import fact_sql
+from nurture.database.schema import contacts
+from nurture.domain.conditions.nodes import Stored
+from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES
+
+_SHOWN: Final = 5
+#: Fact -> the words before and after its values.
+_WORDS: Final = {
+    OTHER_CURRENCIES: ("amounts in", "are added to nothing; name the currency in brand.currencies"),
+    EQUAL_REFUNDS: (
+        "two equal refunds of",
+        "within a day; give refunds a key, so that one told twice counts once",
+    ),
+}
+
+
+def find_doubtful_amounts(connection: sa.Connection) -> Iterator[str]:
+    """Yield a line for each of the newest contacts with doubtful amounts, and for the number of the others."""
+    for name, (before, after) in _WORDS.items():
+        has_any = fact_sql.is_known(contacts.c.facts, Stored(name, name, "set", None))
+        living = sa.and_(contacts.c.survivor.is_(None), has_any)
+        rows = connection.execute(
+            sa.select(contacts.c.id, contacts.c.facts)
+            .where(living)
+            .order_by(contacts.c.id.desc())
+            .limit(_SHOWN)
+        ).all()
+        for row in rows:
+            yield f"contact:{row.id}: {before} {', '.join(row.facts[name])} {after}"
+        if len(rows) == _SHOWN:
+            count = connection.execute(
+                sa.select(sa.func.count()).select_from(contacts).where(living)
+            ).scalar_one()
+            if count > _SHOWN:
+                yield f"{count - _SHOWN} more contacts have such amounts"

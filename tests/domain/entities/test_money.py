@@ -1,0 +1,69 @@
+"""Amounts are kept per currency; one that the brand does not name is added to nothing."""
+
+import pytest
+
+from nurture.domain.conditions import parse
+from nurture.domain.errors import ConditionError
+from nurture.domain.facts import view
+from tests.domain.entities.shop import DAY, HOUR, SHOP, after, changed, happened, order, product, shop
+
+BOTH = shop(SHOP.replace("currencies: [EUR]", "currencies: [EUR, CNY]").replace(" or spent >= 500", ""))
+
+
+def test_amounts_of_two_currencies_are_two_facts() -> None:
+    contact = after(
+        order("A", 10, currency="EUR"),
+        order("B", 20, HOUR, currency="cny"),
+        order("C", 5, DAY),
+        playbook=BOTH,
+    )
+    assert (contact.facts["spent.EUR"], contact.facts["spent.CNY"]) == (1500, 2000)
+    assert "spent" not in contact.facts
+    assert contact.facts["largest.CNY"] == 2000
+    assert contact.facts["orders"] == 3
+
+
+def test_lines_have_the_currency_of_their_order() -> None:
+    beans = product("yirga", 2, 20, category="beans")
+    contact = after(order("A", 40, currency="CNY", products=[beans]), playbook=BOTH)
+    assert (contact.facts["beans_spent.EUR"], contact.facts["beans_spent.CNY"]) == (0, 4000)
+
+
+@pytest.mark.parametrize("playbook", [BOTH, shop()], ids=["two", "one"])
+def test_an_amount_in_another_currency_is_added_to_nothing(playbook: object) -> None:
+    contact = after(order("A", 10, currency="EUR"), order("B", 7000, HOUR, currency="JPY"), playbook=playbook)  # type: ignore[arg-type]
+    assert contact.facts["spent.EUR"] == 1000
+    assert contact.facts["orders"] == 2
+    assert contact.facts["other_currencies"] == ["JPY"]
+
+
+def test_a_refund_in_another_currency_gives_nothing_back() -> None:
+    refund = happened("Order Refunded", DAY, order_id="A", total=10, currency="CNY")
+    contact = after(order("A", 10, currency="EUR"), refund, playbook=BOTH)
+    assert (contact.facts["spent.EUR"], contact.track) == (1000, "customer")
+
+
+def test_a_condition_names_the_currency_once_there_are_two() -> None:
+    assert parse("spent >= 5 and spent.EUR >= 5", shop().vocabulary).terms == {"spent", "spent.EUR"}
+    assert parse("spent.CNY >= 5", BOTH.vocabulary).terms == {"spent.CNY"}
+    with pytest.raises(ConditionError, match=r"spent is kept per currency; write spent\.CNY"):
+        parse("spent >= 5", BOTH.vocabulary)
+
+
+def test_a_single_currency_under_its_older_name_is_one_too() -> None:
+    playbook = changed("currencies: [EUR]", "currency: EUR")
+    assert after(order("A", 10), playbook=playbook).facts["spent"] == 1000
+
+
+def test_templates_read_amounts_by_currency() -> None:
+    contact = after(order("A", 10, currency="EUR"), order("B", 20, HOUR, currency="CNY"), playbook=BOTH)
+    assert view(contact, BOTH)["contact"]["spent"] == {"EUR": 1000, "CNY": 2000}
+    assert view(after(order("A", 10)), shop())["contact"]["spent"] == 1000
+
+
+def test_a_sum_over_events_adds_the_first_currency_only() -> None:
+    playbook = changed("  last_category:", "  paid: {sum: revenue, of: Order Completed}\n  last_category:")
+    contact = after(
+        order("A", 10), order("B", 20, currency="EUR"), order("C", 70, currency="JPY"), playbook=playbook
+    )
+    assert contact.facts["paid"] == 3000
