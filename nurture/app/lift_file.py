@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final, Literal
 
-from nurture.app.tabular import FileRow, read_rows
 from nurture.domain.errors import InputError
 from nurture.domain.experiment import averages, labels
 from nurture.domain.experiment.arms import heterogeneity
@@ -21,6 +20,7 @@ from nurture.domain.experiment.averages import ArmSums, Comparison
 from nurture.domain.experiment.beta import chi_square_upper
 from nurture.domain.experiment.bounds import SPLIT_ALARM, log_e_split
 from nurture.domain.values import read_decimal
+from nurture.inbound.files import Record, open_table
 
 MetricKind = Literal["rate", "mean"]
 
@@ -115,19 +115,18 @@ def compare_file(path: Path, question: LiftQuestion) -> dict[str, Any]:
 
 def _read(path: Path, question: LiftQuestion) -> _Sums:
     sums = _Sums()
-    kind = "jsonl" if path.suffix in (".jsonl", ".ndjson") else "csv"
     is_empty = True
-    for row in read_rows(path, kind):
+    for row in open_table(path).records():
         is_empty = False
         if row.fault:
-            raise InputError(f"{path}:{row.line}: {row.fault}")
+            raise InputError(f"{path}:{row.line}: {row.fault.text}")
         _add_row(sums, path, row, question)
     if is_empty:
         raise InputError(f"{path}: the file has no rows; write one row for each person")
     return sums
 
 
-def _add_row(sums: _Sums, path: Path, row: FileRow, question: LiftQuestion) -> None:
+def _add_row(sums: _Sums, path: Path, row: Record, question: LiftQuestion) -> None:
     arm = _text(path, row, question.arm)
     sums.people[arm] += 1
     if len(sums.people) > _ARMS_MAX:
@@ -147,7 +146,7 @@ def _add_row(sums: _Sums, path: Path, row: FileRow, question: LiftQuestion) -> N
         )
 
 
-def _text(path: Path, row: FileRow, column: str) -> str:
+def _text(path: Path, row: Record, column: str) -> str:
     if column not in row.cells:
         known = ", ".join(islice(row.cells, 20))
         raise InputError(f"{path}:{row.line}: there is no column {column!r}; there are: {known}")
@@ -155,7 +154,7 @@ def _text(path: Path, row: FileRow, column: str) -> str:
     return "" if value is None else str(value)
 
 
-def _outcome(path: Path, row: FileRow, metric: MetricColumn) -> tuple[float, bool]:
+def _outcome(path: Path, row: Record, metric: MetricColumn) -> tuple[float, bool]:
     """Return the person's value, and whether it is a yes or a no."""
     text = _text(path, row, metric.column).strip().lower()
     if text in _YES or text in _NO:

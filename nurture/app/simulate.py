@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from nurture.app import imports
 from nurture.app.demo import summarize
-from nurture.app.installation import migrate
+from nurture.app.importing import ImportOptions, import_file, read_events
+from nurture.app.installation import migrate, programme_folder
 from nurture.app.services import Services
-from nurture.app.tabular import read_rows
 from nurture.contacts.accept import NewEvent
 from nurture.delivery.deliver import CHUNK_MAILS
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
-from nurture.domain.instant import DAY, Instant
+from nurture.domain.instant import DAY, Instant, to_datetime
+from nurture.playbook import build, load_files
 from nurture.runtime import gc_tuning
 from nurture.runtime.clock import ManualClock, SystemClock
 from nurture.runtime.settings import load_settings
@@ -60,9 +60,7 @@ def run(options: SimulationOptions, *, progress: Progress | None = None) -> dict
         gc_tuning.settle()
         try:
             if options.contacts is not None:
-                imports.import_file(
-                    services, options.contacts, imports.ImportOptions(kind="contacts"), actor="simulation"
-                )
+                import_file(services, options.contacts, ImportOptions(kind="contacts"), actor="simulation")
             counts = _play(services, clock, inputs, end, options, progress)
             return summarize(services, start=start, end=end, applied=counts["applied"])
         finally:
@@ -117,11 +115,8 @@ _PACK, _UNPACK = msgspec.json.Encoder(), msgspec.json.Decoder(NewEvent)
 
 def _read_history(path: Path) -> Iterator[tuple[Instant, bytes]]:
     """Yield (occurred_at, packed event) of a file, with received_at set to occurred_at. Raises InputError."""
-    options = imports.ImportOptions()
-    for row, event in imports.read_events(read_rows(path, imports.detect_format(path, options)), options):
-        if event is None:
-            message = f"{path}:{row.line}: {row.fault}"
-            raise InputError(message)
+    playbook = build(load_files(programme_folder(load_settings()))).playbook
+    for event in read_events(path, playbook, this_year=to_datetime(SystemClock().now()).year):
         yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at))
 
 

@@ -25,6 +25,7 @@ def track(
     Example: nurture track ada@example.com 'Order Completed' -p order_id=o1 -p revenue=19.90
     """
     from nurture.app import tracking
+    from nurture.cli.import_ import apply_or_hint
 
     with open_installation() as services:
         done = tracking.track(
@@ -35,4 +36,5 @@ def track(
             at=tracking.read_instant(at) if at else None,
             actor=current_actor(),
         )
+        apply_or_hint(services)
     output.print_result(done, as_json=as_json, title="event accepted")

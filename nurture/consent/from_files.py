@@ -3,14 +3,14 @@
 Contacts that are not known yet are created here, so that the consent exists before their first event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from nurture.consent.file_grants import drop_grants_after_withdrawal
 from nurture.consent.queries import add_consents, raise_versions
-from nurture.contacts.identity_queries import claim_identities, load_index_by_identities
+from nurture.contacts.identity_queries import IdentityIndex, claim_identities, load_index_by_identities
 from nurture.contacts.locking import LostRace
 from nurture.contacts.queries import NewContact, create_contacts
 from nurture.database.bulk import Row
@@ -65,37 +65,58 @@ def _find_or_create_owners(
 ) -> dict[Identity, int]:
     """Return the strongest identity of each consent -> contact, creating the contacts that are not known."""
     identities = sorted({identity for consent in consents for identity in consent.identities})
-    owners: dict[Identity, int] = dict(load_index_by_identities(connection, identities).owners)
-    places, newcomers = _plan_newcomers(consents, owners, now)
+    known = load_index_by_identities(connection, identities)
+    places, newcomers = _plan_newcomers(consents, known, now)
     ids = create_contacts(connection, newcomers, playbook) if newcomers else []
     claims = {
-        identity: (ids[place], newcomers[place].first_seen_at, "import") for identity, place in places.items()
+        identity: (ids[place], newcomers[place].first_seen_at, "import")
+        for identity, place in places.items()
+        if identity not in known.owners
     }
     if claims and not claim_identities(connection, claims):
         raise LostRace
-    owners.update({identity: ids[place] for identity, place in places.items()})
-    return {strongest_first(consent.identities)[0]: _find_owner(consent, owners) for consent in consents}
+    owners = {identity: ids[place] for identity, place in places.items()}
+    strongest = (strongest_first(consent.identities) for consent in consents)
+    return {names[0]: _owner(names, known) or owners[names[0]] for names in strongest}
 
 
 def _plan_newcomers(
-    consents: Sequence[ImportedConsent], owners: Mapping[Identity, int], now: Instant
+    consents: Sequence[ImportedConsent], known: IdentityIndex, now: Instant
 ) -> tuple[dict[Identity, int], list[NewContact]]:
-    """Return the contacts to create, and identity -> place in that list; consents that share one share a contact."""
+    """Return the contacts to create, and identity -> place in that list.
+
+    Consents that share an identity share a contact, unless both name a user id: two people of one address stay two.
+    """
     places: dict[Identity, int] = {}
     newcomers: list[NewContact] = []
+    user_of: list[Identity | None] = []
     for consent in consents:
-        identities = strongest_first(consent.identities)
-        if any(identity in owners for identity in identities):
+        names = strongest_first(consent.identities)
+        if names[0] in places or _owner(names, known) is not None:
             continue
-        place = next((places[name] for name in identities if name in places), len(newcomers))
-        if place == len(newcomers):
-            email = next((name.value for name in identities if name.kind == "email"), None)
+        user = names[0] if names[0].kind == "user_id" else None
+        fitting = (places[name] for name in names if name in places)
+        place = next((place for place in fitting if user is None or user_of[place] in (None, user)), None)
+        if place is None:
+            place = len(newcomers)
+            email = next((name.value for name in names if name.kind == "email"), None)
             newcomers.append(NewContact(consent.at or now, email))
-        for identity in identities:
+            user_of.append(user)
+        user_of[place] = user_of[place] or user
+        for identity in names:
             places.setdefault(identity, place)
     return places, newcomers
 
 
-def _find_owner(consent: ImportedConsent, owners: Mapping[Identity, int]) -> int:
-    """Return the contact of the strongest known identity; the drain merges contacts that the identities join."""
-    return next(owners[name] for name in strongest_first(consent.identities) if name in owners)
+def _owner(names: Sequence[Identity], known: IdentityIndex) -> int | None:
+    """Return the contact of the strongest known identity that has no other user id; None without one.
+
+    The drain merges contacts that the identities join.
+    """
+    user = names[0] if names[0].kind == "user_id" else None
+    for name in names:
+        owner = known.owners.get(name)
+        users = {other for other in known.names.get(owner or 0, ()) if other.kind == "user_id"}
+        if owner is not None and (user is None or not users or user in users):
+            return owner
+    return None

@@ -1,5 +1,6 @@
 """Bad input gets one clear line, the exit code of the contract, and changes nothing."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -115,16 +116,14 @@ def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Sh
         "utf-8",
     )
     output = nurture("import", str(path), "--historic", "--json")
-    assert output.code == 0
+    assert output.code == 1
     assert (output.document["accepted"], output.document["rejected"]) == (2, 4)
-    rejected = (nurture.folder / "orders.csv.rejected").read_text("utf-8").splitlines()
-    assert [line.split(",")[0] for line in rejected] == [
-        '{"line": 3',
-        '{"line": 4',
-        '{"line": 5',
-        '{"line": 6',
-    ]
-    nurture.work()
+    assert output.document["by_reason"] == {"bad_address": 1, "bad_date": 1, "bad_shape": 1, "nobody": 1}
+    with (nurture.folder / "orders.csv.rejected").open(encoding="utf-8-sig", newline="") as stream:
+        header, *rejected = csv.reader(stream)
+    assert header[-1] == "rejected_because"
+    assert [row[-1].split(": ")[0] for row in rejected] == [f"orders.csv:{line}" for line in (3, 4, 5, 6)]
+    # Nothing else runs on the file, so the import applied its rows itself.
     assert nurture("audience", "orders == 1", "--count", "--json").document["yes"] == 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import imports
+from nurture.app.importing import ImportOptions, import_file
 from nurture.consent.load_permissions import load_permissions
 from nurture.contacts.queries import resolve_contact
 from nurture.database import schema as t
@@ -39,8 +39,8 @@ def import_lines(
         writer = csv.DictWriter(file, list(lines[0]))
         writer.writeheader()
         writer.writerows(lines)
-    options = imports.ImportOptions(kind=kind, historic=historic)  # type: ignore[arg-type]
-    imports.import_file(world.services, path, options, actor="cli:test")
+    options = ImportOptions(kind=kind, historic=historic)  # type: ignore[arg-type]
+    import_file(world.services, path, options, actor="cli:test")
     world.work()
 
 

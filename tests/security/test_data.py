@@ -10,9 +10,10 @@ import kombu
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.tabular import read_rows, write_rows
+from nurture.app.tabular import write_rows
 from nurture.database.engine import Database
 from nurture.database.schema import contacts
+from nurture.inbound.files import open_table
 from nurture.reports.console import find_contacts
 from tests.cli.shell import Shell
 from tests.web.live import a_contact
@@ -110,13 +111,13 @@ def huge(tmp_path: Path) -> Path:
 
 
 def test_a_row_that_is_a_bomb_costs_only_itself(huge: Path) -> None:
-    rows = list(read_rows(huge, "jsonl"))
+    rows = list(open_table(huge).records())
     assert [bool(row.fault) for row in rows] == [True, True, True, False]
 
 
 def test_a_cell_that_is_a_bomb_is_reported_and_stops_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "huge.csv"
     path.write_text("email,a\nb@b.example,1\n" + "c@c.example," + "x" * 100_000 + "\n")
-    rows = list(read_rows(path, "csv"))
+    rows = list(open_table(path).records())
     assert not rows[0].fault
     assert rows[-1].fault

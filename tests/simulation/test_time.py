@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import imports
+from nurture.app.importing import ImportOptions, import_file
 from nurture.database import schema as t
 from nurture.database.engine import Database, open_database
 from nurture.delivery.deliver import CHUNK_MAILS
@@ -122,7 +122,7 @@ def buyers(sqlite_template: Path, tmp_path: Path) -> Life:
             for user in users
         ]
         path = write(tmp_path / "people.csv", people)
-        imports.import_file(world.services, path, imports.ImportOptions(kind="contacts"), actor="cli:test")
+        import_file(world.services, path, ImportOptions(kind="contacts"), actor="cli:test")
         yield from (purchase_input(world, row) for row in rows if row["user_id"] in users)
 
     return Life(sqlite_template, tmp_path, inputs, start, until)

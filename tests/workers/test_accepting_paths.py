@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.imports import ImportOptions, import_file
+from nurture.app.importing import ImportOptions, import_file
 from nurture.app.services import Services
 from nurture.app.tracking import track
 from nurture.database.schema import inbox

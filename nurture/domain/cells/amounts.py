@@ -21,6 +21,16 @@ _CURRENCIES: Final = {
     "kr": "", "kr.": "", "zł": "PLN", "kč": "CZK", "fr.": "CHF", "sfr.": "CHF", "₹": "INR", "₩": "KRW", "r$": "BRL",
     "₺": "TRY", "₽": "RUB", "euro": "EUR", "a$": "AUD", "c$": "CAD", "ca$": "CAD", "nz$": "NZD", "hk$": "HKD",
 }  # fmt: skip
+#: The codes of ISO 4217 for money in use.
+_CODES_IN_USE: Final = """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
+    CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ
+    GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR
+    LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN
+    PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP SZL THB TJS
+    TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+_CODES: Final = frozenset(_CODES_IN_USE.split())
 _MINUS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
 #: Signs that only part groups of three digits.
 _SPACES: Final = "'\u2019 \u00a0\u202f\u2009"
@@ -46,7 +56,9 @@ class _Parts:
 
     negative: bool
     digits: str
+    # "" where the sign is one of several currencies'.
     currency: str
+    names_currency: bool
 
 
 def read_amount(text: str, decimal: DecimalSign | None = None) -> Amount | None:
@@ -78,6 +90,14 @@ def is_amount_with_marks(text: str) -> bool:
     return _read_digits(parts.digits, ".") is not None or _read_digits(parts.digits, ",") is not None
 
 
+def looks_like_money(text: str) -> bool:
+    """Tell whether an amount names a currency or has two digits after its decimal sign."""
+    parts = _take_apart(text)
+    if parts is None:
+        return False
+    return parts.names_currency or re.search(r"[.,]\d\d$", parts.digits) is not None
+
+
 def column_sign(signs: Iterable[DecimalSign | None]) -> DecimalSign | None:
     """Return the decimal sign of a column whose cells show these; None where they show none, or both."""
     shown = {sign for sign in signs if sign is not None}
@@ -98,14 +118,14 @@ def _take_apart(text: str) -> _Parts | None:
     currency = _currency_of(words[0]) if words else ""
     if currency is None:
         return None
-    return _Parts(bool(match["open"]) or signs == ["-"], match["digits"], currency)
+    return _Parts(bool(match["open"]) or signs == ["-"], match["digits"], currency, bool(words))
 
 
 def _currency_of(word: str) -> str | None:
     known = _CURRENCIES.get(word.lower())
     if known is not None:
         return known
-    return word.upper() if len(word) == 3 and word.isascii() and word.isalpha() else None
+    return word.upper() if word.upper() in _CODES else None
 
 
 def _shown_sign(digits: str) -> DecimalSign | None:

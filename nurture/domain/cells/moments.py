@@ -69,6 +69,8 @@ class DateRules:
     order: DayOrder | None = None
     # A strptime format for dates of a form of their own; tried first.
     format: str | None = None
+    # Only ISO 8601 and `format`: the tool writes no other form.
+    only_iso: bool = False
     # Five-digit numbers are a spreadsheet's days since 1900.
     serials: bool = False
 
@@ -139,7 +141,7 @@ def _read(text: str, rules: DateRules) -> datetime | None:
             pass
     if rules.serials and text.replace(".", "", 1).isdigit() and text.isascii():
         return from_serial(float(text))
-    for form in _FORMS:
+    for form in _FORMS[:1] if rules.only_iso else _FORMS:
         if match := form.fullmatch(text):
             return _build(match.groupdict(), rules)
     return None
@@ -150,8 +152,11 @@ def from_serial(number: float) -> datetime | None:
     if int(number) not in _SERIALS:
         return None
     seconds = round((number - int(number)) * 86_400)
-    return datetime.combine(_SERIAL_DAY_ZERO + timedelta(days=int(number)), time()) + timedelta(
-        seconds=seconds
+    day = _SERIAL_DAY_ZERO + timedelta(days=int(number))
+    return (
+        datetime.combine(day, time()) + timedelta(seconds=seconds)
+        if seconds
+        else datetime.combine(day, _NOON)
     )
 
 

@@ -1,0 +1,231 @@
+"""Read one cell by the type of its column. A cell that cannot be read is `Unreadable`, with what to change."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final
+
+from nurture.app.importing.plan import Column, ColumnType, Plan
+from nurture.app.importing.profile import ColumnProfile
+from nurture.domain.cells.amounts import Amount, read_amount
+from nurture.domain.cells.moments import (
+    DateRules,
+    from_serial,
+    from_spreadsheet,
+    read_date,
+    read_instant,
+    to_instant,
+)
+from nurture.domain.cells.texts import read_list, without_apostrophe
+from nurture.domain.cells.words import read_yes_no
+from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
+from nurture.domain.values import INTEGER_MAX, coerce, read_decimal
+from nurture.inbound.files.phones import read_phone
+from nurture.inbound.files.table import CellError
+
+#: Digits that a float keeps exactly.
+_EXACT_DIGITS: Final = 15
+_TEXT_COLUMNS: Final = ("id", "phone", "zip", "postcode", "postal_code", "plz", "sku", "version")
+_SHOWN: Final = 80
+
+
+class Unreadable(Exception):
+    """A cell cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class CellReader:
+    """Reads the cells of a file. `is_json`: its values have types of their own."""
+
+    plan: Plan
+    profiles: Mapping[str, ColumnProfile]
+    is_json: bool = False
+
+    def read(self, column: Column, cell: Any) -> Any:
+        """Return the value of a cell. Raises Unreadable."""
+        if isinstance(cell, CellError):
+            raise Unreadable("an error of the spreadsheet: correct the formula")
+        if isinstance(cell, str):
+            cell = without_apostrophe(cell.strip())
+        return self._readers[column.type](column, cell)
+
+    @cached_property
+    def _readers(self) -> Mapping[ColumnType, Callable[[Column, Any], Any]]:
+        return {
+            "auto": self._auto,
+            "text": lambda _, cell: as_text(cell),
+            "number": self._number,
+            "money": lambda column, cell: as_number(self.amount(column, cell).value),
+            "instant": self._instant,
+            "date": self._date,
+            "bool": _bool,
+            "list": _list,
+            "email": _email,
+            "id": _id,
+            "phone": self._phone,
+            "consent": lambda _, cell: as_text(cell),
+            "optout": lambda _, cell: as_text(cell),
+            "suppress": lambda _, cell: as_text(cell),
+            "skip": lambda _, cell: as_text(cell),
+        }
+
+    def amount(self, column: Column, cell: Any) -> Amount:
+        """Return the amount of a cell. Raises Unreadable."""
+        if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+            number = read_decimal(cell)
+            if number is not None:
+                return Amount(number)
+        profile = self.profiles.get(column.name)
+        sign = (profile.sign if profile else None) or self.plan.decimal
+        amount = read_amount(cell, sign) if isinstance(cell, str) else None
+        if amount is None and isinstance(cell, str) and read_amount(cell, ".") is not None:
+            raise Unreadable("two amounts are possible: name --locale, or write the decimals")
+        if amount is None:
+            raise Unreadable("not an amount: write for example 19.90")
+        return amount
+
+    def _auto(self, column: Column, cell: Any) -> Any:
+        if not isinstance(cell, str):
+            return as_text(cell) if isinstance(cell, date | time) else cell
+        profile = self.profiles.get(column.name)
+        if profile is not None and profile.is_money:
+            return as_number(self.amount(column, cell).value)
+        return cell if self.is_json else parse_cell(column.name, cell)
+
+    def _number(self, column: Column, cell: Any) -> Any:
+        if isinstance(cell, str | float) or self.is_json:
+            whole = coerce(cell, "integer")
+            if whole is not None:
+                return whole
+        return as_number(self.amount(column, cell).value)
+
+    def _instant(self, column: Column, cell: Any) -> int:
+        instant: int | None = None
+        if self.is_json:
+            instant = coerce(cell, "instant")
+        elif isinstance(cell, datetime):
+            instant = to_instant(from_spreadsheet(cell), self.plan.dates.zone)
+        elif isinstance(cell, int | float) and not isinstance(cell, bool):
+            moment = from_serial(cell)
+            instant = to_instant(moment, self.plan.dates.zone) if moment else None
+        if instant is None and isinstance(cell, str):
+            instant = read_instant(cell, self._rules(column))
+        if instant is None:
+            raise Unreadable(self._date_fault(cell))
+        return instant
+
+    def _date(self, column: Column, cell: Any) -> str:
+        day: str | None = None
+        if isinstance(cell, datetime | date):
+            day = cell.isoformat()[:10]
+        elif isinstance(cell, int | float) and not isinstance(cell, bool) and not self.is_json:
+            moment = from_serial(cell)
+            day = moment.date().isoformat() if moment else None
+        elif isinstance(cell, str):
+            day = read_date(cell, self._rules(column))
+        if day is None or coerce(day, "date") is None:
+            raise Unreadable(self._date_fault(cell))
+        return day
+
+    def _rules(self, column: Column) -> DateRules:
+        profile = self.profiles.get(column.name)
+        order = (profile.order if profile else None) or column.order or self.plan.dates.order
+        rules = self.plan.dates
+        return rules if order == rules.order else replace(rules, order=order)
+
+    def _date_fault(self, cell: Any) -> str:
+        if isinstance(cell, str) and "/" in cell and read_date(cell, replace(self.plan.dates, order="day")):
+            return "two dates are possible: name --locale or --date-format"
+        return "not a date: write for example 2026-03-01T12:00:00Z, or name --date-format"
+
+    def _phone(self, _: Column, cell: Any) -> str:
+        return self.phone(cell, self.plan.country)
+
+    def phone(self, cell: Any, country: str | None) -> str:
+        """Return the telephone number of a cell. country: of a number without one. Raises Unreadable."""
+        text = as_text(cell)
+        known = canonical_phone(text) if self.plan.international else read_phone(text, country)
+        if known is None:
+            raise Unreadable("not a telephone number with its country: write +49..., or --set country=DE")
+        return known
+
+
+def parse_cell(name: str, cell: str) -> Any:
+    """Return the value of a cell: true or false, a number in its canonical form, else text.
+
+    Ids, phone numbers and postcodes stay text, so `00123` keeps its leading noughts.
+    """
+    lowered = cell.lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    last = name.lower()
+    if last in _TEXT_COLUMNS or last.endswith("_id"):
+        return cell
+    for convert in (int, float):
+        try:
+            value = convert(cell)
+        except ValueError:
+            continue
+        if repr(value) == cell or (convert is float and _is_plain_decimal(cell)):
+            return value
+    return cell
+
+
+def _is_plain_decimal(cell: str) -> bool:
+    whole, point, part = cell.lstrip("-").partition(".")
+    usual = whole == "0" or not whole.startswith("0")
+    return point == "." and whole.isdigit() and part.isdigit() and usual and len(cell) <= _EXACT_DIGITS
+
+
+def as_text(cell: Any) -> str:
+    """Return a cell as text: whole numbers without a point, dates as ISO 8601."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, datetime | date | time):
+        return cell.isoformat()
+    if isinstance(cell, float):
+        return format(Decimal(repr(cell)), "f")
+    return str(cell)
+
+
+def as_number(value: Decimal) -> int | float | str:
+    """Return a decimal as a number of JSON, as text where a float would not keep its digits."""
+    if value == value.to_integral_value() and abs(value) <= INTEGER_MAX:
+        return int(value)
+    return float(value) if len(value.as_tuple().digits) <= _EXACT_DIGITS else str(value)
+
+
+def shown(cell: Any) -> str:
+    """Return a cell as the answer shows it."""
+    return cell.text if isinstance(cell, CellError) else as_text(cell)[:_SHOWN]
+
+
+def _bool(_: Column, cell: Any) -> bool:
+    if isinstance(cell, bool):
+        return cell
+    value = read_yes_no(as_text(cell))
+    if value is None:
+        raise Unreadable("neither yes nor no")
+    return value
+
+
+def _list(_: Column, cell: Any) -> list[Any]:
+    return cell if isinstance(cell, list) else read_list(as_text(cell))
+
+
+def _email(_: Column, cell: Any) -> str:
+    known = canonical_email(as_text(cell))
+    if known is None:
+        raise Unreadable("not an e-mail address: correct it")
+    return known
+
+
+def _id(_: Column, cell: Any) -> str:
+    known = canonical_user_id(as_text(cell))
+    if known is None:
+        raise Unreadable("a word that stands for a missing id")
+    return known

@@ -1,0 +1,206 @@
+"""Read one record of a file as a contact, an event, an object or a suppression."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from nurture.app.importing.cells import CellReader, Unreadable, shown
+from nurture.app.importing.consents import read_words
+from nurture.app.importing.plan import CONSENT, IDENTITIES, OPTOUT, Column, Plan
+from nurture.app.importing.row import Rejection, Row, check_bounds, check_fault, digest_of, remark
+from nurture.app.importing.seen import SeenCounter
+from nurture.contacts.accept import NewEvent
+from nurture.domain.event import Identity
+from nurture.domain.instant import DAY, Instant
+from nurture.domain.placeholders import without_placeholders
+from nurture.inbound.files.phones import is_country
+from nurture.inbound.files.table import Record
+
+#: Properties without which an event would say that nothing was paid.
+_PAID: Final = ("revenue", "total", "subtotal", "price", "value", "amount")
+#: Fields of contacts that are no traits.
+_NO_TRAITS: Final = (
+    *IDENTITIES,
+    *("event", "timestamp", "message_id", "suppressed_at", "consent", "optout", "suppressed"),
+)
+
+
+_TEXT: Final = Column("", "text")
+
+
+@dataclass
+class RowReader:
+    """Reads records as contacts, events, objects or suppressions."""
+
+    plan: Plan
+    reader: CellReader
+    now: Instant
+    # Equal records of events each need a message id of their own.
+    occurrences: SeenCounter
+
+    def rows(self, records: Iterator[Record]) -> Iterator[Row]:
+        """Yield a row for each record."""
+        for record in records:
+            row = Row([record])
+            try:
+                self._read(record, row)
+            except Rejection as rejection:
+                yield Row([record], rejection=rejection)
+            else:
+                yield row
+
+    def _read(self, record: Record, row: Row) -> None:
+        """Fill in what the record says. Raises Rejection."""
+        check_fault([record])
+        values = self._values(record, row)
+        identities = self._identities(values)
+        if not identities and self.plan.kind != "objects":
+            raise Rejection("nobody", "no cell names a person: fill the address or the user id")
+        if self.plan.kind in ("events", "objects"):
+            row.events.append(self._track(record, row, values, identities))
+        else:
+            read_words(self.plan, record, row, values, identities, now=self.now)
+            if self.plan.kind == "contacts":
+                row.events.insert(0, self._identify(values, identities))
+        for event in row.events:
+            check_bounds(event)
+
+    def _values(self, record: Record, row: Row) -> dict[str, Any]:
+        """Return field -> value: of several columns of a field, the readable one with the lowest rank."""
+        ranked: dict[str, tuple[int, Any]] = {}
+        for column, cell in self._cells(record):
+            row.cells += 1
+            if column.type == "skip":
+                continue
+            try:
+                value = self._value(record, column, cell)
+            except Unreadable as error:
+                self._note_unread(record, row, column, cell, str(error))
+                continue
+            for name, rank in column.fields:
+                if name not in ranked or rank < ranked[name][0]:
+                    ranked[name] = rank, value
+        return {name: value for name, (_, value) in ranked.items()}
+
+    def _value(self, record: Record, column: Column, cell: Any) -> Any:
+        """Return the value of a cell; a telephone number is local to the country of its record. Raises Unreadable."""
+        if column.type == "phone" and (country := self._country(record)):
+            return self.reader.phone(self.reader.read(_TEXT, cell), country)
+        return self.reader.read(column, cell)
+
+    def _country(self, record: Record) -> str | None:
+        """Return the country that the record names by its two letters."""
+        for name in self.countries:
+            code = str(record.cells.get(name, "")).strip().upper()
+            if is_country(code):
+                return code
+        return None
+
+    @cached_property
+    def countries(self) -> list[str]:
+        """The columns with a country."""
+        return [name for name, column in self.plan.columns.items() if "country" in dict(column.fields)]
+
+    def _cells(self, record: Record) -> Iterator[tuple[Column, Any]]:
+        for name, cell in record.cells.items():
+            yield self.plan.column_of(name), cell
+        yield from self.plan.constants.values()
+
+    def _note_unread(self, record: Record, row: Row, column: Column, cell: Any, reason: str) -> None:
+        """List an unread cell. Raises Rejection where the record means nothing without it."""
+        targets = [name for name, _ in column.fields]
+        if column.type == "email":
+            raise Rejection("bad_address", f"{column.name}: {shown(cell)!r} is no e-mail address: correct it")
+        if self.plan.kind in ("events", "objects"):
+            if "timestamp" in targets:
+                raise Rejection("bad_date", f"{column.name}: {shown(cell)!r}: {reason}")
+            if column.type == "money" and any(name in _PAID for name in targets):
+                raise Rejection("bad_money", f"{column.name}: {shown(cell)!r}: {reason}")
+        row.remarks.append(remark(record, column.name, cell, reason))
+
+    def _identities(self, values: Mapping[str, Any]) -> tuple[Identity, ...]:
+        named = [Identity(kind, values[kind]) for kind in IDENTITIES if values.get(kind)]
+        return without_placeholders(named)
+
+    def _track(
+        self, record: Record, row: Row, values: dict[str, Any], identities: tuple[Identity, ...]
+    ) -> NewEvent:
+        name = str(values.get("event") or self.plan.event or "")
+        if not name:
+            raise Rejection("bad_shape", "no event: fill the column event, or add --event NAME")
+        at = self._occurred_at(record, row, values)
+        reserved = {"event", "timestamp", "message_id", *IDENTITIES}
+        properties = {name: value for name, value in values.items() if name not in reserved}
+        own = values.get("message_id")
+        is_object = self.plan.kind == "objects"
+        return NewEvent(
+            source="import",
+            message_id=str(own) if own else self._message_id(name, at, identities, properties),
+            kind="track",
+            name=name,
+            occurred_at=self.now if at is None else at,
+            received_at=self.now,
+            historic=self.plan.historic,
+            identities=() if is_object else identities,
+            properties=properties,
+            context=self.context,
+        )
+
+    def _occurred_at(self, record: Record, row: Row, values: Mapping[str, Any]) -> Instant | None:
+        """Return when an event occurred, None where the file has no times. Raises Rejection."""
+        at: Instant | None = values.get("timestamp")
+        if at is None:
+            columns = self.plan.columns.values()
+            if any(name == "timestamp" for column in columns for name, _ in column.fields):
+                raise Rejection("bad_date", "the time is empty: fill it")
+            if self.plan.historic:
+                raise Rejection(
+                    "bad_date", "history needs a time: add a column timestamp, or --set timestamp=2026-03-01"
+                )
+            return None
+        return bounded(at, self.now, record, row)
+
+    def _identify(self, values: dict[str, Any], identities: tuple[Identity, ...]) -> NewEvent:
+        at: Instant | None = values.get("timestamp")
+        traits = {
+            name: value
+            for name, value in values.items()
+            if name not in _NO_TRAITS and not name.startswith((CONSENT, OPTOUT))
+        }
+        # Without a time the file says what is known on the day of its import.
+        day = self.now // DAY if at is None else at
+        own = values.get("message_id")
+        return NewEvent(
+            source="import",
+            message_id=str(own) if own else digest_of("identify", day, identities, traits),
+            kind="identify",
+            name="Identified",
+            occurred_at=self.now if at is None else min(at, self.now),
+            received_at=self.now,
+            historic=self.plan.historic,
+            identities=identities,
+            traits=traits,
+            context=self.context,
+        )
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The context of every event of the file."""
+        return {"backlog": "enter"} if self.plan.backlog else {}
+
+    def _message_id(
+        self, name: str, at: Instant | None, identities: Sequence[Identity], properties: Mapping[str, Any]
+    ) -> str:
+        """Return an id made of the event: equal records are several events, unless an order's id says otherwise."""
+        text = digest_of(name, at, identities, properties)
+        if "order_id" in properties:
+            return text
+        return f"{text}-{self.occurrences.count(bytes.fromhex(text))}"
+
+
+def bounded(at: Instant, now: Instant, record: Record, row: Row) -> Instant:
+    """Return the instant, at the latest now; one in the future is remarked."""
+    if at > now + DAY:
+        row.remarks.append(remark(record, "", "", "a time in the future: taken as now", is_unread=False))
+    return min(at, now)
