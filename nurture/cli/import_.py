@@ -13,7 +13,7 @@ from nurture.cli.context import DryRun, Json, current_actor, load_workers, open_
 if TYPE_CHECKING:
     from nurture.app.services import Services
 
-#: What the answer shows as tables of their own.
+#: Parts of the answer that are shown as tables of their own.
 _LISTS = ("unread", "remarks", "rejects", "notes")
 
 

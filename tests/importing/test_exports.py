@@ -143,12 +143,12 @@ def shuffled(content: bytes) -> bytes:
 def test_the_form_of_a_file_and_the_order_of_its_rows_change_nothing(tmp_path: Path, name: str) -> None:
     content = (EXPORTS / name).read_bytes()
     result, events = read(EXPORTS / name, OPTIONS[name])
-    told = sorted(map(repr, (without_line_breaks(event) for event in events)))
+    content_of_events = sorted(map(repr, (without_line_breaks(event) for event in events)))
     for change in (*FORMS.values(), shuffled):
         path = tmp_path / name
         path.write_bytes(change(content))
         other, others = read(path, OPTIONS[name])
-        assert sorted(map(repr, (without_line_breaks(event) for event in others))) == told
+        assert sorted(map(repr, (without_line_breaks(event) for event in others))) == content_of_events
         assert (other.accepted, other.by_reason, other.cells_unread) == (
             result.accepted, result.by_reason, result.cells_unread,
         )  # fmt: skip

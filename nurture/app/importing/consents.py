@@ -1,4 +1,4 @@
-"""What a record of contacts says about consent: grants, withdrawals, requests and suppressions, each with its time."""
+"""The consents of a record of contacts: grants, withdrawals, requests and suppressions, each with its time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

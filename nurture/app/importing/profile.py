@@ -23,7 +23,7 @@ _LOOKED_AT: Final = ("auto", "money", "number", "instant", "date")
 
 @dataclass(slots=True)
 class ColumnProfile:
-    """What the cells of one column show."""
+    """The forms of numbers and dates that the cells of one column show."""
 
     signs: set[DecimalSign] = field(default_factory=set)
     orders: set[DayOrder] = field(default_factory=set)

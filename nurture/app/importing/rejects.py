@@ -28,7 +28,7 @@ class RejectWriter(Protocol):
 
 
 def open_rejects(table: Table) -> RejectWriter:
-    """Return the writer for rejected records of a file. What an earlier import wrote is replaced."""
+    """Return the writer for rejected records of a file. It replaces the file of an earlier import."""
     path = Path(f"{table.path}.rejected")
     path.unlink(missing_ok=True)
     if table.form == "xlsx":

@@ -1,4 +1,4 @@
-"""What one record of a file says, or why it is rejected; and the bounds that an accepted event keeps."""
+"""The content of one record of a file, or why it is rejected; and the bounds that an accepted event keeps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class Remark:
 
 @dataclass(slots=True)
 class Row:
-    """What one record, or the records of one order, say."""
+    """The content of one record, or of the records of one order."""
 
     records: Sequence[Record]
     events: list[NewEvent] = field(default_factory=list)

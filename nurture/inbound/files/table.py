@@ -1,4 +1,4 @@
-"""A file as a table: its columns, and records of cells. The readers of every form give these."""
+"""A file as a table: its columns, and records of cells; the readers of every form give this."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
