@@ -9,8 +9,8 @@ from nurture.database.audit import record
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant, to_iso
 from nurture.feedback import reply_queries
+from nurture.feedback.cases import assign_case, case_name, close_case
 from nurture.feedback.legal_tasks import describe_task
-from nurture.feedback.replies import assign_case, case_name, close_case
 from nurture.feedback.reply_queries import REPLY
 
 _PREFIX: Final = "R-"

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, Duration, Instant
 from nurture.feedback import reply_queries
+from nurture.feedback.cases import case_name
 from nurture.feedback.legal_tasks import describe_task
-from nurture.feedback.replies import ReplySettings, case_name, queue_notice
+from nurture.feedback.replies import ReplySettings, queue_notice
 from nurture.transports.notice import Notice
 
 #: The contact of a case about nobody we know.

@@ -16,26 +16,31 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.consent.queries import raise_versions
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import decode
 from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.counts import Counts
-from nurture.domain.feedback import SOURCE, Report
+from nurture.domain.feedback import Report
 from nurture.domain.inbound.verp import build_case_address
 from nurture.domain.instant import MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
-from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries
+from nurture.feedback.cases import (
+    OPENED,
+    UPDATED,
+    Case,
+    case_event,
+    case_name,
+    close_case,
+    open_case,
+    owner_of_cases,
+)
 from nurture.feedback.record import record
 from nurture.inbound.inbound_mail import InboundMail
 from nurture.transports.notice import Notice, notice_bytes
 
-OPENED: Final = "Support Case Opened"
-UPDATED: Final = "Support Case Updated"
-CLOSED: Final = "Support Case Closed"
 OVERDUE: Final = "Reply Overdue"
 
 
@@ -61,11 +66,6 @@ class ReplySettings:
     only_to: frozenset[str] = frozenset()
 
 
-def case_name(number: int) -> str:
-    """Return the public name of a case: the `case_id` of its events."""
-    return f"R-{number}"
-
-
 # ---- a reply, and our staff's answer ----------------------------------------------------------------------
 
 
@@ -85,11 +85,13 @@ def record_reply(
     match = reply_queries.load_match(connection, report.provider, report.event_id)
     case = None
     if match is not None and match.contact_id is not None:
-        case = _open_case(connection, settings, match.contact_id, match.message_id, now=now)
+        case = open_case(
+            connection, settings.playbook, match.contact_id, match.message_id, within=settings.within, now=now
+        )
     _forward(connection, settings, mail, original, case=case, now=now)
     event = None
     if case is not None:
-        event = _event(
+        event = case_event(
             connection,
             case,
             OPENED if case.is_new else UPDATED,
@@ -98,7 +100,7 @@ def record_reply(
             properties={
                 "subject": mail.subject,
                 "channel": "mail",
-                "owner": _owner(settings.playbook),
+                "owner": owner_of_cases(settings.playbook),
                 "reply_by": to_iso(case.due_at),
             },
         )
@@ -117,29 +119,6 @@ def record_answer(
     return Counts(answered=1)
 
 
-def close_case(connection: sa.Connection, row: Any, *, answered_by: str, key: str, now: Instant) -> None:
-    """Close a case (a locked row of `dialogues`) as answered now, and announce it; key: makes the event unique."""
-    reply_queries.update_case(connection, row.id, answered_at=row.answered_at or now, closed_at=now)
-    answer = {"answered_by": answered_by, "minutes": (now - row.opened_at) // MINUTE}
-    _announce(connection, row, CLOSED, answer, key=key, now=now)
-
-
-def assign_case(connection: sa.Connection, row: Any, owner: str, *, key: str, now: Instant) -> None:
-    """Give a case (a locked row of `dialogues`) to another owner, and announce it; key: makes the event unique."""
-    reply_queries.update_case(connection, row.id, owner=owner)
-    given = {"owner": owner, "reply_by": to_iso(row.due_at)}
-    _announce(connection, row, UPDATED, given, key=key, now=now)
-
-
-def _announce(
-    connection: sa.Connection, row: Any, name: str, properties: Mapping[str, Any], *, key: str, now: Instant
-) -> None:
-    contact = reply_queries.lock_living(connection, row.contact_id)
-    case = _Case(contact, row.id, row.message_id, row.due_at)
-    event = _event(connection, case, name, now=now, key=key, properties=properties)
-    accept(connection, [event] if event else [])
-
-
 def open_objection_case(
     connection: sa.Connection,
     settings: ReplySettings,
@@ -154,7 +133,7 @@ def open_objection_case(
     No event announces it: an acknowledgement would go to the address that is in dispute. Our staff are told by mail,
     and their answer goes to the old address.
     """
-    case = _open_case(connection, settings, contact_id, message, now=now)
+    case = open_case(connection, settings.playbook, contact_id, message, within=settings.within, now=now)
     if not settings.replies_to:
         return
     reply_to = [old_address]
@@ -178,72 +157,6 @@ says that the change is not theirs. Find out who is right; your answer goes to t
 back, run `nurture track OLD-ADDRESS "Address Restored"`. No newsletter or offer is sent before this case is closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A case: its living contact, its number, the message that was replied to, and when an answer is due."""
-
-    contact: int
-    number: int
-    message: int | None
-    due_at: Instant
-    is_new: bool = False
-
-
-def _open_case(
-    connection: sa.Connection, settings: ReplySettings, contact_id: int, message: int | None, *, now: Instant
-) -> _Case:
-    """Return the contact's open case, or a new one."""
-    contact = reply_queries.lock_living(connection, contact_id)
-    # The open case holds marketing: mail that the guard passed before goes back to the guard.
-    raise_versions(connection, [contact])
-    row = reply_queries.load_open_case(connection, contact, now=now)
-    if row is not None:
-        return _Case(contact, row.id, message, row.due_at)
-    due_at = now + settings.within
-    number = reply_queries.add_case(
-        connection,
-        {
-            "contact_id": contact,
-            "message_id": message,
-            "owner": _owner(settings.playbook),
-            "opened_at": now,
-            "due_at": due_at,
-        },
-    )
-    return _Case(contact, number, message, due_at, is_new=True)
-
-
-def _owner(playbook: Playbook) -> str:
-    """Return the owner of the playbook's hold `open_case`."""
-    hold = playbook.holds.get("open_case")
-    return hold.owner if hold else "support"
-
-
-def _event(
-    connection: sa.Connection,
-    case: _Case,
-    name: str,
-    *,
-    now: Instant,
-    key: str,
-    properties: Mapping[str, Any],
-) -> NewEvent | None:
-    """Return an event of the contact about the case; None when the contact has no identity any more."""
-    identity = feedback_queries.load_names(connection, [case.contact]).get(case.contact)
-    if identity is None:
-        return None
-    return NewEvent(
-        source=SOURCE,
-        message_id=f"{name}:{case.number}:{key}"[:200],
-        kind="track",
-        name=name,
-        occurred_at=now,
-        received_at=now,
-        identities=(identity,),
-        properties={"case_id": case_name(case.number), **properties},
-    )
-
-
 # ---- notices to our staff --------------------------------------------------------------------------------
 
 
@@ -253,7 +166,7 @@ def _forward(
     mail: InboundMail,
     original: bytes,
     *,
-    case: _Case | None,
+    case: Case | None,
     now: Instant,
 ) -> None:
     author = mail.name or mail.author or "somebody"
@@ -283,7 +196,7 @@ def _forward(
 _STRANGER: Final = "From an address that is nobody's we know; it answers none of our mails."
 
 
-def _context(connection: sa.Connection, settings: ReplySettings, case: _Case) -> str:
+def _context(connection: sa.Connection, settings: ReplySettings, case: Case) -> str:
     """Return the text above the reply: the case, the mail that was replied to, and facts about the person.
 
     An answer may quote it to the person, so it has nothing that they may not read.
@@ -295,7 +208,9 @@ def _context(connection: sa.Connection, settings: ReplySettings, case: _Case) ->
     def local(at: Instant) -> str:
         return f"{to_datetime(at).astimezone(zone):%d %b %Y %H:%M}"
 
-    lines = [f"Case {case_name(case.number)}, {_owner(settings.playbook)}: answer by {local(case.due_at)}."]
+    lines = [
+        f"Case {case_name(case.number)}, {owner_of_cases(settings.playbook)}: answer by {local(case.due_at)}."
+    ]
     if mail is not None:
         sent = f" of {local(mail.sent_at)}" if mail.sent_at else ""
         lines.append(f"Answers our mail {mail.measure}/{mail.mail}{sent}.")
@@ -365,7 +280,7 @@ def check_cases(
     for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit):
         reply_queries.update_case(connection, row.id, escalated_at=now)
         contact = reply_queries.lock_living(connection, row.contact_id)
-        case = _Case(contact, row.id, row.message_id, row.due_at)
+        case = Case(contact, row.id, row.message_id, row.due_at)
         hours = (now - row.opened_at) // (60 * MINUTE)
         notice = Notice(
             sender=settings.sender,
@@ -379,7 +294,7 @@ def check_cases(
         )
         queue_notice(connection, "overdue", notice, case=case.number, contact=case.contact, now=now)
         owner = {"owner": row.owner}
-        event = _event(connection, case, OVERDUE, now=now, key="overdue", properties=owner)
+        event = case_event(connection, case, OVERDUE, now=now, key="overdue", properties=owner)
         events += [event] if event else []
         counts["overdue"] += 1
     accept(connection, events)

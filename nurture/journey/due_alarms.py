@@ -37,9 +37,9 @@ def ring_due_alarms(
     outcomes: list[int] = []
     for contact, state in due.items():
         ended = [message for message in settled.get(contact, ()) if message.at <= until]
-        rung = _ring(connection, state, ended, until=until, playbook=playbook)
-        if rung is not None:
-            advances.append(rung)
+        advanced = _ring(connection, state, ended, until=until, playbook=playbook)
+        if advanced is not None:
+            advances.append(advanced)
             outcomes += [message.message_id for message in ended]
     save(connection, advances)
     mark_outcomes_applied(connection, outcomes)
@@ -60,7 +60,7 @@ def _ring(
         replayed = replay_events(state.id, events[state.id], playbook, kept[state.id])
         refolded = refit(state, replayed, at=state.clock, evidence="playbook", playbook=playbook)
     try:
-        rung = advance(state, ended, now=until, playbook=playbook, in_place=True)
+        advanced = advance(state, ended, now=until, playbook=playbook, in_place=True)
     except Poison:
         return None
-    return rung if refolded is None else followed_by(refolded, rung)
+    return advanced if refolded is None else followed_by(refolded, advanced)

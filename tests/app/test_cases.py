@@ -114,3 +114,20 @@ def test_a_case_is_shown_with_its_person(world: World) -> None:
 def test_a_case_that_is_not_there_is_an_error_that_says_where_to_look(world: World, name: str) -> None:
     with pytest.raises(NotFoundError, match="nurture cases list"):
         cases.show(world.services, name)
+
+
+def test_a_case_about_nobody_we_know_is_listed_and_closed(world: World) -> None:
+    row = {
+        "contact_id": 0,
+        "message_id": None,
+        "owner": "privacy",
+        "opened_at": world.now,
+        "due_at": world.now + HOUR,
+        "kind": "data_request",
+    }
+    name = f"R-{world.database.run(lambda connection: reply_queries.add_case(connection, row))}"
+    (found,) = cases.list_all(world.services)
+    assert (found["case"], found["person"], found["about"]) == (name, "nobody we know", "data request")
+    assert cases.show(world.services, name)["events"] == []
+    cases.close(world.services, name, actor="tom")
+    assert cases.list_all(world.services) == []

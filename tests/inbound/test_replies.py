@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import decode
 from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
-from nurture.feedback.replies import case_name
+from nurture.feedback.cases import case_name
 from tests.inbound.corpus import written_with_the_rules
 from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post

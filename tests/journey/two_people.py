@@ -27,8 +27,9 @@ from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import LocalSlot, MailStep, OnEvent, WaitFor, WaitUntilSlot
 from nurture.domain.playbook import Topic
 from nurture.domain.retention import KINDS
+from nurture.feedback.cases import CLOSED, case_name
 from nurture.feedback.record import record as record_reports
-from nurture.feedback.replies import CLOSED, case_name, check_cases
+from nurture.feedback.replies import check_cases
 from nurture.journey import erasure, merge, personal_data
 from nurture.journey.personal_data import PERSONAL
 from nurture.journey.retention import retain

@@ -66,7 +66,7 @@ def test_coming_back_to_the_place_is_a_chance_again_only_where_once_allows_it() 
     assert mails(rested) == [("customer/any/guide", NOON + DAY), ("customer/any/guide", NOON + 40 * DAY)]
 
 
-def test_what_was_true_elsewhere_before_a_publish_is_no_baseline_for_this_place() -> None:
+def test_an_answer_true_elsewhere_before_a_publish_is_no_baseline_for_this_place() -> None:
     lead = live(a_playbook(), an_event("Trial Started"))
     published = a_playbook(on_condition("customer/any/guide"), rules_hash="r2")
     assert mails(live(published, BOUGHT, contact=lead.contact)) == [("customer/any/guide", NOON + DAY)]

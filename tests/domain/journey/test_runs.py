@@ -336,7 +336,7 @@ def test_an_older_change_that_arrives_late_makes_facts_and_says_nothing() -> Non
 # ---- order inside one event ------------------------------------------------------------------------------
 
 
-def test_what_was_bought_ends_and_what_was_not_goes_on_in_the_customers_words() -> None:
+def test_a_bought_line_ends_and_another_goes_on_in_the_customers_words() -> None:
     lead = a_measure(
         "lead/any/cart",
         trigger=OnQuiet("cart", HOUR),
