@@ -119,7 +119,16 @@ def by_workers(
         started = stack.enter_context(workers(stage, redis, count))
         before = scalar(url, _SENT)
         begun = time.perf_counter()
-        words = ("send", MEASURE, "--audience", f"company == '{prefix}'", "--yes", "--json")
+        words = (
+            "send",
+            MEASURE,
+            "--occasion",
+            prefix,
+            "--audience",
+            f"company == '{prefix}'",
+            "--yes",
+            "--json",
+        )
         with process(stage, "nurture.cli", *words) as send, suppress(TimeoutError):
 
             def left() -> int:

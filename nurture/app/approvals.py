@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import audience, sends
+from nurture.app.send_options import SendOptions, check_options
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.audit import record
@@ -32,6 +33,7 @@ def request_approval(
     people: int,
     actor: str,
     at: Instant | None,
+    options: SendOptions = sends.NO_OPTIONS,
 ) -> dict[str, Any]:
     """Store a send that a second operator has to approve, and return it. Repeating a request id changes nothing.
 
@@ -40,7 +42,8 @@ def request_approval(
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        sends.find_measure(services.playbooks.active(connection).playbook, path)
+        playbook = services.playbooks.active(connection).playbook
+        check_options(options, sends.find_measure(playbook, path), playbook)
         row = _load(connection, request)
         if row is None:
             values = {
@@ -48,6 +51,7 @@ def request_approval(
                 "measure": path,
                 "audience": expression,
                 "send_at": at,
+                "options": options.as_text(),
                 "people": people,
                 "actor": actor,
                 "at": now,
@@ -58,8 +62,10 @@ def request_approval(
             detail = {"request": request, "measure": path, "people": people}
             record(connection, at=now, actor=actor, action="send.ask", detail=detail)
             row = _load(connection, request)
-        elif (row.measure, row.audience, row.send_at) != (path, expression, at):
-            raise InputError(f"request {request!r} exists with another measure, audience or time")
+        elif (row.measure, row.audience, row.send_at) != (path, expression, at) or (
+            SendOptions.of_text(row.options) != options
+        ):
+            raise InputError(f"request {request!r} exists with another measure, audience, time or option")
         return _document(row, now)
 
     return services.database.run(work)
@@ -79,6 +85,8 @@ def approve(services: Services, request: str, *, actor: str) -> dict[str, Any]:
     Raises InputError with the reason when it may not be approved (own request, lapsed, audience has grown),
     NotFoundError.
     """
+    with services.database.read() as connection:
+        pending = _load(connection, request)
     approved = _decide(services, request, actor=actor, state="approved")
     return sends.send(
         services,
@@ -88,6 +96,7 @@ def approve(services: Services, request: str, *, actor: str) -> dict[str, Any]:
         request=request,
         actor=approved["asked_by"],
         at=approved["send_at"],
+        options=SendOptions.of_text(pending.options),
     )
 
 

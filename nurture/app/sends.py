@@ -6,12 +6,13 @@ restarting an interrupted one, sends nothing twice. `nurture pause` and `nurture
 
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.app import audience
 from nurture.app.contacts import unknown_measure_message
+from nurture.app.send_options import SendOptions, check_options, run_key
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept, note_inbox
 from nurture.contacts.identity_queries import load_newest_identities
@@ -24,6 +25,8 @@ from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
 
+#: A send without options of its own.
+NO_OPTIONS: Final = SendOptions()
 #: How many people the plan lists before the operator confirms.
 _SHOWN = 5
 
@@ -41,18 +44,26 @@ def find_measure(playbook: Playbook, path: str) -> Measure:
     return measure
 
 
-def plan(services: Services, path: str, *, who: str | None, expression: str | None) -> dict[str, Any]:
+def plan(
+    services: Services,
+    path: str,
+    *,
+    who: str | None,
+    expression: str | None,
+    options: SendOptions = NO_OPTIONS,
+) -> dict[str, Any]:
     """Return what a send would do at this instant: how many people it reaches, the first five, and the refusals.
 
     who or expression names the recipients. It costs one pass over the contacts, as `nurture audience` does. Raises
-    NotFoundError, ConditionError.
+    NotFoundError, ConditionError; InputError when the measure needs other options.
     """
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         measure = find_measure(playbook, path)
+        check_options(options, measure, playbook)
         now = services.clock.now()
         meant = _recipients_sql(connection, playbook, who=who, expression=expression, now=now)
-        refusal = _refusal_sql(connection, measure, playbook, now).label("refusal")
+        refusal = _refusal_sql(connection, measure, playbook, options, now).label("refusal")
         counted = sa.select(refusal, sa.func.count()).where(meant).group_by(refusal)
         refused = {reason: int(count) for reason, count in connection.execute(counted)}
         count = refused.pop("", 0)
@@ -76,7 +87,7 @@ def _recipients_sql(
 
 
 def _refusal_sql(
-    connection: sa.Connection, measure: Measure, playbook: Playbook, now: Instant
+    connection: sa.Connection, measure: Measure, playbook: Playbook, options: SendOptions, now: Instant
 ) -> sa.ColumnElement[str]:
     """Return the SQL for the reason why a contact may not enter the measure, empty when it may.
 
@@ -90,7 +101,22 @@ def _refusal_sql(
     if measure.stage != "any":
         refusals.append((contact.stage != measure.stage, "other_stage"))
     refusals.append((sa.not_(sa.func.coalesce(answer, sa.false())), "audience"))
+    key = run_key(options, measure)
+    if key is not None and not options.again and measure.once.again_after is None:
+        refusals.append((_has_run(measure, key), "once"))
     return sa.case(*((when, sa.literal(reason)) for when, reason in refusals), else_=sa.literal(""))
+
+
+def _has_run(measure: Measure, key: str) -> sa.ColumnElement[bool]:
+    """Return the SQL for whether the person, as anybody merged into them too, has had a run of this key."""
+    merged = t.contacts.alias("merged")
+    family = sa.select(merged.c.id).where(merged.c.survivor == t.contacts.c.id)
+    run = t.runs.c
+    return sa.exists().where(
+        sa.or_(run.contact_id == t.contacts.c.id, run.contact_id.in_(family)),
+        run.measure == measure.root,
+        run.key == key,
+    )
 
 
 def send(
@@ -102,6 +128,7 @@ def send(
     request: str,
     actor: str,
     at: Instant | None = None,
+    options: SendOptions = NO_OPTIONS,
 ) -> dict[str, Any]:
     """Put an event for each recipient into the inbox, page by page; each page is committed with the cursor after it.
 
@@ -117,6 +144,7 @@ def send(
         target=who or f"audience: {expression or 'True'}",
         now=now,
         actor=actor,
+        options=options,
         large=people_to_approve(services, who=who, expression=expression) is not None,
     )
     while True:
@@ -129,6 +157,7 @@ def send(
                 expression=expression,
                 request=request,
                 at=at,
+                options=options,
                 is_first=handed == 0,
             )
         )
@@ -153,25 +182,40 @@ def people_to_approve(services: Services, *, who: str | None, expression: str | 
     return people if people > over else None
 
 
-def _is_approved(connection: sa.Connection, request: str, path: str, target: str) -> bool:
-    """Tell whether this send, with this measure and audience, was approved."""
+def _is_approved(
+    connection: sa.Connection, request: str, path: str, target: str, options: SendOptions
+) -> bool:
+    """Tell whether this send, with this measure, audience and options, was approved."""
     approval = connection.execute(
         sa.select(t.approvals).where(t.approvals.c.request == request, t.approvals.c.state == "approved")
     ).one_or_none()
-    return approval is not None and (approval.measure, f"audience: {approval.audience}") == (path, target)
+    return (
+        approval is not None
+        and (approval.measure, f"audience: {approval.audience}") == (path, target)
+        and SendOptions.of_text(approval.options) == options
+    )
 
 
 def _register(
-    services: Services, request: str, *, path: str, target: str, now: Instant, actor: str, large: bool
+    services: Services,
+    request: str,
+    *,
+    path: str,
+    target: str,
+    now: Instant,
+    actor: str,
+    options: SendOptions,
+    large: bool,
 ) -> int:
     """Store the request unless it exists, and return how many people it has reached so far."""
 
     def work(connection: sa.Connection) -> int:
-        find_measure(services.playbooks.active(connection).playbook, path)
+        playbook = services.playbooks.active(connection).playbook
+        check_options(options, find_measure(playbook, path), playbook)
         row = connection.execute(sa.select(t.sends).where(t.sends.c.request == request)).one_or_none()
         if row is not None:
             return int(row.people)
-        if large and not _is_approved(connection, request, path, target):
+        if large and not _is_approved(connection, request, path, target, options):
             raise InputError(
                 "this send needs the approval of a second operator (NURTURE_APPROVE_SENDS_OVER): "
                 f"`nurture sends approve {request}`"
@@ -188,7 +232,7 @@ def _register(
                 done=False,
             )
         )
-        detail = {"request": request, "measure": path}
+        detail = {"request": request, "measure": path, **options.as_properties()}
         record(connection, at=now, actor=actor, action="send", detail=detail)
         return 0
 
@@ -204,6 +248,7 @@ def _send_page(
     expression: str | None,
     request: str,
     at: Instant | None,
+    options: SendOptions,
     is_first: bool,
 ) -> int:
     """Put the next page of recipients into the inbox and move the cursor; returns their number, 0 when done."""
@@ -219,7 +264,7 @@ def _send_page(
         condition = audience.parse_audience(playbook, expression or "True")
         page = next(audience.id_pages(connection, condition, playbook, now=now, after=state.cursor), [])
     names = load_newest_identities(connection, page)
-    properties: dict[str, Any] = {"measure": path, "request": request}
+    properties: dict[str, Any] = {**options.as_properties(), "measure": path, "request": request}
     if at is not None:
         properties["send_at"] = at
     events = [

@@ -17,6 +17,7 @@ from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email, canonical_user_id
 from nurture.domain.instant import DAY, SECOND, Instant
+from nurture.domain.journey.triggers import single_request_id
 from nurture.domain.playbook import Playbook
 
 #: How far in the future `send_at` may be.
@@ -28,7 +29,7 @@ _REFUSED_FIELDS = (
     *("preheader", "reply_to", "subject"),
 )
 #: Names in `message_data` that the ops send sets itself.
-_RESERVED_NAMES = ("measure", "request", "send_at")
+_RESERVED_NAMES = ("measure", "request", "send_at", "occasion", "again")
 
 
 def read_request(
@@ -59,7 +60,7 @@ def read_request(
     common: dict[str, Any] = {"occurred_at": now, "received_at": now, "identities": names}
     send = NewEvent(
         source="ops",
-        message_id=f"{request}:api",
+        message_id=single_request_id(request),
         kind="ops",
         name="Ops Send",
         properties=properties,

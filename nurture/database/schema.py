@@ -909,6 +909,8 @@ approvals = sa.Table(
     sa.Column("measure", sa.Text, nullable=False),
     sa.Column("audience", sa.Text, nullable=False),
     sa.Column("send_at", Instant),
+    # JSON text: occasion, repeat, values (`app.send_options`).
+    sa.Column("options", sa.Text, nullable=False, server_default="{}"),
     # The size of the audience when it was requested.
     sa.Column("people", sa.BigInteger, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),

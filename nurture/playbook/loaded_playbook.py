@@ -20,6 +20,7 @@ from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
 from nurture.playbook.check.owners import check_owners
+from nurture.playbook.check.runs import check_run
 from nurture.playbook.check.stages import check_answers, check_place
 from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
@@ -176,6 +177,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_answers(check)
         check_steps(check)
         check_starved(check)
+        check_run(check)
         markup_files |= check_mails(check, source.folder.layout)
         check_wording(check, markup_files)
     subjects = check_rendering(checks, files) if render else {}

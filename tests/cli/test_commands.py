@@ -38,16 +38,27 @@ def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurtur
     an_order(nurture)
     nurture.work()
     measure = "customer/any/order_confirmation"
-    dry = nurture("send", measure, "--audience", "orders >= 1", "--dry-run", "--json").document
+    refused = nurture("send", measure, "--audience", "orders >= 1", "--dry-run", "--json")
+    assert (refused.code, "--set order_id=VALUE" in refused.line()) == (2, True)
+    words = ("send", measure, "--audience", "orders >= 1", "--set", "order_id=o2", "--dry-run", "--json")
+    dry = nurture(*words).document
     assert (dry["people"], dry["first"][0]["email"]) == (1, ADA)
-    for _ in range(2):
-        output = nurture("send", measure, "--to", ADA, "--request", "r1", "--json")
+    own = nurture("send", measure, "--to", ADA, "--set", "order_id=o1", "--dry-run", "--json").document
+    assert own["not_entering"] == {"once": 1}
+    for request in ("r1", "r2"):
+        output = nurture(
+            "send", measure, "--to", ADA, "--set", "order_id=o2", "--request", request, "--yes", "--json"
+        )
         assert output.code == 0
         nurture.work()
+    again = ("send", measure, "--to", ADA, "--set", "order_id=o2", "--again", "--request", "r3", "--json")
+    assert nurture(*again).code == 2, "a repeat asks, and nobody is there to answer"
+    assert nurture(*again, "--yes").code == 0
+    nurture.work()
     ledger = [
         json.loads(line) for line in nurture("messages", "--measure", measure, "--json").out.splitlines()
     ]
-    assert sorted(row["key"] for row in ledger) == ["o1", "ops:r1"]
+    assert sorted(row["key"] for row in ledger) == ["o1", "o2", "o2#ops:r3"]
 
 
 def test_pause_holds_everything_and_resume_lets_it_go(nurture: Shell) -> None:

@@ -136,7 +136,9 @@ def test_a_file_that_is_not_there_is_named(nurture: Shell) -> None:
 
 def test_nobody_to_ask_means_nothing_is_sent(nurture: Shell) -> None:
     assert nurture("migrate").code == 0
-    output = nurture("send", "customer/advocate/presale_notice", "--audience", "orders >= 1")
+    output = nurture(
+        "send", "customer/advocate/presale_notice", "--occasion", "x", "--audience", "orders >= 1"
+    )
     assert output.code == 2
     assert "--yes" in output.err
 

@@ -77,10 +77,10 @@ MUTATIONS = [
     ),
     Mutation(
         "G3",
-        "the run of a send is keyed by the request",
+        "the run of a send is keyed by its occasion",
         "nurture/domain/journey/entry.py",
-        'return f"ops:{firing.request}"',
-        'return f"ops:{firing.request}:{id(firing)}"',
+        "return firing.occasion or None",
+        'return f"{firing.occasion}:{id(firing)}"',
         "tests/faults/test_operators.py::test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once",
     ),
     Mutation(

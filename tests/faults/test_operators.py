@@ -74,7 +74,7 @@ def test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once(
     installation.hand_in_all(people(EVENTS, seed=seed, now=now))
     installation.hand_in(_advocates(12, now))
     installation.work_here()
-    words = ["send", NOTICE, "--audience", "spoke_well >= 1", "--request", "r1", "--yes", "--json"]
+    words = ["send", NOTICE, "--audience", "spoke_well >= 1", "--occasion", "spring", "--yes", "--json"]
     command = [sys.executable, "-m", "nurture.cli", *words]
     slow = {"NURTURE_TEST_FAILPOINTS": "inbox.accepted=sleep:2@1"}
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -94,7 +94,7 @@ def test_a_send_broken_off_and_asked_for_twice_reaches_everybody_once(
     # At ten o'clock of the next day; nobody else spoke well.
     installation.set(installation.now // DAY * DAY + DAY + 10 * HOUR + MINUTE)
     installation.settle()
-    assert _statuses(installation, NOTICE, "ops:r1") == Counter(sent=12)
+    assert _statuses(installation, NOTICE, "spring") == Counter(sent=12)
     delivered = Counter(
         taken.recipients[0] for taken in installation.server.accepted if b"/first-table" in plain(taken.data)
     )

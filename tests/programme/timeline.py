@@ -54,7 +54,9 @@ class Life:
 
     def is_sent(self, local: str, measure: str) -> "Life":
         """Live until then, and let ops send a measure."""
-        return self._happens(local, "Ops Sent", "ops", {"measure": measure, "request": f"request-{local}"})
+        return self._happens(
+            local, "Ops Sent", "ops", {"measure": measure, "request": f"request-{local}", "occasion": local}
+        )
 
     def until(self, local: str) -> list[str]:
         """Live until then and return every mail so far."""

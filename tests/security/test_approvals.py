@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from nurture.app import access, approvals, sends
 from nurture.app.installation import open_existing
+from nurture.app.send_options import SendOptions
 from nurture.app.services import Services
 from nurture.database.schema import audit, inbox
 from nurture.domain.access import may_be_same_person
@@ -18,6 +19,9 @@ from tests.security.people import PASSWORD, form_token, sign_in
 
 MEASURE = "customer/any/order_confirmation"
 EVERYBODY = "orders >= 1"
+#: An order of nobody yet.
+WORDS = ("--set", "order_id=o77")
+OPTIONS = SendOptions(values={"order_id": "o77"})
 PEOPLE = 4
 
 
@@ -84,14 +88,21 @@ def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> N
     people = sends.people_to_approve(services, who=None, expression=EVERYBODY)
     assert people == PEOPLE
     approvals.request_approval(
-        services, MEASURE, expression=EVERYBODY, request=request, people=people, actor=actor, at=None
+        services,
+        MEASURE,
+        expression=EVERYBODY,
+        request=request,
+        people=people,
+        actor=actor,
+        at=None,
+        options=OPTIONS,
     )
 
 
 def test_a_send_to_many_waits_and_its_requester_cannot_approve_it(shop: Shell, services: Services) -> None:
-    dry = shop("send", MEASURE, "--audience", EVERYBODY, "--dry-run", "--json").document
+    dry = shop("send", MEASURE, *WORDS, "--audience", EVERYBODY, "--dry-run", "--json").document
     assert (dry["people"], dry["second_operator"]) == (PEOPLE, True)
-    answer = shop("send", MEASURE, "--audience", EVERYBODY, "--request", "r1", "--yes", "--json")
+    answer = shop("send", MEASURE, *WORDS, "--audience", EVERYBODY, "--request", "r1", "--yes", "--json")
     assert (answer.code, answer.document["state"], answer.document["people"]) == (0, "waiting", PEOPLE)
     refused = shop("sends", "approve", "r1", "--yes")
     assert refused.code == 2
@@ -116,7 +127,15 @@ def test_another_operator_approves_and_the_send_begins(services: Services) -> No
 
 def test_no_command_avoids_the_second_person(shop: Shell, services: Services) -> None:
     def send(request: str, expression: str = EVERYBODY) -> None:
-        sends.send(services, MEASURE, who=None, expression=expression, request=request, actor="cli:ann")
+        sends.send(
+            services,
+            MEASURE,
+            who=None,
+            expression=expression,
+            request=request,
+            actor="cli:ann",
+            options=OPTIONS,
+        )
 
     for request in ("r0", "r1"):
         with pytest.raises(InputError, match="second operator"):
@@ -139,8 +158,8 @@ def test_no_command_avoids_the_second_person(shop: Shell, services: Services) ->
 
 
 def test_a_send_to_few_people_needs_no_approval(shop: Shell, services: Services) -> None:
-    assert shop("send", MEASURE, "--to", "ann1@example.com", "--request", "r1").code == 0
-    assert shop("send", MEASURE, "--audience", "orders >= 5", "--request", "r2", "--yes").code == 0
+    assert shop("send", MEASURE, *WORDS, "--to", "ann1@example.com", "--request", "r1").code == 0
+    assert shop("send", MEASURE, *WORDS, "--audience", "orders >= 5", "--request", "r2", "--yes").code == 0
     assert handed_in(services) == 1
 
 
@@ -168,9 +187,16 @@ def test_a_request_is_asked_once_and_not_for_something_else(services: Services) 
     ask(services, actor="cli:bob")
     (row,) = approvals.list_requests(services)
     assert row["asked_by"] == "cli:ann"
-    with pytest.raises(InputError, match="another measure, audience or time"):
+    with pytest.raises(InputError, match="another measure, audience, time or option"):
         approvals.request_approval(
-            services, MEASURE, expression="orders >= 0", request="r1", people=9, actor="cli:ann", at=None
+            services,
+            MEASURE,
+            expression="orders >= 0",
+            request="r1",
+            people=9,
+            actor="cli:ann",
+            at=None,
+            options=OPTIONS,
         )
     with pytest.raises(NotFoundError, match="sends list"):
         approvals.approve(services, "r9", actor="cli:bob")

@@ -44,6 +44,8 @@ class Firing:
     request: str | None = None
     # The earliest instant that ops allow its mail to leave.
     send_at: Instant | None = None
+    # True: an application asked for this one mail, so that each request has its own run.
+    is_single_request: bool = False
     # Name of the occasion of an ops send.
     occasion: str = ""
     # True: ops repeat what `once` forbids.
@@ -98,6 +100,9 @@ def _start_or_refuse(work: Work, measure: Measure, firing: Firing) -> None:
         return
     _end_active_run(work, measure, value, firing.at)
     start_run(work, measure, firing, key=key, generation=generation)
+    if firing.again:
+        starts = work.contact.memory.run_starts[measure.root]
+        starts.setdefault(repeat_key(value, firing.request), firing.at)
 
 
 def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
@@ -176,15 +181,15 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
 
 def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
     """Return the value that a run is to be the only one of, by `once.per`; None when the trigger carries none."""
-    per = measure.once.per
-    if firing.request is not None:
+    if firing.is_single_request:
         return f"ops:{firing.request}"
+    per = measure.once.per
     if per == "contact":
         return ""
     if per == "entity":
         return firing.entity_key or None
     if per == "occasion":
-        return firing.occasion or firing.request
+        return firing.occasion or None
     if per == "event" and firing.event_id:
         return firing.event_id
     date_format = _CALENDAR.get(per)
@@ -204,15 +209,24 @@ def _run_key(work: Work, measure: Measure, firing: Firing, value: str) -> tuple[
     run_starts = work.contact.memory.run_starts.get(measure.root, {})
     once = measure.once
     generations = {key: number for key in run_starts if (number := _generation(key, value)) is not None}
-    if not generations:
+    if not generations and not (firing.again and repeat_key(value, firing.request) in run_starts):
         return value, 0
-    again = firing.again or (firing.event in once.again_on and firing.event != "")
+    if firing.again:
+        # The key names the request, so that a request that reaches a person twice repeats nothing.
+        repeat = repeat_key(value, firing.request)
+        return (None, 0) if repeat in run_starts else (repeat, 0)
+    again = firing.event in once.again_on and firing.event != ""
     if once.again_after is not None:
         is_running = any((measure.root, key) in work.contact.runs for key in generations)
         has_rested = firing.at - max(run_starts[key] for key in generations) >= once.again_after
         again = again or (has_rested and not is_running)
     following = max(generations.values()) + 1
     return (f"{value}#{following + 1}", following) if again else (None, 0)
+
+
+def repeat_key(value: str, request: str | None) -> str:
+    """Return the key of a run that an ops send repeats."""
+    return f"{value}#ops:{request}"
 
 
 def _generation(key: str, value: str) -> int | None:

@@ -9,6 +9,7 @@ from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences
+from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnSchedule
@@ -172,21 +173,31 @@ def _may_enter_again(work: Work, measure: Measure, at: Instant) -> bool:
     return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
 
 
+def single_request_id(request: str) -> str:
+    """Return the message id of the event by which an application asks for one mail to one person."""
+    return f"{request}:api"
+
+
 def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
     path, request = str(event.properties.get("measure", "")), str(event.properties.get("request", ""))
     measure = work.playbook.measures.get(path)
     if measure is None or not request:
         work.no_entry(path, at, "no_measure", "the playbook has no such measure")
         return
-    reserved = ("measure", "request", "send_at")
+    reserved = ("measure", "request", "send_at", "occasion", "again")
     properties = {name: value for name, value in event.properties.items() if name not in reserved}
     send_at = event.properties.get("send_at")
     firing = Firing(
         at=at,
         occurred_at=event.occurred_at,
+        entity_key=entity_key_of(work.playbook, measure, event),
         event=event.name,
         properties=properties,
+        event_id=f"ops:{request}",
         request=request,
+        is_single_request=event.message_id == single_request_id(request),
         send_at=send_at if isinstance(send_at, int) else None,
+        occasion=str(event.properties.get("occasion", ""))[:200],
+        again=event.properties.get("again") is True,
     )
     enter_measure(work, measure, firing)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from nurture.domain.conditions import Condition
 from nurture.domain.measure import (
     MailStep,
+    OnConsent,
     OnDate,
     OnEvent,
     OnMilestone,
     OnObject,
+    OnOps,
     OnQuiet,
     OnStage,
     Track,
@@ -21,7 +23,9 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
 
-_CALENDAR = {"contact", "event", "entity", "year", "month", "day"}
+#: Triggers by an event, which a run can quote.
+EventLike = OnEvent | OnMilestone | OnObject | OnStage | OnConsent
+_CALENDAR = {"contact", "event", "entity", "occasion", "year", "month", "day"}
 
 
 def check_names(check: MeasureCheck) -> None:
@@ -46,6 +50,9 @@ def check_names(check: MeasureCheck) -> None:
 def conditions_at(check: MeasureCheck) -> Iterator[tuple[Loc, Condition]]:
     """Yield every condition of the measure that reads a contact, with its place."""
     yield ("audience",), check.measure.audience
+    for place, exit_ in enumerate(check.measure.exits):
+        if exit_.when is not None:
+            yield ("exit", place, "when"), exit_.when
     for place, step in enumerate(check.measure.steps):
         if step.when is not None:
             yield ("steps", place, "when"), step.when
@@ -201,7 +208,7 @@ def _check_objects(check: MeasureCheck) -> None:
             check.fault((*loc, "key"), f"`{binding.key}`, but the run has no entity", "add `entity:`")
         if root == "contact" and field:
             check.require_known((*loc, "key"), "fact", field, check.known("facts", check.playbook.facts))
-        if not field and not isinstance(check.measure.trigger, OnEvent | OnMilestone | OnObject | OnStage):
+        if not field and not isinstance(check.measure.trigger, EventLike):
             what = f"`{binding.key}` is read from the trigger's event, and this trigger has none"
             check.fault((*loc, "key"), what, "write entity.FIELD or contact.FACT")
 
@@ -215,7 +222,7 @@ def _check_once(check: MeasureCheck) -> None:
     kind = check.playbook.entities.get(check.measure.entity or "")
     if kind is not None and once.per in kind.keys:
         return
-    if not isinstance(trigger, OnEvent | OnMilestone | OnObject | OnStage):
+    if not isinstance(trigger, EventLike | OnOps):
         what = f"once per {once.per}, and this trigger brings no event with that property"
         check.fault(("once",), what, "write per contact, per entity, per year, per month or per day")
 
@@ -232,7 +239,7 @@ def _check_condition(check: MeasureCheck, loc: Loc, condition: Condition) -> Non
     roots = {term.partition(".")[0] for term in condition.terms if "." in term}
     if "entity" in roots and check.measure.entity is None:
         check.fault(loc, "`entity.` is read, but the run has no entity", "add `entity:`")
-    if "event" in roots and not isinstance(check.measure.trigger, OnEvent | OnMilestone | OnObject | OnStage):
+    if "event" in roots and not isinstance(check.measure.trigger, EventLike):
         check.fault(loc, "`event.` is read, but this trigger has no event", "read a fact instead")
 
 

@@ -15,6 +15,7 @@ from nurture.domain.measure import (
     Measure,
     Once,
     OnEvent,
+    OnOps,
     OnQuiet,
     Variant,
     WaitFor,
@@ -475,3 +476,56 @@ def test_the_heir_is_about_the_same_entity_and_ends_with_it() -> None:
     bought = an_event("Order Completed", NOON + HOUR, order_id="o1")
     result = live(playbook, booked(), bought, cancelled(NOON + 2 * HOUR), until=NOON + 30 * DAY)
     assert (mails(result), endings(result)[-1]) == ([], ("", "cancelled"))
+
+
+# ---- sends by operators ----------------------------------------------------------------------------------
+
+
+def sent(number: int, request: str, **given: Any) -> Event:
+    values = {"measure": "any/notice", "request": request, **given}
+    at = NOON + number * HOUR
+    return an_event("Ops Send", at, kind="ops", source="ops", id=f"{request}:{number}", **values)
+
+
+def notice(**given: Any) -> Playbook:
+    return playbook_of(a_measure("any/notice", **({"trigger": OnOps()} | given)))
+
+
+def test_the_same_send_by_another_command_mails_nobody_twice() -> None:
+    assert mails(live(notice(), sent(1, "r1"), sent(2, "r2"))) == [("", "mail")]
+
+
+def test_one_occasion_mails_a_person_once_and_another_one_again() -> None:
+    playbook = notice(once=Once("occasion"))
+    history = [
+        sent(1, "r1", occasion="spring"),
+        sent(2, "r2", occasion="spring"),
+        sent(3, "r3", occasion="fall"),
+    ]
+    assert mails(live(playbook, *history)) == [("spring", "mail"), ("fall", "mail")]
+    assert [entry.reason for entry in live(playbook, sent(1, "r1")).non_entries] == ["no_key"]
+
+
+def test_a_repeat_that_an_operator_asks_for_mails_once_more_and_its_own_request_once() -> None:
+    playbook = notice(once=Once("occasion"))
+    first = sent(1, "r1", occasion="spring")
+    again = [sent(number, "r2", occasion="spring", again=True) for number in (2, 3)]
+    assert mails(live(playbook, first, *again)) == [("spring", "mail"), ("spring#ops:r2", "mail")]
+    # The repeat may also be the first that a person gets.
+    assert mails(live(playbook, *again, sent(4, "r4", occasion="spring"))) == [("spring", "mail")]
+
+
+def test_another_measure_sent_by_hand_is_about_the_order_that_is_named() -> None:
+    playbook = notice(trigger=OnEvent(("Order Completed",)), entity="order", once=Once("entity"))
+    told = an_event("Order Completed", order_id="o1", revenue=10)
+    result = live(playbook, told, sent(1, "r1", order_id="o1"), sent(2, "r2", order_id="o2"))
+    assert [(run.key, run.entity_key) for run in result.runs.values()] == [("o1", "o1"), ("o2", "o2")]
+    off = an_event("Order Cancelled", NOON + HOUR - 1, order_id="o1")
+    assert [e.reason for e in live(playbook, told, off, sent(2, "r2", order_id="o1")).non_entries] == [
+        "entity_reversed"
+    ]
+
+
+def test_an_application_that_asks_for_one_mail_gets_one_for_each_request() -> None:
+    requests = [replace(sent(number, f"r{number}"), message_id=f"r{number}:api") for number in (1, 2)]
+    assert mails(live(notice(), *requests)) == [("ops:r1", "mail"), ("ops:r2", "mail")]

@@ -1,7 +1,7 @@
 """A run names its entity (what it is about) beside its key (how often), and the measure in which it began.
 
 Active runs, and ended ones whose mail still waits, get their entity from the active playbook, where the run's key or
-the event that began it names it. The others stay without one.
+the event that began it names it. The others stay without one. A send that waits for approval keeps its options.
 """
 
 import json
@@ -45,6 +45,7 @@ def upgrade() -> None:
     """Add the columns and fill them for runs that can still send mail."""
     for name in ("entity", "began_as"):
         op.add_column("runs", sa.Column(name, sa.Text(), nullable=False, server_default=""))
+    op.add_column("approvals", sa.Column("options", sa.Text(), nullable=False, server_default="{}"))
     connection = op.get_bind()
     files = connection.execute(_FILES).scalar()
     for measure in _measures(json.loads(files)) if files else ():
@@ -60,6 +61,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove the columns."""
+    op.drop_column("approvals", "options")
     for name in ("began_as", "entity"):
         op.drop_column("runs", name)
 

@@ -1,0 +1,89 @@
+"""Options of an ops send that decide on the runs it starts: the occasion, a repeat, the key of another measure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nurture.database.engine import decode, encode
+from nurture.domain.errors import InputError
+from nurture.domain.measure import Measure
+from nurture.domain.playbook import Playbook
+
+#: Values of `once` that need no key from the operator.
+_OWN_KEYS: Final = frozenset({"contact", "event", "year", "month", "day", "occasion"})
+_TEXT_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """The options of one send."""
+
+    # Name of the occasion, for `once: per occasion`.
+    occasion: str = ""
+    # True: people whom `once` excludes get the mail again.
+    again: bool = False
+    # Properties that the trigger's event would carry, such as the key that `once` or `entity` names.
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def as_properties(self) -> dict[str, Any]:
+        """Return the properties of the event that hands the send to a contact; without the defaults."""
+        properties: dict[str, Any] = dict(self.values)
+        if self.occasion:
+            properties["occasion"] = self.occasion
+        if self.again:
+            properties["again"] = True
+        return properties
+
+    def as_text(self) -> str:
+        """Return the options as JSON text."""
+        return encode({"occasion": self.occasion, "again": self.again, "values": dict(self.values)})
+
+    @classmethod
+    def of_text(cls, text: str) -> "SendOptions":
+        """Return the options of `as_text`, or of an empty document."""
+        stored = decode(text)
+        return cls(stored.get("occasion", ""), bool(stored.get("again")), stored.get("values", {}))
+
+
+def read_values(texts: list[str]) -> dict[str, str]:
+    """Return the values of `--set key=value`. Raises InputError for a text without `=`."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name or not value:
+            raise InputError(f"--set {text!r}: write key=value, e.g. --set order_id=o1")
+        values[name] = value[:_TEXT_MAX]
+    return values
+
+
+def check_options(options: SendOptions, measure: Measure, playbook: Playbook) -> None:
+    """Check that the options give what the measure's `once` and `entity` need. Raises InputError."""
+    reserved = {"measure", "request", "send_at", "occasion", "again"} & set(options.values)
+    if reserved:
+        raise InputError(f"--set {min(reserved)}: that name has a meaning already; give it by its own option")
+    per = measure.once.per
+    if per == "occasion" and not options.occasion:
+        raise InputError(f"{measure.path} says `once: per occasion`: name the occasion with --occasion NAME")
+    if per != "occasion" and options.occasion:
+        raise InputError(
+            f"{measure.path} says `once: per {per}`: leave --occasion out, or write `once: per occasion`"
+        )
+    kind = playbook.entities.get(measure.entity or "")
+    keys = () if kind is None else kind.keys
+    wanted = keys if per == "entity" or per in keys else () if per in _OWN_KEYS else (per,)
+    wanted = wanted or (keys if measure.entity is not None else ())
+    if wanted and not set(wanted) & set(options.values):
+        raise InputError(
+            f"{measure.path} is about one {measure.entity or wanted[0]} each: name it with --set {wanted[0]}=VALUE"
+        )
+
+
+def run_key(options: SendOptions, measure: Measure) -> str | None:
+    """Return the key of the run that the send starts for everybody, None when it depends on more than the options."""
+    match measure.once.per:
+        case "contact":
+            return ""
+        case "occasion":
+            return options.occasion
+        case per:
+            return options.values.get(per)
