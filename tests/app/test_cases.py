@@ -127,7 +127,7 @@ def test_a_case_about_nobody_we_know_is_listed_and_closed(world: World) -> None:
     }
     name = f"R-{world.database.run(lambda connection: reply_queries.add_case(connection, row))}"
     (found,) = cases.list_all(world.services)
-    assert (found["case"], found["person"], found["about"]) == (name, "nobody we know", "data request")
+    assert (found["case"], found["person"], found["about"]) == (name, "nobody", "data_request")
     assert cases.show(world.services, name)["events"] == []
     cases.close(world.services, name, actor="tom")
     assert cases.list_all(world.services) == []
