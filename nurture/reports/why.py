@@ -132,15 +132,18 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
     ]
 
 
+_HOLDOUT = "The contact is in the holdout that measures the effect: nothing is sent."
+
+
 def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]) -> Why:
     newest = mails[-1]
     status, reason = newest["status"], newest["reason"]
     name = f"{newest['step']} was"
-    if newest["holdout"]:
-        outcome, answer = (
-            "holdout",
-            "The contact is in the holdout that measures the effect: nothing is sent.",
-        )
+    if newest["holdout"] and (reason == "holdout" or status == "waiting"):
+        outcome, answer = "holdout", _HOLDOUT
+        if status == "waiting":
+            answer += f" {newest['step']} is judged like any other mail, next at {newest['due_at']}"
+            answer += f": {_cause(newest)}." if reason else "."
     elif status == "sent":
         outcome, answer = "sent", f"{name} sent at {newest['sent_at']}."
     elif status in ("waiting", "ready") and reason:

@@ -372,3 +372,24 @@ def test_a_shared_address_gets_no_marketing_before_its_second_person_confirms(wo
     confirmed = world.mail(bob, run_key="2")
     world.claim()
     assert world.status(confirmed)[1] != "shared_address"
+
+
+def test_a_held_back_mail_is_deferred_like_any_other_and_costs_nothing(database: Database) -> None:
+    cap = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
+    let = {"code": LetCoupon("again"), "deadline": LetEndOfMonth()}
+    held, other = a_measure(let=let), a_measure("customer/any/other", priority=40)
+    playbook = a_playbook(held, other, caps=(cap,), offers={"again": Offer("again", 25, "AGAIN")})
+    world = World(database, playbook)
+    ada = world.person(zone="America/New_York")
+    world.clock.current = parse_iso("2026-05-13T06:00:00Z")
+    number = world.mail(ada, holdout=True, due_at=NOON - DAY)
+    world.claim()
+    assert world.status(number) == ("waiting", "quiet_hours")
+    world.clock.advance_to(parse_iso("2026-05-13T12:00:00Z"))
+    treated = world.mail(ada, other.path)
+    # It goes first, and leaves its slot to the other one.
+    assert [ready.id for ready in world.claim().ready] == [treated]
+    assert world.status(number) == ("skipped", "holdout")
+    assert world.run_let(ada) == {}
+    with database.read() as connection:
+        assert connection.execute(sa.select(t.coupons)).all() == []

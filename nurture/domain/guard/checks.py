@@ -140,13 +140,6 @@ def check_run(context: CheckContext) -> CheckResult:
     return f"active since {to_iso(run.started_at)}"
 
 
-def check_holdout(context: CheckContext) -> CheckResult:
-    """Skip a mail of a run in the holdout."""
-    if context.input.message.holdout:
-        return Refusal("skip", "holdout", "in the holdout")
-    return "not in the holdout"
-
-
 def check_events_pending(context: CheckContext) -> CheckResult:
     """Defer while accepted events are not applied: one of them may be a purchase or an unsubscribe."""
     since = context.input.pending_since
@@ -291,6 +284,13 @@ def check_when(context: CheckContext) -> CheckResult:
 def check_send_if(context: CheckContext) -> CheckResult:
     """Skip unless the step's `send_if` holds on the objects as read in this transaction."""
     return _check_condition(context, context.step.send_if if context.step else None, reason="send_if")
+
+
+def check_holdout(context: CheckContext) -> CheckResult:
+    """Skip a mail of a run in the holdout; it comes last, so only mail that would leave now is held back."""
+    if context.input.message.holdout:
+        return Refusal("skip", "holdout", "in the holdout")
+    return "not in the holdout"
 
 
 def _check_condition(context: CheckContext, condition: Condition | None, *, reason: str) -> CheckResult:

@@ -42,7 +42,6 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("track", checks.check_track),
     ("stage", checks.check_stage),
     ("run", checks.check_run),
-    ("holdout", checks.check_holdout),
     ("events_pending", checks.check_events_pending),
     ("consent", checks.check_consent),
     ("valid_for", checks.check_valid_for),
@@ -60,6 +59,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("arbitration", slot_checks.check_arbitration),
     ("when", checks.check_when),
     ("send_if", checks.check_send_if),
+    ("holdout", checks.check_holdout),
 )
 
 #: Reason -> meaning. The closed list of values of `messages.reason` that the guard and the delivery write; a
@@ -138,7 +138,8 @@ def decide(guard_input: GuardInput, *, now: Instant, playbook: Playbook) -> Verd
             recorded.append(Check(name, passed=True, detail=result))
             continue
         recorded.append(Check(name, passed=False, detail=result.detail))
-        refusal = refusal or result
+        if result.action != "defer" or not context.is_later_of_holdout:
+            refusal = refusal or result
         if result.final:
             break
     if refusal is None:

@@ -129,6 +129,15 @@ class CheckContext:
         return self.input.run.origin.asked if self.input.message.asked_for and self.input.run else None
 
     @property
+    def is_later_of_holdout(self) -> bool:
+        """True for each mail of a run in the holdout after its first: nothing defers it any more.
+
+        The first one is judged like any other mail, so that both arms are counted from the same instant on.
+        """
+        run, message = self.input.run, self.input.message
+        return message.holdout and run is not None and (bool(run.passed) or run.decided[:1] != [message.step])
+
+    @property
     def asks_for_topic(self) -> bool:
         """True when the mail asks the person to confirm a topic; its event says which one."""
         if self.measure is None or self.measure.action.kind != "confirm" or self.input.run is None:

@@ -238,14 +238,17 @@ def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None
 
 
 def _begin_queued_series(work: Work, at: Instant) -> None:
-    """Begin the oldest queued series when no other is active."""
-    runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
-    if any(not run.queued for run in runs):
-        return
-    waiting = [run for run in runs if not is_set_aside(work, run.measure)]
-    if not waiting:
-        return
-    run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))
-    measure = work.playbook.measures[run.measure]
-    if measure.track in ("any", work.contact.track):
+    """Begin the oldest queued series when no other is active; after one in the holdout, the next one too."""
+    while True:
+        runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
+        if any(not (run.queued or run.holdout) for run in runs):
+            return
+        waiting = [run for run in runs if run.queued and not is_set_aside(work, run.measure)]
+        if not waiting:
+            return
+        run = min(waiting, key=lambda run: (run.started_at, run.measure, run.key))
+        measure = work.playbook.measures[run.measure]
+        if measure.track not in ("any", work.contact.track):
+            return
+        # It is not queued any more then, or its rules failed and the measure is set aside.
         run_rule(work, measure, at, steps.begin_run, work, measure, run, at)

@@ -148,9 +148,9 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
 
 
 def waits_for_series(work: Work, measure: Measure, run: Run) -> bool:
-    """Tell whether the run is a series that waits because another one is active."""
+    """Tell whether the run is a series that waits because another one is active; one in the holdout blocks none."""
     return measure.series and any(
-        other.measure in work.index.series and other is not run and not other.queued
+        other.measure in work.index.series and other is not run and not (other.queued or other.holdout)
         for other in work.contact.runs.values()
     )
 
