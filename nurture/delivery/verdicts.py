@@ -22,6 +22,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "suppression": "none",
     "switches": "none is off",
     "run": "done but for this mail",
+    "entity": "about none",
     "holdout": "not in the holdout",
     "events_pending": "everything accepted is applied",
     "own_pause": "none",

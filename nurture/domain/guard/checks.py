@@ -10,6 +10,7 @@ from nurture.domain.contact import PersonRequest
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
+from nurture.domain.journey.run_entity import entity_reason
 from nurture.domain.measure import MARKETING, LetEndOfMonth, LocalSlot
 from nurture.domain.timing import (
     end_of_month,
@@ -138,6 +139,18 @@ def check_run(context: CheckContext) -> CheckResult:
     if run.step != step:
         return Refusal("cancel", "run_ended", f"the run stands at {run.step}")
     return f"active since {to_iso(run.started_at)}"
+
+
+def check_entity(context: CheckContext) -> CheckResult:
+    """Cancel a mail about an entity that was reversed, or (`while: open`) that is closed or empty."""
+    run, contact, measure = context.input.run, context.input.contact, context.measure
+    if run is None or contact is None or measure is None or not run.entity:
+        return "about none"
+    reason = entity_reason(contact, context.playbook, measure, run)
+    if reason is None:
+        return f"{run.entity} {run.entity_key} stands"
+    state = "was reversed" if reason == "entity_reversed" else "is closed or empty"
+    return Refusal("cancel", reason, f"{run.entity} {run.entity_key} {state}")
 
 
 def check_events_pending(context: CheckContext) -> CheckResult:
