@@ -13,13 +13,15 @@ from nurture.domain.errors import NotFoundError
 from nurture.transports.registry import open_lanes
 
 
-def require_switch_name(services: Services, connection: sa.Connection, name: str) -> None:
-    """Raise NotFoundError unless `name` is `all`, a lane or a measure of the active playbook."""
+def find_switch(services: Services, connection: sa.Connection, name: str) -> str:
+    """Return the switch of `all`, of a lane or of a measure of the active playbook. Raises NotFoundError.
+
+    A measure's switch has the measure's identity, as its messages have.
+    """
     if name == "all" or name in open_lanes(services.settings.mail_url):
-        return
+        return name
     if "/" in name:
-        find_measure(services.playbooks.active(connection).playbook, name)
-        return
+        return find_measure(services.playbooks.active(connection).playbook, name).root
     lanes = ", ".join(sorted(open_lanes(services.settings.mail_url)))
     message = f"{name!r} is not a measure (track/stage/name), a lane ({lanes}) or all"
     raise NotFoundError(message)
@@ -40,14 +42,14 @@ def set_switch(
     )
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        require_switch_name(services, connection, name)
+        switch = find_switch(services, connection, name)
         now = services.clock.now()
         if after_restore:
             journals.accept_restored_database(connection, services, actor=actor)
             revived = 0
         else:
             revived = consents.set_switch(
-                connection, name, paused=paused, reason=reason, actor=actor, now=now
+                connection, switch, paused=paused, reason=reason, actor=actor, now=now
             )
         detail = {"name": name, "paused": paused, "reason": reason}
         record(connection, at=now, actor=actor, action="pause" if paused else "resume", detail=detail)
@@ -61,17 +63,18 @@ def set_switch(
 def cancel(services: Services, measure: str, *, actor: str) -> dict[str, Any]:
     """Pause a measure, then end its active runs and unsent mails batch by batch; returns their numbers."""
 
-    def pause(connection: sa.Connection) -> None:
-        require_switch_name(services, connection, measure)
+    def pause(connection: sa.Connection) -> str:
+        switch = find_switch(services, connection, measure)
         now = services.clock.now()
-        consents.set_switch(connection, measure, paused=True, reason="cancelled by ops", actor=actor, now=now)
+        consents.set_switch(connection, switch, paused=True, reason="cancelled by ops", actor=actor, now=now)
         record(connection, at=now, actor=actor, action="cancel", detail={"measure": measure})
+        return switch
 
-    services.database.run(pause)
+    switch = services.database.run(pause)
     runs = messages = 0
     while True:
         done = services.database.run(
-            lambda connection: consents.cancel_measure(connection, measure, now=services.clock.now())
+            lambda connection: consents.cancel_measure(connection, switch, now=services.clock.now())
         )
         runs, messages = runs + done.runs, messages + done.messages
         if done.contacts == 0:

@@ -183,7 +183,7 @@ def _sample_from_person(
 def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) -> Run | None:
     statement = (
         sa.select(t.runs)
-        .where(t.runs.c.contact_id == contact_id, t.runs.c.measure == measure.path)
+        .where(t.runs.c.contact_id == contact_id, t.runs.c.measure == measure.root)
         .order_by(t.runs.c.started_at.desc(), t.runs.c.id.desc())
         .limit(1)
     )

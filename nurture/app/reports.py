@@ -3,6 +3,8 @@
 from statistics import median
 from typing import Any
 
+import sqlalchemy as sa
+
 from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
@@ -17,15 +19,27 @@ def messages(
     """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one."""
     with services.database.read() as connection:
         contacts = None if who is None else load_family_ids(connection, resolve_contact(connection, who))
-        return ledger.list_messages(
-            connection, contacts=contacts, measure=measure, status=status, limit=limit
-        )
+        names = _names(services, connection)
+        roots = {path: root for root, path in names.items()}
+        wanted = roots.get(measure or "", measure)
+        rows = ledger.list_messages(connection, contacts=contacts, measure=wanted, status=status, limit=limit)
+        return [{**row, "measure": names.get(row["measure"], row["measure"])} for row in rows]
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
     """Return the number of mails in each state, per measure."""
     with services.database.read() as connection:
-        return ledger.count_by_measure(connection)
+        names = _names(services, connection)
+        rows = ledger.count_by_measure(connection)
+        return [{**row, "measure": names.get(row["measure"], row["measure"])} for row in rows]
+
+
+def _names(services: Services, connection: sa.Connection) -> dict[str, str]:
+    """Return identity -> present path of each measure of the active playbook that was renamed."""
+    if services.playbooks.active_id(connection) is None:
+        return {}
+    measures = services.playbooks.active(connection).playbook.measures
+    return {measure.root: path for path, measure in measures.items() if measure.was}
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:

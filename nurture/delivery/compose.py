@@ -19,6 +19,7 @@ from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.inbound.verp import build_return_path
 from nurture.domain.instant import FOREVER
+from nurture.domain.measure import MailStep
 from nurture.domain.owners import owner_of_run
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import MailContext, Recipient, freeze_context
@@ -53,12 +54,14 @@ class TemplateComposer:
             view=_view(item, loaded),
         )
         sender = templates.shared.sender(due.purpose)
+        step = item.measure.step(due.step) if item.measure is not None else None
         frozen = freeze_context(
             templates,
             recipient,
-            measure=due.measure,
+            # Files have the measure's present name, messages its first one.
+            measure=item.measure.path if item.measure is not None else due.measure,
             step=due.step,
-            mail=due.mail,
+            mail=step.mail if isinstance(step, MailStep) else due.mail,
             variant=item.run.variant if item.run else "",
             purpose=due.purpose,
             topic=due.topic,

@@ -330,6 +330,29 @@ class QuietHours:
     exempt: frozenset[Purpose] = frozenset({"transactional"})
 
 
+class Measures(dict[str, Measure]):
+    """Measures by path; a former path finds the measure too, and is not listed."""
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        super().__init__(measures)
+        paths = set(measures)
+        self._by_former_path = {
+            former: measure for measure in measures.values() for former in measure.was if former not in paths
+        }
+
+    def __missing__(self, path: str) -> Measure:
+        """Return the measure that had this path."""
+        return self._by_former_path[path]
+
+    def __contains__(self, path: object) -> bool:
+        """Tell whether a measure has, or had, this path."""
+        return super().__contains__(path) or path in self._by_former_path
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the measure that has, or had, this path."""
+        return super().get(path) or self._by_former_path.get(path, default)
+
+
 @dataclass(frozen=True, eq=False)
 class Playbook:
     """The whole programme; mappings are by name, `measures` by path. Compared and hashed by identity."""
@@ -374,6 +397,11 @@ class Playbook:
     # Hash of all rules and hash of all words; see docs/playbook.md.
     rules_hash: str = ""
     content_hash: str = ""
+
+    def __post_init__(self) -> None:
+        """Let former paths find their measures."""
+        if any(measure.was for measure in self.measures.values()):
+            object.__setattr__(self, "measures", Measures(self.measures))
 
     def stages_of(self, track: str) -> tuple[Stage, ...]:
         """Return the track's stages in order."""

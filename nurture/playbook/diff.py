@@ -1,7 +1,7 @@
 """The differences between two playbooks, and their effect on the people in flight.
 
-A measure is added, removed, changed in its rules (then contacts are judged again) or changed in its wording only. A
-measure that moves to another folder counts as removed and added.
+A measure is added, removed, renamed, changed in its rules (then contacts are judged again) or changed in its wording
+only. A measure that moves to another folder counts as removed and added, unless it says `was`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from nurture.domain.playbook import Playbook
 from nurture.playbook import hashes
 from nurture.playbook.loaded_playbook import LoadedPlaybook
 
-Kind = Literal["added", "removed", "rules", "words"]
+Kind = Literal["added", "removed", "renamed", "rules", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Change:
     details: tuple[str, ...] = ()
     # Runs by step; `with_people` fills it.
     in_flight: tuple[InFlight, ...] = ()
+    # The measure's path before; "" when it has not changed.
+    was: str = ""
 
     @property
     def people(self) -> int:
@@ -62,18 +64,11 @@ class Difference:
 
 def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
     """Return what publishing `new` in place of `old` would change; measures in path order."""
-    before, after = old.playbook.measures, new.playbook.measures
-    changes: list[Change] = []
-    for path in sorted({*before, *after}):
-        if path not in after:
-            changes.append(Change(path, "removed"))
-        elif path not in before:
-            changes.append(Change(path, "added"))
-        elif before[path].rules_hash != after[path].rules_hash:
-            changes.append(Change(path, "rules", tuple(_changed_rules(path, old.playbook, new.playbook))))
-        elif files := _changed_files(f"{path}/", old.files, new.files):
-            changes.append(Change(path, "words", files))
-    measures = {f"{path}/" for path in {*before, *after}}
+    before = {measure.root: measure for measure in old.playbook.measures.values()}
+    after = {measure.root: measure for measure in new.playbook.measures.values()}
+    found = (_change(before.get(root), after.get(root), old, new) for root in {*before, *after})
+    changes = sorted((change for change in found if change is not None), key=lambda change: change.measure)
+    measures = {f"{path}/" for path in {*old.playbook.measures, *new.playbook.measures}}
     outside = [
         path
         for path in _changed_files("", old.files, new.files)
@@ -83,6 +78,25 @@ def compare(old: LoadedPlaybook, new: LoadedPlaybook) -> Difference:
     wakes = old.playbook.rules_hash != new.playbook.rules_hash
     words = tuple(path for path in outside if path != "playbook.yaml" or not programme)
     return Difference(tuple(changes), programme, wakes, words)
+
+
+def _change(
+    before: Measure | None, after: Measure | None, old: LoadedPlaybook, new: LoadedPlaybook
+) -> Change | None:
+    """Return the difference between a measure and what becomes of it; None when there is none."""
+    if after is None:
+        return None if before is None else Change(before.path, "removed")
+    if before is None:
+        return Change(after.path, "added")
+    was = before.path if before.path != after.path else ""
+    names = (f"was {was}",) if was else ()
+    if before.rules_hash != after.rules_hash:
+        rules = tuple(_changed_rules(before, after, old.playbook, new.playbook))
+        return Change(after.path, "rules", (*names, *rules), was=was)
+    if was:
+        return Change(after.path, "renamed", names, was=was)
+    files = _changed_files(f"{after.path}/", old.files, new.files)
+    return Change(after.path, "words", files) if files else None
 
 
 def with_people(
@@ -97,8 +111,10 @@ def with_people(
     """
     changes = []
     for change in difference.changes:
-        steps = {step: count for (path, step), count in in_flight.items() if path == change.measure}
-        before, after = (loaded.playbook.measures.get(change.measure) for loaded in (old, new))
+        before = old.playbook.measures.get(change.was or change.measure)
+        after = new.playbook.measures.get(change.measure)
+        root = after.root if after is not None else before.root if before is not None else ""
+        steps = {step: count for (path, step), count in in_flight.items() if path == root}
         runs = tuple(
             InFlight(step, count, effect(step, before, after)) for step, count in sorted(steps.items())
         )
@@ -142,11 +158,10 @@ def _span(step: Step) -> int | None:
             return None
 
 
-def _changed_rules(path: str, old: Playbook, new: Playbook) -> Iterable[str]:
+def _changed_rules(before: Measure, after: Measure, old: Playbook, new: Playbook) -> Iterable[str]:
     """Yield the fields whose rules differ, and the names of definitions that the measure reads and that differ."""
-    before, after = old.measures[path], new.measures[path]
     for field in fields(Measure):
-        if field.name not in hashes.WORDING_FIELDS[Measure]:
+        if field.name not in {*hashes.WORDING_FIELDS[Measure], "path"}:
             was, now = getattr(before, field.name), getattr(after, field.name)
             if hashes.canonical_value(was) != hashes.canonical_value(now):
                 yield field.name

@@ -22,7 +22,7 @@ _VERSION = "1"
 #: Fields that hold wording, or that the rules hash must not contain.
 WORDING_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset(
-        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "rules_hash"}
+        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "was", "rules_hash"}
     ),
     MailStep: frozenset({"calendar"}),
     Playbook: frozenset(
@@ -48,9 +48,12 @@ def content_hash(files: Mapping[str, str]) -> str:
 
 def measure_rules_hash(measure: Measure, playbook: Playbook) -> str:
     """Return the hash of a measure's rules and of the definitions that it reads."""
+    rules = canonical_value(measure)
+    if measure.handover is not None and measure.handover in playbook.measures:
+        rules["handover"] = playbook.measures[measure.handover].root
     return _digest(
         [
-            canonical_value(measure),
+            rules,
             {name: canonical_value(value) for name, value in definitions_read(measure, playbook)},
         ]
     )
@@ -58,7 +61,7 @@ def measure_rules_hash(measure: Measure, playbook: Playbook) -> str:
 
 def rules_hash(playbook: Playbook) -> str:
     """Return the hash of all rules. Every measure must have its `rules_hash` already."""
-    measures = {path: measure.rules_hash for path, measure in playbook.measures.items()}
+    measures = {measure.root: measure.rules_hash for measure in playbook.measures.values()}
     return _digest([canonical_value(playbook), measures])
 
 
@@ -76,6 +79,9 @@ def canonical_value(value: Any) -> Any:
         kept = {
             f.name: canonical_value(getattr(value, f.name)) for f in fields(value) if f.name not in left_out
         }
+        if isinstance(value, Measure):
+            # The identity: another name alone changes no rule.
+            kept["path"] = value.root
         return {"": type(value).__name__, **kept}
     if isinstance(value, Mapping):
         # The order of keys has no meaning; the digest sorts them.

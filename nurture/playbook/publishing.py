@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from nurture.database.audit import record
 from nurture.database.engine import Database
 from nurture.database.notifications import ADVANCE, note
-from nurture.domain.errors import NotFoundError
+from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.domain.instant import Instant
 from nurture.playbook import queries as playbook_queries
 from nurture.playbook.loaded_playbook import LoadedPlaybook, build, rebuild
@@ -126,6 +126,8 @@ def publish(
 
     def work(connection: sa.Connection) -> int:
         active = playbook_queries.lock_active(connection)
+        if active is not None and (faults := _rename_faults(_load(connection, active.id), loaded)):
+            raise PlaybookError(faults)
         if active is not None and active.content_hash == loaded.playbook.content_hash and backlog == "none":
             if playbook_queries.has_set_aside(connection):
                 playbook_queries.wake_again(connection)
@@ -136,6 +138,21 @@ def publish(
         return _activate(connection, loaded, active, now=now, actor=actor, backlog=backlog, action="publish")
 
     return database.run(work)
+
+
+def _rename_faults(active: LoadedPlaybook, new: LoadedPlaybook) -> list[str]:
+    """Return the faults by which the new playbook would lose people whom the active one knows by an older name."""
+    faults: list[str] = []
+    for measure in new.playbook.measures.values():
+        for path in (measure.path, *measure.was):
+            before = dict(active.playbook.measures).get(path)
+            if before is not None and before.root != measure.root:
+                names = ", ".join((*before.was, path))
+                faults.append(
+                    f"{measure.path}/measure.yaml:1: `{path}` is known as {before.root} to people in flight: "
+                    f"write `was: [{names}]`"
+                )
+    return faults
 
 
 def rollback(database: Database, *, now: Instant, actor: str, to: int | None = None) -> int:

@@ -72,7 +72,7 @@ def explain_measure(
     """Return the explanation of a measure for a contact; `contact` is its state at `now`, current or replayed."""
     ids = load_family_ids(connection, contact.id)
     answer = _explain(connection, ids, contact, measure, playbook=playbook, now=now)
-    failed = load_set_aside(connection, ids, measure.path, now=now)
+    failed = load_set_aside(connection, ids, measure.root, now=now)
     if failed is not None:
         cause = f"its rules failed at {to_iso(failed.at)} ({failed.event or 'alarm'}): {failed.reason}"
         answer.answer = f"Set aside for this contact: {cause}. Before: {answer.answer}"
@@ -90,14 +90,14 @@ def _explain(
     playbook: Playbook,
     now: Instant,
 ) -> Why:
-    mails = _mails(connection, ids, measure.path, now)
+    mails = _mails(connection, ids, measure.root, now)
     if mails:
         answer = _paused(connection, measure, _from_ledger(contact, measure, mails))
         if mails[-1]["asked_for"]:
-            run = _newest_run(connection, ids, measure.path, now, key=mails[-1]["key"])
+            run = _newest_run(connection, ids, measure.root, now, key=mails[-1]["key"])
             answer.findings.insert(0, _request_finding(run))
         return answer
-    run = _newest_run(connection, ids, measure.path, now)
+    run = _newest_run(connection, ids, measure.root, now)
     if run is not None:
         return _from_run(contact, measure, run)
     return _never(connection, ids, contact, measure, playbook=playbook, now=now)
@@ -199,7 +199,7 @@ def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
     if answer.outcome not in ("waiting", "deferred"):
         return answer
     switches = load_paused_switches(connection)
-    on = [name for name in ("all", measure.lane, measure.path) if name in switches]
+    on = [name for name in ("all", measure.lane, measure.root) if name in switches]
     if on:
         answer.outcome = "deferred"
         answer.answer = (
@@ -263,7 +263,7 @@ def _never(
     refusal = connection.execute(
         sa.select(t.non_entries).where(
             t.non_entries.c.contact_id.in_(ids),
-            t.non_entries.c.measure == measure.path,
+            t.non_entries.c.measure == measure.root,
             t.non_entries.c.at <= now,
         )
     ).first()

@@ -188,8 +188,9 @@ class ConsoleViews:
 
 def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
     """Return one row per measure, including the playbook's measures that have not planned a mail yet."""
-    planned = {row["measure"]: row for row in ledger.count_by_measure(connection)}
-    entered = count_runs_by_measure(connection)
+    names = {measure.root: path for path, measure in known.items()}
+    planned = {names.get(row["measure"], row["measure"]): row for row in ledger.count_by_measure(connection)}
+    entered = {names.get(root, root): runs for root, runs in count_runs_by_measure(connection).items()}
     empty = {"planned": 0, "balanced": True, **dict.fromkeys(STATE_COLUMNS, 0)}
     rows = []
     for path in sorted({*planned, *entered, *known}):
