@@ -16,6 +16,7 @@ from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
 from nurture.app.sign_in_limits import SignInLimits
+from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay
 from nurture.reports.amounts import find_doubtful_amounts
@@ -65,6 +66,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_finding("retention", list(find_overdue_data(services))))
     findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
     findings.append(_finding("answers", list(find_unsent_notices(services))))
+    findings.append(_finding("hooks", outgoing.find_failed(services)))
     key_faults, assumed = find_key_faults(services)
     findings.append(_finding("keys", key_faults) if key_faults else _notice("keys", assumed))
     findings.append(_notice("sign-in", SignInLimits(services).find_locked()))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from nurture.app.inbound import build_reply_settings
 from nurture.app.services import Services
+from nurture.app.webhooks.outgoing import send_hooks
 from nurture.app.webhooks.shops import expire_waiting
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
@@ -31,6 +32,7 @@ def process_feedback(services: Services, transport: Transport) -> Counts:
         now = services.clock.now()
         counts.add(services.database.run(step(services, now)))
     counts.add(send_notices(services.database, transport, clock=services.clock))
+    counts.add(send_hooks(services))
     return counts
 
 

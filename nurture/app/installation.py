@@ -1,11 +1,13 @@
 """Open an installation. `migrate`, `up` and `demo` create or upgrade it; everything else requires an existing one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from nurture.access import queries
 from nurture.app.services import Services
+from nurture.app.webhooks.outgoing import target_names
 from nurture.database import migrations
 from nurture.database.engine import Database, open_database
 from nurture.database.meta import require_suppression_key
@@ -28,8 +30,9 @@ def open_services(
 ) -> Services:
     """Return the services for complete settings; connects at first use. keeps, notifier: see `open_database`."""
     keep_secret(*settings.secret_values())
+    database = open_database(settings.database_url, pool_size=pool_size, keeps=keeps, notifier=notifier)
     return Services(
-        database=open_database(settings.database_url, pool_size=pool_size, keeps=keeps, notifier=notifier),
+        database=replace(database, hooks=target_names(settings)),
         settings=settings,
         clock=clock or SystemClock(),
         keys=SigningKeys(settings.signing_secrets),

@@ -53,6 +53,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "conflicts": "records that may also be you, and events we did not believe without asking",
     "merges": "when we learnt that two of our records were both you",
     "dialogues": "answers of yours to our mail, and when we answered",
+    "hook_posts": "which of your events were told to another system of ours, and when",
     "notices": "answers of yours on their way to one of us",
     "approvals": "sends to many people that one of us asked another to allow",
     "suppressions": "whether we may not mail an address of yours, and why",

@@ -15,7 +15,6 @@ from nurture.cli import (
     conflicts,
     contact,
     doctor,
-    export,
     import_,
     init,
     messages,
@@ -29,6 +28,7 @@ from nurture.cli import (
     suppression,
     track,
 )
+from nurture.cli.exchange import export, hooks
 from nurture.cli.processes import api, inbound, migrate, scheduler, up, worker
 from nurture.cli.virtual_time import demo, simulate
 from nurture.domain.errors import CheckFailed, Transient, UserError
@@ -77,6 +77,7 @@ app.command("cancel")(cancel.cancel)
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(cases.app, name="cases")
+app.add_typer(hooks.app, name="hooks")
 app.command("messages")(messages.messages)
 app.add_typer(report.app, name="report")
 app.command("doctor")(doctor.doctor)

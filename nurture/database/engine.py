@@ -7,7 +7,7 @@ explicit locks. JSON documents are encoded by msgspec.
 
 import random
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -48,6 +48,9 @@ _BY_INDEX = "SELECT " + ", ".join(
     for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit")
 )
 
+#: Where a writing connection carries `Database.hooks`.
+HOOKS_KEY = "nurture.hooks"
+
 
 def encode(value: Any) -> str:
     """Return JSON text of a plain value."""
@@ -66,6 +69,8 @@ class Database:
     looker: sa.Engine
     #: Told after each commit which queues the transaction noted (`database.notifications`).
     notifier: Notifier = field(default_factory=NoNotifier)
+    #: Event -> the names of the addresses that it is posted to (`feedback.hooks`).
+    hooks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_sqlite(self) -> bool:
@@ -76,6 +81,7 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Open one transaction that may write; commits at the end and notifies, rolls back on any exception."""
         with self.writer.begin() as connection, collect_notes(connection) as notes:
+            connection.info[HOOKS_KEY] = self.hooks
             yield connection
         self._notify(notes)
 
@@ -111,6 +117,7 @@ class Database:
         for attempt in range(_ATTEMPTS):
             try:
                 with self.writer.begin() as connection, collect_notes(connection) as notes:
+                    connection.info[HOOKS_KEY] = self.hooks
                     if by_index and not self.is_sqlite:
                         connection.connection.cursor().execute(_BY_INDEX)
                     result = work(connection)

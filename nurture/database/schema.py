@@ -737,6 +737,32 @@ _unsent = notices.c.sent_at.is_(None)
 sa.Index("ix_notices_due", notices.c.due_at, postgresql_where=_unsent, sqlite_where=_unsent)
 sa.Index("ix_notices_contact_id", notices.c.contact_id)
 
+#: Posts of events to the addresses of EVENT_HOOKS, each at least once. The post is made from the event when it is sent.
+hook_posts = sa.Table(
+    "hook_posts",
+    metadata,
+    _id(),
+    sa.Column("event_id", sa.BigInteger, nullable=False),
+    # The contact of the event, as of then; NULL: an event of an object.
+    sa.Column("contact_id", sa.BigInteger),
+    sa.Column("name", sa.Text, nullable=False),
+    # Host and digest of the address; the address itself may hold a secret.
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    # waiting | sent | failed
+    sa.Column("state", sa.Text, nullable=False, server_default="waiting"),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lease_until", Instant, nullable=False, server_default="0"),
+    sa.Column("settled_at", Instant),
+    # The answer to the last attempt, or why there was none.
+    sa.Column("reply", sa.Text, nullable=False, server_default=""),
+    sa.UniqueConstraint("event_id", "target"),
+)
+_unsettled = hook_posts.c.state == "waiting"
+sa.Index("ix_hook_posts_due", hook_posts.c.due_at, postgresql_where=_unsettled, sqlite_where=_unsettled)
+sa.Index("ix_hook_posts_contact_id", hook_posts.c.contact_id)
+
 # ---- operating -------------------------------------------------------------------------------------------
 
 playbooks = sa.Table(

@@ -5,39 +5,24 @@ must be public, so that no name leads into our own network. The certificate is c
 followed, size and time are bounded.
 """
 
-import ipaddress
-import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
 from nurture.runtime.clock import monotonic
+from nurture.transports.http import SECONDS_MAX, PinnedHttps, Resolve, is_public, resolve
+
+__all__ = ["Fetcher", "is_public"]
 
 BYTES_MAX: Final = 64 * 1024
-SECONDS_MAX: Final = 5.0
 #: Documents in the cache, and requests in a minute: a stranger cannot make us send more.
 _CACHED_MAX: Final = 16
 _REQUESTS_MAX: Final = 20
-
-#: Returns the addresses of a host and port, each with the port to connect to.
-Resolve = Callable[[str, int], list[tuple[str, int]]]
-
-
-def resolve(host: str, port: int) -> list[tuple[str, int]]:
-    """Return the addresses that the system's resolver knows."""
-    return [(str(entry[4][0]), port) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an address is on the public internet: not private, not of this host, no metadata service."""
-    parsed = ipaddress.ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_global and not parsed.is_multicast
 
 
 class Fetcher:
@@ -90,7 +75,7 @@ class Fetcher:
 
     def _get(self, host: str, address: tuple[str, int], path: str) -> bytes | None:
         until = monotonic() + SECONDS_MAX
-        connection = _Pinned(host, address, context=self._context or _system_context())
+        connection = PinnedHttps(host, address, context=self._context or _system_context())
         try:
             connection.request("GET", path, headers={"Accept": "*/*", "User-Agent": "nurture"})
             answer = connection.getresponse()
@@ -120,20 +105,3 @@ class Fetcher:
 def _system_context() -> ssl.SSLContext:
     """Return a context with the machine's certificates; few installations fetch, and reading them takes long."""
     return ssl.create_default_context()
-
-
-class _Pinned(HTTPSConnection):
-    """A connection to one address, with the certificate of the name it was asked for."""
-
-    def __init__(self, host: str, address: tuple[str, int], *, context: ssl.SSLContext) -> None:
-        super().__init__(host, timeout=SECONDS_MAX, context=context)
-        self._address = address
-        self._tls = context
-
-    def connect(self) -> None:
-        plain = socket.create_connection(self._address, self.timeout)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except OSError:
-            plain.close()
-            raise

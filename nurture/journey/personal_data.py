@@ -142,6 +142,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     ),
     "merges": Personal("contact", "survivor merged", "kept without evidence", {"evidence": "{}"}),
     "dialogues": Personal("contact", "contact_id", "kept: numbers and instants of answers; open ones are closed"),
+    "hook_posts": Personal("contact", "contact_id", "deleted: numbers of events to be posted elsewhere", None),
     "notices": Personal("contact", "contact_id", "deleted: mails that passed an answer on", None),
     "suppressions": Personal(
         "hash", "address_hash", "kept and added: the keyed hash of each address is suppressed for marketing"

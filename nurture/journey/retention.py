@@ -25,6 +25,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.event import Event
 from nurture.domain.instant import Duration, Instant
 from nurture.domain.playbook import Playbook
+from nurture.feedback.hook_queries import delete_settled
 from nurture.journey.replay import replay_events
 
 #: Rows of each kind looked at in one call.
@@ -51,6 +52,7 @@ def retain(
         reports=_reports(connection, before["reports"], limit=limit),
         quarantine=_oldest(connection, t.quarantine, t.quarantine.c.received_at, before["quarantine"], limit),
         imports=_imports(connection, before["imports"]),
+        hook_posts=delete_settled(connection, before=before["reports"], limit=limit),
         shop_things=_shop_things(connection, before["events"], limit=limit),
     )
     counts.add(_people(connection, before, limit=limit))

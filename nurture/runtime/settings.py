@@ -10,7 +10,6 @@ import hashlib
 import ipaddress
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +31,7 @@ from pydantic import (
 from nurture.domain.errors import SettingsError
 from nurture.domain.instant import Duration, parse_duration
 from nurture.runtime import settings_parsing as text
+from nurture.runtime.made_secrets import make_secrets
 from nurture.runtime.settings_display import show_value
 
 PREFIX = "NURTURE_"
@@ -127,6 +127,17 @@ class Settings(BaseModel):
     shop_tests: bool = Field(
         default=False, description="true: test orders of shops count; for a trial installation only"
     )
+    event_hooks: Annotated[dict[str, tuple[str, ...]], BeforeValidator(text.event_hooks)] = Field(
+        default={},
+        repr=False,
+        description="event=address: such events are posted there, signed (Standard Webhooks); several by commas",
+    )
+    hook_secrets: Keys = Field(
+        default=(), description="sign the posts of EVENT_HOOKS, whsec_...; several: each signs, newest first"
+    )
+    hook_hosts: Words = Field(
+        default=(), description="hosts of EVENT_HOOKS that may be private or use http; all others may not"
+    )
     bounce_address: Annotated[str, AfterValidator(text.bounce_address)] = Field(
         default="",
         description="address that bounces come back to, a signed tag added; empty: to the sender's address",
@@ -193,6 +204,7 @@ class Settings(BaseModel):
             *self.secret_key,
             *self.write_keys,
             *self.browser_keys,
+            *self.hook_secrets,
             *(secret for secrets in self.webhook_secrets.values() for secret in secrets),
             *filter(None, single),
         ]
@@ -296,6 +308,10 @@ def complete(
             faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
         if not (settings.write_keys or settings.browser_keys or has_keys):
             faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
+    if settings.event_hooks and not settings.hook_secrets:
+        faults.append(
+            f"NURTURE_HOOK_SECRETS is not set, so no post of NURTURE_EVENT_HOOKS can be signed; {make}"
+        )
     if faults:
         raise SettingsError("\n".join(faults))
     return settings
@@ -361,33 +377,13 @@ def _file(folder: Path, named: str | None, faults: list[str]) -> tuple[str, dict
 
 def _with_made_secrets(settings: Settings, path: Path) -> Settings:
     """Make the secrets that are missing and add them to the file beside the database."""
-    made = {}
-    if not settings.secret_key:
-        made["secret_key"] = secrets.token_urlsafe(32)
-    if settings.suppression_key is None:
-        made["suppression_key"] = secrets.token_urlsafe(32)
-    if not made:
+    wanted = [name for name in ("secret_key", "suppression_key") if not getattr(settings, name)]
+    if not wanted:
         return settings
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{_key(name)}={value}\n" for name, value in made.items()]
-    try:
-        _add_privately(path, "".join(lines))
-    except OSError as error:
-        message = f"{path}: the secrets of this database cannot be kept here: {error.strerror}"
-        raise SettingsError(message) from error
+    made = make_secrets(path, wanted, prefix=PREFIX)
     values = {name: getattr(settings, name) for name in settings.model_fields_set}
     sources = settings.sources() | {_key(name): str(path) for name in made}
     return Settings(**(values | made)).traced(sources)
-
-
-def _add_privately(path: Path, text: str) -> None:
-    """Append to a file that nobody but its owner may read, through to the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -167,3 +168,36 @@ def shop_topics(value: dict[str, str]) -> dict[str, str]:
     """Refuse topics of shops that are not understood."""
     shops(tuple(value))
     return value
+
+
+#: A name of an event, `=`, and an address, up to the next such pair.
+_HOOK = re.compile(r"\s*([^=,\n]+?)\s*=\s*(https?://[^\s,]+)\s*(?:[,\n]|$)")
+
+
+def event_hooks(value: Any) -> Any:
+    """Return event -> the addresses to post it to, from pairs, from a JSON object or from a table of a file."""
+    if isinstance(value, str):
+        value = _secrets_of_json(value) if value.lstrip().startswith("{") else _hooks_of_pairs(value)
+    if not isinstance(value, dict):
+        return value
+    hooks = {name: tuple(urls) if isinstance(urls, list | tuple) else (urls,) for name, urls in value.items()}
+    for name, urls in hooks.items():
+        for url in urls:
+            parts = urlsplit(url) if isinstance(url, str) else None
+            if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or parts.fragment:
+                message = f"{name}: {url!r:.60} is no address; write https://host/path"
+                raise ValueError(message)
+    return hooks
+
+
+def _hooks_of_pairs(value: str) -> dict[str, list[str]]:
+    hooks: dict[str, list[str]] = {}
+    place = 0
+    while value[place:].strip():
+        match = _HOOK.match(value, place)
+        if match is None:
+            message = f"{value[place:].strip()[:40]!r}: write Event Name=https://host/path, several separated by commas"
+            raise ValueError(message)
+        hooks.setdefault(match[1], []).append(match[2])
+        place = match.end()
+    return hooks

@@ -227,6 +227,8 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
         (t.requests, {"contact_id": contact, "act": "address", "address": f"new{address}", **asked}),
         (t.dialogues, {"contact_id": contact, "message_id": message, "owner": "support", "opened_at": NOW,
                        "due_at": NOW + HOUR, "closed_at": None}),
+        (t.hook_posts, {"event_id": contact, "contact_id": contact, "name": "Order Completed", "target": "crm",
+                        "created_at": NOW, "due_at": NOW}),
         (t.notices, {"kind": "reply", "contact_id": contact, "sender": "a", "recipient": "b", "due_at": NOW,
                      "data": address}),
         (t.sends, {"request": f"r{contact}", "measure": OFFER, "audience": f"email == '{address}'", "at": NOW,

@@ -106,6 +106,8 @@ def test_a_webhook_secret_may_hold_any_character(
         ("WEBHOOK_SECRETS", "resend=a, shopfy=b", "resend: its secret holds a comma or space"),
         ("WEBHOOK_SECRETS", "{woo", "is not JSON"),
         ("WEBHOOK_SECRETS", '{"shopfy": "a"}', "no provider or shop 'shopfy'"),
+        ("EVENT_HOOKS", "Order Completed=crm.example", "write Event Name=https://host/path"),
+        ("EVENT_HOOKS", '{"Order Completed": "ftp://x"}', "is no address"),
         ("SHOP_USER_IDS", "shopify, shopfy", "no shop 'shopfy'"),
         ("SHOP_TOPICS", "shopfy=news", "no shop 'shopfy'"),
         ("SHOP_SINGLE_OPT_IN", "magento", "no shop 'magento'"),
@@ -114,6 +116,17 @@ def test_a_webhook_secret_may_hold_any_character(
 def test_a_wrong_shop_setting_is_named(tmp_path: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load(tmp_path, {f"NURTURE_{name}": text})
+
+
+def test_event_hooks_lead_events_to_addresses(tmp_path: Path) -> None:
+    text = "Order Completed=https://crm.example/in?a=1, Support Case Opened = https://b.example\nOrder Completed=https://c.example,"
+    hooks = load(tmp_path, {"NURTURE_EVENT_HOOKS": text}).event_hooks
+    assert hooks == {
+        "Order Completed": ("https://crm.example/in?a=1", "https://c.example"),
+        "Support Case Opened": ("https://b.example",),
+    }
+    with pytest.raises(SettingsError, match="NURTURE_HOOK_SECRETS is not set"):
+        complete(load(tmp_path, POSTGRESQL | {"NURTURE_EVENT_HOOKS": text}))
 
 
 def test_the_template_cache_is_on_or_off(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Commands by which rows and events leave for other systems."""
