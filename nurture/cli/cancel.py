@@ -7,7 +7,7 @@ from nurture.cli.context import Json, Measure, Yes, confirm, current_actor, open
 def cancel(measure: Measure, *, yes: Yes = False, as_json: Json = False) -> None:
     """Pause a measure and cancel all its runs and unsent mails. This cannot be undone.
 
-    Example: nurture cancel lead/convert/abandoned_cart
+    Example: nurture cancel lead/any/abandoned_cart
     """
     from nurture.app import pauses
 

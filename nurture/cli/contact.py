@@ -66,7 +66,7 @@ def timeline(
 @app.command()
 def why(
     who: Who,
-    measure: Annotated[str, typer.Argument(help="A measure's path, e.g. lead/convert/abandoned_cart.")],
+    measure: Annotated[str, typer.Argument(help="A measure's path, e.g. lead/any/abandoned_cart.")],
     *,
     at: Annotated[
         str | None, typer.Option(help="Explain the state at this time, e.g. 2026-03-01T12:00:00Z.")

@@ -25,7 +25,7 @@ def preview(
 ) -> None:
     """Show a mail exactly as it would be sent.
 
-    Example: nurture preview lead/subscribe/welcome_series --locale zh-CN --html mail.html
+    Example: nurture preview lead/any/welcome_series --locale zh-CN --html mail.html
     """
     from nurture.app import previews
 

@@ -21,7 +21,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
 from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.runs import check_run
-from nurture.playbook.check.stages import check_answers, check_place
+from nurture.playbook.check.stages import check_answers, check_place, check_reader
 from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.templates import check_rendering
@@ -175,6 +175,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_owners(check)
         check_asked_for(check)
         check_answers(check)
+        check_reader(check)
         check_steps(check)
         check_starved(check)
         check_run(check)

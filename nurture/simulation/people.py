@@ -40,14 +40,14 @@ _NAMES_EN = (
     "Leo",
 )
 _NAMES_ZH = ("小雨", "志强", "婷婷", "建国", "晓东", "雪梅", "子涵", "思远")
-_SUBJECTS = ("brewing", "origins", "office", "cafe", "tools")
-#: Product id, name, price, stock at the start.
+_SUBJECTS = ("brewing", "coffee", "office", "cafe", "tools")
+#: Product id, name, category, price, stock at the start.
 _PRODUCTS = (
-    ("ethiopia-250", "Ethiopia Guji 250 g", 13.5, 40),
-    ("brazil-1000", "Brazil Santos 1 kg", 27.0, 3),
-    ("v60", "Pour-over set", 32.0, 12),
-    ("kettle", "Gooseneck kettle", 69.0, 4),
-    ("grinder", "Hand grinder", 89.0, 0),
+    ("ethiopia-250", "Ethiopia Guji 250 g", "coffee", 13.5, 40),
+    ("brazil-1000", "Brazil Santos 1 kg", "coffee", 27.0, 3),
+    ("v60", "Pour-over set", "tools", 32.0, 12),
+    ("kettle", "Gooseneck kettle", "tools", 69.0, 4),
+    ("grinder", "Hand grinder", "tools", 89.0, 0),
 )
 #: Kinds of people and how many of a hundred are of each kind.
 _LIVES = (("reader", 30), ("shopper", 40), ("visitor", 10), ("office", 10), ("waiter", 10))
@@ -120,13 +120,13 @@ class Person:
 
 def product(rng: random.Random) -> dict[str, Any]:
     """Return a product as events carry it."""
-    product_id, name, price, _ = rng.choice(_PRODUCTS)
+    product_id, name, category, price, _ = rng.choice(_PRODUCTS)
     return {
         "product_id": product_id,
         "name": name,
         "price": price,
         "quantity": 1,
-        "category": rng.choice(_SUBJECTS[:2]),
+        "category": category,
         "url": f"https://shop.larkandkettle.example/products/{product_id}",
     }
 
@@ -241,7 +241,7 @@ def _add_order(
     goods: dict[str, Any] | None = None,
     number: int = 0,
 ) -> None:
-    """Add an order with shipment and delivery, sometimes a support case or a return."""
+    """Add an order with shipment and delivery, sometimes cancelled, returned and refunded, or with a support case."""
     goods = goods or product(person.rng)
     if person.rng.random() < 0.6:
         person.add_event(at, "Consent Given", topic="surveys")
@@ -255,26 +255,21 @@ def _add_order(
     if cart is not None:
         order["cart_id"] = cart
     person.add_event(at, "Order Completed", **order)
+    if person.rng.random() < 0.04:
+        person.add_event(at + 2 * HOUR, "Order Cancelled", order_id=order["order_id"])
+        return
     shipped = at + person.rng.randrange(18, 40) * HOUR
-    tracking = f"LK{person.number:06d}{number}"
-    person.add_event(
-        shipped,
-        "Order Shipped",
-        order_id=order["order_id"],
-        tracking_number=tracking,
-        tracking_url=f"https://parcel.example/{tracking}",
-        carrier="Parcel",
-        currency="EUR",
-        products=[goods],
-    )
-    delivered = shipped + person.rng.randrange(20, 70) * HOUR
+    # A few orders come in two parcels, a day apart.
+    for parcel in range(1 + (person.rng.random() < 0.1)):
+        _add_parcel(person, shipped + parcel * DAY, str(order["order_id"]), f"{number}{parcel}", goods)
+    delivered = shipped + person.rng.randrange(30, 80) * HOUR
     person.add_event(delivered, "Order Delivered", order_id=order["order_id"])
     if person.rng.random() < 0.12:
         opened = delivered + person.rng.randrange(2, 90) * HOUR
         case = {
             "case_id": f"k-{person.number}-{number}",
             "subject": "A cracked lid",
-            "agent": "Jonas",
+            "owner": "support",
             "reply_by": to_iso(opened + 8 * HOUR),
         }
         person.add_event(opened, "Support Case Opened", **case)
@@ -283,6 +278,30 @@ def _add_order(
         )
     if person.rng.random() < 0.05:
         person.add_event(delivered + 3 * DAY, "Return Requested", order_id=order["order_id"])
+        person.add_event(
+            delivered + 9 * DAY,
+            "Order Refunded",
+            order_id=order["order_id"],
+            refund_id=f"r-{person.number}-{number}",
+            total=goods["price"],
+            currency="EUR",
+        )
+
+
+def _add_parcel(person: Person, at: Instant, order_id: str, number: str, goods: dict[str, Any]) -> None:
+    """Add the shipment of one parcel of an order."""
+    tracking = f"LK{person.number:06d}{number}"
+    person.add_event(
+        at,
+        "Order Shipped",
+        order_id=order_id,
+        shipment_id=tracking,
+        tracking_number=tracking,
+        tracking_url=f"https://parcel.example/{tracking}",
+        carrier="Parcel",
+        currency="EUR",
+        products=[goods],
+    )
 
 
 def shop_events(start: Instant, days: int, seed: int) -> Iterator[Input]:
@@ -303,7 +322,7 @@ def shop_events(start: Instant, days: int, seed: int) -> Iterator[Input]:
         )
         return Input(at, event=event)
 
-    for product_id, name, price, stock in _PRODUCTS:
+    for product_id, name, _, price, stock in _PRODUCTS:
         url = f"https://shop.larkandkettle.example/products/{product_id}"
         yield make_input(
             start + MINUTE,

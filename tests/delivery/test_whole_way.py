@@ -162,7 +162,7 @@ def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> 
     with world.database.read() as connection:
         mail = connection.execute(
             sa.select(t.messages.c.id, t.messages.c.status).where(
-                t.messages.c.measure == "lead/convert/abandoned_cart"
+                t.messages.c.measure == shipped().playbook.measures["lead/any/abandoned_cart"].root
             )
         ).one()
     assert mail.status == "waiting"

@@ -12,7 +12,7 @@ default_zone: Europe/Berlin
 quiet_hours: {from: "21:00", to: "08:00", except: [transactional]}
 default_send_at: "10:00"
 properties: {order_id: text, appointment_id: text, score: integer, revenue: decimal, stock: integer, starts_at: instant}
-conversion: {by: Order Completed, key: order_id, hold: after_return}
+conversion: {by: Order Completed, key: order_id, reversed_by: Order Taken Back, hold: after_return}
 facts:
   orders: {count: Order Completed}
   spent: {sum: revenue, of: Order Completed}

@@ -87,6 +87,8 @@ def context_of(mail: Mail, values: Mapping[str, Any] | None = None) -> MailConte
         "event": values.get("event", {}),
         "entity": values.get("entity", {}),
         "generation": 0,
+        "sequence": values.get("sequence", 0),
+        **({"owner": values["owner"]} if "owner" in values else {}),
         **values.get("let", {}),
         **values.get("objects", {}),
     }

@@ -5,17 +5,23 @@ Every mail leaves when it is due; consent, caps, holds and quiet hours belong to
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from nurture.domain.contact import Advance, Contact
+from icalendar import Calendar
+
+from nurture.domain.contact import Advance, Contact, Run
 from nurture.domain.event import Event, EventKind
-from nurture.domain.facts import empty
+from nurture.domain.facts import empty, view
 from nurture.domain.guard.decide import compute_let_instants
 from nurture.domain.instant import Instant, from_datetime, to_datetime
 from nurture.domain.journey.advance import advance
+from nurture.domain.measure import MailStep, Measure
 from nurture.domain.message import PlannedMessage, Settled
-from tests.programme.samples import loaded
+from nurture.rendering.calendar import calendar_bytes
+from nurture.rendering.context import Recipient, freeze_context
+from tests.programme.samples import LINKS, loaded, templates
 
 ZONE = "Europe/Berlin"
 
@@ -31,9 +37,15 @@ class Life:
 
     start: str = "2026-06-01 10:00"
     contact_id: int = 2
-    # "2026-06-01 12:00 lead/convert/abandoned_cart left"
+    # "2026-06-01 12:00 lead/any/abandoned_cart left"
     mails: list[str] = field(default_factory=list)
     waiting: list[PlannedMessage] = field(default_factory=list)
+    # The calendar entries of these mails, as a calendar program reads them.
+    entries: list[Any] = field(default_factory=list)
+    # The values that the templates of the last mail may read.
+    view: dict[str, Any] = field(default_factory=dict)
+    # Runs that a mail was decided for, by (measure, key): a run that is done waits for its last mail.
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.now = instant(self.start)
@@ -101,21 +113,45 @@ class Life:
 
     def _send(self, mail: PlannedMessage) -> None:
         self.waiting.remove(mail)
-        run = self.contact.runs.get((mail.measure, mail.run_key))
-        if run is not None:
-            measure = loaded().playbook.measures[mail.measure]
-            run.let.update(compute_let_instants(measure, run.let, now=self.now, zone=ZONE))
+        playbook = loaded().playbook
+        measure = playbook.measures[mail.measure]
+        run = self.contact.runs.get((mail.measure, mail.run_key)) or self.runs[mail.measure, mail.run_key]
+        names = partial(view, self.contact, playbook, run)
+        run.let.update(
+            compute_let_instants(
+                measure, run.let, now=self.now, zone=ZONE, owners=playbook.owners, names=names
+            )
+        )
+        self.view = names()
         wall = to_datetime(self.now).astimezone(ZoneInfo(ZONE))
-        self.mails.append(f"{wall:%Y-%m-%d %H:%M} {mail.measure} {mail.mail}")
+        self.mails.append(f"{wall:%Y-%m-%d %H:%M} {measure.path} {mail.mail}")
+        step = measure.step(mail.step)
+        if isinstance(step, MailStep) and step.calendar is not None:
+            self._read_entry(measure, mail)
         outcome = Settled(1, mail.measure, mail.run_key, mail.step, "sent", self.now)
         self._take(advance(self.contact, [outcome], now=self.now, playbook=loaded().playbook))
 
+    def _read_entry(self, measure: Measure, mail: PlannedMessage) -> None:
+        context = freeze_context(
+            templates(),
+            Recipient("anna@example.com", "en", ZONE, links=LINKS, view=self.view),
+            measure=measure.path,
+            step=mail.step,
+            mail=mail.mail,
+            variant="",
+            purpose=measure.purpose,
+            topic=measure.topic,
+            header_id="<m1.t@larkandkettle.example>",
+            date=self.now,
+        )
+        entry = Calendar.from_ical(calendar_bytes(context))
+        [event] = entry.walk("VEVENT")
+        names = ("uid", "sequence", "status", "organizer")
+        self.entries.append({"method": str(entry["method"]), **{name: event[name] for name in names}})
+
     def _take(self, result: Advance) -> None:
         self.contact = result.contact
+        self.runs.update(result.runs)
         for gone in result.cancellations:
-            self.waiting = [
-                mail
-                for mail in self.waiting
-                if mail.measure != gone.measure or gone.run_key not in (None, mail.run_key)
-            ]
-        self.waiting += result.messages
+            self.waiting = [mail for mail in self.waiting if not gone.covers(mail, self.runs)]
+        self.waiting += [mail for mail in result.messages if not mail.cancelled]

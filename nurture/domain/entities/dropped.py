@@ -87,7 +87,7 @@ def _shares(key: str, entity: Entity, kind: EntityKind, playbook: Playbook) -> d
 def _note_taken(memory: Memory, kind: EntityKind, entity: Entity, playbook: Playbook) -> None:
     """Keep which lines a dropped entity takes out of the lists of other kinds."""
     for cart in index_of(playbook).kinds:
-        if cart.lines is not None and kind.name in cart.lines.removed_by_kinds and entity.lines:
+        if cart.lines is not None and kind.name in cart.lines.removed_by_kinds:
             taken = memory.taken.setdefault(cart.name, {})
             note_bought(taken, entity, entity.counted_at or NEVER)
             for oldest in sorted(taken, key=lambda key: (taken[key], key))[:-_TAKEN_MAX]:

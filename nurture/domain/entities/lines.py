@@ -14,6 +14,8 @@ _LINES_MAX: Final = 50
 _FIELDS_MAX: Final = 30
 _TEXT_MAX: Final = 1_000
 _NOTHING: Final[Mapping[str, Instant]] = {}
+#: Among bought lines: all of them. No line has this key.
+EVERYTHING: Final = ""
 
 
 def is_line_event(event: Event, rule: LineRule) -> bool:
@@ -100,7 +102,7 @@ def settle_lines(
             not line.removed
             and (not line.hint, at) >= entity.listed_at
             and (closed_until == NEVER or at > closed_until)
-            and (not bought or at > bought.get(key, NEVER))
+            and (not bought or at > max(bought.get(key, NEVER), bought.get(EVERYTHING, NEVER)))
         )
 
 
@@ -115,8 +117,10 @@ def bought_lines(memory: Memory, cart: EntityKind) -> dict[str, Instant]:
 
 
 def note_bought(bought: dict[str, Instant], entity: Entity, at: Instant) -> None:
-    """Note each line of an entity as bought at an instant."""
-    for key in _present(entity.lines):
+    """Note each line of an entity as bought at an instant; one that tells no lines may have bought everything."""
+    # What a dropped entity took out is kept in `Memory.taken`.
+    tells_nothing = not entity.lines and entity.shares is None
+    for key in (EVERYTHING,) if tells_nothing else _present(entity.lines):
         if at > bought.get(key, NEVER):
             bought[key] = at
 

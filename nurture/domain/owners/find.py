@@ -22,12 +22,13 @@ def find_owner(owners: Mapping[str, Owner], name: str, names: Mapping[str, Any])
 
 
 def owner_of_run(owners: Mapping[str, Owner], names: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return {"name"} and, of a declared owner, {"address"}: the `owner` that the run's entity or event names.
+    """Return {"name"}, of a declared owner also {"address"}: the `owner` or `agent` of the run's entity or event.
 
     The entity is asked first, because its value is the newest. A text that names no declared owner is taken as the
     name to print, unless it is an address or stands for nobody (`unassigned`, `null`): then the answer is None.
     """
-    text = _text(names, "entity", "owner") or _text(names, "event", "owner")
+    places = [(root, field) for root in ("entity", "event") for field in ("owner", "agent")]
+    text = next((found for root, field in places if (found := _text(names, root, field))), "")
     owner = _named(owners, text)
     if owner is not None:
         return {"name": owner.name, "address": owner.address}

@@ -65,6 +65,7 @@ class ProgrammeBuilder:
             facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
         )
         self._check_names()
+        self._check_actions(entities)
         optional = {
             "quiet_hours": self._quiet_hours(),
             "default_slot": LocalSlot(model.default_send_at) if model.default_send_at is not None else None,
@@ -254,6 +255,12 @@ class ProgrammeBuilder:
                 change = "leave `transactional` out: it gets through all limits"
                 self._fault(("caps", name, "purposes"), "a cap cannot hold transactional mail", change)
         self._check_wakes()
+
+    def _check_actions(self, entities: Iterable[str]) -> None:
+        """Check that what an action goes on with is a kind of entity, or a watch."""
+        known = self._known("entities", entities) | {"watch"}
+        for name, action in self._model.actions.items():
+            self._names(("actions", name, "of"), "entity", action.of or (), known)
 
     def _check_wakes(self) -> None:
         for kind, item in self._model.objects.items():

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 
+from nurture.domain.measure import OnEvent
 from nurture.domain.playbook import (
     EntityKind,
     Fact,
@@ -32,6 +33,27 @@ def check_place(check: MeasureCheck) -> None:
     else:
         change = f"move the folder under {measure.track}/any/ or one of {', '.join(stage.name for stage in stages)}"
     check.fault((), f"{measure.stage} is no stage of the {measure.track} track", change)
+
+
+def check_reader(check: MeasureCheck) -> None:
+    """Check that a measure for customers does not start on what can make its reader a lead again.
+
+    The track follows from the event before triggers are judged, so the person would not hear of their last order.
+    """
+    measure, conversion = check.measure, check.playbook.conversion
+    if measure.track != "customer" or not isinstance(measure.trigger, OnEvent):
+        return
+    entities = check.playbook.entities
+    kinds = [entities[match.kind] for match in conversion.over if match.kind in entities]
+    reversing = {name for match in conversion.reversed_by for name in match.names}
+    reversing |= {name for kind in kinds for reversal in kind.reversed_by for name in reversal.match.names}
+    for name in measure.trigger.names:
+        if name in reversing:
+            what = f"`{name}` can make its reader a lead again, who then gets no mail of the customer track"
+            check.fault(
+                ("trigger", "event"), what, f"move the folder to any/{measure.path.rpartition('/')[2]}/"
+            )
+            return
 
 
 def check_answers(check: MeasureCheck) -> None:

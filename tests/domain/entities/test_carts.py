@@ -78,6 +78,18 @@ def test_goods_that_are_left_keep_the_cart_open(events: list[Event], left: list[
         assert line_keys(entity) == left
 
 
+def test_an_order_that_does_not_say_what_was_bought_takes_everything_that_was_there_before() -> None:
+    playbook = changed(
+        "closed_by: {Order Completed: key, Cart Emptied: key}", "closed_by: {Cart Emptied: key}"
+    )
+    events = [added("a"), order("A", after=HOUR), added("b", 2 * HOUR)]
+    for arrival in (events, *shuffles(events)):
+        contact = after(*arrival, playbook=playbook)
+        cart = entity_of(contact, "cart", "c1")
+        assert cart is not None
+        assert line_keys(cart) == ["b"]
+
+
 def test_an_update_that_takes_goods_out_of_an_order_leaves_them_in_the_cart() -> None:
     events = [
         added("a"),

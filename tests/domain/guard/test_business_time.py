@@ -111,6 +111,8 @@ def test_a_time_that_the_event_gives_is_kept_while_it_is_ahead() -> None:
         ({}, {"owner": "null"}, None),
         ({}, {"owner": "jana@elsewhere.example"}, None),
         ({}, {"owner": 7}, None),
+        ({}, {"agent": "Jonas", "owner": ""}, {"name": "Jonas"}),
+        ({"agent": "mira"}, {"owner": "support"}, {"name": "Mira Lenz", "address": "mira@shop.example"}),
         ({}, {}, None),
     ],
 )

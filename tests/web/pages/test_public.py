@@ -459,7 +459,7 @@ def test_the_same_answer_twice_is_one_event_and_another_answer_a_newer_one(
 
 def test_a_choice_is_an_answer_and_no_score(client: httpx.Client, services: Services) -> None:
     contact = a_contact(services.database)
-    message = a_message(services, contact, "lead/subscribe/welcome_series")
+    message = a_message(services, contact, "lead/any/welcome_series")
     path = link("survey", contact, message=message)
     assert 'name="answer" value="home"' in client.get(f"{path}?answer=home").text
     client.post(path, data={"answer": "home"})
