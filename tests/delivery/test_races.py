@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from tests.delivery.builders import NOON, a_measure, a_playbook
 from tests.delivery.test_claim import merge
 from tests.delivery.worker import SharedClock
 from tests.delivery.world import SUPPRESSION_KEY, Post, World
+from tests.rig import warm
 
 RECEIPT = a_measure("any/any/receipt", purpose="transactional", topic=None)
 CAP = Cap("sales", frozenset({"sales"}), at_most=1, within=14 * DAY)
@@ -184,16 +184,8 @@ class Shared:
 
     @contextmanager
     def worker(self, halt: str) -> Iterator["subprocess.Popen[bytes]"]:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.delivery.worker",
-            self.url,
-            str(self.clock),
-            str(self.out),
-            halt,
-        ]
-        with subprocess.Popen(command, cwd=ROOT) as process:
+        command = ["tests.delivery.worker", self.url, str(self.clock), str(self.out), halt]
+        with warm.start(command, imports=["tests.delivery.world"]) as process:
             try:
                 yield process
             finally:

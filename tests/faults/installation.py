@@ -35,6 +35,7 @@ from tests.faults.worker import work
 from tests.production.compare import faults_of_events, faults_of_runs, reckon, work_left
 from tests.production.people import WELCOME, Crowd, Item, Mail, back_in_stock, crowd
 from tests.production.processes import SOURCE, WRITE_KEY
+from tests.rig import warm
 from tests.rig.process import free_port
 from tests.transports.chaos_smtp import ChaosSmtp, chaos
 from tests.workers.installation import environment, eventually
@@ -46,7 +47,6 @@ T = TypeVar("T")
 NOON: Instant = parse_iso("2026-03-11T12:00:00Z")
 #: Longer than any lease, and longer than transactional mail in doubt waits for evidence.
 LAPSE: Duration = 13 * MINUTE
-_WORKER = [sys.executable, "-m", "tests.faults.worker"]
 _SECONDS_MAX = 120
 
 
@@ -117,16 +117,20 @@ class Installation:
         heavy: its letters are larger than any socket takes at once. stays: it goes on when nothing is due.
         tree: of another release.
         """
-        armed = {"NURTURE_TEST_FAILPOINTS": failpoints}
-        with subprocess.Popen(
-            [*_WORKER, str(self._clock_file), *(["heavy"] if heavy else []), *(["stays"] if stays else [])],
-            cwd=tree or self.tree,
-            env=self.environment | armed,
-        ) as process:
+        command = ["tests.faults.worker", str(self._clock_file)]
+        command += ["heavy"] * heavy + ["stays"] * stays
+        given = self.environment | {"NURTURE_TEST_FAILPOINTS": failpoints}
+        with self._started(command, tree or self.tree, given) as process:
             try:
                 yield process
             finally:
                 process.kill()
+
+    @staticmethod
+    def _started(command: list[str], tree: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        if tree == ROOT:
+            return warm.start(command, imports=["tests.delivery.worker", "workers.context"], env=environment)
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=tree, env=environment)
 
     @contextmanager
     def api(self, failpoints: str = "") -> Iterator["tuple[str, subprocess.Popen[bytes]]"]:

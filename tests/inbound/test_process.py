@@ -18,6 +18,7 @@ from nurture.runtime.settings import load_settings
 from tests.inbound.mails import an_answer
 from tests.inbound.office import BOUNCES, HUMAN, Office
 from tests.inbound.test_replies import ordered
+from tests.rig import warm
 from tests.rig.databases import opened
 
 SHIPPED = Path(__file__).parents[2] / "email_templates"
@@ -27,6 +28,10 @@ SECRET = "a-secret-for-the-tests-of-delivery"
 def environment(**settings: str) -> dict[str, str]:
     given = {"PLAYBOOK": str(SHIPPED), "SECRET_KEY": SECRET, "SUPPRESSION_KEY": SECRET, **settings}
     return {"PATH": os.defpath} | {f"NURTURE_{name}": value for name, value in given.items()}
+
+
+#: Loaded before the command starts; in the other test it imports for itself.
+IMPORTS = ["nurture.cli", "nurture.app.installation", "nurture.app.inbound", "nurture.web.inbound_smtp"]
 
 
 def run(*words: str, folder: Path, **settings: str) -> "subprocess.Popen[str]":
@@ -48,7 +53,14 @@ def folder(sqlite_url: str, tmp_path: Path) -> Path:
 
 
 def test_it_says_what_is_missing(folder: Path) -> None:
-    with run("inbound", folder=folder) as process:
+    with warm.start(
+        ["nurture.cli", "inbound"],
+        imports=IMPORTS,
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "NURTURE_REPLIES_TO is not set" in errors

@@ -18,6 +18,7 @@ from nurture.app.services import Services
 from nurture.contacts.accept import accept
 from nurture.database.engine import encode
 from tests.architecture.sources import ROOT
+from tests.rig import warm
 from tests.rig.process import free_port
 from tests.rig.redis import Redis
 from tests.workers.installation import (
@@ -35,15 +36,29 @@ from workers.queues import NAMES
 
 pytestmark = pytest.mark.faults
 
+#: Loaded before a worker starts; `celery` itself reads the command's words when it is imported.
+IMPORTS = [
+    "workers.tasks",
+    "workers.lifecycle",
+    "workers.worker",
+    "celery.concurrency.prefork",
+    "celery.bin.worker",
+]
 ACCEPTED_40 = 'nurture_items_total{reason="accepted",room="inbox"} 40.0'
 
 
 @contextmanager
-def worker(folder: Path, environment: dict[str, str], *options: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a worker; its log is `worker.log` in the folder."""
-    command = [sys.executable, "-m", "celery", "-A", "workers", "worker", "--concurrency", "2", *options]
+def worker(
+    folder: Path, environment: dict[str, str], *options: str, is_warm: bool = True
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a worker; its log is `worker.log` in the folder. is_warm: it does not import for itself."""
+    command = ["celery", "-A", "workers", "worker", "--concurrency", "2", *options]
     with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        if is_warm:
+            process = warm.start(command, imports=IMPORTS, env=environment, stdout=log, stderr=log)
+        else:
+            words = [sys.executable, "-m", *command]
+            process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -91,7 +106,8 @@ def test_a_worker_takes_tasks_of_other_applications_at_once_and_listens_to_no_wo
     counters.mkdir()
     with installed(settings_of(tmp_path, postgresql_url, **given)) as services:
         shared = {"PROMETHEUS_MULTIPROC_DIR": str(counters)}
-        with worker(tmp_path, environment(tmp_path, postgresql_url, **given) | shared) as process:
+        given_all = environment(tmp_path, postgresql_url, **given) | shared
+        with worker(tmp_path, given_all, is_warm=False) as process:
             assert eventually(lambda: " ready" in log.read_text()), log.read_text()
             # Celery's mingle asks every other worker for revoked tasks and costs one second.
             assert "mingle" not in log.read_text()
@@ -122,7 +138,7 @@ def test_a_process_goes_on_with_the_counters_of_the_one_before_it(
     counters.mkdir()
     with installed(settings_of(tmp_path, postgresql_url, **given)):
         shop = environment(tmp_path, postgresql_url, **given) | {"PROMETHEUS_MULTIPROC_DIR": str(counters)}
-        with worker(tmp_path, shop, "--max-tasks-per-child", "12") as process:
+        with worker(tmp_path, shop, "--max-tasks-per-child", "12", is_warm=False) as process:
             assert eventually(lambda: " ready" in (tmp_path / "worker.log").read_text())
             app = client(redis_url)
             for number in range(40):

@@ -4,7 +4,6 @@ import os
 import random  # noqa: TID251 - seeded, so the same seed chooses the same moments
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,9 +19,9 @@ from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, SECOND, Instant
 from nurture.domain.measure import Measure
 from nurture.runtime.clock import monotonic, pause
-from tests.architecture.sources import ROOT
 from tests.delivery.builders import BERLIN, NOON
 from tests.delivery.journal.nursery import BULK, OFFER, RECEIPT
+from tests.rig import warm
 from tests.rig.smtp import SmtpSink, StoredMail
 
 #: Every so many mails is one of these.
@@ -74,17 +73,9 @@ class Nursery:
         self.began = monotonic()
         self.added: Instant = 0
         self.tick()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.delivery.journal.nursery",
-                self.url,
-                str(self.clock),
-                str(self.journals),
-                self.smtp,
-            ],
-            cwd=ROOT,
+        self._process = warm.start(
+            ["tests.delivery.journal.nursery", self.url, self.clock, self.journals, self.smtp],
+            imports=["tests.delivery.world", "nurture.transports.smtp"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
