@@ -1,6 +1,7 @@
 """Labels, rhythms and supplies: the same in any order of arrival, and for two parts of a history combined."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -10,7 +11,9 @@ from nurture.domain.entities import entity_of
 from nurture.domain.event import OWN_PAGES, Event
 from nurture.domain.facts import empty, fold
 from nurture.domain.instant import DAY, HOUR, to_iso
+from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine_histories
+from nurture.domain.measure import OnDate
 from nurture.domain.playbook import (
     DueRule,
     EntityKind,
@@ -22,7 +25,7 @@ from nurture.domain.playbook import (
     Reversal,
     RhythmFact,
 )
-from tests.domain.build import NOON, a_playbook, an_event, on
+from tests.domain.build import NOON, a_measure, a_playbook, an_event, on
 
 ORDER = EntityKind(
     "order",
@@ -133,6 +136,19 @@ def test_a_reversed_order_has_no_part_in_a_rhythm() -> None:
     contact = in_any_order([order("a", 0), order("b", 20), cancelled("b", 21)])
     assert contact.facts["lapsed_at"] == NOON + 180 * DAY
     assert "lapsed_at" not in in_any_order([order("a", 0), cancelled("a", 1)]).facts
+
+
+def test_a_measure_starts_when_the_rhythm_is_over_and_a_new_order_moves_it() -> None:
+    measure = a_measure("any/missed", trigger=OnDate("lapsed_at"))
+    playbook = replace(PLAYBOOK, measures={measure.path: measure})
+    contact = empty(1, first_seen_at=NOON, playbook=playbook)
+    over = NOON + 180 * DAY
+    contact = advance(contact, [order("a", 0)], now=over - 1, playbook=playbook).contact
+    assert not advance(contact, [], now=over - 1, playbook=playbook).messages
+    assert advance(contact, [], now=over, playbook=playbook).messages
+    moved = advance(contact, [order("b", 20)], now=NOON + 169 * DAY, playbook=playbook)
+    assert not moved.messages
+    assert moved.contact.wake_at == NOON + 20 * DAY + 150 * DAY
 
 
 def test_a_supply_is_one_thing_for_each_product_bought() -> None:

@@ -17,7 +17,7 @@ from nurture.domain.measure import (
     Track,
     WaitUntilDate,
 )
-from nurture.domain.playbook import FoldFact, TraitFact
+from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -140,7 +140,7 @@ def _check_date_fact(check: MeasureCheck, on: OnDate) -> None:
 
 def _is_date(fact: object, *, both: bool) -> bool:
     wanted = {"instant", "date"} if both else {"instant"}
-    return isinstance(fact, TraitFact | FoldFact) and fact.type in wanted
+    return isinstance(fact, RhythmFact) or (isinstance(fact, TraitFact | FoldFact) and fact.type in wanted)
 
 
 def _check_date(check: MeasureCheck, loc: Loc, name: str) -> None:
