@@ -66,7 +66,8 @@ def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tup
     return [
         (key, entity.touched_at, entity.touched_at + trigger.quiet)
         for key, entity in known.items()
-        if is_open(entity, kind) and acted_on.get(key) != entity.touched_at
+        # The cheap questions first: this is asked for every entity after every event.
+        if entity.closed_at is None and acted_on.get(key) != entity.touched_at and is_open(entity, kind)
     ]
 
 
