@@ -1,11 +1,19 @@
 """An order counts once for its key, net of what was given back, whoever tells it and however often."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from nurture.contacts.state_codec import decode_memory, encode_memory
 from nurture.domain.entities import counted_at, entity_of, is_reversed, line_keys, net_amount
 from nurture.domain.event import Event
+from nurture.domain.facts import empty
+from nurture.domain.hints import may_hint_tell
+from nurture.domain.journey.advance import advance
+from nurture.domain.measure import OnStage
+from tests.domain.build import a_measure
 from tests.domain.entities.shop import DAY, HOUR, NOON, after, happened, order, product, shop, state
 
 ORDER = shop().entities["order"]
@@ -276,3 +284,55 @@ def test_an_order_keeps_fifty_lines() -> None:
 def test_an_order_without_a_key_is_none(key: object) -> None:
     contact = after(happened("Order Completed", order_id=key, revenue=10))
     assert state(contact)["entities"] == {}
+
+
+# ---- what follows from a reversal ------------------------------------------------------------------------
+
+
+def test_a_browser_key_may_tell_an_order_and_no_reversal_of_one() -> None:
+    assert may_hint_tell("Order Completed", shop())
+    assert not may_hint_tell("Order Cancelled", shop())
+    assert not may_hint_tell("Contract Revoked", shop())
+    assert not may_hint_tell("Case Closed", shop())
+
+
+def test_a_stage_that_a_reversal_lowers_starts_nothing() -> None:
+    measures = [
+        a_measure("customer/any/new", trigger=OnStage("excite")),
+        a_measure("lead/any/seen", trigger=OnStage("aware")),
+    ]
+    playbook = replace(shop(), measures={measure.path: measure for measure in measures})
+    contact = empty(1, first_seen_at=NOON, playbook=playbook)
+    cancelled = [happened("Order Cancelled", DAY + n, order_id=key) for n, key in enumerate("AB")]
+    events = [order("A"), order("B", after=HOUR), *cancelled]
+    result = advance(contact, events, now=NOON + 2 * DAY, playbook=playbook)
+    moves = [
+        (move.before, move.after, move.is_forward) for move in result.transitions if move.kind == "stage"
+    ]
+    assert moves == [
+        ("aware", "excite", True),
+        ("excite", "ascend", True),
+        ("ascend", "excite", False),
+        ("excite", "aware", False),
+    ]
+    assert [message.measure for message in result.messages] == ["customer/any/new"]
+
+
+def test_the_stored_state_is_read_back_as_it_was() -> None:
+    events = [
+        order("A", products=[BEANS, KETTLE], hint=True),
+        happened("Order Updated", HOUR, order_id="A", products=[BEANS], revenue=40, currency="EUR"),
+        happened("Order Refunded", DAY, order_id="A", total=10, refund_id="r", products=[BEANS]),
+        *(order(f"o{n}", after=n) for n in range(25)),
+        happened("Order Shipped", order_id="A"),
+        happened("Order Delivered", DAY, order_id="A"),
+    ]
+    memory = after(*events).memory
+    text = encode_memory(memory, {})
+    assert decode_memory(text) == (memory, {})
+    later = json.loads(text)
+    (key, *_) = later["buried"]["order"]
+    later["buried"]["order"][key]["weight"] = 3
+    later["entities"]["order"]["o24"]["worth"]["tax"] = 4
+    known, unknown = decode_memory(json.dumps(later))
+    assert json.loads(encode_memory(known, unknown)) == later
