@@ -101,8 +101,8 @@ def apply(
     events = list(deduplicated.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
-    owned = ((event, contact_of_row.get(row)) for row, event in deduplicated.events.items())
-    counts["hooks"] = queue_posts(connection, owned, now=now)
+    events_of_contacts = ((event, contact_of_row.get(row)) for row, event in deduplicated.events.items())
+    counts["hooks"] = queue_posts(connection, events_of_contacts, now=now)
     done = [row for row in taken.rows() if row.id not in lost]
     rows_with_event = [row for row in done if row.id in deduplicated.events]
     set_sending_addresses(connection, taken, rows_with_event, contact_of_row, now=now)

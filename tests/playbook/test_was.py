@@ -81,7 +81,7 @@ def test_a_second_rename_names_both_and_the_first_name_stays_the_identity() -> N
     ids=["the other track", "its own name", "still there"],
 )
 def test_a_former_name_that_cannot_be_is_a_fault(files: dict[str, str], fault: str) -> None:
-    assert any(fault in found for found in faults(files))
+    assert any(fault in line for line in faults(files))
 
 
 def test_two_measures_were_not_one() -> None:

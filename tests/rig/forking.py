@@ -82,7 +82,7 @@ def _load(asked: Load) -> bytes:
         return repr(error).encode()[:4000]
     if threading.active_count() > 1:
         return f"an import started a thread: {threading.enumerate()}".encode()[:4000]
-    # What is shared with the new processes stays shared: no collection writes into it.
+    # The memory of the parent stays shared with the new processes: no collection writes into it.
     gc.collect()
     gc.freeze()
     return b"0"

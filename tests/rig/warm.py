@@ -2,7 +2,7 @@
 
 `start` is `subprocess.Popen` of `python -m MODULE WORD ...`: the process is a child of this one, with the given
 folder, environment and streams, in this process's group. Only its imports cost nothing: seconds of processor time a
-process. What a command does while it is imported is therefore not seen here; for each command one test starts it
+process. The work of a command at its import is therefore not seen here; for each command one test starts it
 as people do.
 """
 

@@ -50,5 +50,6 @@ def _has_equal_refunds(entity: Entity) -> bool:
     refunds = [refund for key, refund in entity.refunds.items() if key == refund.stamp[1]]
     refunds.sort(key=lambda refund: (refund.amount or 0, refund.stamp))
     return any(
-        one.amount == other.amount and other.stamp[0] - one.stamp[0] < DAY for one, other in pairwise(refunds)
+        refund.amount == later.amount and later.stamp[0] - refund.stamp[0] < DAY
+        for refund, later in pairwise(refunds)
     )

@@ -118,7 +118,7 @@ def bought_lines(memory: Memory, cart: EntityKind) -> dict[str, Instant]:
 
 def note_bought(bought: dict[str, Instant], entity: Entity, at: Instant) -> None:
     """Note each line of an entity as bought at an instant; one that tells no lines may have bought everything."""
-    # What a dropped entity took out is kept in `Memory.taken`.
+    # The lines that a dropped entity took out are kept in `Memory.taken`.
     tells_nothing = not entity.lines and entity.shares is None
     for key in (EVERYTHING,) if tells_nothing else _present(entity.lines):
         if at > bought.get(key, NEVER):

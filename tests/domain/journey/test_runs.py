@@ -517,11 +517,11 @@ def test_a_repeat_that_an_operator_asks_for_mails_once_more_and_its_own_request_
 
 def test_another_measure_sent_by_hand_is_about_the_order_that_is_named() -> None:
     playbook = notice(trigger=OnEvent(("Order Completed",)), entity="order", once=Once("entity"))
-    told = an_event("Order Completed", order_id="o1", revenue=10)
-    result = live(playbook, told, sent(1, "r1", order_id="o1"), sent(2, "r2", order_id="o2"))
+    ordered = an_event("Order Completed", order_id="o1", revenue=10)
+    result = live(playbook, ordered, sent(1, "r1", order_id="o1"), sent(2, "r2", order_id="o2"))
     assert [(run.key, run.entity_key) for run in result.runs.values()] == [("o1", "o1"), ("o2", "o2")]
     off = an_event("Order Cancelled", NOON + HOUR - 1, order_id="o1")
-    assert [e.reason for e in live(playbook, told, off, sent(2, "r2", order_id="o1")).non_entries] == [
+    assert [e.reason for e in live(playbook, ordered, off, sent(2, "r2", order_id="o1")).non_entries] == [
         "entity_reversed"
     ]
 
