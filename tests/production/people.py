@@ -26,9 +26,10 @@ SHIPPED = "customer/any/order_shipped"
 THANKS = "customer/excite/decision_confirmed"
 CASE = "customer/any/case_acknowledged"
 BOOKED = "lead/any/appointment"
-CART = "lead/any/abandoned_cart"
-BACK = "lead/any/back_in_stock"
-WELCOME = "lead/any/welcome_series"
+# Measures that were moved are known by the name that they had first.
+CART = "lead/convert/abandoned_cart"
+BACK = "lead/convert/back_in_stock"
+WELCOME = "lead/subscribe/welcome_series"
 #: Measures whose mail is sent at least once even when a worker dies; all other mail is sent at most once.
 TRANSACTIONAL = frozenset({CONFIRM, RECEIPT, SHIPPED, BOOKED})
 #: The measures that have a holdout.

@@ -128,6 +128,17 @@ def test_twins_share_no_sentence(locale: str) -> None:
         assert sentences(lead, locale) & sentences(customer, locale) == set(), customer
 
 
+def test_a_move_keeps_the_name_by_which_people_are_known() -> None:
+    measures = loaded().playbook.measures
+    roots = {measures[path].path: measures[path].root for path in MEASURES}
+    assert {path: root for path, root in roots.items() if path != root} == {
+        "lead/any/welcome_series": "lead/subscribe/welcome_series",
+        "lead/any/interest_digest": "lead/subscribe/interest_digest",
+        "lead/any/abandoned_cart": "lead/convert/abandoned_cart",
+        "lead/any/back_in_stock": "lead/convert/back_in_stock",
+    }
+
+
 def test_an_appointment_handed_over_goes_on_at_the_same_step() -> None:
     measures = loaded().playbook.measures
     lead, customer = measures["lead/any/appointment"], measures["customer/any/appointment"]

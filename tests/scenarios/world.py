@@ -143,7 +143,10 @@ class World:
         return [(at, name) for at, name, status, _ in self.ledger(who) if status == "sent"]
 
     def ledger(self, who: str | None = None) -> list[tuple[str, str, str, str]]:
-        """Return (when, measure/step, status, reason) of every decided mail, in order of sending or deciding."""
+        """Return (when, measure/step, status, reason) of every decided mail, in order of sending or deciding.
+
+        The measure stands by its path.
+        """
         m = t.messages.c
         statement = sa.select(m.sent_at, m.due_at, m.measure, m.step, m.status, m.reason, m.contact_id)
         with self.database.read() as connection:
@@ -152,7 +155,13 @@ class World:
             rows = sorted(
                 connection.execute(statement), key=lambda row: (row.sent_at or row.due_at, row.measure)
             )
-        return [(to_iso(r.sent_at or r.due_at), f"{r.measure}/{r.step}", r.status, r.reason) for r in rows]
+        measures = self.loaded.playbook.measures
+        # The ledger knows a measure that was moved by the name that it had first.
+        paths = {r.measure: found.path for r in rows if (found := measures.get(r.measure)) is not None}
+        return [
+            (to_iso(r.sent_at or r.due_at), f"{paths.get(r.measure, r.measure)}/{r.step}", r.status, r.reason)
+            for r in rows
+        ]
 
     def sent_mails(self) -> list[EmailMessage]:
         """Return the mails that the transport got, parsed."""
