@@ -111,6 +111,8 @@ class Index:
     about_reversal: frozenset[str] = frozenset()
     # Kind of entity -> the events that reverse it.
     reversing: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Event -> (identity of a measure, its kind of entity, key) of its exits and waits for the event that name a key.
+    keyed: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     # Identity -> measure with an exit that is a condition.
     exit_conditions: dict[str, Measure] = field(default_factory=dict)
 
@@ -348,12 +350,28 @@ def _add_steps(index: Index, playbook: Playbook) -> None:
     index.exit_conditions = {
         measure.root: measure for measure in measures if any(ending.event is None for ending in measure.exits)
     }
+    index.keyed = _by_name(
+        (_of(names), (measure.root, measure.entity, key))
+        for measure in measures
+        if measure.entity is not None
+        for names, key in _keyed_events(measure)
+    )
     index.waits = _by_name(
         (_of(step.names), (measure, step))
         for measure in measures
         for step in measure.steps
         if isinstance(step, WaitUntilEvent)
     )
+
+
+def _keyed_events(measure: Measure) -> Iterable[tuple[tuple[str, ...], str]]:
+    """Yield (events, key) of each exit and wait of the measure that compares a key."""
+    for ending in measure.exits:
+        if ending.event is not None and ending.key is not None:
+            yield (ending.event,), ending.key
+    for step in measure.steps:
+        if isinstance(step, WaitUntilEvent) and step.key is not None:
+            yield step.names, step.key
 
 
 def _add_measures_about_entities(index: Index, playbook: Playbook) -> None:

@@ -140,7 +140,12 @@ def test_silences_wait_for_the_next_try(sqlite_database: Database) -> None:
     world = World(sqlite_database, a_playbook(a_measure("any/cart", steps=broken, **carts)))
     world.take(
         *(
-            an_event(f"c{key}", "u1 e1", name="Product Added", properties={"cart_id": key})
+            an_event(
+                f"c{key}",
+                "u1 e1",
+                name="Product Added",
+                properties={"cart_id": key, "product_id": "p1"},
+            )
             for key in ("x", "y")
         )
     )

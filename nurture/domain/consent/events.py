@@ -18,6 +18,7 @@ CONFIRMED: Final = "Topic Confirmed"
 #: A signed shop has asked the person to confirm.
 ASKED: Final = "Consent Requested"
 WITHDRAWN: Final = frozenset({"Consent Withdrawn", "Unsubscribed"})
+_NAMES: Final = WITHDRAWN | {GIVEN, CONFIRMED}
 _NO_CONSENT: Final = TopicConsent()
 
 
@@ -51,7 +52,7 @@ def read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] |
 
 def fold_consent(contact: Contact, event: Event, playbook: Playbook) -> ConsentStart | None:
     """Fold the consent that the event tells, and return the topic that begins to count by it."""
-    consent = read_consent(event, playbook)
+    consent = read_consent(event, playbook) if event.name in _NAMES else None
     if consent is None or consent[1] == "pending":
         return None
     topic, state = consent

@@ -70,15 +70,13 @@ def _standing_before(work: Work, event: Event) -> Standing:
 
 def _concerned_before(work: Work, event: Event) -> Concerned:
     """Return the entities that the event is about by the keys of exits and waits, a bought line being still there."""
-    contact, index = work.contact, work.index
-    wanted = [
-        *((measure, exit_rule.key) for measure, exit_rule in index.exits.get(event.name, ())),
-        *((measure, step.key) for measure, step in index.waits.get(event.name, ())),
-    ]
+    contact, keyed = work.contact, work.index.keyed.get(event.name, ())
+    if not keyed:
+        return {}
     return {
-        (measure.entity, key): entities_concerned(contact, measure.entity, event, key)
-        for measure, key in wanted
-        if key is not None and measure.entity is not None and measure.root in contact.memory.run_starts
+        (entity, key): entities_concerned(contact, entity, event, key)
+        for root, entity, key in keyed
+        if root in contact.memory.run_starts
     }
 
 

@@ -89,7 +89,8 @@ class _Savepoint:
     run_starts: dict[str, Instant] | None
     silences: dict[str, Instant] | None
     answer: tuple[str, bool] | None
-    lists: tuple[list[Any], list[Any], list[Any]]
+    # The lists of decisions with their lengths: a rule appends, or puts another list in the place of one.
+    lists: tuple[tuple[list[Any], int], ...]
 
     @classmethod
     def of(cls, work: Work, measure: str) -> "_Savepoint":
@@ -102,7 +103,10 @@ class _Savepoint:
             None if starts is None else dict(starts),
             None if silences is None else dict(silences),
             memory.answers.get(measure),
-            (list(result.messages), list(result.cancellations), list(result.non_entries)),
+            tuple(
+                (decisions, len(decisions))
+                for decisions in (result.messages, result.cancellations, result.non_entries)
+            ),
         )
 
     def restore(self, work: Work) -> None:
@@ -116,7 +120,9 @@ class _Savepoint:
         _put(memory.run_starts, self.measure, self.run_starts)
         _put(memory.silences, self.measure, self.silences)
         _put(memory.answers, self.measure, self.answer)
-        result.messages, result.cancellations, result.non_entries = self.lists
+        for decisions, length in self.lists:
+            del decisions[length:]
+        result.messages, result.cancellations, result.non_entries = (decisions for decisions, _ in self.lists)
 
 
 def _copy(run: Run) -> Run:
