@@ -67,9 +67,9 @@ def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
 def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
     """Return the present fields of the run's entity, with `lines` as a list; {} when it has none."""
     kind_name: str | None = run.entity
-    if not kind_name and run.measure in playbook.measures:
+    if not kind_name and (measure := playbook.measures.get(run.measure)) is not None:
         # The version before writes no entity beside the key.
-        kind_name = playbook.measures[run.measure].entity
+        kind_name = measure.entity
     found = entity_of(contact, kind_name, run.entity_key) if kind_name else None
     if found is None or not kind_name:
         return {}

@@ -331,26 +331,19 @@ class QuietHours:
 
 
 class Measures(dict[str, Measure]):
-    """Measures by path; a former path finds the measure too, and is not listed."""
+    """Measures by path; a former path finds its measure too, and is not listed."""
 
     def __init__(self, measures: Mapping[str, Measure]) -> None:
         super().__init__(measures)
-        paths = set(measures)
-        self._by_former_path = {
-            former: measure for measure in measures.values() for former in measure.was if former not in paths
-        }
+        self._former = {path: measure for measure in measures.values() for path in measure.was}
 
     def __missing__(self, path: str) -> Measure:
         """Return the measure that had this path."""
-        return self._by_former_path[path]
-
-    def __contains__(self, path: object) -> bool:
-        """Tell whether a measure has, or had, this path."""
-        return super().__contains__(path) or path in self._by_former_path
+        return self._former[path]
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the measure that has, or had, this path."""
-        return super().get(path) or self._by_former_path.get(path, default)
+        return super().get(path) or self._former.get(path, default)
 
 
 @dataclass(frozen=True, eq=False)
@@ -387,8 +380,7 @@ class Playbook:
     # People of the house, by the name that holds, cases and senders use.
     owners: Mapping[str, Owner] = field(default_factory=dict)
     quiet_hours: QuietHours = QuietHours()
-    # Read nowhere; it stays because it counts in `rules_hash`.
-    default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))
+    default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))  # it counts in `rules_hash`
     # The time ahead in which due mails of a contact compete for one slot of a cap.
     arbitration: Duration = 4 * HOUR
     # Treatment, by a publish, of people for whom a condition trigger already holds: `none` takes their answer as

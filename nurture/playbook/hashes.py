@@ -49,8 +49,9 @@ def content_hash(files: Mapping[str, str]) -> str:
 def measure_rules_hash(measure: Measure, playbook: Playbook) -> str:
     """Return the hash of a measure's rules and of the definitions that it reads."""
     rules = canonical_value(measure)
-    if measure.handover is not None and measure.handover in playbook.measures:
-        rules["handover"] = playbook.measures[measure.handover].root
+    successor = playbook.measures.get(measure.handover or "")
+    if successor is not None:
+        rules["handover"] = successor.root
     return _digest(
         [
             rules,
