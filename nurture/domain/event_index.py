@@ -54,6 +54,8 @@ class Effect:
     reversals: tuple[Reversal, ...]
     # A calendar is sent about entities of the kind.
     in_calendar: bool = False
+    # True: a counting event without a key stands for an entity of its own, so that no order is lost for its number.
+    needs_no_key: bool = False
 
 
 @dataclass(slots=True)
@@ -193,7 +195,7 @@ def _add_entities(index: Index, playbook: Playbook) -> None:
     dated = {measure.entity for measure in playbook.measures.values() if _has_calendar(measure)}
     index.effects = {
         name: tuple(
-            _effect(kind, name, in_calendar=kind.name in dated)
+            _effect(kind, name, playbook, in_calendar=kind.name in dated)
             for kind in index.kinds
             if name in events_of(kind)
         )
@@ -239,13 +241,14 @@ def _has_calendar(measure: Measure) -> bool:
     return any(isinstance(step, MailStep) and step.calendar is not None for step in measure.steps)
 
 
-def _effect(kind: EntityKind, name: str, *, in_calendar: bool) -> Effect:
+def _effect(kind: EntityKind, name: str, playbook: Playbook, *, in_calendar: bool) -> Effect:
     return Effect(
         kind,
         tuple(match for match in kind.of if name in match.names),
         tuple(match for match in kind.counts_from if name in match.names),
         tuple(reversal for reversal in kind.reversed_by if name in reversal.match.names),
         in_calendar,
+        needs_no_key=bool(kind.counts_from) or _is_over(playbook.conversion.over, kind.name),
     )
 
 

@@ -45,11 +45,13 @@ def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Ind
 
 def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -> bool:
     kind, key, has_changed = effect.kind, entity_key(event, effect.kind), False
-    if key is not None and any(holds_for(match, event, playbook) for match in effect.of):
-        entity = _find_or_open(contact.memory, kind, key)
+    if any(holds_for(match, event, playbook) for match in effect.of):
         counts = not kind.counts_from or any(holds_for(match, event, playbook) for match in effect.counts)
-        _update(entity, event, kind, counts=counts)
-        has_changed = True
+        if key is None and counts and effect.needs_no_key:
+            key = event.message_id
+        if key is not None:
+            _update(_find_or_open(contact.memory, kind, key), event, kind, counts=counts)
+            has_changed = True
     for reversal in effect.reversals:
         if key is not None and holds_for(reversal.match, event, playbook):
             _reverse(_find_or_open(contact.memory, kind, key), event, kind, reversal)

@@ -106,8 +106,10 @@ def _entity_shares(
 def _line_shares(
     key: str, entity: Entity, fold: FoldFact, match: EntityMatch, playbook: Playbook
 ) -> Iterator[Share]:
-    at, rule = entity.counted_at or NEVER, playbook.entities[match.kind].lines
+    counted, rule = entity.counted_at or NEVER, playbook.entities[match.kind].lines
     for line_key, line, quantity in net_lines(entity):
+        # A line that came by itself has its own date.
+        at = counted if rule is None or rule.source else line.stamp[0]
         if not _is_true(match.where, line.fields, at, playbook):
             continue
         if fold.fold in _DATED:

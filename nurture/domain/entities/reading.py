@@ -36,8 +36,11 @@ def first_key(values: Any, names: Iterable[str]) -> str | None:
     """Return the first of these values that can be a key, as text."""
     for name in names:
         key = values.get(name)
-        if isinstance(key, str | int) and not isinstance(key, bool) and key != "":
-            return str(key)[:_KEY_MAX]
+        if isinstance(key, float) and key.is_integer():
+            # A spreadsheet writes 1001 as 1001.0.
+            key = int(key)
+        if isinstance(key, str | int) and not isinstance(key, bool) and (text := str(key).strip()):
+            return text[:_KEY_MAX]
     return None
 
 

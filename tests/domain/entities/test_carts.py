@@ -103,6 +103,16 @@ def test_an_update_that_takes_goods_out_of_an_order_leaves_them_in_the_cart() ->
         assert line_keys(entity) == ["b"]
 
 
+def test_lines_that_came_one_by_one_have_their_own_dates() -> None:
+    playbook = changed(
+        "  last_category:", "  last_added: {latest: product_id, of: cart.lines, type: text}\n  last_category:"
+    )
+    events = [added("z"), added("a", HOUR), added("b", HOUR // 2, "c2")]
+    for arrival in (events, *shuffles(events, 3)):
+        assert after(*arrival, playbook=playbook).facts["last_added"] == "a"
+    assert after(*events, removed("a", DAY), playbook=playbook).facts["last_added"] == "b"
+
+
 def test_an_order_without_products_is_not_empty() -> None:
     contact = after(order("A"))
     entity = entity_of(contact, "order", "A")

@@ -280,10 +280,18 @@ def test_an_order_keeps_fifty_lines() -> None:
     assert counted_at(entity) == NOON
 
 
-@pytest.mark.parametrize("key", [None, "", True, 1.5, ["A"]])
-def test_an_order_without_a_key_is_none(key: object) -> None:
-    contact = after(happened("Order Completed", order_id=key, revenue=10))
-    assert state(contact)["entities"] == {}
+@pytest.mark.parametrize("key", [None, "", " ", True, 1.5, ["A"]])
+def test_an_order_without_a_key_counts_once_for_its_message(key: object) -> None:
+    first, again = (happened("Order Completed", id="m-1", order_id=key, revenue=10) for _ in range(2))
+    contact = after(first, again)
+    assert (contact.facts["orders"], contact.facts["spent"], contact.track) == (1, 1000, "customer")
+    assert after(first, happened("Order Updated", order_id=key, revenue=70)).facts["spent"] == 1000
+    assert state(after(happened("Product Added", cart_id=key)))["entities"] == {}
+
+
+@pytest.mark.parametrize("keys", [("1001", 1001), (1001, 1001.0), (" A ", "A")])
+def test_one_key_written_in_two_ways_is_one(keys: tuple[Any, Any]) -> None:
+    assert after(*(order(key) for key in keys)).facts["orders"] == 1
 
 
 # ---- what follows from a reversal ------------------------------------------------------------------------
