@@ -72,6 +72,13 @@ def world(database: Database) -> ShippedWorld:
     return world
 
 
+@pytest.fixture
+def sqlite_world(sqlite_database: Database) -> ShippedWorld:
+    world = ShippedWorld(sqlite_database, shipped().playbook)
+    world.clock.current = MORNING
+    return world
+
+
 ORDER = {
     "order_id": "A-1007",
     "revenue": 24.5,
@@ -175,3 +182,68 @@ def test_a_purchase_not_yet_applied_stops_the_cart_mail(world: ShippedWorld) -> 
     assert world.status(mail.id)[0] == "cancelled"
     assert refused == len(post_never.taken)
     assert all(sent.message_id != mail.id for sent in post.taken)
+
+
+def subjects(post: Post) -> list[str]:
+    """Return the subjects of the mails that the transport took, in order."""
+    return [str(message_from_bytes(mail.data, policy=policy.default)["Subject"]) for mail in post.taken]
+
+
+def test_the_reversal_of_the_only_order_is_confirmed_and_nothing_else_is_said_about_it(
+    sqlite_world: ShippedWorld,
+) -> None:
+    world, post = sqlite_world, Post()
+    world.happen("Order Completed", MORNING, **ORDER)
+    world.turn(post)
+    world.happen(
+        "Order Refunded", MORNING + MINUTE, order_id="A-1007", refund_id="r1", total=24.5, currency="EUR"
+    )
+    world.turn(post)
+    world.happen("Order Cancelled", MORNING + 2 * MINUTE, order_id="A-1007")
+    for hours in range(1, 9):
+        world.turn(post)
+        world.clock.advance_to(MORNING + hours * HOUR)
+    assert subjects(post) == [
+        "Your order A-1007 is in",
+        "Refund for order A-1007",
+        "Order A-1007 is cancelled",
+    ]
+
+
+CASE = {"case_id": "C-7", "subject": "A cracked lid", "owner": "support"}
+
+
+def test_a_case_opened_at_night_promises_a_time_that_is_still_to_come(sqlite_world: ShippedWorld) -> None:
+    world, night, post = sqlite_world, parse_iso("2026-05-05T21:30:00+02:00"), Post()
+    world.happen("Order Completed", MORNING, **ORDER)
+    world.turn(post)
+    world.happen("Support Case Opened", night, reply_by="2026-05-05T22:30:00+02:00", **CASE)
+    world.turn(post)
+    assert len(post.taken) == 1
+    for hours in range(10, 14):
+        world.clock.advance_to(night + hours * HOUR)
+        world.turn(post)
+    # It leaves on Wednesday at 8; the office opens at 9, and a day later it is 17.
+    [mail] = [mail for mail in post.taken if b"C-7" in mail.data]
+    body = message_from_bytes(mail.data, policy=policy.default).get_body(("plain",))
+    assert body is not None
+    assert "Tom Adler is looking after it. You hear from us by Wednesday, 6 May, 17:00." in body.get_content()
+
+
+def test_a_mail_that_a_slow_relay_keeps_beyond_its_promise_expires(sqlite_world: ShippedWorld) -> None:
+    world = sqlite_world
+    slow = Post(lambda mail: outcome(mail, "retry", stage="rcpt", code="450"))
+    world.happen("Order Completed", MORNING, **ORDER)
+    world.turn(Post())
+    opened = MORNING + HOUR
+    world.happen("Support Case Opened", opened, reply_by="2026-05-05T10:30:00Z", **CASE)
+    world.turn(slow)
+    assert b"10:30" not in slow.taken[0].data
+    with world.database.read() as connection:
+        wanted = t.messages.c.measure == "customer/any/case_acknowledged"
+        number = connection.execute(sa.select(t.messages.c.id).where(wanted)).scalar_one()
+    assert world.status(number)[0] == "waiting"
+    for hours in range(1, 5):
+        world.clock.advance_to(opened + hours * HOUR)
+        world.turn(slow)
+    assert world.status(number) == ("expired", "too_late")

@@ -171,6 +171,18 @@ def test_a_buyer_cancels_the_appointment_that_was_booked_as_a_lead() -> None:
     ]
 
 
+def test_an_older_change_that_arrives_late_says_nothing() -> None:
+    life = Life().does("2026-06-01 10:00", "Appointment Booked", **VISIT)
+    life.does("2026-06-03 10:00", "Appointment Changed", **MOVED)
+    life.does_late("2026-06-03 12:00", "2026-06-02 10:00", "Appointment Changed", **VISIT)
+    assert lines(life, "confirmation") == [
+        "2026-06-01 10:00 lead/any/appointment confirmation",
+        "2026-06-03 10:00 lead/any/appointment confirmation",
+    ]
+    assert [entry["sequence"] for entry in life.entries] == [0, 1]
+    assert lines(life, "reminder") == ["2026-06-18 10:00 lead/any/appointment reminder"]
+
+
 def test_another_appointment_stays_in_the_calendar() -> None:
     life = Life().does("2026-06-01 10:00", "Appointment Booked", **VISIT)
     life.does("2026-06-01 11:00", "Appointment Booked", **{**MOVED, "appointment_id": "a2"})

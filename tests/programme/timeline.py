@@ -56,6 +56,10 @@ class Life:
         """Live until then, and let the person do something."""
         return self._happens(local, event, "track", properties)
 
+    def does_late(self, local: str, occurred: str, event: str, /, **properties: Any) -> "Life":
+        """Live until then, and be told only then what the person did earlier."""
+        return self._happens(local, event, "track", properties, occurred_at=instant(occurred))
+
     def tells(self, local: str, **traits: Any) -> "Life":
         """Live until then, and let the person give traits."""
         return self._happens(local, "Identified", "identify", {}, traits)
@@ -84,6 +88,8 @@ class Life:
         kind: EventKind,
         properties: dict[str, Any],
         traits: dict[str, Any] | None = None,
+        *,
+        occurred_at: Instant | None = None,
     ) -> "Life":
         self._live(instant(local))
         self.seq += 1
@@ -93,7 +99,7 @@ class Life:
             message_id=f"m{self.seq}",
             kind=kind,
             name=name,
-            occurred_at=self.now,
+            occurred_at=self.now if occurred_at is None else occurred_at,
             received_at=self.now,
             properties=properties,
             traits=traits or {},
