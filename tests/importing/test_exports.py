@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nurture.app.importing import ImportOptions, ImportResult, import_file
 from nurture.app.importing.options import read_map
@@ -284,6 +286,84 @@ def test_a_list_of_suppressions_suppresses_for_unknown_reasons_too(tmp_path: Pat
     result, events = read(path, options)
     assert (dict(result.suppressions), events) == ({"hard_bounce": 1, "unsubscribed": 1}, [])
     assert [item["cell"] for item in result.remarks] == ["Whim"]
+
+
+def test_every_column_about_suppression_counts(tmp_path: Path) -> None:
+    path = lines(tmp_path, (
+        "Email,Portal Bounce,Portal Unsubscribe,Portal Spam Report\na@b.example,FALSE,TRUE,FALSE\n"
+        "b@b.example,TRUE,FALSE,TRUE\n"
+    ))  # fmt: skip
+    reasons = ["hard_bounce", "unsubscribed", "complaint"]
+    columns = ["Portal Bounce", "Portal Unsubscribe", "Portal Spam Report"]
+    mapping = {column: f"suppressed:{reason}" for column, reason in zip(columns, reasons, strict=True)}
+    result, _ = read(path, ImportOptions("suppressions", map=mapping))
+    assert dict(result.suppressions) == {"hard_bounce": 1, "unsubscribed": 1, "complaint": 1}
+
+
+def test_times_among_traits_are_texts_that_facts_can_read(tmp_path: Path) -> None:
+    path = lines(tmp_path, "email,Joined\na@b.example,15.01.2024 10:00\n")
+    _, (event,) = read(path, ImportOptions("contacts", map={"Joined": "joined_at:instant"}))
+    assert event["traits"] == {"joined_at": "2024-01-15T09:00:00Z"}
+
+
+def test_json_lines_keep_their_types(tmp_path: Path) -> None:
+    value = {"email": "a@b.example", "event": "Article Read", "timestamp": "2026-03-01T12:00:00Z", "score": 9,
+             "category": ["a", "b"], "deep": {"n": 1.5}}  # fmt: skip
+    _, (event,) = read(lines(tmp_path, json.dumps(value), "file.jsonl"), ImportOptions())
+    assert event["properties"] == {"score": 9, "category": ["a", "b"], "deep": {"n": 1.5}}
+    assert to_iso(event["at"]) == "2026-03-01T12:00:00Z"
+
+
+#: Texts with all that a cell of another tool may hold.
+CELLS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "a@b.example",
+            "x@",
+            "ja",
+            "nein",
+            "vielleicht",
+            "1,5",
+            "1.234,50",
+            "abc",
+            "31.12.1990",
+            "1/2/24",
+        ]
+    ),
+    st.text(st.sampled_from("aü1,;.\t\"'\n@ €-"), max_size=6),
+)
+FUZZED = ["email", "Telefon", "consent_news", "consent_at", "birthday", "revenue", "note"]
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=len(FUZZED) - 1, max_size=len(FUZZED) + 1), max_size=6), st.booleans()
+)
+def test_no_row_and_no_cell_is_dropped_silently(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], is_contacts: bool
+) -> None:
+    stream = StringIO()
+    csv.writer(stream, delimiter=";").writerows([FUZZED, *rows])
+    path = lines(tmp_path_factory.getbasetemp(), stream.getvalue(), "fuzzed.csv")
+    mapping = {"Telefon": "phone", "revenue": "revenue:money"}
+    options = ImportOptions("contacts" if is_contacts else "events", map=mapping, event="Seen", delimiter=";")
+    opened = open_file(path, options, shipped().playbook, now=NOW)
+    filled = [row for row in rows if any(cell and not cell.isspace() for cell in row)]
+    read_rows = list(opened.rows())
+    assert len(read_rows) == len(filled)
+    for row, cells in zip(read_rows, filled, strict=True):
+        if row.rejection is not None:
+            continue
+        kept = dict(zip(FUZZED, cells, strict=False))
+        assert row.cells == sum(bool(cell) and not cell.isspace() for cell in kept.values())
+        spoken = repr([row.events, row.consents])
+        unread = {remark.column for remark in row.remarks}
+        for name in ("Telefon", "birthday", "revenue", "consent_at"):
+            if (cell := kept[name]) and not cell.isspace():
+                stands = {"Telefon": "phone", "consent_at": "consents" if row.consents else ""}.get(
+                    name, name
+                )
+                assert name in unread or stands in spoken
 
 
 def test_constants_and_words_of_the_command_line(tmp_path: Path) -> None:

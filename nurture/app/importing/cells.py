@@ -10,6 +10,7 @@ from typing import Any, Final
 from nurture.app.importing.plan import Column, ColumnType, Plan
 from nurture.app.importing.profile import ColumnProfile
 from nurture.domain.cells.amounts import Amount, read_amount
+from nurture.domain.cells.headers import normalize
 from nurture.domain.cells.moments import (
     DateRules,
     from_serial,
@@ -27,7 +28,10 @@ from nurture.inbound.files.table import CellError
 
 #: Digits that a float keeps exactly.
 _EXACT_DIGITS: Final = 15
-_TEXT_COLUMNS: Final = ("id", "phone", "zip", "postcode", "postal_code", "plz", "sku", "version")
+#: Columns whose digits are no number, by their names without marks.
+_TEXT_COLUMNS: Final = frozenset(
+    {"id", "phone", "zip", "zipcode", "postcode", "postalcode", "plz", "sku", "version", "邮编", "邮政编码"}
+)
 _SHOWN: Final = 80
 
 
@@ -55,7 +59,7 @@ class CellReader:
     def _readers(self) -> Mapping[ColumnType, Callable[[Column, Any], Any]]:
         return {
             "auto": self._auto,
-            "text": lambda _, cell: as_text(cell),
+            "text": lambda _, cell: cell if self.is_json else as_text(cell),
             "number": self._number,
             "money": lambda column, cell: as_number(self.amount(column, cell).value),
             "instant": self._instant,
@@ -160,8 +164,7 @@ def parse_cell(name: str, cell: str) -> Any:
     lowered = cell.lower()
     if lowered in ("true", "false"):
         return lowered == "true"
-    last = name.lower()
-    if last in _TEXT_COLUMNS or last.endswith("_id"):
+    if normalize(name) in _TEXT_COLUMNS or name.lower().endswith(("_id", " id")):
         return cell
     for convert in (int, float):
         try:

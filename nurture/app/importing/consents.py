@@ -1,6 +1,6 @@
 """The consents of a record of contacts: grants, withdrawals, requests and suppressions, each with its time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -15,7 +15,7 @@ from nurture.domain.cells.words import read_consent, read_yes_no
 from nurture.domain.consent.permissions import EVERYTHING, UNDATED
 from nurture.domain.consent.suppressions import SuppressionReason
 from nurture.domain.event import Identity
-from nurture.domain.instant import DAY, Instant
+from nurture.domain.instant import DAY, Instant, to_iso
 from nurture.inbound.files.table import Record
 
 State = Literal["granted", "withdrawn", "pending"]
@@ -29,8 +29,22 @@ _STATUS: Final[dict[str, State]] = {
     "pending": "pending",
 }
 _SOURCE_MAX: Final = 200
-#: Types of columns about consent.
-_ABOUT: Final = ("consent", "optout", "suppress")
+_NEITHER: Final = "a word that says neither yes nor no"
+
+
+def is_about_consent(name: str) -> bool:
+    """Tell whether a field states consent or a suppression: all its cells count, not only the first."""
+    is_topic = name.startswith((CONSENT, OPTOUT)) and name not in ("consent_at", "consent_source")
+    return is_topic or name in ("consent", "optout", "suppressed")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A cell about consent or suppression: the field that it fills, its column and its text."""
+
+    field: str
+    column: Column
+    text: str
 
 
 @dataclass(slots=True)
@@ -41,6 +55,7 @@ class _Words:
     record: Record
     row: Row
     values: Mapping[str, Any]
+    statements: Sequence[Statement]
     identities: tuple[Identity, ...]
     now: Instant
 
@@ -57,23 +72,8 @@ class _Words:
         """Return a time of the record, now at the latest."""
         at: Instant | None = self.values.get(name)
         if at is not None and at > self.now + DAY:
-            self.remark(name, self._cell_of(name), "a time in the future: taken as now", is_unread=False)
+            self.remark(name, to_iso(at), "a time in the future: taken as now", is_unread=False)
         return None if at is None else min(at, self.now)
-
-    def column_of(self, name: str) -> str:
-        """Return the column that fills a field."""
-        return next((column.name for column in self._columns() if name in dict(column.fields)), name)
-
-    def column_with(self, kind: str) -> str | None:
-        """Return the first column of a type."""
-        return next((column.name for column in self._columns() if column.type == kind), None)
-
-    def _columns(self) -> list[Column]:
-        columns = [self.plan.column_of(header) for header in self.record.cells]
-        return columns + [column for column, _ in self.plan.constants.values()]
-
-    def _cell_of(self, name: str) -> Any:
-        return self.record.cells.get(self.column_of(name), "")
 
 
 def read_words(
@@ -81,17 +81,21 @@ def read_words(
     record: Record,
     row: Row,
     values: Mapping[str, Any],
-    identities: tuple[Identity, ...],
+    statements: Sequence[Statement],
     *,
+    identities: tuple[Identity, ...],
     now: Instant,
 ) -> None:
     """Add the consents and suppressions of a record to its row."""
-    words = _Words(plan, record, row, values, identities, now)
-    reasons = list(_read_suppressions(words))
+    words = _Words(plan, record, row, values, statements, identities, now)
+    reasons = _read_suppressions(words)
     states = _read_states(words, reasons)
+    if plan.kind == "suppressions":
+        # A list of suppressions grants nothing.
+        states = {topic: state for topic, state in states.items() if state == "withdrawn"}
     if (states or reasons) and words.address is None:
         text = "consent is about an address, and the row has none: not stored"
-        column = next(filter(None, map(words.column_with, _ABOUT)), "")
+        column = statements[0].column.name if statements else ""
         words.remark(column, next(iter(states.values()), "suppressed"), text, is_unread=False)
         return
     if reasons:
@@ -103,21 +107,25 @@ def read_words(
 def _read_suppressions(words: _Words) -> list[SuppressionReason]:
     """Return the reasons for which the address is suppressed."""
     reasons: list[SuppressionReason] = ["hard_bounce"] if words.plan.status == "cleaned" else []
-    text = words.values.get("suppressed")
-    if text is None and words.plan.kind == "suppressions" and not reasons:
+    statements = [statement for statement in words.statements if statement.field == "suppressed"]
+    if not statements and words.plan.kind == "suppressions" and not reasons:
         return [words.plan.reason]
-    if text is None:
-        return reasons
-    if (answer := read_yes_no(text)) is not None:
-        return [*reasons, words.plan.reason] if answer else reasons
-    known, unknown = read_reasons(text)
-    if unknown and words.plan.only_known_reasons:
-        return [*reasons, *known]
-    for word in unknown:
-        words.remark(
-            words.column_of("suppressed"), word, "an unknown reason: suppressed all the same", is_unread=False
-        )
-    return [*reasons, *known, *([words.plan.reason] if unknown and not known else [])]
+    for statement in statements:
+        reasons += _reasons_of(words, statement)
+    return reasons
+
+
+def _reasons_of(words: _Words, statement: Statement) -> list[SuppressionReason]:
+    usual = statement.column.reason or words.plan.reason
+    answer = read_yes_no(statement.text)
+    if answer is not None:
+        return [usual] if answer else []
+    known, unknown = read_reasons(statement.text)
+    if words.plan.only_known_reasons or not unknown:
+        return known
+    text = "an unknown reason: suppressed all the same"
+    words.remark(statement.column.name, ", ".join(unknown), text, is_unread=False)
+    return known or [usual]
 
 
 def _read_states(words: _Words, reasons: list[SuppressionReason]) -> dict[str, State]:
@@ -134,37 +142,38 @@ def _read_states(words: _Words, reasons: list[SuppressionReason]) -> dict[str, S
     plan = words.plan
     if plan.kind == "contacts":
         add(plan.topics, _STATUS.get(plan.status or ""))
-    for name, text in words.values.items():
+    for statement in words.statements:
+        name = statement.field
         if name == "consent":
-            add(plan.topics, _read_answer(words, name, text, reasons))
-        elif name.startswith(CONSENT) and name not in ("consent_at", "consent_source"):
-            add((name.removeprefix(CONSENT),), _read_answer(words, name, text, reasons))
+            add(plan.topics, _read_answer(words, statement, reasons))
+        elif name.startswith(CONSENT):
+            add((name.removeprefix(CONSENT),), _read_answer(words, statement, reasons))
         elif name == "optout":
-            add((EVERYTHING,), _read_optout(words, name, text))
+            add((EVERYTHING,), _read_optout(words, statement))
         elif name.startswith(OPTOUT):
-            add((name.removeprefix(OPTOUT),), _read_optout(words, name, text))
+            add((name.removeprefix(OPTOUT),), _read_optout(words, statement))
     return states
 
 
-def _read_answer(words: _Words, name: str, text: str, reasons: list[SuppressionReason]) -> State | None:
+def _read_answer(words: _Words, statement: Statement, reasons: list[SuppressionReason]) -> State | None:
     """Return what a cell says about a topic; a word such as `cleaned` suppresses the address."""
-    meaning = read_consent(text, no=words.plan.no)
+    meaning = read_consent(statement.text, no=words.plan.no)
     if meaning is None:
-        words.remark(words.column_of(name), text, "a word that says neither yes nor no", is_unread=True)
+        words.remark(statement.column.name, statement.text, _NEITHER, is_unread=True)
         return None
     if meaning == "suppressed":
-        reasons += read_reasons(text)[0] or [words.plan.reason]
+        reasons += read_reasons(statement.text)[0] or [words.plan.reason]
         return None
     return None if meaning == "nothing" else meaning
 
 
-def _read_optout(words: _Words, name: str, text: str) -> State | None:
+def _read_optout(words: _Words, statement: Statement) -> State | None:
     """Return a withdrawal where a cell says yes to stopping; a no says nothing."""
-    answer, meaning = read_yes_no(text), read_consent(text)
+    answer, meaning = read_yes_no(statement.text), read_consent(statement.text)
     if answer or meaning == "withdrawn":
         return "withdrawn"
     if answer is None and meaning != "nothing":
-        words.remark(words.column_of(name), text, "a word that says neither yes nor no", is_unread=True)
+        words.remark(statement.column.name, statement.text, _NEITHER, is_unread=True)
     return None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from nurture.app.importing.options import STATUSES, ImportOptions, Kind, read_language
+from nurture.app.importing.suppression_words import read_reason
 from nurture.domain.cells.amounts import DecimalSign
 from nurture.domain.cells.headers import field_of_header, nearest, normalize
 from nurture.domain.cells.moments import DateRules, DayOrder
@@ -53,6 +54,7 @@ _TYPES: Final[dict[str, ColumnType]] = {
 #: Properties of Segment's order events that are amounts.
 MONEY: Final = ("revenue", "total", "subtotal", "shipping", "tax", "discount", "price", "value", "amount")
 _DECLARED: Final[dict[str, ColumnType]] = {
+    "text": "text",
     "decimal": "money",
     "integer": "number",
     "instant": "instant",
@@ -70,6 +72,8 @@ class Column:
     name: str
     type: ColumnType
     fields: tuple[tuple[str, int], ...] = ()
+    # Of a column about suppression: the reason that a yes stands for.
+    reason: SuppressionReason | None = None
     # Which number is the day, where the tool always writes it so.
     order: DayOrder | None = None
 
@@ -250,6 +254,13 @@ def _mapped(plan: Plan, name: str, target: str, place: int) -> Column:
     if target == "-":
         return Column(name, "skip", (("", 0),))
     wanted, colon, kind = target.partition(":")
+    if wanted == "suppressed" and colon:
+        reason = read_reason(kind)
+        if reason is None:
+            raise InputError(
+                f"--map {name}={target}: write unsubscribed, complaint, hard_bounce or ops as the reason"
+            )
+        return Column(name, "suppress", ((wanted, place),), reason=reason)
     if colon:
         known = next((named for named in _NAMED if named == kind), None)
         if known is None:

@@ -5,24 +5,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from nurture.app.importing.cells import CellReader, Unreadable, shown
-from nurture.app.importing.consents import read_words
-from nurture.app.importing.plan import CONSENT, IDENTITIES, OPTOUT, Column, Plan
+from nurture.app.importing.cells import CellReader, Unreadable, as_text, shown
+from nurture.app.importing.consents import Statement, is_about_consent, read_words
+from nurture.app.importing.plan import IDENTITIES, Column, Plan
 from nurture.app.importing.row import Rejection, Row, check_bounds, check_fault, digest_of, remark
 from nurture.app.importing.seen import SeenCounter
 from nurture.contacts.accept import NewEvent
 from nurture.domain.event import Identity
-from nurture.domain.instant import DAY, Instant
+from nurture.domain.instant import DAY, Instant, to_iso
 from nurture.domain.placeholders import without_placeholders
 from nurture.inbound.files.phones import is_country
 from nurture.inbound.files.table import Record
 
 #: Properties without which an event would say that nothing was paid.
 _PAID: Final = ("revenue", "total", "subtotal", "price", "value", "amount")
+#: Fields whose instants are read here; all others are texts of the event.
+_INSTANTS: Final = ("timestamp", "consent_at", "suppressed_at")
 #: Fields of contacts that are no traits.
 _NO_TRAITS: Final = (
     *IDENTITIES,
-    *("event", "timestamp", "message_id", "suppressed_at", "consent", "optout", "suppressed"),
+    *("event", "timestamp", "message_id", "suppressed_at", "consent_at", "consent_source"),
 )
 
 
@@ -53,22 +55,24 @@ class RowReader:
     def _read(self, record: Record, row: Row) -> None:
         """Fill in what the record says. Raises Rejection."""
         check_fault([record])
-        values = self._values(record, row)
+        values, statements = self._values(record, row)
         identities = self._identities(values)
         if not identities and self.plan.kind != "objects":
             raise Rejection("nobody", "no cell names a person: fill the address or the user id")
         if self.plan.kind in ("events", "objects"):
             row.events.append(self._track(record, row, values, identities))
         else:
-            read_words(self.plan, record, row, values, identities, now=self.now)
+            read_words(self.plan, record, row, values, statements, identities=identities, now=self.now)
             if self.plan.kind == "contacts":
                 row.events.insert(0, self._identify(values, identities))
         for event in row.events:
             check_bounds(event)
 
-    def _values(self, record: Record, row: Row) -> dict[str, Any]:
-        """Return field -> value: of several columns of a field, the readable one with the lowest rank."""
+    def _values(self, record: Record, row: Row) -> tuple[dict[str, Any], list[Statement]]:
+        """Return field -> value (of several columns of a field, the readable one with the lowest rank); statements."""
         ranked: dict[str, tuple[int, Any]] = {}
+        statements: list[Statement] = []
+        is_person = self.plan.kind in ("contacts", "suppressions")
         for column, cell in self._cells(record):
             row.cells += 1
             if column.type == "skip":
@@ -79,9 +83,13 @@ class RowReader:
                 self._note_unread(record, row, column, cell, str(error))
                 continue
             for name, rank in column.fields:
-                if name not in ranked or rank < ranked[name][0]:
-                    ranked[name] = rank, value
-        return {name: value for name, (_, value) in ranked.items()}
+                if is_person and is_about_consent(name):
+                    statements.append(Statement(name, column, as_text(value)))
+                elif name not in ranked or rank < ranked[name][0]:
+                    # What the file says of a time is a text of the event; the engine's own unit stays inside.
+                    is_text = column.type == "instant" and name not in _INSTANTS
+                    ranked[name] = rank, to_iso(value) if is_text else value
+        return {name: value for name, (_, value) in ranked.items()}, statements
 
     def _value(self, record: Record, column: Column, cell: Any) -> Any:
         """Return the value of a cell; a telephone number is local to the country of its record. Raises Unreadable."""
@@ -163,11 +171,7 @@ class RowReader:
 
     def _identify(self, values: dict[str, Any], identities: tuple[Identity, ...]) -> NewEvent:
         at: Instant | None = values.get("timestamp")
-        traits = {
-            name: value
-            for name, value in values.items()
-            if name not in _NO_TRAITS and not name.startswith((CONSENT, OPTOUT))
-        }
+        traits = {name: value for name, value in values.items() if name not in _NO_TRAITS}
         # Without a time the file says what is known on the day of its import.
         day = self.now // DAY if at is None else at
         own = values.get("message_id")
