@@ -11,9 +11,9 @@ from typing import Any, Final, TextIO
 
 import sqlalchemy as sa
 
+from nurture.app.importing.suppression_words import read_reason
 from nurture.app.services import Services
 from nurture.app.tabular import write_rows
-from nurture.app.text_files import detect_delimiter, detect_encoding
 from nurture.consent.record import Suppression, address_hash, suppress_addresses
 from nurture.consent.suppression_queries import load_every_row, load_known_addresses
 from nurture.contacts.identity_queries import load_index_by_identities
@@ -23,8 +23,12 @@ from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import SECOND, Duration, Instant, parse_iso, to_iso
+from nurture.inbound.files.delimiter import detect_delimiter
+from nurture.inbound.files.encoding import detect_encoding
 
 _BATCH: Final = 500
+#: Lines by which the delimiter is recognised.
+_SAMPLE_LINES: Final = 50
 _ADDRESS_COLUMNS: Final = (
     "email",
     "e-mail",
@@ -46,17 +50,6 @@ _EARLIEST: Final[Instant] = parse_iso("1990-01-01")
 _DATE_FAULT: Final = "date: write it as 2026-03-01 or 2026-03-01T12:00:00Z"
 #: So many refused rows are listed in the answer; all of them stand in FILE.rejected.
 _REFUSED_SHOWN_MAX: Final = 100
-#: Words of other tools -> our reason. An unknown word rejects its row.
-_REASONS: Final[dict[str, SuppressionReason]] = {
-    **dict.fromkeys(
-        ("unsubscribed", "unsubscribe", "global unsubscribe", "opt out", "opted out"), "unsubscribed"
-    ),
-    **dict.fromkeys(
-        ("complaint", "complained", "spam", "spam report", "spamcomplaint", "abuse"), "complaint"
-    ),
-    **dict.fromkeys(("hard bounce", "bounce", "bounced", "hardbounce", "invalid", "cleaned"), "hard_bounce"),
-    **dict.fromkeys(("ops", "manual", "manualsuppression", "suppressed", "blocked"), "ops"),
-}
 EXPORT_COLUMNS: Final = ("address", "address_hash", "contact", "scope", "reason", "since", "source")
 
 
@@ -175,13 +168,13 @@ class _Table:
         try:
             encoding = detect_encoding(path)
             with path.open(encoding=encoding, newline="") as stream:
-                first = next((line for line in stream if line.strip()), "")
+                lines = list(islice((line for line in stream if line.strip()), _SAMPLE_LINES))
         except FileNotFoundError as error:
             raise InputError(f"{path}: the file does not exist") from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, InputError) as error:
             raise InputError(_unreadable(path, error)) from error
-        delimiter = detect_delimiter(first)
-        cells = next(csv.reader([first], delimiter=delimiter), [])
+        delimiter = detect_delimiter(lines)
+        cells = next(csv.reader(lines[:1], delimiter=delimiter), [])
         if not cells or any(canonical_email(cell) for cell in cells):
             return cls(path, encoding, delimiter, None, scope, reason, now)
         header = [cell.strip() for cell in cells]
@@ -234,14 +227,14 @@ class _Table:
         if scope_text and scope_text not in SCOPES:
             return _Line(number, cells, fault="scope: write all or marketing")
         word = self._cell(cells, ("reason",)) or self._cell(cells, ("type",))
-        word = word.casefold().replace("_", " ").replace("-", " ")
-        if word and word not in _REASONS:
+        known = read_reason(word)
+        if word and known is None:
             return _Line(number, cells, fault="reason: write unsubscribed, complaint, hard_bounce or ops")
         try:
             at = _read_date(self._cell(cells, _DATE_COLUMNS), now=self.now)
         except ValueError as error:
             return _Line(number, cells, fault=str(error))
-        reason = _REASONS[word] if word else self.reason
+        reason = known or self.reason
         by_reason: SuppressionScope = "all" if reason == "hard_bounce" else self.scope
         scope = scope_text if scope_text in SCOPES else by_reason
         return _Line(number, cells, (Suppression(address, scope, reason, at=at),))
@@ -272,7 +265,7 @@ def _read_date(text: str, *, now: Instant) -> Instant | None:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path}: cannot be read as UTF-8 or UTF-16 text: {error}; save it as UTF-8. Nothing was changed"
+    return f"{path}: cannot be read as text: {error}; save it as UTF-8. Nothing was changed"
 
 
 def _keep_rejected(table: _Table) -> Iterator[_Line]:

@@ -1,5 +1,6 @@
 """Read one cell by the type of its column. A cell that cannot be read is `Unreadable`, with what to change."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
@@ -32,6 +33,7 @@ _EXACT_DIGITS: Final = 15
 _TEXT_COLUMNS: Final = frozenset(
     {"id", "phone", "zip", "zipcode", "postcode", "postalcode", "plz", "sku", "version", "邮编", "邮政编码"}
 )
+_MAY_BE_NUMBER: Final = re.compile(r"[-+.\d]|inf|nan", re.IGNORECASE)
 _SHOWN: Final = 80
 
 
@@ -49,16 +51,26 @@ class CellReader:
 
     def read(self, column: Column, cell: Any) -> Any:
         """Return the value of a cell. Raises Unreadable."""
-        if isinstance(cell, CellError):
-            raise Unreadable("an error of the spreadsheet: correct the formula")
-        if isinstance(cell, str):
-            cell = without_apostrophe(cell.strip())
-        return self._readers[column.type](column, cell)
+        return self.reader_of(column)(cell)
+
+    def reader_of(self, column: Column) -> Callable[[Any], Any]:
+        """Return a function that reads the cells of one column. It raises Unreadable."""
+        read = self._auto_reader(column) if column.type == "auto" else self._readers[column.type]
+
+        def read_cell(cell: Any) -> Any:
+            if isinstance(cell, str):
+                cell = cell.strip()
+                if cell.startswith("'"):
+                    cell = without_apostrophe(cell)
+            elif isinstance(cell, CellError):
+                raise Unreadable("an error of the spreadsheet: correct the formula")
+            return read(column, cell)
+
+        return read_cell
 
     @cached_property
     def _readers(self) -> Mapping[ColumnType, Callable[[Column, Any], Any]]:
         return {
-            "auto": self._auto,
             "text": lambda _, cell: cell if self.is_json else as_text(cell),
             "number": self._number,
             "money": lambda column, cell: as_number(self.amount(column, cell).value),
@@ -90,13 +102,20 @@ class CellReader:
             raise Unreadable("not an amount: write for example 19.90")
         return amount
 
-    def _auto(self, column: Column, cell: Any) -> Any:
-        if not isinstance(cell, str):
-            return as_text(cell) if isinstance(cell, date | time) else cell
+    def _auto_reader(self, column: Column) -> Callable[[Column, Any], Any]:
+        """Return the reader of a column of no known type: amounts where its cells show it, else each as it is."""
         profile = self.profiles.get(column.name)
-        if profile is not None and profile.is_money:
-            return as_number(self.amount(column, cell).value)
-        return cell if self.is_json else parse_cell(column.name, cell)
+        is_money = profile is not None and profile.is_money
+        is_text = self.is_json or is_text_column(column.name)
+
+        def read(column: Column, cell: Any) -> Any:
+            if not isinstance(cell, str):
+                return as_text(cell) if isinstance(cell, date | time) else cell
+            if is_money:
+                return as_number(self.amount(column, cell).value)
+            return cell if is_text else parse_cell(cell)
+
+        return read
 
     def _number(self, column: Column, cell: Any) -> Any:
         if isinstance(cell, str | float) or self.is_json:
@@ -156,15 +175,17 @@ class CellReader:
         return known
 
 
-def parse_cell(name: str, cell: str) -> Any:
-    """Return the value of a cell: true or false, a number in its canonical form, else text.
+def is_text_column(name: str) -> bool:
+    """Tell whether the digits of a column are no number: ids, telephone numbers, postcodes keep leading noughts."""
+    return normalize(name) in _TEXT_COLUMNS or name.lower().endswith(("_id", " id"))
 
-    Ids, phone numbers and postcodes stay text, so `00123` keeps its leading noughts.
-    """
+
+def parse_cell(cell: str) -> Any:
+    """Return the value of a cell: true or false, a number in its canonical form, else text."""
     lowered = cell.lower()
     if lowered in ("true", "false"):
         return lowered == "true"
-    if normalize(name) in _TEXT_COLUMNS or name.lower().endswith(("_id", " id")):
+    if _MAY_BE_NUMBER.match(cell) is None:
         return cell
     for convert in (int, float):
         try:

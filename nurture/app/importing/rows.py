@@ -1,7 +1,7 @@
 """Read one record of a file as a contact, an event, an object or a suppression."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -29,6 +29,27 @@ _NO_TRAITS: Final = (
 
 
 _TEXT: Final = Column("", "text")
+#: Columns that are kept ready; objects of JSON may have any number.
+_READINGS_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A field that a column fills."""
+
+    name: str
+    rank: int
+    is_statement: bool
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """A column with the function that reads its cells."""
+
+    column: Column
+    read: Callable[[Any], Any]
+    targets: tuple[_Target, ...]
 
 
 @dataclass
@@ -40,6 +61,7 @@ class RowReader:
     now: Instant
     # Equal records of events each need a message id of their own.
     occurrences: SeenCounter
+    readings: dict[str, ColumnReading] = field(default_factory=dict)
 
     def rows(self, records: Iterator[Record]) -> Iterator[Row]:
         """Yield a row for each record."""
@@ -72,30 +94,27 @@ class RowReader:
         """Return field -> value (of several columns of a field, the readable one with the lowest rank); statements."""
         ranked: dict[str, tuple[int, Any]] = {}
         statements: list[Statement] = []
-        is_person = self.plan.kind in ("contacts", "suppressions")
-        for column, cell in self._cells(record):
+        for reading, cell in self._cells(record):
+            column = reading.column
             row.cells += 1
             if column.type == "skip":
                 continue
             try:
-                value = self._value(record, column, cell)
+                value: Any = self._phone(record, cell) if column.type == "phone" else reading.read(cell)
             except Unreadable as error:
                 self._note_unread(record, row, column, cell, str(error))
                 continue
-            for name, rank in column.fields:
-                if is_person and is_about_consent(name):
-                    statements.append(Statement(name, column, as_text(value)))
-                elif name not in ranked or rank < ranked[name][0]:
-                    # What the file says of a time is a text of the event; the engine's own unit stays inside.
-                    is_text = column.type == "instant" and name not in _INSTANTS
-                    ranked[name] = rank, to_iso(value) if is_text else value
+            for target in reading.targets:
+                if target.is_statement:
+                    statements.append(Statement(target.name, column, as_text(value)))
+                elif target.name not in ranked or target.rank < ranked[target.name][0]:
+                    # A time is a text of the event; the engine's own unit stays inside.
+                    ranked[target.name] = target.rank, to_iso(value) if target.is_text else value
         return {name: value for name, (_, value) in ranked.items()}, statements
 
-    def _value(self, record: Record, column: Column, cell: Any) -> Any:
-        """Return the value of a cell; a telephone number is local to the country of its record. Raises Unreadable."""
-        if column.type == "phone" and (country := self._country(record)):
-            return self.reader.phone(self.reader.read(_TEXT, cell), country)
-        return self.reader.read(column, cell)
+    def _phone(self, record: Record, cell: Any) -> str:
+        """Return a telephone number; it is local to the country that its record names. Raises Unreadable."""
+        return self.reader.phone(self.reader.read(_TEXT, cell), self._country(record) or self.plan.country)
 
     def _country(self, record: Record) -> str | None:
         """Return the country that the record names by its two letters."""
@@ -105,15 +124,38 @@ class RowReader:
                 return code
         return None
 
+    def _prepare(self, column: Column) -> ColumnReading:
+        is_person = self.plan.kind in ("contacts", "suppressions")
+        targets = tuple(
+            _Target(
+                name,
+                rank,
+                is_statement=is_person and is_about_consent(name),
+                is_text=column.type == "instant" and name not in _INSTANTS,
+            )
+            for name, rank in column.fields
+        )
+        return ColumnReading(column, self.reader.reader_of(column), targets)
+
     @cached_property
     def countries(self) -> list[str]:
         """The columns with a country."""
         return [name for name, column in self.plan.columns.items() if "country" in dict(column.fields)]
 
-    def _cells(self, record: Record) -> Iterator[tuple[Column, Any]]:
+    def _cells(self, record: Record) -> Iterator[tuple[ColumnReading, Any]]:
         for name, cell in record.cells.items():
-            yield self.plan.column_of(name), cell
-        yield from self.plan.constants.values()
+            reading = self.readings.get(name)
+            if reading is None:
+                reading = self._prepare(self.plan.column_of(name))
+                if len(self.readings) < _READINGS_MAX:
+                    self.readings[name] = reading
+            yield reading, cell
+        yield from self.constants
+
+    @cached_property
+    def constants(self) -> list[tuple[ColumnReading, Any]]:
+        """The columns whose value stands on the command line."""
+        return [(self._prepare(column), value) for column, value in self.plan.constants.values()]
 
     def _note_unread(self, record: Record, row: Row, column: Column, cell: Any, reason: str) -> None:
         """List an unread cell. Raises Rejection where the record means nothing without it."""

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal
 
 from nurture.domain.values import SCALAR_TEXT_MAX, read_decimal
@@ -31,6 +32,7 @@ _CODES_IN_USE: Final = """
     TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
 _CODES: Final = frozenset(_CODES_IN_USE.split())
+_DIGIT: Final = re.compile(r"\d")
 _MINUS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
 #: Signs that only part groups of three digits.
 _SPACES: Final = "'\u2019 \u00a0\u202f\u2009"
@@ -104,10 +106,14 @@ def column_sign(signs: Iterable[DecimalSign | None]) -> DecimalSign | None:
     return shown.pop() if len(shown) == 1 else None
 
 
+@lru_cache(maxsize=8192)
 def _take_apart(text: str) -> _Parts | None:
-    if len(text) > SCALAR_TEXT_MAX:
+    # Most cells of a file are no amounts: this costs them least.
+    if len(text) > SCALAR_TEXT_MAX or _DIGIT.search(text) is None:
         return None
-    text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_MINUS)
+    text = text.strip()
     match = _FORM.fullmatch(text)
     if match is None or bool(match["open"]) != bool(match["close"]):
         return None

@@ -4,12 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 _MARKS: Final = re.compile(r"[\s\-_./]+")
 _NAME_MAX: Final = 255
 
 
+@lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
     """Return the form in which two names are compared: `E-Mail`, `e_mail` and `Ｅ－Ｍａｉｌ` are `email`."""
     text = unicodedata.normalize("NFKC", text[:_NAME_MAX]).casefold().strip("\ufeff\u200b'\" ")

@@ -129,7 +129,9 @@ def column_order(orders: Iterable[DayOrder | None]) -> DayOrder | None:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).strip() if len(text) <= SCALAR_TEXT_MAX else ""
+    if len(text) > SCALAR_TEXT_MAX:
+        return ""
+    return text.strip() if text.isascii() else unicodedata.normalize("NFKC", text).strip()
 
 
 def _read(text: str, rules: DateRules) -> datetime | None:

@@ -22,7 +22,7 @@ _TWICE_ENCODED: Final = ("Ã¼", "Ã¶", "Ã¤", "ÃŸ", "Ã©", "Ã¨", "â€�
 
 def open_csv(path: Path, options: TableOptions) -> Table:
     """Open a text file as a table. Raises InputError for a file that cannot be read, or has no header."""
-    encoding = check_encoding(options.encoding) if options.encoding else detect_encoding(path)
+    encoding = check_encoding(path, options.encoding) if options.encoding else detect_encoding(path)
     lines, skipped, named = _sample(path, encoding)
     delimiter = _check_delimiter(options.delimiter) or named or detect_delimiter(lines)
     reader = _Lines(iter(lines), skipped)

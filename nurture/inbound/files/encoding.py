@@ -7,6 +7,7 @@ that guess by letter frequency take German text for Polish or Chinese, so none i
 
 import codecs
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,10 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CHUNK: Final = 1 << 20
-_SAMPLE: Final = 1 << 18
+_CHUNK: Final = 1 << 17
+_SAMPLE: Final = 1 << 16
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
-#: Bytes that Windows-1252 does not define.
-_UNDEFINED: Final = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_RUNS_MAX: Final = 50_000
 #: Lead bytes of the 3,755 commonest Chinese characters in GB2312.
 _COMMON_HANZI: Final = range(0xB0, 0xD8)
 
@@ -35,12 +35,11 @@ def detect_encoding(path: Path) -> str:
             return encoding
     if wide := _utf_16(sample):
         return wide
-    if _decodes(path, "utf-8"):
+    if is_encoded(path, "utf-8"):
         return "utf-8"
-    high = b"".join(_high_bytes(path))
-    if _is_chinese(high) and _decodes(path, "gb18030"):
+    if _is_chinese(_high_bytes(path)) and is_encoded(path, "gb18030"):
         return "gb18030"
-    if _UNDEFINED.search(high):
+    if not is_encoded(path, "cp1252"):
         message = (
             f"{path}: the encoding is none of UTF-8, UTF-16, GB18030 and Windows-1252; "
             "name it, for example --encoding mac_roman, or save the file as UTF-8"
@@ -49,14 +48,16 @@ def detect_encoding(path: Path) -> str:
     return "cp1252"
 
 
-def check_encoding(name: str) -> str:
-    """Return the name when Python knows the encoding. Raises InputError."""
+def check_encoding(path: Path, name: str) -> str:
+    """Return the name when Python knows the encoding and the whole file can be read in it. Raises InputError."""
     try:
         codecs.lookup(name)
         b"".decode(name)
     except (LookupError, UnicodeError, ValueError) as error:
         message = f"--encoding {name}: there is no such encoding; write for example utf-8, cp1252 or gb18030"
         raise InputError(message) from error
+    if not is_encoded(path, name):
+        raise InputError(f"{path}: cannot be read as {name}: name another --encoding, or save it as UTF-8")
     return name
 
 
@@ -67,7 +68,8 @@ def _utf_16(sample: bytes) -> str | None:
     return "utf-16-be" if pairs and sample[0::2].count(0) > pairs // 2 else None
 
 
-def _decodes(path: Path, encoding: str) -> bool:
+def is_encoded(path: Path, encoding: str) -> bool:
+    """Tell whether the whole file can be read in an encoding; asked before anything of it is stored."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     with path.open("rb") as stream:
         try:
@@ -80,17 +82,16 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _high_bytes(path: Path) -> list[bytes]:
-    """Return the runs of bytes over 127 with a blank between them, at most a sample of each megabyte."""
+    """Return runs of bytes over 127: the first of them, which are enough to know the language by."""
     runs: list[bytes] = []
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            runs += [run + b" " for run in _HIGH.findall(chunk)[:10_000]]
-    return runs
+        while len(runs) < _RUNS_MAX and (chunk := stream.read(_CHUNK)):
+            runs += _HIGH.findall(chunk)
+    return runs[:_RUNS_MAX]
 
 
-def _is_chinese(high: bytes) -> bool:
+def _is_chinese(runs: Sequence[bytes]) -> bool:
     """Tell whether runs of bytes over 127 read as common Chinese characters, and are as long as words of those."""
-    runs = high.split()
     if not runs or sum(len(run) % 2 == 0 and len(run) >= 4 for run in runs) * 2 < len(runs):
         return False
     characters = "".join(run.decode("gb18030", "ignore") for run in runs)

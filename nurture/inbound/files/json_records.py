@@ -11,7 +11,7 @@ from nurture.inbound.files.table import CELL_MAX, Fault, Record, Table, TableOpt
 
 def open_json_lines(path: Path, options: TableOptions) -> Table:
     """Open a file of JSON lines as a table. Raises InputError when it cannot be read."""
-    encoding = check_encoding(options.encoding) if options.encoding else "utf-8-sig"
+    encoding = check_encoding(path, options.encoding or "utf-8-sig")
     return Table(path, "jsonl", (), lambda: _records(path, encoding), encoding=encoding.removesuffix("-sig"))
 
 
