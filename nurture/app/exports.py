@@ -1,22 +1,24 @@
-"""Exports of contacts, events and messages as CSV or JSON lines, streamed page by page."""
+"""Exports of contacts, events, messages and suppressions as CSV or JSON lines, streamed page by page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TextIO
 
 import sqlalchemy as sa
 
 from nurture.app import audience
 from nurture.app.services import Services
+from nurture.app.suppression_files import export_suppressions
 from nurture.app.tabular import write_rows
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.engine import decode
+from nurture.domain.errors import InputError
 from nurture.domain.instant import to_iso
+from nurture.reports.contact_rows import ContactList, choose_facts
 
-Noun = Literal["contacts", "events", "messages"]
+Noun = Literal["contacts", "events", "messages", "suppressions"]
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
-    "contacts": ("contact", "email", "track", "stage", "zone", "locale", "first_seen_at", "facts"),
     "events": (
         "event",
         "contact",
@@ -33,43 +35,41 @@ _PAGE = 1_000
 
 
 def export(
-    services: Services, noun: Noun, stream: TextIO, *, expression: str | None, kind: str, actor: str
+    services: Services,
+    noun: Noun,
+    stream: TextIO,
+    *,
+    expression: str | None,
+    kind: str,
+    actor: str,
+    facts: Sequence[str] = (),
 ) -> int:
     """Write all rows of the noun to the stream and return how many.
 
-    expression: write only the rows of this audience. kind: `csv` or `jsonl`. The audit log has the export before
-    the first row is written. Raises ConditionError.
+    expression: write only the rows of this audience. kind: `csv` or `jsonl`. facts: of contacts, as further columns.
+    The audit log has the export before the first row is written. Raises ConditionError and InputError.
     """
-    with services.database.read() as connection:
-        audience.parse_audience(services.playbooks.active(connection).playbook, expression or "True")
-    detail = {"noun": noun, "everybody": expression is None}
-    services.database.run(
-        lambda connection: record(
-            connection, at=services.clock.now(), actor=actor, action="export", detail=detail
-        )
-    )
+    if facts and noun != "contacts":
+        raise InputError(f"--facts belongs to contacts: nurture export contacts --facts {','.join(facts)}")
+    if noun == "suppressions":
+        if expression is not None:
+            raise InputError("suppressions are of addresses, not of an audience: leave --audience out")
+        return export_suppressions(services, stream, kind=kind, actor=actor)
+    now, key = services.clock.now(), services.settings.suppression_secret
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
+        audience.parse_audience(playbook, expression or "True")
+        contacts = ContactList(playbook, choose_facts(playbook, facts), key, now)
+    detail = {"noun": noun, "everybody": expression is None}
+    services.database.run(lambda c: record(c, at=now, actor=actor, action="export", detail=detail))
+    with services.database.read() as connection:
         condition = audience.parse_audience(playbook, expression or "True")
-        pages = audience.id_pages(connection, condition, playbook, now=services.clock.now())
+        pages = audience.id_pages(connection, condition, playbook, now=now)
+        if noun == "contacts":
+            rows = (row for page in pages for row in contacts.rows(connection, page))
+            return write_rows(stream, rows, contacts.columns, kind)
         rows = (row for page in pages for row in _ROWS[noun](connection, page))
         return write_rows(stream, rows, _COLUMNS[noun], kind)
-
-
-def _contacts(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any]]:
-    for row in connection.execute(
-        sa.select(t.contacts).where(t.contacts.c.id.in_(ids)).order_by(t.contacts.c.id)
-    ):
-        yield {
-            "contact": row.id,
-            "email": row.email,
-            "track": row.track,
-            "stage": row.stage,
-            "zone": row.zone,
-            "locale": row.locale,
-            "first_seen_at": to_iso(row.first_seen_at),
-            "facts": row.facts,
-        }
 
 
 def _select_family_rows(connection: sa.Connection, table: sa.Table, ids: list[int]) -> Iterator[Any]:
@@ -111,4 +111,4 @@ def _messages(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, A
         }
 
 
-_ROWS = {"contacts": _contacts, "events": _events, "messages": _messages}
+_ROWS = {"events": _events, "messages": _messages}

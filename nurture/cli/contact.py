@@ -28,8 +28,7 @@ def show(who: Who, *, as_json: Json = False) -> None:
     output.print_fields(simple, title=f"contact:{person['contact']}")
     known_as = [f"{name} ({trust})" for name, trust in person["identities"].items()]
     output.print_fields({"identities": known_as, "mails": person["messages"]})
-    facts = {name: value for name, value in person["facts"].items() if ":" not in name}
-    output.print_fields(facts, title="facts")
+    output.print_fields(person["shown_facts"], title="facts")
     output.print_table(person["consents"], ["topic", "state", "at", "source"], title="consent")
     output.print_table(
         person["suppressions"], ["of", "scope", "reason", "since", "source", "way_back"], title="suppressions"

@@ -24,6 +24,8 @@ class Permissions:
     consents: Mapping[str, ConsentState] = field(default_factory=dict)
     # Topic -> when the row that decides it was said.
     consents_at: Mapping[str, Instant] = field(default_factory=dict)
+    # Topic -> where that row comes from.
+    consents_from: Mapping[str, str] = field(default_factory=dict)
     preferences: Preferences = field(default_factory=Preferences)
 
 
@@ -49,6 +51,7 @@ def load_permissions(connection: sa.Connection, contact_ids: Collection[int]) ->
         permissions[contact] = Permissions(
             {topic: row.state for topic, row in deciding.items()},
             {topic: row.at for topic, row in deciding.items()},
+            {topic: row.source for topic, row in deciding.items()},
             fold_preferences(contact, rows_of(family, preferences_of), joined),
         )
     return permissions

@@ -10,7 +10,7 @@ acknowledgement and follow-up act on it. `Support Case Closed` ends it.
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import decode
 from nurture.database.notifications import FEEDBACK, note
+from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.counts import Counts
 from nurture.domain.feedback import Report
 from nurture.domain.inbound.verp import build_case_address
@@ -42,6 +43,8 @@ from nurture.inbound.inbound_mail import InboundMail
 from nurture.transports.notice import Notice, notice_bytes
 
 OVERDUE: Final = "Reply Overdue"
+#: Longest name and value of a fact that a notice shows.
+_FACT_MAX: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,7 @@ def _context(connection: sa.Connection, settings: ReplySettings, case: Case) -> 
         sent = f" of {local(mail.sent_at)}" if mail.sent_at else ""
         lines.append(f"Answers our mail {mail.measure}/{mail.mail}{sent}.")
     if row is not None:
-        facts = ", ".join(f"{name} {value}" for name, value in _plain(row.facts).items())
+        facts = _known_facts(row, settings.playbook)
         lines.append(f"Stands on the {row.track} track in stage {row.stage} since {local(row.stage_since)}.")
         lines += [f"Known: {facts}."] if facts else []
         lines.append(f"Language {row.locale or 'unknown'}, time zone {row.zone or 'unknown'}.")
@@ -229,19 +232,13 @@ def _context(connection: sa.Connection, settings: ReplySettings, case: Case) -> 
     return "\n".join(lines)
 
 
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return at most eight facts that are easy to read: small numbers and short texts."""
-    readable = {
-        name: value
-        for name, value in sorted(facts.items())
-        # A name with a colon (`count:EVENT`) is the engine's own.
-        if ":" not in name
-        and (
-            (isinstance(value, str) and 0 < len(value) <= 40)
-            or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000)
-        )
-    }
-    return dict(list(readable.items())[:8])
+def _known_facts(row: Any, playbook: Playbook) -> str:
+    """Return at most eight facts in people's units: figures above nothing, and short texts."""
+    shown = show_facts(row.facts, playbook, zone=row.zone, now=row.clock)
+    plain = [
+        f"{name} {value}" for name, value in shown.items() if value not in (None, 0, "", "no", "unknown")
+    ]
+    return ", ".join([text for text in plain if len(text) <= _FACT_MAX][:8])
 
 
 def queue_notice(

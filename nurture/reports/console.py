@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent.load_permissions import load_permissions
-from nurture.database.engine import decode, encode
+from nurture.database.engine import decode
 from nurture.database.schema import (
     consents,
     contacts,
@@ -21,10 +21,12 @@ from nurture.database.schema import (
     transitions,
 )
 from nurture.delivery.verdicts import read_checks
+from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.event import IDENTITY_KINDS
 from nurture.domain.identity import canonical_email
-from nurture.domain.instant import FOREVER, NEVER, Instant, to_iso
+from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.playbook import Playbook
 from nurture.domain.values import read_row_id
 from nurture.reports.person import load_family_ids
 
@@ -226,9 +228,17 @@ class ContactPage:
 
 
 def load_contact_page(
-    connection: sa.Connection, contact_id: int, *, limit: int = _ROWS_MAX
+    connection: sa.Connection,
+    contact_id: int,
+    *,
+    playbook: Playbook | None,
+    now: Instant,
+    limit: int = _ROWS_MAX,
 ) -> ContactPage | None:
-    """Return the data of a contact's page, of the survivor for a merged contact; None: there is no such contact."""
+    """Return the data of a contact's page, of the survivor for a merged contact; None: there is no such contact.
+
+    playbook: declares the facts; without one none is shown.
+    """
     row = connection.execute(sa.select(contacts).where(contacts.c.id == contact_id)).one_or_none()
     if row is not None and row.survivor is not None:
         row = connection.execute(sa.select(contacts).where(contacts.c.id == row.survivor)).one_or_none()
@@ -249,7 +259,7 @@ def load_contact_page(
         identities=names,
         consents=load_permissions(connection, [row.id])[row.id].consents,
         runs=entered_runs,
-        facts=[(name, _fact(name, value)) for name, value in sorted((row.facts or {}).items())],
+        facts=_facts(row, playbook, now=now),
         timeline=entries[:limit],
         cut=len(entries) > limit,
     )
@@ -312,12 +322,11 @@ def _check_row(check: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fact(name: str, value: Any) -> str:
-    """Return a fact's value for people; an instant is stored as a whole number and recognised by its name."""
-    is_instant = name.startswith(("first:", "last:")) or name.endswith("_at")
-    if is_instant and type(value) is int and NEVER < value < FOREVER:
-        return to_iso(value)
-    return encode(value) if isinstance(value, list | dict | bool) else str(value)
+def _facts(row: sa.Row[Any], playbook: Playbook | None, *, now: Instant) -> list[tuple[str, str]]:
+    if playbook is None:
+        return []
+    shown = show_facts(row.facts or {}, playbook, zone=row.zone, now=now)
+    return [(name, str(value)) for name, value in shown.items() if value is not None]
 
 
 def _words(name: str) -> str:

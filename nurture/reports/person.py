@@ -11,6 +11,7 @@ from nurture.consent.queries import load_merges
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema as t
 from nurture.database.engine import decode
+from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import find_deciding_rows
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
@@ -77,6 +78,7 @@ def describe_person(
         "first_seen_at": to_iso(contact.first_seen_at),
         "next_look_at": None if row.wake_at >= FOREVER else to_iso(row.wake_at),
         "facts": dict(sorted(contact.facts.items())),
+        "shown_facts": show_facts(contact.facts, playbook, zone=contact.zone, now=now),
         "holds": [
             {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}
             for hold in (

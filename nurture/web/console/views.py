@@ -134,8 +134,14 @@ class ConsoleViews:
     def _contact(self, request: Request, operator: Operator) -> Response:
         number = read_row_id(str(request.path_params["contact_id"]))
         with self._services.database.read() as connection:
-            contact_story = None if number is None else load_contact_page(connection, number)
-            if contact_story is None:
+            loaded = active_playbook(self._services, connection)
+            contact_story = number and load_contact_page(
+                connection,
+                number,
+                playbook=loaded.playbook if loaded else None,
+                now=self._services.clock.now(),
+            )
+            if not contact_story:
                 return self._layout.not_found_page(request, operator, "contact", "/contacts")
             contact = contact_story.contact
             key = self._services.settings.suppression_secret

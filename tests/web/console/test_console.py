@@ -246,7 +246,7 @@ def test_a_contacts_page_tells_its_story_newest_first(client: httpx.Client, cont
         "granted",
         "Article Read",
         "2 checks",
-        "2026-05-04T12:00:00Z",
+        "<dt>orders</dt><dd>2</dd>",
     ):
         assert shown in text
     assert text.index("aware → engage") < text.index("<b>Article Read</b>")
