@@ -16,7 +16,7 @@ _SWITCHED_OFF = re.compile(r"^## Switched off\n(.*?)^## ", re.MULTILINE | re.DOT
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)(?:\[[^]`]*\])?`")
 #: As many as the list of faults has that this room was built from.
 _ROWS = 54
-_GUARANTEES = 18
+_GUARANTEES = 20
 #: The tests of the table of merges, erasures, late events and changes of address, in the order of its columns.
 _HISTORIES = {
     "test_merge": MERGE,

@@ -1,5 +1,6 @@
 """Migrations build exactly what `database/schema.py` says, and lead back, on both databases."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +102,22 @@ def test_wrong_folder_is_told_and_no_file_is_made(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no database"):
         migrations.require_current(database)
     assert not list(tmp_path.iterdir())
+
+
+def test_runs_that_can_still_send_get_the_entity_that_their_key_or_their_event_names() -> None:
+    migration = importlib.import_module("nurture.database.migrations.versions.0017_run_entity")
+    files = {
+        "playbook.yaml": "facts: {appointment: {entity: appointment_id}, cart: {entity: cart_id}}",
+        "any/a/measure.yaml": "entity: appointment\ntrigger: {event: Appointment Booked}\nonce: per event",
+        "any/b/measure.yaml": "trigger: {quiet: 2h, entity: cart}",
+        "any/c/measure.yaml": "trigger: ops",
+    }
+    measures = {measure.path: measure for measure in migration._measures(files)}
+    assert sorted(measures) == ["any/a", "any/b"]
+
+    def key(path: str, stored: str, **properties: object) -> str:
+        return str(migration._key_of(measures[path], stored, {"properties": properties}))
+
+    assert key("any/a", "message-7", appointment_id="a1") == "a1"
+    assert key("any/a", "message-7") == ""
+    assert key("any/b", "c1") == "c1"

@@ -252,6 +252,22 @@ MUTATIONS = [
         ".where(requests.c.id == number)",
         f"{_CELLS}::test_change_of_address[requests]",
     ),
+    Mutation(
+        "G19",
+        "cancellations reach the mail of ended runs by their entity",
+        "nurture/contacts/save_queries.py",
+        "            if bool(target[2]) == about_entities\n",
+        "            if not target[2] and not about_entities\n",
+        "tests/journey/test_runs.py::test_a_reversal_cancels_the_waiting_mail_of_ended_runs_about_that_order_alone",
+    ),
+    Mutation(
+        "G20",
+        "due alarms of both ring before a merge",
+        "nurture/journey/merge.py",
+        "    ring_due_alarms(connection, (survivor, other), now=now, playbook=playbook)\n",
+        "",
+        "tests/journey/test_runs.py::test_an_alarm_that_was_due_before_a_merge_rings_first",
+    ),
 ]
 
 

@@ -153,6 +153,16 @@ def check_entity(context: CheckContext) -> CheckResult:
     return Refusal("cancel", reason, f"{run.entity} {run.entity_key} {state}")
 
 
+def check_exit(context: CheckContext) -> CheckResult:
+    """Cancel a mail whose run's exit is a condition that is yes now: the run of a last mail is done already."""
+    reading = context.input.reading
+    for exit_rule in context.measure.exits if context.measure else ():
+        condition = exit_rule.when if exit_rule.event is None else None
+        if condition is not None and reading is not None and condition.truth(reading) is Truth.YES:
+            return Refusal("cancel", exit_rule.reason, condition.text)
+    return "no condition ends the run"
+
+
 def check_events_pending(context: CheckContext) -> CheckResult:
     """Defer while accepted events are not applied: one of them may be a purchase or an unsubscribe."""
     since = context.input.pending_since

@@ -43,6 +43,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("stage", checks.check_stage),
     ("run", checks.check_run),
     ("entity", checks.check_entity),
+    ("exit", checks.check_exit),
     ("events_pending", checks.check_events_pending),
     ("consent", checks.check_consent),
     ("valid_for", checks.check_valid_for),

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from nurture.domain.conditions import Reading
 from nurture.domain.contact import RunOrigin
 from nurture.domain.event import Event
 from nurture.domain.guard.decide import decide
+from nurture.domain.measure import Exit
 from nurture.domain.message import Verdict
 from tests.delivery.builders import a_due, a_guard_input, a_run
-from tests.domain.build import a_measure
+from tests.domain.build import a_measure, when
 from tests.domain.entities.shop import DAY, HOUR, NOON, after, happened, order, product, shop
 from tests.domain.entities.test_carts import added, removed, viewed
 
@@ -27,6 +29,25 @@ def verdict_on(entity: str, key: str, *events: Event, while_open: bool = False, 
     due = a_due(measure=PATH, due_at=now, valid_until=now + DAY, **message)
     contact = after(*(events or [happened("Page Viewed")]))
     return decide(a_guard_input(message=due, run=run, contact=contact), now=now, playbook=playbook)
+
+
+@pytest.mark.parametrize(("plan", "outcome"), [("gold", ("cancel", "calm")), ("silver", ("send", ""))])
+def test_a_condition_that_ends_runs_cancels_the_last_mail_of_a_run_that_is_done(
+    plan: str, outcome: tuple[str, str]
+) -> None:
+    measure = a_measure(PATH, exits=(Exit(None, reason="calm", when=when("plan == 'gold'")),))
+    playbook = replace(shop(), measures={PATH: measure})
+    now = NOON + 2 * DAY
+    message: dict[str, Any] = {"step": "mail", "track": "any", "purpose": "service", "topic": None}
+    contact = after(happened("Page Viewed"))
+    guard_input = a_guard_input(
+        message=a_due(measure=PATH, due_at=now, valid_until=now + DAY, **message),
+        run=a_run(PATH, step="mail", status="done", decided=["mail"]),
+        contact=contact,
+        reading=Reading({"plan": plan}, now, "UTC"),
+    )
+    verdict = decide(guard_input, now=now, playbook=playbook)
+    assert (verdict.action, verdict.reason) == outcome
 
 
 CANCELLED = happened("Order Cancelled", HOUR, order_id="A")
