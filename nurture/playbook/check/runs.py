@@ -33,7 +33,7 @@ def _check_entity(check: MeasureCheck, kind: EntityKind) -> None:
             change = f"add it to `of` of {kind.name} in playbook.yaml, so that it carries {kind.key}"
             check.fault(("entity",), what, change)
         elif measure.while_open and name in kind.closed_by:
-            what = f"`while: open`, but `{name}` closes the {kind.name}: the run ends as it begins"
+            what = f"`while: open`, but `{name}` closes the {kind.name}, so the run ends as it begins"
             check.fault(("while",), what, "write `while: any`, or start on another event")
 
 
@@ -85,10 +85,10 @@ def _check_exit(check: MeasureCheck, loc: Loc, exit_: Exit, kind: EntityKind | N
     if exit_.event is None and (
         _constant(exit_.when) is Truth.YES or text == canonical_condition(check.measure.audience.text)
     ):
-        what = "this exit is yes for the whole audience: the run ends as it begins"
+        what = "this exit is yes for the whole audience, so the run ends as it begins"
         check.fault((*loc, "when"), what, "write a condition that is no when the run begins")
     elif _constant(exit_.when) in (Truth.NO, Truth.UNKNOWN):
-        check.fault((*loc, "when"), "this exit never ends a run: its condition is never yes", "remove it")
+        check.fault((*loc, "when"), "this exit ends no run, its condition is never yes", "remove it")
 
 
 def _constant(condition: Condition) -> Truth | None:
