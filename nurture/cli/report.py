@@ -24,7 +24,7 @@ def measures(*, as_json: Json = False) -> None:
 
     with open_installation() as services:
         rows = reports.measures(services)
-    output.print_rows(rows, ["measure", *_COUNTS, "skips", "expiries"], as_json=as_json)
+    output.print_rows(rows, ["measure", *_COUNTS, "skips", "expiries", "asked_for"], as_json=as_json)
 
 
 @app.command()

@@ -44,7 +44,7 @@ def list_messages(
 def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return planned and settled mails per measure; `balanced`: planned matches the ledger.
 
-    `skips` and `expiries` count the skipped and the expired mails by reason.
+    `skips` and `expiries` count the skipped and the expired mails by reason; `asked_for` those that people asked for.
     """
     m = t.messages.c
     reasons = connection.execute(
@@ -52,6 +52,10 @@ def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
         .where(m.status.in_(("skipped", "expired")))
         .group_by(m.measure, m.status, m.reason)
     )
+    requested = connection.execute(
+        sa.select(m.measure, sa.func.count()).where(m.asked_for).group_by(m.measure)
+    )
+    asked = {str(path): int(count) for path, count in requested}
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for path, status, reason, count in reasons:
         counts.setdefault((path, status), {})[reason] = count
@@ -60,6 +64,7 @@ def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
             **row,
             "skips": counts.get((row["measure"], "skipped"), {}),
             "expiries": counts.get((row["measure"], "expired"), {}),
+            "asked_for": asked.get(row["measure"], 0),
         }
         for row in conservation(connection)
     ]

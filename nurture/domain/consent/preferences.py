@@ -61,8 +61,9 @@ class Preferences:
     @property
     def caps(self) -> tuple[Cap, ...]:
         """The person's own frequency cap as the guard reads it; empty without a least gap. People count mails."""
-        cap = Cap("own", MARKETING, at_most=1, within=self.min_gap, count="mails")
-        return (cap,) if self.min_gap > 0 else ()
+        if self.min_gap == 0:
+            return ()
+        return (Cap("own", MARKETING, at_most=1, within=self.min_gap, count="mails"),)
 
 
 def fold_preferences(

@@ -183,6 +183,7 @@ def _build_context(guard_input: GuardInput, *, now: Instant, playbook: Playbook)
         measure=measure,
         step=step if isinstance(step, MailStep) else None,
         zone=zone_or_default(guard_input.contact.zone if guard_input.contact else None, playbook),
+        entry=guard_input.message.as_ledger_entry(),
     )
 
 

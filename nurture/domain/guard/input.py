@@ -117,11 +117,8 @@ class CheckContext:
     step: MailStep | None
     # The person's time zone, or the playbook's default.
     zone: str
-
-    @property
-    def entry(self) -> LedgerEntry:
-        """The message in the form in which caps and arbitration compare messages."""
-        return self.input.message.as_ledger_entry()
+    # The message in the form in which caps and arbitration compare messages.
+    entry: LedgerEntry
 
     @property
     def request(self) -> PersonRequest | None:

@@ -427,6 +427,16 @@ def test_the_persons_own_preferences_defer_marketing(
     assert verdict.until == until
 
 
+def test_the_persons_own_cap_counts_mails_of_one_run_too() -> None:
+    before = an_entry(measure=PATH, counted_at=NOON - DAY)
+    message = a_due(valid_until=NOON + 90 * DAY)
+    guard_input = a_guard_input(
+        preferences=Preferences(min_gap=7 * DAY), other_messages=(before,), message=message
+    )
+    verdict = verdict_on(guard_input, a_playbook(caps=(SALES_CAP,)))
+    assert {check.name for check in verdict.checks if not check.passed} == {"own_cap"}
+
+
 @pytest.mark.parametrize("purpose", ["transactional", "service"])
 def test_the_persons_own_preferences_concern_marketing_alone(purpose: Any) -> None:
     path = "any/any/note"
