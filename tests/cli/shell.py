@@ -73,11 +73,16 @@ class Shell:
 
         template: the folder to keep the copy in, the same for everybody who gives the same `build`.
         """
+        assert not any(self.folder.iterdir())
         if template.is_dir():
             shutil.copytree(template, self.folder, dirs_exist_ok=True)
         else:
             build(self)
             shutil.copytree(self.folder, template)
+
+    def install(self) -> None:
+        """Run `nurture migrate` in the empty folder, with the settings of every shell; once a session, then copied."""
+        self.fill(self.folder.parent / "installed_by_migrate", _migrate)
 
     def work(self) -> None:
         """Do what the workers of `nurture up` would do now."""
@@ -86,6 +91,10 @@ class Shell:
             run_until_idle(services.database, delivery(services), {"main": Outlet()})
         finally:
             services.close()
+
+
+def _migrate(shell: Shell) -> None:
+    assert shell("migrate").code == 0
 
 
 def delivery(services: Services) -> Delivery:

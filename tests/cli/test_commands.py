@@ -14,7 +14,7 @@ def an_order(nurture: Shell, who: str = ADA, order: str = "o1") -> None:
 
 
 def test_an_event_by_hand_moves_the_person_and_sends_the_mail(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     an_order(nurture)
     nurture.work()
     person = nurture("contact", "show", ADA, "--json").document
@@ -34,7 +34,7 @@ def test_an_event_by_hand_moves_the_person_and_sends_the_mail(nurture: Shell) ->
 
 
 def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     an_order(nurture)
     nurture.work()
     measure = "customer/any/order_confirmation"
@@ -62,7 +62,7 @@ def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurtur
 
 
 def test_pause_holds_everything_and_resume_lets_it_go(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     assert nurture("pause", "all", "--reason", "checking").code == 0
     an_order(nurture)
     nurture.work()
@@ -77,7 +77,7 @@ def test_pause_holds_everything_and_resume_lets_it_go(nurture: Shell) -> None:
 
 
 def test_merge_consent_export_and_doctor(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     an_order(nurture)
     an_order(nurture, "id:42", "o2")
     nurture.work()
@@ -95,7 +95,7 @@ def test_merge_consent_export_and_doctor(nurture: Shell) -> None:
 
 
 def test_reports_add_up(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     an_order(nurture)
     nurture.work()
     for row in nurture("report", "measures", "--json").document:
@@ -107,7 +107,7 @@ def test_reports_add_up(nurture: Shell) -> None:
 
 
 def test_a_programme_of_ones_own_is_checked_compared_published_and_rolled_back(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     assert nurture("init", "mine").code == 0
     path = nurture.folder / "mine/customer/any/birthday/measure.yaml"
     path.write_text(
@@ -122,7 +122,7 @@ def test_a_programme_of_ones_own_is_checked_compared_published_and_rolled_back(n
 
 
 def test_the_exact_mail_is_shown_in_both_languages(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     english = nurture("preview", "customer/any/order_shipped", "--json").document
     chinese = nurture("preview", "customer/any/order_shipped", "--locale", "zh-CN", "--json").document
     assert english["html"].startswith("<!doctype html>")

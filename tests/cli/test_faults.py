@@ -58,14 +58,14 @@ def test_a_setting_that_does_not_exist_is_named_with_the_nearest(nurture: Shell)
 
 
 def test_an_unknown_measure_is_named_with_the_nearest(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     output = nurture("preview", "lead/any/abandoned_card")
     assert output.code == 2
     assert "lead/any/abandoned_cart" in output.line()
 
 
 def test_a_condition_with_a_type_error_says_what_to_change(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     wrong_type = nurture("audience", "orders == 'many'")
     unknown = nurture("audience", "ordrs == 1")
     assert (wrong_type.code, unknown.code) == (2, 2)
@@ -85,7 +85,7 @@ def test_broken_yaml_is_one_fault_with_its_line(nurture: Shell) -> None:
 
 
 def test_a_template_with_a_missing_value_is_found_before_it_is_published(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     folder = a_programme(nurture.folder)
     change(folder / "customer/any/order_shipped/shipped.en.txt", "{{", "{{ event.nothing_like_it }} {{")
     output = nurture("playbook", "publish", str(folder), "--yes")
@@ -103,7 +103,7 @@ def test_a_call_to_action_its_stage_may_not_make_does_not_load(nurture: Shell) -
 
 
 def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     path = nurture.folder / "orders.csv"
     path.write_text(
         "email,event,timestamp,order_id,revenue\n"
@@ -128,14 +128,14 @@ def test_bad_rows_are_set_aside_with_their_reason_and_the_rest_flows(nurture: Sh
 
 
 def test_a_file_that_is_not_there_is_named(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     output = nurture("import", "nothing.csv")
     assert output.code == 2
     assert "nothing.csv" in output.line()
 
 
 def test_nobody_to_ask_means_nothing_is_sent(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     output = nurture(
         "send", "customer/advocate/presale_notice", "--occasion", "x", "--audience", "orders >= 1"
     )
@@ -144,7 +144,7 @@ def test_nobody_to_ask_means_nothing_is_sent(nurture: Shell) -> None:
 
 
 def test_a_second_brand_of_keys_is_refused(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     nurture.set("SUPPRESSION_KEY", "another-key-than-the-first-one")
     output = nurture("doctor")
     assert output.code == 2

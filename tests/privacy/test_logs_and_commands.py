@@ -76,8 +76,8 @@ def test_logs_and_redis_hold_nothing_of_the_person(
 
 
 def test_the_command_shows_asks_and_forgets(nurture: Shell) -> None:
+    nurture.install()
     nurture.set("MAIL_URL", "maildir:mailbox")
-    assert nurture("migrate").code == 0
     words = [
         "-p",
         "order_id=o1",

@@ -173,7 +173,7 @@ def test_merged_parted_and_merged_again(database: Database) -> None:
 
 
 def test_the_commands_show_first_then_do_and_undo(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     for who, product in (("ada@example.com", "p1"), ("id:42", "p2")):
         assert nurture("track", who, "Product Viewed", "-p", f"product_id={product}").code == 0
     nurture.work()

@@ -36,12 +36,12 @@ def test_a_cell_that_computes_nothing_is_left_as_it_is(value: object) -> None:
 
 
 def test_every_column_of_every_export_is_safe(nurture: Shell) -> None:
+    nurture.install()
     evil = '=HYPERLINK("http://evil.example";"x")'
     (nurture.folder / "rows.jsonl").write_text(
         json.dumps({"user_id": evil, "email": "=cmd@example.com", "message_id": "=m1", "order_id": "=o1",
                     "revenue": 5, "total": 5, "currency": "EUR", "event": "Order Completed"}) + "\n"
     )  # fmt: skip
-    assert nurture("migrate").code == 0
     assert nurture("import", "rows.jsonl", "--json").document["rejected"] == 0
     nurture.work()
     seen = []

@@ -74,7 +74,8 @@ def purchase_input(world: World, row: dict[str, str]) -> Input:
         id=row["order_id"],
         order_id=row["order_id"],
         revenue=float(row["revenue"]),
-        currency="USD",
+        # The currency of the shipped programme: the CDs were paid in dollars.
+        currency="EUR",
         products=[goods],
     )
     names = (Identity("user_id", row["user_id"]), Identity("email", row["email"]))

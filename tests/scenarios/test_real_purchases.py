@@ -1,7 +1,9 @@
 """Eighteen months of real purchases: imported, imported again, shuffled, historic, and played live."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from nurture.app import doctor
@@ -15,6 +17,7 @@ from nurture.domain.sampling import hash_share
 from nurture.journey.retention import retain
 from nurture.reports import ledger
 from nurture.runtime.clock import ManualClock
+from tests.rig import databases
 from tests.scenarios.cdnow import Purchases, purchase_input, purchases, quiet_buyers, rows_of_slice, write
 from tests.scenarios.world import World
 
@@ -48,6 +51,25 @@ def import_events(world: World, path: Path, *, historic: bool) -> ImportResult:
     return outcome
 
 
+@pytest.fixture(scope="module")
+def imported_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file into which the rows were imported in their order, as history."""
+    folder = tmp_path_factory.mktemp("imported")
+    with databases.sqlite_copy(sqlite_template, folder) as url:
+        with databases.opened(url) as database:
+            import_events(World(database), write(folder / "orders.csv", ROWS), historic=True)
+        path = folder / "nurture.db"
+        databases.into_one_file(path)
+        return path
+
+
+@pytest.fixture
+def imported(imported_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """Give a SQLite database into which the rows were imported in their order, as history."""
+    with databases.sqlite_copy(imported_file, tmp_path) as url, databases.opened(url) as database:
+        yield database
+
+
 def test_every_order_and_cent_arrives_and_a_second_import_changes_nothing(
     database: Database, tmp_path: Path
 ) -> None:
@@ -66,20 +88,17 @@ def test_every_order_and_cent_arrives_and_a_second_import_changes_nothing(
 
 
 def test_shuffled_rows_give_the_same_facts_tracks_and_stages(
-    sqlite_database: Database, postgresql_database: Database, tmp_path: Path
+    imported: Database, postgresql_database: Database, tmp_path: Path
 ) -> None:
-    ordered, shuffled = World(sqlite_database), World(postgresql_database)
+    shuffled = World(postgresql_database)
     mixed = sorted(ROWS, key=lambda row: hash_share(row["order_id"]))
-    import_events(ordered, write(tmp_path / "orders.csv", ROWS), historic=True)
     import_events(shuffled, write(tmp_path / "mixed.csv", mixed), historic=True)
-    assert load_positions(postgresql_database) == load_positions(sqlite_database)
+    assert load_positions(postgresql_database) == load_positions(imported)
 
 
-def test_a_historic_import_sends_nothing_also_not_within_the_year_after(
-    sqlite_database: Database, tmp_path: Path
-) -> None:
-    world = World(sqlite_database)
-    import_events(world, write(tmp_path / "orders.csv", ROWS), historic=True)
+def test_a_historic_import_sends_nothing_also_not_within_the_year_after(imported: Database) -> None:
+    world = World(imported)
+    assert stored(imported) == purchases(ROWS)
     world.live(365 * DAY)
     assert world.ledger() == []
 

@@ -102,7 +102,7 @@ def test_every_act_of_an_operator_is_in_the_log_without_addresses(
     nurture: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Typed(f"{PASSWORD}\n{PASSWORD}\n"))
-    assert nurture("migrate").code == 0
+    nurture.install()
     for who in (ADA, "bob@example.com"):
         order = [
             "-p",

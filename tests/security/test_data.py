@@ -44,7 +44,7 @@ def test_an_export_holds_no_formula(cell: str) -> None:
 
 
 def test_hostile_text_in_an_export_is_the_same_text_read_back(nurture: Shell) -> None:
-    assert nurture("migrate").code == 0
+    nurture.install()
     for number, text in enumerate(FORMULAS):
         assert nurture("track", f"id:user-{number}", "Said", "-p", f"words={json.dumps(text)}").code == 0
     nurture.work()
@@ -63,7 +63,7 @@ def test_a_search_text_is_a_value_and_never_sql(database: Database, text: str) -
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text not in ("\\", '"', "\x00")])
 def test_a_text_in_a_condition_is_a_value_and_never_sql(nurture: Shell, text: str) -> None:
-    assert nurture("migrate").code == 0 if not (nurture.folder / "nurture.db").exists() else True
+    nurture.install()
     answer = nurture("audience", f"locale == {text!r}", "--count", "--json")
     assert answer.code == 0, answer.err
     assert answer.document["yes"] == 0

@@ -40,7 +40,7 @@ KEPT = (
     t.coupons,
     t.consents,
 )
-NOTED = 40
+NOTED = 20
 LEDGER = [
     column for column in t.messages.columns if column.name not in ("context", "content_hash", "playbook_id")
 ]
@@ -114,7 +114,7 @@ def buyers(sqlite_template: Path, tmp_path: Path) -> Life:
     """Give people of the CDNOW slice who bought in the first days, until those who stayed silent were written to."""
     start, until = parse_iso("1997-01-01T00:00:00Z"), parse_iso("1997-02-24T00:00:00Z")
     rows = [row for row in rows_of_slice() if parse_iso(row["timestamp"]) < until]
-    users = sorted({row["user_id"] for row in rows})[::12]
+    users = sorted({row["user_id"] for row in rows})[::24]
 
     def inputs(world: World) -> Iterator[Input]:
         people = [
