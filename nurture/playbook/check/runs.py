@@ -26,13 +26,13 @@ def _check_entity(check: MeasureCheck, kind: EntityKind) -> None:
     measure = check.measure
     if not isinstance(measure.trigger, OnEvent):
         return
-    about = _events_about(check, kind)
-    for name in measure.trigger.names:
-        if name not in about:
-            what = f"`entity: {kind.name}`, but `{name}` is no event of {kind.name}"
-            change = f"add it to `of` of {kind.name} in playbook.yaml, so that it carries {kind.key}"
-            check.fault(("entity",), what, change)
-        elif measure.while_open and name in kind.closed_by:
+    names, about = measure.trigger.names, _events_about(check, kind)
+    if about.isdisjoint(names):
+        what = f"`entity: {kind.name}`, but `{names[0]}` is no event of {kind.name}"
+        change = f"add it to `of` of {kind.name} in playbook.yaml, so that it carries {kind.key}"
+        check.fault(("entity",), what, change)
+    for name in names:
+        if measure.while_open and name in kind.closed_by:
             what = f"`while: open`, but `{name}` closes the {kind.name}, so the run ends as it begins"
             check.fault(("while",), what, "write `while: any`, or start on another event")
 
