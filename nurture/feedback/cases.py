@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from nurture.consent.queries import raise_versions
 from nurture.contacts.accept import NewEvent, accept
 from nurture.domain.feedback import SOURCE
-from nurture.domain.instant import MINUTE, Duration, Instant, to_iso
+from nurture.domain.guard.business_time import add_business_time
+from nurture.domain.instant import DAY, MINUTE, Duration, Instant, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries
@@ -55,7 +56,7 @@ def open_case(
     row = reply_queries.load_open_case(connection, contact, now=now)
     if row is not None:
         return Case(contact, row.id, message, row.due_at)
-    due_at = now + within
+    due_at = answer_due(playbook, within, now=now)
     number = reply_queries.add_case(
         connection,
         {
@@ -73,6 +74,18 @@ def owner_of_cases(playbook: Playbook) -> str:
     """Return the owner of the playbook's hold `open_case`."""
     hold = playbook.holds.get("open_case")
     return hold.owner if hold else "support"
+
+
+def answer_due(playbook: Playbook, within: Duration, *, now: Instant) -> Instant:
+    """Return until when a case is to be answered: in the owner's business hours where the playbook declares them.
+
+    There a day is one day of the owner's calendar, and hours are open hours.
+    """
+    owner = playbook.owners.get(owner_of_cases(playbook))
+    if owner is None or owner.calendar is None:
+        return now + within
+    days, rest = divmod(within, DAY)
+    return add_business_time(now, days, rest, owner.calendar)
 
 
 def case_event(

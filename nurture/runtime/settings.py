@@ -149,7 +149,8 @@ class Settings(BaseModel):
         default="", description="address told when an answer is overdue; default: REPLIES_TO"
     )
     reply_within: Annotated[str, AfterValidator(text.duration)] = Field(
-        default="1d", description="how long an answer may take: what acknowledgements promise"
+        default="1d",
+        description="how long an answer may take, in the business hours of the owner of cases",
     )
     retention: Annotated[dict[str, int], AfterValidator(text.retained), BeforeValidator(text.pairs)] = Field(
         default={},

@@ -1,6 +1,7 @@
 """A full exchange over real SMTP: mail out, reply in, sales held, a human answers, sales go on (mission B13)."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,11 @@ import sqlalchemy as sa
 
 from nurture.database import schema as t
 from nurture.database.engine import decode
-from nurture.domain.instant import DAY, HOUR, MINUTE, to_iso
-from nurture.feedback.cases import case_name
+from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, parse_iso, to_iso
+from nurture.feedback.cases import answer_due, case_name
 from tests.inbound.corpus import written_with_the_rules
 from tests.inbound.mails import an_answer
-from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post
+from tests.inbound.office import BOUNCES, CHIEF, HUMAN, MORNING, Office, Post, shipped
 
 ADA = "ada@example.com"
 CASES = t.metadata.tables["dialogues"]
@@ -64,8 +65,7 @@ def test_a_full_exchange(office: Office, post: Post) -> None:
     assert decode(office.rows(t.events)[-1].body)["properties"]["reply_by"] == due
     text = acknowledgement.get_body(("plain",)).get_content()
     # Twelve forty in UTC is twenty to three in Berlin, where she is.
-    assert "You will have an answer by" in text
-    assert "2:40" in text or "14:40" in text
+    assert "You hear from us by Wednesday, 13 May, 14:40." in text
 
     offer = sales_mail(office)
     office.turn()
@@ -115,7 +115,7 @@ def test_a_lead_who_writes_hears_when_the_answer_comes(office: Office, post: Pos
     office.turn()
     office.work()
     (acknowledgement,) = office.mails_to(ADA)
-    assert "You will have an answer by" in acknowledgement.get_body(("plain",)).get_content()
+    assert "Tom Adler has it and answers by" in acknowledgement.get_body(("plain",)).get_content()
     (forwarded,) = office.mails_to(HUMAN)
     assert "lead track" in forwarded.get_body(("plain",)).get_content()
 
@@ -133,6 +133,22 @@ def test_overdue_is_escalated_once(office: Office, post: Post) -> None:
     assert re.match(r"\[R-\d+\] overdue: nobody has answered for 4 hours", notice["Subject"])
     office.turn()
     assert office.event_names().count("Reply Overdue") == 1
+
+
+@pytest.mark.parametrize(
+    ("within", "asked", "due"),
+    [
+        # Wednesday, 13 May 2026, 10:30 in Berlin, where the office is open from 9 to 17.
+        (4 * HOUR, "2026-05-13T08:30:00Z", "2026-05-13T12:30:00Z"),
+        (DAY, "2026-05-13T08:30:00Z", "2026-05-14T08:30:00Z"),
+        (4 * HOUR, "2026-05-15T14:00:00Z", "2026-05-18T10:00:00Z"),
+        (DAY, "2026-05-16T10:00:00Z", "2026-05-18T15:00:00Z"),
+    ],
+)
+def test_an_answer_is_due_in_the_hours_of_the_owner(within: Duration, asked: str, due: str) -> None:
+    assert to_iso(answer_due(shipped().playbook, within, now=parse_iso(asked))) == due
+    without = replace(shipped().playbook, owners={})
+    assert answer_due(without, within, now=parse_iso(asked)) == parse_iso(asked) + within
 
 
 def test_another_answer_joins_the_case_and_promises_nothing_new(office: Office, post: Post) -> None:
