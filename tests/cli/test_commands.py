@@ -88,8 +88,10 @@ def test_merge_consent_export_and_doctor(nurture: Shell) -> None:
     assert nurture("contact", "consent", ADA, "offers", "withdrawn").code == 0
     shown = nurture("contact", "show", ADA, "--json").document
     assert [(c["topic"], c["state"]) for c in shown["consents"]] == [("offers", "withdrawn")]
-    rows = nurture("export", "contacts", "--audience", "orders == 2", "--json").out.splitlines()
-    assert [json.loads(row)["facts"]["orders"] for row in rows] == [2]
+    rows = nurture(
+        "export", "contacts", "--audience", "orders == 2", "--facts", "orders", "--json"
+    ).out.splitlines()
+    assert [json.loads(row)["orders"] for row in rows] == [2]
     examined = nurture("doctor", "--json")
     assert [finding for finding in examined.document if not finding["ok"]] == []
 
