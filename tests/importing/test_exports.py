@@ -421,6 +421,36 @@ def test_rejected_rows_come_back_in_the_form_of_the_file_and_can_be_corrected(
     assert bodies[1] == {"Name": "Zoë", "Umsatz": 2}
 
 
+def test_a_refund_that_the_shop_told_is_not_counted_again_by_an_export(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    world = World(sqlite_database, clock=ManualClock(NOW))
+    header = "Name,Email,Financial Status,Paid at,Subtotal,Total,Currency,Refunded Amount,Id\n"
+    line = "#1,a@b.example,partially_refunded,2026-11-01 10:00:00 +0000,100,100,EUR,{},77\n"
+    options = ImportOptions(preset="shopify-orders")
+
+    def refunds_after(refunded: int) -> list[int]:
+        import_file(
+            world.services, lines(tmp_path, header + line.format(refunded)), options, actor="cli:test"
+        )
+        world.work()
+        with sqlite_database.read() as connection:
+            rows = connection.execute(sa.select(t.events).where(t.events.c.name == "Order Refunded"))
+            return sorted(decode(row.body)["properties"]["total"] for row in rows)
+
+    assert refunds_after(30) == [30]
+    # The same sum again, then a greater one: the newer sum takes the place of the older one.
+    assert refunds_after(30) == [30]
+    assert refunds_after(40) == [30, 40]
+    world.tell("a@b.example", "Order Refunded", order_id="77", refund_id="7001", total=25)
+    world.work()
+    assert refunds_after(65) == [25, 30, 40]
+    with sqlite_database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(t.quarantine)) == 0
+        facts = connection.execute(sa.select(t.contacts.c.facts)).scalar_one()
+    assert facts["spent"] == 3_500
+
+
 def test_a_dry_run_counts_and_changes_nothing(sqlite_database: Database, tmp_path: Path) -> None:
     world = World(sqlite_database, clock=ManualClock(NOW))
     path = lines(tmp_path, "email\na@b.example\nnobody\n")

@@ -23,6 +23,8 @@ from nurture.domain.instant import Instant
 from nurture.domain.placeholders import without_placeholders
 from nurture.inbound.files.table import Record, Table
 
+#: The refund id of a sum of refunds, as files state it.
+RUNNING: Final = "export"
 _ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
 
@@ -64,8 +66,8 @@ class Order:
     amounts: dict[str, Decimal] = field(default_factory=dict)
     coupon: str = ""
     products: list[Product] = field(default_factory=list)
-    # (refund id, amount, instant)
-    refunds: list[tuple[str, Decimal, Instant | None]] = field(default_factory=list)
+    # (amount, instant)
+    refunds: list[tuple[Decimal, Instant | None]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     traits: dict[str, str] = field(default_factory=dict)
 
@@ -245,11 +247,13 @@ class OrderReader:
             self._event(identities, "Order Completed", order.completed_at, properties, order.traits)
         )
         total = order.amounts.get("total", _ZERO)
-        refunded = sum((amount for _, amount, _ in order.refunds), start=_ZERO)
-        for refund_id, amount, at in order.refunds:
-            details = {"refund_id": refund_id, "total": as_number(amount), "full": refunded + _CENT > total}
+        refunded = sum((amount for amount, _ in order.refunds), start=_ZERO)
+        if order.refunds:
+            # A file states how much went back so far: of two exports the greater sum is the newer one.
+            at = max(at or order.completed_at for _, at in order.refunds) + int(refunded * 100)
+            details = {"refund_id": RUNNING, "total": as_number(refunded), "full": refunded + _CENT > total}
             details |= {"order_id": order.key} | ({"currency": currency} if currency else {})
-            row.events.append(self._event(identities, "Order Refunded", at or order.completed_at, details))
+            row.events.append(self._event(identities, "Order Refunded", min(at, self.now), details))
         if order.cancelled_at is not None:
             details = {"order_id": order.key}
             row.events.append(self._event(identities, "Order Cancelled", order.cancelled_at, details))

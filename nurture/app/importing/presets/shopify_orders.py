@@ -78,7 +78,7 @@ class ShopifyOrders:
         order.products = list(_products(cells))
         refunded = cells.amount("Refunded Amount")
         if refunded:
-            order.refunds = [("export", refunded, None)]
+            order.refunds = [(refunded, None)]
         country = cells.text("Billing Country", "Shipping Country")
         order.traits = {"country": country} if country else {}
         return order

@@ -144,8 +144,8 @@ def _amounts(cells: OrderCells) -> dict[str, Decimal]:
 
 def _refunds(
     cells: OrderCells, total: Decimal, *, is_refunded: bool
-) -> Iterator[tuple[str, Decimal, Instant | None]]:
-    """Yield (id, amount, instant) of each refund: of a cell `amount:10.00|reason:...|date:...||amount:...`."""
+) -> Iterator[tuple[Decimal, Instant | None]]:
+    """Yield (amount, instant) of each refund: of a cell `amount:10.00|reason:...|date:...||amount:...`."""
     place = cells.find("refund_items")
     count = 0
     for text in str(place[2]).split("||") if place else ():
@@ -155,14 +155,14 @@ def _refunds(
         amount = cells.amount_of(place[0], Column(place[1].name, "money"), parts["amount"])
         if amount:
             count += 1
-            yield f"export-{count}", abs(amount), _refund_time(cells, parts.get("date", ""))
+            yield abs(amount), _refund_time(cells, parts.get("date", ""))
     if count:
         return
     amount = cells.amount("Order Refund Amount", "refund_total")
     if not amount and is_refunded:
         amount = total
     if amount:
-        yield "export-1", abs(amount), None
+        yield abs(amount), None
 
 
 def _refund_time(cells: OrderCells, text: str) -> Instant | None:
