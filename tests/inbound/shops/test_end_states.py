@@ -2,7 +2,9 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, parse_iso
 from nurture.feedback.legal_cases import escalate_legal_cases
 from nurture.journey.drain import drain
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, rebuild
 from nurture.runtime.clock import ManualClock
 from tests.inbound.shops.calls import NOW, Sample, document, sample, samples, signed
-from tests.web.live import a_service
+from tests.web.live import FILES, a_service
 
 #: The samples that erase somebody, or ask people to.
 LEGAL = ("shopify/22", "shopify/23", "shopify/24")
@@ -38,7 +41,45 @@ def shop_services(database: Database, **given: Any) -> Services:
         "replies_to": "staff@shop.example",
     }
     settings |= {"webhook_secrets": document()["secrets"], **given}
-    return a_service(database, clock=ManualClock(NOW), **settings)
+    services = a_service(database, clock=ManualClock(NOW), **settings)
+    return replace(services, playbooks=FixedPlaybook(net_playbook()))
+
+
+@cache
+def net_playbook() -> LoadedPlaybook:
+    """Return a programme that counts orders net of refunds, per currency."""
+    text = FILES["playbook.yaml"].replace("facts: {orders: {count: Order Completed}}", NET)
+    text = text.replace("brand: {", "brand: {currencies: [EUR, USD, JPY], ")
+    text = text.replace("conversion: {by: Order Completed, key: order_id}", "conversion: {by: order}")
+    return rebuild({**FILES, "playbook.yaml": text}, id_=1)
+
+
+NET = """
+entities:
+  order:
+    key: order_id
+    of: [Order Completed, Order Updated]
+    counts_from: Order Completed
+    amount: total
+    reversed_by: {Order Cancelled: full, Order Refunded: {amount: total, key: refund_id}}
+facts: {orders: {count: order}, spent: {sum: amount, of: order}}
+"""
+#: Person -> track, orders that count, and what they are worth, in hundredths.
+FACTS = {
+    "lena@example.com": ("lead", 0, {}),
+    "+4915555010": ("customer", 1, {"EUR": 1200}),
+    "rosa@example.com": ("customer", 2, {"EUR": 1000, "JPY": 500_000}),
+    "tom@example.com": ("customer", 4, {"EUR": 5740, "JPY": 500_000}),
+    "us@example.com": ("customer", 1, {"USD": 3340}),
+}
+
+
+def facts_of(services: Services, value: str) -> tuple[str, int, dict[str, int]]:
+    with services.database.read() as connection:
+        contact = contact_of(connection, value)
+        state = load_contacts(connection, [contact], net_playbook().playbook)[contact]
+    spent = {code: state.facts.get(f"spent.{code}", 0) for code in ("EUR", "USD", "JPY")}
+    return state.track, state.facts["orders"], {code: amount for code, amount in spent.items() if amount}
 
 
 def shuffled(calls: list[Sample], seed: int) -> list[Sample]:
@@ -132,6 +173,7 @@ def test_the_end_state_is_the_same_in_any_order(calls: list[Sample], sqlite_data
         waiting = [
             row.thing for row in connection.execute(sa.select(t.shop_things).where(t.shop_things.c.waits))
         ]
+    assert {value: facts_of(services, value) for value in FACTS} == FACTS
     assert net_orders(people["lena"]) == {}
     assert net_orders(people["phone"]) == {"6100003": "12 EUR"}
     assert net_orders(people["rosa"]) == {"5002": "10 EUR", "5004": "5000 JPY"}
