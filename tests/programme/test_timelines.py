@@ -145,6 +145,16 @@ def test_a_second_order_is_confirmed_and_shipped_but_not_celebrated_as_the_first
     ]
 
 
+def test_no_first_cup_for_a_buyer_of_tools_alone() -> None:
+    for category, last in (("tools", "thanks"), ("coffee", "first_cup")):
+        product = {"product_id": "p1", "name": "P", "category": category}
+        life = Life().does(
+            "2026-06-01 10:00", "Order Completed", order_id="o1", revenue=89, products=[product]
+        )
+        life.does("2026-06-05 18:00", "Order Delivered", order_id="o1")
+        assert only(life.until("2026-06-30 10:00"), "customer/excite/decision_confirmed")[-1].endswith(last)
+
+
 def test_no_first_cup_without_a_delivery() -> None:
     life = Life().does("2026-06-01 10:00", "Order Completed", **ORDER)
     assert only(life.until("2026-06-30 10:00"), "customer/excite/decision_confirmed") == [
