@@ -260,7 +260,9 @@ def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
         if isinstance(fact, FoldFact) and fact.over:
             yield fact
         elif isinstance(fact, RhythmFact):
-            yield from rhythm_folds(fact)
+            yield _count(f"@count:{fact.name}", fact.over)
+            yield FoldFact(f"@first:{fact.name}", "first", "instant", (), over=fact.over)
+            yield FoldFact(f"@last:{fact.name}", "last", "instant", (), over=fact.over)
         elif isinstance(fact, VerdictFact):
             for sign, over in (("yes", fact.yes_over), ("no", fact.no_over)):
                 if over:
@@ -270,13 +272,6 @@ def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
     for milestone in playbook.milestones:
         if milestone.over:
             yield milestone_fold(milestone)
-
-
-def rhythm_folds(fact: RhythmFact) -> Iterable[FoldFact]:
-    """Yield the folds that a rhythm is worked out from."""
-    yield _count(f"@count:{fact.name}", fact.over)
-    yield FoldFact(f"@first:{fact.name}", "first", "instant", (), over=fact.over)
-    yield FoldFact(f"@last:{fact.name}", "last", "instant", (), over=fact.over)
 
 
 def milestone_fold(milestone: Milestone) -> FoldFact:
