@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
   --custom-compile-command "make lock" pyproject.toml --group build
 
 # A target that is named `help` first: `make` alone explains itself.
-.PHONY: help demo up test quick check bench faults databases laws fuzz wheel docs lock format clean
+.PHONY: help demo up test quick check bench faults databases laws oracle fuzz wheel docs lock format clean
 help:  ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -61,6 +61,9 @@ faults: .venv/test  ## only the tests that break things on purpose: kill, cut, e
 
 databases: .venv/test  ## the tests that `make test` runs on one kind of database only, on the other: three minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m databases $(ARGS)
+
+oracle: .venv/test  ## the engine beside a second implementation of its rules: 8 playbooks, planted faults; ten minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m oracle $(ARGS)
 
 laws: .venv/test  ## the tests that try rules with random input, with three times the examples: four minutes
 	NURTURE_TEST_EXAMPLES=all $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS) \

@@ -33,28 +33,15 @@ def play_engine(database: Database, folder: Path, history: History) -> tuple[lis
     start, until = parse_iso(history["start"]), parse_iso(history["until"])
     world = World(database, loaded=build(load_files(folder)), clock=ManualClock(start))
     world.stage.tick = MINUTE
-    waiting: list[Input] = []
-    for entry in sorted(history["events"], key=lambda entry: entry["received_at"]):
-        item = _input(entry)
-        waiting.append(item)
-        if entry["name"] == "Topic Confirmed":
-            # The page that confirms a topic writes the consent itself, with the event.
-            world.stage.play(iter(waiting), item.at)
-            world.consent(_address(entry["who"]), entry["properties"]["topic"])
-            waiting = []
-    world.stage.play(iter(waiting), until)
+    inputs = sorted(map(_input, history["events"]), key=lambda item: item.at)
+    world.stage.play(iter(inputs), until)
     return _mails(database), _people(database)
-
-
-def _address(who: Any) -> str:
-    """Return the name by which the person of an event is found."""
-    return str(who.get("email") or f"id:{who['user_id']}") if isinstance(who, Mapping) else str(who)
 
 
 def _input(entry: Mapping[str, Any]) -> Input:
     received = parse_iso(entry["received_at"])
     event = NewEvent(
-        source=entry.get("source", "server"),
+        source=_source(entry),
         message_id=entry["message_id"],
         kind=_kind(entry),
         name=entry["name"],
@@ -67,6 +54,11 @@ def _input(entry: Mapping[str, Any]) -> Input:
         context=entry.get("context", {}),
     )
     return Input(received, event)
+
+
+def _source(entry: Mapping[str, Any]) -> str:
+    """Return the source; a confirmation comes as from a shop, whose consent is written with the event."""
+    return "shop" if entry["name"] == "Topic Confirmed" else str(entry.get("source", "server"))
 
 
 def _kind(entry: Mapping[str, Any]) -> EventKind:

@@ -160,8 +160,9 @@ def _buyer(person: _Person) -> None:
             # Shop and payment service both send the event: two events, one order.
             person.track("Order Completed", **bought)
         if person.rng.random() < 0.6:
-            person.track("Order Shipped", order_id=order, carrier="DHL", tracking_number=f"T{order}")
-            person.expect(SHIPPED, "shipped", order)
+            parcel = f"T{order}"
+            person.track("Order Shipped", order_id=order, carrier="DHL", tracking_number=parcel)
+            person.expect(SHIPPED, "shipped", parcel)
     person.view_pages(0, 4)
     if person.rng.random() < 0.1:
         case = f"c-{person.number}"

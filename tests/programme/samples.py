@@ -114,11 +114,28 @@ def parts(mail: Mail, values: Mapping[str, Any] | None = None) -> MailParts:
     return render_parts(templates(), context_of(mail, values))
 
 
+#: Mails without a recording. A template that looks up the line of a product runs each time; and a sample whose name is
+#: cut with an ellipsis in the subject proves none, though a shorter name does.
+_RUN_EACH_TIME = frozenset({"stock"})
+_CUT_IN_SAMPLE = frozenset(
+    {
+        "customer/any/abandoned_cart/left.zh-CN",
+        "customer/any/welcome_series/welcome.zh-CN",
+        "lead/any/abandoned_cart/left.zh-CN",
+    }
+)
+
+
+def has_recording(mail: Mail) -> bool:
+    """Tell whether the mail's sample makes a recording."""
+    return mail.mail not in _RUN_EACH_TIME and str(mail) not in _CUT_IN_SAMPLE
+
+
 def parts_by(mail: Mail, template_cache: str) -> MailParts:
     """Return the parts with the cache `on`, from a recording that has passed its checks, or with the cache `off`."""
     used, context = templates(template_cache), context_of(mail)
     if template_cache == "on":
         for _ in range(2 + CHECKS_PER_RECORDING):
             render_parts(used, context)
-    assert (find_recording(used, context) is not None) == (template_cache == "on")
+    assert (find_recording(used, context) is not None) == (template_cache == "on" and has_recording(mail))
     return render_parts(used, context)

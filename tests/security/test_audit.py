@@ -148,7 +148,7 @@ def test_every_act_of_an_operator_is_in_the_log_without_addresses(
 DEEDS: list[list[str]] = [
     ["pause", MEASURE],
     ["resume", MEASURE],
-    ["send", MEASURE, "--to", ADA, "--yes"],
+    ["send", MEASURE, "--to", ADA, "--set", "order_id=A-1", "--yes"],
     ["send", MEASURE, "--test", "me@example.com"],
     ["cancel", MEASURE, "--yes"],
     ["import", "people.csv", "--kind", "contacts"],

@@ -1,0 +1,348 @@
+"""Entities: what a person's history says about their things, folded anew from the whole of it.
+
+Each mark of an entity only grows, so the order in which events arrived plays no part here.
+"""
+
+import dataclasses
+import decimal
+from typing import Any
+
+from .rules import Event, Kind, Playbook, Rank
+from .values import NEVER, TRUSTED, key_of, number
+
+History = dict[str, list[Event]]
+ZERO = decimal.Decimal(0)
+
+
+@dataclasses.dataclass(slots=True)
+class Thing:
+    """One entity of a person."""
+
+    kind: str
+    key: str
+    rank: Rank
+    opened: int
+    updated: int
+    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    counted: int | None = None
+    closed: bool = False
+    reversed_at: int | None = None
+    amount: decimal.Decimal | None = None
+    currency: str | None = None
+    refunded: decimal.Decimal = ZERO
+    lines: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    times: list[int] = dataclasses.field(default_factory=list)
+    may_be_empty: bool = False
+    typed: dict[str, Any] | None = None
+
+    @property
+    def reversed(self) -> bool:
+        """Whether it was taken back."""
+        return self.reversed_at is not None
+
+    def take_back(self, moment: int) -> None:
+        """It is reversed from the earliest instant on."""
+        self.reversed_at = moment if self.reversed_at is None else min(self.reversed_at, moment)
+
+    def is_open(self) -> bool:
+        """Neither closed nor reversed, and its list, where it has one, not empty."""
+        return not self.closed and not self.reversed and not (self.may_be_empty and not self.lines)
+
+    def counts(self) -> bool:
+        """Whether it counts in facts."""
+        return self.counted is not None and not self.reversed
+
+
+Things = dict[str, dict[str, Thing]]
+
+
+def fold_entities(book: Playbook, history: History) -> Things:
+    """All entities of a person, kind by kind; kinds that read other kinds come after these."""
+    things: Things = {}
+    waiting = list(book.kinds.values())
+    while waiting:
+        ready = [kind for kind in waiting if needs(kind) <= set(things)]
+        for kind in ready or waiting:
+            things[kind.name] = Folder(book, kind, history, things).fold()
+        waiting = [kind for kind in waiting if kind.name not in things]
+    return things
+
+
+def needs(kind: Kind) -> set[str]:
+    """The kinds that must be folded before."""
+    needed = {name for name in (kind.of_lines, kind.within) if name}
+    return needed | set(kind.lines.removed_by_lines if kind.lines else ())
+
+
+def key_in(kind: Kind, event: Event) -> str | None:
+    """The key that an event names: of several properties the first that it has."""
+    return next((key for name in kind.key if (key := key_of(event.properties.get(name)))), None)
+
+
+class Folder:
+    """Folds the entities of one kind."""
+
+    def __init__(self, book: Playbook, kind: Kind, history: History, things: Things) -> None:
+        self.book = book
+        self.kind = kind
+        self.history = history
+        self.things = things
+        self.parent = book.kinds.get(kind.within)
+
+    def fold(self) -> dict[str, Thing]:
+        """All entities of the kind."""
+        kind = self.kind
+        if kind.of_lines:
+            return self.over_lines(self.things[kind.of_lines])
+        entry: dict[str, list[Event]] = {}
+        for event in self.named(kind.of.names if kind.of else ()):
+            if kind.of is not None and kind.of.match(event) and (key := self.own_key(event)):
+                entry.setdefault(key, []).append(event)
+        result = {key: self.thing(key, events) for key, events in entry.items() if self.stands(key, entry)}
+        self.close(result)
+        if kind.lines and not kind.lines.inside:
+            for thing in result.values():
+                self.single_lines(thing)
+        for thing in result.values():
+            self.take_back(thing)
+        return result
+
+    def named(self, names: Any) -> list[Event]:
+        """Events of these names by the instant at which they occurred."""
+        result = [event for name in names for event in self.history.get(name, ())]
+        return sorted(result, key=lambda event: (event.occurred, event.message))
+
+    def own_key(self, event: Event) -> str | None:
+        """An event's key; for a part that names only its parent, the parent's."""
+        return key_in(self.kind, event) or (key_in(self.parent, event) if self.parent else None)
+
+    def stands(self, key: str, entry: dict[str, list[Event]]) -> bool:
+        """Whether it is more than a placeholder: one named by its parent gives way to a part with its own key."""
+        if self.parent is None or any(key_in(self.kind, event) for event in entry[key]):
+            return True
+        parts = [event for events in entry.values() for event in events if key_in(self.kind, event)]
+        return not any(key_in(self.parent, event) == key for event in parts)
+
+    def thing(self, key: str, events: list[Event]) -> Thing:
+        """One entity from its events, the oldest first."""
+        kind = self.kind
+        counting = [event for event in events if kind.counts_from is None or kind.counts_from.match(event)]
+        first = counting[0] if counting else events[0]
+        thing = Thing(kind.name, key, first.rank, events[0].occurred, events[-1].occurred)
+        thing.counted = counting[0].occurred if counting else None
+        thing.may_be_empty = kind.lines is not None and not kind.lines.inside
+        for event in events:
+            thing.fields.update(
+                {name: value for name, value in event.properties.items() if value is not None}
+            )
+            if kind.lines and kind.lines.inside:
+                self.list_in(thing, event)
+        self.amount(thing, events)
+        return thing
+
+    def list_in(self, thing: Thing, event: Event) -> None:
+        """Take over the list that an event carries."""
+        lines, counts_from = self.kind.lines, self.kind.counts_from
+        if lines is None:
+            return
+        rows = event.properties.get(lines.inside)
+        if not isinstance(rows, list):
+            rows = [event.properties] if key_of(event.properties.get(lines.key)) else None
+        if rows is None:
+            return
+        if counts_from is None or not counts_from.match(event):
+            thing.lines = {}
+        entry: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            key = key_of(row.get(lines.key)) if isinstance(row, dict) else None
+            if key in entry:
+                entry[key] = {**row, "quantity": quantity(entry[key]) + quantity(row)}
+            elif key is not None:
+                entry[key] = dict(row)
+        thing.lines.update(entry)
+
+    def amount(self, thing: Thing, events: list[Event]) -> None:
+        """Its money, from the newest event that names it; else what its lines cost."""
+        name = self.kind.amount
+        naming = [event for event in events if number(event.properties.get(name)) is not None] if name else []
+        trusted = [event for event in naming if event.source in TRUSTED]
+        if naming:
+            newest = (trusted or naming)[-1]
+            thing.amount = number(newest.properties.get(name))
+            thing.currency = key_of(newest.properties.get("currency"))
+        elif name and thing.lines:
+            thing.amount = total([cost(line) for line in thing.lines.values()])
+            thing.currency = key_of(thing.fields.get("currency"))
+
+    # ---- closing
+
+    def close(self, result: dict[str, Thing]) -> None:
+        """Close by key for ever, else unless it was updated after the closing."""
+        for event in self.named(self.kind.closed_by):
+            how, key = self.kind.closed_by[event.name], key_in(self.kind, event)
+            for thing in result.values():
+                if how == "all" or (key is None and self.parent is None):
+                    thing.closed = thing.closed or thing.updated <= event.occurred
+                elif key is not None:
+                    thing.closed = thing.closed or thing.key == key
+                elif self.parent is not None and key_in(self.parent, event) in self.parents(thing):
+                    thing.closed = thing.closed or thing.updated <= event.occurred
+
+    def parents(self, thing: Thing) -> set[str]:
+        """The keys of the parent that an entity names."""
+        names = self.parent.key if self.parent else ()
+        return {key for name in names if (key := key_of(thing.fields.get(name)))}
+
+    # ---- a list to which events add
+
+    def single_lines(self, thing: Thing) -> None:
+        """The lines that the newest event about them did not remove."""
+        lines = self.kind.lines
+        if lines is None:
+            return
+        newest: dict[str, tuple[tuple[int, str], Event]] = {}
+        for event in self.named(lines.added_by | lines.removed_by):
+            line = key_of(event.properties.get(lines.key))
+            if line is not None and key_in(self.kind, event) == thing.key:
+                newest[line] = ((event.occurred, event.message), event)
+        for line, ((moment, _), event) in newest.items():
+            if event.name in lines.added_by and not self.bought(line, moment) and not self.swept(moment):
+                thing.lines[line] = dict(event.properties)
+
+    def bought(self, line: str, since: int) -> bool:
+        """Whether an entity with that line counted at or after an instant."""
+        return any(
+            thing.counts() and (thing.counted or 0) >= since and line in thing.lines
+            for other in (self.kind.lines.removed_by_lines if self.kind.lines else ())
+            for thing in self.things[other].values()
+        )
+
+    def swept(self, since: int) -> bool:
+        """Whether a closing without a key came at or after an instant."""
+        return any(
+            event.occurred >= since
+            for event in self.named(self.kind.closed_by)
+            if self.kind.closed_by[event.name] == "all" or key_in(self.kind, event) is None
+        )
+
+    # ---- reversal
+
+    def take_back(self, thing: Thing) -> None:
+        """Reverse it by a cancellation, by refunds that reach its amount, or with its parent."""
+        kind = self.kind
+        refunds: dict[str, tuple[Event, str]] = {}
+        for event in self.named(kind.reversed_by):
+            if key_in(kind, event) != thing.key:
+                continue
+            amount, part_key = kind.reversed_by[event.name]
+            if not amount:
+                thing.take_back(event.occurred)
+            else:
+                refunds[key_of(event.properties.get(part_key)) or f"#{event.message}"] = (event, amount)
+        for event, amount in sorted(refunds.values(), key=lambda refund: refund[0].rank):
+            self.refund(thing, event, amount)
+            if thing.amount is not None and thing.refunded >= thing.amount:
+                thing.take_back(event.occurred)
+        if self.parent is not None:
+            parents = self.things[self.parent.name]
+            for key in self.parents(thing):
+                moment = parents[key].reversed_at if key in parents else None
+                if moment is not None:
+                    thing.take_back(moment)
+
+    def refund(self, thing: Thing, event: Event, name: str) -> None:
+        """Give back a part, or all of it."""
+        properties = event.properties
+        currency = key_of(properties.get("currency"))
+        if currency and thing.currency and currency != thing.currency:
+            return
+        rows = self.products(properties)
+        part = number(properties.get(name))
+        whole = properties.get("full")
+        if whole is True or (part is None and not rows and whole is not False):
+            thing.take_back(event.occurred)
+            return
+        own = (
+            total([cost({**thing.lines.get(key, {}), **row}) for key, row in rows.items()]) if rows else None
+        )
+        thing.refunded += part if part is not None else own or ZERO
+        if part is None or own is None or part >= own:
+            for key, row in rows.items():
+                self.less(thing, key, row)
+
+    def products(self, properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The lines that a refund names."""
+        lines = self.kind.lines
+        rows = properties.get(lines.inside) if lines and lines.inside else None
+        result = {}
+        for row in rows if isinstance(rows, list) else ():
+            key = key_of(row.get(lines.key)) if lines and isinstance(row, dict) else None
+            if key is not None:
+                result[key] = row
+        return result
+
+    @staticmethod
+    def less(thing: Thing, key: str, row: dict[str, Any]) -> None:
+        """Take a refunded product out of the lines."""
+        line = thing.lines.get(key)
+        if line is None:
+            return
+        left = quantity(line) - quantity(row)
+        if left > 0:
+            thing.lines[key] = {**line, "quantity": left}
+        else:
+            del thing.lines[key]
+
+    # ---- entities of lines
+
+    def over_lines(self, outers: dict[str, Thing]) -> dict[str, Thing]:
+        """One for each line key over the entities that stand."""
+        kind = self.kind
+        result: dict[str, Thing] = {}
+        for outer in sorted(
+            (thing for thing in outers.values() if thing.counts()), key=lambda thing: thing.rank
+        ):
+            moment = outer.counted or 0
+            for line in outer.lines.values():
+                key = next((key for name in kind.key if (key := key_of(line.get(name)))), None)
+                if key is None:
+                    continue
+                thing = result.setdefault(
+                    key, Thing(kind.name, key, outer.rank, moment, moment, counted=moment)
+                )
+                thing.updated = moment
+                thing.fields.update(line)
+                thing.times.append(moment)
+        for thing in result.values():
+            thing.fields |= {"times": len(thing.times), "last_at": thing.updated}
+            if kind.due:
+                thing.fields["due_at"] = thing.updated + interval(thing.times, *kind.due)
+        return result
+
+
+def quantity(line: dict[str, Any]) -> int:
+    """How many; missing is one."""
+    result = number(line.get("quantity"))
+    return 1 if result is None else int(result)
+
+
+def cost(line: dict[str, Any]) -> decimal.Decimal | None:
+    """The price of a line."""
+    price = number(line.get("price"))
+    return None if price is None else price * quantity(line)
+
+
+def total(costs: list[decimal.Decimal | None]) -> decimal.Decimal | None:
+    """The sum, where each part is known."""
+    known = [part for part in costs if part is not None]
+    return sum(known, ZERO) if len(known) == len(costs) else None
+
+
+def interval(times: list[int], usual: int, weight: int) -> int:
+    """The person's own interval, drawn toward the usual one."""
+    return int((weight * usual + max(times) - min(times)) / (weight + len(times) - 1))
+
+
+def last_at(things: dict[str, Thing]) -> int:
+    """The instant of the newest event of any."""
+    return max((thing.updated for thing in things.values()), default=NEVER)

@@ -1,0 +1,259 @@
+"""One person's journey: what a minute does, and what an event does."""
+
+import datetime as dt
+
+from . import clock
+from .person import by_condition
+from .rules import Event, Measure, Milestone, Watched
+from .runs import Running
+from .state import Run, watched_by
+from .values import key_of
+
+STRICT = ["granted", "pending", "withdrawn"]
+
+
+class Person(Running):
+    """A person to whom minutes and events happen."""
+
+    def minute(self, now: int) -> None:
+        """Everything that time alone changes at this minute, judged anew."""
+        self.moved = False
+        if self.book.has_timed_exits and (self.active or self.waiting):
+            self.end_by_conditions(now)
+        if any(run.until is not None and run.until <= now for run in self.active):
+            self.runs_go_on(now)
+        if now in self.moments:
+            self.calendar(now, self.moments[now])
+        for measure, moment in self.dates:
+            if moment == now:
+                self.start(measure, now, moment)
+        if self.silent:
+            self.silences(now)
+        if self.timed_here:
+            self.judge_by_time(now)
+        if self.moved:
+            self.end_by_conditions(now)
+        if self.moved:
+            self.next_series(now)
+
+    def judge_by_time(self, now: int) -> None:
+        """The condition triggers whose answers time alone may change."""
+        view = self.plain
+        view.now = now
+        for measure in self.timed_here:
+            yes = measure.audience.answer(view) is True
+            if yes is not self.answers[measure.path] or (yes and measure.again_after is not None):
+                self.judge(measure, now, now)
+
+    def runs_go_on(self, now: int) -> None:
+        """The runs whose waits are over."""
+        due = [run for run in self.active if run.until is not None and run.until <= now]
+        due.sort(key=lambda run: (run.until or 0, run.measure.path, run.key))
+        for run in due:
+            if run.active():
+                self.go_on(run, now)
+
+    def calendar(self, now: int, moments: list[tuple[dt.date, int]]) -> None:
+        """Dates with a local time, and schedules, at an instant that is one of the playbook's local times."""
+        for measure in self.slotted:
+            for day, time in moments:
+                if self.comes(measure, day, time):
+                    self.start(measure, now, now)
+                    break
+
+    def comes(self, measure: Measure, day: dt.date, time: int) -> bool:
+        """Whether a local day and time is one of a measure's."""
+        if measure.slot is not None:
+            return measure.slot.time in {time, None} and measure.slot.allows(day)
+        spec = measure.trigger
+        return clock.time_of_day(spec["local_time"]) == time and day in self.days_of(measure, day)
+
+    def silences(self, now: int) -> None:
+        """Entities that have been silent long enough."""
+        for measure, thing, quiet in [
+            result for result in self.silent if now - result[1].updated >= result[2]
+        ]:
+            self.silent.remove((measure, thing, quiet))
+            self.ringing.add((measure.path, thing.key, thing.updated))
+            self.start(measure, now, thing.updated + quiet, thing=thing)
+
+    def judge(self, measure: Measure, now: int, evidence: int) -> None:
+        """Ask a condition trigger's audience; a turn to yes, or an allowed re-entry, starts a run."""
+        yes = self.fits(measure) and measure.audience.yes(self.view(now))
+        before = self.answers.get(measure.path, False)
+        self.answers[measure.path] = yes
+        if yes and (not before or self.may_enter_again(measure, now)):
+            self.start(measure, now, evidence)
+
+    def may_enter_again(self, measure: Measure, now: int) -> bool:
+        """Whether re-entry is allowed again at this very minute."""
+        if measure.again_after is None:
+            return False
+        starts = [run.started for run in self.runs if run.measure is measure]
+        return bool(starts) and max(starts) + measure.again_after == now
+
+    def apply(self, event: Event, now: int) -> None:
+        """Apply one event, in the order of the page."""
+        before, zone_before = (self.track, self.stage), self.zone
+        counts = {name: set(result) for name, result in self.reached_now(event).items()}
+        self.remember(event)
+        self.lines_before = {
+            (thing.kind, thing.key): set(thing.lines)
+            for result in self.things.values()
+            for thing in result.values()
+        }
+        self.fold(now)
+        self.supersede(event, now)
+        self.end_reversed(now)
+        self.end_by_event(event, now)
+        self.end_by_conditions(now)
+        self.place(before, now)
+        self.end_waits(event, now, zone_before)
+        self.fire(event, before, now, counts)
+        self.end_by_conditions(now)
+        self.next_series(now)
+
+    def supersede(self, event: Event, now: int) -> None:
+        """Runs that this event begins anew end."""
+        for run in self.living():
+            measure = run.measure
+            if event.name not in measure.again_on or self.key_for(measure, event, None, now) != run.key:
+                continue
+            if self.begins(measure, event, now):
+                self.end(run, "superseded", now)
+
+    def begins(self, measure: Measure, event: Event, now: int) -> bool:
+        """Whether an event of `again_on` begins a run."""
+        if (
+            measure.trigger_events is None
+            or not measure.trigger_events.match(event)
+            or not self.fits(measure)
+        ):
+            return False
+        run = Run(measure, "", now, 0, event, measure.entity, self.entity_key(measure, event))
+        return self.refusal(measure, run, now, event.occurred) == ""
+
+    def take_over(self, other: "Person", now: int) -> None:
+        """Two people turn out to be one: their histories, runs and mails are joined."""
+        for topic in self.book.double:
+            states = [state for person in (self, other) if (state := person.consent(topic)) != "none"]
+            if states:
+                self.merged[topic] = (now, max(states, key=STRICT.index))
+        for result in other.history.values():
+            for event in result:
+                self.remember(event)
+        self.first_seen = min(self.first_seen, other.first_seen)
+        for run in other.runs:
+            run.created += len(self.runs)
+        self.runs += other.runs
+        self.active += other.active
+        self.mails += other.mails
+        self.waiting += other.waiting
+        self.guard.sent += other.guard.sent
+        self.reached |= other.reached
+        self.ringing |= other.ringing
+        self.woken |= other.woken
+        for path, yes in other.answers.items():
+            self.answers[path] = self.answers.get(path, False) or yes
+        self.keep_one_run(now)
+
+    def keep_one_run(self, now: int) -> None:
+        """Per measure and key one run stays."""
+        kept: dict[tuple[str, str], Run] = {}
+        for run in self.runs:
+            place = (run.measure.path, run.key)
+            kept[place] = max(kept.get(place, run), run, key=staying)
+        for run in list(self.active):
+            if kept[run.measure.path, run.key] is not run:
+                self.end(run, "merged", now)
+
+    def reached_now(self, _: Event) -> dict[str, set[str]]:
+        """The consents that count before an event is folded."""
+        return {"consent": {topic for topic in self.book.double if self.consent(topic) == "granted"}}
+
+    def fire(self, event: Event, before: tuple[str, str], now: int, counts: dict[str, set[str]]) -> None:
+        """The triggers of an event, kind by kind."""
+        self.fire_stage(event, before, now)
+        self.fire_milestones(event, now)
+        for measure in self.book.measures:
+            if (
+                measure.trigger_events is not None
+                and not is_object(measure)
+                and measure.trigger_events.match(event)
+            ):
+                self.start(measure, now, event.occurred, event=event)
+        for measure in self.book.measures:
+            topic = measure.trigger.get("consent") if isinstance(measure.trigger, dict) else None
+            if topic and topic not in counts["consent"] and self.consent(topic) == "granted":
+                self.start(measure, now, event.occurred, event=event)
+        self.silences(now)
+        for measure in self.book.measures:
+            if by_condition(measure):
+                self.judge(measure, now, now)
+
+    def fire_stage(self, event: Event, before: tuple[str, str], now: int) -> None:
+        """The triggers of a stage that was entered, not of one to which the person fell back."""
+        if before == (self.track, self.stage) or (before[0] == "customer") > (self.track == "customer"):
+            return
+        order = [name for name, _ in self.book.stages[self.track]]
+        if (
+            before[0] == self.track
+            and before[1] in order
+            and order.index(before[1]) > order.index(self.stage)
+        ):
+            return
+        for measure in self.book.measures:
+            if isinstance(measure.trigger, dict) and measure.trigger.get("stage") == self.stage:
+                self.start(measure, now, event.occurred, event=event)
+
+    def fire_milestones(self, event: Event, now: int) -> None:
+        """The triggers of milestones that were reached, each once."""
+        reached = self.milestones(event)
+        for measure in self.book.measures:
+            if isinstance(measure.trigger, dict) and measure.trigger.get("milestone") in reached:
+                self.start(measure, now, event.occurred, event=event)
+
+    def milestones(self, event: Event) -> set[str]:
+        """The names of the milestones that this event reaches."""
+        names = set()
+        for result in self.book.milestones:
+            if result.entity:
+                names |= self.entities_reached(result)
+                continue
+            hit = result.of is not None and result.of.match(event)
+            if hit and result.nth:
+                hit = len(list(self.all_of(result.of))) >= result.nth
+            key = key_of(event.properties.get(result.per)) if result.per else ""
+            if hit and key is not None and (result.name, key) not in self.reached:
+                self.reached.add((result.name, key))
+                names.add(result.name)
+        return names
+
+    def entities_reached(self, result: Milestone) -> set[str]:
+        """The name of a milestone over entities, where it is reached: at the nth that stands, else once per key."""
+        standing = [thing.key for thing in self.things[result.entity].values() if thing.counts()]
+        reached = [""] if result.nth and len(standing) >= result.nth else []
+        new = {(result.name, key) for key in (reached if result.nth else standing)} - self.reached
+        self.reached |= new
+        return {result.name} if new else set()
+
+    def object_event(self, watched: Watched, event: Event, now: int) -> None:
+        """An object's event that wakes who watches the object."""
+        key = key_of(event.properties.get(watched.key)) or ""
+        watch = watched_by(watched, self.history, key, now, self.woken)
+        if watch is None:
+            return
+        for measure in self.book.measures:
+            about = is_object(measure) and measure.trigger["object"] == watched.name
+            if about and measure.trigger_events and measure.trigger_events.match(event):
+                self.start(measure, now, event.occurred, event=event, request=watch)
+
+
+def staying(run: Run) -> tuple[bool, int, int, int]:
+    """Which of two runs of a key stays when people are merged: the greater one."""
+    return not run.active(), len(run.decided), run.index, -run.started
+
+
+def is_object(measure: Measure) -> bool:
+    """Whether an object's event is the trigger."""
+    return isinstance(measure.trigger, dict) and "object" in measure.trigger

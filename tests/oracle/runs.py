@@ -1,0 +1,366 @@
+"""How runs begin, go through their steps and end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from . import clock
+from .entities import Thing
+from .guard import Guard
+from .person import Known, Moments, offset_of
+from .rules import Event, Measure, Playbook
+from .state import Mail, Run
+from .values import NEVER, key_of, typed
+
+CALENDAR = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d"}
+
+
+class Running(Known):
+    """A person with runs and mails."""
+
+    def __init__(
+        self,
+        book: Playbook,
+        objects: dict[str, dict[str, dict[str, Any]]],
+        name: str,
+        moments_in: Callable[[clock.Zone], Moments],
+    ) -> None:
+        super().__init__(book, objects, name, moments_in)
+        self.guard = Guard(self)
+
+    def start(
+        self,
+        measure: Measure,
+        now: int,
+        evidence: int,
+        *,
+        event: Event | None = None,
+        thing: Thing | None = None,
+        request: Event | None = None,
+    ) -> None:
+        """Start a run unless something says no."""
+        entity_key = thing.key if thing else self.entity_key(measure, event)
+        run = Run(measure, "", now, len(self.runs), event, measure.entity, entity_key)
+        if self.refusal(measure, run, now, evidence):
+            return
+        key = self.key_for(measure, event, thing, now)
+        if key is None or not self.allowed(measure, key, event, now):
+            return
+        run.key = key
+        asked = request or event
+        if measure.asked_for and asked is not None and asked.name in self.book.requests:
+            run.request = asked
+        run.pending = measure.series and any(other.measure.series for other in self.active)
+        run.entered = now
+        self.runs.append(run)
+        self.active.append(run)
+        if not run.pending:
+            self.enter(run, now)
+
+    def refusal(self, measure: Measure, run: Run, now: int, evidence: int) -> str:
+        """The reason against a run before its key is asked for."""
+        if not self.fits(measure):
+            return "other_stage"
+        if now - evidence > measure.horizon:
+            return "too_old"
+        if run.event is not None and self.outdated(measure, run.event):
+            return "older_event"
+        thing = self.thing_of(run)
+        if thing is not None and thing.reversed and not self.reverses(measure, run.event):
+            return "entity_reversed"
+        if thing is not None and measure.while_open and not thing.is_open():
+            return "entity_closed"
+        if not measure.audience.yes(self.view(now, run)):
+            return "audience"
+        starts = [other.started for other in self.runs if other.measure is measure]
+        return "gap" if measure.gap is not None and starts and now - max(starts) < measure.gap else ""
+
+    def outdated(self, measure: Measure, event: Event) -> bool:
+        """Whether a newer event of its name about the same entity was applied before."""
+        key = self.entity_key(measure, event)
+        return key is not None and any(
+            other.rank > event.rank and self.entity_key(measure, other) == key
+            for other in self.history.get(event.name, ())
+        )
+
+    def reverses(self, measure: Measure, event: Event | None) -> bool:
+        """Whether an event takes back the entity of a measure."""
+        kind = self.book.kinds.get(measure.entity)
+        return kind is not None and event is not None and event.name in kind.reversed_by
+
+    def allowed(self, measure: Measure, key: str, event: Event | None, now: int) -> bool:
+        """Whether a run of this key is the first, or another one is allowed."""
+        same = [run for run in self.runs if run.measure is measure and run.key == key]
+        if not same:
+            return True
+        if event is not None and event.name in measure.again_on:
+            return True
+        last = max(run.started for run in same)
+        return measure.again_after is not None and now - last >= measure.again_after
+
+    def key_for(self, measure: Measure, event: Event | None, thing: Thing | None, now: int) -> str | None:
+        """The key of a run; None where the trigger carries none."""
+        per = measure.per
+        if per == "contact":
+            return ""
+        if per == "event":
+            return f"{event.source}:{event.message}" if event else self.zone.day(now).isoformat()
+        if per in CALENDAR:
+            return self.zone.day(now).strftime(CALENDAR[per])
+        if per == "entity":
+            return thing.key if thing else self.entity_key(measure, event)
+        entry = key_of(event.properties.get(per)) if event else None
+        kind = self.book.kinds.get(thing.kind if thing else measure.entity)
+        if entry is None and kind is not None and per in kind.key:
+            return thing.key if thing else self.entity_key(measure, event)
+        return entry
+
+    def entity_key(self, measure: Measure, event: Event | None) -> str | None:
+        """The key of the entity that an event is about."""
+        kind = self.book.kinds.get(measure.entity)
+        if kind is None or event is None:
+            return None
+        return next((key for name in kind.key if (key := key_of(event.properties.get(name)))), None)
+
+    def end(self, run: Run, reason: str, now: int) -> None:
+        """End a run and cancel its mail that has not left."""
+        for mail in [mail for mail in self.waiting if mail.run is run]:
+            self.settle(mail, "cancelled", reason, now)
+        if run.active():
+            run.ended, run.reason = True, reason
+            self.active = [other for other in self.active if other is not run]
+
+    def settle(self, mail: Mail, status: str, reason: str, now: int) -> None:
+        """A mail has ended."""
+        mail.status, mail.reason, mail.at = status, reason, now
+        self.waiting = [other for other in self.waiting if other is not mail]
+
+    def living(self) -> list[Run]:
+        """Runs that are under way, and runs that are done whose mail has not left."""
+        late = [mail.run for mail in self.waiting if not mail.run.active()]
+        return self.active + late
+
+    def end_reversed(self, now: int) -> None:
+        """Runs about an entity that is reversed or, where that matters, closed or empty end."""
+        for run in self.living():
+            thing = self.thing_of(run)
+            if thing is not None and thing.reversed:
+                if not self.reverses(run.measure, run.event):
+                    self.end(run, "entity_reversed", now)
+            elif run.entity and run.measure.while_open and (thing is None or not thing.is_open()):
+                self.end(run, "entity_closed", now)
+
+    def end_by_event(self, event: Event, now: int) -> None:
+        """The exits by an event."""
+        for run in self.living():
+            for result in run.measure.exits:
+                if (
+                    result.events is not None
+                    and result.events.match(event)
+                    and self.about(run, result.key, event)
+                ):
+                    self.end(run, result.reason, now)
+                    break
+
+    def end_by_conditions(self, now: int) -> None:
+        """The exits by a condition."""
+        if not self.book.has_condition_exits:
+            return
+        for run in list(self.active):
+            for result in run.measure.exits:
+                if result.when is not None and result.when.yes(self.view(now, run)):
+                    self.end(run, result.reason, now)
+                    break
+
+    def about(self, run: Run, key: str, event: Event) -> bool:
+        """Whether an event is about a run's entity or about one of its lines; about its value, where it has none."""
+        if not key:
+            return True
+        rows = event.properties.get("products")
+        entry = {key_of(event.properties.get(key))}
+        entry |= (
+            {key_of(row.get(key)) for row in rows if isinstance(row, dict)}
+            if isinstance(rows, list)
+            else set()
+        )
+        return bool((entry - {None}) & self.meanings(run, key))
+
+    def meanings(self, run: Run, key: str) -> set[str | None]:
+        """The values by which an event may mean a run."""
+        if not run.entity:
+            return {run.key}
+        thing = self.thing_of(run)
+        result: set[str | None] = {run.entity_key}
+        if thing is not None:
+            result |= set(thing.lines) | self.lines_before.get((thing.kind, thing.key), set())
+            result.add(key_of(thing.fields.get(key)))
+        return result
+
+    def place(self, before: tuple[str, str], now: int) -> None:
+        """Runs of the other track and of a stage that was left."""
+        for run in list(self.active):
+            measure = run.measure
+            if measure.track not in {"any", self.track}:
+                target = self.book.by_path.get(measure.handover)
+                self.hand_over(run, target, now)
+            elif (
+                measure.stage not in {"any", self.stage} and not measure.forwards and before[1] != self.stage
+            ):
+                self.end(run, "stage_left", now)
+
+    def hand_over(self, run: Run, target: Measure | None, now: int) -> None:
+        """The measure of the other track goes on in a run's place, or the run stops."""
+        fits = (
+            target is not None
+            and run.active()
+            and target.track in {"any", self.track}
+            and not any(other.measure is target and other.key == run.key for other in self.runs)
+        )
+        mail = run.mail
+        self.end(run, "handed_over" if fits else "track_changed", now)
+        if not fits or target is None:
+            return
+        step = run.step()
+        new = Run(
+            target, run.key, now, len(self.runs), run.event, target.entity or run.entity, run.entity_key
+        )
+        new.let = dict(run.let)
+        new.heir_of = run
+        new.request = run.request if target.asked_for else None
+        new.decided = set(run.decided)
+        self.runs.append(new)
+        self.active.append(new)
+        same = [place for place, result in enumerate(target.steps) if step and result.id == step.id]
+        new.index = same[0] if same else 0
+        if same and step and step.mail and mail is not None:
+            new.index += 1
+            self.enter(new, now)
+        elif same and step and step.wait is not None:
+            self.enter(new, now, since=run.entered)
+        else:
+            self.enter(new, now)
+
+    def end_waits(self, event: Event, now: int, zone_before: clock.Zone) -> None:
+        """Waits for this event end; waits for a date, or for a local time in another zone, are computed anew."""
+        for run in list(self.active):
+            step = run.step()
+            if run.pending or step is None or step.wait is None or run.mail is not None or not run.active():
+                continue
+            if step.wait_for is not None:
+                if step.wait_for.match(event) and self.about(run, step.wait.get("key", ""), event):
+                    self.go_on(run, now)
+            elif isinstance(step.wait, dict) and "date" in step.wait:
+                self.look_up(run, now)
+            elif isinstance(step.wait, dict) and self.zone is not zone_before:
+                run.until = self.wait_until(run)
+                if run.until is not None and run.until <= now:
+                    self.go_on(run, now)
+
+    def look_up(self, run: Run, now: int) -> None:
+        """Compute a wait for a date anew."""
+        step = run.step()
+        run.until = self.date_of(run, step.wait) if step else None
+        if run.until is None:
+            self.end(run, "date_unknown", now)
+        elif run.until <= now:
+            self.go_on(run, now)
+
+    def go_on(self, run: Run, now: int) -> None:
+        """Leave the step at which a run stands."""
+        run.index += 1
+        run.mail = None
+        self.enter(run, now)
+
+    def enter(self, run: Run, now: int, since: int | None = None) -> None:
+        """Go through the steps at once until one holds the run."""
+        self.moved = True
+        while (step := run.step()) is not None and run.active():
+            run.entered = now if since is None else since
+            since = None
+            run.until = None
+            passed_over = step.when is not None and not step.when.yes(self.view(now, run))
+            if passed_over or (step.mail and run.heir_of and step.id in run.decided):
+                run.index += 1
+            elif step.mail:
+                self.decide(run, now)
+                return
+            else:
+                run.until = self.wait_until(run)
+                if step.wait_for is None and run.until is None:
+                    self.end(run, "date_unknown", now)
+                elif run.until is not None and run.until > now:
+                    return
+                else:
+                    run.index += 1
+        if run.active():
+            run.done = True
+            self.active = [other for other in self.active if other is not run]
+
+    def wait_until(self, run: Run) -> int | None:
+        """When a wait is over."""
+        step = run.step()
+        wait: Any = step.wait if step else None
+        if isinstance(wait, str):
+            return run.entered + clock.seconds(wait)
+        if "for" in wait:
+            return run.entered + clock.seconds(wait["at_most"])
+        if "until" in wait:
+            least = run.entered + clock.seconds(wait.get("at_least", "0s"))
+            return clock.Slot(wait["until"]).next(self.zone, least)
+        return self.date_of(run, wait)
+
+    def date_of(self, run: Run, wait: dict[str, Any]) -> int | None:
+        """The instant of a wait for a date."""
+        name = wait["date"]
+        first, _, field = name.partition(".")
+        view = self.view(0, run)
+        if field and first in view.scope:
+            value = (
+                typed(view.scope[first].get(field), "instant")
+                if not isinstance(view.scope[first].get(field), int)
+                else view.scope[first].get(field)
+            )
+        else:
+            value = run.let.get(name, self.facts.get(name))
+        if value is None or value == NEVER:
+            return None
+        moment = int(value) + offset_of(wait)
+        if "local_time" in wait:
+            return self.zone.instant_of(self.zone.day(moment), clock.time_of_day(wait["local_time"]))
+        return moment
+
+    def decide(self, run: Run, now: int) -> None:
+        """Decide the mail of the step at which a run stands."""
+        step = run.measure.steps[run.index]
+        due = step.slot.next(self.zone, now) if step.slot else now
+        mail = Mail(run, step, len(self.mails), now, due, due + step.valid_for)
+        mail.asked_for = run.request is not None and not run.decided
+        run.decided.add(step.id)
+        run.mail = mail
+        self.mails.append(mail)
+        self.waiting.append(mail)
+        if run.index == len(run.measure.steps) - 1:
+            run.done = True
+            self.active = [other for other in self.active if other is not run]
+
+    def next_series(self, now: int) -> None:
+        """A series that waits for its turn begins when no other is active."""
+        if not self.book.has_series:
+            return
+        series = [run for run in self.active if run.measure.series]
+        if series and all(run.pending for run in series):
+            first = min(series, key=lambda run: run.created)
+            first.pending = False
+            self.enter(first, now)
+
+    def deliver(self, now: int) -> None:
+        """Judge the mails that are due until none is."""
+        while due := [mail for mail in self.waiting if mail.due <= now]:
+            due.sort(key=lambda mail: (-mail.run.measure.priority, mail.due, mail.number))
+            for mail in due:
+                if mail.waits():
+                    self.guard.judge(mail, now)
+                    if not mail.waits() and mail.run.active() and mail.run.mail is mail:
+                        self.go_on(mail.run, now)
+                    self.end_by_conditions(now)
+                    self.next_series(now)
+            self.next_series(now)

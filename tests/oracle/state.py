@@ -1,0 +1,153 @@
+"""The oracle's memory of a person: runs, mails, consent, holds, watches."""
+
+import dataclasses
+from typing import Any
+
+from .entities import History
+from .rules import Event, Events, Hold, Measure, Playbook, Step, Watched
+from .values import TRUSTED, key_of
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Run:
+    """One run of a measure."""
+
+    measure: Measure
+    key: str
+    started: int
+    created: int
+    event: Event | None
+    entity: str
+    entity_key: str | None
+    index: int = 0
+    entered: int = 0
+    until: int | None = None
+    pending: bool = False
+    ended: bool = False
+    done: bool = False
+    reason: str = ""
+    mail: "Mail | None" = None
+    let: dict[str, Any] = dataclasses.field(default_factory=dict)
+    decided: set[str] = dataclasses.field(default_factory=set)
+    heir_of: "Run | None" = None
+    request: Event | None = None
+
+    @property
+    def line(self) -> int:
+        """The run that a cap counts: itself, or the run of which it is the heir."""
+        return self.heir_of.line if self.heir_of else id(self)
+
+    def active(self) -> bool:
+        """Whether it stands at a step."""
+        return not self.ended and not self.done
+
+    def step(self) -> Step | None:
+        """The step at which it stands."""
+        return self.measure.steps[self.index] if self.index < len(self.measure.steps) else None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Mail:
+    """One decided mail."""
+
+    run: Run
+    step: Step
+    number: int
+    decided: int
+    due: int
+    valid_until: int
+    asked_for: bool = False
+    status: str = "waiting"
+    reason: str = ""
+    at: int = 0
+
+    def waits(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == "waiting"
+
+
+def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, str] | None) -> str:
+    """Granted, pending, withdrawn or none, by the newest word of the person; of one instant the stricter.
+
+    `merged` is the stricter state of two people who were merged, and since when it holds.
+    """
+    words = [
+        (event.occurred, strictness, name)
+        for name, strictness in STRICTNESS.items()
+        for event in history.get(name, ())
+        if speaks_of(book, event, topic) and (merged is None or event.occurred > merged[0])
+    ]
+    state = merged[1] if merged else "none"
+    for _, _, word in sorted(words):
+        if word in WITHDRAWALS:
+            state = "withdrawn"
+        elif word == "Topic Confirmed" or not book.double.get(topic, False):
+            state = "granted"
+        else:
+            state = "pending"
+    return state
+
+
+STRICTNESS = {"Topic Confirmed": 0, "Consent Given": 1, "Consent Withdrawn": 2, "Unsubscribed": 2}
+WITHDRAWALS = frozenset({"Consent Withdrawn", "Unsubscribed"})
+
+
+def speaks_of(book: Playbook, event: Event, topic: str) -> bool:
+    """Whether a word about consent is about a topic; a withdrawal without a known topic is about all."""
+    entry = event.properties.get("topic")
+    if event.name in WITHDRAWALS:
+        return entry == topic or not isinstance(entry, str) or entry not in book.double
+    return entry == topic and (event.name != "Consent Given" or event.source in TRUSTED)
+
+
+def matching(events: Events, history: History) -> list[Event]:
+    """The events of a history that match, by their instants."""
+    result = [event for name in events.names for event in history.get(name, ()) if events.match(event)]
+    return sorted(result, key=lambda event: event.rank)
+
+
+def hold_spans(hold: Hold, history: History, reversals: list[int]) -> list[tuple[int, int]]:
+    """The spans in which a hold stood or stands; `reversals` are instants at which it was put on besides."""
+    ends = matching(hold.end, history) if hold.end else []
+    starts = [
+        (start.rank, key_of(start.properties.get(hold.key)) if hold.key else None)
+        for start in matching(hold.start, history)
+    ]
+    starts += [((moment, "", ""), None) for moment in reversals]
+    spans = []
+    for rank, key in starts:
+        until = rank[0] + hold.at_most
+        for end in ends:
+            if end.rank > rank and (key is None or key_of(end.properties.get(hold.key)) == key):
+                until = min(until, end.occurred)
+        spans.append((rank[0], until))
+    return spans
+
+
+def watched_by(
+    watched: Watched, history: History, key: str, now: int, woken: set[tuple[str, str]]
+) -> Event | None:
+    """The event by which a person watches an object; a watch that has woken the person is over."""
+    entry = [
+        (event.rank, begins, event)
+        for names, begins in ((watched.watched_from, True), (watched.watched_until, False))
+        for name in names
+        for event in history.get(name, ())
+        if key_of(event.properties.get(watched.key)) == key
+    ]
+    if not entry:
+        return None
+    _, begins, newest = max(entry, key=lambda one: one[:2])
+    if not begins or newest.rank[1:] in woken or now - newest.occurred >= watched.watch_for:
+        return None
+    woken.add(newest.rank[1:])
+    return newest
+
+
+def withdrawn_since(book: Playbook, history: History, topic: str, moment: int) -> bool:
+    """Whether a topic was withdrawn after an instant."""
+    return any(
+        event.occurred > moment and speaks_of(book, event, topic)
+        for name in WITHDRAWALS
+        for event in history.get(name, ())
+    )

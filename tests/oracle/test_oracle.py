@@ -1,0 +1,105 @@
+"""The engine and the oracle, written from docs/playbook.md alone, decide the same mails on generated histories."""
+
+import ast
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nurture.database.engine import Database
+from nurture.domain import timing
+from nurture.domain.guard import caps
+from nurture.domain.journey import run_entity
+from tests.oracle.compare import Mail, by_person
+from tests.oracle.engine import play_engine
+from tests.oracle.generate_history import make_history
+from tests.oracle.generate_playbook import write_playbook
+from tests.oracle.oracle import simulate
+
+FOLDER = Path(__file__).parent
+PEOPLE = 60
+#: Each seed draws a playbook of ten measures and a history.
+SEEDS = (5, 6)
+
+
+def both(database: Database, folder: Path, seed: int, people: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the mails of the engine and of the oracle, by person, and the history."""
+    write_playbook(folder, seed)
+    history = make_history(seed, people, folder)
+    mails, _ = play_engine(database, folder, history)
+    sides = (
+        by_person([mail for mail in side if mail["at"] < history["until"]])
+        for side in (mails, simulate(folder, history))
+    )
+    engine, oracle = sides
+    return engine, oracle, history
+
+
+def differing(engine: dict[str, Counter[Mail]], oracle: dict[str, Counter[Mail]]) -> dict[str, Any]:
+    """Return the mails of each person that only one side has, the engine's first."""
+    return {
+        who: (
+            list((engine.get(who, Counter()) - oracle.get(who, Counter())).elements()),
+            list((oracle.get(who, Counter()) - engine.get(who, Counter())).elements()),
+        )
+        for who in sorted({*engine, *oracle})
+        if engine.get(who) != oracle.get(who)
+    }
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+def test_both_decide_the_same_mails(sqlite_database: Database, tmp_path: Path, seed: int) -> None:
+    engine, oracle, _ = both(sqlite_database, tmp_path / "playbook", seed, PEOPLE)
+    assert sum(map(len, engine.values())) > PEOPLE
+    assert differing(engine, oracle) == {}
+
+
+def test_both_decide_the_same_mails_on_postgresql(postgresql_database: Database, tmp_path: Path) -> None:
+    engine, oracle, _ = both(postgresql_database, tmp_path / "playbook", 5, PEOPLE // 2)
+    assert differing(engine, oracle) == {}
+
+
+@pytest.mark.long
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_decide_the_same_mails_for_more_people(
+    sqlite_database: Database, tmp_path: Path, seed: int
+) -> None:
+    engine, oracle, _ = both(sqlite_database, tmp_path / "playbook", seed, 2 * PEOPLE)
+    assert differing(engine, oracle) == {}
+
+
+def _never_full(*_: Any, **__: Any) -> None:
+    """Find no cap full."""
+
+
+#: A part of the engine, and the fault that is planted in its place.
+FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "caps": (caps, "find_full_cap", _never_full),
+    "quiet hours": (timing, "is_quiet", lambda *_, **__: False),
+    "reversal": (run_entity, "is_reversed", lambda _: False),
+}
+
+
+@pytest.mark.long
+@pytest.mark.oracle
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    module, name, planted = FAULTS[fault]
+    monkeypatch.setattr(module, name, planted)
+    engine, oracle, _ = both(sqlite_database, tmp_path / "playbook", SEEDS[0], PEOPLE)
+    assert differing(engine, oracle) != {}
+
+
+def test_the_oracle_shares_no_module_with_nurture() -> None:
+    for path in FOLDER.glob("*.py"):
+        if path.name in ("engine.py", "test_oracle.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.partition(".")[0] in ("nurture", "workers") for name in names), path.name
