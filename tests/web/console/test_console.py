@@ -1,5 +1,6 @@
 """The console: who may see it, what it shows, and that nothing hostile comes alive in it."""
 
+import logging
 import re
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -416,10 +417,17 @@ def test_metrics_are_what_prometheus_reads(client: httpx.Client) -> None:
     assert "nurture_database_up 1.0" in answer.text
 
 
-def test_addresses_of_pages_are_not_logged(open_services: Services, caplog: pytest.LogCaptureFixture) -> None:
+def test_addresses_of_pages_are_not_logged(
+    open_services: Services, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nurture.web import create_app
 
     caplog.set_level("DEBUG")
+    for name in ("uvicorn", "uvicorn.error"):
+        # A command that ran in this process may have left its own settings.
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        caplog.set_level("DEBUG", logger=name)
     with running(create_app(open_services)) as url:
         httpx.get(f"{url}/u/a-secret-token")
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
