@@ -250,6 +250,8 @@ class Client(socketserver.StreamRequestHandler):
 
     def _secure(self) -> None:
         assert self.server.tls
+        # A client that has gone already: `wrap_socket` would leave its half-made socket open.
+        self.connection.getpeername()
         try:
             self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
         except ssl.SSLError as error:
