@@ -155,6 +155,14 @@ class ChaosSmtp(socketserver.ThreadingTCPServer):
         return "\n".join(["250 chaos", *(f"250 {extension}" for extension in self.extensions)])
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself: `wrap_socket` leaves its half-made socket open when the client hangs up at that moment."""
+
+    def __del__(self) -> None:
+        """Close without a warning."""
+        self.close()
+
+
 class Client(socketserver.StreamRequestHandler):
     """One connection."""
 
@@ -250,8 +258,7 @@ class Client(socketserver.StreamRequestHandler):
 
     def _secure(self) -> None:
         assert self.server.tls
-        # A client that has gone already: `wrap_socket` would leave its half-made socket open.
-        self.connection.getpeername()
+        self.server.tls.sslsocket_class = _ClosingSocket
         try:
             self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
         except ssl.SSLError as error:
