@@ -214,6 +214,21 @@ def test_orders_of_woocommerce_are_cut_at_the_last_mark_of_each_key() -> None:
     assert (result.orders, result.orders_net) == (6, 5)
 
 
+def test_an_unreadable_date_of_a_refund_is_listed_and_the_refund_counts(tmp_path: Path) -> None:
+    name = "woocommerce_order_export.csv"
+    text = (EXPORTS / name).read_text("utf-8")
+    header, first, *rest = text.splitlines()
+    cells = next(csv.reader([first]))
+    cells[header.split(",").index("refund_items")] = "amount:5.00|reason:late|date:some day"
+    stream = StringIO()
+    csv.writer(stream, lineterminator="").writerow(cells)
+    path = lines(tmp_path, "\n".join([header, stream.getvalue(), *rest]) + "\n", name)
+    result, events = read(path, OPTIONS[name])
+    refunds = [event["properties"] for event in events if event["name"] == "Order Refunded"]
+    assert [refund["total"] for refund in refunds if refund["order_id"] == "5001"] == [5]
+    assert result.cells_unread["refund_items"] == 1
+
+
 def test_a_file_without_addresses_is_refused_with_what_to_use_instead() -> None:
     with pytest.raises(InputError, match="WebToffee"):
         read(EXPORTS / "woocommerce_analytics_orders.csv", ImportOptions(preset="woocommerce-orders"))

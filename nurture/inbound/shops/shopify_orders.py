@@ -8,7 +8,7 @@ from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import Document
 from nurture.inbound.shops.shopify_parcels import refund_events
 from nurture.inbound.shops.shopify_shop import Shop, traits_of
-from nurture.inbound.shops.statement import CartContents, Link, ShopEvent, Statement, Update
+from nurture.inbound.shops.statement import CartContents, Link, ShopEvent, Statement, Update, deleted_order
 from nurture.inbound.shops.values import LINES_MAX, clock, filled, flag, money, plain, whole
 
 _PAID: Final = frozenset({"paid", "partially_paid", "partially_refunded", "refunded"})
@@ -44,17 +44,7 @@ def read_order_deleted(order: Document, shop: Shop) -> Statement | None:
     number = order.text("id")
     if not number:
         return None
-    thing = shop.thing("order", number)
-    deleted = ShopEvent(
-        thing,
-        "cancelled",
-        "Order Cancelled",
-        shop.triggered_at,
-        properties={"order_id": number, "cancel_reason": "deleted"},
-        of=(thing,),
-        after="paid",
-    )
-    return Statement(says=(deleted,))
+    return deleted_order(number, shop.thing("order", number), at=shop.triggered_at)
 
 
 class _Order:

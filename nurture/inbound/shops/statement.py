@@ -140,3 +140,17 @@ class Statement:
     request: LegalRequest | None = None
     # Why the call says nothing: ignored | test | anonymous | thin; "" where it says something.
     ignored: str = ""
+
+
+def deleted_order(number: str, thing: str, *, at: Instant) -> Statement:
+    """Return what the deletion of an order says, of which only the number is told: it is taken back if it counted."""
+    deleted = ShopEvent(
+        thing,
+        "cancelled",
+        "Order Cancelled",
+        at,
+        properties={"order_id": number, "cancel_reason": "deleted"},
+        of=(thing,),
+        after="paid",
+    )
+    return Statement(says=(deleted,))

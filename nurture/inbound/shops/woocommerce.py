@@ -21,6 +21,7 @@ from nurture.inbound.shops.statement import (
     ShopOptions,
     Statement,
     Update,
+    deleted_order,
 )
 from nurture.inbound.shops.values import (
     LINES_MAX,
@@ -185,17 +186,7 @@ def _read_order_deleted(order: Document, shop: _Shop) -> Statement | None:
     number = order.text("id")
     if not number:
         return None
-    thing = shop.thing("order", number)
-    deleted = ShopEvent(
-        thing,
-        "cancelled",
-        "Order Cancelled",
-        shop.now,
-        properties={"order_id": number, "cancel_reason": "deleted"},
-        of=(thing,),
-        after="paid",
-    )
-    return Statement(says=(deleted,))
+    return deleted_order(number, shop.thing("order", number), at=shop.now)
 
 
 # ---- customers -------------------------------------------------------------------------------------------

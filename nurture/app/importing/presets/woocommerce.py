@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from nurture.app.importing.cells import Unreadable
 from nurture.app.importing.options import ImportOptions
 from nurture.app.importing.orders import CURRENCY, Order, OrderCells, Product
 from nurture.app.importing.plan import Column, Plan, add_columns
@@ -155,7 +156,7 @@ def _refunds(
         amount = cells.amount_of(place[0], Column(place[1].name, "money"), parts["amount"])
         if amount:
             count += 1
-            yield abs(amount), _refund_time(cells, parts.get("date", ""))
+            yield abs(amount), _refund_time(cells, place[0], place[1], parts.get("date", ""))
     if count:
         return
     amount = cells.amount("Order Refund Amount", "refund_total")
@@ -165,12 +166,14 @@ def _refunds(
         yield abs(amount), None
 
 
-def _refund_time(cells: OrderCells, text: str) -> Instant | None:
+def _refund_time(cells: OrderCells, record: Record, column: Column, text: str) -> Instant | None:
+    """Return when a refund was made; None, for the order's own time, without a date or with an unreadable one."""
+    if not text:
+        return None
     try:
-        return (
-            min(int(cells.reader.read(Column("refund_items", "instant"), text)), cells.now) if text else None
-        )
-    except Exception:  # noqa: BLE001 - the order's own time stands in
+        return min(int(cells.reader.read(Column(column.name, "instant"), text)), cells.now)
+    except Unreadable as error:
+        cells.row.remarks.append(remark(record, column.name, text, str(error)))
         return None
 
 
