@@ -70,7 +70,7 @@ def pytest_collection_finish() -> None:
         from tests.rig.playbooks import share_checked_playbooks
 
         share_checked_playbooks()
-    if "nurture.app.passwords" in sys.modules:
+    if "nurture.app.accounts.passwords" in sys.modules:
         from tests.rig.passwords import share_hashed_passwords
 
         share_hashed_passwords()

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from nurture.access.sessions import find_oldest_transaction
 from nurture.app import complaints, conflicts, journals
-from nurture.app.access import find_key_faults
+from nurture.app.accounts.access import find_key_faults
+from nurture.app.accounts.sign_in_limits import SignInLimits
 from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
-from nurture.app.sign_in_limits import SignInLimits
 from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
 from nurture.journey.replay import verify_replay

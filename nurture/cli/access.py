@@ -32,7 +32,7 @@ def add_user(
 
     Example: nurture access user add ann --role operator
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         password = _read_password(from_stdin=password_stdin)
@@ -46,7 +46,7 @@ def list_users(*, as_json: Json = False) -> None:
 
     Example: nurture access user list
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         rows = access.list_users(services)
@@ -64,7 +64,7 @@ def set_role(
 
     Example: nurture access user role ann admin
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         done = access.set_role(services, name, role=role, actor=current_actor())
@@ -82,7 +82,7 @@ def disable(
 
     Example: nurture access user disable ann
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         done = access.disable(services, name, disabled=not undo, actor=current_actor())
@@ -95,7 +95,7 @@ def password(name: Name, *, password_stdin: Stdin = False, as_json: Json = False
 
     Example: nurture access user password ann
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         new = _read_password(from_stdin=password_stdin)
@@ -112,7 +112,7 @@ def unlock(name: Name, *, as_json: Json = False) -> None:
 
     Example: nurture access user unlock ann
     """
-    from nurture.app.sign_in_limits import SignInLimits
+    from nurture.app.accounts.sign_in_limits import SignInLimits
 
     with open_installation() as services:
         done = SignInLimits(services).unlock(name, actor=current_actor())
@@ -142,7 +142,7 @@ def add_key(
 
     Example: nurture access key add shop --scope ingest
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         done = access.add_key(services, name, scopes=tuple(scope), kind=kind, actor=current_actor())
@@ -155,7 +155,7 @@ def list_keys(*, as_json: Json = False) -> None:
 
     Example: nurture access key list
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         rows = access.list_keys(services)
@@ -174,7 +174,7 @@ def set_key(
 
     Example: nurture access key set shop --kind server
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         done = access.set_key_kind(services, name, kind=kind, actor=current_actor())
@@ -189,7 +189,7 @@ def revoke_key(
 
     Example: nurture access key revoke 5f0c91aa
     """
-    from nurture.app import access
+    from nurture.app.accounts import access
 
     with open_installation() as services:
         done = access.revoke_key(services, identifier, actor=current_actor())

@@ -83,7 +83,7 @@ def lift(
 
     Example: nurture report lift test.csv --arm group --control none --metric visit --metric spend:mean
     """
-    from nurture.app.lift_file import LiftQuestion, compare_file
+    from nurture.app.files.lift_file import LiftQuestion, compare_file
 
     question = LiftQuestion(
         arm, control, tuple(map(_metric, metric)), tuple(segment or ()), tau, alpha, _shares(share or [])
@@ -110,7 +110,7 @@ _LIFT_COLUMNS = ["arm", "metric", "people", "value", "control", "lift", "at any 
 
 
 def _metric(text: str) -> Any:
-    from nurture.app.lift_file import MetricColumn
+    from nurture.app.files.lift_file import MetricColumn
 
     column, _, kind = text.rpartition(":")
     if not column or kind not in ("rate", "mean"):

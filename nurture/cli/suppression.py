@@ -103,7 +103,7 @@ def import_(
 
     Example: nurture suppression import unsubscribes.csv --dry-run
     """
-    from nurture.app import suppression_files
+    from nurture.app.files import suppression_files
 
     with open_installation() as services:
         counts = suppression_files.import_suppressions(
@@ -122,7 +122,7 @@ def export(
 
     Example: nurture suppression export > suppressions.csv
     """
-    from nurture.app import suppression_files
+    from nurture.app.files import suppression_files
 
     with open_installation() as services:
         suppression_files.export_suppressions(services, sys.stdout, kind=format_, actor=current_actor())

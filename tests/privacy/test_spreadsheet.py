@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nurture.app.tabular import escape_cell
+from nurture.app.files.tabular import escape_cell
 from tests.cli.shell import Shell, nurture
 
 __all__ = ["nurture"]

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from nurture.app import passwords
+from nurture.app.accounts import passwords
 
 #: Hashes of one password: tests see that two users of one password have two.
 _SALTS: Final = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from nurture.app import access
+from nurture.app.accounts import access
 from nurture.app.services import Services
 from nurture.domain.access import ROLES, SCOPES
 

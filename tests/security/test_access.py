@@ -8,9 +8,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import access
+from nurture.app.accounts import access
+from nurture.app.accounts.sign_in_limits import WRONG_MAX, WRONG_MAX_ADDRESS, WRONG_WINDOW
 from nurture.app.services import Services
-from nurture.app.sign_in_limits import WRONG_MAX, WRONG_MAX_ADDRESS, WRONG_WINDOW
 from nurture.database.engine import Database
 from nurture.database.schema import api_keys, audit, login_failures, metadata, sessions, users
 from nurture.domain.errors import InputError, NotFoundError

@@ -6,7 +6,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import access, approvals, sends
+from nurture.app import approvals, sends
+from nurture.app.accounts import access
 from nurture.app.installation import open_existing
 from nurture.app.send_options import SendOptions
 from nurture.app.services import Services

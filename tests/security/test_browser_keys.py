@@ -10,7 +10,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import access
+from nurture.app.accounts import access
 from nurture.app.services import Services
 from nurture.database import schema
 from nurture.database.engine import Database

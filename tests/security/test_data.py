@@ -10,7 +10,7 @@ import kombu
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.tabular import write_rows
+from nurture.app.files.tabular import write_rows
 from nurture.database.engine import Database
 from nurture.database.schema import contacts
 from nurture.inbound.files import open_table

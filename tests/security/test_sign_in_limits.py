@@ -5,9 +5,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from nurture.app.accounts.sign_in_limits import LINK, WRONG_MAX, WRONG_MAX_ACCOUNT, SignInLimits
 from nurture.app.doctor import examine
 from nurture.app.services import Services
-from nurture.app.sign_in_limits import LINK, WRONG_MAX, WRONG_MAX_ACCOUNT, SignInLimits
 from nurture.domain.errors import NotFoundError
 from nurture.runtime.clock import ManualClock
 from nurture.web.console.login import DEVICE_COOKIE

@@ -32,7 +32,7 @@ def export(
 
     Example: nurture export contacts --audience 'orders >= 2' --facts spent,last_order_at --out good.csv
     """
-    from nurture.app import exports
+    from nurture.app.files import exports
 
     write = partial(
         exports.export,

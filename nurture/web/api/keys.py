@@ -15,7 +15,7 @@ from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.access import queries
-from nurture.app.access import digest_key
+from nurture.app.accounts.access import digest_key
 from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
 from nurture.domain.access import BROWSER_SCOPES, OUR_SOURCES, SOURCE_NAME, KeyScope, assumed_kind

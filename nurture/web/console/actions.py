@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from nurture.access import queries
-from nurture.app import access, approvals
-from nurture.app.sign_in_limits import LockedOut
+from nurture.app import approvals
+from nurture.app.accounts import access
+from nurture.app.accounts.sign_in_limits import LockedOut
 from nurture.database.audit import load_newest, record
 from nurture.domain.access import FIRST_ADMIN, Operator, may_be_same_person
 from nurture.domain.errors import UserError

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from nurture.access import queries
-from nurture.app.passwords import hash_password, needs_rehash, verify_password
+from nurture.app.accounts.passwords import hash_password, needs_rehash, verify_password
+from nurture.app.accounts.sign_in_limits import KNOWN, LINK, SignInLimits
 from nurture.app.services import Services
-from nurture.app.sign_in_limits import KNOWN, LINK, SignInLimits
 from nurture.database.audit import record
 from nurture.domain.access import FIRST_ADMIN, PASSWORD_MAX, Operator
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration
@@ -77,7 +77,7 @@ class ConsoleLogin:
     def sign_in(self, request: Request, name: str, password: str) -> str | None:
         """Return the cookie of a new session; None for a wrong name or password.
 
-        Raises LockedOut after too many failures (`app.sign_in_limits`).
+        Raises LockedOut after too many failures (`app.accounts.sign_in_limits`).
         """
         name = _normalize_name(name)
         user_id, mark = self._attempt(request, name, password)

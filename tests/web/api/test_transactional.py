@@ -9,7 +9,7 @@ import httpx
 import pytest
 from customerio import APIClient, CustomerIOException, SendEmailRequest
 
-from nurture.app import access
+from nurture.app.accounts import access
 from nurture.app.installation import open_existing
 from nurture.app.services import Services
 from nurture.domain.instant import HOUR, SECOND

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.access import queries
-from nurture.app.passwords import hash_password
+from nurture.app.accounts.passwords import hash_password
 from nurture.app.services import Services
 from nurture.database.audit import record
 from nurture.domain.access import (

@@ -6,9 +6,9 @@ from typing import Any, Literal, TextIO
 import sqlalchemy as sa
 
 from nurture.app import audience
+from nurture.app.files.suppression_files import export_suppressions
+from nurture.app.files.tabular import write_rows
 from nurture.app.services import Services
-from nurture.app.suppression_files import export_suppressions
-from nurture.app.tabular import write_rows
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.engine import decode

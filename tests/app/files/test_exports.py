@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app.exports import export
+from nurture.app.files.exports import export
+from nurture.app.files.tabular import escape_cell
 from nurture.app.services import Services
-from nurture.app.tabular import escape_cell
 from nurture.consent.record import Suppression, suppress_addresses
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database import schema as t

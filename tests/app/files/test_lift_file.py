@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nurture.app.lift_file import LiftQuestion, MetricColumn, compare_file
+from nurture.app.files.lift_file import LiftQuestion, MetricColumn, compare_file
 from nurture.domain.errors import InputError
 
 #: arm -> (people, people who visited); every visitor of the arm spends 10.

@@ -11,9 +11,9 @@ from typing import Any, Final, TextIO
 
 import sqlalchemy as sa
 
+from nurture.app.files.tabular import write_rows
 from nurture.app.importing.suppression_words import read_reason
 from nurture.app.services import Services
-from nurture.app.tabular import write_rows
 from nurture.consent.record import Suppression, address_hash, suppress_addresses
 from nurture.consent.suppression_queries import load_every_row, load_known_addresses
 from nurture.contacts.identity_queries import load_index_by_identities

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nurture.app import contacts, privacy
+from nurture.app.files.suppression_files import export_suppressions, import_suppressions
 from nurture.app.services import Services
-from nurture.app.suppression_files import export_suppressions, import_suppressions
 from nurture.app.suppressions import add, lift_suppressions, show
 from nurture.database.engine import Database
 from nurture.domain.errors import InputError

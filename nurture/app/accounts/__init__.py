@@ -1,0 +1,1 @@
+"""Accounts of the console and API keys: users and keys, passwords, and limits on wrong passwords."""

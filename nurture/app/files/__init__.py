@@ -1,0 +1,1 @@
+"""Files that go out or come in as a table: exports, suppressions of other tools, an experiment's rows."""
