@@ -57,7 +57,7 @@ class EntityLine(_Part, omit_defaults=True):
 
 
 class Worth(_Part, omit_defaults=True):
-    """The amount of an entity, by the newest event that names one; a browser key counts least."""
+    """An amount of an entity, by the newest event that names it; a browser key counts least."""
 
     # (False for a browser key, occurred_at, message id); the greatest wins.
     stamp: tuple[bool, Instant, str] = field(name="at", default=(False, NEVER, ""))
@@ -68,7 +68,7 @@ class Worth(_Part, omit_defaults=True):
 
 
 class Refund(_Part, omit_defaults=True):
-    """A refund; the newest event with its key gives the values."""
+    """A refund; the newest event with its key gives the values, the greatest sum where it is cumulative."""
 
     stamp: FieldStamp = field(name="at", default=NO_STAMP)
     # In hundredths; None: the whole entity is refunded.
@@ -76,6 +76,10 @@ class Refund(_Part, omit_defaults=True):
     currency: str = ""
     # Line key -> quantity that was sent back.
     lines: dict[str, int] = field(default_factory=dict)
+    # The property that named the amount: it is a part of the entity's property of that name. "": of its amount.
+    of: str = ""
+    # True: the amount is the sum of all refunds so far.
+    cumulative: bool = False
 
 
 #: (instant, value, currency or key) of what an entity, or one of its lines, adds to a fact.
@@ -110,6 +114,8 @@ class Entity(_Part, kw_only=True, omit_defaults=True):
     # Since when it is reversed: cancelled, refunded up to its amount, or its parent is. Follows from the marks.
     reversed_at: Instant | None = field(name="reversed", default=None)
     worth: Worth | None = None
+    # Property that refunds name, where it is another than the amount (a total with tax and shipping) -> its value.
+    totals: dict[str, Worth] = field(default_factory=dict)
     # (False for a browser key, instant) of the newest event that gave the whole list: lines told before it are gone.
     listed_at: tuple[bool, Instant] = field(name="listed", default=(False, NEVER))
     # Event name -> when the newest event of that name about it occurred.

@@ -1,4 +1,4 @@
-"""Report doubtful amounts: currencies that the brand does not name, and refunds that may be one told twice."""
+"""Report doubtful amounts: unknown currencies, refunds in another one, and refunds that may be one told twice."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,12 +8,16 @@ import sqlalchemy as sa
 from nurture.database import fact_sql
 from nurture.database.schema import contacts
 from nurture.domain.conditions.nodes import Stored
-from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES
+from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES, OTHER_REFUNDS
 
 _SHOWN: Final = 5
 #: Fact -> the words before and after its values.
 _WORDS: Final = {
     OTHER_CURRENCIES: ("amounts in", "are added to nothing; name the currency in brand.currencies"),
+    OTHER_REFUNDS: (
+        "a refund of",
+        "is in another currency than the order and gives nothing back; tell it in the order's",
+    ),
     EQUAL_REFUNDS: (
         "two equal refunds of",
         "within a day; give refunds a key, so that one told twice counts once",

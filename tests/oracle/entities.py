@@ -5,6 +5,7 @@ Each mark of an entity only grows, so the order in which events arrived plays no
 
 import dataclasses
 import decimal
+import fractions
 from typing import Any
 
 from .rules import Event, Kind, Playbook, Rank
@@ -12,6 +13,8 @@ from .values import NEVER, TRUSTED, key_of, number
 
 History = dict[str, list[Event]]
 ZERO = decimal.Decimal(0)
+NO_PART = fractions.Fraction(0)
+CENT = fractions.Fraction(1, 100)
 
 
 @dataclasses.dataclass(slots=True)
@@ -29,7 +32,7 @@ class Thing:
     reversed_at: int | None = None
     amount: decimal.Decimal | None = None
     currency: str | None = None
-    refunded: decimal.Decimal = ZERO
+    given_back: fractions.Fraction = NO_PART
     lines: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     times: list[int] = dataclasses.field(default_factory=list)
     may_be_empty: bool = False
@@ -88,6 +91,7 @@ class Folder:
         self.history = history
         self.things = things
         self.parent = book.kinds.get(kind.within)
+        self.entries: dict[str, list[Event]] = {}
 
     def fold(self) -> dict[str, Thing]:
         """All entities of the kind."""
@@ -98,6 +102,7 @@ class Folder:
         for event in self.named(kind.of.names if kind.of else ()):
             if kind.of is not None and kind.of.match(event) and (key := self.own_key(event)):
                 entry.setdefault(key, []).append(event)
+        self.entries = entry
         result = {key: self.thing(key, events) for key, events in entry.items() if self.stands(key, entry)}
         self.close(result)
         if kind.lines and not kind.lines.inside:
@@ -164,10 +169,8 @@ class Folder:
     def amount(self, thing: Thing, events: list[Event]) -> None:
         """Its money, from the newest event that names it; else what its lines cost."""
         name = self.kind.amount
-        naming = [event for event in events if number(event.properties.get(name)) is not None] if name else []
-        trusted = [event for event in naming if event.source in TRUSTED]
-        if naming:
-            newest = (trusted or naming)[-1]
+        newest = newest_naming(events, name) if name else None
+        if newest:
             thing.amount = number(newest.properties.get(name))
             thing.currency = key_of(newest.properties.get("currency"))
         elif name and thing.lines:
@@ -230,19 +233,22 @@ class Folder:
     def take_back(self, thing: Thing) -> None:
         """Reverse it by a cancellation, by refunds that reach its amount, or with its parent."""
         kind = self.kind
-        refunds: dict[str, tuple[Event, str]] = {}
+        single: dict[str, tuple[Event, str]] = {}
+        sums: dict[str, tuple[Event, str]] = {}
         for event in self.named(kind.reversed_by):
             if key_in(kind, event) != thing.key:
                 continue
             amount, part_key = kind.reversed_by[event.name]
             if not amount:
                 thing.take_back(event.occurred)
-            else:
-                refunds[key_of(event.properties.get(part_key)) or f"#{event.message}"] = (event, amount)
-        for event, amount in sorted(refunds.values(), key=lambda refund: refund[0].rank):
-            self.refund(thing, event, amount)
-            if thing.amount is not None and thing.refunded >= thing.amount:
-                thing.take_back(event.occurred)
+                continue
+            name = key_of(event.properties.get(part_key)) or f"#{event.message}"
+            if event.properties.get("cumulative") is not True:
+                single[name] = (event, amount)
+            elif name not in sums or self.size(event, amount) >= self.size(*sums[name]):
+                sums[name] = (event, amount)
+        refunds = [*(single[name] for name in single if name not in sums), *sums.values()]
+        self.refund_all(thing, sorted(refunds, key=lambda refund: refund[0].rank))
         if self.parent is not None:
             parents = self.things[self.parent.name]
             for key in self.parents(thing):
@@ -250,25 +256,55 @@ class Folder:
                 if moment is not None:
                     thing.take_back(moment)
 
-    def refund(self, thing: Thing, event: Event, name: str) -> None:
-        """Give back a part, or all of it."""
+    @staticmethod
+    def size(event: Event, name: str) -> decimal.Decimal:
+        """How much a sum of refunds tells."""
+        return abs(number(event.properties.get(name)) or ZERO)
+
+    def refund_all(self, thing: Thing, refunds: list[tuple[Event, str]]) -> None:
+        """Give back the sum of the single refunds, or the greatest sum that was told, whichever is more."""
+        own = largest = NO_PART
+        whole = max((self.whole(thing, name) or ZERO for _, name in refunds), default=ZERO)
+        for event, name in refunds:
+            part = self.refund(thing, event, name)
+            if event.properties.get("cumulative") is True:
+                largest = max(largest, part)
+            else:
+                own += part
+            thing.given_back = min(max(own, largest), fractions.Fraction(1))
+            if thing.given_back and (1 - thing.given_back) * fractions.Fraction(whole) <= CENT:
+                thing.take_back(event.occurred)
+
+    def whole(self, thing: Thing, name: str) -> decimal.Decimal | None:
+        """The total of which a refund that names this property is a part."""
+        events = self.entries.get(thing.key, [])
+        total = newest_naming(events, name)
+        amount = newest_naming(events, self.kind.amount)
+        if total is None or (amount is not None and strength(amount) > strength(total)):
+            return thing.amount
+        return number(total.properties.get(name))
+
+    def refund(self, thing: Thing, event: Event, name: str) -> fractions.Fraction:
+        """Give back a part, or all of it; the share is returned."""
         properties = event.properties
         currency = key_of(properties.get("currency"))
         if currency and thing.currency and currency != thing.currency:
-            return
+            return NO_PART
         rows = self.products(properties)
         part = number(properties.get(name))
         whole = properties.get("full")
         if whole is True or (part is None and not rows and whole is not False):
             thing.take_back(event.occurred)
-            return
+            return fractions.Fraction(1)
         own = (
             total([cost({**thing.lines.get(key, {}), **row}) for key, row in rows.items()]) if rows else None
         )
-        thing.refunded += part if part is not None else own or ZERO
         if part is None or own is None or part >= own:
             for key, row in rows.items():
                 self.less(thing, key, row)
+        whole = thing.amount if part is None else self.whole(thing, name)
+        value = own or ZERO if part is None else abs(part)
+        return fractions.Fraction(value) / fractions.Fraction(whole) if whole else NO_PART
 
     def products(self, properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The lines that a refund names."""
@@ -324,6 +360,17 @@ def quantity(line: dict[str, Any]) -> int:
     """How many; missing is one."""
     result = number(line.get("quantity"))
     return 1 if result is None else int(result)
+
+
+def newest_naming(events: list[Event], name: str) -> Event | None:
+    """The newest event that names an amount; a browser key's only while nobody else has named one."""
+    naming = [event for event in events if number(event.properties.get(name)) is not None]
+    return max(naming, key=strength, default=None)
+
+
+def strength(event: Event) -> tuple[bool, int, str]:
+    """Which of two words about an amount counts: the greater."""
+    return event.source in TRUSTED, event.occurred, event.message
 
 
 def cost(line: dict[str, Any]) -> decimal.Decimal | None:

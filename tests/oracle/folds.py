@@ -1,6 +1,7 @@
 """Facts: folded anew from the whole history, by the instants at which events occurred."""
 
 import decimal
+import fractions
 from typing import Any
 
 from .clock import zone
@@ -135,8 +136,10 @@ def sum_by_currency(source: Source, name: str, spec: dict[str, Any]) -> dict[str
         thing = fields["#thing"]
         currency = thing.currency or (currencies[0] if currencies else "")
         if thing.amount is not None and currency in sums:
-            net = max(thing.amount - thing.refunded, ZERO)
-            sums[currency] += typed(str(net), "decimal", spec.get("scale", 2)) or ZERO
+            cents = round(fractions.Fraction(thing.amount) * 100 * (1 - thing.given_back))
+            sums[currency] += (
+                typed(str(decimal.Decimal(cents) / 100), "decimal", spec.get("scale", 2)) or ZERO
+            )
     result: dict[str, Any] = {f"{name}.{currency}": value for currency, value in sums.items()}
     if len(currencies) == 1:
         result[name] = sums[currencies[0]]

@@ -214,12 +214,15 @@ def buy(story: Story, cart: str | None = None) -> None:
     """An order, entry perhaps by two senders, sent, taken back in full or by parts."""
     draw = story.draw
     order = story.key("o", 5)
-    revenue = draw.pick([10, 19.99, 75, "120.50", 0])
+    revenue: Any = draw.pick([10, 19.99, 75, "120.50", 0])
     products = [
         {"product_id": product, "quantity": draw.between(1, 3), "category": draw.pick(["beans", "tools"])}
         for product in draw.some(PRODUCTS, draw.between(0, 2))
     ]
     properties: Entry = {"order_id": order, "revenue": revenue, "products": products}
+    if revenue not in {10, 75}:
+        # With tax and shipping.
+        properties["total"] = round(float(revenue) * 1.19 + 5, 2)
     if draw.share(50):
         properties["currency"] = draw.pick(["EUR", "USD", "GBP"])
     if cart and draw.share(60):
@@ -232,7 +235,7 @@ def buy(story: Story, cart: str | None = None) -> None:
     if draw.share(50):
         send(story, order)
     if draw.share(30):
-        take_back(story, order, revenue)
+        take_back(story, order, properties.get("total", revenue))
 
 
 def send(story: Story, order: str) -> None:
@@ -247,18 +250,18 @@ def send(story: Story, order: str) -> None:
         )
 
 
-def take_back(story: Story, order: str, revenue: Any) -> None:
+def take_back(story: Story, order: str, total: Any) -> None:
     """A reversal, in full or by parts."""
     draw = story.draw
     if draw.share(50):
         story.tell("Order Cancelled", {"order_id": order})
         return
     for number in range(draw.between(1, 2)):
-        part = draw.pick([float(revenue), round(float(revenue) / 2, 2)])
-        story.tell(
-            "Order Refunded",
-            {"order_id": order, "total": part, "refund_id": f"r{order}{draw.pick([1, number])}"},
-        )
+        part = draw.pick([float(total), round(float(total) / 2, 2)])
+        refund = {"order_id": order, "total": part, "refund_id": f"r{order}{draw.pick([1, number])}"}
+        if number and len(order) % 2:
+            refund |= {"refund_id": "export", "cumulative": True}
+        story.tell("Order Refunded", refund)
         story.later(1, 300)
 
 

@@ -24,7 +24,7 @@ from nurture.domain.placeholders import without_placeholders
 from nurture.inbound.files.table import Record, Table
 
 #: The refund id of a sum of refunds, as files state it.
-RUNNING: Final = "export"
+_EXPORT: Final = "export"
 _ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
 
@@ -251,7 +251,8 @@ class OrderReader:
         if order.refunds:
             # A file states how much went back so far: of two exports the greater sum is the newer one.
             at = max(at or order.completed_at for _, at in order.refunds) + int(refunded * 100)
-            details = {"refund_id": RUNNING, "total": as_number(refunded), "full": refunded + _CENT > total}
+            details = {"refund_id": _EXPORT, "total": as_number(refunded), "cumulative": True}
+            details["full"] = refunded + _CENT >= total
             details |= {"order_id": order.key} | ({"currency": currency} if currency else {})
             row.events.append(self._event(identities, "Order Refunded", min(at, self.now), details))
         if order.cancelled_at is not None:
@@ -260,7 +261,7 @@ class OrderReader:
         for event in row.events:
             check_bounds(event)
         row.orders = 1
-        is_reversed = order.cancelled_at is not None or (bool(order.refunds) and refunded + _CENT > total)
+        is_reversed = order.cancelled_at is not None or (bool(order.refunds) and refunded + _CENT >= total)
         row.orders_net = 0 if is_reversed else 1
 
     def _dates(self, cells: OrderCells) -> str:

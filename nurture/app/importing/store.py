@@ -1,17 +1,14 @@
 """Write a batch of rows in one transaction, with the position after it, so that an interrupted import continues."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.app.importing import queries
-from nurture.app.importing.cells import as_number
-from nurture.app.importing.orders import RUNNING
-from nurture.app.importing.row import Row, digest_of
+from nurture.app.importing.row import Row
 from nurture.app.services import Services
 from nurture.consent.from_files import import_consents
 from nurture.consent.load_permissions import load_permissions
@@ -25,30 +22,9 @@ from nurture.domain.consent.suppressions import DECIDED_BY_PEOPLE
 from nurture.domain.event import Identity
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
-from nurture.domain.values import read_decimal
 
 #: Message ids of events whose time is that of their import: they are told once, whatever is imported again.
 UNDATED_ID = "undated-"
-
-
-def is_running(event: NewEvent) -> bool:
-    """Tell whether an event states how much of an order went back in all."""
-    return event.name == "Order Refunded" and event.properties.get("refund_id") == RUNNING
-
-
-def without_refunds(event: NewEvent, known: Mapping[str, Decimal]) -> NewEvent | None:
-    """Return the event with what is left of its sum; None when every refund is known. Other events stay as they are."""
-    others = known.get(str(event.properties.get("order_id")), Decimal(0))
-    if not others or not is_running(event):
-        return event
-    rest = (read_decimal(event.properties["total"]) or Decimal(0)) - others
-    if rest <= 0:
-        return None
-    properties = {**event.properties, "total": as_number(rest)}
-    # The instant of a sum grows with it (`OrderReader`), so that the same rest is the same event.
-    at = event.occurred_at - int(others * 100)
-    message_id = digest_of(event.name, at, properties)
-    return replace(event, properties=properties, occurred_at=at, message_id=message_id)
 
 
 @dataclass(slots=True)
@@ -96,17 +72,7 @@ class Store:
         """Return the events without those whose time is that of the import and that an earlier one told."""
         undated = [event.message_id for event in events if event.message_id.startswith(UNDATED_ID)]
         known = queries.load_known_ids(connection, undated) if undated else set()
-        events = [event for event in events if event.message_id not in known] if known else events
-        return self._without_known_refunds(connection, events)
-
-    def _without_known_refunds(self, connection: sa.Connection, events: list[NewEvent]) -> list[NewEvent]:
-        """Return the events; a sum of refunds less those that a shop told by itself, and none when nothing is left."""
-        names = [name for event in events if is_running(event) for name in event.identities]
-        if not names:
-            return events
-        owners = load_index_by_identities(connection, sorted(set(names))).owners
-        known = queries.load_refunds(connection, sorted(set(owners.values()))) if owners else {}
-        return [rest for event in events if (rest := without_refunds(event, known)) is not None]
+        return [event for event in events if event.message_id not in known] if known else events
 
     def _suppress(self, connection: sa.Connection, suppressions: Sequence[Suppression]) -> None:
         """Write suppressions, those that people decide for the owner of the address too."""

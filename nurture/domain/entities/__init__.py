@@ -16,9 +16,9 @@ from nurture.domain.entities.reading import (
     is_reversed,
     line_keys,
     mark_of,
-    net_amount,
     sequence_of,
 )
+from nurture.domain.entities.refunds import net_amount
 from nurture.domain.entities.settle import settle_entities
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any
 from nurture.domain.contact import Contact
 from nurture.domain.entities.dropped import TOTALS
 from nurture.domain.entities.net_facts import compacted
+from nurture.domain.entities.refunds import totals_of
 from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import FOREVER, NEVER, Instant
@@ -50,6 +51,12 @@ def _complete(entity: Entity, kind: EntityKind) -> None:
     amount = coerce(entity.fields.get(kind.amount), "decimal") if kind.amount is not None else None
     if entity.worth is None and amount is not None:
         entity.worth = Worth(amount=amount, currency=str(entity.fields.get("currency") or "").upper())
+    for name in totals_of(kind):
+        total = coerce(entity.fields.get(name), "decimal")
+        # Told together with the amount; of another event it may be out of date.
+        if total is not None and entity.stamps.get(name) == entity.stamps.get(kind.amount or name):
+            worth = entity.worth or Worth()
+            entity.totals.setdefault(name, Worth(worth.stamp, total, worth.currency))
     if not kind.counts_from and entity.counted_at is None and entity.shares is None:
         entity.counted_at = entity.opened_at if entity.touched_at > NEVER else None
 

@@ -6,10 +6,11 @@ from nurture.domain.contact import Contact
 from nurture.domain.entities.dropped import TOTALS
 from nurture.domain.entities.net_facts import compacted
 from nurture.domain.entities.reading import mark_of
+from nurture.domain.entities.refunds import refund_rank
 from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.memory import NO_STAMP, Entity, Memory
+from nurture.domain.memory import NO_STAMP, Entity, Memory, Worth
 from nurture.domain.playbook import EntityKind, Playbook
 
 
@@ -92,11 +93,8 @@ def _combined(entity: Entity, added: Entity) -> Entity:
         cancelled_at=_earliest(entity.cancelled_at, added.cancelled_at),
         refunds=dict(entity.refunds),
         reversed_at=_earliest(entity.reversed_at, added.reversed_at),
-        worth=max(
-            (part for part in (entity.worth, added.worth) if part),
-            key=lambda worth: worth.stamp,
-            default=None,
-        ),
+        worth=_newer(entity.worth, added.worth),
+        totals=dict(entity.totals),
         listed_at=max(entity.listed_at, added.listed_at),
         newest={
             name: max(part.newest.get(name, NEVER) for part in (entity, added))
@@ -115,9 +113,15 @@ def _combined(entity: Entity, added: Entity) -> Entity:
             result.lines[key] = line
     for key, refund in added.refunds.items():
         known = result.refunds.get(key)
-        if known is None or refund.stamp > known.stamp:
+        if known is None or refund_rank(refund) > refund_rank(known):
             result.refunds[key] = refund
+    for name, total in added.totals.items():
+        result.totals[name] = _newer(result.totals.get(name), total) or total
     return result
+
+
+def _newer(worth: Worth | None, other: Worth | None) -> Worth | None:
+    return max((part for part in (worth, other) if part), key=lambda part: part.stamp, default=None)
 
 
 def _earliest(one: Instant | None, other: Instant | None) -> Instant | None:

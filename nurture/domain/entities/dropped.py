@@ -8,7 +8,8 @@ from typing import Final
 
 from nurture.domain.entities.lines import note_bought
 from nurture.domain.entities.net_facts import compacted, shares_of
-from nurture.domain.entities.reading import gross_amount, mark_of
+from nurture.domain.entities.reading import mark_of
+from nurture.domain.entities.refunds import gross_amount
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import FOREVER, NEVER, Instant
 from nurture.domain.memory import Entity, Memory, Share, Worth
@@ -60,6 +61,7 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         refunds=entity.refunds,
         reversed_at=entity.reversed_at,
         worth=Worth(amount=amount) if entity.worth is None and amount is not None else entity.worth,
+        totals=entity.totals,
         newest=entity.newest,
         changes=entity.changes,
         parent=entity.parent,

@@ -13,6 +13,7 @@ from nurture.domain.entities.reading import (
     price_of,
     quantity_of,
 )
+from nurture.domain.entities.refunds import refund_rank, totals_of
 from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
@@ -98,8 +99,7 @@ def _update(entity: Entity, event: Event, kind: EntityKind, *, counts: bool) -> 
     entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
     if kind.parent_keys:
         entity.parent = max(entity.parent, parent_key(event, kind) or "")
-    if kind.amount is not None:
-        _update_worth(entity, event, kind.amount)
+    _update_worth(entity, event, kind)
     # A dropped entity keeps no lines: what they add to facts is kept instead.
     if rule is not None and entity.shares is None:
         update_lines(entity, event, kind, replaces=not counts or not kind.counts_from)
@@ -115,11 +115,20 @@ def _update(entity: Entity, event: Event, kind: EntityKind, *, counts: bool) -> 
             entity.fields[name], entity.stamps[name] = value, stamp
 
 
-def _update_worth(entity: Entity, event: Event, name: str) -> None:
+def _update_worth(entity: Entity, event: Event, kind: EntityKind) -> None:
+    if kind.amount is not None:
+        entity.worth = _newest_worth(entity.worth, event, kind.amount)
+    for name in totals_of(kind):
+        if (total := _newest_worth(entity.totals.get(name), event, name)) is not None:
+            entity.totals[name] = total
+
+
+def _newest_worth(known: Worth | None, event: Event, name: str) -> Worth | None:
     amount: int | None = coerce(event.properties.get(name), "decimal")
     stamp = (not event.hint, event.occurred_at, event.message_id)
-    if amount is not None and (entity.worth is None or stamp > entity.worth.stamp):
-        entity.worth = Worth(stamp, amount, _currency(event))
+    if amount is None or (known is not None and stamp <= known.stamp):
+        return known
+    return Worth(stamp, amount, _currency(event))
 
 
 def _currency(event: Event) -> str:
@@ -152,22 +161,30 @@ def _buried(memory: Memory, kind: EntityKind, key: str) -> bool:
 
 
 def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal) -> None:
-    """Record a cancellation, or a refund under its key; the settling compares refunds with the amount."""
+    """Record a cancellation, or a refund under its key; the settling compares refunds with the total."""
     at, full = event.occurred_at, event.properties.get("full")
     entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
     if reversal.amount is None or full is True:
         entity.cancelled_at = at if entity.cancelled_at is None else min(entity.cancelled_at, at)
         return
     amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
-    lines, value = _sent_back(event, kind)
+    of, (lines, value) = reversal.amount, _sent_back(event, kind)
     if amount is not None and value is not None and abs(amount) < value:
         # Less than the goods are worth: a part of the price is given back, and the goods stay.
         lines = {}
     if amount is None:
-        amount = 0 if full is False and not lines else value
+        # The price of goods is a part of the amount.
+        of, amount = "", 0 if full is False and not lines else value
     key = first_key(event.properties, (reversal.key,)) if reversal.key is not None else None
     stamp = (at, event.message_id)
-    refund = Refund(stamp, None if amount is None else abs(amount), _currency(event), lines)
+    refund = Refund(
+        stamp,
+        None if amount is None else abs(amount),
+        _currency(event),
+        lines,
+        of,
+        cumulative=event.properties.get("cumulative") is True,
+    )
     _put_refund(entity, key or event.message_id, refund)
 
 
@@ -191,5 +208,5 @@ def _put_refund(entity: Entity, key: str, refund: Refund) -> None:
     known = entity.refunds.get(key)
     if known is None and len(entity.refunds) >= _REFUNDS_MAX:
         return
-    if known is None or refund.stamp > known.stamp:
+    if known is None or refund_rank(refund) > refund_rank(known):
         entity.refunds[key] = refund

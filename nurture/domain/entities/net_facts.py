@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact
-from nurture.domain.entities.reading import net_amount, net_lines, price_of
+from nurture.domain.entities.reading import net_lines, price_of
+from nurture.domain.entities.refunds import net_amount
 from nurture.domain.event_index import Index
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Entity, Share

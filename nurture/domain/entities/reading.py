@@ -1,4 +1,4 @@
-"""Reading entities: their keys, marks, lines and amounts."""
+"""Reading entities: their keys, marks and lines."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -7,7 +7,7 @@ from typing import Any, Final
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.memory import Entity, EntityLine, Refund
+from nurture.domain.memory import Entity, EntityLine
 from nurture.domain.playbook import EntityKind, LineRule
 from nurture.domain.values import coerce
 
@@ -147,7 +147,13 @@ def net_quantity(entity: Entity, key: str, line: EntityLine) -> int:
     """Return how many pieces of a line were not sent back."""
     quantity = quantity_of(line.fields)
     if entity.refunds:
-        quantity -= sum(refund.lines.get(key, 0) for refund in entity.refunds.values())
+        single = cumulative = 0
+        for refund in entity.refunds.values():
+            if refund.cumulative:
+                cumulative = max(cumulative, refund.lines.get(key, 0))
+            else:
+                single += refund.lines.get(key, 0)
+        quantity -= max(single, cumulative)
     return max(quantity, 0)
 
 
@@ -158,47 +164,3 @@ def net_lines(entity: Entity) -> Iterator[tuple[str, EntityLine, int]]:
             quantity = net_quantity(entity, key, line)
             if quantity:
                 yield key, line, quantity
-
-
-# ---- amounts ---------------------------------------------------------------------------------------------
-
-
-def gross_amount(entity: Entity, kind: EntityKind) -> int | None:
-    """Return the amount before refunds, in hundredths: as told, else the sum of its lines; None when unknown."""
-    if entity.worth is not None:
-        return entity.worth.amount
-    if kind.amount is None or kind.lines is None:
-        return None
-    total = 0
-    lines = [line for line in entity.lines.values() if line.present]
-    for line in lines:
-        price = price_of(line.fields)
-        if price is None:
-            return None
-        total += price * quantity_of(line.fields)
-    return total if lines else None
-
-
-def net_amount(entity: Entity, kind: EntityKind) -> int | None:
-    """Return the amount less its refunds, in hundredths, never below 0; None when no amount is known."""
-    if entity.reversed_at is not None:
-        return 0
-    amount = gross_amount(entity, kind)
-    if amount is None or not entity.refunds:
-        return amount
-    return max(amount - sum(refund_amount(entity, refund) or 0 for refund in entity.refunds.values()), 0)
-
-
-def refund_amount(entity: Entity, refund: Refund) -> int | None:
-    """Return what a refund gives back, in hundredths; None for everything. Another currency counts as nothing."""
-    currency = entity.worth.currency if entity.worth is not None else ""
-    if refund.currency and currency and refund.currency != currency:
-        return 0
-    if refund.amount is not None or not refund.lines:
-        return refund.amount
-    total = 0
-    for key, quantity in refund.lines.items():
-        line = entity.lines.get(key)
-        price = price_of(line.fields) if line is not None else None
-        total += (price or 0) * quantity
-    return total

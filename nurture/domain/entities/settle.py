@@ -12,7 +12,8 @@ from nurture.domain.entities.doubts import note_doubts
 from nurture.domain.entities.dropped import drop_oldest
 from nurture.domain.entities.lines import bought_lines, settle_lines
 from nurture.domain.entities.net_facts import settle_net_facts
-from nurture.domain.entities.reading import entity_of, gross_amount, is_open, refund_amount
+from nurture.domain.entities.reading import entity_of, is_open
+from nurture.domain.entities.refunds import refunded_in_full_at
 from nurture.domain.entities.rhythm import settle_rhythms
 from nurture.domain.entities.supplies import settle_supplies
 from nurture.domain.event_index import Index
@@ -73,25 +74,15 @@ def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
 
 
 def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind) -> Instant | None:
-    """Return since when an entity is reversed: cancelled, refunded up to its amount, or its parent is."""
+    """Return since when an entity is reversed: cancelled, refunded up to its total, or its parent is."""
     instants = [] if entity.cancelled_at is None else [entity.cancelled_at]
-    if entity.refunds:
-        instants += _refunded_in_full_at(entity, kind)
+    if entity.refunds and (refunded_at := refunded_in_full_at(entity, kind)) is not None:
+        instants.append(refunded_at)
     if kind.within and entity.parent:
         parent = entity_of(contact, kind.within, entity.parent)
         if parent is not None and parent.reversed_at is not None:
             instants.append(parent.reversed_at)
     return min(instants, default=None)
-
-
-def _refunded_in_full_at(entity: Entity, kind: EntityKind) -> list[Instant]:
-    amount, total = gross_amount(entity, kind), 0
-    for refund in sorted(entity.refunds.values(), key=lambda refund: refund.stamp):
-        value = refund_amount(entity, refund)
-        total += value or 0
-        if value is None or (amount is not None and total >= amount):
-            return [refund.stamp[0]]
-    return []
 
 
 def _mark_replaced(known: dict[str, Entity]) -> None:
