@@ -206,6 +206,8 @@ class TimelineEntry:
     detail: str = ""
     # The guard's checks of a mail: {"name", "passed", "detail"}.
     checks: tuple[dict[str, Any], ...] = ()
+    # The number of a mail in the ledger.
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +312,7 @@ def _of_message(row: sa.Row[Any]) -> TimelineEntry:
         tag=row.status,
         detail=_words(row.reason),
         checks=tuple(checks),
+        message=row.id,
     )
 
 

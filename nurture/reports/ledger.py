@@ -41,6 +41,28 @@ def list_messages(
     ]
 
 
+def load_message(connection: sa.Connection, number: int) -> sa.Row[Any] | None:
+    """Return one row of the ledger, None when there is none of this number."""
+    return connection.execute(sa.select(t.messages).where(t.messages.c.id == number)).one_or_none()
+
+
+def load_attempts(connection: sa.Connection, number: int) -> list[dict[str, Any]]:
+    """Return the attempts to send a message as plain values, oldest first, each with the mail server's words."""
+    a = t.attempts.c
+    rows = connection.execute(sa.select(t.attempts).where(a.message_id == number).order_by(a.at, a.id))
+    return [
+        {
+            "attempt": row.attempt,
+            "at": to_iso(row.at),
+            "outcome": row.outcome,
+            "stage": row.stage,
+            "code": row.code,
+            "reply": row.reply,
+        }
+        for row in rows
+    ]
+
+
 def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return planned and settled mails per measure; `balanced`: planned matches the ledger.
 

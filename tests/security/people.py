@@ -15,7 +15,7 @@ from nurture.domain.access import ROLES, SCOPES
 PASSWORD = "a horse, a battery and a staple"
 TABLE = Path(__file__).parent / "routes.tsv"
 #: Values for the parameters of a path when a route is requested.
-PARTS = {"contact_id:int": "1", "key": "WK"}
+PARTS = {"contact_id:int": "1", "number:int": "1", "key": "WK"}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ ACTS: dict[str, str] = {
     "audience": LOOKS,
     "preview": LOOKS,
     "messages": LOOKS,
+    "messages show": LOOKS,
     "migrate": "playbook.publish",
     "import": "import",
     "export": "export",

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from nurture.app.messages import show as show_message
 from nurture.app.services import Services
 from nurture.app.suppressions import describe_reasons
 from nurture.consent.queries import load_family_ids
@@ -53,6 +54,8 @@ class ConsoleViews:
             ("/mailbox/{key}/html", self._mail_html),
             ("/contacts", self._contacts),
             ("/contacts/{contact_id:int}", self._contact),
+            ("/messages/{number:int}", self._message),
+            ("/messages/{number:int}/html", self._message_html),
             ("/measures", self._measures),
             ("/quarantine", self._quarantine),
         ):
@@ -120,9 +123,7 @@ class ConsoleViews:
             mail = None
         if mail is None or mail.html is None:
             return Response("", status_code=404, headers=MAIL_HEADERS)
-        # Links open in a tab of their own: inside the layout the public pages refuse to be shown.
-        html = mail.html.replace("<head>", '<head><base target="_blank">', 1)
-        return Response(html, media_type="text/html", headers=MAIL_HEADERS)
+        return _mail_frame(mail.html)
 
     def _contacts(self, request: Request, operator: Operator) -> Response:
         query = request.query_params.get("q", "")[:320].strip()
@@ -162,6 +163,20 @@ class ConsoleViews:
             conflicts=conflicts,
         )
 
+    def _message(self, request: Request, operator: Operator) -> Response:
+        try:
+            message = show_message(self._services, str(request.path_params["number"]))
+        except NotFoundError:
+            return self._layout.not_found_page(request, operator, "mail", "/contacts")
+        return self._layout.render(request, operator, "message", "/contacts", message=message)
+
+    def _message_html(self, request: Request, _operator: Operator) -> Response:
+        try:
+            html = show_message(self._services, str(request.path_params["number"]))["html"]
+        except NotFoundError:
+            html = None
+        return Response("", status_code=404, headers=MAIL_HEADERS) if html is None else _mail_frame(html)
+
     def _measures(self, request: Request, operator: Operator) -> Response:
         with self._services.database.read() as connection:
             loaded = active_playbook(self._services, connection)
@@ -190,6 +205,13 @@ class ConsoleViews:
             base_url=self._services.settings.public_url,
             example_key="WRITE_KEY" if keys else "any-key",
         )
+
+
+def _mail_frame(html: str) -> Response:
+    """Return the HTML part of a mail, to be shown in a frame of a page."""
+    # Links open in a tab of their own: inside the layout the public pages refuse to be shown.
+    page = html.replace("<head>", '<head><base target="_blank">', 1)
+    return Response(page, media_type="text/html", headers=MAIL_HEADERS)
 
 
 def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
