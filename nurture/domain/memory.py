@@ -159,11 +159,13 @@ class MilestoneCount(_Part):
 
 
 class TopicConsent(_Part, omit_defaults=True):
-    """The consent to a topic that events told: the first and the newest grant, and the newest withdrawal."""
+    """The consent to a topic that events told: the first grant, and the newest word of each kind."""
 
     first: Instant | None = None
     granted: Instant = NEVER
     withdrawn: Instant = NEVER
+    # The newest request that a confirmation is to answer.
+    asked: Instant = NEVER
 
 
 class HoldSpan(NamedTuple):

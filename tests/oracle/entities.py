@@ -9,7 +9,7 @@ import fractions
 from typing import Any
 
 from .rules import Event, Kind, Playbook, Rank
-from .values import NEVER, TRUSTED, key_of, number
+from .values import NEVER, TRUSTED, key_of, money, typed
 
 History = dict[str, list[Event]]
 ZERO = decimal.Decimal(0)
@@ -34,6 +34,7 @@ class Thing:
     currency: str | None = None
     given_back: fractions.Fraction = NO_PART
     lines: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    told_lines: frozenset[str] = frozenset()
     times: list[int] = dataclasses.field(default_factory=list)
     may_be_empty: bool = False
     typed: dict[str, Any] | None = None
@@ -100,7 +101,11 @@ class Folder:
             return self.over_lines(self.things[kind.of_lines])
         entry: dict[str, list[Event]] = {}
         for event in self.named(kind.of.names if kind.of else ()):
-            if kind.of is not None and kind.of.match(event) and (key := self.own_key(event)):
+            if (
+                kind.of is not None
+                and kind.of.match(event)
+                and (key := self.own_key(event) or self.made_key(event))
+            ):
                 entry.setdefault(key, []).append(event)
         self.entries = entry
         result = {key: self.thing(key, events) for key, events in entry.items() if self.stands(key, entry)}
@@ -121,6 +126,12 @@ class Folder:
         """An event's key; for a part that names only its parent, the parent's."""
         return key_in(self.kind, event) or (key_in(self.parent, event) if self.parent else None)
 
+    def made_key(self, event: Event) -> str | None:
+        """The message id as the key of what counts without one."""
+        kind = self.kind
+        counts = kind.counts_from is None or kind.counts_from.match(event)
+        return event.message if kind.keyless and counts else None
+
     def stands(self, key: str, entry: dict[str, list[Event]]) -> bool:
         """Whether it is more than a placeholder: one named by its parent gives way to a part with its own key."""
         if self.parent is None or any(key_in(self.kind, event) for event in entry[key]):
@@ -137,13 +148,20 @@ class Folder:
         thing.counted = counting[0].occurred if counting else None
         thing.may_be_empty = kind.lines is not None and not kind.lines.inside
         for event in events:
-            thing.fields.update(
-                {name: value for name, value in event.properties.items() if value is not None}
-            )
+            thing.fields.update(self.own_fields(event))
             if kind.lines and kind.lines.inside:
                 self.list_in(thing, event)
+        thing.told_lines = frozenset(thing.lines)
         self.amount(thing, events)
         return thing
+
+    def own_fields(self, event: Event) -> dict[str, Any]:
+        """The properties that are the entity's own; those of an event about one line are the line's."""
+        lines, fields = self.kind.lines, event.properties
+        if lines is not None and event.name in lines.added_by | lines.removed_by:
+            own = {*self.kind.key, *(self.parent.key if self.parent else ()), "currency"}
+            return {name: fields[name] for name in own if name in fields}
+        return {name: value for name, value in fields.items() if value is not None}
 
     def list_in(self, thing: Thing, event: Event) -> None:
         """Take over the list that an event carries."""
@@ -153,17 +171,15 @@ class Folder:
         rows = event.properties.get(lines.inside)
         if not isinstance(rows, list):
             rows = [event.properties] if key_of(event.properties.get(lines.key)) else None
-        if rows is None:
-            return
-        if counts_from is None or not counts_from.match(event):
-            thing.lines = {}
         entry: dict[str, dict[str, Any]] = {}
-        for row in rows:
+        for row in rows or ():
             key = key_of(row.get(lines.key)) if isinstance(row, dict) else None
             if key in entry:
                 entry[key] = {**row, "quantity": quantity(entry[key]) + quantity(row)}
             elif key is not None:
                 entry[key] = dict(row)
+        if entry and (counts_from is None or not counts_from.match(event)):
+            thing.lines = {}
         thing.lines.update(entry)
 
     def amount(self, thing: Thing, events: list[Event]) -> None:
@@ -171,11 +187,11 @@ class Folder:
         name = self.kind.amount
         newest = newest_naming(events, name) if name else None
         if newest:
-            thing.amount = number(newest.properties.get(name))
-            thing.currency = key_of(newest.properties.get("currency"))
+            thing.amount = money(newest.properties.get(name))
+            thing.currency = currency_of(newest.properties)
         elif name and thing.lines:
             thing.amount = total([cost(line) for line in thing.lines.values()])
-            thing.currency = key_of(thing.fields.get("currency"))
+            thing.currency = currency_of(thing.fields)
 
     # ---- closing
 
@@ -213,9 +229,11 @@ class Folder:
                 thing.lines[line] = dict(event.properties)
 
     def bought(self, line: str, since: int) -> bool:
-        """Whether an entity with that line counted at or after an instant."""
+        """Whether an entity that told that line, or no line at all, counted at or after an instant."""
         return any(
-            thing.counts() and (thing.counted or 0) >= since and line in thing.lines
+            thing.counted is not None
+            and thing.counted >= since
+            and (line in thing.told_lines or not thing.told_lines)
             for other in (self.kind.lines.removed_by_lines if self.kind.lines else ())
             for thing in self.things[other].values()
         )
@@ -259,7 +277,7 @@ class Folder:
     @staticmethod
     def size(event: Event, name: str) -> decimal.Decimal:
         """How much a sum of refunds tells."""
-        return abs(number(event.properties.get(name)) or ZERO)
+        return abs(money(event.properties.get(name)) or ZERO)
 
     def refund_all(self, thing: Thing, refunds: list[tuple[Event, str]]) -> None:
         """Give back the sum of the single refunds, or the greatest sum that was told, whichever is more."""
@@ -282,16 +300,16 @@ class Folder:
         amount = newest_naming(events, self.kind.amount)
         if total is None or (amount is not None and strength(amount) > strength(total)):
             return thing.amount
-        return number(total.properties.get(name))
+        return money(total.properties.get(name))
 
     def refund(self, thing: Thing, event: Event, name: str) -> fractions.Fraction:
         """Give back a part, or all of it; the share is returned."""
         properties = event.properties
-        currency = key_of(properties.get("currency"))
+        currency = currency_of(properties)
         if currency and thing.currency and currency != thing.currency:
             return NO_PART
         rows = self.products(properties)
-        part = number(properties.get(name))
+        part = money(properties.get(name))
         whole = properties.get("full")
         if whole is True or (part is None and not rows and whole is not False):
             thing.take_back(event.occurred)
@@ -299,11 +317,12 @@ class Folder:
         own = (
             total([cost({**thing.lines.get(key, {}), **row}) for key, row in rows.items()]) if rows else None
         )
+        part = None if part is None else abs(part)
         if part is None or own is None or part >= own:
             for key, row in rows.items():
                 self.less(thing, key, row)
         whole = thing.amount if part is None else self.whole(thing, name)
-        value = own or ZERO if part is None else abs(part)
+        value = own or ZERO if part is None else part
         return fractions.Fraction(value) / fractions.Fraction(whole) if whole else NO_PART
 
     def products(self, properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -358,13 +377,13 @@ class Folder:
 
 def quantity(line: dict[str, Any]) -> int:
     """How many; missing is one."""
-    result = number(line.get("quantity"))
-    return 1 if result is None else int(result)
+    result: int | None = typed(line.get("quantity"), "integer")
+    return 1 if result is None else max(result, 0)
 
 
 def newest_naming(events: list[Event], name: str) -> Event | None:
     """The newest event that names an amount; a browser key's only while nobody else has named one."""
-    naming = [event for event in events if number(event.properties.get(name)) is not None]
+    naming = [event for event in events if money(event.properties.get(name)) is not None]
     return max(naming, key=strength, default=None)
 
 
@@ -375,8 +394,14 @@ def strength(event: Event) -> tuple[bool, int, str]:
 
 def cost(line: dict[str, Any]) -> decimal.Decimal | None:
     """The price of a line."""
-    price = number(line.get("price"))
+    price = money(line.get("price"))
     return None if price is None else price * quantity(line)
+
+
+def currency_of(properties: dict[str, Any]) -> str:
+    """The currency, in capitals."""
+    currency = properties.get("currency")
+    return currency.strip().upper()[:8] if isinstance(currency, str) else ""
 
 
 def total(costs: list[decimal.Decimal | None]) -> decimal.Decimal | None:

@@ -6,7 +6,7 @@ from . import clock
 from .person import by_condition
 from .rules import Event, Measure, Milestone, Watched
 from .runs import Running
-from .state import Run, watched_by
+from .state import Mail, Run, was_granted, watched_by
 from .values import key_of
 
 STRICT = ["granted", "pending", "withdrawn"]
@@ -42,7 +42,7 @@ class Person(Running):
         view.now = now
         for measure in self.timed_here:
             yes = measure.audience.answer(view) is True
-            if yes is not self.answers[measure.path] or (yes and measure.again_after is not None):
+            if yes is not self.answers.get(measure.path, False) or (yes and measure.again_after is not None):
                 self.judge(measure, now, now)
 
     def runs_go_on(self, now: int) -> None:
@@ -77,6 +77,12 @@ class Person(Running):
             self.ringing.add((measure.path, thing.key, thing.updated))
             self.start(measure, now, thing.updated + quiet, thing=thing)
 
+    def judge_conditions(self, now: int) -> None:
+        """Ask all condition triggers."""
+        for measure in self.book.measures:
+            if by_condition(measure):
+                self.judge(measure, now, now)
+
     def judge(self, measure: Measure, now: int, evidence: int) -> None:
         """Ask a condition trigger's audience; a turn to yes, or an allowed re-entry, starts a run."""
         yes = self.fits(measure) and measure.audience.yes(self.view(now))
@@ -86,16 +92,31 @@ class Person(Running):
             self.start(measure, now, evidence)
 
     def may_enter_again(self, measure: Measure, now: int) -> bool:
-        """Whether re-entry is allowed again at this very minute."""
+        """Whether the rest, and the gap, since the last start is over."""
         if measure.again_after is None:
             return False
         starts = [run.started for run in self.runs if run.measure is measure]
-        return bool(starts) and max(starts) + measure.again_after == now
+        return bool(starts) and now - max(starts) >= max(measure.again_after, measure.gap or 0)
+
+    def deliver(self, now: int) -> None:
+        """Judge the mails that are due until none is."""
+        while due := [mail for mail in self.waiting if mail.due <= now]:
+            due.sort(key=lambda mail: (-mail.run.measure.priority, mail.due, mail.number))
+            for mail in due:
+                if mail.waits():
+                    self.guard.judge(mail, now)
+                    if not mail.waits() and mail.run.active() and mail.run.mail is mail:
+                        self.go_on(mail.run, now)
+                    self.end_by_conditions(now)
+                    if mail.run.measure.again_after is not None and not mail.run.active():
+                        self.judge_conditions(now)
+                    self.next_series(now)
+            self.next_series(now)
 
     def apply(self, event: Event, now: int) -> None:
         """Apply one event, in the order of the page."""
         before, zone_before = (self.track, self.stage), self.zone
-        counts = {name: set(result) for name, result in self.reached_now(event).items()}
+        counts = {name: set(result) for name, result in self.reached_now().items()}
         self.remember(event)
         self.lines_before = {
             (thing.kind, thing.key): set(thing.lines)
@@ -117,7 +138,7 @@ class Person(Running):
         """Runs that this event begins anew end."""
         for run in self.living():
             measure = run.measure
-            if event.name not in measure.again_on or self.key_for(measure, event, None, now) != run.key:
+            if event.name not in measure.again_on or self.key_for(measure, event, None, now) != run.value:
                 continue
             if self.begins(measure, event, now):
                 self.end(run, "superseded", now)
@@ -135,6 +156,7 @@ class Person(Running):
 
     def take_over(self, other: "Person", now: int) -> None:
         """Two people turn out to be one: their histories, runs and mails are joined."""
+        others = {id(mail) for mail in other.mails}
         for topic in self.book.double:
             states = [state for person in (self, other) if (state := person.consent(topic)) != "none"]
             if states:
@@ -156,6 +178,7 @@ class Person(Running):
         for path, yes in other.answers.items():
             self.answers[path] = self.answers.get(path, False) or yes
         self.keep_one_run(now)
+        self.keep_one_mail(others, now)
 
     def keep_one_run(self, now: int) -> None:
         """Per measure and key one run stays."""
@@ -167,9 +190,23 @@ class Person(Running):
             if kept[run.measure.path, run.key] is not run:
                 self.end(run, "merged", now)
 
-    def reached_now(self, _: Event) -> dict[str, set[str]]:
-        """The consents that count before an event is folded."""
-        return {"consent": {topic for topic in self.book.double if self.consent(topic) == "granted"}}
+    def keep_one_mail(self, others: set[int], now: int) -> None:
+        """Of one mail that both have, the one that left stays; of two that wait, the survivor's."""
+        kept: dict[tuple[str, str, str], Mail] = {}
+        for mail in sorted(self.mails, key=lambda mail: (mail.status != "sent", id(mail) in others)):
+            if mail.status == "sent" or mail.waits():
+                kept.setdefault((mail.run.measure.path, mail.run.key, mail.step.id), mail)
+        for mail in list(self.waiting):
+            if kept[mail.run.measure.path, mail.run.key, mail.step.id] is not mail:
+                self.settle(mail, "cancelled", "merged", now)
+
+    def reached_now(self) -> dict[str, set[str]]:
+        """The topics whose consent counts before an event is folded, and those that were granted at any time."""
+        topics = self.book.double
+        return {
+            "consent": {topic for topic in topics if self.consent(topic) == "granted"},
+            "granted": {topic for topic in topics if was_granted(self.book, self.history, topic)},
+        }
 
     def fire(self, event: Event, before: tuple[str, str], now: int, counts: dict[str, set[str]]) -> None:
         """The triggers of an event, kind by kind."""
@@ -184,12 +221,12 @@ class Person(Running):
                 self.start(measure, now, event.occurred, event=event)
         for measure in self.book.measures:
             topic = measure.trigger.get("consent") if isinstance(measure.trigger, dict) else None
-            if topic and topic not in counts["consent"] and self.consent(topic) == "granted":
+            if not topic or topic in counts["consent"] or self.consent(topic) != "granted":
+                continue
+            if topic not in counts["granted"] or measure.again_after is not None:
                 self.start(measure, now, event.occurred, event=event)
         self.silences(now)
-        for measure in self.book.measures:
-            if by_condition(measure):
-                self.judge(measure, now, now)
+        self.judge_conditions(now)
 
     def fire_stage(self, event: Event, before: tuple[str, str], now: int) -> None:
         """The triggers of a stage that was entered, not of one to which the person fell back."""

@@ -92,6 +92,7 @@ class Kind:
     due: tuple[int, int] | None = None
     keep: int = 200
     remember: int | None = None
+    keyless: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -309,6 +310,7 @@ class Playbook:
             kind.due = (seconds(spec["due"]["usual"]), spec["due"].get("weight", 3))
         kind.keep = spec.get("keep", 200)
         kind.remember = seconds(spec["remember"]) if "remember" in spec else None
+        kind.keyless = "counts_from" in spec or name in as_list(self.spec["conversion"]["by"])
         return kind
 
     @staticmethod

@@ -45,7 +45,11 @@ class Running(Known):
         key = self.key_for(measure, event, thing, now)
         if key is None or not self.allowed(measure, key, event, now):
             return
-        run.key = key
+        run.number = 1 + max(
+            (other.number for other in self.runs if other.measure is measure and other.value == key),
+            default=0,
+        )
+        run.key = f"{key}#{run.number}" if run.number > 1 else key
         asked = request or event
         if measure.asked_for and asked is not None and asked.name in self.book.requests:
             run.request = asked
@@ -89,11 +93,13 @@ class Running(Known):
 
     def allowed(self, measure: Measure, key: str, event: Event | None, now: int) -> bool:
         """Whether a run of this key is the first, or another one is allowed."""
-        same = [run for run in self.runs if run.measure is measure and run.key == key]
+        same = [run for run in self.runs if run.measure is measure and run.value == key]
         if not same:
             return True
         if event is not None and event.name in measure.again_on:
             return True
+        if any(run.active() for run in same):
+            return False
         last = max(run.started for run in same)
         return measure.again_after is not None and now - last >= measure.again_after
 
@@ -187,7 +193,7 @@ class Running(Known):
     def meanings(self, run: Run, key: str) -> set[str | None]:
         """The values by which an event may mean a run."""
         if not run.entity:
-            return {run.key}
+            return {run.value}
         thing = self.thing_of(run)
         result: set[str | None] = {run.entity_key}
         if thing is not None:
@@ -223,6 +229,7 @@ class Running(Known):
         new = Run(
             target, run.key, now, len(self.runs), run.event, target.entity or run.entity, run.entity_key
         )
+        new.number = run.number
         new.let = dict(run.let)
         new.heir_of = run
         new.request = run.request if target.asked_for else None
@@ -351,16 +358,3 @@ class Running(Known):
             first = min(series, key=lambda run: run.created)
             first.pending = False
             self.enter(first, now)
-
-    def deliver(self, now: int) -> None:
-        """Judge the mails that are due until none is."""
-        while due := [mail for mail in self.waiting if mail.due <= now]:
-            due.sort(key=lambda mail: (-mail.run.measure.priority, mail.due, mail.number))
-            for mail in due:
-                if mail.waits():
-                    self.guard.judge(mail, now)
-                    if not mail.waits() and mail.run.active() and mail.run.mail is mail:
-                        self.go_on(mail.run, now)
-                    self.end_by_conditions(now)
-                    self.next_series(now)
-            self.next_series(now)

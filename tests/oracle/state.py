@@ -31,6 +31,12 @@ class Run:
     decided: set[str] = dataclasses.field(default_factory=set)
     heir_of: "Run | None" = None
     request: Event | None = None
+    number: int = 1
+
+    @property
+    def value(self) -> str:
+        """The value that `once` asked for: the key without the number of a further run."""
+        return self.key.rpartition("#")[0] if self.number > 1 else self.key
 
     @property
     def line(self) -> int:
@@ -98,6 +104,16 @@ def speaks_of(book: Playbook, event: Event, topic: str) -> bool:
     if event.name in WITHDRAWALS:
         return entry == topic or not isinstance(entry, str) or entry not in book.double
     return entry == topic and (event.name != "Consent Given" or event.source in TRUSTED)
+
+
+def was_granted(book: Playbook, history: History, topic: str) -> bool:
+    """Whether any event granted a topic, whether it counted or not."""
+    return any(
+        name == "Topic Confirmed" or not book.double[topic]
+        for name in ("Topic Confirmed", "Consent Given")
+        for event in history.get(name, ())
+        if speaks_of(book, event, topic)
+    )
 
 
 def matching(events: Events, history: History) -> list[Event]:

@@ -24,7 +24,9 @@ def seconds(text: str) -> int:
 
 
 def instant(text: Any) -> int | None:
-    """Return the instant of an ISO text; unknown where it is none or outside the years 1900 to 2200."""
+    """Return the instant of an ISO text or of seconds or milliseconds since 1970, in the years 1900 to 2200."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return moment_of(text)
     if not isinstance(text, str) or len(text) > 64:
         return UNKNOWN
     try:
@@ -38,6 +40,20 @@ def instant(text: Any) -> int | None:
     return int((moment - EPOCH).total_seconds())
 
 
+def moment_of(value: float) -> int | None:
+    """The instant of seconds, or from 10^11 on of milliseconds, since 1970."""
+    size = abs(value)
+    if not size < 10**14:
+        return UNKNOWN
+    moment = value if size < 10**11 else value / 1000
+    return int(moment) if instant_of_year(1900) <= moment < instant_of_year(2201) else UNKNOWN
+
+
+def instant_of_year(year: int) -> int:
+    """The instant at which a year begins."""
+    return int((dt.datetime(year, 1, 1, tzinfo=dt.UTC) - EPOCH).total_seconds())
+
+
 def iso(moment: int) -> str:
     """Write an instant."""
     return (EPOCH + dt.timedelta(seconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -47,18 +63,24 @@ def date(text: Any) -> str | None:
     """Return a `YYYY-MM-DD` or `MM-DD` that exists, else unknown."""
     if not isinstance(text, str) or len(text) > 64:
         return UNKNOWN
-    text = text.strip()
-    if re.fullmatch(r"\d\d-\d\d", text):
-        whole = "2000-" + text
-    elif re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        whole = text
-    else:
+    match = re.fullmatch(r"(?:(\d{4})-|--)?(\d\d-\d\d)(?:T.*)?", text.strip())
+    if match is None or not is_day("2000-" + match[2]):
         return UNKNOWN
+    if match[1] is None:
+        return match[2]
+    if not 1900 <= int(match[1]) <= 2200:
+        return UNKNOWN
+    whole = f"{match[1]}-{match[2]}"
+    return whole if is_day(whole) else match[2]
+
+
+def is_day(text: str) -> bool:
+    """Whether there is such a day."""
     try:
-        day = dt.date.fromisoformat(whole)
+        dt.date.fromisoformat(text)
     except ValueError:
-        return UNKNOWN
-    return text if 1900 <= day.year <= 2200 else UNKNOWN
+        return False
+    return True
 
 
 def number(value: Any) -> decimal.Decimal | None:
@@ -75,40 +97,42 @@ def number(value: Any) -> decimal.Decimal | None:
     return result if result.is_finite() and abs(result) <= LARGEST else UNKNOWN
 
 
+def money(value: Any) -> decimal.Decimal | None:
+    """Return an amount in hundredths."""
+    result: decimal.Decimal | None = typed(value, "decimal")
+    return result
+
+
 def typed(value: Any, kind: str, scale: int = 2) -> Any:
     """Read a value as a type of the playbook; what does not fit is unknown."""
     if value is None:
         return UNKNOWN
     if kind == "text":
-        return text_of(value)
+        return value[:500] if isinstance(value, str) and value else UNKNOWN
     if kind == "bool":
-        return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
+        return value if isinstance(value, bool) else UNKNOWN
     if kind == "instant":
         return instant(value)
     if kind == "date":
         return date(value)
+    if kind == "integer" and isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value.strip()):
+        return UNKNOWN
     result = number(value)
-    if result is None:
+    if result is None or abs(result) > LARGEST:
         return UNKNOWN
     if kind == "integer":
         return int(result) if result == int(result) else UNKNOWN
-    return result.quantize(decimal.Decimal(1).scaleb(-scale), rounding=decimal.ROUND_HALF_EVEN)
-
-
-def text_of(value: Any) -> str | None:
-    """Read a value as text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, (int, float)) else UNKNOWN
+    result = result.quantize(decimal.Decimal(1).scaleb(-scale), rounding=decimal.ROUND_HALF_EVEN)
+    return result if abs(result.scaleb(scale)) <= LARGEST else UNKNOWN
 
 
 def key_of(value: Any) -> str | None:
-    """Read the value of a key property: a text that is not empty, or a whole number."""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else UNKNOWN
-    return UNKNOWN if isinstance(value, bool) else text_of(value) or UNKNOWN
+    """Read the value of a key property: a text that is not empty, without space around it, or a whole number."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return UNKNOWN
+    return str(value).strip()[:200] or UNKNOWN
 
 
 def as_list(value: Any) -> list[Any]:

@@ -18,7 +18,7 @@ CONFIRMED: Final = "Topic Confirmed"
 #: A signed shop has asked the person to confirm.
 ASKED: Final = "Consent Requested"
 WITHDRAWN: Final = frozenset({"Consent Withdrawn", "Unsubscribed"})
-_NAMES: Final = WITHDRAWN | {GIVEN, CONFIRMED}
+_NAMES: Final = WITHDRAWN | {GIVEN, CONFIRMED, ASKED}
 _NO_CONSENT: Final = TopicConsent()
 
 
@@ -53,12 +53,15 @@ def read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] |
 def fold_consent(contact: Contact, event: Event, playbook: Playbook) -> ConsentStart | None:
     """Fold the consent that the event tells, and return the topic that begins to count by it."""
     consent = read_consent(event, playbook) if event.name in _NAMES else None
-    if consent is None or consent[1] == "pending":
+    if consent is None:
         return None
     topic, state = consent
     kept = contact.memory.consents.setdefault(topic, TopicConsent())
     if state == "withdrawn":
         kept.withdrawn = max(kept.withdrawn, event.occurred_at)
+        return None
+    if state == "pending":
+        kept.asked = max(kept.asked, event.occurred_at)
         return None
     is_first, counted = kept.first is None, _counts(contact, topic)
     kept.first = event.occurred_at if kept.first is None else min(kept.first, event.occurred_at)
@@ -70,7 +73,7 @@ def _counts(contact: Contact, topic: str) -> bool:
     """Tell whether the newest word about the topic, or about everything, is a grant; of one instant the stricter."""
     consents = contact.memory.consents
     of_topic, of_everything = (consents.get(name, _NO_CONSENT) for name in (topic, EVERYTHING))
-    return of_topic.granted > max(of_topic.withdrawn, of_everything.withdrawn)
+    return of_topic.granted > max(of_topic.withdrawn, of_topic.asked, of_everything.withdrawn)
 
 
 def combine_consents(kept: dict[str, TopicConsent], added: dict[str, TopicConsent]) -> None:
@@ -79,4 +82,5 @@ def combine_consents(kept: dict[str, TopicConsent], added: dict[str, TopicConsen
         consent = kept.setdefault(topic, TopicConsent())
         consent.first = min((at for at in (consent.first, other.first) if at is not None), default=None)
         consent.granted = max(consent.granted, other.granted)
+        consent.asked = max(consent.asked, other.asked)
         consent.withdrawn = max(consent.withdrawn, other.withdrawn)

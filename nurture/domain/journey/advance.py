@@ -37,7 +37,7 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import WaitUntilDate
+from nurture.domain.measure import WaitUntilDate, WaitUntilSlot
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 
@@ -170,13 +170,16 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     if is_set_aside(work, measure.root):
         steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], at)
     end_runs_by_condition(work, at)
+    if measure.once.again_after is not None and (run.measure, run.key) not in work.contact.runs:
+        # The end of the run may be what re-entry has waited for.
+        triggers.start_by_conditions(work, at)
     _begin_queued_series(work, at)
 
 
 def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
-    work.event = event.name
+    work.event, zone_before = event.name, work.zone
     before = Before.of(work, event) if mail else Before()
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
@@ -204,6 +207,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     end_runs_by_condition(work, at)
     leave_place(work, moved, at)
     _end_waits(work, event, before.concerned, at)
+    _move_waits(work, at, has_new_zone=work.zone != zone_before)
     if event.historic:
         if event.context.get("backlog") != "enter":
             triggers.take_baseline_after_import(work, at)
@@ -220,7 +224,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
 
 
 def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None:
-    """End the waits for this event, and compute again the waits for a date that may have moved."""
+    """End the waits for this event."""
     for measure, step in work.index.waits.get(event.name, ()):
         keys: Collection[str] | None = None
         for run in list(work.contact.runs.values()):
@@ -230,11 +234,16 @@ def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None
                 keys = keys_concerned(work.contact, measure, event, step.key, before)
             if keys is None or is_concerned(run, keys):
                 run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
+
+
+def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
+    """Compute again the waits for a date that may have moved and, in another zone, those for a local time."""
+    moving = (WaitUntilDate, WaitUntilSlot) if has_new_zone else WaitUntilDate
     for run in list(work.contact.runs.values()):
-        owner = work.playbook.measures.get(run.measure)
-        step_now = owner.step(run.step) if owner is not None else None
-        if owner is not None and isinstance(step_now, WaitUntilDate) and not run.queued:
-            run_rule(work, owner, at, steps.continue_run, work, owner, run, at)
+        measure = work.playbook.measures.get(run.measure)
+        step = measure.step(run.step) if measure is not None else None
+        if measure is not None and isinstance(step, moving) and not run.queued:
+            run_rule(work, measure, at, steps.move_wait, work, measure, run, step, at)
 
 
 def _begin_queued_series(work: Work, at: Instant) -> None:

@@ -112,6 +112,10 @@ def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
     key, generation = _run_key(work, measure, firing, value)
     if key is not None and generation:
         _end_active_run(work, measure, value, firing.at)
+        for replaced in work.contact.memory.run_starts[measure.root]:
+            # The last mail of a run that is done may still wait.
+            if _generation(replaced, value) is not None:
+                work.cancel(measure.root, replaced, "superseded", firing.at)
 
 
 def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generation: int = 0) -> None:

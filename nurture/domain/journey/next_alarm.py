@@ -149,10 +149,13 @@ def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
         return FOREVER
     change = measure.audience.next_change(work.reading(at))
     instant = FOREVER if change is None else change
-    again_after = measure.once.again_after
-    starts = work.contact.memory.run_starts.get(measure.root)
-    if again_after is not None and starts:
-        again = max(starts.values()) + again_after
-        if again > at:
-            instant = min(instant, again)
-    return instant
+    again_at = re_entry_at(work, measure)
+    return min(instant, again_at) if again_at is not None and again_at > at else instant
+
+
+def re_entry_at(work: Work, measure: Measure) -> Instant | None:
+    """Return from when on the measure may start again while its condition stays yes; None for never."""
+    again_after, starts = measure.once.again_after, work.contact.memory.run_starts.get(measure.root)
+    if again_after is None or not starts:
+        return None
+    return max(starts.values()) + max(again_after, measure.once.gap or 0)

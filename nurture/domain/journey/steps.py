@@ -68,6 +68,18 @@ def leave_step(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     continue_run(work, measure, run, at)
 
 
+def move_wait(work: Work, measure: Measure, run: Run, step: Wait, at: Instant) -> None:
+    """Compute again when the wait ends at which a run stands; leave it where that is over."""
+    until = wait_end(work, run, step)
+    if until is None:
+        work.stop(run, "date_unknown", at)
+    elif until > at:
+        run.due_at = until
+        work.mark_changed(run)
+    else:
+        leave_step(work, measure, run, at)
+
+
 def pass_mail(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Move a run past its mail that ended while the measure is set aside; no rule is used.
 

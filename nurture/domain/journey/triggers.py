@@ -6,9 +6,9 @@ from nurture.domain.consent.events import ConsentStart
 from nurture.domain.contact import MilestoneReached, Transition
 from nurture.domain.event import IMPORTED, Event
 from nurture.domain.event_filter import holds_for
-from nurture.domain.instant import NEVER, Instant
+from nurture.domain.instant import Instant
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
-from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences
+from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
 from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
@@ -167,10 +167,8 @@ def _next_slot(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
 
 
 def _may_enter_again(work: Work, measure: Measure, at: Instant) -> bool:
-    if measure.once.again_after is None:
-        return False
-    starts = work.contact.memory.run_starts.get(measure.root, {})
-    return bool(starts) and at - max(starts.values(), default=NEVER) >= measure.once.again_after
+    again_at = re_entry_at(work, measure)
+    return again_at is not None and at >= again_at
 
 
 def single_request_id(request: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from itertools import permutations
 
+import pytest
+
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import FOREVER, MINUTE, Instant, parse_iso
@@ -234,6 +236,17 @@ def test_a_wait_until_a_slot_ends_in_the_persons_own_morning() -> None:
     playbook = series(WaitUntilSlot("wait1", slot), MailStep("one", "one"))
     begun = live(playbook, an_event("Signed Up", traits={"timezone": "Asia/Shanghai"}), until=NOON + 10 * DAY)
     assert decided(begun)[0][2] == parse_iso("2026-03-03T01:00:00Z")
+
+
+def test_a_wait_until_a_slot_moves_with_the_person_to_another_zone() -> None:
+    """Its own condition is asked when the run comes to it, and not again."""
+    slot = WaitUntilSlot("wait1", LocalSlot(9 * 60), at_least=DAY, when=when("trials == 0"))
+    playbook = series(slot, MailStep("one", "one"))
+    asia = an_event("Signed Up", traits={"timezone": "Asia/Shanghai"})
+    trial = an_event("Trial Started", NOON + HOUR)
+    west = an_event("Signed In", NOON + 2 * HOUR, traits={"timezone": "America/New_York"})
+    moved = live(playbook, asia, trial, west, until=NOON + 10 * DAY)
+    assert decided(moved)[0][2] == parse_iso("2026-03-03T14:00:00Z")
 
 
 def test_a_wait_for_an_event_ends_with_it_or_with_time() -> None:
@@ -474,6 +487,31 @@ def test_re_entry_after_a_rest_when_the_condition_still_holds() -> None:
         ("#2", NOON + 180 * DAY),
         ("#3", NOON + 360 * DAY),
     ]
+
+
+@pytest.mark.parametrize(("ended_at", "again_at"), [(DAY, 3 * DAY), (5 * DAY, 5 * DAY)])
+def test_re_entry_waits_for_the_rest_and_for_the_end_of_the_run(ended_at: int, again_at: int) -> None:
+    """No event has to come by for it: the end of the run itself asks again."""
+    steps = (MailStep("one", "one"), MailStep("two", "two", when=when("plan == 'gold'")))
+    survey = a_measure(
+        "lead/any/survey",
+        audience=when("trials >= 1"),
+        trigger=OnCondition(),
+        once=Once(again_after=3 * DAY),
+        steps=steps,
+    )
+    playbook = a_playbook(survey)
+    entered = live(playbook, an_event("Trial Started"))
+    ended = settled(entered, NOON + ended_at)
+    result = advance(entered.contact, [ended], now=NOON + 6 * DAY, playbook=playbook)
+    assert [(m.run_key, m.due_at) for m in result.messages] == [("#2", NOON + again_at)]
+
+
+def test_re_entry_waits_for_the_gap_where_that_is_longer() -> None:
+    once = Once(again_after=2 * DAY, gap=3 * DAY)
+    survey = a_measure("lead/any/survey", audience=when("trials >= 1"), trigger=OnCondition(), once=once)
+    result = live(a_playbook(survey), an_event("Trial Started"), until=NOON + 7 * DAY)
+    assert [m.due_at for m in result.messages] == [NOON, NOON + 3 * DAY, NOON + 6 * DAY]
 
 
 def test_holdout_and_variant_are_fixed_on_the_run() -> None:

@@ -115,6 +115,22 @@ def test_double_opt_in_counts_from_the_confirmation_on_and_another_topic_from_th
     assert mails(asked) == [("lead/any/offers", NOON + 1), ("lead/any/welcome", NOON + HOUR)]
 
 
+def test_a_confirmation_of_the_instant_of_its_request_waits_for_another_one() -> None:
+    """Of one instant the stricter word decides, for the guard too: the mail would be skipped."""
+    words = (an_event("Consent Given", NOON, topic="news"), confirmed())
+    assert mails(live(programme(), *words)) == []
+    again = programme(welcome(once=Once(again_after=DAY)))
+    later = live(again, *words, confirmed(NOON + 2 * DAY))
+    assert mails(later) == [("lead/any/welcome", NOON + 2 * DAY)]
+
+
+def test_a_topic_asked_for_anew_starts_again_once_it_is_confirmed_again() -> None:
+    playbook = programme(welcome(once=Once(again_after=DAY)))
+    anew = an_event("Consent Given", NOON + 4 * DAY, topic="news")
+    result = live(playbook, confirmed(), anew, confirmed(NOON + 5 * DAY))
+    assert [at for _, at in mails(result)] == [NOON, NOON + 5 * DAY]
+
+
 def test_a_browser_keys_grant_counts_only_once_it_is_confirmed() -> None:
     playbook = programme(welcome("lead/any/offers", "offers"))
     hinted = replace(an_event("Consent Given", topic="offers"), hint=True)
@@ -159,7 +175,7 @@ def test_the_consent_is_the_same_in_whatever_order_it_is_told() -> None:
         withdrawn(NOON + DAY),
         confirmed(NOON + 2 * DAY),
         withdrawn(NOON + 3 * DAY, "*", "Consent Withdrawn"),
-        an_event("Consent Given", NOON + 4 * DAY, topic="offers"),
+        an_event("Consent Given", NOON + 4 * DAY, topic="news"),
     ]
     for measures in (programme(), programme(welcome(once=Once(again_after=DAY)))):
         states = [

@@ -295,6 +295,18 @@ def test_a_date_that_has_passed_by_the_change_is_the_new_runs_alone() -> None:
     assert mails(result) == [("a1#2", "reminder")]
 
 
+def test_a_change_cancels_the_last_mail_of_the_old_run_that_is_done() -> None:
+    steps = (MailStep("told", "told"),)
+    playbook = playbook_of(reminder(once=Once("entity", again_on=("Appointment Changed",)), steps=steps))
+    other = an_event(
+        "Appointment Booked", NOON, appointment_id="a2", starts_at="2026-03-20T10:00:00Z", id="b2"
+    )
+    result = live(playbook, booked(), other, changed(NOON + HOUR))
+    assert mails(result) == [("a2", "told"), ("a1#2", "told")]
+    stored = live(playbook, changed(NOON + HOUR), contact=live(playbook, booked(), other).contact)
+    assert [(ending.run_key, ending.reason) for ending in stored.cancellations] == [("a1", "superseded")]
+
+
 def test_a_third_run_after_a_hand_over_of_the_second_has_a_key_of_its_own() -> None:
     lead = replace(
         reminder(once=Once("entity", again_on=("Appointment Changed",))),
@@ -328,7 +340,7 @@ def test_an_older_change_that_arrives_late_makes_facts_and_says_nothing() -> Non
     newest = changed(NOON + 2 * HOUR)
     older = changed(NOON + HOUR, received=NOON + 3 * HOUR, day="2026-03-15", id="older")
     result = live(playbook, booked(), newest, older)
-    assert mails(result) == [("a1", "told"), ("a1#2", "told")]
+    assert mails(result) == [("a1#2", "told")]
     assert [entry.reason for entry in result.non_entries] == ["older_event"]
     in_order = live(playbook, booked(), replace(older, received_at=NOON + HOUR), newest)
     assert in_order.contact.memory.entities == result.contact.memory.entities
