@@ -15,9 +15,11 @@ from nurture.delivery.journal.recovery import open_journal
 from nurture.delivery.journal.restore_detection import JournalProgress
 from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
+from nurture.health.lane_log import LaneLog
 from nurture.runtime import gc_tuning
 from nurture.transports.registry import Transport, open_lanes, open_transport
 
+from .heartbeat import Heartbeat
 from .notify import WorkerNotifier, open_notifier
 
 
@@ -94,9 +96,17 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
             bounce_address=settings.bounce_address,
             tracking=settings.tracking,
             journal=journal,
+            lane_log=LaneLog(services.database, clock=services.clock),
         ),
         journal_progress=JournalProgress(keep=settings.journal_days * DAY),
     )
+
+
+def start_heartbeat(context: Context, *, kind: str, doing: str) -> Heartbeat:
+    """Start the heartbeat of a process that sends mail, and return it; `stop()` ends it."""
+    lanes = open_lanes(context.services.settings.mail_url)
+    lane_log = context.delivery.lane_log
+    return Heartbeat(context.services, kind=kind, doing=doing, lanes=lanes, lane_log=lane_log).start()
 
 
 _lock = Lock()

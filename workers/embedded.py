@@ -15,6 +15,7 @@ from nurture.domain.errors import Transient
 
 from . import context
 from .application import app, configure
+from .heartbeat import Heartbeat
 from .poll import Poller
 from .scheduler import start_scheduler
 
@@ -34,6 +35,7 @@ class Embedded:
         self._thread: Thread | None = None
         self._poller: Poller | None = None
         self._scheduler: BaseScheduler | None = None
+        self._heartbeat: Heartbeat | None = None
 
     def start(self) -> None:
         """Start everything; returns when tasks are being taken. Raises Transient when that takes too long."""
@@ -44,9 +46,15 @@ class Embedded:
         self._poller = Poller(who="embedded", pause=PAUSE_SECONDS, context=lambda: made)
         self._poller.start()
         self._scheduler = start_scheduler(self._services)
+        address = self._services.settings.public_url
+        self._heartbeat = context.start_heartbeat(
+            made, kind="up", doing=f"api, worker and scheduler; {address}"
+        )
 
     def stop(self) -> None:
         """Stop taking work, finish what is under way, and let go of the transports; safe to repeat."""
+        if self._heartbeat:
+            self._heartbeat.stop()
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
         if self._thread:
@@ -62,7 +70,7 @@ class Embedded:
                 lane.transport.close()
             context.here().end_journal()
             context.use(None)
-        self._scheduler = self._thread = self._poller = None
+        self._scheduler = self._thread = self._poller = self._heartbeat = None
 
     def _start_worker(self) -> None:
         worker = _Worker(

@@ -20,10 +20,13 @@ from nurture.app.previews import warm_templates
 from nurture.delivery.journal.writer import require_folder
 from nurture.domain.errors import SettingsError
 from nurture.reports.metrics import counter_registry, share_counters
+from nurture.runtime.clock import pause
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import load_settings
 
 from . import context
+from .application import app
+from .heartbeat import Heartbeat
 from .poll import Look, Poller, look_at_mail, look_at_state
 
 #: Pools that tell of each of their processes; the others run in the worker's own.
@@ -35,6 +38,9 @@ _LOOKS: dict[str, Look] = {
     "nurture.deliver.send": look_at_mail,
 }
 _pollers: dict[int, Poller] = {}
+_heartbeats: dict[int, Heartbeat] = {}
+#: How long a process waits before it tries again to open what it needs.
+_REOPEN_SECONDS = 5.0
 _log = get_logger("lifecycle")
 
 
@@ -42,14 +48,25 @@ def begin() -> None:
     """Start looking for work in this process."""
     poller = Poller(who=f"{socket.gethostname()}:{os.getpid()}")
     _pollers.clear()
+    _heartbeats.clear()
     _pollers[os.getpid()] = poller
     poller.start()
     # In a thread of its own, so that the start does not wait for it.
-    Thread(target=_warm, name="warm", daemon=True).start()
+    Thread(target=_warm, args=(poller,), name="warm", daemon=True).start()
 
 
-def _warm() -> None:
-    """Open what the first task would otherwise open: the database, the programme, and the mails that cannot wait."""
+def _warm(poller: Poller) -> None:
+    """Open what the first task would otherwise open, and begin to write the row of this process.
+
+    That is the database, the programme, and the mails that cannot wait.
+    """
+    while _pollers.get(os.getpid()) is poller and os.getpid() not in _heartbeats:
+        try:
+            queues = ", ".join(app.amqp.queues.consume_from)
+            heartbeat = context.start_heartbeat(context.here(), kind="worker", doing=f"queues {queues}")
+            _heartbeats[os.getpid()] = heartbeat
+        except Exception:  # noqa: BLE001 - the database may be away; the row is written when it is back
+            pause(_REOPEN_SECONDS)
     try:
         warm_templates(context.here().services)
     except Exception:  # noqa: BLE001 - the first task meets the same, and says so where it matters
@@ -62,6 +79,9 @@ def end() -> None:
     if poller is None:
         return
     poller.stop()
+    heartbeat = _heartbeats.pop(os.getpid(), None)
+    if heartbeat is not None:
+        heartbeat.stop()
     if context.known():
         context.here().close()
         context.use(None)

@@ -24,10 +24,11 @@ from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, no
 from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
-from nurture.domain.instant import DAY, SECOND, Instant
+from nurture.domain.instant import DAY, HOUR, SECOND, Instant
 from nurture.domain.retention import compute_retention
 from nurture.feedback import clicks
 from nurture.feedback.sunset import sunset
+from nurture.health import queries as health_queries
 from nurture.journey.retention import retain as remove_old
 from nurture.reports.backlog import find_busy_shards
 from nurture.runtime.clock import is_off
@@ -62,6 +63,7 @@ def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
     """Forget the slots of yesterday, and who followed links the day before."""
     clicks.delete_judged(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
+    health_queries.delete_old(connection, lost=now - DAY, counts=now - 2 * DAY, samples=now - HOUR)
     journal_queries.delete_old(
         connection,
         senders_before=now - restore_detection.MEMORY,

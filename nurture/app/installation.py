@@ -17,7 +17,8 @@ from nurture.domain.signing import SigningKeys
 from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.runtime.clock import Clock, SystemClock
 from nurture.runtime.log import keep_secret
-from nurture.runtime.settings import Settings, complete, load_settings
+from nurture.runtime.settings import Settings, load_settings
+from nurture.runtime.settings_completion import complete
 
 
 def open_services(

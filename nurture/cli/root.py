@@ -25,6 +25,7 @@ from nurture.cli import (
     resume,
     send,
     sends,
+    status,
     suppression,
     track,
 )
@@ -80,6 +81,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(messages.app, name="messages")
 app.add_typer(report.app, name="report")
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("migrate")(migrate.migrate)
 app.command("api")(api.api)

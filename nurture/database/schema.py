@@ -825,6 +825,90 @@ job_slots = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 
+#: The running processes: each writes its row every few seconds (`domain.health.signs`).
+processes = sa.Table(
+    "processes",
+    metadata,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("pid", sa.BigInteger, primary_key=True, autoincrement=False),
+    # up | api | worker | scheduler | inbound
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    # Written by the database's time, as all instants of this table.
+    sa.Column("beat_at", Instant, nullable=False),
+    # In words: its queues, or the address that it listens on.
+    sa.Column("doing", sa.Text, nullable=False, server_default=""),
+    # When it last reached the broker, and the error since then; "": none.
+    sa.Column("broker_at", Instant),
+    sa.Column("broker_error", sa.Text, nullable=False, server_default=""),
+)
+
+#: The last success and the last failure of each lane's server, as all processes saw them; by the database's time.
+lane_states = sa.Table(
+    "lane_states",
+    metadata,
+    sa.Column("lane", sa.Text, primary_key=True),
+    # When the server last accepted a mail, answered a check without mail, and was checked.
+    sa.Column("success_at", Instant),
+    sa.Column("answered_at", Instant),
+    sa.Column("checked_at", Instant),
+    # The newest failure since then, and the first of them without a success between; NULL: none.
+    sa.Column("failure_at", Instant),
+    sa.Column("failing_since", Instant),
+    # The SMTP stage that was reached, or `refused`; and the server's words, without addresses.
+    sa.Column("stage", sa.Text, nullable=False, server_default=""),
+    sa.Column("words", sa.Text, nullable=False, server_default=""),
+)
+
+#: Numbers of mails by lane and receiving domain, in stretches of ten minutes; kept for two days.
+sending_counts = sa.Table(
+    "sending_counts",
+    metadata,
+    # Begin of the stretch.
+    sa.Column("slot", Instant, primary_key=True, autoincrement=False),
+    sa.Column("lane", sa.Text, primary_key=True),
+    # "": all domains beyond those that a process counts one by one.
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("sent", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("hard_bounces", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("deferred", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("complaints", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+#: Due rows of each queue, counted once a minute and kept for an hour.
+backlog_samples = sa.Table(
+    "backlog_samples",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("at", Instant, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+
+#: The trouble that was found and has not ended, so that its begin and its end are logged once each.
+troubles = sa.Table(
+    "troubles",
+    metadata,
+    # `domain.health.findings.Finding.key`
+    sa.Column("key", sa.Text, primary_key=True),
+    # problem | notice
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+)
+
+#: The newest result of each check of the sender's DNS records and of certificates.
+sender_checks = sa.Table(
+    "sender_checks",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    # ok | warning | failed | not_checked
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False, server_default=""),
+    sa.Column("at", Instant, nullable=False),
+)
+
 audit = sa.Table(
     "audit",
     metadata,

@@ -104,6 +104,9 @@ class OutcomeWriter:
             lambda connection: self._write_in_transaction(connection, results), by_index=True
         )
         self._report_weak_bounces(results)
+        if self._delivery.lane_log is not None:
+            heard = [(result.ready.address, result.outcome) for result in results]
+            self._delivery.lane_log.note(self._chunk.lane, heard)
         if self._delivery.journal is not None:
             self._delivery.journal.forget_attempts(
                 [(result.ready.id, result.ready.attempt) for result in results]

@@ -11,6 +11,7 @@ from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.measure import Purpose
 from nurture.domain.message import Verdict
 from nurture.domain.signing import SigningKeys
+from nurture.health.lane_log import LaneLog
 from nurture.playbook import LoadedPlaybook
 from nurture.playbook.publishing import PlaybookSource
 from nurture.runtime.clock import Clock
@@ -120,6 +121,8 @@ class Delivery:
     tracking: bool = True
     # The file in which this process records how far each mail got; None: none, as in a simulation.
     journal: Journal | None = None
+    # Where this process notes what became of mails, for `nurture status`; None: nowhere, as in a simulation.
+    lane_log: LaneLog | None = None
     # How many mails pass the send gate together, and how many outcomes are written together.
     window: int = WINDOW_MAILS
     # Makes the mails; None: from the playbook's templates.

@@ -38,11 +38,12 @@ def measure_backlog(connection: sa.Connection, *, now: Instant) -> Backlog:
         inbox_depth=depth,
         waiting=dict(tuple(row) for row in connection.execute(waiting)),
         in_doubt=connection.scalar(doubt) or 0,
-        due_since=_due_since(connection, now),
+        due_since=find_due_since(connection, now=now),
     )
 
 
-def _due_since(connection: sa.Connection, now: Instant) -> dict[str, Instant]:
+def find_due_since(connection: sa.Connection, *, now: Instant) -> dict[str, Instant]:
+    """Return queue -> since when its oldest due row is due, for those with one; paused mail counts as not due."""
     paused = set(connection.scalars(sa.select(switches.c.name).where(switches.c.paused)))
     due = sa.select(sa.func.min(messages.c.due_at)).where(_WAITING, messages.c.lane.not_in(paused))
     sleeping = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < FOREVER)
@@ -52,6 +53,21 @@ def _due_since(connection: sa.Connection, now: Instant) -> dict[str, Instant]:
         "deliver": None if "all" in paused else connection.scalar(due),
     }
     return {queue: since for queue, since in oldest.items() if since is not None and since <= now}
+
+
+def count_due(connection: sa.Connection, *, now: Instant, limit: int = 100_000) -> dict[str, int]:
+    """Return queue -> how many of its rows are due, at most `limit`."""
+    sleeping = sa.and_(contacts.c.survivor.is_(None), contacts.c.wake_at < FOREVER)
+    due = {
+        "inbox": sa.select(inbox.c.id),
+        "advance": sa.select(contacts.c.id).where(sleeping, contacts.c.wake_at <= now),
+        "deliver": sa.select(messages.c.id).where(_WAITING, messages.c.due_at <= now),
+    }
+    counts = {}
+    for queue, statement in due.items():
+        some = statement.limit(limit).subquery()
+        counts[queue] = connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    return counts
 
 
 def find_busy_shards(connection: sa.Connection) -> list[int]:

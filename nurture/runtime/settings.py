@@ -2,12 +2,11 @@
 
 A flag beats the environment, which beats `.env`, which beats the file `nurture.toml` (or what NURTURE_CONFIG
 names), which beats the secrets that an embedded run made for itself, which beat the defaults. Every fault is
-found at once, and each says what to change. `load_settings` reads, `complete` adds what running needs.
+found at once, and each says what to change. `load_settings` reads; `settings_completion` adds what running needs.
 """
 
 import difflib
 import hashlib
-import ipaddress
 import os
 import re
 import tomllib
@@ -31,7 +30,6 @@ from pydantic import (
 from nurture.domain.errors import SettingsError
 from nurture.domain.instant import Duration, parse_duration
 from nurture.runtime import settings_parsing as text
-from nurture.runtime.made_secrets import make_secrets
 from nurture.runtime.settings_display import show_value
 
 PREFIX = "NURTURE_"
@@ -161,6 +159,12 @@ class Settings(BaseModel):
         ge=0,
         description="a send to more people than this waits for a second operator; empty: none",
     )
+    check_relay: int = Field(
+        default=10,
+        ge=0,
+        description="seconds after which a mail server that no mail left through is asked whether it is there "
+        "(greeting, EHLO, QUIT); 0: never",
+    )
     http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
     http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")
     metrics_port: int = Field(
@@ -281,43 +285,6 @@ def armed_failpoints() -> str:
     return os.environ.get("NURTURE_TEST_FAILPOINTS", "")
 
 
-def complete(
-    settings: Settings,
-    *,
-    create: bool = False,
-    serves: bool = False,
-    has_users: bool = False,
-    has_keys: bool = False,
-) -> Settings:
-    """Return the settings with everything that running needs.
-
-    create: a first start; an embedded database gets secrets of its own, in a file only its owner can read.
-    serves: this process listens on HTTP_HOST. has_users, has_keys: the database knows who may sign in, and
-    hand in. Raises SettingsError that lists every fault.
-    """
-    if create and settings.secrets_file:
-        settings = _with_made_secrets(settings, settings.secrets_file)
-    faults = []
-    make = "make one with: openssl rand -base64 32"
-    if not settings.secret_key:
-        faults.append(f"NURTURE_SECRET_KEY is not set, so no link in a mail can be signed; {make}")
-    if settings.suppression_key is None:
-        faults.append(f"NURTURE_SUPPRESSION_KEY is not set; {make}, and keep it as long as the database")
-    if serves and not _is_loopback(settings.http_host):
-        open_to = f"while HTTP listens on {settings.http_host}"
-        if settings.admin_password is None and not has_users:
-            faults.append(f"NURTURE_ADMIN_PASSWORD is not set {open_to}: set it, or listen on 127.0.0.1")
-        if not (settings.write_keys or settings.browser_keys or has_keys):
-            faults.append(f"NURTURE_WRITE_KEYS is not set {open_to}: set one key for each application")
-    if settings.event_hooks and not settings.hook_secrets:
-        faults.append(
-            f"NURTURE_HOOK_SECRETS is not set, so no post of NURTURE_EVENT_HOOKS can be signed; {make}"
-        )
-    if faults:
-        raise SettingsError("\n".join(faults))
-    return settings
-
-
 def _merge(layers: list[tuple[str, dict[str, Any]]], faults: list[str]) -> Settings:
     """Lay the sources over each other; a wrong value is a fault and leaves the default in its place."""
     values: dict[str, Any] = {}
@@ -374,23 +341,3 @@ def _file(folder: Path, named: str | None, faults: list[str]) -> tuple[str, dict
     known = list(Settings.model_fields)
     faults += [_unknown(name, known, str(path)) for name in document if name not in known]
     return str(path), {name: value for name, value in document.items() if name in known}
-
-
-def _with_made_secrets(settings: Settings, path: Path) -> Settings:
-    """Make the secrets that are missing and add them to the file beside the database."""
-    wanted = [name for name in ("secret_key", "suppression_key") if not getattr(settings, name)]
-    if not wanted:
-        return settings
-    made = make_secrets(path, wanted, prefix=PREFIX)
-    values = {name: getattr(settings, name) for name in settings.model_fields_set}
-    sources = settings.sources() | {_key(name): str(path) for name in made}
-    return Settings(**(values | made)).traced(sources)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -22,7 +22,7 @@ from tests.rig.postgres import Postgres
 
 _TESTS = Path(__file__).parents[1]
 #: Rooms whose tests run on both kinds of database every time.
-_BOTH = {"consent", "contacts", "database", "delivery", "journey", "ledger"}
+_BOTH = {"consent", "contacts", "database", "delivery", "health", "journey", "ledger"}
 
 
 def is_left_to_make_databases(item: pytest.Item) -> bool:

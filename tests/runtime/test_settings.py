@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nurture.domain.errors import SettingsError
-from nurture.runtime.settings import Settings, complete, load_settings
+from nurture.runtime.settings import Settings, load_settings
+from nurture.runtime.settings_completion import complete
 
 LONG = "k" * 32
 POSTGRESQL = {"NURTURE_DATABASE_URL": "postgresql://nurture:hush@db/nurture"}

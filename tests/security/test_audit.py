@@ -35,6 +35,7 @@ ACTS: dict[str, str] = {
     "worker": LOOKS,
     "inbound": LOOKS,
     "doctor": LOOKS,
+    "status": LOOKS,
     "audience": LOOKS,
     "preview": LOOKS,
     "messages": LOOKS,

@@ -13,7 +13,7 @@ def api(*, port: Port = None) -> None:
     from nurture.runtime.log import start_logging
     from nurture.runtime.settings import load_settings
     from nurture.web.application import create_app
-    from nurture.web.server import make_server
+    from nurture.web.server import make_server, run_until_stopped
 
     settings = load_settings(http_port=port)
     start_logging(style=settings.log_format, level=settings.log_level)
@@ -23,6 +23,8 @@ def api(*, port: Port = None) -> None:
     try:
         server = make_server(create_app(services), host=settings.http_host, port=settings.http_port)
         gc_tuning.settle()
-        server.run()
+        address = f"http://{settings.http_host}:{settings.http_port}"
+        with load_workers("heartbeat").Heartbeat(services, kind="api", doing=address):
+            run_until_stopped(server)
     finally:
         services.close()

@@ -45,7 +45,11 @@ def inbound(
         for (host, port), is_lmtp in listeners:
             bound_port = await server.listen(host, port, lmtp=is_lmtp)
             output.print_notice(f"listening for {'LMTP' if is_lmtp else 'SMTP'} on {host}:{bound_port}")
-        await serve(server)
+        doing = ", ".join(
+            f"{'LMTP' if is_lmtp else 'SMTP'} {host}:{port}" for (host, port), is_lmtp in listeners
+        )
+        with load_workers("heartbeat").Heartbeat(services, kind="inbound", doing=doing):
+            await serve(server)
 
     try:
         require_inbound(services)

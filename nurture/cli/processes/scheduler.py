@@ -16,6 +16,7 @@ def scheduler() -> None:
     start_logging(style=settings.log_format, level=settings.log_level)
     services = open_existing(settings, notifier=load_workers("notify").open_notifier(settings))
     try:
-        load_workers("scheduler").run_scheduler(services)
+        with load_workers("heartbeat").Heartbeat(services, kind="scheduler", doing="periodic jobs"):
+            load_workers("scheduler").run_scheduler(services)
     finally:
         services.close()

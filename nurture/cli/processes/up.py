@@ -32,7 +32,7 @@ def serve_embedded(services: "Services", *, port: int) -> None:
     """Run HTTP, a worker and a scheduler in this process until it gets INT or TERM."""
     from nurture.runtime.log import start_logging
     from nurture.web.application import create_app
-    from nurture.web.server import make_server
+    from nurture.web.server import make_server, run_until_stopped
 
     services = services.notifying(load_workers("notify").open_notifier(services.settings))
     settings = services.settings
@@ -47,6 +47,6 @@ def serve_embedded(services: "Services", *, port: int) -> None:
             f"nurture is running: http://{settings.http_host}:{port}/ shows mails, people and counts. Ctrl-C stops it."
         )
         sys.stderr.flush()
-        server.run()
+        run_until_stopped(server)
     finally:
         embedded.stop()

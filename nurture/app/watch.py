@@ -1,0 +1,74 @@
+"""Look for trouble every few seconds, in one process at a time: log when it begins and when it ends, once each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.app.services import Services
+from nurture.domain.health.findings import Finding, format_age
+from nurture.domain.health.judge import judge
+from nurture.domain.health.signs import BEAT_EVERY, Signs
+from nurture.domain.instant import MINUTE, Instant
+from nurture.health import queries
+from nurture.reports.backlog import count_due
+from nurture.reports.signs import load_signs
+from nurture.runtime.log import get_logger
+
+_log = get_logger("health")
+#: Names of the slots in `job_slots`, of which one process takes each.
+_WATCH, _SAMPLE = "watch", "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The trouble that has begun or become more or less urgent since the last look, and that which has ended."""
+
+    begun: list[Finding]
+    # Rows of `troubles`.
+    ended: list[Any]
+    at: Instant = 0
+
+
+def read_signs(services: Services, connection: sa.Connection, *, counts: bool = True) -> Signs:
+    """Return the signs of this installation as of now. counts: False leaves out the counts of waiting mail."""
+    settings = services.settings
+    return load_signs(
+        connection,
+        now=services.clock.lease_now(connection),
+        embedded=settings.embedded,
+        takes_mail=bool(settings.bounce_address and settings.replies_to),
+        counts=counts,
+    )
+
+
+def watch(services: Services) -> Changes:
+    """Compare the trouble with that of the last look and log the changes; nothing where another process has looked."""
+    changes = services.database.run(lambda connection: _watch(services, connection))
+    for finding in changes.begun:
+        log = _log.error if finding.severity == "problem" else _log.warning
+        log("trouble", part=finding.part, about=finding.about, words=finding.words, remedy=finding.remedy)
+    for row in changes.ended:
+        _log.info(
+            "trouble ended", trouble=row.key, words=row.words, lasted=format_age(changes.at - row.since)
+        )
+    return changes
+
+
+def _watch(services: Services, connection: sa.Connection) -> Changes:
+    now = services.clock.lease_now(connection)
+    if not queries.take_slot(connection, _WATCH, now - now % BEAT_EVERY, now=now):
+        return Changes([], [])
+    if queries.take_slot(connection, _SAMPLE, now - now % MINUTE, now=now):
+        queries.save_backlog(connection, count_due(connection, now=now), at=now)
+    findings = {finding.key: finding for finding in judge(read_signs(services, connection, counts=False))}
+    before = queries.load_troubles(connection)
+    begun = [
+        finding
+        for key, finding in findings.items()
+        if key not in before or before[key].severity != finding.severity
+    ]
+    ended = [row for key, row in before.items() if key not in findings]
+    queries.save_troubles(connection, begun, now=now)
+    queries.delete_troubles(connection, [row.key for row in ended])
+    return Changes(begun, ended, now)
