@@ -54,6 +54,8 @@ class EntityLine(_Part, omit_defaults=True):
     removed: bool = False
     # True: only a browser key told it.
     hint: bool = False
+    # Further skus of its rows, such as those of a product's variants.
+    skus: list[str] = field(default_factory=list)
 
 
 class Worth(_Part, omit_defaults=True):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from nurture.domain.entities.reading import line_key, quantity_of
+from nurture.domain.entities.reading import first_key, line_key, quantity_of
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Closings, Entity, EntityLine, Memory
@@ -13,7 +13,12 @@ from nurture.domain.playbook import EntityKind, LineRule
 _LINES_MAX: Final = 50
 _FIELDS_MAX: Final = 30
 _TEXT_MAX: Final = 1_000
+#: A line has so many skus beside the first.
+_SKUS_MAX: Final = 10
 _NOTHING: Final[Mapping[str, Instant]] = {}
+#: Properties that name a line to sources that do not know the product's key.
+_SKU: Final = ("sku",)
+_NAME: Final = ("name",)
 #: Among bought lines: all of them. No line has this key.
 EVERYTHING: Final = ""
 
@@ -36,8 +41,9 @@ def update_lines(entity: Entity, event: Event, kind: EntityKind, *, replaces: bo
         rows = _rows(event, kind, rule)
         if not rows:
             return
+        skus = _further_skus(event.properties.get(rule.source), rule)
         for key, row in rows.items():
-            _put_listed(entity, key, event, row)
+            _put_listed(entity, key, event, row, skus.get(key, []))
         since = event.occurred_at if replaces else NEVER
         entity.listed_at = max(entity.listed_at, (not event.hint, since))
     if len(entity.lines) > _LINES_MAX:
@@ -71,6 +77,18 @@ def _rows(event: Event, kind: EntityKind, rule: LineRule) -> dict[str, dict[str,
     return {} if key is None else {key: _kept(own)}
 
 
+def _further_skus(values: Any, rule: LineRule) -> dict[str, list[str]]:
+    """Return line key -> the skus of its rows beyond that of the first, where several rows have one key."""
+    skus: dict[str, list[str]] = {}
+    for row in values if isinstance(values, list) else ():
+        key = line_key(row, rule) if isinstance(row, dict) else None
+        if key is not None:
+            skus.setdefault(key, []).append(first_key(row, _SKU) or "")
+    return {
+        key: sorted(set(named) - {named[0], ""})[:_SKUS_MAX] for key, named in skus.items() if len(named) > 1
+    }
+
+
 def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in row.items():
@@ -85,10 +103,10 @@ def _put_one(entity: Entity, key: str, event: Event, *, removed: bool) -> None:
         entity.lines[key] = EntityLine(stamp, fields=dict(event.properties), removed=removed)
 
 
-def _put_listed(entity: Entity, key: str, event: Event, fields: dict[str, Any]) -> None:
+def _put_listed(entity: Entity, key: str, event: Event, fields: dict[str, Any], skus: list[str]) -> None:
     stamp, line = (event.occurred_at, event.message_id), entity.lines.get(key)
     if line is None or (not event.hint, stamp) > (not line.hint, line.stamp):
-        entity.lines[key] = EntityLine(stamp, fields=fields, hint=event.hint)
+        entity.lines[key] = EntityLine(stamp, fields=fields, hint=event.hint, skus=skus)
 
 
 def settle_lines(
@@ -102,8 +120,34 @@ def settle_lines(
             not line.removed
             and (not line.hint, at) >= entity.listed_at
             and (closed_until == NEVER or at > closed_until)
-            and (not bought or at > max(bought.get(key, NEVER), bought.get(EVERYTHING, NEVER)))
+            and (not bought or at > _bought_at(key, line, bought))
         )
+    if rule.source and len({line.stamp for line in entity.lines.values()}) > 1:
+        _hide_repeated(entity.lines)
+
+
+def _bought_at(key: str, line: EntityLine, bought: Mapping[str, Instant]) -> Instant:
+    return max(bought.get(name, NEVER) for name in (key, *_skus(line), EVERYTHING))
+
+
+def _skus(line: EntityLine) -> list[str]:
+    sku = first_key(line.fields, _SKU)
+    return line.skus if sku is None else [sku, *line.skus]
+
+
+def _hide_repeated(lines: Mapping[str, EntityLine]) -> None:
+    """Hide lines that a source without the product's key told by its sku or name, where another one told the key."""
+    present = [(key, line) for key, line in lines.items() if line.present]
+    named = {
+        name: line.stamp
+        for key, line in present
+        for name in (*_skus(line), first_key(line.fields, _NAME))
+        if name is not None and name != key
+    }
+    for key, line in present:
+        own = (_skus(line) or [first_key(line.fields, _NAME) or key])[0]
+        if own == key and named.get(key, line.stamp) != line.stamp:
+            line.present = False
 
 
 def bought_lines(memory: Memory, cart: EntityKind) -> dict[str, Instant]:
@@ -120,10 +164,10 @@ def note_bought(bought: dict[str, Instant], entity: Entity, at: Instant) -> None
     """Note each line of an entity as bought at an instant; one that tells no lines may have bought everything."""
     # The lines that a dropped entity took out are kept in `Memory.taken`.
     tells_nothing = not entity.lines and entity.shares is None
-    for key in (EVERYTHING,) if tells_nothing else _present(entity.lines):
+    for key in (EVERYTHING,) if tells_nothing else _bought_names(entity.lines):
         if at > bought.get(key, NEVER):
             bought[key] = at
 
 
-def _present(lines: Mapping[str, EntityLine]) -> Iterable[str]:
-    return (key for key, line in lines.items() if line.present)
+def _bought_names(lines: Mapping[str, EntityLine]) -> Iterable[str]:
+    return (name for key, line in lines.items() if line.present for name in (key, *_skus(line)))

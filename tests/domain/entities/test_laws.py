@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.domain.event import Event
@@ -59,6 +59,7 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_any_order_of_arrival_makes_the_same_state(events: list[Event]) -> None:
     expected = state(after(*events))
@@ -74,6 +75,7 @@ def _without_messages(events: list[Event]) -> Iterator[Event]:
             yield event
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_events_that_are_told_again_change_nothing(events: list[Event]) -> None:
     once = [event for event in _without_messages(events) if event.name != "Survey Answered"]
@@ -86,6 +88,7 @@ def test_events_that_are_told_again_change_nothing(events: list[Event]) -> None:
     assert doubled.memory.net == expected.memory.net
 
 
+@settings(deadline=None)
 @given(EVENTS, st.data())
 def test_a_part_combined_with_the_rest_is_the_whole(events: list[Event], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(events)))
@@ -101,6 +104,7 @@ def test_a_part_combined_with_the_rest_is_the_whole(events: list[Event], data: s
     assert combined.memory.entities == whole.memory.entities
 
 
+@settings(deadline=None)
 @given(EVENTS, st.data())
 def test_the_fold_is_one_whatever_the_batches(events: list[Event], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(events)))

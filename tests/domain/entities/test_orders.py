@@ -14,7 +14,7 @@ from nurture.domain.hints import may_hint_tell
 from nurture.domain.journey.advance import advance
 from nurture.domain.measure import OnStage
 from tests.domain.build import a_measure
-from tests.domain.entities.shop import DAY, HOUR, NOON, after, happened, order, product, shop, state
+from tests.domain.entities.shop import DAY, HOUR, NOON, after, changed, happened, order, product, shop, state
 
 ORDER = shop().entities["order"]
 BEANS = product("yirga", 2, 20, category="beans")
@@ -344,3 +344,46 @@ def test_the_stored_state_is_read_back_as_it_was() -> None:
     later["entities"]["order"]["o24"]["worth"]["tax"] = 4
     known, unknown = decode_memory(json.dumps(later))
     assert json.loads(encode_memory(known, unknown)) == later
+
+
+# ---- goods under other names -----------------------------------------------------------------------------
+
+
+def row(key: str, quantity: int = 1, **given: Any) -> dict[str, Any]:
+    return {"product_id": key, "quantity": quantity, **given}
+
+
+@pytest.mark.parametrize(
+    ("lists", "bought"),
+    [
+        ([[row("70001", 2, sku="ES-1")], [row("ES-1", 2, sku="ES-1")]], ["70001"]),
+        ([[row("70001", 2, sku="ES-1")], [row("ES-1", 2)]], ["70001"]),
+        ([[row("70001", 2, name="Espresso")], [row("Espresso", 2, name="Espresso")]], ["70001"]),
+        (
+            [[row("70001", sku="S"), row("70001", sku="M")], [row("S", sku="S"), row("M", sku="M")]],
+            ["70001"],
+        ),
+        ([[row("70001", sku="S"), row("S", 2, sku="S")]], ["70001", "S"]),
+        ([[row("70001", sku="S")], [row("S", sku="other")]], ["70001", "S"]),
+        ([[row("70001", sku="S")], [row("70002", sku="S")]], ["70001", "70002"]),
+        ([[row("70001", name="Espresso")], [row("70002", name="Espresso")]], ["70001", "70002"]),
+        ([[row("ES-1", 2, sku="ES-1")]], ["ES-1"]),
+    ],
+    ids=["sku", "sku as key", "name", "variants", "one list", "other sku", "ids", "equal names", "alone"],
+)
+def test_a_source_without_the_products_keys_tells_the_same_goods(
+    lists: list[list[dict[str, Any]]], bought: list[str]
+) -> None:
+    events = [order("A", 100, n * HOUR, products=rows) for n, rows in enumerate(lists)]
+    for arrival in (events, events[::-1], [*events, *events]):
+        assert after(*arrival).facts["bought"] == bought
+
+
+def test_goods_bought_under_their_sku_leave_the_cart() -> None:
+    playbook = changed(
+        "closed_by: {Order Completed: key, Cart Emptied: key}", "closed_by: {Cart Emptied: key}"
+    )
+    added = happened("Product Added", cart_id="c", product_id="70001", sku="ES-1")
+    for sold, left in ((row("ES-1", sku="ES-1"), 0), (row("70001", sku="ES-1"), 0), (row("ES-2"), 1)):
+        contact = after(added, order("A", 100, HOUR, products=[sold]), playbook=playbook)
+        assert contact.facts["cart.open"] == left

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.domain.entities import entity_of
@@ -26,6 +26,7 @@ from tests.domain.entities.shop import (
     shop,
     shuffles,
 )
+from tests.rig.examples import examples
 
 #: Goods for 100, 19 of tax and 5 of shipping.
 SOLD = order("A", 100, total=124, tax=19, shipping=5)
@@ -191,6 +192,7 @@ def _left(refunds: Sequence[Event]) -> Fraction:
     return max(1 - max(so_far, sum((share for _, share in single.values()), Fraction(0))), Fraction(0))
 
 
+@settings(max_examples=examples(100), deadline=None)
 @given(REFUNDS, st.data())
 def test_refunds_count_once_in_any_order_from_any_source(refunds: list[Event], data: st.DataObject) -> None:
     left = _left(refunds) if refunds else Fraction(1)
