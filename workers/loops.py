@@ -10,6 +10,7 @@ from typing import Any
 from nurture.app import ingest
 from nurture.app.event_body import split_body
 from nurture.app.feedback import process_feedback as work_feedback
+from nurture.app.sends.hand_in import continue_sends
 from nurture.app.services import Services
 from nurture.contacts.accept import accept, quarantine
 from nurture.database.engine import encode
@@ -51,10 +52,11 @@ def apply(context: Context, shard: int | None = None) -> Counts:
 
 
 def wake(context: Context) -> Counts:
-    """Wake contacts: those that wait for an object, those without the new playbook, those whose alarm is due."""
+    """Hand in the rest of sends; then wake watchers, contacts without the new playbook, and those with a due alarm."""
     services = context.services
     database, clock, playbooks = services.database, services.clock, services.playbooks
-    done = _repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks))
+    done = _repeat(context, ADVANCE, lambda: continue_sends(services))
+    done.add(_repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks)))
     done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
     done.add(
         _repeat(

@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app import audience, sends
-from nurture.app.send_options import SendOptions, check_options
+from nurture.app.sends import queries
+from nurture.app.sends.hand_in import SendOrder, begin, count_people, find_measure, hand_in_rest
+from nurture.app.sends.options import SendOptions, check_options
+from nurture.app.sends.recipients import Recipients, audience_of
 from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.audit import record
@@ -24,51 +26,52 @@ APPROVAL_PERIOD = DAY
 GROWTH_MAX = 1.1
 
 
-def request_approval(
-    services: Services,
-    path: str,
-    *,
-    expression: str,
-    request: str,
-    people: int,
-    actor: str,
-    at: Instant | None,
-    options: SendOptions = sends.NO_OPTIONS,
-) -> dict[str, Any]:
+def request_approval(services: Services, order: SendOrder, *, people: int) -> dict[str, Any]:
     """Store a send that a second operator has to approve, and return it. Repeating a request id changes nothing.
 
-    people: how many the audience has now. Raises InputError when the request id names another send, NotFoundError.
+    people: how many it is for now. Raises InputError when the request id names another send, NotFoundError.
     """
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
         playbook = services.playbooks.active(connection).playbook
-        check_options(options, sends.find_measure(playbook, path), playbook)
-        row = _load(connection, request)
+        check_options(order.options, find_measure(playbook, order.measure), playbook)
+        row = queries.load_approval(connection, order.request)
         if row is None:
             values = {
-                "request": request,
-                "measure": path,
-                "audience": expression,
-                "send_at": at,
-                "options": options.as_text(),
+                "request": order.request,
+                "measure": order.measure,
+                "audience": order.recipients.approved_as,
+                "send_at": order.at,
+                "rate": order.rate,
+                "options": order.options.as_text(),
                 "people": people,
-                "actor": actor,
+                "actor": order.actor,
                 "at": now,
                 "until": now + APPROVAL_PERIOD,
                 "state": "waiting",
             }
             connection.execute(sa.insert(t.approvals).values(values))
-            detail = {"request": request, "measure": path, "people": people}
-            record(connection, at=now, actor=actor, action="send.ask", detail=detail)
-            row = _load(connection, request)
-        elif (row.measure, row.audience, row.send_at) != (path, expression, at) or (
-            SendOptions.of_text(row.options) != options
-        ):
-            raise InputError(f"request {request!r} exists with another measure, audience, time or option")
+            queries.add_recipients(connection, order.request, order.recipients.contacts)
+            detail = {"request": order.request, "measure": order.measure, "people": people}
+            record(connection, at=now, actor=order.actor, action="send.ask", detail=detail)
+            row = queries.load_approval(connection, order.request)
+        elif not _is_same(connection, row, order):
+            raise InputError(
+                f"request {order.request!r} exists with another measure, audience, time or option"
+            )
         return _document(row, now)
 
     return services.database.run(work)
+
+
+def _is_same(connection: sa.Connection, row: Any, order: SendOrder) -> bool:
+    wanted = (order.measure, order.recipients.approved_as, order.at, order.rate)
+    return (
+        (row.measure, row.audience, row.send_at, row.rate) == wanted
+        and SendOptions.of_text(row.options) == order.options
+        and queries.load_recipients(connection, order.request) == list(order.recipients.contacts)
+    )
 
 
 def list_requests(services: Services) -> list[dict[str, Any]]:
@@ -79,25 +82,40 @@ def list_requests(services: Services) -> list[dict[str, Any]]:
         return [_document(row, services.clock.now()) for row in rows]
 
 
-def approve(services: Services, request: str, *, actor: str) -> dict[str, Any]:
-    """Approve a send and start it. Calling it again continues an interrupted send.
-
-    Raises InputError with the reason when it may not be approved (own request, lapsed, audience has grown),
-    NotFoundError.
-    """
+def find_request(services: Services, request: str) -> dict[str, Any] | None:
+    """Return a requested send, None when there is none."""
     with services.database.read() as connection:
-        pending = _load(connection, request)
+        row = queries.load_approval(connection, request)
+    return None if row is None else _document(row, services.clock.now())
+
+
+def approve(services: Services, request: str, *, actor: str, by_workers: bool = False) -> dict[str, Any]:
+    """Approve a send and start it; calling it again continues an interrupted send.
+
+    by_workers: return at once and let workers hand in the people. Raises InputError with the reason when it may not be
+    approved (own request, lapsed, audience has grown), NotFoundError.
+    """
     approved = _decide(services, request, actor=actor, state="approved")
-    return sends.send(
-        services,
-        approved["measure"],
-        who=None,
-        expression=approved["audience"],
+    with services.database.read() as connection:
+        row = queries.load_approval(connection, request)
+        recipients = _recipients_of(connection, row)
+    order = SendOrder(
+        measure=row.measure,
+        recipients=recipients,
         request=request,
-        actor=approved["asked_by"],
-        at=approved["send_at"],
-        options=SendOptions.of_text(pending.options),
+        actor=row.actor,
+        at=row.send_at,
+        rate=row.rate,
+        options=SendOptions.of_text(row.options),
     )
+    before = begin(services, order, by_workers=by_workers)
+    handed = 0 if by_workers else hand_in_rest(services, request)
+    return {**approved, "people": before + handed, "handed_in": handed}
+
+
+def _recipients_of(connection: sa.Connection, row: Any) -> Recipients:
+    contacts = queries.load_recipients(connection, row.request)
+    return Recipients(contacts=tuple(contacts), words=row.audience) if contacts else audience_of(row.audience)
 
 
 def reject(services: Services, request: str, *, actor: str) -> dict[str, Any]:
@@ -107,14 +125,15 @@ def reject(services: Services, request: str, *, actor: str) -> dict[str, Any]:
 
 def _decide(services: Services, request: str, *, actor: str, state: str) -> dict[str, Any]:
     with services.database.read() as connection:
-        pending = _load(connection, request)
-    if pending is None:
-        raise NotFoundError(f"there is no send {request!r}; `nurture sends list` shows all sends")
-    people = int(audience.count(services, pending.audience)["yes"]) if state == "approved" else 0
+        pending = queries.load_approval(connection, request)
+        if pending is None:
+            raise NotFoundError(f"there is no send {request!r}; `nurture sends list` shows all sends")
+        recipients = _recipients_of(connection, pending)
+    people = count_people(services, recipients) if state == "approved" else 0
 
     def work(connection: sa.Connection) -> dict[str, Any]:
         now = services.clock.now()
-        row = _load(connection, request, lock=True)
+        row = queries.load_approval(connection, request, lock=True)
         if row.state == "approved" == state:
             return _document(row, now)
         if refusal := _refusal_reason(row, actor, state, people, now):
@@ -141,11 +160,6 @@ def _refusal_reason(row: sa.Row[Any], actor: str, state: str, people: int, now: 
     return ""
 
 
-def _load(connection: sa.Connection, request: str, *, lock: bool = False) -> Any:
-    statement = sa.select(t.approvals).where(t.approvals.c.request == request)
-    return connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-
-
 def _document(row: Any, now: Instant) -> dict[str, Any]:
     return {
         "request": row.request,
@@ -153,6 +167,7 @@ def _document(row: Any, now: Instant) -> dict[str, Any]:
         "audience": row.audience,
         "people": row.people,
         "send_at": row.send_at,
+        "rate": row.rate,
         "asked_by": row.actor,
         "until": to_iso(row.until),
         "state": "over" if row.state == "waiting" and now >= row.until else row.state,

@@ -14,7 +14,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 
 #: Contact ids in one page of `id_pages`.
-_PAGE = 2_000
+PAGE = 2_000
 #: In the sum of all answers a yes adds 1 and an unknown adds this: more than there are contacts, and an integer.
 _UNKNOWN = 2**31 - 1
 
@@ -83,7 +83,7 @@ def id_pages(
     yes = condition_sql(connection, condition, playbook, now)
     while True:
         statement = sa.select(t.contacts.c.id).where(living_contacts(), yes, t.contacts.c.id > after)
-        page = [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id).limit(_PAGE))]
+        page = [int(row.id) for row in connection.execute(statement.order_by(t.contacts.c.id).limit(PAGE))]
         if not page:
             return
         yield page

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.app import journals
-from nurture.app.sends import find_measure
+from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
 from nurture.consent import record as consents
 from nurture.database.audit import record

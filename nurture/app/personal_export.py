@@ -59,6 +59,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "suppressions": "whether we may not mail an address of yours, and why",
     "suppression_reasons": "every reason for which we may not mail you or an address of yours",
     "sends": "mails that somebody here sent to you by hand",
+    "send_recipients": "lists by which somebody here sent you mail by hand",
     "switches": "notes of our operators that name you",
     "erasures": "whether you asked to be forgotten",
 }

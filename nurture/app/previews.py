@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.app.sends import find_measure
+from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
 from nurture.contacts.queries import load_contacts, resolve_contact, run_of
 from nurture.database import schema as t

@@ -23,7 +23,7 @@ def describe(services: Services) -> dict[str, Any]:
     """Return the state of the installation; `ok` is false when something needs a person."""
     with services.database.read() as connection:
         signs = read_signs(services, connection)
-        sends = list_sends_under_way(connection)
+        sends = list_sends_under_way(connection, now=signs.now)
     findings = judge(signs)
     return {
         "ok": not any(finding.severity == "problem" for finding in findings),

@@ -13,7 +13,7 @@ from nurture.domain.errors import InputError
 from nurture.domain.event import OPERATOR, Identity
 from nurture.domain.hints import RESERVED
 from nurture.domain.identity import canonical_email, canonical_user_id
-from nurture.domain.instant import Instant, parse_iso, to_iso
+from nurture.domain.instant import Instant, to_iso
 
 
 def read_properties(pairs: list[str]) -> dict[str, Any]:
@@ -34,28 +34,23 @@ def read_properties(pairs: list[str]) -> dict[str, Any]:
     return properties
 
 
-def read_instant(text: str) -> Instant:
-    """Return the instant of ISO 8601 text. Raises InputError with an example."""
-    try:
-        return parse_iso(text)
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is not a date; write for example 2026-03-01T12:00:00Z"
-        raise InputError(message) from error
-
-
 def track(
     services: Services, who: str, event: str, *, properties: dict[str, Any], at: Instant | None, actor: str
 ) -> dict[str, Any]:
     """Put one event into the inbox. An unknown address or user id becomes a new contact.
 
-    at: when it occurred, now at the latest; None: now. Raises InputError for a WHO that is none, NotFoundError.
+    at: when it occurred; None: now. Raises InputError for a WHO that is none and for a time ahead, NotFoundError.
     """
     if event in RESERVED:
         raise InputError(
             f"{event} is told by the confirmation page and by imports only; use: nurture contact consent"
         )
     now = services.clock.now()
-    occurred_at = now if at is None else min(at, now)
+    occurred_at = now if at is None else at
+    if occurred_at > now:
+        raise InputError(
+            f"--at {to_iso(occurred_at)} is ahead: now is {to_iso(now)}; an event has happened already"
+        )
     text = json.dumps([who, event, properties, occurred_at, now], sort_keys=True, default=str)
     message_id = blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -68,7 +68,8 @@ def why(
     measure: Annotated[str, typer.Argument(help="A measure's path, e.g. lead/any/abandoned_cart.")],
     *,
     at: Annotated[
-        str | None, typer.Option(help="Explain the state at this time, e.g. 2026-03-01T12:00:00Z.")
+        str | None,
+        typer.Option(help="Explain the state at this time, with its zone, e.g. 2026-03-01T12:00:00Z."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +78,7 @@ def why(
     Example: nurture contact why ada@example.com customer/any/second_order_coupon
     """
     from nurture.app import contacts
-    from nurture.app.tracking import read_instant
+    from nurture.app.option_values import read_instant
 
     with open_installation() as services:
         answer = contacts.why(services, who, measure, at=read_instant(at) if at else None)

@@ -1,6 +1,7 @@
-"""`nurture send`: send a measure to one person or to an audience."""
+"""`nurture send`: send a measure to one person, to a list or to an audience."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,15 +9,41 @@ from nurture.cli import output
 from nurture.cli.context import DryRun, Json, Measure, Yes, confirm, current_actor, open_installation
 from nurture.domain.errors import InputError
 
+if TYPE_CHECKING:
+    from nurture.app.sends.hand_in import SendOrder
+    from nurture.app.sends.recipients import Recipients
+    from nurture.app.services import Services
+
+#: Unknown names of a list that are printed; `--json` has all of them.
+_UNKNOWN_SHOWN = 20
+
 
 def send(
     measure: Measure,
     *,
     to: Annotated[
-        str | None, typer.Option(help="One person: e-mail address, id:USER_ID or contact:N.")
+        list[str] | None,
+        typer.Option(help="One person: e-mail address, id:USER_ID or contact:N. Repeatable.", metavar="WHO"),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A list of people: one WHO a line, or a column of a CSV, Excel or JSON lines file."
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(help="The column of --file that names the people; default: email, user_id ..."),
     ] = None,
     audience: Annotated[str | None, typer.Option(help="Everybody whom this condition matches.")] = None,
-    at: Annotated[str | None, typer.Option(help="Earliest send time, e.g. 2026-03-01T09:00:00Z.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Earliest send time, ahead and with its zone, e.g. 2026-03-01T09:00:00+01:00."),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="Mails that may leave an hour or a minute, evenly, e.g. 500/h or 10/min."),
+    ] = None,
     request: Annotated[
         str | None, typer.Option(help="Request id. Repeating a request sends nothing twice.")
     ] = None,
@@ -40,66 +67,83 @@ def send(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Send a measure to one person or an audience. Every mail passes the guard.
+    """Send a measure to one person, a list or an audience. Every mail passes the guard.
 
-    Shows the count, the audience and the first five people, then asks. To stop it: `nurture cancel MEASURE`.
+    Shows the count, the audience and the first five people, then asks. To follow, pause or cancel it: `nurture sends`.
 
     Nobody gets it twice: a measure that says `once: per occasion` needs --occasion, one about an order or another
     entity needs --set.
 
     Example: nurture send customer/advocate/presale_notice --occasion spring --audience 'orders >= 3' --dry-run
     """
+    names = to or []
     if test is not None:
-        _send_test(measure, address=test, who=to, as_json=as_json)
+        _send_test(measure, address=test, who=names[0] if names else None, as_json=as_json)
         return
-    if (to is None) == (audience is None):
-        raise InputError("name the recipients: either --to WHO or --audience EXPR")
-    from nurture.app import approvals, sends
-    from nurture.app.send_options import SendOptions, read_values
-    from nurture.app.tracking import read_instant
-    from nurture.runtime import gc_tuning
+    if bool(names or file) == (audience is not None):
+        raise InputError("name the recipients: --to WHO and --file FILE, or --audience EXPR")
+    from nurture.app.option_values import read_future_instant
+    from nurture.app.sends.hand_in import SendOrder, people_to_approve, request_id
+    from nurture.app.sends.options import SendOptions, read_values
+    from nurture.app.sends.plan import plan
+    from nurture.domain.guard.sends import read_rate
 
-    earliest = read_instant(at) if at else None
     options = SendOptions(occasion or "", again, read_values(set_ or []))
+    per_hour = read_rate(rate) if rate else None
     with open_installation() as services:
-        plan = sends.plan(services, measure, who=to, expression=audience, options=options)
-        large = sends.people_to_approve(services, who=to, expression=audience)
-        plan["second_operator"] = large is not None
+        now = services.clock.now()
+        earliest = read_future_instant(at, now=now) if at else None
+        recipients = _find_recipients(services, names, file, column, audience)
+        planned = plan(services, measure, recipients, options=options)
+        large = people_to_approve(services, recipients)
+        planned["second_operator"] = large is not None
         if dry_run or not as_json:
-            _print_plan(plan, audience, as_json=as_json)
+            _print_plan(planned, recipients, as_json=as_json)
         if dry_run:
             return
-        if plan["people"] != 1 or again:
+        if planned["people"] != 1 or again or recipients.unknown:
             verb = "Ask a second operator to send" if large is not None else "Send"
             repeat = " again" if again else ""
-            confirm(f"{verb} {measure}{repeat} to {plan['people']} people?", yes=yes)
-        identifier = request or sends.request_id(measure, to or audience or "", services.clock.now())
-        if large is not None and not sends.has_started(services, identifier):
-            asked = approvals.request_approval(
-                services,
-                measure,
-                expression=audience or "True",
-                request=identifier,
-                people=large,
-                actor=current_actor(),
-                at=earliest,
-                options=options,
-            )
-            output.print_result(asked, as_json=as_json, title="waiting for a second operator")
-            output.print_notice(f"another operator approves it with: nurture sends approve {identifier}")
-            return
-        gc_tuning.settle()
-        done = sends.send(
-            services,
+            confirm(f"{verb} {measure}{repeat} to {planned['people']} people?", yes=yes)
+        order = SendOrder(
             measure,
-            who=to,
-            expression=audience,
-            request=identifier,
+            recipients,
+            request=request or request_id(measure, recipients.words, now),
             actor=current_actor(),
             at=earliest,
+            rate=per_hour,
             options=options,
         )
-        output.print_result(done, as_json=as_json, title="send started")
+        _begin(services, order, large=large, as_json=as_json)
+
+
+def _find_recipients(
+    services: "Services", names: list[str], file: Path | None, column: str | None, audience: str | None
+) -> "Recipients":
+    from nurture.app.sends.recipients import audience_of, find_recipients
+
+    if audience is not None:
+        return audience_of(audience)
+    return find_recipients(services, names, file=file, column=column)
+
+
+def _begin(services: "Services", order: "SendOrder", *, large: int | None, as_json: bool) -> None:
+    """Begin the send, or request it where a second operator must approve it."""
+    from nurture.app import approvals
+    from nurture.app.sends import hand_in
+    from nurture.runtime import gc_tuning
+
+    if large is not None and not hand_in.has_started(services, order.request):
+        asked = approvals.request_approval(services, order, people=large)
+        output.print_result(asked, as_json=as_json, title="waiting for a second operator")
+        output.print_notice(f"another operator approves it with: nurture sends approve {order.request}")
+        return
+    gc_tuning.settle()
+    done = hand_in.send(services, order)
+    if order.recipients.unknown:
+        done["unknown"] = len(order.recipients.unknown)
+    output.print_result(done, as_json=as_json, title="send started")
+    output.print_notice(f"follow it with: nurture sends show {order.request}")
 
 
 def _send_test(measure: str, *, address: str, who: str | None, as_json: bool) -> None:
@@ -110,17 +154,24 @@ def _send_test(measure: str, *, address: str, who: str | None, as_json: bool) ->
     output.print_result(done, as_json=as_json, title="test mail sent")
 
 
-def _print_plan(plan: dict[str, Any], audience: str | None, *, as_json: bool) -> None:
+def _print_plan(planned: dict[str, Any], recipients: "Recipients", *, as_json: bool) -> None:
     if as_json:
-        output.print_json(plan)
+        output.print_json(planned)
         return
     output.print_fields(
         {
-            "measure": plan["measure"],
-            "audience": audience or "one person",
-            "people": plan["people"],
-            "would not enter": plan["not_entering"],
-            "second operator": "needed" if plan["second_operator"] else "not needed",
+            "measure": planned["measure"],
+            "audience": recipients.words,
+            "people": planned["people"],
+            "would not enter": planned["not_entering"],
+            "second operator": "needed" if planned["second_operator"] else "not needed",
         }
     )
-    output.print_table(plan["first"], ["contact", "email", "track", "stage"], title="first people")
+    output.print_table(planned["first"], ["contact", "email", "track", "stage"], title="first people")
+    unknown = planned["unknown"]
+    if unknown:
+        shown = unknown[:_UNKNOWN_SHOWN]
+        title = f"{len(unknown)} names lead to nobody"
+        if len(unknown) > len(shown):
+            title += f"; the first {len(shown)} (all of them: --dry-run --json)"
+        output.print_table(shown, ["place", "who", "why"], title=title)

@@ -45,7 +45,9 @@ def _print_screen(document: Mapping[str, Any]) -> None:
         document["backlog"], ["queue", "oldest_due_seconds", "due_rows", "growing"], title="due work"
     )
     output.print_table(document["pauses"], ["name", "reason", "since", "by"], title="paused", empty="nothing")
-    output.print_table(document["sends"], ["send", "measure", "people", "at", "by"], title="sends under way")
+    output.print_table(
+        document["sends"], ["send", "measure", "state", "people", "at", "by"], title="sends under way"
+    )
     output.print_table(
         document["sender"], ["check", "state", "words", "at"], title="sender", empty="not checked yet"
     )

@@ -16,7 +16,8 @@ def track(
         list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="A property. Repeatable.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="When it happened, e.g. 2026-03-01T12:00:00Z; default: now.")
+        str | None,
+        typer.Option(help="When it happened, with its zone, e.g. 2026-03-01T12:00:00Z; default: now."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -25,6 +26,7 @@ def track(
     Example: nurture track ada@example.com 'Order Completed' -p order_id=o1 -p revenue=19.90
     """
     from nurture.app import tracking
+    from nurture.app.option_values import read_instant
     from nurture.cli.import_ import apply_or_hint
 
     with open_installation() as services:
@@ -33,7 +35,7 @@ def track(
             who,
             event,
             properties=tracking.read_properties(properties or []),
-            at=tracking.read_instant(at) if at else None,
+            at=read_instant(at) if at else None,
             actor=current_actor(),
         )
         apply_or_hint(services)

@@ -97,6 +97,19 @@ def cancel_measure_batch(
     ids = list(connection.execute(statement).scalars())
     if not ids:
         return CancelCounts(0, 0, 0)
+    return end_runs_and_messages(connection, ids, active=active, unsent=unsent, reason=reason, now=now)
+
+
+def end_runs_and_messages(
+    connection: sa.Connection,
+    ids: Sequence[int],
+    *,
+    active: sa.ColumnElement[bool],
+    unsent: sa.ColumnElement[bool],
+    reason: str,
+    now: Instant,
+) -> CancelCounts:
+    """Lock these contacts, and cancel those of their runs and messages that the two conditions select."""
     _lock_with_survivors(connection, ids)
     ended = sa.update(runs).where(active, any_of(runs.c.contact_id, ids, connection))
     ended = ended.values(status="cancelled", reason=reason, ended_at=now, mailing=False)

@@ -355,9 +355,11 @@ def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) ->
                 "at": refusal.at,
                 "reason": refusal.reason,
                 "detail": refusal.detail,
+                "request": refusal.request,
             }
     key = ["contact_id", "measure"]
-    insert(connection, non_entries, list(newest.values()), conflict=key, update=["at", "reason", "detail"])
+    values = ["at", "reason", "detail", "request"]
+    insert(connection, non_entries, list(newest.values()), conflict=key, update=values)
 
 
 def _save_set_aside(connection: sa.Connection, advances: Sequence[Advance]) -> None:

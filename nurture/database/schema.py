@@ -323,7 +323,11 @@ non_entries = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    # The request id of the send that it refused, else NULL.
+    sa.Column("request", sa.Text),
 )
+_of_send = non_entries.c.request.is_not(None)
+sa.Index("ix_non_entries_request", non_entries.c.request, postgresql_where=_of_send, sqlite_where=_of_send)
 
 #: Measures whose rules failed for a contact: they decide nothing more for it until the next publish.
 set_aside_measures = sa.Table(
@@ -443,6 +447,14 @@ sa.Index("ix_messages_doubt", messages.c.due_at, postgresql_where=_doubt, sqlite
 _untold = sa.and_(messages.c.told == sa.false(), messages.c.settled_at.is_not(None))
 sa.Index("ix_messages_untold", messages.c.contact_id, postgresql_where=_untold, sqlite_where=_untold)
 sa.Index("ix_messages_measure_status", messages.c.measure, messages.c.status)
+_requested = messages.c.request.is_not(None)
+sa.Index(
+    "ix_messages_request",
+    messages.c.request,
+    messages.c.contact_id,
+    postgresql_where=_requested,
+    sqlite_where=_requested,
+)
 
 attempts = sa.Table(
     "attempts",
@@ -802,7 +814,36 @@ sends = sa.Table(
     # Contacts up to this id have been handed to the inbox.
     sa.Column("cursor", sa.BigInteger, nullable=False),
     sa.Column("done", sa.Boolean, nullable=False),
+    # JSON text: occasion, repeat, values (`app.send_options`).
+    sa.Column("options", sa.Text, nullable=False, server_default="{}"),
+    # The earliest instant at which its mail may leave.
+    sa.Column("send_at", Instant),
+    # How many people it is for; NULL: it was begun by a version whose workers hand in no sends.
+    sa.Column("meant", sa.BigInteger),
+    # running | paused | cancelled, why, and by whom.
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("changed_by", sa.Text),
+    sa.Column("changed_at", Instant),
+    # Mails an hour, NULL for no limit; and the first place in the row that no mail has taken.
+    sa.Column("rate", sa.Integer),
+    sa.Column("next_free_at", Instant, nullable=False, server_default="0"),
+    # People whose events a cancellation took back before they were decided.
+    sa.Column("withdrawn", sa.BigInteger, nullable=False, server_default="0"),
+    # Until then the process that hands in the pages keeps it to itself.
+    sa.Column("lease_until", Instant, nullable=False, server_default="0"),
 )
+_unfinished_send = sends.c.done == sa.false()
+sa.Index("ix_sends_unfinished", sends.c.at, postgresql_where=_unfinished_send, sqlite_where=_unfinished_send)
+
+#: The people of a send to a list; one to an audience has none.
+send_recipients = sa.Table(
+    "send_recipients",
+    metadata,
+    sa.Column("request", sa.Text, primary_key=True),
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+sa.Index("ix_send_recipients_contact_id", send_recipients.c.contact_id)
 
 imports = sa.Table(
     "imports",
@@ -1021,6 +1062,8 @@ approvals = sa.Table(
     sa.Column("send_at", Instant),
     # JSON text: occasion, repeat, values (`app.send_options`).
     sa.Column("options", sa.Text, nullable=False, server_default="{}"),
+    # Mails an hour; NULL: no limit.
+    sa.Column("rate", sa.Integer),
     # The size of the audience when it was requested.
     sa.Column("people", sa.BigInteger, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),

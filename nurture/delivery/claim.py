@@ -19,11 +19,13 @@ from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
 from nurture.delivery.compose import freeze_contexts
 from nurture.delivery.load_guard_input import ChunkScope, GuardItem, build_guard_input, load
+from nurture.delivery.send_limit_queries import save_taken_places
 from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, ReadyMessage
 from nurture.delivery.verdicts import encode_verdict
 from nurture.domain.guard.checks import PAUSE_RECHECK_AFTER
 from nurture.domain.guard.decide import decide
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
+from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
 from nurture.domain.message import Check, Status, Verdict
 from nurture.playbook import LoadedPlaybook
@@ -119,6 +121,7 @@ def _guard_and_write(
                 ended.append(item)
     chunk.counts["ready"] += len(chunk.ready)
     claim_queries.write_verdicts(connection, rows)
+    save_taken_places(connection, scope.sends)
     if ended:
         wake_contacts(connection, sorted({item.family.contact.id for item in ended}), at=scope.now)
     for measure, error in errors.items():
@@ -158,6 +161,7 @@ def guard_messages(items: Sequence[GuardItem], scope: ChunkScope) -> list[tuple[
     for item in order:
         verdict = decide(build_guard_input(item, scope), now=scope.now, playbook=scope.playbook)
         verdicts.append((item, verdict))
+        _take_place(item, verdict, scope)
         ledger = item.family.ledger
         entry = ledger.get(item.due.id, item.due.as_ledger_entry())
         if verdict.action == "send":
@@ -167,6 +171,19 @@ def guard_messages(items: Sequence[GuardItem], scope: ChunkScope) -> list[tuple[
         else:
             ledger.pop(item.due.id, None)
     return verdicts
+
+
+def _take_place(item: GuardItem, verdict: Verdict, scope: ChunkScope) -> None:
+    """Take a place in the row of a rated send for a mail that leaves now, or is deferred to its place."""
+    request = item.due.request
+    limits = scope.sends.get(request) if request else None
+    if request is None or limits is None or not limits.rate:
+        return
+    if verdict.action == "send":
+        if not limits.has_place(due_at=item.due.due_at, reason=item.due.reason, now=scope.now):
+            scope.sends[request] = limits.with_taken(scope.now)
+    elif verdict.reason == RATE_REASON and verdict.until is not None:
+        scope.sends[request] = limits.with_taken(verdict.until)
 
 
 # ---- rows ------------------------------------------------------------------------------------------------

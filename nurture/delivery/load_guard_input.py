@@ -19,6 +19,7 @@ from nurture.consent.suppression_queries import load_rows
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
+from nurture.delivery.send_limit_queries import load_send_limits
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
@@ -27,6 +28,7 @@ from nurture.domain.facts import entity_fields, reading, run_names, view
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
+from nurture.domain.guard.sends import SendLimits
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
@@ -90,6 +92,8 @@ class ChunkScope:
     switches: Mapping[str, str]
     only_to: frozenset[str]
     suppression_key: bytes
+    # Request id -> the limits of that send; each verdict may take a place in its row.
+    sends: dict[str, SendLimits] = field(default_factory=dict)
 
 
 def load(
@@ -106,6 +110,7 @@ def load(
         for row in claim_queries.load_due_messages(connection, message_ids, now=scope.now)
         if row.contact_id in family_of
     ]
+    scope.sends.update(load_send_limits(connection, sorted({row.request for row in rows if row.request})))
     _load_ledger(connection, family_of, scope)
     runs = _load_runs(connection, rows)
     items = [_build_item(row, family_of[row.contact_id], runs, scope) for row in rows]
@@ -134,6 +139,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         other_messages=[entry for number, entry in family.ledger.items() if number != item.due.id],
         reading=_build_reading(item, scope),
         only_to=scope.only_to,
+        send=scope.sends.get(item.due.request) if item.due.request else None,
     )
 
 
@@ -281,6 +287,7 @@ def _build_due_message(row: Any) -> DueMessage:
         has_code=bool(row.has_code),
         attempt=row.attempt,
         reason=row.reason,
+        request=row.request,
     )
 
 

@@ -21,6 +21,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "address": "known",
     "suppression": "none",
     "switches": "none is off",
+    "send": "not paused",
+    "send_rate": "no limit",
     "run": "done but for this mail",
     "entity": "about none",
     "holdout": "not in the holdout",

@@ -209,6 +209,8 @@ class NonEntry:
     at: Instant
     reason: str
     detail: str = ""
+    # The request id of the send whose event it was, else None.
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

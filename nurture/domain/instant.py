@@ -63,6 +63,11 @@ def parse_iso(text: str) -> Instant:
     return from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
 
 
+def has_zone(text: str) -> bool:
+    """Tell whether text that `parse_iso` reads names its time zone."""
+    return datetime.fromisoformat(text.strip()).tzinfo is not None
+
+
 def parse_duration(text: str) -> Duration:
     """Read a duration such as `90s`, `2h`, `30d` or `1d 12h`; a leading minus makes it negative.
 

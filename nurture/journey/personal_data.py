@@ -155,6 +155,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     ),
     "approvals": Personal("names", "audience", "a condition that names the person is blanked"),
     "sends": Personal("names", "audience", "a condition that names the person is blanked"),
+    "send_recipients": Personal("contact", "contact_id", "deleted: nobody hands the send to them any more", None),
     "switches": Personal("names", "reason", "a reason that names the person is blanked"),
     "erasures": Personal("contact", "contact_id", "kept: the contact's number and when"),
 }  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import sends
+from nurture.app.sends.plan import plan as plan_send
+from nurture.app.sends.recipients import audience_of, find_recipients
 from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.schema import contacts, identities
@@ -55,7 +56,7 @@ def services(database: Database) -> Services:
 
 
 def test_contacts_that_may_not_enter_are_counted_by_the_first_reason(services: Services) -> None:
-    planned = sends.plan(services, _OFFER, who=None, expression="True")
+    planned = plan_send(services, _OFFER, audience_of("True"))
 
     assert planned["people"] == 7
     assert planned["not_entering"] == {"other_track": 1, "other_stage": 1, "audience": 2}
@@ -69,20 +70,20 @@ def test_contacts_that_may_not_enter_are_counted_by_the_first_reason(services: S
 
 
 def test_only_those_who_are_meant_are_counted(services: Services) -> None:
-    planned = sends.plan(services, _OFFER, who=None, expression="plan == 'free'")
+    planned = plan_send(services, _OFFER, audience_of("plan == 'free'"))
 
     assert (planned["people"], planned["first"], planned["not_entering"]) == (0, [], {"audience": 1})
 
 
 def test_a_measure_of_any_track_and_stage_refuses_nobody(services: Services) -> None:
-    planned = sends.plan(services, _NOTICE, who=None, expression="known(plan)")
+    planned = plan_send(services, _NOTICE, audience_of("known(plan)"))
 
     assert (planned["people"], planned["not_entering"]) == (10, {})
 
 
 def test_one_person_is_planned_by_the_same_rule(services: Services) -> None:
     def plan(who: str) -> tuple[int, dict[str, int]]:
-        planned = sends.plan(services, _OFFER, who=who, expression=None)
+        planned = plan_send(services, _OFFER, find_recipients(services, [who]))
         return planned["people"], planned["not_entering"]
 
     assert plan("p4@shop.example") == (1, {})

@@ -82,7 +82,7 @@ def test_bulk_work_that_defers_its_notification_notes_the_inbox_itself() -> None
         if _called(call) == "accept" and any(keyword.arg == "notify" for keyword in call.keywords)
     }
     noting = {file for file, call in _calls() if _called(call) == "note_inbox"}
-    assert deferring == noting == {"nurture/app/importing/store.py", "nurture/app/sends.py"}
+    assert deferring == noting == {"nurture/app/importing/store.py", "nurture/app/sends/hand_in.py"}
 
 
 def _called(call: ast.Call) -> str:

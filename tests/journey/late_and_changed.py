@@ -224,7 +224,7 @@ LATE: dict[str, Cell] = {
     "erasures": late_erasures,
     **kept_in("baselines", "transitions", "milestones", "set_aside_measures", check=untouched),
     **kept_in("coupons", "attempts", "requests", "touches", "wishes", "merges", "notices", check=untouched),
-    **kept_in("hook_posts", check=untouched),
+    **kept_in("hook_posts", "send_recipients", check=untouched),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }
 
@@ -340,6 +340,6 @@ CHANGE: dict[str, Cell] = {
     **kept_in("contact_state", "baselines", "quarantine", "transitions", "milestones", check=untouched),
     **kept_in("non_entries", "set_aside_measures", "watches", "coupons", "runs", check=untouched),
     **kept_in("attempts", "feedback", "consents", "touches", "wishes", "conflicts", check=untouched),
-    **kept_in("notices", "hook_posts", check=untouched),
+    **kept_in("notices", "hook_posts", "send_recipients", check=untouched),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }

@@ -208,7 +208,16 @@ MERGE: dict[str, Cell] = {
     "suppression_reasons": merge_reasons,
     "erasures": merge_erasures,
     **kept_in("events", "quarantine", "transitions", "milestones", "non_entries", check=kept_and_shown),
-    **kept_in("coupons", "attempts", "feedback", "touches", "notices", "hook_posts", check=kept_and_shown),
+    **kept_in(
+        "coupons",
+        "attempts",
+        "feedback",
+        "touches",
+        "notices",
+        "hook_posts",
+        "send_recipients",
+        check=kept_and_shown,
+    ),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }
 
@@ -370,7 +379,16 @@ UNMERGE: dict[str, Cell] = {
     "suppression_reasons": unmerge_reasons,
     "erasures": unmerge_erasures,
     **kept_in("quarantine", "transitions", "milestones", "non_entries", check=kept_apart),
-    **kept_in("coupons", "attempts", "feedback", "touches", "notices", "hook_posts", check=kept_apart),
+    **kept_in(
+        "coupons",
+        "attempts",
+        "feedback",
+        "touches",
+        "notices",
+        "hook_posts",
+        "send_recipients",
+        check=kept_apart,
+    ),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }
 
@@ -508,7 +526,16 @@ ERASURE: dict[str, Cell] = {
     "suppression_reasons": erase_reasons,
     "erasures": erase_erasures,
     **kept_in("identities", "contact_state", "baselines", "quarantine", "non_entries", check=gone),
-    **kept_in("set_aside_measures", "watches", "touches", "conflicts", "notices", "hook_posts", check=gone),
+    **kept_in(
+        "set_aside_measures",
+        "watches",
+        "touches",
+        "conflicts",
+        "notices",
+        "hook_posts",
+        "send_recipients",
+        check=gone,
+    ),
     **kept_in("transitions", "milestones", "coupons", "attempts", "feedback", check=nameless),
     **kept_in("consents", "wishes", check=nameless),
     **kept_in("approvals", "sends", "switches", check=text_gone),

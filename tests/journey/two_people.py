@@ -233,6 +233,7 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
                      "data": address}),
         (t.sends, {"request": f"r{contact}", "measure": OFFER, "audience": f"email == '{address}'", "at": NOW,
                    "actor": "ops", "people": 1, "cursor": 0, "done": True}),
+        (t.send_recipients, {"request": f"r{contact}", "contact_id": contact}),
         (t.approvals, {"request": f"r{contact}", "measure": OFFER, "audience": f"email == '{address}'",
                        "people": 1, "actor": "ops", "at": NOW, "until": NOW, "state": "waiting"}),
         (t.switches, {"name": f"lane{contact}", "paused": False, "reason": f"550 {address}", "actor": "ops",

@@ -286,6 +286,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
     aside = {"source": "shop", "received_at": now, "stage": "shape", "reason": "no type"}
     report = {"provider": "ses", "kind": "bounce", "at": now, "received_at": now}
     return [
+        (t.send_recipients, {"request": "sentinel", "contact_id": number}),
         (t.hook_posts, {"event_id": 1, "contact_id": number, "name": "sentinel", "target": "crm", "created_at": now,
                         "due_at": now}),
         (t.notices, {"kind": "reply", "contact_id": number, "sender": "a", "recipient": "b", "due_at": now,

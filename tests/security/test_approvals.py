@@ -6,10 +6,13 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import approvals, sends
+from nurture.app import approvals
 from nurture.app.accounts import access
 from nurture.app.installation import open_existing
-from nurture.app.send_options import SendOptions
+from nurture.app.sends import hand_in
+from nurture.app.sends.hand_in import SendOrder, people_to_approve
+from nurture.app.sends.options import SendOptions
+from nurture.app.sends.recipients import audience_of
 from nurture.app.services import Services
 from nurture.database.schema import audit, inbox
 from nurture.domain.access import may_be_same_person
@@ -85,19 +88,15 @@ def handed_in(services: Services) -> int:
         return int(connection.scalar(count) or 0)
 
 
+def order_of(request: str, expression: str = EVERYBODY, *, actor: str = "cli:ann") -> SendOrder:
+    return SendOrder(MEASURE, audience_of(expression), request=request, actor=actor, options=OPTIONS)
+
+
 def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> None:
-    people = sends.people_to_approve(services, who=None, expression=EVERYBODY)
+    order = order_of(request, actor=actor)
+    people = people_to_approve(services, order.recipients)
     assert people == PEOPLE
-    approvals.request_approval(
-        services,
-        MEASURE,
-        expression=EVERYBODY,
-        request=request,
-        people=people,
-        actor=actor,
-        at=None,
-        options=OPTIONS,
-    )
+    approvals.request_approval(services, order, people=people)
 
 
 def test_a_send_to_many_waits_and_its_requester_cannot_approve_it(shop: Shell, services: Services) -> None:
@@ -109,7 +108,7 @@ def test_a_send_to_many_waits_and_its_requester_cannot_approve_it(shop: Shell, s
     assert refused.code == 2
     assert "takes somebody else" in refused.line()
     assert handed_in(services) == 0
-    assert shop("sends", "list", "--json").document[0]["state"] == "waiting"
+    assert shop("sends", "list", "--json").document[0]["state"] == "waiting_for_approval"
 
 
 @on_both
@@ -128,15 +127,7 @@ def test_another_operator_approves_and_the_send_begins(services: Services) -> No
 
 def test_no_command_avoids_the_second_person(shop: Shell, services: Services) -> None:
     def send(request: str, expression: str = EVERYBODY) -> None:
-        sends.send(
-            services,
-            MEASURE,
-            who=None,
-            expression=expression,
-            request=request,
-            actor="cli:ann",
-            options=OPTIONS,
-        )
+        hand_in.send(services, order_of(request, expression))
 
     for request in ("r0", "r1"):
         with pytest.raises(InputError, match="second operator"):
@@ -189,16 +180,7 @@ def test_a_request_is_asked_once_and_not_for_something_else(services: Services) 
     (row,) = approvals.list_requests(services)
     assert row["asked_by"] == "cli:ann"
     with pytest.raises(InputError, match="another measure, audience, time or option"):
-        approvals.request_approval(
-            services,
-            MEASURE,
-            expression="orders >= 0",
-            request="r1",
-            people=9,
-            actor="cli:ann",
-            at=None,
-            options=OPTIONS,
-        )
+        approvals.request_approval(services, order_of("r1", "orders >= 0"), people=9)
     with pytest.raises(NotFoundError, match="sends list"):
         approvals.approve(services, "r9", actor="cli:bob")
 
@@ -213,7 +195,7 @@ def test_an_interrupted_approval_continues_where_it_stopped(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sends, "_send_page", die)
+        patch.setattr(hand_in, "_hand_in_page", die)
         with pytest.raises(KeyboardInterrupt):
             approvals.approve(services, "r1", actor="cli:bob")
     assert handed_in(services) == 0

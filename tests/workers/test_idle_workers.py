@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from nurture.app import sends
+from nurture.app.sends.hand_in import SendOrder, send
+from nurture.app.sends.recipients import audience_of
 from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.notifications import Notification
@@ -86,7 +87,8 @@ def test_a_large_send_notifies_at_its_first_page_and_delivery_notifies_another_w
 ) -> None:
     people(context.services, BATCH + 10, wake_at=_NOW + DAY)
 
-    done = sends.send(context.services, _MEASURE, who=None, expression="True", request="r1", actor="test")
+    order = SendOrder(_MEASURE, audience_of("True"), request="r1", actor="test")
+    done = send(context.services, order)
 
     assert done["people"] == BATCH + 10
     assert notified(context) == [("inbox", "all"), ("inbox", "all")]

@@ -9,6 +9,7 @@ from nurture.domain.consent.permissions import EVERYTHING, state_for_topic
 from nurture.domain.contact import PersonRequest
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
+from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
 from nurture.domain.journey.run_entity import entity_reason
 from nurture.domain.measure import MARKETING, LetEndOfMonth, LocalSlot
@@ -91,6 +92,21 @@ def check_switches(context: CheckContext) -> CheckResult:
                 "defer", "paused", f"{name}: {paused[name]}", until=context.now + PAUSE_RECHECK_AFTER
             )
     return "none is off"
+
+
+def check_send(context: CheckContext) -> CheckResult:
+    """Defer while the mail's own send is paused; cancel it when the send was cancelled."""
+    send = context.input.send
+    if send is None or send.control == "running":
+        return "not paused"
+    if send.control == "cancelled":
+        return Refusal("cancel", "cancelled_by_ops", f"its send was cancelled: {send.reason}")
+    return Refusal(
+        "defer",
+        "paused",
+        f"its send is paused: {send.reason}",
+        until=context.now + PAUSE_RECHECK_AFTER,
+    )
 
 
 # ---- the mail against the playbook and the contact's place -----------------------------------------------
@@ -307,6 +323,18 @@ def check_when(context: CheckContext) -> CheckResult:
 def check_send_if(context: CheckContext) -> CheckResult:
     """Skip unless the step's `send_if` holds on the objects as read in this transaction."""
     return _check_condition(context, context.step.send_if if context.step else None, reason="send_if")
+
+
+def check_send_rate(context: CheckContext) -> CheckResult:
+    """Defer to the mail's place in the row when its send has a rate; its validity counts from there."""
+    send, message = context.input.send, context.input.message
+    if send is None or send.rate is None:
+        return "no limit"
+    place = send.place_of(due_at=message.due_at, reason=message.reason, now=context.now)
+    detail = f"{send.rate} an hour"
+    if place <= context.now:
+        return detail
+    return Refusal("defer", RATE_REASON, detail, until=place, renews=True)
 
 
 def check_holdout(context: CheckContext) -> CheckResult:

@@ -14,6 +14,7 @@ from nurture.domain.guard import checks, slot_checks
 from nurture.domain.guard.business_time import promised_instant
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
+from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
 from nurture.domain.measure import LetBusiness, LetEndOfMonth, LetIn, MailStep, Measure
 from nurture.domain.message import Check, Verdict
@@ -38,6 +39,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("address", checks.check_address),
     ("suppression", checks.check_suppression),
     ("switches", checks.check_switches),
+    ("send", checks.check_send),
     ("measure", checks.check_measure),
     ("track", checks.check_track),
     ("stage", checks.check_stage),
@@ -61,6 +63,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("arbitration", slot_checks.check_arbitration),
     ("when", checks.check_when),
     ("send_if", checks.check_send_if),
+    ("send_rate", checks.check_send_rate),
     ("holdout", checks.check_holdout),
 )
 
@@ -74,7 +77,7 @@ REASONS: Mapping[str, str] = {
     "no_address": "skipped: no e-mail address is known",
     "shared_address": "skipped: another contact has this address, and this one has not confirmed it",
     "suppressed": "skipped: the address is suppressed, for all mail or for marketing",
-    "paused": "deferred: the measure (by ops, or for a broken template), the lane or everything is paused",
+    "paused": "deferred: its measure (by ops, or for a broken template), its send, its lane or everything is paused",
     "measure_gone": "cancelled: the active playbook has no such measure",
     "step_gone": "cancelled: the measure has no such mail step any more",
     "track": "cancelled: written for the other track",
@@ -104,6 +107,7 @@ REASONS: Mapping[str, str] = {
     "when_unknown": "skipped: the step's condition cannot be answered, and unknown is no",
     "send_if": "skipped: what the mail promises is no longer true",
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
+    "send_rate": "deferred: its send has a rate, and this mail's place in the row is still ahead",
     # between the gates and on the wire
     "template_value": "skipped: a value the template needs is missing",
     "changed": "deferred: the contact changed between the gates; the guard checks again",
@@ -115,7 +119,7 @@ REASONS: Mapping[str, str] = {
     "refused": "failed: the receiving side refused this mail for good",
     "in_doubt": "in doubt: the final dot was written and no reply was read",
     # by people
-    "cancelled_by_ops": "cancelled: the measure was cancelled by command",
+    "cancelled_by_ops": "cancelled: the measure, or the send that it belongs to, was cancelled by command",
 }
 
 
@@ -189,7 +193,11 @@ def _build_context(guard_input: GuardInput, *, now: Instant, playbook: Playbook)
 
 def _defer(context: CheckContext, refusal: Refusal, recorded: tuple[Check, ...]) -> Verdict:
     message = context.input.message
-    until = _next_allowed(context, refusal.until if refusal.until is not None else context.now)
+    earliest = refusal.until if refusal.until is not None else context.now
+    until = _next_allowed(context, earliest)
+    if refusal.reason == RATE_REASON and until != earliest:
+        # It may not leave at its place, so it takes another one when it may leave.
+        refusal = replace(refusal, reason=_reason_of_next_allowed(context, earliest))
     if refusal.renews and context.measure is not None:
         step = context.step
         valid_for = step.valid_for if step and step.valid_for is not None else context.measure.valid_for
@@ -215,6 +223,12 @@ def _next_allowed(context: CheckContext, at: Instant) -> Instant:
         if at == before:
             break
     return at
+
+
+def _reason_of_next_allowed(context: CheckContext, at: Instant) -> str:
+    """Return the reason for which a mail may not leave at an instant ahead."""
+    quiet = checks.check_quiet_hours(replace(context, now=at))
+    return quiet.reason if isinstance(quiet, Refusal) else "send_window"
 
 
 def zone_or_default(zone: str | None, playbook: Playbook) -> str:

@@ -14,6 +14,7 @@ from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, PersonRequest, Run
 from nurture.domain.guard.caps import LedgerEntry
+from nurture.domain.guard.sends import SendLimits
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold
 from nurture.domain.measure import MailStep, Measure, MessageTrack, Purpose
@@ -51,6 +52,8 @@ class DueMessage:
     attempt: int = 0
     # The reason of its last deferral; "" when it was never deferred.
     reason: str = ""
+    # The request id of the send by which an operator asked for it; None: no send.
+    request: str | None = None
 
     def as_ledger_entry(self) -> LedgerEntry:
         """Return the message in the form in which caps and arbitration compare messages."""
@@ -104,6 +107,8 @@ class GuardInput:
     reading: Reading | None = None
     # Addresses and domains that may be mailed at all; empty: no such limit.
     only_to: frozenset[str] = frozenset()
+    # The send by which an operator asked for it; None: no send.
+    send: SendLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,10 +72,13 @@ def firing_of(work: Work, measure: Measure, event: Event, at: Instant, *, milest
 def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
     """Start a run of the measure for the contact and its first step, or record the reason why not.
 
-    A measure of another track is not recorded: `why` reads that from the contact.
+    A measure of another track is recorded for a send alone: `why` reads it from the contact.
     """
     if measure.track in ("any", work.contact.track):
         run_rule(work, measure, firing.at, _start_or_refuse, work, measure, firing)
+    elif firing.request is not None:
+        detail = f"track is {work.contact.track}, the measure is for {measure.track}"
+        work.no_entry(measure.root, firing.at, "other_track", detail, firing.request)
 
 
 def end_replaced_run(work: Work, measure: Measure, firing: Firing) -> None:
@@ -87,16 +90,17 @@ def end_replaced_run(work: Work, measure: Measure, firing: Firing) -> None:
 def _start_or_refuse(work: Work, measure: Measure, firing: Firing) -> None:
     refusal = _refusal(work, measure, firing)
     if refusal is not None:
-        work.no_entry(measure.root, firing.at, *refusal)
+        work.no_entry(measure.root, firing.at, *refusal, firing.request)
         return
     value = _once_value(work, measure, firing)
     if value is None:
         detail = f"no {measure.once.per} in {firing.event or 'the trigger'}"
-        work.no_entry(measure.root, firing.at, "no_key", detail)
+        work.no_entry(measure.root, firing.at, "no_key", detail, firing.request)
         return
     key, generation = _run_key(work, measure, firing, value)
     if key is None:
-        work.no_entry(measure.root, firing.at, "once", f"already entered for key {value!r}")
+        detail = f"already entered for key {value!r}"
+        work.no_entry(measure.root, firing.at, "once", detail, firing.request)
         return
     _end_active_run(work, measure, value, firing.at)
     start_run(work, measure, firing, key=key, generation=generation)

@@ -180,7 +180,7 @@ def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
     path, request = str(event.properties.get("measure", "")), str(event.properties.get("request", ""))
     measure = work.playbook.measures.get(path)
     if measure is None or not request:
-        work.no_entry(path, at, "no_measure", "the playbook has no such measure")
+        work.no_entry(path, at, "no_measure", "the playbook has no such measure", request or None)
         return
     reserved = ("measure", "request", "send_at", "occasion", "again")
     properties = {name: value for name, value in event.properties.items() if name not in reserved}

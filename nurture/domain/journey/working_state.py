@@ -81,9 +81,11 @@ class Work:
             return True
         return condition.truth(self.reading(at) if run is None else self.reading_of(run, at)) is Truth.YES
 
-    def no_entry(self, measure: str, at: Instant, reason: str, detail: str = "") -> None:
-        """Record the reason why a trigger that fired started no run."""
-        self.result.non_entries.append(NonEntry(measure, at, reason, detail))
+    def no_entry(
+        self, measure: str, at: Instant, reason: str, detail: str = "", request: str | None = None
+    ) -> None:
+        """Record the reason why a trigger that fired started no run; request: of the send that it was."""
+        self.result.non_entries.append(NonEntry(measure, at, reason, detail, request))
 
     def note_started(self, run: Run) -> None:
         """Add the run to the contact and store its key and start."""

@@ -45,6 +45,10 @@ class SendOptions:
         return cls(stored.get("occasion", ""), bool(stored.get("again")), stored.get("values", {}))
 
 
+#: A send without options of its own.
+NO_OPTIONS: Final = SendOptions()
+
+
 def read_values(texts: list[str]) -> dict[str, str]:
     """Return the values of `--set key=value`. Raises InputError for a text without `=`."""
     values: dict[str, str] = {}

@@ -1,0 +1,30 @@
+"""Values of options that several commands take."""
+
+from nurture.domain.errors import InputError
+from nurture.domain.instant import Instant, has_zone, parse_iso, to_iso
+
+
+def read_instant(text: str, *, option: str = "--at") -> Instant:
+    """Return the instant of ISO 8601 text. Raises InputError for no date, and for one without a time zone."""
+    try:
+        instant = parse_iso(text)
+    except (ValueError, OverflowError) as error:
+        message = f"{option} {text!r} is not a date; write for example 2026-03-01T12:00:00Z"
+        raise InputError(message) from error
+    if not has_zone(text):
+        message = (
+            f"{option} {text!r} names no time zone; end it with Z for UTC, or with an offset such as +01:00: "
+            f"{to_iso(instant)}"
+        )
+        raise InputError(message)
+    return instant
+
+
+def read_future_instant(text: str, *, now: Instant, option: str = "--at") -> Instant:
+    """Return an instant that is still ahead. Raises InputError as `read_instant` does, and for the past."""
+    instant = read_instant(text, option=option)
+    if instant <= now:
+        raise InputError(
+            f"{option} {text!r} is past: now is {to_iso(now)}; name a later time, or leave it out to begin now"
+        )
+    return instant
