@@ -16,8 +16,10 @@ from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
+from nurture.app.watch import read_signs
 from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
+from nurture.domain.health.judge import judge
 from nurture.journey.replay import verify_replay
 from nurture.reports.amounts import find_doubtful_amounts
 from nurture.reports.set_aside import find_set_aside
@@ -73,6 +75,28 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     findings.append(_notice("conflicts", _open_conflicts(services)))
     findings.append(_finding("delivery journals", list(journals.find_faults(services))))
     return findings
+
+
+#: Findings that say what does not run; nothing has to run while the doctor looks at a database.
+_NOT_RUNNING = {"up", "worker", "scheduler", "api"}
+
+
+def examine_running(services: Services) -> list[dict[str, Any]]:
+    """Return one row for each part of the running installation that `nurture status` finds trouble in.
+
+    Where no process has a row, as after an orderly stop, what does not run is no failed check.
+    """
+    with services.database.read() as connection:
+        signs = read_signs(services, connection)
+    findings = judge(signs)
+    rows = []
+    for part in dict.fromkeys(finding.part for finding in findings):
+        mine = [finding for finding in findings if finding.part == part]
+        lines = [f"{finding.words}; {finding.remedy}" for finding in mine]
+        is_stopped = part in _NOT_RUNNING and not signs.processes
+        fails = not is_stopped and any(finding.severity == "problem" for finding in mine)
+        rows.append(_finding(f"running: {part}", lines) if fails else _notice(f"running: {part}", lines))
+    return rows or [_finding("running", [])]
 
 
 def _old_transactions(connection: sa.Connection) -> Iterator[str]:

@@ -14,6 +14,7 @@ from nurture.health import queries
 from nurture.reports.backlog import count_due
 from nurture.reports.signs import load_signs
 from nurture.runtime.log import get_logger
+from nurture.runtime.settings import Settings
 
 _log = get_logger("health")
 #: Names of the slots in `job_slots`, of which one process takes each.
@@ -32,14 +33,13 @@ class Changes:
 
 def read_signs(services: Services, connection: sa.Connection, *, counts: bool = True) -> Signs:
     """Return the signs of this installation as of now. counts: False leaves out the counts of waiting mail."""
-    settings = services.settings
-    return load_signs(
-        connection,
-        now=services.clock.lease_now(connection),
-        embedded=settings.embedded,
-        takes_mail=bool(settings.bounce_address and settings.replies_to),
-        counts=counts,
-    )
+    now = services.clock.lease_now(connection)
+    return load_signs(connection, now=now, takes_mail=receives_mail(services.settings), counts=counts)
+
+
+def receives_mail(settings: Settings) -> bool:
+    """Tell whether `nurture inbound` has the settings that it needs, so that it should run."""
+    return bool(settings.bounce_address and settings.replies_to)
 
 
 def watch(services: Services) -> Changes:

@@ -18,8 +18,10 @@ from sqlalchemy.exc import DBAPIError
 
 from nurture.access.sessions import find_oldest_transaction
 from nurture.database.engine import Database
-from nurture.domain.instant import SECOND, Instant
+from nurture.domain.instant import SECOND
 from nurture.reports.backlog import measure_backlog
+from nurture.reports.health_metrics import gauges as health_gauges
+from nurture.reports.signs import load_signs
 from nurture.runtime.clock import Clock, monotonic
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
@@ -54,10 +56,10 @@ def timed(room: str) -> Iterator[None]:
         _seconds.labels(room).observe(monotonic() - start)
 
 
-def render_page(database: Database, *, clock: Clock) -> bytes:
-    """Return all metrics in the text format of Prometheus (CONTENT_TYPE)."""
+def render_page(database: Database, *, clock: Clock, takes_mail: bool = False) -> bytes:
+    """Return all metrics in the text format of Prometheus (CONTENT_TYPE). takes_mail: as `load_signs` takes it."""
     gauges = CollectorRegistry(auto_describe=False)
-    gauges.register(_Backlogs(database, clock.now()))
+    gauges.register(_Backlogs(database, clock, takes_mail=takes_mail))
     return prometheus_client.generate_latest(counter_registry()) + prometheus_client.generate_latest(gauges)
 
 
@@ -103,9 +105,11 @@ class _Shared(MultiProcessCollector):
 class _Backlogs(Collector):
     """The gauges, computed on collection."""
 
-    def __init__(self, database: Database, now: Instant) -> None:
+    def __init__(self, database: Database, clock: Clock, *, takes_mail: bool) -> None:
         self._database = database
-        self._now = now
+        self._clock = clock
+        self._now = clock.now()
+        self._takes_mail = takes_mail
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         up = GaugeMetricFamily("nurture_database_up", "1 when the database answers.")
@@ -113,6 +117,8 @@ class _Backlogs(Collector):
             with self._database.read() as connection:
                 backlog = measure_backlog(connection, now=self._now)
                 oldest = find_oldest_transaction(connection)
+                now = self._clock.lease_now(connection)
+                signs = load_signs(connection, now=now, takes_mail=self._takes_mail, counts=False)
         except DBAPIError:
             up.add_metric([], 0)
             yield up
@@ -138,3 +144,4 @@ class _Backlogs(Collector):
             "Seconds that the oldest transaction of another session has been open.",
             oldest.seconds if oldest is not None else 0,
         )
+        yield from health_gauges(signs)

@@ -30,9 +30,13 @@ _WAITING = t.messages.c.status == sa.literal_column("'waiting'")
 
 
 def load_signs(
-    connection: sa.Connection, *, now: Instant, embedded: bool, takes_mail: bool, counts: bool = True
+    connection: sa.Connection, *, now: Instant, takes_mail: bool = False, counts: bool = True
 ) -> Signs:
-    """Return every sign. now: the database's time. counts: False leaves out the counts of waiting mail."""
+    """Return every sign.
+
+    now: the database's time. takes_mail: a process should receive mail. counts: False leaves out waiting mail and
+    receiving domains.
+    """
     quarantine, quarantine_at = _load_quarantine(connection)
     set_aside, set_aside_at = _load_set_aside(connection)
     open_cases, overdue_cases, overdue_since = _load_cases(connection, now)
@@ -48,7 +52,7 @@ def load_signs(
         domain_rates=load_rates(connection, t.sending_counts.c.domain, since=now - WINDOW)[:DOMAINS_SHOWN]
         if counts
         else (),
-        embedded=embedded,
+        embedded=connection.dialect.name == "sqlite",
         takes_mail=takes_mail,
         quarantine=quarantine,
         quarantine_at=quarantine_at,

@@ -8,7 +8,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nurture.app.group_commit import Unavailable
 from nurture.app.services import Services
+from nurture.app.status import find_trouble
+from nurture.app.watch import receives_mail
 from nurture.database.engine import encode
+from nurture.domain.health.findings import Finding
 from nurture.domain.instant import SECOND
 from nurture.reports.backlog import Backlog, measure_backlog
 from nurture.reports.metrics import CONTENT_TYPE, render_page
@@ -18,6 +21,8 @@ from nurture.web.request import is_from_this_machine
 
 #: Work due for longer than this shows that no worker processes it.
 DUE_SECONDS_MAX = 300
+#: Problems by which mail does not leave. Others, such as a broker that is away, need a person and stop nothing.
+UNREADY = {"late", "relay", "stalled"}
 
 
 def routes(services: Services, login: ConsoleLogin, keys: KeyRing) -> APIRouter:
@@ -28,18 +33,23 @@ def routes(services: Services, login: ConsoleLogin, keys: KeyRing) -> APIRouter:
     async def healthz() -> Response:
         return json_response(200, {"alive": True})
 
-    @router.get("/readyz", summary="Check that the database is reachable and no due work is too old")
+    @router.get(
+        "/readyz", summary="Check that the database and the relays are reachable and no due work is too old"
+    )
     async def readyz() -> Response:
         try:
-            due = await asyncio.to_thread(read_backlog, services)
+            due, trouble = await asyncio.to_thread(read_readiness, services)
         except SQLAlchemyError as error:
             return json_response(
                 503, {"ready": False, "reason": f"the database is unavailable: {type(error).__name__}"}
             )
         now = services.clock.now()
-        ready = due.age(now=now) <= DUE_SECONDS_MAX
+        problems = {finding.part for finding in trouble if finding.severity == "problem"}
+        ready = due.age(now=now) <= DUE_SECONDS_MAX and problems.isdisjoint(UNREADY)
         ages = {queue: (now - since) / SECOND for queue, since in due.due_since.items()}
         body = {"ready": ready, "oldest_due_seconds": ages, "bound_seconds": DUE_SECONDS_MAX}
+        # Anybody may ask, so the body names the parts and no more.
+        body |= {"problems": sorted(problems)}
         return json_response(200 if ready else 503, body)
 
     @router.get(
@@ -56,7 +66,10 @@ def routes(services: Services, login: ConsoleLogin, keys: KeyRing) -> APIRouter:
                 return Response(reason, 401, headers, "text/plain")
         except Unavailable as error:
             return json_response(503, {"error": str(error)})
-        text = await asyncio.to_thread(render_page, services.database, clock=services.clock)
+        takes_mail = receives_mail(services.settings)
+        text = await asyncio.to_thread(
+            render_page, services.database, clock=services.clock, takes_mail=takes_mail
+        )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     return router
@@ -69,10 +82,11 @@ async def _may_read_metrics(services: Services, request: Request, login: Console
     return bool(request.cookies) and await asyncio.to_thread(login.current_operator, request) is not None
 
 
-def read_backlog(services: Services) -> Backlog:
-    """Return the oldest due work of each room."""
+def read_readiness(services: Services) -> tuple[Backlog, list[Finding]]:
+    """Return the oldest due work of each room, and the trouble that was found."""
     with services.database.read() as connection:
-        return measure_backlog(connection, now=services.clock.now())
+        backlog = measure_backlog(connection, now=services.clock.now())
+        return backlog, find_trouble(services, connection)
 
 
 def json_response(status: int, body: Any) -> Response:

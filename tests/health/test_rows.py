@@ -170,7 +170,7 @@ def test_a_server_that_answers_again_is_no_longer_away(
 
 def test_signs_of_an_empty_database(database: Database) -> None:
     with database.read() as connection:
-        signs = load_signs(connection, now=NOW, embedded=False, takes_mail=False)
+        signs = load_signs(connection, now=NOW)
     assert (signs.lanes, signs.pauses, signs.quarantine, signs.open_cases) == ([], [], {}, 0)
 
 
@@ -182,7 +182,7 @@ def test_a_lane_shows_what_waits_and_since_when_it_is_due(database: Database) ->
         rows = [mail | {"step": str(due), "due_at": due, "valid_until": NOW + HOUR} for due in dues]
         connection.execute(messages.insert(), rows)
     with database.read() as connection:
-        signs = load_signs(connection, now=NOW, embedded=False, takes_mail=False)
+        signs = load_signs(connection, now=NOW)
     (bulk,) = signs.lanes
     assert (bulk.name, bulk.waiting, bulk.due_since) == ("bulk", 2, NOW - MINUTE)
     assert not is_failing(bulk)
