@@ -909,7 +909,7 @@ sending_counts = sa.Table(
     # Begin of the stretch.
     sa.Column("slot", Instant, primary_key=True, autoincrement=False),
     sa.Column("lane", sa.Text, primary_key=True),
-    # "": all domains beyond those that a process counts one by one.
+    # Of a large provider (`domain.health.providers`); "": all others, which may be a single person's.
     sa.Column("domain", sa.Text, primary_key=True),
     sa.Column("sent", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("hard_bounces", sa.BigInteger, nullable=False, server_default="0"),

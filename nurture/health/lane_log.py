@@ -4,6 +4,7 @@ A lane's first failure and its first success after one are written at once; ever
 that rows that all workers share cost nothing beside sending.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import sqlalchemy as sa
 
 from nurture.database.bulk import Row
 from nurture.database.engine import Database
-from nurture.domain.health.rates import OTHER_DOMAINS, slot_of
+from nurture.domain.health.providers import OTHER_DOMAINS, name_provider
+from nurture.domain.health.rates import slot_of
 from nurture.health import queries
 from nurture.runtime.clock import Clock, monotonic
 from nurture.runtime.log import get_logger, without_addresses
@@ -21,8 +23,6 @@ from nurture.transports.types import Outcome
 
 #: The least time between two writes of a lane whose state is the same.
 _WRITE_SECONDS = 3.0
-#: Domains that a process counts one by one; further ones are counted together.
-_DOMAINS_MAX = 500
 #: The stage of a failure by which the server refuses us, wherever in the session it came.
 REFUSED = "refused"
 _WORDS_MAX = 300
@@ -56,7 +56,6 @@ class LaneLog:
         self._news: dict[str, LaneNews] = {}
         self._written: dict[str, LaneNews] = {}
         self._counts: _Counts = Counter()
-        self._domains: set[str] = set()
         self._written_at = -_WRITE_SECONDS
 
     def note(self, lane: str, results: Iterable[tuple[str, Outcome]]) -> None:
@@ -66,8 +65,8 @@ class LaneLog:
         with self._lock:
             for address, outcome in listed:
                 if name := _counted_as(outcome):
-                    self._counts[slot, lane, self._name_domain(address), name] += 1
-            news = _judge_window([outcome for _, outcome in listed])
+                    self._counts[slot, lane, name_provider(address), name] += 1
+            news = _judge_window(listed)
             if news is not None:
                 self._news[lane] = news
             before = self._written.get(lane)
@@ -104,14 +103,6 @@ class LaneLog:
                 queries.save_success(connection, lane, at=now)
         queries.add_counts(connection, _rows(counts))
 
-    def _name_domain(self, address: str) -> str:
-        domain = address.rpartition("@")[2].lower()
-        if domain not in self._domains:
-            if len(self._domains) >= _DOMAINS_MAX:
-                return OTHER_DOMAINS
-            self._domains.add(domain)
-        return domain
-
 
 def _rows(counts: _Counts) -> list[Row]:
     rows: dict[tuple[int, str, str], Row] = {}
@@ -131,15 +122,27 @@ def _counted_as(outcome: Outcome) -> str:
     return "deferred" if outcome.outcome == "retry" and reached and outcome.code else ""
 
 
-def _judge_window(outcomes: list[Outcome]) -> LaneNews | None:
+def _judge_window(results: list[tuple[str, Outcome]]) -> LaneNews | None:
     """Return what these outcomes tell about the lane's server: one accepted mail shows that it works."""
-    if any(outcome.outcome == "sent" for outcome in outcomes):
+    if any(outcome.outcome == "sent" for _, outcome in results):
         return LaneNews()
-    failures = [outcome for outcome in outcomes if outcome.outcome != "failed" and outcome.retry_after != 0]
+    failures = [pair for pair in results if pair[1].outcome != "failed" and pair[1].retry_after != 0]
     if not failures:
         return None
     # The words of a refusal say more than those of the mails that were not begun.
-    first = next((outcome for outcome in failures if outcome.outcome == "lane_paused"), failures[0])
+    address, first = next((pair for pair in failures if pair[1].outcome == "lane_paused"), failures[0])
     stage = REFUSED if first.outcome == "lane_paused" else first.stage
-    words = without_addresses(f"{first.code} {first.reply}".strip())[:_WORDS_MAX]
+    words = _without_recipient(f"{first.code} {first.reply}".strip(), address)[:_WORDS_MAX]
     return LaneNews(stage, words or f"no reply ({first.stage})")
+
+
+def _without_recipient(words: str, address: str) -> str:
+    """Return the words without the recipient's address, and without its domain where that may be one person's."""
+    domain = address.rpartition("@")[2]
+    hidden = [(address, "ADDRESS")] + (
+        [(domain, "DOMAIN")] if name_provider(address) == OTHER_DOMAINS else []
+    )
+    for text, name in hidden:
+        if text:
+            words = re.sub(re.escape(text), name, words, flags=re.IGNORECASE)
+    return without_addresses(words)

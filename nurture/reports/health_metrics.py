@@ -17,7 +17,7 @@ def gauges(signs: Signs) -> Iterator[GaugeMetricFamily]:
         "nurture_trouble",
         "1 for each finding of `nurture status`; severity problem needs a person.",
         ["part", "about", "severity"],
-        [((found.part, found.about, found.severity), 1) for found in judge(signs)],
+        [((finding.part, finding.about, finding.severity), 1) for finding in judge(signs)],
     )
     alive = [sign for sign in signs.processes if sign.is_alive(signs.now)]
     yield _gauge(

@@ -100,8 +100,12 @@ def test_a_refusal_is_told_in_the_words_of_the_server_without_an_address(sqlite_
     log.note("main", [("ann@gmail.com", LATER)])
     assert (lane(sqlite_database).stage, lane(sqlite_database).words) == (
         "rcpt",
-        "451 4.7.1 ***@gmail.com: try later",
+        "451 4.7.1 ADDRESS: try later",
     )
+    reply = "451 mx.Ann-Smith.example: later, bob@gmail.com"
+    log.note("main", [("a@ann-smith.example", Outcome(1, 1, "retry", "rcpt", "", reply))])
+    log.flush()
+    assert lane(sqlite_database).words == "451 mx.DOMAIN: later, ***@gmail.com"
     log.note("main", [("b@gmail.com", AWAY), ("ann@gmail.com", LOGIN)])
     log.flush()
     assert (lane(sqlite_database).stage, lane(sqlite_database).words) == ("refused", "535 5.7.8 bad password")

@@ -6,8 +6,6 @@ from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
 SLOT: Duration = 10 * MINUTE
 #: How far back a rate looks.
 WINDOW: Duration = 24 * HOUR
-#: The domain under which those beyond the counted ones are added up.
-OTHER_DOMAINS = ""
 
 
 def slot_of(now: Instant) -> Instant:
