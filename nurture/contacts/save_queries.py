@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family, members_of
 from nurture.contacts.state_codec import encode_memory, encode_run_data
+from nurture.contacts.watch_queries import end_watches, renew_watches
 from nurture.database.bulk import (
     Row,
     any_of,
     insert,
     insert_statement,
     list_text,
-    relation,
     relation_of_parameter,
     update,
 )
@@ -34,9 +34,8 @@ from nurture.database.schema import (
     runs,
     set_aside_measures,
     transitions,
-    watches,
 )
-from nurture.domain.contact import Advance, Contact, Run
+from nurture.domain.contact import Advance, Contact, Run, WatchChange
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
 
@@ -323,26 +322,19 @@ def _save_milestones(connection: sa.Connection, advances: Sequence[Advance]) -> 
 
 
 def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> None:
-    last = {
-        (change.kind, change.key, advance.contact.id): change
-        for advance in advances
-        for change in advance.watches
-    }
+    newest: dict[tuple[str, str, int], WatchChange] = {}
+    for advance in advances:
+        for change in advance.watches:
+            watch = (change.kind, change.key, advance.contact.id)
+            if watch not in newest or change.at >= newest[watch].at:
+                newest[watch] = change
     begun: list[Row] = []
     ended: list[Row] = []
-    for (kind, key, contact), change in last.items():
-        row = {"kind": kind, "key": key, "contact_id": contact, "since": change.since}
+    for (kind, key, contact), change in newest.items():
+        row = {"kind": kind, "key": key, "contact_id": contact, "since": change.at}
         (begun if change.is_start else ended).append(row)
-    insert(connection, watches, begun, conflict=["kind", "key", "contact_id"])
-    if ended:
-        names = ("kind", "key", "contact_id")
-        pairs = relation(connection, [watches.c[name] for name in names], ended)
-        has_ended = sa.exists().where(*(pairs.c[name] == watches.c[name] for name in names))
-        connection.execute(
-            sa.delete(watches).where(
-                any_of(watches.c.contact_id, [row["contact_id"] for row in ended], connection), has_ended
-            )
-        )
+    renew_watches(connection, begun)
+    end_watches(connection, ended)
 
 
 def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:

@@ -167,11 +167,11 @@ class MilestoneReached:
 
 @dataclass(frozen=True, slots=True)
 class WatchChange:
-    """The contact starts or stops watching an object."""
+    """The contact starts or stops watching an object, or starts anew."""
 
     kind: str
     key: str
-    since: Instant
+    at: Instant
     is_start: bool
 
 

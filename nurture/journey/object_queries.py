@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.contacts.watch_queries import renew_watches
 from nurture.database.bulk import Row, any_of, insert, relation
 from nurture.database.engine import decode, encode
 from nurture.database.schema import events, inbox, object_wakes, objects, watches
@@ -125,7 +126,7 @@ def hand_watches(connection: sa.Connection, merged: int, survivor: int) -> None:
     """Pass the watches of the merged contact to the survivor, with their instants."""
     mine = sa.select(watches.c.kind, watches.c.key, sa.literal(survivor).label("contact_id"), watches.c.since)
     rows = [row._asdict() for row in connection.execute(mine.where(watches.c.contact_id == merged))]
-    insert(connection, watches, rows, conflict=["kind", "key", "contact_id"])
+    renew_watches(connection, rows)
     connection.execute(sa.delete(watches).where(watches.c.contact_id == merged))
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from nurture.contacts.accept import shard_for
+import pytest
+
+from nurture.contacts.accept import NewEvent, shard_for
 from nurture.database import schema
 from nurture.database.engine import Database, decode
 from nurture.domain.counts import Counts
-from nurture.domain.instant import DAY, HOUR
+from nurture.domain.instant import DAY, HOUR, Instant
 from nurture.domain.measure import OnObject
 from nurture.journey.objects import wake_watchers
 from tests.domain.build import a_measure, a_playbook
@@ -127,6 +129,31 @@ def test_a_contact_that_waited_too_long_is_not_woken(database: Database) -> None
     counts = wake(world)
     assert (counts["woken"], counts["given_up"]) == (2, 1)
     assert world.who("u9") not in {row.contact_id for row in world.rows(schema.watches)}
+
+
+def asked(message: str, at: Instant, name: str = "Waitlist Joined") -> NewEvent:
+    return an_event(message, "u9", name=name, properties={"product_id": "p7"}, occurred_at=at)
+
+
+@pytest.mark.parametrize("separately", [True, False])
+def test_somebody_who_asks_again_waits_anew(database: Database, separately: bool) -> None:
+    world = world_with_watchers(database, 0)
+    requests = [asked("old", NOW - 200 * DAY), asked("again", NOW - DAY), asked("late", NOW - 190 * DAY)]
+    for events in [[event] for event in requests] if separately else [requests]:
+        world.take(*events)
+    world.take(product("m1", name="Product Back In Stock"))
+    assert wake(world)["woken"] == 1
+
+
+@pytest.mark.parametrize("separately", [True, False])
+def test_an_older_end_that_arrives_late_ends_no_newer_watch(database: Database, separately: bool) -> None:
+    world = world_with_watchers(database, 0)
+    words = [asked("new", NOW - DAY), asked("end", NOW - 2 * DAY, "Waitlist Left")]
+    for events in [[event] for event in words] if separately else [words]:
+        world.take(*events)
+    assert len(world.rows(schema.watches)) == 1
+    world.take(asked("newest", NOW, "Waitlist Left"))
+    assert world.rows(schema.watches) == []
 
 
 def test_a_historic_event_wakes_nobody(database: Database) -> None:

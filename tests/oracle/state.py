@@ -154,7 +154,7 @@ def watched_by(
     if not entry:
         return None
     _, begins, newest = max(entry, key=lambda one: one[:2])
-    if not begins or newest.rank[1:] in woken or now - newest.occurred >= watched.watch_for:
+    if not begins or newest.rank[1:] in woken or now - newest.occurred > watched.watch_for:
         return None
     woken.add(newest.rank[1:])
     return newest

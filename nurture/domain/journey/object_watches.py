@@ -20,8 +20,9 @@ def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
     if event.kind == "object":
         for kind in playbook.objects.values():
             if event.name in kind.wakes:
+                # By its arrival: it ends the watches that are there when it wakes.
                 changes += [
-                    WatchChange(kind.kind, key, event.occurred_at, is_start=False)
+                    WatchChange(kind.kind, key, event.received_at, is_start=False)
                     for key in object_keys(event, kind.key)
                 ]
     return changes
@@ -33,7 +34,7 @@ def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str,
     for event in events:
         for change in watch_changes(event, playbook):
             if change.is_start:
-                watches.setdefault((change.kind, change.key), change.since)
+                watches.setdefault((change.kind, change.key), change.at)
             else:
                 watches.pop((change.kind, change.key), None)
     return watches
