@@ -1,6 +1,9 @@
 """Run the engine and the oracle on generated playbooks and histories, and tell the first differences as stories.
 
 python -m tests.oracle.compare --seeds 1-4 --people 60
+python -m tests.oracle.compare --seeds 1-20 --people 300 --jobs 2 --minutes 30
+
+With --minutes it stops by itself and says how far it came: a seed that is not compared by then is no difference.
 """
 
 import argparse
@@ -8,14 +11,16 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-from .generate_history import make_history
+from .generate_history import DAYS, make_history
 from .generate_playbook import write_playbook
 from .oracle import simulate
 
@@ -28,17 +33,62 @@ def main() -> int:
     """Compare seed by seed; 1 where anything differs."""
     args = arguments()
     first, _, last = args.seeds.partition("-")
-    different = 0
-    for seed in range(int(first), int(last or first) + 1):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(args.keep or name) / f"playbook_{seed}"
-            shutil.rmtree(folder, ignore_errors=True)
-            write_playbook(folder, seed, modern=not args.classic)
-            history = make_history(seed, args.people, folder)
-            file = folder.with_suffix(".json")
-            file.write_text(json.dumps(history), "utf-8")
-            different += compare(args, seed, folder, file, history)
-    return 1 if different else 0
+    seeds = range(int(first), int(last or first) + 1)
+    if args.minutes or args.jobs > 1:
+        return compare_beside(args, list(seeds))
+    return 1 if sum([compare_seed(args, seed) for seed in seeds]) else 0
+
+
+def compare_seed(args: argparse.Namespace, seed: int) -> int:
+    """Write one seed's playbook and history, and compare both sides on them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(args.keep or name) / f"playbook_{seed}"
+        shutil.rmtree(folder, ignore_errors=True)
+        write_playbook(folder, seed, modern=not args.classic)
+        history = make_history(seed, args.people, folder, days=args.days)
+        file = folder.with_suffix(".json")
+        file.write_text(json.dumps(history), "utf-8")
+        return compare(args, seed, folder, file, history)
+
+
+def compare_beside(args: argparse.Namespace, seeds: list[int]) -> int:
+    """Compare some seeds at a time, each in a process of its own, until all are done or the minutes are over."""
+    limit = f"at most {args.minutes} minutes" if args.minutes else "no limit of time"
+    say(f"seeds {args.seeds}, {args.people} people each, {limit}")
+    children: dict[int, subprocess.Popen[str]] = {}
+    codes: dict[int, int] = {}
+    with futures.ThreadPoolExecutor(args.jobs) as pool:
+        seed_of = {pool.submit(compare_in_process, args, seed, children): seed for seed in seeds}
+        try:
+            for done in futures.as_completed(seed_of, timeout=args.minutes * 60 or None):
+                codes[seed_of[done]], text = done.result()
+                say(text.rstrip())
+        except TimeoutError:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children.values():
+                if child.poll() is None:
+                    os.killpg(child.pid, signal.SIGKILL)
+    differ = sorted(seed for seed, code in codes.items() if code)
+    say(f"{len(codes)} of {len(seeds)} seeds compared, {len(differ)} differ: {differ or 'none'}")
+    if len(codes) < len(seeds):
+        say(f"stopped after {args.minutes} minutes; not compared: {sorted(set(seeds) - set(codes))}")
+    return 1 if differ else 0
+
+
+def compare_in_process(
+    args: argparse.Namespace, seed: int, children: dict[int, subprocess.Popen[str]]
+) -> tuple[int, str]:
+    """Compare one seed in a process of its own; return its exit code and what it printed."""
+    command = [sys.executable, "-m", "tests.oracle.compare", "--seeds", str(seed)]
+    command += ["--people", str(args.people), "--days", str(args.days), "--stories", str(args.stories)]
+    command += ["--engine", args.engine, "--engine-folder", args.engine_folder]
+    command += ["--keep", args.keep] if args.keep else []
+    command += [name for name, wanted in (("--classic", args.classic), ("--reuse", args.reuse)) if wanted]
+    children[seed] = child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    text, _ = child.communicate()
+    return child.returncode, text
 
 
 def arguments() -> argparse.Namespace:
@@ -46,12 +96,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="1-4")
     parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--jobs", type=int, default=1, help="how many seeds at a time")
+    parser.add_argument("--minutes", type=int, default=0, help="stop after so many; 0: when all is compared")
     parser.add_argument("--classic", action="store_true", help="only what playbooks had before entities")
     parser.add_argument("--keep", help="a folder in which the playbooks and histories stay")
     parser.add_argument(
         "--reuse", action="store_true", help="with --keep: do not ask the engine the same twice"
     )
-    parser.add_argument("--stories", type=int, default=3, help="how many differences are entry")
+    parser.add_argument("--stories", type=int, default=3, help="how many differences are told")
     parser.add_argument(
         "--engine", default=" ".join(ENGINE), help="the engine's side; gets folder and history"
     )

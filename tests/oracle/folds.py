@@ -6,7 +6,18 @@ from typing import Any
 
 from .clock import zone
 from .conditions import View
-from .entities import ZERO, History, Thing, Things, cost, fold_entities, interval, last_at, quantity
+from .entities import (
+    ZERO,
+    History,
+    Thing,
+    Things,
+    cost,
+    currency_of,
+    fold_entities,
+    interval,
+    last_at,
+    quantity,
+)
 from .rules import Event, Events, Playbook, Rank
 from .values import NEVER, UNKNOWN, as_list, seconds, typed
 
@@ -134,7 +145,7 @@ def sum_by_currency(source: Source, name: str, spec: dict[str, Any]) -> dict[str
     sums = dict.fromkeys(currencies, ZERO)
     for _, _, fields in source.rows(spec["of"]):
         thing = fields["#thing"]
-        currency = thing.currency or (currencies[0] if currencies else "")
+        currency = thing.currency or currency_of(fields) or (currencies[0] if currencies else "")
         if thing.amount is not None and currency in sums:
             cents = round(fractions.Fraction(thing.amount) * 100 * (1 - thing.given_back))
             sums[currency] += (
@@ -174,18 +185,19 @@ def fold_last(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]
 
 
 def fold_latest(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The newest value."""
-    result = values_of(source, spec, "latest", "text")
-    return {name: result[-1][1] if result else UNKNOWN}
+    """The value in the newest event that has the property, also where it is of a wrong type."""
+    kind = source.type_of(spec, spec["latest"], "text")
+    rows = [row for row in source.rows(spec["of"]) if spec["latest"] in row[2]]
+    return {name: typed(rows[-1][2][spec["latest"]], kind, spec.get("scale", 2)) if rows else UNKNOWN}
 
 
 def fold_set(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The different values, of which the newest are kept."""
+    """The different values, of which the ones seen last are kept, of one instant the greater."""
     newest: dict[str, int] = {}
-    for _, value in values_of(source, {**spec, "type": "text"}, "set", "text"):
-        newest.pop(value, None)
-        newest[value] = 1
-    return {name: tuple(newest)[-spec.get("keep", 1000) :]}
+    for moment, value in values_of(source, {**spec, "type": "text"}, "set", "text"):
+        newest[value] = max(newest.get(value, moment), moment)
+    kept = sorted(newest, key=lambda value: (newest[value], value))
+    return {name: tuple(kept)[-spec.get("keep", 1000) :]}
 
 
 def fold_ever(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:

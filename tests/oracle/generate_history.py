@@ -16,11 +16,11 @@ EXTREMES: list[Any] = [
 Entry = dict[str, Any]
 
 
-def make_history(seed: int, people: int, folder: Path) -> dict[str, Any]:
-    """A history of so many people over 21 days, for the playbook of a folder."""
+def make_history(seed: int, people: int, folder: Path, *, days: int = DAYS) -> dict[str, Any]:
+    """A history of so many people over some days, for the playbook of a folder."""
     draw = Draw("history", seed)
     start = dt.datetime(2026, *draw.pick([(3, 16), (2, 16), (10, 15), (12, 20), (6, 1)]), tzinfo=dt.UTC)
-    story = Story(draw, start)
+    story = Story(draw, start, days)
     for number in range(1, people + 1):
         story.person(number)
     story.stock()
@@ -29,7 +29,7 @@ def make_history(seed: int, people: int, folder: Path) -> dict[str, Any]:
         "seed": seed,
         "playbook": folder.name,
         "start": iso(start),
-        "until": iso(start + dt.timedelta(days=DAYS)),
+        "until": iso(start + dt.timedelta(days=days)),
         "events": events,
     }
 
@@ -42,9 +42,10 @@ def iso(moment: dt.datetime) -> str:
 class Story:
     """Collects the events of everybody."""
 
-    def __init__(self, draw: Draw, start: dt.datetime) -> None:
+    def __init__(self, draw: Draw, start: dt.datetime, days: int) -> None:
         self.draw = draw
         self.start = start
+        self.end = start + dt.timedelta(days=days)
         self.events: list[Entry] = []
         self.who: Any = None
         self.now = start
@@ -73,7 +74,7 @@ class Story:
             )
             draw.pick(habits if turn else [hello])(self)
             self.now += dt.timedelta(minutes=draw.pick([1, 20, 200, 900, 1440, 2500, 5000]) + draw.number(60))
-            if self.now > self.start + dt.timedelta(days=DAYS):
+            if self.now > self.end:
                 return
 
     def tell(
@@ -125,7 +126,7 @@ class Story:
         draw = self.draw
         self.who = None
         self.now = self.start + dt.timedelta(hours=2)
-        while self.now < self.start + dt.timedelta(days=DAYS):
+        while self.now < self.end:
             product = draw.pick(PRODUCTS)
             name = draw.pick(["Product Stock Changed", "Product Back In Stock", "Product Back In Stock"])
             self.tell(name, {"product_id": product, "stock": draw.between(0, 9)}, source="shop")
