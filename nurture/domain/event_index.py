@@ -52,6 +52,7 @@ class Effect:
     of: tuple[EventMatch, ...]
     counts: tuple[EventMatch, ...]
     reversals: tuple[Reversal, ...]
+    restores: tuple[EventMatch, ...] = ()
     # A calendar is sent about entities of the kind.
     in_calendar: bool = False
     # True: a counting event without a key stands for an entity of its own, so that no order is lost for its number.
@@ -233,7 +234,8 @@ def _in_order(kinds: Iterable[EntityKind], playbook: Playbook) -> list[EntityKin
 
 def events_of(kind: EntityKind) -> dict[str, None]:
     """Return the names of the events that change entities of a kind."""
-    matches = (*kind.of, *kind.counts_from, *(reversal.match for reversal in kind.reversed_by))
+    reversing = (reversal.match for reversal in kind.reversed_by)
+    matches = (*kind.of, *kind.counts_from, *reversing, *kind.restored_by)
     return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
 
 
@@ -247,6 +249,7 @@ def _effect(kind: EntityKind, name: str, playbook: Playbook, *, in_calendar: boo
         tuple(match for match in kind.of if name in match.names),
         tuple(match for match in kind.counts_from if name in match.names),
         tuple(reversal for reversal in kind.reversed_by if name in reversal.match.names),
+        tuple(match for match in kind.restored_by if name in match.names),
         in_calendar,
         needs_no_key=bool(kind.counts_from) or _is_over(playbook.conversion.over, kind.name),
     )

@@ -43,7 +43,7 @@ def may_hint_tell(name: str, playbook: Playbook) -> bool:
 
 @lru_cache(maxsize=8)
 def _of_playbook(playbook: Playbook) -> frozenset[str]:
-    """Return the events by which this programme reverses an entity, ends a hold or closes a case."""
+    """Return the events by which this programme reverses or restores an entity, ends a hold or closes a case."""
     conversion, kinds = playbook.conversion, playbook.entities.values()
     verdicts = [fact for fact in playbook.facts.values() if isinstance(fact, VerdictFact)]
     cases = {name for verdict in verdicts for name in verdict.open_no}
@@ -51,6 +51,7 @@ def _of_playbook(playbook: Playbook) -> frozenset[str]:
     ending = _names(match for hold in playbook.holds.values() for match in hold.ends)
     reversing = _names(conversion.reversed_by)
     reversing |= _names(reversal.match for kind in kinds for reversal in kind.reversed_by)
+    reversing |= _names(match for kind in kinds for match in kind.restored_by)
     counting = [playbook.entities[match.kind] for match in conversion.over]
     converting = _names(conversion.by)
     converting |= _names(match for kind in counting for match in kind.counts_from or kind.of)

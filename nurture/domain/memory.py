@@ -91,8 +91,8 @@ Share = tuple[Instant, Any, str]
 class Entity(_Part, kw_only=True, omit_defaults=True):
     """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing.
 
-    Its marks only grow (the earliest count, the earliest reversal, refunds by key), so that events may arrive in any
-    order.
+    Its marks only grow (the earliest count, the earliest and the newest reversal, refunds by key), so that events may
+    arrive in any order.
     """
 
     # Property name -> newest value, and the stamp of the event that gave it.
@@ -106,8 +106,10 @@ class Entity(_Part, kw_only=True, omit_defaults=True):
     closed_at: Instant | None = None
     # The earliest event that makes it count.
     counted_at: Instant | None = field(name="counted", default=None)
-    # The earliest event that reverses it in full, and refunds by key.
+    # The earliest and the newest event that reverses it in full, the newest that restores it, and refunds by key.
     cancelled_at: Instant | None = field(name="cancelled", default=None)
+    cancelled_again_at: Instant = field(name="cancelled_again", default=NEVER)
+    restored_at: Instant = field(name="restored", default=NEVER)
     refunds: dict[str, Refund] = field(default_factory=dict)
     # Key of the entity that it is a part of, such as the order of a shipment.
     parent: str = ""

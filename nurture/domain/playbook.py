@@ -131,6 +131,8 @@ class EntityKind:
     # Event name -> `key` (the entity of that key; without one every entity last updated before the event) or `all`.
     closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
     reversed_by: tuple[Reversal, ...] = ()
+    # The events that take a reversal in full back.
+    restored_by: tuple[EventMatch, ...] = ()
     # The kind that it is a part of (a shipment of an order), and the properties that hold that one's key.
     within: str = ""
     parent_keys: tuple[str, ...] = ()

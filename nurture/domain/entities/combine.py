@@ -91,6 +91,8 @@ def _combined(entity: Entity, added: Entity) -> Entity:
         closed_at=_latest(entity.closed_at, added.closed_at),
         counted_at=_earliest(entity.counted_at, added.counted_at),
         cancelled_at=_earliest(entity.cancelled_at, added.cancelled_at),
+        cancelled_again_at=max(entity.cancelled_again_at, added.cancelled_again_at),
+        restored_at=max(entity.restored_at, added.restored_at),
         refunds=dict(entity.refunds),
         reversed_at=_earliest(entity.reversed_at, added.reversed_at),
         worth=_newer(entity.worth, added.worth),

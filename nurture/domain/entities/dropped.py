@@ -58,6 +58,8 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         closed_at=entity.closed_at if is_closed_by_key else None,
         counted_at=entity.counted_at,
         cancelled_at=entity.cancelled_at,
+        cancelled_again_at=entity.cancelled_again_at,
+        restored_at=entity.restored_at,
         refunds=entity.refunds,
         reversed_at=entity.reversed_at,
         worth=Worth(amount=amount) if entity.worth is None and amount is not None else entity.worth,

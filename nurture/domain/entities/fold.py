@@ -1,4 +1,4 @@
-"""Folding an event into the entities that it opens, updates, closes or reverses."""
+"""Folding an event into the entities that it opens, updates, closes, reverses or restores."""
 
 from bisect import insort
 
@@ -34,7 +34,7 @@ _CHANGES_MAX = 500
 
 
 def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
-    """Fold the event into the entities it opens, updates, closes or reverses; tell whether there was any."""
+    """Fold the event into the entities it opens, updates, closes, reverses or restores; tell whether there was any."""
     effects = index.effects.get(event.name)
     if effects is None:
         return False
@@ -57,6 +57,9 @@ def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -
         if key is not None and holds_for(reversal.match, event, playbook):
             _reverse(_find_or_open(contact.memory, kind, key), event, kind, reversal)
             has_changed = True
+    if key is not None and any(holds_for(match, event, playbook) for match in effect.restores):
+        _restore(_find_or_open(contact.memory, kind, key), event)
+        has_changed = True
     if event.name in kind.closed_by:
         _close(contact.memory, event, kind)
         has_changed = True
@@ -76,11 +79,11 @@ def _find_or_open(memory: Memory, kind: EntityKind, key: str) -> Entity:
     known = memory.entities.setdefault(kind.name, {})
     entity = known.get(key)
     if entity is None:
-        entity = known[key] = _restore(memory, kind, key) or Entity(opened_at=FOREVER, touched_at=NEVER)
+        entity = known[key] = _unbury(memory, kind, key) or Entity(opened_at=FOREVER, touched_at=NEVER)
     return entity
 
 
-def _restore(memory: Memory, kind: EntityKind, key: str) -> Entity | None:
+def _unbury(memory: Memory, kind: EntityKind, key: str) -> Entity | None:
     """Return a dropped entity with the marks that were kept of it."""
     buried = memory.buried.get(kind.name)
     entity = buried.pop(mark_of(key), None) if buried else None
@@ -166,6 +169,7 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
     entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
     if reversal.amount is None or full is True:
         entity.cancelled_at = at if entity.cancelled_at is None else min(entity.cancelled_at, at)
+        entity.cancelled_again_at = max(entity.cancelled_again_at, at)
         return
     amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
     of, (lines, value) = reversal.amount, _sent_back(event, kind)
@@ -186,6 +190,11 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
         cumulative=event.properties.get("cumulative") is True,
     )
     _put_refund(entity, key or event.message_id, refund)
+
+
+def _restore(entity: Entity, event: Event) -> None:
+    entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), event.occurred_at)
+    entity.restored_at = max(entity.restored_at, event.occurred_at)
 
 
 def _sent_back(event: Event, kind: EntityKind) -> tuple[dict[str, int], int | None]:

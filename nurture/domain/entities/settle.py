@@ -75,7 +75,8 @@ def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
 
 def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind) -> Instant | None:
     """Return since when an entity is reversed: cancelled, refunded up to its total, or its parent is."""
-    instants = [] if entity.cancelled_at is None else [entity.cancelled_at]
+    cancelled_at = _cancelled_at(entity)
+    instants = [] if cancelled_at is None else [cancelled_at]
     if entity.refunds and (refunded_at := refunded_in_full_at(entity, kind)) is not None:
         instants.append(refunded_at)
     if kind.within and entity.parent:
@@ -83,6 +84,13 @@ def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind) -> Instant 
         if parent is not None and parent.reversed_at is not None:
             instants.append(parent.reversed_at)
     return min(instants, default=None)
+
+
+def _cancelled_at(entity: Entity) -> Instant | None:
+    """Return since when it is cancelled; None where it is not, or where it was restored since."""
+    if entity.cancelled_at is None or entity.restored_at <= entity.cancelled_at:
+        return entity.cancelled_at
+    return entity.cancelled_again_at if entity.cancelled_again_at >= entity.restored_at else None
 
 
 def _mark_replaced(known: dict[str, Entity]) -> None:

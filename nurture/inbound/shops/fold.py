@@ -7,6 +7,7 @@ waits at the thing until a later call names them. Pure: the caller loads the thi
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from nurture.inbound.shops.statement import (
     Cancellation,
     CartContents,
     Link,
+    OrderStanding,
     Profile,
     RefundList,
     RefundProgress,
@@ -30,6 +32,7 @@ from nurture.inbound.shops.values import from_minor, plain
 #: States that a thing remembers, and events that wait at it; more than any order has.
 _STATES_MAX: Final = 500
 _WAITING_MAX: Final = 100
+_CANCELLED: Final = "cancelled"
 
 
 class Thing(msgspec.Struct, omit_defaults=True):
@@ -50,7 +53,13 @@ class Thing(msgspec.Struct, omit_defaults=True):
     version: Instant = NEVER
     refunded: int = 0
     running: int = 0
+    # Sums that a payment stated, with their instants; refund that failed -> made at, failed at, amount.
+    sums: list[tuple[Instant, int]] = []
+    failed: dict[str, tuple[Instant, Instant, int]] = {}
     resumed: list[Instant] = []
+    # The newest word about whether the order is cancelled.
+    standing_at: Instant = NEVER
+    is_cancelled: bool = False
     profile: str = ""
 
     @property
@@ -94,7 +103,7 @@ def event_of(part: ShopEvent | Update) -> ShopEvent:
             return part.payment
         case CartContents():
             return part.cart
-        case Cancellation() | Profile():
+        case OrderStanding() | Cancellation() | Profile():
             return part.event
         case Resumption():
             message = "a resumption tells no event"
@@ -226,25 +235,57 @@ def _refund(order: ShopEvent, state: str, name: str, amount: Any) -> ShopEvent:
 
 
 def _refund_progress(part: RefundProgress, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
-    """Yield what went back beyond what was told.
+    """Yield what went back beyond what was told, and what of it came back because a refund failed.
 
     The running sum of a charge and the sum of its refunds are the same money, each of them perhaps incomplete: the
-    greater one counts.
+    greater one counts. Each sum that was reached names the share between it and the sum reached before.
     """
     payment = part.payment
     thing = things[payment.thing]
-    thing.running = max(thing.running, part.running)
-    if part.refund:
+    _learn_refund(part, thing)
+    standing = sum(amount for name, amount in thing.amounts.items() if name not in thing.failed)
+    before, thing.refunded = thing.refunded, max(_running_sum(thing), standing)
+    shares = sorted({int(state.split(" ")[1]) for state in thing.states if state.startswith("refunded ")})
+    if thing.refunded > max(shares, default=0):
+        yield _share(part, thing.refunded, thing.refunded - max(shares, default=0), payment.at)
+    for below, reached in pairwise([0, *shares]):
+        share, was = (max(0, min(reached, refunded) - below) for refunded in (thing.refunded, before))
+        if share != was:
+            # The newest word about a share counts.
+            thing.version = max(payment.at, thing.version + 1)
+            yield _share(part, reached, share, thing.version, again=f" again {to_iso(thing.version)}")
+    thing.version = max(thing.version, payment.at)
+
+
+def _learn_refund(part: RefundProgress, thing: Thing) -> None:
+    at = part.payment.at
+    if part.failed_since is not None:
+        thing.failed = {**thing.failed, part.refund: (part.failed_since, at, part.amount)}
+    elif part.refund:
         thing.amounts = {**thing.amounts, part.refund: part.amount}
-    refunded = max(thing.running, sum(thing.amounts.values()))
-    more = refunded - thing.refunded
-    if more <= 0:
-        return
-    thing.refunded = refunded
-    number = payment.thing.rpartition(":")[2]
-    amount = plain(from_minor(more, part.currency))
-    properties = {"refund_id": f"{number}:{refunded}", "total": amount, "currency": part.currency}
-    yield replace(payment, state=f"refunded {refunded}", properties=properties)
+    thing.running = max(thing.running, part.running)
+    if part.running and not any(known >= at and sum_ >= part.running for known, sum_ in thing.sums):
+        thing.sums = [*thing.sums, (at, part.running)]
+
+
+def _running_sum(thing: Thing) -> int:
+    """Return the greatest sum that the payment stated, each less the refunds in it that failed since."""
+    failed = thing.failed.values()
+    sums = [sum_ - sum(f[2] for f in failed if f[0] <= at <= f[1]) for at, sum_ in thing.sums]
+    if thing.running > max((sum_ for _, sum_ in thing.sums), default=0):
+        # An earlier release kept no instants: any refund may be in its sum.
+        sums.append(thing.running - sum(f[2] for f in failed))
+    return max(sums, default=0)
+
+
+def _share(part: RefundProgress, reached: int, share: int, at: Instant, *, again: str = "") -> ShopEvent:
+    payment = part.payment
+    properties = {
+        "refund_id": f"{payment.thing.rpartition(':')[2]}:{reached}",
+        "total": plain(from_minor(share, part.currency)),
+        "currency": part.currency,
+    }
+    return replace(payment, state=f"refunded {reached}{again}", at=at, properties=properties)
 
 
 def _cart_contents(part: CartContents, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
@@ -264,6 +305,21 @@ def _cart_contents(part: CartContents, things: Mapping[str, Thing]) -> Iterator[
             properties={**cart.properties, **part.lines.get(product, {"product_id": product})},
             remembered=False,
         )
+
+
+def _order_standing(part: OrderStanding, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
+    """Yield the cancellation, or that the order is restored, where the newest word about it changes.
+
+    Of two words of one instant the cancellation counts.
+    """
+    event, thing = part.event, things[part.event.thing]
+    # A thing of an earlier release has no instant of its word.
+    was_cancelled = thing.is_cancelled or (thing.standing_at == NEVER and _CANCELLED in thing.states)
+    if (event.at, part.is_cancelled) <= (thing.standing_at, was_cancelled):
+        return
+    thing.standing_at, thing.is_cancelled = event.at, part.is_cancelled
+    if part.is_cancelled != was_cancelled:
+        yield replace(event, state=f"{event.state} {to_iso(event.at)}")
 
 
 def _cancellation(part: Cancellation, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:
@@ -294,6 +350,7 @@ _UPDATES: Final[Mapping[type, Callable[[Any, Mapping[str, Thing]], Iterator[Shop
     RefundList: _refund_list,
     RefundProgress: _refund_progress,
     CartContents: _cart_contents,
+    OrderStanding: _order_standing,
     Cancellation: _cancellation,
     Resumption: _resumption,
     Profile: _profile,

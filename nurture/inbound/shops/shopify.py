@@ -13,7 +13,12 @@ from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import Call, Document, iso_instant, parse_json
 from nurture.inbound.shops.shopify_customers import read_consent, read_customer, read_merge
 from nurture.inbound.shops.shopify_orders import read_cart, read_order, read_order_deleted
-from nurture.inbound.shops.shopify_parcels import read_fulfillment, read_fulfillment_event, read_refund
+from nurture.inbound.shops.shopify_parcels import (
+    read_dispute,
+    read_fulfillment,
+    read_fulfillment_event,
+    read_refund,
+)
 from nurture.inbound.shops.shopify_shop import Shop
 from nurture.inbound.shops.statement import LegalRequest, ShopOptions, Statement
 from nurture.inbound.shops.values import people
@@ -23,6 +28,8 @@ _Read = Callable[[Document, Shop], Statement | None]
 _TOPICS: Final[Mapping[str, _Read]] = {
     "orders/delete": read_order_deleted,
     "refunds/create": read_refund,
+    "disputes/create": read_dispute,
+    "disputes/update": read_dispute,
     "fulfillments/create": read_fulfillment,
     "fulfillments/update": read_fulfillment,
     "fulfillment_events/create": read_fulfillment_event,

@@ -44,7 +44,7 @@ def read_order_deleted(order: Document, shop: Shop) -> Statement | None:
     number = order.text("id")
     if not number:
         return None
-    return deleted_order(number, shop.thing("order", number), at=shop.triggered_at)
+    return Statement(says=(deleted_order(number, shop.thing("order", number), at=shop.triggered_at),))
 
 
 class _Order:

@@ -1,4 +1,4 @@
-"""Shopify's fulfillments (parcels) and refunds. A refund names nobody: its person is the order's."""
+"""Shopify's fulfillments (parcels), refunds and disputes. A refund names nobody: its person is the order's."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,6 +10,8 @@ from nurture.inbound.shops.statement import ShopEvent, Statement
 from nurture.inbound.shops.values import LINES_MAX, clock, filled, flag, money, people, plain, whole
 
 _SENT: Final = "success"
+_LOST: Final = frozenset({"lost", "accepted"})
+_CENT: Final = Decimal("0.01")
 
 
 def read_fulfillment(parcel: Document, shop: Shop) -> Statement | None:
@@ -89,7 +91,7 @@ def _refund_event(refund: Document, shop: Shop, *, of: str, order: str) -> ShopE
     if payments and not paid:
         return None
     total = sum((money(payment, "amount") for payment in paid), Decimal(0))
-    currency = next((payment.text("currency") for payment in paid), "")
+    total, currency = _shop_money(refund, total, next((payment.text("currency") for payment in paid), ""))
     number = refund.text("id")
     lines = [_refund_line(line) for line in list(refund.all("refund_line_items"))[:LINES_MAX]]
     return ShopEvent(
@@ -106,6 +108,47 @@ def _refund_event(refund: Document, shop: Shop, *, of: str, order: str) -> ShopE
         ),
         of=(of,),
     )
+
+
+def _shop_money(refund: Document, total: Decimal, currency: str) -> tuple[Decimal, str]:
+    """Return an amount in the shop's currency, which is the order's.
+
+    Payments are in the customer's currency; the goods and shipping sent back state both.
+    """
+    sets = [line.within("subtotal_set") for line in refund.all("refund_line_items")]
+    sets += [line.within("amount_set") for line in refund.all("order_adjustments")]
+    for amounts in sets:
+        own, paid = amounts.within("shop_money"), amounts.within("presentment_money")
+        is_paid = paid.text("currency_code") == currency != own.text("currency_code")
+        if is_paid and money(own, "amount") and money(paid, "amount"):
+            rate = money(own, "amount") / money(paid, "amount")
+            return (total * rate).quantize(_CENT), own.text("currency_code")
+    return total, currency
+
+
+def read_dispute(dispute: Document, shop: Shop) -> Statement | None:
+    """Return what a dispute says: the money of a lost or accepted chargeback is gone."""
+    number, order = dispute.text("id"), dispute.text("order_id")
+    if not number:
+        return None
+    is_lost = dispute.text("status").lower() in _LOST and dispute.text("type").lower() == "chargeback"
+    if not order or not is_lost:
+        return Statement(ignored="ignored")
+    thing = shop.thing("order", order)
+    lost = ShopEvent(
+        thing,
+        f"dispute {number} lost",
+        "Order Refunded",
+        clock(dispute, "finalized_on") or shop.triggered_at,
+        properties=filled(
+            order_id=order,
+            refund_id=f"dispute {number}",
+            total=plain(money(dispute, "amount")),
+            currency=dispute.text("currency").upper(),
+        ),
+        of=(thing,),
+    )
+    return Statement(says=(lost,))
 
 
 def _refund_line(line: Document) -> dict[str, Any]:

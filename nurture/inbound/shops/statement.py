@@ -76,13 +76,18 @@ class RefundList:
 
 @dataclass(frozen=True, slots=True)
 class RefundProgress:
-    """How much of a payment is refunded: a running sum, or one refund among others, in minor units."""
+    """How much of a payment is refunded: a running sum, or one refund among others, in minor units.
+
+    A refund may fail days after it succeeded; its money then comes back to the shop.
+    """
 
     payment: ShopEvent
     currency: str
     running: int = 0
     refund: str = ""
     amount: int = 0
+    # When it was made, where it failed.
+    failed_since: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,15 @@ class CartContents:
 
     cart: ShopEvent
     lines: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStanding:
+    """Whether an order is cancelled as of an instant; the newest word counts."""
+
+    # Told where it changes: the cancellation, or that the order is restored.
+    event: ShopEvent
+    is_cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,7 @@ class Profile:
     event: ShopEvent
 
 
-Update = RefundList | RefundProgress | CartContents | Cancellation | Resumption | Profile
+Update = RefundList | RefundProgress | CartContents | OrderStanding | Cancellation | Resumption | Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +156,9 @@ class Statement:
     ignored: str = ""
 
 
-def deleted_order(number: str, thing: str, *, at: Instant) -> Statement:
+def deleted_order(number: str, thing: str, *, at: Instant) -> ShopEvent:
     """Return what the deletion of an order says, of which only the number is told: it is taken back if it counted."""
-    deleted = ShopEvent(
+    return ShopEvent(
         thing,
         "cancelled",
         "Order Cancelled",
@@ -153,4 +167,3 @@ def deleted_order(number: str, thing: str, *, at: Instant) -> Statement:
         of=(thing,),
         after="paid",
     )
-    return Statement(says=(deleted,))

@@ -6,6 +6,7 @@ Test mode is left out.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from nurture.domain.instant import Instant
@@ -26,10 +27,12 @@ from nurture.inbound.shops.stripe_subscriptions import (
     read_invoice_paid,
     read_subscription,
 )
-from nurture.inbound.shops.values import filled, flag, from_minor, people, plain, whole
+from nurture.inbound.shops.values import clock, filled, flag, from_minor, people, plain, whole
 
 #: States of a checkout's payment in which nothing is owed any more.
 _SETTLED: Final = frozenset({"paid", "no_payment_required"})
+#: States of a refund whose money never arrived.
+_FAILED: Final = frozenset({"failed", "canceled"})
 
 
 def read(call: Call, *, now: Instant, options: ShopOptions) -> Statement | None:
@@ -197,15 +200,35 @@ def _read_charge_refunded(event: StripeEvent) -> Statement:
 def _read_refund(event: StripeEvent) -> Statement:
     refund = event.object
     payment = refund.text("payment_intent") or refund.text("charge")
-    if not payment or refund.text("status") != "succeeded":
+    has_failed = refund.text("status") in _FAILED
+    if not payment or not (has_failed or refund.text("status") == "succeeded"):
         return Statement(ignored="ignored")
     progress = RefundProgress(
         _refund_of(event, payment),
         refund.text("currency").upper(),
         refund=refund.text("id"),
         amount=whole(refund, "amount"),
+        failed_since=(clock(refund, "created") or event.at) if has_failed else None,
     )
     return Statement(links=_order_link(event, payment), says=(progress,))
+
+
+def _read_dispute(event: StripeEvent) -> Statement:
+    """Return what a dispute says: its money is gone once it is lost, and back where it is won after all."""
+    dispute = event.object
+    number, status = dispute.text("id"), dispute.text("status")
+    payment = dispute.text("payment_intent") or dispute.text("charge")
+    if not payment or status not in ("lost", "won"):
+        return Statement(ignored="ignored")
+    currency, lost = dispute.text("currency").upper(), f"dispute {number} lost"
+    amount = whole(dispute, "amount") if status == "lost" else 0
+    change = replace(
+        _refund_of(event, payment),
+        state=lost if status == "lost" else f"dispute {number} won {event.number}",
+        after="" if status == "lost" else lost,
+        properties={"refund_id": number, "total": plain(from_minor(amount, currency)), "currency": currency},
+    )
+    return Statement(links=_order_link(event, payment), says=(change,))
 
 
 def _refund_of(event: StripeEvent, payment: str) -> ShopEvent:
@@ -257,7 +280,10 @@ _READERS: Final[Mapping[str, Callable[[StripeEvent], Statement]]] = {
     "charge.refunded": _read_charge_refunded,
     "refund.created": _read_refund,
     "refund.updated": _read_refund,
+    "refund.failed": _read_refund,
     "charge.refund.updated": _read_refund,
+    "charge.dispute.closed": _read_dispute,
+    "charge.dispute.funds_reinstated": _read_dispute,
     "customer.created": _read_customer,
     "customer.updated": _read_customer,
     "customer.subscription.created": read_subscription,

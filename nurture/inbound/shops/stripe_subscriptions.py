@@ -24,8 +24,12 @@ from nurture.inbound.shops.values import (
     whole,
 )
 
-#: States in which a subscription has begun and been paid for.
-_STARTED: Final = frozenset({"active", "past_due", "unpaid", "paused"})
+#: States in which a subscription has begun and been paid for. Paused is one whose trial ended without a means to pay.
+_STARTED: Final = frozenset({"active"})
+#: States of a payment that failed: of a subscription without a trial, an earlier payment did not.
+_OVERDUE: Final = frozenset({"past_due", "unpaid"})
+#: Event -> whether the subscription is paused since. Collecting of payments is paused without an event of its own.
+_PAUSES: Final = {"customer.subscription.paused": True, "customer.subscription.resumed": False}
 _ENDED: Final = "canceled"
 
 
@@ -45,6 +49,9 @@ def read_subscription(event: StripeEvent) -> Statement:
             Resumption(thing, event.at),
             _event(event, person, f"resumed {event.number}", "Subscription Changed", event.at, resumed=True),
         ]
+    if (paused := _pause_of(event)) is not None:
+        state = f"{'paused' if paused else 'unpaused'} {event.number}"
+        says.append(_event(event, person, state, "Subscription Changed", event.at, paused=paused))
     if subscription.text("status") == _ENDED or flag(subscription, "cancel_at_period_end"):
         ends_at = clock(subscription, "ended_at", "cancel_at") or _period_end(subscription)
         cancelled_at = min(clock(subscription, "canceled_at") or event.at, event.at)
@@ -55,6 +62,15 @@ def read_subscription(event: StripeEvent) -> Statement:
     return Statement(says=tuple(says)) if says else Statement(ignored="ignored")
 
 
+def _pause_of(event: StripeEvent) -> bool | None:
+    """Return whether the subscription has just been paused (True) or continued; None where neither."""
+    if event.type in _PAUSES:
+        return _PAUSES[event.type]
+    if "pause_collection" in event.before.value:
+        return bool(event.object.value.get("pause_collection"))
+    return None
+
+
 def _began(event: StripeEvent, person: ShopEvent) -> list[ShopEvent]:
     subscription = event.object
     status, trial_end = subscription.text("status"), clock(subscription, "trial_end")
@@ -62,7 +78,7 @@ def _began(event: StripeEvent, person: ShopEvent) -> list[ShopEvent]:
     if status == "trialing":
         trial = _event(event, person, "trial", "Trial Started", start, trial_ends_at=_iso(trial_end))
         return [trial]
-    if status not in _STARTED:
+    if status not in _STARTED and (status not in _OVERDUE or trial_end is not None):
         return []
     began = trial_end if trial_end is not None and start < trial_end <= event.at else start
     return [_event(event, person, "started", "Subscription Started", began)]

@@ -15,6 +15,7 @@ from nurture.domain.instant import Instant
 from nurture.inbound.providers.call import Call, Document, parse_json
 from nurture.inbound.shops.statement import (
     Link,
+    OrderStanding,
     Profile,
     RefundList,
     ShopEvent,
@@ -45,6 +46,7 @@ class _Shop:
     name: str
     now: Instant
     options: ShopOptions
+    topic: str
 
     def thing(self, kind: str, number: str) -> str:
         return join_key(self.name, kind, number)
@@ -63,7 +65,7 @@ def read(call: Call, *, now: Instant, options: ShopOptions) -> Statement | None:
     reader = _reader_of(topic)
     if reader is None:
         return Statement(ignored="ignored")
-    return reader(Document(value), _Shop(_shop_of(call), now, options))
+    return reader(Document(value), _Shop(_shop_of(call), now, options, topic))
 
 
 def _reader_of(topic: str) -> Callable[[Document, _Shop], Statement | None] | None:
@@ -109,14 +111,35 @@ def _read_order(order: Document, shop: _Shop) -> Statement | None:
         identities=identities,
         of=(thing,),
     )
-    return Statement(links=(Link(thing, at, identities),), says=tuple(_states(order, person)))
+    says = [*_states(order, person), *_standing(order, person, shop)]
+    return Statement(links=(Link(thing, at, identities),), says=tuple(says))
+
+
+def _standing(order: Document, person: ShopEvent, shop: _Shop) -> list[Update]:
+    """Return whether the order is cancelled; a cancelled one may be paid after all, or be taken out of the bin."""
+    status = _status_of(order)
+    if status == "cancelled" or (status == "failed" and clock(order, "date_paid_gmt") is not None):
+        cancelled = _event(order, person, "cancelled", "Order Cancelled", person.at, cancel_reason=status)
+        return [OrderStanding(cancelled, is_cancelled=True)]
+    if not _is_paid(order):
+        return []
+    # A deletion bears the instant of its call, so the restoration does too.
+    at = shop.now if shop.topic == "order.restored" else person.at
+    return [OrderStanding(_event(order, person, "restored", "Order Restored", at), is_cancelled=False)]
+
+
+def _status_of(order: Document) -> str:
+    return order.text("status").lower().removeprefix("wc-")
+
+
+def _is_paid(order: Document) -> bool:
+    return clock(order, "date_paid_gmt") is not None or _status_of(order) in _PAID
 
 
 def _states(order: Document, person: ShopEvent) -> list[ShopEvent | Update]:
-    status = order.text("status").lower().removeprefix("wc-")
     paid_at = clock(order, "date_paid_gmt")
     says: list[ShopEvent | Update] = []
-    if paid_at is not None or status in _PAID:
+    if _is_paid(order):
         says.append(_paid(order, person, paid_at or clock(order, "date_created_gmt") or person.at))
         amounts = {refund.text("id"): plain(abs(money(refund, "total"))) for refund in order.all("refunds")}
         # No number, no refund; it is told with the order each time, so the next call has it.
@@ -125,9 +148,7 @@ def _states(order: Document, person: ShopEvent) -> list[ShopEvent | Update]:
     else:
         placed_at = clock(order, "date_created_gmt") or person.at
         says.append(replace(person, state="placed", name="Identified", at=placed_at, kind="identify"))
-    if status == "cancelled" or (status == "failed" and paid_at is not None):
-        says.append(_event(order, person, "cancelled", "Order Cancelled", person.at, cancel_reason=status))
-    elif status == "failed":
+    if _status_of(order) == "failed" and paid_at is None:
         # The person may try again: a failed payment takes nothing back.
         amount = plain(money(order, "total"))
         failed = {"total": amount, "currency": _currency(order), "reason": "failed"}
@@ -186,7 +207,8 @@ def _read_order_deleted(order: Document, shop: _Shop) -> Statement | None:
     number = order.text("id")
     if not number:
         return None
-    return deleted_order(number, shop.thing("order", number), at=shop.now)
+    deleted = deleted_order(number, shop.thing("order", number), at=shop.now)
+    return Statement(says=(OrderStanding(deleted, is_cancelled=True),))
 
 
 # ---- customers -------------------------------------------------------------------------------------------

@@ -57,6 +57,9 @@ class EntityBuilder:
         of = () if lines_of else self._matchers.all(model.of, (*loc, "of"))
         counts_from = self._matchers.all(model.counts_from, (*loc, "counts_from"))
         self._require_of(of, (name for match in counts_from for name in match.names), (*loc, "counts_from"))
+        if model.restored_by is not None and not model.reversed_by:
+            what = f"nothing reverses {name}, so nothing restores it"
+            self._fault((*loc, "restored_by"), what, "add `reversed_by:`, or remove this")
         lines = model.lines
         if lines is not None:
             changing = [
@@ -72,6 +75,7 @@ class EntityBuilder:
             amount=model.amount,
             closed_by=dict(model.closed_by or {}),
             reversed_by=tuple(self._reversals(name, model)),
+            restored_by=self._matchers.all(model.restored_by, (*loc, "restored_by")),
             within=model.within or "",
             parent_keys=self._parent_keys(model.within),
             lines=None if lines is None else self._line_rule(lines, (*loc, "lines")),

@@ -74,6 +74,7 @@ class EntityFile(Strict):
     amount: PropertyName | None = None
     lines: LineList | None = None
     reversed_by: dict[EventName, AnyReversal] | None = None
+    restored_by: EventMatcher | None = None
     closed_by: dict[EventName, Literal["key", "all"]] | None = None
     within: Name | None = None
     due: DueFile | None = None

@@ -34,6 +34,7 @@ entities:
     reversed_by:
       Order Cancelled: full
       Order Refunded: {amount: total, key: refund_id}
+    restored_by: Order Restored
     keep: 20
     remember: 800d
   contract: {key: contract_id, of: Contract Signed, reversed_by: {Contract Revoked: full}}

@@ -43,6 +43,7 @@ EVENTS = st.lists(
         _event("Order Updated", order_id=KEYS, revenue=MONEY, products=GOODS),
         _event("Order Refunded", order_id=KEYS, total=MONEY, refund_id=st.sampled_from(["r1", "r2"]), products=GOODS),
         _event("Order Cancelled", order_id=KEYS),
+        _event("Order Restored", order_id=KEYS),
         _event("Order Shipped", order_id=KEYS, shipment_id=st.sampled_from(["s1", "s2"])),
         _event("Order Delivered", order_id=KEYS, shipment_id=st.sampled_from(["s1", "s2"])),
         _event("Product Added", cart_id=KEYS, product_id=st.sampled_from(["yirga", "mug"])),

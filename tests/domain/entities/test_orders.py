@@ -136,6 +136,35 @@ def test_a_reversed_order_counts_nowhere(reversal: Event) -> None:
         assert net_amount(entity, ORDER) == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "stands"),
+    [
+        ([("Restored", 2)], True),
+        ([("Restored", 0)], False),
+        ([("Restored", 1)], False),
+        ([("Restored", 2), ("Cancelled", 3)], False),
+        ([("Restored", 2), ("Cancelled", 3), ("Restored", 4)], True),
+    ],
+    ids=["restored", "restored before", "at once", "cancelled again", "restored again"],
+)
+def test_a_cancelled_order_that_is_restored_stands_again(words: list[tuple[str, int]], stands: bool) -> None:
+    words_after = [("Cancelled", 1), *words]
+    reversals = [happened(f"Order {word}", at * DAY, order_id="A") for word, at in words_after]
+    for arrival in ([order("A"), *reversals], [*reversals[::-1], order("A")]):
+        contact = after(*arrival)
+        assert (contact.facts["orders"], contact.facts["spent"]) == ((1, 10000) if stands else (0, 0))
+        assert contact.track == ("customer" if stands else "lead")
+    assert after(happened("Order Restored", DAY, order_id="A")).facts["orders"] == 0
+
+
+def test_an_order_is_restored_before_and_after_it_is_dropped() -> None:
+    cancelled, restored = (happened(f"Order {word}", DAY, order_id="A") for word in ("Cancelled", "Restored"))
+    restored = replace(restored, occurred_at=NOON + 2 * DAY)
+    many = [order(f"n{number}", after=3 * DAY + number) for number in range(25)]
+    assert after(order("A"), cancelled, *many, restored).facts["orders"] == 26
+    assert after(order("A"), cancelled, restored, *many).facts["orders"] == 26
+
+
 def test_ninety_of_a_hundred_refunded_leaves_ten() -> None:
     contact = after(order("A"), happened("Order Refunded", DAY, order_id="A", total=90, refund_id="r1"))
     assert (contact.facts["orders"], contact.facts["spent"], contact.facts["largest"]) == (1, 1000, 1000)
@@ -300,6 +329,7 @@ def test_one_key_written_in_two_ways_is_one(keys: tuple[Any, Any]) -> None:
 def test_a_browser_key_may_tell_an_order_and_no_reversal_of_one() -> None:
     assert may_hint_tell("Order Completed", shop())
     assert not may_hint_tell("Order Cancelled", shop())
+    assert not may_hint_tell("Order Restored", shop())
     assert not may_hint_tell("Contract Revoked", shop())
     assert not may_hint_tell("Case Closed", shop())
 

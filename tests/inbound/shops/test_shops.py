@@ -1,13 +1,14 @@
 """The conformance suite of all shops in SHOPS: what each sample says. `test_signatures` has which calls are refused."""
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.domain.instant import SECOND, to_iso
+from nurture.domain.instant import SECOND, Instant, to_iso
 from nurture.inbound.providers.call import Call
 from nurture.inbound.shops import SHOPS
 from nurture.inbound.shops.fold import FoldResult, Thing, fold, keys_of
@@ -120,8 +121,8 @@ class Memory:
         self.things: dict[str, Thing] = {}
         self.options = options
 
-    def call(self, sample: Sample, body: bytes | None = None) -> FoldResult:
-        return self.take(read(signed(sample, body), sample.shop, self.options))
+    def call(self, sample: Sample, body: bytes | None = None, *, now: Instant = NOW) -> FoldResult:
+        return self.take(read(signed(sample, body), sample.shop, self.options, now=now))
 
     def take(self, statement: Statement) -> FoldResult:
         for key in keys_of(statement):
@@ -129,8 +130,8 @@ class Memory:
         return fold(statement, self.things)
 
 
-def read(call: Call, shop: str, options: ShopOptions = OPTIONS) -> Statement:
-    statement = SHOPS[shop].read(call, now=NOW, options=options)
+def read(call: Call, shop: str, options: ShopOptions = OPTIONS, *, now: Instant = NOW) -> Statement:
+    statement = SHOPS[shop].read(call, now=now, options=options)
     assert statement is not None
     return statement
 
@@ -304,6 +305,35 @@ def test_an_edited_order_tells_its_new_amount_once() -> None:
     assert [event.name for event in events] == ["Order Completed", "Order Refunded"]
 
 
+def test_a_refund_in_the_currency_of_the_customer_is_told_in_the_shops() -> None:
+    memory, call = Memory(), sample("shopify/05")
+    memory.call(sample("shopify/02"))
+    sets = {"shop_money": {"amount": "10.00", "currency_code": "EUR"},
+            "presentment_money": {"amount": "11.00", "currency_code": "USD"}}  # fmt: skip
+    payments = [{"kind": "refund", "status": "success", "amount": "13.20", "currency": "USD"}]
+    refund = changed(call, transactions=payments, refund_line_items=[{"subtotal_set": sets}])
+    (event,) = memory.call(call, refund).events
+    assert (event.properties["total"], event.properties["currency"]) == (12, "EUR")
+
+
+def test_a_chargeback_of_shopify_takes_the_money_once_it_is_lost() -> None:
+    memory, refund = Memory(), sample("shopify/05")
+    memory.call(sample("shopify/02"))
+    call = Sample(refund.file, {**refund.headers, "X-Shopify-Topic": "disputes/update"})
+    dispute = {"id": 9, "order_id": 6100001, "amount": "33.40", "currency": "EUR"}
+
+    def call_about(**states: str) -> list[tuple[str, Any, Any]]:
+        return named(memory.call(call, json.dumps({**dispute, **states}).encode()).events)
+
+    assert (
+        call_about(type="chargeback", status="under_review")
+        == call_about(type="inquiry", status="lost")
+        == []
+    )
+    assert call_about(type="chargeback", status="lost") == [("Order Refunded", "6100001", 33.4)]
+    assert call_about(type="chargeback", status="lost") == []
+
+
 def test_a_refund_of_woocommerce_that_was_deleted_is_taken_back() -> None:
     memory, call = Memory(), sample("woocommerce/04")
     memory.call(sample("woocommerce/02"))
@@ -323,6 +353,49 @@ def test_a_failed_payment_of_woocommerce_takes_nothing_back() -> None:
     assert named(memory.call(call, paid).events) == [("Order Completed", "5003", 33.4)]
     failed = changed(call, status="failed", date_paid_gmt="2026-11-22T09:00:00")
     assert named(memory.call(call, failed).events) == [("Order Cancelled", "5003", None)]
+
+
+PAID, CANCELLED = ("processing", "2026-11-22T09:00:00"), ("cancelled", None)
+
+
+@pytest.mark.parametrize(
+    ("states", "stands"),
+    [
+        ([PAID, CANCELLED, PAID], True),
+        ([CANCELLED, PAID], True),
+        ([PAID, CANCELLED], False),
+        ([CANCELLED, PAID, CANCELLED], False),
+        ([PAID, ("failed", "2026-11-22T09:00:00"), PAID], True),
+    ],
+)
+def test_an_order_of_woocommerce_stands_by_the_newest_word_in_any_order(
+    states: list[tuple[str, str | None]], stands: bool
+) -> None:
+    """Unpaid orders are cancelled by a timer, and paid after all."""
+    call = sample("woocommerce/07")
+    bodies = [
+        changed(call, status=status, date_paid_gmt=paid_at, date_modified_gmt=f"2026-11-23T09:0{minute}:00")
+        for minute, (status, paid_at) in enumerate(states)
+    ]
+    for arrival in permutations(bodies):
+        memory = Memory()
+        events = [event for body in (*arrival, *arrival) for event in memory.call(call, body).events]
+        changes = [
+            (event.at, event.name) for event in events if event.name in ("Order Cancelled", "Order Restored")
+        ]
+        assert (max(changes, default=(0, "Order Restored"))[1] == "Order Restored") is stands
+        assert len(changes) == len(set(changes))
+        assert [event.name for event in events].count("Order Completed") == 1
+
+
+def test_an_order_of_woocommerce_that_left_the_bin_stands() -> None:
+    memory, paid, deleted = Memory(), sample("woocommerce/03"), sample("woocommerce/08")
+    memory.call(paid)
+    assert [event.name for event in memory.call(deleted, changed(deleted, id=5002)).events] == [
+        "Order Cancelled"
+    ]
+    restored = Sample(paid.file, {**paid.headers, "X-WC-Webhook-Topic": "order.restored"})
+    assert [event.name for event in memory.call(restored, now=NOW + SECOND).events] == ["Order Restored"]
 
 
 @pytest.mark.parametrize("is_deleted_first", [True, False])
@@ -366,6 +439,85 @@ def test_two_refunds_are_added_where_the_charge_is_not_told() -> None:
     assert [event.properties["total"] for event in (*first, *second)] == [10, 5]
     failed = memory.call(call, stripe_body(call, id="re_3", amount=700, status="failed"))
     assert failed.events == []
+
+
+def money_back(events: list[ShopEvent]) -> float:
+    """Return what went back by the newest word about each refund."""
+    newest = {event.properties["refund_id"]: event for event in sorted(events, key=lambda event: event.at)}
+    return float(round(sum(event.properties["total"] for event in newest.values()), 2))
+
+
+def refund_calls(*kinds: str) -> list[tuple[Sample, bytes]]:
+    """Return calls about two refunds of 10 and 5, the first of which fails: of these kinds, in their order."""
+    charge, refund = sample("stripe/15"), sample("stripe/17")
+    at = json.loads(refund.body)["created"]
+    first = {"id": "re_1", "amount": 1000, "created": at}
+    second = {"id": "re_2", "amount": 500, "created": at + 60}
+    calls = {
+        "first": (refund, stripe_body(refund, {"id": "evt_1", "created": at}, **first)),
+        "first sum": (charge, stripe_body(charge, {"id": "evt_2", "created": at}, amount_refunded=1000)),
+        "second": (refund, stripe_body(refund, {"id": "evt_3", "created": at + 60}, **second)),
+        "second sum": (
+            charge,
+            stripe_body(charge, {"id": "evt_4", "created": at + 60}, amount_refunded=1500),
+        ),
+        "failed": (
+            refund,
+            stripe_body(
+                refund, {"id": "evt_5", "created": at + 90, "type": "refund.failed"}, **first, status="failed"
+            ),
+        ),
+        "sum after": (charge, stripe_body(charge, {"id": "evt_6", "created": at + 120}, amount_refunded=500)),
+    }
+    return [calls[kind] for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        (["first", "failed"], 0),
+        (["first sum", "failed"], 0),
+        (["first", "first sum", "failed"], 0),
+        (["first sum", "second sum", "failed", "sum after"], 5),
+        (["first", "first sum", "second", "failed"], 5),
+        (["first", "second", "second sum", "failed"], 5),
+    ],
+)
+def test_a_refund_that_fails_later_is_taken_back_in_any_order(kinds: list[str], left: float) -> None:
+    for arrival in permutations(refund_calls(*kinds)):
+        memory = Memory()
+        memory.call(sample("stripe/01"))
+        events = [event for call, body in (*arrival, *arrival) for event in memory.call(call, body).events]
+        assert money_back(events) == left
+
+
+def test_the_sum_of_an_earlier_release_is_taken_back_too() -> None:
+    memory = Memory()
+    memory.call(sample("stripe/01"))
+    (before,) = [
+        event for call, body in refund_calls("first sum") for event in memory.call(call, body).events
+    ]
+    for thing in memory.things.values():
+        thing.sums = []
+    ((failed, body),) = refund_calls("failed")
+    assert money_back([before, *memory.call(failed, body).events]) == 0
+
+
+def test_a_dispute_takes_the_money_once_it_is_lost() -> None:
+    call = sample("stripe/17")
+    memory = Memory()
+    memory.call(sample("stripe/01"))
+    dispute = {"id": "dp_1", "object": "dispute", "amount": 3340}
+    words = {"type": "charge.dispute.closed", "id": "evt_d"}
+    for status in ("needs_response", "under_review", "warning_closed"):
+        assert memory.call(call, stripe_body(call, words, **dispute, status=status)).events == []
+    lost = stripe_body(call, words, **dispute, status="lost")
+    assert named(memory.call(call, lost).events) == [("Order Refunded", "A-77", 33.4)]
+    assert memory.call(call, lost).events == []
+    won = {"type": "charge.dispute.funds_reinstated", "id": "evt_w"}
+    late = stripe_body(call, won, **dispute, status="won")
+    assert named(memory.call(call, late).events) == [("Order Refunded", "A-77", 0)]
+    assert Memory().call(call, late).events == []
 
 
 def test_a_subscription_starts_and_is_cancelled_once_in_any_order() -> None:
@@ -414,6 +566,39 @@ def test_a_trial_is_no_subscription_before_it_is_paid() -> None:
     # Its first invoice is over nothing: nobody bought anything.
     free = sample("stripe/11")
     assert memory.call(free, stripe_body(free, total=0, amount_paid=0)).events == []
+
+
+@pytest.mark.parametrize("status", ["past_due", "unpaid", "paused"])
+def test_a_trial_that_ends_unpaid_starts_nothing(status: str) -> None:
+    memory, call = Memory(), sample("stripe/08")
+    memory.call(sample("stripe/06"))
+    at = json.loads(call.body)["created"]
+    trial = {"trial_end": at - 1, "status": status}
+    assert memory.call(call, stripe_body(call, **trial)).events == []
+    later = stripe_body(call, {"id": "evt_p", "created": at + 60}, trial_end=at - 1)
+    assert [event.name for event in memory.call(call, later).events] == ["Subscription Started"]
+
+
+def test_a_pause_and_its_end_are_told() -> None:
+    memory, call = Memory(), sample("stripe/08")
+    memory.call(sample("stripe/06"))
+    memory.call(call)
+    body = json.loads(call.body)
+    found = []
+    for number, (name, collection, before) in enumerate([
+        ("customer.subscription.updated", {"behavior": "void"}, {"pause_collection": None}),
+        ("customer.subscription.updated", None, {"pause_collection": {"behavior": "void"}}),
+        ("customer.subscription.paused", None, {}),
+        ("customer.subscription.resumed", None, {}),
+    ]):  # fmt: skip
+        data = {
+            "object": {**body["data"]["object"], "pause_collection": collection},
+            "previous_attributes": before,
+        }
+        update = {**body, "id": f"evt_p{number}", "type": name, "data": data}
+        found += memory.call(call, json.dumps(update).encode()).events
+    assert [event.name for event in found] == ["Subscription Changed"] * 4
+    assert [event.properties["paused"] for event in found] == [True, False, True, False]
 
 
 def test_a_checkout_by_the_same_customer_under_another_address_does_not_move_the_subscription() -> None:
