@@ -234,8 +234,7 @@ def _in_order(kinds: Iterable[EntityKind], playbook: Playbook) -> list[EntityKin
 
 def events_of(kind: EntityKind) -> dict[str, None]:
     """Return the names of the events that change entities of a kind."""
-    reversing = (reversal.match for reversal in kind.reversed_by)
-    matches = (*kind.of, *kind.counts_from, *reversing, *kind.restored_by)
+    matches = (*kind.of, *kind.counts_from, *kind.restored_by, *(part.match for part in kind.reversed_by))
     return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
 
 

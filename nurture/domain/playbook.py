@@ -115,9 +115,8 @@ class DueRule:
 class EntityKind:
     """Things of a contact that have a key and open and close: carts, orders, appointments, cases.
 
-    Events of `of` open and update the entity; each property of such an event becomes a field (newest occurred_at
-    wins). Closed entities are kept for `remember`. Scalars for conditions: `NAME.open` (count), `NAME.ever` (count
-    of the keys that count and are not reversed), `NAME.last_at` (instant).
+    Events of `of` open and update it; each property of such an event becomes a field (newest occurred_at wins). Closed
+    ones are kept for `remember`. Scalars: `NAME.open`, `NAME.ever` (that count and stand), `NAME.last_at`.
     """
 
     name: str
@@ -128,18 +127,17 @@ class EntityKind:
     counts_from: tuple[EventMatch, ...] = ()
     # The property that holds its amount.
     amount: str | None = None
-    # Event name -> `key` (the entity of that key; without one every entity last updated before the event) or `all`.
+    # Event name -> `key` (of that key; without one every entity last updated before the event) or `all`.
     closed_by: Mapping[str, Literal["key", "all"]] = field(default_factory=dict)
+    # `restored_by` takes a reversal in full back.
     reversed_by: tuple[Reversal, ...] = ()
-    # The events that take a reversal in full back.
     restored_by: tuple[EventMatch, ...] = ()
-    # The kind that it is a part of (a shipment of an order), and the properties that hold that one's key.
+    # The kind that it is a part of, and the properties that hold that one's key.
     within: str = ""
     parent_keys: tuple[str, ...] = ()
     lines: LineRule | None = None
-    # The kind whose lines are its events (`of: order.lines`); "" for none.
+    # The kind whose lines are its events (`of: order.lines`), "" for none; `due` is for those.
     lines_of: str = ""
-    # For an entity of lines.
     due: DueRule | None = None
     keep: int = 20
     remember: Duration = 30 * DAY

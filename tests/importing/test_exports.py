@@ -276,6 +276,16 @@ def test_orders_with_a_record_for_each_product(tmp_path: Path) -> None:
     assert (result.accepted, result.orders) == (3, 1)
 
 
+def test_lines_in_cells_stay_in_their_order_wherever_their_columns_stand(tmp_path: Path) -> None:
+    header = "order_id,status,order_date,order_total,billing_email,billing_phone,customer_id,refund_items,"
+    row = "1,completed,2026-08-05 11:11:07,9.00,a@b.example,0171 5550101,0,no parts,"
+    header += "line_item_2,line_item_1\n"
+    row += "name:B|quantity:1|total:4,name:A|quantity:1|total:5\n"
+    result, (order,) = read(lines(tmp_path, header + row), ImportOptions(preset="woocommerce-orders"))
+    assert [product["name"] for product in order["properties"]["products"]] == ["A", "B"]
+    assert [item["column"] for item in result.unread] == ["billing_phone", "refund_items"]
+
+
 def test_other_tools_come_in_by_mapping(tmp_path: Path) -> None:
     text = "EMAIL;EMAIL_BLACKLISTED;MODIFIED_TIME\nA@B.example;Yes;12-04-2022 09:30\nc@b.example;No;\n"
     brevo = lines(tmp_path, text)

@@ -20,7 +20,7 @@ from nurture.domain.cells.headers import normalize
 from nurture.domain.event import Identity
 from nurture.domain.identity import canonical_phone
 from nurture.domain.instant import Instant
-from nurture.domain.placeholders import without_placeholders
+from nurture.domain.placeholders import is_placeholder_id, without_placeholders
 from nurture.inbound.files.table import Record, Table
 
 #: The refund id of a sum of refunds, as files state it.
@@ -172,15 +172,21 @@ class OrderCells:
         place = self.find(*names)
         if place is None:
             return None
-        _, column, cell = place
+        record, column, cell = place
         if kind == "phone":
-            value = canonical_phone(str(self.reader.read(column, cell)))
-            return Identity("phone", value) if value else None
+            known = canonical_phone(str(self.reader.read(column, cell)))
+            if known is None:
+                text = "not a telephone number with its country: write +49..."
+                self.row.remarks.append(remark(record, column.name, cell, text))
+            return Identity("phone", known) if known else None
         try:
             value = self.reader.read(Column(column.name, "email" if kind == "email" else "id"), cell)
         except Unreadable as error:
             if kind == "email":
                 raise Rejection("bad_address", f"{column.name}: {str(cell)[:80]!r} is {error}") from error
+            # A guest has the number 0.
+            if not is_placeholder_id(str(cell).strip()):
+                self.row.remarks.append(remark(record, column.name, cell, str(error)))
             return None
         return Identity("email" if kind == "email" else "user_id", str(value))
 

@@ -6,7 +6,7 @@ no date, except eight digits (`19970101`) and a time in seconds or milliseconds 
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final, Literal
@@ -19,8 +19,9 @@ from nurture.domain.values import SCALAR_TEXT_MAX, YEARS
 DayOrder = Literal["day", "month"]
 
 _CLOCK: Final = (
-    r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
+    r"(?:[T ,]+(?:(?:à|um|at|a las|alle|om) )?(?:(?P<first_half>[上下]午)\s*)?"
+    r"(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"\s*(?:(?P<half>[AaPp]\.?\s?[Mm]\.?)|Uhr|uur)?)?"
 )
 _ZONE: Final = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\s+[A-Z]{3,5})?"
 _FORMS: Final = (
@@ -32,14 +33,26 @@ _FORMS: Final = (
     re.compile(rf"(?P<first>\d{{1,2}})/(?P<other>\d{{1,2}})/(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}"),
     re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"),
     re.compile(
-        rf"(?P<day>\d{{1,2}})\.?[ -](?P<name>[A-Za-z]{{3,9}})\.?,?[ -](?P<year>\d{{4}}){_CLOCK}{_ZONE}"
+        rf"(?P<day>\d{{1,2}})\.?[ -](?:de )?(?P<name>[^\W\d_]{{3,10}})\.?,?[ -](?:de )?(?P<year>\d{{4}}){_CLOCK}{_ZONE}"
     ),
-    re.compile(rf"(?P<name>[A-Za-z]{{3,9}})\.? (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_CLOCK}{_ZONE}"),
+    re.compile(rf"(?P<name>[^\W\d_]{{3,10}})\.? (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_CLOCK}{_ZONE}"),
 )
+#: Months as English, German, French, Spanish and Italian write them; each may be cut to three letters or more.
 _MONTHS: Final = (
-    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
-    *("october", "november", "december"),
+    ("january", "januar", "jänner", "janvier", "enero", "gennaio"),
+    ("february", "februar", "février", "febrero", "febbraio"),
+    ("march", "märz", "mrz", "mars", "marzo"),
+    ("april", "avril", "abril", "aprile"),
+    ("may", "mai", "mayo", "maggio"),
+    ("june", "juni", "juin", "junio", "giugno"),
+    ("july", "juli", "juillet", "julio", "luglio"),
+    ("august", "août", "agosto"),
+    ("september", "septembre", "septiembre", "settembre"),
+    ("october", "oktober", "octobre", "octubre", "ottobre"),
+    ("november", "novembre", "noviembre"),
+    ("december", "dezember", "décembre", "diciembre", "dicembre"),
 )
+_HALVES: Final = {"上午": "AM", "下午": "PM"}
 _SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(?:\d{4}|\d{2})(?!\d).*|(\d{1,2})/(\d{1,2})", re.DOTALL)
 _YEARLESS: Final = (
     re.compile(r"(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.?"),
@@ -176,8 +189,9 @@ def _build(parts: dict[str, str | None], rules: DateRules) -> datetime | None:
 def _day_and_month(parts: dict[str, str | None], order: DayOrder | None) -> tuple[int, int] | None:
     """Return (day, month); None for numbers whose order is unknown and a name that no month has."""
     if name := parts.get("name"):
-        known = [number for number, month in enumerate(_MONTHS, 1) if _is_month(name.lower(), month)]
-        return (int(parts["day"] or 0), known[0]) if known else None
+        known = [number for number, names in enumerate(_MONTHS, 1) if _is_month(name.lower(), names)]
+        # `jui` is June or July.
+        return (int(parts["day"] or 0), known[0]) if len(known) == 1 else None
     if parts.get("day") is not None:
         return int(parts["day"] or 0), int(parts["month"] or 0)
     first, other = int(parts["first"] or 0), int(parts["other"] or 0)
@@ -188,8 +202,8 @@ def _day_and_month(parts: dict[str, str | None], order: DayOrder | None) -> tupl
     return (first, other) if order == "day" else (other, first)
 
 
-def _is_month(name: str, month: str) -> bool:
-    return name in (month, month[:3], "sept" if month == "september" else month)
+def _is_month(name: str, names: Sequence[str]) -> bool:
+    return any(known.startswith(name) for known in names)
 
 
 def _year(text: str, this_year: int) -> int:
@@ -203,7 +217,7 @@ def _clock(parts: dict[str, str | None]) -> time | None:
     if parts.get("hour") is None:
         return _NOON
     hour = int(parts["hour"] or 0)
-    if half := parts.get("half"):
+    if half := parts.get("half") or _HALVES.get(parts.get("first_half") or ""):
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if half[0] in "Pp" else 0)

@@ -24,6 +24,8 @@ _HIGH: Final = re.compile(rb"[\x80-\xff]+")
 _RUNS_MAX: Final = 50_000
 #: Lead bytes of the 3,755 commonest Chinese characters in GB2312.
 _COMMON_HANZI: Final = range(0xB0, 0xD8)
+#: Lead bytes of marks, wide letters and digits.
+_MARKS_OF_GB: Final = frozenset(range(0xA1, 0xAA))
 
 
 def detect_encoding(path: Path) -> str:
@@ -92,13 +94,20 @@ def _high_bytes(path: Path) -> list[bytes]:
 
 def _is_chinese(runs: Sequence[bytes]) -> bool:
     """Tell whether runs of bytes over 127 read as common Chinese characters, and are as long as words of those."""
-    if not runs or sum(len(run) % 2 == 0 and len(run) >= 4 for run in runs) * 2 < len(runs):
+    leads = [_leads_of(run) for run in runs]
+    # Wide digits, `￥` and other marks say nothing; `元` behind an amount is one character.
+    words = [
+        run for run, lead in zip(runs, leads, strict=True) if not lead or not _MARKS_OF_GB.issuperset(lead)
+    ]
+    long = sum(len(run) for run in words if len(run) % 2 == 0 and len(run) >= 4)
+    if not words or long * 2 < sum(map(len, words)):
         return False
-    characters = "".join(run.decode("gb18030", "ignore") for run in runs)
-    common = sum(_is_common(character) for character in characters)
+    characters = [lead for of_run in leads for lead in of_run if lead not in _MARKS_OF_GB]
+    common = sum(lead in _COMMON_HANZI for lead in characters)
     return bool(characters) and common >= 0.8 * len(characters)
 
 
-def _is_common(character: str) -> bool:
-    encoded = character.encode("gb2312", "ignore")
-    return len(encoded) == 2 and encoded[0] in _COMMON_HANZI
+def _leads_of(run: bytes) -> list[int]:
+    """Return the lead byte in GB2312 of each character of a run; 0 for a character that is not in it."""
+    encoded = (character.encode("gb2312", "ignore") for character in run.decode("gb18030", "ignore"))
+    return [code[0] if len(code) == 2 else 0 for code in encoded]

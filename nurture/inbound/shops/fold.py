@@ -315,11 +315,18 @@ def _order_standing(part: OrderStanding, things: Mapping[str, Thing]) -> Iterato
     event, thing = part.event, things[part.event.thing]
     # A thing of an earlier release has no instant of its word.
     was_cancelled = thing.is_cancelled or (thing.standing_at == NEVER and _CANCELLED in thing.states)
-    if (event.at, part.is_cancelled) <= (thing.standing_at, was_cancelled):
-        return
-    thing.standing_at, thing.is_cancelled = event.at, part.is_cancelled
-    if part.is_cancelled != was_cancelled:
+    is_news = part.is_cancelled != was_cancelled
+    if (event.at, part.is_cancelled) > (thing.standing_at, was_cancelled):
+        thing.standing_at, thing.is_cancelled = event.at, part.is_cancelled
+    else:
+        # The deletion of an order that was never paid waits, and says nothing to the person.
+        is_news = part.is_cancelled and was_cancelled and not any(map(_is_cancellation, thing.states))
+    if is_news:
         yield replace(event, state=f"{event.state} {to_iso(event.at)}")
+
+
+def _is_cancellation(state: str) -> bool:
+    return state.startswith(_CANCELLED)
 
 
 def _cancellation(part: Cancellation, things: Mapping[str, Thing]) -> Iterator[ShopEvent]:

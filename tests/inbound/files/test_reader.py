@@ -53,6 +53,17 @@ def test_the_encoding_is_recognised(tmp_path: Path, text: str, encoding: str, na
     assert rows_of(table)[0][1:] == text.splitlines()[1].replace(";", ",").split(",")
 
 
+def test_wide_digits_and_signs_of_money_are_no_foreign_text(tmp_path: Path) -> None:
+    text = (
+        "电子邮箱,消费总额\n"
+        + "p{0}@例子.example,￥1.00\n" * 3
+        + "a@b.example,２．００\nc@d.example,9.00元\n" * 4
+    )
+    assert table_of(tmp_path, text.encode("gb18030")).encoding == "gb18030"
+    german = "Größe;MÜSSEN\nÄÖÜ;äöü ß ÄÖ\n"
+    assert table_of(tmp_path, german.encode("cp1252")).encoding == "cp1252"
+
+
 def test_an_umlaut_in_the_last_row_decides_too(tmp_path: Path) -> None:
     table = table_of(tmp_path, b"a,b\n" + b"1,2\n" * 5_000 + "1,ü\n".encode("cp1252"))
     assert table.encoding == "cp1252"

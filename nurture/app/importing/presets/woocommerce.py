@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from nurture.app.importing.cells import Unreadable
 from nurture.app.importing.options import ImportOptions
@@ -41,7 +41,7 @@ _AMOUNTS: Final = (
     *("shipping_total", "tax_total", "discount_total", "Order Shipping Amount", "Order Total Tax Amount"),
     *("Order Refund Amount", "Item Cost", "Order Line Total"),
 )
-_LINE_COLUMN: Final = re.compile(r"lineitem\d+")
+_LINE_COLUMN: Final = re.compile(r"lineitem(\d{1,6})")
 #: Keys of a line's cell; its name may contain every mark, so the cell is cut at the last of each.
 _LINE_KEYS: Final = ("name", "product_id", "sku", "quantity", "total", "sub_total")
 _PART: Final = re.compile(r"(?:^|\|)(?P<key>[a-z_]+):", re.DOTALL)
@@ -148,22 +148,27 @@ def _refunds(
 ) -> Iterator[tuple[Decimal, Instant | None]]:
     """Yield (amount, instant) of each refund: of a cell `amount:10.00|reason:...|date:...||amount:...`."""
     place = cells.find("refund_items")
-    count = 0
-    for text in str(place[2]).split("||") if place else ():
-        parts = _read_parts(text, ("amount", "reason", "date"))
-        if place is None or "amount" not in parts:
-            continue
-        amount = cells.amount_of(place[0], Column(place[1].name, "money"), parts["amount"])
-        if amount:
-            count += 1
-            yield abs(amount), _refund_time(cells, place[0], place[1], parts.get("date", ""))
-    if count:
+    if place is not None and (refunds := list(_refunds_in_cell(cells, *place))):
+        yield from refunds
         return
     amount = cells.amount("Order Refund Amount", "refund_total")
     if not amount and is_refunded:
         amount = total
     if amount:
         yield abs(amount), None
+
+
+def _refunds_in_cell(
+    cells: OrderCells, record: Record, column: Column, cell: Any
+) -> Iterator[tuple[Decimal, Instant | None]]:
+    for text in str(cell).split("||"):
+        parts = _read_parts(text, ("amount", "reason", "date"))
+        if "amount" not in parts:
+            cells.row.remarks.append(
+                remark(record, column.name, text, "not a refund: write for example amount:10.00")
+            )
+        elif amount := cells.amount_of(record, Column(column.name, "money"), parts["amount"]):
+            yield abs(amount), _refund_time(cells, record, column, parts.get("date", ""))
 
 
 def _refund_time(cells: OrderCells, record: Record, column: Column, text: str) -> Instant | None:
@@ -179,10 +184,13 @@ def _refund_time(cells: OrderCells, record: Record, column: Column, text: str) -
 
 def _products_in_cells(cells: OrderCells) -> Iterator[Product]:
     """Yield the lines of cells `line_item_1`, `line_item_2` ..."""
+    columns = {
+        name: match for name in cells.names.values() if (match := _LINE_COLUMN.fullmatch(normalize(name)))
+    }
+    # Somebody may have moved the columns.
+    ordered = sorted(columns, key=lambda name: int(columns[name][1]))
     for record in cells.records:
-        for name, cell in record.cells.items():
-            if _LINE_COLUMN.fullmatch(normalize(name)) is None:
-                continue
+        for name, cell in ((name, record.cells[name]) for name in ordered if name in record.cells):
             parts = _read_parts(str(cell), _LINE_KEYS)
             if "name" not in parts:
                 cells.row.remarks.append(remark(record, name, cell, "not a line of an order"))
@@ -205,8 +213,9 @@ def _read_parts(text: str, keys: tuple[str, ...]) -> dict[str, str]:
         if key in keys and (key != keys[0] or key not in places):
             places[key] = match.span()
     ordered = sorted(places.items(), key=lambda item: item[1])
-    ends = [start for _, (start, _) in ordered[1:]] + [len(text)]
-    return {key: text[begin:end].strip() for (key, (_, begin)), end in zip(ordered, ends, strict=True)}
+    starts = [start for _, (start, _) in ordered]
+    ends = [*starts[1:], len(text)]
+    return {key: text[begin:end].strip() for (key, (_, begin)), end in zip(ordered, ends, strict=False)}
 
 
 def _products_in_records(cells: OrderCells) -> Iterator[Product]:
