@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from nurture.app.ingest import Intake
 from nurture.app.services import Services
-from nurture.contacts.accept import NewEvent, Rejected
+from nurture.contacts.accept import NewEvent, reject_event
 from nurture.contacts.identity_queries import load_index_by_identities
 from nurture.domain.identity import IdentityClaims, earlier_identities, find_event_owner
 
@@ -27,17 +27,7 @@ def refuse_aliases(services: Services, intake: Intake) -> None:
     with services.database.read() as connection:
         refused = [event for event in aliases if _concerns_known_people(connection, event)]
     intake.events = [event for event in intake.events if event not in refused]
-    intake.rejected += [
-        Rejected(
-            source=event.source,
-            message_id=event.message_id,
-            received_at=event.received_at,
-            stage="shape",
-            reason=REFUSAL,
-            raw=f"alias of {event.previous_id}",
-        )
-        for event in refused
-    ]
+    intake.rejected += [reject_event(event, "shape", REFUSAL) for event in refused]
 
 
 def _concerns_known_people(connection: sa.Connection, event: NewEvent) -> bool:

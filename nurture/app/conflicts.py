@@ -8,11 +8,11 @@ from nurture.app import contacts
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.conflict_queries import SHARED_PHONE, decide_conflict, list_conflicts, lock_conflict
+from nurture.contacts.kept_events import read_event
 from nurture.contacts.queries import survivor_of
 from nurture.database.audit import record
 from nurture.database.engine import decode
 from nurture.domain.errors import InputError, NotFoundError
-from nurture.domain.event import Identity
 from nurture.domain.instant import to_iso
 from nurture.feedback.queries import load_names
 from nurture.reports.conflicts import describe_conflict
@@ -70,24 +70,16 @@ def decide(services: Services, number: int, *, merge: bool, actor: str) -> dict[
 
 def _event_of(connection: sa.Connection, row: Any) -> NewEvent:
     """Return the event that was set aside, now told by an operator: about the contact of the conflict."""
-    item = decode(row.evidence)
-    body = decode(item["body"])
-    names = dict(item["identities"])
+    document = decode(row.evidence)
+    names = dict(document["identities"])
     if row.kind == SHARED_PHONE:
         living = survivor_of(connection, row.contact_id) or row.contact_id
         names |= {name.kind: name.value for name in load_names(connection, [living]).values()}
-    return NewEvent(
-        source=item["source"],
-        message_id=item["message_id"],
-        kind=item["kind"],
-        name=item["name"],
-        occurred_at=item["occurred_at"],
-        received_at=max(row.at, item["occurred_at"]),
-        identities=tuple(Identity(kind, value) for kind, value in names.items()),
-        previous_id=item["previous_id"],
-        properties=body.get("properties", {}),
-        traits=body.get("traits", {}),
-        context=body.get("context", {}),
+    return read_event(
+        {**document, "identities": names},
+        source=document["source"],
+        message_id=document["message_id"],
+        received_at=row.at,
     )
 
 

@@ -17,8 +17,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from nurture.app.ingest import Intake
-from nurture.contacts.accept import NewEvent, Rejected, accept, quarantine
-from nurture.database.engine import Database, encode
+from nurture.contacts.accept import NewEvent, Rejected, accept, quarantine, reject_event
+from nurture.database.engine import Database
 from nurture.domain.errors import Transient
 from nurture.domain.instant import SECOND
 from nurture.reports.metrics import count, timed
@@ -205,11 +205,4 @@ def _write(
 
 def _rejection_of(event: NewEvent, error: DBAPIError) -> Rejected:
     first_line = str(error.orig).split("\n", 1)[0]
-    return Rejected(
-        source=event.source,
-        message_id=event.message_id,
-        received_at=event.received_at,
-        stage="shape",
-        reason=f"the database cannot store it: {first_line}"[:500],
-        raw=encode({"event": event.name, "properties": event.properties})[:2_000],
-    )
+    return reject_event(event, "shape", f"the database cannot store it: {first_line}"[:500])

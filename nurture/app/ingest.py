@@ -6,7 +6,7 @@ the batch is accepted. Next, `contacts.accept` cleans texts, refuses items neste
 the events.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ ITEM_BYTES_MAX: Final = 32 * 1024
 TEXT_MAX: Final = 200
 #: Largest number that is taken as an id; some systems number with 128 bits.
 _ID_NUMBER_MAX: Final = 2**128
-#: How much of a rejected item is stored in the quarantine.
-RAW_CHARACTERS_MAX: Final = 2_000
+#: The form of a quarantined call (a column of `quarantine`); `call:KIND` came to the path of this kind.
+CALL: Final = "call"
 #: A difference below this between sentAt and our clock is network delay, not skew, and is not corrected.
 SKEW_MIN: Final[Duration] = 5 * SECOND
 
@@ -89,25 +89,24 @@ def read_items(
         try:
             intake.events.append(reader.read(item))
         except _ItemError as refusal:
-            row = reject(
-                item, str(refusal), source=source, received_at=received_at, message_id=refusal.message_id
-            )
-            intake.rejected.append(row)
+            row = reject(item, str(refusal), source=source, received_at=received_at)
+            # Kept whole, a call can be handed in again from the quarantine.
+            is_whole = len(memoryview(item)) <= ITEM_BYTES_MAX
+            form = (CALL if kind is None else f"{CALL}:{kind}") if is_whole else None
+            intake.rejected.append(replace(row, message_id=refusal.message_id, form=form, hint=hint))
     return intake
 
 
-def reject(
-    raw: bytes | msgspec.Raw, reason: str, *, source: str, received_at: Instant, message_id: str | None = None
-) -> Rejected:
-    """Return the quarantine row of an item that could not be read, with its text cut to RAW_CHARACTERS_MAX."""
-    text = bytes(memoryview(raw)[: RAW_CHARACTERS_MAX * 4]).decode("utf-8", "replace")
+def reject(raw: bytes | msgspec.Raw, reason: str, *, source: str, received_at: Instant) -> Rejected:
+    """Return the quarantine row of an item that could not be read, with its text as far as it is kept at all."""
+    text = bytes(memoryview(raw)[: ITEM_BYTES_MAX + 1]).decode("utf-8", "replace")
     return Rejected(
         source=source,
-        message_id=message_id,
+        message_id=None,
         received_at=received_at,
         stage="shape",
         reason=reason,
-        raw=text.replace("\x00", "")[:RAW_CHARACTERS_MAX],
+        raw=text.replace("\x00", ""),
     )
 
 

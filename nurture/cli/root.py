@@ -10,9 +10,7 @@ from nurture.cli import (
     access,
     audience,
     cancel,
-    cases,
     config,
-    conflicts,
     contact,
     doctor,
     import_,
@@ -29,6 +27,7 @@ from nurture.cli import (
     suppression,
     track,
 )
+from nurture.cli.decisions import cases, conflicts, quarantine
 from nurture.cli.exchange import export, hooks
 from nurture.cli.processes import api, inbound, migrate, scheduler, up, worker
 from nurture.cli.virtual_time import demo, simulate
@@ -77,6 +76,7 @@ app.command("resume")(resume.resume)
 app.command("cancel")(cancel.cancel)
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(cases.app, name="cases")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(messages.app, name="messages")

@@ -28,10 +28,12 @@ RETENTION: Final[Duration] = 761 * DAY
 BODY_BYTES_MAX: Final = 32 * 1024
 #: Depth of nested containers, the outermost counted.
 DEPTH_MAX: Final = 12
-#: Characters of a name, message id or source, of one identity, and of a quarantined text.
+#: Characters of a name, message id or source, of one identity, and of a quarantined item without a form.
 _TEXT_MAX: Final = 255
 _IDENTITY_MAX: Final = 320
 _RAW_MAX: Final = 2_000
+#: Characters of a quarantined item with a form: more than a whole event within the bounds, and its names.
+_WHOLE_MAX: Final = 3 * BODY_BYTES_MAX
 _INTEGER_MAX: Final = 10**100
 
 
@@ -67,9 +69,12 @@ class Rejected:
     # shape | rule | conflict | crash | too_old
     stage: str
     reason: str
-    # The item as received; cut to 2,000 characters when stored.
+    # The item as received; cut to 2,000 characters when stored without a form.
     raw: str
     contact_id: int | None = None
+    # How the quarantine hands it in again: a column of `quarantine`; None: it cannot.
+    form: str | None = None
+    hint: bool = False
 
 
 def shard_of(identity: Identity) -> int:
@@ -112,6 +117,15 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: boo
     return len(rows)
 
 
+def find_refusal(event: NewEvent) -> str | None:
+    """Return why `accept` would quarantine the event; None when it would store it."""
+    try:
+        _row(event)
+    except _Refused as refused:
+        return str(refused)
+    return None
+
+
 def note_inbox(connection: sa.Connection) -> None:
     """Record that events wait in the inbox: after the commit one worker is notified for all shards."""
     note(connection, INBOX, ALL)
@@ -128,12 +142,20 @@ def quarantine(connection: sa.Connection, items: Sequence[Rejected]) -> None:
                 "received_at": item.received_at,
                 "stage": item.stage,
                 "reason": clean(item.reason)[:_RAW_MAX],
-                "raw": clean(item.raw)[:_RAW_MAX],
+                **_kept(item),
                 "contact_id": item.contact_id,
+                "hint": item.hint,
             }
             for item in items
         ],
     )
+
+
+def _kept(item: Rejected) -> Row:
+    """Return the item's text and its form; a text too long to be kept whole is cut and has no form."""
+    raw = clean(item.raw)
+    is_whole = item.form is not None and len(raw) <= _WHOLE_MAX
+    return {"raw": raw if is_whole else raw[:_RAW_MAX], "form": item.form if is_whole else None}
 
 
 class _Refused(Exception):
@@ -234,15 +256,36 @@ def clean(text: str) -> str:
 
 
 def _rejected(event: NewEvent, refused: _Refused) -> Rejected:
-    raw = {name: str(getattr(event, name))[:_RAW_MAX] for name in ("kind", "name", "properties", "traits")}
-    raw["identities"] = ", ".join(f"{identity.kind}={identity.value}" for identity in event.identities)[
-        :_RAW_MAX
-    ]
+    return reject_event(event, refused.stage, str(refused))
+
+
+def reject_event(event: NewEvent, stage: str, reason: str) -> Rejected:
+    """Return the event as an item for the quarantine, which can hand it in again unless it is too large."""
+    try:
+        raw, form = encode(event_document(event)), "event"
+    except (ValueError, RecursionError, TypeError):
+        raw, form = repr((event.kind, event.name, event.identities)), None
     return Rejected(
         source=event.source,
         message_id=event.message_id,
         received_at=event.received_at,
-        stage=refused.stage,
-        reason=str(refused),
-        raw=encode({name: clean(text) for name, text in raw.items()}),
+        stage=stage,
+        reason=reason,
+        raw=raw,
+        form=form,
+        hint=event.hint,
     )
+
+
+def event_document(event: NewEvent) -> dict[str, Any]:
+    """Return the event as the JSON object from which `contacts.kept_events` reads it."""
+    parts = {"properties": event.properties, "traits": event.traits, "context": event.context}
+    return {
+        "kind": event.kind,
+        "name": event.name,
+        "occurred_at": event.occurred_at,
+        "historic": event.historic,
+        "identities": {name.kind: name.value for name in event.identities},
+        "previous_id": event.previous_id,
+        "body": encode({name: part for name, part in parts.items() if part}),
+    }

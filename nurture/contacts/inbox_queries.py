@@ -28,7 +28,7 @@ def insert_rows(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 def insert_quarantined(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Insert rows of `quarantine`, in one statement."""
-    columns = ("source", "message_id", "received_at", "stage", "reason", "raw", "contact_id")
+    columns = ("source", "message_id", "received_at", "stage", "reason", "raw", "contact_id", "form", "hint")
     insert(connection, quarantine, rows, columns=columns)
 
 

@@ -96,9 +96,14 @@ quarantine = sa.Table(
     # shape | rule | conflict | crash | too_old; conflict_identity of earlier releases
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    # The item as received, cut to 2,000 characters.
+    # The item as received: whole where `form` says how it is handed in again, else cut to 2,000 characters.
     sa.Column("raw", sa.Text, nullable=False),
     sa.Column("contact_id", sa.BigInteger),
+    # event: an event as `contacts.kept_events` writes it; call, call:KIND: a call of the Segment API that names its
+    # type, or that came to the path of this kind.
+    sa.Column("form", sa.Text),
+    # True: a browser key told it.
+    sa.Column("hint", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 _has_contact = quarantine.c.contact_id.is_not(None)
 sa.Index(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from nurture.contacts.accept import Rejected
 from nurture.contacts.event_queries import add_events, event_of, find_events
 from nurture.contacts.inbox_queries import InboxRow
+from nurture.contacts.kept_events import row_document
 from nurture.database.engine import decode, encode
 from nurture.domain.event import Event
 from nurture.domain.instant import HOUR, Duration
@@ -64,21 +65,11 @@ def rejected(row: InboxRow, stage: str, reason: str, *, contact_id: int | None) 
         received_at=row.received_at,
         stage=stage,
         reason=reason,
-        raw=encode(item_of(row)),
+        raw=encode(row_document(row)),
         contact_id=contact_id,
+        form="event",
+        hint=row.hint,
     )
-
-
-def item_of(row: InboxRow) -> dict[str, Any]:
-    """Return the JSON object from which the quarantine hands the row in again."""
-    return {
-        "kind": row.kind,
-        "name": row.name,
-        "occurred_at": row.occurred_at,
-        "identities": {name.kind: name.value for name in row.named},
-        "previous_id": row.previous_id,
-        "body": row.body,
-    }
 
 
 def _is_same(row: InboxRow, before: sa.Row[Any]) -> bool:

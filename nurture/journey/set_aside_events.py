@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from nurture.contacts.conflict_queries import EVENT, SHARED_PHONE, event_conflict, find_sharing_phone
 from nurture.contacts.inbox_queries import InboxRow
+from nurture.contacts.kept_events import row_document
 from nurture.contacts.locking import LockedBatch
 from nurture.database.bulk import Row
 from nurture.domain.hints import may_hint_tell
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
-from nurture.journey.deduplicate import item_of
 
 
 def set_aside_conflicts(
@@ -31,7 +31,7 @@ def set_aside_conflicts(
             share.rows = [row for row in share.rows if row.id not in kinds]
             taken.set_aside += refused
             found += [
-                event_conflict(row, share.contact, item_of(row), kind=kinds[row.id], at=now)
+                event_conflict(row, share.contact, row_document(row), kind=kinds[row.id], at=now)
                 for row in refused
             ]
     return found
