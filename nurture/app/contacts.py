@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,13 +15,17 @@ from nurture.contacts.queries import load_contacts, resolve_contact
 from nurture.database.audit import record
 from nurture.domain.contact import Contact
 from nurture.domain.errors import InputError, NotFoundError
-from nurture.domain.instant import Instant
+from nurture.domain.instant import Instant, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import read_row_id
 from nurture.journey import merge as merging
 from nurture.journey.replay import replay_events
 from nurture.reports import person as report
+from nurture.reports.contact_search import find_contacts
 from nurture.reports.why import explain_measure
+
+#: Characters of a text that is sought.
+_SOUGHT_MAX: Final = 320
 
 
 def show(services: Services, who: str) -> dict[str, Any]:
@@ -39,6 +43,28 @@ def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str
     with services.database.read() as connection:
         contact_id = resolve_contact(connection, who)
         return [moment.row() for moment in report.load_timeline(connection, contact_id, limit=limit)]
+
+
+def search(services: Services, text: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the people whose name, address or id has this part, whole ones first. Raises InputError for no text."""
+    wanted = text.strip()[:_SOUGHT_MAX]
+    if not wanted:
+        raise InputError("the text is empty; write a part of a name, an address or an id")
+    with services.database.read() as connection:
+        active = services.playbooks.active_id(connection)
+        playbook = None if active is None else services.playbooks.active(connection).playbook
+        lines = find_contacts(connection, wanted, playbook=playbook, limit=limit)
+    return [
+        {
+            "contact": line.id,
+            "email": line.email or line.known_as,
+            "name": line.name,
+            "track": line.track,
+            "stage": line.stage,
+            "since": to_iso(line.stage_since),
+        }
+        for line in lines
+    ]
 
 
 def why(services: Services, who: str, measure_path: str, *, at: Instant | None = None) -> dict[str, Any]:

@@ -42,6 +42,25 @@ def show(who: Who, *, as_json: Json = False) -> None:
 
 
 @app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="A part of a name, an address or an id.", metavar="TEXT")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Find people by a part of their name, address or id; whole addresses and ids come first.
+
+    Example: nurture contact search miller
+    """
+    from nurture.app import contacts
+
+    with open_installation() as services:
+        lines = contacts.search(services, text, limit=limit)
+    columns = ["contact", "email", "name", "track", "stage", "since"]
+    output.print_rows(lines, columns, as_json=as_json, empty=f"nobody has {text!r} in a name, address or id")
+
+
+@app.command()
 def timeline(
     who: Who,
     *,

@@ -23,11 +23,8 @@ from nurture.database.schema import (
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import ConsentState
-from nurture.domain.event import IDENTITY_KINDS
-from nurture.domain.identity import canonical_email
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
-from nurture.domain.values import read_row_id
 from nurture.reports.person import load_family_ids
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
@@ -139,56 +136,6 @@ def load_quarantine(
     )
     newest = connection.execute(sa.select(quarantine).order_by(quarantine.c.id.desc()).limit(limit))
     return [(str(stage), int(count)) for stage, count in counts], newest.all()
-
-
-# ---- contacts --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ContactLine:
-    """One contact in a list."""
-
-    id: int
-    email: str | None
-    known_as: str | None
-    track: str
-    stage: str
-    stage_since: Instant
-    first_seen_at: Instant
-
-
-def find_contacts(connection: sa.Connection, query: str, *, limit: int = 50) -> list[ContactLine]:
-    """Return the contacts with this address, `id:USER_ID`, `contact:N` or bare id, newest first; all without query."""
-    rank = sa.case({kind: place for place, kind in enumerate(IDENTITY_KINDS)}, value=identities.c.kind)
-    known_as = (
-        sa.select(identities.c.value)
-        .where(identities.c.contact_id == contacts.c.id)
-        .order_by(rank, identities.c.value)
-        .limit(1)
-        .scalar_subquery()
-    )
-    statement = sa.select(
-        contacts.c.id,
-        contacts.c.email,
-        known_as.label("known_as"),
-        contacts.c.track,
-        contacts.c.stage,
-        contacts.c.stage_since,
-        contacts.c.first_seen_at,
-    ).where(contacts.c.survivor.is_(None))
-    if query:
-        statement = statement.where(_matches(query))
-    rows = connection.execute(statement.order_by(contacts.c.id.desc()).limit(limit))
-    return [ContactLine(*row) for row in rows]
-
-
-def _matches(query: str) -> sa.ColumnElement[bool]:
-    if query.startswith("contact:"):
-        number = read_row_id(query.removeprefix("contact:"))
-        return contacts.c.id == number if number is not None else sa.false()
-    values = {query.removeprefix("id:"), canonical_email(query) or query}
-    named = sa.select(identities.c.contact_id).where(identities.c.value.in_(sorted(values)))
-    return contacts.c.id.in_(named)
 
 
 # ---- one contact -----------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ ACTS: dict[str, str] = {
     "playbook publish": "playbook.publish",
     "playbook rollback": "playbook.rollback",
     "contact show": LOOKS,
+    "contact search": LOOKS,
     "contact timeline": LOOKS,
     "contact why": LOOKS,
     "contact merge": "contact.merge",

@@ -14,7 +14,7 @@ from nurture.app.files.tabular import write_rows
 from nurture.database.engine import Database
 from nurture.database.schema import contacts
 from nurture.inbound.files import open_table
-from nurture.reports.console import find_contacts
+from nurture.reports.contact_search import find_contacts
 from tests.cli.shell import Shell
 from tests.web.live import a_contact
 from workers.application import app
@@ -56,7 +56,7 @@ def test_hostile_text_in_an_export_is_the_same_text_read_back(nurture: Shell) ->
 def test_a_search_text_is_a_value_and_never_sql(database: Database, text: str) -> None:
     number = a_contact(database)
     with database.read() as connection:
-        found = find_contacts(connection, text.replace("\x00", ""))
+        found = find_contacts(connection, text.replace("\x00", ""), playbook=None)
         assert all(row.id == number for row in found)
         assert connection.scalar(sa.select(sa.func.count()).select_from(contacts)) == 1
 

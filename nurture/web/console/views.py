@@ -17,11 +17,11 @@ from nurture.reports.backlog import measure_backlog
 from nurture.reports.conflicts import describe_open_conflicts
 from nurture.reports.console import (
     count_runs_by_measure,
-    find_contacts,
     load_contact_page,
     load_overview,
     load_quarantine,
 )
+from nurture.reports.contact_search import find_contacts
 from nurture.web.brand import active_playbook
 from nurture.web.console.layout import ConsoleLayout
 from nurture.web.console.mailbox import Mailbox, mailbox_path
@@ -128,9 +128,9 @@ class ConsoleViews:
     def _contacts(self, request: Request, operator: Operator) -> Response:
         query = request.query_params.get("q", "")[:320].strip()
         with self._services.database.read() as connection:
-            return self._layout.render(
-                request, operator, "contacts", "/contacts", contacts=find_contacts(connection, query), q=query
-            )
+            loaded = active_playbook(self._services, connection)
+            lines = find_contacts(connection, query, playbook=loaded.playbook if loaded else None)
+            return self._layout.render(request, operator, "contacts", "/contacts", contacts=lines, q=query)
 
     def _contact(self, request: Request, operator: Operator) -> Response:
         number = read_row_id(str(request.path_params["contact_id"]))
