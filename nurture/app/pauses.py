@@ -10,20 +10,22 @@ from nurture.app.services import Services
 from nurture.consent import record as consents
 from nurture.database.audit import record
 from nurture.domain.errors import NotFoundError
+from nurture.domain.measure import MARKETING_SWITCH
 from nurture.transports.registry import open_lanes
 
 
 def find_switch(services: Services, connection: sa.Connection, name: str) -> str:
     """Return the switch of `all`, of a lane or of a measure of the active playbook. Raises NotFoundError.
 
-    A measure's switch has the measure's identity, as its messages have.
+    `LANE:marketing` is the switch of a lane's marketing mail. A measure's switch has the measure's identity, as its
+    messages have.
     """
-    if name == "all" or name in open_lanes(services.settings.mail_url):
+    if name == "all" or name.removesuffix(MARKETING_SWITCH) in open_lanes(services.settings.mail_url):
         return name
     if "/" in name:
         return find_measure(services.playbooks.active(connection).playbook, name).root
     lanes = ", ".join(sorted(open_lanes(services.settings.mail_url)))
-    message = f"{name!r} is not a measure (track/stage/name), a lane ({lanes}) or all"
+    message = f"{name!r} is not a measure (track/stage/name), a lane ({lanes}), LANE:marketing or all"
     raise NotFoundError(message)
 
 

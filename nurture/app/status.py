@@ -6,11 +6,13 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.watch import read_signs
+from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.health.findings import Finding
 from nurture.domain.health.judge import is_failing, is_growing, judge
-from nurture.domain.health.rates import WINDOW
+from nurture.domain.health.rates import WINDOW, count_mails
 from nurture.domain.health.signs import LaneSign, ProcessSign, RateSign, Signs
 from nurture.domain.instant import HOUR, SECOND, Instant, to_iso
+from nurture.domain.measure import MARKETING_SWITCH
 from nurture.reports.sends import list_sends_under_way
 
 
@@ -76,14 +78,21 @@ def describe_finding(finding: Finding, now: Instant) -> dict[str, Any]:
     }
 
 
+def _lane_state(lane: LaneSign, signs: Signs) -> str:
+    paused = {pause.name for pause in signs.pauses}
+    if paused & {"all", RESTORED_SWITCH, lane.name}:
+        return "paused"
+    if is_failing(lane):
+        return "failing"
+    if lane.name + MARKETING_SWITCH in paused:
+        return "marketing paused"
+    return "unknown" if lane.success_at is None and lane.answered_at is None else "ok"
+
+
 def _lane(lane: LaneSign, signs: Signs) -> dict[str, Any]:
-    paused = {pause.name for pause in signs.pauses} & {"all", "restored", lane.name}
-    state = "paused" if paused else "failing" if is_failing(lane) else "ok"
-    if state == "ok" and lane.success_at is None and lane.answered_at is None:
-        state = "unknown"
     return {
         "lane": lane.name,
-        "state": state,
+        "state": _lane_state(lane, signs),
         "seconds_since_success": _seconds(signs.now, lane.success_at),
         "last_success": _iso(lane.success_at),
         "last_answer": _iso(lane.answered_at),
@@ -125,7 +134,7 @@ def _process(sign: ProcessSign, now: Instant) -> dict[str, Any]:
 
 
 def _rate(rate: RateSign) -> dict[str, Any]:
-    tried = rate.sent + rate.hard_bounces
+    tried = count_mails(rate)
     return {
         "about": rate.about or "other domains",
         "sent": rate.sent,

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.app.lane_pauses import pause_lanes
 from nurture.app.services import Services
 from nurture.domain.health.findings import Finding, format_age
 from nurture.domain.health.judge import judge
@@ -61,7 +62,10 @@ def _watch(services: Services, connection: sa.Connection) -> Changes:
         return Changes([], [])
     if queries.take_slot(connection, _SAMPLE, now - now % MINUTE, now=now):
         queries.save_backlog(connection, count_due(connection, now=now), at=now)
-    findings = {finding.key: finding for finding in judge(read_signs(services, connection, counts=False))}
+    signs = read_signs(services, connection, counts=False)
+    if pause_lanes(services, connection, signs):
+        signs = read_signs(services, connection, counts=False)
+    findings = {finding.key: finding for finding in judge(signs)}
     before = queries.load_troubles(connection)
     begun = [
         finding

@@ -27,7 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 Who = Annotated[str, typer.Argument(help="An e-mail address, id:USER_ID or contact:N.", metavar="WHO")]
 Measure = Annotated[str, typer.Argument(help="A measure's path, e.g. customer/advocate/presale_notice.")]
 Port = Annotated[int | None, typer.Option(help="HTTP port; default NURTURE_HTTP_PORT.", min=0, max=65_535)]
-Switch = Annotated[str, typer.Argument(help="A measure's path, a lane's name, or all.")]
+Switch = Annotated[str, typer.Argument(help="A measure's path, a lane's name, LANE:marketing, or all.")]
 
 
 @contextmanager

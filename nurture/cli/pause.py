@@ -14,7 +14,7 @@ def pause(
     reason: Annotated[str, typer.Option(help="The reason; shown wherever the pause is shown.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Pause a measure, a lane or all mail. Mail that has not passed the send gate waits.
+    """Pause a measure, a lane, a lane's marketing or all mail. Mail that has not passed the send gate waits.
 
     Example: nurture pause all
     """

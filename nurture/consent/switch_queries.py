@@ -21,6 +21,11 @@ def load_paused_switches(connection: sa.Connection) -> dict[str, str]:
     return {row.name: row.reason for row in connection.execute(_PAUSED).all()}
 
 
+def load_switches(connection: sa.Connection) -> dict[str, sa.Row[Any]]:
+    """Return name -> row of every switch, on or off."""
+    return {row.name: row for row in connection.execute(sa.select(switches)).all()}
+
+
 _PAUSED = sa.select(switches.c.name, switches.c.reason).where(switches.c.paused)
 
 

@@ -735,7 +735,7 @@ notices = sa.Table(
     "notices",
     metadata,
     _id(),
-    # reply | overdue
+    # reply | overdue | pause
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("dialogue_id", sa.BigInteger),
     sa.Column("contact_id", sa.BigInteger),

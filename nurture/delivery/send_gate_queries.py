@@ -23,6 +23,7 @@ from nurture.database.schema import attempts, contacts, messages, sends, switche
 from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
+from nurture.domain.measure import MARKETING, MARKETING_SWITCH
 
 #: The condition of the partial index `ix_messages_leased`; PostgreSQL uses it only when the statement repeats it.
 _LEASED = messages.c.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
@@ -84,6 +85,10 @@ def _gate(dialect: str, names: tuple[str, ...]) -> Any:
             switches.c.name.in_([sa.literal_column(f"'{name}'") for name in (ALL_SWITCH, RESTORED_SWITCH)]),
             switches.c.name == messages.c.lane,
             switches.c.name == messages.c.measure,
+            sa.and_(
+                messages.c.purpose.in_([sa.literal_column(f"'{purpose}'") for purpose in sorted(MARKETING)]),
+                switches.c.name == messages.c.lane.concat(sa.literal_column(f"'{MARKETING_SWITCH}'")),
+            ),
         ),
     )
     stopped = sa.select(sends.c.request).where(

@@ -19,6 +19,8 @@ Kind = Literal["accelerator", "connector", "service"]
 PURPOSES: tuple[Purpose, ...] = ("transactional", "service", "nurture", "sales", "advocacy", "survey")
 #: Purposes that need a topic's consent; transactional and service mail do not.
 MARKETING: frozenset[Purpose] = frozenset({"nurture", "sales", "advocacy", "survey"})
+#: A lane's name with this behind it is the switch that stops its marketing mail alone.
+MARKETING_SWITCH = ":marketing"
 WEEKDAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 

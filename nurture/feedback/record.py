@@ -24,6 +24,7 @@ from nurture.domain.instant import DAY, Duration, Instant
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback.effects import apply_effects
 from nurture.feedback.match import MatchedReport, bounded_event_id, match_reports
+from nurture.health.count_reports import count_reports
 
 #: Characters kept of a provider's payload, and of one text of a report's detail.
 RAW_MAX: Final = 20_000
@@ -53,6 +54,12 @@ def record(
     for report in new:
         counts[report.report.kind] += 1
         counts["unmatched"] += report.waits
+    about_mails = [
+        (report.message.lane, report.address or "", report.report)
+        for report in new
+        if report.message is not None
+    ]
+    count_reports(connection, about_mails, now=now)
     counts.add(apply_effects(connection, new, now=now, suppression_key=suppression_key))
     _accept_events(connection, new, now=now)
     return counts

@@ -16,6 +16,7 @@ from nurture.database.bulk import Row
 from nurture.database.engine import Database
 from nurture.domain.health.providers import OTHER_DOMAINS, name_provider
 from nurture.domain.health.rates import slot_of
+from nurture.domain.instant import Instant
 from nurture.health import queries
 from nurture.runtime.clock import Clock, monotonic
 from nurture.runtime.log import get_logger, without_addresses
@@ -29,7 +30,7 @@ _WORDS_MAX = 300
 _log = get_logger("health")
 
 #: (slot, lane, domain, name of the count) -> number
-_Counts = Counter[tuple[int, str, str, str]]
+_Counts = Counter[tuple[Instant, str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +102,11 @@ class LaneLog:
                 queries.save_failure(connection, lane, at=now, stage=news[lane].stage, words=news[lane].words)
             else:
                 queries.save_success(connection, lane, at=now)
-        queries.add_counts(connection, _rows(counts))
-
-
-def _rows(counts: _Counts) -> list[Row]:
-    rows: dict[tuple[int, str, str], Row] = {}
-    for (slot, lane, domain, name), number in counts.items():
-        empty: Row = {"slot": slot, "lane": lane, "domain": domain, **dict.fromkeys(queries.COUNTED, 0)}
-        rows.setdefault((slot, lane, domain), empty)[name] += number
-    return list(rows.values())
+        rows: list[Row] = []
+        for slot in {slot for slot, *_ in counts}:
+            mine = {key[1:]: number for key, number in counts.items() if key[0] == slot}
+            rows += queries.count_rows(slot, mine)
+        queries.add_counts(connection, rows)
 
 
 def _counted_as(outcome: Outcome) -> str:

@@ -1,6 +1,6 @@
 """Statements about the rows that processes and lanes write about themselves. Instants are the database's time."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,6 +100,15 @@ def add_counts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     statement = _insert_into(connection, sending_counts).values(ordered)
     added = {name: sending_counts.c[name] + statement.excluded[name] for name in COUNTED}
     connection.execute(statement.on_conflict_do_update(index_elements=["slot", "lane", "domain"], set_=added))
+
+
+def count_rows(slot: Instant, counts: Mapping[tuple[str, str, str], int]) -> list[Row]:
+    """Return the rows of one stretch for `add_counts`. counts: (lane, domain, name of the count) -> number."""
+    rows: dict[tuple[str, str], Row] = {}
+    for (lane, domain, name), number in counts.items():
+        empty: Row = {"slot": slot, "lane": lane, "domain": domain, **dict.fromkeys(COUNTED, 0)}
+        rows.setdefault((lane, domain), empty)[name] += number
+    return list(rows.values())
 
 
 COUNTED = ("sent", "hard_bounces", "deferred", "complaints")

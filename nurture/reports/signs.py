@@ -48,8 +48,8 @@ def load_signs(
         backlog=_load_backlog(connection, now),
         pauses=pauses,
         sender=_load_sender(connection),
-        lane_rates=load_rates(connection, t.sending_counts.c.lane, since=now - WINDOW),
-        domain_rates=load_rates(connection, t.sending_counts.c.domain, since=now - WINDOW)[:DOMAINS_SHOWN]
+        lane_rates=load_lane_rates(connection, since=now - WINDOW),
+        domain_rates=_load_rates(connection, t.sending_counts.c.domain, since=now - WINDOW)[:DOMAINS_SHOWN]
         if counts
         else (),
         embedded=connection.dialect.name == "sqlite",
@@ -74,10 +74,15 @@ def load_processes(connection: sa.Connection) -> list[ProcessSign]:
     return [ProcessSign(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001 - its public name
 
 
-def load_rates(
+def load_lane_rates(connection: sa.Connection, *, since: Instant, lane: str | None = None) -> list[RateSign]:
+    """Return what became of the mails of each lane (or of one) since an instant."""
+    return _load_rates(connection, t.sending_counts.c.lane, since=since, lane=lane)
+
+
+def _load_rates(
     connection: sa.Connection, about: sa.Column[str], *, since: Instant, lane: str | None = None
 ) -> list[RateSign]:
-    """Return what became of the mails since an instant, by lane or by receiving domain, the most mails first."""
+    """Return what became of the mails since an instant, by this column, the most mails first."""
     counts = t.sending_counts.c
     totals = [
         sa.func.sum(counts[name]).label(name) for name in ("sent", "hard_bounces", "deferred", "complaints")

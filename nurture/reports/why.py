@@ -21,6 +21,8 @@ from nurture.domain.facts import reading
 from nurture.domain.guard.checks import describe_request
 from nurture.domain.instant import Instant, format_duration, to_iso
 from nurture.domain.measure import (
+    MARKETING,
+    MARKETING_SWITCH,
     Measure,
     OnCondition,
     OnConsent,
@@ -199,7 +201,10 @@ def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
     if answer.outcome not in ("waiting", "deferred"):
         return answer
     switches = load_paused_switches(connection)
-    on = [name for name in ("all", measure.lane, measure.root) if name in switches]
+    names = ["all", measure.lane, measure.root]
+    if measure.purpose in MARKETING:
+        names.append(measure.lane + MARKETING_SWITCH)
+    on = [name for name in names if name in switches]
     if on:
         answer.outcome = "deferred"
         answer.answer = (

@@ -79,7 +79,9 @@ def between_the_gates(world: World, change: Any) -> tuple[Post, dict[str, int]]:
     return post, dict(chunk.counts)
 
 
-@pytest.mark.parametrize("change", ["unsubscribe", "suppress", "pause", "pause lane", "pause all", "track"])
+@pytest.mark.parametrize(
+    "change", ["unsubscribe", "suppress", "pause", "pause lane", "pause marketing", "pause all", "track"]
+)
 def test_a_change_between_the_gates_sends_the_mail_back_to_the_guard(world: World, change: str) -> None:
     ada = world.person()
     number = world.mail(ada)
@@ -90,7 +92,8 @@ def test_a_change_between_the_gates_sends_the_mail_back_to_the_guard(world: Worl
         elif change == "suppress":
             world.unsubscribe(ada, topic=None)
         elif change.startswith("pause"):
-            world.switch({"pause": PATH, "pause lane": "main", "pause all": "all"}[change])
+            names = {"pause": PATH, "pause lane": "main", "pause marketing": "main:marketing"}
+            world.switch(names.get(change, "all"))
         else:
             with world.database.write() as connection:
                 connection.execute(sa.update(t.contacts).values(track="lead", stage="aware"))
@@ -106,6 +109,7 @@ def test_a_change_between_the_gates_sends_the_mail_back_to_the_guard(world: Worl
         "suppress": ("skipped", "suppressed"),
         "pause": ("waiting", "paused"),
         "pause lane": ("waiting", "changed"),
+        "pause marketing": ("waiting", "paused"),
         "pause all": ("waiting", "changed"),
         "track": ("cancelled", "track"),
     }

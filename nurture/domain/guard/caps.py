@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
-from nurture.domain.measure import Purpose
+from nurture.domain.measure import MARKETING, MARKETING_SWITCH, Purpose
 from nurture.domain.message import COUNTING, Status
 from nurture.domain.playbook import Cap
 
@@ -118,7 +118,7 @@ def find_slot_winner(
     """Return the message that takes the slot `message` needs, or None when there is room for `message`.
 
     Considered are waiting messages of the same person due within `horizon` either side of now. An older one is
-    stuck for another reason and must not delay the rest. stopped: paused lanes and measures.
+    stuck for another reason and must not delay the rest. stopped: names of switches that are on.
     """
     rivals = [
         entry
@@ -126,8 +126,7 @@ def find_slot_winner(
         if entry.status == "waiting"
         and not entry.holdout
         and now - horizon <= entry.due_at <= now + horizon
-        and entry.measure not in stopped
-        and entry.lane not in stopped
+        and not _is_stopped(entry, stopped)
         and priority_key(entry) < priority_key(message)
     ]
     for cap in caps if rivals else ():
@@ -137,6 +136,14 @@ def find_slot_winner(
             if winner is not None:
                 return winner
     return None
+
+
+def _is_stopped(entry: LedgerEntry, switches: Collection[str]) -> bool:
+    """Tell whether its measure, its lane, or its lane's marketing mail is paused."""
+    names = {entry.measure, entry.lane}
+    if entry.purpose in MARKETING:
+        names.add(entry.lane + MARKETING_SWITCH)
+    return not names.isdisjoint(switches)
 
 
 def _find_winner(

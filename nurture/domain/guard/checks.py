@@ -12,7 +12,7 @@ from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_iso
 from nurture.domain.journey.run_entity import entity_reason
-from nurture.domain.measure import MARKETING, LetEndOfMonth, LocalSlot
+from nurture.domain.measure import MARKETING, MARKETING_SWITCH, LetEndOfMonth, LocalSlot
 from nurture.domain.timing import (
     end_of_month,
     next_outside_quiet_hours,
@@ -84,9 +84,12 @@ def check_suppression(context: CheckContext) -> CheckResult:
 
 
 def check_switches(context: CheckContext) -> CheckResult:
-    """Defer while the measure, the lane or everything is paused."""
+    """Defer while the measure, the lane or everything is paused, and marketing while its lane's marketing is."""
     message, paused = context.input.message, context.input.switches
-    for name in (ALL_SWITCH, message.lane, message.measure):
+    names = [ALL_SWITCH, message.lane, message.measure]
+    if message.purpose in MARKETING:
+        names.append(message.lane + MARKETING_SWITCH)
+    for name in names:
         if name in paused:
             return Refusal(
                 "defer", "paused", f"{name}: {paused[name]}", until=context.now + PAUSE_RECHECK_AFTER

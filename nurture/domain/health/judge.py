@@ -6,8 +6,9 @@ Status, doctor, readiness, metrics and log print the same findings.
 from collections.abc import Iterator, Sequence
 
 from nurture.domain.guard.input import RESTORED_SWITCH
-from nurture.domain.health.findings import Finding, Severity, format_age
-from nurture.domain.health.signs import BacklogSign, LaneSign, PauseSign, ProcessSign, Signs
+from nurture.domain.health.findings import Finding, Severity, format_age, format_share
+from nurture.domain.health.rates import COMPLAINTS_MAX, has_many_complaints
+from nurture.domain.health.signs import BacklogSign, LaneSign, PauseSign, ProcessSign, RateSign, Signs
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 
 #: Due work that is older than this shows that nobody does it.
@@ -33,6 +34,7 @@ def judge(signs: Signs) -> list[Finding]:
         *(finding for lane in signs.lanes for finding in _judge_lane(lane, signs)),
         *(finding for backlog in signs.backlog for finding in _judge_backlog(backlog, signs.now)),
         *(_judge_pause(pause, signs.now) for pause in signs.pauses),
+        *(_judge_complaints(rate) for rate in signs.lane_rates if has_many_complaints(rate)),
         *_judge_tables(signs),
     ]
     return sorted(found, key=lambda finding: finding.severity == "notice")
@@ -188,6 +190,15 @@ def _judge_pause(pause: PauseSign, now: Instant) -> Finding:
         return Finding("pause", pause.name, "problem", words, remedy, pause.since)
     severity: Severity = "problem" if pause.by in _OURSELVES else "notice"
     return Finding("pause", pause.name, severity, words, f"nurture resume {pause.name}", pause.since)
+
+
+def _judge_complaints(rate: RateSign) -> Finding:
+    share = format_share(rate.complaints, rate.sent)
+    words = f"{share} of the mails of lane {rate.about} were reported as spam in 24 hours"
+    remedy = (
+        f"look at the audience of its largest measure; at {COMPLAINTS_MAX:.1%} the lane pauses its marketing"
+    )
+    return Finding("complaints", rate.about, "notice", words, remedy)
 
 
 def _judge_tables(signs: Signs) -> Iterator[Finding]:

@@ -99,6 +99,7 @@ class RateSign:
 
     # The lane or the domain.
     about: str
+    # Accepted, less those that bounced afterwards.
     sent: int = 0
     hard_bounces: int = 0
     deferred: int = 0

@@ -250,6 +250,27 @@ def test_transactional_passes_marketing_limits_and_nothing_else_does(purpose: An
     assert verdict_on(everything, playbook).action == "skip"
 
 
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_pause_of_a_lanes_marketing_stops_marketing_alone(purpose: Any) -> None:
+    path = "any/any/note" if purpose in ("transactional", "service") else PATH
+    message = a_due(measure=path, purpose=purpose, track=path.split("/")[0], valid_until=NOON + 9 * DAY)
+    rival = an_entry(3, purpose=purpose, status="waiting", due_at=NOON, priority=99)
+    playbook = a_playbook(
+        a_measure(path, purpose=purpose),
+        caps=(Cap("one", frozenset(PURPOSES), at_most=1, within=DAY, gap=0),),
+    )
+    guard_input = a_guard_input(
+        message=message,
+        run=a_run(path),
+        other_messages=(rival,),
+        switches={"main:marketing": "10.00% (10 of 100) bounced"},
+    )
+    missed = {check.name for check in verdict_on(guard_input, playbook).checks if not check.passed}
+    # A rival of higher priority that is paused too does not take the slot.
+    expected = {"transactional": set(), "service": {"arbitration"}}
+    assert missed == expected.get(purpose, {"switches"})
+
+
 @pytest.mark.parametrize(
     ("reason", "action"),
     [
