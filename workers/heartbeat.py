@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
 import nurture
+from nurture.app.sender_checks import check_sender_hourly
 from nurture.app.services import Services
 from nurture.app.watch import watch
 from nurture.domain.health.signs import BEAT_EVERY, ProcessSign
@@ -60,7 +61,7 @@ class Heartbeat:
             kind, socket.gethostname(), os.getpid(), nurture.__version__, started_at=0, beat_at=0, doing=doing
         )
         self._threads = [Thread(target=self._run, args=(self.beat, BEAT_EVERY / SECOND), name="heartbeat")]
-        if self._lanes and services.settings.check_relay:
+        if self._lanes:
             self._threads.append(Thread(target=self._run, args=(self._check, _CHECK_SECONDS), name="check"))
 
     def start(self) -> Self:
@@ -111,7 +112,9 @@ class Heartbeat:
 
     def _check(self) -> None:
         every = self._services.settings.check_relay * SECOND
-        check_lanes(self._services.database, self._lanes, every=every, clock=self._services.clock)
+        if every:
+            check_lanes(self._services.database, self._lanes, every=every, clock=self._services.clock)
+        check_sender_hourly(self._services)
 
     def _run(self, work: Callable[[], None], seconds: float) -> None:
         is_failing = False

@@ -165,6 +165,14 @@ class Settings(BaseModel):
         description="seconds after which a mail server that no mail left through is asked whether it is there "
         "(greeting, EHLO, QUIT); 0: never",
     )
+    dns_server: Annotated[str, AfterValidator(text.dns_server)] = Field(
+        default="",
+        description="resolver that SPF, DKIM, DMARC and reverse names of the sender are looked up at once an hour: "
+        "`system`, or an address; empty: nothing is looked up",
+    )
+    dkim_selectors: Words = Field(
+        default=(), description="selectors that your relay signs with, whose DKIM keys are looked up"
+    )
     http_host: str = Field(default="127.0.0.1", description="address that HTTP listens on")
     http_port: int = Field(default=8025, ge=0, le=65535, description="port that HTTP listens on")
     metrics_port: int = Field(

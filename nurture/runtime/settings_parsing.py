@@ -1,5 +1,6 @@
 """Parsing the text of settings; pydantic shows the errors that are raised here."""
 
+import ipaddress
 import json
 import re
 from typing import Any
@@ -201,3 +202,20 @@ def _hooks_of_pairs(value: str) -> dict[str, list[str]]:
         hooks.setdefault(match[1], []).append(match[2])
         place = match.end()
     return hooks
+
+
+def dns_server(value: str) -> str:
+    """Return `system`, or an IP address with or without a port. Raises ValueError for anything else."""
+    if value in ("", "system"):
+        return value
+    address, colon, port = value.rpartition(":")
+    if colon and address.count(":") == 0 and port.isdigit() and 0 < int(port) < 65_536:
+        host = address
+    else:
+        host = value.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        message = "write `system`, or the address of a resolver such as 9.9.9.9"
+        raise ValueError(message) from None
+    return value

@@ -23,6 +23,7 @@ _OPENING = {"socket.create_connection", "socket.socket"}
 _MAY_CONNECT = {
     "nurture/transports/smtp/socket.py": "the relay",
     "nurture/transports/check.py": "the relay, whether it is there",
+    "nurture/transports/lookups.py": "the certificates of the relay and of our own pages",
     "nurture/inbound/fetch.py": "Amazon's certificate",
     "nurture/transports/http.py": "Amazon's certificate, and the addresses of EVENT_HOOKS",
 }

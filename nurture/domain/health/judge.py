@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.health.findings import Finding, Severity, format_age, format_share
 from nurture.domain.health.rates import COMPLAINTS_MAX, has_many_complaints
-from nurture.domain.health.signs import BacklogSign, LaneSign, PauseSign, ProcessSign, RateSign, Signs
+from nurture.domain.health.signs import (
+    BacklogSign,
+    LaneSign,
+    PauseSign,
+    ProcessSign,
+    RateSign,
+    SenderSign,
+    Signs,
+)
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 
 #: Due work that is older than this shows that nobody does it.
@@ -35,6 +43,7 @@ def judge(signs: Signs) -> list[Finding]:
         *(finding for backlog in signs.backlog for finding in _judge_backlog(backlog, signs.now)),
         *(_judge_pause(pause, signs.now) for pause in signs.pauses),
         *(_judge_complaints(rate) for rate in signs.lane_rates if has_many_complaints(rate)),
+        *(_judge_sender(check) for check in signs.sender if check.state in ("failed", "warning")),
         *_judge_tables(signs),
     ]
     return sorted(found, key=lambda finding: finding.severity == "notice")
@@ -199,6 +208,11 @@ def _judge_complaints(rate: RateSign) -> Finding:
         f"look at the audience of its largest measure; at {COMPLAINTS_MAX:.1%} the lane pauses its marketing"
     )
     return Finding("complaints", rate.about, "notice", words, remedy)
+
+
+def _judge_sender(check: SenderSign) -> Finding:
+    severity: Severity = "problem" if check.state == "failed" else "notice"
+    return Finding("sender", check.name, severity, f"{check.name}: {check.words}", check.remedy, check.at)
 
 
 def _judge_tables(signs: Signs) -> Iterator[Finding]:
