@@ -30,7 +30,7 @@ class PersonRequest(NamedTuple):
     is_proven: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunOrigin:
     """The event or alarm that started a run. Mails may quote its properties."""
 
@@ -140,7 +140,7 @@ class Contact:
         return copy.deepcopy(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Transition:
     """A change of track or stage, with its evidence."""
 
@@ -156,7 +156,7 @@ class Transition:
     is_forward: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MilestoneReached:
     """A milestone, celebrated once per key."""
 

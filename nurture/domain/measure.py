@@ -370,16 +370,17 @@ class Measure:
     audience_source: str = ""
     # Hash of the rules, not of the words; after a change contacts are judged again.
     rules_hash: str = ""
+    # The measure's identity in runs, messages and memory: its oldest path.
+    root: str = field(init=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        """Work out the identity once: it is read many times for each event."""
+        object.__setattr__(self, "root", self.was[0] if self.was else self.path)
 
     @property
     def has_code(self) -> bool:
         """True when its mails carry a coupon code."""
         return any(isinstance(rule, LetCoupon) for rule in self.let.values())
-
-    @property
-    def root(self) -> str:
-        """Return the measure's identity in runs, messages and memory: its oldest path."""
-        return self.was[0] if self.was else self.path
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, or None when the measure has none."""

@@ -231,6 +231,8 @@ class Memory(_Part, omit_defaults=True):
     run_starts: dict[str, dict[str, Instant]] = field(name="done", default_factory=dict)
     # Measure -> (its rules hash, the last answer of its trigger under these rules).
     answers: dict[str, tuple[str, bool]] = field(name="triggers", default_factory=dict)
+    # True: `answers` are older than the facts, so the next event or alarm judges every trigger.
+    has_old_answers: bool = field(name="unjudged", default=False)
     # Measure -> entity key -> touched_at of the silence that was acted upon.
     silences: dict[str, dict[str, Instant]] = field(name="quiet", default_factory=dict)
     # Measure set aside because its rules failed (`journey.set_aside`) -> since when. A replay tries it again.
@@ -248,6 +250,7 @@ class Memory(_Part, omit_defaults=True):
             replayed,
             run_starts=self.run_starts,
             answers=self.answers,
+            has_old_answers=True,
             silences=self.silences,
             events_kept_from=replayed.events_kept_from or self.events_kept_from,
         )

@@ -40,7 +40,7 @@ STATES: Mapping[Status, tuple[frozenset[Status], str]] = {
 COUNTING: frozenset[Status] = frozenset({"sent", "on_wire", "in_doubt"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlannedMessage:
     """A mail that `advance` decided; unique by (contact, measure, run key, step)."""
 

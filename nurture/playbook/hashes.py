@@ -22,7 +22,7 @@ _VERSION = "1"
 #: Fields that hold wording, or that the rules hash must not contain.
 WORDING_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset(
-        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "was", "rules_hash"}
+        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "was", "rules_hash", "root"}
     ),
     MailStep: frozenset({"calendar"}),
     Playbook: frozenset(

@@ -8,6 +8,7 @@ which the answer differs (`change`), an explanation (`explain`), and SQL over al
 
 from nurture.domain.conditions.condition import ALWAYS, Condition, parse
 from nurture.domain.conditions.explain import Explanation
+from nurture.domain.conditions.nodes import stored_keys
 from nurture.domain.conditions.terms import BUILT_INS, Reading, Term, Truth, Vocabulary
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Truth",
     "Vocabulary",
     "parse",
+    "stored_keys",
 ]

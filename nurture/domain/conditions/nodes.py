@@ -296,6 +296,27 @@ def leaves(node: Node) -> Iterator[Node]:
         yield from leaves(part)
 
 
+def stored_keys(node: Node) -> frozenset[str]:
+    """Return the keys of all stored values that the answer depends on."""
+    return frozenset(key for leaf in leaves(node) for value in values_of(leaf) for key in _keys_of(value))
+
+
+def _keys_of(value: Value) -> Iterator[str]:
+    match value:
+        case Stored():
+            yield value.key
+        case Extreme():
+            for part in value.of:
+                yield from _keys_of(part)
+        case Days():
+            yield from _keys_of(value.of)
+        case Default():
+            yield from _keys_of(value.value)
+            yield from _keys_of(value.otherwise)
+        case _:
+            return
+
+
 def answer_moves(node: Node) -> bool:
     """Tell whether the answer can change with time alone.
 

@@ -111,7 +111,7 @@ class Vocabulary:
         return Vocabulary({**self.terms, **more}, self.built_ins)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """The facts of one contact, the instant and the zone that a condition is evaluated for."""
 

@@ -26,13 +26,12 @@ _LISTED_MAX: Final = 5
 
 def note_doubts(contact: Contact, kinds: Collection[str], playbook: Playbook, index: Index) -> None:
     """Note the doubtful amounts again after entities of these kinds have changed."""
-    with_amount = [kind.name for kind in index.kinds if kind.amount is not None]
-    if not with_amount or not any(name in kinds for name in with_amount):
+    if not any(name in kinds for name in index.kinds_with_amount):
         return
     currencies: set[str] = set()
     foreign: set[str] = set()
     equal: set[str] = set()
-    for name in with_amount:
+    for name in index.kinds_with_amount:
         for key, entity in _entities(contact, name):
             if entity.worth is not None and is_standing(entity) and currency_of(entity, playbook) is None:
                 currencies.add(entity.worth.currency)

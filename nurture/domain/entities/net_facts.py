@@ -1,35 +1,39 @@
 """Facts over entities and their lines: each key once, net of its reversal, amounts per currency."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact
 from nurture.domain.entities.reading import net_lines, price_of
 from nurture.domain.entities.refunds import net_amount
-from nurture.domain.event_index import Index
+from nurture.domain.event_index import DATED, Index
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Entity, Share
 from nurture.domain.playbook import EntityKind, EntityMatch, FoldFact, Playbook
 from nurture.domain.values import coerce, coerced
 
-#: Folds that need no value of the entity.
-_DATED: Final = frozenset({"count", "first", "last", "window", "ever"})
-
 
 def settle_net_facts(contact: Contact, kinds: Collection[str], playbook: Playbook, index: Index) -> None:
     """Work out the facts over entities of these kinds anew."""
-    folds = {fold.name: fold for kind in kinds for fold in index.net_folds.get(kind, ())}
+    groups = dict.fromkeys(group for kind in kinds for group in index.fold_groups.get(kind, ()))
     standing: dict[str, list[tuple[str, Entity]]] = {}
-    for fold in folds.values():
+    for group in groups:
+        # A dropped entity has kept what it adds to each fold by itself.
         shares: list[Share] = []
-        for name in dict.fromkeys(match.kind for match in fold.over):
+        dropped: list[tuple[EntityKind, Entity]] = []
+        for name in group.kinds:
             if name not in standing:
                 standing[name] = list(_standing(contact, name))
             kind = playbook.entities[name]
             for key, entity in standing[name]:
-                shares += _shares_of(key, entity, fold, kind, playbook)
-        _store(contact, fold, shares, playbook)
+                if entity.shares is not None:
+                    dropped.append((kind, entity))
+                else:
+                    shares += _shares_of(key, entity, group.folds[0], kind, playbook)
+        for fold in group.folds:
+            kept = [share for kind, entity in dropped for share in _kept_shares(entity, fold, kind)]
+            _store(contact, fold, shares + kept if kept else shares, playbook)
 
 
 def _standing(contact: Contact, kind: str) -> Iterator[tuple[str, Entity]]:
@@ -52,14 +56,16 @@ def shares_of(
     key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
 ) -> Sequence[Share]:
     """Return what one entity adds to the fold: nothing before it counts and after it was reversed."""
-    return _shares_of(key, entity, fold, kind, playbook) if is_standing(entity) else ()
+    if not is_standing(entity):
+        return ()
+    if entity.shares is not None:
+        return _kept_shares(entity, fold, kind)
+    return _shares_of(key, entity, fold, kind, playbook)
 
 
 def _shares_of(
     key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
 ) -> Sequence[Share]:
-    if entity.shares is not None:
-        return _kept_shares(entity, fold, kind)
     shares: list[Share] = []
     for match in fold.over:
         if match.kind != kind.name:
@@ -94,7 +100,7 @@ def _entity_shares(
     key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
 ) -> Iterable[Share]:
     at = entity.counted_at or NEVER
-    if fold.fold in _DATED:
+    if fold.fold in DATED:
         return [(at, 1, "")]
     if fold.money:
         amount = net_amount(entity, kind)
@@ -113,7 +119,7 @@ def _line_shares(
         at = counted if rule is None or rule.source else line.stamp[0]
         if not _is_true(match.where, line.fields, at, playbook):
             continue
-        if fold.fold in _DATED:
+        if fold.fold in DATED:
             yield at, 1, ""
         elif fold.money:
             price, currency = price_of(line.fields), currency_of(entity, playbook)

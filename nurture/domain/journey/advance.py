@@ -6,14 +6,16 @@ and batching, simulation and replay give the same result.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from nurture.domain.consent.events import fold_consent
-from nurture.domain.contact import Advance, Contact
+from nurture.domain.consent.events import ConsentStart, fold_consent
+from nurture.domain.contact import Advance, Contact, MilestoneReached, Transition
 from nurture.domain.errors import Poison
 from nurture.domain.event import Event
 from nurture.domain.facts import fold
 from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
+from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
 from nurture.domain.journey.next_alarm import next_alarm
 from nurture.domain.journey.object_watches import watch_changes
 from nurture.domain.journey.person_requests import end_answered_requests, fold_requests
@@ -37,7 +39,7 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import WaitUntilDate, WaitUntilSlot
+from nurture.domain.measure import Measure, WaitUntilDate, WaitUntilSlot
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 
@@ -65,7 +67,8 @@ def advance(
     state = contact if in_place else contact.copy()
     work = Work(state, playbook, Advance(state))
     if state.adopted == playbook.rules_hash and state.wake_at > state.clock:
-        work.alarm = state.wake_at
+        work.alarm = work.alarm_bound = state.wake_at
+    work.is_judged = mail and state.clock > 0 and not state.memory.has_old_answers
     for happening in happenings:
         effective = happening.at if isinstance(happening, Settled) else happening.received_at
         at = max(effective, state.clock)
@@ -78,11 +81,11 @@ def advance(
             _apply_event(work, happening, at, mail=mail)
             work.event = ""
         state.clock = at
-        work.runs_changed()
     if mail and state.clock:
         _adopt(work, max(now, state.clock))
         _ring_until(work, now)
         state.wake_at = _alarm(work)
+        state.memory.has_old_answers = not work.is_judged
     state.version += 1
     work.result.events_applied = any(isinstance(happening, Event) for happening in happenings)
     return work.result
@@ -104,7 +107,7 @@ def _ring_until(work: Work, until: Instant) -> None:
             return
         _ring(work, at)
         contact.clock = at
-        work.runs_changed()
+        work.alarm = None
     message = f"contact {contact.id} rang {_RINGS_MAX} times without rest; look at the runs due at once"
     raise Poison(message)
 
@@ -112,7 +115,8 @@ def _ring_until(work: Work, until: Instant) -> None:
 def _alarm(work: Work) -> Instant:
     """Return when the next alarm is due; computed once after each change."""
     if work.alarm is None:
-        work.alarm = next_alarm(work, work.contact.clock)
+        work.alarm = work.alarm_bound = next_alarm(work, work.contact.clock)
+        work.alarm_facts.clear()
     return work.alarm
 
 
@@ -125,7 +129,7 @@ def _ring(work: Work, at: Instant) -> None:
                 run_rule(work, measure, at, steps.continue_run, work, measure, run, at)
     triggers.start_by_calendar(work, at)
     triggers.start_by_silence(work, at)
-    triggers.start_by_conditions(work, at)
+    triggers.start_by_conditions(work, at, work.rules.moving if work.is_judged else work.index.conditions)
     end_runs_by_condition(work, at)
     _begin_queued_series(work, at)
 
@@ -136,13 +140,15 @@ def _adopt(work: Work, at: Instant) -> None:
     if contact.adopted == playbook.rules_hash and contact.clock:
         return
     is_new = contact.clock == 0
+    # A measure that was set aside has not judged what happened meanwhile.
+    work.is_judged = work.is_judged and not contact.memory.set_aside
     retry_all(work)
+    work.place_changed()
     if contact.adopted == retry_mark(playbook.rules_hash):
         # The same rules: no baseline is taken anew, so no chance that the failure left open is used up.
         contact.adopted = playbook.rules_hash
-        work.runs_changed()
         _ring_until(work, at)
-        triggers.start_by_conditions(work, at)
+        triggers.start_by_conditions(work, at, work.index.conditions)
         return
     triggers.take_baseline(work, at, is_new=is_new)
     for run in list(contact.runs.values()):
@@ -151,9 +157,8 @@ def _adopt(work: Work, at: Instant) -> None:
             work.stop(run, "measure_gone", at, status="cancelled")
         elif run.rules_hash != measure.rules_hash:
             run_rule(work, measure, at, steps.adopt_rules, work, measure, run, at)
-    work.runs_changed()
     if not is_new and playbook.backlog == "enter":
-        triggers.start_by_conditions(work, at)
+        triggers.start_by_conditions(work, at, work.index.conditions)
     contact.adopted = playbook.rules_hash
 
 
@@ -172,7 +177,7 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     end_runs_by_condition(work, at)
     if measure.once.again_after is not None and (run.measure, run.key) not in work.contact.runs:
         # The end of the run may be what re-entry has waited for.
-        triggers.start_by_conditions(work, at)
+        triggers.start_by_conditions(work, at, (measure,) if work.is_judged else work.index.conditions)
     _begin_queued_series(work, at)
 
 
@@ -181,6 +186,48 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     contact, playbook = work.contact, work.playbook
     work.event, zone_before = event.name, work.zone
     before = Before.of(work, event) if mail else Before()
+    folded = _fold(work, event, at)
+    work.result.transitions.extend(folded.moved)
+    work.result.milestones.extend(folded.reached)
+    if not mail:
+        end_answered_requests(contact, event, playbook)
+        return
+    work.result.watches.extend(watch_changes(event, playbook))
+    if not event.historic:
+        end_replaced_runs(work, event, at)
+    if folded.is_about_entities:
+        end_runs_of_entities(work, before.standing, at)
+    end_runs_by_event(work, event, before.concerned, at)
+    end_runs_by_condition(work, at)
+    leave_place(work, folded.moved, at)
+    _end_waits(work, event, before.concerned, at)
+    _move_waits(work, at, has_new_zone=work.zone != zone_before)
+    if event.historic:
+        _take_historic(work, event, folded, at)
+    else:
+        _start_runs(work, event, folded, at)
+    end_runs_by_condition(work, at)
+    end_answered_requests(contact, event, playbook)
+    _begin_queued_series(work, at)
+
+
+@dataclass(slots=True)
+class _Folded:
+    """The effect of an event on a contact, before any run ends or starts."""
+
+    moved: list[Transition]
+    reached: list[MilestoneReached]
+    consent: ConsentStart | None
+    # The measures whose condition trigger may have another answer now.
+    conditions: Sequence[Measure]
+    # True: entities may have changed.
+    is_about_entities: bool
+
+
+def _fold(work: Work, event: Event, at: Instant) -> _Folded:
+    """Fold the event into facts, holds and requests, and move track and stage by their evidence."""
+    contact, playbook = work.contact, work.playbook
+    before = FactsBefore.of(work) if work.is_judged else None
     fold(contact, event, playbook)
     fold_conversion(contact, event, playbook)
     fold_holds(contact, event, playbook)
@@ -188,39 +235,40 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     consent = fold_consent(contact, event, playbook)
     moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
     work.facts_changed()
-    moved += move_stage(
-        contact, work.reading(at), at=event.occurred_at, evidence=event.name, playbook=playbook
-    )
+    changed = None if before is None else before.changed(contact)
+    if changed is None or not changed.isdisjoint(work.rules.stage_facts):
+        reading = work.reading(at)
+        moved += move_stage(contact, reading, at=event.occurred_at, evidence=event.name, playbook=playbook)
     if moved:
         work.facts_changed()
-    reached = fold_milestones(contact, event, playbook)
-    work.result.transitions.extend(moved)
-    work.result.milestones.extend(reached)
-    if not mail:
-        end_answered_requests(contact, event, playbook)
-        return
-    work.result.watches.extend(watch_changes(event, playbook))
-    if not event.historic:
-        end_replaced_runs(work, event, at)
-    end_runs_of_entities(work, before.standing, at)
-    end_runs_by_event(work, event, before.concerned, at)
-    end_runs_by_condition(work, at)
-    leave_place(work, moved, at)
-    _end_waits(work, event, before.concerned, at)
-    _move_waits(work, at, has_new_zone=work.zone != zone_before)
-    if event.historic:
-        if event.context.get("backlog") != "enter":
-            triggers.take_baseline_after_import(work, at)
+        changed = None
+    is_about_entities = before is None or event.name in work.index.effects
+    note_changes(work, changed, is_about_entities=is_about_entities)
+    return _Folded(
+        moved,
+        fold_milestones(contact, event, playbook),
+        consent,
+        conditions_reading(work, changed),
+        is_about_entities,
+    )
+
+
+def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
+    """Take the state after a historic event as the contact's past, unless the import lets the backlog enter."""
+    if event.context.get("backlog") == "enter":
+        work.is_judged = False
     else:
-        triggers.start_by_stages(work, moved, event, at)
-        triggers.start_by_milestones(work, reached, event, at)
-        triggers.start_by_event(work, event, at)
-        triggers.start_by_consent(work, consent, event, at)
+        triggers.take_baseline_after_import(work, at, folded.conditions)
+
+
+def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
+    triggers.start_by_stages(work, folded.moved, event, at)
+    triggers.start_by_milestones(work, folded.reached, event, at)
+    triggers.start_by_event(work, event, at)
+    triggers.start_by_consent(work, folded.consent, event, at)
+    if folded.is_about_entities:
         triggers.start_by_silence(work, at)
-        triggers.start_by_conditions(work, at)
-    end_runs_by_condition(work, at)
-    end_answered_requests(contact, event, playbook)
-    _begin_queued_series(work, at)
+    triggers.start_by_conditions(work, at, folded.conditions)
 
 
 def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None:
@@ -240,6 +288,8 @@ def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
     """Compute again the waits for a date that may have moved and, in another zone, those for a local time."""
     moving = (WaitUntilDate, WaitUntilSlot) if has_new_zone else WaitUntilDate
     for run in list(work.contact.runs.values()):
+        if run.measure not in work.index.moving_waits:
+            continue
         measure = work.playbook.measures.get(run.measure)
         step = measure.step(run.step) if measure is not None else None
         if measure is not None and isinstance(step, moving) and not run.queued:

@@ -21,7 +21,7 @@ _CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": 
 _NUMBER_MAX: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Firing:
     """A trigger that fired: when it was due, when its evidence occurred, and the values for the run."""
 
@@ -135,7 +135,7 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=hash_share("holdout", measure.root, contact.id) < measure.holdout,
+        holdout=measure.holdout > 0 and hash_share("holdout", measure.root, contact.id) < measure.holdout,
         variant=pick_variant(measure.variants, measure.root, contact.id),
         rules_hash=measure.rules_hash,
         origin=RunOrigin(

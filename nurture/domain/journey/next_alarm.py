@@ -4,6 +4,7 @@ Every rule that depends on time gives its next instant here. An alarm may be too
 a late one would lose a mail.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from nurture.domain.conditions import Truth
@@ -21,34 +22,61 @@ _FULL_DATE = 10
 
 def next_alarm(work: Work, at: Instant) -> Instant:
     """Return the first instant after `at` at which time alone may change the contact; FOREVER for none."""
-    index, instants = work.index, [FOREVER]
-    # A run that became due during the decision gets an alarm at the next instant.
-    memory = work.contact.memory
-    instants += [
-        max(run.due_at, at + 1)
-        for run in work.contact.runs.values()
-        if run.due_at < FOREVER and run.measure not in memory.set_aside
-    ]
-    if memory.entities:
-        for measure, trigger in index.quiet:
-            if measure.root not in memory.set_aside:
-                silences = pending_silences(work, measure, trigger)
-                instants += [max(fire_at, at + 1) for _, _, fire_at in silences]
-    for measure, dated in index.dates:
-        if fits_contact(work, measure):
-            instants.append(evaluate_rule(work, measure, at, FOREVER, next_date, work, dated, at))
-    for measure, scheduled in index.schedules:
-        if fits_contact(work, measure):
-            instants.append(
-                evaluate_rule(work, measure, at, FOREVER, _next_schedule, work, measure, scheduled, at)
-            )
-    if index.exit_conditions:
-        for run in work.contact.runs.values():
-            if owner := index.exit_conditions.get(run.measure):
-                instants.append(evaluate_rule(work, owner, at, FOREVER, _next_exit, work, owner, run, at))
-    for measure in index.conditions:
-        instants.append(evaluate_rule(work, measure, at, FOREVER, _next_answer, work, measure, at))
+    instants = [FOREVER, *_due_runs(work, at), *_due_silences(work, at), *_due_exits(work, at)]
+    timed = work.rules.timed
+    if work.alarm_bound > at:
+        # Rules that read nothing new are not due before the bound, so they are asked only for a later alarm.
+        measures = timed.reading(work.alarm_facts, work.contact.memory.run_starts)
+        first = _first_after(at, (*instants, *_due_rules(work, measures, at)))
+        if first <= work.alarm_bound:
+            return first
+    return _first_after(at, (*instants, *_due_rules(work, timed.measures, at)))
+
+
+def _first_after(at: Instant, instants: Iterable[Instant]) -> Instant:
     return min(instant for instant in instants if instant > at)
+
+
+def _due_runs(work: Work, at: Instant) -> Iterator[Instant]:
+    """Yield when each run is due; one that became due during the decision, at the next instant."""
+    set_aside = work.contact.memory.set_aside
+    for run in work.contact.runs.values():
+        if run.due_at < FOREVER and run.measure not in set_aside:
+            yield max(run.due_at, at + 1)
+
+
+def _due_silences(work: Work, at: Instant) -> Iterator[Instant]:
+    memory = work.contact.memory
+    if not memory.entities:
+        return
+    for measure, trigger in work.index.quiet:
+        if measure.root not in memory.set_aside:
+            for _, _, fire_at in pending_silences(work, measure, trigger):
+                yield max(fire_at, at + 1)
+
+
+def _due_exits(work: Work, at: Instant) -> Iterator[Instant]:
+    if not work.index.exit_conditions:
+        return
+    for run in work.contact.runs.values():
+        if owner := work.index.exit_conditions.get(run.measure):
+            yield evaluate_rule(work, owner, at, FOREVER, _next_exit, work, owner, run, at)
+
+
+def _due_rules(work: Work, measures: Iterable[Measure], at: Instant) -> Iterator[Instant]:
+    """Yield when time may next start each of these measures of the contact's place."""
+    for measure in measures:
+        yield evaluate_rule(work, measure, at, FOREVER, _next_start, work, measure, at)
+
+
+def _next_start(work: Work, measure: Measure, at: Instant) -> Instant:
+    match measure.trigger:
+        case OnDate():
+            return next_date(work, measure.trigger, at)
+        case OnSchedule():
+            return _next_schedule(work, measure, measure.trigger, at)
+        case _:
+            return _next_answer(work, measure, at)
 
 
 def fits_contact(work: Work, measure: Measure) -> bool:
@@ -141,12 +169,7 @@ def _next_exit(work: Work, measure: Measure, run: Run, at: Instant) -> Instant:
 
 
 def _next_answer(work: Work, measure: Measure, at: Instant) -> Instant:
-    """Return when the answer may differ, or when re-entry is allowed again.
-
-    In another place the answer is no, and only an event changes the place.
-    """
-    if not fits_contact(work, measure):
-        return FOREVER
+    """Return when the answer may differ, or when re-entry is allowed again."""
     change = measure.audience.next_change(work.reading(at))
     instant = FOREVER if change is None else change
     again_at = re_entry_at(work, measure)

@@ -13,7 +13,7 @@ from nurture.domain.entities import entity_key, entity_of, is_reversed
 from nurture.domain.entities.net_facts import shares_of
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
-from nurture.domain.event_index import index_of, milestone_fold
+from nurture.domain.event_index import Index, index_of, milestone_fold
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.measure import Track
 from nurture.domain.memory import ConversionRecord, HoldSpan, MilestoneCount
@@ -59,19 +59,17 @@ def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
             conversions.setdefault(key, ConversionRecord()).reversed = True
             if rule.hold is not None:
                 _start_hold(contact, rule.hold, key, event.occurred_at)
-    if rule.hold is not None and rule.over:
-        _hold_after_reversal(contact, event, rule.hold, playbook)
+    if rule.hold is not None:
+        _hold_after_reversal(contact, event, rule.hold, index)
 
 
-def _hold_after_reversal(contact: Contact, event: Event, hold: str, playbook: Playbook) -> None:
+def _hold_after_reversal(contact: Contact, event: Event, hold: str, index: Index) -> None:
     """Start the hold when the event reverses a converting entity in full."""
-    converting = {match.kind for match in playbook.conversion.over}
-    for effect in index_of(playbook).effects.get(event.name, ()):
-        if effect.reversals and effect.kind.name in converting:
-            key = entity_key(event, effect.kind)
-            entity = None if key is None else entity_of(contact, effect.kind.name, key)
-            if key is not None and entity is not None and is_reversed(entity):
-                _start_hold(contact, hold, key, event.occurred_at)
+    for kind in index.unconverts.get(event.name, ()):
+        key = entity_key(event, kind)
+        entity = None if key is None else entity_of(contact, kind.name, key)
+        if key is not None and entity is not None and is_reversed(entity):
+            _start_hold(contact, hold, key, event.occurred_at)
 
 
 def derive_track(contact: Contact) -> Track:

@@ -30,7 +30,7 @@ Standing = dict[str, dict[str, EntityReason | None]]
 Concerned = dict[tuple[str, str], Collection[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Before:
     """The state of entities before an event, of which the event may take something away: a line, being open."""
 
@@ -58,13 +58,13 @@ def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
 def _standing_before(work: Work, event: Event) -> Standing:
     """Return the standing of the entities that measures of this contact are about, {} when the event touches none."""
     contact, index = work.contact, work.index
-    if event.name not in index.effects or not contact.memory.run_starts:
+    run_starts = contact.memory.run_starts
+    if event.name not in index.effects or not run_starts:
         return {}
     return {
         kind: standing_of_entities(contact, work.playbook.entities[kind])
-        for kind, measures in index.about.items()
-        if kind in work.playbook.entities
-        and any(measure.root in contact.memory.run_starts for measure in measures)
+        for kind, measures in index.about_roots.items()
+        if kind in work.playbook.entities and not measures.isdisjoint(run_starts)
     }
 
 

@@ -79,7 +79,7 @@ def _set_aside(work: Work, measure: str, at: Instant, error: Exception) -> None:
     work.alarm = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Savepoint:
     """A copy of the state that one measure may change, from which a failed rule is undone."""
 
@@ -95,17 +95,22 @@ class _Savepoint:
     @classmethod
     def of(cls, work: Work, measure: str) -> "_Savepoint":
         memory, result = work.contact.memory, work.result
-        starts, silences = memory.run_starts.get(measure), memory.silences.get(measure)
+        starts, silences, runs = (
+            memory.run_starts.get(measure),
+            memory.silences.get(measure),
+            work.contact.runs,
+        )
         return cls(
             measure,
-            {key: _copy(run) for key, run in work.contact.runs.items() if run.measure == measure},
+            {key: _copy(run) for key, run in runs.items() if run.measure == measure},
             {key: run for key, run in result.runs.items() if run.measure == measure},
             None if starts is None else dict(starts),
             None if silences is None else dict(silences),
             memory.answers.get(measure),
-            tuple(
-                (decisions, len(decisions))
-                for decisions in (result.messages, result.cancellations, result.non_entries)
+            (
+                (result.messages, len(result.messages)),
+                (result.cancellations, len(result.cancellations)),
+                (result.non_entries, len(result.non_entries)),
             ),
         )
 

@@ -1,5 +1,6 @@
 """Triggers: starting the measures whose trigger an event or an alarm fires."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from nurture.domain.consent.events import ConsentStart
@@ -41,12 +42,17 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
                         memory.silences.setdefault(measure.root, {})[key] = touched_at
 
 
-def take_baseline_after_import(work: Work, at: Instant) -> None:
-    """Store all present answers after a historic event, so that only a later change enters."""
+def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Measure]) -> None:
+    """Store the present answers after a historic event, so that only a later change enters.
+
+    conditions: the measures whose answer may have changed.
+    """
     memory = work.contact.memory
-    for measure in work.index.conditions:
+    for measure in conditions:
         answer = _answers_yes(work, measure, at)
         memory.answers[measure.root] = measure.rules_hash, answer
+    work.is_judged = True
+    work.alarm_may_change(())
     for measure, trigger in work.index.quiet:
         silences = memory.silences.setdefault(measure.root, {})
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
@@ -95,17 +101,12 @@ def start_by_consent(work: Work, consent: ConsentStart | None, event: Event, at:
 
 def start_by_calendar(work: Work, at: Instant) -> None:
     """Start the measures whose date or schedule is exactly this instant."""
-    for measure, trigger in work.index.dates:
-        if (
-            fits_contact(work, measure)
-            and evaluate_rule(work, measure, at, None, next_date, work, trigger, at - 1) == at
-        ):
+    rules = work.rules
+    for measure, trigger in rules.dates:
+        if evaluate_rule(work, measure, at, None, next_date, work, trigger, at - 1) == at:
             enter_measure(work, measure, Firing(at=at, occurred_at=at, event=f"date:{trigger.fact}"))
-    for measure, scheduled in work.index.schedules:
-        if (
-            fits_contact(work, measure)
-            and evaluate_rule(work, measure, at, None, _next_slot, work, scheduled, at) == at
-        ):
+    for measure, scheduled in rules.schedules:
+        if evaluate_rule(work, measure, at, None, _next_slot, work, scheduled, at) == at:
             enter_measure(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
 
 
@@ -135,10 +136,13 @@ def _forget_dropped_entities(work: Work, measure: Measure, entity: str) -> None:
         del silences[key]
 
 
-def start_by_conditions(work: Work, at: Instant) -> None:
-    """Start the measures whose audience turned to yes, or is yes when re-entry is allowed again."""
+def start_by_conditions(work: Work, at: Instant, conditions: Sequence[Measure]) -> None:
+    """Start the measures whose audience turned to yes, or is yes when re-entry is allowed again.
+
+    conditions: the measures whose answer may have changed; all of them when others are not known to be judged.
+    """
     answers = work.contact.memory.answers
-    for measure in work.index.conditions:
+    for measure in conditions:
         _, before = answers.get(measure.root, _NO_ANSWER)
         now = _answers_yes(work, measure, at)
         if is_set_aside(work, measure.root):
@@ -150,6 +154,7 @@ def start_by_conditions(work: Work, at: Instant) -> None:
                 continue
         if now != before:
             answers[measure.root] = measure.rules_hash, now
+    work.is_judged = True
 
 
 def _answers_yes(work: Work, measure: Measure, at: Instant) -> bool:

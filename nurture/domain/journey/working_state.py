@@ -3,15 +3,15 @@
 Internal to `domain.journey`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Advance, Cancellation, Contact, NonEntry, Run, RunStatus
-from nurture.domain.event_index import Index, index_of
+from nurture.domain.event_index import Index, PlaceRules, index_of
 from nurture.domain.facts import readable, reading, run_names
-from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.instant import FOREVER, NEVER, Instant
 from nurture.domain.message import PlannedMessage
 from nurture.domain.playbook import Playbook
 
@@ -37,8 +37,13 @@ class Work:
     playbook: Playbook
     result: Advance
     index: Index = field(init=False)
+    # True: the stored answers of condition triggers and the stage are those of the present facts, place and time.
+    is_judged: bool = False
     # The next alarm, None when something changed since: computing it is the most expensive part of an advance.
     alarm: Instant | None = None
+    # No timed rule that reads none of `alarm_facts` is due before this instant.
+    alarm_bound: Instant = NEVER
+    alarm_facts: set[str] = field(default_factory=set)
     # Name of the event that is being applied; "" for an alarm.
     event: str = ""
     # The reading at one instant, and what it reads, until a fact changes.
@@ -54,13 +59,23 @@ class Work:
         """The contact's zone, or the playbook's."""
         return self.contact.zone or self.playbook.default_zone
 
-    def facts_changed(self) -> None:
-        """Discard the cached reading and alarm because facts, track or stage changed."""
-        self._reading = self._readable = self.alarm = None
+    @property
+    def rules(self) -> PlaceRules:
+        """The rules that judge contacts at the contact's present place."""
+        return self.index.rules_at(self.contact.track, self.contact.stage)
 
-    def runs_changed(self) -> None:
-        """Discard the cached alarm because time passed or runs moved."""
+    def facts_changed(self) -> None:
+        """Discard the cached reading because facts, track or stage changed."""
+        self._reading = self._readable = None
+
+    def alarm_may_change(self, facts: Collection[str]) -> None:
+        """Discard the alarm because time passed, or runs, entities or these facts changed."""
         self.alarm = None
+        self.alarm_facts.update(facts)
+
+    def place_changed(self) -> None:
+        """Discard the alarm, and what is known of the instants of all rules."""
+        self.alarm, self.alarm_bound = None, NEVER
 
     def reading(self, at: Instant) -> Reading:
         """Return the facts at `at` as conditions read them."""
@@ -98,6 +113,7 @@ class Work:
 
     def mark_changed(self, run: Run) -> None:
         """Mark the run as changed, so that it is saved."""
+        self.alarm = None
         self.result.runs[run.measure, run.key] = run
 
     def end(self, run: Run, status: RunStatus, reason: str, at: Instant) -> None:

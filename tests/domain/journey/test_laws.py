@@ -160,10 +160,32 @@ def test_no_alarm_is_slept_through(events: list[Event]) -> None:
     begun = advance(a_contact(PLAYBOOK), events, now=events[-1].received_at, playbook=PLAYBOOK)
     results, contact = [begun], begun.contact
     for at in range(events[-1].received_at, end + 1, HOUR):
+        _forget_answers(contact)
         results.append(advance(contact, [an_event("Clock Struck", at)], now=at, playbook=PLAYBOOK))
         contact = results[-1].contact
     results.append(advance(contact, [], now=end, playbook=PLAYBOOK))
     assert decided(*results) == decided(asleep)
+
+
+def _forget_answers(contact: Contact) -> None:
+    """Let the next event judge every rule, and not only those that read what it changes."""
+    contact.memory.has_old_answers = True
+    contact.wake_at = contact.clock
+
+
+@given(histories())
+@settings(max_examples=examples(60), deadline=None)
+def test_judging_what_changed_decides_the_same_as_judging_everything(events: list[Event]) -> None:
+    sides = []
+    for judges_everything in (False, True):
+        contact, results = a_contact(PLAYBOOK), []
+        for event in events:
+            if judges_everything:
+                _forget_answers(contact)
+            results.append(advance(contact, [event], now=event.received_at, playbook=PLAYBOOK))
+            contact = results[-1].contact
+        sides.append((picture(contact), decided(*results)))
+    assert sides[0] == sides[1]
 
 
 @given(histories())

@@ -6,25 +6,36 @@ from functools import lru_cache
 from typing import TypeVar
 
 from nurture.domain.conditions import Condition
+from nurture.domain.event_index.entity_rules import (
+    Effect,
+    FoldGroup,
+    effects_by_event,
+    fold_groups,
+    in_order,
+    is_over,
+    needs_of,
+    net_folds,
+    reversing_events,
+)
+from nurture.domain.event_index.place_rules import PlaceRules, rules_of_place
 from nurture.domain.measure import (
     Exit,
     MailStep,
     Measure,
     OnCondition,
     OnConsent,
-    OnDate,
     OnEvent,
     OnMilestone,
     OnObject,
     OnQuiet,
-    OnSchedule,
     OnStage,
+    WaitUntilDate,
     WaitUntilEvent,
+    WaitUntilSlot,
 )
 from nurture.domain.memory import Sign
 from nurture.domain.playbook import (
     EntityKind,
-    EntityMatch,
     EventMatch,
     FoldFact,
     Hold,
@@ -34,7 +45,6 @@ from nurture.domain.playbook import (
     ObjectKind,
     Persona,
     Playbook,
-    Reversal,
     RhythmFact,
     Stage,
     TraitFact,
@@ -42,21 +52,6 @@ from nurture.domain.playbook import (
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The effect that events of one name have on entities of one kind."""
-
-    kind: EntityKind
-    of: tuple[EventMatch, ...]
-    counts: tuple[EventMatch, ...]
-    reversals: tuple[Reversal, ...]
-    restores: tuple[EventMatch, ...] = ()
-    # A calendar is sent about entities of the kind.
-    in_calendar: bool = False
-    # True: a counting event without a key stands for an entity of its own, so that no order is lost for its number.
-    needs_no_key: bool = False
 
 
 @dataclass(slots=True)
@@ -70,6 +65,8 @@ class Index:
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
     converts: dict[str, list[EventMatch]] = field(default_factory=dict)
     reverses: dict[str, list[EventMatch]] = field(default_factory=dict)
+    # Event -> the kinds of converting entities that it reverses.
+    unconverts: dict[str, list[EntityKind]] = field(default_factory=dict)
     milestones: dict[str, list[Milestone]] = field(default_factory=dict)
     # Kind of entity -> the milestones that its entities reach.
     entity_milestones: dict[str, tuple[Milestone, ...]] = field(default_factory=dict)
@@ -89,6 +86,8 @@ class Index:
     money: tuple[str, ...] = ()
     # Kind -> the folds over its entities; the name of one that is no fact begins with `@`.
     net_folds: dict[str, tuple[FoldFact, ...]] = field(default_factory=dict)
+    fold_groups: dict[str, tuple[FoldGroup, ...]] = field(default_factory=dict)
+    kinds_with_amount: tuple[str, ...] = ()
     verdicts: tuple[VerdictFact, ...] = ()
     labels: tuple[LabelFact, ...] = ()
     label_evidence: dict[str, list[tuple[LabelFact, LabelEvidence]]] = field(default_factory=dict)
@@ -101,8 +100,6 @@ class Index:
     by_stage: dict[str, list[Measure]] = field(default_factory=dict)
     by_consent: dict[str, list[Measure]] = field(default_factory=dict)
     quiet: tuple[tuple[Measure, OnQuiet], ...] = ()
-    dates: tuple[tuple[Measure, OnDate], ...] = ()
-    schedules: tuple[tuple[Measure, OnSchedule], ...] = ()
     conditions: tuple[Measure, ...] = ()
     # Identities of the measures that are a series.
     series: frozenset[str] = frozenset()
@@ -110,6 +107,8 @@ class Index:
     replacing: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
     # Kind of entity -> the measures whose runs are about one.
     about: dict[str, list[Measure]] = field(default_factory=dict)
+    # The same, their identities.
+    about_roots: dict[str, frozenset[str]] = field(default_factory=dict)
     # Identities of those that a reversal of the entity starts: a reversed entity does not end their runs.
     about_reversal: frozenset[str] = frozenset()
     # Kind of entity -> the events that reverse it.
@@ -118,12 +117,25 @@ class Index:
     keyed: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     # Identity -> measure with an exit that is a condition.
     exit_conditions: dict[str, Measure] = field(default_factory=dict)
+    # Identities of the measures with a wait for a date or a local time, which may move.
+    moving_waits: frozenset[str] = frozenset()
+    measures: tuple[Measure, ...] = ()
+    # (track, stage) -> the rules that judge contacts there, as far as somebody was there.
+    _places: dict[tuple[str, str], PlaceRules] = field(default_factory=dict)
+
+    def rules_at(self, track: str, stage: str) -> PlaceRules:
+        """Return the rules that judge contacts on this track and stage after any event."""
+        rules = self._places.get((track, stage))
+        if rules is None:
+            rules = rules_of_place(self.measures, self.stages[track], track=track, stage=stage)
+            self._places[track, stage] = rules
+        return rules
 
 
 @lru_cache(maxsize=16)
 def index_of(playbook: Playbook) -> Index:
     """Return the playbook's index."""
-    index = Index()
+    index = Index(measures=tuple(playbook.measures.values()))
     for add in (
         *(_add_facts, _add_verdicts, _add_entities, _add_place, _add_objects),
         *(_add_triggers, _add_alarms, _add_steps, _add_measures_about_entities),
@@ -187,21 +199,13 @@ def _add_verdicts(index: Index, playbook: Playbook) -> None:
 def _add_entities(index: Index, playbook: Playbook) -> None:
     """Add what events do to entities, and the facts that follow from entities."""
     kinds = playbook.entities
-    index.kinds = tuple(_in_order(kinds.values(), playbook))
+    index.kinds = tuple(in_order(kinds.values(), playbook))
     depends = [(needed, kind.name) for kind in index.kinds for needed in needs_of(kind)]
     index.dependents = {
         name: frozenset(kind for needed, kind in depends if needed == name) for name, _ in depends
     }
-    names = {name: None for kind in index.kinds for name in events_of(kind)}
-    dated = {measure.entity for measure in playbook.measures.values() if _has_calendar(measure)}
-    index.effects = {
-        name: tuple(
-            _effect(kind, name, playbook, in_calendar=kind.name in dated)
-            for kind in index.kinds
-            if name in events_of(kind)
-        )
-        for name in names
-    }
+    index.effects = effects_by_event(index.kinds, playbook)
+    index.kinds_with_amount = tuple(kind.name for kind in index.kinds if kind.amount is not None)
     folds = tuple(net_folds(playbook))
     index.money = tuple(
         fact.name for fact in playbook.facts.values() if isinstance(fact, FoldFact) and fact.money
@@ -210,79 +214,8 @@ def _add_entities(index: Index, playbook: Playbook) -> None:
         name: tuple(fold for fold in folds if any(match.kind == name for match in fold.over))
         for name in kinds
     }
-
-
-def needs_of(kind: EntityKind) -> tuple[str, ...]:
-    """Return the kinds from whose entities those of this kind follow."""
-    bought = kind.lines.removed_by_kinds if kind.lines is not None else ()
-    return tuple(name for name in (kind.within, kind.lines_of, *bought) if name)
-
-
-def _in_order(kinds: Iterable[EntityKind], playbook: Playbook) -> list[EntityKind]:
-    ordered: dict[str, EntityKind] = {}
-
-    def add(kind: EntityKind, below: tuple[str, ...]) -> None:
-        for name in needs_of(kind):
-            if name not in below and name in playbook.entities:
-                add(playbook.entities[name], (*below, kind.name))
-        ordered.setdefault(kind.name, kind)
-
-    for kind in kinds:
-        add(kind, (kind.name,))
-    return list(ordered.values())
-
-
-def events_of(kind: EntityKind) -> dict[str, None]:
-    """Return the names of the events that change entities of a kind."""
-    matches = (*kind.of, *kind.counts_from, *kind.restored_by, *(part.match for part in kind.reversed_by))
-    return dict.fromkeys([*(name for match in matches for name in match.names), *kind.closed_by])
-
-
-def _has_calendar(measure: Measure) -> bool:
-    return any(isinstance(step, MailStep) and step.calendar is not None for step in measure.steps)
-
-
-def _effect(kind: EntityKind, name: str, playbook: Playbook, *, in_calendar: bool) -> Effect:
-    return Effect(
-        kind,
-        tuple(match for match in kind.of if name in match.names),
-        tuple(match for match in kind.counts_from if name in match.names),
-        tuple(reversal for reversal in kind.reversed_by if name in reversal.match.names),
-        tuple(match for match in kind.restored_by if name in match.names),
-        in_calendar,
-        needs_no_key=bool(kind.counts_from) or _is_over(playbook.conversion.over, kind.name),
-    )
-
-
-def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
-    """Yield every fold over entities: facts, `KIND.ever`, and those that decide on track, milestones and verdicts."""
-    for kind in playbook.entities:
-        yield _count(f"{kind}.ever", (EntityMatch(kind),))
-    for fact in playbook.facts.values():
-        if isinstance(fact, FoldFact) and fact.over:
-            yield fact
-        elif isinstance(fact, RhythmFact):
-            yield _count(f"@count:{fact.name}", fact.over)
-            yield FoldFact(f"@first:{fact.name}", "first", "instant", (), over=fact.over)
-            yield FoldFact(f"@last:{fact.name}", "last", "instant", (), over=fact.over)
-        elif isinstance(fact, VerdictFact):
-            for sign, over in (("yes", fact.yes_over), ("no", fact.no_over)):
-                if over:
-                    yield FoldFact(f"@{sign}:{fact.name}", "last", "instant", (), over=over)
-    if playbook.conversion.over:
-        yield _count("@track", playbook.conversion.over)
-    for milestone in playbook.milestones:
-        if milestone.over:
-            yield milestone_fold(milestone)
-
-
-def milestone_fold(milestone: Milestone) -> FoldFact:
-    """Return the fold that counts the standing entities of a milestone."""
-    return _count(f"@milestone:{milestone.name}", milestone.over)
-
-
-def _count(name: str, over: tuple[EntityMatch, ...]) -> FoldFact:
-    return FoldFact(name, "count", "integer", (), over=over)
+    groups = fold_groups(folds)
+    index.fold_groups = {name: tuple(group for group in groups if name in group.kinds) for name in kinds}
 
 
 def _signs_of(fact: VerdictFact) -> tuple[tuple[Sign, tuple[EventMatch, ...]], ...]:
@@ -294,18 +227,20 @@ def _add_place(index: Index, playbook: Playbook) -> None:
     holds = playbook.holds.values()
     index.converts = _by_name((match, match) for match in playbook.conversion.by)
     index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
+    index.unconverts = _by_name(
+        (reversal.match, kind)
+        for kind in index.kinds
+        if is_over(playbook.conversion.over, kind.name)
+        for reversal in kind.reversed_by
+    )
     index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
     index.entity_milestones = {
-        kind: tuple(milestone for milestone in playbook.milestones if _is_over(milestone.over, kind))
+        kind: tuple(milestone for milestone in playbook.milestones if is_over(milestone.over, kind))
         for kind in playbook.entities
     }
     index.hold_starts = _by_name((match, (hold, match)) for hold in holds for match in hold.starts)
     index.hold_ends = _by_name((match, (hold, match)) for hold in holds for match in hold.ends)
     index.stages = {track: playbook.stages_of(track)[::-1] for track in ("lead", "customer")}
-
-
-def _is_over(over: Iterable[EntityMatch], kind: str) -> bool:
-    return any(match.kind == kind for match in over)
 
 
 def _add_objects(index: Index, playbook: Playbook) -> None:
@@ -333,8 +268,6 @@ def _add_alarms(index: Index, playbook: Playbook) -> None:
     """Add the measures that time or a changed answer starts."""
     pairs = [(measure, measure.trigger) for measure in playbook.measures.values()]
     index.quiet = tuple((measure, on) for measure, on in pairs if isinstance(on, OnQuiet))
-    index.dates = tuple((measure, on) for measure, on in pairs if isinstance(on, OnDate))
-    index.schedules = tuple((measure, on) for measure, on in pairs if isinstance(on, OnSchedule))
     index.conditions = tuple(measure for measure, on in pairs if isinstance(on, OnCondition))
 
 
@@ -350,6 +283,11 @@ def _add_steps(index: Index, playbook: Playbook) -> None:
     index.exit_conditions = {
         measure.root: measure for measure in measures if any(ending.event is None for ending in measure.exits)
     }
+    index.moving_waits = frozenset(
+        measure.root
+        for measure in measures
+        if any(isinstance(step, WaitUntilDate | WaitUntilSlot) for step in measure.steps)
+    )
     index.keyed = _by_name(
         (_of(names), (measure.root, measure.entity, key))
         for measure in measures
@@ -379,7 +317,10 @@ def _add_measures_about_entities(index: Index, playbook: Playbook) -> None:
     for measure in playbook.measures.values():
         if measure.entity is not None:
             index.about.setdefault(measure.entity, []).append(measure)
-    index.reversing = {kind: _reversing_events(playbook, kind) for kind in playbook.entities}
+    index.about_roots = {
+        kind: frozenset(measure.root for measure in about) for kind, about in index.about.items()
+    }
+    index.reversing = {kind: reversing_events(playbook, kind) for kind in playbook.entities}
     index.about_reversal = frozenset(
         measure.root
         for kind, measures in index.about.items()
@@ -387,14 +328,3 @@ def _add_measures_about_entities(index: Index, playbook: Playbook) -> None:
         if isinstance(measure.trigger, OnEvent)
         and not index.reversing.get(kind, frozenset()).isdisjoint(measure.trigger.names)
     )
-
-
-def _reversing_events(playbook: Playbook, kind_name: str) -> frozenset[str]:
-    """Return the names of the events that reverse an entity of the kind, or the one that it is a part of."""
-    names: set[str] = set()
-    kind, seen = playbook.entities.get(kind_name), {kind_name}
-    while kind is not None:
-        names.update(name for reversal in kind.reversed_by for name in reversal.match.names)
-        kind = None if kind.within in seen else playbook.entities.get(kind.within)
-        seen.add(kind.name if kind is not None else "")
-    return frozenset(names)
