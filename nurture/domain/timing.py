@@ -9,7 +9,7 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from nurture.domain.instant import MINUTE, SECOND, Instant, from_datetime, to_datetime
+from nurture.domain.instant import FOREVER, MINUTE, NEVER, SECOND, Instant, from_datetime, to_datetime
 from nurture.domain.measure import LocalSlot
 from nurture.domain.playbook import QuietHours
 
@@ -113,6 +113,24 @@ def next_slot(slot: LocalSlot, *, after: Instant, zone: str) -> Instant:
     A slot without a time of day lasts all day: the result is `after` itself on an allowed day, else the midnight
     that begins the next allowed day. Raises ValueError for a slot that never occurs.
     """
+    if slot.minute_of_day is None:
+        return _find_slot(slot, after=after, zone=zone)
+    latest = _latest_search(slot, zone)
+    since, instant = latest[0]
+    if not since <= after <= instant:
+        # Between the start of a search and its result nothing else can be found.
+        instant = _find_slot(slot, after=after, zone=zone)
+        latest[0] = after, instant
+    return instant
+
+
+@lru_cache(maxsize=4_096)
+def _latest_search(slot: LocalSlot, zone: str) -> list[tuple[Instant, Instant]]:  # noqa: ARG001 - the cache's key
+    """Return a list of one, to be replaced: the start and the result of the latest search for the slot in the zone."""
+    return [(FOREVER, NEVER)]
+
+
+def _find_slot(slot: LocalSlot, *, after: Instant, zone: str) -> Instant:
     start = to_local(after, zone).date()
     if slot.minute_of_day is None and _allows(slot, start):
         return after

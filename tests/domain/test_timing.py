@@ -1,10 +1,15 @@
-"""Quiet hours that end in the hour that autumn repeats, and at other odd places of the calendar."""
+"""Quiet hours and slots in the hour that autumn repeats, and at other odd places of the calendar."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nurture.domain.instant import parse_iso, to_iso
+from nurture.domain import timing
+from nurture.domain.instant import DAY, parse_iso, to_iso
+from nurture.domain.measure import LocalSlot
 from nurture.domain.playbook import QuietHours
-from nurture.domain.timing import is_quiet, next_outside_quiet_hours
+from nurture.domain.timing import is_quiet, next_outside_quiet_hours, next_slot
+from tests.rig.examples import examples
 
 
 def minutes(text: str) -> int:
@@ -39,3 +44,28 @@ def test_quiet_hours_end_at_their_next_end(zone: str, quiet: str, at: str, until
     reached = next_outside_quiet_hours(hours, at=parse_iso(at), zone=zone)
     assert to_iso(reached) == until
     assert not is_quiet(hours, at=reached, zone=zone)
+
+
+SLOTS = (
+    LocalSlot(150, frozenset({6})),
+    LocalSlot(600, frozenset({0, 3})),
+    LocalSlot(0, month_day=31),
+    LocalSlot(None, frozenset({1})),
+)
+
+
+@given(
+    st.lists(st.integers(-40 * DAY, 40 * DAY), min_size=2, max_size=12),
+    st.sampled_from(SLOTS),
+    st.sampled_from(("UTC", "Europe/Berlin", "Pacific/Kiritimati")),
+)
+@settings(max_examples=examples(60), deadline=None)
+def test_a_slot_is_the_same_whatever_was_asked_before(offsets: list[int], slot: LocalSlot, zone: str) -> None:
+    clock_change = parse_iso("2026-03-29T01:00:00Z")
+    instants = [clock_change + offset for offset in (*offsets, *sorted(offsets))]
+    found = [next_slot(slot, after=after, zone=zone) for after in instants]
+    # The end of one search is asked about too.
+    found += [next_slot(slot, after=at, zone=zone) for at in found]
+    timing._latest_search.cache_clear()
+    for after, at in zip([*instants, *found[: len(instants)]], found, strict=True):
+        assert timing._find_slot(slot, after=after, zone=zone) == at
