@@ -9,9 +9,10 @@ from nurture.database.audit import record
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant, to_iso
 from nurture.feedback import reply_queries
+from nurture.feedback.answers import describe_answer
 from nurture.feedback.cases import assign_case, case_name, close_case
 from nurture.feedback.legal_tasks import describe_task
-from nurture.feedback.reply_queries import REPLY
+from nurture.feedback.reply_queries import OF_PEOPLE, REPLY
 
 _PREFIX: Final = "R-"
 _EVENTS_MAX: Final = 10
@@ -47,13 +48,19 @@ def show(services: Services, name: str) -> dict[str, Any]:
         contact = reply_queries.living_of(connection, row.contact_id)
         person = reply_queries.load_contact(connection, contact)
         events = reply_queries.load_latest_events(connection, contact, limit=_EVENTS_MAX)
-    task = {} if row.kind == REPLY else {"task": describe_task(row.kind, name, row.contact_id, row.due_at)}
+        answer = describe_answer(connection, row.event_id)
+    task = (
+        {"task": describe_task(row.kind, name, row.contact_id, row.due_at)}
+        if row.kind not in OF_PEOPLE
+        else {}
+    )
     return {
         **_times(row, now=now),
         **task,
         "contact": contact,
         "track": person.track if person else None,
         "stage": person.stage if person else None,
+        "answer": answer,
         "mail": f"{mail.measure}/{mail.mail}" if mail else None,
         "sent": to_iso(mail.sent_at) if mail and mail.sent_at else None,
         "events": [f"{to_iso(event.occurred_at)} {event.name}" for event in events],

@@ -11,6 +11,7 @@ from nurture.app.webhooks.shops import expire_waiting
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
+from nurture.feedback.answers import tell_staff
 from nurture.feedback.legal_cases import escalate_legal_cases
 from nurture.feedback.notices import send_notices
 from nurture.feedback.record import match_late
@@ -49,6 +50,7 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
             return Counts()
         settings = build_reply_settings(services, loaded)
         counts = check_cases(connection, settings, now=now)
+        counts["answers"] = tell_staff(connection, settings, now=now)
         counts.add(escalate_legal_cases(connection, settings, now=now))
         return counts
 

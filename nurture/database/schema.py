@@ -721,9 +721,14 @@ dialogues = sa.Table(
     # When the owner was mailed that it is overdue.
     sa.Column("escalated_at", Instant),
     sa.Column("closed_at", Instant),
-    # reply | data_request | shop_redact
+    # reply | answer | data_request | redact | shop_redact
     sa.Column("kind", sa.Text, nullable=False, server_default="reply"),
+    # The answer (an event) that opened it; the same opens no second.
+    sa.Column("event_id", sa.BigInteger),
+    # When our staff were mailed that an answer is there.
+    sa.Column("told_at", Instant),
 )
+sa.Index("ix_dialogues_event_id", dialogues.c.event_id, unique=True)
 sa.Index("ix_dialogues_contact_id", dialogues.c.contact_id)
 _open_dialogue = dialogues.c.closed_at.is_(None)
 sa.Index(

@@ -114,15 +114,19 @@ def case_event(
 
 
 def close_case(connection: sa.Connection, row: Any, *, answered_by: str, key: str, now: Instant) -> None:
-    """Close a case (a locked row of `dialogues`) as answered now, and announce it; key: makes the event unique."""
+    """Close a case (a locked row of `dialogues`) as answered now. An event with this key announces that of a reply."""
     reply_queries.update_case(connection, row.id, answered_at=row.answered_at or now, closed_at=now)
+    if row.kind != reply_queries.REPLY:
+        return
     answer = {"answered_by": answered_by, "minutes": (now - row.opened_at) // MINUTE}
     _announce(connection, row, CLOSED, answer, key=key, now=now)
 
 
 def assign_case(connection: sa.Connection, row: Any, owner: str, *, key: str, now: Instant) -> None:
-    """Give a case (a locked row of `dialogues`) to another owner, and announce it; key: makes the event unique."""
+    """Give a case (a locked row of `dialogues`) to another owner. An event with this key announces that of a reply."""
     reply_queries.update_case(connection, row.id, owner=owner)
+    if row.kind != reply_queries.REPLY:
+        return
     given = {"owner": owner, "reply_by": to_iso(row.due_at)}
     _announce(connection, row, UPDATED, given, key=key, now=now)
 

@@ -148,7 +148,7 @@ def open_objection_case(
         recipient=settings.replies_to,
         reply_to=tuple(reply_to),
         subject=f"[{case_name(case.number)}] the owner of the old address objects to a change of address",
-        text=f"{_context(connection, settings, case)}\n\n{_OBJECTION}\n",
+        text=f"{describe_person(connection, settings, case)}\n\n{_OBJECTION}\n",
         at=now,
         key=f"objection:{case.number}:{now}",
     )
@@ -178,7 +178,7 @@ def _forward(
     head = _STRANGER
     if case is not None:
         subject = f"[{case_name(case.number)}] {subject}"
-        head = _context(connection, settings, case)
+        head = describe_person(connection, settings, case)
         if settings.bounce_address:
             reply_to.append(build_case_address(settings.keys, settings.bounce_address, case.number))
     notice = Notice(
@@ -199,8 +199,8 @@ def _forward(
 _STRANGER: Final = "From an address that is nobody's we know; it answers none of our mails."
 
 
-def _context(connection: sa.Connection, settings: ReplySettings, case: Case) -> str:
-    """Return the text above the reply: the case, the mail that was replied to, and facts about the person.
+def describe_person(connection: sa.Connection, settings: ReplySettings, case: Case) -> str:
+    """Return the text above a reply or an answer: the case, the mail that was replied to, and facts about the person.
 
     An answer may quote it to the person, so it has nothing that they may not read.
     """
@@ -285,7 +285,7 @@ def check_cases(
             recipient=settings.escalate_to,
             reply_to=(),
             subject=f"[{case_name(row.id)}] overdue: nobody has answered for {hours} hours",
-            text=_context(connection, settings, case) + "\n",
+            text=describe_person(connection, settings, case) + "\n",
             at=now,
             key=f"overdue:{row.id}",
         )

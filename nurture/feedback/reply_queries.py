@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import members_of
-from nurture.database.bulk import Row, any_of, any_of_parameter, list_text
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
 from nurture.database.schema import contacts, dialogues, events, feedback, messages, notices
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant
 from nurture.domain.journey.position import ActiveHold
@@ -20,8 +20,10 @@ NOTICE_LEASE: Duration = 12 * MINUTE
 JOINS_WITHIN: Duration = 30 * DAY
 #: Name of the hold that an open case is, beside the playbook's own holds.
 REPLY_HOLD: Final = "open_reply"
-#: The kind of a case that a reply opens.
+#: The kinds of a case: a reply opened it, or an answer in a survey or a review.
 REPLY: Final = "reply"
+ANSWER: Final = "answer"
+OF_PEOPLE: Final = (REPLY, ANSWER)
 
 
 # ---- cases -----------------------------------------------------------------------------------------------
@@ -98,6 +100,30 @@ def add_case(connection: sa.Connection, row: Row) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def add_answer_cases(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Insert cases that answers open, in one statement; an answer (`event_id`) that opened one is passed over."""
+    insert(connection, dialogues, rows, conflict=["event_id"])
+
+
+def lock_untold_answers(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any]]:
+    """Lock and return open cases of answers that our staff were not told of, the oldest first."""
+    c = dialogues.c
+    statement = (
+        sa.select(dialogues)
+        .where(c.closed_at.is_(None), c.kind == ANSWER, c.told_at.is_(None))
+        .order_by(c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(statement))
+
+
+def load_event(connection: sa.Connection, number: int) -> sa.Row[Any] | None:
+    """Return name and body of a stored event; None when it is no longer kept."""
+    statement = sa.select(events.c.name, events.c.body).where(events.c.id == number)
+    return connection.execute(statement).first()
+
+
 def load_case(connection: sa.Connection, number: int, *, lock: bool = False) -> sa.Row[Any] | None:
     """Return a case by its number."""
     statement = sa.select(dialogues).where(dialogues.c.id == number)
@@ -114,7 +140,7 @@ def lock_overdue_cases(
 ) -> list[sa.Row[Any]]:
     """Lock and return unanswered cases that are past due and not escalated yet.
 
-    is_legal: those of a request by law; otherwise those of replies.
+    is_legal: those of a request by law; otherwise those of replies and answers.
     """
     statement = (
         sa.select(dialogues)
@@ -123,7 +149,7 @@ def lock_overdue_cases(
             dialogues.c.answered_at.is_(None),
             dialogues.c.escalated_at.is_(None),
             dialogues.c.due_at <= now,
-            dialogues.c.kind != REPLY if is_legal else dialogues.c.kind == REPLY,
+            dialogues.c.kind.not_in(OF_PEOPLE) if is_legal else dialogues.c.kind.in_(OF_PEOPLE),
         )
         .order_by(dialogues.c.due_at)
         .limit(limit)

@@ -31,6 +31,7 @@ from nurture.domain.journey.advance import Happening
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
+from nurture.feedback.answers import open_answer_cases
 from nurture.feedback.hooks import queue_posts
 from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
 from nurture.journey.objects import fold_objects
@@ -101,8 +102,9 @@ def apply(
     events = list(deduplicated.events.values())
     counts["objects"] = fold_objects(connection, events, playbook)
     counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
-    events_of_contacts = ((event, contact_of_row.get(row)) for row, event in deduplicated.events.items())
+    events_of_contacts = [(event, contact_of_row.get(row)) for row, event in deduplicated.events.items()]
     counts["hooks"] = queue_posts(connection, events_of_contacts, now=now)
+    counts["cases"] = open_answer_cases(connection, events_of_contacts, playbook, now=now)
     done = [row for row in taken.rows() if row.id not in lost]
     rows_with_event = [row for row in done if row.id in deduplicated.events]
     set_sending_addresses(connection, taken, rows_with_event, contact_of_row, now=now)
