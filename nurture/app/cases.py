@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.database.audit import record
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import Instant, to_iso
 from nurture.feedback import reply_queries
@@ -13,6 +14,7 @@ from nurture.feedback.answers import describe_answer
 from nurture.feedback.cases import assign_case, case_name, close_case
 from nurture.feedback.legal_tasks import describe_task
 from nurture.feedback.reply_queries import OF_PEOPLE, REPLY
+from nurture.playbook.measure_names import load_measure_names
 
 _PREFIX: Final = "R-"
 _EVENTS_MAX: Final = 10
@@ -36,7 +38,8 @@ def list_all(
             due_until=now if overdue else None,
             limit=limit,
         )
-    return [_describe(row, now=now) for row in rows]
+        names = load_measure_names(services.playbooks, connection)
+    return [_describe(row, names, now=now) for row in rows]
 
 
 def show(services: Services, name: str) -> dict[str, Any]:
@@ -49,6 +52,7 @@ def show(services: Services, name: str) -> dict[str, Any]:
         person = reply_queries.load_contact(connection, contact)
         events = reply_queries.load_latest_events(connection, contact, limit=_EVENTS_MAX)
         answer = describe_answer(connection, row.event_id)
+        names = load_measure_names(services.playbooks, connection)
     task = (
         {"task": describe_task(row.kind, name, row.contact_id, row.due_at)}
         if row.kind not in OF_PEOPLE
@@ -61,7 +65,7 @@ def show(services: Services, name: str) -> dict[str, Any]:
         "track": person.track if person else None,
         "stage": person.stage if person else None,
         "answer": answer,
-        "mail": f"{mail.measure}/{mail.mail}" if mail else None,
+        "mail": f"{names.shown(mail.measure)}/{mail.mail}" if mail else None,
         "sent": to_iso(mail.sent_at) if mail and mail.sent_at else None,
         "events": [f"{to_iso(event.occurred_at)} {event.name}" for event in events],
     }
@@ -124,11 +128,15 @@ def _require_open(row: Any) -> None:
         raise InputError(f"case {case_name(row.id)} was closed on {closed}; nothing was changed")
 
 
-def _describe(row: Any, *, now: Instant) -> dict[str, Any]:
+def _describe(row: Any, names: MeasureNames, *, now: Instant) -> dict[str, Any]:
     return {
         **_times(row, now=now),
         "person": row.email or (f"contact:{row.contact_id}" if row.contact_id else "nobody"),
-        "about": f"{row.measure}/{row.mail}" if row.measure else "" if row.kind == REPLY else row.kind,
+        "about": f"{names.shown(row.measure)}/{row.mail}"
+        if row.measure
+        else ""
+        if row.kind == REPLY
+        else row.kind,
     }
 
 

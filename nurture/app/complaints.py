@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from nurture.database import schema as t
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import DAY, Instant
 
 WARN, REFUSED = 0.001, 0.003
@@ -16,7 +17,7 @@ _DAYS = 7
 _MAILS_MIN = 1_000
 
 
-def find_excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
+def find_excess(connection: sa.Connection, names: MeasureNames, *, now: Instant) -> Iterator[str]:
     """Yield one line when too many of the past week's mails were reported as spam. Reads the whole ledger.
 
     Transactional mails are not counted, and several complaints about one mail count once.
@@ -37,7 +38,7 @@ def find_excess(connection: sa.Connection, *, now: Instant) -> Iterator[str]:
     complaints = sum(count for _, count in rows)
     if sent < _MAILS_MIN or complaints < WARN * sent:
         return
-    measure, most = rows[0]
+    measure, most = names.shown(rows[0][0]), rows[0][1]
     allowed = (
         "providers refuse such senders"
         if complaints >= REFUSED * sent

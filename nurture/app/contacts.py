@@ -20,6 +20,7 @@ from nurture.domain.playbook import Playbook
 from nurture.domain.values import read_row_id
 from nurture.journey import merge as merging
 from nurture.journey.replay import replay_events
+from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import person as report
 from nurture.reports.contact_search import find_contacts
 from nurture.reports.why import explain_measure
@@ -42,7 +43,10 @@ def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str
     """Return the newest entries of a contact's history, oldest first. Raises NotFoundError."""
     with services.database.read() as connection:
         contact_id = resolve_contact(connection, who)
-        return [moment.row() for moment in report.load_timeline(connection, contact_id, limit=limit)]
+        names = load_measure_names(services.playbooks, connection)
+        return [
+            moment.row() for moment in report.load_timeline(connection, contact_id, names=names, limit=limit)
+        ]
 
 
 def search(services: Services, text: str, *, limit: int) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from nurture.app.services import Services
 from nurture.app.watch import read_signs
 from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.health.judge import judge
 from nurture.journey.replay import verify_replay
 from nurture.reports.amounts import find_doubtful_amounts
@@ -43,11 +44,14 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         context = CheckContext(
             loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret
         )
+        names = MeasureNames(loaded.playbook.measures)
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, context))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
         findings.append(_notice("amounts", list(find_doubtful_amounts(connection))))
-        findings.append(_finding("complaints", list(complaints.find_excess(connection, now=context.now))))
+        findings.append(
+            _finding("complaints", list(complaints.find_excess(connection, names, now=context.now)))
+        )
         ids = [
             int(row.id)
             for row in connection.execute(
@@ -64,7 +68,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     ]
     findings.append(_finding("replay", differing))
     with services.database.read() as connection:
-        findings.append(_finding("measures set aside", list(find_set_aside(connection))))
+        findings.append(_finding("measures set aside", list(find_set_aside(connection, names))))
     findings.append(_finding("retention", list(find_overdue_data(services))))
     findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
     findings.append(_finding("answers", list(find_unsent_notices(services))))

@@ -16,6 +16,7 @@ from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import to_iso
 from nurture.domain.values import read_row_id
 from nurture.playbook import LoadedPlaybook
+from nurture.playbook.measure_names import load_measure_names
 from nurture.rendering.context import MailContext
 from nurture.rendering.errors import TemplateFault
 from nurture.rendering.links import PAGES
@@ -52,13 +53,13 @@ def show(services: Services, number: str) -> dict[str, Any]:
         attempts = ledger.load_attempts(connection, row.id)
         context = None if row.context is None else decode(row.context)
         loaded = _playbook_of(services, connection, row)
-        names = {} if loaded is None else {m.root: path for path, m in loaded.playbook.measures.items()}
+        names = load_measure_names(services.playbooks, connection)
     sent = _make(row, context, loaded)
     return {
         "message": row.id,
         "contact": row.contact_id,
         "to": context.get("to") if context else None,
-        "measure": names.get(row.measure, row.measure),
+        "measure": names.shown(row.measure),
         "step": row.step,
         "key": row.run_key,
         "status": row.status,

@@ -3,12 +3,11 @@
 from statistics import median
 from typing import Any
 
-import sqlalchemy as sa
-
 from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
+from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import ledger
 from nurture.reports.person import load_family_ids
 
@@ -19,27 +18,18 @@ def messages(
     """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one."""
     with services.database.read() as connection:
         contacts = None if who is None else load_family_ids(connection, resolve_contact(connection, who))
-        names = _names(services, connection)
-        roots = {path: root for root, path in names.items()}
-        wanted = roots.get(measure or "", measure)
+        names = load_measure_names(services.playbooks, connection)
+        wanted = None if measure is None else names.stored(measure)
         rows = ledger.list_messages(connection, contacts=contacts, measure=wanted, status=status, limit=limit)
-        return [{**row, "measure": names.get(row["measure"], row["measure"])} for row in rows]
+        return [{**row, "measure": names.shown(row["measure"])} for row in rows]
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
     """Return the number of mails in each state, per measure."""
     with services.database.read() as connection:
-        names = _names(services, connection)
+        names = load_measure_names(services.playbooks, connection)
         rows = ledger.count_by_measure(connection)
-        return [{**row, "measure": names.get(row["measure"], row["measure"])} for row in rows]
-
-
-def _names(services: Services, connection: sa.Connection) -> dict[str, str]:
-    """Return identity -> present path of each measure of the active playbook that was renamed."""
-    if services.playbooks.active_id(connection) is None:
-        return {}
-    measures = services.playbooks.active(connection).playbook.measures
-    return {measure.root: path for path, measure in measures.items() if measure.was}
+        return [{**row, "measure": names.shown(row["measure"])} for row in rows]
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:

@@ -44,7 +44,12 @@ def describe(services: Services) -> dict[str, Any]:
             for sign in signs.backlog
         ],
         "pauses": [
-            {"name": pause.name, "reason": pause.reason, "since": to_iso(pause.since), "by": pause.by}
+            {
+                "name": pause.name,
+                "reason": pause.reason,
+                "since": to_iso(pause.since),
+                "by": pause.by,
+            }
             for pause in signs.pauses
         ],
         "sends": sends,

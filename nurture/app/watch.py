@@ -1,6 +1,6 @@
 """Look for trouble every few seconds, in one process at a time: log when it begins and when it ends, once each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from nurture.domain.health.judge import judge
 from nurture.domain.health.signs import BEAT_EVERY, Signs
 from nurture.domain.instant import MINUTE, Instant
 from nurture.health import queries
+from nurture.playbook.measure_names import load_measure_names
 from nurture.reports.backlog import count_due
 from nurture.reports.signs import load_signs
 from nurture.runtime.log import get_logger
@@ -34,8 +35,13 @@ class Changes:
 
 def read_signs(services: Services, connection: sa.Connection, *, counts: bool = True) -> Signs:
     """Return the signs of this installation as of now. counts: False leaves out the counts of waiting mail."""
-    now = services.clock.lease_now(connection)
-    return load_signs(connection, now=now, takes_mail=receives_mail(services.settings), counts=counts)
+    now, names = services.clock.lease_now(connection), load_measure_names(services.playbooks, connection)
+    signs = load_signs(connection, now=now, takes_mail=receives_mail(services.settings), counts=counts)
+    return replace(
+        signs,
+        pauses=[replace(pause, name=names.shown(pause.name)) for pause in signs.pauses],
+        set_aside={names.shown(measure): people for measure, people in signs.set_aside.items()},
+    )
 
 
 def receives_mail(settings: Settings) -> bool:

@@ -21,6 +21,7 @@ from nurture.database.schema import (
     transitions,
 )
 from nurture.delivery.verdicts import read_checks
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.instant import FOREVER, Instant
@@ -164,7 +165,8 @@ class ContactPage:
     contact: sa.Row[Any]
     identities: Sequence[sa.Row[Any]]
     consents: Mapping[str, ConsentState]
-    runs: Sequence[sa.Row[Any]]
+    # (run, its measure's present path)
+    runs: Sequence[tuple[sa.Row[Any], str]]
     facts: list[tuple[str, str]] = field(default_factory=list)
     # Newest first; `cut`: older entries were left out.
     timeline: list[TimelineEntry] = field(default_factory=list)
@@ -202,12 +204,15 @@ def load_contact_page(
     entered_runs = connection.execute(
         sa.select(runs).where(runs.c.contact_id.in_(ids)).order_by(runs.c.started_at.desc()).limit(limit)
     ).all()
-    entries = sorted(_entries(connection, row.id, ids, limit), key=lambda entry: entry.at, reverse=True)
+    shown = MeasureNames({} if playbook is None else playbook.measures)
+    entries = sorted(
+        _entries(connection, row.id, ids, shown, limit), key=lambda entry: entry.at, reverse=True
+    )
     return ContactPage(
         contact=row,
         identities=names,
         consents=load_permissions(connection, [row.id])[row.id].consents,
-        runs=entered_runs,
+        runs=[(run, shown.shown(run.measure)) for run in entered_runs],
         facts=_facts(row, playbook, now=now),
         timeline=entries[:limit],
         cut=len(entries) > limit,
@@ -215,7 +220,7 @@ def load_contact_page(
 
 
 def _entries(
-    connection: sa.Connection, contact_id: int, ids: Sequence[int], limit: int
+    connection: sa.Connection, contact_id: int, ids: Sequence[int], names: MeasureNames, limit: int
 ) -> list[TimelineEntry]:
     def newest(table: sa.Table, at: sa.Column[Any]) -> Sequence[sa.Row[Any]]:
         statement = sa.select(table).where(table.c.contact_id.in_(ids)).order_by(at.desc()).limit(limit)
@@ -232,7 +237,7 @@ def _entries(
         TimelineEntry(row.at, "milestone", _words(row.name), detail=row.key)
         for row in newest(milestones, milestones.c.at)
     ]
-    entries += [_of_message(row) for row in newest(messages, messages.c.decided_at)]
+    entries += [_of_message(row, names) for row in newest(messages, messages.c.decided_at)]
     entries += [
         TimelineEntry(row.at, "topic", row.topic, tag=row.state, detail=row.source)
         for row in newest(consents, consents.c.at)
@@ -250,12 +255,12 @@ def _of_event(row: sa.Row[Any]) -> TimelineEntry:
     return TimelineEntry(row.occurred_at, "event", row.name, detail=detail[:240])
 
 
-def _of_message(row: sa.Row[Any]) -> TimelineEntry:
+def _of_message(row: sa.Row[Any], names: MeasureNames) -> TimelineEntry:
     checks = (_check_row(check) for check in read_checks(row.verdict))
     return TimelineEntry(
         at=row.sent_at or row.settled_at or row.decided_at,
         kind="mail",
-        title=f"{row.measure} · {row.mail}",
+        title=f"{names.shown(row.measure)} · {row.mail}",
         tag=row.status,
         detail=_words(row.reason),
         checks=tuple(checks),

@@ -11,6 +11,7 @@ from nurture.consent.queries import load_merges
 from nurture.contacts.queries import load_contacts
 from nurture.database import schema as t
 from nurture.database.engine import decode
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import find_deciding_rows
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
@@ -58,6 +59,7 @@ def describe_person(
         .where(t.identities.c.contact_id.in_(ids))
         .order_by(t.identities.c.kind, t.identities.c.value)
     )
+    measure_names = MeasureNames(playbook.measures)
     counts = connection.execute(
         sa.select(t.messages.c.status, sa.func.count().label("mails"))
         .where(t.messages.c.contact_id.in_(ids))
@@ -90,7 +92,7 @@ def describe_person(
         "wishes": _describe_preferences(connection, contact_id),
         "runs": [
             {
-                "measure": run.measure,
+                "measure": measure_names.shown(run.measure),
                 "key": run.key,
                 "step": run.step,
                 "since": to_iso(run.step_since),
@@ -167,15 +169,17 @@ def _count_rows(connection: sa.Connection, table: sa.Table, ids: Sequence[int]) 
     return int(connection.scalar(statement) or 0)
 
 
-def load_timeline(connection: sa.Connection, contact_id: int, *, limit: int = 100) -> list[Moment]:
+def load_timeline(
+    connection: sa.Connection, contact_id: int, *, names: MeasureNames, limit: int = 100
+) -> list[Moment]:
     """Return the newest `limit` moments of a person, oldest first."""
     ids = load_family_ids(connection, contact_id)
     moments = [
         *_events(connection, ids),
         *_moves(connection, ids),
         *_milestones(connection, ids),
-        *_runs(connection, ids),
-        *_mails(connection, ids),
+        *_runs(connection, ids, names),
+        *_mails(connection, ids, names),
         *_consent_moments(connection, ids),
         *_preference_moments(connection, ids),
         *_merges(connection, contact_id),
@@ -211,10 +215,10 @@ def _milestones(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     return [Moment(row.at, "milestone", row.name, row.key) for row in rows]
 
 
-def _runs(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+def _runs(connection: sa.Connection, ids: Sequence[int], names: MeasureNames) -> list[Moment]:
     moments = []
     for row in _newest(connection, t.runs, ids, t.runs.c.id):
-        name = f"{row.measure} {row.key}".strip()
+        name = f"{names.shown(row.measure)} {row.key}".strip()
         moments.append(
             Moment(row.started_at, "run", f"{name} begins", "in the holdout" if row.holdout else "")
         )
@@ -223,11 +227,12 @@ def _runs(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
     return moments
 
 
-def _mails(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:
+def _mails(connection: sa.Connection, ids: Sequence[int], names: MeasureNames) -> list[Moment]:
     moments = []
     for row in _newest(connection, t.messages, ids, t.messages.c.id):
         at = row.sent_at or row.settled_at or row.due_at
-        moments.append(Moment(at, "mail", f"{row.measure}/{row.step} {row.status}", row.reason))
+        mail = f"{names.shown(row.measure)}/{row.step} {row.status}"
+        moments.append(Moment(at, "mail", mail, row.reason))
     return moments
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.database import schema as t
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import Instant, to_iso
 
 _table = t.set_aside_measures
 
 
-def find_set_aside(connection: sa.Connection) -> Iterator[str]:
+def find_set_aside(connection: sa.Connection, names: MeasureNames) -> Iterator[str]:
     """Yield a line for each measure: for how many contacts, and the newest one with its reason."""
     newest = sa.func.max(_table.c.at)
     statement = (
@@ -22,8 +23,9 @@ def find_set_aside(connection: sa.Connection) -> Iterator[str]:
     for measure, people, at in connection.execute(statement).all():
         mine = sa.select(_table).where(_table.c.measure == measure, _table.c.at == at)
         row = connection.execute(mine.order_by(_table.c.contact_id).limit(1)).one()
+        path = names.shown(measure)
         yield (
-            f"{measure} for {people} contact{'s' if people > 1 else ''}: at {to_iso(at)} its rules failed for "
+            f"{path} for {people} contact{'s' if people > 1 else ''}: at {to_iso(at)} its rules failed for "
             f"contact:{row.contact_id} ({row.event or 'alarm'}): {row.reason}; correct the measure and publish it, "
             "then it is tried again"
         )

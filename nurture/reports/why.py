@@ -206,11 +206,10 @@ def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:
         names.append(measure.lane + MARKETING_SWITCH)
     on = [name for name in names if name in switches]
     if on:
+        reason, name = switches[on[0]], measure.path if on[0] == measure.root else on[0]
         answer.outcome = "deferred"
-        answer.answer = (
-            f"Held by the stop switch {on[0]}: {switches[on[0]]}. `nurture resume {on[0]}` lets it go."
-        )
-        answer.findings.append(Finding("switches", False, f"{on[0]} is paused: {switches[on[0]]}"))
+        answer.answer = f"Held by the stop switch {name}: {reason}. `nurture resume {name}` lets it go."
+        answer.findings.append(Finding("switches", False, f"{name} is paused: {reason}"))
     return answer
 
 

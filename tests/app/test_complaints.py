@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from nurture.app.complaints import find_excess
 from nurture.database.engine import Database
 from nurture.database.schema import feedback, messages
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import DAY, FOREVER, HOUR
 
 NOW = 1_000 * DAY
@@ -42,7 +43,7 @@ def complain(database: Database, *numbers: int, provider: str = "ses") -> None:
 
 def found(database: Database) -> list[str]:
     with database.read() as connection:
-        return list(find_excess(connection, now=NOW))
+        return list(find_excess(connection, MeasureNames({}), now=NOW))
 
 
 @pytest.mark.parametrize(

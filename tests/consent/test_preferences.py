@@ -8,6 +8,7 @@ from nurture.consent import record
 from nurture.contacts.queries import load_contacts
 from nurture.database.engine import Database
 from nurture.delivery.verdicts import read_checks
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.consent.preferences import PreferenceKind
 from nurture.domain.instant import DAY, HOUR
 from nurture.reports.person import describe_person, load_timeline
@@ -103,7 +104,11 @@ def test_why_and_the_timeline_show_the_preferences(world: World) -> None:
         answer = explain_measure(
             connection, contact, world.playbook.measures[PATH], playbook=world.playbook, now=NOON
         )
-        moments = [moment.what for moment in load_timeline(connection, ada) if moment.kind == "wish"]
+        moments = [
+            moment.what
+            for moment in load_timeline(connection, ada, names=MeasureNames({}))
+            if moment.kind == "wish"
+        ]
     assert answer.outcome == "deferred"
     assert "own_pause" in answer.answer
     (missed,) = [finding for finding in answer.findings if not finding.met]

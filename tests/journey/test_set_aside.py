@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND
 from nurture.domain.measure import (
     LocalSlot,
@@ -87,7 +88,7 @@ def test_it_is_listed_and_explained(database: Database) -> None:
     world.take(orders("1"))
     contact = world.contact("u1")
     with database.read() as connection:
-        (line,) = find_set_aside(connection)
+        (line,) = find_set_aside(connection, MeasureNames({}))
         answer = explain_measure(connection, contact, broken, playbook=world.playbook, now=NOW)
         before = explain_measure(connection, contact, broken, playbook=world.playbook, now=NOW - 1)
     assert line.startswith(f"{BROKEN} for 1 contact: ")

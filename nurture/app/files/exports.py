@@ -12,6 +12,7 @@ from nurture.app.services import Services
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.engine import decode
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.errors import InputError
 from nurture.domain.instant import to_iso
 from nurture.reports.contact_rows import ContactList, choose_facts
@@ -68,7 +69,8 @@ def export(
         if noun == "contacts":
             rows = (row for page in pages for row in contacts.rows(connection, page))
             return write_rows(stream, rows, contacts.columns, kind)
-        rows = (row for page in pages for row in _ROWS[noun](connection, page))
+        names = MeasureNames(playbook.measures)
+        rows = (row for page in pages for row in _ROWS[noun](connection, page, names))
         return write_rows(stream, rows, _COLUMNS[noun], kind)
 
 
@@ -82,7 +84,7 @@ def _select_family_rows(connection: sa.Connection, table: sa.Table, ids: list[in
     ).yield_per(_PAGE)
 
 
-def _events(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any]]:
+def _events(connection: sa.Connection, ids: list[int], _: MeasureNames) -> Iterator[dict[str, Any]]:
     for row in _select_family_rows(connection, t.events, ids):
         yield {
             "event": row.id,
@@ -96,12 +98,12 @@ def _events(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any
         }
 
 
-def _messages(connection: sa.Connection, ids: list[int]) -> Iterator[dict[str, Any]]:
+def _messages(connection: sa.Connection, ids: list[int], names: MeasureNames) -> Iterator[dict[str, Any]]:
     for row in _select_family_rows(connection, t.messages, ids):
         yield {
             "message": row.id,
             "contact": row.contact_id,
-            "measure": row.measure,
+            "measure": names.shown(row.measure),
             "key": row.run_key,
             "step": row.step,
             "status": row.status,

@@ -57,6 +57,8 @@ class BlockingCap:
     cap: Cap
     until: Instant
     detail: str
+    # The measure of which the detail tells, as it is stored; "" for none.
+    measure: str = ""
 
 
 def is_covered(cap: Cap, entry: LedgerEntry) -> bool:
@@ -102,7 +104,7 @@ def find_unexpired_gap(
         ]
         if used and used[-1].counted_at + cap.gap > now:
             until = _recheck_at(used[-1:], used[-1].counted_at + cap.gap, now=now)
-            return BlockingCap(cap, until, f"{used[-1].measure} left less than the gap ago")
+            return BlockingCap(cap, until, "left less than the gap ago", used[-1].measure)
     return None
 
 

@@ -92,7 +92,10 @@ def check_switches(context: CheckContext) -> CheckResult:
     for name in names:
         if name in paused:
             return Refusal(
-                "defer", "paused", f"{name}: {paused[name]}", until=context.now + PAUSE_RECHECK_AFTER
+                "defer",
+                "paused",
+                f"{context.shown(name)}: {paused[name]}",
+                until=context.now + PAUSE_RECHECK_AFTER,
             )
     return "none is off"
 
@@ -121,9 +124,9 @@ def check_measure(context: CheckContext) -> CheckResult:
     if context.measure is None:
         return Refusal("cancel", "measure_gone", f"{message.measure} is not in the playbook", final=True)
     if context.step is None:
-        detail = f"{message.measure} has no mail step {message.step}"
+        detail = f"{context.measure.path} has no mail step {message.step}"
         return Refusal("cancel", "step_gone", detail, final=True)
-    return f"{message.measure}, step {message.step}"
+    return f"{context.measure.path}, step {message.step}"
 
 
 def check_track(context: CheckContext) -> CheckResult:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
@@ -124,6 +125,10 @@ class CheckContext:
     zone: str
     # The message in the form in which caps and arbitration compare messages.
     entry: LedgerEntry
+
+    def shown(self, path: str) -> str:
+        """Return the present path of a measure, as people read it."""
+        return MeasureNames(self.playbook.measures).shown(path)
 
     @property
     def request(self) -> PersonRequest | None:

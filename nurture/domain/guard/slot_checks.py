@@ -1,5 +1,7 @@
 """The checks of the guard that compare a message with other messages and runs of the same person."""
 
+from collections.abc import Callable
+
 from nurture.domain.contact import Run
 from nurture.domain.guard import caps
 from nurture.domain.guard.checks import RECHECK_AFTER, CheckResult, describe_request
@@ -30,32 +32,31 @@ def check_order(context: CheckContext) -> CheckResult:
 
 def check_cap(context: CheckContext) -> CheckResult:
     """Defer while a frequency cap of the playbook is full."""
-    purpose = context.input.message.purpose
-    if purpose == "transactional":
-        return "not for transactional"
-    if context.request is not None:
-        return describe_request(context.request)
-    full = caps.find_full_cap(
-        context.playbook.caps, context.entry, context.input.other_messages, now=context.now
-    )
-    if full is None:
-        return "room"
-    return Refusal("defer", "cap", f"{full.cap.name}: {full.detail}", until=full.until)
+    return _check_caps(context, caps.find_full_cap, reason="cap", free="room")
 
 
 def check_gap(context: CheckContext) -> CheckResult:
     """Defer while the least time between two mails (`gap`) has not passed."""
-    purpose = context.input.message.purpose
-    if purpose == "transactional":
+    return _check_caps(context, caps.find_unexpired_gap, reason="gap", free="far enough from the last")
+
+
+def _check_caps(
+    context: CheckContext, find: Callable[..., caps.BlockingCap | None], *, reason: str, free: str
+) -> CheckResult:
+    if (exemption := _exemption(context)) is not None:
+        return exemption
+    blocking = find(context.playbook.caps, context.entry, context.input.other_messages, now=context.now)
+    if blocking is None:
+        return free
+    words = f"{context.shown(blocking.measure)} {blocking.detail}".strip()
+    return Refusal("defer", reason, f"{blocking.cap.name}: {words}", until=blocking.until)
+
+
+def _exemption(context: CheckContext) -> str | None:
+    """Return why the playbook's caps are not for this mail; None when they are."""
+    if context.input.message.purpose == "transactional":
         return "not for transactional"
-    if context.request is not None:
-        return describe_request(context.request)
-    full = caps.find_unexpired_gap(
-        context.playbook.caps, context.entry, context.input.other_messages, now=context.now
-    )
-    if full is None:
-        return "far enough from the last"
-    return Refusal("defer", "gap", f"{full.cap.name}: {full.detail}", until=full.until)
+    return None if context.request is None else describe_request(context.request)
 
 
 def check_own_cap(context: CheckContext) -> CheckResult:
@@ -82,7 +83,9 @@ def check_series(context: CheckContext) -> CheckResult:
     for other in contact.runs.values():
         began_earlier = (other.started_at, other.measure, other.key) < (run.started_at, run.measure, run.key)
         if began_earlier and _is_active_series(context, other):
-            return Refusal("defer", "series", f"behind {other.measure}", until=context.now + RECHECK_AFTER)
+            return Refusal(
+                "defer", "series", f"behind {context.shown(other.measure)}", until=context.now + RECHECK_AFTER
+            )
     return "the only one, or the first"
 
 
@@ -95,10 +98,8 @@ def _is_active_series(context: CheckContext, run: Run) -> bool:
 
 def check_arbitration(context: CheckContext) -> CheckResult:
     """Defer when a message of higher priority, due within `arbitration`, needs the same slot."""
-    if context.input.message.purpose == "transactional":
-        return "not for transactional"
-    if context.request is not None:
-        return describe_request(context.request)
+    if (exemption := _exemption(context)) is not None:
+        return exemption
     winner = caps.find_slot_winner(
         (*context.playbook.caps, *context.input.preferences.caps),
         context.entry,
@@ -109,5 +110,7 @@ def check_arbitration(context: CheckContext) -> CheckResult:
     )
     if winner is None:
         return f"priority {context.input.message.priority} has the slot"
-    detail = f"behind {winner.measure}, priority {winner.priority}, due {to_iso(winner.due_at)}"
+    detail = (
+        f"behind {context.shown(winner.measure)}, priority {winner.priority}, due {to_iso(winner.due_at)}"
+    )
     return Refusal("defer", "arbitration", detail, until=caps.recheck_after(winner, now=context.now))

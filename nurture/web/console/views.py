@@ -10,6 +10,7 @@ from nurture.app.services import Services
 from nurture.app.suppressions import describe_reasons
 from nurture.consent.queries import load_family_ids
 from nurture.domain.access import Operator
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.errors import NotFoundError
 from nurture.domain.values import read_row_id
 from nurture.reports import ledger
@@ -216,9 +217,9 @@ def _mail_frame(html: str) -> Response:
 
 def measure_rows(connection: sa.Connection, known: Any) -> list[dict[str, Any]]:
     """Return one row per measure, including the playbook's measures that have not planned a mail yet."""
-    names = {measure.root: path for path, measure in known.items()}
-    planned = {names.get(row["measure"], row["measure"]): row for row in ledger.count_by_measure(connection)}
-    entered = {names.get(root, root): runs for root, runs in count_runs_by_measure(connection).items()}
+    names = MeasureNames(known)
+    planned = {names.shown(row["measure"]): row for row in ledger.count_by_measure(connection)}
+    entered = {names.shown(root): runs for root, runs in count_runs_by_measure(connection).items()}
     empty = {"planned": 0, "balanced": True, **dict.fromkeys(STATE_COLUMNS, 0)}
     rows = []
     for path in sorted({*planned, *entered, *known}):
