@@ -25,7 +25,7 @@ from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields, reading, run_names, view
-from nurture.domain.guard.caps import LedgerEntry
+from nurture.domain.guard.caps import SINCE_HAND_OVER, LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
 from nurture.domain.guard.sends import SendLimits
@@ -204,7 +204,7 @@ def _load_ledger(
 ) -> None:
     """Load, into each family, the messages that caps and order look at."""
     own_gaps = (family.preferences.min_gap for family in family_of.values())
-    longest = max((*(max(cap.within, cap.gap) for cap in scope.playbook.caps), *own_gaps), default=0)
+    longest = max(*(max(cap.within, cap.gap) for cap in scope.playbook.caps), *own_gaps, SINCE_HAND_OVER)
     for row in claim_queries.load_ledger(connection, list(family_of), since=scope.now - longest):
         # A ready message has not left yet; it counts as if it left now.
         counted_at = scope.now if row.status == "ready" else row.sent_at or scope.now

@@ -234,14 +234,13 @@ class Running(Known):
         new.heir_of = run
         new.request = run.request if target.asked_for else None
         new.decided = set(run.decided)
+        if step is not None and mail is not None:
+            new.decided.discard(step.id)
         self.runs.append(new)
         self.active.append(new)
         same = [place for place, result in enumerate(target.steps) if step and result.id == step.id]
         new.index = same[0] if same else 0
-        if same and step and step.mail and mail is not None:
-            new.index += 1
-            self.enter(new, now)
-        elif same and step and step.wait is not None:
+        if same and step and step.wait is not None:
             self.enter(new, now, since=run.entered)
         else:
             self.enter(new, now)

@@ -118,3 +118,16 @@ def test_why_names_the_condition_and_what_would_have_changed_it(database: Databa
     assert "lead" in other["answer"]
     sent = contacts.why(world.services, ADA, "customer/any/order_confirmation")
     assert sent["outcome"] == "sent"
+
+
+def test_an_opt_in_right_before_a_purchase_is_welcomed_once_as_a_customer(sqlite_database: Database) -> None:
+    """The lead's welcome is decided and has not left when the order is applied: the customer's takes its place."""
+    world = World(sqlite_database)
+    world.tell(ADA, "Topic Confirmed", topic="news")
+    world.tell(ADA, "Order Completed", **ORDER)
+    world.live(HOUR)
+    sent = [name for _, name in world.mails(ADA) if "welcome" in name]
+    assert sent == ["customer/any/welcome_series/welcome"]
+    world.live(9 * DAY)
+    sent = [name for _, name in world.mails(ADA) if "welcome" in name]
+    assert sent == [f"customer/any/welcome_series/{step}" for step in ("welcome", "guide", "stories")]

@@ -10,13 +10,15 @@ its last one. With `count: mails` each mail takes a slot. A mail that the person
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
+from nurture.domain.instant import DAY, MINUTE, SECOND, Duration, Instant
 from nurture.domain.measure import MARKETING, MARKETING_SWITCH, Purpose
 from nurture.domain.message import COUNTING, Status
 from nurture.domain.playbook import Cap
 
 #: A ready mail is sent or released within minutes, so a message deferred because of it is checked again this soon.
 UNSETTLED_RECHECK_AFTER: Duration = 10 * MINUTE
+#: A mail that left while its run was handed over is found for longer than any slot that its heir may wait for.
+SINCE_HAND_OVER: Duration = 32 * DAY
 _UNSETTLED: frozenset[Status] = frozenset({"ready", "on_wire"})
 _COUNTED: frozenset[Status] = COUNTING | {"ready"}
 

@@ -94,6 +94,7 @@ REASONS: Mapping[str, str] = {
     "hold": "deferred: a hold stops mail of this purpose",
     "only_to": "skipped: the address is not on the list of those that may be mailed at all",
     "too_late": "expired: past its own valid_for, and no other reason held it back until then",
+    "already_sent": "skipped: the run sent it before it was handed over",
     "order": "deferred: an earlier step of the same run is still under way",
     "quiet_hours": "deferred: quiet hours in the person's zone",
     "send_window": "deferred: outside the step's time of day or weekdays",

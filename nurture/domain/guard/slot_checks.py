@@ -11,8 +11,20 @@ from nurture.domain.measure import MARKETING
 
 
 def check_order(context: CheckContext) -> CheckResult:
-    """Defer while an earlier step of the same run waits or is being sent."""
+    """Defer while an earlier step of the same run waits or is being sent.
+
+    A mail that was being sent when its run was handed over is the same step of the run: where it left, skip.
+    """
     message = context.input.message
+    for entry in context.input.other_messages:
+        if not _is_before_hand_over(entry, context.entry):
+            continue
+        if entry.status in ("sent", "in_doubt"):
+            detail = f"{context.shown(entry.measure)} sent it before the hand-over"
+            return Refusal("skip", "already_sent", detail)
+        if entry.status in ("ready", "on_wire"):
+            detail = f"{context.shown(entry.measure)} is sending it"
+            return Refusal("defer", "order", detail, until=caps.recheck_after(entry, now=context.now))
     earlier = [
         entry
         for entry in context.input.other_messages
@@ -28,6 +40,11 @@ def check_order(context: CheckContext) -> CheckResult:
         f"{earlier[0].step} comes first",
         until=caps.recheck_after(earlier[0], now=context.now),
     )
+
+
+def _is_before_hand_over(entry: caps.LedgerEntry, message: caps.LedgerEntry) -> bool:
+    """Tell whether the entry is the message's step, decided by the run that the message's run continues."""
+    return entry.run == message.run and entry.step == message.step and entry.measure != message.measure
 
 
 def check_cap(context: CheckContext) -> CheckResult:

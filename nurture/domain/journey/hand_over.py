@@ -21,12 +21,19 @@ def hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     ):
         work.stop(run, "track_changed", at)
         return
+    queued = run.step if run.mailing else ""
     work.stop(run, "handed_over", at)
-    run_rule(work, successor, at, _continue_as, work, successor, run, at)
+    run_rule(work, successor, at, _continue_as, work, successor, run, queued, at)
 
 
-def _continue_as(work: Work, measure: Measure, earlier: Run, at: Instant) -> None:
-    """Start the heir: it has the key, entity, arm, values and decided mails of the earlier run."""
+def _continue_as(work: Work, measure: Measure, earlier: Run, queued: str, at: Instant) -> None:
+    """Start the heir: it has the key, entity, arm, values and decided mails of the earlier run.
+
+    queued: the step of its mail that has not left, "" for none. The heir decides it again, in its own words, and the
+    earlier one is cancelled. Where that one is being sent just now, the guard holds the heir's back and skips it once
+    the other has left.
+    """
+    ended = [step for step in earlier.decided if step != queued]
     run = Run(
         measure=measure.root,
         key=earlier.key,
@@ -40,7 +47,7 @@ def _continue_as(work: Work, measure: Measure, earlier: Run, at: Instant) -> Non
         holdout=earlier.holdout,
         variant=earlier.variant,
         let=dict(earlier.let),
-        passed=tuple(dict.fromkeys((*earlier.passed, *earlier.decided))),
+        passed=tuple(dict.fromkeys((*earlier.passed, *ended))),
         rules_hash=measure.rules_hash,
         origin=replace(earlier.origin),
     )

@@ -11,6 +11,7 @@ from nurture.domain.event import Event
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.advance import advance
 from nurture.domain.measure import MailStep, Measure, Once, OnCondition, OnConsent, WaitFor
+from nurture.domain.message import Settled, Status
 from nurture.domain.playbook import Playbook, Topic
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
 
@@ -185,12 +186,20 @@ def test_the_consent_is_the_same_in_whatever_order_it_is_told() -> None:
         assert all(state.consents == states[0].consents for state in states)
 
 
-def test_a_purchase_a_second_after_the_opt_in_hands_the_welcome_over_and_repeats_nothing() -> None:
+def test_a_purchase_a_second_after_the_opt_in_hands_the_welcome_over() -> None:
     steps = (MailStep("welcome", "welcome"), WaitFor("w", 2 * DAY), MailStep("guide", "guide"))
     lead = welcome(steps=steps, series=True, handover="customer/any/welcome")
     playbook = programme(lead, welcome("customer/any/welcome", steps=steps, series=True))
     result = live(playbook, confirmed(NOON + DAY - 1), BOUGHT, until=NOON + 9 * DAY)
+    # The mail that was still queued is decided again, in the customer's words.
     assert [(m.measure, m.step, m.cancelled) for m in result.messages] == [
         ("lead/any/welcome", "welcome", "handed_over"),
-        ("customer/any/welcome", "guide", ""),
+        ("customer/any/welcome", "welcome", ""),
     ]
+    # One that had left is not: whether it was sent or given up.
+    begun = live(playbook, confirmed(NOON + DAY - 1), until=NOON + DAY - 1)
+    statuses: list[Status] = ["sent", "skipped", "in_doubt"]
+    for status in statuses:
+        ended = Settled(1, "lead/any/welcome", "", "welcome", status, NOON + DAY - 1)
+        result = advance(begun.contact, [ended, BOUGHT], now=NOON + 9 * DAY, playbook=playbook)
+        assert [(m.measure, m.step) for m in result.messages] == [("customer/any/welcome", "guide")]
