@@ -70,8 +70,8 @@ laws: .venv/test  ## the tests that try rules with random input, with three time
 	NURTURE_TEST_EXAMPLES=all $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS) \
 	  $$(grep -rl --include='test_*.py' 'examples(' tests)
 
-fuzz: .venv/test  ## half a million made-up inputs to the readers: twelve minutes of processor time
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/security/test_fuzz.py $(ARGS)
+fuzz: .venv/test  ## half a million made-up inputs to the readers, and made-up exports: a quarter of an hour of processor time
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/security/test_fuzz.py tests/importing/test_made_files.py $(ARGS)
 
 wheel: .venv/test  ## build the wheel, install it beside the locked packages and run its commands
 	$(BIN)/python -m pytest -m "long or not long" tests/architecture/test_wheel.py $(ARGS)

@@ -101,24 +101,24 @@ def import_(
         sheet=sheet,
     )
     with open_installation() as services:
-        progress = _progress_printer(as_json=as_json)
+        progress = _progress_printer("rows", as_json=as_json)
         outcome = import_file(
             services, file, options, actor=current_actor(), dry_run=dry_run, progress=progress
         )
-        if not as_json and sys.stderr.isatty():
-            sys.stderr.write("\n")
+        _end_progress(as_json=as_json)
         if not dry_run:
-            apply_or_hint(services)
+            apply_or_hint(services, _progress_printer("events applied", as_json=as_json))
+            _end_progress(as_json=as_json)
     _print(outcome.document(), as_json=as_json)
     if outcome.rejected:
         raise typer.Exit(1)
 
 
-def apply_or_hint(services: "Services") -> None:
+def apply_or_hint(services: "Services", progress: Callable[[int], None] | None = None) -> None:
     """Apply what was accepted where nothing else would; say so when the rows wait for a worker that does not run."""
     from nurture.app.apply_here import apply_here
 
-    if apply_here(services) != "elsewhere" or services.settings.broker_url.startswith("memory:"):
+    if apply_here(services, progress) != "elsewhere" or services.settings.broker_url.startswith("memory:"):
         return
     if load_workers("presence").has_worker(services.settings) is False:
         output.print_notice("no worker runs: the rows wait until one does; start it with: nurture worker")
@@ -142,12 +142,17 @@ def _print(document: Mapping[str, Any], *, as_json: bool) -> None:
         output.print_text(line)
 
 
-def _progress_printer(*, as_json: bool) -> Callable[[int], None]:
-    """Return a function that prints the number of rows on a terminal."""
+def _progress_printer(what: str, *, as_json: bool) -> Callable[[int], None]:
+    """Return a function that prints a number of something on a terminal."""
 
-    def print_progress(rows: int) -> None:
+    def print_progress(number: int) -> None:
         if not as_json and sys.stderr.isatty():
-            sys.stderr.write(f"\r{rows} rows")
+            sys.stderr.write(f"\r{number} {what}")
             sys.stderr.flush()
 
     return print_progress
+
+
+def _end_progress(*, as_json: bool) -> None:
+    if not as_json and sys.stderr.isatty():
+        sys.stderr.write("\n")

@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from nurture.domain.errors import UserError
+
+#: An instant with a fraction of a second, which people do not read; `--json` keeps it.
+_FRACTION: Final = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{1,6}Z")
 
 
 def print_result(value: Mapping[str, Any], *, as_json: bool, title: str = "") -> None:
@@ -96,7 +100,7 @@ def format_cell(value: Any) -> str:
         return ", ".join(f"{name} {format_cell(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(part) for part in value)
-    return str(value)
+    return _FRACTION.sub(r"\1Z", str(value))
 
 
 def write_private_file(path: Path, value: Any) -> None:

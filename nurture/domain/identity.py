@@ -37,6 +37,7 @@ _LABEL_OCTETS_MAX = 63
 _PHONE_CHARACTERS_MAX = 64
 _ID_CHARACTERS_MAX = 255
 
+_RANKS: Final = {kind: rank for rank, kind in enumerate(IDENTITY_KINDS)}
 _DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
 _PHONE_NOISE = str.maketrans(dict.fromkeys(" \t\u00a0()-./\u2010\u2011\u2013", ""))
 
@@ -352,7 +353,13 @@ class _Search:
 
 def strongest_first(identities: Collection[Identity]) -> list[Identity]:
     """Return them as they are trusted: user id, e-mail, phone, anonymous id."""
-    return sorted(identities, key=lambda identity: (IDENTITY_KINDS.index(identity.kind), identity.value))
+    if len(identities) < 2:
+        return list(identities)
+    return sorted(identities, key=_rank)
+
+
+def _rank(identity: Identity) -> tuple[int, str]:
+    return _RANKS[identity.kind], identity.value
 
 
 def _differ(mine: AbstractSet[Identity], theirs: AbstractSet[Identity], kind: IdentityKind) -> bool:

@@ -21,6 +21,11 @@ SECONDS_MAX: Final = 5.0
 #: How much of an answer is read.
 ANSWER_MAX: Final = 2_000
 
+#: IPv6 addresses that end with the IPv4 address to which they are translated (RFC 6052, RFC 4291 2.5.5.1).
+_TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+#: Addresses that a network translates as it likes (RFC 8215).
+_LOCAL_TRANSLATION: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+
 #: Returns the addresses of a host and port, each with the port to connect to.
 Resolve = Callable[[str, int], list[tuple[str, int]]]
 
@@ -33,8 +38,19 @@ def resolve(host: str, port: int) -> list[tuple[str, int]]:
 def is_public(address: str) -> bool:
     """Tell whether an address is on the public internet: not private, not of this host, no metadata service."""
     parsed = ipaddress.ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_global and not parsed.is_multicast
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.is_site_local or parsed in _LOCAL_TRANSLATION:
+            return False
+        inner = _ipv4_within(parsed)
+        return parsed.is_global and not parsed.is_multicast if inner is None else is_public(str(inner))
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _ipv4_within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address to which a network translates this one, None where it translates to none."""
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 class PinnedHttps(HTTPSConnection):

@@ -33,7 +33,8 @@ _EXACT_DIGITS: Final = 15
 _TEXT_COLUMNS: Final = frozenset(
     {"id", "phone", "zip", "zipcode", "postcode", "postalcode", "plz", "sku", "version", "邮编", "邮政编码"}
 )
-_MAY_BE_NUMBER: Final = re.compile(r"[-+.\d]|inf|nan", re.IGNORECASE)
+#: Not `inf` and `nan`, which are names too, and no numbers of JSON. Python converts 4,300 digits at most.
+_NUMBER: Final = re.compile(r"-?[0-9]{1,300}(?P<part>\.[0-9]{1,300})?")
 _SHOWN: Final = 80
 
 
@@ -185,16 +186,14 @@ def parse_cell(cell: str) -> Any:
     lowered = cell.lower()
     if lowered in ("true", "false"):
         return lowered == "true"
-    if _MAY_BE_NUMBER.match(cell) is None:
+    match = _NUMBER.fullmatch(cell)
+    if match is None:
         return cell
-    for convert in (int, float):
-        try:
-            value = convert(cell)
-        except ValueError:
-            continue
-        if repr(value) == cell or (convert is float and _is_plain_decimal(cell)):
-            return value
-    return cell
+    if match["part"] is None:
+        # A sign or leading noughts belong to a text, as in a number of a house or a part.
+        return int(cell) if str(int(cell)) == cell else cell
+    value = float(cell)
+    return value if repr(value) == cell or _is_plain_decimal(cell) else cell
 
 
 def _is_plain_decimal(cell: str) -> bool:

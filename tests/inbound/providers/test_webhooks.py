@@ -359,6 +359,11 @@ def test_security_30_names_that_lead_inside_lead_nowhere(certificates: Certifica
         "fd00::1",
         "::ffff:10.0.0.1",
         "ff0e::1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::8.8.8.8",
+        "2002:a00:1::",
+        "::127.0.0.1",
+        "fec0::1",
     ],
 )
 def test_security_30_addresses_that_are_not_public(address: str) -> None:
