@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Unknown names of a list that are printed; `--json` has all of them.
 _UNKNOWN_SHOWN = 20
+#: So many people lie between two notices of progress.
+_PROGRESS_EACH = 5_000
 
 
 def send(
@@ -80,46 +82,90 @@ def send(
     if test is not None:
         _send_test(measure, address=test, who=names[0] if names else None, as_json=as_json)
         return
-    if bool(names or file) == (audience is not None):
-        raise InputError("name the recipients: --to WHO and --file FILE, or --audience EXPR")
     from nurture.app.option_values import read_future_instant
     from nurture.app.sends.hand_in import SendOrder, people_to_approve, request_id
     from nurture.app.sends.options import SendOptions, read_values
-    from nurture.app.sends.plan import plan
     from nurture.domain.guard.sends import read_rate
 
     options = SendOptions(occasion or "", again, read_values(set_ or []))
     per_hour = read_rate(rate) if rate else None
     with open_installation() as services:
         now = services.clock.now()
-        earliest = read_future_instant(at, now=now) if at else None
         recipients = _find_recipients(services, names, file, column, audience)
-        planned = plan(services, measure, recipients, options=options)
-        large = people_to_approve(services, recipients)
-        planned["second_operator"] = large is not None
-        if dry_run or not as_json:
-            _print_plan(planned, recipients, as_json=as_json)
-        if dry_run:
-            return
-        if planned["people"] != 1 or again or recipients.unknown:
-            verb = "Ask a second operator to send" if large is not None else "Send"
-            repeat = " again" if again else ""
-            confirm(f"{verb} {measure}{repeat} to {planned['people']} people?", yes=yes)
         order = SendOrder(
             measure,
             recipients,
             request=request or request_id(measure, recipients.words, now),
             actor=current_actor(),
-            at=earliest,
+            at=read_future_instant(at, now=now) if at else None,
             rate=per_hour,
             options=options,
         )
+        large = people_to_approve(services, recipients)
+        planned = _plan(services, order, is_large=large is not None, forecast=dry_run or not (yes or as_json))
+        if dry_run or not as_json:
+            _print_plan(planned, recipients, as_json=as_json)
+        if dry_run:
+            return
+        _ask(order, planned, yes=yes)
         _begin(services, order, large=large, as_json=as_json)
+
+
+def _plan(services: "Services", order: "SendOrder", *, is_large: bool, forecast: bool) -> dict[str, Any]:
+    """Return the plan of the send, with its forecast where it is wanted; a large one tells its progress."""
+    from nurture.app.sends import forecast as forecasts
+    from nurture.app.sends.plan import plan
+
+    planned = plan(services, order.measure, order.recipients, options=order.options)
+    planned["second_operator"] = is_large
+    if forecast:
+        wanted = forecasts.ForecastOptions(at=order.at, rate=order.rate, options=order.options)
+        progress = _tell_progress if planned["people"] > _PROGRESS_EACH else None
+        planned["forecast"] = forecasts.forecast(
+            services, order.measure, order.recipients, wanted, progress=progress
+        )
+    return planned
+
+
+def _tell_progress(done: int) -> None:
+    if done % _PROGRESS_EACH == 0:
+        output.print_notice(f"forecast: {done} people looked at")
+
+
+def _ask(order: "SendOrder", planned: dict[str, Any], *, yes: bool) -> None:
+    """Ask before anything but one mail to one known person is sent."""
+    if planned["people"] != 1 or order.options.again or order.recipients.unknown:
+        verb = "Ask a second operator to send" if planned["second_operator"] else "Send"
+        repeat = " again" if order.options.again else ""
+        confirm(f"{verb} {order.measure}{repeat} to {_reach(planned)}?", yes=yes)
+
+
+def _forecast_fields(planned: dict[str, Any]) -> dict[str, Any]:
+    """Return the forecast as it is printed; empty when it was not asked for."""
+    reached = planned.get("forecast")
+    if reached is None:
+        return {}
+    later = f"{reached['reached_later']} ({reached['later_from']} to {reached['later_until']})"
+    return {
+        "reached now": reached["reached_now"],
+        "reached later": later if reached["reached_later"] else 0,
+        "already sent": reached["already_sent"],
+        "never reached": reached["never"],
+    }
+
+
+def _reach(planned: dict[str, Any]) -> str:
+    """Return how many people the send may enter, and how many of them it reaches where that is known."""
+    people = f"{planned['people']} people"
+    reached = planned.get("forecast")
+    return people if reached is None else f"{people} ({reached['reached']} of them get a mail)"
 
 
 def _find_recipients(
     services: "Services", names: list[str], file: Path | None, column: str | None, audience: str | None
 ) -> "Recipients":
+    if bool(names or file) == (audience is not None):
+        raise InputError("name the recipients: --to WHO and --file FILE, or --audience EXPR")
     from nurture.app.sends.recipients import audience_of, find_recipients
 
     if audience is not None:
@@ -164,6 +210,7 @@ def _print_plan(planned: dict[str, Any], recipients: "Recipients", *, as_json: b
             "audience": recipients.words,
             "people": planned["people"],
             "would not enter": planned["not_entering"],
+            **_forecast_fields(planned),
             "second operator": "needed" if planned["second_operator"] else "not needed",
         }
     )

@@ -103,7 +103,7 @@ def load(
 
     living_ids: locked contacts; a contact that has been merged meanwhile is left out, with its messages.
     """
-    families = _load_families(connection, living_ids, scope)
+    families = load_families(connection, living_ids, scope)
     family_of = {member: family for family in families.values() for member in family.member_ids}
     rows = [
         row
@@ -111,11 +111,11 @@ def load(
         if row.contact_id in family_of
     ]
     scope.sends.update(load_send_limits(connection, sorted({row.request for row in rows if row.request})))
-    _load_ledger(connection, family_of, scope)
-    runs = _load_runs(connection, rows)
-    items = [_build_item(row, family_of[row.contact_id], runs, scope) for row in rows]
+    load_ledger(connection, family_of, scope)
+    runs = load_runs(connection, rows)
+    items = [build_item(row, family_of[row.contact_id], runs, scope) for row in rows]
     _set_requested_addresses(connection, items, scope)
-    _load_objects(connection, items, scope)
+    load_objects(connection, items, scope)
     return items
 
 
@@ -146,7 +146,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
 # ---- contact families ------------------------------------------------------------------------------------
 
 
-def _load_families(
+def load_families(
     connection: sa.Connection, living_ids: Sequence[int], scope: ChunkScope
 ) -> dict[int, ContactFamily]:
     """Return living contact -> its family."""
@@ -199,9 +199,7 @@ def _group_members(rows: Iterable[Any], living: Iterable[int]) -> dict[int, tupl
     return {living_id: tuple(sorted(ids)) for living_id, ids in members.items()}
 
 
-def _load_ledger(
-    connection: sa.Connection, family_of: Mapping[int, ContactFamily], scope: ChunkScope
-) -> None:
+def load_ledger(connection: sa.Connection, family_of: Mapping[int, ContactFamily], scope: ChunkScope) -> None:
     """Load, into each family, the messages that caps and order look at."""
     own_gaps = (family.preferences.min_gap for family in family_of.values())
     longest = max(*(max(cap.within, cap.gap) for cap in scope.playbook.caps), *own_gaps, SINCE_HAND_OVER)
@@ -229,7 +227,7 @@ def _load_ledger(
 # ---- messages and their runs -----------------------------------------------------------------------------
 
 
-def _load_runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str, str], Run]:
+def load_runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str, str], Run]:
     """Return (contact, measure, key) -> run, active or ended; a message has its run's contact."""
     keys = sorted({(row.contact_id, row.measure, row.run_key) for row in rows})
     return {
@@ -238,9 +236,10 @@ def _load_runs(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int
     }
 
 
-def _build_item(
+def build_item(
     row: Any, family: ContactFamily, runs: Mapping[tuple[int, str, str], Run], scope: ChunkScope
 ) -> GuardItem:
+    """Return the guard's item for a waiting message of the family, as of the scope's instant."""
     measure = scope.playbook.measures.get(row.measure)
     run = runs.get((row.contact_id, row.measure, row.run_key))
     new_lets: dict[str, Instant] = {}
@@ -256,7 +255,7 @@ def _build_item(
         )
     return GuardItem(
         row=row,
-        due=_build_due_message(row),
+        due=build_due_message(row),
         family=family,
         measure=measure,
         run=run,
@@ -266,7 +265,8 @@ def _build_item(
     )
 
 
-def _build_due_message(row: Any) -> DueMessage:
+def build_due_message(row: Any) -> DueMessage:
+    """Return a row of the ledger as the guard reads it."""
     return DueMessage(
         id=row.id,
         contact_id=row.contact_id,
@@ -335,7 +335,7 @@ def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | Non
 # ---- objects ---------------------------------------------------------------------------------------------
 
 
-def _load_objects(connection: sa.Connection, items: Iterable[GuardItem], scope: ChunkScope) -> None:
+def load_objects(connection: sa.Connection, items: Iterable[GuardItem], scope: ChunkScope) -> None:
     """Load, for all items in one statement, the objects that their mails name."""
     bindings: list[tuple[GuardItem, str, str, list[str], bool]] = []
     for item in items:

@@ -1,6 +1,6 @@
 """The plan of a send: who may enter the measure at this instant, and why the others may not.
 
-It costs one pass over the contacts; `reports.forecast` runs the guard over those who may enter.
+It costs one pass over the contacts; `app.sends.forecast` runs the guard over those who may enter.
 """
 
 from typing import Any, Final
@@ -33,8 +33,8 @@ def plan(
         measure = find_measure(playbook, path)
         check_options(options, measure, playbook)
         now = services.clock.now()
-        meant = _recipients_sql(connection, playbook, recipients, now)
-        refusal = _refusal_sql(connection, measure, playbook, options, now)
+        meant = recipients_sql(connection, playbook, recipients, now)
+        refusal = refusal_sql(connection, measure, playbook, options, now)
         counts, first = queries.count_by_refusal(connection, meant, refusal, shown=_SHOWN)
     people = counts.pop("", 0)
     return {
@@ -46,16 +46,17 @@ def plan(
     }
 
 
-def _recipients_sql(
+def recipients_sql(
     connection: sa.Connection, playbook: Playbook, recipients: Recipients, now: Instant
 ) -> sa.ColumnElement[bool]:
+    """Return the SQL for the people that are meant."""
     if recipients.expression is None:
         return sa.and_(audience.living_contacts(), queries.is_among(connection, recipients.contacts))
     condition = audience.parse_audience(playbook, recipients.expression)
     return sa.and_(audience.living_contacts(), audience.condition_sql(connection, condition, playbook, now))
 
 
-def _refusal_sql(
+def refusal_sql(
     connection: sa.Connection, measure: Measure, playbook: Playbook, options: SendOptions, now: Instant
 ) -> sa.ColumnElement[str]:
     """Return the SQL for the reason why a contact may not enter the measure, empty when it may.

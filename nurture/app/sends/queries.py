@@ -233,3 +233,17 @@ def count_by_refusal(
         for row in (connection.execute(first) if counts.get("") else ())
     ]
     return counts, people
+
+
+def load_refusals(
+    connection: sa.Connection,
+    meant: sa.ColumnElement[bool],
+    refusal: sa.ColumnElement[str],
+    *,
+    after: int,
+    limit: int,
+) -> list[tuple[int, str]]:
+    """Return the next people meant, by id, each with the refusal."""
+    statement = sa.select(contacts.c.id, refusal.label("refusal")).where(meant, contacts.c.id > after)
+    rows = connection.execute(statement.order_by(contacts.c.id).limit(limit))
+    return [(row.id, row.refusal) for row in rows]

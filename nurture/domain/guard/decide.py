@@ -16,7 +16,15 @@ from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
-from nurture.domain.measure import LetBusiness, LetEndOfMonth, LetIn, MailStep, Measure
+from nurture.domain.measure import (
+    LetBusiness,
+    LetEndOfMonth,
+    LetIn,
+    LocalSlot,
+    MailStep,
+    Measure,
+    Purpose,
+)
 from nurture.domain.message import Check, Verdict
 from nurture.domain.owners import Owner
 from nurture.domain.playbook import Playbook
@@ -210,17 +218,23 @@ def _defer(context: CheckContext, refusal: Refusal, recorded: tuple[Check, ...])
 
 
 def _next_allowed(context: CheckContext, at: Instant) -> Instant:
-    """Return the first instant from `at` on that quiet hours and the step's window both allow."""
     slot = context.step.send_at if context.step else None
-    quiet = context.playbook.quiet_hours
-    is_exempt = context.input.message.purpose in quiet.exempt
+    purpose = context.input.message.purpose
+    return next_allowed(at, slot=slot, purpose=purpose, zone=context.zone, playbook=context.playbook)
+
+
+def next_allowed(
+    at: Instant, *, slot: LocalSlot | None, purpose: Purpose, zone: str, playbook: Playbook
+) -> Instant:
+    """Return the first instant from `at` on that quiet hours and the step's window both allow."""
+    quiet = playbook.quiet_hours
     # Leaving the quiet hours may leave the window and the other way round; a few rounds settle it.
     for _ in range(4):
         before = at
         if slot is not None:
-            at = next_in_window(slot, at=at, zone=context.zone)
-        if not is_exempt:
-            at = next_outside_quiet_hours(quiet, at=at, zone=context.zone)
+            at = next_in_window(slot, at=at, zone=zone)
+        if purpose not in quiet.exempt:
+            at = next_outside_quiet_hours(quiet, at=at, zone=zone)
         if at == before:
             break
     return at

@@ -1,0 +1,144 @@
+"""A forecast says of each person what then happens when the clock moves on with no new events."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nurture.app.sends.forecast import ForecastOptions, forecast, forecast_people
+from nurture.app.sends.recipients import audience_of, find_recipients
+from nurture.consent.record import set_switch
+from nurture.database import schema as t
+from nurture.database.engine import Database
+from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, Instant, parse_iso
+from nurture.reports.forecast.play_person import PersonForecast
+from nurture.simulation.run_until_idle import next_due
+from tests.app.sends.crowd import OFFER, crowd_playbook, fill
+from tests.app.sends.shop import Shop
+
+EVERYBODY = audience_of("True")
+
+
+@pytest.fixture
+def shop(sqlite_database: Database) -> Shop:
+    return Shop(sqlite_database, playbook=crowd_playbook())
+
+
+def live_on(shop: Shop, until: Instant) -> None:
+    """Let time pass from one instant at which something is due to the next."""
+    shop.work()
+    while True:
+        with shop.database.read() as connection:
+            at = next_due(connection, ["main"])
+        if at >= min(until, FOREVER):
+            return
+        shop.clock.advance_to(at)
+        shop.work()
+
+
+def happened(shop: Shop, now: Instant, request: str = "r1") -> dict[int, tuple[str, str, Instant]]:
+    """Return contact -> (kind, reason, when) of the send as it ended."""
+    m, n = t.messages.c, t.non_entries.c
+    became: dict[int, tuple[str, str, Instant]] = {}
+    with shop.database.read() as connection:
+        for row in connection.execute(sa.select(n.contact_id, n.reason).where(n.request == request)):
+            became[row.contact_id] = ("sent_before" if row.reason == "once" else "never", row.reason, FOREVER)
+        mails = sa.select(m.contact_id, m.status, m.reason, m.sent_at, m.id).where(m.request == request)
+        for row in connection.execute(mails.order_by(m.id)):
+            if became.get(row.contact_id, ("",))[0] in ("now", "later"):
+                continue
+            if row.status == "sent":
+                became[row.contact_id] = ("now" if row.sent_at == now else "later", "", row.sent_at)
+            else:
+                became[row.contact_id] = ("never", row.reason, FOREVER)
+    return became
+
+
+def differences(shop: Shop, predicted: Sequence[PersonForecast], *, at: Instant | None = None) -> list[Any]:
+    """Send the offer, let six days pass, and return what became otherwise than was predicted."""
+    now = shop.now
+    shop.send(OFFER, at=at)
+    live_on(shop, now + 6 * DAY)
+    became = happened(shop, now)
+    expected = {person.contact: (person.kind, person.reason, person.at) for person in predicted}
+    assert expected.keys() == became.keys()
+    return [
+        (contact, expected[contact], became[contact])
+        for contact in expected
+        if expected[contact] != became[contact]
+    ]
+
+
+def test_the_forecast_is_what_happens_person_by_person(shop: Shop) -> None:
+    fill(shop, 2_000, seed=1)
+    predicted = forecast_people(shop.services, OFFER, EVERYBODY)
+    assert differences(shop, predicted) == []
+    # Every way in which a send may end is among them.
+    kinds, reasons = Counter(person.kind for person in predicted), {person.reason for person in predicted}
+    assert min(kinds["now"], kinds["later"]) > 100
+    assert kinds["sent_before"] > 10
+    assert reasons >= {
+        *("audience", "cap", "consent_withdrawn", "hold", "holdout", "no_consent", "other_track"),
+        *("own_pause", "suppressed"),
+    }
+
+
+def test_a_send_with_a_time_is_forecast_from_that_time(shop: Shop) -> None:
+    fill(shop, 120, seed=2)
+    at = shop.now + 30 * HOUR
+    predicted = forecast_people(shop.services, OFFER, EVERYBODY, ForecastOptions(at=at))
+    assert {person.kind for person in predicted} >= {"later", "never"}
+    assert min(person.at for person in predicted) >= at
+    assert differences(shop, predicted, at=at) == []
+
+
+def test_a_paused_measure_reaches_nobody(sqlite_database: Database) -> None:
+    shop = Shop(sqlite_database, playbook=crowd_playbook(valid_for=4 * HOUR))
+    fill(shop, 16, seed=3)
+    with shop.database.write() as connection:
+        set_switch(connection, OFFER, paused=True, reason="", actor="cli:ann", now=shop.now)
+    predicted = forecast_people(shop.services, OFFER, EVERYBODY)
+    assert {person.kind for person in predicted} <= {"never", "sent_before"}
+    assert "paused" in {person.reason for person in predicted}
+    assert differences(shop, predicted) == []
+
+
+def test_a_rate_gives_each_mail_its_place(shop: Shop) -> None:
+    fill(shop, 120, seed=4)
+    now = shop.now
+    predicted = forecast(shop.services, OFFER, EVERYBODY, ForecastOptions(rate=30))
+    shop.send(OFFER, rate=30)
+    live_on(shop, now + 6 * DAY)
+    became = happened(shop, now).values()
+    sent = sorted(at for kind, _, at in became if kind in ("now", "later"))
+    assert predicted["reached"] == len(sent)
+    assert min(later - earlier for earlier, later in pairwise(sent)) >= 2 * MINUTE
+    assert abs(parse_iso(predicted["later_until"]) - sent[-1]) <= HOUR
+
+
+def test_a_forecast_writes_nothing_and_tells_its_progress(shop: Shop) -> None:
+    fill(shop, 60, seed=5)
+    before = [rows(shop, table) for table in (t.contacts, t.contact_state, t.runs, t.messages, t.non_entries)]
+    seen: list[int] = []
+    predicted = forecast(shop.services, OFFER, EVERYBODY, progress=seen.append)
+    after = [rows(shop, table) for table in (t.contacts, t.contact_state, t.runs, t.messages, t.non_entries)]
+    assert (after == before, seen[-1], predicted["meant"]) == (True, 60, 60)
+    assert predicted["reached"] + predicted["already_sent"] + sum(predicted["never"].values()) == 60
+
+
+def test_one_person_is_forecast_alone(shop: Shop) -> None:
+    fill(shop, 30, seed=6)
+    everybody = {person.contact: person for person in forecast_people(shop.services, OFFER, EVERYBODY)}
+    for number in (3, 17):
+        (alone,) = forecast_people(
+            shop.services, OFFER, find_recipients(shop.services, [f"contact:{number}"])
+        )
+        assert alone == everybody[number]
+
+
+def rows(shop: Shop, table: sa.Table) -> list[Any]:
+    with shop.database.read() as connection:
+        return list(connection.execute(sa.select(table).order_by(*table.primary_key.columns)))
