@@ -101,8 +101,10 @@ class Run:
 
     @property
     def once_value(self) -> str:
-        """Return the value that `once` asked for: the key without its generation."""
-        return self.key.rpartition("#")[0] if self.origin.generation else self.key
+        """Return the value that `once` asked for: the key without its generation, or the request that repeated it."""
+        if self.origin.generation:
+            return self.key.rpartition("#")[0]
+        return self.key.removesuffix(f"#ops:{self.origin.request}") if self.origin.request else self.key
 
 
 @dataclass(slots=True)

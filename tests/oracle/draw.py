@@ -5,6 +5,13 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+#: Seeds from here on also draw what `generate_more` and `more_measures` know.
+MORE_FROM = 11
+
+
+def has_more(seed: int) -> bool:
+    """Whether a seed draws the further constructs too."""
+    return seed >= MORE_FROM
 
 
 class Draw:

@@ -7,22 +7,24 @@ the track, the stage and the facts of each person. Time moves in minutes, as the
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.consent import record
 from nurture.contacts.accept import NewEvent
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.event import EventKind, Identity
-from nurture.domain.instant import MINUTE, parse_iso, to_iso
+from nurture.domain.instant import HOUR, MINUTE, Instant, parse_iso, to_iso
 from nurture.playbook import build, load_files
 from nurture.runtime.clock import ManualClock
 from nurture.simulation.play import Input
 from tests.rig import databases
-from tests.scenarios.world import World
+from tests.scenarios.world import SECRET, World
 
 History = Mapping[str, Any]
 Result = dict[str, Any]
@@ -40,6 +42,8 @@ def play_engine(database: Database, folder: Path, history: History) -> tuple[lis
 
 def _input(entry: Mapping[str, Any]) -> Input:
     received = parse_iso(entry["received_at"])
+    if entry["name"].startswith("$"):
+        return Input(received, act=partial(_act, entry))
     event = NewEvent(
         source=_source(entry),
         message_id=entry["message_id"],
@@ -48,12 +52,37 @@ def _input(entry: Mapping[str, Any]) -> Input:
         occurred_at=min(parse_iso(entry.get("occurred_at", entry["received_at"])), received),
         received_at=received,
         historic=entry.get("historic", False),
+        hint=entry.get("hint", False),
         identities=tuple(_identities(entry.get("who"))),
         properties=entry.get("properties", {}),
         traits=entry.get("traits", {}),
         context=entry.get("context", {}),
     )
     return Input(received, event)
+
+
+def _act(entry: Mapping[str, Any], connection: sa.Connection, at: Instant) -> None:
+    """Record a preference of a person, or that an address gets no mail any more."""
+    i, values = t.identities.c, entry["properties"]
+    statement = sa.select(i.contact_id).where(i.kind == "email", i.value == entry["who"])
+    contact = connection.scalar(statement)
+    if entry["name"] == "$suppress":
+        record.suppress_address(
+            connection,
+            address=entry["who"],
+            scope=values["scope"],
+            reason="ops",
+            now=at,
+            source="ops",
+            suppression_key=SECRET.encode(),
+        )
+    elif contact is not None:
+        span = values["hours"] * HOUR
+        value = at + span if values["kind"] == "pause" and span else span
+        preferences = {values["kind"]: value}
+        record.set_preferences(
+            connection, contact_id=contact, values=preferences, now=at, source="web", evidence={}
+        )
 
 
 def _source(entry: Mapping[str, Any]) -> str:

@@ -149,8 +149,7 @@ class Folder:
         thing.may_be_empty = kind.lines is not None and not kind.lines.inside
         for event in events:
             thing.fields.update(self.own_fields(event))
-            if kind.lines and kind.lines.inside:
-                self.list_in(thing, event)
+        self.lists_in(thing, events)
         thing.told_lines = frozenset(thing.lines)
         self.amount(thing, events)
         return thing
@@ -163,24 +162,35 @@ class Folder:
             return {name: fields[name] for name in own if name in fields}
         return {name: value for name, value in fields.items() if value is not None}
 
-    def list_in(self, thing: Thing, event: Event) -> None:
-        """Take over the list that an event carries."""
-        lines, counts_from = self.kind.lines, self.kind.counts_from
-        if lines is None:
-            return
+    def lists_in(self, thing: Thing, events: list[Event]) -> None:
+        """Take over the lists that events carry; those of a browser key only where nobody else has told one."""
+        counts_from = self.kind.counts_from
+        lists = [(event, rows) for event in events if (rows := self.rows_in(event))]
+        counted = [(event, rows) for event, rows in lists if not event.hint] or lists
+        since = max(
+            (event.occurred for event, _ in counted if counts_from is None or not counts_from.match(event)),
+            default=NEVER,
+        )
+        for event, rows in counted:
+            if event.occurred >= since:
+                thing.lines.update(rows)
+
+    def rows_in(self, event: Event) -> dict[str, dict[str, Any]]:
+        """The lines of an event's list by their keys; without a list the event may be one line itself."""
+        lines = self.kind.lines
+        if lines is None or not lines.inside:
+            return {}
         rows = event.properties.get(lines.inside)
         if not isinstance(rows, list):
-            rows = [event.properties] if key_of(event.properties.get(lines.key)) else None
-        entry: dict[str, dict[str, Any]] = {}
-        for row in rows or ():
+            rows = [event.properties] if key_of(event.properties.get(lines.key)) else []
+        result: dict[str, dict[str, Any]] = {}
+        for row in rows:
             key = key_of(row.get(lines.key)) if isinstance(row, dict) else None
-            if key in entry:
-                entry[key] = {**row, "quantity": quantity(entry[key]) + quantity(row)}
+            if key in result:
+                result[key] = {**row, "quantity": quantity(result[key]) + quantity(row)}
             elif key is not None:
-                entry[key] = dict(row)
-        if entry and (counts_from is None or not counts_from.match(event)):
-            thing.lines = {}
-        thing.lines.update(entry)
+                result[key] = dict(row)
+        return result
 
     def amount(self, thing: Thing, events: list[Event]) -> None:
         """Its money, from the newest event that names it; else what its lines cost."""

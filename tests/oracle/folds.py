@@ -105,6 +105,10 @@ class Source:
             return True
         return self.book.where(where).yes(View({}, moment, zone("UTC"), {"event": fields}))
 
+    def is_in_first_currency(self, properties: dict[str, Any]) -> bool:
+        """Whether an event names the brand's first currency, or none."""
+        return not self.book.currencies or currency_of(properties) in {"", self.book.currencies[0]}
+
     def type_of(self, spec: dict[str, Any], name: str, default: str) -> str:
         """The type of a folded property."""
         return spec.get("type") or self.book.properties.get(name) or default
@@ -135,8 +139,11 @@ def fold_sum(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     )
     if kind and kind.amount and spec["sum"] in {"amount", kind.amount}:
         return sum_by_currency(source, name, spec)
-    zero = 0 if source.type_of(spec, spec["sum"], "decimal") == "integer" else decimal.Decimal(0)
-    return {name: sum((value for _, value in values_of(source, spec, "sum", "decimal")), zero)}
+    if source.type_of(spec, spec["sum"], "decimal") == "integer":
+        return {name: sum(value for _, value in values_of(source, spec, "sum", "decimal"))}
+    rows = [row for row in source.rows(spec["of"]) if source.is_in_first_currency(row[2])]
+    amounts = [typed(row[2].get(spec["sum"]), "decimal", spec.get("scale", 2)) for row in rows]
+    return {name: sum((amount for amount in amounts if amount is not None), ZERO)}
 
 
 def sum_by_currency(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .draw import Draw
+from .draw import Draw, has_more
+from .generate_more import More
 
 DAYS = 21
 PRODUCTS = ["p1", "p2", "p3", "p4"]
@@ -21,6 +22,8 @@ def make_history(seed: int, people: int, folder: Path, *, days: int = DAYS) -> d
     draw = Draw("history", seed)
     start = dt.datetime(2026, *draw.pick([(3, 16), (2, 16), (10, 15), (12, 20), (6, 1)]), tzinfo=dt.UTC)
     story = Story(draw, start, days)
+    if has_more(seed):
+        story.more = More(seed, sends_in(folder))
     for number in range(1, people + 1):
         story.person(number)
     story.stock()
@@ -32,6 +35,13 @@ def make_history(seed: int, people: int, folder: Path, *, days: int = DAYS) -> d
         "until": iso(start + dt.timedelta(days=days)),
         "events": events,
     }
+
+
+def sends_in(folder: Path) -> list[str]:
+    """The measures of a playbook that are sent by hand."""
+    return sorted(
+        file.parent.relative_to(folder).as_posix() for file in folder.glob("*/*/by_hand/measure.yaml")
+    )
 
 
 def iso(moment: dt.datetime) -> str:
@@ -51,6 +61,7 @@ class Story:
         self.now = start
         self.prefix = ""
         self.count = 0
+        self.more: More | None = None
 
     def person(self, number: int) -> None:
         """One person's weeks."""
@@ -66,6 +77,8 @@ class Story:
             identities = [{"email": address, "user_id": user} if kind < 30 else address]
         self.now = self.start + dt.timedelta(minutes=draw.number(3 * 1440))
         habits = draw.some(ACTS, draw.between(3, 7))
+        if self.more:
+            self.more.person()
         joined = 0
         for turn in range(draw.between(4, 14)):
             joined = max(joined, draw.number(len(identities))) if turn else 0
@@ -73,6 +86,8 @@ class Story:
                 identities[joined] if joined == 2 or draw.share(50) else identities[draw.number(joined + 1)]
             )
             draw.pick(habits if turn else [hello])(self)
+            if self.more and len(identities) == 1:
+                self.more.turn(self)
             self.now += dt.timedelta(minutes=draw.pick([1, 20, 200, 900, 1440, 2500, 5000]) + draw.number(60))
             if self.now > self.end:
                 return

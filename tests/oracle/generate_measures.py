@@ -510,3 +510,19 @@ MODERN: list[Callable[[Draw], dict[str, Spec]]] = [
     asked_for,
     coupon,
 ]
+
+
+def by_hand(draw: Draw) -> dict[str, Spec]:
+    """A measure that only people of the house send."""
+    path, _ = place(draw, "by_hand")
+    spec = base(draw, "ops")
+    spec["audience"] = draw.pick(AUDIENCES)
+    spec["once"] = draw.pick(["per contact", "per occasion"])
+    return {path: finish(draw, spec)}
+
+
+def more_measures(draw: Draw, measures: dict[str, Spec]) -> None:
+    """Add a measure that is sent by hand, and give one of the others a former name."""
+    renamed = draw.pick(sorted(path for path in measures if path.count("/") == 2))
+    measures[renamed]["was"] = f"{renamed.rpartition('/')[0]}/{draw.pick(['a', 'z'])}_before"
+    measures.update(by_hand(draw))

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from .draw import Draw
-from .generate_measures import TOPICS, ZONES, Spec, choose_measures
+from .draw import Draw, has_more
+from .generate_measures import TOPICS, ZONES, Spec, choose_measures, more_measures
 
 MAIL = """---
 subject: "A word"
@@ -46,6 +46,8 @@ def write_playbook(folder: Path, seed: int, *, modern: bool = True) -> None:
     draw = Draw("playbook", seed)
     folder.mkdir(parents=True, exist_ok=True)
     measures = choose_measures(draw, modern)
+    if has_more(seed):
+        more_measures(Draw("more measures", seed), measures)
     write_layout(folder)
     write_yaml(folder / "playbook.yaml", playbook(draw, modern))
     for path, spec in measures.items():

@@ -28,10 +28,12 @@ class Guard:
         self.sent: list[Mail] = []
         self.checks: list[Callable[[Mail, int], Verdict | None]] = [
             self.address,
+            self.suppression,
             self.track,
             self.stage,
             self.entity,
             self.consent,
+            self.own_pause,
             self.holds,
             self.valid_for,
             self.quiet_hours,
@@ -39,6 +41,7 @@ class Guard:
             self.let_rules,
             self.cap,
             self.gap,
+            self.own_cap,
             self.series,
             self.arbitration,
             self.when,
@@ -84,6 +87,29 @@ class Guard:
     def address(self, _: Mail, now: int) -> Verdict | None:
         """An address is known."""
         return None if self.person.address else ("skipped", "no_address", now)
+
+    def suppression(self, mail: Mail, now: int) -> Verdict | None:
+        """The address is suppressed neither for all mail nor, for marketing, for that."""
+        scopes = {"all", "marketing"} if mail.run.measure.purpose in MARKETING else {"all"}
+        return ("skipped", "suppressed", now) if scopes & self.person.suppressed else None
+
+    def own_pause(self, mail: Mail, now: int) -> Verdict | None:
+        """The person wants no marketing before an instant."""
+        until = self.person.paused_until
+        waits = mail.run.measure.purpose in MARKETING and now < until
+        return ("deferred", "own_pause", until) if waits else None
+
+    def own_cap(self, mail: Mail, now: int) -> Verdict | None:
+        """No other marketing mail left within the time that the person wants between two."""
+        least = self.person.least_gap
+        if mail.run.measure.purpose not in MARKETING or mail.asked_for or not least:
+            return None
+        times = [
+            other.at
+            for other in self.sent
+            if other.run.measure.purpose in MARKETING and not other.asked_for and other.at > now - least
+        ]
+        return ("deferred", "own_cap", min(times) + least) if times else None
 
     def track(self, mail: Mail, now: int) -> Verdict | None:
         """The mail was written for the present track."""
@@ -146,11 +172,13 @@ class Guard:
         if now < mail.valid_until:
             return None
         for check in (
+            self.own_pause,
             self.holds,
             self.quiet_hours,
             self.send_window,
             self.cap,
             self.gap,
+            self.own_cap,
             self.series,
             self.arbitration,
         ):
@@ -278,6 +306,7 @@ class Guard:
             and self.counts(cap, other)
             and order(other) < order(mail)
             and self.holds(other, now) is None
+            and self.own_pause(other, now) is None
         ]
         near = [other for other in ahead if abs(other.due - now) <= self.book.arbitration]
         needing = {other.run.line: other.due for other in near if other.run.line not in places}

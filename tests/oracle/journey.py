@@ -1,6 +1,7 @@
 """One person's journey: what a minute does, and what an event does."""
 
 import datetime as dt
+from typing import Any
 
 from . import clock
 from .person import by_condition
@@ -48,7 +49,7 @@ class Person(Running):
     def runs_go_on(self, now: int) -> None:
         """The runs whose waits are over."""
         due = [run for run in self.active if run.until is not None and run.until <= now]
-        due.sort(key=lambda run: (run.until or 0, run.measure.path, run.key))
+        due.sort(key=lambda run: (run.until or 0, run.measure.root, run.key))
         for run in due:
             if run.active():
                 self.go_on(run, now)
@@ -124,15 +125,63 @@ class Person(Running):
             for thing in result.values()
         }
         self.fold(now)
-        self.supersede(event, now)
+        if not event.historic:
+            self.supersede(event, now)
         self.end_reversed(now)
         self.end_by_event(event, now)
         self.end_by_conditions(now)
         self.place(before, now)
         self.end_waits(event, now, zone_before)
-        self.fire(event, before, now, counts)
+        if event.historic:
+            self.take_as_past(event)
+        elif event.name == "Ops Send":
+            self.send_by_hand(event, now)
+        else:
+            self.fire(event, before, now, counts)
         self.end_by_conditions(now)
         self.next_series(now)
+
+    def take_as_past(self, event: Event) -> None:
+        """Old data: the answers of conditions and the silences are taken as they are, and nothing starts."""
+        self.milestones(event)
+        for measure in self.book.measures:
+            if by_condition(measure):
+                yes = measure.audience.yes(self.view(self.plain.now))
+                self.answers[measure.path] = self.fits(measure) and yes
+        self.ringing |= {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
+        self.silent = []
+
+    def send_by_hand(self, event: Event, now: int) -> None:
+        """Somebody of the house sends a measure, perhaps once more."""
+        measure = self.book.by_path[event.properties["measure"]]
+        occasion = event.properties["occasion"]
+        if measure.per == "occasion" and not occasion:
+            return
+        value = occasion if measure.per == "occasion" else ""
+        run = Run(measure, value, now, len(self.runs), event, measure.entity, None)
+        same = [other for other in self.runs if other.measure is measure and other.value == value]
+        again = event.properties["again"]
+        if self.refusal(measure, run, now, event.occurred) or (same and not again):
+            return
+        for other in same if again else ():
+            if other.active():
+                self.end(other, "superseded", now)
+        if same:
+            run.key, run.number = f"{value}#ops:{event.properties['request']}", 2
+        self.begin(run, now)
+
+    def act(self, name: str, values: dict[str, Any], now: int) -> None:
+        """A preference of the person, or that the company writes to the address no more."""
+        if name == "$suppress":
+            self.suppressed.add(values["scope"])
+            return
+        if values["kind"] == "pause":
+            self.paused_until = now + values["hours"] * 3600 if values["hours"] else 0
+        else:
+            self.least_gap = values["hours"] * 3600
+        for mail in self.waiting:
+            if mail.reason in {"own_pause", "own_cap"}:
+                mail.due = now
 
     def supersede(self, event: Event, now: int) -> None:
         """Runs that this event begins anew end."""

@@ -69,6 +69,9 @@ class World:
         if (source, message) in self.known:
             return
         self.known.add((source, message))
+        if entry["name"].startswith("$"):
+            self.by_identity[entry["who"]].act(entry["name"], entry["properties"], now)
+            return
         self.number += 1
         properties = entry.get("properties") or {}
         event = Event(
@@ -82,6 +85,8 @@ class World:
             traits=entry.get("traits") or {},
             context=entry.get("context") or {},
             typed=self.book.type_properties(properties),
+            historic=entry.get("historic", False),
+            hint=entry.get("hint", False),
         )
         self.update_objects(event, now)
         if entry.get("who"):
@@ -145,7 +150,7 @@ def line(person: Person, mail: Mail) -> dict[str, Any]:
     """One mail as the comparison wants it."""
     return {
         "who": person.name,
-        "measure": mail.run.measure.path,
+        "measure": mail.run.measure.root,
         "step": mail.step.id,
         "status": mail.status,
         "reason": mail.reason,

@@ -32,6 +32,9 @@ class Known:
         self.address = ""
         self.user = ""
         self.moved = False
+        self.suppressed: set[str] = set()
+        self.paused_until = 0
+        self.least_gap = 0
         self.lines_before: dict[tuple[str, str], set[str]] = {}
         self.history: dict[str, list[Event]] = {}
         self.facts: dict[str, Any] = {}

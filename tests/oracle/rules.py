@@ -29,6 +29,7 @@ class Event:
     context: dict[str, Any]
     typed: dict[str, Any] = dataclasses.field(default_factory=dict)
     historic: bool = False
+    hint: bool = False
 
     @property
     def rank(self) -> "Rank":
@@ -199,6 +200,7 @@ class Measure:
     holdable: bool
     asked_for: bool
     steps: list[Step]
+    root: str = ""
 
     def mail_ids(self) -> list[str]:
         """The ids of its mails."""
@@ -409,6 +411,7 @@ class Playbook:
             holdable=spec.get("holdable", True),
             asked_for=bool(spec.get("asked_for")),
             steps=self.read_steps(spec["steps"], valid_for),
+            root=as_list(spec.get("was", path))[0],
         )
 
     @staticmethod
@@ -439,7 +442,9 @@ class Playbook:
                 waits += 1
             send_at = spec.get("send_at", "now")
             step = Step(
-                id=spec.get("id") or spec.get("mail") or f"wait{waits}",
+                id=(as_list(spec["was"])[0] if "was" in spec else spec.get("id"))
+                or spec.get("mail")
+                or f"wait{waits}",
                 mail=spec.get("mail", ""),
                 when=self.condition(spec["when"]) if "when" in spec else None,
                 slot=None if send_at == "now" else Slot(send_at),

@@ -53,7 +53,11 @@ class Running(Known):
         asked = request or event
         if measure.asked_for and asked is not None and asked.name in self.book.requests:
             run.request = asked
-        run.pending = measure.series and any(other.measure.series for other in self.active)
+        self.begin(run, now)
+
+    def begin(self, run: Run, now: int) -> None:
+        """Begin a run, or let it wait for its turn."""
+        run.pending = run.measure.series and any(other.measure.series for other in self.active)
         run.entered = now
         self.runs.append(run)
         self.active.append(run)

@@ -5,7 +5,7 @@ from typing import Any
 
 from .entities import History
 from .rules import Event, Events, Hold, Measure, Playbook, Step, Watched
-from .values import TRUSTED, key_of
+from .values import key_of
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -78,23 +78,23 @@ def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, 
     `merged` is the stricter state of two people who were merged, and since when it holds.
     """
     words = [
-        (event.occurred, strictness, name)
-        for name, strictness in STRICTNESS.items()
+        (event.occurred, 2 if name in WITHDRAWALS else 0 if grants(book, event, topic) else 1, name)
+        for name in WORDS
         for event in history.get(name, ())
         if speaks_of(book, event, topic) and (merged is None or event.occurred > merged[0])
     ]
     state = merged[1] if merged else "none"
-    for _, _, word in sorted(words):
+    for _, strictness, word in sorted(words):
         if word in WITHDRAWALS:
             state = "withdrawn"
-        elif word == "Topic Confirmed" or not book.double.get(topic, False):
+        elif strictness == 0:
             state = "granted"
         else:
             state = "pending"
     return state
 
 
-STRICTNESS = {"Topic Confirmed": 0, "Consent Given": 1, "Consent Withdrawn": 2, "Unsubscribed": 2}
+WORDS = ("Topic Confirmed", "Consent Given", "Consent Withdrawn", "Unsubscribed")
 WITHDRAWALS = frozenset({"Consent Withdrawn", "Unsubscribed"})
 
 
@@ -103,13 +103,18 @@ def speaks_of(book: Playbook, event: Event, topic: str) -> bool:
     entry = event.properties.get("topic")
     if event.name in WITHDRAWALS:
         return entry == topic or not isinstance(entry, str) or entry not in book.double
-    return entry == topic and (event.name != "Consent Given" or event.source in TRUSTED)
+    return bool(entry == topic)
+
+
+def grants(book: Playbook, event: Event, topic: str) -> bool:
+    """Whether a word grants, and does not only ask: a confirmation, or a plain yes without double opt-in."""
+    return event.name == "Topic Confirmed" or not (book.double.get(topic, False) or event.hint)
 
 
 def was_granted(book: Playbook, history: History, topic: str) -> bool:
     """Whether any event granted a topic, whether it counted or not."""
     return any(
-        name == "Topic Confirmed" or not book.double[topic]
+        grants(book, event, topic)
         for name in ("Topic Confirmed", "Consent Given")
         for event in history.get(name, ())
         if speaks_of(book, event, topic)
@@ -157,7 +162,10 @@ def watched_by(
     if not begins or newest.rank[1:] in woken or now - newest.occurred > watched.watch_for:
         return None
     woken.add(newest.rank[1:])
-    return newest
+    over = [rank for rank, begins, _ in entry if not begins or rank[1:] in woken]
+    since = max((rank for rank in over if rank != newest.rank), default=(0, "", ""))
+    asked = [event for rank, begins, event in entry if begins and rank > since]
+    return max(asked, key=lambda event: (not event.hint, event.rank))
 
 
 def withdrawn_since(book: Playbook, history: History, topic: str, moment: int) -> bool:

@@ -527,6 +527,15 @@ def test_a_repeat_that_an_operator_asks_for_mails_once_more_and_its_own_request_
     assert mails(live(playbook, *again, sent(4, "r4", occasion="spring"))) == [("spring", "mail")]
 
 
+def test_a_second_repeat_ends_the_first_one_that_is_still_active() -> None:
+    steps = (MailStep("mail", "mail"), WaitFor("w", DAY), MailStep("later", "later"))
+    playbook = notice(once=Once("occasion"), steps=steps)
+    sends = [sent(number, f"r{number}", occasion="spring", again=number > 1) for number in (1, 2, 3)]
+    result = live(playbook, *sends)
+    assert [run.key for run in result.contact.runs.values()] == ["spring#ops:r3"]
+    assert endings(result) == [("spring", "superseded"), ("spring#ops:r2", "superseded")]
+
+
 def test_another_measure_sent_by_hand_is_about_the_order_that_is_named() -> None:
     playbook = notice(trigger=OnEvent(("Order Completed",)), entity="order", once=Once("entity"))
     ordered = an_event("Order Completed", order_id="o1", revenue=10)
