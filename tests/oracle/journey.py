@@ -109,8 +109,8 @@ class Person(Running):
                     if not mail.waits() and mail.run.active() and mail.run.mail is mail:
                         self.go_on(mail.run, now)
                     self.end_by_conditions(now)
-                    if mail.run.measure.again_after is not None and not mail.run.active():
-                        self.judge_conditions(now)
+                    if by_condition(mail.run.measure) and not mail.run.active():
+                        self.judge(mail.run.measure, now, now)
                     self.next_series(now)
             self.next_series(now)
 

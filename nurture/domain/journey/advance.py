@@ -39,7 +39,7 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, WaitUntilDate, WaitUntilSlot
+from nurture.domain.measure import Measure, OnCondition, WaitUntilDate, WaitUntilSlot
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 
@@ -175,7 +175,7 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     if is_set_aside(work, measure.root):
         steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], at)
     end_runs_by_condition(work, at)
-    if measure.once.again_after is not None and (run.measure, run.key) not in work.contact.runs:
+    if isinstance(measure.trigger, OnCondition) and (run.measure, run.key) not in work.contact.runs:
         # The end of the run may be what re-entry has waited for.
         triggers.start_by_conditions(work, at, (measure,) if work.is_judged else work.index.conditions)
     _begin_queued_series(work, at)

@@ -507,6 +507,19 @@ def test_re_entry_waits_for_the_rest_and_for_the_end_of_the_run(ended_at: int, a
     assert [(m.run_key, m.due_at) for m in result.messages] == [("#2", NOON + again_at)]
 
 
+def test_the_end_of_a_run_begins_no_other_one_of_a_measure_that_an_event_starts() -> None:
+    steps = (MailStep("one", "one"), MailStep("two", "two", when=when("plan == 'gold'")))
+    thanks = a_measure(
+        "lead/any/thanks", trigger=OnEvent(("Trial Started",)), once=Once(again_after=DAY), steps=steps
+    )
+    playbook = a_playbook(thanks)
+    entered = live(playbook, an_event("Trial Started"))
+    result = advance(
+        entered.contact, [settled(entered, NOON + 2 * DAY)], now=NOON + 6 * DAY, playbook=playbook
+    )
+    assert result.messages == []
+
+
 def test_re_entry_waits_for_the_gap_where_that_is_longer() -> None:
     once = Once(again_after=2 * DAY, gap=3 * DAY)
     survey = a_measure("lead/any/survey", audience=when("trials >= 1"), trigger=OnCondition(), once=once)
