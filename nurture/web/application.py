@@ -21,6 +21,7 @@ from nurture.web.brand import active_playbook, brand_of
 from nurture.web.console.actions import ConsoleActions
 from nurture.web.console.layout import ConsoleLayout
 from nurture.web.console.login import ConsoleLogin
+from nurture.web.console.sends import ConsoleSends
 from nurture.web.console.views import ConsoleViews
 from nurture.web.headers import DefaultHeaders, RefuseNul
 from nurture.web.html import stylesheet
@@ -61,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
     _add_routes(application, operations.routes(services, layout.login, keys))
     _add_routes(application, ConsoleViews(services, application, layout).routes())
     _add_routes(application, ConsoleActions(layout).routes())
+    _add_routes(application, ConsoleSends(layout).routes())
     _add_styles(application, services)
     application.add_middleware(RefuseNul)
     application.add_middleware(DefaultHeaders)

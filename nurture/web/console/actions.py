@@ -1,17 +1,15 @@
-"""The console's pages with forms: sign-in, the own account, sends to approve, and the pages of admins."""
+"""The console's pages with forms: sign-in, the own account, and the pages of admins."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from nurture.access import queries
-from nurture.app import approvals
 from nurture.app.accounts import access
 from nurture.app.accounts.sign_in_limits import LockedOut
 from nurture.database.audit import load_newest, record
-from nurture.domain.access import FIRST_ADMIN, Operator, may_be_same_person
+from nurture.domain.access import FIRST_ADMIN, Operator
 from nurture.domain.errors import UserError
 from nurture.web.console.layout import ConsoleLayout, Form, local_path, redirect_to
 from nurture.web.html import CONSOLE_HEADERS, render_page
@@ -21,8 +19,6 @@ _LOCKED = (
     "Too many wrong passwords from here. Wait five minutes, sign in where you signed in before, or let somebody run "
     "nurture access user unlock with your name on the server."
 )
-
-DecideSend = Callable[..., dict[str, Any]]
 
 
 class ConsoleActions:
@@ -45,9 +41,6 @@ class ConsoleActions:
             ("GET", "/account", view("viewer", self._account)),
             ("POST", "/account/password", action("viewer", self._change_password)),
             ("POST", "/account/sessions", action("viewer", self._end_sessions)),
-            ("GET", "/sends", view("viewer", self._sends)),
-            ("POST", "/sends/approve", action("operator", self._approve)),
-            ("POST", "/sends/reject", action("operator", self._reject)),
             ("GET", "/access", view("admin", self._access)),
             ("GET", "/audit", view("admin", self._audit)),
         ):
@@ -150,31 +143,6 @@ class ConsoleActions:
 
         self._services.database.run(work)
         return redirect_to("/account")
-
-    # ---- sends that need a second operator ---------------------------------------------------------------
-
-    def _sends(
-        self, request: Request, operator: Operator, *, message: str = "", status: int = 200
-    ) -> Response:
-        rows = approvals.list_requests(self._services)
-        for row in rows:
-            row["may_approve"] = not may_be_same_person(row["asked_by"], operator.actor)
-        over = self._services.settings.approve_sends_over
-        values: dict[str, Any] = {"rows": rows, "over": over, "message": message}
-        return self._layout.render(request, operator, "sends", "/sends", status=status, **values)
-
-    def _approve(self, request: Request, operator: Operator, form: Form) -> Response:
-        return self._decide(request, operator, form, approvals.approve)
-
-    def _reject(self, request: Request, operator: Operator, form: Form) -> Response:
-        return self._decide(request, operator, form, approvals.reject)
-
-    def _decide(self, request: Request, operator: Operator, form: Form, decide: DecideSend) -> Response:
-        try:
-            decide(self._services, form.get("request", ""), actor=operator.actor)
-        except UserError as error:
-            return self._sends(request, operator, message=str(error), status=400)
-        return redirect_to("/sends")
 
     # ---- pages of admins ---------------------------------------------------------------------------------
 
