@@ -49,6 +49,11 @@ def test_amounts_have_their_digits_and_currency(euros: Playbook) -> None:
         "largest": "0.05 EUR",
         "weight": "1.250",
     }
+    yen = a_playbook("JPY, KRW")
+    assert shown(yen, {"spent.JPY": 500_000, "spent.KRW": 50}) == {
+        "spent.JPY": "5000 JPY",
+        "spent.KRW": "0.50 KRW",
+    }
     both = a_playbook("EUR, USD")
     facts = {"spent.EUR": 8900, "spent.USD": 5}
     assert shown(both, facts) == {"spent.EUR": "89.00 EUR", "spent.USD": "0.05 USD"}

@@ -32,6 +32,8 @@ _CODES_IN_USE: Final = """
     TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
 _CODES: Final = frozenset(_CODES_IN_USE.split())
+#: Those of them that have no minor unit.
+_WHOLE: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())  # noqa: SIM905
 _DIGIT: Final = re.compile(r"\d")
 _MINUS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
 #: Signs that only part groups of three digits.
@@ -76,6 +78,13 @@ def read_amount(text: str, decimal: DecimalSign | None = None) -> Amount | None:
     if value is None:
         return None
     return Amount(-value if parts.negative else value, parts.currency)
+
+
+def show_amount(value: Decimal, currency: str) -> str:
+    """Return an amount as people read it: `1299.50 EUR`, `5000 JPY`; without a currency the number alone."""
+    if currency in _WHOLE and value == value.to_integral_value():
+        value = value.quantize(Decimal(1))
+    return f"{value:f} {currency}" if currency else f"{value:f}"
 
 
 def decimal_sign_of(text: str) -> DecimalSign | None:

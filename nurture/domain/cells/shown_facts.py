@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from nurture.domain.cells.amounts import show_amount
 from nurture.domain.conditions.terms import Term
 from nurture.domain.instant import NEVER, Instant, to_datetime
 from nurture.domain.playbook import FoldFact, Playbook
@@ -49,7 +50,7 @@ def show_fact(
     if term.type == "instant":
         return show_local(value, zone) if value > NEVER else None
     if term.type == "decimal":
-        return _show_decimal(value, term.scale, currency_of(name, playbook))
+        return show_amount(Decimal(value).scaleb(-term.scale), currency_of(name, playbook))
     if term.type == "window":
         return len([at for at in value if at > now - term.within])
     if term.type == "set":
@@ -67,8 +68,3 @@ def currency_of(name: str, playbook: Playbook) -> str:
         return code if dot else playbook.currencies[0] if len(playbook.currencies) == 1 else ""
     of_brand = playbook.currencies[0] if len(playbook.currencies) == 1 else ""
     return fact.currency or of_brand if fact.property in _AMOUNTS else ""
-
-
-def _show_decimal(value: int, scale: int, currency: str) -> str:
-    amount = f"{Decimal(value).scaleb(-scale):f}"
-    return f"{amount} {currency}" if currency else amount
