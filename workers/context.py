@@ -96,6 +96,8 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
             bounce_address=settings.bounce_address,
             tracking=settings.tracking,
             journal=journal,
+            warm_up=settings.warm_up_plans,
+            provider_limits=settings.provider_limits,
             lane_log=LaneLog(services.database, clock=services.clock),
         ),
         journal_progress=JournalProgress(keep=settings.journal_days * DAY),

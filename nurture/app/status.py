@@ -15,6 +15,8 @@ from nurture.domain.instant import HOUR, SECOND, Instant, to_iso
 from nurture.domain.measure import MARKETING_SWITCH
 from nurture.reports.sends import list_sends_under_way
 
+_PROVIDERS = {"*": "all", "": "others"}
+
 
 def find_trouble(services: Services, connection: sa.Connection) -> list[Finding]:
     """Return every finding as of now, problems first."""
@@ -61,6 +63,11 @@ def describe(services: Services) -> dict[str, Any]:
         "sender": [
             {"check": sign.name, "state": sign.state, "words": sign.words, "at": to_iso(sign.at)}
             for sign in signs.sender
+        ],
+        "warm_up": [
+            {"lane": sign.lane, "provider": _PROVIDERS.get(sign.domain, sign.domain), "today": sign.mails}
+            | {"ceiling": sign.ceiling}
+            for sign in signs.warm_up
         ],
         "rates": {
             "hours": WINDOW // HOUR,

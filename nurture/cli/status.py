@@ -57,6 +57,10 @@ def _print_screen(document: Mapping[str, Any]) -> None:
     for part in ("lanes", "domains"):
         title = f"mail of the past {rates['hours']} hours, by {part.removesuffix('s')}"
         output.print_table(rates[part], counts + shares, title=title)
+    if document["warm_up"]:
+        output.print_table(
+            document["warm_up"], ["lane", "provider", "today", "ceiling"], title="warm-up today"
+        )
     output.print_text(_sums(document))
 
 

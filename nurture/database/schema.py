@@ -927,6 +927,20 @@ sending_counts = sa.Table(
     sa.Column("complaints", sa.BigInteger, nullable=False, server_default="0"),
 )
 
+#: Mails that passed the claim on a day of a lane that is warming up, or to a provider with a daily limit.
+warm_up_days = sa.Table(
+    "warm_up_days",
+    metadata,
+    # Begin of the day, UTC.
+    sa.Column("day", Instant, primary_key=True, autoincrement=False),
+    sa.Column("lane", sa.Text, primary_key=True),
+    # Of a large provider; "": all others; "*": the whole lane.
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("mails", sa.BigInteger, nullable=False, server_default="0"),
+    # Of the whole lane; NULL: none.
+    sa.Column("ceiling", sa.BigInteger),
+)
+
 #: Due rows of each queue, counted once a minute and kept for an hour.
 backlog_samples = sa.Table(
     "backlog_samples",

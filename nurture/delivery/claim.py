@@ -22,6 +22,7 @@ from nurture.delivery.load_guard_input import ChunkScope, GuardItem, build_guard
 from nurture.delivery.send_limit_queries import save_taken_places
 from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, ReadyMessage
 from nurture.delivery.verdicts import encode_verdict
+from nurture.delivery.warm_up import hold_back
 from nurture.domain.guard.checks import PAUSE_RECHECK_AFTER
 from nurture.domain.guard.decide import decide
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
@@ -94,7 +95,7 @@ def _guard_and_write(
     loaded: LoadedPlaybook,
 ) -> None:
     """Guard the messages, write every verdict, and add the messages that may be sent to the chunk."""
-    verdicts = guard_messages(items, scope)
+    verdicts = hold_back(connection, delivery, guard_messages(items, scope), lane=chunk.lane, now=scope.now)
     passed = [item for item, verdict in verdicts if verdict.action == "send"]
     contexts = freeze_contexts(connection, passed, delivery=delivery, loaded=loaded, scope=scope)
     lease_until = delivery.clock.lease_now(connection) + CLAIM_LEASE

@@ -1,5 +1,6 @@
 """The shared objects of a delivering process, and the values that one step of a delivery hands to the next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -7,6 +8,7 @@ from nurture.database.bulk import Row
 from nurture.delivery.journal.writer import Journal
 from nurture.delivery.load_guard_input import ChunkScope, GuardItem
 from nurture.domain.counts import Counts
+from nurture.domain.health.warm_up import WarmUpPlan
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.measure import Purpose
 from nurture.domain.message import Verdict
@@ -121,6 +123,9 @@ class Delivery:
     tracking: bool = True
     # The file in which this process records how far each mail got; None: none, as in a simulation.
     journal: Journal | None = None
+    # Lane -> the plan by which it warms up; provider -> mails of a lane that may go there on a day.
+    warm_up: Mapping[str, WarmUpPlan] = field(default_factory=dict)
+    provider_limits: Mapping[str, int] = field(default_factory=dict)
     # Where this process notes what became of mails, for `nurture status`; None: nowhere, as in a simulation.
     lane_log: LaneLog | None = None
     # How many mails pass the send gate together, and how many outcomes are written together.

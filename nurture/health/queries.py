@@ -16,6 +16,7 @@ from nurture.database.schema import (
     sender_checks,
     sending_counts,
     troubles,
+    warm_up_days,
 )
 from nurture.domain.health.findings import Finding
 from nurture.domain.health.signs import ProcessSign
@@ -50,6 +51,7 @@ def delete_old(connection: sa.Connection, *, lost: Instant, counts: Instant, sam
     heard = sa.func.coalesce(lane_states.c.checked_at, lane_states.c.success_at, lane_states.c.failure_at, 0)
     connection.execute(sa.delete(lane_states).where(heard < lost))
     connection.execute(sa.delete(sending_counts).where(sending_counts.c.slot < counts))
+    connection.execute(sa.delete(warm_up_days).where(warm_up_days.c.day < counts))
     connection.execute(sa.delete(backlog_samples).where(backlog_samples.c.at < samples))
 
 
@@ -117,6 +119,41 @@ COUNTED = ("sent", "hard_bounces", "deferred", "complaints")
 def _insert_into(connection: sa.Connection, table: sa.Table) -> Any:
     """Return an INSERT that can update the row that is there."""
     return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+# ---- warm-up ---------------------------------------------------------------------------------------------
+
+#: The domain of the row that counts a whole lane.
+ALL_PROVIDERS = "*"
+
+
+def lock_warm_up(
+    connection: sa.Connection, lane: str, day: Instant, *, providers: Sequence[str], ceiling: int | None
+) -> dict[str, int]:
+    """Lock the rows of a lane's day and return provider (ALL_PROVIDERS: the lane) -> mails that have left."""
+    rows = [
+        {"day": day, "lane": lane, "domain": domain, "ceiling": ceiling if domain == ALL_PROVIDERS else None}
+        for domain in (ALL_PROVIDERS, *providers)
+    ]
+    # The update locks the rows, that of the whole lane first.
+    bulk.insert(connection, warm_up_days, rows, conflict=("day", "lane", "domain"), update=("ceiling",))
+    mine = sa.select(warm_up_days.c.domain, warm_up_days.c.mails).where(
+        warm_up_days.c.day == day, warm_up_days.c.lane == lane
+    )
+    return {row.domain: row.mails for row in connection.execute(mine.order_by(warm_up_days.c.domain))}
+
+
+def add_warm_up(connection: sa.Connection, lane: str, day: Instant, leaving: Mapping[str, int]) -> None:
+    """Add mails that leave to the rows of a lane's day. leaving: provider -> number."""
+    total = sum(leaving.values())
+    if not total:
+        return
+    counts = {**leaving, ALL_PROVIDERS: total}
+    statement = sa.update(warm_up_days).where(
+        warm_up_days.c.day == day, warm_up_days.c.lane == lane, warm_up_days.c.domain.in_(sorted(counts))
+    )
+    added = sa.case(counts, value=warm_up_days.c.domain, else_=0)
+    connection.execute(statement.values(mails=warm_up_days.c.mails + added))
 
 
 # ---- what was found --------------------------------------------------------------------------------------

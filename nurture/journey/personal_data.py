@@ -178,6 +178,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "processes": "hosts, process numbers and instants",
     "lane_states": "instants, and words of mail servers without addresses",
     "sending_counts": "numbers of mails by large mailbox provider, kept for two days",
+    "warm_up_days": "numbers of mails by large mailbox provider, kept for two days",
     "backlog_samples": "numbers",
     "troubles": "what the health rules found, without addresses",
     "sender_checks": "results of checks of our own DNS records and certificates",

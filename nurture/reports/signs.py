@@ -18,7 +18,9 @@ from nurture.domain.health.signs import (
     RateSign,
     SenderSign,
     Signs,
+    WarmUpSign,
 )
+from nurture.domain.health.warm_up import day_of
 from nurture.domain.instant import MINUTE, Duration, Instant
 from nurture.reports.backlog import find_due_since
 
@@ -54,6 +56,7 @@ def load_signs(
         else (),
         embedded=connection.dialect.name == "sqlite",
         takes_mail=takes_mail,
+        warm_up=_load_warm_up(connection, now),
         quarantine=quarantine,
         quarantine_at=quarantine_at,
         set_aside=set_aside,
@@ -154,6 +157,12 @@ def _load_sender(connection: sa.Connection) -> list[SenderSign]:
     checks = t.sender_checks
     rows = connection.execute(sa.select(checks).order_by(checks.c.name))
     return [SenderSign(row.name, row.state, row.words, row.remedy, row.at) for row in rows]
+
+
+def _load_warm_up(connection: sa.Connection, now: Instant) -> list[WarmUpSign]:
+    days = t.warm_up_days
+    today = sa.select(days).where(days.c.day == day_of(now)).order_by(days.c.lane, days.c.domain)
+    return [WarmUpSign(row.lane, row.domain, row.mails, row.ceiling) for row in connection.execute(today)]
 
 
 def _load_quarantine(connection: sa.Connection) -> tuple[dict[str, int], Instant | None]:

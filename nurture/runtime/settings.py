@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from nurture.domain.errors import SettingsError
+from nurture.domain.health.warm_up import WarmUpPlan, parse_plan
 from nurture.domain.instant import Duration, parse_duration
 from nurture.runtime import settings_parsing as text
 from nurture.runtime.settings_display import show_value
@@ -165,6 +166,18 @@ class Settings(BaseModel):
         description="seconds after which a mail server that no mail left through is asked whether it is there "
         "(greeting, EHLO, QUIT); 0: never",
     )
+    warm_up: Annotated[dict[str, str], AfterValidator(text.warm_up), BeforeValidator(text.pairs)] = Field(
+        default={},
+        description="lane=DATE:FIRST[:GROWTH[:LAST]]: how a new sending address warms up, such as "
+        "main=2026-12-01:200: 200 mails on that day, each day 1.5 times as many, over at 50000",
+    )
+    provider_limits: Annotated[
+        dict[str, int], AfterValidator(text.provider_limits), BeforeValidator(text.pairs)
+    ] = Field(
+        default={},
+        description="provider=mails of a lane that may go there on a day, such as gmail.com=2000; without "
+        "transactional mail",
+    )
     dns_server: Annotated[str, AfterValidator(text.dns_server)] = Field(
         default="",
         description="resolver that SPF, DKIM, DMARC and reverse names of the sender are looked up at once an hour: "
@@ -184,6 +197,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level shown"
     )
+
+    @property
+    def warm_up_plans(self) -> dict[str, WarmUpPlan]:
+        """Lane -> its plan."""
+        return {lane: parse_plan(plan) for lane, plan in self.warm_up.items()}
 
     @property
     def embedded(self) -> bool:

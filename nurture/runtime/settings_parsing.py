@@ -11,6 +11,8 @@ from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError
 
 from nurture.domain import retention
+from nurture.domain.health.providers import name_provider
+from nurture.domain.health.warm_up import parse_plan
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import parse_duration
 
@@ -218,4 +220,27 @@ def dns_server(value: str) -> str:
     except ValueError:
         message = "write `system`, or the address of a resolver such as 9.9.9.9"
         raise ValueError(message) from None
+    return value
+
+
+def warm_up(value: dict[str, str]) -> dict[str, str]:
+    """Refuse plans that cannot be read."""
+    for plan in value.values():
+        parse_plan(plan)
+    return value
+
+
+def provider_limits(value: dict[str, int]) -> dict[str, int]:
+    """Refuse domains that are not the name of a large provider, and limits below one."""
+    for name, limit in value.items():
+        provider = name_provider(f"x@{name}")
+        if provider != name:
+            hint = (
+                f"write {provider}"
+                if provider
+                else "only large mailbox providers have limits, such as gmail.com"
+            )
+            raise ValueError(f"{name}: {hint}")
+        if limit < 1:
+            raise ValueError(f"{name}: write a number of mails above 0")
     return value

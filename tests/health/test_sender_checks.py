@@ -135,3 +135,17 @@ def test_a_resolver_is_an_address_or_that_of_the_system(tmp_path: Path) -> None:
             load_settings(folder=tmp_path, environment={"NURTURE_DNS_SERVER": value})
     assert lookups.is_address("::1")
     assert not lookups.is_public("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("WARM_UP", "main=200", "such as 2026-12-01:200"),
+        ("PROVIDER_LIMITS", "hotmail.com=9", "write outlook.com"),
+        ("PROVIDER_LIMITS", "ann-smith.example=9", "only large mailbox providers"),
+        ("PROVIDER_LIMITS", "gmail.com=0", "above 0"),
+    ],
+)
+def test_a_warm_up_that_cannot_be_read_is_refused(tmp_path: Path, name: str, value: str, hint: str) -> None:
+    with pytest.raises(SettingsError, match=hint):
+        load_settings(folder=tmp_path, environment={f"NURTURE_{name}": value})

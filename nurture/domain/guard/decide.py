@@ -118,6 +118,7 @@ REASONS: Mapping[str, str] = {
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
     "send_rate": "deferred: its send has a rate, and this mail's place in the row is still ahead",
     # between the gates and on the wire
+    "warm_up": "deferred: the day's ceiling of a lane that warms up, or a provider's daily limit, is reached",
     "template_value": "skipped: a value the template needs is missing",
     "changed": "deferred: the contact changed between the gates; the guard checks again",
     "lease_lapsed": "deferred: the worker that leased it stopped before sending it",

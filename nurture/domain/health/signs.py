@@ -107,6 +107,17 @@ class RateSign:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUpSign:
+    """The mails of today of a lane that is warming up, or to a provider with a daily limit."""
+
+    lane: str
+    # "*": the whole lane; "": providers that are not named.
+    domain: str
+    mails: int
+    ceiling: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Signs:
     """Everything that `judge` looks at, at one instant."""
 
@@ -118,6 +129,7 @@ class Signs:
     sender: Sequence[SenderSign] = ()
     lane_rates: Sequence[RateSign] = ()
     domain_rates: Sequence[RateSign] = ()
+    warm_up: Sequence[WarmUpSign] = ()
     # True: the database is a file, and `nurture up` does all the work.
     embedded: bool = False
     # True: inbound mail is configured, so a process should receive it.
