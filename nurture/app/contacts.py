@@ -8,13 +8,16 @@ import sqlalchemy as sa
 
 from nurture.app.services import Services
 from nurture.app.suppressions import describe_reasons
+from nurture.consent import from_pages
 from nurture.consent import record as consents
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
 from nurture.contacts.queries import load_contacts, resolve_contact
 from nurture.database.audit import record
+from nurture.domain.consent.events import CONFIRMED
 from nurture.domain.contact import Contact
 from nurture.domain.errors import InputError, NotFoundError
+from nurture.domain.event import BY_COMMAND
 from nurture.domain.instant import Instant, to_iso
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import read_row_id
@@ -205,7 +208,7 @@ def _resolve_merged(connection: sa.Connection, who: str) -> int:
 def consent(
     services: Services, who: str, topic: str, state: str, *, actor: str, evidence: str
 ) -> dict[str, Any]:
-    """Record a consent (`granted`) or its withdrawal (`withdrawn`) that a person told an operator.
+    """Record a consent (`granted`) or its withdrawal (`withdrawn`) that a person told an operator, and its event.
 
     topic: a topic of the playbook, or `*` for all. Raises InputError for another topic or state, NotFoundError.
     """
@@ -231,8 +234,19 @@ def consent(
             consents.grant_consent(connection, topic=topic, **arguments)
         else:
             consents.unsubscribe(connection, topic=None if topic == "*" else topic, **arguments)
+        _add_consent_event(connection, contact_id, topic, state, now=now)
         detail = {"contact": contact_id, "topic": topic, "state": state}
         record(connection, at=now, actor=actor, action="contact.consent", detail=detail)
         return detail
 
     return services.database.run(work)
+
+
+def _add_consent_event(
+    connection: sa.Connection, contact_id: int, topic: str, state: str, *, now: Instant
+) -> None:
+    """Tell what the person said as an event, as our pages do: it ends runs, and the first consent starts one."""
+    person = from_pages.find_page_contact(connection, contact_id)
+    if person is not None:
+        name = CONFIRMED if state == "granted" else "Unsubscribed"
+        from_pages.add_page_event(connection, person, name, {"topic": topic}, now=now, source=BY_COMMAND)

@@ -3,8 +3,8 @@
 `Consent Given` and `Consent Withdrawn` carry the property `topic` (`*` for everything); `Unsubscribed` is a
 withdrawal too. The rows are written in the transaction that applies the event. Until then the guard defers the
 person's mail, because an accepted event is pending. A topic with double opt-in is only `pending` until its link
-is followed; a withdrawal counts at once. The public pages and the feedback write consent themselves, in the
-transaction that accepts the event.
+is followed; a withdrawal counts at once. The public pages, the feedback and the operators' command write consent
+themselves, in the transaction that accepts the event.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,12 +16,12 @@ from nurture.consent.queries import add_consents
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.domain.consent.events import CONFIRMED, read_consent
-from nurture.domain.event import IMPORTED, Event
+from nurture.domain.event import BY_COMMAND, IMPORTED, OWN_PAGES, Event
 from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 
 #: Sources that wrote the consent in the transaction that accepted the event.
-_ALREADY_WRITTEN = frozenset({"web", SOURCE})
+_ALREADY_WRITTEN = frozenset({OWN_PAGES, SOURCE, BY_COMMAND})
 
 
 def record_event_consents(

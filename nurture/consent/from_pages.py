@@ -239,10 +239,12 @@ def add_page_event(
     kind: EventKind = "track",
     traits: Mapping[str, Any] | None = None,
     also: tuple[Identity, ...] = (),
+    source: str = SOURCE,
 ) -> None:
     """Put an event of the person into the inbox.
 
-    also: further identities that the act has proved to be theirs.
+    also: further identities that the act has proved to be theirs. source: one of those that write consent
+    themselves (`from_events`).
     """
     known = page_queries.load_strongest_identity(connection, person.id)
     if known is None:
@@ -253,7 +255,7 @@ def add_page_event(
         # An event has one identity of a kind: the earlier one goes into `previous_id`.
         names, previous = dict.fromkeys(also), known.value
     event = NewEvent(
-        source=SOURCE,
+        source=source,
         message_id=message_id or f"{name}:{person.id}:{properties.get('topic', '')}:{now}",
         kind=kind,
         name=name,

@@ -12,12 +12,12 @@ from typing import Final
 from nurture.contacts.identity_queries import IdentityIndex
 from nurture.contacts.inbox_queries import InboxRow
 from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT
-from nurture.domain.event import OWN_PAGES, Identity
+from nurture.domain.event import BY_COMMAND, OWN_PAGES, Identity
 from nurture.domain.identity import Conflict, IdentityClaims, Link, Word, earlier_identities, find_event_owner
 from nurture.domain.instant import FOREVER, Instant
 
 #: Sources whose events name a contact by an identity that nurture knows already.
-_OWN: Final = frozenset({OWN_PAGES, "feedback", "ops", "object", "timer"})
+_OWN: Final = frozenset({OWN_PAGES, "feedback", BY_COMMAND, "object", "timer"})
 #: The event name of an alias that merges two people on purpose (`merge_customers`).
 MERGED: Final = "Merged"
 

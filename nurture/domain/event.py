@@ -18,6 +18,8 @@ OWN_PAGES: Final = "web"
 IMPORTED: Final = "import"
 #: The source of what an operator tells by hand.
 OPERATOR: Final = "cli"
+#: The source of what a command of ours does for people: a consent that they told an operator, a send.
+BY_COMMAND: Final = "ops"
 #: The sources of events that come from the signed webhooks of shops.
 SHOPS: Final = frozenset({"shopify", "woocommerce", "stripe"})
 
