@@ -52,16 +52,25 @@ def _print_screen(document: Mapping[str, Any]) -> None:
         document["sender"], ["check", "state", "words", "at"], title="sender", empty="not checked yet"
     )
     rates = document["rates"]
-    counts = ["about", "sent", "hard_bounces", "deferred", "complaints"]
-    shares = ["hard_bounce_rate", "deferral_rate", "complaint_rate"]
-    for part in ("lanes", "domains"):
-        title = f"mail of the past {rates['hours']} hours, by {part.removesuffix('s')}"
-        output.print_table(rates[part], counts + shares, title=title)
+    columns = ["about", "sent", "hard_bounces", "deferred", "complaints"]
+    for part, about in (("lanes", "lane"), ("domains", "mailbox provider")):
+        rows = [_with_shares(row) for row in rates[part]]
+        output.print_table(rows, columns, title=f"mail of the past {rates['hours']} hours, by {about}")
     if document["warm_up"]:
         output.print_table(
             document["warm_up"], ["lane", "provider", "today", "ceiling"], title="warm-up today"
         )
     output.print_text(_sums(document))
+
+
+def _with_shares(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with the share behind each number."""
+    shares = {"hard_bounces": "hard_bounce_rate", "deferred": "deferral_rate", "complaints": "complaint_rate"}
+    texts = {
+        name: f"{row[name]} ({row[share]:.2%})" if row[share] is not None else str(row[name])
+        for name, share in shares.items()
+    }
+    return {**row, **texts}
 
 
 def _sums(document: Mapping[str, Any]) -> str:

@@ -220,7 +220,7 @@ def _judge_tables(signs: Signs) -> Iterator[Finding]:
         ours = sum(signs.quarantine.get(stage, 0) for stage in _OURS)
         stages = ", ".join(f"{number} {stage}" for stage, number in sorted(signs.quarantine.items()))
         words = f"events in the quarantine: {stages}"
-        remedy = "correct what they say or the rule that failed, then hand them in again"
+        remedy = "nurture quarantine list; correct the rule or the sender, then: nurture quarantine retry"
         yield Finding("quarantine", "", "problem" if ours else "notice", words, remedy, signs.quarantine_at)
     for measure, people in sorted(signs.set_aside.items()):
         words = f"{measure} is set aside for {people} contact{'s' if people > 1 else ''}: its rules failed"
