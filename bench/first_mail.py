@@ -4,9 +4,11 @@ import base64
 import http.client
 import json
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.bulk_send import sink
 from bench.ingest import answers
@@ -61,41 +63,72 @@ def _embedded(events: int) -> Figure:
 
 def _p95(port: int, log: Path, events: int) -> float:
     """Hand in orders one at a time and return the 95th percentile of the time to their confirmation."""
+    waits = post_orders(port, log, goes_on=lambda posted: posted < events, prefix="first")
+    return p95_of(waits)
+
+
+def p95_of(waits: Sequence[float]) -> float:
+    """Return the 95th percentile."""
+    return sorted(waits)[int(0.95 * len(waits))]
+
+
+def post_orders(
+    port: int,
+    log: Path,
+    *,
+    goes_on: Callable[[int], bool],
+    prefix: str,
+    pause: float = 0.25,
+    arrive_seconds: float = 60,
+) -> list[float]:
+    """Hand in orders one at a time; return the milliseconds from each request to its confirmation at the sink.
+
+    goes_on: told how many were posted, answers whether another follows. prefix: of the buyers' addresses.
+    """
     began: dict[str, float] = {}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {
         "Content-Type": "application/json",
         "Authorization": "Basic " + base64.b64encode(b"bench:").decode(),
     }
-    for n in range(events):
-        email = f"first{n}@bench.example"
-        goods = {"product_id": "p1", "name": "Guji", "price": 13.5, "quantity": 1}
-        properties = {
-            "order_id": f"o{n}",
+    while goes_on(len(began)):
+        number = len(began)
+        item = _order(f"{prefix}{number}")
+        began[f"{prefix}{number}@bench.example"] = time.time()
+        connection.request("POST", "/v1/batch", json.dumps({"batch": [item]}).encode(), headers)
+        connection.getresponse().read()
+        time.sleep(pause)
+    connection.close()
+    until(
+        lambda: began.keys() <= arrived(log).keys(),
+        seconds=arrive_seconds,
+        what=f"{len(began)} confirmations",
+        every=0.1,
+    )
+    at_sink = arrived(log)
+    return [1000 * (at_sink[email] - at) for email, at in began.items()]
+
+
+def _order(name: str) -> dict[str, Any]:
+    """Return the event of an order of a new customer."""
+    goods = {"product_id": "p1", "name": "Guji", "price": 13.5, "quantity": 1}
+    return {
+        "type": "track",
+        "event": "Order Completed",
+        "userId": name,
+        "messageId": name,
+        "properties": {
+            "order_id": name,
             "revenue": 13.5,
             "total": 13.5,
             "currency": "EUR",
             "products": [goods],
-        }
-        item = {
-            "type": "track",
-            "event": "Order Completed",
-            "userId": f"f{n}",
-            "messageId": f"f{n}",
-            "properties": properties,
-        }
-        item["context"] = {"traits": {"email": email}, "timezone": "Europe/Berlin"}
-        began[email] = time.time()
-        connection.request("POST", "/v1/batch", json.dumps({"batch": [item]}).encode(), headers)
-        connection.getresponse().read()
-        time.sleep(0.25)
-    until(lambda: len(_arrived(log)) >= events, seconds=60, what=f"{events} confirmations")
-    arrived = _arrived(log)
-    waits = sorted(1000 * (arrived[email] - at) for email, at in began.items())
-    return waits[int(0.95 * len(waits))]
+        },
+        "context": {"traits": {"email": f"{name}@bench.example"}, "timezone": "Europe/Berlin"},
+    }
 
 
-def _arrived(log: Path) -> dict[str, float]:
+def arrived(log: Path) -> dict[str, float]:
     """Return recipient -> when the first mail came."""
     found: dict[str, float] = {}
     for line in log.read_text().splitlines():

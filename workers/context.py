@@ -6,7 +6,7 @@ It is created after the fork, never before: a child must not use its parent's co
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from nurture.app.installation import open_existing
@@ -17,7 +17,8 @@ from nurture.delivery.types import Delivery
 from nurture.domain.instant import DAY
 from nurture.health.lane_log import LaneLog
 from nurture.runtime import gc_tuning
-from nurture.transports.registry import Transport, open_lanes, open_transport
+from nurture.transports.registry import Transport, open_lanes, open_transport, open_transports
+from nurture.transports.types import OutgoingMail, Stage
 
 from .heartbeat import Heartbeat
 from .notify import WorkerNotifier, open_notifier
@@ -43,6 +44,58 @@ class Lane:
             self.busy.release()
 
 
+@dataclass(slots=True)
+class Activity:
+    """How many loops run in this process; while one does, urgent work may wait behind it."""
+
+    running: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Count a loop for the block."""
+        with self._lock:
+            self.running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.running -= 1
+
+
+@dataclass(slots=True)
+class UrgentLanes:
+    """Sends urgent mail while the lanes are busy: connections and a journal of its own, opened at the first use."""
+
+    services: Services
+    delivery: Delivery
+    # Lane -> its transport for urgent mail; none for a lane of one connection.
+    transports: dict[str, Transport] = field(default_factory=dict)
+    _opened: Delivery | None = None
+
+    def opened(self) -> Delivery:
+        """Return the delivery: an own sender, so that neither settles what the other has under way."""
+        if self._opened is None:
+            journal = open_journal(
+                self.services.database, self.services.settings.journal_folder, clock=self.services.clock
+            )
+            self._opened = replace(self.delivery, worker=journal.name, journal=journal)
+        return self._opened
+
+    def record_stage(self, mail: OutgoingMail, stage: Stage, reply: str) -> None:
+        """Record it in the journal, which was opened before the first mail."""
+        journal = self.opened().journal
+        if journal is not None:
+            journal.record_stage(mail, stage, reply)
+
+    def close(self) -> None:
+        """Close the connections, then the journal."""
+        for transport in self.transports.values():
+            transport.close()
+        if self._opened is not None and self._opened.journal is not None:
+            self._opened.journal.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything that the rooms need in this process."""
@@ -53,18 +106,21 @@ class Context:
     delivery: Delivery
     # Mail to operators, sent without a journal: a second copy does no harm.
     notices: Lane
+    urgent: UrgentLanes
+    activity: Activity = field(default_factory=Activity)
     journal_progress: JournalProgress = field(default_factory=JournalProgress)
 
     def close(self) -> None:
         """Close every connection."""
-        for lane in self.lanes.values():
-            lane.transport.close()
+        self.end_deliveries()
         self.notices.transport.close()
-        self.end_journal()
         self.services.close()
 
-    def end_journal(self) -> None:
-        """Close the journal; afterwards nothing may be sent."""
+    def end_deliveries(self) -> None:
+        """Close the connections of the lanes and the journals; afterwards nothing may be sent."""
+        for lane in self.lanes.values():
+            lane.transport.close()
+        self.urgent.close()
         if self.delivery.journal is not None:
             self.delivery.journal.close()
 
@@ -75,31 +131,39 @@ def make_context(services: Services, *, notifier: WorkerNotifier | None = None) 
     notifier = notifier or open_notifier(settings)
     services = services.notifying(notifier)
     gc_tuning.settle()
-    lanes = open_lanes(settings.mail_url)
+    urls = open_lanes(settings.mail_url)
     journal = open_journal(services.database, settings.journal_folder, clock=services.clock)
+    delivery = Delivery(
+        clock=services.clock,
+        playbooks=services.playbooks,
+        keys=services.keys,
+        suppression_key=settings.suppression_secret,
+        base_url=settings.public_url,
+        worker=journal.name,
+        only_to=frozenset(settings.only_to),
+        bounce_address=settings.bounce_address,
+        tracking=settings.tracking,
+        journal=journal,
+        warm_up=settings.warm_up_plans,
+        provider_limits=settings.provider_limits,
+        lane_log=LaneLog(services.database, clock=services.clock),
+    )
+    urgent = UrgentLanes(services, delivery)
+    lanes = {}
+    for name, url in urls.items():
+        transport, few = open_transports(
+            url, on_stage=journal.record_stage, on_urgent_stage=urgent.record_stage
+        )
+        lanes[name] = Lane(name, transport)
+        if few is not None:
+            urgent.transports[name] = few
     return Context(
         services=services,
         notifier=notifier,
-        lanes={
-            name: Lane(name, open_transport(url, on_stage=journal.record_stage))
-            for name, url in lanes.items()
-        },
-        notices=Lane("notices", open_transport(lanes["main"])),
-        delivery=Delivery(
-            clock=services.clock,
-            playbooks=services.playbooks,
-            keys=services.keys,
-            suppression_key=settings.suppression_secret,
-            base_url=settings.public_url,
-            worker=journal.name,
-            only_to=frozenset(settings.only_to),
-            bounce_address=settings.bounce_address,
-            tracking=settings.tracking,
-            journal=journal,
-            warm_up=settings.warm_up_plans,
-            provider_limits=settings.provider_limits,
-            lane_log=LaneLog(services.database, clock=services.clock),
-        ),
+        lanes=lanes,
+        notices=Lane("notices", open_transport(urls["main"])),
+        delivery=delivery,
+        urgent=urgent,
         journal_progress=JournalProgress(keep=settings.journal_days * DAY),
     )
 

@@ -66,9 +66,7 @@ class Embedded:
             self._thread.join(60.0)
             state.should_stop = None
         if context.known():
-            for lane in context.here().lanes.values():
-                lane.transport.close()
-            context.here().end_journal()
+            context.here().end_deliveries()
             context.use(None)
         self._scheduler = self._thread = self._poller = self._heartbeat = None
 

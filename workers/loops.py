@@ -5,6 +5,7 @@ file only decides how often they are called and what is counted.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from nurture.app import ingest
@@ -13,24 +14,31 @@ from nurture.app.feedback import process_feedback as work_feedback
 from nurture.app.sends.hand_in import continue_sends
 from nurture.app.services import Services
 from nurture.contacts.accept import accept, quarantine
+from nurture.contacts.inbox_queries import LIVE, has_rows
 from nurture.database.engine import encode
 from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX, Queue
+from nurture.delivery.claim_queries import has_due
 from nurture.delivery.deliver import deliver, recover_by_journal
 from nurture.delivery.deliver import recover as take_back
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
+from nurture.domain.pace.work_classes import URGENT, is_turn_of_bulk_alarms
 from nurture.feedback.clicks import judge_clicks
-from nurture.journey.drain import adopt, drain, ring
+from nurture.journey.drain import adopt, drain, drain_shards, ring
 from nurture.journey.objects import wake_watchers
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import is_off, monotonic
 from nurture.runtime.log import get_logger
+from nurture.transports.registry import Transport
 
 from .application import DRAIN_SECONDS
 from .context import Context
 
 _log = get_logger("loops")
 
+#: For how long the thread for urgent work does one kind of it, in seconds, and how many mails it claims together.
+URGENT_SECONDS = 1.0
+URGENT_MAILS = 20
 #: How often a process looks for journals that others left, at most.
 LOOK_SECONDS = 0.5
 
@@ -52,20 +60,25 @@ def apply(context: Context, shard: int | None = None) -> Counts:
 
 
 def wake(context: Context) -> Counts:
-    """Hand in the rest of sends; then wake watchers, contacts without the new playbook, and those with a due alarm."""
+    """Hand in the rest of sends; then wake watchers, contacts with a due alarm, and those without the new playbook."""
     services = context.services
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: continue_sends(services))
     done.add(_repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks)))
-    done.add(_repeat(context, ADVANCE, lambda: adopt(database, clock=clock, playbooks=playbooks)))
-    done.add(
-        _repeat(
-            context,
-            ADVANCE,
-            lambda: ring(database, clock=clock, playbooks=playbooks),
-            key_for_help="",
-        )
-    )
+    full_batches = 0
+
+    def batch() -> Counts:
+        """Ring due alarms; after a publish, set those of the next contacts when few are due, or bulk has its turn."""
+        nonlocal full_batches
+        counts = ring(database, clock=clock, playbooks=playbooks)
+        full_batches = full_batches + 1 if counts.more else 0
+        if is_turn_of_bulk_alarms(full_batches):
+            counts.add(adopt(database, clock=clock, playbooks=playbooks))
+            # The alarms that it has set are due now.
+            counts.more = counts.more or counts["woken"] > 0
+        return counts
+
+    done.add(_repeat(context, ADVANCE, batch, key_for_help=""))
     if done.more:
         _notify(context, ADVANCE, "")
     return done
@@ -93,6 +106,55 @@ def send(context: Context, name: str) -> Counts:
     if done.more:
         _notify(context, DELIVER, name)
     return done
+
+
+def apply_urgent(context: Context) -> Counts:
+    """Apply live events beside what else this process does."""
+    services = context.services
+    database = services.database
+    with database.look() as connection:
+        if not has_rows(connection, LIVE):
+            return Counts()
+    return _repeat(
+        context,
+        INBOX,
+        lambda: drain_shards(database, shards=LIVE, clock=services.clock, playbooks=services.playbooks),
+        seconds=URGENT_SECONDS,
+        is_urgent=True,
+    )
+
+
+def send_urgent(context: Context) -> Counts:
+    """Deliver transactional mail that is due, on connections kept for it, beside what else this process sends."""
+    total = Counts()
+    for name, transport in context.urgent.transports.items():
+        if _has_urgent_mail(context, name):
+            recover_now_and_then(context)
+            total.add(_send_urgent(context, name, transport))
+    return total
+
+
+def _has_urgent_mail(context: Context, lane: str) -> bool:
+    services = context.services
+    with services.database.look() as connection:
+        return has_due(connection, lane, now=services.clock.now(), only=URGENT)
+
+
+def _send_urgent(context: Context, lane: str, transport: Transport) -> Counts:
+    return _repeat(
+        context,
+        DELIVER,
+        lambda: deliver(
+            context.services.database,
+            context.urgent.opened(),
+            lane=lane,
+            transport=transport,
+            limit=URGENT_MAILS,
+            only=URGENT,
+        ),
+        seconds=URGENT_SECONDS,
+        is_urgent=True,
+    )
 
 
 def recover_now_and_then(context: Context) -> Counts:
@@ -172,29 +234,37 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
 
 
 def _repeat(
-    context: Context, room: Queue, batch: Callable[[], Counts], *, key_for_help: str | None = None
+    context: Context,
+    room: Queue,
+    batch: Callable[[], Counts],
+    *,
+    key_for_help: str | None = None,
+    seconds: float = DRAIN_SECONDS,
+    is_urgent: bool = False,
 ) -> Counts:
     """Call a room until nothing is left or the time is up; `more` tells which.
 
     Does nothing while this host's clock is off. key_for_help: when the first batch was full, the queue is notified
     once with this key, so that an idle worker helps. The inbox does without: each of its shards is notified by
-    itself, and two workers that drain the events of one send make smaller batches.
+    itself, and two workers that drain the events of one send make smaller batches. is_urgent: the loop runs beside
+    the others, so it does not keep the process busy.
     """
     if _is_off(context.services):
         return Counts()
-    until = monotonic() + DRAIN_SECONDS
+    until = monotonic() + seconds
     total = Counts()
-    while True:
-        with timed(room):
-            counts = batch()
-        count(room, counts)
-        total.update(counts)
-        if counts.more and key_for_help is not None:
-            _notify(context, room, key_for_help)
-            key_for_help = None
-        if not counts.more or monotonic() >= until:
-            total.more = counts.more
-            return total
+    with nullcontext() if is_urgent else context.activity.begun():
+        while True:
+            with timed(room):
+                counts = batch()
+            count(room, counts)
+            total.update(counts)
+            if counts.more and key_for_help is not None:
+                _notify(context, room, key_for_help)
+                key_for_help = None
+            if not counts.more or monotonic() >= until:
+                total.more = counts.more
+                return total
 
 
 def _is_off(services: Services) -> bool:

@@ -1,8 +1,9 @@
 """Poll threads: they look for work without a notification, so that an absent broker stops nothing.
 
-Two threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
-up nobody's state. They look every 1-5 s, each process at its own moments; an embedded run looks every 0.5 s.
-While tasks run in a process, its thread leaves their work to them.
+Three threads per worker process: one for state (inbox, alarms), one for mail, so that a slow mail server holds
+up nobody's state, and one for urgent work, so that no bulk work holds that up. The first two look every 1-5 s, each
+process at its own moments; an embedded run looks every 0.5 s. While tasks run in a process, its thread leaves their
+work to them; the third looks only while they or the other threads work, ten times a second.
 """
 
 from collections import Counter
@@ -18,6 +19,8 @@ from .context import Context, here
 
 #: Bounds between which the pause of a worker process lies, in seconds.
 PAUSE_SECONDS = (1.0, 5.0)
+#: How often a busy process looks for what cannot wait; one that is idle is notified.
+URGENT_SECONDS = (0.08, 0.12)
 #: A process that ran a task within so many seconds is being called.
 CALLED_SECONDS = 1.0
 #: After so many failures in a row the pause doubles no more.
@@ -42,6 +45,13 @@ def look_at_mail(context: Context) -> None:
     loops.feedback(context)
 
 
+def look_at_urgent(context: Context) -> None:
+    """While a loop runs in this process: apply live events and deliver transactional mail, without waiting for it."""
+    if context.activity.running:
+        loops.apply_urgent(context)
+        loops.send_urgent(context)
+
+
 class Poller:
     """The poll threads of one process."""
 
@@ -50,7 +60,7 @@ class Poller:
         *,
         who: str,
         pause: tuple[float, float] = PAUSE_SECONDS,
-        looks: Sequence[Look] = (look_at_state, look_at_mail),
+        looks: Sequence[Look] = (look_at_state, look_at_mail, look_at_urgent),
         context: Callable[[], Context] = here,
     ) -> None:
         """Prepare one thread per look. who: names the process; its moments are a hash of it."""
@@ -105,6 +115,6 @@ class Poller:
 
     def _seconds(self, look: Look, number: int) -> float:
         """Return a pause between the bounds: a hash of who looks, for what and how often."""
-        shortest, longest = self._pause
+        shortest, longest = URGENT_SECONDS if look is look_at_urgent else self._pause
         digest = blake2b(f"{self._who}:{look.__name__}:{number}".encode(), digest_size=4).digest()
         return shortest + (longest - shortest) * int.from_bytes(digest) / 2**32

@@ -18,6 +18,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
+from nurture.contacts.accept import inbox_key
 from nurture.database import bulk
 from nurture.database.engine import limit_lock_wait
 from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, note
@@ -52,7 +53,7 @@ class Job:
 
 def look(connection: sa.Connection, services: Services, now: Instant) -> None:
     """Notify every queue that may have due work, so that a lost notification costs time only."""
-    note(connection, INBOX, *(str(shard) for shard in find_busy_shards(connection)))
+    note(connection, INBOX, *sorted({inbox_key(shard) for shard in find_busy_shards(connection)}))
     if clicks.is_due(connection, now=now):
         note(connection, FEEDBACK, "")
     note(connection, ADVANCE, "")

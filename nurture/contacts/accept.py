@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.contacts.inbox_queries import SHARDS, insert_quarantined, insert_rows
+from nurture.contacts.inbox_queries import BULK, LIVE, SHARDS, insert_quarantined, insert_rows
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.database.notifications import ALL, INBOX, note
@@ -78,12 +78,12 @@ class Rejected:
 
 
 def shard_of(identity: Identity) -> int:
-    """Return the shard of events whose strongest identity this is."""
+    """Return the shard of live events whose strongest identity this is."""
     return _hash(f"{identity.kind}:{identity.value}")
 
 
 def shard_for(event: NewEvent) -> int:
-    """Return the event's shard; an event without a person is spread by its message id."""
+    """Return the event's place among the shards of its class; one without a person is spread by its message id."""
     if event.identities:
         return shard_of(strongest_first(event.identities)[0])
     return _hash(f"{event.source}:{event.message_id}")
@@ -93,12 +93,17 @@ def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()) % SHARDS
 
 
-def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: bool = True) -> int:
+def accept(
+    connection: sa.Connection, events: Sequence[NewEvent], *, notify: bool = True, bulk: bool = False
+) -> int:
     """Append the events to the inbox in the order given and return how many; the caller commits.
 
     One statement for any number of events. An event that breaks a bound is quarantined by a second statement: stage
     `shape` for a text that is too long and a body over 32 KB or nested deeper than 12, `too_old` for an event older
     than RETENTION. NULs and lone surrogates are removed from every text.
+
+    bulk: True for events of which many come at once and none is urgent (an import, a send to many): live events are
+    applied before them. Historic events are always bulk.
 
     The workers of the events' shards are notified after the commit. notify: False for a part of bulk work, of which
     another transaction notes the whole inbox (`note_inbox`). Raises RuntimeError where no transaction notifies.
@@ -107,12 +112,12 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: boo
     rejected: list[Rejected] = []
     for event in events:
         try:
-            rows.append(_row(event))
+            rows.append(_row(event, bulk=bulk or event.historic))
         except _Refused as refused:
             rejected.append(_rejected(event, refused))
     insert_rows(connection, rows)
     quarantine(connection, rejected)
-    note(connection, INBOX, *(sorted({str(row["shard"]) for row in rows}) if notify else ()))
+    note(connection, INBOX, *(sorted({inbox_key(row["shard"]) for row in rows}) if notify else ()))
     failpoint("inbox.accepted")
     return len(rows)
 
@@ -120,10 +125,15 @@ def accept(connection: sa.Connection, events: Sequence[NewEvent], *, notify: boo
 def find_refusal(event: NewEvent) -> str | None:
     """Return why `accept` would quarantine the event; None when it would store it."""
     try:
-        _row(event)
+        _row(event, bulk=False)
     except _Refused as refused:
         return str(refused)
     return None
+
+
+def inbox_key(shard: int) -> str:
+    """Return the key by which the worker of a shard is notified: one worker begins all bulk work."""
+    return str(shard) if shard in LIVE else ALL
 
 
 def note_inbox(connection: sa.Connection) -> None:
@@ -166,7 +176,7 @@ class _Refused(Exception):
         self.stage = stage
 
 
-def _row(event: NewEvent) -> Row:
+def _row(event: NewEvent, *, bulk: bool) -> Row:
     if event.occurred_at < event.received_at - RETENTION and not event.historic:
         raise _Refused(
             "too_old", f"it happened more than {RETENTION // DAY} days before it came; import it as historic"
@@ -174,7 +184,7 @@ def _row(event: NewEvent) -> Row:
     if event.occurred_at < EARLIEST:
         raise _Refused("too_old", "its time lies before the year 1900; write when it happened")
     row: Row = {
-        "shard": shard_for(event),
+        "shard": (BULK if bulk else LIVE)[shard_for(event)],
         "source": _bounded(event.source, "source", _TEXT_MAX),
         "message_id": _bounded(event.message_id, "messageId", _TEXT_MAX),
         "kind": event.kind,

@@ -10,13 +10,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text, relation_of_parameter
 from nurture.database.schema import identities, inbox, quarantine, shards
 from nurture.domain.event import IDENTITY_KINDS, EventKind, Identity
 from nurture.domain.instant import FOREVER, Instant
 
-#: The number of shards; an event's shard is a hash of its strongest identity.
+#: The number of shards of each class; an event's shard is a hash of its strongest identity.
 SHARDS = 64
+#: The shards of live events, and those of bulk work. The release before puts every event into the first.
+LIVE = range(SHARDS)
+BULK = range(SHARDS, 2 * SHARDS)
+#: The shards of each class of `work_classes.INBOX`.
+CLASSES = (LIVE, BULK)
 
 _INSERTED = tuple(column.name for column in inbox.columns if column.name not in ("id", "attempts"))
 
@@ -32,16 +37,30 @@ def insert_quarantined(connection: sa.Connection, rows: Sequence[Row]) -> None:
     insert(connection, quarantine, rows, columns=columns)
 
 
-def lock_shard(connection: sa.Connection, shard: int | None) -> int | None:
-    """Lock the shard, or (None) the free shard whose oldest row waits longest; return its id, or None without one."""
-    if shard is None:
-        return connection.execute(_LOCK_OLDEST).scalar()
+def shards_of_class(shard: int) -> range:
+    """Return the shards of the class that the shard belongs to."""
+    return LIVE if shard in LIVE else BULK
+
+
+def lock_shard(connection: sa.Connection, shard: int | range) -> int | None:
+    """Lock the shard, or the free one of several whose oldest row waits longest; return its id, None without one."""
+    if isinstance(shard, range):
+        return connection.execute(_LOCK_OLDEST, _bounds(shard)).scalar()
     return connection.execute(_LOCK_SHARD, {"of": shard}).scalar()
+
+
+def _bounds(shards: range) -> dict[str, int]:
+    return {"first": shards.start, "end": shards.stop}
+
+
+def _is_between(column: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    first, end = (sa.bindparam(name, type_=sa.SmallInteger) for name in ("first", "end"))
+    return sa.and_(column >= first, column < end)
 
 
 _OLDEST = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.shard == shards.c.id).scalar_subquery()
 _LOCK_ONE = sa.select(shards.c.id).with_for_update(skip_locked=True).limit(1)
-_LOCK_OLDEST = _LOCK_ONE.where(_OLDEST.is_not(None)).order_by(_OLDEST)
+_LOCK_OLDEST = _LOCK_ONE.where(_is_between(shards.c.id), _OLDEST.is_not(None)).order_by(_OLDEST)
 _LOCK_SHARD = _LOCK_ONE.where(shards.c.id == sa.bindparam("of", type_=sa.SmallInteger))
 
 
@@ -64,16 +83,31 @@ def _lock_others(dialect: str) -> sa.Select[Any]:
     )
 
 
-def has_rows(connection: sa.Connection, shard: int | None) -> bool:
-    """Return whether the shard, or (None) any shard, has rows."""
+def has_rows(connection: sa.Connection, shard: int | range | None = None) -> bool:
+    """Return whether the shard, one of several, or (None) any shard, has rows."""
     if shard is None:
         return connection.execute(_WAITS).first() is not None
+    if isinstance(shard, range):
+        return connection.execute(_WAITS_BETWEEN, _bounds(shard)).first() is not None
     return connection.execute(_WAITS_IN, {"of": shard}).first() is not None
 
 
 # ORDER BY makes PostgreSQL use the index, which skips rows deleted a moment ago.
 _WAITS = sa.select(inbox.c.id).order_by(inbox.c.id).limit(1)
 _WAITS_IN = _WAITS.where(inbox.c.shard == sa.bindparam("of", type_=sa.SmallInteger))
+_BY_SHARD = sa.select(inbox.c.id).where(_is_between(inbox.c.shard)).order_by(inbox.c.shard, inbox.c.id)
+_WAITS_BETWEEN = _BY_SHARD.limit(1)
+
+
+def count_rows(connection: sa.Connection, *, most: int) -> list[int]:
+    """Return how many rows each class of the inbox has, counting `most` live ones at most; bulk counts as `most`."""
+    live = connection.execute(_COUNT, {**_bounds(LIVE), "most": most}).scalar_one()
+    return [live, most if has_rows(connection, BULK) else 0]
+
+
+_COUNT = sa.select(sa.func.count()).select_from(
+    _BY_SHARD.limit(sa.bindparam("most", type_=sa.Integer)).subquery()
+)
 
 
 @dataclass(slots=True)
@@ -129,20 +163,26 @@ _identity = lru_cache(maxsize=8192)(Identity)
 def load_oldest(connection: sa.Connection, *of: int, limit: int) -> list[InboxRow]:
     """Return the oldest rows of these shards, in order."""
     if len(of) > _APART_MAX:
-        statement = _oldest_of_many(connection.dialect.name)
+        statement = _oldest_of_many(connection.dialect.name, live=all(shard in LIVE for shard in of))
         return _rows(connection.execute(statement, {"ids": list_text(of), "most": limit}))
     parameters = {f"of_{place}": shard for place, shard in enumerate(of)}
     return _rows(connection.execute(_oldest_of_few(len(of)), {**parameters, "most": limit}))
 
 
-#: At most so many shards are looked up one by one. More shards hold most of the inbox, so it is read in id order.
+#: At most so many shards are looked up one by one.
 _APART_MAX = 16
 
 
 @lru_cache
-def _oldest_of_many(dialect: str) -> Any:
-    mine = any_of_parameter(inbox.c.shard, dialect)
-    return sa.select(*_COLUMNS).where(mine).order_by(inbox.c.id).limit(sa.bindparam("most", type_=sa.Integer))
+def _oldest_of_many(dialect: str, *, live: bool) -> Any:
+    mine, most = any_of_parameter(inbox.c.shard, dialect), sa.bindparam("most", type_=sa.Integer)
+    if not live:
+        # Bulk rows are most of the inbox, so it is read in id order.
+        return sa.select(*_COLUMNS).where(mine).order_by(inbox.c.id).limit(most)
+    # A few live rows may stand behind a hundred thousand of bulk work: no index has this order, so SQLite looks the
+    # shards up.
+    ids = sa.select(inbox.c.id).where(mine).order_by(inbox.c.id + 0).limit(most)
+    return sa.select(*_COLUMNS).where(inbox.c.id.in_(ids)).order_by(inbox.c.id)
 
 
 @lru_cache
@@ -182,10 +222,25 @@ def find_pending(
     return [row_id for (row_id,) in connection.execute(statement, parameters).all()]
 
 
+def find_pending_by_identities(
+    connection: sa.Connection, names: Iterable[Identity], *, limit: int, up_to: int, seen: Collection[int]
+) -> list[int]:
+    """Return the ids of the oldest rows in other shards than `seen` that name one of these identities, in order."""
+    statement = _pending(connection.dialect.name, by_name=True)
+    parameters = {"rows": list_text((name.kind, name.value) for name in names), "most": limit, "up_to": up_to}
+    parameters |= {"seen": list_text(sorted(seen)), "seen_to": FOREVER}
+    return [row_id for (row_id,) in connection.execute(statement, parameters).all()]
+
+
 @lru_cache
-def _pending(dialect: str) -> sa.Select[int]:
-    mine = sa.select(identities.c.kind, identities.c.value)
-    known = mine.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
+def _pending(dialect: str, *, by_name: bool = False) -> sa.Select[int]:
+    columns = [identities.c.kind, identities.c.value]
+    if by_name:
+        given = relation_of_parameter(dialect, columns)
+        known = sa.select(given.c.kind, given.c.value).cte("known")
+    else:
+        mine = sa.select(*columns)
+        known = mine.where(any_of_parameter(identities.c.contact_id, dialect)).cte("known")
     branches = [
         sa.select(inbox.c.id).join(known, sa.and_(known.c.kind == kind, known.c.value == inbox.c[kind]))
         for kind in IDENTITY_KINDS

@@ -127,10 +127,11 @@ class _Bounds:
 def lock_free_shards(
     connection: sa.Connection, shard: int, among: Collection[int], *, limit: int
 ) -> LockedShards:
-    """Return the locked shard and, when it holds few rows, other free shards of `among`, now locked too.
+    """Return the locked shard and, when it holds few rows, other free shards of its class in `among`, now locked too.
 
     A small batch costs nearly as much as a large one.
     """
+    among = [other for other in among if other in inbox_queries.shards_of_class(shard)]
     if connection.dialect.name == "sqlite":
         # SQLite has one writer at a time, so no other worker could use the shards.
         others = inbox_queries.lock_other_shards(connection, among, most=inbox_queries.SHARDS - 1)
@@ -239,10 +240,18 @@ def _settle_identities(
     rows = dict(personal)
     identities = all_identities(rows.values())
     known = load_index_by_identities(connection, identities)
+    found = []
     if known.names:
         found = inbox_queries.find_pending(
             connection, known.names, up_to=bounds.up_to, limit=bounds.limit, seen=bounds.shards
         )
+    unknown = [identity for identity in identities if identity not in known.owners]
+    if unknown and bounds.shards[0] in inbox_queries.LIVE:
+        # Bulk rows of a new person, which may stand before a live one, come along as those of a known person do.
+        found += inbox_queries.find_pending_by_identities(
+            connection, unknown, up_to=bounds.up_to, limit=bounds.limit, seen=bounds.shards
+        )
+    if found:
         rows.update((row.id, row) for row in inbox_queries.load_rows(connection, found))
         further = set(all_identities(rows.values())).difference(known.owners, identities)
         index = load_index_by_identities(connection, sorted(further))

@@ -270,9 +270,9 @@ _TEMPORARY = ("journal_mode = WAL", "synchronous = OFF")
 
 
 def _open_sqlite(url: sa.URL, durability: tuple[str, ...], notifier: Notifier) -> Database:
-    def engine(begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
+    def engine(begin: str, pragmas: tuple[str, ...], **pool: Any) -> sa.Engine:
         opened = sa.create_engine(
-            url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}
+            url, json_serializer=encode, json_deserializer=decode, connect_args={"timeout": 30.0}, **pool
         )
 
         @event.listens_for(opened, "connect")
@@ -290,7 +290,11 @@ def _open_sqlite(url: sa.URL, durability: tuple[str, ...], notifier: Notifier) -
 
         return opened
 
-    shared = ("busy_timeout = 30000", "foreign_keys = ON", "cache_size = -32000", "temp_store = MEMORY")
-    writer = engine("BEGIN IMMEDIATE", (*durability, *shared))
-    reader = engine("BEGIN", (*shared, "query_only = ON"))
+    shared = ("busy_timeout = 30000", "foreign_keys = ON", "temp_store = MEMORY")
+    # SQLite has one writer at a time. Threads that share one connection wait for it in a queue, which wakes them at
+    # once; SQLite itself would sleep between its tries. And each connection holds pages of its own: 32 MB here.
+    writer = engine(
+        "BEGIN IMMEDIATE", (*durability, *shared, "cache_size = -32000"), pool_size=1, max_overflow=0
+    )
+    reader = engine("BEGIN", (*shared, "cache_size = -8000", "query_only = ON"), pool_use_lifo=True)
     return Database(writer=writer, reader=reader, looker=reader, notifier=notifier)

@@ -445,6 +445,17 @@ _waiting = messages.c.status == "waiting"
 sa.Index(
     "ix_messages_due", messages.c.lane, messages.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting
 )
+#: The class of a mail in `domain.pace.work_classes.OUTBOX`: 0 transactional, 1 service, 2 marketing. A literal, because
+#: an index is used only where a statement repeats its expression.
+MAIL_CLASS = "CASE purpose WHEN 'transactional' THEN 0 WHEN 'service' THEN 1 ELSE 2 END"
+sa.Index(
+    "ix_messages_due_by_class",
+    messages.c.lane,
+    sa.text(f"({MAIL_CLASS})"),
+    messages.c.due_at,
+    postgresql_where=_waiting,
+    sqlite_where=_waiting,
+)
 _leased = messages.c.status.in_(("ready", "on_wire"))
 sa.Index("ix_messages_leased", messages.c.lease_until, postgresql_where=_leased, sqlite_where=_leased)
 _doubt = messages.c.status == "in_doubt"
@@ -511,6 +522,16 @@ lanes = sa.Table(
     # Token bucket: the tokens left and when it was last filled.
     sa.Column("tokens", sa.Integer, nullable=False, server_default="0"),
     sa.Column("filled_at", Instant, nullable=False, server_default="0"),
+)
+
+#: Receiving domains that asked for fewer mails: until when a lane sends them none, and how long that rest is.
+domain_rests = sa.Table(
+    "domain_rests",
+    metadata,
+    sa.Column("lane", sa.Text, primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
 )
 
 #: Processes that have sent mail, each with a journal of its name on its host.

@@ -17,8 +17,9 @@ from nurture.contacts.queries import wake_contacts
 from nurture.database.bulk import Row
 from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.compose import freeze_contexts
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem, build_guard_input, load
+from nurture.delivery.load_guard_input import GuardItem, build_guard_input, load
 from nurture.delivery.send_limit_queries import save_taken_places
 from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, ReadyMessage
 from nurture.delivery.verdicts import encode_verdict
@@ -29,6 +30,7 @@ from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
 from nurture.domain.message import Check, Status, Verdict
+from nurture.domain.pace.work_classes import OUTBOX, URGENT, divide
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.errors import MissingValue, PromisePassed, TemplateFault
 from nurture.runtime.failpoints import failpoint
@@ -37,33 +39,38 @@ from nurture.runtime.failpoints import failpoint
 _END_STATUS: dict[str, Status] = {"skip": "skipped", "expire": "expired", "cancel": "cancelled"}
 
 
-def claim(database: Database, delivery: Delivery, *, lane: str, limit: int = 200) -> Chunk:
+def claim(
+    database: Database, delivery: Delivery, *, lane: str, limit: int = 200, only: int | None = None
+) -> Chunk:
     """Claim, guard, freeze and lease up to `limit` due messages of the lane, in one transaction.
 
+    Each class of mail (`domain.pace.work_classes.OUTBOX`) has its share of them. only: the one class to claim.
     Contacts that another transaction has locked are skipped. counts: `claimed`, `ready`, and for each other verdict
     `deferred`, `skipped`, `expired`, `cancelled`. The chunk is empty when no message is due, or the lane is paused or
     rests.
     """
     with database.read() as connection:
         # An idle lane takes no lock: on SQLite a writing transaction would make all others wait.
-        if not claim_queries.has_due(connection, lane, now=delivery.clock.now()):
+        if not claim_queries.has_due(connection, lane, now=delivery.clock.now(), only=only):
             return Chunk(lane)
     return database.run(
-        lambda connection: _claim(connection, delivery, lane=lane, limit=limit), by_index=True
+        lambda connection: _claim(connection, delivery, lane=lane, limit=limit, only=only), by_index=True
     )
 
 
-def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: int) -> Chunk:
+def _claim(
+    connection: sa.Connection, delivery: Delivery, *, lane: str, limit: int, only: int | None = None
+) -> Chunk:
     now = delivery.clock.now()
-    chunk = Chunk(lane)
+    chunk = Chunk(lane, is_urgent=only == URGENT)
     switches = load_paused_switches(connection)
     if not {ALL_SWITCH, RESTORED_SWITCH, lane}.isdisjoint(switches):
         return chunk
-    available = lanes.lane_state(connection, lane).available(now)
+    available = lanes.lane_state(connection, lane).available(now, is_urgent=chunk.is_urgent)
     if available is not None and available <= 0:
         return chunk
     limit = limit if available is None else min(limit, available)
-    due = claim_queries.lock_due_messages(connection, lane, now=now, limit=limit)
+    due = _lock_due(connection, delivery, lane, now=now, limit=limit, only=only)
     if not due:
         return chunk
     loaded = delivery.playbooks.active(connection)
@@ -73,6 +80,7 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
         switches=switches,
         only_to=frozenset(entry.lower().lstrip("@") for entry in delivery.only_to),
         suppression_key=delivery.suppression_key,
+        domain_rests=lanes.load_domain_rests(connection, lane),
     )
     survivors = {row.survivor for row in due if row.survivor is not None}
     living_ids = {row.contact_id for row in due if row.survivor is None}
@@ -83,6 +91,24 @@ def _claim(connection: sa.Connection, delivery: Delivery, *, lane: str, limit: i
     _guard_and_write(connection, delivery, chunk, items, scope=scope, loaded=loaded)
     failpoint("claim.judged")
     return chunk
+
+
+def _lock_due(
+    connection: sa.Connection, delivery: Delivery, lane: str, *, now: Instant, limit: int, only: int | None
+) -> list[Any]:
+    """Lock the contacts of due messages and return the messages' rows, the most urgent class first."""
+    parts = {only: limit} if only is not None else {}
+    if only is None:
+        waiting = claim_queries.count_due(connection, lane, now=now, most=limit)
+        shares = divide(OUTBOX, limit, waiting, first=delivery.places[lane])
+        parts = dict(enumerate(shares))
+        delivery.places[lane] += limit
+    return [
+        row
+        for number, part in parts.items()
+        if part
+        for row in claim_queries.lock_due_messages(connection, lane, now=now, limit=part, of_class=number)
+    ]
 
 
 def _guard_and_write(

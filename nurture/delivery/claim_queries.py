@@ -22,9 +22,20 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
-from nurture.database.schema import consents, contacts, coupons, identities, inbox, messages, objects, runs
+from nurture.database.schema import (
+    MAIL_CLASS,
+    consents,
+    contacts,
+    coupons,
+    identities,
+    inbox,
+    messages,
+    objects,
+    runs,
+)
 from nurture.domain.event import IDENTITY_KINDS, OWN_PAGES
 from nurture.domain.instant import Instant
+from nurture.domain.pace.work_classes import OUTBOX
 
 Rows = Sequence[Any]
 
@@ -53,9 +64,12 @@ VERDICT = (
 # ---- claiming --------------------------------------------------------------------------------------------
 
 
-def has_due(connection: sa.Connection, lane: str, *, now: Instant) -> bool:
-    """Return whether the lane has a due message; reads one index entry and locks nothing."""
-    return connection.execute(_IS_DUE, {"of_lane": lane, "at_now": now}).first() is not None
+def has_due(connection: sa.Connection, lane: str, *, now: Instant, only: int | None = None) -> bool:
+    """Return whether the lane has a due message, (only) of one class; reads one index entry and locks nothing."""
+    if only is None:
+        return connection.execute(_IS_DUE, {"of_lane": lane, "at_now": now}).first() is not None
+    given = {"of_lane": lane, "at_now": now, "of_class": only}
+    return connection.execute(_IS_DUE_IN_CLASS, given).first() is not None
 
 
 _OF_LANE = sa.and_(
@@ -64,21 +78,44 @@ _OF_LANE = sa.and_(
     messages.c.due_at <= sa.bindparam("at_now", type_=sa.BigInteger),
 )
 _IS_DUE = sa.select(messages.c.id).where(_OF_LANE).limit(1)
+_CLASS: sa.ColumnElement[int] = sa.literal_column(f"({MAIL_CLASS})", sa.Integer)
+_OF_CLASS = sa.and_(_OF_LANE, sa.bindparam("of_class", type_=sa.Integer) == _CLASS)
+# ORDER BY makes PostgreSQL use the index, however few messages its statistics expect to be due.
+_IS_DUE_IN_CLASS = sa.select(messages.c.id).where(_OF_CLASS).order_by(messages.c.due_at).limit(1)
 
 
-def lock_due_messages(connection: sa.Connection, lane: str, *, now: Instant, limit: int) -> Rows:
-    """Return (id, contact_id, survivor) of due messages in due order, and lock their contacts.
+def count_due(connection: sa.Connection, lane: str, *, now: Instant, most: int) -> list[int]:
+    """Return for each class of mail how many messages of the lane are due, counting `most` at most."""
+    given = {"of_lane": lane, "at_now": now, "most": most}
+    return list(connection.execute(_COUNT_DUE, given).one())
+
+
+def _count_in_class(number: int) -> sa.ScalarSelect[int]:
+    due = sa.select(messages.c.id).where(_OF_LANE, sa.literal_column(str(number)) == _CLASS)
+    bounded = due.order_by(messages.c.due_at).limit(sa.bindparam("most", type_=sa.Integer)).subquery()
+    return sa.select(sa.func.count()).select_from(bounded).scalar_subquery()
+
+
+_COUNT_DUE = sa.select(*(_count_in_class(number) for number in range(len(OUTBOX.names))))
+
+
+def lock_due_messages(
+    connection: sa.Connection, lane: str, *, now: Instant, limit: int, of_class: int
+) -> Rows:
+    """Return (id, contact_id, survivor) of due messages of a class in due order, and lock their contacts.
 
     Contacts that another transaction has locked are skipped (SKIP LOCKED), so this neither waits nor deadlocks.
     The messages were due when the statement began; read them again (`load_due_messages`) before acting on them.
     """
-    return connection.execute(_LOCK_DUE, {"of_lane": lane, "at_now": now, "most": limit}).all()
+    given = {"of_lane": lane, "at_now": now, "most": limit, "of_class": of_class}
+    return connection.execute(_LOCK_DUE, given).all()
 
 
 _LOCK_DUE = (
     sa.select(messages.c.id, messages.c.contact_id, contacts.c.survivor)
     .join(contacts, contacts.c.id == messages.c.contact_id)
-    .where(_OF_LANE)
+    # The filter of a claim: further conditions on what may be claimed now stand here and in `_OF_LANE`.
+    .where(_OF_CLASS)
     .order_by(messages.c.due_at)
     .limit(sa.bindparam("most", type_=sa.Integer))
     .with_for_update(of=contacts, skip_locked=True)

@@ -11,9 +11,10 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from nurture.database.engine import decode
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.coupons import fix_lets
 from nurture.delivery.kept_bytes import read_kept_bytes
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem
+from nurture.delivery.load_guard_input import GuardItem
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default

@@ -40,16 +40,22 @@ _REMOVE_FILES_SECONDS = 3600.0
 
 
 def deliver(
-    database: Database, delivery: Delivery, *, lane: str, transport: Transport, limit: int = CHUNK_MAILS
+    database: Database,
+    delivery: Delivery,
+    *,
+    lane: str,
+    transport: Transport,
+    limit: int = CHUNK_MAILS,
+    only: int | None = None,
 ) -> Counts:
-    """Deliver up to `limit` due messages of the lane; return counts by outcome.
+    """Deliver up to `limit` due messages of the lane, (only) of one class; return counts by outcome.
 
     counts: those of `claim` (`claimed`, `ready`, `deferred`, `skipped`, `expired`, `cancelled`), of the send gate
     (`changed`, `not_begun`, `template_broken`) and of the transport (`sent`, `retry`, `failed`, `in_doubt`,
     `lane_paused`, `late`). `more` is true when the caller should call again at once.
     """
     settled = settle_broken_delivery(database, delivery, lane)
-    chunk = claim(database, delivery, lane=lane, limit=limit)
+    chunk = claim(database, delivery, lane=lane, limit=limit, only=only)
     settle_left_before_restore(database, delivery, chunk)
     if not chunk.ready:
         return chunk.counts

@@ -1,12 +1,17 @@
-"""The rate limit of a lane: a token bucket in its row, and the time until which the lane rests."""
+"""The pace of a lane: a token bucket in its row, and until when the lane or one receiving domain rests."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from nurture.database.bulk import Row, insert
-from nurture.database.schema import lanes
+from nurture.database.schema import domain_rests, lanes
 from nurture.domain.instant import SECOND, Instant
+from nurture.domain.pace.domain_rests import DomainRest, next_rest
+
+#: One token in so many is kept for urgent mail.
+_URGENT_PART = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +26,16 @@ class LaneState:
     tokens: int
     filled_at: Instant
 
-    def available(self, now: Instant) -> int | None:
-        """Return how many mails may leave at `now`, None when there is no limit."""
+    def available(self, now: Instant, *, is_urgent: bool = True) -> int | None:
+        """Return how many mails may leave at `now`, None when there is no limit.
+
+        A tenth of the bucket is kept for urgent mail; that costs the others nothing once the bucket runs empty.
+        """
         if self.filled_at > now:
             return 0
         if self.rate is None:
             return None
-        return self._refill(now)[0]
+        return self._refill(now)[0] - (0 if is_urgent else self.rate // _URGENT_PART)
 
     def after_sending(self, count: int, now: Instant) -> "LaneState":
         """Return the bucket after `count` mails have left."""
@@ -57,10 +65,12 @@ def lane_state(connection: sa.Connection, lane: str, *, lock: bool = False) -> L
     return LaneState(row.rate, row.tokens, row.filled_at) if row else LaneState(None, 0, 0)
 
 
-def take_tokens(connection: sa.Connection, lane: str, wanted: int, *, now: Instant) -> int:
+def take_tokens(
+    connection: sa.Connection, lane: str, wanted: int, *, now: Instant, is_urgent: bool = True
+) -> int:
     """Take up to `wanted` tokens out of the lane's bucket; return how many mails may leave now."""
     state = lane_state(connection, lane, lock=True)
-    available = state.available(now)
+    available = state.available(now, is_urgent=is_urgent)
     if available is None:
         return wanted
     granted = max(0, min(wanted, available))
@@ -68,6 +78,34 @@ def take_tokens(connection: sa.Connection, lane: str, wanted: int, *, now: Insta
     statement = sa.update(lanes).where(lanes.c.name == lane)
     connection.execute(statement.values(tokens=after.tokens, filled_at=after.filled_at))
     return granted
+
+
+def load_domain_rests(connection: sa.Connection, lane: str) -> dict[str, DomainRest]:
+    """Return domain -> its newest rest on the lane."""
+    rows = connection.execute(_DOMAIN_RESTS, {"of_lane": lane}).all()
+    return {row.domain: DomainRest(row.until, row.length) for row in rows}
+
+
+_DOMAIN_RESTS = sa.select(domain_rests.c.domain, domain_rests.c.until, domain_rests.c.length).where(
+    domain_rests.c.lane == sa.bindparam("of_lane", type_=sa.Text)
+)
+
+
+def rest_domains(connection: sa.Connection, lane: str, domains: Collection[str], *, now: Instant) -> None:
+    """Let receiving domains rest: the lane sends them no mail but transactional for a while."""
+    if not domains:
+        return
+    before = load_domain_rests(connection, lane)
+    rows: list[Row] = []
+    for domain in sorted(domains):
+        rest = next_rest(before.get(domain), now)
+        rows.append({"lane": lane, "domain": domain, "until": rest.until, "length": rest.length})
+    insert(connection, domain_rests, rows, conflict=("lane", "domain"), update=("until", "length"))
+
+
+def delete_ended_rests(connection: sa.Connection, *, before: Instant) -> None:
+    """Delete the rests that ended before an instant."""
+    connection.execute(sa.delete(domain_rests).where(domain_rests.c.until < before))
 
 
 def rest_lane(connection: sa.Connection, lane: str, *, until: Instant) -> None:

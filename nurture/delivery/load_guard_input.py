@@ -19,6 +19,7 @@ from nurture.consent.suppression_queries import load_rows
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.send_limit_queries import load_send_limits
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
@@ -28,10 +29,10 @@ from nurture.domain.facts import entity_fields, reading, run_names, view
 from nurture.domain.guard.caps import SINCE_HAND_OVER, LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
-from nurture.domain.guard.sends import SendLimits
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
+from nurture.domain.pace.domain_rests import rests_now
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import coerced
 from nurture.feedback.reply_queries import load_reply_holds
@@ -82,20 +83,6 @@ class GuardItem:
         return self.run is not None and self.run.status == "active" and self.run.mailing
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkScope:
-    """The values that are the same for every message of a chunk."""
-
-    playbook: Playbook
-    now: Instant
-    # Switches that are off, with their reasons.
-    switches: Mapping[str, str]
-    only_to: frozenset[str]
-    suppression_key: bytes
-    # Request id -> the limits of that send; each verdict may take a place in its row.
-    sends: dict[str, SendLimits] = field(default_factory=dict)
-
-
 def load(
     connection: sa.Connection, living_ids: Sequence[int], message_ids: Sequence[int], scope: ChunkScope
 ) -> list[GuardItem]:
@@ -140,6 +127,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         reading=_build_reading(item, scope),
         only_to=scope.only_to,
         send=scope.sends.get(item.due.request) if item.due.request else None,
+        domain_rest=rests_now(scope.domain_rests, item.address, scope.now),
     )
 
 

@@ -28,6 +28,7 @@ from nurture.delivery.types import (
 from nurture.domain.backoff import compute_next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.pace.domain_rests import Heard, domain_of, find_who_rests
 from nurture.ledger.queries import lock_waiting_contacts, run_row
 from nurture.runtime.clock import Clock
 from nurture.transports.types import Outcome, OutgoingMail
@@ -102,7 +103,18 @@ def write_outcomes(
     )
     if waiting:
         wake_contacts(connection, waiting, at=now)
-    pause_or_rest_lane(connection, lane, [result.outcome for result in results], now=now)
+    outcomes = [result.outcome for result in results]
+    is_lane, domains = find_who_rests(
+        Heard(
+            domain_of(result.ready.address),
+            result.outcome.stage,
+            was_sent=result.outcome.outcome == "sent",
+            slow=result.outcome.slow,
+        )
+        for result in results
+    )
+    pause_or_rest_lane(connection, lane, outcomes, now=now, is_slow=is_lane)
+    lanes.rest_domains(connection, lane, domains, now=now)
     return _count_outcomes(results, written)
 
 
@@ -188,9 +200,9 @@ def suppress_hard_bounce(
 
 
 def pause_or_rest_lane(
-    connection: sa.Connection, lane: str, outcomes: Sequence[Outcome], *, now: Instant
+    connection: sa.Connection, lane: str, outcomes: Sequence[Outcome], *, now: Instant, is_slow: bool
 ) -> None:
-    """Pause the lane when we are at fault; let it rest when the server asks for that or cannot be reached."""
+    """Pause the lane when we are at fault; let it rest when (is_slow) the server asks for that or cannot be reached."""
     ours = [outcome for outcome in outcomes if outcome.outcome == "lane_paused"]
     if ours:
         reason = f"{ours[0].stage}: {ours[0].code} {ours[0].reply}".strip()
@@ -201,7 +213,7 @@ def pause_or_rest_lane(
         for outcome in outcomes
         if outcome.outcome == "retry" and outcome.stage in _UNREACHED and outcome.retry_after != 0
     ]
-    if any(outcome.slow for outcome in outcomes):
+    if is_slow:
         lanes.rest_lane(connection, lane, until=now + SLOW_REST)
     elif len(unreached) == len(outcomes) > 0:
         lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)

@@ -23,6 +23,7 @@ from nurture.delivery.outcome_writer import OutcomeWriter
 from nurture.delivery.types import WINDOW_SECONDS, WIRE_LEASE, Chunk, Delivery, ReadyMessage
 from nurture.delivery.verdicts import encode_verdict
 from nurture.domain.instant import Instant
+from nurture.domain.pace.domain_rests import rests_now
 from nurture.ledger.queries import lock_waiting_contacts
 from nurture.rendering.errors import TemplateFault
 from nurture.runtime.clock import monotonic
@@ -154,16 +155,37 @@ class SendGate:
         number = count_window(connection, self._delivery)
         now = self._delivery.clock.now()
         lease = self._delivery.clock.lease_now(connection)
-        granted = lanes.take_tokens(connection, self._chunk.lane, len(window), now=now)
-        rows = [_row_at_gate(ready, mail) for ready, mail in window[:granted]]
+        granted = lanes.take_tokens(
+            connection, self._chunk.lane, len(window), now=now, is_urgent=self._chunk.is_urgent
+        )
         worker = self._delivery.worker
+        resting = self._find_resting(connection, [ready for ready, _ in window[:granted]], now)
+        rows = [_row_at_gate(ready, mail) for ready, mail in window[:granted] if ready.id not in resting]
         passed = send_gate_queries.pass_gate(
             connection, rows, worker=worker, now=now, lease=lease, until=lease + WIRE_LEASE
         )
-        changed = [ready.attempt_row for ready, _ in window[:granted] if ready.id not in passed]
+        changed = [
+            ready.attempt_row
+            for ready, _ in window[:granted]
+            if ready.id not in passed and ready.id not in resting
+        ]
         send_gate_queries.return_to_waiting(connection, changed, worker=worker, due_at=now, reason="changed")
+        send_gate_queries.return_to_waiting(
+            connection, list(resting.values()), worker=worker, due_at=now, reason="domain_rest"
+        )
         failpoint("wire.gated")
         return now, granted, passed, number
+
+    def _find_resting(
+        self, connection: sa.Connection, messages: Sequence[ReadyMessage], now: Instant
+    ) -> dict[int, Row]:
+        """Return message -> its row, for mails to domains that rest since the guard let them pass."""
+        rests = lanes.load_domain_rests(connection, self._chunk.lane)
+        return {
+            ready.id: ready.attempt_row
+            for ready in messages
+            if ready.purpose != "transactional" and rests_now(rests, ready.address, now) is not None
+        }
 
     def _return_to_waiting(self, messages: Sequence[ReadyMessage], reason: str) -> None:
         rows = [ready.attempt_row for ready in messages]

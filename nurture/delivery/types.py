@@ -1,12 +1,14 @@
 """The shared objects of a delivering process, and the values that one step of a delivery hands to the next."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nurture.database.bulk import Row
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.journal.writer import Journal
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem
+from nurture.delivery.load_guard_input import GuardItem
 from nurture.domain.counts import Counts
 from nurture.domain.health.warm_up import WarmUpPlan
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
@@ -76,6 +78,8 @@ class Chunk:
     """The result of one claim: the messages that are ready, and counts by verdict."""
 
     lane: str
+    # True: of urgent mail alone, which may use up the lane's rate.
+    is_urgent: bool = False
     counts: Counts = field(default_factory=Counts)
     ready: list[ReadyMessage] = field(default_factory=list)
 
@@ -132,3 +136,5 @@ class Delivery:
     window: int = WINDOW_MAILS
     # Makes the mails; None: from the playbook's templates.
     composer: Composer | None = None
+    # Lane -> how many places earlier claims of this process had (`domain.pace.work_classes.divide`).
+    places: Counter[str] = field(default_factory=Counter)

@@ -56,7 +56,7 @@ def sunset(connection: sa.Connection, *, now: Instant, suppression_key: bytes) -
         for person in silent
         if person in names
     ]
-    accept(connection, events)
+    accept(connection, events, bulk=True)
     return Counts(sunset=len(silent), back=back)
 
 

@@ -97,7 +97,7 @@ def run_counted_batch(
     if not proven_work.lock.acquire(blocking=False):
         counts.more = True
         return counts, None
-    unproven = sorted(set(range(inbox_queries.SHARDS)) - proven_work.shards - {shard})
+    unproven = sorted(set(inbox_queries.shards_of_class(shard)) - proven_work.shards - {shard})
     counted: list[CountedBatch] = []
 
     def count_attempt(locked: LockedShards) -> None:

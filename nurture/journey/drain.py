@@ -24,6 +24,7 @@ from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import advance
+from nurture.domain.pace.work_classes import INBOX, divide
 from nurture.domain.playbook import Playbook
 from nurture.journey import adoption_queries, crash_counts
 from nurture.journey.apply_batch import BatchResult, Rule, apply
@@ -34,7 +35,7 @@ from nurture.playbook import PlaybookSource
 from nurture.runtime.clock import Clock
 from nurture.runtime.failpoints import failpoint
 
-__all__ = ["BATCH", "adopt", "drain", "ring"]
+__all__ = ["BATCH", "adopt", "drain", "drain_shards", "ring"]
 
 #: Rows of one batch: about a third of a second of work. A larger one holds its locks longer and gains little.
 BATCH: Final = 2_000
@@ -61,14 +62,48 @@ def drain(
     limit: int = BATCH,
     rule: Rule = advance,
 ) -> Counts:
-    """Apply the oldest events of the shard, or (None) of the free shard whose oldest row waits longest.
+    """Apply the oldest events of the shard, or (None) of each class of the inbox: live events, then bulk work.
+
+    Of `limit` rows each class gets its share (`domain.pace.work_classes`), in a transaction of its own: the oldest
+    rows of its free shard whose oldest row waits longest, and of others that this process has proven. Counts as
+    `drain_shards` does.
+    """
+    if shard is not None:
+        return drain_shards(database, shards=shard, clock=clock, playbooks=playbooks, limit=limit, rule=rule)
+    counts = Counts()
+    with database.look() as connection:
+        if not inbox_queries.has_rows(connection):
+            return counts
+    with database.read() as connection:
+        waiting = inbox_queries.count_rows(connection, most=limit)
+    parts = divide(INBOX, limit, waiting)
+    for shards, count, part in zip(inbox_queries.CLASSES, waiting, parts, strict=True):
+        if part:
+            # A class whose rows all fit may take those that come meanwhile.
+            most = part if part < count else limit
+            counts.add(
+                drain_shards(database, shards=shards, clock=clock, playbooks=playbooks, limit=most, rule=rule)
+            )
+    return counts
+
+
+def drain_shards(
+    database: Database,
+    *,
+    shards: int | range,
+    clock: Clock,
+    playbooks: PlaybookSource,
+    limit: int = BATCH,
+    rule: Rule = advance,
+) -> Counts:
+    """Apply the oldest events of the shard, or of the free one of several whose oldest row waits longest.
 
     Counts `applied`, `duplicate`, `quarantined`, `merged`, `created`, `contacts`, `objects` and what
     `contacts.save_queries.save` counts; nothing when the shard is empty or another worker holds it. Raises
     Transient when the database refuses the transaction; the rows are then still in the inbox.
     """
     with database.look() as connection:
-        if not inbox_queries.has_rows(connection, shard):
+        if not inbox_queries.has_rows(connection, shards):
             return Counts()
     now, proven_work, counts = clock.now(), crash_counts.proven_work_of(database), Counts()
 
@@ -79,7 +114,7 @@ def drain(
         return _batch(connection, locked_shards, counted, now=now, playbook=playbook, limit=limit, rule=rule)
 
     def batch(connection: sa.Connection) -> _AppliedBatch | None:
-        locked = inbox_queries.lock_shard(connection, shard)
+        locked = inbox_queries.lock_shard(connection, shards)
         if locked is None:
             return None
         if locked not in proven_work.shards:

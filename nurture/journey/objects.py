@@ -137,6 +137,7 @@ def _wake_next(
             for contact in people
             if contact in names
         ],
+        bulk=True,
     )
     if late:
         store.forget_watches(connection, (wake.kind, wake.key), late)

@@ -175,6 +175,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "objects": "products, pieces, pools; events that name nobody",
     "object_wakes": "events of objects, which name nobody",
     "lanes": "rates",
+    "domain_rests": "receiving domains and instants",
     "processes": "hosts, process numbers and instants",
     "lane_states": "instants, and words of mail servers without addresses",
     "sending_counts": "numbers of mails by large mailbox provider, kept for two days",

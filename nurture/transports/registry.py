@@ -1,6 +1,7 @@
 """Transports by URL, and the lanes of a MAIL_URL."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +20,11 @@ __all__ = [
     "Transport",
     "open_lanes",
     "open_transport",
+    "open_transports",
 ]
 
+#: Connections kept for urgent mail, at most.
+_URGENT_CONNECTIONS_MAX = 4
 #: The lane of a MAIL_URL that names none.
 MAIN = "main"
 
@@ -51,6 +55,26 @@ def open_transport(url: str, *, on_stage: StageListener = ignore_stage) -> Trans
     if scheme in ("smtp", "smtps"):
         return SmtpTransport(read_smtp_url(url), on_stage=on_stage)
     raise SettingsError("MAIL_URL: write maildir:PATH, smtp://user:password@host:587 or smtps://host:465")
+
+
+def open_transports(
+    url: str, *, on_stage: StageListener = ignore_stage, on_urgent_stage: StageListener
+) -> tuple[Transport, Transport | None]:
+    """Return two transports of a URL: for all mail, and for urgent mail alone while the first is busy.
+
+    Of the connections that the URL allows, the second has an eighth, at least one and at most four; None where the URL
+    allows only one. Raises SettingsError as `open_transport` does.
+    """
+    transport = open_transport(url, on_stage=on_stage)
+    if not isinstance(transport, SmtpTransport):
+        return transport, open_transport(url, on_stage=on_urgent_stage)
+    options = transport.options
+    kept = min(_URGENT_CONNECTIONS_MAX, max(1, options.connections // 8))
+    if options.connections == 1:
+        return transport, None
+    most = replace(options, connections=options.connections - kept)
+    few = replace(options, connections=kept)
+    return SmtpTransport(most, on_stage=on_stage), SmtpTransport(few, on_stage=on_urgent_stage)
 
 
 def open_lanes(mail_url: str) -> dict[str, str]:

@@ -18,7 +18,9 @@ from tests.rig.smtp import SmtpSink
 @pytest.mark.parametrize("time", ["first", "second"])
 def test_each_test_gets_a_complete_database_of_its_own(database: Database, time: str) -> None:
     with database.write() as connection:
-        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(64)), time
+        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(128)), (
+            time
+        )
         assert connection.scalars(sa.select(lanes.c.name)).all() == ["main"]
         connection.execute(lanes.insert(), {"name": "second"})
 
@@ -40,7 +42,7 @@ def test_a_database_whose_rows_a_test_changed_is_lent_again(postgresql_pool: Pos
     with postgresql_pool.lend() as url, psycopg.connect(url) as connection:
         connection.execute("DELETE FROM shards WHERE id > 3")
     with postgresql_pool.lend() as other, psycopg.connect(other) as connection:
-        assert (other, connection.execute("SELECT count(*) FROM shards").fetchone()) == (url, (64,))
+        assert (other, connection.execute("SELECT count(*) FROM shards").fetchone()) == (url, (128,))
 
 
 @pytest.mark.parametrize("time", ["first", "second"])

@@ -58,7 +58,7 @@ def test_first_start_builds_exactly_the_tables(empty: Database) -> None:
     migrations.upgrade(empty)
     with empty.read() as connection:
         built = shape(connection)
-        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(64))
+        assert connection.scalars(sa.select(shards.c.id).order_by(shards.c.id)).all() == list(range(128))
         assert connection.scalars(sa.select(lanes.c.name)).all() == ["main"]
     migrations.downgrade(empty, "base")
     with empty.write() as connection:

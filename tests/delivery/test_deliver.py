@@ -316,7 +316,7 @@ def test_a_transactional_mail_in_doubt_waits_ten_minutes_and_is_sent_three_times
 def test_a_lane_that_is_asked_to_slow_down_rests(world: World) -> None:
     for name in ("ada", "bob"):
         world.mail(world.person(name), due_at=NOON if name == "ada" else NOON + SECOND)
-    world.deliver(answering("retry", stage="rcpt", slow=True))
+    world.deliver(answering("retry", stage="mail", slow=True))
     world.later(59 * SECOND)
     assert not world.deliver()
     world.later(SECOND)

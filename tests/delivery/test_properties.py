@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.claim import guard_messages
-from nurture.delivery.load_guard_input import ChunkScope, ContactFamily, GuardItem
+from nurture.delivery.load_guard_input import ContactFamily, GuardItem
 from nurture.domain.contact import Run
 from nurture.domain.guard.caps import LedgerEntry
 from nurture.domain.instant import DAY, HOUR, Instant

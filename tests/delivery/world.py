@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from nurture.consent import record
 from nurture.database import schema as t
 from nurture.database.engine import Database, decode, encode
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.deliver import claim, deliver, recover
 from nurture.delivery.journal.writer import Journal
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem
+from nurture.delivery.load_guard_input import GuardItem
 from nurture.delivery.types import Chunk, Delivery, ReadyMessage
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, Instant

@@ -35,7 +35,7 @@ def test_due_work_is_not_held_in_memory(postgresql_installation: Installation, s
     context = make_context(installation.services)
     loops.apply(context)
     loops.wake(context)
-    context.end_journal()
+    context.end_deliveries()
     cast = _due(installation.database, installation.now)
     multiply(installation.database, FEW // cast, first=1, now=installation.now)
     few = measured(installation)

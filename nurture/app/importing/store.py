@@ -57,7 +57,7 @@ class Store:
     def _write(self, connection: sa.Connection, rows: Sequence[Row]) -> dict[str, str]:
         events = self._new_events(connection, [event for row in rows for event in row.events])
         # The workers are notified when the whole file is in.
-        accept(connection, events, notify=False)
+        accept(connection, events, notify=False, bulk=True)
         consents = [consent for row in rows for consent in row.consents]
         if consents:
             import_consents(connection, consents, playbook=self.playbook, now=self.now)

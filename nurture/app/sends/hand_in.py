@@ -236,8 +236,10 @@ def _hand_in_page(
         if names.get(contact)
     ]
     # Workers are notified of the first page and of the end: between them those that have begun go on by themselves.
-    accept(connection, events, notify=False)
     is_last = len(page) < PAGE
+    # A send to one person goes before bulk work.
+    is_single = is_first and is_last and len(events) == 1
+    accept(connection, events, notify=False, bulk=not is_single)
     if is_first or is_last:
         note_inbox(connection)
     values = {

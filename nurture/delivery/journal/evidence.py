@@ -98,7 +98,9 @@ def write_journal_outcomes(
     if not restored:
         for lane in {item.row.lane for item in new}:
             outcomes = [item.outcome for item in new if item.row.lane == lane]
-            pause_or_rest_lane(connection, lane, outcomes, now=now)
+            # Of the past: it does not tell which domain was meant.
+            is_slow = any(outcome.slow for outcome in outcomes)
+            pause_or_rest_lane(connection, lane, outcomes, now=now, is_slow=is_slow)
     counts = Counts()
     for item in new:
         counts[item.outcome.outcome] += 1

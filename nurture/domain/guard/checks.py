@@ -274,6 +274,17 @@ def check_valid_for(context: CheckContext) -> CheckResult:
     return Refusal("expire", "too_late", f"was valid until {to_iso(message.valid_until)}{before}")
 
 
+def check_domain_rest(context: CheckContext) -> CheckResult:
+    """Defer mail to a domain that asked for fewer mails; transactional mail is tried all the same."""
+    rest, message = context.input.domain_rest, context.input.message
+    if rest is None:
+        return "its domain takes mail"
+    if message.purpose == "transactional":
+        return "its domain rests; transactional mail is tried"
+    detail = f"its domain asked for fewer mails, until {to_iso(rest.until)}"
+    return Refusal("defer", "domain_rest", detail, until=rest.instant_for(message.id))
+
+
 def check_quiet_hours(context: CheckContext) -> CheckResult:
     """Defer a purpose that is not exempt to the end of the quiet hours in the person's zone."""
     quiet = context.playbook.quiet_hours

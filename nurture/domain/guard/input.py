@@ -19,6 +19,7 @@ from nurture.domain.guard.sends import SendLimits
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold
 from nurture.domain.measure import MailStep, Measure, MessageTrack, Purpose
+from nurture.domain.pace.domain_rests import DomainRest
 from nurture.domain.playbook import Playbook
 
 #: Switches that stop every lane: `all` by ops, `restored` when the database is older than its journals.
@@ -110,6 +111,8 @@ class GuardInput:
     only_to: frozenset[str] = frozenset()
     # The send by which an operator asked for it; None: no send.
     send: SendLimits | None = None
+    # The rest under way of the receiving domain, which asked for fewer mails; None: none.
+    domain_rest: DomainRest | None = None
 
 
 @dataclass(frozen=True, slots=True)

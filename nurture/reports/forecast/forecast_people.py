@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from nurture.consent.switch_queries import load_paused_switches
 from nurture.contacts.queries import load_settled_messages
-from nurture.delivery.load_guard_input import ChunkScope, GuardItem, load_objects
+from nurture.delivery.chunk_scope import ChunkScope
+from nurture.delivery.load_guard_input import GuardItem, load_objects
 from nurture.delivery.load_waiting_mail import load_waiting_mail
 from nurture.domain.event import Event
 from nurture.domain.guard.decide import next_allowed, zone_or_default

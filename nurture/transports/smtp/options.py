@@ -26,7 +26,7 @@ class SmtpOptions:
     # Our name in EHLO; empty: the address literal of the connection.
     name: str = ""
     # The most connections, the most mails on one of them, and for how long one may be idle.
-    connections: int = 8
+    connections: int = 9
     per_connection: int = 100
     idle: float = 30.0
     # Mails of one window that wait longer than this for a connection go back to the send gate.

@@ -1,0 +1,1 @@
+"""The pace of work: which class goes first and with which share, and which receiving domain rests."""
