@@ -302,18 +302,14 @@ class Guard:
         ahead = [
             other
             for other in self.person.waiting
-            if other.run.line != mail.run.line
-            and self.counts(cap, other)
-            and order(other) < order(mail)
-            and self.holds(other, now) is None
-            and self.own_pause(other, now) is None
+            if other.run.line != mail.run.line and self.counts(cap, other) and order(other) < order(mail)
         ]
-        near = [other for other in ahead if abs(other.due - now) <= self.book.arbitration]
-        needing = {other.run.line: other.due for other in near if other.run.line not in places}
-        if mail.run.line not in places and len(places) + len(needing) >= cap.at_most and needing:
-            return min(needing.values())
-        soon = [other.due for other in ahead if abs(other.due - now) < cap.gap]
-        return min(soon, default=None)
+        near = sorted((other for other in ahead if abs(other.due - now) <= self.book.arbitration), key=order)
+        needing = [other for other in near if other.run.line not in places]
+        wanted = len(places) + len({other.run.line for other in needing})
+        if mail.run.line not in places and wanted >= cap.at_most and needing:
+            return needing[0].due
+        return next((other.due for other in near if other.due - now < cap.gap), None)
 
     def when(self, mail: Mail, now: int) -> Verdict | None:
         """The step's condition still holds."""

@@ -78,18 +78,23 @@ def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, 
     `merged` is the stricter state of two people who were merged, and since when it holds.
     """
     words = [
-        (event.occurred, 2 if name in WITHDRAWALS else 0 if grants(book, event, topic) else 1, name)
+        (
+            event.occurred,
+            2 if name in WITHDRAWALS else 0 if grants(book, event, topic) else 1,
+            name,
+            event.hint,
+        )
         for name in WORDS
         for event in history.get(name, ())
         if speaks_of(book, event, topic) and (merged is None or event.occurred > merged[0])
     ]
     state = merged[1] if merged else "none"
-    for _, strictness, word in sorted(words):
+    for _, strictness, word, is_hint in sorted(words):
         if word in WITHDRAWALS:
             state = "withdrawn"
         elif strictness == 0:
             state = "granted"
-        else:
+        elif state != "granted" or not is_hint:
             state = "pending"
     return state
 

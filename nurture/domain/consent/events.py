@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.contact import Contact
 from nurture.domain.event import SHOPS, Event
+from nurture.domain.instant import NEVER
 from nurture.domain.memory import TopicConsent
 from nurture.domain.playbook import Playbook
 
@@ -61,7 +62,8 @@ def fold_consent(contact: Contact, event: Event, playbook: Playbook) -> ConsentS
         kept.withdrawn = max(kept.withdrawn, event.occurred_at)
         return None
     if state == "pending":
-        kept.asked = max(kept.asked, event.occurred_at)
+        # A hint takes no grant back.
+        kept.asked = max(kept.asked, NEVER if event.hint else event.occurred_at)
         return None
     is_first, counted = kept.first is None, _counts(contact, topic)
     kept.first = event.occurred_at if kept.first is None else min(kept.first, event.occurred_at)

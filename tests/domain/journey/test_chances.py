@@ -125,6 +125,13 @@ def test_a_confirmation_of_the_instant_of_its_request_waits_for_another_one() ->
     assert mails(later) == [("lead/any/welcome", NOON + 2 * DAY)]
 
 
+def test_a_browser_keys_request_takes_no_consent_back() -> None:
+    playbook = programme(welcome(once=Once(again_after=DAY)))
+    hinted = replace(an_event("Consent Given", NOON + 4 * DAY, topic="news"), hint=True)
+    result = live(playbook, confirmed(), hinted, confirmed(NOON + 5 * DAY))
+    assert [at for _, at in mails(result)] == [NOON]
+
+
 def test_a_topic_asked_for_anew_starts_again_once_it_is_confirmed_again() -> None:
     playbook = programme(welcome(once=Once(again_after=DAY)))
     anew = an_event("Consent Given", NOON + 4 * DAY, topic="news")
