@@ -86,9 +86,12 @@ def send(
     from nurture.app.sends.hand_in import SendOrder, people_to_approve, request_id
     from nurture.app.sends.options import SendOptions, read_values
     from nurture.domain.guard.sends import read_rate
+    from nurture.runtime import gc_tuning
 
     options = SendOptions(occasion or "", again, read_values(set_ or []))
     per_hour = read_rate(rate) if rate else None
+    # A forecast and the pages of a send make many objects that the collector would visit again and again.
+    gc_tuning.settle()
     with open_installation() as services:
         now = services.clock.now()
         recipients = _find_recipients(services, names, file, column, audience)
@@ -177,14 +180,12 @@ def _begin(services: "Services", order: "SendOrder", *, large: int | None, as_js
     """Begin the send, or request it where a second operator must approve it."""
     from nurture.app import approvals
     from nurture.app.sends import hand_in
-    from nurture.runtime import gc_tuning
 
     if large is not None and not hand_in.has_started(services, order.request):
         asked = approvals.request_approval(services, order, people=large)
         output.print_result(asked, as_json=as_json, title="waiting for a second operator")
         output.print_notice(f"another operator approves it with: nurture sends approve {order.request}")
         return
-    gc_tuning.settle()
     done = hand_in.send(services, order)
     if order.recipients.unknown:
         done["unknown"] = len(order.recipients.unknown)
