@@ -25,6 +25,7 @@ from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, no
 from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
+from nurture.delivery.lanes import delete_ended_rests
 from nurture.domain.instant import DAY, HOUR, SECOND, Instant
 from nurture.domain.retention import compute_retention
 from nurture.feedback import clicks
@@ -61,10 +62,11 @@ def look(connection: sa.Connection, services: Services, now: Instant) -> None:
 
 
 def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
-    """Forget the slots of yesterday, and who followed links the day before."""
+    """Forget the slots of yesterday, who followed links the day before, and rests of domains that ended."""
     clicks.delete_judged(connection, now=now)
     connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
     health_queries.delete_old(connection, lost=now - DAY, counts=now - 2 * DAY, samples=now - HOUR)
+    delete_ended_rests(connection, before=now - DAY)
     journal_queries.delete_old(
         connection,
         senders_before=now - restore_detection.MEMORY,

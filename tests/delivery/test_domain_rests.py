@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.delivery.deliver import deliver
-from nurture.delivery.lanes import rest_domains
+from nurture.delivery.lanes import delete_ended_rests, rest_domains
 from nurture.domain.instant import HOUR, MINUTE
 from nurture.transports.types import Outcome, OutgoingMail
 from tests.delivery.builders import NOON, a_measure, a_playbook
@@ -104,3 +104,11 @@ def test_a_domain_that_goes_on_throttling_is_asked_less_and_less(world: World) -
     assert rest.length >= HOUR // 4
     # Back-off alone would have tried each of them several times.
     assert len(post.taken) < 4 * 40
+
+
+def test_rests_that_ended_long_ago_are_forgotten(world: World) -> None:
+    world.database.run(lambda connection: rest_domains(connection, "main", {"a.example"}, now=NOON - HOUR))
+    world.database.run(lambda connection: rest_domains(connection, "main", {"b.example"}, now=NOON))
+    world.database.run(lambda connection: delete_ended_rests(connection, before=NOON))
+    with world.database.read() as connection:
+        assert connection.execute(sa.select(t.domain_rests.c.domain)).scalars().all() == ["b.example"]
