@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.delivery import claim_queries
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.load_guard_input import (
-    ChunkScope,
     ContactFamily,
     load_families,
     load_ledger,

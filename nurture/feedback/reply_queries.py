@@ -118,7 +118,7 @@ def lock_untold_answers(connection: sa.Connection, *, limit: int) -> list[sa.Row
     return list(connection.execute(statement))
 
 
-def load_event(connection: sa.Connection, number: int) -> sa.Row[Any] | None:
+def load_event(connection: sa.Connection, number: int) -> Any:
     """Return name and body of a stored event; None when it is no longer kept."""
     statement = sa.select(events.c.name, events.c.body).where(events.c.id == number)
     return connection.execute(statement).first()

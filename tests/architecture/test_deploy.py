@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from tests.architecture.sources import ROOT
 
@@ -22,7 +22,7 @@ def _known() -> set[str]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load(_RULES.read_text())["groups"]
+    (group,) = YAML(typ="safe").load(_RULES.read_text())["groups"]
     return list(group["rules"])
 
 

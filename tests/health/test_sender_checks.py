@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -69,8 +70,11 @@ def dns_server(records: Mapping[str, str], *, fails: bool = False) -> Iterator[s
         server.close()
 
 
-def results(database: Database, **settings: object) -> dict[str, str]:
-    given = {"mail_url": "smtp://127.0.0.1:25", "bounce_address": "b@bounces.lark.example"} | settings
+def results(database: Database, **settings: Any) -> dict[str, str]:
+    given: dict[str, Any] = {
+        "mail_url": "smtp://127.0.0.1:25",
+        "bounce_address": "b@bounces.lark.example",
+    } | settings
     return {check.name: check.state for check in check_sender(a_service(database, **given))}
 
 

@@ -68,22 +68,21 @@ def old_data(more: More, story: "Story") -> None:
     """An import of what happened long ago."""
     draw = more.draw
     before = story.now - dt.timedelta(hours=draw.between(2, 400))
-    name, properties = draw.pick(
-        [
-            ("Order Completed", {"order_id": key(more, story, "o", 5), "revenue": 30, "products": []}),
-            (
-                "Product Added",
-                {"cart_id": key(more, story, "c", 3), "product_id": draw.pick(PRODUCTS), "price": 9},
-            ),
-            ("Survey Answered", {"score": draw.between(0, 10), "answer": "office"}),
-            ("Article Read", {"category": "beans"}),
-            ("Signed In", {}),
-            ("Page Viewed", {}),
-            ("Plan Changed", {"plan": "team"}),
-        ]
-    )
+    words: list[tuple[str, dict[str, Any]]] = [
+        ("Order Completed", {"order_id": key(more, story, "o", 5), "revenue": 30, "products": []}),
+        (
+            "Product Added",
+            {"cart_id": key(more, story, "c", 3), "product_id": draw.pick(PRODUCTS), "price": 9},
+        ),
+        ("Survey Answered", {"score": draw.between(0, 10), "answer": "office"}),
+        ("Article Read", {"category": "beans"}),
+        ("Signed In", {}),
+        ("Page Viewed", {}),
+        ("Plan Changed", {"plan": "team"}),
+    ]
+    word = draw.pick(words)
     at = before.strftime("%Y-%m-%dT%H:%M:%SZ")
-    more.tell(story, name, properties, historic=True, occurred_at=at)
+    more.tell(story, *word, historic=True, occurred_at=at)
 
 
 def prefer(more: More, story: "Story") -> None:
@@ -105,22 +104,21 @@ def browser(more: More, story: "Story") -> None:
     goods = [
         {"product_id": draw.pick(PRODUCTS), "quantity": 1, "category": "beans", "price": draw.between(1, 60)}
     ]
-    name, properties = draw.pick(
-        [
-            (
-                "Order Completed",
-                {"order_id": key(more, story, "o", 5), "revenue": 500, "currency": "EUR", "products": goods},
-            ),
-            ("Order Completed", {"order_id": key(more, story, "o", 5), "products": goods}),
-            ("Product Added", {"cart_id": key(more, story, "c", 3), **goods[0]}),
-            ("Consent Given", {"topic": draw.pick(["news", "offers", "surveys"])}),
-            ("Consent Withdrawn", {"topic": "offers"}),
-            ("Quote Sent", {}),
-            ("Back In Stock Requested", {"product_id": draw.pick(PRODUCTS)}),
-            ("Signed In", {}),
-        ]
-    )
-    more.tell(story, name, properties, source="browser", hint=True)
+    words: list[tuple[str, dict[str, Any]]] = [
+        (
+            "Order Completed",
+            {"order_id": key(more, story, "o", 5), "revenue": 500, "currency": "EUR", "products": goods},
+        ),
+        ("Order Completed", {"order_id": key(more, story, "o", 5), "products": goods}),
+        ("Product Added", {"cart_id": key(more, story, "c", 3), **goods[0]}),
+        ("Consent Given", {"topic": draw.pick(["news", "offers", "surveys"])}),
+        ("Consent Withdrawn", {"topic": "offers"}),
+        ("Quote Sent", {}),
+        ("Back In Stock Requested", {"product_id": draw.pick(PRODUCTS)}),
+        ("Signed In", {}),
+    ]
+    word = draw.pick(words)
+    more.tell(story, *word, source="browser", hint=True)
 
 
 def by_hand(more: More, story: "Story") -> None:

@@ -73,7 +73,7 @@ def forecast_page(
     for contact_id, family in loaded.families.items():
         event = _event(contact_id, order, scope.now)
         if not family.contact.clock:
-            family.contact = begin(family.contact, event, scope.playbook)
+            family.contact = begin(contact_id, event, scope.playbook)
         person = Person(
             family=family,
             rows=loaded.rows.get(contact_id, ()),

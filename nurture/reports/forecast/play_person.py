@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
+from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.claim import guard_messages
 from nurture.delivery.load_guard_input import (
-    ChunkScope,
     ContactFamily,
     GuardItem,
     build_due_message,

@@ -47,13 +47,13 @@ def happened(shop: Shop, now: Instant, request: str = "r1") -> dict[int, tuple[s
         for row in connection.execute(sa.select(n.contact_id, n.reason).where(n.request == request)):
             became[row.contact_id] = ("sent_before" if row.reason == "once" else "never", row.reason, FOREVER)
         mails = sa.select(m.contact_id, m.status, m.reason, m.sent_at, m.id).where(m.request == request)
-        for row in connection.execute(mails.order_by(m.id)):
-            if became.get(row.contact_id, ("",))[0] in ("now", "later"):
+        for mail in connection.execute(mails.order_by(m.id)):
+            if became.get(mail.contact_id, ("",))[0] in ("now", "later"):
                 continue
-            if row.status == "sent":
-                became[row.contact_id] = ("now" if row.sent_at == now else "later", "", row.sent_at)
+            if mail.status == "sent":
+                became[mail.contact_id] = ("now" if mail.sent_at == now else "later", "", mail.sent_at)
             else:
-                became[row.contact_id] = ("never", row.reason, FOREVER)
+                became[mail.contact_id] = ("never", mail.reason, FOREVER)
     return became
 
 
