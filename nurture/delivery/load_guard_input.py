@@ -34,7 +34,7 @@ from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
 from nurture.domain.pace.domain_rests import rests_now
 from nurture.domain.playbook import Playbook
-from nurture.domain.values import coerced
+from nurture.domain.values import coerced, key_text
 from nurture.feedback.reply_queries import load_reply_holds
 
 
@@ -357,18 +357,15 @@ def object_keys(
     else:
         value = run.origin.properties.get(binding.key)
     if not isinstance(value, list):
-        return _texts([value]), False
+        return _keys([value]), False
     # A list of lines names each object by the kind's own key.
     key = kind.key if kind else ""
-    return _texts([line.get(key) if isinstance(line, dict) else line for line in value]), True
+    return _keys([line.get(key) if isinstance(line, dict) else line for line in value]), True
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
-    """Return the texts and integers among the values as texts of at most 200 characters, each once."""
-    texts = (
-        str(value)[:200] for value in values if isinstance(value, str | int) and not isinstance(value, bool)
-    )
-    return [text for text in dict.fromkeys(texts) if text]
+def _keys(values: Iterable[Any]) -> list[str]:
+    """Return the keys among the values, each once."""
+    return [key for key in dict.fromkeys(map(key_text, values)) if key is not None]
 
 
 def _build_reading(item: GuardItem, scope: ChunkScope) -> Reading | None:

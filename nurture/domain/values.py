@@ -19,6 +19,10 @@ INTEGER_MAX: Final = 2**53
 TEXT_MAX: Final = 500
 #: Longest text of a number, a date or an instant.
 SCALAR_TEXT_MAX: Final = 64
+#: Characters of the key of a thing: an order, a product, a case.
+KEY_MAX: Final = 200
+#: Beyond every float, and far below the longest number that Python writes as text.
+_KEY_BOUND: Final = 10**400
 #: A number other than 0 has its first digit at most this many places from the decimal point.
 _PLACES_MAX: Final = 30
 #: Years of dates that rules may use.
@@ -197,6 +201,22 @@ def _is_day(year: int, month: int, day: int) -> bool:
     except ValueError:
         return False
     return True
+
+
+# ---- keys of things --------------------------------------------------------------------------------------
+
+
+def key_text(value: Any) -> str | None:
+    """Return the key that a value names a thing by, whoever writes it; None for what can be no key.
+
+    A text without the space around it, or a whole number: `1001`, `" 1001"` and the 1001.0 of a spreadsheet are one.
+    """
+    if isinstance(value, str):
+        return value.strip()[:KEY_MAX] or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    is_whole = isinstance(value, int) or value.is_integer()
+    return str(int(value)) if is_whole and abs(value) < _KEY_BOUND else None
 
 
 # ---- row ids ---------------------------------------------------------------------------------------------

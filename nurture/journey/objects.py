@@ -17,6 +17,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.event import Event
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import ObjectKind, Playbook
+from nurture.domain.values import key_text
 from nurture.journey import object_queries as store
 from nurture.playbook import PlaybookSource
 from nurture.runtime.clock import Clock
@@ -24,7 +25,6 @@ from nurture.runtime.clock import Clock
 #: The source of internal events to watchers; they fold no object and wake nobody again.
 SOURCE: Final = "object"
 _FIELDS_MAX: Final = 60
-_KEY_MAX: Final = 200
 
 
 def fold_objects(connection: sa.Connection, events: Sequence[Event], playbook: Playbook) -> int:
@@ -62,9 +62,9 @@ def _named(event: Event, playbook: Playbook) -> Iterator[tuple[ObjectKind, str, 
             continue
         lines = event.properties.get("products")
         for fields in (event.properties, *(lines if isinstance(lines, list) else ())):
-            key = fields.get(kind.key) if isinstance(fields, dict) else None
-            if isinstance(key, str | int) and not isinstance(key, bool) and key != "":
-                yield kind, str(key)[:_KEY_MAX], {name: fields[name] for name in fields if name != "products"}
+            key = key_text(fields.get(kind.key)) if isinstance(fields, dict) else None
+            if key is not None:
+                yield kind, key, {name: fields[name] for name in fields if name != "products"}
 
 
 def _fold(facts: dict[str, Any], event: Event, fields: dict[str, Any]) -> None:

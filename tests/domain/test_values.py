@@ -10,7 +10,7 @@ import pytest
 
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.instant import EARLIEST, LATEST, parse_duration, parse_iso
-from nurture.domain.values import coerce, read_decimal, read_row_id, read_time
+from nurture.domain.values import coerce, key_text, read_decimal, read_row_id, read_time
 
 #: Everything here takes microseconds; the bound leaves room for a machine under load.
 MILLISECONDS_MAX = 5
@@ -132,3 +132,21 @@ def test_a_duration_is_at_most_a_hundred_years(text: str) -> None:
     with pytest.raises(ValueError, match="at most 36525d"):
         parse_duration(text)
     assert parse_iso("2200-12-31") + parse_duration("36525d") < 2**62
+
+
+@pytest.mark.parametrize("value", ["1001", " 1001", "1001\u00a0", 1001, 1001.0])
+def test_a_key_is_one_whoever_writes_it(value: Any) -> None:
+    assert key_text(value) == "1001"
+
+
+def test_case_and_accents_of_a_key_are_its_own() -> None:
+    assert [key_text(text) for text in ("Ab-1", "ab-1", "01", "ü", "u\u0308", "x" * 300)] == [
+        *("Ab-1", "ab-1", "01", "ü", "u\u0308"),
+        "x" * 200,
+    ]
+
+
+def test_a_value_of_another_form_is_no_key() -> None:
+    values = [None, "", " \u00a0", True, 1.5, float("inf"), float("nan"), 10**5_000, [1], {"a": 1}]
+
+    assert [value for value in values if quickly(partial(key_text, value)) is not None] == []

@@ -120,7 +120,11 @@ class Running(Known):
             return thing.key if thing else self.entity_key(measure, event)
         entry = key_of(event.properties.get(per)) if event else None
         kind = self.book.kinds.get(thing.kind if thing else measure.entity)
-        if entry is None and kind is not None and per in kind.key:
+        if (
+            entry is None
+            and kind is not None
+            and per in {*kind.key, *(part for _, part in kind.reversed_by.values())}
+        ):
             return thing.key if thing else self.entity_key(measure, event)
         return entry
 

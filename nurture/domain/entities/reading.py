@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Entity, EntityLine
 from nurture.domain.playbook import EntityKind, LineRule
-from nurture.domain.values import coerce
-
-_KEY_MAX: Final = 200
-
+from nurture.domain.values import coerce, key_text
 
 # ---- keys ------------------------------------------------------------------------------------------------
 
@@ -35,12 +32,8 @@ def parent_key(event: Event, kind: EntityKind) -> str | None:
 def first_key(values: Any, names: Iterable[str]) -> str | None:
     """Return the first of these values that can be a key, as text."""
     for name in names:
-        key = values.get(name)
-        if isinstance(key, float) and key.is_integer():
-            # A spreadsheet writes 1001 as 1001.0.
-            key = int(key)
-        if isinstance(key, str | int) and not isinstance(key, bool) and (text := str(key).strip()):
-            return text[:_KEY_MAX]
+        if (key := key_text(values.get(name))) is not None:
+            return key
     return None
 
 

@@ -1,5 +1,6 @@
 """Entering a measure: from a trigger that fired to a run, or to the reason why not."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,8 +13,10 @@ from nurture.domain.journey.set_aside import is_set_aside, run_rule
 from nurture.domain.journey.steps import begin_run
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
+from nurture.domain.playbook import EntityKind
 from nurture.domain.sampling import hash_share, pick_variant
 from nurture.domain.timing import to_local
+from nurture.domain.values import key_text
 
 #: `once: per year` and its like: the local day as text. An event without an id counts once a day.
 _CALENDAR: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "event": "%Y-%m-%d"}
@@ -203,13 +206,17 @@ def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
     date_format = _CALENDAR.get(per)
     if date_format is not None:
         return format(to_local(firing.at, work.zone), date_format)
-    value = firing.properties.get(per)
-    if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-        return str(value)[:200]
+    if (value := key_text(firing.properties.get(per))) is not None:
+        return value
     kind = work.playbook.entities.get(measure.entity or "")
-    if firing.entity_key and kind is not None and per in kind.keys:
+    if firing.entity_key and kind is not None and per in _names_of(kind):
         return firing.entity_key
     return firing.milestone_key or None
+
+
+def _names_of(kind: EntityKind) -> Collection[str | None]:
+    """Return the properties that number an entity, or one of its refunds: without that number it stands for itself."""
+    return {*kind.keys, *(reversal.key for reversal in kind.reversed_by)}
 
 
 def _run_key(work: Work, measure: Measure, firing: Firing, value: str) -> tuple[str | None, int]:

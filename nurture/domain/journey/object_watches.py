@@ -7,6 +7,7 @@ from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
+from nurture.domain.values import key_text
 
 
 def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
@@ -46,5 +47,5 @@ def object_keys(event: Event, name: str) -> list[str]:
     values = [event.properties.get(name)]
     if isinstance(rows, list):
         values.extend(row.get(name) for row in rows if isinstance(row, dict))
-    keys = (str(v)[:200] for v in values if isinstance(v, str | int) and not isinstance(v, bool) and v != "")
-    return list(dict.fromkeys(keys))
+    keys = (key_text(value) for value in values)
+    return list(dict.fromkeys(key for key in keys if key is not None))

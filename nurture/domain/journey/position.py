@@ -19,6 +19,7 @@ from nurture.domain.measure import Track
 from nurture.domain.memory import ConversionRecord, HoldSpan, MilestoneCount
 from nurture.domain.playbook import EntityKind, EventMatch, Hold, Milestone, Playbook
 from nurture.domain.timing import to_local
+from nurture.domain.values import key_text
 
 #: Keys remembered per milestone, hold and conversion; older ones are folded into a count.
 _KEYS_MAX = 200
@@ -38,8 +39,7 @@ def _matches_any(matches: Sequence[EventMatch], event: Event, playbook: Playbook
 
 
 def _key_property(event: Event, name: str | None) -> str:
-    value = event.properties.get(name) if name else None
-    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return (key_text(event.properties.get(name)) if name else None) or ""
 
 
 def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:

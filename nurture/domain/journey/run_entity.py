@@ -11,6 +11,7 @@ from nurture.domain.journey.object_watches import object_keys
 from nurture.domain.measure import Measure
 from nurture.domain.memory import Entity
 from nurture.domain.playbook import EntityKind, Playbook
+from nurture.domain.values import key_text
 
 EntityReason = Literal["entity_reversed", "entity_closed"]
 
@@ -77,9 +78,6 @@ def entities_concerned(contact: Contact, kind_name: str, event: Event, name: str
     values = set(object_keys(event, name))
     concerned = set(values)
     for key, entity in contact.memory.entities.get(kind_name, {}).items() if values else ():
-        own = entity.fields.get(name)
-        if (isinstance(own, str | int) and str(own)[:200] in values) or not values.isdisjoint(
-            line_keys(entity)
-        ):
+        if key_text(entity.fields.get(name)) in values or not values.isdisjoint(line_keys(entity)):
             concerned.add(key)
     return concerned
