@@ -271,7 +271,7 @@ def test_a_contact_is_found_by_any_of_its_names(client: httpx.Client, contact: i
 def test_nobody_is_found_by_other_words(client: httpx.Client, contact: int, query: str) -> None:
     answer = client.get("/contacts", params={"q": query})
     assert answer.status_code == 200
-    assert "No contact has this identity." in answer.text
+    assert "No contact has this in its name, address or ids." in answer.text
 
 
 def test_measures_show_their_conservation(
