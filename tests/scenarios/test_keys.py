@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nurture.app.sends.hand_in import SendOrder, send
+from nurture.app.sends.options import SendOptions
+from nurture.app.sends.recipients import Recipients
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, to_iso
@@ -12,6 +15,7 @@ from tests.scenarios.world import MONDAY, World
 
 ADA = "ada@shop.example"
 GOODS = [{"product_id": "7", "name": "Espresso", "category": "beans", "quantity": 1, "price": 10}]
+PRESALE = "customer/advocate/presale_notice"
 AS_WRITTEN: list[Any] = [7, " 7 ", 7.0, "7\u00a0"]
 
 
@@ -51,6 +55,22 @@ def test_an_order_has_one_receipt_and_one_cancellation(world: World) -> None:
         "any/refund_confirmed/refunded",
         "customer/any/order_confirmation/receipt",
     ]
+
+
+@pytest.mark.parametrize("occasion", ["spring", " spring "])
+def test_an_occasion_mails_a_person_once(world: World, occasion: str) -> None:
+    order(world, "7")
+    order(world, "8")
+    world.tell(ADA, "Survey Answered", survey="nps_survey", score=10)
+    world.tell(ADA, "Consent Given", topic="members")
+    world.work()
+    for request, name in (("first", "spring"), ("second", occasion)):
+        people, options = Recipients(contacts=(1,)), SendOptions(name)
+        send(world.services, SendOrder(PRESALE, people, request, "ops", options=options))
+        world.live(DAY)
+
+    decided = [name for _, name, _, _ in world.ledger(ADA)]
+    assert decided.count(f"{PRESALE}/notice") == 1
 
 
 def test_a_refund_without_a_number_is_confirmed_once_for_its_order(world: World) -> None:

@@ -8,10 +8,10 @@ from nurture.database.engine import decode, encode
 from nurture.domain.errors import InputError
 from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
+from nurture.domain.values import key_text
 
 #: Values of `once` that need no key from the operator.
 _OWN_KEYS: Final = frozenset({"contact", "event", "year", "month", "day", "occasion"})
-_TEXT_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,11 @@ def read_values(texts: list[str]) -> dict[str, str]:
     """Return the values of `--set key=value`. Raises InputError for a text without `=`."""
     values: dict[str, str] = {}
     for text in texts:
-        name, separator, value = text.partition("=")
-        if not separator or not name or not value:
+        name, separator, written = text.partition("=")
+        value = key_text(written)
+        if not separator or not name or value is None:
             raise InputError(f"--set {text!r}: write key=value, e.g. --set order_id=o1")
-        values[name] = value[:_TEXT_MAX]
+        values[name] = value
     return values
 
 
@@ -88,6 +89,6 @@ def run_key(options: SendOptions, measure: Measure) -> str | None:
         case "contact":
             return ""
         case "occasion":
-            return options.occasion
+            return key_text(options.occasion)
         case per:
-            return options.values.get(per)
+            return key_text(options.values.get(per))

@@ -10,6 +10,7 @@ from typing import Any
 from nurture.domain.contact import Contact
 from nurture.domain.entities.dropped import TOTALS
 from nurture.domain.entities.net_facts import compacted
+from nurture.domain.entities.reading import currency_in
 from nurture.domain.entities.refunds import totals_of
 from nurture.domain.entities.settle import settle_kinds
 from nurture.domain.event_index import index_of
@@ -50,7 +51,7 @@ def _complete(entity: Entity, kind: EntityKind) -> None:
         line.removed = line.removed or not line.present
     amount = coerce(entity.fields.get(kind.amount), "decimal") if kind.amount is not None else None
     if entity.worth is None and amount is not None:
-        entity.worth = Worth(amount=amount, currency=str(entity.fields.get("currency") or "").upper())
+        entity.worth = Worth(amount=amount, currency=currency_in(entity.fields))
     for name in totals_of(kind):
         total = coerce(entity.fields.get(name), "decimal")
         # Told together with the amount; of another event it may be out of date.

@@ -5,6 +5,7 @@ from bisect import insort
 from nurture.domain.contact import Contact
 from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
 from nurture.domain.entities.reading import (
+    currency_in,
     entity_key,
     first_key,
     mark_of,
@@ -28,7 +29,6 @@ _FIELDS_MAX = 60
 _REFUNDS_MAX = 100
 #: So many keys of closed entities are kept besides those of the entities that are kept.
 _CLOSINGS_MAX = 200
-_CURRENCY_MAX = 8
 #: More changes of an entity do not raise the number of its calendar entry.
 _CHANGES_MAX = 500
 
@@ -131,12 +131,7 @@ def _newest_worth(known: Worth | None, event: Event, name: str) -> Worth | None:
     stamp = (not event.hint, event.occurred_at, event.message_id)
     if amount is None or (known is not None and stamp <= known.stamp):
         return known
-    return Worth(stamp, amount, _currency(event))
-
-
-def _currency(event: Event) -> str:
-    currency = event.properties.get("currency")
-    return currency.strip().upper()[:_CURRENCY_MAX] if isinstance(currency, str) else ""
+    return Worth(stamp, amount, currency_in(event.properties))
 
 
 def _close(memory: Memory, event: Event, kind: EntityKind) -> None:
@@ -184,7 +179,7 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
     refund = Refund(
         stamp,
         None if amount is None else abs(amount),
-        _currency(event),
+        currency_in(event.properties),
         lines,
         of,
         cumulative=event.properties.get("cumulative") is True,

@@ -5,7 +5,7 @@ from typing import Any
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact
-from nurture.domain.entities.reading import net_lines, price_of
+from nurture.domain.entities.reading import currency_in, net_lines, price_of
 from nurture.domain.entities.refunds import net_amount
 from nurture.domain.event_index import DATED, Index
 from nurture.domain.instant import NEVER, Instant
@@ -148,7 +148,7 @@ def currency_of(entity: Entity, playbook: Playbook) -> str | None:
     if not named:
         return ""
     currency = entity.worth.currency if entity.worth is not None else ""
-    currency = currency or str(entity.fields.get("currency", "")).strip().upper() or named[0]
+    currency = currency or currency_in(entity.fields) or named[0]
     return currency if currency in named else None
 
 

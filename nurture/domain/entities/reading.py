@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
@@ -10,6 +10,8 @@ from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Entity, EntityLine
 from nurture.domain.playbook import EntityKind, LineRule
 from nurture.domain.values import coerce, key_text
+
+_CURRENCY_MAX: Final = 8
 
 # ---- keys ------------------------------------------------------------------------------------------------
 
@@ -128,6 +130,12 @@ def quantity_of(row: Any) -> int:
     """Return the quantity of a line's properties; 1 where none is given."""
     quantity: int | None = coerce(row.get("quantity"), "integer")
     return 1 if quantity is None else max(quantity, 0)
+
+
+def currency_in(values: Any) -> str:
+    """Return the currency that these properties name, in capitals; "" for none, which null and numbers are too."""
+    currency = values.get("currency")
+    return currency.strip().upper()[:_CURRENCY_MAX] if isinstance(currency, str) else ""
 
 
 def price_of(row: Any) -> int | None:

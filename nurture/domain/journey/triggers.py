@@ -16,6 +16,7 @@ from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnSchedule
 from nurture.domain.playbook import EventMatch
 from nurture.domain.timing import next_slot
+from nurture.domain.values import key_text
 
 #: No rules have this hash.
 _NO_ANSWER: Final = ("", False)
@@ -200,7 +201,7 @@ def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
         request=request,
         is_single_request=event.message_id == single_request_id(request),
         send_at=send_at if isinstance(send_at, int) else None,
-        occasion=str(event.properties.get("occasion", ""))[:200],
+        occasion=key_text(event.properties.get("occasion")) or "",
         again=event.properties.get("again") is True,
     )
     enter_measure(work, measure, firing)

@@ -37,6 +37,13 @@ def test_an_amount_in_another_currency_is_added_to_nothing(playbook: object) -> 
     assert contact.facts["other_currencies"] == ["JPY"]
 
 
+@pytest.mark.parametrize("currency", [None, "", " ", 978, ["EUR"]])
+def test_an_amount_without_a_currency_counts_in_the_first_one(currency: object) -> None:
+    contact = after(order("A", 10, currency=currency), playbook=BOTH)
+    assert contact.facts["spent.EUR"] == 1000
+    assert "other_currencies" not in contact.facts
+
+
 def test_a_refund_in_another_currency_gives_nothing_back() -> None:
     refund = happened("Order Refunded", DAY, order_id="A", total=10, currency="CNY")
     contact = after(order("A", 10, currency="EUR"), refund, playbook=BOTH)
