@@ -131,3 +131,21 @@ def test_an_opt_in_right_before_a_purchase_is_welcomed_once_as_a_customer(sqlite
     world.live(9 * DAY)
     sent = [name for _, name in world.mails(ADA) if "welcome" in name]
     assert sent == [f"customer/any/welcome_series/{step}" for step in ("welcome", "guide", "stories")]
+
+
+def test_an_appointment_outlives_the_only_order(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    world.tell("eve@shop.example", "Order Completed", order_id="o1", revenue=10, total=10, currency="EUR")
+    times: dict[str, Any] = {"starts_at": "2026-03-09T11:00:00Z", "ends_at": "2026-03-09T12:00:00Z"}
+    details: dict[str, Any] = {
+        "appointment_id": "a1",
+        "subject": "Tasting",
+        "location": "Shop",
+        "host": "Mira",
+    }
+    world.tell("eve@shop.example", "Appointment Booked", **times, **details)
+    world.live(HOUR)
+    world.tell("eve@shop.example", "Order Cancelled", order_id="o1")
+    world.live(8 * DAY)
+
+    assert ("2026-03-08T09:00:00Z", "lead/any/appointment/reminder") in world.mails("eve@shop.example")
