@@ -86,7 +86,7 @@ def test_a_refund_without_a_number_is_confirmed_once_for_its_order(world: World)
 def test_a_moved_appointment_has_one_reminder(world: World) -> None:
     for day, (name, key) in enumerate([("Appointment Booked", "7"), ("Appointment Changed", " 7")]):
         starts_at, ends_at = MONDAY + (5 + day) * DAY, MONDAY + (5 + day) * DAY + HOUR
-        values = {
+        values: dict[str, Any] = {
             "starts_at": to_iso(starts_at),
             "ends_at": to_iso(ends_at),
             "location": "Shop",
