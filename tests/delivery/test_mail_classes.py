@@ -1,5 +1,7 @@
 """Transactional mail goes before service mail and that before marketing; each has its share of every claim."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from nurture.delivery.claim import claim
 from nurture.delivery.deliver import deliver
 from nurture.delivery.lanes import LaneState
 from nurture.domain.instant import HOUR, MINUTE, SECOND
-from nurture.domain.pace.work_classes import OUTBOX, URGENT
+from nurture.domain.measure import PURPOSES
+from nurture.domain.pace.work_classes import OUTBOX, URGENT, class_of
 from tests.database.test_idle_queries import plans_of
 from tests.delivery.builders import NOON, a_measure, a_playbook
 from tests.delivery.world import Post, World
@@ -131,3 +134,10 @@ def test_a_claim_reads_each_class_by_its_index(
         found = find_plans(connection)
     assert sum("ix_messages_due_by_class" in line for line in found) == len(OUTBOX.names), found
     assert not any("Sort" in line or "Filter" in line for line in found), found
+
+
+def test_the_index_classes_mail_as_the_rule_does() -> None:
+    statement = f"SELECT {t.MAIL_CLASS} FROM (SELECT ? AS purpose)"
+    with closing(sqlite3.connect(":memory:")) as connection:
+        classes = {purpose: connection.execute(statement, (purpose,)).fetchone()[0] for purpose in PURPOSES}
+    assert classes == {purpose: class_of(purpose) for purpose in PURPOSES}
