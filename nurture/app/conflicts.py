@@ -7,7 +7,13 @@ import sqlalchemy as sa
 from nurture.app import contacts
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
-from nurture.contacts.conflict_queries import SHARED_PHONE, decide_conflict, list_conflicts, lock_conflict
+from nurture.contacts.conflict_queries import (
+    SHARED_PHONE,
+    decide_conflict,
+    list_conflicts,
+    load_conflict,
+    lock_conflict,
+)
 from nurture.contacts.kept_events import read_event
 from nurture.contacts.queries import survivor_of
 from nurture.database.audit import record
@@ -28,7 +34,7 @@ def list_all(services: Services, *, decided: bool = False, limit: int = 100) -> 
 def show(services: Services, number: int) -> dict[str, Any]:
     """Return one conflict with its evidence. Raises NotFoundError."""
     with services.database.read() as connection:
-        row = lock_conflict(connection, number)
+        row = load_conflict(connection, number)
     if row is None:
         raise NotFoundError(_missing(number))
     decided = None if row.decided_at is None else to_iso(row.decided_at)

@@ -35,10 +35,10 @@ def list_all(
 def show(services: Services, number: int) -> dict[str, Any]:
     """Return one item with its text as it was received. Raises NotFoundError."""
     with services.database.read() as connection:
-        rows = quarantine_queries.lock_items(connection, [number])
-    if not rows:
+        row = quarantine_queries.load_item(connection, number)
+    if row is None:
         raise NotFoundError(_missing(number))
-    return {**_describe(rows[0]), "message_id": rows[0].message_id, "item": rows[0].raw}
+    return {**_describe(row), "message_id": row.message_id, "item": row.raw}
 
 
 def hand_in_again(
@@ -85,14 +85,15 @@ def drop(
 ) -> list[dict[str, Any]]:
     """Delete items for good and return their numbers. Raises NotFoundError."""
     wanted = _numbers(services, numbers, stage)
+    for begin in range(0, len(wanted), _PAGE):
+        page = wanted[begin : begin + _PAGE]
 
-    def work(connection: sa.Connection) -> None:
-        _lock(connection, wanted)
-        quarantine_queries.delete_items(connection, wanted)
-        detail = {"items": list(wanted)}
-        record(connection, at=services.clock.now(), actor=actor, action="quarantine.drop", detail=detail)
+        def work(connection: sa.Connection, page: Sequence[int] = page) -> None:
+            _lock(connection, page)
+            quarantine_queries.delete_items(connection, page)
+            detail = {"items": list(page)}
+            record(connection, at=services.clock.now(), actor=actor, action="quarantine.drop", detail=detail)
 
-    if wanted:
         services.database.run(work)
     return [{"item": number, "result": "dropped"} for number in wanted]
 

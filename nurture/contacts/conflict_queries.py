@@ -97,6 +97,11 @@ def count_open(connection: sa.Connection) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def load_conflict(connection: sa.Connection, number: int) -> Any:
+    """Return a conflict; None when there is none of that number."""
+    return connection.execute(sa.select(conflicts).where(conflicts.c.id == number)).one_or_none()
+
+
 def lock_conflict(connection: sa.Connection, number: int) -> Any:
     """Lock and return a conflict; None when there is none of that number."""
     statement = sa.select(conflicts).where(conflicts.c.id == number).with_for_update()

@@ -21,6 +21,11 @@ def list_items(
     return list(connection.execute(statement))
 
 
+def load_item(connection: sa.Connection, number: int) -> sa.Row[Any] | None:
+    """Return one item; None when there is none of this number."""
+    return connection.execute(sa.select(quarantine).where(quarantine.c.id == number)).one_or_none()
+
+
 def lock_items(connection: sa.Connection, numbers: Sequence[int]) -> list[sa.Row[Any]]:
     """Return these items, the oldest first, locked until the transaction ends."""
     statement = sa.select(quarantine).where(any_of(quarantine.c.id, numbers, connection))

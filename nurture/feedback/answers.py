@@ -26,6 +26,8 @@ _WITHIN: Final = DAY
 #: The properties of an answer that a mail to our staff shows, and the characters of each.
 _SHOWN: Final = ("survey", "score", "answer", "rating", "product_id", "comment", "review_body")
 _SHOWN_MAX: Final = 2_000
+#: The characters of a survey's or product's name in a subject.
+_SUBJECT_MAX: Final = 80
 
 
 def open_answer_cases(
@@ -110,7 +112,7 @@ def _notice(
     if person.email and settings.bounce_address:
         reply_to.append(build_case_address(settings.keys, settings.bounce_address, case.number))
     lines = [f"{name.replace('_', ' ')}: {value}" for name, value in words.items()]
-    about = words.get("survey") or words.get("product_id") or ""
+    about = (words.get("survey") or words.get("product_id") or "")[:_SUBJECT_MAX]
     return Notice(
         sender=settings.sender,
         name="nurture",

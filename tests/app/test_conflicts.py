@@ -19,8 +19,8 @@ PHONE = Identity("phone", "+493012345678")
 
 
 @pytest.fixture
-def world(sqlite_database: Database) -> World:
-    return World(sqlite_database)
+def world(database: Database) -> World:
+    return World(database)
 
 
 def tell(world: World, name: str, *identities: Identity, hint: bool = False, **properties: Any) -> None:

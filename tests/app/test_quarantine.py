@@ -22,8 +22,8 @@ LONG = "x" * 9_000
 
 
 @pytest.fixture
-def world(sqlite_database: Database) -> World:
-    return World(sqlite_database)
+def world(database: Database) -> World:
+    return World(database)
 
 
 def call(world: World, document: dict[str, Any], *, kind: str | None = None, hint: bool = False) -> int:

@@ -83,14 +83,21 @@ def test_an_answer_opens_one_case_however_often_it_is_told(world: World) -> None
 
 def test_the_answer_is_brought_to_our_staff_once(world: World) -> None:
     world.tell(
-        ADA, "Product Reviewed", product_id="tea", rating=1, review_body="Stale.\r\nBcc: all@example.com"
+        ADA,
+        "Product Reviewed",
+        product_id="tea\r\nBcc: all@example.com",
+        rating=1,
+        review_body="Stale.\r\nBcc: all@example.com",
     )
     world.work()
     sent: list[EmailMessage] = []
     for _ in range(2):
         sent += staff_mails(world)
     (mail,) = sent
-    assert (mail["Subject"], mail["To"]) == ("[R-1] Product Reviewed tea", "desk@shop.example")
+    assert (mail["Subject"], mail["To"]) == (
+        "[R-1] Product Reviewed tea Bcc: all@example.com",
+        "desk@shop.example",
+    )
     assert mail["Bcc"] is None
     body = mail.get_content()
     assert "Stale." in body
