@@ -1,0 +1,90 @@
+"""Measures: campaigns, each with its goal, audience, form, call to action, trigger and steps.
+
+These are the frozen values that `nurture.playbook` builds from `measure.yaml`; nothing here reads a file.
+Durations are microseconds (`domain.instant`), local times are minutes after local midnight.
+"""
+
+from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
+from nurture.domain.measure.model import Action, Measure, Metric, ObjectBinding, Recipient, Variant
+from nurture.domain.measure.steps import (
+    Calendar,
+    MailStep,
+    Step,
+    Wait,
+    WaitFor,
+    WaitUntilDate,
+    WaitUntilEvent,
+    WaitUntilSlot,
+)
+from nurture.domain.measure.triggers import (
+    Exit,
+    Once,
+    OnCondition,
+    OnConsent,
+    OnDate,
+    OnEvent,
+    OnMilestone,
+    OnObject,
+    OnOps,
+    OnQuiet,
+    OnSchedule,
+    OnStage,
+    Timed,
+    Trigger,
+)
+from nurture.domain.measure.words import (
+    MARKETING,
+    MARKETING_SWITCH,
+    PURPOSES,
+    WEEKDAYS,
+    Kind,
+    LocalSlot,
+    MessageTrack,
+    Purpose,
+    Track,
+)
+
+__all__ = [
+    "MARKETING",
+    "MARKETING_SWITCH",
+    "PURPOSES",
+    "WEEKDAYS",
+    "Action",
+    "Calendar",
+    "Exit",
+    "Kind",
+    "Let",
+    "LetBusiness",
+    "LetCoupon",
+    "LetEndOfMonth",
+    "LetIn",
+    "LocalSlot",
+    "MailStep",
+    "Measure",
+    "MessageTrack",
+    "Metric",
+    "ObjectBinding",
+    "OnCondition",
+    "OnConsent",
+    "OnDate",
+    "OnEvent",
+    "OnMilestone",
+    "OnObject",
+    "OnOps",
+    "OnQuiet",
+    "OnSchedule",
+    "OnStage",
+    "Once",
+    "Purpose",
+    "Recipient",
+    "Step",
+    "Timed",
+    "Track",
+    "Trigger",
+    "Variant",
+    "Wait",
+    "WaitFor",
+    "WaitUntilDate",
+    "WaitUntilEvent",
+    "WaitUntilSlot",
+]

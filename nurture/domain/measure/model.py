@@ -1,0 +1,136 @@
+"""A measure: one campaign as a frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nurture.domain.conditions import Condition
+from nurture.domain.instant import DAY, Duration
+from nurture.domain.measure.fixed_values import Let, LetCoupon
+from nurture.domain.measure.steps import Step
+from nurture.domain.measure.triggers import Exit, Once, Trigger
+from nurture.domain.measure.words import Kind, MessageTrack, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectBinding:
+    """Binds a name in the template and in `send_if` to an object, read in the sending transaction."""
+
+    kind: str
+    # Property of the trigger event, or `entity.field`, that holds the object's key (or a list of keys).
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The call to action: one of the playbook's kinds and its link, a template."""
+
+    kind: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The event that shows whether the measure works."""
+
+    event: str
+    within: Duration
+    expect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several templates for the same steps: files `<mail>@<name>.<locale>.mjml`; weights add to 100."""
+
+    name: str
+    weight: int
+
+
+#: new_address, old_address: of the request whose number the run's event carries; the person's own without one.
+Recipient = Literal["person", "new_address", "old_address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One campaign. `path` is its name and its place: `lead/convert/abandoned_cart`."""
+
+    path: str
+    track: MessageTrack
+    # A stage of the track, or `any`.
+    stage: str
+    goal: str
+    audience: Condition
+    form: str
+    action: Action
+    kind: Kind
+    purpose: Purpose
+    topic: str | None
+    trigger: Trigger
+    steps: tuple[Step, ...]
+    metric: Metric | None = None
+    once: Once = Once()
+    exits: tuple[Exit, ...] = ()
+    # Share of contacts without mails, in hundredths of a percent, for comparison.
+    holdout: int = 0
+    variants: tuple[Variant, ...] = ()
+    let: Mapping[str, Let] = field(default_factory=dict)
+    objects: Mapping[str, ObjectBinding] = field(default_factory=dict)
+    # The kind of entity that a run is about; None: none.
+    entity: str | None = None
+    # True: a run ends when its entity is closed or empty, and not only when it is reversed.
+    while_open: bool = False
+    # Former paths, the oldest first.
+    was: tuple[str, ...] = ()
+    # Of several mails that compete for one slot of a cap, the larger priority goes first.
+    priority: int = 50
+    # Time from the first instant that the mail's own schedule allows; after it the mail expires.
+    valid_for: Duration = 3 * DAY
+    # An event that was older than this when it arrived makes facts and starts nothing.
+    horizon: Duration = 3 * DAY
+    # The lane of its mails.
+    lane: str = "main"
+    # When the contact leaves the measure's stage on the same track: `stop` or `continue`.
+    on_stage_change: Literal["stop", "continue"] = "stop"
+    # When the track changes: None ends the run, else the path of the measure that continues its key.
+    handover: str | None = None
+    # A contact has at most one active series; a second one waits until it has ended.
+    series: bool = False
+    # False: no hold withholds it (renewal notices); consent and suppression still do.
+    holdable: bool = True
+    # The person asks for this very mail by the event that starts the run (`Playbook.requests`).
+    asked_for: bool = False
+    # Whether opens and clicks are recorded.
+    tracking: bool = True
+    # The address of its mails: the person's, or one that their request names (`domain.consent.requests`).
+    to: Recipient = "person"
+    # The sender of its mails: an owner, or `contact.FACT` that names one; "": the sender of its purpose.
+    sender: str = ""
+    # Where these people come from, as text for readers.
+    audience_source: str = ""
+    # Hash of the rules, not of the words; after a change contacts are judged again.
+    rules_hash: str = ""
+    # The measure's identity in runs, messages and memory: its oldest path.
+    root: str = field(init=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        """Work out the identity once: it is read many times for each event."""
+        object.__setattr__(self, "root", self.was[0] if self.was else self.path)
+
+    @property
+    def has_code(self) -> bool:
+        """True when its mails carry a coupon code."""
+        return any(isinstance(rule, LetCoupon) for rule in self.let.values())
+
+    def step(self, step_id: str) -> Step | None:
+        """Return the step with this id, or None when the measure has none."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        return None
+
+    def position(self, step_id: str) -> int | None:
+        """Return the place (from 0) of the step with this id, or None."""
+        for place, step in enumerate(self.steps):
+            if step.id == step_id:
+                return place
+        return None

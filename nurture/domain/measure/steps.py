@@ -1,0 +1,86 @@
+"""The steps of a measure: mails and waits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nurture.domain.conditions import Condition
+from nurture.domain.instant import Duration
+from nurture.domain.measure.words import LocalSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """A calendar attachment (RFC 5545). Each text is a template over the mail's context."""
+
+    method: Literal["REQUEST", "CANCEL"]
+    uid: str
+    start: str
+    end: str
+    summary: str
+    location: str = ""
+    # The zone of the times; None: the contact's.
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailStep:
+    """A step that decides one mail; it is skipped when `when` (facts, entity, let) is not yes at that moment."""
+
+    id: str
+    # The template's name: files `<mail>.<locale>.mjml` and `<mail>.<locale>.txt`.
+    mail: str
+    when: Condition | None = None
+    send_at: LocalSlot | None = None
+    # Overrides the measure's valid_for.
+    valid_for: Duration | None = None
+    calendar: Calendar | None = None
+    # The guard judges it in the sending transaction with the bound objects as they are then; not yes: skipped.
+    send_if: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """A wait of a duration from the end of the step before."""
+
+    id: str
+    duration: Duration
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntilSlot:
+    """A wait until the first such local time that is at least `at_least` away."""
+
+    id: str
+    slot: LocalSlot
+    at_least: Duration = 0
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntilEvent:
+    """A wait until one of these events (with `key`: for the run's entity key), at most `at_most`."""
+
+    id: str
+    names: tuple[str, ...]
+    at_most: Duration
+    key: str | None = None
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntilDate:
+    """A wait until a date ± offset: a fact, or `entity.field` of the run's entity. It follows the date as it moves.
+
+    A past date ends the wait; an unknown date ends the run with reason `date_unknown`.
+    """
+
+    id: str
+    date: str
+    offset: Duration = 0
+    minute_of_day: int | None = None
+    when: Condition | None = None
+
+
+Wait = WaitFor | WaitUntilSlot | WaitUntilEvent | WaitUntilDate
+Step = MailStep | Wait

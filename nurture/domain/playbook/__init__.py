@@ -1,0 +1,52 @@
+"""The playbook: the whole programme as frozen values, by which `advance` and the guard decide.
+
+`nurture.playbook` builds it from a folder, or from the database where it was published.
+"""
+
+from nurture.domain.playbook.entities import DueRule, EntityKind, LineRule, Reversal
+from nurture.domain.playbook.facts import (
+    EntityMatch,
+    EventMatch,
+    Fact,
+    FactType,
+    FoldFact,
+    LabelEvidence,
+    LabelFact,
+    RhythmFact,
+    TraitFact,
+    VerdictFact,
+)
+from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
+from nurture.domain.playbook.model import Measures, Playbook
+from nurture.domain.playbook.objects import ObjectKind
+from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
+
+__all__ = [
+    "Cap",
+    "Conversion",
+    "DueRule",
+    "EntityKind",
+    "EntityMatch",
+    "EventMatch",
+    "Fact",
+    "FactType",
+    "FoldFact",
+    "Hold",
+    "LabelEvidence",
+    "LabelFact",
+    "LineRule",
+    "Measures",
+    "Milestone",
+    "ObjectKind",
+    "Offer",
+    "Persona",
+    "Playbook",
+    "QuietHours",
+    "Reversal",
+    "RhythmFact",
+    "Stage",
+    "Topic",
+    "Touchpoint",
+    "TraitFact",
+    "VerdictFact",
+]
