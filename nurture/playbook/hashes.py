@@ -8,7 +8,7 @@ conditions read, because a fact that is counted differently changes the conditio
 import ast
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 import msgspec
@@ -38,6 +38,12 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
             "content_hash",
         }
     ),
+}
+
+#: Fields that a later release added: while one has its default it is left out, so that the hashes of what is published
+#: stay, and nobody is judged again because of an upgrade.
+ADDED_FIELDS: Mapping[type, frozenset[str]] = {
+    Playbook: frozenset({"accounts"}),
 }
 
 
@@ -76,7 +82,7 @@ def canonical_value(value: Any) -> Any:
     if isinstance(value, Condition):
         return canonical_condition(value.text)
     if is_dataclass(value) and not isinstance(value, type):
-        left_out = WORDING_FIELDS.get(type(value), frozenset())
+        left_out = WORDING_FIELDS.get(type(value), frozenset()) | _unused(value)
         kept = {
             f.name: canonical_value(getattr(value, f.name)) for f in fields(value) if f.name not in left_out
         }
@@ -92,6 +98,19 @@ def canonical_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical_value(item) for item in value]
     return value
+
+
+def _unused(value: Any) -> frozenset[str]:
+    """Return the added fields of a value that have their defaults."""
+    added = ADDED_FIELDS.get(type(value), frozenset())
+    return frozenset(
+        f.name for f in fields(value) if f.name in added and getattr(value, f.name) == _default_of(f)
+    )
+
+
+def _default_of(field: Field[Any]) -> Any:
+    """Return the default of a field of a dataclass."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def canonical_condition(condition: str) -> str:

@@ -1,5 +1,8 @@
 """Wording changes the content hash only; rules, and definitions of facts that they read, change the rules hash."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from nurture.playbook import LoadedPlaybook, rebuild
@@ -75,3 +78,12 @@ def test_the_same_files_give_the_same_hashes() -> None:
     first, second = built(a_playbook()).playbook, built(dict(reversed(a_playbook().items()))).playbook
     assert (first.rules_hash, first.content_hash) == (second.rules_hash, second.content_hash)
     assert len(first.rules_hash) == len(first.content_hash) == 32
+
+
+def test_a_published_playbook_keeps_its_hashes_after_an_upgrade() -> None:
+    """The file holds a playbook and the hashes that an earlier release gave it."""
+    published = json.loads(Path(__file__).with_name("published_before.json").read_text())
+    playbook = built(published["files"]).playbook
+    hashes = {path: measure.rules_hash for path, measure in playbook.measures.items()}
+    assert hashes == published["measures"]
+    assert playbook.rules_hash == published["rules_hash"]

@@ -3,6 +3,7 @@
 `nurture.playbook` builds it from a folder, or from the database where it was published.
 """
 
+from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import DueRule, EntityKind, LineRule, Reversal
 from nurture.domain.playbook.facts import (
     EntityMatch,
@@ -22,6 +23,7 @@ from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
 
 __all__ = [
+    "AccountRules",
     "Cap",
     "Conversion",
     "DueRule",

@@ -8,6 +8,7 @@ from nurture.domain.conditions import Vocabulary
 from nurture.domain.instant import HOUR, Duration
 from nurture.domain.measure import LocalSlot, Measure
 from nurture.domain.owners import Owner
+from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import EntityKind
 from nurture.domain.playbook.facts import EventMatch, Fact
 from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
@@ -64,6 +65,8 @@ class Playbook:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     # People of the house, by the name that holds, cases and senders use.
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    # None: people of one company are strangers to each other.
+    accounts: AccountRules | None = None
     quiet_hours: QuietHours = QuietHours()
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))  # it counts in `rules_hash`
     # The time ahead in which due mails of a contact compete for one slot of a cap.
