@@ -2,7 +2,9 @@
 
 playbook.yaml
 _layout/...
-any/<measure>/...   lead/<stage or any>/<measure>/...   customer/<stage or any>/<measure>/...
+any/<measure>/...   lead/<place>/<measure>/...   customer/<place>/<measure>/...
+
+A place is `any`, a stage, or `<stage>+`: that stage and all later ones of the track.
 """
 
 import re
@@ -19,6 +21,7 @@ SAMPLE = "sample.json"
 LAYOUT = "_layout"
 
 _FOLDER = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_STAGE = re.compile(r"(?P<stage>[a-z][a-z0-9_]{0,59})(?P<later>\+?)")
 _MAIL = re.compile(
     r"(?P<mail>[a-z][a-z0-9_]*)(@(?P<variant>[a-z][a-z0-9_]*))?\.(?P<locale>[A-Za-z0-9-]+)\.(?P<part>mjml|txt)"
 )
@@ -43,9 +46,16 @@ class MeasureFolder:
     track: MessageTrack
     # A stage's name or `any`; `any` for `any/<measure>`.
     stage: str
+    # True for a place `<stage>+`.
+    and_later: bool = False
     # File name -> text.
     files: dict[str, str] = field(default_factory=dict)
     mails: list[MailFile] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Return the folder of its stage: `any`, `ascend` or `ascend+`."""
+        return self.path.split("/")[-2]
 
     def file(self, name: str) -> str:
         """Return the path of one of its files."""
@@ -91,13 +101,19 @@ def _add_file(folder: PlaybookFolder, parts: tuple[str, ...], text: str, faults:
     if depth is None or len(parts) != depth:
         faults.add(path, 1, "this place means nothing", f"move it to {_allowed_places(parts[0])}")
         return
-    if not all(_FOLDER.fullmatch(part) for part in parts[1:-1]):
-        faults.add(path, 1, "a folder's name is wrong", "use small letters, digits and _")
+    stage = _STAGE.fullmatch(parts[1] if depth == 4 else "any")
+    if stage is None or _FOLDER.fullmatch(parts[-2]) is None:
+        change = "use small letters, digits and _; `ascend+` is the stage ascend and all later ones"
+        faults.add(path, 1, "a folder's name is wrong", change)
+        return
+    if parts[1] == "any+":
+        faults.add(path, 1, "`any+` means nothing more than `any`", f"move it to {parts[0]}/any/{parts[2]}/")
         return
     place, name = "/".join(parts[:-1]), parts[-1]
     track: MessageTrack = "any" if parts[0] == "any" else "lead" if parts[0] == "lead" else "customer"
-    stage = "any" if track == "any" else parts[1]
-    measure = folder.measures.setdefault(place, MeasureFolder(place, track, stage))
+    measure = folder.measures.setdefault(
+        place, MeasureFolder(place, track, stage["stage"], bool(stage["later"]))
+    )
     measure.files[name] = text
     match = _MAIL.fullmatch(name)
     if match is not None:
@@ -112,5 +128,5 @@ def _add_file(folder: PlaybookFolder, parts: tuple[str, ...], text: str, faults:
 
 def _allowed_places(track: str) -> str:
     if track in ("lead", "customer"):
-        return f"{track}/any/<measure>/ or {track}/<stage>/<measure>/"
+        return f"{track}/any/<measure>/, {track}/<stage>/<measure>/ or {track}/<stage>+/<measure>/"
     return "any/<measure>/, lead/<stage>/<measure>/, customer/<stage>/<measure>/ or _layout/"

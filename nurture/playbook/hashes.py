@@ -43,6 +43,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: Fields that a later release added: while one has its default it is left out, so that the hashes of what is published
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
+    Measure: frozenset({"later_stages"}),
     Playbook: frozenset({"accounts"}),
 }
 

@@ -257,9 +257,9 @@ def _never(
         ),
         Finding(
             "stage",
-            measure.stage in ("any", contact.stage),
+            measure.fits_stage(contact.stage),
             f"the contact is at {contact.stage}",
-            f"the measure is for {measure.stage}",
+            f"the measure is for {measure.place}",
         ),
         _trigger(connection, ids, measure, now),
         *_audience(contact, measure, playbook=playbook, now=now),

@@ -29,6 +29,7 @@ def choose_measures(draw: Draw, modern: bool) -> dict[str, Spec]:
 def place(draw: Draw, name: str) -> tuple[str, str]:
     """A path and the track of it."""
     places = ["lead/any", "customer/any", "lead/aware", "lead/engage", "lead/convert", "customer/excite"]
+    places += ["lead/aware+", "lead/engage+", "customer/ascend+"]
     result = draw.pick(places)
     return f"{result}/{name}", result.split("/")[0]
 

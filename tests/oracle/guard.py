@@ -118,7 +118,7 @@ class Guard:
     def stage(self, mail: Mail, now: int) -> Verdict | None:
         """The measure is for the present stage, or goes on when it changes."""
         measure = mail.run.measure
-        if measure.forwards or measure.stage in {"any", self.person.stage}:
+        if measure.forwards or measure.stages & {"any", self.person.stage}:
             return None
         return "cancelled", "stage", now
 

@@ -81,7 +81,7 @@ class Known:
 
     def fits(self, measure: Measure) -> bool:
         """Whether the person stands where a measure is for."""
-        return measure.track in {"any", self.track} and measure.stage in {"any", self.stage}
+        return measure.track in {"any", self.track} and bool(measure.stages & {"any", self.stage})
 
     def consent(self, topic: str) -> str:
         """The state of a topic's consent."""

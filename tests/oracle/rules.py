@@ -175,7 +175,8 @@ class Measure:
 
     path: str
     track: str
-    stage: str
+    # Every stage that it is for; "any" stands for all of them.
+    stages: frozenset[str]
     audience: Condition
     purpose: str
     topic: str
@@ -374,6 +375,13 @@ class Playbook:
             result.append(self.read_measure(path, YAML(typ="safe").load(file.read_text("utf-8"))))
         return sorted(result, key=lambda measure: measure.path)
 
+    def stages_of(self, track: str, place: str) -> frozenset[str]:
+        """The stages of a folder: `any`, one stage, or with + behind it all later ones too."""
+        if not place.endswith("+"):
+            return frozenset({place})
+        names = [name for name, _ in self.stages[track]]
+        return frozenset(names[names.index(place[:-1]) :])
+
     def read_measure(self, path: str, spec: dict[str, Any]) -> Measure:
         """One measure."""
         places = path.split("/")
@@ -386,7 +394,7 @@ class Playbook:
         return Measure(
             path=path,
             track=track,
-            stage=stage,
+            stages=self.stages_of(track, stage),
             audience=self.condition(spec["audience"]),
             purpose=spec["purpose"],
             topic=spec.get("topic", ""),

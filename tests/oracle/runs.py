@@ -217,7 +217,7 @@ class Running(Known):
                 target = self.book.by_path.get(measure.handover)
                 self.hand_over(run, target, now)
             elif (
-                measure.stage not in {"any", self.stage} and not measure.forwards and before[1] != self.stage
+                not measure.stages & {"any", self.stage} and not measure.forwards and before[1] != self.stage
             ):
                 self.end(run, "stage_left", now)
 

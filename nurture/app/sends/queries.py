@@ -197,7 +197,8 @@ def refusal_sql(
     if measure.track != "any":
         refusals.append((contacts.c.track != measure.track, "other_track"))
     if measure.stage != "any":
-        refusals.append((contacts.c.stage != measure.stage, "other_stage"))
+        served = sorted({measure.stage, *measure.later_stages})
+        refusals.append((contacts.c.stage.not_in(served), "other_stage"))
     refusals.append((sa.not_(sa.func.coalesce(answer, sa.false())), "audience"))
     if once_key is not None:
         refusals.append((_has_run(measure, once_key), "once"))

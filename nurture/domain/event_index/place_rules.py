@@ -49,7 +49,7 @@ def rules_of_place(
     measures: Iterable[Measure], stages: Iterable[Stage], *, track: str, stage: str
 ) -> PlaceRules:
     """Return the rules for contacts on this track and stage. stages: those of the track."""
-    here = [m for m in measures if m.track in ("any", track) and m.stage in ("any", stage)]
+    here = [m for m in measures if m.track in ("any", track) and m.fits_stage(stage)]
     conditions = [measure for measure in here if isinstance(measure.trigger, OnCondition)]
     timed = [measure for measure in here if _is_timed(measure)]
     stage_facts = frozenset(key for rule in stages for key in stored_keys(rule.when.root))

@@ -140,11 +140,12 @@ def check_track(context: CheckContext) -> CheckResult:
 
 def check_stage(context: CheckContext) -> CheckResult:
     """Require the measure's stage, unless the measure goes on when the stage changes."""
-    wanted = context.measure.stage if context.measure else "unknown"
+    measure = context.measure
+    wanted = measure.place if measure else "unknown"
     present = context.input.contact.stage if context.input.contact else "unknown"
-    if wanted in ("any", present):
+    if measure and measure.fits_stage(present):
         return f"for {wanted}, the contact is in {present}"
-    if context.measure and context.measure.on_stage_change == "continue":
+    if measure and measure.on_stage_change == "continue":
         return f"for {wanted}, goes on in {present}"
     return Refusal("cancel", "stage", f"for {wanted}, the contact is in {present}")
 

@@ -169,8 +169,8 @@ def waits_for_series(work: Work, measure: Measure, run: Run) -> bool:
 def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | None:
     """Return the reason and its detail why the contact may not enter now, or None."""
     contact, at = work.contact, firing.at
-    if measure.stage not in ("any", contact.stage):
-        return "other_stage", f"stage is {contact.stage}, the measure is for {measure.stage}"
+    if not measure.fits_stage(contact.stage):
+        return "other_stage", f"stage is {contact.stage}, the measure is for {measure.place}"
     age = at - firing.occurred_at
     if age > measure.horizon:
         limit = format_duration(measure.horizon)

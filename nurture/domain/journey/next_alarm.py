@@ -81,7 +81,7 @@ def _next_start(work: Work, measure: Measure, at: Instant) -> Instant:
 
 def fits_contact(work: Work, measure: Measure) -> bool:
     """Tell whether the measure is for the contact's present track and stage; only an event changes those."""
-    return measure.track in ("any", work.contact.track) and measure.stage in ("any", work.contact.stage)
+    return measure.track in ("any", work.contact.track) and measure.fits_stage(work.contact.stage)
 
 
 def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:

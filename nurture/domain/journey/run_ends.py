@@ -193,5 +193,5 @@ def leave_place(work: Work, moved: list[Transition], at: Instant) -> None:
             continue
         if measure.track not in ("any", contact.track):
             hand_over(work, measure, run, at)
-        elif measure.stage not in ("any", contact.stage) and measure.on_stage_change == "stop":
+        elif not measure.fits_stage(contact.stage) and measure.on_stage_change == "stop":
             work.stop(run, "stage_left", at)

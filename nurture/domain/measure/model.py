@@ -56,7 +56,7 @@ class Measure:
 
     path: str
     track: MessageTrack
-    # A stage of the track, or `any`.
+    # A stage of the track, or `any`; of a place `ascend+`, ascend.
     stage: str
     goal: str
     audience: Condition
@@ -107,6 +107,8 @@ class Measure:
     sender: str = ""
     # Where these people come from, as text for readers.
     audience_source: str = ""
+    # The stages after `stage` that a place `ascend+` serves too.
+    later_stages: frozenset[str] = frozenset()
     # Hash of the rules, not of the words; after a change contacts are judged again.
     rules_hash: str = ""
     # The measure's identity in runs, messages and memory: its oldest path.
@@ -115,6 +117,15 @@ class Measure:
     def __post_init__(self) -> None:
         """Work out the identity once: it is read many times for each event."""
         object.__setattr__(self, "root", self.was[0] if self.was else self.path)
+
+    def fits_stage(self, stage: str) -> bool:
+        """Tell whether the measure is for contacts in this stage of its track."""
+        return self.stage in ("any", stage) or stage in self.later_stages
+
+    @property
+    def place(self) -> str:
+        """Return the stages that it is for: `any`, `ascend`, or `ascend+` for that one and later ones."""
+        return f"{self.stage}+" if self.later_stages else self.stage
 
     @property
     def has_code(self) -> bool:

@@ -70,6 +70,7 @@ def build_measure(
         path=folder.path,
         track=folder.track,
         stage=folder.stage,
+        later_stages=_later_stages(folder, playbook),
         goal=model.goal,
         audience=conditions.parse(model.audience, playbook.vocabulary, document, ("audience",)),
         audience_source=model.audience_source or "",
@@ -106,6 +107,14 @@ def step_vocabulary(model: schema.MeasureFile, playbook: Playbook) -> Vocabulary
     return playbook.vocabulary.with_terms(
         {**prefixed(properties, "event"), **prefixed(properties, "entity"), **lets}
     )
+
+
+def _later_stages(folder: MeasureFolder, playbook: Playbook) -> frozenset[str]:
+    """Return the stages after that of a place `<stage>+`."""
+    if not folder.and_later:
+        return frozenset()
+    stages = [stage.name for stage in playbook.stages_of(folder.track)]
+    return frozenset(stages[stages.index(folder.stage) + 1 :]) if folder.stage in stages else frozenset()
 
 
 def _optional_fields(model: schema.MeasureFile) -> dict[str, Any]:

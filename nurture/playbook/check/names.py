@@ -122,8 +122,8 @@ def _check_stage(check: MeasureCheck, name: str) -> None:
         name,
         check.known("stages", stages),
     )
-    if check.measure.stage not in ("any", name) and name in stages:
-        what = f"starts on entering {name}, but stands under {check.measure.stage}"
+    if not check.measure.fits_stage(name) and name in stages:
+        what = f"starts on entering {name}, but stands under {check.draft.folder.place}"
         check.fault(loc, what, f"move the folder under {track}/{name}/ or {track}/any/")
 
 

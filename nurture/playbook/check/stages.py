@@ -29,7 +29,7 @@ def check_place(check: MeasureCheck) -> None:
         return
     other = "customer" if measure.track == "lead" else "lead"
     if any(stage.name == measure.stage for stage in check.playbook.stages_of(other)):
-        change = f"move the folder under {other}/{measure.stage}/"
+        change = f"move the folder under {other}/{check.draft.folder.place}/"
     else:
         change = f"move the folder under {measure.track}/any/ or one of {', '.join(stage.name for stage in stages)}"
     check.fault((), f"{measure.stage} is no stage of the {measure.track} track", change)

@@ -95,7 +95,7 @@ def _goes_first(other: Measure, measure: Measure) -> bool:
         and canonical_value(other.trigger) == canonical_value(measure.trigger)
         and (other.audience.text == measure.audience.text or _takes_everybody(other))
         and other.track in ("any", measure.track)
-        and other.stage in ("any", measure.stage)
+        and all(other.fits_stage(stage) for stage in (measure.stage, *measure.later_stages))
         and (other.once, other.entity) == (measure.once, measure.entity)
         and other.horizon >= measure.horizon
     )

@@ -82,7 +82,7 @@ def _check_contradiction(check: MeasureCheck, loc: Loc, condition: Condition) ->
     measure = check.measure
     stages = {stage.name for stage in check.playbook.stages if measure.track in ("any", stage.track)}
     if measure.stage != "any" and measure.on_stage_change == "stop":
-        stages = {measure.stage}
+        stages = {measure.stage, *measure.later_stages}
     tracks = {"lead", "customer"} if measure.track == "any" else {measure.track}
     for name, text in _required_texts(condition.text):
         possible = {"track": tracks, "stage": stages}.get(name)

@@ -259,7 +259,7 @@ class MetricFile(Strict):
     expect: Words
 
 
-MeasurePath = Annotated[str, Field(pattern=r"^(any|lead/[a-z0-9_]+|customer/[a-z0-9_]+)/[a-z0-9_]+$")]
+MeasurePath = Annotated[str, Field(pattern=r"^(any|(lead|customer)/[a-z0-9_]+\+?)/[a-z0-9_]+$")]
 
 
 class MeasureFile(Strict):
