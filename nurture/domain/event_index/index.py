@@ -65,8 +65,8 @@ class Index:
     personas: dict[str, list[tuple[Persona, EventMatch]]] = field(default_factory=dict)
     converts: dict[str, list[EventMatch]] = field(default_factory=dict)
     reverses: dict[str, list[EventMatch]] = field(default_factory=dict)
-    # Event -> the kinds of converting entities that it reverses.
-    unconverts: dict[str, list[EntityKind]] = field(default_factory=dict)
+    # Event -> the kinds of converting entities that it is about.
+    converting: dict[str, tuple[EntityKind, ...]] = field(default_factory=dict)
     milestones: dict[str, list[Milestone]] = field(default_factory=dict)
     # Kind of entity -> the milestones that its entities reach.
     entity_milestones: dict[str, tuple[Milestone, ...]] = field(default_factory=dict)
@@ -227,12 +227,11 @@ def _add_place(index: Index, playbook: Playbook) -> None:
     holds = playbook.holds.values()
     index.converts = _by_name((match, match) for match in playbook.conversion.by)
     index.reverses = _by_name((match, match) for match in playbook.conversion.reversed_by)
-    index.unconverts = _by_name(
-        (reversal.match, kind)
-        for kind in index.kinds
-        if is_over(playbook.conversion.over, kind.name)
-        for reversal in kind.reversed_by
-    )
+    index.converting = {
+        event: tuple(kinds)
+        for event, effects in index.effects.items()
+        if (kinds := [e.kind for e in effects if is_over(playbook.conversion.over, e.kind.name)])
+    }
     index.milestones = _by_name((milestone.of, milestone) for milestone in playbook.milestones)
     index.entity_milestones = {
         kind: tuple(milestone for milestone in playbook.milestones if is_over(milestone.over, kind))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nurture.domain.conditions import Reading, Truth
 from nurture.domain.contact import Contact, MilestoneReached, Transition
-from nurture.domain.entities import entity_key, entity_of, is_reversed
+from nurture.domain.entities import entity_key, entity_of
 from nurture.domain.entities.net_facts import shares_of
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
@@ -23,6 +23,8 @@ from nurture.domain.values import key_text
 
 #: Keys remembered per milestone, hold and conversion; older ones are folded into a count.
 _KEYS_MAX = 200
+#: The key of a hold's starts and ends that name none.
+_NO_KEY = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,26 @@ def fold_conversion(contact: Contact, event: Event, playbook: Playbook) -> None:
             conversions.setdefault(key, ConversionRecord()).reversed = True
             if rule.hold is not None:
                 _start_hold(contact, rule.hold, key, event.occurred_at)
-    if rule.hold is not None:
-        _hold_after_reversal(contact, event, rule.hold, index)
+    hold = None if rule.hold is None else playbook.holds.get(rule.hold)
+    if hold is not None:
+        _hold_after_reversal(contact, event, hold, index)
 
 
-def _hold_after_reversal(contact: Contact, event: Event, hold: str, index: Index) -> None:
-    """Start the hold when the event reverses a converting entity in full."""
-    for kind in index.unconverts.get(event.name, ()):
+def _hold_after_reversal(contact: Contact, event: Event, hold: Hold, index: Index) -> None:
+    """Put the hold on since a converting entity is reversed, and take it off where it was restored."""
+    for kind in index.converting.get(event.name, ()):
         key = entity_key(event, kind)
         entity = None if key is None else entity_of(contact, kind.name, key)
-        if key is not None and entity is not None and is_reversed(entity):
-            _start_hold(contact, hold, key, event.occurred_at)
+        if key is None or entity is None:
+            continue
+        since = NEVER if entity.counted_at is None else entity.reversed_at or NEVER
+        known = contact.memory.holds.get(hold.name, {}).get(key, HoldSpan())
+        if hold.key is not None and hold.starts:
+            # An event of the hold's own may have started it for this key.
+            since = max(since, known.start)
+        if since != known.start:
+            contact.memory.holds.setdefault(hold.name, {})[key] = HoldSpan(NEVER, known.end)
+            _start_hold(contact, hold.name, key, since)
 
 
 def derive_track(contact: Contact) -> Track:
@@ -179,11 +190,13 @@ def _start_hold(contact: Contact, hold: str, key: str, at: Instant) -> None:
     span = spans.get(key, HoldSpan())
     spans[key] = HoldSpan(max(span.start, at), span.end)
     if len(spans) > _KEYS_MAX:
-        del spans[min(spans, key=lambda name: (max(spans[name]), name))]
+        # The end without a key is about all of them.
+        keyed = spans.keys() - {_NO_KEY}
+        del spans[min(keyed, key=lambda name: (max(spans[name]), name))]
 
 
 def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
-    """Record the starts and ends of holds; the hold's key matches an end to its start, the newest wins."""
+    """Record the starts and ends of holds; an end without the hold's key ends every start before it."""
     index = index_of(playbook)
     for hold, match in index.hold_starts.get(event.name, ()):
         if holds_for(match, event, playbook):
@@ -192,7 +205,7 @@ def fold_holds(contact: Contact, event: Event, playbook: Playbook) -> None:
         if holds_for(match, event, playbook):
             spans = contact.memory.holds.setdefault(hold.name, {})
             key = _key_property(event, hold.key)
-            for name in {key} if hold.key and key else {*spans, key}:
+            for name in {key} if key != _NO_KEY else {*spans, _NO_KEY}:
                 span = spans.get(name, HoldSpan())
                 spans[name] = HoldSpan(span.start, max(span.end, event.occurred_at))
 
@@ -204,7 +217,13 @@ def active_holds(contact: Contact, *, now: Instant, playbook: Playbook) -> list[
         hold = playbook.holds.get(name)
         if hold is None:
             continue
-        open_since = [start for start, end in spans.values() if start > end and start + hold.at_most > now]
+        # An end without a key may have come before a start that occurred earlier.
+        ended_at = spans.get(_NO_KEY, HoldSpan()).end
+        open_since = [
+            start
+            for start, end in spans.values()
+            if start > max(end, ended_at) and start + hold.at_most > now
+        ]
         if open_since:
             since = max(open_since)
             active.append(ActiveHold(hold, since, since + hold.at_most))

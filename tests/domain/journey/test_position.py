@@ -4,6 +4,7 @@ from itertools import permutations
 
 from nurture.domain.event import Event
 from nurture.domain.journey.advance import advance
+from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Milestone, Persona, Playbook
 from tests.domain.build import NOON, a_contact, a_playbook, an_event, on
 
@@ -43,3 +44,32 @@ def test_the_newest_evidence_decides_the_persona_in_any_order_of_arrival() -> No
     events = [an_event("Asked", NOON), an_event("Read", NOON + 1), an_event("Asked", NOON + 2)]
     for order in permutations(events):
         assert persona(playbook, *order) == "office"
+
+
+# ---- holds -----------------------------------------------------------------------------------------------
+
+
+def holds_after(*events: Event) -> set[tuple[str, int]]:
+    """Return (hold, start) of the holds in force after the events, the same in every order of arrival."""
+    playbook = a_playbook()
+    found = set()
+    for order in permutations(events):
+        contact = advance(a_contact(playbook), order, now=NOON + 100, playbook=playbook).contact
+        holds = active_holds(contact, now=NOON + 100, playbook=playbook)
+        found.add(frozenset((hold.hold.name, hold.since) for hold in holds))
+    assert len(found) == 1
+    return set(found.pop())
+
+
+def test_an_end_without_a_key_ends_the_starts_before_it_and_none_after_it() -> None:
+    first, second = (an_event("Support Case Opened", NOON + at, case_id=f"k{at}") for at in (1, 3))
+    closed = an_event("Support Case Closed", NOON + 2)
+    assert holds_after(first, closed) == set()
+    assert holds_after(first, closed, second) == {("open_case", NOON + 3)}
+
+
+def test_a_start_without_a_key_is_ended_only_by_an_end_without_one() -> None:
+    opened = an_event("Support Case Opened", NOON + 1)
+    keyed = an_event("Support Case Closed", NOON + 2, case_id="k1")
+    assert holds_after(opened, keyed) == {("open_case", NOON + 1)}
+    assert holds_after(opened, keyed, an_event("Support Case Closed", NOON + 3)) == set()
