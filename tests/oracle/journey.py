@@ -223,11 +223,25 @@ class Person(Running):
         self.guard.sent += other.guard.sent
         self.reached |= other.reached
         self.ringing |= other.ringing
-        self.woken |= other.woken
+        for thing, moment in other.woken.items():
+            self.woken[thing] = max(moment, self.woken.get(thing, moment))
         for path, yes in other.answers.items():
             self.answers[path] = self.answers.get(path, False) or yes
         self.keep_one_run(now)
         self.keep_one_mail(others, now)
+        places = {(self.track, self.stage), (other.track, other.stage)}
+        self.fold(now)
+        for before in places - {(self.track, self.stage)}:
+            self.place(before, now)
+        self.reach_together()
+
+    def reach_together(self) -> None:
+        """Milestones that two people have only together are reached by the merge, and start nothing."""
+        for result in self.book.milestones:
+            if result.entity:
+                self.entities_reached(result)
+            elif result.nth and len(list(self.all_of(result.of))) >= result.nth:
+                self.reached.add((result.name, ""))
 
     def keep_one_run(self, now: int) -> None:
         """Per measure and key one run stays."""
@@ -296,12 +310,13 @@ class Person(Running):
         """The triggers of milestones that were reached, each once."""
         reached = self.milestones(event)
         for measure in self.book.measures:
-            if isinstance(measure.trigger, dict) and measure.trigger.get("milestone") in reached:
-                self.start(measure, now, event.occurred, event=event)
+            name = measure.trigger.get("milestone") if isinstance(measure.trigger, dict) else None
+            if name in reached:
+                self.start(measure, now, event.occurred, event=event, milestone_key=reached[name])
 
-    def milestones(self, event: Event) -> set[str]:
-        """The names of the milestones that this event reaches."""
-        names = set()
+    def milestones(self, event: Event) -> dict[str, str]:
+        """The milestones that this event reaches, with their keys."""
+        names = {}
         for result in self.book.milestones:
             if result.entity:
                 names |= self.entities_reached(result)
@@ -309,19 +324,19 @@ class Person(Running):
             hit = result.of is not None and result.of.match(event)
             if hit and result.nth:
                 hit = len(list(self.all_of(result.of))) >= result.nth
-            key = key_of(event.properties.get(result.per)) if result.per else ""
-            if hit and key is not None and (result.name, key) not in self.reached:
+            key = (key_of(event.properties.get(result.per)) or event.message) if result.per else ""
+            if hit and (result.name, key) not in self.reached:
                 self.reached.add((result.name, key))
-                names.add(result.name)
+                names[result.name] = key
         return names
 
-    def entities_reached(self, result: Milestone) -> set[str]:
-        """The name of a milestone over entities, where it is reached: at the nth that stands, else once per key."""
+    def entities_reached(self, result: Milestone) -> dict[str, str]:
+        """A milestone over entities and its key, where it is reached: at the nth that stands, else once per key."""
         standing = [thing.key for thing in self.things[result.entity].values() if thing.counts()]
         reached = [""] if result.nth and len(standing) >= result.nth else []
         new = {(result.name, key) for key in (reached if result.nth else standing)} - self.reached
         self.reached |= new
-        return {result.name} if new else set()
+        return dict(new)
 
     def object_event(self, watched: Watched, event: Event, now: int) -> None:
         """An object's event that wakes who watches the object."""

@@ -43,7 +43,7 @@ class Known:
         self.first_seen = 0
         self.track = "lead"
         self.stage = book.stages["lead"][0][0]
-        self.woken: set[tuple[str, str]] = set()
+        self.woken: dict[tuple[str, str], int] = {}
         self.merged: dict[str, tuple[int, str]] = {}
         self.answers: dict[str, bool] = {}
         self.runs: list[Run] = []
@@ -172,20 +172,22 @@ class Known:
         back = {key for event in self.all_of(taken) if (key := key_of(event.properties.get(spec["key"])))}
         return any(key_of(event.properties.get(spec["key"])) not in back for event in self.all_of(events))
 
-    def reversals(self, hold: str) -> list[int]:
-        """The instants at which something that makes a customer was reversed, for the hold that this puts on."""
+    def reversals(self, hold: str) -> list[tuple[int, str | None]]:
+        """When something that makes a customer was reversed, and its key, for the hold that this puts on."""
         spec = self.book.conversion
         if spec.get("hold") != hold:
             return []
         kinds = [name for name in as_list(spec["by"]) if isinstance(name, str) and name in self.things]
-        result = [
-            thing.reversed_at
+        result: list[tuple[int, str | None]] = [
+            (thing.reversed_at, thing.key)
             for name in kinds
             for thing in self.things[name].values()
             if thing.counted is not None and thing.reversed_at is not None
         ]
         taken = self.book.events(spec["reversed_by"]) if "reversed_by" in spec else None
-        return result + [event.occurred for event in self.all_of(taken)]
+        return result + [
+            (event.occurred, key_of(event.properties.get(spec["key"]))) for event in self.all_of(taken)
+        ]
 
     def all_of(self, events: Any) -> Iterable[Event]:
         """The person's events that match."""

@@ -36,6 +36,7 @@ class Running(Known):
         event: Event | None = None,
         thing: Thing | None = None,
         request: Event | None = None,
+        milestone_key: str = "",
     ) -> None:
         """Start a run unless something says no."""
         entity_key = thing.key if thing else self.entity_key(measure, event)
@@ -43,6 +44,8 @@ class Running(Known):
         if self.refusal(measure, run, now, evidence):
             return
         key = self.key_for(measure, event, thing, now)
+        if key is None:
+            key = milestone_key or None
         if key is None or not self.allowed(measure, key, event, now):
             return
         run.number = 1 + max(

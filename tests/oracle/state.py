@@ -132,44 +132,44 @@ def matching(events: Events, history: History) -> list[Event]:
     return sorted(result, key=lambda event: event.rank)
 
 
-def hold_spans(hold: Hold, history: History, reversals: list[int]) -> list[tuple[int, int]]:
-    """The spans in which a hold stood or stands; `reversals` are instants at which it was put on besides."""
+def hold_spans(
+    hold: Hold, history: History, reversals: list[tuple[int, str | None]]
+) -> list[tuple[int, int]]:
+    """The spans in which a hold stood or stands; `reversals` put it on besides, each at an instant for a key."""
     ends = matching(hold.end, history) if hold.end else []
     starts = [
-        (start.rank, key_of(start.properties.get(hold.key)) if hold.key else None)
+        (start.occurred, key_of(start.properties.get(hold.key)) if hold.key else None)
         for start in matching(hold.start, history)
     ]
-    starts += [((moment, "", ""), None) for moment in reversals]
     spans = []
-    for rank, key in starts:
-        until = rank[0] + hold.at_most
+    for since, key in starts + reversals:
+        until = since + hold.at_most
         for end in ends:
-            if end.rank > rank and (key is None or key_of(end.properties.get(hold.key)) == key):
+            named = key_of(end.properties.get(hold.key)) if hold.key else None
+            if end.occurred >= since and named in {None, key}:
                 until = min(until, end.occurred)
-        spans.append((rank[0], until))
+        spans.append((since, until))
     return spans
 
 
 def watched_by(
-    watched: Watched, history: History, key: str, now: int, woken: set[tuple[str, str]]
+    watched: Watched, history: History, key: str, now: int, woken: dict[tuple[str, str], int]
 ) -> Event | None:
-    """The event by which a person watches an object; a watch that has woken the person is over."""
-    entry = [
-        (event.rank, begins, event)
-        for names, begins in ((watched.watched_from, True), (watched.watched_until, False))
-        for name in names
-        for event in history.get(name, ())
-        if key_of(event.properties.get(watched.key)) == key
-    ]
-    if not entry:
+    """The event by which a person watches an object; what was asked before an end, or before it woke them, is over."""
+    starts, ends = (
+        [
+            event
+            for name in names
+            for event in history.get(name, ())
+            if key_of(event.properties.get(watched.key)) == key
+        ]
+        for names in (watched.watched_from, watched.watched_until)
+    )
+    over = max([event.occurred for event in ends] + [woken.get((watched.name, key), -1)])
+    asked = [event for event in starts if event.occurred > over]
+    if not asked or now - max(event.occurred for event in asked) > watched.watch_for:
         return None
-    _, begins, newest = max(entry, key=lambda one: one[:2])
-    if not begins or newest.rank[1:] in woken or now - newest.occurred > watched.watch_for:
-        return None
-    woken.add(newest.rank[1:])
-    over = [rank for rank, begins, _ in entry if not begins or rank[1:] in woken]
-    since = max((rank for rank in over if rank != newest.rank), default=(0, "", ""))
-    asked = [event for rank, begins, event in entry if begins and rank > since]
+    woken[watched.name, key] = now
     return max(asked, key=lambda event: (not event.hint, event.rank))
 
 

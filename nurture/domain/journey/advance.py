@@ -17,7 +17,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
 from nurture.domain.journey.next_alarm import next_alarm
-from nurture.domain.journey.object_watches import watch_changes
+from nurture.domain.journey.object_watches import watch_changes, without_ended
 from nurture.domain.journey.person_requests import end_answered_requests, fold_requests
 from nurture.domain.journey.position import (
     fold_conversion,
@@ -192,7 +192,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     if not mail:
         end_answered_requests(contact, event, playbook)
         return
-    work.result.watches.extend(watch_changes(event, playbook))
+    work.result.watches.extend(without_ended(watch_changes(event, playbook), contact.memory.requests))
     if not event.historic:
         end_replaced_runs(work, event, at)
     if folded.is_about_entities:
@@ -272,14 +272,19 @@ def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
 
 
 def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None:
-    """End the waits for this event."""
-    for measure, step in work.index.waits.get(event.name, ()):
+    """End the waits for this event at which runs stand; a wait to which it brings a run is not ended by it."""
+    waits, contact = work.index.waits.get(event.name, ()), work.contact
+    if not waits:
+        return
+    standing = {place: run.step for place, run in contact.runs.items() if not (run.mailing or run.queued)}
+    for measure, step in waits:
         keys: Collection[str] | None = None
-        for run in list(work.contact.runs.values()):
-            if run.measure != measure.root or run.step != step.id or run.mailing or run.queued:
+        for place, step_before in standing.items():
+            run = contact.runs.get(place)
+            if run is None or run.measure != measure.root or step_before != step.id or run.step != step.id:
                 continue
             if step.key is not None and keys is None:
-                keys = keys_concerned(work.contact, measure, event, step.key, before)
+                keys = keys_concerned(contact, measure, event, step.key, before)
             if keys is None or is_concerned(run, keys):
                 run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
 

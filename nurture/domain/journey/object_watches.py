@@ -1,11 +1,12 @@
 """The objects that a contact watches: which events start a watch, which end it, and what is open after a history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nurture.domain.contact import WatchChange
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
-from nurture.domain.instant import Instant
+from nurture.domain.instant import NEVER, Instant
+from nurture.domain.memory import ObjectRequest
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import key_text
 
@@ -32,13 +33,37 @@ def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
 def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str, str], Instant]:
     """Return (kind, key) -> since, of every watch that these events, in the order of application, leave open."""
     watches: dict[tuple[str, str], Instant] = {}
+    ended: dict[tuple[str, str], Instant] = {}
     for event in events:
         for change in watch_changes(event, playbook):
-            if change.is_start:
-                watches.setdefault((change.kind, change.key), change.at)
-            else:
-                watches.pop((change.kind, change.key), None)
-    return watches
+            thing = change.kind, change.key
+            if not change.is_start:
+                ended[thing] = max(ended.get(thing, NEVER), change.at)
+            elif change.at > ended.get(thing, NEVER):
+                watches[thing] = max(watches.get(thing, NEVER), change.at)
+    return {thing: since for thing, since in watches.items() if since > ended.get(thing, NEVER)}
+
+
+def without_ended(
+    changes: Iterable[WatchChange], requests: Mapping[str, Mapping[str, ObjectRequest]]
+) -> list[WatchChange]:
+    """Leave out the starts that a known end comes after: they arrive late, and were answered or given up."""
+    return [
+        change
+        for change in changes
+        if not change.is_start
+        or change.at > requests.get(change.kind, {}).get(change.key, ObjectRequest()).ended_at
+    ]
+
+
+def ends_known(requests: Mapping[str, Mapping[str, ObjectRequest]]) -> list[WatchChange]:
+    """Return the newest end of the watch of each object, so that what two people knew apart holds for both."""
+    return [
+        WatchChange(kind, key, asked.ended_at, is_start=False)
+        for kind, objects in requests.items()
+        for key, asked in objects.items()
+        if asked.ended_at > NEVER
+    ]
 
 
 def object_keys(event: Event, name: str) -> list[str]:

@@ -11,19 +11,18 @@ from nurture.domain.contact import Contact, PersonRequest
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import index_of
+from nurture.domain.instant import Instant
 from nurture.domain.journey.object_watches import object_keys
 from nurture.domain.measure import Measure, OnEvent, OnObject
 from nurture.domain.memory import NO_STAMP, Memory, ObjectRequest
 from nurture.domain.playbook import ObjectKind, Playbook
 
-#: Objects of one kind whose requests are kept, those of the newest requests.
+#: Objects of one kind whose requests and ends are kept, the newest ones.
 _KEPT_MAX: Final = 100
 
 
 def fold_requests(contact: Contact, event: Event, playbook: Playbook) -> None:
     """Note the objects that the event asks for, and those that the person no longer wants to hear of."""
-    if not playbook.requests:
-        return
     index, stamp = index_of(playbook), (event.occurred_at, event.name)
     for kind in index.watch_from.get(event.name, ()):
         if is_request(event, playbook):
@@ -34,11 +33,14 @@ def fold_requests(contact: Contact, event: Event, playbook: Playbook) -> None:
 
 
 def end_answered_requests(contact: Contact, event: Event, playbook: Playbook) -> None:
-    """End the requests that an object's event answers; call it after the runs that the event starts."""
-    if event.kind == "object" and playbook.requests:
+    """End the requests that an object's event answers; call it after the runs that the event starts.
+
+    By its arrival, as with watches: whatever was asked before then is answered.
+    """
+    if event.kind == "object":
         for kind in playbook.objects.values():
             if event.name in kind.wakes:
-                _note(contact.memory, kind, event, ObjectRequest(ended_at=event.occurred_at))
+                _note(contact.memory, kind, event, ObjectRequest(ended_at=event.received_at))
 
 
 def is_request(event: Event, playbook: Playbook) -> bool:
@@ -89,8 +91,12 @@ def _note(memory: Memory, kind: ObjectKind, event: Event, news: ObjectRequest) -
     for key in object_keys(event, kind.key):
         objects[key] = _combined(objects.get(key), news)
         if len(objects) > _KEPT_MAX:
-            oldest = min(objects, key=lambda key: (max(objects[key].proof, objects[key].hint), key))
+            oldest = min(objects, key=lambda key: (_newest_of(objects[key]), key))
             del objects[oldest]
+
+
+def _newest_of(asked: ObjectRequest) -> Instant:
+    return max(asked.proof[0], asked.hint[0], asked.ended_at)
 
 
 def _combined(first: ObjectRequest | None, second: ObjectRequest) -> ObjectRequest:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.instant import Instant
+from nurture.domain.journey.object_watches import ends_known
 from nurture.domain.journey.run_ends import end_runs_of_entities, leave_place
 from nurture.domain.journey.working_state import Work, cancelled_by
 from nurture.domain.memory import Memory
@@ -57,6 +58,7 @@ def merge_states(
         survivor.adopted = ""
     result = _settle(survivor, places, moved_from=places[0], at=at, evidence="merged", playbook=playbook)
     result.retried.extend(aside)
+    result.watches.extend(ends_known(survivor.memory.requests))
     return Merged(result, tuple(given_up))
 
 

@@ -5,11 +5,13 @@ from itertools import permutations
 
 import pytest
 
-from nurture.domain.contact import PersonRequest
+from nurture.domain.contact import PersonRequest, WatchChange
 from nurture.domain.event import Event
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine_histories
+from nurture.domain.journey.object_watches import open_watches
+from nurture.domain.journey.refold import merge_states
 from nurture.domain.measure import MailStep, Measure, Once, OnEvent, OnObject
 from nurture.domain.message import PlannedMessage, Settled
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event
@@ -147,3 +149,32 @@ def test_the_order_of_arrival_changes_nothing() -> None:
     )
     assert combine_histories(first, second, playbook).memory.requests == kept[0]
     assert kept[0]["product"]["kettle"].hint == (NOON + 2 * HOUR, "Waitlist Joined")
+
+
+@pytest.mark.parametrize("has_requests", [True, False])
+@pytest.mark.parametrize(
+    "end", [a_restock(NOON + DAY), an_ask(NOON + DAY, name="Waitlist Left")], ids=["answered", "given up"]
+)
+def test_an_older_request_that_arrives_after_the_end_begins_no_watch(end: Event, has_requests: bool) -> None:
+    requests = a_playbook().requests if has_requests else ()
+    playbook = a_playbook(objects=_watched(), requests=requests)
+    late, again = an_ask(NOON + HOUR), an_ask(NOON + 2 * DAY)
+    late.received_at = NOON + 2 * DAY
+    for events, begun in (((late,), [NOON + HOUR]), ((an_ask(), end, late), [NOON])):
+        result = advance(a_contact(playbook), events, now=NOON + 2 * DAY, playbook=playbook)
+        assert [change.at for change in result.watches if change.is_start] == begun
+    events = (an_ask(), end, late)
+    assert open_watches(events, playbook) == {}
+    assert open_watches((*events, again), playbook) == {("product", "kettle"): again.occurred_at}
+
+
+def test_an_end_that_one_of_two_people_knows_holds_for_both() -> None:
+    playbook = a_playbook(objects=_watched())
+    asked, left = an_ask(), an_ask(NOON + HOUR, name="Waitlist Left")
+    parts = [
+        advance(a_contact(playbook), [event], now=NOON + DAY, playbook=playbook).contact
+        for event in (asked, left)
+    ]
+    together = advance(a_contact(playbook), [asked, left], now=NOON + DAY, playbook=playbook, mail=False)
+    merged = merge_states(parts[0], parts[1], together.contact, now=NOON + DAY, playbook=playbook)
+    assert merged.advance.watches == [WatchChange("product", "kettle", left.occurred_at, is_start=False)]
