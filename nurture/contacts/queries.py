@@ -306,6 +306,8 @@ def run_of(row: sa.Row[Any]) -> Run:
         entity=row.entity,
         began_as=row.began_as or row.measure,
         passed=data.passed,
+        path=data.path,
+        outcomes=data.outcomes,
         unknown=data.unknown,
         rules_hash=row.rules_hash,
         id=row.id,

@@ -13,6 +13,7 @@ import msgspec
 from nurture.database.engine import decode, encode
 from nurture.domain.contact import PersonRequest, Run, RunOrigin, UnknownMemory
 from nurture.domain.instant import Instant
+from nurture.domain.measure import StepOutcome, StepPath
 from nurture.domain.memory import (
     Closings,
     ConversionRecord,
@@ -109,6 +110,8 @@ class RunData(NamedTuple):
     position: int
     queued: bool
     passed: tuple[str, ...]
+    path: StepPath | None
+    outcomes: dict[str, StepOutcome]
     # Keys of a later version.
     unknown: _Document
 
@@ -124,6 +127,10 @@ class _RunDocument(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     queued: bool = False
     passed: tuple[str, ...] = ()
     asked: PersonRequest | None = None
+    # (place, branch, case) of each branch around the step, and its place in its own list.
+    path: StepPath | None = None
+    # Step id -> (outcome, reason).
+    outcomes: dict[str, StepOutcome] = msgspec.field(default_factory=dict)
 
 
 _RUN: Final = msgspec.json.Decoder(_RunDocument)
@@ -149,6 +156,10 @@ def encode_run_data(run: Run) -> str:
         document["passed"] = run.passed
     if origin.asked is not None:
         document["asked"] = origin.asked
+    if run.path is not None:
+        document["path"] = run.path
+    if run.outcomes:
+        document["outcomes"] = run.outcomes
     document.update(run.unknown)
     return encode(document)
 
@@ -171,4 +182,6 @@ def decode_run_data(text: str) -> RunData:
         stored.send_at,
         stored.asked,
     )
-    return RunData(origin, stored.position, stored.queued, stored.passed, unknown)
+    return RunData(
+        origin, stored.position, stored.queued, stored.passed, stored.path, stored.outcomes, unknown
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from nurture.domain.instant import FOREVER, Instant
-from nurture.domain.measure import Track
+from nurture.domain.measure import StepOutcome, StepPath, Track
 from nurture.domain.memory import Memory
 from nurture.domain.message import PlannedMessage
 
@@ -84,6 +84,10 @@ class Run:
     origin: RunOrigin = field(default_factory=RunOrigin)
     # The place (from 0) of its step among the measure's steps when it got there.
     position: int = 0
+    # The same in its own list and among branches; None: no branch is around it, and `position` says it.
+    path: StepPath | None = None
+    # Id of each wait and mail that ended -> how.
+    outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     # True while another series runs and this one waits for its turn.
     queued: bool = False
     # The kind of the entity; "" for none.

@@ -56,8 +56,10 @@ def readable(contact: Contact) -> dict[str, Any]:
 
 
 def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
-    """Return the names that a run adds to a reading: let values, `entity.FIELD`, `event.PROPERTY`."""
+    """Return the names that a run adds to a reading: let values, those of `entity`, `event` and `steps`."""
     names: dict[str, Any] = dict(run.let)
+    for step, outcome in run.outcomes.items():
+        names[f"steps.{step}.outcome"], names[f"steps.{step}.reason"] = outcome
     terms = playbook.properties.terms
     names.update({f"event.{k}": v for k, v in coerced(run.origin.properties, terms).items()})
     names.update({f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), terms).items()})

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from nurture.domain.instant import Instant
 from nurture.domain.measure import MessageTrack, Purpose
@@ -36,6 +36,8 @@ STATES: Mapping[Status, tuple[frozenset[Status], str]] = {
     "expired": (frozenset(), "too late for its own valid_for"),
     "failed": (frozenset(), "refused for good by the receiving side"),
 }
+#: The reason of a mail that gives way to the same mail of the run before a hand-over.
+ALREADY_SENT: Final = "already_sent"
 #: States that count toward caps.
 COUNTING: frozenset[Status] = frozenset({"sent", "on_wire", "in_doubt"})
 

@@ -129,7 +129,9 @@ def effect(step_id: str, before: Measure | None, after: Measure | None) -> str:
     new = after.step(step_id)
     if new is None:
         place = before.position(step_id) if before is not None else None
-        if place is None or place >= len(after.steps):
+        path = before.outline.paths[place] if before is not None and place is not None else None
+        place = len(after.steps) if path is None else after.outline.place_after_removal(path)
+        if place >= len(after.steps):
             return "their runs end: the step is gone and none comes after"
         return f"they go on at `{after.steps[place].id}`: their step is gone"
     old = before.step(step_id) if before is not None else None

@@ -14,7 +14,15 @@ from typing import Any
 import msgspec
 
 from nurture.domain.conditions import Condition
-from nurture.domain.measure import MailStep, Measure, OnDate, OnMilestone, OnStage, WaitUntilDate
+from nurture.domain.measure import (
+    MailStep,
+    Measure,
+    OnDate,
+    OnMilestone,
+    OnStage,
+    WaitUntilDate,
+    conditions_of_step,
+)
 from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, VerdictFact
 
 #: A change of this number changes every hash, so that every contact is judged again once.
@@ -22,7 +30,10 @@ _VERSION = "1"
 #: Fields that hold wording, or that the rules hash must not contain.
 WORDING_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset(
-        {"goal", "audience_source", "form", "action", "kind", "metric", "sender", "was", "rules_hash", "root"}
+        {
+            *("goal", "audience_source", "form", "action", "kind", "metric", "sender", "was"),
+            *("rules_hash", "root", "outline"),
+        }
     ),
     MailStep: frozenset({"calendar"}),
     Playbook: frozenset(
@@ -126,7 +137,7 @@ def conditions_of(measure: Measure) -> list[Condition]:
     """Return every condition of the measure."""
     conditions: list[Condition | None] = [measure.audience, getattr(measure.trigger, "where", None)]
     for step in measure.steps:
-        conditions += [step.when, step.send_if if isinstance(step, MailStep) else None]
+        conditions += conditions_of_step(step)
     return [condition for condition in conditions if condition is not None]
 
 

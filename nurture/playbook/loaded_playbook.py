@@ -19,6 +19,7 @@ from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
+from nurture.playbook.check.outcomes import check_outcomes
 from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.runs import check_run
 from nurture.playbook.check.stages import check_answers, check_place, check_reader
@@ -177,6 +178,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_answers(check)
         check_reader(check)
         check_steps(check)
+        check_outcomes(check)
         check_starved(check)
         check_run(check)
         markup_files |= check_mails(check, source.folder.layout)

@@ -20,7 +20,6 @@ from nurture.domain.event_index.entity_rules import (
 from nurture.domain.event_index.place_rules import PlaceRules, rules_of_place
 from nurture.domain.measure import (
     Exit,
-    MailStep,
     Measure,
     OnCondition,
     OnConsent,
@@ -32,6 +31,7 @@ from nurture.domain.measure import (
     WaitUntilDate,
     WaitUntilEvent,
     WaitUntilSlot,
+    conditions_of_step,
 )
 from nurture.domain.memory import Sign
 from nurture.domain.playbook import (
@@ -151,10 +151,8 @@ def conditions_of(playbook: Playbook) -> list[Condition]:
     for measure in playbook.measures.values():
         conditions.append(measure.audience)
         conditions.extend(ending.when for ending in measure.exits if ending.when is not None)
-        conditions.extend(step.when for step in measure.steps if step.when is not None)
-        conditions.extend(
-            step.send_if for step in measure.steps if isinstance(step, MailStep) and step.send_if
-        )
+        asked = (condition for step in measure.steps for condition in conditions_of_step(step))
+        conditions.extend(condition for condition in asked if condition is not None)
     return conditions
 
 

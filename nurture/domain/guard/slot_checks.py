@@ -8,6 +8,7 @@ from nurture.domain.guard.checks import RECHECK_AFTER, CheckResult, describe_req
 from nurture.domain.guard.input import CheckContext, Refusal
 from nurture.domain.instant import format_duration, to_iso
 from nurture.domain.measure import MARKETING
+from nurture.domain.message import ALREADY_SENT
 
 
 def check_order(context: CheckContext) -> CheckResult:
@@ -21,7 +22,7 @@ def check_order(context: CheckContext) -> CheckResult:
             continue
         if entry.status in ("sent", "in_doubt"):
             detail = f"{context.shown(entry.measure)} sent it before the hand-over"
-            return Refusal("skip", "already_sent", detail)
+            return Refusal("skip", ALREADY_SENT, detail)
         if entry.status in ("ready", "on_wire"):
             detail = f"{context.shown(entry.measure)} is sending it"
             return Refusal("defer", "order", detail, until=caps.recheck_after(entry, now=context.now))

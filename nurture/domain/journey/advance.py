@@ -39,8 +39,8 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, OnCondition, WaitUntilDate, WaitUntilSlot
-from nurture.domain.message import Settled
+from nurture.domain.measure import Measure, OnCondition, StepOutcome, WaitUntilDate, WaitUntilSlot
+from nurture.domain.message import ALREADY_SENT, Settled
 from nurture.domain.playbook import Playbook
 
 Happening = Event | Settled
@@ -171,9 +171,12 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     measure = work.playbook.measures.get(settled.measure)
     if run is None or measure is None or not run.mailing or run.step != settled.step:
         return
-    run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
+    # A mail that gave way to the one before a hand-over did reach the person.
+    has_left = settled.reason == ALREADY_SENT
+    outcome = StepOutcome("sent" if has_left else settled.status, settled.reason)
+    run_rule(work, measure, at, steps.leave_step, work, measure, run, outcome, at)
     if is_set_aside(work, measure.root):
-        steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], at)
+        steps.pass_mail(work, measure, work.contact.runs[run.measure, run.key], outcome, at)
     end_runs_by_condition(work, at)
     if isinstance(measure.trigger, OnCondition) and (run.measure, run.key) not in work.contact.runs:
         # The end of the run may be what re-entry has waited for.
@@ -286,7 +289,8 @@ def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None
             if step.key is not None and keys is None:
                 keys = keys_concerned(contact, measure, event, step.key, before)
             if keys is None or is_concerned(run, keys):
-                run_rule(work, measure, at, steps.leave_step, work, measure, run, at)
+                outcome = StepOutcome("event")
+                run_rule(work, measure, at, steps.leave_step, work, measure, run, outcome, at)
 
 
 def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:

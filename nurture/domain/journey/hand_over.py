@@ -27,7 +27,7 @@ def hand_over(work: Work, measure: Measure, run: Run, at: Instant) -> None:
 
 
 def _continue_as(work: Work, measure: Measure, earlier: Run, queued: str, at: Instant) -> None:
-    """Start the heir: it has the key, entity, arm, values and decided mails of the earlier run.
+    """Start the heir: it has the key, entity, arm, values, outcomes and decided mails of the earlier run.
 
     queued: the step of its mail that has not left, "" for none. The heir decides it again, in its own words, and the
     earlier one is cancelled. Where that one is being sent just now, the guard holds the heir's back and skips it once
@@ -47,6 +47,7 @@ def _continue_as(work: Work, measure: Measure, earlier: Run, queued: str, at: In
         holdout=earlier.holdout,
         variant=earlier.variant,
         let=dict(earlier.let),
+        outcomes=dict(earlier.outcomes),
         passed=tuple(dict.fromkeys((*earlier.passed, *ended))),
         rules_hash=measure.rules_hash,
         origin=replace(earlier.origin),

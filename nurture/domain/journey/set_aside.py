@@ -132,7 +132,7 @@ class _Savepoint:
 
 def _copy(run: Run) -> Run:
     kept = copy(run)
-    kept.decided, kept.let = list(run.decided), dict(run.let)
+    kept.decided, kept.let, kept.outcomes = list(run.decided), dict(run.let), dict(run.outcomes)
     return kept
 
 

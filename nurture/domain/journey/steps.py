@@ -1,7 +1,8 @@
 """Steps: moving a run from one mail or wait to the next.
 
 A mail step decides a message and, unless it is the last, waits until that message has ended, so a later step
-never overtakes an earlier one. The end of a wait is computed anew each time, so it follows a date that moves.
+never overtakes an earlier one. A branch is passed at once, into the first of its cases that is yes. The end of a
+wait is computed anew each time, so it follows a date that moves.
 """
 
 from nurture.domain.contact import Run
@@ -9,9 +10,12 @@ from nurture.domain.facts import entity_fields
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import (
+    WHEN,
+    Branch,
     MailStep,
     Measure,
-    Step,
+    StepOutcome,
+    StepPath,
     Wait,
     WaitFor,
     WaitUntilDate,
@@ -26,46 +30,70 @@ from nurture.domain.values import coerce
 def begin_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Take a new run, or one that leaves the queue, to its first mail or wait."""
     run.queued = False
-    _set_step(run, measure.steps[0], 0, at)
+    _set_step(run, measure, 0, at)
     continue_run(work, measure, run, at)
 
 
 def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Continue from the run's step until a mail or a wait that is not over at `at`; end it after the last step."""
     work.mark_changed(run)
+    outline = measure.outline
     place = measure.position(run.step)
-    while place is not None and place < len(measure.steps):
-        step = measure.steps[place]
+    while place is not None and place < len(outline.steps):
+        step = outline.steps[place]
         if run.step != step.id:
-            _set_step(run, step, place, at)
-        if step.id in run.passed or not work.is_true(step.when, at, run):
-            place += 1
-            continue
-        if isinstance(step, MailStep):
+            _set_step(run, measure, place, at)
+        following = outline.following[place]
+        if step.id in run.passed:
+            place = following
+        elif not work.is_true(step.when, at, run):
+            run.outcomes[step.id] = StepOutcome("skipped", WHEN)
+            place = following
+        elif isinstance(step, Branch):
+            case = _choose_case(work, run, step, at)
+            place = following if case is None else outline.enter_case(place, case)
+        elif isinstance(step, MailStep):
             _plan_message(work, measure, run, step, at)
-            if place + 1 == len(measure.steps):
+            if outline.is_last(place):
                 work.end(run, "done", "", at)
             return
-        until = wait_end(work, run, step)
-        if until is None:
-            work.stop(run, "date_unknown", at)
-            return
-        if until > at:
-            run.due_at = until
-            return
-        place += 1
+        else:
+            until = wait_end(work, run, step)
+            if until is None:
+                work.stop(run, "date_unknown", at)
+                return
+            if until > at:
+                run.due_at = until
+                return
+            run.outcomes[step.id] = StepOutcome("timeout")
+            place = following
     work.end(run, "done", "", at)
 
 
-def leave_step(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+def _choose_case(work: Work, run: Run, branch: Branch, at: Instant) -> int | None:
+    """Return the number of the first case that is yes; None for none."""
+    for number, case in enumerate(branch.cases):
+        if work.is_true(case.when, at, run):
+            return number
+    return None
+
+
+def leave_step(work: Work, measure: Measure, run: Run, outcome: StepOutcome, at: Instant) -> None:
     """Leave the present step, because its mail ended or its awaited event came, and continue."""
+    if _move_on(work, measure, run, outcome, at):
+        continue_run(work, measure, run, at)
+
+
+def _move_on(work: Work, measure: Measure, run: Run, outcome: StepOutcome, at: Instant) -> bool:
+    """Take the run to the step after the present one; end it and return False when there is none."""
     place = measure.position(run.step)
     run.mailing = False
-    if place is None or place + 1 >= len(measure.steps):
+    run.outcomes[run.step] = outcome
+    if place is None or measure.outline.is_last(place):
         work.end(run, "done", "", at)
-        return
-    _set_step(run, measure.steps[place + 1], place + 1, at)
-    continue_run(work, measure, run, at)
+        return False
+    _set_step(run, measure, measure.outline.following[place], at)
+    return True
 
 
 def move_wait(work: Work, measure: Measure, run: Run, step: Wait, at: Instant) -> None:
@@ -77,28 +105,22 @@ def move_wait(work: Work, measure: Measure, run: Run, step: Wait, at: Instant) -
         run.due_at = until
         work.mark_changed(run)
     else:
-        leave_step(work, measure, run, at)
+        leave_step(work, measure, run, StepOutcome("timeout"), at)
 
 
-def pass_mail(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+def pass_mail(work: Work, measure: Measure, run: Run, outcome: StepOutcome, at: Instant) -> None:
     """Move a run past its mail that ended while the measure is set aside; no rule is used.
 
     The run continues from there when the measure is tried again.
     """
-    place = measure.position(run.step)
-    run.mailing = False
-    if place is None or place + 1 >= len(measure.steps):
-        work.end(run, "done", "", at)
-        return
-    _set_step(run, measure.steps[place + 1], place + 1, at)
-    run.due_at = at
-    work.mark_changed(run)
+    if _move_on(work, measure, run, outcome, at):
+        run.due_at = at
+        work.mark_changed(run)
 
 
 def continue_step_of(work: Work, measure: Measure, run: Run, earlier: Run, at: Instant) -> None:
     """Continue a run at the step of an earlier one, with the time already waited there."""
-    place = measure.position(earlier.step) or 0
-    _set_step(run, measure.steps[place], place, earlier.step_since)
+    _set_step(run, measure, measure.position(earlier.step) or 0, earlier.step_since)
     continue_run(work, measure, run, at)
 
 
@@ -106,13 +128,16 @@ def adopt_rules(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     """Continue an active run under changed rules, at the step of the same id or, if it was removed, at the next."""
     run.rules_hash = measure.rules_hash
     work.mark_changed(run)
-    if measure.position(run.step) is None:
-        place = run.position
+    place = measure.position(run.step)
+    if place is not None:
+        _set_place(run, measure, place)
+    else:
+        place = measure.outline.place_after_removal(run.path or StepPath((), run.position))
         if place >= len(measure.steps):
             work.end(run, "done", "", at)
             return
         run.mailing = False
-        _set_step(run, measure.steps[place], place, at)
+        _set_step(run, measure, place, at)
     if not run.mailing and not run.queued:
         continue_run(work, measure, run, at)
 
@@ -150,8 +175,15 @@ def _date_of(work: Work, run: Run, name: str) -> Instant | None:
     return instant
 
 
-def _set_step(run: Run, step: Step, place: int, at: Instant) -> None:
-    run.step, run.step_since, run.due_at, run.position = step.id, at, FOREVER, place
+def _set_step(run: Run, measure: Measure, place: int, at: Instant) -> None:
+    run.step, run.step_since, run.due_at = measure.steps[place].id, at, FOREVER
+    _set_place(run, measure, place)
+
+
+def _set_place(run: Run, measure: Measure, place: int) -> None:
+    path = measure.outline.paths[place]
+    run.position = place
+    run.path = None if path == ((), place) else path
 
 
 def _plan_message(work: Work, measure: Measure, run: Run, step: MailStep, at: Instant) -> None:

@@ -6,8 +6,12 @@ Durations are microseconds (`domain.instant`), local times are minutes after loc
 
 from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
 from nurture.domain.measure.model import Action, Measure, Metric, ObjectBinding, Recipient, Variant
+from nurture.domain.measure.outcomes import MAIL_OUTCOMES, WAIT_OUTCOMES, WHEN, StepOutcome, outcomes_of
+from nurture.domain.measure.outline import Outline, StepPath, Turn
 from nurture.domain.measure.steps import (
+    Branch,
     Calendar,
+    Case,
     MailStep,
     Step,
     Wait,
@@ -15,6 +19,7 @@ from nurture.domain.measure.steps import (
     WaitUntilDate,
     WaitUntilEvent,
     WaitUntilSlot,
+    conditions_of_step,
 )
 from nurture.domain.measure.triggers import (
     Exit,
@@ -45,12 +50,17 @@ from nurture.domain.measure.words import (
 )
 
 __all__ = [
+    "MAIL_OUTCOMES",
     "MARKETING",
     "MARKETING_SWITCH",
     "PURPOSES",
+    "WAIT_OUTCOMES",
     "WEEKDAYS",
+    "WHEN",
     "Action",
+    "Branch",
     "Calendar",
+    "Case",
     "Exit",
     "Kind",
     "Let",
@@ -75,16 +85,22 @@ __all__ = [
     "OnSchedule",
     "OnStage",
     "Once",
+    "Outline",
     "Purpose",
     "Recipient",
     "Step",
+    "StepOutcome",
+    "StepPath",
     "Timed",
     "Track",
     "Trigger",
+    "Turn",
     "Variant",
     "Wait",
     "WaitFor",
     "WaitUntilDate",
     "WaitUntilEvent",
     "WaitUntilSlot",
+    "conditions_of_step",
+    "outcomes_of",
 ]

@@ -7,6 +7,7 @@ from typing import Literal
 from nurture.domain.conditions import Condition
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.measure.fixed_values import Let, LetCoupon
+from nurture.domain.measure.outline import Outline
 from nurture.domain.measure.steps import Step
 from nurture.domain.measure.triggers import Exit, Once, Trigger
 from nurture.domain.measure.words import Kind, MessageTrack, Purpose
@@ -66,6 +67,7 @@ class Measure:
     purpose: Purpose
     topic: str | None
     trigger: Trigger
+    # In the order of the file; the steps of its cases follow a branch.
     steps: tuple[Step, ...]
     metric: Metric | None = None
     once: Once = Once()
@@ -113,10 +115,13 @@ class Measure:
     rules_hash: str = ""
     # The measure's identity in runs, messages and memory: its oldest path.
     root: str = field(init=False, compare=False, default="")
+    # The order of its steps.
+    outline: Outline = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Work out the identity once: it is read many times for each event."""
+        """Work out the identity and the order of the steps once: they are read many times for each event."""
         object.__setattr__(self, "root", self.was[0] if self.was else self.path)
+        object.__setattr__(self, "outline", Outline.of(self.steps))
 
     def fits_stage(self, stage: str) -> bool:
         """Tell whether the measure is for contacts in this stage of its track."""
@@ -134,14 +139,9 @@ class Measure:
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, or None when the measure has none."""
-        for step in self.steps:
-            if step.id == step_id:
-                return step
-        return None
+        place = self.outline.places.get(step_id)
+        return None if place is None else self.steps[place]
 
     def position(self, step_id: str) -> int | None:
         """Return the place (from 0) of the step with this id, or None."""
-        for place, step in enumerate(self.steps):
-            if step.id == step_id:
-                return place
-        return None
+        return self.outline.places.get(step_id)

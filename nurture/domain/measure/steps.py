@@ -1,4 +1,4 @@
-"""The steps of a measure: mails and waits."""
+"""The steps of a measure: mails, waits and branches."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -82,5 +82,35 @@ class WaitUntilDate:
     when: Condition | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One of the ways behind a branch."""
+
+    # None: `else`, the way of runs for which no case before is yes.
+    when: Condition | None
+    # How many steps it has, those of branches inside it too; they follow the steps of the case before.
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A choice between lists of steps: a run takes the first case whose condition is yes when it gets there."""
+
+    id: str
+    cases: tuple[Case, ...]
+    when: Condition | None = None
+
+
 Wait = WaitFor | WaitUntilSlot | WaitUntilEvent | WaitUntilDate
-Step = MailStep | Wait
+Step = MailStep | Wait | Branch
+
+
+def conditions_of_step(step: Step) -> list[Condition | None]:
+    """Return the conditions that a step asks; None where the file gives none."""
+    match step:
+        case MailStep():
+            return [step.when, step.send_if]
+        case Branch():
+            return [step.when, *(case.when for case in step.cases)]
+        case _:
+            return [step.when]

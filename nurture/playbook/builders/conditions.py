@@ -43,6 +43,8 @@ class ConditionParser:
 
 def _split_message(message: str, vocabulary: Vocabulary) -> tuple[str, str]:
     """Return the two parts of a condition's error message: the fault, and what to change."""
+    if message.startswith("there is no fact steps."):
+        return _unknown_step(message, vocabulary)
     what, _, change = message.partition("; ")
     if change:
         return what, change
@@ -53,3 +55,12 @@ def _split_message(message: str, vocabulary: Vocabulary) -> tuple[str, str]:
     if what and not message.startswith("cannot be read"):
         return what, change
     return message, "see docs/playbook.md, Conditions"
+
+
+def _unknown_step(message: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    known = [name for name in vocabulary.names() if name.startswith("steps.") and name.endswith(".outcome")]
+    name = message.removeprefix("there is no fact ").partition(";")[0]
+    if not known:
+        change = "ask it in the `when` or `send_if` of a step, in a case of a branch, or in an exit"
+        return f"{name} is known inside a run only", change
+    return f"there is no {name}", f"known: {format_names(known, most=20)}"

@@ -34,7 +34,7 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.slots import build_slot
-from nurture.playbook.builders.steps import build_steps
+from nurture.playbook.builders.steps import StepFile, build_steps, outcome_terms, read_steps
 from nurture.playbook.document import Document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import MeasureFolder
@@ -51,6 +51,8 @@ class Draft:
     model: schema.MeasureFile
     document: Document
     folder: MeasureFolder
+    # The steps as the file gives them, in the order of the measure's steps.
+    steps: tuple[StepFile, ...]
 
 
 def build_measure(
@@ -65,6 +67,8 @@ def build_measure(
     """Return the measure of one folder; its rules hash is set later."""
     matchers = MatcherBuilder(document, playbook.properties, conditions, faults)
     trigger = _trigger(model, matchers, conditions, playbook.properties)
+    step_files = read_steps(model)
+    vocabulary = step_vocabulary(model, playbook).with_terms(outcome_terms(step_files))
     entity = model.entity or (trigger.entity if isinstance(trigger, OnQuiet) else None)
     measure = Measure(
         path=folder.path,
@@ -80,10 +84,10 @@ def build_measure(
         purpose=model.purpose,
         topic=model.topic,
         trigger=trigger,
-        steps=build_steps(model, document, step_vocabulary(model, playbook), conditions, playbook=playbook),
+        steps=build_steps(model, step_files, document, vocabulary, conditions, playbook=playbook),
         metric=Metric(model.metric.event, model.metric.within, model.metric.expect) if model.metric else None,
         once=_once(model, trigger),
-        exits=_exits(model, document, step_vocabulary(model, playbook), conditions),
+        exits=_exits(model, document, vocabulary, conditions),
         holdout=model.holdout or 0,
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
         let={name: _let(value) for name, value in model.let.items()},
@@ -94,7 +98,7 @@ def build_measure(
         handover=model.handover,
         **_optional_fields(model),
     )
-    return Draft(measure, model, document, folder)
+    return Draft(measure, model, document, folder, step_files)
 
 
 def step_vocabulary(model: schema.MeasureFile, playbook: Playbook) -> Vocabulary:

@@ -1,8 +1,14 @@
-"""Build the steps of a measure: mails and waits. A step's id never changes, because runs refer to it."""
+"""Build the steps of a measure: mails, waits and branches. A step's id never changes, because runs refer to it."""
 
-from nurture.domain.conditions import Condition, Vocabulary
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nurture.domain.conditions import Condition, Term, Vocabulary
 from nurture.domain.measure import (
+    Branch,
     Calendar,
+    Case,
     LocalSlot,
     MailStep,
     Step,
@@ -15,7 +21,7 @@ from nurture.domain.playbook import Playbook
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.slots import build_slot
-from nurture.playbook.document import Document
+from nurture.playbook.document import Document, Loc
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.triggers import Slot
@@ -24,39 +30,97 @@ from nurture.playbook.schema.triggers import Slot
 DEFAULT_UID = "{{ entity_key }}@nurture"
 
 
+@dataclass(frozen=True, slots=True)
+class StepFile:
+    """A step as the file gives it, with its place there and its id."""
+
+    model: schema.AnyStep
+    loc: Loc
+    id: str
+    # The places of the cases around it: (branch, number), the outermost first.
+    cases: tuple[tuple[Loc, int], ...] = ()
+
+
+def read_steps(model: schema.MeasureFile) -> tuple[StepFile, ...]:
+    """Return all steps in the order of the file; the steps of its cases follow a branch.
+
+    The id of a step without one is its mail, or `wait1`, `branch1` ... A renamed step (`was`) keeps its first id,
+    because runs and messages have that.
+    """
+    numbers: Counter[str] = Counter()
+    return tuple(_read_list(model.steps, ("steps",), (), numbers))
+
+
+def _read_list(
+    models: Sequence[schema.AnyStep], loc: Loc, cases: tuple[tuple[Loc, int], ...], numbers: Counter[str]
+) -> Iterator[StepFile]:
+    for place, model in enumerate(models):
+        mine: Loc = (*loc, place)
+        if isinstance(model, schema.MailStepFile):
+            yield StepFile(model, mine, model.was or model.id or model.mail, cases)
+            continue
+        kind = schema.kind_of(model)
+        numbers[kind] += 1
+        yield StepFile(model, mine, model.was or model.id or f"{kind}{numbers[kind]}", cases)
+        for number, case in enumerate(model.branch if isinstance(model, schema.BranchStepFile) else ()):
+            name = "else" if isinstance(case, schema.ElseFile) else "steps"
+            inside = (*mine, "branch", number, name)
+            yield from _read_list(case.steps, inside, (*cases, (mine, number)), numbers)
+
+
 def build_steps(
     model: schema.MeasureFile,
+    files: Sequence[StepFile],
     document: Document,
     vocabulary: Vocabulary,
     conditions: ConditionParser,
     *,
     playbook: Playbook,
 ) -> tuple[Step, ...]:
-    """Return the steps in order. The id of a step without one is its mail, or `wait1`, `wait2` ...
-
-    A renamed step (`was`) keeps its first id, because runs and messages have that.
-    """
+    """Return the steps in the order of the file."""
     bound = vocabulary
     for name in model.objects:
         bound = bound.with_terms(prefixed(playbook.properties, name))
     steps: list[Step] = []
-    waits = 0
-    for place, step in enumerate(model.steps):
-        loc = ("steps", place)
-        when = conditions.parse_optional(step.when, vocabulary, document, (*loc, "when"))
+    for file in files:
+        step = file.model
+        when = conditions.parse_optional(step.when, vocabulary, document, (*file.loc, "when"))
         if isinstance(step, schema.MailStepFile):
-            send_if = conditions.parse_optional(step.send_if, bound, document, (*loc, "send_if"))
-            steps.append(_mail(step, when, send_if))
+            send_if = conditions.parse_optional(step.send_if, bound, document, (*file.loc, "send_if"))
+            steps.append(_mail(step, file.id, when, send_if))
+        elif isinstance(step, schema.BranchStepFile):
+            lengths = [
+                sum((file.loc, number) in other.cases for other in files)
+                for number in range(len(step.branch))
+            ]
+            ways = [
+                conditions.parse_optional(
+                    case.when if isinstance(case, schema.CaseFile) else None,
+                    vocabulary,
+                    document,
+                    (*file.loc, "branch", number, "when"),
+                )
+                for number, case in enumerate(step.branch)
+            ]
+            cases = tuple(Case(way, length) for way, length in zip(ways, lengths, strict=True))
+            steps.append(Branch(file.id, cases, when))
         else:
-            waits += 1
-            steps.append(_wait(step.wait, step.was or step.id or f"wait{waits}", when))
+            steps.append(_wait(step.wait, file.id, when))
     return tuple(steps)
 
 
-def _mail(model: schema.MailStepFile, when: Condition | None, send_if: Condition | None) -> MailStep:
+def outcome_terms(files: Sequence[StepFile]) -> dict[str, Term]:
+    """Return the names by which conditions ask how a step ended."""
+    names = [f"steps.{file.id}.{part}" for file in files for part in ("outcome", "reason")]
+    return {name: Term(name, "text") for name in names}
+
+
+def _mail(
+    model: schema.MailStepFile, id_: str, when: Condition | None, send_if: Condition | None
+) -> MailStep:
     calendar = model.calendar
     return MailStep(
-        id=model.was or model.id or model.mail,
+        id=id_,
         mail=model.mail,
         when=when,
         send_at=_send_at(model),

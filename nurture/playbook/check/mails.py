@@ -118,7 +118,7 @@ def _check_parts(check: MeasureCheck, place: int, stem: str, there: set[tuple[st
             if (locale, part) not in there:
                 what = f"mail `{stem}` has no {_PART_WORDS[part]} for {locale}"
                 check.fault(
-                    ("steps", place, "mail"),
+                    check.step_loc(place, "mail"),
                     what,
                     f"add {check.draft.folder.file(f'{stem}.{locale}.{part}')}",
                 )

@@ -42,6 +42,10 @@ class MeasureCheck:
         """Tell whether a place in its measure.yaml is broken and has a stand-in."""
         return self.faults.is_broken(self.draft.document.path, loc)
 
+    def step_loc(self, place: int, *rest: str | int) -> Loc:
+        """Return the place in its measure.yaml of the step at `place` of the measure, or of a key of it."""
+        return (*self.draft.steps[place].loc, *rest)
+
     @property
     def has_all_steps(self) -> bool:
         """Tell whether no step is broken; otherwise a check must not report that one is missing."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from nurture.domain.conditions import Condition
 from nurture.domain.measure import (
+    Branch,
     MailStep,
     OnConsent,
     OnDate,
@@ -44,7 +45,7 @@ def check_names(check: MeasureCheck) -> None:
         _check_condition(check, loc, condition)
     for place, step in enumerate(measure.steps):
         if isinstance(step, WaitUntilDate):
-            _check_date(check, ("steps", place, "wait", "date"), step.date)
+            _check_date(check, check.step_loc(place, "wait", "date"), step.date)
 
 
 def conditions_at(check: MeasureCheck) -> Iterator[tuple[Loc, Condition]]:
@@ -55,9 +56,12 @@ def conditions_at(check: MeasureCheck) -> Iterator[tuple[Loc, Condition]]:
             yield ("exit", place, "when"), exit_.when
     for place, step in enumerate(check.measure.steps):
         if step.when is not None:
-            yield ("steps", place, "when"), step.when
+            yield check.step_loc(place, "when"), step.when
         if isinstance(step, MailStep) and step.send_if is not None:
-            yield ("steps", place, "send_if"), step.send_if
+            yield check.step_loc(place, "send_if"), step.send_if
+        for number, case in enumerate(step.cases if isinstance(step, Branch) else ()):
+            if case.when is not None:
+                yield check.step_loc(place, "branch", number, "when"), case.when
 
 
 def _check_purpose(check: MeasureCheck) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nurture.domain.guard.checks import SLOT_WINDOW
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, format_duration
 from nurture.domain.measure import (
+    Branch,
     LetEndOfMonth,
     LocalSlot,
     MailStep,
@@ -34,7 +35,7 @@ def check_starved(check: MeasureCheck) -> None:
     for place, step in enumerate(check.measure.steps):
         reason = next(_find_reasons(check, place, step), None) if isinstance(step, MailStep) else None
         if reason is not None:
-            check.fault(("steps", place, "mail"), f"{step.id} can never leave: {reason[0]}", reason[1])
+            check.fault(check.step_loc(place, "mail"), f"{step.id} can never leave: {reason[0]}", reason[1])
 
 
 def _find_reasons(check: MeasureCheck, place: int, step: MailStep) -> Iterator[_Reason]:
@@ -57,7 +58,9 @@ def _shut_out_by_own_mails(measure: Measure, cap: Cap, place: int) -> Iterator[_
     if cap.count == "runs":
         return
     change = "raise valid_for, or count runs"
-    earlier = [other for other in range(place) if _is_unconditional(measure.steps[other])]
+    earlier = [
+        other for other in measure.outline.passed_before(place) if _is_unconditional(measure.steps[other])
+    ]
     # The mail that the person asked for is not counted.
     earlier = earlier[1:] if measure.asked_for else earlier
     if len(earlier) >= cap.at_most:
@@ -74,7 +77,8 @@ def _shut_out_by_own_mails(measure: Measure, cap: Cap, place: int) -> Iterator[_
 def _shut_out_by_rivals(check: MeasureCheck, cap: Cap, place: int) -> Iterator[_Reason]:
     """Yield why measures that start together with this one, and go first, leave its first mail no slot."""
     measure = check.measure
-    is_first = not any(isinstance(step, MailStep) for step in measure.steps[:place])
+    before = measure.outline.on_the_way_to(place)
+    is_first = not any(isinstance(measure.steps[other], MailStep) for other in before)
     if not is_first or measure.asked_for:
         return
     rivals = [other for other in check.playbook.measures.values() if _goes_first(other, measure)]
@@ -137,8 +141,9 @@ def _left_over(measure: Measure, span: Duration, start: int, place: int) -> Dura
     start: -1 for the beginning of the run.
     """
     way = 0
-    for step in measure.steps[start + 1 : place + 1]:
-        stay = _longest_stay(measure, step)
+    # Of a branch before, all cases together are a bound for each of them.
+    for other in (*measure.outline.on_the_way_to(place), place):
+        stay = _longest_stay(measure, measure.steps[other]) if other > start else 0
         if stay is None:
             return None
         way += stay
@@ -156,6 +161,8 @@ def _longest_stay(measure: Measure, step: Step) -> Duration | None:
         case WaitUntilSlot(slot=slot, at_least=at_least):
             period = _period(slot)
             return None if period is None else period + at_least
+        case Branch():
+            return 0
         case _:
             return None
 

@@ -123,5 +123,5 @@ def _report(check: MeasureCheck, mail: MailToCheck, problem: TemplateProblem) ->
         return
     place = check.measure.position(mail.step) or 0
     is_calendar = "calendar" in problem.what
-    loc = ("steps", place, "calendar") if is_calendar else ("call_to_action", "link")
+    loc = check.step_loc(place, "calendar") if is_calendar else ("call_to_action", "link")
     check.fault(loc, problem.what, problem.change)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from nurture.domain.measure import Kind, Purpose, Recipient
 from nurture.playbook.schema.events import EventNames
@@ -232,15 +232,60 @@ class WaitStepFile(Strict):
     when: ConditionText | None = None
 
 
+class CaseFile(Strict):
+    """The steps of a run for which this condition is the first one that is yes."""
+
+    when: ConditionText
+    steps: list["AnyStep"]
+
+
+class ElseFile(Strict):
+    """The steps of a run for which no condition before is yes; [] for none."""
+
+    steps: list["AnyStep"] = Field(alias="else")
+
+
+AnyCase = Annotated[
+    Annotated[CaseFile, Tag("case")] | Annotated[ElseFile, Tag("else")],
+    Discriminator(
+        lambda value: (
+            "else" if isinstance(value, ElseFile) or (isinstance(value, dict) and "else" in value) else "case"
+        )
+    ),
+]
+
+
+class BranchStepFile(Strict):
+    """Choose between lists of steps."""
+
+    branch: Annotated[list[AnyCase], Field(min_length=1)]
+    id: StepId | None = None
+    was: StepWas = None
+    when: ConditionText | None = None
+
+
+#: The key of a step that says what it does -> how to write it.
+_STEP_FORMS = {"mail": "`mail: NAME`", "wait": "`wait: 2d`", "branch": "`branch: [...]`"}
+
+
 def _step(value: Any) -> str | None:
     if isinstance(value, dict):
-        return next((key for key in ("mail", "wait") if key in value), None)
-    return None
+        return next((key for key in _STEP_FORMS if key in value), None)
+    return next((key for key in _STEP_FORMS if hasattr(value, key)), None)
+
+
+def kind_of(step: BaseModel) -> str:
+    """Return the key of a step that says what it does: `mail`, `wait`, `branch`."""
+    return _step(step) or ""
 
 
 AnyStep = Annotated[
-    Annotated[MailStepFile, Tag("mail")] | Annotated[WaitStepFile, Tag("wait")],
-    Discriminator(_step, custom_error_type="form", custom_error_message="write `mail: NAME` or `wait: 2d`"),
+    Annotated[MailStepFile, Tag("mail")]
+    | Annotated[WaitStepFile, Tag("wait")]
+    | Annotated[BranchStepFile, Tag("branch")],
+    Discriminator(
+        _step, custom_error_type="form", custom_error_message=f"write {' or '.join(_STEP_FORMS.values())}"
+    ),
 ]
 
 

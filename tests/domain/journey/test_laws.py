@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nurture.domain.conditions import Condition, Term, parse
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import MINUTE
 from nurture.domain.journey.advance import Happening, advance
 from nurture.domain.measure import (
+    Branch,
+    Case,
     Exit,
     LocalSlot,
     MailStep,
@@ -27,8 +30,17 @@ from nurture.domain.measure import (
     WaitUntilSlot,
 )
 from nurture.domain.playbook import Playbook, Topic
-from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
+from tests.domain.build import DAY, HOUR, NOON, VOCABULARY, a_contact, a_measure, a_playbook, an_event, when
 from tests.rig.examples import examples
+
+STEPS = VOCABULARY.with_terms(
+    {f"steps.{name}.outcome": Term(f"steps.{name}.outcome", "text") for name in ("w", "one")}
+)
+
+
+def asks(text: str) -> Condition:
+    """Return a condition of a step, which may ask how a step before ended."""
+    return parse(text, STEPS)
 
 
 def everything() -> Playbook:
@@ -63,6 +75,19 @@ def everything() -> Playbook:
                   steps=(WaitFor("w", 2 * DAY), MailStep("one", "one"), WaitFor("x", 2 * DAY), MailStep("two", "two"))),
         a_measure("customer/any/care", trigger=OnConsent("news"), entity="appointment", once=Once(again_after=3 * DAY),
                   steps=(WaitFor("w", 3 * DAY), MailStep("one", "one"))),
+        a_measure("lead/any/branching", trigger=OnEvent(("Signed Up", "Product Viewed")), once=Once("day"),
+                  exits=(Exit(None, reason="rested", when=asks('steps.w.outcome == "timeout" and views >= 2')),),
+                  handover="customer/any/branching",
+                  steps=(WaitUntilEvent("w", ("Signed In",), 2 * DAY),
+                         Branch("b", (Case(asks('steps.w.outcome == "event"'), 1), Case(asks("plan == 'gold'"), 3),
+                                      Case(None, 1))),
+                         MailStep("one", "one"),
+                         WaitFor("x", DAY), Branch("c", (Case(asks("views >= 1"), 1),)), MailStep("two", "two"),
+                         WaitFor("y", 3 * DAY),
+                         MailStep("three", "three"))),
+        a_measure("customer/any/branching", trigger=OnEvent(("Nothing",)),
+                  steps=(MailStep("one", "one", asks('steps.w.outcome == "event"')), WaitFor("x", 9 * HOUR),
+                         MailStep("four", "four", asks('steps.one.outcome != "sent"')))),
         topics={"news": Topic("news")},
     )  # fmt: skip
 
