@@ -12,6 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.consent.switch_queries import load_paused_switches
+from nurture.contacts.queries import run_of
 from nurture.contacts.state_codec import decode_run_data
 from nurture.database import schema as t
 from nurture.delivery.verdicts import read_checks
@@ -37,6 +38,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import Playbook
 from nurture.reports.person import load_family_ids
+from nurture.reports.run_steps import describe_steps
 from nurture.reports.set_aside import load_set_aside
 
 
@@ -95,13 +97,16 @@ def _explain(
     mails = _mails(connection, ids, measure.root, now)
     if mails:
         answer = _paused(connection, measure, _from_ledger(contact, measure, mails))
+        run = _newest_run(connection, ids, measure.root, now, key=mails[-1]["key"])
         if mails[-1]["asked_for"]:
-            run = _newest_run(connection, ids, measure.root, now, key=mails[-1]["key"])
             answer.findings.insert(0, _request_finding(run))
+        answer.findings.extend(_step_findings(measure, run))
         return answer
     run = _newest_run(connection, ids, measure.root, now)
     if run is not None:
-        return _from_run(contact, measure, run)
+        answer = _from_run(contact, measure, run)
+        answer.findings.extend(_step_findings(measure, run))
+        return answer
     return _never(connection, ids, contact, measure, playbook=playbook, now=now)
 
 
@@ -194,6 +199,12 @@ def _request_finding(run: sa.Row[Any] | None) -> Finding:
     """Return the evidence by which the mail passes the limits of marketing."""
     asked = decode_run_data(run.data).origin.asked if run is not None else None
     return Finding("asked for", True, describe_request(asked) if asked is not None else "by the person")
+
+
+def _step_findings(measure: Measure, run: sa.Row[Any] | None) -> list[Finding]:
+    """Return how the steps of the run ended, where later ones depend on it."""
+    steps = describe_steps(measure, run_of(run)) if run is not None else ()
+    return [Finding(f"step {step}", True, text) for step, text in steps]
 
 
 def _paused(connection: sa.Connection, measure: Measure, answer: Why) -> Why:

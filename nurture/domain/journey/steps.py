@@ -5,6 +5,7 @@ never overtakes an earlier one. A branch is passed at once, into the first of it
 wait is computed anew each time, so it follows a date that moves.
 """
 
+from nurture.domain.conditions import Truth
 from nurture.domain.contact import Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.instant import FOREVER, Instant
@@ -50,7 +51,7 @@ def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
             run.outcomes[step.id] = StepOutcome("skipped", WHEN)
             place = following
         elif isinstance(step, Branch):
-            case = _choose_case(work, run, step, at)
+            case, run.outcomes[step.id] = _choose_case(work, run, step, at)
             place = following if case is None else outline.enter_case(place, case)
         elif isinstance(step, MailStep):
             _plan_message(work, measure, run, step, at)
@@ -70,12 +71,18 @@ def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
     work.end(run, "done", "", at)
 
 
-def _choose_case(work: Work, run: Run, branch: Branch, at: Instant) -> int | None:
-    """Return the number of the first case that is yes; None for none."""
+def _choose_case(work: Work, run: Run, branch: Branch, at: Instant) -> tuple[int | None, StepOutcome]:
+    """Return the number (from 0) of the first case that is yes, None for none; and the same in words, for `why`."""
+    unknown: list[str] = []
     for number, case in enumerate(branch.cases):
-        if work.is_true(case.when, at, run):
-            return number
-    return None
+        truth = Truth.YES if case.when is None else work.truth_of(case.when, at, run)
+        if truth is Truth.YES:
+            return number, StepOutcome(
+                "else" if case.when is None else f"case {number + 1}", "; ".join(unknown)
+            )
+        if truth is Truth.UNKNOWN:
+            unknown.append(f"case {number + 1} was unknown")
+    return None, StepOutcome("no case", "; ".join(unknown))
 
 
 def leave_step(work: Work, measure: Measure, run: Run, outcome: StepOutcome, at: Instant) -> None:

@@ -92,9 +92,11 @@ class Work:
 
     def is_true(self, condition: Condition | None, at: Instant, run: Run | None = None) -> bool:
         """Tell whether the condition is yes (unknown is not); with a run its own names can be read too."""
-        if condition is None:
-            return True
-        return condition.truth(self.reading(at) if run is None else self.reading_of(run, at)) is Truth.YES
+        return condition is None or self.truth_of(condition, at, run) is Truth.YES
+
+    def truth_of(self, condition: Condition, at: Instant, run: Run | None = None) -> Truth:
+        """Return the answer of the condition; with a run its own names can be read too."""
+        return condition.truth(self.reading(at) if run is None else self.reading_of(run, at))
 
     def no_entry(
         self, measure: str, at: Instant, reason: str, detail: str = "", request: str | None = None

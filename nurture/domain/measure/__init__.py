@@ -7,7 +7,7 @@ Durations are microseconds (`domain.instant`), local times are minutes after loc
 from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
 from nurture.domain.measure.model import Action, Measure, Metric, ObjectBinding, Recipient, Variant
 from nurture.domain.measure.outcomes import MAIL_OUTCOMES, WAIT_OUTCOMES, WHEN, StepOutcome, outcomes_of
-from nurture.domain.measure.outline import Outline, StepPath, Turn
+from nurture.domain.measure.outline import OuterCase, Outline, StepPath
 from nurture.domain.measure.steps import (
     Branch,
     Calendar,
@@ -85,6 +85,7 @@ __all__ = [
     "OnSchedule",
     "OnStage",
     "Once",
+    "OuterCase",
     "Outline",
     "Purpose",
     "Recipient",
@@ -94,7 +95,6 @@ __all__ = [
     "Timed",
     "Track",
     "Trigger",
-    "Turn",
     "Variant",
     "Wait",
     "WaitFor",

@@ -14,7 +14,7 @@ from nurture.domain.measure.steps import Branch, Case, Step
 _ELSE = "else"
 
 
-class Turn(NamedTuple):
+class OuterCase(NamedTuple):
     """The case of a branch that a step stands in."""
 
     # The place (from 0) of the branch in its own list of steps.
@@ -27,7 +27,7 @@ class Turn(NamedTuple):
 class StepPath(NamedTuple):
     """Where a step stands: the cases around it, the outermost first, and its place in its own list."""
 
-    turns: tuple[Turn, ...]
+    outer: tuple[OuterCase, ...]
     place: int
 
 
@@ -71,13 +71,13 @@ class Outline:
 
     def on_the_way_to(self, place: int) -> list[int]:
         """Return the places that a run may have passed before it came to this one: not those of other cases."""
-        here = _key(self.paths[place].turns)
-        return [other for other in range(place) if not _are_apart(_key(self.paths[other].turns), here)]
+        here = _key(self.paths[place].outer)
+        return [other for other in range(place) if not _are_apart(_key(self.paths[other].outer), here)]
 
     def passed_before(self, place: int) -> list[int]:
         """Return the places that each run has passed before it came to this one: not those of branches before."""
-        here = _key(self.paths[place].turns)
-        keys = ((other, _key(self.paths[other].turns)) for other in range(place))
+        here = _key(self.paths[place].outer)
+        keys = ((other, _key(self.paths[other].outer)) for other in range(place))
         return [other for other, key in keys if key == here[: len(key)]]
 
     def place_after_removal(self, path: StepPath) -> int:
@@ -85,22 +85,22 @@ class Outline:
 
         It is the step that now has its place in its own list, or what follows the innermost branch that is left.
         """
-        turns = list(path.turns)
+        outer = list(path.outer)
         place = path.place
         while True:
-            own = self.lists.get(_key(turns))
+            own = self.lists.get(_key(outer))
             if own is not None:
-                return own[place] if place < len(own) else self._place_behind(turns)
-            lost = turns.pop()
+                return own[place] if place < len(own) else self._place_behind(outer)
+            lost = outer.pop()
             branch = self.places.get(lost.branch)
             if branch is not None and isinstance(self.steps[branch], Branch):
                 # The case is gone, and the branch is not.
                 return self.following[branch]
             place = lost.place
 
-    def _place_behind(self, turns: Sequence[Turn]) -> int:
+    def _place_behind(self, outer: Sequence[OuterCase]) -> int:
         """Return the place behind the innermost of these branches."""
-        return self.following[self.places[turns[-1].branch]] if turns else len(self.steps)
+        return self.following[self.places[outer[-1].branch]] if outer else len(self.steps)
 
 
 def case_starts(branch: Branch, place: int) -> Iterator[tuple[Case, int]]:
@@ -123,8 +123,8 @@ def mark_of(case: Case) -> str:
     return blake2b(" ".join(case.when.text.split()).encode(), digest_size=4).hexdigest()
 
 
-def _key(turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
-    return tuple((turn.branch, turn.case) for turn in turns)
+def _key(outer: Sequence[OuterCase]) -> tuple[tuple[str, str], ...]:
+    return tuple((case.branch, case.case) for case in outer)
 
 
 def _are_apart(one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:
@@ -142,18 +142,18 @@ class _Writer:
     paths: list[StepPath] = field(default_factory=list)
     lists: dict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=dict)
 
-    def write_list(self, start: int, end: int, turns: tuple[Turn, ...], behind: int) -> None:
+    def write_list(self, start: int, end: int, outer: tuple[OuterCase, ...], behind: int) -> None:
         """Add the steps of one list, which is left to `behind`."""
-        own = self.lists.setdefault(_key(turns), [])
+        own = self.lists.setdefault(_key(outer), [])
         place = start
         while place < end:
             step = self.steps[place]
             after = end_of(step, place)
-            self.paths.append(StepPath(turns, len(own)))
+            self.paths.append(StepPath(outer, len(own)))
             self.following.append(after if after < end else behind)
             own.append(place)
             if isinstance(step, Branch):
                 for case, first in case_starts(step, place):
-                    inside = (*turns, Turn(len(own) - 1, step.id, mark_of(case)))
+                    inside = (*outer, OuterCase(len(own) - 1, step.id, mark_of(case)))
                     self.write_list(first, first + case.length, inside, self.following[place])
             place = after

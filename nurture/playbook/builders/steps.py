@@ -93,20 +93,25 @@ def build_steps(
                 sum((file.loc, number) in other.cases for other in files)
                 for number in range(len(step.branch))
             ]
-            ways = [
-                conditions.parse_optional(
-                    case.when if isinstance(case, schema.CaseFile) else None,
-                    vocabulary,
-                    document,
-                    (*file.loc, "branch", number, "when"),
-                )
-                for number, case in enumerate(step.branch)
-            ]
-            cases = tuple(Case(way, length) for way, length in zip(ways, lengths, strict=True))
-            steps.append(Branch(file.id, cases, when))
+            asked = _case_conditions(step, file.loc, document, vocabulary, conditions)
+            steps.append(Branch(file.id, tuple(map(Case, asked, lengths)), when))
         else:
             steps.append(_wait(step.wait, file.id, when))
     return tuple(steps)
+
+
+def _case_conditions(
+    branch: schema.BranchStepFile,
+    loc: Loc,
+    document: Document,
+    vocabulary: Vocabulary,
+    conditions: ConditionParser,
+) -> Iterator[Condition | None]:
+    """Yield the condition of each case; None for `else`."""
+    for number, case in enumerate(branch.branch):
+        text = case.when if isinstance(case, schema.CaseFile) else None
+        place = (*loc, "branch", number, "when")
+        yield conditions.parse_optional(text, vocabulary, document, place)
 
 
 def outcome_terms(files: Sequence[StepFile]) -> dict[str, Term]:

@@ -54,10 +54,16 @@ def _check_step(check: MeasureCheck, loc: Loc, name: str, before: list[int] | No
 def _check_word(check: MeasureCheck, loc: Loc, name: str, word: str) -> None:
     _, step_id, part = name.split(".")
     step = check.measure.step(step_id)
-    known = frozenset(REASONS) if part == "reason" else outcomes_of(step) if step is not None else frozenset()
+    if step is None:
+        return
+    known = frozenset(REASONS) if part == "reason" else outcomes_of(step)
     if known and word not in known:
-        what = f'`{name}` is never "{word}"'
-        check.fault(loc, what, f"write one of {format_names(known, most=60)}")
+        change = (
+            "write a reason of docs/reference/messages.md"
+            if part == "reason"
+            else f"write one of {format_names(known)}"
+        )
+        check.fault(loc, f'`{name}` is never "{word}"', change)
 
 
 def _compared_words(text: str) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ def _check_ids(check: MeasureCheck) -> None:
             change = "give each its own `id:`; ids name steps to the people in flight"
             model = check.draft.steps[place].model
             key = "id" if model.id else kind_of(model)
-            where = " (also in the branch)" if check.measure.outline.paths[place].turns else ""
+            where = " (also in the branch)" if check.measure.outline.paths[place].outer else ""
             check.fault(check.step_loc(place, key), f"two steps called `{step.id}`{where}", change)
         seen.add(step.id)
 

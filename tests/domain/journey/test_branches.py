@@ -31,17 +31,17 @@ STEPS = VOCABULARY.with_terms(
         for part in ("outcome", "reason")
     }
 )
-Way = tuple[str | None, Sequence[Step]]
+Choice = tuple[str | None, Sequence[Step]]
 
 
 def asks(text: str) -> Condition:
     return parse(text, STEPS)
 
 
-def branch(*ways: Way, id_: str = "branch1", when: Condition | None = None) -> tuple[Step, ...]:
-    """Return a branch with the steps of its cases; a way without a condition is `else`."""
-    cases = tuple(Case(asks(text) if text else None, len(steps)) for text, steps in ways)
-    return Branch(id_, cases, when), *(step for _, steps in ways for step in steps)
+def branch(*choices: Choice, id_: str = "branch1", when: Condition | None = None) -> tuple[Step, ...]:
+    """Return a branch with the steps of its cases; a choice without a condition is `else`."""
+    cases = tuple(Case(asks(text) if text else None, len(steps)) for text, steps in choices)
+    return Branch(id_, cases, when), *(step for _, steps in choices for step in steps)
 
 
 def mail(name: str, when: str | None = None) -> MailStep:
@@ -121,7 +121,11 @@ def test_else_is_taken_when_no_case_is_yes() -> None:
     life.end("value")
     life.live(8 * DAY)
     assert life.mails == ["value", "changed"]
-    assert life.run.outcomes == {"value": StepOutcome("sent"), "sign": StepOutcome("timeout")}
+    assert life.run.outcomes == {
+        "value": StepOutcome("sent"),
+        "sign": StepOutcome("timeout"),
+        "branch1": StepOutcome("else"),
+    }
     life.end("changed")
     life.live(14 * DAY)
     assert life.mails == ["value", "changed", "offer"]
@@ -131,6 +135,7 @@ def test_else_is_taken_when_no_case_is_yes() -> None:
 def test_an_unknown_answer_takes_no_case_and_without_else_the_run_goes_on_behind_the_branch() -> None:
     life = Life(*branch(("plan == 'gold'", [mail("one")]), ("plan != 'gold'", [mail("two")])), mail("three"))
     assert life.mails == ["three"]
+    assert life.run.outcomes["branch1"] == ("no case", "case 1 was unknown; case 2 was unknown")
 
 
 def test_a_branch_judges_the_newest_state_and_the_run_keeps_its_way() -> None:
@@ -252,7 +257,7 @@ def test_a_run_in_a_branch_is_stored_and_read_back() -> None:
     data = decode_run_data(encode_run_data(run))
     assert (data.path, data.outcomes, data.unknown) == (run.path, run.outcomes, {})
     assert run.path is not None
-    assert run.path.turns[0].branch == "branch1"
+    assert run.path.outer[0].branch == "branch1"
 
 
 def test_a_heir_asks_how_the_steps_before_the_hand_over_ended() -> None:
