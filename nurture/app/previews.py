@@ -22,7 +22,7 @@ from nurture.domain.contact import Run
 from nurture.domain.errors import InputError
 from nurture.domain.facts import view
 from nurture.domain.identity import canonical_email
-from nurture.domain.instant import SECOND
+from nurture.domain.instant import SECOND, Instant
 from nurture.domain.measure import MailStep, Measure
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import MailContext
@@ -106,7 +106,7 @@ def compose_preview(services: Services, target: str, *, who: str | None, locale:
         measure, step = _find_step(loaded, target)
         sample = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
         if who is not None:
-            sample = _sample_from_person(connection, loaded, measure, who, sample)
+            sample = _sample_from_person(connection, loaded, measure, who, sample, now=services.clock.now())
     wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
     frozen = sample_context(
         loaded.templates,
@@ -163,13 +163,19 @@ def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
 
 
 def _sample_from_person(
-    connection: sa.Connection, loaded: LoadedPlaybook, measure: Measure, who: str, sample: Mapping[str, Any]
+    connection: sa.Connection,
+    loaded: LoadedPlaybook,
+    measure: Measure,
+    who: str,
+    sample: Mapping[str, Any],
+    *,
+    now: Instant,
 ) -> dict[str, Any]:
     """Return the sample with the person's own values in place of the sample's."""
     contact_id = resolve_contact(connection, who)
     contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
     run = _newest_run(connection, contact_id, measure)
-    names = view(contact, loaded.playbook, run)
+    names = view(contact, loaded.playbook, run, now=now)
     rendered = {**sample, "contact": names["contact"]}
     if run is not None:
         rendered |= {

@@ -29,6 +29,8 @@ def show(who: Who, *, as_json: Json = False) -> None:
     known_as = [f"{name} ({trust})" for name, trust in person["identities"].items()]
     output.print_fields({"identities": known_as, "mails": person["messages"]})
     output.print_fields(person["shown_facts"], title="facts")
+    if person["segments"]:
+        output.print_fields(person["segments"], title="segments")
     output.print_table(person["consents"], ["topic", "state", "at", "source"], title="consent")
     output.print_table(
         person["suppressions"], ["of", "scope", "reason", "since", "source", "way_back"], title="suppressions"

@@ -19,7 +19,7 @@ from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.inbound.verp import build_return_path
-from nurture.domain.instant import FOREVER
+from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import MailStep
 from nurture.domain.owners import owner_of_run
 from nurture.playbook import LoadedPlaybook
@@ -52,7 +52,7 @@ class TemplateComposer:
             locale=contact.locale,
             zone=zone_or_default(contact.zone, loaded.playbook),
             links=_links(item, delivery, templates.images),
-            view=_view(item, loaded),
+            view=_view(item, loaded, scope.now),
         )
         sender = templates.shared.sender(due.purpose)
         step = item.measure.step(due.step) if item.measure is not None else None
@@ -170,9 +170,9 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
     return LinksWithImages(links, image_links(images, delivery.base_url)) if images else links
 
 
-def _view(item: GuardItem, loaded: LoadedPlaybook) -> Mapping[str, Any]:
+def _view(item: GuardItem, loaded: LoadedPlaybook, now: Instant) -> Mapping[str, Any]:
     """Return the names templates may read: facts, the run's event and entity, its `let` values, and the objects."""
-    names = view(item.family.contact, loaded.playbook, item.run)
+    names = view(item.family.contact, loaded.playbook, item.run, now=now)
     names["contact"]["email"] = item.address
     owner = owner_of_run(loaded.playbook.owners, names)
     return {**({} if owner is None else {"owner": owner}), **names, **item.objects}

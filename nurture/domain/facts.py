@@ -20,6 +20,7 @@ from nurture.domain.labels import fold_labels
 from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.segments import segment_values
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
 
@@ -83,13 +84,15 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
     return {**found.fields, **listed, "lines": lines}
 
 
-def view(contact: Contact, playbook: Playbook, run: Run | None = None) -> dict[str, Any]:
+def view(contact: Contact, playbook: Playbook, run: Run | None = None, *, now: Instant) -> dict[str, Any]:
     """Return the values that templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
     known = {name: value for name, value in contact.facts.items() if ":" not in name and "." not in name}
     for fact in index_of(playbook).money if len(playbook.currencies) > 1 else ():
         # Amounts of several currencies: `contact.spent.EUR`.
         amounts = {currency: contact.facts.get(f"{fact}.{currency}") for currency in playbook.currencies}
         known[fact] = {currency: amount for currency, amount in amounts.items() if amount is not None}
+    if playbook.segments:
+        known.update(segment_values(reading(contact, playbook, now=now), playbook))
     known.update(track=contact.track, stage=contact.stage, locale=contact.locale, zone=contact.zone)
     names: dict[str, Any] = {"contact": known}
     if run is not None:

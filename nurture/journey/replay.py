@@ -132,7 +132,7 @@ def definitions(playbook: Playbook) -> str:
 def _plain(value: Any) -> Any:
     """Return the value as nested lists that are written the same way in every process."""
     if isinstance(value, Condition):
-        return value.text
+        return value.expanded
     if is_dataclass(value):
         return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
     if isinstance(value, Mapping):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Vocabulary
 from nurture.domain.measure import (
     MailStep,
     Measure,
@@ -43,6 +43,8 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
             "senders",
             "owners",
             "measures",
+            # Conditions that read a segment are hashed with the segment's conditions in place.
+            "segments",
             "vocabulary",
             "backlog",
             "rules_hash",
@@ -56,6 +58,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
     Playbook: frozenset({"accounts"}),
+    Vocabulary: frozenset({"segments"}),
 }
 
 
@@ -92,7 +95,7 @@ def _digest(value: Any) -> str:
 def canonical_value(value: Any) -> Any:
     """Return a domain value as JSON values, in the same form for equal rules."""
     if isinstance(value, Condition):
-        return canonical_condition(value.text)
+        return canonical_condition(value.expanded)
     if is_dataclass(value) and not isinstance(value, type):
         left_out = WORDING_FIELDS.get(type(value), frozenset()) | _unused(value)
         kept = {

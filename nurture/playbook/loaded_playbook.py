@@ -22,6 +22,7 @@ from nurture.playbook.check.names import check_names
 from nurture.playbook.check.outcomes import check_outcomes
 from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.runs import check_run
+from nurture.playbook.check.segments import check_segments
 from nurture.playbook.check.stages import check_answers, check_place, check_reader
 from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
@@ -56,6 +57,8 @@ class _Source:
 
     folder: PlaybookFolder
     programme: ProgrammeFile
+    # The document that `programme` was read from.
+    document: Document
     playbook: Playbook
     drafts: tuple[Draft, ...]
 
@@ -139,7 +142,7 @@ def _read_source(files: Mapping[str, str], faults: Faults) -> _Source | None:
         for model, document_, folder_ in measures
     )
     playbook = replace(playbook, measures={draft.measure.path: draft.measure for draft in drafts})
-    return _Source(folder, programme, playbook, drafts)
+    return _Source(folder, programme, document, playbook, drafts)
 
 
 def _read_programme(folder: PlaybookFolder, faults: Faults) -> tuple[ProgrammeFile | None, Document | None]:
@@ -163,6 +166,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 
 
 def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
+    check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)
     check_images(source.folder.layout, faults)
     check_layout_wording(source.folder.layout, faults)

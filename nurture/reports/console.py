@@ -26,6 +26,7 @@ from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
+from nurture.domain.segments import reading_of_row, show_segments
 from nurture.reports.person import load_family_ids
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
@@ -281,7 +282,8 @@ def _facts(row: sa.Row[Any], playbook: Playbook | None, *, now: Instant) -> list
     if playbook is None:
         return []
     shown = show_facts(row.facts or {}, playbook, zone=row.zone, now=now)
-    return [(name, str(value)) for name, value in shown.items() if value is not None]
+    segments = show_segments(reading_of_row(row, playbook, now=now), playbook)
+    return [(name, str(value)) for name, value in {**shown, **segments}.items() if value is not None]
 
 
 def _words(name: str) -> str:

@@ -21,6 +21,7 @@ from nurture.domain.consent.permissions import EVERYTHING, state_for_topic
 from nurture.domain.errors import InputError
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import FoldFact, Playbook
+from nurture.domain.segments import reading_of_row, show_segments
 from nurture.domain.timing import load_zone
 
 _PLAIN = (
@@ -94,8 +95,19 @@ class ContactList:
                     name, row.facts.get(name), terms[name], self.playbook, zone=zone, now=self.now
                 )
                 for name in self.facts
+                if name in terms
             },
+            **self._segments(row),
         }
+
+    def _segments(self, row: Any) -> dict[str, str | None]:
+        """Return the chosen segments as people read them."""
+        chosen = [name for name in self.facts if name in self.playbook.segments]
+        if not chosen:
+            return {}
+        reading = reading_of_row(row, self.playbook, now=self.now)
+        values = show_segments(reading, self.playbook)
+        return {name: values.get(name) for name in chosen}
 
     def _consents(self, permissions: Permissions, zone: Any) -> dict[str, Any]:
         """Return for each topic its state, and when and where the deciding word was said."""
@@ -120,10 +132,13 @@ def choose_facts(playbook: Playbook, names: Sequence[str]) -> tuple[str, ...]:
         fact = playbook.facts.get(name)
         if isinstance(fact, FoldFact) and fact.money and len(playbook.currencies) > 1:
             chosen += [f"{name}.{currency}" for currency in playbook.currencies]
-        elif name in terms:
+        elif name in terms or name in playbook.segments:
             chosen.append(name)
         else:
-            near = get_close_matches(name, list(terms), n=3, cutoff=0.5) or sorted(playbook.facts)[:5]
+            near = (
+                get_close_matches(name, [*terms, *playbook.segments], n=3, cutoff=0.5)
+                or sorted(playbook.facts)[:5]
+            )
             message = f"--facts {name}: the playbook has no such fact; did you mean {', '.join(near)}?"
             raise InputError(message)
     return tuple(dict.fromkeys(chosen))

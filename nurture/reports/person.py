@@ -14,9 +14,11 @@ from nurture.database.engine import decode
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.cells.shown_facts import show_facts
 from nurture.domain.consent.permissions import find_deciding_rows
+from nurture.domain.facts import reading
 from nurture.domain.instant import FOREVER, Instant, format_duration, to_iso
 from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
+from nurture.domain.segments import show_segments
 from nurture.feedback.reply_queries import load_reply_holds
 from nurture.reports.conflicts import describe_open_conflicts
 
@@ -81,6 +83,7 @@ def describe_person(
         "next_look_at": None if row.wake_at >= FOREVER else to_iso(row.wake_at),
         "facts": dict(sorted(contact.facts.items())),
         "shown_facts": show_facts(contact.facts, playbook, zone=contact.zone, now=now),
+        "segments": show_segments(reading(contact, playbook, now=now), playbook),
         "holds": [
             {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}
             for hold in (

@@ -122,7 +122,7 @@ class Life:
         playbook = loaded().playbook
         measure = playbook.measures[mail.measure]
         run = self.contact.runs.get((mail.measure, mail.run_key)) or self.runs[mail.measure, mail.run_key]
-        names = partial(view, self.contact, playbook, run)
+        names = partial(view, self.contact, playbook, run, now=self.now)
         run.let.update(
             compute_let_instants(
                 measure, run.let, now=self.now, zone=ZONE, owners=playbook.owners, names=names

@@ -9,7 +9,7 @@ which the answer differs (`change`), an explanation (`explain`), and SQL over al
 from nurture.domain.conditions.condition import ALWAYS, Condition, parse
 from nurture.domain.conditions.explain import Explanation
 from nurture.domain.conditions.nodes import stored_keys
-from nurture.domain.conditions.terms import BUILT_INS, Reading, Term, Truth, Vocabulary
+from nurture.domain.conditions.terms import BUILT_INS, Reading, SegmentText, Term, Truth, Vocabulary
 
 __all__ = [
     "ALWAYS",
@@ -17,6 +17,7 @@ __all__ = [
     "Condition",
     "Explanation",
     "Reading",
+    "SegmentText",
     "Term",
     "Truth",
     "Vocabulary",

@@ -68,7 +68,7 @@ def build(tree: ast.expr, scope: BuildScope) -> BuiltPart:
 
 def _constant(tree: ast.Constant, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.value, bool):
-        return Constant(str(tree.value), tree.value)
+        return Constant(scope.source.piece(tree), tree.value)
     return values.build_literal(tree, scope)
 
 

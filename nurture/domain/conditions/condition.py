@@ -1,5 +1,6 @@
 """A parsed condition: its truth, its next change and its explanation for one contact."""
 
+import ast
 from dataclasses import dataclass, field
 
 from nurture.domain.conditions.build import build_node
@@ -8,6 +9,7 @@ from nurture.domain.conditions.evaluate import AnswerFunction, compile_answer
 from nurture.domain.conditions.explain import TRUTHS, Explanation, explain
 from nurture.domain.conditions.nodes import Constant, Node, answer_moves, answer_only_grows
 from nurture.domain.conditions.scope import BuildScope
+from nurture.domain.conditions.segments import expand
 from nurture.domain.conditions.syntax import parse_expression
 from nurture.domain.conditions.terms import Reading, Truth, Vocabulary
 from nurture.domain.instant import Instant
@@ -18,6 +20,8 @@ class Condition:
     """A condition that can be evaluated for any contact. `parse` makes it; equal when text and tree are equal."""
 
     text: str
+    # The same with every segment replaced by its conditions: what the rules are.
+    expanded: str
     # Names of the facts, and of the events whose count, first or last instant the condition reads.
     terms: frozenset[str]
     events: frozenset[str]
@@ -31,7 +35,7 @@ class Condition:
     _forecast: ForecastFunction = field(repr=False)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Condition) and self.text == other.text and self.root == other.root
+        return isinstance(other, Condition) and self.expanded == other.expanded and self.root == other.root
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -60,14 +64,17 @@ class Condition:
 def parse(text: str, vocabulary: Vocabulary) -> Condition:
     """Return the condition of a text. Raises ConditionError, with the column, for text outside the language."""
     source, tree = parse_expression(text)
+    tree = expand(source, tree, vocabulary)
     scope = BuildScope(source, vocabulary)
     root = build_node(tree, scope)
-    return _condition(" ".join(text.split()), root, scope)
+    shown = " ".join(text.split())
+    return _condition(shown, ast.unparse(tree) if source.pieces else shown, root, scope)
 
 
-def _condition(text: str, root: Node, scope: BuildScope | None = None) -> Condition:
+def _condition(text: str, expanded: str, root: Node, scope: BuildScope | None = None) -> Condition:
     return Condition(
         text=text,
+        expanded=expanded,
         terms=frozenset(scope.terms if scope else ()),
         events=frozenset(scope.events if scope else ()),
         moving=answer_moves(root),
@@ -79,4 +86,4 @@ def _condition(text: str, root: Node, scope: BuildScope | None = None) -> Condit
 
 
 #: The condition that holds for everybody.
-ALWAYS = _condition("True", Constant("True", value=True))
+ALWAYS = _condition("True", "True", Constant("True", value=True))

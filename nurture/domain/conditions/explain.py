@@ -131,7 +131,7 @@ def _explain_is(node: Is, reading: Reading, *, wanted: bool) -> Explanation:
     truth = _truth(node, reading)
     accepted = node.among if wanted else frozenset(Truth) - node.among
     part = explain(node.part, reading, wanted=Truth.YES in accepted)
-    if part.parts:
+    if part.parts or part.text not in node.text:
         return Explanation(node.text, truth, "", (part,))
     present = f"{part.text} is {part.truth.value}"
     if part.truth in accepted:

@@ -4,7 +4,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nurture.domain.errors import ConditionError
 
@@ -32,9 +32,13 @@ class Source:
     text: str
     # The same as UTF-8: the parser counts columns in bytes.
     encoded: bytes
+    # Texts of nodes that were not parsed from this text: they came from segments.
+    pieces: dict[ast.expr, str] = field(default_factory=dict, compare=False)
 
     def piece(self, node: ast.expr) -> str:
         """Return the part of the text that a syntax node was parsed from, on one line."""
+        if node in self.pieces:
+            return self.pieces[node]
         return " ".join(self.encoded[node.col_offset : node.end_col_offset].decode().split())
 
     def fault(self, node: ast.expr, message: str) -> ConditionError:
@@ -57,7 +61,7 @@ def parse_expression(text: str) -> tuple[Source, ast.expr]:
     source = Source(flat, flat.encode("utf-8", "surrogatepass"))
     tree = _parse(flat)
     _check_end(flat, source, tree)
-    _check_depth(source, tree)
+    check_depth(source, tree)
     return source, tree
 
 
@@ -93,7 +97,8 @@ def _check_end(text: str, source: Source, tree: ast.expr) -> None:
         raise ConditionError("comments are not supported; write them beside the condition", column=column)
 
 
-def _check_depth(source: Source, tree: ast.expr) -> None:
+def check_depth(source: Source, tree: ast.expr) -> None:
+    """Raise ConditionError for a tree that is nested too deep for people to read."""
     waiting = [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()

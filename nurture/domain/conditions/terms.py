@@ -1,7 +1,7 @@
 """Truth values, the terms and vocabulary of conditions, and the values that are read for one contact."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -92,11 +92,31 @@ BUILT_INS: Mapping[str, Term] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentText:
+    """A name for a condition, or a ladder of them, as written."""
+
+    name: str
+    # (name of the rung, condition), the first that is yes counts; a plain segment has one, without a name.
+    rungs: tuple[tuple[str, str], ...]
+    # The text of a ladder of which no rung is yes; None: unknown.
+    otherwise: str | None = None
+    is_ladder: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return every text that a ladder can have."""
+        names = tuple(name for name, _ in self.rungs)
+        return names if self.otherwise is None else (*names, self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The names a condition may use; `built_ins=False` leaves out track, stage ... (conditions on an event)."""
 
     terms: Mapping[str, Term] = field(default_factory=dict)
     built_ins: bool = True
+    # Names that stand for conditions over these terms.
+    segments: Mapping[str, SegmentText] = field(default_factory=dict)
 
     def term(self, name: str) -> Term | None:
         """Return the term of that name, or None."""
@@ -104,11 +124,15 @@ class Vocabulary:
 
     def names(self) -> frozenset[str]:
         """Return every name of the vocabulary."""
-        return frozenset(self.terms) | (frozenset(BUILT_INS) if self.built_ins else frozenset())
+        return (
+            frozenset(self.terms)
+            | (frozenset(BUILT_INS) if self.built_ins else frozenset())
+            | set(self.segments)
+        )
 
     def with_terms(self, more: Mapping[str, Term]) -> "Vocabulary":
         """Return a vocabulary with these terms added; they replace terms of the same name."""
-        return Vocabulary({**self.terms, **more}, self.built_ins)
+        return replace(self, terms={**self.terms, **more})
 
 
 @dataclass(slots=True)

@@ -148,6 +148,7 @@ def index_of(playbook: Playbook) -> Index:
 def conditions_of(playbook: Playbook) -> list[Condition]:
     """Return every condition that reads facts of a contact."""
     conditions = [stage.when for stage in playbook.stages]
+    conditions += [when for segment in playbook.segments.values() for _, when in segment.rungs]
     for measure in playbook.measures.values():
         conditions.append(measure.audience)
         conditions.extend(ending.when for ending in measure.exits if ending.when is not None)

@@ -21,6 +21,7 @@ from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
 from nurture.domain.playbook.model import Measures, Playbook
 from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
+from nurture.domain.playbook.segments import Segment
 
 __all__ = [
     "AccountRules",
@@ -46,6 +47,7 @@ __all__ = [
     "QuietHours",
     "Reversal",
     "RhythmFact",
+    "Segment",
     "Stage",
     "Topic",
     "Touchpoint",

@@ -14,6 +14,7 @@ from nurture.domain.playbook.facts import EventMatch, Fact
 from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
 from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
+from nurture.domain.playbook.segments import Segment
 
 
 class Measures(dict[str, Measure]):
@@ -49,6 +50,7 @@ class Playbook:
     measures: Mapping[str, Measure]
     vocabulary: Vocabulary
     entities: Mapping[str, EntityKind] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
     # The currencies of the brand; amounts in any other one are never added. (): no currency is asked for.
     currencies: tuple[str, ...] = ()
     # Types of event properties, for `where` and for `event.NAME` in a step's `when`.

@@ -36,8 +36,10 @@ class ConditionParser:
     def _uses_broken_name(self, text: str) -> bool:
         """Tell whether the condition uses a broken fact or property, whose own fault is reported already."""
         if self._broken_names is None:
-            facts = self._faults.broken_names(PROGRAMME, "facts")
-            self._broken_names = facts | self._faults.broken_names(PROGRAMME, "properties")
+            sections = ("facts", "properties", "segments")
+            self._broken_names = frozenset().union(
+                *(self._faults.broken_names(PROGRAMME, section) for section in sections)
+            )
         return any(re.search(rf"\b{re.escape(name)}\b", text) for name in self._broken_names)
 
 

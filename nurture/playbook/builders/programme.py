@@ -26,6 +26,7 @@ from nurture.playbook.builders.entities import EntityBuilder
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
 from nurture.playbook.builders.owners import build_owners
+from nurture.playbook.builders.segments import build_segments, with_segments
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
@@ -61,8 +62,14 @@ class ProgrammeBuilder:
             entities=entities,
             currencies=model.currencies,
         ).build(model.facts)
-        vocabulary = vocabulary_of(
-            facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
+        vocabulary = with_segments(
+            vocabulary_of(
+                facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
+            ),
+            model.segments,
+            entities=entities,
+            document=self._document,
+            faults=self._faults,
         )
         self._check_names()
         self._check_actions(entities)
@@ -80,6 +87,7 @@ class ProgrammeBuilder:
             default_zone=model.default_zone,
             facts=facts,
             entities=entities,
+            segments=build_segments(vocabulary, self._document, self._conditions),
             currencies=model.currencies,
             stages=(
                 *self._stages("lead", model.stages.lead, vocabulary),

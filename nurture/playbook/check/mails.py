@@ -154,6 +154,7 @@ def _check_sample(check: MeasureCheck) -> None:
 
 def _check_sample_names(check: MeasureCheck, path: str, text: str, sample: dict[str, Any]) -> None:
     contact = _CONTACT_EXTRA | check.known("facts", check.playbook.facts)
+    contact |= check.known("segments", check.playbook.segments)
     unknown = [(name, "key", _SAMPLE_KEYS) for name in sample if name not in _SAMPLE_KEYS]
     unknown += [(name, "fact", contact) for name in sample.get("contact", {}) if name not in contact]
     measure_path = check.draft.document.path
@@ -164,6 +165,11 @@ def _check_sample_names(check: MeasureCheck, path: str, text: str, sample: dict[
     for name, kind, known in unknown:
         shown = ", ".join(sorted(set(known) - RESERVED)[:12]) or "(none)"
         check.faults.add(path, _line_of(text, name), f"no {kind} `{name}`", f"known: {shown}")
+    for name, segment in check.playbook.segments.items():
+        value = sample.get("contact", {}).get(name)
+        if segment.is_ladder and value is not None and value not in segment.texts:
+            what = f"{name} has no rung `{value}`"
+            check.faults.add(path, _line_of(text, name), what, f"known: {', '.join(segment.texts)}")
 
 
 def _line_of(text: str, key: str) -> int:

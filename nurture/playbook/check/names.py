@@ -1,6 +1,5 @@
 """Check that every name that a measure uses exists and is allowed at its place."""
 
-import ast
 from collections.abc import Iterable, Iterator
 
 from nurture.domain.conditions import Condition
@@ -20,6 +19,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact
 from nurture.playbook.builders.facts import RESERVED
+from nurture.playbook.check.compared_texts import report_unknown_texts
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
@@ -190,7 +190,7 @@ def _check_handover(check: MeasureCheck) -> None:
 
 
 def _check_lets(check: MeasureCheck) -> None:
-    used = RESERVED | set(check.playbook.facts)
+    used = RESERVED | set(check.playbook.facts) | set(check.playbook.segments)
     for name, value in check.model.let.items():
         offer = getattr(value, "coupon", None)
         check.require_known(("let", name), "offer", offer, check.known("offers", check.playbook.offers))
@@ -236,38 +236,9 @@ def _check_once(check: MeasureCheck) -> None:
 
 def _check_condition(check: MeasureCheck, loc: Loc, condition: Condition) -> None:
     """Check names that the parser does not know: stages, tracks, personas as text; `entity.`, `event.` without one."""
-    for name, text in compared_texts(condition.text):
-        known = _texts_of(check, name)
-        if known is not None and text not in known:
-            check.fault(loc, f"no {name} `{text}`", f"known: {', '.join(sorted(known)) or '(none yet)'}")
+    report_unknown_texts(condition, check.playbook, check.draft.document, loc, check.faults)
     roots = {term.partition(".")[0] for term in condition.terms if "." in term}
     if "entity" in roots and check.measure.entity is None:
         check.fault(loc, "`entity.` is read, but the run has no entity", "add `entity:`")
     if "event" in roots and not isinstance(check.measure.trigger, EventLike):
         check.fault(loc, "`event.` is read, but this trigger has no event", "read a fact instead")
-
-
-def _texts_of(check: MeasureCheck, name: str) -> frozenset[str] | None:
-    match name:
-        case "stage":
-            return check.known("stages", (stage.name for stage in check.playbook.stages))
-        case "track":
-            return frozenset({"lead", "customer"})
-        case "persona":
-            return check.known("personas", (persona.name for persona in check.playbook.personas))
-        case _:
-            return None
-
-
-def compared_texts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) of each `name == "text"`, `name != "text"` and `name in ["text", ...]`."""
-    try:
-        tree = ast.parse(f"({text}\n)", mode="eval")
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Name):
-            for comparator in node.comparators:
-                for leaf in ast.walk(comparator):
-                    if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
-                        yield node.left.id, leaf.value

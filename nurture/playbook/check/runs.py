@@ -81,9 +81,9 @@ def _check_exit(check: MeasureCheck, loc: Loc, exit_: Exit, kind: EntityKind | N
             check.fault((*loc, "key"), what, f"name {' or '.join(dict.fromkeys((*kind.keys, *lines)))}")
     if exit_.when is None:
         return
-    text = canonical_condition(exit_.when.text)
+    text = canonical_condition(exit_.when.expanded)
     if exit_.event is None and (
-        _constant(exit_.when) is Truth.YES or text == canonical_condition(check.measure.audience.text)
+        _constant(exit_.when) is Truth.YES or text == canonical_condition(check.measure.audience.expanded)
     ):
         what = "this exit is yes for the whole audience, so the run ends as it begins"
         check.fault((*loc, "when"), what, "write a condition that is no when the run begins")

@@ -86,14 +86,14 @@ def check_answers(check: MeasureCheck) -> None:
 
 def first_evidence(stage: Stage, playbook: Playbook) -> Iterator[str]:
     """Yield the events whose first occurrence moves a contact into the stage."""
-    for name in _names_needed_once(stage.when.text):
+    for name in _names_needed_once(stage.when.expanded):
         root = name.partition(".")[0]
         fact = playbook.facts.get(root)
         if fact is not None:
             yield from source_events(fact, playbook)
         elif root in playbook.entities:
             yield from _counting_events(playbook.entities[root])
-    yield from _events_needed_once(stage.when.text)
+    yield from _events_needed_once(stage.when.expanded)
 
 
 def source_events(fact: Fact, playbook: Playbook) -> Iterator[str]:

@@ -97,7 +97,7 @@ def _goes_first(other: Measure, measure: Measure) -> bool:
     starts_always = (
         not isinstance(measure.trigger, OnOps)
         and canonical_value(other.trigger) == canonical_value(measure.trigger)
-        and (other.audience.text == measure.audience.text or _takes_everybody(other))
+        and (other.audience.expanded == measure.audience.expanded or _takes_everybody(other))
         and other.track in ("any", measure.track)
         and all(other.fits_stage(stage) for stage in (measure.stage, *measure.later_stages))
         and (other.once, other.entity) == (measure.once, measure.entity)

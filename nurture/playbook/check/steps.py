@@ -140,7 +140,7 @@ def _check_contradiction(check: MeasureCheck, loc: Loc, condition: Condition) ->
     if measure.stage != "any" and measure.on_stage_change == "stop":
         stages = {measure.stage, *measure.later_stages}
     tracks = {"lead", "customer"} if measure.track == "any" else {measure.track}
-    for name, text in _required_texts(condition.text):
+    for name, text in _required_texts(condition.expanded):
         possible = {"track": tracks, "stage": stages}.get(name)
         everything = {stage.name for stage in check.playbook.stages} | {"lead", "customer"}
         if possible is not None and text not in possible and text in everything:

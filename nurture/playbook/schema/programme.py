@@ -8,6 +8,7 @@ from nurture.domain.measure import Purpose
 from nurture.playbook.schema.entities import EntityFile
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
+from nurture.playbook.schema.segments import SegmentFile
 from nurture.playbook.schema.values import (
     ClockText,
     ClosedDay,
@@ -207,6 +208,7 @@ class ProgrammeFile(Strict):
     conversion: ConversionFile
     entities: dict[Name, EntityFile] = Field(default_factory=dict)
     facts: dict[Name, AnyFact]
+    segments: dict[Name, SegmentFile] = Field(default_factory=dict)
     stages: Stages
     milestones: dict[Name, MilestoneFile] = Field(default_factory=dict)
     holds: dict[Name, HoldFile] = Field(default_factory=dict)

@@ -119,7 +119,8 @@ def _schema(pattern: str, description: str) -> WithJsonSchema:
 #: The longest promise of business time.
 _BUSINESS_MAX = 366 * DAY
 _UNITS = r"^\s*%s(\d+\s*[smhdw]\s*)+$"
-_NAME = r"[a-z][a-z0-9_]{0,59}"
+#: The form of a name.
+NAME_FORM = r"[a-z][a-z0-9_]{0,59}"
 _PROPERTY = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 _LOCALE = r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?"
 
@@ -178,8 +179,8 @@ LocaleText = Annotated[
 #: A name that conditions and templates use.
 Name = Annotated[
     str,
-    _matching(_NAME, "a name of small letters, digits and _"),
-    _schema(f"^{_NAME}$", "A name: small letters, digits, underscore."),
+    _matching(NAME_FORM, "a name of small letters, digits and _"),
+    _schema(f"^{NAME_FORM}$", "A name: small letters, digits, underscore."),
 ]
 #: A property of an event, as tracking sends it.
 PropertyName = Annotated[

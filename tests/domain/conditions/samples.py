@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from nurture.domain.conditions import Condition, Reading, Term, Vocabulary, parse
+from nurture.domain.conditions import Condition, Reading, SegmentText, Term, Vocabulary, parse
 from nurture.domain.instant import DAY, HOUR, Instant, parse_iso
 
 NOW = parse_iso("2026-11-22T10:00:00Z")
@@ -33,7 +33,25 @@ VOCABULARY = Vocabulary(
             Term("renewal_at", "instant"),
             Term("first_order_at", "instant", "never"),
         )
-    }
+    },
+    segments={
+        segment.name: segment
+        for segment in (
+            SegmentText("quiet", (("", 'orders == 1 and silent_days("Signed In") > 3'),)),
+            SegmentText("regular", (("", "orders >= 2 or quiet is unknown"),)),
+            SegmentText(
+                "tier",
+                (
+                    ("gold", "regular and days_since(first_order_at) >= 2"),
+                    ("warm", "nps >= 4"),
+                    ("vip", "vip"),
+                ),
+                "standard",
+                is_ladder=True,
+            ),
+            SegmentText("depth", (("deep", "spent > 5"), ("looks", "views_7d >= 2")), is_ladder=True),
+        )
+    },
 )
 
 #: Offsets of +14 and -12 hours, half and quarter hours, daylight saving by one and by half an hour.
@@ -144,6 +162,19 @@ _texts = st.sampled_from(
 _dates = st.sampled_from(['"2026-06-15"', '"2026-11-01T12:00:00+02:00"'])
 _leaves = st.one_of(
     st.sampled_from(["True", "False", "vip", "engaged", "satisfied", "vip == True", "engaged != True"]),
+    st.sampled_from(
+        [
+            *(
+                "quiet",
+                "regular",
+                "regular is unknown",
+                'tier == "gold"',
+                'tier != "standard"',
+                "known(depth)",
+            ),
+            *('tier in ["warm", "vip"]', 'depth not in ["deep"]', '"looks" == depth', "known(tier)"),
+        ]
+    ),
     st.sampled_from(["satisfied is not no", "satisfied is yes", "vip is unknown", "vip is not unknown"]),
     _made("{} {} {}", _still_integers, _signs, _small),
     _made("{} {} {}", _small, _signs, _moving),
@@ -185,6 +216,7 @@ conditions = st.recursive(
 )
 
 _moving_leaves = st.one_of(
+    st.sampled_from(['tier == "gold"', 'depth == "looks"', "known(depth)", "quiet"]),
     _made("{} {} {}", _moving, _signs, _small),
     _made("{} {} {}", _moving, _signs, _still_integers),
     _made("{} in [{}, {}]", _moving, _small, _small),

@@ -49,7 +49,7 @@ def a_run(playbook: Playbook, track: Track = "lead") -> Run:
 
 def number(contact: Contact, playbook: Playbook, track: Track = "lead") -> int:
     """Return the number that an entry of appointment a1 has now."""
-    found: int = view(contact, playbook, a_run(playbook, track))["sequence"]
+    found: int = view(contact, playbook, a_run(playbook, track), now=0)["sequence"]
     return found
 
 

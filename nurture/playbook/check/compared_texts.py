@@ -1,0 +1,50 @@
+"""Check the texts that conditions compare names with: stages, tracks, personas and the texts of labels."""
+
+import ast
+from collections.abc import Iterator
+
+from nurture.domain.conditions import Condition
+from nurture.domain.playbook import LabelFact, Playbook
+from nurture.playbook.document import Document, Loc
+from nurture.playbook.fault import Faults
+from nurture.playbook.folder import PROGRAMME
+
+
+def report_unknown_texts(
+    condition: Condition, playbook: Playbook, document: Document, loc: Loc, faults: Faults
+) -> None:
+    """Add a fault for each text that the name beside it never has."""
+    for name, text in compared_texts(condition.text):
+        known = _texts_of(name, playbook, faults)
+        if known is not None and text not in known:
+            what, change = f"no {name} `{text}`", f"known: {', '.join(sorted(known)) or '(none yet)'}"
+            faults.at(document, loc, what, change)
+
+
+def _texts_of(name: str, playbook: Playbook, faults: Faults) -> frozenset[str] | None:
+    fact = playbook.facts.get(name)
+    if isinstance(fact, LabelFact):
+        return fact.texts | ({fact.otherwise} if fact.otherwise is not None else set())
+    match name:
+        case "stage":
+            return faults.known(PROGRAMME, "stages", (stage.name for stage in playbook.stages), depth=3)
+        case "track":
+            return frozenset({"lead", "customer"})
+        case "persona":
+            return faults.known(PROGRAMME, "personas", (persona.name for persona in playbook.personas))
+        case _:
+            return None
+
+
+def compared_texts(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) of each `name == "text"`, `name != "text"` and `name in ["text", ...]`."""
+    try:
+        tree = ast.parse(f"({text}\n)", mode="eval")
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Name):
+            for comparator in node.comparators:
+                for leaf in ast.walk(comparator):
+                    if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
+                        yield node.left.id, leaf.value
