@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from nurture.domain.conditions import Condition
+from nurture.domain.event_index.affected_parts import NO_PARTS, AffectedParts, parts_by_event
 from nurture.domain.event_index.entity_rules import (
     Effect,
     FoldGroup,
@@ -120,8 +121,14 @@ class Index:
     # Identities of the measures with a wait for a date or a local time, which may move.
     moving_waits: frozenset[str] = frozenset()
     measures: tuple[Measure, ...] = ()
+    # Event -> the parts that it can touch.
+    affected: dict[str, AffectedParts] = field(default_factory=dict)
     # (track, stage) -> the rules that judge contacts there, as far as somebody was there.
     _places: dict[tuple[str, str], PlaceRules] = field(default_factory=dict)
+
+    def affected_by(self, event: str) -> AffectedParts:
+        """Return the parts of the playbook that events of this name can touch."""
+        return self.affected.get(event, NO_PARTS)
 
     def rules_at(self, track: str, stage: str) -> PlaceRules:
         """Return the rules that judge contacts on this track and stage after any event."""
@@ -142,6 +149,17 @@ def index_of(playbook: Playbook) -> Index:
     ):
         add(index, playbook)
     index.remembered = frozenset(name for condition in conditions_of(playbook) for name in condition.events)
+    index.affected = parts_by_event(
+        {
+            "entities": (index.effects,),
+            "conversions": (index.converts, index.reverses, index.converting),
+            "holds": (index.hold_starts, index.hold_ends),
+            "milestones": (index.milestones, index.effects),
+            "watches": (index.watch_from, index.watch_until),
+            "keys": (index.keyed,),
+            "run_ends": (index.replacing, index.exits, index.waits),
+        }
+    )
     return index
 
 

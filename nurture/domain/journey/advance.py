@@ -187,23 +187,27 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
 def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
-    work.event, zone_before = event.name, work.zone
-    before = Before.of(work, event) if mail else Before()
+    work.event, zone_before, affected = event.name, work.zone, work.index.affected_by(event.name)
+    before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
     folded = _fold(work, event, at)
     work.result.transitions.extend(folded.moved)
     work.result.milestones.extend(folded.reached)
     if not mail:
         end_answered_requests(contact, event, playbook)
         return
-    work.result.watches.extend(without_ended(watch_changes(event, playbook), contact.memory.requests))
-    if not event.historic:
+    if affected.watches or event.kind == "object":
+        changes = without_ended(watch_changes(event, playbook), contact.memory.requests)
+        work.result.watches.extend(changes)
+    if affected.run_ends and not event.historic:
         end_replaced_runs(work, event, at)
     if folded.is_about_entities:
         end_runs_of_entities(work, before.standing, at)
-    end_runs_by_event(work, event, before.concerned, at)
+    if affected.run_ends:
+        end_runs_by_event(work, event, before.concerned, at)
     end_runs_by_condition(work, at)
     leave_place(work, folded.moved, at)
-    _end_waits(work, event, before.concerned, at)
+    if affected.run_ends:
+        _end_waits(work, event, before.concerned, at)
     _move_waits(work, at, has_new_zone=work.zone != zone_before)
     if event.historic:
         _take_historic(work, event, folded, at)
@@ -229,14 +233,19 @@ class _Folded:
 
 def _fold(work: Work, event: Event, at: Instant) -> _Folded:
     """Fold the event into facts, holds and requests, and move track and stage by their evidence."""
-    contact, playbook = work.contact, work.playbook
+    contact, playbook, affected = work.contact, work.playbook, work.index.affected_by(event.name)
     before = FactsBefore.of(work) if work.is_judged else None
     fold(contact, event, playbook)
-    fold_conversion(contact, event, playbook)
-    fold_holds(contact, event, playbook)
-    fold_requests(contact, event, playbook)
+    if affected.conversions:
+        fold_conversion(contact, event, playbook)
+    if affected.holds:
+        fold_holds(contact, event, playbook)
+    if affected.watches:
+        fold_requests(contact, event, playbook)
     consent = fold_consent(contact, event, playbook)
-    moved = move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
+    moved: list[Transition] = []
+    if affected.track:
+        moved += move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
     work.facts_changed()
     changed = None if before is None else before.changed(contact)
     if changed is None or not changed.isdisjoint(work.rules.stage_facts):
@@ -245,15 +254,10 @@ def _fold(work: Work, event: Event, at: Instant) -> _Folded:
     if moved:
         work.facts_changed()
         changed = None
-    is_about_entities = before is None or event.name in work.index.effects
+    is_about_entities = before is None or affected.entities
     note_changes(work, changed, is_about_entities=is_about_entities)
-    return _Folded(
-        moved,
-        fold_milestones(contact, event, playbook),
-        consent,
-        conditions_reading(work, changed),
-        is_about_entities,
-    )
+    reached = fold_milestones(contact, event, playbook) if affected.milestones else []
+    return _Folded(moved, reached, consent, conditions_reading(work, changed), is_about_entities)
 
 
 def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
@@ -295,6 +299,8 @@ def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None
 
 def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
     """Compute again the waits for a date that may have moved and, in another zone, those for a local time."""
+    if not work.contact.runs:
+        return
     moving = (WaitUntilDate, WaitUntilSlot) if has_new_zone else WaitUntilDate
     for run in list(work.contact.runs.values()):
         if run.measure not in work.index.moving_waits:
@@ -307,7 +313,7 @@ def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
 
 def _begin_queued_series(work: Work, at: Instant) -> None:
     """Begin the oldest queued series when no other is active; after one in the holdout, the next one too."""
-    while True:
+    while work.contact.runs:
         runs = [run for run in work.contact.runs.values() if run.measure in work.index.series]
         if any(not (run.queued or run.holdout) for run in runs):
             return

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import compress
+from operator import ne
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
@@ -37,8 +39,7 @@ class FactsBefore:
         values = _values(contact, self.rules)
         if values == self.values:
             return _NOTHING
-        pairs = zip(self.rules.facts, self.values, values, strict=True)
-        return {name for name, before, after in pairs if before != after}
+        return frozenset(compress(self.rules.facts, map(ne, self.values, values)))
 
 
 def note_changes(work: Work, changed: Changed, *, is_about_entities: bool) -> None:
@@ -63,5 +64,4 @@ def _place(contact: Contact) -> tuple[str | None, ...]:
 
 
 def _values(contact: Contact, rules: PlaceRules) -> list[Any]:
-    read = contact.facts.get
-    return [read(name) for name in rules.facts]
+    return list(map(contact.facts.get, rules.facts))

@@ -40,7 +40,11 @@ class Before:
     @classmethod
     def of(cls, work: Work, event: Event) -> "Before":
         """Return what `event` may change."""
-        return cls(_standing_before(work, event), _concerned_before(work, event))
+        affected = work.index.affected_by(event.name)
+        return cls(
+            _standing_before(work) if affected.entities else {},
+            _concerned_before(work, event) if affected.keys else {},
+        )
 
 
 def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
@@ -55,11 +59,11 @@ def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
 # ---- entities --------------------------------------------------------------------------------------------
 
 
-def _standing_before(work: Work, event: Event) -> Standing:
-    """Return the standing of the entities that measures of this contact are about, {} when the event touches none."""
+def _standing_before(work: Work) -> Standing:
+    """Return the standing of the entities that measures of this contact are about."""
     contact, index = work.contact, work.index
     run_starts = contact.memory.run_starts
-    if event.name not in index.effects or not run_starts:
+    if not run_starts:
         return {}
     return {
         kind: standing_of_entities(contact, work.playbook.entities[kind])
@@ -70,12 +74,10 @@ def _standing_before(work: Work, event: Event) -> Standing:
 
 def _concerned_before(work: Work, event: Event) -> Concerned:
     """Return the entities that the event is about by the keys of exits and waits, a bought line being still there."""
-    contact, keyed = work.contact, work.index.keyed.get(event.name, ())
-    if not keyed:
-        return {}
+    contact = work.contact
     return {
         (entity, key): entities_concerned(contact, entity, event, key)
-        for root, entity, key in keyed
+        for root, entity, key in work.index.keyed.get(event.name, ())
         if root in contact.memory.run_starts
     }
 

@@ -49,6 +49,7 @@ class Work:
     # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
     _readable: dict[str, Any] | None = None
+    _rules: PlaceRules | None = None
 
     def __post_init__(self) -> None:
         """Look up the playbook's index."""
@@ -62,11 +63,13 @@ class Work:
     @property
     def rules(self) -> PlaceRules:
         """The rules that judge contacts at the contact's present place."""
-        return self.index.rules_at(self.contact.track, self.contact.stage)
+        if self._rules is None:
+            self._rules = self.index.rules_at(self.contact.track, self.contact.stage)
+        return self._rules
 
     def facts_changed(self) -> None:
-        """Discard the cached reading because facts, track or stage changed."""
-        self._reading = self._readable = None
+        """Discard what is cached of facts, track and stage because they changed."""
+        self._reading = self._readable = self._rules = None
 
     def alarm_may_change(self, facts: Collection[str]) -> None:
         """Discard the alarm because time passed, or runs, entities or these facts changed."""

@@ -10,8 +10,9 @@ import pytest
 from nurture.domain.conditions import Condition
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
+from nurture.domain.event_index import AffectedParts, index_of
 from nurture.domain.journey.advance import advance
-from nurture.domain.measure import LocalSlot, Measure, Once, OnCondition, OnDate, OnSchedule
+from nurture.domain.measure import Exit, LocalSlot, Measure, Once, OnCondition, OnDate, OnSchedule
 from nurture.domain.playbook import Playbook
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
 
@@ -102,3 +103,24 @@ def test_the_first_event_looks_at_every_rule_of_the_place() -> None:
         *(f"plan == 'p{place}'" for place in range(3)),
         *(f"plan == 'p{place}' and silent_days(\"Signed In\") > 30" for place in range(3)),
     }
+
+
+@pytest.mark.parametrize(
+    ("event", "parts"),
+    [
+        ("Email Opened", set()),
+        ("Article Read", set()),
+        ("Order Completed", {"entities", "conversions", "milestones"}),
+        ("Order Cancelled", {"conversions"}),
+        ("Order Delivered", {"milestones"}),
+        ("Support Case Opened", {"entities", "holds", "milestones"}),
+        ("Waitlist Joined", {"watches"}),
+        ("Signed In", {"run_ends"}),
+        ("Goods Received", {"run_ends", "keys"}),
+    ],
+)
+def test_an_event_is_asked_of_the_parts_that_name_it(event: str, parts: set[str]) -> None:
+    exits = (Exit("Signed In"), Exit("Goods Received", key="cart_id"))
+    index = index_of(a_playbook(a_measure("lead/any/a_mail", entity="cart", exits=exits)))
+    affected = index.affected_by(event)
+    assert {part for part in AffectedParts.__slots__ if getattr(affected, part)} == parts
