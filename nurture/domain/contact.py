@@ -34,7 +34,7 @@ class PersonRequest(NamedTuple):
 class RunOrigin:
     """The event or alarm that started a run. Mails may quote its properties."""
 
-    # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`.
+    # Name of the event, or `quiet`, `condition`, `schedule`, `date:FACT`, `date:ENTITY.FIELD`.
     event: str = ""
     # When it occurred.
     occurred_at: Instant = 0

@@ -19,7 +19,7 @@ from nurture.domain.instant import NEVER, Instant
 from nurture.domain.labels import fold_labels
 from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
-from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact, field_terms
 from nurture.domain.segments import segment_values
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
@@ -63,7 +63,10 @@ def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
         names[f"steps.{step}.outcome"], names[f"steps.{step}.reason"] = outcome
     terms = playbook.properties.terms
     names.update({f"event.{k}": v for k, v in coerced(run.origin.properties, terms).items()})
-    names.update({f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), terms).items()})
+    fields = field_terms(playbook.entities.get(run.entity), terms)
+    names.update(
+        {f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), fields).items()}
+    )
     return names
 
 

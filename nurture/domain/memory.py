@@ -235,6 +235,8 @@ class Memory(_Part, omit_defaults=True):
     has_old_answers: bool = field(name="unjudged", default=False)
     # Measure -> entity key -> touched_at of the silence that was acted upon.
     silences: dict[str, dict[str, Instant]] = field(name="quiet", default_factory=dict)
+    # Measure -> entity key -> the date of the entity that was acted upon.
+    entity_dates: dict[str, dict[str, Instant]] = field(name="dated", default_factory=dict)
     # Measure set aside because its rules failed (`journey.set_aside`) -> since when. A replay tries it again.
     set_aside: dict[str, Instant] = field(name="aside", default_factory=dict)
 
@@ -252,5 +254,6 @@ class Memory(_Part, omit_defaults=True):
             answers=self.answers,
             has_old_answers=True,
             silences=self.silences,
+            entity_dates=self.entity_dates,
             events_kept_from=replayed.events_kept_from or self.events_kept_from,
         )

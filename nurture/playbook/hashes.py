@@ -18,6 +18,7 @@ from nurture.domain.measure import (
     MailStep,
     Measure,
     OnDate,
+    OnEntityDate,
     OnMilestone,
     OnStage,
     WaitUntilDate,
@@ -148,6 +149,8 @@ def _names_read(measure: Measure) -> set[str]:
     """Return the names of facts and properties that the measure's conditions, entity and dates read."""
     names = {term for condition in conditions_of(measure) for term in condition.terms}
     names |= {measure.entity or "", measure.trigger.fact if isinstance(measure.trigger, OnDate) else ""}
+    if isinstance(measure.trigger, OnEntityDate):
+        names.add(f"entity.{measure.trigger.field}")
     return names | {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}
 
 

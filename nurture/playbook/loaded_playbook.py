@@ -138,7 +138,15 @@ def _read_source(files: Mapping[str, str], faults: Faults) -> _Source | None:
     conditions = ConditionParser(faults)
     playbook = ProgrammeBuilder(programme, document, conditions, faults).build()
     drafts = tuple(
-        build_measure(model, document_, folder_, playbook=playbook, conditions=conditions, faults=faults)
+        build_measure(
+            model,
+            document_,
+            folder_,
+            playbook=playbook,
+            types=programme.properties,
+            conditions=conditions,
+            faults=faults,
+        )
         for model, document_, folder_ in measures
     )
     playbook = replace(playbook, measures={draft.measure.path: draft.measure for draft in drafts})

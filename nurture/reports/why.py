@@ -17,10 +17,12 @@ from nurture.contacts.state_codec import decode_run_data
 from nurture.database import schema as t
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.conditions import Truth
-from nurture.domain.contact import Contact
+from nurture.domain.contact import Advance, Contact
 from nurture.domain.facts import reading
 from nurture.domain.guard.checks import describe_request
 from nurture.domain.instant import Instant, format_duration, to_iso
+from nurture.domain.journey.entity_dates import describe_dates
+from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import (
     MARKETING,
     MARKETING_SWITCH,
@@ -28,6 +30,7 @@ from nurture.domain.measure import (
     OnCondition,
     OnConsent,
     OnDate,
+    OnEntityDate,
     OnEvent,
     OnMilestone,
     OnObject,
@@ -272,7 +275,7 @@ def _never(
             f"the contact is at {contact.stage}",
             f"the measure is for {measure.place}",
         ),
-        _trigger(connection, ids, measure, now),
+        _trigger(connection, ids, contact, measure, playbook=playbook, now=now),
         *_audience(contact, measure, playbook=playbook, now=now),
     ]
     refusal = connection.execute(
@@ -309,8 +312,21 @@ def _audience(contact: Contact, measure: Measure, *, playbook: Playbook, now: In
     ]
 
 
-def _trigger(connection: sa.Connection, ids: list[int], measure: Measure, now: Instant) -> Finding:
+def _trigger(
+    connection: sa.Connection,
+    ids: list[int],
+    contact: Contact,
+    measure: Measure,
+    *,
+    playbook: Playbook,
+    now: Instant,
+) -> Finding:
     names, words = describe_trigger(measure)
+    if isinstance(measure.trigger, OnEntityDate):
+        work = Work(contact, playbook, Advance(contact))
+        dates = describe_dates(work, measure, measure.trigger)
+        missing = f"no {measure.trigger.entity} is known"
+        return Finding("trigger", bool(dates), f"{words}: {'; '.join(dates) or missing}", words)
     if not names:
         return Finding("trigger", True, words)
     statement = sa.select(sa.func.count(), sa.func.max(t.events.c.occurred_at)).where(
@@ -337,6 +353,8 @@ def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
             return (), f"wakes when an open {entity} was left alone for {format_duration(quiet)}"
         case OnDate(fact=fact, offset=offset):
             return (), f"wakes at the date {fact} {format_duration(offset)}"
+        case OnEntityDate(entity=entity, field=name, offset=offset):
+            return (), f"wakes at the {name} of each {entity} {format_duration(offset)}"
         case OnSchedule():
             return (), "wakes by the calendar"
         case OnCondition():

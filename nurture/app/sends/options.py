@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from nurture.database.engine import decode, encode
 from nurture.domain.errors import InputError
-from nurture.domain.measure import Measure
+from nurture.domain.measure import Measure, OnEntityDate
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import key_text
 
@@ -67,9 +67,14 @@ def check_options(options: SendOptions, measure: Measure, playbook: Playbook) ->
     if reserved:
         raise InputError(f"--set {min(reserved)}: that name has a meaning already; give it by its own option")
     per = measure.once.per
-    if per == "occasion" and not options.occasion:
+    if per == "occasion" and isinstance(measure.trigger, OnEntityDate):
+        if options.occasion:
+            raise InputError(
+                f"{measure.path} is sent for the date of one {measure.entity}: leave --occasion out"
+            )
+    elif per == "occasion" and not options.occasion:
         raise InputError(f"{measure.path} says `once: per occasion`: name the occasion with --occasion NAME")
-    if per != "occasion" and options.occasion:
+    elif per != "occasion" and options.occasion:
         raise InputError(
             f"{measure.path} says `once: per {per}`: leave --occasion out, or write `once: per occasion`"
         )
@@ -89,6 +94,7 @@ def run_key(options: SendOptions, measure: Measure) -> str | None:
         case "contact":
             return ""
         case "occasion":
-            return key_text(options.occasion)
+            # The occasion of a date of an entity depends on the person.
+            return None if isinstance(measure.trigger, OnEntityDate) else key_text(options.occasion)
         case per:
             return key_text(options.values.get(per))

@@ -24,6 +24,7 @@ from nurture.domain.measure import (
     Measure,
     OnCondition,
     OnConsent,
+    OnEntityDate,
     OnEvent,
     OnMilestone,
     OnObject,
@@ -101,6 +102,9 @@ class Index:
     by_stage: dict[str, list[Measure]] = field(default_factory=dict)
     by_consent: dict[str, list[Measure]] = field(default_factory=dict)
     quiet: tuple[tuple[Measure, OnQuiet], ...] = ()
+    entity_dates: tuple[tuple[Measure, OnEntityDate], ...] = ()
+    # The same by identity, to look up the date that a run is about.
+    date_of_run: dict[str, OnEntityDate] = field(default_factory=dict)
     conditions: tuple[Measure, ...] = ()
     # Identities of the measures that are a series.
     series: frozenset[str] = frozenset()
@@ -284,6 +288,8 @@ def _add_alarms(index: Index, playbook: Playbook) -> None:
     """Add the measures that time or a changed answer starts."""
     pairs = [(measure, measure.trigger) for measure in playbook.measures.values()]
     index.quiet = tuple((measure, on) for measure, on in pairs if isinstance(on, OnQuiet))
+    index.entity_dates = tuple((measure, on) for measure, on in pairs if isinstance(on, OnEntityDate))
+    index.date_of_run = {measure.root: on for measure, on in index.entity_dates}
     index.conditions = tuple(measure for measure, on in pairs if isinstance(on, OnCondition))
 
 

@@ -16,6 +16,7 @@ from nurture.domain.facts import fold
 from nurture.domain.instant import Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
+from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, start_by_entity_dates
 from nurture.domain.journey.next_alarm import next_alarm
 from nurture.domain.journey.object_watches import watch_changes, without_ended
 from nurture.domain.journey.person_requests import end_answered_requests, fold_requests
@@ -128,6 +129,7 @@ def _ring(work: Work, at: Instant) -> None:
             if measure is not None:
                 run_rule(work, measure, at, steps.continue_run, work, measure, run, at)
     triggers.start_by_calendar(work, at)
+    start_by_entity_dates(work, at)
     triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at, work.rules.moving if work.is_judged else work.index.conditions)
     end_runs_by_condition(work, at)
@@ -205,6 +207,8 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     if affected.run_ends:
         end_runs_by_event(work, event, before.concerned, at)
     end_runs_by_condition(work, at)
+    if folded.is_about_entities:
+        end_runs_of_moved_dates(work, at)
     leave_place(work, folded.moved, at)
     if affected.run_ends:
         _end_waits(work, event, before.concerned, at)
@@ -274,6 +278,7 @@ def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
     triggers.start_by_event(work, event, at)
     triggers.start_by_consent(work, folded.consent, event, at)
     if folded.is_about_entities:
+        start_by_entity_dates(work, at)
         triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at, folded.conditions)
 

@@ -49,7 +49,7 @@ class Firing:
     send_at: Instant | None = None
     # True: an application asked for this one mail, so that each request has its own run.
     is_single_request: bool = False
-    # Name of the occasion of an ops send.
+    # Name of the occasion: of an ops send, or of a date.
     occasion: str = ""
     # True: ops repeat what `once` forbids.
     again: bool = False

@@ -11,6 +11,7 @@ from nurture.domain.conditions import Truth
 from nurture.domain.contact import Run
 from nurture.domain.entities import is_open
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.journey.entity_dates import pending_dates
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
@@ -22,7 +23,13 @@ _FULL_DATE = 10
 
 def next_alarm(work: Work, at: Instant) -> Instant:
     """Return the first instant after `at` at which time alone may change the contact; FOREVER for none."""
-    instants = [FOREVER, *_due_runs(work, at), *_due_silences(work, at), *_due_exits(work, at)]
+    instants = [
+        FOREVER,
+        *_due_runs(work, at),
+        *_due_entity_dates(work, at),
+        *_due_silences(work, at),
+        *_due_exits(work, at),
+    ]
     timed = work.rules.timed
     if work.alarm_bound > at:
         # Rules that read nothing new are not due before the bound, so they are asked only for a later alarm.
@@ -53,6 +60,14 @@ def _due_silences(work: Work, at: Instant) -> Iterator[Instant]:
         if measure.root not in memory.set_aside:
             for _, _, fire_at in pending_silences(work, measure, trigger):
                 yield max(fire_at, at + 1)
+
+
+def _due_entity_dates(work: Work, at: Instant) -> Iterator[Instant]:
+    memory = work.contact.memory
+    for measure, trigger in work.index.entity_dates if memory.entities else ():
+        if measure.root not in memory.set_aside:
+            for due in pending_dates(work, measure, trigger):
+                yield max(due.fire_at, at + 1)
 
 
 def _due_exits(work: Work, at: Instant) -> Iterator[Instant]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.instant import Instant
+from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, join_dates
 from nurture.domain.journey.object_watches import ends_known
 from nurture.domain.journey.run_ends import end_runs_of_entities, leave_place
 from nurture.domain.journey.working_state import Work, cancelled_by
@@ -50,6 +51,7 @@ def merge_states(
     aside = [*survivor.memory.set_aside, *other.memory.set_aside]
     _take_over(survivor, replayed)
     _join_trigger_state(survivor.memory, other.memory)
+    join_dates(Work(survivor, playbook, Advance(survivor)), other.memory)
     survivor.clock = max(survivor.clock, other.clock)
     survivor.wake_at = now
     survivor.version = max(survivor.version, other.version)
@@ -82,6 +84,7 @@ def _settle(
 ) -> Advance:
     work = Work(contact, playbook, Advance(contact))
     end_runs_of_entities(work, {}, at)
+    end_runs_of_moved_dates(work, at)
     for place in places:
         moved = _moves(contact, place, at=at, evidence=evidence)
         if place == moved_from:

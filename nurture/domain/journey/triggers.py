@@ -8,12 +8,13 @@ from nurture.domain.contact import MilestoneReached, Transition
 from nurture.domain.event import IMPORTED, Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import Instant
+from nurture.domain.journey.entity_dates import name_occasion, take_past_dates
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
 from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, OnSchedule
+from nurture.domain.measure import Measure, OnEntityDate, OnSchedule
 from nurture.domain.playbook import EventMatch
 from nurture.domain.timing import next_slot
 from nurture.domain.values import key_text
@@ -41,6 +42,11 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
                 for key, touched_at, fire_at in pending_silences(work, measure, trigger):
                     if fire_at <= at:
                         memory.silences.setdefault(measure.root, {})[key] = touched_at
+    for measure, on_date in work.index.entity_dates:
+        if memory.answers.get(measure.root, _NO_ANSWER)[0] != measure.rules_hash:
+            memory.answers[measure.root] = measure.rules_hash, False
+            if not starts_empty:
+                take_past_dates(work, measure, on_date, at)
 
 
 def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Measure]) -> None:
@@ -57,6 +63,8 @@ def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Mea
     for measure, trigger in work.index.quiet:
         silences = memory.silences.setdefault(measure.root, {})
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
+    for measure, on_date in work.index.entity_dates:
+        take_past_dates(work, measure, on_date, at)
 
 
 def start_by_event(work: Work, event: Event, at: Instant) -> None:
@@ -190,18 +198,23 @@ def _start_by_ops(work: Work, event: Event, at: Instant) -> None:
         return
     reserved = ("measure", "request", "send_at", "occasion", "again")
     properties = {name: value for name, value in event.properties.items() if name not in reserved}
+    entity_key = entity_key_of(work.playbook, measure, event)
+    occasion = key_text(event.properties.get("occasion")) or ""
+    if isinstance(measure.trigger, OnEntityDate):
+        occasion, date = name_occasion(work, measure.trigger, entity_key)
+        properties |= date
     send_at = event.properties.get("send_at")
     firing = Firing(
         at=at,
         occurred_at=event.occurred_at,
-        entity_key=entity_key_of(work.playbook, measure, event),
+        entity_key=entity_key,
         event=event.name,
         properties=properties,
         event_id=f"ops:{request}",
         request=request,
         is_single_request=event.message_id == single_request_id(request),
         send_at=send_at if isinstance(send_at, int) else None,
-        occasion=key_text(event.properties.get("occasion")) or "",
+        occasion=occasion,
         again=event.properties.get("again") is True,
     )
     enter_measure(work, measure, firing)

@@ -51,6 +51,19 @@ class OnDate:
 
 
 @dataclass(frozen=True, slots=True)
+class OnEntityDate:
+    """A date of each open entity plus an offset, at a local time of day; a date that moves to another day is anew."""
+
+    entity: str
+    # The field of the entity that holds the date.
+    field: str
+    offset: Duration = 0
+    minute_of_day: int | None = None
+    # True: the field is a day (`YYYY-MM-DD`), which begins at local midnight; else an instant.
+    is_day: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OnSchedule:
     """A local time on weekdays or on a day of the month, for every contact of the audience."""
 
@@ -83,7 +96,7 @@ class OnOps:
 
 
 #: Triggers that time alone fires.
-Timed = OnQuiet | OnDate | OnSchedule
+Timed = OnQuiet | OnDate | OnEntityDate | OnSchedule
 Trigger = OnEvent | OnMilestone | OnStage | OnObject | OnCondition | OnConsent | OnOps | Timed
 
 
@@ -91,9 +104,9 @@ Trigger = OnEvent | OnMilestone | OnStage | OnObject | OnCondition | OnConsent |
 class Once:
     """The key of a run, and when a contact may have another run.
 
-    per: `contact` (key is ""), `event` (the event's message id), `entity` (the entity's key), `occasion` (of an ops
-    send), `year`, `month` or `day` (local calendar), or the name of a property of the triggering event (its value is
-    the key).
+    per: `contact` (key is ""), `event` (the event's message id), `entity` (the entity's key), `occasion` (the name of
+    an ops send; of a date, the entity and the day), `year`, `month` or `day` (local calendar), or the name of a
+    property of the triggering event (its value is the key).
     """
 
     per: str = "contact"

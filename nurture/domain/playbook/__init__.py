@@ -4,7 +4,7 @@
 """
 
 from nurture.domain.playbook.accounts import AccountRules
-from nurture.domain.playbook.entities import DueRule, EntityKind, LineRule, Reversal
+from nurture.domain.playbook.entities import DueRule, EntityKind, LineRule, Reversal, field_terms
 from nurture.domain.playbook.facts import (
     EntityMatch,
     EventMatch,
@@ -53,4 +53,5 @@ __all__ = [
     "Touchpoint",
     "TraitFact",
     "VerdictFact",
+    "field_terms",
 ]

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
+from nurture.domain.conditions import Term
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.playbook.facts import EventMatch
 
@@ -83,3 +84,19 @@ class EntityKind:
     def key(self) -> str:
         """Return the first property that holds its key."""
         return self.keys[0]
+
+
+#: Fields that are worked out for an entity over lines: how often it was bought, when last, and when again (`due`).
+_WORKED_OUT: Final[Mapping[str, Term]] = {
+    "times": Term("times", "integer", "unknown"),
+    "last_at": Term("last_at", "instant", "unknown"),
+    "due_at": Term("due_at", "instant", "unknown"),
+}
+_WORKED_OUT_WITHOUT_DUE: Final = {name: term for name, term in _WORKED_OUT.items() if name != "due_at"}
+
+
+def field_terms(kind: EntityKind | None, properties: Mapping[str, Term]) -> Mapping[str, Term]:
+    """Return the typed fields of an entity: the declared properties, and those worked out for one over lines."""
+    if kind is None or not kind.lines_of:
+        return properties
+    return {**(_WORKED_OUT if kind.due is not None else _WORKED_OUT_WITHOUT_DUE), **properties}

@@ -1,5 +1,6 @@
 """Build a Measure from `measure.yaml`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from nurture.domain.measure import (
     OnCondition,
     OnConsent,
     OnDate,
+    OnEntityDate,
     OnEvent,
     OnMilestone,
     OnObject,
@@ -29,7 +31,7 @@ from nurture.domain.measure import (
     Trigger,
     Variant,
 )
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import Playbook, field_terms
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import prefixed
@@ -61,15 +63,18 @@ def build_measure(
     folder: MeasureFolder,
     *,
     playbook: Playbook,
+    types: Mapping[str, str],
     conditions: ConditionParser,
     faults: Faults,
 ) -> Draft:
-    """Return the measure of one folder; its rules hash is set later."""
+    """Return the measure of one folder; its rules hash is set later. types: property -> its declared type."""
     matchers = MatcherBuilder(document, playbook.properties, conditions, faults)
-    trigger = _trigger(model, matchers, conditions, playbook.properties)
+    trigger = _trigger(model, matchers, conditions, playbook.properties, types)
     step_files = read_steps(model)
-    vocabulary = step_vocabulary(model, playbook).with_terms(outcome_terms(step_files))
-    entity = model.entity or (trigger.entity if isinstance(trigger, OnQuiet) else None)
+    # A silence, or a date of an entity, is about that one.
+    own_entity = trigger.entity if isinstance(trigger, OnQuiet | OnEntityDate) else None
+    entity = model.entity or own_entity
+    vocabulary = step_vocabulary(model, playbook, entity).with_terms(outcome_terms(step_files))
     measure = Measure(
         path=folder.path,
         track=folder.track,
@@ -93,7 +98,7 @@ def build_measure(
         let={name: _let(value) for name, value in model.let.items()},
         objects={name: ObjectBinding(item.kind, item.key) for name, item in model.objects.items()},
         entity=entity,
-        while_open=model.while_ == "open" if model.while_ is not None else isinstance(trigger, OnQuiet),
+        while_open=model.while_ == "open" if model.while_ is not None else own_entity is not None,
         was=_was(model),
         handover=model.handover,
         **_optional_fields(model),
@@ -101,15 +106,17 @@ def build_measure(
     return Draft(measure, model, document, folder, step_files)
 
 
-def step_vocabulary(model: schema.MeasureFile, playbook: Playbook) -> Vocabulary:
+def step_vocabulary(model: schema.MeasureFile, playbook: Playbook, entity: str | None) -> Vocabulary:
     """Return the vocabulary of `when`: facts, let values, `event.PROPERTY`, `entity.FIELD`."""
     properties = playbook.properties
+    kind = playbook.entities.get(entity or "")
+    fields = Vocabulary(field_terms(kind, properties.terms), built_ins=False)
     lets = {
         name: Term(name, "text" if isinstance(value, schema.CouponLet) else "instant")
         for name, value in model.let.items()
     }
     return playbook.vocabulary.with_terms(
-        {**prefixed(properties, "event"), **prefixed(properties, "entity"), **lets}
+        {**prefixed(properties, "event"), **prefixed(fields, "entity"), **lets}
     )
 
 
@@ -140,7 +147,11 @@ def _optional_fields(model: schema.MeasureFile) -> dict[str, Any]:
 
 
 def _trigger(
-    model: schema.MeasureFile, matchers: MatcherBuilder, conditions: ConditionParser, properties: Vocabulary
+    model: schema.MeasureFile,
+    matchers: MatcherBuilder,
+    conditions: ConditionParser,
+    properties: Vocabulary,
+    types: Mapping[str, str],
 ) -> Trigger:
     loc = ("trigger",)
     match model.trigger:
@@ -163,18 +174,26 @@ def _trigger(
         case triggers.StageTrigger(stage=stage):
             return OnStage(stage)
         case triggers.DateTrigger() as on:
-            return OnDate(on.date, on.offset or 0, bool(on.yearly), on.local_time)
+            return _date_trigger(on, types)
         case triggers.ScheduleTrigger(schedule=slot):
             return OnSchedule(build_slot(slot))
         case triggers.ObjectTrigger(kind=kind, event=names):
             return OnObject(kind, names_of(names))
 
 
+def _date_trigger(on: triggers.DateTrigger, types: Mapping[str, str]) -> OnDate | OnEntityDate:
+    root, _, field = on.date.partition(".")
+    if field:
+        return OnEntityDate(root, field, on.offset or 0, on.local_time, is_day=types.get(field) == "date")
+    return OnDate(on.date, on.offset or 0, bool(on.yearly), on.local_time)
+
+
 def _once(model: schema.MeasureFile, trigger: Trigger) -> Once:
     once = model.once
     if once is None:
-        # Silence concerns one cart or quote, so each of them has its own run.
-        return Once(per="entity") if isinstance(trigger, OnQuiet) else Once()
+        # Silence concerns one cart or quote, a date one contract on one day: each of them has its own run.
+        per_trigger = {OnQuiet: "entity", OnEntityDate: "occasion"}
+        return Once(per=per_trigger.get(type(trigger), "contact"))
     if isinstance(once, str):
         return Once(per=once.removeprefix("per "))
     return Once(once.per or "contact", once.gap or 0, once.again_after, tuple(once.again_on))

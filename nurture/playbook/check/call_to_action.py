@@ -9,6 +9,7 @@ from nurture.domain.measure import (
     LetCoupon,
     OnCondition,
     OnDate,
+    OnEntityDate,
     OnEvent,
     OnMilestone,
     OnObject,
@@ -129,7 +130,7 @@ def _check_resumed(check: MeasureCheck, kind: str, began: Sequence[str]) -> None
     match trigger:
         case OnObject():
             what = WATCH
-        case OnQuiet(entity=entity):
+        case OnQuiet(entity=entity) | OnEntityDate(entity=entity):
             what = entity
         case OnEvent():
             what = measure.entity or ""
@@ -151,6 +152,8 @@ def _words_of(check: MeasureCheck) -> str:
             return f"an event about the {entity}" if entity else "an event about no entity"
         case OnQuiet(entity=name):
             return f"the silence of the {name}"
+        case OnEntityDate(entity=name):
+            return f"a date of the {name}"
         case trigger:
             return {
                 OnObject: "an object that people watch",

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Term
 from nurture.domain.measure import (
     Branch,
     MailStep,
     OnConsent,
     OnDate,
+    OnEntityDate,
     OnEvent,
     OnMilestone,
     OnObject,
@@ -17,15 +18,17 @@ from nurture.domain.measure import (
     Track,
     WaitUntilDate,
 )
-from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact
+from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact, field_terms
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.compared_texts import report_unknown_texts
+from nurture.playbook.check.entity_dates import check_entity_date
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
 
 #: Triggers by an event, which a run can quote.
 EventLike = OnEvent | OnMilestone | OnObject | OnStage | OnConsent
+_NO_TERM = Term("", "text")
 _CALENDAR = {"contact", "event", "entity", "occasion", "year", "month", "day"}
 
 
@@ -102,6 +105,8 @@ def _check_trigger(check: MeasureCheck) -> None:
             _check_object_trigger(check, kind, names)
         case OnDate() as on:
             _check_date_fact(check, on)
+        case OnEntityDate() as on_entity:
+            check_entity_date(check, on_entity)
         case _:
             return
 
@@ -153,6 +158,9 @@ def _check_date(check: MeasureCheck, loc: Loc, name: str) -> None:
     if root in ("entity", "event") and field:
         if root == "entity" and check.measure.entity is None:
             check.fault(loc, f"`{name}`, but the run has no entity", "add `entity:`")
+        kind = check.playbook.entities.get(check.measure.entity or "") if root == "entity" else None
+        if kind is not None and field_terms(kind, {}).get(field, _NO_TERM).type == "instant":
+            return
         term = check.playbook.properties.terms.get(field)
         if term is None and field not in check.faults.broken_names(PROGRAMME, "properties"):
             what = f"no property `{field}`"

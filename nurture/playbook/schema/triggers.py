@@ -70,10 +70,19 @@ class StageTrigger(Strict):
     stage: Name
 
 
-class DateTrigger(Strict):
-    """A date fact, plus or minus an offset."""
+DateName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,59}(\.[A-Za-z_][A-Za-z0-9_]*)?$",
+        description="A fact, or ENTITY.FIELD: the date of each open entity.",
+    ),
+]
 
-    date: Name
+
+class DateTrigger(Strict):
+    """A date fact, or a date of each open entity, plus or minus an offset."""
+
+    date: DateName
     offset: OffsetText | None = None
     yearly: bool | None = None
     local_time: ClockText | None = None
