@@ -38,6 +38,11 @@ freezegun.configure(
 )
 
 
+_TESTS = Path(__file__).parent
+#: Folders whose tests start processes or live through weeks.
+_LONG_FIRST = {"faults", "production", "scenarios", "simulation", "workers"}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let one number choose everything that the fault scenarios draw."""
     parser.addoption("--seed", type=int, default=7, help="what fault scenarios draw from (default 7)")
@@ -52,11 +57,15 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a test on one kind of database where its room writes no SQL of its own; `make databases` runs the other."""
+    """Run a test on one kind of database where its room writes no SQL of its own; `make databases` runs the other.
+
+    Long tests come first, so that no worker begins one when the others have nothing left to do.
+    """
     for item in items:
         if databases.is_left_to_make_databases(item):
             item.add_marker(pytest.mark.long)
             item.add_marker(pytest.mark.databases)
+    items.sort(key=lambda item: item.path.relative_to(_TESTS).parts[0] not in _LONG_FIRST)
 
 
 def pytest_collection_finish() -> None:
@@ -66,6 +75,10 @@ def pytest_collection_finish() -> None:
         from tests.rig.endpoints import share_analysed_endpoints
 
         share_analysed_endpoints()
+    if "nurture.rendering.sandbox" in sys.modules:
+        from tests.rig.templates import share_compiled_templates
+
+        share_compiled_templates()
     if "nurture.playbook.loaded_playbook" in sys.modules:
         from tests.rig.playbooks import share_checked_playbooks
 

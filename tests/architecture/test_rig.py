@@ -8,7 +8,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from nurture.database.engine import Database
+from nurture.database.engine import Database, open_database
 from nurture.database.schema import lanes, shards
 from tests.rig.databases import PostgresPool
 from tests.rig.loopback import OutsideNetwork
@@ -43,6 +43,56 @@ def test_a_database_whose_rows_a_test_changed_is_lent_again(postgresql_pool: Pos
         connection.execute("DELETE FROM shards WHERE id > 3")
     with postgresql_pool.lend() as other, psycopg.connect(other) as connection:
         assert (other, connection.execute("SELECT count(*) FROM shards").fetchone()) == (url, (128,))
+
+
+_CHANGES = (
+    "SET statement_timeout = '7s'",
+    "CREATE TEMP TABLE switches (id int)",
+    "PREPARE p AS SELECT 1",
+    "SELECT pg_advisory_lock(7)",
+    "LISTEN changes",
+)
+_TRACES = (
+    "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),"
+    " (SELECT count(*) FROM pg_prepared_statements), pg_my_temp_schema() <> 0 AND EXISTS"
+    " (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()),"
+    " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
+    " (SELECT count(*) FROM pg_listening_channels())"
+)
+
+
+def test_a_session_that_a_test_changed_is_as_new_for_the_next(postgresql_pool: PostgresPool) -> None:
+    with postgresql_pool.lend() as url:
+        seen = []
+        for changes in ((), _CHANGES, ()):
+            database = open_database(url)
+            with database.read() as connection:
+                seen.append(
+                    (
+                        connection.exec_driver_sql("SELECT pg_backend_pid()").scalar(),
+                        tuple(connection.exec_driver_sql(_TRACES).one()),
+                    )
+                )
+            with database.look() as connection:
+                for change in changes:
+                    connection.exec_driver_sql(change)
+            database.close()
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_a_session_that_the_server_ended_is_not_kept(postgresql_pool: PostgresPool) -> None:
+    with postgresql_pool.lend() as url, psycopg.connect(url) as connection:
+        database = open_database(url)
+        with database.read() as reading:
+            pid = reading.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        database.close()
+        connection.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
+    with postgresql_pool.lend() as other:
+        database = open_database(other)
+        with database.read() as reading:
+            again = reading.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        database.close()
+    assert (other, again != pid) == (url, True)
 
 
 @pytest.mark.parametrize("time", ["first", "second"])

@@ -16,6 +16,7 @@ from nurture.rendering.render import render_parts
 from nurture.rendering.templates import Templates
 from nurture.rendering.tracing.cache import CHECKS_PER_RECORDING
 from nurture.rendering.tracing.cached_render import find_recording
+from tests.rig.playbooks import share_checked_playbooks
 
 PROGRAMME = Path(__file__).parents[2] / "email_templates"
 NOW: Instant = parse_iso("2026-06-10T08:00:00Z")
@@ -49,6 +50,8 @@ class Mail:
 @cache
 def loaded() -> LoadedPlaybook:
     """Return the shipped programme."""
+    # Names of tests are made of it, so this is the first check of the session; the others use its result.
+    share_checked_playbooks()
     return build(load_files(PROGRAMME))
 
 

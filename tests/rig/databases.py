@@ -18,6 +18,7 @@ from psycopg import sql
 
 from nurture.database import migrations
 from nurture.database.engine import Database, open_database
+from tests.rig import sessions
 from tests.rig.postgres import Postgres
 
 _TESTS = Path(__file__).parents[1]
@@ -93,8 +94,8 @@ _SHAPE = " || '/' || ".join(
         " WHERE relnamespace = 'public'::regnamespace)",
     ]
 )
-_END_OTHERS = (
-    "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+_OTHERS = (
+    "SELECT pid FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
 _RESTART_SEQUENCES = (
@@ -110,6 +111,8 @@ class _Lent:
     name: str
     connection: psycopg.Connection
     shape: str
+    # Asks which tables hold any row; built once, because the text of seventy tables is long.
+    asks_filled: bytes
     # Table -> its rows in the template, as JSON.
     seeds: Mapping[str, str]
     uses: int = 0
@@ -119,16 +122,21 @@ class _Lent:
         self.uses += 1
         if self.uses >= _USES_MAX:
             return False
-        self.connection.execute(_END_OTHERS)
+        self._end_other_sessions()
         if self.connection.execute(f"SELECT {_SHAPE}").fetchone() != (self.shape,):
             return False
-        tables = set(_filled(self.connection)) | set(self.seeds)
+        tables = set(_filled(self.connection, self.asks_filled)) | set(self.seeds)
         for table in tables:
             self.connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         for table, rows in self.seeds.items():
             _insert(self.connection, table, rows)
         self.connection.execute(_RESTART_SEQUENCES)
         return True
+
+    def _end_other_sessions(self) -> None:
+        alive = {pid for (pid,) in self.connection.execute(_OTHERS)}
+        for pid in alive - sessions.idle_sessions(self.name, alive):
+            self.connection.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
 
 
 @dataclass(slots=True)
@@ -165,27 +173,34 @@ class PostgresPool:
 
     def _create(self) -> _Lent:
         name = self.postgres.create(template=self.template)
+        sessions.keep_sessions_on(name)
         connection = psycopg.connect(self.postgres.url(name), autocommit=True)
         # Rows go in any order of foreign keys, and triggers that forbid a DELETE are silent.
         connection.execute("SET session_replication_role = replica")
         shape = connection.execute(f"SELECT {_SHAPE}").fetchone()
         assert shape
-        seeds = {table: _rows(connection, table) for table in _filled(connection)}
-        return _Lent(name, connection, shape[0], seeds)
+        asks_filled = _ask_filled(connection)
+        seeds = {table: _rows(connection, table) for table in _filled(connection, asks_filled)}
+        return _Lent(name, connection, shape[0], asks_filled, seeds)
 
     def _drop(self, lent: _Lent) -> None:
+        sessions.end_sessions_on(lent.name)
         lent.connection.close()
         self.postgres.drop(lent.name)
 
 
-def _filled(connection: psycopg.Connection) -> list[str]:
-    """Return the tables that hold any row."""
+def _ask_filled(connection: psycopg.Connection) -> bytes:
+    """Return the query for the tables that hold any row."""
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     asked = sql.SQL(" UNION ALL ").join(
         sql.SQL("(SELECT {} FROM {} LIMIT 1)").format(sql.Literal(name), sql.Identifier(name))
         for (name,) in names
     )
-    return [name for (name,) in connection.execute(asked)]
+    return asked.as_bytes(connection)
+
+
+def _filled(connection: psycopg.Connection, asked: bytes) -> list[str]:
+    return [name for (name,) in connection.execute(asked, prepare=True)]
 
 
 def _rows(connection: psycopg.Connection, table: str) -> str:

@@ -1,6 +1,7 @@
 """Read and check the same files once a session: most tests that run a command begin with the shipped programme."""
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, Final
 
 from nurture.playbook import loaded_playbook
@@ -11,8 +12,10 @@ _KEPT_MAX: Final = 100
 
 
 def share_checked_playbooks() -> None:
-    """Let this process neither read nor check again the files in which it found no fault."""
+    """Let this process neither read nor check again the files in which it found no fault; safe to repeat."""
     names = vars(loaded_playbook)
+    if hasattr(names["_check"], "__wrapped__"):
+        return
     names["_read_source"] = _once(names["_read_source"], key=lambda files, _faults: _text(files))
     names["_check"] = _once(
         names["_check"], key=lambda _source, files, _faults, *, render: (render, _text(files))
@@ -30,6 +33,7 @@ def _once(work: Callable[..., Any], *, key: Callable[..., object]) -> Callable[.
     """
     kept: dict[object, Any] = {}
 
+    @wraps(work)
     def remembering(*given: Any, **named: Any) -> Any:
         place = key(*given, **named)
         if place in kept:

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
+from tests.rig.sessions import keeping_methods
+
 #: Far more than the statements of the product, so that none is pushed out.
 _STATEMENTS_MAX: Final = 10_000
 _dialects: dict[type[Dialect], type[Dialect]] = {}
@@ -35,10 +37,12 @@ def share_compiled_statements() -> None:
 
 def _equal_by_kind(kind: type[Dialect]) -> type[Dialect]:
     """Return the dialect's type, but with all its instances equal."""
-    members = {
+    members: dict[str, Any] = {
         "__eq__": lambda self, other: type(self) is type(other),
         "__hash__": lambda _self: hash(kind),
         # Looked up in the type itself, not in what it inherits.
         "supports_statement_cache": True,
     }
+    if kind.name == "postgresql":
+        members |= keeping_methods(kind)
     return type(kind.__name__, (kind,), members)
