@@ -83,6 +83,8 @@ def _reset(connection: "psycopg.Connection[Any]") -> bool:
         connection.autocommit = True
         connection.execute("DISCARD ALL")
         connection.autocommit = False
+        # psycopg overlooks a second DISCARD ALL, and would name statements that are gone.
+        connection._prepared.clear()
         # SQLAlchemy adds one at each connect.
         connection._notice_handlers.clear()
         return True
