@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from nurture.consent.queries import raise_versions
 from nurture.contacts.accept import NewEvent, accept
 from nurture.domain.feedback import SOURCE
-from nurture.domain.guard.business_time import add_business_time
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant, to_iso
+from nurture.domain.journey.business_time import add_business_time
 from nurture.domain.playbook import Playbook
 from nurture.feedback import queries as feedback_queries
 from nurture.feedback import reply_queries

@@ -20,8 +20,11 @@ from nurture.domain.measure import (
     OnDate,
     OnEntityDate,
     OnMilestone,
+    OnMoment,
     OnStage,
+    WaitBusinessTime,
     WaitUntilDate,
+    WaitUntilMoment,
     conditions_of_step,
 )
 from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, VerdictFact
@@ -58,7 +61,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
-    Playbook: frozenset({"accounts"}),
+    Playbook: frozenset({"accounts", "moments"}),
     Vocabulary: frozenset({"segments"}),
 }
 
@@ -165,6 +168,21 @@ def _kinds_of(fact: Fact) -> list[str]:
             return []
 
 
+def _calendars_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
+    """Yield the hours that the measure's waits count, and the moments that start it or end its waits."""
+    steps, trigger = measure.steps, measure.trigger
+    owners = {step.owner or measure.sender for step in steps if isinstance(step, WaitBusinessTime)}
+    moments = {step.moment for step in steps if isinstance(step, WaitUntilMoment)}
+    moments |= {trigger.moment} if isinstance(trigger, OnMoment) else set()
+    yield from (
+        (f"calendar of {name}", playbook.owners[name].calendar)
+        for name in sorted(owners & set(playbook.owners))
+    )
+    yield from (
+        (f"moment {name}", playbook.moments[name]) for name in sorted(moments & set(playbook.moments))
+    )
+
+
 def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str, Any]]:
     """Yield (name, definition) of all that the measure reads: facts, property types, stages, milestones, objects."""
     names = _names_read(measure)
@@ -183,6 +201,7 @@ def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str
         yield "personas", playbook.personas
     if "stage" in names or measure.stage != "any" or isinstance(measure.trigger, OnStage):
         yield "stages", playbook.stages
+    yield from _calendars_read(measure, playbook)
     if isinstance(measure.trigger, OnMilestone):
         yield "milestones", playbook.milestones
     for binding in measure.objects.values():

@@ -33,11 +33,13 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnEvent,
     OnMilestone,
+    OnMoment,
     OnObject,
     OnOps,
     OnQuiet,
     OnSchedule,
     OnStage,
+    Timed,
 )
 from nurture.domain.playbook import Playbook
 from nurture.reports.person import load_family_ids
@@ -349,17 +351,25 @@ def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
             return (), f"wakes on the milestone {milestone}"
         case OnStage(stage=stage):
             return (), f"wakes on entering the stage {stage}"
-        case OnQuiet(entity=entity, quiet=quiet):
-            return (), f"wakes when an open {entity} was left alone for {format_duration(quiet)}"
-        case OnDate(fact=fact, offset=offset):
-            return (), f"wakes at the date {fact} {format_duration(offset)}"
-        case OnEntityDate(entity=entity, field=name, offset=offset):
-            return (), f"wakes at the {name} of each {entity} {format_duration(offset)}"
-        case OnSchedule():
-            return (), "wakes by the calendar"
         case OnCondition():
             return (), "wakes when the audience turns to yes"
         case OnConsent(topic=topic):
             return (), f"wakes when the consent to {topic} first counts"
         case OnOps():
             return (), "wakes only when ops send it"
+        case timed:
+            return (), _describe_timed(timed)
+
+
+def _describe_timed(trigger: Timed) -> str:
+    match trigger:
+        case OnQuiet(entity=entity, quiet=quiet):
+            return f"wakes when an open {entity} was left alone for {format_duration(quiet)}"
+        case OnDate(fact=fact, offset=offset):
+            return f"wakes at the date {fact} {format_duration(offset)}"
+        case OnEntityDate(entity=entity, field=name, offset=offset):
+            return f"wakes at the {name} of each {entity} {format_duration(offset)}"
+        case OnMoment(moment=moment):
+            return f"wakes on the day of {moment}"
+        case OnSchedule():
+            return "wakes by the calendar"

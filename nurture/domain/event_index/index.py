@@ -32,6 +32,7 @@ from nurture.domain.measure import (
     OnStage,
     WaitUntilDate,
     WaitUntilEvent,
+    WaitUntilMoment,
     WaitUntilSlot,
     conditions_of_step,
 )
@@ -308,7 +309,7 @@ def _add_steps(index: Index, playbook: Playbook) -> None:
     index.moving_waits = frozenset(
         measure.root
         for measure in measures
-        if any(isinstance(step, WaitUntilDate | WaitUntilSlot) for step in measure.steps)
+        if any(isinstance(step, WaitUntilDate | WaitUntilSlot | WaitUntilMoment) for step in measure.steps)
     )
     index.keyed = _by_name(
         (_of(names), (measure.root, measure.entity, key))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nurture.domain.conditions import stored_keys
-from nurture.domain.measure import Measure, OnCondition, OnDate, OnSchedule
+from nurture.domain.measure import Measure, OnCondition, OnDate, OnMoment, OnSchedule
 from nurture.domain.playbook import Stage
 
 
@@ -43,6 +43,7 @@ class PlaceRules:
     timed: RulesByFact
     dates: tuple[tuple[Measure, OnDate], ...]
     schedules: tuple[tuple[Measure, OnSchedule], ...]
+    moments: tuple[tuple[Measure, OnMoment], ...]
 
 
 def rules_of_place(
@@ -62,13 +63,14 @@ def rules_of_place(
         timed=_by_fact(timed),
         dates=tuple((m, m.trigger) for m in timed if isinstance(m.trigger, OnDate)),
         schedules=tuple((m, m.trigger) for m in timed if isinstance(m.trigger, OnSchedule)),
+        moments=tuple((m, m.trigger) for m in timed if isinstance(m.trigger, OnMoment)),
     )
 
 
 def _is_timed(measure: Measure) -> bool:
     """Tell whether time alone may start the measure, apart from the silence of an entity."""
     match measure.trigger:
-        case OnDate() | OnSchedule():
+        case OnDate() | OnSchedule() | OnMoment():
             return True
         case OnCondition():
             return measure.audience.moving or _repeats(measure)

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from nurture.domain.guard import checks, slot_checks
-from nurture.domain.guard.business_time import promised_instant
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
+from nurture.domain.journey.business_time import promised_instant
 from nurture.domain.measure import (
     LetBusiness,
     LetEndOfMonth,

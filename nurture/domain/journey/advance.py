@@ -40,7 +40,14 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, OnCondition, StepOutcome, WaitUntilDate, WaitUntilSlot
+from nurture.domain.measure import (
+    Measure,
+    OnCondition,
+    StepOutcome,
+    WaitUntilDate,
+    WaitUntilMoment,
+    WaitUntilSlot,
+)
 from nurture.domain.message import ALREADY_SENT, Settled
 from nurture.domain.playbook import Playbook
 
@@ -306,7 +313,7 @@ def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
     """Compute again the waits for a date that may have moved and, in another zone, those for a local time."""
     if not work.contact.runs:
         return
-    moving = (WaitUntilDate, WaitUntilSlot) if has_new_zone else WaitUntilDate
+    moving = (WaitUntilDate, WaitUntilSlot, WaitUntilMoment) if has_new_zone else WaitUntilDate
     for run in list(work.contact.runs.values()):
         if run.measure not in work.index.moving_waits:
             continue

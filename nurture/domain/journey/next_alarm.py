@@ -12,9 +12,10 @@ from nurture.domain.contact import Run
 from nurture.domain.entities import is_open
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.entity_dates import pending_dates
+from nurture.domain.journey.moments import next_moment_alarm
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, OnDate, OnQuiet, OnSchedule
+from nurture.domain.measure import Measure, OnDate, OnMoment, OnQuiet, OnSchedule
 from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_year, next_slot, to_local
 
 #: Calendar text of a date fact: `MM-DD` or `YYYY-MM-DD`.
@@ -90,6 +91,8 @@ def _next_start(work: Work, measure: Measure, at: Instant) -> Instant:
             return next_date(work, measure.trigger, at)
         case OnSchedule():
             return _next_schedule(work, measure, measure.trigger, at)
+        case OnMoment():
+            return next_moment_alarm(work, measure, measure.trigger, at)
         case _:
             return _next_answer(work, measure, at)
 

@@ -9,6 +9,8 @@ from nurture.domain.conditions import Truth
 from nurture.domain.contact import Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.journey.business_time import add_business_time
+from nurture.domain.journey.moments import moment_wait_end
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import (
     WHEN,
@@ -18,12 +20,15 @@ from nurture.domain.measure import (
     StepOutcome,
     StepPath,
     Wait,
+    WaitBusinessTime,
     WaitFor,
     WaitUntilDate,
     WaitUntilEvent,
+    WaitUntilMoment,
     WaitUntilSlot,
 )
 from nurture.domain.message import PlannedMessage
+from nurture.domain.owners import find_owner
 from nurture.domain.timing import at_time_of_local_day, next_slot
 from nurture.domain.values import coerce
 
@@ -163,6 +168,20 @@ def wait_end(work: Work, run: Run, step: Wait) -> Instant | None:
             if date is None:
                 return None
             return at_time_of_local_day(date + step.offset, step.minute_of_day, work.zone)
+        case WaitUntilMoment():
+            return moment_wait_end(work, step, run.step_since)
+        case WaitBusinessTime():
+            return _business_wait_end(work, run, step)
+
+
+def _business_wait_end(work: Work, run: Run, step: WaitBusinessTime) -> Instant | None:
+    """Return the end of a wait in an owner's hours; None where no owner with a calendar is named."""
+    measure = work.playbook.measures.get(run.measure)
+    name = step.owner or (measure.sender if measure is not None else "")
+    owner = find_owner(work.playbook.owners, name, {"contact": work.contact.facts})
+    if owner is None or owner.calendar is None:
+        return None
+    return add_business_time(run.step_since, step.days, step.rest, owner.calendar)
 
 
 def _date_of(work: Work, run: Run, name: str) -> Instant | None:

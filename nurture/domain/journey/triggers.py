@@ -10,6 +10,7 @@ from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import Instant
 from nurture.domain.journey.entity_dates import name_occasion, take_past_dates
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
+from nurture.domain.journey.moments import next_moment
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
 from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
@@ -109,7 +110,7 @@ def start_by_consent(work: Work, consent: ConsentStart | None, event: Event, at:
 
 
 def start_by_calendar(work: Work, at: Instant) -> None:
-    """Start the measures whose date or schedule is exactly this instant."""
+    """Start the measures whose date, schedule or moment is exactly this instant."""
     rules = work.rules
     for measure, trigger in rules.dates:
         if evaluate_rule(work, measure, at, None, next_date, work, trigger, at - 1) == at:
@@ -117,6 +118,11 @@ def start_by_calendar(work: Work, at: Instant) -> None:
     for measure, scheduled in rules.schedules:
         if evaluate_rule(work, measure, at, None, _next_slot, work, scheduled, at) == at:
             enter_measure(work, measure, Firing(at=at, occurred_at=at, event="schedule"))
+    for measure, on_moment in rules.moments:
+        reached = evaluate_rule(work, measure, at, None, next_moment, work, on_moment, at - 1)
+        if reached is not None and reached.at == at:
+            name, day = f"moment:{on_moment.moment}", reached.day.isoformat()
+            enter_measure(work, measure, Firing(at=at, occurred_at=at, event=name, occasion=day))
 
 
 def start_by_silence(work: Work, at: Instant) -> None:

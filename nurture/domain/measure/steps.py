@@ -83,6 +83,29 @@ class WaitUntilDate:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitUntilMoment:
+    """A wait until the next day of a moment, at a local time of day; without such a day the run ends."""
+
+    id: str
+    moment: str
+    minute_of_day: int = 0
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBusinessTime:
+    """A wait of open time of an owner's calendar; without an owner who has one the run ends."""
+
+    id: str
+    # Days of the calendar, and open time besides.
+    days: int
+    rest: Duration = 0
+    # The owner, or `contact.FACT` that names one; "": the measure's sender.
+    owner: str = ""
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One of the ways behind a branch."""
 
@@ -101,7 +124,7 @@ class Branch:
     when: Condition | None = None
 
 
-Wait = WaitFor | WaitUntilSlot | WaitUntilEvent | WaitUntilDate
+Wait = WaitFor | WaitBusinessTime | WaitUntilSlot | WaitUntilEvent | WaitUntilDate | WaitUntilMoment
 Step = MailStep | Wait | Branch
 
 

@@ -64,6 +64,14 @@ class OnEntityDate:
 
 
 @dataclass(frozen=True, slots=True)
+class OnMoment:
+    """A day of the calendar that the playbook names, at a local time of day (minutes after midnight)."""
+
+    moment: str
+    minute_of_day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OnSchedule:
     """A local time on weekdays or on a day of the month, for every contact of the audience."""
 
@@ -96,7 +104,7 @@ class OnOps:
 
 
 #: Triggers that time alone fires.
-Timed = OnQuiet | OnDate | OnEntityDate | OnSchedule
+Timed = OnQuiet | OnDate | OnEntityDate | OnMoment | OnSchedule
 Trigger = OnEvent | OnMilestone | OnStage | OnObject | OnCondition | OnConsent | OnOps | Timed
 
 
@@ -105,8 +113,8 @@ class Once:
     """The key of a run, and when a contact may have another run.
 
     per: `contact` (key is ""), `event` (the event's message id), `entity` (the entity's key), `occasion` (the name of
-    an ops send; of a date, the entity and the day), `year`, `month` or `day` (local calendar), or the name of a
-    property of the triggering event (its value is the key).
+    an ops send; of a date, the entity and the day; of a moment, the day), `year`, `month` or `day` (local calendar), or
+    the name of a property of the triggering event (its value is the key).
     """
 
     per: str = "contact"

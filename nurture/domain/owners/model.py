@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from nurture.domain.instant import MINUTE, Duration
+from nurture.domain.moments import MomentRule, days_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class BusinessCalendar:
     closes: int
     # Days on which it stays closed: `2027-01-01`, or `12-25` for every year.
     closed: frozenset[str] = frozenset()
+    # Moments on whose days it stays closed.
+    moments: tuple[MomentRule, ...] = ()
 
     @property
     def day_length(self) -> Duration:
@@ -28,7 +31,9 @@ class BusinessCalendar:
         """Tell whether the calendar opens on that local day."""
         if day.weekday() not in self.weekdays:
             return False
-        return day.isoformat() not in self.closed and f"{day:%m-%d}" not in self.closed
+        if day.isoformat() in self.closed or f"{day:%m-%d}" in self.closed:
+            return False
+        return not any(day in days_of(moment, day.year) for moment in self.moments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from nurture.domain.conditions import Vocabulary
 from nurture.domain.instant import HOUR, Duration
 from nurture.domain.measure import LocalSlot, Measure
+from nurture.domain.moments import MomentRule
 from nurture.domain.owners import Owner
 from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import EntityKind
@@ -67,6 +68,8 @@ class Playbook:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     # People of the house, by the name that holds, cases and senders use.
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    # Named days of the calendar.
+    moments: Mapping[str, MomentRule] = field(default_factory=dict)
     # None: people of one company are strangers to each other.
     accounts: AccountRules | None = None
     quiet_hours: QuietHours = QuietHours()

@@ -23,6 +23,7 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnEvent,
     OnMilestone,
+    OnMoment,
     OnObject,
     OnOps,
     OnQuiet,
@@ -167,18 +168,29 @@ def _trigger(
             if match.where is not None and more is not None:
                 matchers.fault((*loc, "where"), "two `where` for one trigger", "join them with `and`")
             return OnEvent(match.names, match.where or more)
-        case triggers.QuietTrigger(entity=entity, quiet=quiet):
-            return OnQuiet(entity, quiet)
         case triggers.MilestoneTrigger(milestone=milestone):
             return OnMilestone(milestone)
         case triggers.StageTrigger(stage=stage):
             return OnStage(stage)
-        case triggers.DateTrigger() as on:
-            return _date_trigger(on, types)
-        case triggers.ScheduleTrigger(schedule=slot):
-            return OnSchedule(build_slot(slot))
         case triggers.ObjectTrigger(kind=kind, event=names):
             return OnObject(kind, names_of(names))
+        case timed:
+            return _timed_trigger(timed, types)
+
+
+def _timed_trigger(
+    model: triggers.QuietTrigger | triggers.DateTrigger | triggers.MomentTrigger | triggers.ScheduleTrigger,
+    types: Mapping[str, str],
+) -> Trigger:
+    match model:
+        case triggers.QuietTrigger(entity=entity, quiet=quiet):
+            return OnQuiet(entity, quiet)
+        case triggers.DateTrigger() as on:
+            return _date_trigger(on, types)
+        case triggers.MomentTrigger(moment=moment, local_time=minute):
+            return OnMoment(moment, minute or 0)
+        case triggers.ScheduleTrigger(schedule=slot):
+            return OnSchedule(build_slot(slot))
 
 
 def _date_trigger(on: triggers.DateTrigger, types: Mapping[str, str]) -> OnDate | OnEntityDate:
@@ -191,8 +203,8 @@ def _date_trigger(on: triggers.DateTrigger, types: Mapping[str, str]) -> OnDate 
 def _once(model: schema.MeasureFile, trigger: Trigger) -> Once:
     once = model.once
     if once is None:
-        # Silence concerns one cart or quote, a date one contract on one day: each of them has its own run.
-        per_trigger = {OnQuiet: "entity", OnEntityDate: "occasion"}
+        # Silence concerns one cart, a date one contract on one day, a moment one day: each of them has its own run.
+        per_trigger = {OnQuiet: "entity", OnEntityDate: "occasion", OnMoment: "occasion"}
         return Once(per=per_trigger.get(type(trigger), "contact"))
     if isinstance(once, str):
         return Once(per=once.removeprefix("per "))

@@ -1,7 +1,11 @@
 """Build the owners of `playbook.yaml`, each with the calendar of its hours."""
 
+from collections.abc import Mapping
+
 from nurture.domain.measure import WEEKDAYS
+from nurture.domain.moments import MomentRule
 from nurture.domain.owners import BusinessCalendar, Owner
+from nurture.playbook.builders.moments import build_moments
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.programme import CalendarHours, ProgrammeFile
@@ -12,9 +16,12 @@ _CLOSED_MAX = 300
 
 def build_owners(model: ProgrammeFile, document: Document, faults: Faults) -> dict[str, Owner]:
     """Return the owners by name; an unknown calendar or owner is a fault, also of a hold."""
+    moments = build_moments(model.moments)
     calendars = {
-        name: _build_calendar(name, hours, document, faults) for name, hours in model.calendars.items()
+        name: _build_calendar(name, hours, moments, document, faults)
+        for name, hours in model.calendars.items()
     }
+    _require_moments(model, document, faults)
     known = faults.known(document.path, "owners", model.owners)
 
     def require(loc: Loc, name: str | None) -> None:
@@ -41,7 +48,23 @@ def build_owners(model: ProgrammeFile, document: Document, faults: Faults) -> di
     return owners
 
 
-def _build_calendar(name: str, hours: CalendarHours, document: Document, faults: Faults) -> BusinessCalendar:
+def _require_moments(model: ProgrammeFile, document: Document, faults: Faults) -> None:
+    """Require that what a calendar is closed on, and what is no day, is a moment."""
+    known = faults.known(document.path, "moments", model.moments)
+    for name, hours in model.calendars.items():
+        for place, day in enumerate(hours.closed):
+            if not day[0].isdigit() and day not in known:
+                change = f"known: {format_names(known, most=40)}; a day is written in quotes"
+                faults.at(document, ("calendars", name, "closed", place), f"no moment `{day}`", change)
+
+
+def _build_calendar(
+    name: str,
+    hours: CalendarHours,
+    moments: Mapping[str, MomentRule],
+    document: Document,
+    faults: Faults,
+) -> BusinessCalendar:
     loc = ("calendars", name)
     if hours.opens >= hours.closes:
         faults.at(document, (*loc, "to"), "it closes before it opens", "write the later time of the same day")
@@ -50,4 +73,8 @@ def _build_calendar(name: str, hours: CalendarHours, document: Document, faults:
             document, (*loc, "closed"), "it hardly ever opens", f"close at most {_CLOSED_MAX} days a year"
         )
     weekdays = frozenset(WEEKDAYS.index(day) for day in hours.weekdays)
-    return BusinessCalendar(name, hours.zone, weekdays, hours.opens, hours.closes, frozenset(hours.closed))
+    closed_moments = tuple(moments[day] for day in dict.fromkeys(hours.closed) if day in moments)
+    days = frozenset(day for day in hours.closed if day not in moments)
+    return BusinessCalendar(
+        name, hours.zone, weekdays, hours.opens, hours.closes, days, moments=closed_moments
+    )

@@ -25,6 +25,7 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.entities import EntityBuilder
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
+from nurture.playbook.builders.moments import build_moments
 from nurture.playbook.builders.owners import build_owners
 from nurture.playbook.builders.segments import build_segments, with_segments
 from nurture.playbook.document import Document, Loc
@@ -105,6 +106,7 @@ class ProgrammeBuilder:
             objects={kind.kind: kind for kind in self._objects()},
             touchpoints=tuple(self._touchpoints()),
             personas=tuple(self._personas()),
+            moments=build_moments(model.moments),
             owners=build_owners(model, self._document, self._faults),
             offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]

@@ -12,9 +12,11 @@ from nurture.domain.measure import (
     LocalSlot,
     MailStep,
     Step,
+    WaitBusinessTime,
     WaitFor,
     WaitUntilDate,
     WaitUntilEvent,
+    WaitUntilMoment,
     WaitUntilSlot,
 )
 from nurture.domain.playbook import Playbook
@@ -157,5 +159,9 @@ def _wait(model: schema.AnyWait, id_: str, when: Condition | None) -> Step:
             return WaitUntilSlot(id_, build_slot(model.until), model.at_least or 0, when)
         case schema.DateWait():
             return WaitUntilDate(id_, model.date, model.offset or 0, model.local_time, when)
+        case schema.MomentWait():
+            return WaitUntilMoment(id_, model.moment, model.local_time or 0, when)
+        case schema.BusinessWait():
+            return WaitBusinessTime(id_, *model.business, model.of or "", when)
         case int():
             return WaitFor(id_, model, when)

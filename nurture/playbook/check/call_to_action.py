@@ -12,6 +12,7 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnEvent,
     OnMilestone,
+    OnMoment,
     OnObject,
     OnOps,
     OnQuiet,
@@ -162,5 +163,6 @@ def _words_of(check: MeasureCheck) -> str:
                 OnStage: "a stage",
                 OnDate: "a date",
                 OnSchedule: "a schedule",
+                OnMoment: "a moment",
                 OnOps: "a send by hand",
             }.get(type(trigger), "another one")

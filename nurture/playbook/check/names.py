@@ -11,12 +11,14 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnEvent,
     OnMilestone,
+    OnMoment,
     OnObject,
     OnOps,
     OnQuiet,
     OnStage,
     Track,
     WaitUntilDate,
+    WaitUntilMoment,
 )
 from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact, field_terms
 from nurture.playbook.builders.facts import RESERVED
@@ -49,6 +51,9 @@ def check_names(check: MeasureCheck) -> None:
     for place, step in enumerate(measure.steps):
         if isinstance(step, WaitUntilDate):
             _check_date(check, check.step_loc(place, "wait", "date"), step.date)
+        elif isinstance(step, WaitUntilMoment):
+            loc = check.step_loc(place, "wait", "moment")
+            check.require_known(loc, "moment", step.moment, check.known("moments", playbook.moments))
 
 
 def conditions_at(check: MeasureCheck) -> Iterator[tuple[Loc, Condition]]:
@@ -105,6 +110,10 @@ def _check_trigger(check: MeasureCheck) -> None:
             _check_object_trigger(check, kind, names)
         case OnDate() as on:
             _check_date_fact(check, on)
+        case OnMoment(moment=name):
+            check.require_known(
+                ("trigger", "moment"), "moment", name, check.known("moments", playbook.moments)
+            )
         case OnEntityDate() as on_entity:
             check_entity_date(check, on_entity)
         case _:

@@ -1,6 +1,6 @@
 """Check who signs a measure's mail and whose hours its promises count."""
 
-from nurture.domain.measure import LetBusiness
+from nurture.domain.measure import LetBusiness, WaitBusinessTime
 from nurture.domain.playbook import FoldFact, TraitFact
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -10,7 +10,7 @@ _FACT = "contact."
 
 
 def check_owners(check: MeasureCheck) -> None:
-    """Check the measure's `sender` and the owner of each promise in business time."""
+    """Check the measure's `sender`, and the owner of each promise and wait in business time."""
     measure = check.measure
     if measure.sender:
         _require_owner(check, ("sender",), measure.sender)
@@ -22,9 +22,12 @@ def check_owners(check: MeasureCheck) -> None:
         elif getattr(rule, "of", None) or getattr(rule, "given", None):
             change = "write {in: {business: 1d}}, or leave `of` and `given` out"
             check.fault(loc, "`of` or `given` without business time", change)
+    for place, step in enumerate(measure.steps):
+        if isinstance(step, WaitBusinessTime):
+            _check_promise(check, check.step_loc(place, "wait"), step)
 
 
-def _check_promise(check: MeasureCheck, loc: Loc, rule: LetBusiness) -> None:
+def _check_promise(check: MeasureCheck, loc: Loc, rule: LetBusiness | WaitBusinessTime) -> None:
     name = rule.owner or check.measure.sender
     if not name:
         what = "business time of nobody's calendar"

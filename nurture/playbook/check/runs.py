@@ -2,7 +2,7 @@
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.event_index import events_of
-from nurture.domain.measure import Exit, OnConsent, OnEntityDate, OnEvent, OnOps
+from nurture.domain.measure import Exit, OnConsent, OnEntityDate, OnEvent, OnMoment, OnOps
 from nurture.domain.playbook import EntityKind
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -64,11 +64,11 @@ def _check_trigger(check: MeasureCheck) -> None:
             return
         case _:
             pass
-    if once.per == "occasion" and not isinstance(measure.trigger, OnEntityDate):
+    if once.per == "occasion" and not isinstance(measure.trigger, OnEntityDate | OnMoment):
         check.fault(
             ("once",),
             "once per occasion, and this trigger has none",
-            "write another `once`, or start it on a date of an entity or by `trigger: ops`",
+            "write another `once`, or start it on a date of an entity, on a moment or by `trigger: ops`",
         )
 
 

@@ -202,11 +202,25 @@ class DateWait(Strict):
     local_time: ClockText | None = None
 
 
+class MomentWait(Strict):
+    """Wait until the next day of a moment."""
+
+    moment: Name
+    local_time: ClockText | None = None
+
+
+class BusinessWait(Strict):
+    """Wait so much open time of an owner's calendar."""
+
+    business: BusinessText
+    of: OwnerText | None = None
+
+
 def _wait(value: Any) -> str | None:
     if isinstance(value, str):
         return "duration"
     if isinstance(value, dict):
-        return next((key for key in ("for", "until", "date") if key in value), None)
+        return next((key for key in ("for", "until", "date", "moment", "business") if key in value), None)
     return None
 
 
@@ -214,11 +228,14 @@ AnyWait = Annotated[
     Annotated[DurationText, Tag("duration")]
     | Annotated[ForWait, Tag("for")]
     | Annotated[UntilWait, Tag("until")]
-    | Annotated[DateWait, Tag("date")],
+    | Annotated[DateWait, Tag("date")]
+    | Annotated[MomentWait, Tag("moment")]
+    | Annotated[BusinessWait, Tag("business")],
     Discriminator(
         _wait,
         custom_error_type="form",
-        custom_error_message="write a duration, {for: EVENT, at_most: 5d}, {until: {...}} or {date: FACT, offset: -1d}",
+        custom_error_message="write a duration, {for: EVENT, at_most: 5d}, {until: {...}}, {date: FACT, offset: -1d}, "
+        "{moment: NAME} or {business: 1d, of: OWNER}",
     ),
 ]
 

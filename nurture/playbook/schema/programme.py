@@ -8,6 +8,7 @@ from nurture.domain.measure import Purpose
 from nurture.playbook.schema.entities import EntityFile
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
+from nurture.playbook.schema.moments import AnyMoment
 from nurture.playbook.schema.segments import SegmentFile
 from nurture.playbook.schema.values import (
     ClockText,
@@ -216,6 +217,7 @@ class ProgrammeFile(Strict):
     caps: dict[Name, CapFile] = Field(default_factory=dict)
     requests: EventMatcher | None = None
     objects: dict[Name, ObjectFile] = Field(default_factory=dict)
+    moments: dict[Name, AnyMoment] = Field(default_factory=dict)
     calendars: dict[Name, CalendarHours] = Field(default_factory=dict)
     owners: dict[Name, OwnerFile] = Field(default_factory=dict)
     touchpoints: dict[Name, TouchpointFile] = Field(default_factory=dict)

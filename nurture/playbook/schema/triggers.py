@@ -88,6 +88,13 @@ class DateTrigger(Strict):
     local_time: ClockText | None = None
 
 
+class MomentTrigger(Strict):
+    """A day of the calendar that the playbook names."""
+
+    moment: Name
+    local_time: ClockText | None = None
+
+
 class ScheduleTrigger(Strict):
     """A local time that repeats."""
 
@@ -101,7 +108,18 @@ class ObjectTrigger(Strict):
     event: EventNames
 
 
-_TRIGGERS = ("object", "quiet", "condition", "consent", "event", "milestone", "stage", "date", "schedule")
+_TRIGGERS = (
+    "object",
+    "quiet",
+    "condition",
+    "consent",
+    "event",
+    "milestone",
+    "stage",
+    "date",
+    "moment",
+    "schedule",
+)
 
 
 def _trigger(value: Any) -> str | None:
@@ -120,6 +138,7 @@ AnyTrigger = Annotated[
     | Annotated[MilestoneTrigger, Tag("milestone")]
     | Annotated[StageTrigger, Tag("stage")]
     | Annotated[DateTrigger, Tag("date")]
+    | Annotated[MomentTrigger, Tag("moment")]
     | Annotated[ScheduleTrigger, Tag("schedule")]
     | Annotated[ObjectTrigger, Tag("object")]
     | Annotated[Literal["ops"], Tag("ops")],

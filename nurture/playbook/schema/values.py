@@ -64,8 +64,10 @@ def _business(text: str) -> tuple[int, int]:
 
 
 def _closed_day(text: str) -> str:
-    if coerce(text, "date") is None:
-        raise refuse(f"{text!r} is not a day", 'write "2027-01-01", or "12-25" for every year')
+    if coerce(text, "date") is None and re.fullmatch(NAME_FORM, text) is None:
+        raise refuse(
+            f"{text!r} is not a day", 'write "2027-01-01", "12-25" for every year, or the name of a moment'
+        )
     return text
 
 
@@ -142,11 +144,14 @@ BusinessText = Annotated[
     BeforeValidator(_text(_business, "business time such as 1d or 4h")),
     _schema(r"^\s*(\d+\s*[smhd]\s*)+$", "Open time of the owner's calendar: 1d, 4h, 1d 4h."),
 ]
-#: A day on which an office stays closed: one day, or the same day of every year.
+#: A day on which an office stays closed: one day, the same day of every year, or the days of a moment.
 ClosedDay = Annotated[
     str,
     BeforeValidator(_text(_closed_day, 'a day such as "2027-01-01" or "12-25"')),
-    _schema(r"^(\d{4}-)?\d{2}-\d{2}$", 'A day in quotes: "2027-01-01", or "12-25" for every year.'),
+    _schema(
+        rf"^((\d{{4}}-)?\d{{2}}-\d{{2}}|{NAME_FORM})$",
+        'A day in quotes: "2027-01-01", "12-25" for every year; or the name of a moment.',
+    ),
 ]
 #: Minutes after local midnight, written "HH:MM".
 ClockText = Annotated[

@@ -23,13 +23,16 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnEvent,
     OnMilestone,
+    OnMoment,
     OnQuiet,
     OnSchedule,
     WaitFor,
     WaitUntilDate,
     WaitUntilEvent,
+    WaitUntilMoment,
     WaitUntilSlot,
 )
+from nurture.domain.moments import EasterDay, WeekdayOfMonth
 from nurture.domain.playbook import Playbook, Topic
 from tests.domain.build import DAY, HOUR, NOON, VOCABULARY, a_contact, a_measure, a_playbook, an_event, when
 from tests.rig.examples import examples
@@ -69,6 +72,8 @@ def everything() -> Playbook:
                   entity="appointment", once=Once("entity", again_on=("Appointment Changed",)),
                   exits=(Exit("Appointment Cancelled", "appointment_id"),),
                   steps=(WaitUntilDate("w", "entity.starts_at", -DAY), MailStep("one", "one"))),
+        a_measure("any/greeting", trigger=OnMoment("fair", 9 * 60), once=Once("occasion"), audience=when("topics >= 1"),
+                  steps=(MailStep("one", "one"), WaitUntilMoment("w", "easter"), MailStep("two", "two"))),
         a_measure("lead/any/visit", trigger=OnEntityDate("appointment", "starts_at", -2 * DAY, 9 * 60),
                   entity="appointment", while_open=True, once=Once("occasion"), handover="customer/any/visit",
                   steps=(MailStep("one", "one"), WaitUntilDate("w", "entity.starts_at", -DAY),
@@ -96,6 +101,7 @@ def everything() -> Playbook:
                   steps=(MailStep("one", "one", asks('steps.w.outcome == "event"')), WaitFor("x", 9 * HOUR),
                          MailStep("four", "four", asks('steps.one.outcome != "sent"')))),
         topics={"news": Topic("news")},
+        moments={"fair": WeekdayOfMonth(3, 2, 3), "easter": EasterDay(-2)},
     )  # fmt: skip
 
 

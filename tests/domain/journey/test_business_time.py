@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from nurture.domain.conditions import ALWAYS
-from nurture.domain.guard.business_time import add_business_time, promised_instant
 from nurture.domain.instant import HOUR, parse_iso, to_iso
+from nurture.domain.journey.business_time import add_business_time, promised_instant
 from nurture.domain.measure import Action, LetBusiness, MailStep, Measure, OnOps
 from nurture.domain.owners import BusinessCalendar, Owner, owner_of_run
 
