@@ -43,6 +43,8 @@ class Thing(msgspec.Struct, omit_defaults=True):
     order_id: str = ""
     order_at: Instant = NEVER
     muted: bool = False
+    # Nobody has been named so far.
+    anonymous: bool = False
     states: list[str] = []
     # Events that wait for the person or the order of this thing, and for a state of it.
     waiting: list[ShopEvent] = []
@@ -67,6 +69,11 @@ class Thing(msgspec.Struct, omit_defaults=True):
         """The person's identities, strongest first; empty when nobody is known."""
         return tuple(Identity(kind, value) for kind, value in self.identities)  # type: ignore[arg-type]
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether events about the thing are left out."""
+        return self.muted or self.anonymous
+
 
 @dataclass(slots=True)
 class FoldResult:
@@ -74,7 +81,7 @@ class FoldResult:
 
     events: list[ShopEvent] = field(default_factory=list)
     rejected: list[tuple[ShopEvent, str]] = field(default_factory=list)
-    # States told before; events that wait; events left out because their thing is muted.
+    # States told before; events that wait; events left out because their thing is silent.
     repeated: int = 0
     waiting: int = 0
     muted: int = 0
@@ -131,6 +138,8 @@ def fold(statement: Statement, things: Mapping[str, Thing]) -> FoldResult:
 
 def _learn(link: Link, thing: Thing) -> None:
     thing.muted = thing.muted or link.muted
+    # An older copy without a person does not silence an order whose person is known.
+    thing.anonymous = (thing.anonymous or link.anonymous) and not (link.identities or thing.identities)
     if link.identities and link.at >= thing.identities_at:
         thing.identities = [(name.kind, name.value) for name in link.identities]
         thing.identities_at = link.at
@@ -147,7 +156,7 @@ def _tell(event: ShopEvent, things: Mapping[str, Thing], result: FoldResult) -> 
     if event.state in thing.states:
         result.repeated += 1
         return
-    if any(things[key].muted for key in (event.thing, *event.of)):
+    if any(things[key].is_silent for key in (event.thing, *event.of)):
         result.muted += 1
         return
     if event.after and event.after not in thing.states:
@@ -198,8 +207,11 @@ def _completed(event: ShopEvent, things: Mapping[str, Thing]) -> ShopEvent | Non
 
 def _release(thing: Thing, things: Mapping[str, Thing], result: FoldResult) -> None:
     """Tell the events that waited for this thing's person or order; a copy at another thing is recognised by its id."""
-    if thing.muted:
+    if thing.is_silent:
         result.muted += len(thing.waiting)
+        # Told again once the person is named, they are no repetition.
+        forgotten = {event.state for event in thing.waiting}
+        thing.states = [state for state in thing.states if state not in forgotten]
         thing.waiting = []
     for event in list(thing.waiting):
         if event.after:

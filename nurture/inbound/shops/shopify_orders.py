@@ -33,7 +33,7 @@ def read_order(order: Document, shop: Shop, *, is_update: bool) -> Statement | N
     account = shop.thing("customer", customer.text("id")) if customer.text("id") else ""
     if not identities and not account:
         # A sale at the till.
-        return Statement(links=(Link(thing, at, muted=True),), ignored="anonymous")
+        return Statement(links=(Link(thing, at, anonymous=True),), ignored="anonymous")
     links = (Link(thing, at, identities),) if identities else ()
     states = _Order(order, shop, thing, identities, account)
     return Statement(links=links, says=tuple(states.events(is_update=is_update)))

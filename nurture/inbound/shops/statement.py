@@ -62,8 +62,10 @@ class Link:
     at: Instant
     identities: tuple[Identity, ...] = ()
     order_id: str = ""
-    # The thing is a test, or of a person whom nobody knows: events about it are left out.
+    # The thing is a test: events about it are left out for good.
     muted: bool = False
+    # The call names nobody: events about the thing are left out until a call names its person.
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def _read_order(order: Document, shop: _Shop) -> Statement | None:
     thing, at = shop.thing("order", number), clock(order, "date_modified_gmt", "date_created_gmt") or shop.now
     if not identities:
         # An order typed in by the shopkeeper, without an address.
-        return Statement(links=(Link(thing, at, muted=True),), ignored="anonymous")
+        return Statement(links=(Link(thing, at, anonymous=True),), ignored="anonymous")
     person = ShopEvent(
         thing,
         "",
