@@ -18,6 +18,7 @@ The rule of joining:
 - Whatever stays apart is recorded as a conflict, which people decide (`nurture conflicts`).
 """
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
@@ -38,6 +39,11 @@ _PHONE_CHARACTERS_MAX = 64
 _ID_CHARACTERS_MAX = 255
 
 _RANKS: Final = {kind: rank for rank, kind in enumerate(IDENTITY_KINDS)}
+#: Characters without a width that copying from a page or a document brings along.
+_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+#: The nought that is dialled only within a country: `+49 (0) 30`. Italy's numbers keep it.
+_TRUNK_NOUGHT: Final = re.compile(r"(?<=\d)\s*\(0\)")
+_KEEP_NOUGHT: Final = ("39", "378", "379")
 _DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
 _PHONE_NOISE = str.maketrans(dict.fromkeys(" \t\u00a0()-./\u2010\u2011\u2013", ""))
 
@@ -50,9 +56,12 @@ def canonical_email(text: str) -> str | None:
 
     The domain becomes lower-case A-labels; the part before the @ is composed (NFC) and lower-cased, which no
     mail system in use tells apart. Plus tags stay: `a+x@` and `a@` may be two people. Lower-casing follows
-    Unicode, not a language: the Turkish dotless i stays itself. `canonical_email` of its own result is itself.
+    Unicode, not a language: the Turkish dotless i stays itself. Characters without a width are left out.
+    `canonical_email` of its own result is itself.
     """
     text = _short(text, _ADDRESS_OCTETS_MAX)
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text).strip()
     local, at, domain = text.rpartition("@")
     if not at or not local or len(local) > _LOCAL_OCTETS_MAX or _has_space_or_control(local):
         return None
@@ -99,9 +108,10 @@ def _a_label(label: str) -> str | None:
 
 def canonical_phone(text: str) -> str | None:
     """Return E.164 (`+4930123456`), or None: without a country code a number is not one person's."""
-    digits = (
-        unicodedata.normalize("NFKC", _short(text, _PHONE_CHARACTERS_MAX)).strip().translate(_PHONE_NOISE)
-    )
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _short(text, _PHONE_CHARACTERS_MAX)))
+    digits = text.translate(_PHONE_NOISE)
+    if not digits.removeprefix("00").removeprefix("+").startswith(_KEEP_NOUGHT):
+        digits = _TRUNK_NOUGHT.sub("", text).translate(_PHONE_NOISE)
     if digits.startswith("00"):
         digits = "+" + digits[2:]
     number = digits.removeprefix("+")

@@ -7,7 +7,7 @@ import pytest
 from nurture.domain.cells.amounts import column_sign, decimal_sign_of, read_amount
 from nurture.domain.cells.headers import field_of_header, nearest, normalize, snake_case
 from nurture.domain.cells.moments import DateRules, column_order, day_order_of, read_date, read_instant
-from nurture.domain.cells.texts import read_list, without_apostrophe
+from nurture.domain.cells.texts import bare_address, read_list, without_apostrophe
 from nurture.domain.cells.words import read_consent
 from nurture.domain.instant import to_iso
 
@@ -38,6 +38,11 @@ BERLIN = DateRules("Europe/Berlin", 2026)
         (".5", "0.5", ""),
         ("kr. 20", "20", ""),
         ("20元", "20", "CNY"),
+        ("₹1,23,456.78", "123456.78", "INR"),
+        ("12,34,567", "1234567", ""),
+        ("5,-", "5.00", ""),
+        ("1.234,– €", "1234.00", "EUR"),
+        ("Fr. 5.--", "5.00", "CHF"),
         ("5000", "5000", ""),
     ],
 )
@@ -53,7 +58,7 @@ def test_an_amount_that_reads_in_one_way(text: str, value: str, currency: str) -
         "abc",
         "1e5",
         "1.2.3",
-        "12,34,567",
+        "12,3,567",
         "-",
         "",
         "1,234.567,8",
@@ -106,6 +111,13 @@ def test_the_column_decides_an_ambiguous_amount() -> None:
         ("2023/8/12 下午 12:05", "2023-08-12T10:05:00Z"),
         ("2023年8月12日 上午12:05", "2023-08-11T22:05:00Z"),
         ("1700000000000", "2023-11-14T22:13:20Z"),
+        ("Sat, 03 Feb 2024 04:05:06 GMT", "2024-02-03T04:05:06Z"),
+        ("Feb 3rd, 2024", "2024-02-03T11:00:00Z"),
+        ("2024. 2. 3.", "2024-02-03T11:00:00Z"),
+        ("3 maart 2024", "2024-03-03T11:00:00Z"),
+        ("5 września 2024", "2024-09-05T10:00:00Z"),
+        # The name of a zone counts where it is the zone of the file.
+        ("2024-02-03 14:05 CET", "2024-02-03T13:05:00Z"),
     ],
 )
 def test_a_time_in_one_of_the_known_forms(text: str, instant: str) -> None:
@@ -117,7 +129,8 @@ def test_a_time_in_one_of_the_known_forms(text: str, instant: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["yesterday", "0000-00-00 00:00:00", "45306", "01/02/2024", "29.02.2023", "2024-13-01", "12", "1.5", "may", "Sat",
-     "5 jui 2024", "2024-01-15 25:00", "99991231", "31.12.1899", ""],
+     "5 jui 2024", "2024-01-15 25:00", "99991231", "31.12.1899", "",
+     "2024-02-03 14:05 PST", "2024-07-03 14:05 CET", "2024-02-03 14:05 +15:00", "2024-02-03 14:05 +01:75"],
 )  # fmt: skip
 def test_a_text_that_is_no_time_or_two(text: str) -> None:
     assert read_instant(text, BERLIN) is None
@@ -147,13 +160,15 @@ def test_a_birthday_may_lack_its_year(text: str, day: str | None) -> None:
 
 def test_words_of_consent() -> None:
     words = {
-        "granted": ["yes", "TRUE", "1", "ja", "Wahr", "是", "SUBSCRIBED", "opt-in", "已订阅"],
-        "nothing": ["no", "0", "nein", "falsch", "否", "NEVER_SUBSCRIBED", "enabled"],
-        "withdrawn": ["Unsubscribed", "opted out", "abgemeldet", "退订"],
-        "pending": ["PENDING", "unconfirmed"],
+        "granted": ["yes", "TRUE", "1", "ja", "Wahr", "是", "SUBSCRIBED", "opt-in", "已订阅", "да", "はい", "✓", "evet",
+                    "Double Opt-In", "bestätigt", "inscrit"],
+        "nothing": ["no", "0", "nein", "falsch", "否", "NEVER_SUBSCRIBED", "enabled", "нет", "いいえ", "hayır",
+                    "N/A", "NULL"],
+        "withdrawn": ["Unsubscribed", "opted out", "abgemeldet", "退订", "Dado de baja", "отписан", "afgemeld"],
+        "pending": ["PENDING", "unconfirmed", "nicht bestätigt"],
         "suppressed": ["cleaned", "Hard Bounce", "blocklisted"],
-        None: ["x", "maybe", "vielleicht"],
-    }
+        None: ["x", "maybe", "vielleicht", "10"],
+    }  # fmt: skip
     assert {meaning: {read_consent(word) for word in of} for meaning, of in words.items()} == {
         meaning: {meaning} for meaning in words
     }
@@ -164,6 +179,21 @@ def test_an_apostrophe_that_keeps_digits_text_goes_and_a_name_keeps_its_own() ->
     protected = ["'04109", "'+49 341 5550111", "'=1+1", "'SW1A 1AA", "'7210448301001"]
     assert [without_apostrophe(text) for text in protected] == [text[1:] for text in protected]
     assert [without_apostrophe(text) for text in ("'t Hart", "'", "O'Brien")] == ["'t Hart", "'", "O'Brien"]
+
+
+def test_a_sign_of_several_currencies_may_be_each_of_them() -> None:
+    codes = ("EUR", "USD", "CAD", "SEK")
+    fitting = {"$5": ["USD", "CAD"], "kr 5": ["SEK"], "5 EUR": ["EUR"], "5": [*codes]}
+    for text, expected in fitting.items():
+        amount = read_amount(text)
+        assert amount is not None
+        assert [code for code in codes if amount.may_be_in(code)] == expected
+
+
+def test_an_address_may_stand_behind_a_name() -> None:
+    texts = ("Ann Lee <ann@x.example>", "<ann@x.example>", "MAILTO:ann@x.example?subject=Hi", "ann@x.example")
+    assert {bare_address(text) for text in texts} == {"ann@x.example"}
+    assert bare_address("a <b> <c>") == "a <b> <c>"
 
 
 def test_several_values_in_one_cell() -> None:

@@ -43,6 +43,9 @@ from nurture.domain.identity import canonical_email, canonical_phone, canonical_
         ("ann..lee@example.com", None),
         ("ann@b@example.com", None),
         ("\ud800@example.com", None),
+        # Copied from a page.
+        ("\u200bann@example.com\ufeff", "ann@example.com"),
+        ("ann@exam\u00adple.com", "ann@example.com"),
     ],
 )
 def test_an_address_has_one_spelling(text: str, expected: str | None) -> None:
@@ -61,6 +64,11 @@ def test_the_canonical_address_is_its_own_spelling(text: str) -> None:
         ("+49 (30) 123-456", "+4930123456"),
         ("0049 30 123456", "+4930123456"),
         ("+86 138 0000 0000", "+8613800000000"),
+        ("+49 (0) 170 1234567", "+491701234567"),
+        ("0044 (0)20 7946 0958", "+442079460958"),
+        # Italy's nought is dialled from abroad too.
+        ("+39 (0)6 1234567", "+39061234567"),
+        ("\u202a+49 170 1234567\u202c", "+491701234567"),
         ("030 123456", None),  # nobody knows which country's
         ("+0 123456789", None),
         ("+12345", None),

@@ -20,7 +20,7 @@ from nurture.domain.cells.moments import (
     read_instant,
     to_instant,
 )
-from nurture.domain.cells.texts import read_list, without_apostrophe
+from nurture.domain.cells.texts import bare_address, read_list, without_apostrophe
 from nurture.domain.cells.words import read_yes_no
 from nurture.domain.identity import canonical_email, canonical_phone, canonical_user_id
 from nurture.domain.values import INTEGER_MAX, coerce, read_decimal
@@ -29,6 +29,10 @@ from nurture.inbound.files.table import CellError
 
 #: Digits that a float keeps exactly.
 _EXACT_DIGITS: Final = 15
+#: Columns whose numbers are names: two that differ in their last digits are two people, orders or goods.
+_NAMES: Final = ("id", "text", "phone")
+#: From here on a spreadsheet keeps no longer all digits of a number.
+_ROUNDED: Final = 10**_EXACT_DIGITS
 #: Columns whose digits are no number, by their names without marks.
 _TEXT_COLUMNS: Final = frozenset(
     {"id", "phone", "zip", "zipcode", "postcode", "postalcode", "plz", "sku", "version", "邮编", "邮政编码"}
@@ -57,6 +61,7 @@ class CellReader:
     def reader_of(self, column: Column) -> Callable[[Any], Any]:
         """Return a function that reads the cells of one column. It raises Unreadable."""
         read = self._auto_reader(column) if column.type == "auto" else self._readers[column.type]
+        is_name = column.type in _NAMES and not self.is_json
 
         def read_cell(cell: Any) -> Any:
             if isinstance(cell, str):
@@ -65,6 +70,10 @@ class CellReader:
                     cell = without_apostrophe(cell)
             elif isinstance(cell, CellError):
                 raise Unreadable("an error of the spreadsheet: correct the formula")
+            elif is_name and not isinstance(cell, bool | datetime | date | time) and abs(cell) >= _ROUNDED:
+                raise Unreadable(
+                    "the spreadsheet rounded this number: make the column text, and fill it anew"
+                )
             return read(column, cell)
 
         return read_cell
@@ -74,7 +83,7 @@ class CellReader:
         return {
             "text": lambda _, cell: cell if self.is_json else as_text(cell),
             "number": self._number,
-            "money": lambda column, cell: as_number(self.amount(column, cell).value),
+            "money": self.amount,
             "instant": self._instant,
             "date": self._date,
             "bool": _bool,
@@ -241,9 +250,12 @@ def _list(_: Column, cell: Any) -> list[Any]:
 
 
 def _email(_: Column, cell: Any) -> str:
-    known = canonical_email(as_text(cell))
+    text = as_text(cell)
+    known = canonical_email(bare_address(text))
+    if known is None and text.count("@") > 1:
+        raise Unreadable("several addresses, or one that is broken: write one")
     if known is None:
-        raise Unreadable("not an e-mail address: correct it")
+        raise Unreadable("no e-mail address: correct it")
     return known
 
 

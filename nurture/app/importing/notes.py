@@ -28,6 +28,13 @@ def write_notes(
     notes = list(table.notes)
     if result.already_done:
         notes.append(f"{table.path.name} was already imported with these options; nothing was stored again")
+    if table.doubled:
+        names = ", ".join(sorted(table.doubled))
+        notes.append(
+            f"two columns or more are named {names}: the later ones are read under a name with their place"
+        )
+    if not result.rows:
+        notes.append("the file names its columns and has no rows")
     notes += _consent_notes(table, plan, options, result)
     notes += _date_notes(plan, profiles)
     if result.consents.total() and options.rules.get("topic") is None and _uses_topics(plan):

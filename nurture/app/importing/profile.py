@@ -15,7 +15,7 @@ from nurture.domain.cells.amounts import (
     looks_like_money,
     read_amount,
 )
-from nurture.domain.cells.moments import DayOrder, column_order, day_order_of
+from nurture.domain.cells.moments import DayOrder, column_order, day_order_of, is_two_dates
 from nurture.inbound.files.table import Table
 
 _LOOKED_AT: Final = ("auto", "money", "number", "instant", "date")
@@ -42,7 +42,7 @@ class ColumnProfile:
             order = day_order_of(text)
             if order is not None:
                 self.orders.add(order)
-            elif "/" in text and not self.slashed:
+            elif not self.slashed and is_two_dates(text):
                 self.slashed = text
             return
         sign = decimal_sign_of(text)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from nurture.app.importing.cells import CellReader, Unreadable, as_text, shown
+from nurture.app.importing.cells import CellReader, Unreadable, as_number, as_text, shown
 from nurture.app.importing.consents import Statement, is_about_consent, read_words
 from nurture.app.importing.plan import IDENTITIES, Column, Plan
 from nurture.app.importing.row import Rejection, Row, check_bounds, check_fault, digest_of, remark
 from nurture.app.importing.seen import SeenCounter
 from nurture.contacts.accept import NewEvent
+from nurture.domain.cells.amounts import Amount
 from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, Instant, to_iso
 from nurture.domain.placeholders import without_placeholders
@@ -94,6 +95,7 @@ class RowReader:
         """Return field -> value (of several columns of a field, the readable one with the lowest rank); statements."""
         ranked: dict[str, tuple[int, Any]] = {}
         statements: list[Statement] = []
+        amounts: list[tuple[Column, Any, Amount]] = []
         for reading, cell in self._cells(record):
             column = reading.column
             row.cells += 1
@@ -104,13 +106,42 @@ class RowReader:
             except Unreadable as error:
                 self._note_unread(record, row, column, cell, str(error))
                 continue
+            if isinstance(value, Amount):
+                amounts.append((column, cell, value))
+                value = as_number(value.value)
             for target in reading.targets:
                 if target.is_statement:
                     statements.append(Statement(target.name, column, as_text(value)))
-                elif target.name not in ranked or target.rank < ranked[target.name][0]:
+                    continue
+                known = ranked.get(target.name)
+                if known is not None and known[0] == target.rank and target.name in IDENTITIES:
+                    self._note_second(record, row, column, value, known[1])
+                if known is None or target.rank < known[0]:
                     # A time is a text of the event; the engine's own unit stays inside.
                     ranked[target.name] = target.rank, to_iso(value) if target.is_text else value
-        return {name: value for name, (_, value) in ranked.items()}, statements
+        values = {name: value for name, (_, value) in ranked.items()}
+        if self.plan.kind == "events":
+            self._read_currency(record, row, values, amounts)
+        return values, statements
+
+    def _note_second(self, record: Record, row: Row, column: Column, value: Any, known: Any) -> None:
+        """List a second address, id or telephone number of a person: one is kept."""
+        if value != known:
+            row.remarks.append(remark(record, column.name, value, f"{known} was taken", is_unread=False))
+
+    def _read_currency(
+        self, record: Record, row: Row, values: dict[str, Any], amounts: Sequence[tuple[Column, Any, Amount]]
+    ) -> None:
+        """Fill in the currency that the amounts of an event name, and leave out those of another. Raises Rejection."""
+        named = [amount.currency for _, _, amount in amounts if amount.currency]
+        currency = str(values.get("currency") or (named[0] if named else self.plan.currency)).upper()
+        for column, cell, amount in amounts:
+            if currency and not amount.may_be_in(currency):
+                self._note_unread(record, row, column, cell, _other_currency(amount, currency))
+                for name, _ in column.fields:
+                    values.pop(name, None)
+        if named and currency != self.plan.currency:
+            values.setdefault("currency", currency)
 
     def _phone(self, record: Record, cell: Any) -> str:
         """Return a telephone number; it is local to the country that its record names. Raises Unreadable."""
@@ -161,7 +192,7 @@ class RowReader:
         """List an unread cell. Raises Rejection where the record means nothing without it."""
         targets = [name for name, _ in column.fields]
         if column.type == "email":
-            raise Rejection("bad_address", f"{column.name}: {shown(cell)!r} is no e-mail address: correct it")
+            raise Rejection("bad_address", f"{column.name}: {shown(cell)!r} is {reason}")
         if self.plan.kind in ("events", "objects"):
             if "timestamp" in targets:
                 raise Rejection("bad_date", f"{column.name}: {shown(cell)!r}: {reason}")
@@ -243,6 +274,12 @@ class RowReader:
         if "order_id" in properties:
             return text
         return f"{text}-{self.occurrences.count(bytes.fromhex(text))}"
+
+
+def _other_currency(amount: Amount, currency: str) -> str:
+    if amount.currency:
+        return f"the row is in {currency}: correct the amount or the currency"
+    return "a sign of several currencies: add a column currency, or for example --set currency=USD"
 
 
 def bounded(at: Instant, now: Instant, record: Record, row: Row) -> Instant:

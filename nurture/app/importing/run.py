@@ -36,7 +36,7 @@ from nurture.inbound.files.table import FileForm
 
 _BATCH: Final = 1_000
 #: Changed when the same file is read otherwise than before, so that it may be imported again.
-_REVISION: Final = 1
+_REVISION: Final = 2
 Progress = Callable[[int], None]
 
 

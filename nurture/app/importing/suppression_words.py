@@ -14,7 +14,8 @@ _REASONS: Final[dict[str, SuppressionReason]] = {
         ("unsubscribed", "unsubscribe", "global unsubscribe", "opt out", "opted out"), "unsubscribed"
     ),
     **dict.fromkeys(
-        ("complaint", "complained", "spam", "spam report", "spam complaint", "spamcomplaint", "abuse"),
+        ("complaint", "complained", "spam", "spam report", "spam complaint", "spamcomplaint", "marked as spam",
+         "marked spam", "abuse"),
         "complaint",
     ),
     **dict.fromkeys(

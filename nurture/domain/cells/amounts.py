@@ -16,11 +16,17 @@ from nurture.domain.values import SCALAR_TEXT_MAX, read_decimal
 
 DecimalSign = Literal[".", ","]
 
-#: Signs and words beside an amount -> the currency, "" where several countries use the sign.
+#: Signs that several currencies share -> their codes.
+_SHARED: Final = {
+    "$": frozenset(("USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "MXN", "ARS", "CLP", "COP", "UYU")),
+    "¥": frozenset(("JPY", "CNY")),
+    "kr": frozenset(("SEK", "NOK", "DKK", "ISK")),
+}
+#: Other signs and words beside an amount -> the currency.
 _CURRENCIES: Final = {
-    "€": "EUR", "£": "GBP", "$": "", "us$": "USD", "usd$": "USD", "¥": "", "元": "CNY", "rmb": "CNY", "円": "JPY",
-    "kr": "", "kr.": "", "zł": "PLN", "kč": "CZK", "fr.": "CHF", "sfr.": "CHF", "₹": "INR", "₩": "KRW", "r$": "BRL",
-    "₺": "TRY", "₽": "RUB", "euro": "EUR", "a$": "AUD", "c$": "CAD", "ca$": "CAD", "nz$": "NZD", "hk$": "HKD",
+    "€": "EUR", "£": "GBP", "us$": "USD", "usd$": "USD", "元": "CNY", "rmb": "CNY", "円": "JPY", "zł": "PLN",
+    "kč": "CZK", "fr.": "CHF", "sfr.": "CHF", "₹": "INR", "₩": "KRW", "r$": "BRL", "₺": "TRY", "₽": "RUB",
+    "euro": "EUR", "a$": "AUD", "c$": "CAD", "ca$": "CAD", "nz$": "NZD", "hk$": "HKD",
 }  # fmt: skip
 #: The codes of ISO 4217 for money in use.
 _CODES_IN_USE: Final = """
@@ -43,7 +49,13 @@ _FORM: Final = re.compile(
     r"(?P<digits>[.,]?\d[\d.,'\u2019 \u00a0\u202f\u2009]*?)\s*"
     r"(?P<sign3>[-+])?\s*(?P<after>[^\d\s()+.,-][^\d\s()+,-]{0,4})?\s*(?P<sign4>[-+])?\s*(?P<close>\))?"
 )
-_GROUPED: Final = re.compile(r"\d{1,3}(?:(?P<part>[.,'\u2019 \u00a0\u202f\u2009])\d{3})(?:(?P=part)\d{3})*")
+_GROUPED: Final = re.compile(
+    r"\d{1,3}(?:(?P<part>[.,'\u2019 \u00a0\u202f\u2009])\d{3})(?:(?P=part)\d{3})*"
+    # Lakhs and crores: 12,34,567.
+    r"|\d{1,2}(?:,\d{2})+,\d{3}"
+)
+#: A dash in place of the decimals: `5,-`, `5.\u2013`.
+_NO_DECIMALS: Final = re.compile(r"(?<=\d)([.,])\s?[-=]{1,2}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,17 @@ class Amount:
 
     value: Decimal
     currency: str = ""
+    # A sign beside the number that several currencies share; "" where there is none.
+    sign: str = ""
+
+    def may_be_in(self, currency: str) -> bool:
+        """Tell whether the cell names this currency, a sign of it, or none."""
+        return currency == self.currency or currency in _SHARED.get(self.sign, ()) or not self.names_one
+
+    @property
+    def names_one(self) -> bool:
+        """Whether a currency or a sign of one stands beside the number."""
+        return bool(self.currency or self.sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +83,9 @@ class _Parts:
 
     negative: bool
     digits: str
-    # "" where the sign is one of several currencies'.
-    currency: str
-    names_currency: bool
+    currency: str = ""
+    # A sign that several currencies share.
+    sign: str = ""
 
 
 def read_amount(text: str, decimal: DecimalSign | None = None) -> Amount | None:
@@ -77,7 +100,7 @@ def read_amount(text: str, decimal: DecimalSign | None = None) -> Amount | None:
     value = read_decimal(number) if number is not None else None
     if value is None:
         return None
-    return Amount(-value if parts.negative else value, parts.currency)
+    return Amount(-value if parts.negative else value, parts.currency, parts.sign)
 
 
 def show_amount(value: Decimal, currency: str) -> str:
@@ -106,7 +129,7 @@ def looks_like_money(text: str) -> bool:
     parts = _take_apart(text)
     if parts is None:
         return False
-    return parts.names_currency or re.search(r"[.,]\d\d$", parts.digits) is not None
+    return bool(parts.currency or parts.sign) or re.search(r"[.,]\d\d$", parts.digits) is not None
 
 
 def column_sign(signs: Iterable[DecimalSign | None]) -> DecimalSign | None:
@@ -122,7 +145,7 @@ def _take_apart(text: str) -> _Parts | None:
         return None
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_MINUS)
-    text = text.strip()
+    text = _NO_DECIMALS.sub(r"\g<1>00", text.strip())
     match = _FORM.fullmatch(text)
     if match is None or bool(match["open"]) != bool(match["close"]):
         return None
@@ -130,17 +153,18 @@ def _take_apart(text: str) -> _Parts | None:
     words = [word for word in match.group("before", "after") if word]
     if len(signs) > 1 or len(words) > 1 or (signs and match["open"]):
         return None
-    currency = _currency_of(words[0]) if words else ""
-    if currency is None:
+    currency, sign = _read_word(words[0]) if words else ("", "")
+    if words and not currency and not sign:
         return None
-    return _Parts(bool(match["open"]) or signs == ["-"], match["digits"], currency, bool(words))
+    return _Parts(bool(match["open"]) or signs == ["-"], match["digits"], currency, sign)
 
 
-def _currency_of(word: str) -> str | None:
-    known = _CURRENCIES.get(word.lower())
-    if known is not None:
-        return known
-    return word.upper() if word.upper() in _CODES else None
+def _read_word(word: str) -> tuple[str, str]:
+    """Return the currency that a word beside a number names, or the sign that several share; "" for what it is not."""
+    word = word.lower()
+    sign = word.rstrip(".")
+    currency = _CURRENCIES.get(word) or (word.upper() if word.upper() in _CODES else "")
+    return currency, sign if sign in _SHARED else ""
 
 
 def _shown_sign(digits: str) -> DecimalSign | None:

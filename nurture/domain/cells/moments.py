@@ -23,34 +23,42 @@ _CLOCK: Final = (
     r"(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?:(?P<half>[AaPp]\.?\s?[Mm]\.?)|Uhr|uur)?)?"
 )
-_ZONE: Final = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\s+[A-Z]{3,5})?"
+#: Go writes the zone's name behind its offset.
+_ZONE: Final = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\s+(?P<zone_name>[A-Z]{3,5}))?"
+#: Mail and HTTP begin with the day of the week.
+_WEEKDAY: Final = r"(?:[^\W\d_]{2,10}\.?,? )?"
 _FORMS: Final = (
     re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}}){_CLOCK}{_ZONE}"),
-    re.compile(rf"(?P<year>\d{{4}})([/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_CLOCK}{_ZONE}"),
+    re.compile(rf"(?P<year>\d{{4}})([/.])\s?(?P<month>\d{{1,2}})\2\s?(?P<day>\d{{1,2}})\.?{_CLOCK}{_ZONE}"),
     re.compile(rf"(?P<year>\d{{4}})年(?P<month>\d{{1,2}})月(?P<day>\d{{1,2}})日?{_CLOCK}"),
     re.compile(rf"(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}"),
     re.compile(rf"(?P<day>\d{{1,2}})-(?P<month>\d{{1,2}})-(?P<year>\d{{4}}){_CLOCK}{_ZONE}"),
     re.compile(rf"(?P<first>\d{{1,2}})/(?P<other>\d{{1,2}})/(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}"),
     re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"),
     re.compile(
-        rf"(?P<day>\d{{1,2}})\.?[ -](?:de )?(?P<name>[^\W\d_]{{3,10}})\.?,?[ -](?:de )?(?P<year>\d{{4}}){_CLOCK}{_ZONE}"
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})\.?[ -](?:de )?(?P<name>[^\W\d_]{{3,12}})\.?,?[ -](?:de )?"
+        rf"(?P<year>\d{{4}}){_CLOCK}{_ZONE}"
     ),
-    re.compile(rf"(?P<name>[^\W\d_]{{3,10}})\.? (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_CLOCK}{_ZONE}"),
+    re.compile(
+        rf"{_WEEKDAY}(?P<name>[^\W\d_]{{3,12}})\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? "
+        rf"(?P<year>\d{{4}}){_CLOCK}{_ZONE}"
+    ),
 )
-#: Months as English, German, French, Spanish and Italian write them; each may be cut to three letters or more.
+#: Months as English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian languages and Polish write
+#: them; each may be cut to three letters or more.
 _MONTHS: Final = (
-    ("january", "januar", "jänner", "janvier", "enero", "gennaio"),
-    ("february", "februar", "février", "febrero", "febbraio"),
-    ("march", "märz", "mrz", "mars", "marzo"),
-    ("april", "avril", "abril", "aprile"),
-    ("may", "mai", "mayo", "maggio"),
-    ("june", "juni", "juin", "junio", "giugno"),
-    ("july", "juli", "juillet", "julio", "luglio"),
-    ("august", "août", "agosto"),
-    ("september", "septembre", "septiembre", "settembre"),
-    ("october", "oktober", "octobre", "octubre", "ottobre"),
-    ("november", "novembre", "noviembre"),
-    ("december", "dezember", "décembre", "diciembre", "dicembre"),
+    ("january", "januar", "jänner", "janvier", "enero", "gennaio", "janeiro", "januari", "stycznia"),
+    ("february", "februar", "février", "febrero", "febbraio", "fevereiro", "februari", "lutego"),
+    ("march", "märz", "mrz", "mars", "marzo", "março", "maart", "mrt", "marts", "marca"),
+    ("april", "avril", "abril", "aprile", "kwietnia"),
+    ("may", "mai", "mayo", "maggio", "maio", "mei", "maj", "maja"),
+    ("june", "juni", "juin", "junio", "giugno", "junho", "czerwca"),
+    ("july", "juli", "juillet", "julio", "luglio", "julho", "lipca"),
+    ("august", "août", "agosto", "augustus", "augusti", "sierpnia"),
+    ("september", "septembre", "septiembre", "settembre", "setembro", "września"),
+    ("october", "oktober", "octobre", "octubre", "ottobre", "outubro", "października"),
+    ("november", "novembre", "noviembre", "novembro", "listopada"),
+    ("december", "dezember", "décembre", "diciembre", "dicembre", "dezembro", "grudnia"),
 )
 _HALVES: Final = {"上午": "AM", "下午": "PM"}
 _SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(?:\d{4}|\d{2})(?!\d).*|(\d{1,2})/(\d{1,2})", re.DOTALL)
@@ -135,6 +143,13 @@ def day_order_of(text: str) -> DayOrder | None:
     return "month" if other > 12 >= first else None
 
 
+def is_two_dates(text: str) -> bool:
+    """Tell whether day and month of a cell could be changed about."""
+    match = _SLASHED.fullmatch(_plain(text))
+    numbers = [int(number) for number in match.groups() if number is not None] if match else []
+    return bool(numbers) and max(numbers) <= 12 and numbers[0] != numbers[1]
+
+
 def column_order(orders: Iterable[DayOrder | None]) -> DayOrder | None:
     """Return the order of a column whose cells show these; None where they show none, or both."""
     shown = {order for order in orders if order is not None}
@@ -183,7 +198,13 @@ def _build(parts: dict[str, str | None], rules: DateRules) -> datetime | None:
     day = _date(_year(str(parts["year"]), rules.this_year), day_month[1], day_month[0])
     if day is None or day.year not in YEARS:
         return None
-    return datetime.combine(day, clock, _offset(parts.get("zone")))
+    if parts.get("zone"):
+        offset = _offset(str(parts["zone"]))
+        return datetime.combine(day, clock, offset) if offset else None
+    moment, zone_name = datetime.combine(day, clock), parts.get("zone_name")
+    # `14:05 PST` is a time of another zone, unless that is what the zone's own clocks say.
+    is_local = not zone_name or moment.replace(tzinfo=load_zone(rules.zone)).tzname() == zone_name
+    return moment if is_local else None
 
 
 def _day_and_month(parts: dict[str, str | None], order: DayOrder | None) -> tuple[int, int] | None:
@@ -228,14 +249,12 @@ def _clock(parts: dict[str, str | None]) -> time | None:
         return None
 
 
-def _offset(text: str | None) -> timezone | None:
-    if not text:
-        return None
+def _offset(text: str) -> timezone | None:
     if text[0] not in "+-":
         return UTC
     hours, minutes = int(text[1:3]), int(text[-2:]) if len(text) > 3 else 0
     if hours > 14 or minutes > 59:
-        return UTC if hours == 0 else None
+        return None
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
 

@@ -10,6 +10,9 @@ _PROTECTED: Final = re.compile(
     r"'(?:[+\d][\d\s()./-]*|[=@\t\r\n+\uff1d\uff0b\uff0d\uff20-].*|[A-Z\d]{2,4}[ -]?\d[A-Z\d]{1,3})",
     re.DOTALL,
 )
+#: An address behind the name of its owner, or in the brackets of a mail program.
+_NAMED_ADDRESS: Final = re.compile(r"[^<>]*<([^<>]+)>")
+_LINK: Final = "mailto:"
 #: So many values of one cell are kept.
 _VALUES_MAX: Final = 200
 
@@ -17,6 +20,13 @@ _VALUES_MAX: Final = 200
 def without_apostrophe(text: str) -> str:
     """Return the text without the one apostrophe that keeps digits or a formula text; `'t Hart` stays as it is."""
     return text[1:] if text.startswith("'") and _PROTECTED.fullmatch(text) else text
+
+
+def bare_address(text: str) -> str:
+    """Return the address of `Ann Lee <ann@x.example>` or `mailto:ann@x.example`; any other text as it is."""
+    match = _NAMED_ADDRESS.fullmatch(text)
+    text = (match[1] if match else text).strip()
+    return text[len(_LINK) :].partition("?")[0] if text.lower().startswith(_LINK) else text
 
 
 def read_list(text: str) -> list[str]:

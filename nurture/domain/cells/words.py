@@ -9,25 +9,33 @@ ConsentWord = Literal["granted", "withdrawn", "pending", "nothing", "suppressed"
 
 _YES: Final = (
     "yes", "y", "true", "1", "ja", "j", "wahr", "oui", "vrai", "si", "sí", "verdadero", "sì", "vero", "sim", "tak",
-    "是", "真", "subscribed", "subscribe", "granted", "opt in", "opted in", "optin", "active", "confirmed",
-    "angemeldet", "abonniert", "已订阅", "订阅",
+    "on", "ano", "áno", "igen", "evet", "kyllä", "да", "так", "ναι", "是", "真", "はい", "예", "네", "✓", "✔", "☑",
+    "✅", "subscribed", "subscribe", "granted", "opt in", "opted in", "optin", "double opt in", "active", "confirmed",
+    "angemeldet", "abonniert", "bestätigt", "aktiv", "inscrit", "abonné", "suscrito", "inscrito", "iscritto",
+    "ingeschreven", "aangemeld", "zapisany", "подписан", "購読中", "구독", "已订阅", "订阅",
 )  # fmt: skip
 #: A column of these alone is a tick that was not set; `--set no=withdrawn` makes them an answer.
 _NO: Final = (
-    "no", "n", "false", "0", "nein", "falsch", "non", "faux", "falso", "não", "nie", "否", "假",
+    "no", "n", "false", "0", "off", "nein", "falsch", "non", "faux", "falso", "não", "nie", "nee", "nej", "nei", "ne",
+    "nem", "hayır", "ei", "нет", "ні", "όχι", "否", "假", "いいえ", "아니요", "✗", "✘", "☐",
 )  # fmt: skip
 _NOTHING: Final = (
     "never subscribed", "not subscribed", "nonsubscribed", "non subscribed", "transactional", "enabled", "none",
-    "not specified", "unknown", "未订阅",
+    "not specified", "unknown", "null", "n/a", "not available", "non inscrit", "未订阅",
 )  # fmt: skip
 _WITHDRAWN: Final = (
     "unsubscribed", "unsubscribe", "withdrawn", "opt out", "opted out", "optout", "abgemeldet", "désabonné",
-    "désinscrit", "退订", "已退订", "取消订阅",
+    "désinscrit", "dado de baja", "dada de baja", "baja", "cancelado", "descadastrado", "disiscritto", "afgemeld",
+    "uitgeschreven", "wypisany", "avregistrerad", "отписан", "отписался", "購読解除", "退会", "수신거부", "退订",
+    "已退订", "取消订阅",
 )  # fmt: skip
-_PENDING: Final = ("pending", "unconfirmed", "unbestätigt", "待确认")
+_PENDING: Final = (
+    "pending", "unconfirmed", "not confirmed", "unbestätigt", "nicht bestätigt", "en attente", "pendiente", "in attesa",
+    "待确认",
+)  # fmt: skip
 _SUPPRESSED: Final = (
     "cleaned", "bounced", "bounce", "hard bounce", "blocklisted", "blacklisted", "blocked", "suppressed",
-    "complaint", "complained", "spam", "spam complaint", "abuse",
+    "complaint", "complained", "spam", "spam complaint", "marked as spam", "abuse",
 )  # fmt: skip
 _MEANINGS: Final[tuple[tuple[tuple[str, ...], ConsentWord], ...]] = (
     (_YES, "granted"),

@@ -2,15 +2,26 @@
 
 import csv
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 
 from nurture.domain.errors import InputError
 from nurture.inbound.files.delimiter import NAMES, detect_delimiter
-from nurture.inbound.files.encoding import check_encoding, detect_encoding
-from nurture.inbound.files.table import CELL_MAX, Fault, Record, Table, TableOptions, name_columns
+from nurture.inbound.files.encoding import GUESSED, check_encoding, detect_encoding, find_foreign_word
+from nurture.inbound.files.table import (
+    CELL_MAX,
+    HEADER_ROWS,
+    Fault,
+    Record,
+    Table,
+    TableOptions,
+    above_header,
+    is_title,
+    name_columns,
+    names_a_person,
+)
 
 #: Characters of one cell before a quote counts as never closed.
 _FIELD_MAX: Final = 4 * CELL_MAX
@@ -23,12 +34,10 @@ _TWICE_ENCODED: Final = ("Ã¼", "Ã¶", "Ã¤", "ÃŸ", "Ã©", "Ã¨", "â€�
 def open_csv(path: Path, options: TableOptions) -> Table:
     """Open a text file as a table. Raises InputError for a file that cannot be read, or has no header."""
     encoding = check_encoding(path, options.encoding) if options.encoding else detect_encoding(path)
+    is_guess = options.encoding is None and encoding in GUESSED
     lines, skipped, named = _sample(path, encoding)
     delimiter = _check_delimiter(options.delimiter) or named or detect_delimiter(lines)
-    reader = _Lines(iter(lines), skipped)
-    header_line, cells = next(
-        _read(reader, delimiter), (1 + skipped, Fault("bad_shape", "the file is empty"))
-    )
+    header_line, cells = _find_header(_Lines(iter(lines), skipped), delimiter, options.columns)
     if isinstance(cells, Fault):
         message = f"{path}:{header_line}: {cells.text}; the first line must name the columns"
         raise InputError(message)
@@ -45,7 +54,11 @@ def open_csv(path: Path, options: TableOptions) -> Table:
         records,
         encoding=encoding.removesuffix("-sig"),
         delimiter=delimiter,
-        notes=_notes(lines),
+        notes=[
+            *(_guess_note(path, encoding) if is_guess else ()),
+            *above_header(header_line, 1 + skipped),
+            *_notes(lines),
+        ],
         doubled=doubled,
         raw_header=cells,
         header_line=header_line,
@@ -77,6 +90,11 @@ def _check_delimiter(text: str | None) -> str | None:
     if len(delimiter) != 1 or delimiter in '\r\n"' or delimiter.isalnum():
         raise InputError(f"--delimiter {text}: write one character, for example ; or tab")
     return delimiter
+
+
+def _guess_note(path: Path, encoding: str) -> Iterator[str]:
+    if word := find_foreign_word(path, encoding):
+        yield f"read as {encoding}, for example {word[:40]}: where that is wrong, add --encoding"
 
 
 def _notes(lines: Sequence[str]) -> list[str]:
@@ -134,13 +152,32 @@ def _read(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Faul
             lines.give_back_all_but_first()
             # The reader keeps what it read of the broken record.
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            yield (
-                line,
-                Fault("bad_shape", f"not CSV: {error}: put the cell into quotes, and double those inside it"),
-            )
+            yield line, _fault_in(error)
             continue
         if any(cell and not cell.isspace() for cell in cells):
             yield line, cells
+
+
+def _find_header(lines: _Lines, delimiter: str, columns: Collection[str]) -> tuple[int, list[str] | Fault]:
+    """Return the first row that names a person, else the first row: titles may stand above the header."""
+    first: tuple[int, list[str] | Fault] = lines.place + 1, Fault("bad_shape", "the file is empty")
+    for place, (line, cells) in enumerate(islice(_read(lines, delimiter), HEADER_ROWS)):
+        first = first if place else (line, cells)
+        if isinstance(cells, Fault):
+            break
+        if names_a_person(cells, columns):
+            return line, cells
+        if not is_title(cells):
+            break
+    return first
+
+
+def _fault_in(error: csv.Error) -> Fault:
+    if "field limit" in str(error):
+        return Fault(
+            "too_long", f"a cell is longer than {_FIELD_MAX} characters: shorten it, or close its quotes"
+        )
+    return Fault("bad_shape", f"not CSV: {error}: put the cell into quotes, and double those inside it")
 
 
 def _records(

@@ -4,6 +4,8 @@ import csv
 from collections.abc import Sequence
 from typing import Final
 
+from nurture.domain.cells.headers import field_of_header
+
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _ROWS: Final = 50
 #: Names of delimiters that are hard to type.
@@ -18,6 +20,16 @@ def detect_delimiter(lines: Sequence[str]) -> str:
         if names > names_of_best:
             best, names_of_best = delimiter, names
     return best
+
+
+def _place_of_header(rows: Sequence[Sequence[str]]) -> int:
+    """Return the place of the header: the first row, unless titles of one cell stand above one that names a person."""
+    for place, row in enumerate(rows):
+        if any(field_of_header(cell) in ("email", "user_id") for cell in row):
+            return place
+        if sum(not cell.isspace() and cell != "" for cell in row) > 1:
+            break
+    return 0
 
 
 def _count_names(lines: Sequence[str], delimiter: str) -> int:
@@ -35,7 +47,8 @@ def _count_names(lines: Sequence[str], delimiter: str) -> int:
             rows.append(row)
     if not rows:
         return 0
-    header, others = rows[0], rows[1:]
+    place = _place_of_header(rows)
+    header, others = rows[place], rows[place + 1 :]
     same = sum(len(row) == len(header) for row in others)
     # The sample may end inside a record.
     if len(others) > 1 and same * 2 < len(others):

@@ -7,17 +7,22 @@ that guess by letter frequency take German text for Polish or Chinese, so none i
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from nurture.domain.errors import InputError
 
 _MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: Encodings that the characters alone show.
+GUESSED: Final = frozenset(("cp1252", "gb18030"))
 _CHUNK: Final = 1 << 17
 _SAMPLE: Final = 1 << 16
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
@@ -26,6 +31,18 @@ _RUNS_MAX: Final = 50_000
 _COMMON_HANZI: Final = range(0xB0, 0xD8)
 #: Lead bytes of marks, wide letters and digits.
 _MARKS_OF_GB: Final = frozenset(range(0xA1, 0xAA))
+#: Words with a character that is not ASCII.
+_FOREIGN_WORD: Final = re.compile(r"[^\s,;|\"'()/<>@.-]*[^\x00-\x7f\s][^\s,;|\"'()/<>@.-]*")
+#: Signs that no Western word has between its letters, nor before them; letters of other alphabets become such.
+_AMID: Final = re.compile(
+    r"[^\W\d_][¡¢£¤¥¦§¨©ª«¬®¯°±²³´µ¶·¸¹º»¼½¾¿×÷‡†‰‹›•][^\W\d_]|[£¤¥¦§¨©¬®¯±¶¸¹³][^\W\d_]"
+)
+_CAPITAL_AMID: Final = re.compile(r"[a-zà-öø-ÿ][À-ÖØ-ÞŠŽŸŒ]|[^\W\d_][À-ÖØ-ÞŠŽŸŒ][a-zà-öø-ÿ]")
+_HIGH_RUN: Final = re.compile(r"[À-ÖØ-öø-ÿŠšŽžŸŒœƒ]{3,}")
+#: Three of these may follow each other in German and in Icelandic.
+_WESTERN_RUNS: Final = (frozenset("äöüßÄÖÜ"), frozenset("áéíóúýþæöðÁÉÍÓÚÝÞÆÖÐ"))
+#: UTF-8 that was read as Windows-1252 has a note of its own.
+_TWICE: Final = re.compile("[ÃÂâ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 
 
 def detect_encoding(path: Path) -> str:
@@ -47,7 +64,55 @@ def detect_encoding(path: Path) -> str:
             "name it, for example --encoding mac_roman, or save the file as UTF-8"
         )
         raise InputError(message)
+    _check_western(path)
     return "cp1252"
+
+
+def find_foreign_word(path: Path, encoding: str) -> str:
+    """Return the first word of the file that is not ASCII, "" for a file without one."""
+    return next(_foreign_words(path, encoding), "")
+
+
+def _check_western(path: Path) -> None:
+    """Refuse a file whose words are none of a Western language in Windows-1252. Raises InputError."""
+    words = [word for word in islice(_foreign_words(path, "cp1252"), _RUNS_MAX) if not _TWICE.search(word)]
+    wrong = [word for word in words if _looks_wrong(word)]
+    if len(wrong) < max(1, len(words) * _WRONG_SHARE):
+        return
+    raw = wrong[0].encode("cp1252")
+    other = next((name for name in _OTHERS if _reads_well(raw, name)), "mac_roman")
+    message = (
+        f"{path}: the encoding is none of UTF-8, UTF-16, GB18030 and Windows-1252 ({wrong[0]!r}); name it, for "
+        f"example --encoding {other} ({raw.decode(other, 'replace')!r}), or save the file as UTF-8"
+    )
+    raise InputError(message)
+
+
+#: Of words that are not ASCII; a Western file has hardly any, one in Mac Roman a third.
+_WRONG_SHARE: Final = 0.25
+#: Encodings that are named where Windows-1252 is none.
+_OTHERS: Final = ("cp1251", "cp1250", "big5", "mac_roman")
+
+
+def _reads_well(raw: bytes, encoding: str) -> bool:
+    """Tell whether bytes read as a word of letters, with capitals only at its beginning or throughout."""
+    word = raw.decode(encoding, "replace")
+    return word.isalpha() and (word.istitle() or word.islower() or word.isupper())
+
+
+def _foreign_words(path: Path, encoding: str) -> Iterator[str]:
+    with path.open(encoding=encoding, newline="") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield from _FOREIGN_WORD.findall(chunk)
+
+
+def _looks_wrong(word: str) -> bool:
+    runs = _HIGH_RUN.findall(word)
+    return (
+        any(not any(known.issuperset(run) for known in _WESTERN_RUNS) for run in runs)
+        or _AMID.search(word) is not None
+        or _CAPITAL_AMID.search(word) is not None
+    )
 
 
 def check_encoding(path: Path, name: str) -> str:

@@ -1,12 +1,16 @@
 """A file as a table: its columns, and records of cells; the readers of every form give this."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from nurture.domain.cells.headers import field_of_header, normalize
+
 FileForm = Literal["csv", "jsonl", "xlsx"]
 
+#: Rows at the beginning of a file in which its header is looked for.
+HEADER_ROWS: Final = 20
 #: Characters of a cell; the inbox accepts no larger event.
 CELL_MAX: Final = 32 * 1024
 #: The column that files of rejected rows have more than the file itself; it is ignored when such a file comes in.
@@ -72,6 +76,25 @@ class Table:
     raw_header: Sequence[Any] = field(default=())
     # The line on which the header stands.
     header_line: int = 1
+
+
+def above_header(line: int, first: int = 1) -> list[str]:
+    """Return a sentence about the rows above the header. first: the row on which a header usually stands."""
+    if line <= first:
+        return []
+    return [f"the columns are named in line {line}; what stands above it was left out"]
+
+
+def names_a_person(cells: Sequence[Any], columns: Collection[str]) -> bool:
+    """Tell whether a row of cells is a header: it names an address, a user id, or one of these columns."""
+    names = [str(cell) for cell in cells if cell is not None]
+    wanted = {normalize(column) for column in columns}
+    return any(field_of_header(name) in ("email", "user_id") or normalize(name) in wanted for name in names)
+
+
+def is_title(cells: Sequence[Any]) -> bool:
+    """Tell whether a row has one cell at most, as a title above the header has."""
+    return len([cell for cell in cells if cell is not None and str(cell).strip()]) <= 1
 
 
 def name_columns(cells: Sequence[str]) -> tuple[list[str], frozenset[str]]:

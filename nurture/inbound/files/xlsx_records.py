@@ -15,16 +15,25 @@ from zipfile import BadZipFile, ZipFile
 
 from openpyxl import load_workbook
 
-from nurture.domain.cells.headers import field_of_header, normalize
 from nurture.domain.errors import InputError
-from nurture.inbound.files.table import CELL_MAX, CellError, Fault, Record, Table, TableOptions, name_columns
+from nurture.inbound.files.table import (
+    CELL_MAX,
+    HEADER_ROWS,
+    CellError,
+    Fault,
+    Record,
+    Table,
+    TableOptions,
+    above_header,
+    is_title,
+    name_columns,
+    names_a_person,
+)
 
 #: Bytes of all parts of a workbook when unpacked, and of its texts, which are kept in memory.
 _UNPACKED_MAX: Final = 2 << 30
 _TEXTS_MAX: Final = 256 << 20
 _COLUMNS_MAX: Final = 1_000
-#: Rows at the beginning of a sheet in which its header is looked for.
-_HEADER_ROWS: Final = 20
 _NOUGHTS: Final = re.compile(r"0{2,20}")
 #: Digits that a spreadsheet keeps of a number.
 _DIGITS_MAX: Final = 10**15
@@ -43,13 +52,13 @@ def open_xlsx(path: Path, options: TableOptions) -> Table:
         if options.sheet is not None and options.sheet not in workbook.titles():
             raise InputError(f"--sheet {options.sheet}: the workbook has the sheets {', '.join(visible)}")
         for title in wanted:
-            first = _find_header(workbook, title)
-            if first is not None and (options.sheet or _is_usable(first[1], options.columns)):
-                place = (title, *first)
+            header_row = _find_header(workbook, title, options)
+            if header_row is not None:
+                place = (title, *header_row)
                 break
     if place is None:
         message = (
-            f"{path}: no sheet begins with a row that names an address column; "
+            f"{path}: no sheet has a row that names an address column; "
             f"it has {', '.join(visible)}: choose with --sheet NAME and --map COLUMN=email"
         )
         raise InputError(message)
@@ -61,13 +70,15 @@ def open_xlsx(path: Path, options: TableOptions) -> Table:
         header,
         lambda: _records(path, sheet, header, line),
         sheet=sheet,
-        notes=[f"the sheet {sheet} was read; the workbook has {', '.join(visible)}"]
-        if len(visible) > 1
-        else [],
+        notes=[*_sheet_note(sheet, visible), *above_header(line)],
         doubled=doubled,
         raw_header=cells,
         header_line=line,
     )
+
+
+def _sheet_note(sheet: str, visible: Sequence[str]) -> list[str]:
+    return [f"the sheet {sheet} was read; the workbook has {', '.join(visible)}"] if len(visible) > 1 else []
 
 
 def _check_size(path: Path) -> None:
@@ -159,20 +170,20 @@ def _value(cell: Any) -> Any:
     return value
 
 
-def _find_header(workbook: _Workbook, title: str) -> tuple[int, list[Any]] | None:
+def _find_header(workbook: _Workbook, title: str, options: TableOptions) -> tuple[int, list[Any]] | None:
+    """Return the row that names a person; without one the first row of a sheet that was asked for."""
+    first: tuple[int, list[Any]] | None = None
     for number, values in workbook.rows(title):
-        if number > _HEADER_ROWS:
-            return None
+        if number > HEADER_ROWS:
+            break
         while values and values[-1] is None:
             values.pop()
-        return number, values
-    return None
-
-
-def _is_usable(cells: Sequence[Any], columns: frozenset[str]) -> bool:
-    names = [str(cell) for cell in cells if cell is not None]
-    wanted = {normalize(column) for column in columns}
-    return any(field_of_header(name) in ("email", "user_id") or normalize(name) in wanted for name in names)
+        if names_a_person(values, options.columns):
+            return number, values
+        first = first or (number, values)
+        if not is_title(values):
+            break
+    return first if options.sheet else None
 
 
 def _records(path: Path, title: str, header: Sequence[str], header_line: int) -> Iterator[Record]:

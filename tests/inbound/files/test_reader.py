@@ -43,6 +43,7 @@ def rows_of(table: Table) -> list[list[Any]]:
         (GERMAN, "utf-16", "utf-16"),
         (GERMAN, "utf-16-le", "utf-16-le"),
         (GERMAN, "utf-16-be", "utf-16-be"),
+        (GERMAN, "utf-32", "utf-32"),
         (CHINESE, "gb18030", "gb18030"),
         (CHINESE, "utf-8", "utf-8"),
     ],
@@ -62,6 +63,43 @@ def test_wide_digits_and_signs_of_money_are_no_foreign_text(tmp_path: Path) -> N
     assert table_of(tmp_path, text.encode("gb18030")).encoding == "gb18030"
     german = "Größe;MÜSSEN\nÄÖÜ;äöü ß ÄÖ\n"
     assert table_of(tmp_path, german.encode("cp1252")).encoding == "cp1252"
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        ("Иван Петров,Ольга", "cp1251"),
+        ("Иван Петров,Ольга", "koi8-r"),
+        ("Łukasz Żółć,Małgorzata Gdańska", "cp1250"),
+        ("Jörg Müller,Köln", "mac_roman"),
+        ("王小明,陳大文", "big5"),
+        ("Γιώργος,Μαρία", "cp1253"),
+    ],
+)
+def test_words_of_another_encoding_are_no_western_words(tmp_path: Path, names: str, encoding: str) -> None:
+    content = ("email,name,other\n" + f"a@b.example,{names}\n" * 3).encode(encoding)
+    with pytest.raises(InputError, match="--encoding"):
+        table_of(tmp_path, content)
+    assert ",".join(rows_of(table_of(tmp_path, content, encoding=encoding))[0][2:]) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Þýðir Æðislegt",
+        "créée à l'œuvre",
+        "¿Qué tal? ¡Señor!",
+        "12 m² für 5 £",
+        "Müßiggang ÄÖÜ",
+        "«façade» 20 °C",
+    ],
+)
+def test_western_words_are_read_and_one_is_shown(tmp_path: Path, text: str) -> None:
+    table = table_of(
+        tmp_path, f"email,name\na@b.example,{text}\nb@b.example,Jürgen\nc@b.example,Zoë\n".encode("cp1252")
+    )
+    assert rows_of(table)[0][2] == text
+    assert table.notes[0].startswith("read as cp1252, for example ")
 
 
 def test_an_umlaut_in_the_last_row_decides_too(tmp_path: Path) -> None:
@@ -97,6 +135,16 @@ def test_the_line_that_names_the_delimiter_is_skipped(tmp_path: Path) -> None:
     assert (table.delimiter, table.header_line, rows_of(table)) == (";", 2, [[3, "x@y.example", "1,5"]])
 
 
+def test_titles_may_stand_above_the_header(tmp_path: Path) -> None:
+    table = table_of(tmp_path, "Kundenliste Mai;;\n;;\nE-Mail;Name;Ort\na@b.example;Ann;Köln\n".encode())
+    assert (table.delimiter, list(table.header), rows_of(table)) == (
+        ";", ["E-Mail", "Name", "Ort"], [[4, "a@b.example", "Ann", "Köln"]],
+    )  # fmt: skip
+    assert table.notes == ["the columns are named in line 3; what stands above it was left out"]
+    # A row of several cells is the header, whatever stands in the rows after it.
+    assert table_of(tmp_path, b"sku,notify\na,email\n").header_line == 1
+
+
 def test_doubled_and_missing_names_of_columns(tmp_path: Path) -> None:
     table = table_of(tmp_path, b"email,note,note,\nx@y.example,1,2,3\n")
     assert list(table.header) == ["email", "note", "note_3", "column_4"]
@@ -119,6 +167,9 @@ def test_rows_of_another_length_and_long_cells_are_faults(tmp_path: Path) -> Non
     )
     faults = [record.fault and record.fault.kind for record in table_of(tmp_path, content).records()]
     assert faults == ["bad_shape", "bad_shape", None, "too_long"]
+    (endless,) = table_of(tmp_path, b"email,a\nx@y.example," + b"z" * (5 * CELL_MAX) + b"\n").records()
+    assert endless.fault is not None
+    assert endless.fault.kind == "too_long"
 
 
 @pytest.mark.parametrize(

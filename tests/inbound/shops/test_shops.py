@@ -402,18 +402,20 @@ def test_an_order_at_the_till_names_nobody_and_makes_no_noise() -> None:
 def test_an_order_counts_once_its_person_is_named(
     number: str, anonymous: dict[str, Any], order: tuple[str, ...]
 ) -> None:
-    call, told = sample(number), []
+    call, events = sample(number), []
     nobody = changed(call, **anonymous, updated_at="2026-11-20T10:01:00+01:00")
     bodies = {"nobody": (call, nobody), "named": (call, call.body)}
     # WooCommerce tells refunds inside the order.
-    bodies["refund"] = (sample("shopify/05"), sample("shopify/05").body) if "shop" in number else bodies["named"]
+    bodies["refund"] = (
+        (sample("shopify/05"), sample("shopify/05").body) if "shop" in number else bodies["named"]
+    )
     memory = Memory()
     for name in order:
-        told += named(memory.call(*bodies[name]).events)
+        events += named(memory.call(*bodies[name]).events)
     # The shop tells a refund again with the order, as here by its own call.
-    told += named(memory.call(*bodies["refund"]).events)
-    assert [event for event, _, _ in told].count("Order Completed") == 1
-    assert [event for event, _, _ in told].count("Order Refunded") == (1 if "shop" in number else 0)
+    events += named(memory.call(*bodies["refund"]).events)
+    assert [name for name, _, _ in events].count("Order Completed") == 1
+    assert [name for name, _, _ in events].count("Order Refunded") == (1 if "shop" in number else 0)
 
 
 def test_an_order_whose_address_is_protected_is_set_aside_with_that_hint() -> None:

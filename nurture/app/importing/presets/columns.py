@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from nurture.app.importing.options import ImportOptions
 from nurture.app.importing.plan import Column, ColumnType, Plan, add_columns
-from nurture.domain.cells.headers import normalize, snake_case
+from nurture.domain.cells.headers import field_of_header, normalize, snake_case
 from nurture.domain.cells.moments import DayOrder
 from nurture.inbound.files.table import Table
 
@@ -30,10 +30,14 @@ def add_named(
     """
     known = {normalize(name): meaning for name, meaning in meanings.items()}
     orders = {normalize(name): order for name, order in (orders or {}).items()}
+    has_address = any(known.get(normalize(name), ("", ()))[0] == "email" for name in table.header)
     columns = []
     for name in table.header:
         form = normalize(name)
         kind, fields = known.get(form, ("auto", ((snake_case(name), 0),)))
+        # The labels of an audience are in the shop's language.
+        if not has_address and field_of_header(name) == "email":
+            kind, fields = one("email", "email")
         columns.append(Column(name, kind, fields, order=orders.get(form)))
     return add_columns(plan, table, options, columns)
 
