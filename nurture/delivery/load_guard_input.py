@@ -239,7 +239,7 @@ def build_item(
             now=scope.now,
             zone=zone,
             owners=scope.playbook.owners,
-            names=partial(view, family.contact, scope.playbook, run),
+            names=partial(view, family.contact, scope.playbook, run, now=scope.now),
         )
     return GuardItem(
         row=row,
