@@ -108,6 +108,9 @@ class Run:
         """Return the value that `once` asked for: the key without its generation, or the request that repeated it."""
         if self.origin.generation:
             return self.key.rpartition("#")[0]
+        if self.key.endswith("#1"):
+            # The first run of a value that looks like a further run of another one.
+            return self.key.removesuffix("#1")
         return self.key.removesuffix(f"#ops:{self.origin.request}") if self.origin.request else self.key
 
 

@@ -115,6 +115,8 @@ class Entity(_Part, kw_only=True, omit_defaults=True):
     parent: str = ""
     # True: it has its parent's key only, and another part of the same parent has a key of its own.
     replaced: bool = False
+    # True: its newest event is longer than `remember` before the newest of its kind. Follows from the marks.
+    resting: bool = False
     # Since when it is reversed: cancelled, refunded up to its amount, or its parent is. Follows from the marks.
     reversed_at: Instant | None = field(name="reversed", default=None)
     worth: Worth | None = None

@@ -1,17 +1,20 @@
 """Whatever the order, repetition, names and batches in which events come, facts, track and stage are the same."""
 
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, permutations
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nurture.contacts.accept import NewEvent
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
+from nurture.domain.journey.advance import advance
 from nurture.journey.replay import verify_replay
-from tests.domain.build import a_playbook
+from tests.domain.build import a_contact, a_playbook
+from tests.domain.build import an_event as a_plain_event
 from tests.journey.builders import NOW, World, an_event
 from tests.rig.examples import examples
 
@@ -98,3 +101,29 @@ def test_order_repetition_names_and_batches_change_nothing(
     assert state(world, mixed) == state(world, plain)
     assert world.quarantined() == []
     assert verify_replay(sqlite_database, world.who(f"u{mixed}"), world.playbook) == []
+
+
+@pytest.mark.parametrize(
+    "happened",
+    [
+        ((0, 0, "u"), (6, 1, "u"), (8, 721, "u"), (6, 0, "u")),
+        ((6, 0, "u"), (8, 721, "u"), (8, 1500, "u"), (7, 780, "u"), (6, 790, "u")),
+        ((13, 0, "u"), (13, 1, "u"), (6, 2, "u"), (8, 900, "u")),
+    ],
+    ids=["another cart 30 days younger", "filled anew", "one cart at rest"],
+)
+def test_a_cart_that_rested_is_the_same_in_every_order_of_arrival(
+    happened: tuple[tuple[int, int, str], ...],
+) -> None:
+    playbook = a_playbook()
+    events = [
+        a_plain_event(HAPPENINGS[which][0], NOW + hour * HOUR, id=f"m{place}", **HAPPENINGS[which][1])
+        for place, (which, hour, _) in enumerate(happened)
+    ]
+    found = []
+    for order in permutations(events):
+        contact = advance(
+            a_contact(playbook), order, now=NOW + 99 * DAY, playbook=playbook, mail=False
+        ).contact
+        found.append({**contact.facts, "track": contact.track, "stage": contact.stage})
+    assert found == [found[0]] * len(found)

@@ -202,6 +202,8 @@ class Folder:
         elif name and thing.lines:
             thing.amount = total([cost(line) for line in thing.lines.values()])
             thing.currency = currency_of(thing.fields)
+        if thing.amount is not None and not thing.currency:
+            thing.currency = currency_of(thing.fields) or next(iter(self.book.currencies), "")
 
     # ---- closing
 

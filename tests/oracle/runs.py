@@ -123,13 +123,10 @@ class Running(Known):
             return thing.key if thing else self.entity_key(measure, event)
         entry = key_of(event.properties.get(per)) if event else None
         kind = self.book.kinds.get(thing.kind if thing else measure.entity)
-        if (
-            entry is None
-            and kind is not None
-            and per in {*kind.key, *(part for _, part in kind.reversed_by.values())}
-        ):
-            return thing.key if thing else self.entity_key(measure, event)
-        return entry
+        own = (thing.key if thing else self.entity_key(measure, event)) if kind is not None else None
+        if kind is not None and own is not None and per in {part for _, part in kind.reversed_by.values()}:
+            return own if entry is None else f"{own} {entry}"
+        return own if entry is None and kind is not None and per in kind.key else entry
 
     def entity_key(self, measure: Measure, event: Event | None) -> str | None:
         """The key of the entity that an event is about."""

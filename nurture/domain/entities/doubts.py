@@ -35,7 +35,7 @@ def note_doubts(contact: Contact, kinds: Collection[str], playbook: Playbook, in
         for key, entity in _entities(contact, name):
             if entity.worth is not None and is_standing(entity) and currency_of(entity, playbook) is None:
                 currencies.add(entity.worth.currency)
-            if any(is_in_other_currency(entity, refund) for refund in entity.refunds.values()):
+            if any(is_in_other_currency(entity, refund, playbook) for refund in entity.refunds.values()):
                 foreign.add(key)
             if len(entity.refunds) > 1 and _has_equal_refunds(entity):
                 equal.add(key)

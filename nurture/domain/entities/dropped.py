@@ -6,9 +6,11 @@ of the facts. The oldest of these marks are added up.
 
 from typing import Final
 
+from msgspec import structs
+
 from nurture.domain.entities.lines import note_bought
 from nurture.domain.entities.net_facts import compacted, shares_of
-from nurture.domain.entities.reading import mark_of
+from nurture.domain.entities.reading import currency_in, mark_of
 from nurture.domain.entities.refunds import gross_amount
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import FOREVER, NEVER, Instant
@@ -24,14 +26,13 @@ _TAKEN_MAX: Final = 400
 TOTALS: Final = ""
 
 
-def drop_oldest(memory: Memory, kind: EntityKind, playbook: Playbook, newest: Instant) -> None:
-    """Drop entities beyond `keep`, those that are done first, and those that rested for longer than `remember`."""
+def drop_oldest(memory: Memory, kind: EntityKind, playbook: Playbook) -> None:
+    """Drop entities beyond `keep`: those that are done first, then the oldest."""
     known = memory.entities[kind.name]
-    dropped = [key for key, entity in known.items() if newest - _seen_at(entity) > kind.remember]
-    if len(known) > kind.keep:
-        order = sorted(known, key=lambda key: (not _is_done(known[key]), _seen_at(known[key]), key))
-        dropped = [*order[: len(known) - kind.keep], *dropped]
-    for key in dict.fromkeys(dropped):
+    if len(known) <= kind.keep:
+        return
+    order = sorted(known, key=lambda key: (not _is_done(known[key]), seen_at(known[key]), key))
+    for key in order[: len(known) - kind.keep]:
         _bury(memory, kind, key, known.pop(key), playbook)
 
 
@@ -39,7 +40,7 @@ def _is_done(entity: Entity) -> bool:
     return entity.closed_at is not None or entity.reversed_at is not None or entity.replaced
 
 
-def _seen_at(entity: Entity) -> Instant:
+def seen_at(entity: Entity) -> Instant:
     """Return the instant of the newest event about the entity, reversals included."""
     if entity.touched_at > NEVER:
         return entity.touched_at
@@ -51,7 +52,12 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
     marks = dict.fromkeys([*memory.dropped_entities.get(kind.name, ()), mark])
     memory.dropped_entities[kind.name] = list(marks)[-_GONE_MAX:]
     is_closed_by_key = kind.name in memory.closings and key in memory.closings[kind.name].by_key
-    amount = gross_amount(entity, kind)
+    amount, worth = gross_amount(entity, kind), entity.worth
+    if worth is None and amount is not None:
+        worth = Worth(amount=amount)
+    if worth is not None and not worth.currency:
+        # The fields, which may name it, are dropped.
+        worth = structs.replace(worth, currency=currency_in(entity.fields))
     rest = Entity(
         opened_at=entity.opened_at,
         touched_at=entity.touched_at,
@@ -62,7 +68,7 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         restored_at=entity.restored_at,
         refunds=entity.refunds,
         reversed_at=entity.reversed_at,
-        worth=Worth(amount=amount) if entity.worth is None and amount is not None else entity.worth,
+        worth=worth,
         totals=entity.totals,
         newest=entity.newest,
         changes=entity.changes,
@@ -100,7 +106,7 @@ def _note_taken(memory: Memory, kind: EntityKind, entity: Entity, playbook: Play
 
 def _add_up_oldest(buried: dict[str, Entity], kind: EntityKind, playbook: Playbook) -> None:
     """Add the shares of the oldest dropped entity to those of the ones before it, and forget its key."""
-    mark = min((mark for mark in buried if mark != TOTALS), key=lambda mark: (_seen_at(buried[mark]), mark))
+    mark = min((mark for mark in buried if mark != TOTALS), key=lambda mark: (seen_at(buried[mark]), mark))
     oldest = buried.pop(mark)
     totals = buried.setdefault(TOTALS, Entity(opened_at=FOREVER, touched_at=NEVER))
     if oldest.counted_at is None or oldest.reversed_at is not None:

@@ -103,8 +103,8 @@ def _update(entity: Entity, event: Event, kind: EntityKind, *, counts: bool) -> 
     if kind.parent_keys:
         entity.parent = max(entity.parent, parent_key(event, kind) or "")
     _update_worth(entity, event, kind)
-    # A dropped entity keeps no lines: what they add to facts is kept instead.
-    if rule is not None and entity.shares is None:
+    # A dropped entity keeps no lines: what they add to facts is kept instead. A cart may be filled anew.
+    if rule is not None and (entity.shares is None or rule.may_shrink):
         update_lines(entity, event, kind, replaces=not counts or not kind.counts_from)
     is_line, stamp = rule is not None and is_line_event(event, rule), (at, event.message_id)
     for name, value in event.properties.items():

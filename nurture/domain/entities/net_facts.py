@@ -32,7 +32,7 @@ def settle_net_facts(contact: Contact, kinds: Collection[str], playbook: Playboo
                 else:
                     shares += _shares_of(key, entity, group.folds[0], kind, playbook)
         for fold in group.folds:
-            kept = [share for kind, entity in dropped for share in _kept_shares(entity, fold, kind)]
+            kept = [share for kind, entity in dropped for share in _kept_shares(entity, fold, kind, playbook)]
             _store(contact, fold, shares + kept if kept else shares, playbook)
 
 
@@ -59,7 +59,7 @@ def shares_of(
     if not is_standing(entity):
         return ()
     if entity.shares is not None:
-        return _kept_shares(entity, fold, kind)
+        return _kept_shares(entity, fold, kind, playbook)
     return _shares_of(key, entity, fold, kind, playbook)
 
 
@@ -80,10 +80,10 @@ def _shares_of(
     return shares
 
 
-def _kept_shares(entity: Entity, fold: FoldFact, kind: EntityKind) -> Sequence[Share]:
+def _kept_shares(entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook) -> Sequence[Share]:
     shares = (entity.shares or {}).get(fold.name, ())
     if fold.money and entity.refunds and not any(match.lines for match in fold.over):
-        amount = net_amount(entity, kind)
+        amount = net_amount(entity, kind, playbook)
         return [(at, amount, currency) for at, _, currency in shares if amount is not None]
     return shares
 
@@ -103,7 +103,7 @@ def _entity_shares(
     if fold.fold in DATED:
         return [(at, 1, "")]
     if fold.money:
-        amount = net_amount(entity, kind)
+        amount = net_amount(entity, kind, playbook)
         currency = currency_of(entity, playbook)
         return [] if amount is None or currency is None else [(at, amount, currency)]
     value = entity.fields.get(fold.property or "")

@@ -98,9 +98,10 @@ def is_empty(entity: Entity, kind: EntityKind) -> bool:
 
 
 def is_open(entity: Entity, kind: EntityKind) -> bool:
-    """Tell whether the entity is neither closed nor reversed nor empty."""
+    """Tell whether the entity is neither closed nor reversed nor empty, and did not rest for too long."""
     return (
         entity.closed_at is None
+        and not entity.resting
         and entity.reversed_at is None
         and not entity.replaced
         and entity.touched_at > NEVER

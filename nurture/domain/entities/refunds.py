@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from nurture.domain.entities.reading import price_of, quantity_of
+from nurture.domain.entities.reading import currency_in, price_of, quantity_of
 from nurture.domain.instant import Instant
 from nurture.domain.memory import Entity, FieldStamp, Refund
-from nurture.domain.playbook import EntityKind
+from nurture.domain.playbook import EntityKind, Playbook
 
 #: Amounts that differ by no more than a hundredth are equal: shops round the tax of each line.
 _TOLERANCE: Final = 1
@@ -49,7 +49,7 @@ def gross_amount(entity: Entity, kind: EntityKind) -> int | None:
     return total if lines else None
 
 
-def net_amount(entity: Entity, kind: EntityKind) -> int | None:
+def net_amount(entity: Entity, kind: EntityKind, playbook: Playbook) -> int | None:
     """Return the amount less the share that was given back, in hundredths; None when no amount is known."""
     if entity.reversed_at is not None:
         return 0
@@ -57,32 +57,42 @@ def net_amount(entity: Entity, kind: EntityKind) -> int | None:
     if amount is None or not entity.refunds:
         return amount
     share = _NOTHING
-    for _, so_far in _shares_given_back(entity, kind):
+    for _, so_far in _shares_given_back(entity, kind, playbook):
         share = so_far
     return round(amount * (_ALL - min(share, _ALL)))
 
 
-def refunded_in_full_at(entity: Entity, kind: EntityKind) -> Instant | None:
+def refunded_in_full_at(entity: Entity, kind: EntityKind, playbook: Playbook) -> Instant | None:
     """Return when the refunds reached the total; None while something is left, and for what was free."""
     bases = [base for refund in entity.refunds.values() if (base := _base(entity, refund, kind)) is not None]
     whole = max(bases, default=0)
-    for at, share in _shares_given_back(entity, kind):
+    for at, share in _shares_given_back(entity, kind, playbook):
         if share and (_ALL - share) * whole <= _TOLERANCE:
             return at
     return None
 
 
-def is_in_other_currency(entity: Entity, refund: Refund) -> bool:
+def is_in_other_currency(entity: Entity, refund: Refund, playbook: Playbook) -> bool:
     """Tell whether a refund names another currency than its entity: it gives nothing back."""
+    return bool(refund.currency) and refund.currency != (own_currency(entity, playbook) or refund.currency)
+
+
+def own_currency(entity: Entity, playbook: Playbook) -> str:
+    """Return the currency that the entity names, else the brand's first one; "" where no amount of it is known."""
     worth = entity.worth or next(iter(entity.totals.values()), None)
-    return worth is not None and "" != refund.currency != worth.currency != ""
+    named = (worth.currency if worth is not None else "") or currency_in(entity.fields)
+    if named or not playbook.currencies or (worth is None and not entity.lines):
+        return named
+    return playbook.currencies[0]
 
 
-def _shares_given_back(entity: Entity, kind: EntityKind) -> Iterator[tuple[Instant, Fraction]]:
+def _shares_given_back(
+    entity: Entity, kind: EntityKind, playbook: Playbook
+) -> Iterator[tuple[Instant, Fraction]]:
     """Yield, refund by refund, its instant and the share of the entity that was given back by then."""
     single = cumulative = _NOTHING
     for refund in sorted(entity.refunds.values(), key=lambda refund: refund.stamp):
-        share = _share(entity, refund, kind)
+        share = _share(entity, refund, kind, playbook)
         if refund.cumulative:
             cumulative = max(cumulative, share)
         else:
@@ -90,8 +100,8 @@ def _shares_given_back(entity: Entity, kind: EntityKind) -> Iterator[tuple[Insta
         yield refund.stamp[0], max(single, cumulative)
 
 
-def _share(entity: Entity, refund: Refund, kind: EntityKind) -> Fraction:
-    if is_in_other_currency(entity, refund):
+def _share(entity: Entity, refund: Refund, kind: EntityKind, playbook: Playbook) -> Fraction:
+    if is_in_other_currency(entity, refund, playbook):
         return _NOTHING
     if refund.amount is None and not refund.lines:
         return _ALL

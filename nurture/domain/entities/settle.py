@@ -9,7 +9,7 @@ from typing import Final
 
 from nurture.domain.contact import Contact
 from nurture.domain.entities.doubts import note_doubts
-from nurture.domain.entities.dropped import drop_oldest
+from nurture.domain.entities.dropped import drop_oldest, seen_at
 from nurture.domain.entities.lines import bought_lines, settle_lines
 from nurture.domain.entities.net_facts import settle_net_facts
 from nurture.domain.entities.reading import entity_of, is_open
@@ -51,12 +51,14 @@ def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> N
         if rule is not None and entity.lines:
             settle_lines(entity, rule, closings, bought)
         if entity.refunds or entity.cancelled_at is not None or kind.within:
-            entity.reversed_at = _reversed_at(contact, entity, kind)
+            entity.reversed_at = _reversed_at(contact, entity, kind, playbook)
     if kind.within:
         _mark_replaced(known)
     newest = max((entity.touched_at for entity in known.values()), default=NEVER)
     if len(known) > 1 and not kind.lines_of:
-        drop_oldest(contact.memory, kind, playbook, newest)
+        for entity in known.values():
+            entity.resting = newest - seen_at(entity) > kind.remember
+        drop_oldest(contact.memory, kind, playbook)
     contact.facts[f"{kind.name}.open"] = sum([is_open(entity, kind) for entity in known.values()])
     name = f"{kind.name}.last_at"
     if newest > NEVER:
@@ -73,11 +75,11 @@ def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
     return at if at > NEVER and at >= entity.touched_at else None
 
 
-def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind) -> Instant | None:
+def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind, playbook: Playbook) -> Instant | None:
     """Return since when an entity is reversed: cancelled, refunded up to its total, or its parent is."""
     cancelled_at = _cancelled_at(entity)
     instants = [] if cancelled_at is None else [cancelled_at]
-    if entity.refunds and (refunded_at := refunded_in_full_at(entity, kind)) is not None:
+    if entity.refunds and (refunded_at := refunded_in_full_at(entity, kind, playbook)) is not None:
         instants.append(refunded_at)
     if kind.within and entity.parent:
         parent = entity_of(contact, kind.within, entity.parent)

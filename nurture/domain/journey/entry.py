@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nurture.domain.contact import PersonRequest, Run, RunOrigin
+from nurture.domain.entities import entity_of, is_reversed
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.person_requests import request_behind
@@ -13,7 +14,6 @@ from nurture.domain.journey.set_aside import is_set_aside, run_rule
 from nurture.domain.journey.steps import begin_run
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
-from nurture.domain.playbook import EntityKind
 from nurture.domain.sampling import hash_share, pick_variant
 from nurture.domain.timing import to_local
 from nurture.domain.values import key_text
@@ -206,17 +206,13 @@ def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
     date_format = _CALENDAR.get(per)
     if date_format is not None:
         return format(to_local(firing.at, work.zone), date_format)
-    if (value := key_text(firing.properties.get(per))) is not None:
-        return value
-    kind = work.playbook.entities.get(measure.entity or "")
-    if firing.entity_key and kind is not None and per in _names_of(kind):
-        return firing.entity_key
-    return firing.milestone_key or None
-
-
-def _names_of(kind: EntityKind) -> Collection[str | None]:
-    """Return the properties that number an entity, or one of its refunds: without that number it stands for itself."""
-    return {*kind.keys, *(reversal.key for reversal in kind.reversed_by)}
+    kind, value = work.playbook.entities.get(measure.entity or ""), key_text(firing.properties.get(per))
+    if not firing.entity_key or kind is None:
+        return value or firing.milestone_key or None
+    if per in (reversal.key for reversal in kind.reversed_by):
+        # Number 1 of two orders are two refunds; without a number it stands for its order.
+        return f"{firing.entity_key} {value}" if value is not None else firing.entity_key
+    return value or (firing.entity_key if per in kind.keys else firing.milestone_key) or None
 
 
 def _run_key(work: Work, measure: Measure, firing: Firing, value: str) -> tuple[str | None, int]:
@@ -225,18 +221,34 @@ def _run_key(work: Work, measure: Measure, firing: Firing, value: str) -> tuple[
     once = measure.once
     generations = {key: number for key in run_starts if (number := _generation(key, value)) is not None}
     if not generations and not (firing.again and repeat_key(value, firing.request) in run_starts):
-        return value, 0
+        return _first_key(value), 0
     if firing.again:
         # The key names the request, so that a request that reaches a person twice repeats nothing.
         repeat = repeat_key(value, firing.request)
         return (None, 0) if repeat in run_starts else (repeat, 0)
-    again = firing.event in once.again_on and firing.event != ""
+    last = max(run_starts[key] for key in generations)
+    again = (firing.event in once.again_on and firing.event != "") or _is_reversed_again(
+        work, measure, firing, last
+    )
     if once.again_after is not None:
         is_running = any((measure.root, key) in work.contact.runs for key in generations)
-        has_rested = firing.at - max(run_starts[key] for key in generations) >= once.again_after
+        has_rested = firing.at - last >= once.again_after
         again = again or (has_rested and not is_running)
     following = max(generations.values()) + 1
     return (f"{value}#{following + 1}", following) if again else (None, 0)
+
+
+def _is_reversed_again(work: Work, measure: Measure, firing: Firing, last: Instant) -> bool:
+    """Tell whether the event reverses an entity that was restored since the last run about its reversal began."""
+    kind = measure.entity or ""
+    entity = entity_of(work.contact, kind, firing.entity_key) if firing.entity_key else None
+    if (
+        entity is None
+        or measure.once.per == "contact"
+        or firing.event not in work.index.reversing.get(kind, ())
+    ):
+        return False
+    return last < entity.restored_at <= firing.occurred_at and is_reversed(entity)
 
 
 def repeat_key(value: str, request: str | None) -> str:
@@ -244,12 +256,27 @@ def repeat_key(value: str, request: str | None) -> str:
     return f"{value}#ops:{request}"
 
 
+def _first_key(value: str) -> str:
+    """Return the key of the first run of a value: the value, numbered where it looks like another one's further run."""
+    _, mark, number = value.rpartition("#")
+    return f"{value}#1" if mark and _is_number(number) else value
+
+
 def _generation(key: str, value: str) -> int | None:
     """Return how many runs of the value came before the run of this key; None for a run of another value."""
-    if key == value:
+    if key == _first_key(value):
         return 0
     number = key.removeprefix(f"{value}#")
-    return int(number) - 1 if number != key and number.isdecimal() and len(number) < _NUMBER_MAX else None
+    return int(number) - 1 if number != key and _is_number(number) and int(number) > 1 else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < _NUMBER_MAX
+
+
+def is_run_of(key: str, values: Collection[str]) -> bool:
+    """Tell whether the run of this key is one of these values'."""
+    return any(_generation(key, value) is not None for value in {key, key.rpartition("#")[0]} & set(values))
 
 
 def _end_active_run(work: Work, measure: Measure, value: str, at: Instant) -> None:

@@ -10,7 +10,7 @@ from nurture.domain.contact import Contact, Run, Transition
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import Instant
-from nurture.domain.journey.entry import end_replaced_run, firing_of
+from nurture.domain.journey.entry import end_replaced_run, firing_of, is_run_of
 from nurture.domain.journey.hand_over import hand_over
 from nurture.domain.journey.object_watches import object_keys
 from nurture.domain.journey.run_entity import (
@@ -141,7 +141,7 @@ def _cancel_ended_runs(
             work.cancel(measure.root, None, exit_rule.reason, at, entity=measure.entity, entity_key=key)
         return
     for key in work.contact.memory.run_starts[measure.root]:
-        if key in keys or key.rpartition("#")[0] in keys:
+        if is_run_of(key, keys):
             work.cancel(measure.root, key, exit_rule.reason, at)
 
 

@@ -1,10 +1,13 @@
 """Amounts are kept per currency; one that the brand does not name is added to nothing."""
 
+from itertools import permutations
+
 import pytest
 
 from nurture.domain.conditions import parse
 from nurture.domain.errors import ConditionError
 from nurture.domain.facts import view
+from nurture.domain.playbook import Playbook
 from tests.domain.entities.shop import DAY, HOUR, SHOP, after, changed, happened, order, product, shop
 
 BOTH = shop(SHOP.replace("currencies: [EUR]", "currencies: [EUR, CNY]").replace(" or spent >= 500", ""))
@@ -74,3 +77,34 @@ def test_a_sum_over_events_adds_the_first_currency_only() -> None:
         order("A", 10), order("B", 20, currency="EUR"), order("C", 70, currency="JPY"), playbook=playbook
     )
     assert contact.facts["paid"] == 3000
+
+
+@pytest.mark.parametrize("playbook", [shop(), BOTH], ids=["one currency", "two currencies"])
+@pytest.mark.parametrize(
+    ("told", "refunded", "is_reversed"),
+    [
+        ({}, "USD", False),
+        ({}, "EUR", True),
+        ({}, None, True),
+        ({"currency": "CNY"}, "EUR", False),
+        ({"currency": "CNY"}, "CNY", True),
+    ],
+)
+def test_a_refund_in_another_currency_than_the_order_s_gives_nothing_back(
+    playbook: Playbook, told: dict[str, str], refunded: str | None, is_reversed: bool
+) -> None:
+    refund = happened("Order Refunded", HOUR, order_id="A", total=10, currency=refunded)
+    for events in permutations([order("A", 10, **told), refund]):
+        assert after(*events, playbook=playbook).track == ("lead" if is_reversed else "customer")
+
+
+def test_a_dropped_order_is_refunded_in_the_currency_of_its_fields() -> None:
+    few = changed("keep: 20\n    remember: 800d", "keep: 1\n    remember: 800d")
+    currency = happened("Order Updated", 1, order_id="A", currency="CNY")
+    refunds = [
+        happened("Order Refunded", DAY + place, order_id="A", refund_id=place, total=10, currency=name)
+        for place, name in enumerate(("EUR", "CNY"))
+    ]
+    events = [order("A", 10), currency, order("B", 10, HOUR), *refunds]
+    assert after(*events[:4], playbook=few).facts["orders"] == 2
+    assert after(*events, playbook=few).facts["orders"] == 1

@@ -133,7 +133,7 @@ def test_a_reversed_order_counts_nowhere(reversal: Event) -> None:
         entity = entity_of(contact, "order", "B")
         assert entity is not None
         assert is_reversed(entity)
-        assert net_amount(entity, ORDER) == 0
+        assert net_amount(entity, ORDER, shop()) == 0
 
 
 @pytest.mark.parametrize(
