@@ -22,7 +22,7 @@ from nurture.database import schema as t
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.health.judge import judge
 from nurture.journey.replay import verify_replay
-from nurture.reports.amounts import find_doubtful_amounts
+from nurture.reports.doubtful_values import AMOUNTS, TOPICS, find_doubtful_values
 from nurture.reports.set_aside import find_set_aside
 
 #: How many of the newest contacts are compared with a replay of their events.
@@ -48,7 +48,8 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
         for name, check in CHECKS.items():
             findings.append(_finding(name, list(check(connection, context))))
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
-        findings.append(_notice("amounts", list(find_doubtful_amounts(connection))))
+        findings.append(_notice("amounts", list(find_doubtful_values(connection, AMOUNTS))))
+        findings.append(_notice("topics", list(find_doubtful_values(connection, TOPICS))))
         findings.append(
             _finding("complaints", list(complaints.find_excess(connection, names, now=context.now)))
         )

@@ -15,7 +15,7 @@ from nurture.consent.request_queries import load_asked_addresses
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.inbox_queries import InboxRow, mark_historic
 from nurture.database.engine import decode
-from nurture.domain.consent.events import GIVEN
+from nurture.domain.consent.events import GIVEN, topic_in
 from nurture.domain.consent.permissions import state_for_topic
 from nurture.domain.event import OWN_PAGES, Event, Identity
 from nurture.domain.identity import strongest_first
@@ -53,9 +53,9 @@ def bound_requests(
     wanted = sorted({address for address in address_of.values() if address})
     asked = load_asked_addresses(connection, wanted, _NAMES, since=now - _WINDOW)
     for row, contact in sorted(asking, key=lambda pair: pair[0].id):
-        topic, address = decode(row.body).get("properties", {}).get("topic"), address_of[row.id]
+        topic, address = topic_in(decode(row.body).get("properties", {})), address_of[row.id]
         held = permissions.get(contact)
-        if held is not None and state_for_topic(held.consents, str(topic)) == "granted":
+        if held is not None and state_for_topic(held.consents, topic) == "granted":
             granted.add(row.id)
         if row.id in granted or address in asked:
             row.historic = True
@@ -83,8 +83,7 @@ def request_confirmations(
     """
     requests: list[NewEvent] = []
     for event in given:
-        contact, topic = owners.get(event.seq), event.properties.get("topic")
-        known = playbook.topics.get(topic) if isinstance(topic, str) else None
+        contact, known = owners.get(event.seq), playbook.topics.get(topic_in(event.properties))
         if event.seq not in hints or event.name != GIVEN or event.historic:
             continue
         if contact is None or known is None or known.double_opt_in or not names.get(contact):
@@ -98,7 +97,7 @@ def request_confirmations(
                 occurred_at=now,
                 received_at=now,
                 identities=(strongest_first(names[contact])[0],),
-                properties={"topic": topic, "hint": True},
+                properties={"topic": known.name, "hint": True},
             )
         )
     if requests:

@@ -16,6 +16,7 @@ from nurture.delivery.coupons import fix_lets
 from nurture.delivery.kept_bytes import read_kept_bytes
 from nurture.delivery.load_guard_input import GuardItem
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
+from nurture.domain.consent.events import topic_in
 from nurture.domain.facts import view
 from nurture.domain.guard.decide import zone_or_default
 from nurture.domain.inbound.verp import build_return_path
@@ -150,7 +151,7 @@ def _header_id(message_id: int, delivery: Delivery, sender: str) -> str:
 
 def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> Mapping[str, str]:
     properties = item.run.origin.properties if item.run else {}
-    asked, request = properties.get("topic"), properties.get("request")
+    asked, request = topic_in(properties), properties.get("request")
     # The old address gets the link to object, never the one that confirms.
     to_old = item.measure is not None and item.measure.to == "old_address"
     number = request if isinstance(request, int) else None
@@ -162,7 +163,7 @@ def _links(item: GuardItem, delivery: Delivery, images: Mapping[str, Image]) -> 
         contact_id=item.family.contact.id,
         message_id=item.due.id,
         topic=item.due.topic,
-        asked=asked if isinstance(asked, str) else None,
+        asked=asked or None,
         request=None if to_old else number,
         objection=number if to_old else None,
         names=None if tracked else PAGES.keys() - _TRACKING,

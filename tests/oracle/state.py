@@ -106,9 +106,8 @@ WITHDRAWALS = frozenset({"Consent Withdrawn", "Unsubscribed"})
 def speaks_of(book: Playbook, event: Event, topic: str) -> bool:
     """Whether a word about consent is about a topic; a withdrawal without a known topic is about all."""
     entry = event.properties.get("topic")
-    if event.name in WITHDRAWALS:
-        return entry == topic or not isinstance(entry, str) or entry not in book.double
-    return bool(entry == topic)
+    named = entry.strip().casefold() if isinstance(entry, str) else ""
+    return named == topic or (event.name in WITHDRAWALS and named not in book.double)
 
 
 def grants(book: Playbook, event: Event, topic: str) -> bool:

@@ -5,7 +5,8 @@ too. A topic with double opt-in counts from `Topic Confirmed` on, and so does ev
 signed shop also tells that it awaits a confirmation (`Consent Requested`).
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from nurture.domain.consent.permissions import EVERYTHING, ConsentState
 from nurture.domain.contact import Contact
@@ -19,7 +20,14 @@ CONFIRMED: Final = "Topic Confirmed"
 #: A signed shop has asked the person to confirm.
 ASKED: Final = "Consent Requested"
 WITHDRAWN: Final = frozenset({"Consent Withdrawn", "Unsubscribed"})
-_NAMES: Final = WITHDRAWN | {GIVEN, CONFIRMED, ASKED}
+_GRANTS: Final = frozenset({GIVEN, CONFIRMED})
+_NAMES: Final = WITHDRAWN | _GRANTS | {ASKED}
+#: Fact: topics that events grant and the playbook does not have. No condition reads it.
+UNKNOWN_TOPICS: Final = "unknown_topics"
+#: What is listed of a grant that names no topic.
+NO_TOPIC: Final = "(none)"
+_LISTED_MAX: Final = 5
+_TOPIC_MAX: Final = 40
 _NO_CONSENT: Final = TopicConsent()
 
 
@@ -31,12 +39,17 @@ class ConsentStart(NamedTuple):
     is_first: bool
 
 
+def topic_in(properties: Mapping[str, Any]) -> str:
+    """Return the topic that these properties name, without the space around it and in small letters; "" for none."""
+    topic = properties.get("topic")
+    return topic.strip().casefold() if isinstance(topic, str) else ""
+
+
 def read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] | None:
     """Return the topic and the state that an event tells; a withdrawal of an unknown topic covers everything."""
-    topic = event.properties.get("topic")
-    known = playbook.topics.get(topic) if isinstance(topic, str) else None
+    known = playbook.topics.get(topic_in(event.properties))
     if event.name in WITHDRAWN:
-        return (str(topic) if known is not None else EVERYTHING), "withdrawn"
+        return (EVERYTHING if known is None else known.name), "withdrawn"
     if known is None:
         return None
     if event.name == CONFIRMED:
@@ -53,8 +66,12 @@ def read_consent(event: Event, playbook: Playbook) -> tuple[str, ConsentState] |
 
 def fold_consent(contact: Contact, event: Event, playbook: Playbook) -> ConsentStart | None:
     """Fold the consent that the event tells, and return the topic that begins to count by it."""
-    consent = read_consent(event, playbook) if event.name in _NAMES else None
+    if event.name not in _NAMES:
+        return None
+    consent = read_consent(event, playbook)
     if consent is None:
+        if event.name in _GRANTS:
+            _note_unknown(contact, topic_in(event.properties))
         return None
     topic, state = consent
     kept = contact.memory.consents.setdefault(topic, TopicConsent())
@@ -71,11 +88,24 @@ def fold_consent(contact: Contact, event: Event, playbook: Playbook) -> ConsentS
     return ConsentStart(topic, is_first) if _counts(contact, topic) and not counted else None
 
 
+def _note_unknown(contact: Contact, topic: str) -> None:
+    """Keep the name of a topic that the playbook does not have, for the doctor: nobody is asked and nothing granted."""
+    names = {*contact.facts.get(UNKNOWN_TOPICS, ()), topic[:_TOPIC_MAX] or NO_TOPIC}
+    contact.facts[UNKNOWN_TOPICS] = sorted(names)[:_LISTED_MAX]
+
+
 def _counts(contact: Contact, topic: str) -> bool:
     """Tell whether the newest word about the topic, or about everything, is a grant; of one instant the stricter."""
     consents = contact.memory.consents
     of_topic, of_everything = (consents.get(name, _NO_CONSENT) for name in (topic, EVERYTHING))
     return of_topic.granted > max(of_topic.withdrawn, of_topic.asked, of_everything.withdrawn)
+
+
+def combine_unknown_topics(contact: Contact, added: Contact) -> None:
+    """Add the unknown topics that another part of the person's history names, in place."""
+    names = {*contact.facts.get(UNKNOWN_TOPICS, ()), *added.facts.get(UNKNOWN_TOPICS, ())}
+    if names:
+        contact.facts[UNKNOWN_TOPICS] = sorted(names)[:_LISTED_MAX]
 
 
 def combine_consents(kept: dict[str, TopicConsent], added: dict[str, TopicConsent]) -> None:

@@ -11,7 +11,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from nurture.domain.consent.events import combine_consents
+from nurture.domain.consent.events import combine_consents, combine_unknown_topics
 from nurture.domain.contact import Contact
 from nurture.domain.entities.combine import combine_entities
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
@@ -57,6 +57,7 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
             _combine_fold(contact, added, fact)
     combine_entities(contact, added, playbook)
     combine_labels(contact, added, playbook)
+    combine_unknown_topics(contact, added)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):
             judge_verdict(contact, fact)

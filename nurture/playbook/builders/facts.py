@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
+from nurture.domain.consent.events import UNKNOWN_TOPICS
 from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES
 from nurture.domain.playbook import (
     EntityKind,
@@ -33,7 +34,7 @@ RESERVED = frozenset(
         *BUILT_INS, *keyword.kwlist, "yes", "no", "unknown", "known", "days_since", "days_until", "silent_days",
         "last", "first", "count", "min", "max", "local_weekday", "local_month", "local_day", "local_hour",
         "persona", "event", "entity", "entity_key", "generation", "contact", "brand", "links", "strings", "locale",
-        "subject", "preheader", "now", OTHER_CURRENCIES, EQUAL_REFUNDS,
+        "subject", "preheader", "now", OTHER_CURRENCIES, EQUAL_REFUNDS, UNKNOWN_TOPICS,
     }
 )  # fmt: skip
 Counted = schema.CountFact | schema.EverFact | schema.FirstFact | schema.LastFact | schema.SetFact

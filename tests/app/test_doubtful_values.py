@@ -1,4 +1,4 @@
-"""The doctor names amounts in currencies that the brand does not have, and refunds that may be one told twice."""
+"""The doctor names topics and currencies that the playbook does not have, and refunds that may be one."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nurture.database.engine import Database
 from nurture.database.schema import contacts
 from nurture.domain.contact import Contact
-from nurture.reports.amounts import find_doubtful_amounts
+from nurture.reports.doubtful_values import AMOUNTS, TOPICS, find_doubtful_values
 from tests.domain.entities.shop import DAY, HOUR, after, happened, order
 
 
@@ -25,7 +25,7 @@ def found(database: Database, *people: Contact) -> list[str]:
     with database.write() as connection:
         connection.execute(sa.delete(contacts))
         connection.execute(sa.insert(contacts), rows)
-        return list(find_doubtful_amounts(connection))
+        return list(find_doubtful_values(connection, {**AMOUNTS, **TOPICS}))
 
 
 def test_currencies_that_are_not_named_are_listed(database: Database) -> None:
@@ -35,7 +35,7 @@ def test_currencies_that_are_not_named_are_listed(database: Database) -> None:
     assert first == (
         "contact:7: amounts in JPY, USD are added to nothing; name the currency in brand.currencies"
     )
-    assert last == "2 more contacts have such amounts"
+    assert last == "2 more contacts have such values"
 
 
 def test_equal_refunds_without_a_key_are_listed(database: Database) -> None:
@@ -47,3 +47,12 @@ def test_equal_refunds_without_a_key_are_listed(database: Database) -> None:
     assert line == (
         "contact:1: two equal refunds of A within a day; give refunds a key, so that one told twice counts once"
     )
+
+
+def test_unknown_topics_are_listed(database: Database) -> None:
+    known = [happened("Consent Given", topic=topic) for topic in (" news ", "NEWS")]
+    assert found(database, after(*known), after(happened("Consent Withdrawn", topic="sports"))) == []
+    unknown = [happened("Consent Given", topic=topic) for topic in ("Sports", None, " sports")]
+    assert found(database, after(*unknown, *known)) == [
+        "contact:1: consent to (none), sports grants nothing; tell a topic of the playbook, or declare this one there"
+    ]
