@@ -352,7 +352,7 @@ class Running(Known):
         run.mail = mail
         self.mails.append(mail)
         self.waiting.append(mail)
-        if run.index == len(run.measure.steps) - 1:
+        if run.index == len(run.measure.steps) - 1 and not run.measure.handover:
             run.done = True
             self.active = [other for other in self.active if other is not run]
 

@@ -60,7 +60,8 @@ def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
             place = following if case is None else outline.enter_case(place, case)
         elif isinstance(step, MailStep):
             _plan_message(work, measure, run, step, at)
-            if outline.is_last(place):
+            # A run that may be handed over goes on until its last mail has ended, so that this is handed over too.
+            if outline.is_last(place) and measure.handover is None:
                 work.end(run, "done", "", at)
             return
         else:
