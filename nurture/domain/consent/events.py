@@ -24,7 +24,7 @@ _GRANTS: Final = frozenset({GIVEN, CONFIRMED})
 _NAMES: Final = WITHDRAWN | _GRANTS | {ASKED}
 #: Fact: topics that events grant and the playbook does not have. No condition reads it.
 UNKNOWN_TOPICS: Final = "unknown_topics"
-#: What is listed of a grant that names no topic.
+#: Listed for a grant that names no topic.
 NO_TOPIC: Final = "(none)"
 _LISTED_MAX: Final = 5
 _TOPIC_MAX: Final = 40

@@ -206,6 +206,11 @@ def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
     date_format = _CALENDAR.get(per)
     if date_format is not None:
         return format(to_local(firing.at, work.zone), date_format)
+    return _value_of_property(work, measure, firing, per)
+
+
+def _value_of_property(work: Work, measure: Measure, firing: Firing, per: str) -> str | None:
+    """Return the value of a property of the event, else the key of the entity or the milestone that it names."""
     kind, value = work.playbook.entities.get(measure.entity or ""), key_text(firing.properties.get(per))
     if not firing.entity_key or kind is None:
         return value or firing.milestone_key or None

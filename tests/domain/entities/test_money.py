@@ -81,7 +81,7 @@ def test_a_sum_over_events_adds_the_first_currency_only() -> None:
 
 @pytest.mark.parametrize("playbook", [shop(), BOTH], ids=["one currency", "two currencies"])
 @pytest.mark.parametrize(
-    ("told", "refunded", "is_reversed"),
+    ("named", "refunded", "is_reversed"),
     [
         ({}, "USD", False),
         ({}, "EUR", True),
@@ -91,10 +91,10 @@ def test_a_sum_over_events_adds_the_first_currency_only() -> None:
     ],
 )
 def test_a_refund_in_another_currency_than_the_order_s_gives_nothing_back(
-    playbook: Playbook, told: dict[str, str], refunded: str | None, is_reversed: bool
+    playbook: Playbook, named: dict[str, str], refunded: str | None, is_reversed: bool
 ) -> None:
     refund = happened("Order Refunded", HOUR, order_id="A", total=10, currency=refunded)
-    for events in permutations([order("A", 10, **told), refund]):
+    for events in permutations([order("A", 10, **named), refund]):
         assert after(*events, playbook=playbook).track == ("lead" if is_reversed else "customer")
 
 
