@@ -6,8 +6,6 @@ of the facts. The oldest of these marks are added up.
 
 from typing import Final
 
-from msgspec import structs
-
 from nurture.domain.entities.lines import note_bought
 from nurture.domain.entities.net_facts import compacted, shares_of
 from nurture.domain.entities.reading import currency_in, mark_of
@@ -57,7 +55,7 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         worth = Worth(amount=amount)
     if worth is not None and not worth.currency:
         # The fields, which may name it, are dropped.
-        worth = structs.replace(worth, currency=currency_in(entity.fields))
+        worth = Worth(worth.stamp, worth.amount, currency_in(entity.fields))
     rest = Entity(
         opened_at=entity.opened_at,
         touched_at=entity.touched_at,
