@@ -24,6 +24,7 @@ from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
 from nurture.domain.pace.work_classes import URGENT, is_turn_of_bulk_alarms
 from nurture.feedback.clicks import judge_clicks
+from nurture.journey.accounts import hand_out_shared_events
 from nurture.journey.drain import adopt, drain, drain_shards, ring
 from nurture.journey.objects import wake_watchers
 from nurture.reports.metrics import count, timed
@@ -65,6 +66,7 @@ def wake(context: Context) -> Counts:
     database, clock, playbooks = services.database, services.clock, services.playbooks
     done = _repeat(context, ADVANCE, lambda: continue_sends(services))
     done.add(_repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks)))
+    done.add(_repeat(context, ADVANCE, lambda: hand_out_shared_events(database, clock=clock)))
     full_batches = 0
 
     def batch() -> Counts:

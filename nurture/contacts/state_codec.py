@@ -15,6 +15,7 @@ from nurture.domain.contact import PersonRequest, Run, RunOrigin, UnknownMemory
 from nurture.domain.instant import Instant
 from nurture.domain.measure import StepOutcome, StepPath
 from nurture.domain.memory import (
+    AccountStanding,
     Closings,
     ConversionRecord,
     Entity,
@@ -76,6 +77,7 @@ _PLACES: Final[tuple[tuple[_Path, type[msgspec.Struct]], ...]] = (
     (("conversions", "*"), ConversionRecord),
     (("milestones", "*"), MilestoneCount),
     (("consents", "*"), TopicConsent),
+    (("accounts", "*"), AccountStanding),
 )
 
 

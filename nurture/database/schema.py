@@ -388,6 +388,61 @@ object_wakes = sa.Table(
 
 # ---- outbox, guard, wire ---------------------------------------------------------------------------------
 
+#: Companies whose people belong together (`accounts` in the playbook).
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    # Raised by every change of its members, their track or their shared holds; the send gate compares it.
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    # How many of its members are customers.
+    sa.Column("customers", sa.Integer, nullable=False, server_default="0"),
+    # The newest row of `account_events` about it; 0 for none.
+    sa.Column("last_event", sa.BigInteger, nullable=False, server_default="0"),
+    # True while a member may not have been handed all of them.
+    sa.Column("is_unread", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+sa.Index(
+    "ix_accounts_unread",
+    accounts.c.key,
+    postgresql_where=accounts.c.is_unread,
+    sqlite_where=accounts.c.is_unread,
+)
+
+#: The account that a living contact belongs to, and what its colleagues' mail depends on.
+account_members = sa.Table(
+    "account_members",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("is_customer", sa.Boolean, nullable=False),
+    # JSON text: shared hold -> since when it is open for this member.
+    sa.Column("holds", sa.Text, nullable=False, server_default="{}"),
+    # The newest row of `account_events` that it was handed.
+    sa.Column("handed", sa.BigInteger, nullable=False, server_default="0"),
+)
+sa.Index("ix_account_members_account", account_members.c.account)
+
+#: Events that an account shares, in the order in which its members get them.
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    _id(),
+    sa.Column("account", sa.Text, nullable=False),
+    # The contact that told it; NULL: the account itself changed.
+    sa.Column("contact_id", sa.BigInteger),
+    # The event's number in `events`; NULL as above.
+    sa.Column("event_id", sa.BigInteger),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("historic", sa.Boolean, nullable=False),
+    sa.Column("hint", sa.Boolean, nullable=False),
+    # JSON text: its properties.
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("account", "event_id"),
+)
+sa.Index("ix_account_events_account", account_events.c.account, account_events.c.id)
+
 messages = sa.Table(
     "messages",
     metadata,
@@ -424,6 +479,8 @@ messages = sa.Table(
     sa.Column("lease_until", Instant),
     # contacts.version when the guard decided; the send gate compares it.
     sa.Column("contact_version", sa.BigInteger),
+    # accounts.version of the contact's account at the same moment; NULL: it belonged to none.
+    sa.Column("account_version", sa.BigInteger),
     sa.Column("playbook_id", sa.BigInteger),
     # JSON text: the frozen values, template hash, Date and boundary that the bytes are made from.
     sa.Column("context", sa.Text),

@@ -57,7 +57,7 @@ _LEDGER = (
 #: The columns that a verdict may set.
 VERDICT = (
     "status", "reason", "due_at", "valid_until", "settled_at", "attempt", "lease_owner", "lease_until",
-    "contact_version", "playbook_id", "context", "header_id", "verdict", "told",
+    "contact_version", "account_version", "playbook_id", "context", "header_id", "verdict", "told",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from nurture.consent.load_suppressions import PersonSuppressions, load_person_su
 from nurture.consent.record import address_hash
 from nurture.consent.request_queries import load_requests
 from nurture.consent.suppression_queries import load_rows
+from nurture.contacts.account_queries import Colleagues, load_colleagues
 from nurture.contacts.queries import load_contacts, run_of
 from nurture.database.engine import decode
 from nurture.delivery import claim_queries
@@ -30,7 +31,7 @@ from nurture.domain.guard.caps import SINCE_HAND_OVER, LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
 from nurture.domain.instant import Instant
-from nurture.domain.journey.position import ActiveHold, active_holds
+from nurture.domain.journey.position import ActiveHold, active_holds, shared_holds
 from nurture.domain.measure import MailStep, Measure, ObjectBinding
 from nurture.domain.pace.domain_rests import rests_now
 from nurture.domain.playbook import Playbook
@@ -55,6 +56,8 @@ class ContactFamily:
     preferences: Preferences = field(default_factory=Preferences)
     suppressions: PersonSuppressions = field(default_factory=PersonSuppressions)
     holds: Sequence[ActiveHold] = ()
+    # The other members of the contact's account; None: it belongs to none.
+    colleagues: Colleagues | None = None
     pending_since: Instant | None = None
     # The ledger by message id; it changes while the chunk's messages are judged one after the other.
     ledger: dict[int, LedgerEntry] = field(default_factory=dict)
@@ -123,6 +126,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         consents_at=family.consents_at,
         preferences=family.preferences,
         holds=family.holds,
+        customers_beside=family.colleagues.customers if family.colleagues is not None else 0,
         other_messages=[entry for number, entry in family.ledger.items() if number != item.due.id],
         reading=_build_reading(item, scope),
         only_to=scope.only_to,
@@ -154,10 +158,12 @@ def load_families(
     replies = load_reply_holds(
         connection, [member for ids in members.values() for member in ids], now=scope.now
     )
+    colleagues = load_colleagues(connection, list(living)) if scope.playbook.accounts is not None else {}
     families: dict[int, ContactFamily] = {}
     for living_id, contact in contacts.items():
         row = living[living_id]
         member_ids = members[living_id]
+        others = colleagues.get(living_id)
         families[living_id] = ContactFamily(
             contact=contact,
             member_ids=member_ids,
@@ -169,8 +175,10 @@ def load_families(
             consents_at=permissions[living_id].consents_at,
             preferences=permissions[living_id].preferences,
             suppressions=suppressions[living_id],
+            colleagues=others,
             holds=[
                 *active_holds(contact, now=scope.now, playbook=scope.playbook),
+                *shared_holds(others.holds if others else {}, now=scope.now, playbook=scope.playbook),
                 *(replies[member] for member in member_ids if member in replies),
             ],
             pending_since=min((pending[member] for member in member_ids if member in pending), default=None),

@@ -19,7 +19,7 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
-from nurture.database.schema import attempts, contacts, messages, sends, switches
+from nurture.database.schema import account_members, accounts, attempts, contacts, messages, sends, switches
 from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
 from nurture.domain.instant import Instant
@@ -49,7 +49,8 @@ def pass_gate(
     rows: `id`, `attempt`, `contact_id` (the living contact), `content_hash` (of the bytes), `context` (None: keep it).
     One statement checks that the message is ready (or passed an earlier gate and was not begun), that attempt and lease
     are the worker's and the lease has not lapsed at `lease` (database time), that the contact has the version and track
-    the guard saw, that no switch is off, and that the mail's send is running. until: the end of the new lease.
+    the guard saw, and its account the version, that no switch is off, and that the mail's send is running.
+    until: the end of the new lease.
     """
     if not rows:
         return set()
@@ -94,6 +95,14 @@ def _gate(dialect: str, names: tuple[str, ...]) -> Any:
     stopped = sa.select(sends.c.request).where(
         sends.c.request == messages.c.request, sends.c.state != sa.literal_column("'running'")
     )
+    other_account = (
+        sa.select(account_members.c.contact_id)
+        .join(accounts, accounts.c.key == account_members.c.account)
+        .where(
+            account_members.c.contact_id == given.c.contact_id,
+            accounts.c.version != messages.c.account_version,
+        )
+    )
     return (
         sa.update(messages)
         .values(values)
@@ -104,6 +113,7 @@ def _gate(dialect: str, names: tuple[str, ...]) -> Any:
             contacts.c.survivor.is_(None),
             contacts.c.erased_at.is_(None),
             contacts.c.version == messages.c.contact_version,
+            ~sa.exists(other_account.correlate(messages, given)),
             sa.or_(messages.c.track == sa.literal_column("'any'"), messages.c.track == contacts.c.track),
             ~sa.exists(off.correlate(messages)),
             ~sa.exists(stopped.correlate(messages)),

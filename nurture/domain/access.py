@@ -24,7 +24,9 @@ KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 #: The only scope that a browser key uses.
 BROWSER_SCOPES: frozenset[KeyScope] = frozenset({"ingest"})
 #: Sources of events that this system writes itself; no API key may have one of these names.
-OUR_SOURCES = frozenset({"celery", "cli", "feedback", "import", "object", "ops", "timer", "web"}) | SHOPS
+OUR_SOURCES = (
+    frozenset({"account", "celery", "cli", "feedback", "import", "object", "ops", "timer", "web"}) | SHOPS
+)
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 #: The user name that signs in with ADMIN_PASSWORD; no other user can have it.
 FIRST_ADMIN = "admin"

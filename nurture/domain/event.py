@@ -12,6 +12,8 @@ EventKind = Literal["track", "identify", "page", "screen", "group", "alias", "ob
 #: Strongest first: the order in which an event is routed and a survivor chosen.
 IDENTITY_KINDS: tuple[IdentityKind, ...] = ("user_id", "email", "phone", "anonymous_id")
 
+#: The source of events that a colleague of the same account told first: they fold into what the account shares alone.
+BY_COLLEAGUE: Final = "account"
 #: The source of what people do on our own public pages; no application may speak as it.
 OWN_PAGES: Final = "web"
 #: The source of events from files.
@@ -46,7 +48,7 @@ class Event:
 
     # Position in the order of application; 0 until a drain has given it one.
     seq: int
-    # The source: a write key's name, `import`, `cli`, `ops`, `object`, `web`, `celery`.
+    # The source: a write key's name, `import`, `cli`, `ops`, `object`, `account`, `web`, `celery`.
     source: str
     # Unique within the source; the same id is the same event.
     message_id: str

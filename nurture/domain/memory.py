@@ -22,6 +22,7 @@ LabelStamp = tuple[int, Instant, str, str, str]
 Sign = Literal["yes", "no"]
 
 NO_STAMP: Final[FieldStamp] = (NEVER, "")
+NO_VALUE: Final[ValueStamp] = (NEVER, "", "")
 
 
 class _Part(Struct, forbid_unknown_fields=True):
@@ -174,6 +175,19 @@ class TopicConsent(_Part, omit_defaults=True):
     asked: Instant = NEVER
 
 
+class AccountStanding(_Part, omit_defaults=True):
+    """A contact's standing in one account: the newest word of each kind, in whatever order they arrive."""
+
+    joined: ValueStamp = NO_VALUE
+    left: ValueStamp = NO_VALUE
+    # Stamp of the newest role, and the role.
+    role_stamp: ValueStamp = field(name="role_at", default=NO_VALUE)
+    role: str = ""
+    # The account's number of customers, and the version of the account that had it.
+    customers: int = 0
+    customers_version: int = field(name="customers_at", default=-1)
+
+
 class HoldSpan(NamedTuple):
     """The newest start and the newest end of a hold for one key; it is in force while the start is later."""
 
@@ -227,6 +241,9 @@ class Memory(_Part, omit_defaults=True):
 
     # Object kind -> key -> the person's requests to hear of it.
     requests: dict[str, dict[str, ObjectRequest]] = field(name="asked", default_factory=dict)
+
+    # Key of an account ("" for all of them) -> the contact's standing in it.
+    accounts: dict[str, AccountStanding] = field(default_factory=dict)
 
     # ---- what the triggers have done: a replay keeps it ----
     # Measure -> run key -> when the run started.

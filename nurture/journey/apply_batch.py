@@ -33,6 +33,7 @@ from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.feedback.answers import open_answer_cases
 from nurture.feedback.hooks import queue_posts
+from nurture.journey.accounts import update_accounts
 from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
 from nurture.journey.objects import fold_objects
 from nurture.journey.replay import begin, definitions, replay_events
@@ -103,6 +104,8 @@ def apply(
     counts["objects"] = fold_objects(connection, events, playbook)
     counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
     events_of_contacts = [(event, contact_of_row.get(row)) for row, event in deduplicated.events.items()]
+    states = [advance.contact for advance in step.advances]
+    counts["shared"] = update_accounts(connection, states, events_of_contacts, playbook, now=now)
     counts["hooks"] = queue_posts(connection, events_of_contacts, now=now)
     counts["cases"] = open_answer_cases(connection, events_of_contacts, playbook, now=now)
     done = [row for row in taken.rows() if row.id not in lost]

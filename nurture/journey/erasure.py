@@ -28,6 +28,7 @@ from nurture.domain.event import Identity
 from nurture.domain.identity import find_event_owner
 from nurture.domain.instant import DAY, FOREVER, Instant
 from nurture.journey import personal_data
+from nurture.journey.accounts import leave_accounts
 from nurture.journey.merge import join
 from nurture.playbook import PlaybookSource
 
@@ -96,6 +97,7 @@ def stop_mail(
         on_wire=_on_wire(connection, members),
     )
     _close_cases(connection, members, now)
+    leave_accounts(connection, members, now=now)
     _blank_texts(connection, names, now)
     shop_queries.delete_things_of(connection, names)
     connection.execute(

@@ -34,6 +34,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey.object_watches import open_watches
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
+from nurture.journey.accounts import update_accounts
 from nurture.journey.due_alarms import ring_due_alarms
 from nurture.journey.object_queries import hand_watches, return_watches
 from nurture.journey.replay import replay_events
@@ -166,6 +167,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     give_back_addresses(connection, contact, survivor)
     _give_back_watches(connection, contact, survivor, histories, playbook)
     save(connection, advances)
+    update_accounts(connection, [advance.contact for advance in advances], (), playbook, now=now)
     return Parted(contact, survivor, names)
 
 
@@ -228,6 +230,7 @@ def _merge(
     settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
     save(connection, [merged.advance])
+    update_accounts(connection, [merged.advance.contact], (), playbook, now=now, gone=[other])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
 
 

@@ -97,6 +97,8 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     ),
     "non_entries": Personal("contact", "contact_id", "deleted", None),
     "set_aside_measures": Personal("contact", "contact_id", "deleted", None),
+    "account_members": Personal("contact", "contact_id", "deleted: the company that the person belonged to", None),
+    "account_events": Personal("contact", "contact_id", "deleted: what the person told for its company", None),
     "watches": Personal("contact", "contact_id", "deleted", None),
     "messages": Personal(
         "contact",

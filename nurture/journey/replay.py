@@ -122,6 +122,7 @@ def definitions(playbook: Playbook) -> str:
         playbook.holds,
         *((playbook.requests, playbook.objects) if playbook.requests else ()),
         playbook.topics,
+        *((playbook.accounts,) if playbook.accounts is not None else ()),
         # Events whose count, first and last are kept because some condition asks.
         index_of(playbook).remembered,
         _FOLDS,

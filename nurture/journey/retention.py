@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.contacts import queries as people
+from nurture.contacts.account_queries import delete_old_events
 from nurture.contacts.baseline_queries import load_own_baselines, save_baselines
 from nurture.contacts.event_queries import event_of
 from nurture.contacts.state_codec import decode_memory, encode_memory
@@ -53,12 +54,12 @@ def retain(
         quarantine=_oldest(connection, t.quarantine, t.quarantine.c.received_at, before["quarantine"], limit),
         imports=_imports(connection, before["imports"]),
         hook_posts=delete_settled(connection, before=before["reports"], limit=limit),
+        account_events=delete_old_events(connection, before=before["events"], limit=limit),
         shop_things=_shop_things(connection, before["events"], limit=limit),
     )
     counts.add(_people(connection, before, limit=limit))
-    counts.more = any(
-        counts[name] >= limit for name in ("events", "contents", "reports", "quarantine", "shop_things")
-    )
+    bounded = ("events", "contents", "reports", "quarantine", "shop_things", "account_events")
+    counts.more = any(counts[name] >= limit for name in bounded)
     return counts
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from nurture.domain.accounts import CUSTOMERS, ROLE
 from nurture.domain.conditions import Condition, Vocabulary
 from nurture.domain.measure import (
     MailStep,
@@ -199,6 +200,8 @@ def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str
             yield f"property {field or root}", playbook.properties.terms[field or root]
     if "persona" in names:
         yield "personas", playbook.personas
+    if not names.isdisjoint((ROLE, CUSTOMERS)):
+        yield "accounts", playbook.accounts
     if "stage" in names or measure.stage != "any" or isinstance(measure.trigger, OnStage):
         yield "stages", playbook.stages
     yield from _calendars_read(measure, playbook)

@@ -177,6 +177,7 @@ _CHECK_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("suppressed", "shared_address"), "suppression"),
     **dict.fromkeys(("entity_reversed", "entity_closed"), "entity"),
     **dict.fromkeys(("measure_gone", "step_gone"), "measure"),
+    "account_customer": "account",
     **dict.fromkeys(("no_consent", "consent_pending", "consent_withdrawn"), "consent"),
     "no_address": "address",
     "paused": "switches",

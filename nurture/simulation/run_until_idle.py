@@ -19,6 +19,7 @@ from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import Transient
 from nurture.domain.instant import FOREVER, Instant
+from nurture.journey.accounts import hand_out_shared_events
 from nurture.journey.adoption_queries import IS_ADOPTING
 from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
@@ -59,6 +60,8 @@ def _round(
             done.add(drained)
     if "wakes" in waits:
         done.add(wake_watchers(database, clock=clock, playbooks=playbooks))
+    if "shares" in waits:
+        done.add(hand_out_shared_events(database, clock=clock))
     if "adoption" in waits:
         done.add(adopt(database, clock=clock, playbooks=playbooks))
     if "alarms" in waits:
@@ -83,7 +86,7 @@ _NOW = sa.bindparam("at_now", type_=sa.BigInteger)
 # Literals, not parameters: only then does PostgreSQL use the partial indexes.
 _LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
 _DOUBTED = _M.status == sa.literal_column("'in_doubt'")
-_PARTS: Final = ("inbox", "wakes", "adoption", "alarms", "messages", "leases", "doubts")
+_PARTS: Final = ("inbox", "wakes", "shares", "adoption", "alarms", "messages", "leases", "doubts")
 
 
 @lru_cache
@@ -96,6 +99,7 @@ def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
     waits = (
         sa.select(t.inbox.c.id),
         sa.select(t.object_wakes.c.id),
+        sa.select(t.accounts.c.key).where(t.accounts.c.is_unread),
         sa.select(t.active_playbook.c.id).where(IS_ADOPTING),
         sa.select(t.contacts.c.id).where(ALARMED, t.contacts.c.wake_at <= _NOW),
         sa.select(_M.id).where(WAITING, _M.lane.in_(sa.select(lanes.c.lane)), _M.due_at <= _NOW),

@@ -21,7 +21,8 @@ LONG_LISTS = {
 }
 #: Modules in one folder, `__init__` not counted: more than these nobody overlooks. `app` has one per noun.
 MODULES_MAX = 25
-MODULES_MAX_OF = {"nurture/app": 40}
+# Each change of the tables is a file of its own, and none is ever taken away.
+MODULES_MAX_OF = {"nurture/app": 40, "nurture/database/migrations/versions": 100}
 
 
 def test_imports_go_down_only() -> None:

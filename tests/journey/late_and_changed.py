@@ -17,7 +17,9 @@ from tests.journey.two_people import (
     Cell,
     History,
     begin,
+    cell,
     close_cases,
+    company_of,
     complain,
     consents,
     email,
@@ -26,6 +28,7 @@ from tests.journey.two_people import (
     joined,
     kept_in,
     names_of,
+    of_firm,
     order,
     orders,
     page_of,
@@ -64,6 +67,7 @@ def live_late(database: Database) -> History:
         an_event("late-yes", "e2", name="Consent Given", properties={"topic": "news"}, **then),
         an_event("late-address", "u1 e8", kind="identify", name="Identified", occurred_at=NOW - 30 * DAY),
         an_event("late-tie", "u1 p2", **then),
+        of_firm("late-company", "u1", "Grouped", "elsewhere", **then),
         order("too old", "e2", occurred_at=KEPT_FROM - DAY),
         order("late-eve", "u5 e5", **then),
         an_event("late-eve-yes", "u5", name="Consent Given", properties={"topic": "offers"}),
@@ -161,6 +165,11 @@ def late_watches(history: History) -> None:
     assert watched(history, history.given["eve"]) == {}
 
 
+def late_account_members(history: History) -> None:
+    untouched(history, "account_members")
+    assert company_of(history, history.ada) == "ada's", "a company that was joined earlier changes nothing"
+
+
 def late_feedback(history: History) -> None:
     still(history, "feedback")
     rows = history.world.rows(t.feedback, message_id=history.sent[history.old], kind="bounce")
@@ -214,6 +223,8 @@ LATE: dict[str, Cell] = {
     "non_entries": late_non_entries,
     "messages": late_messages,
     "watches": late_watches,
+    "account_members": late_account_members,
+    "account_events": cell(untouched, "account_events"),
     "feedback": late_feedback,
     "runs": late_runs,
     "consents": late_consents,
@@ -339,6 +350,7 @@ CHANGE: dict[str, Cell] = {
     "erasures": change_erasures,
     **kept_in("contact_state", "baselines", "quarantine", "transitions", "milestones", check=untouched),
     **kept_in("non_entries", "set_aside_measures", "watches", "coupons", "runs", check=untouched),
+    **kept_in("account_members", "account_events", check=untouched),
     **kept_in("attempts", "feedback", "consents", "touches", "wishes", "conflicts", check=untouched),
     **kept_in("notices", "hook_posts", "send_recipients", check=untouched),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),

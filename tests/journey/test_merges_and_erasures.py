@@ -27,7 +27,9 @@ from tests.journey.two_people import (
     History,
     Made,
     begin,
+    cell,
     close_cases,
+    company_of,
     consents,
     email,
     erase,
@@ -124,6 +126,12 @@ def merge_watches(history: History) -> None:
     assert watched(history, history.old) == {}
 
 
+def merge_account_members(history: History) -> None:
+    assert all(rows["account_members"] for rows in history.before.values())
+    assert company_of(history, history.ada) == "ada's", "the account that was joined last"
+    assert company_of(history, history.old) is None
+
+
 def merge_messages(history: History) -> None:
     assert same_mail(history) == {history.ada: ("waiting", ""), history.old: ("cancelled", "merged")}
     sent = [row.contact_id for row in history.world.rows(t.messages, status="sent")]
@@ -196,6 +204,7 @@ MERGE: dict[str, Cell] = {
     "inbox": merge_inbox,
     "set_aside_measures": merge_set_aside,
     "watches": merge_watches,
+    "account_members": merge_account_members,
     "messages": merge_messages,
     "runs": merge_runs,
     "consents": merge_consents,
@@ -208,6 +217,7 @@ MERGE: dict[str, Cell] = {
     "suppression_reasons": merge_reasons,
     "erasures": merge_erasures,
     **kept_in("events", "quarantine", "transitions", "milestones", "non_entries", check=kept_and_shown),
+    "account_events": cell(kept_and_shown, "account_events"),
     **kept_in(
         "coupons",
         "attempts",
@@ -296,6 +306,11 @@ def unmerge_watches(history: History) -> None:
     assert (set(watched(history, history.ada)), set(watched(history, history.old))) == ({"ada"}, {"old"})
 
 
+def unmerge_account_members(history: History) -> None:
+    assert company_of(history, history.ada) == "ada's"
+    assert company_of(history, history.old) == "old's"
+
+
 def unmerge_messages(history: History) -> None:
     assert same_mail(history)[history.old] == ("cancelled", "merged")
     owners = [row.contact_id for row in history.world.rows(t.messages, status="sent")]
@@ -367,6 +382,7 @@ UNMERGE: dict[str, Cell] = {
     "events": unmerge_events,
     "set_aside_measures": unmerge_set_aside,
     "watches": unmerge_watches,
+    "account_members": unmerge_account_members,
     "messages": unmerge_messages,
     "runs": unmerge_runs,
     "consents": unmerge_consents,
@@ -379,6 +395,7 @@ UNMERGE: dict[str, Cell] = {
     "suppression_reasons": unmerge_reasons,
     "erasures": unmerge_erasures,
     **kept_in("quarantine", "transitions", "milestones", "non_entries", check=kept_apart),
+    "account_events": cell(kept_apart, "account_events"),
     **kept_in(
         "coupons",
         "attempts",
@@ -529,6 +546,8 @@ ERASURE: dict[str, Cell] = {
     **kept_in(
         "set_aside_measures",
         "watches",
+        "account_members",
+        "account_events",
         "touches",
         "conflicts",
         "notices",

@@ -25,7 +25,7 @@ from nurture.domain.event import Identity
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import LocalSlot, MailStep, OnEvent, WaitFor, WaitUntilSlot
-from nurture.domain.playbook import Topic
+from nurture.domain.playbook import AccountRules, EventMatch, Milestone, Topic
 from nurture.domain.retention import KINDS
 from nurture.feedback.cases import CLOSED, case_name
 from nurture.feedback.record import record as record_reports
@@ -58,6 +58,11 @@ PLAYBOOK: Final = a_playbook(
     a_measure(BROKEN, trigger=OnEvent(("Care Asked",)), steps=(WaitUntilSlot("wait", NEVER_COMES),)),
     a_measure(NEWS, steps=(MailStep("offer", "offer"),)),
     topics={"offers": Topic("offers", double_opt_in=False), "news": Topic("news", double_opt_in=False)},
+    milestones=(
+        *a_playbook().milestones,
+        Milestone("met", EventMatch(("Team Met",)), "contact", None, ()),
+    ),
+    accounts=AccountRules("company", joined_by=(EventMatch(("Grouped",)),), milestones=frozenset({"met"})),
 )
 #: Everything received before is removed: what it made stands in a baseline.
 KEPT_FROM: Final = NOW - 300 * DAY
@@ -138,6 +143,8 @@ def begin(database: Database) -> History:
             order(suffix, name, occurred_at=at + HOUR),
             an_event(f"{suffix}-3", name, name="Care Asked", occurred_at=NOW - HOUR),
             joined(suffix, name, occurred_at=at + 3 * HOUR),
+            of_firm(f"{suffix}-6", name, "Grouped", f"{suffix}'s", occurred_at=at + HOUR),
+            of_firm(f"{suffix}-7", name, "Team Met", f"{suffix}'s", occurred_at=at + 2 * HOUR),
         )
     history = History(world, mails, world.who("u1"), world.who("e2"))
     # One telephone number that both gave, and an event that a browser may not tell.
@@ -156,6 +163,10 @@ def order(number: str, who: str, **given: Any) -> Any:
 
 def joined(key: str, who: str, **given: Any) -> Any:
     return an_event(f"joined-{key}", who, name="Waitlist Joined", properties={"product_id": key}, **given)
+
+
+def of_firm(number: str, who: str, name: str, firm: str, **given: Any) -> Any:
+    return an_event(number, who, name=name, properties={"company": firm}, **given)
 
 
 def plant(history: History, contact: int) -> None:
@@ -324,6 +335,11 @@ def suppressed(history: History, who: str) -> set[str]:
 
 def watched(history: History, contact: int) -> dict[str, int]:
     return {row.key: row.since for row in history.world.rows(t.watches, contact_id=contact)}
+
+
+def company_of(history: History, contact: int) -> str | None:
+    rows = history.world.rows(t.account_members, contact_id=contact)
+    return str(rows[0].account) if rows else None
 
 
 def runs_of(history: History, measure: str) -> dict[int, tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Folding an event into the entities that it opens, updates, closes, reverses or restores."""
 
 from bisect import insort
+from collections.abc import Collection
 
 from nurture.domain.contact import Contact
 from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
@@ -33,12 +34,21 @@ _CLOSINGS_MAX = 200
 _CHANGES_MAX = 500
 
 
-def fold_entities(contact: Contact, event: Event, playbook: Playbook, index: Index) -> bool:
-    """Fold the event into the entities it opens, updates, closes, reverses or restores; tell whether there was any."""
+def fold_entities(
+    contact: Contact, event: Event, playbook: Playbook, index: Index, *, only: Collection[str] | None = None
+) -> bool:
+    """Fold the event into the entities it opens, updates, closes, reverses or restores; tell whether there was any.
+
+    only: the kinds that it may change; None: all.
+    """
     effects = index.effects.get(event.name)
     if effects is None:
         return False
-    changed = {effect.kind.name for effect in effects if _apply(contact, event, effect, playbook)}
+    changed = {
+        effect.kind.name
+        for effect in effects
+        if (only is None or effect.kind.name in only) and _apply(contact, event, effect, playbook)
+    }
     if changed:
         settle_kinds(contact, changed, playbook, index)
     return bool(changed)

@@ -240,6 +240,19 @@ def check_own_pause(context: CheckContext) -> CheckResult:
     return Refusal("defer", "own_pause", f"the person wants none before {to_iso(until)}", until=until)
 
 
+def check_account(context: CheckContext) -> CheckResult:
+    """Skip marketing for leads where a colleague is a customer, unless the playbook lets it through."""
+    rules, message = context.playbook.accounts, context.input.message
+    if rules is None or message.track != "lead" or message.purpose not in MARKETING:
+        return "asks nothing about colleagues"
+    customers = context.input.customers_beside
+    if not customers:
+        return "no colleague is a customer"
+    if rules.leads_of_customers == "all":
+        return f"{customers} customers among the colleagues, and the playbook lets it through"
+    return Refusal("skip", "account_customer", f"{customers} of the account's other members are customers")
+
+
 def check_holds(context: CheckContext) -> CheckResult:
     """Defer while a hold stops this purpose, unless the measure says `holdable: false`."""
     purpose = context.input.message.purpose
@@ -252,7 +265,8 @@ def check_holds(context: CheckContext) -> CheckResult:
         return "none"
     last = max(active, key=lambda hold: hold.until)
     since, until = to_iso(last.since), to_iso(last.until)
-    detail = f"{last.hold.name} since {since}, until {until} at most, owner {last.hold.owner}"
+    whose = ", of a colleague" if last.is_shared else ""
+    detail = f"{last.hold.name}{whose} since {since}, until {until} at most, owner {last.hold.owner}"
     return Refusal("defer", "hold", detail, until=min(last.until, context.now + RECHECK_AFTER))
 
 

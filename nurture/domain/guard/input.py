@@ -102,7 +102,10 @@ class GuardInput:
     consents_at: Mapping[str, Instant] = field(default_factory=dict)
     # The person's own limits for all marketing mail.
     preferences: Preferences = field(default_factory=Preferences)
+    # Its own, and those that colleagues of its account share.
     holds: Sequence[ActiveHold] = ()
+    # How many other members of its account are customers.
+    customers_beside: int = 0
     # Every other message of the person that waits, is being sent or counts toward a cap.
     other_messages: Sequence[LedgerEntry] = ()
     # The values that conditions read; None: all of them are unknown.

@@ -8,6 +8,7 @@ and batching, simulation and replay give the same result.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from nurture.domain.accounts import fold_account, fold_from_colleague, is_from_colleague
 from nurture.domain.consent.events import ConsentStart, fold_consent
 from nurture.domain.contact import Advance, Contact, MilestoneReached, Transition
 from nurture.domain.errors import Poison
@@ -202,12 +203,14 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.result.transitions.extend(folded.moved)
     work.result.milestones.extend(folded.reached)
     if not mail:
-        end_answered_requests(contact, event, playbook)
+        if not is_from_colleague(event):
+            end_answered_requests(contact, event, playbook)
         return
-    if affected.watches or event.kind == "object":
+    is_shared = is_from_colleague(event)
+    if (affected.watches or event.kind == "object") and not is_shared:
         changes = without_ended(watch_changes(event, playbook), contact.memory.requests)
         work.result.watches.extend(changes)
-    if affected.run_ends and not event.historic:
+    if affected.run_ends and not (event.historic or is_shared):
         end_replaced_runs(work, event, at)
     if folded.is_about_entities:
         end_runs_of_entities(work, before.standing, at)
@@ -225,7 +228,8 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     else:
         _start_runs(work, event, folded, at)
     end_runs_by_condition(work, at)
-    end_answered_requests(contact, event, playbook)
+    if not is_from_colleague(event):
+        end_answered_requests(contact, event, playbook)
     _begin_queued_series(work, at)
 
 
@@ -246,14 +250,19 @@ def _fold(work: Work, event: Event, at: Instant) -> _Folded:
     """Fold the event into facts, holds and requests, and move track and stage by their evidence."""
     contact, playbook, affected = work.contact, work.playbook, work.index.affected_by(event.name)
     before = FactsBefore.of(work) if work.is_judged else None
-    fold(contact, event, playbook)
-    if affected.conversions:
-        fold_conversion(contact, event, playbook)
-    if affected.holds:
-        fold_holds(contact, event, playbook)
-    if affected.watches:
-        fold_requests(contact, event, playbook)
-    consent = fold_consent(contact, event, playbook)
+    consent = None
+    if is_from_colleague(event):
+        fold_from_colleague(contact, event, playbook)
+    else:
+        fold(contact, event, playbook)
+        if affected.conversions:
+            fold_conversion(contact, event, playbook)
+        if affected.holds:
+            fold_holds(contact, event, playbook)
+        if affected.watches:
+            fold_requests(contact, event, playbook)
+        fold_account(contact, event, playbook)
+        consent = fold_consent(contact, event, playbook)
     moved: list[Transition] = []
     if affected.track:
         moved += move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
@@ -267,8 +276,16 @@ def _fold(work: Work, event: Event, at: Instant) -> _Folded:
         changed = None
     is_about_entities = before is None or affected.entities
     note_changes(work, changed, is_about_entities=is_about_entities)
-    reached = fold_milestones(contact, event, playbook) if affected.milestones else []
+    only = _shared_milestones(event, playbook)
+    reached = fold_milestones(contact, event, playbook, only=only) if affected.milestones else []
     return _Folded(moved, reached, consent, conditions_reading(work, changed), is_about_entities)
+
+
+def _shared_milestones(event: Event, playbook: Playbook) -> frozenset[str] | None:
+    """Return the milestones that the event may reach: of a colleague's event the shared ones, else None for all."""
+    if not is_from_colleague(event):
+        return None
+    return playbook.accounts.milestones if playbook.accounts is not None else frozenset()
 
 
 def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
@@ -282,7 +299,8 @@ def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> No
 def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
     triggers.start_by_stages(work, folded.moved, event, at)
     triggers.start_by_milestones(work, folded.reached, event, at)
-    triggers.start_by_event(work, event, at)
+    if not is_from_colleague(event):
+        triggers.start_by_event(work, event, at)
     triggers.start_by_consent(work, folded.consent, event, at)
     if folded.is_about_entities:
         start_by_entity_dates(work, at)
@@ -298,6 +316,8 @@ def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None
     standing = {place: run.step for place, run in contact.runs.items() if not (run.mailing or run.queued)}
     for measure, step in waits:
         keys: Collection[str] | None = None
+        if step.key is None and is_from_colleague(event):
+            continue
         for place, step_before in standing.items():
             run = contact.runs.get(place)
             if run is None or run.measure != measure.root or step_before != step.id or run.step != step.id:

@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from nurture.domain.accounts import combine_accounts
 from nurture.domain.consent.events import combine_consents, combine_unknown_topics
 from nurture.domain.contact import Contact
 from nurture.domain.entities.combine import combine_entities
@@ -57,6 +58,7 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
             _combine_fold(contact, added, fact)
     combine_entities(contact, added, playbook)
     combine_labels(contact, added, playbook)
+    combine_accounts(contact, added)
     combine_unknown_topics(contact, added)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):

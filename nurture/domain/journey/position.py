@@ -4,7 +4,7 @@ Track and stage are functions of the facts, so the same events give the same pla
 person may jump from any stage to any later one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from nurture.domain.conditions import Reading, Truth
@@ -34,6 +34,8 @@ class ActiveHold:
     hold: Hold
     since: Instant
     until: Instant
+    # True: a colleague of the same account has it.
+    is_shared: bool = False
 
 
 def _matches_any(matches: Sequence[EventMatch], event: Event, playbook: Playbook) -> bool:
@@ -131,11 +133,16 @@ def _order(stage: str, playbook: Playbook) -> int:
     return order.index(stage) if stage in order else -1
 
 
-def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[MilestoneReached]:
-    """Record the milestones that this event reaches and return the new ones; each key is celebrated once."""
+def fold_milestones(
+    contact: Contact, event: Event, playbook: Playbook, *, only: Collection[str] | None = None
+) -> list[MilestoneReached]:
+    """Record the milestones that this event reaches and return the new ones; each key is celebrated once.
+
+    only: the milestones that it may reach; None: all.
+    """
     reached: list[MilestoneReached] = []
     for milestone in index_of(playbook).milestones.get(event.name, ()):
-        if not holds_for(milestone.of, event, playbook):
+        if (only is not None and milestone.name not in only) or not holds_for(milestone.of, event, playbook):
             continue
         known = contact.memory.milestones.setdefault(milestone.name, MilestoneCount())
         known.count += 1
@@ -147,6 +154,8 @@ def fold_milestones(contact: Contact, event: Event, playbook: Playbook) -> list[
             reached.append(MilestoneReached(milestone.name, key, event.occurred_at))
     for effect in index_of(playbook).effects.get(event.name, ()):
         for milestone in index_of(playbook).entity_milestones.get(effect.kind.name, ()):
+            if only is not None and milestone.name not in only:
+                continue
             reached += _reach_by_entity(contact, event, milestone, effect.kind, playbook)
     return reached
 
@@ -228,3 +237,13 @@ def active_holds(contact: Contact, *, now: Instant, playbook: Playbook) -> list[
             since = max(open_since)
             active.append(ActiveHold(hold, since, since + hold.at_most))
     return active
+
+
+def shared_holds(since: Mapping[str, Instant], *, now: Instant, playbook: Playbook) -> list[ActiveHold]:
+    """Return the holds in force that colleagues share. since: hold -> when the newest of theirs began."""
+    known = [(playbook.holds[name], start) for name, start in since.items() if name in playbook.holds]
+    return [
+        ActiveHold(hold, start, start + hold.at_most, is_shared=True)
+        for hold, start in known
+        if start + hold.at_most > now
+    ]

@@ -6,6 +6,7 @@ Each cancels the run's queued mail too, and that of runs that have ended with th
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from nurture.domain.accounts import is_from_colleague
 from nurture.domain.contact import Contact, Run, Transition
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
@@ -110,10 +111,10 @@ def _cancel_about(work: Work, kind: str, key: str, reason: EntityReason, at: Ins
 
 
 def end_runs_by_event(work: Work, event: Event, before: Concerned, at: Instant) -> None:
-    """End the runs that name this event as their exit."""
-    run_starts = work.contact.memory.run_starts
+    """End the runs that name this event as their exit; a colleague's event ends those alone that it is about."""
+    run_starts, is_shared = work.contact.memory.run_starts, is_from_colleague(event)
     for measure, exit_rule in work.index.exits.get(event.name, ()):
-        if measure.root not in run_starts:
+        if measure.root not in run_starts or (is_shared and exit_rule.key is None):
             continue
         keys: Collection[str] | None = None
         if exit_rule.key is not None:

@@ -21,6 +21,7 @@ from nurture.domain.playbook import (
     Topic,
     Touchpoint,
 )
+from nurture.playbook.builders.accounts import ACCOUNT_TERMS, build_accounts, check_shares
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.entities import EntityBuilder
 from nurture.playbook.builders.events import MatcherBuilder
@@ -66,7 +67,7 @@ class ProgrammeBuilder:
         vocabulary = with_segments(
             vocabulary_of(
                 facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
-            ),
+            ).with_terms(ACCOUNT_TERMS if model.accounts is not None else {}),
             model.segments,
             entities=entities,
             document=self._document,
@@ -79,7 +80,7 @@ class ProgrammeBuilder:
             "default_slot": LocalSlot(model.default_send_at) if model.default_send_at is not None else None,
             "arbitration": model.arbitration,
         }
-        return Playbook(
+        playbook = Playbook(
             name=model.name,
             brand=model.brand_values,
             senders=self._senders(),
@@ -107,10 +108,13 @@ class ProgrammeBuilder:
             touchpoints=tuple(self._touchpoints()),
             personas=tuple(self._personas()),
             moments=build_moments(model.moments),
+            accounts=build_accounts(model, self._document, self._matchers, self._faults, entities=entities),
             owners=build_owners(model, self._document, self._faults),
             offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )
+        check_shares(playbook, self._document, self._faults)
+        return playbook
 
     def _entities(self) -> dict[str, EntityKind]:
         model = self._model

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from nurture.domain.measure import Purpose
+from nurture.playbook.schema.accounts import AccountsFile
 from nurture.playbook.schema.entities import EntityFile
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
@@ -218,6 +219,7 @@ class ProgrammeFile(Strict):
     requests: EventMatcher | None = None
     objects: dict[Name, ObjectFile] = Field(default_factory=dict)
     moments: dict[Name, AnyMoment] = Field(default_factory=dict)
+    accounts: AccountsFile | None = None
     calendars: dict[Name, CalendarHours] = Field(default_factory=dict)
     owners: dict[Name, OwnerFile] = Field(default_factory=dict)
     touchpoints: dict[Name, TouchpointFile] = Field(default_factory=dict)
