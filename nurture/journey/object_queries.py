@@ -1,18 +1,26 @@
 """Things without a person: rows of `objects`, who watches them, and changes whose watchers are being woken."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.contacts.watch_queries import renew_watches
 from nurture.database.bulk import Row, any_of, insert, relation
+from nurture.database.condition_sql import three_valued
 from nurture.database.engine import decode, encode
-from nurture.database.schema import events, inbox, object_wakes, objects, watches
-from nurture.domain.instant import NEVER, Instant
+from nurture.database.schema import contacts, events, inbox, object_wakes, objects, watches
+from nurture.domain.conditions.nodes import reads_local_time
+from nurture.domain.instant import FOREVER, NEVER, Instant
+from nurture.domain.measure import Measure
+from nurture.domain.playbook import Playbook
 
 #: (kind, key) of an object.
 Thing = tuple[str, str]
+
+#: `cursor_since` of a change whose watchers have been woken, and whose audiences are being handed it.
+TO_AUDIENCE: Final = FOREVER
+_IS_FOR_AUDIENCE = object_wakes.c.cursor_since == TO_AUDIENCE
 
 
 def lock_objects(connection: sa.Connection, things: Sequence[Thing]) -> dict[Thing, dict[str, Any]]:
@@ -64,8 +72,10 @@ def add_wakes(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 
 def lock_wake(connection: sa.Connection) -> sa.Row[Any] | None:
-    """Lock and return the oldest change that nobody else is working on."""
-    statement = sa.select(object_wakes).order_by(object_wakes.c.id).limit(1).with_for_update(skip_locked=True)
+    """Lock and return the oldest change that nobody else is working on, one that watchers wait for first."""
+    # An audience may be everybody: it waits until nobody else does.
+    order = (sa.case((_IS_FOR_AUDIENCE, 1), else_=0), object_wakes.c.id)
+    statement = sa.select(object_wakes).order_by(*order).limit(1).with_for_update(skip_locked=True)
     return connection.execute(statement).one_or_none()
 
 
@@ -97,6 +107,48 @@ def watchers(connection: sa.Connection, wake: sa.Row[Any], *, limit: int) -> Seq
         .limit(limit)
     )
     return connection.execute(statement).all()
+
+
+def audience_after(
+    connection: sa.Connection,
+    measures: Sequence[Measure],
+    playbook: Playbook,
+    *,
+    after: int,
+    now: Instant,
+    limit: int,
+) -> list[int]:
+    """Return the next living contacts, by id, who stand where one of the measures is and are in its audience."""
+    statement = (
+        sa.select(contacts.c.id)
+        .where(
+            contacts.c.id > after,
+            contacts.c.survivor.is_(None),
+            contacts.c.erased_at.is_(None),
+            sa.or_(*_audiences(connection, measures, playbook, now)),
+        )
+        .order_by(contacts.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def _audiences(
+    connection: sa.Connection, measures: Sequence[Measure], playbook: Playbook, now: Instant
+) -> list[sa.ColumnElement[bool]]:
+    zones = [playbook.default_zone]
+    if any(reads_local_time(measure.audience.root) for measure in measures):
+        named = sa.select(contacts.c.zone).distinct().where(contacts.c.zone.is_not(None))
+        zones += sorted(set(connection.execute(named).scalars()) - {playbook.default_zone})
+    audiences = []
+    for measure in measures:
+        parts = [three_valued(measure.audience, now=now, zones=zones)]
+        if measure.track != "any":
+            parts.append(contacts.c.track == measure.track)
+        if measure.stage != "any":
+            parts.append(contacts.c.stage.in_(sorted({measure.stage, *measure.later_stages})))
+        audiences.append(sa.and_(*parts))
+    return audiences
 
 
 def move_cursor(connection: sa.Connection, wake_id: int, *, since: Instant, contact: int) -> None:

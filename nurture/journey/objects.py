@@ -15,7 +15,10 @@ from nurture.contacts.identity_queries import load_newest_identities
 from nurture.database.engine import Database, decode, encode
 from nurture.domain.counts import Counts
 from nurture.domain.event import Event
+from nurture.domain.event_index import index_of
 from nurture.domain.instant import Instant
+from nurture.domain.journey.object_watches import AUDIENCE, TO
+from nurture.domain.measure import Measure
 from nurture.domain.playbook import ObjectKind, Playbook
 from nurture.domain.values import key_text
 from nurture.journey import object_queries as store
@@ -107,45 +110,84 @@ def wake_watchers(
         wake = store.lock_wake(connection)
         if wake is None or store.is_early(connection, wake, own=SOURCE):
             return Counts()
-        kind = playbooks.active(connection).playbook.objects.get(wake.kind) if playbooks is not None else None
-        since = now - kind.watch_for if kind is not None else None
-        return _wake_next(connection, wake, now=now, since=since, limit=limit)
+        playbook = playbooks.active(connection).playbook if playbooks is not None else None
+        if wake.cursor_since == store.TO_AUDIENCE:
+            return _wake_audience(connection, wake, playbook, now=now, limit=limit)
+        return _wake_next(connection, wake, playbook, now=now, limit=limit)
 
     return database.run(work)
 
 
 def _wake_next(
-    connection: sa.Connection, wake: sa.Row[Any], *, now: Instant, since: Instant | None, limit: int
+    connection: sa.Connection, wake: sa.Row[Any], playbook: Playbook | None, *, now: Instant, limit: int
 ) -> Counts:
+    kind = playbook.objects.get(wake.kind) if playbook is not None else None
+    since = now - kind.watch_for if kind is not None else None
     waiting = store.watchers(connection, wake, limit=limit)
     late = [watcher.contact_id for watcher in waiting if since is not None and watcher.since < since]
     people = [watcher.contact_id for watcher in waiting if watcher.contact_id not in late]
+    _hand_to(connection, wake, people, now=now)
+    if late:
+        store.forget_watches(connection, (wake.kind, wake.key), late)
+    counts = Counts(woken=len(people), given_up=len(late))
+    if len(waiting) < limit:
+        if _measures_of_audience(wake, playbook):
+            store.move_cursor(connection, wake.id, since=store.TO_AUDIENCE, contact=0)
+        else:
+            store.end_wake(connection, wake.id)
+        counts.more = store.has_wakes(connection)
+    else:
+        store.move_cursor(connection, wake.id, since=waiting[-1].since, contact=waiting[-1].contact_id)
+        counts.more = True
+    return counts
+
+
+def _wake_audience(
+    connection: sa.Connection, wake: sa.Row[Any], playbook: Playbook | None, *, now: Instant, limit: int
+) -> Counts:
+    """Hand the change to the next people of the audiences of measures that it starts for everybody there."""
+    measures = _measures_of_audience(wake, playbook)
+    people: list[int] = []
+    if playbook is not None and measures:
+        after = wake.cursor_contact
+        people = store.audience_after(connection, measures, playbook, after=after, now=now, limit=limit)
+        _hand_to(connection, wake, people, now=now, to=AUDIENCE)
+    if len(people) < limit:
+        store.end_wake(connection, wake.id)
+    else:
+        store.move_cursor(connection, wake.id, since=store.TO_AUDIENCE, contact=people[-1])
+    counts = Counts(woken=len(people))
+    counts.more = store.has_wakes(connection)
+    return counts
+
+
+def _measures_of_audience(wake: sa.Row[Any], playbook: Playbook | None) -> list[Measure]:
+    """Return the measures that the change starts for everybody in their audience."""
+    pairs = index_of(playbook).objects.get(wake.name, ()) if playbook is not None else ()
+    return [measure for measure, trigger in pairs if trigger.to_audience and trigger.kind == wake.kind]
+
+
+def _hand_to(
+    connection: sa.Connection, wake: sa.Row[Any], people: Sequence[int], *, now: Instant, to: str = ""
+) -> None:
+    """Hand each of these people the change as an event. to: `audience`, or "" for people who watch the object."""
     names = load_newest_identities(connection, people)
     accept(
         connection,
         [
             NewEvent(
                 source=SOURCE,
-                message_id=f"{wake.event_id}:{wake.id}:{contact}",
+                message_id=f"{wake.event_id}:{wake.id}:{contact}{to and f':{to}'}",
                 kind="object",
                 name=wake.name,
                 occurred_at=wake.occurred_at,
                 received_at=max(now, wake.occurred_at),
                 identities=names[contact],
                 properties=decode(wake.body),
+                context={TO: to} if to else {},
             )
             for contact in people
             if contact in names
         ],
         bulk=True,
     )
-    if late:
-        store.forget_watches(connection, (wake.kind, wake.key), late)
-    counts = Counts(woken=len(people), given_up=len(late))
-    if len(waiting) < limit:
-        store.end_wake(connection, wake.id)
-        counts.more = store.has_wakes(connection)
-    else:
-        store.move_cursor(connection, wake.id, since=waiting[-1].since, contact=waiting[-1].contact_id)
-        counts.more = True
-    return counts

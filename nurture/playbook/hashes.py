@@ -22,6 +22,7 @@ from nurture.domain.measure import (
     OnEntityDate,
     OnMilestone,
     OnMoment,
+    OnObject,
     OnStage,
     WaitBusinessTime,
     WaitUntilDate,
@@ -62,6 +63,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
+    OnObject: frozenset({"to_audience"}),
     Playbook: frozenset({"accounts", "moments"}),
     Vocabulary: frozenset({"segments"}),
 }

@@ -9,9 +9,9 @@ from nurture.database import schema
 from nurture.database.engine import Database, decode
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR, Instant
-from nurture.domain.measure import OnObject
+from nurture.domain.measure import Once, OnObject
 from nurture.journey.objects import wake_watchers
-from tests.domain.build import a_measure, a_playbook
+from tests.domain.build import a_measure, a_playbook, when
 from tests.journey.builders import NOW, World, an_event
 
 BACK = a_measure("lead/back", trigger=OnObject("product", ("Product Back In Stock",)))
@@ -174,3 +174,82 @@ def test_two_watchers_who_turn_out_to_be_one_are_mailed_once(database: Database)
         ("waiting", ""),
     ]
     world.check()
+
+
+# ---- audiences -------------------------------------------------------------------------------------------
+
+NEWS = a_measure(
+    "lead/news",
+    trigger=OnObject("product", ("Product Back In Stock",), to_audience=True),
+    audience=when("views >= 1"),
+    once=Once("product_id"),
+)
+
+
+def world_with_audience(database: Database, count: int) -> World:
+    """Return a world in which u0 watches p7, all but u0 are in the audience, and u90 is in it on the other track."""
+    world = World(database, a_playbook(BACK, NEWS))
+    views = [an_event(f"v{n}", f"u{n}", name="Product Viewed") for n in range(1, count)]
+    world.take(
+        an_event("w", "u0", name="Waitlist Joined", properties={"product_id": "p7"}),
+        *views,
+        an_event("c1", "u90", name="Product Viewed"),
+        an_event("c2", "u90", name="Order Completed", properties={"order_id": "o1"}),
+    )
+    return world
+
+
+def started(world: World) -> set[tuple[int, str, str]]:
+    return {(run.contact_id, run.measure, run.key) for run in world.rows(schema.runs)}
+
+
+def test_an_audience_is_handed_a_change_after_the_watchers_a_bounded_number_at_a_time(
+    database: Database,
+) -> None:
+    world = world_with_audience(database, 6)
+    world.take(product("m1", name="Product Back In Stock", stock=3))
+    rounds = []
+    while True:
+        counts = wake(world, limit=2)
+        rounds.append(counts["woken"])
+        world.settle()
+        if not counts.more:
+            break
+    assert rounds == [1, 2, 2, 1]
+    assert started(world) == {
+        (world.who("u0"), "lead/back", ""),
+        *((world.who(f"u{n}"), "lead/news", "p7") for n in range(1, 6)),
+    }
+    assert world.rows(schema.object_wakes) == []
+    world.check()
+
+
+def test_one_of_an_audience_keeps_the_own_watch_until_it_is_answered(database: Database) -> None:
+    world = world_with_audience(database, 2)
+    u1 = world.who("u1")
+    world.take(product("m1", name="Product Back In Stock"))
+    # The watch begins between the two: the audience's event must not end it.
+    assert wake(world)["woken"] == 1
+    world.settle()
+    world.take(an_event("w1", "u1", name="Waitlist Joined", properties={"product_id": "p7"}))
+    assert wake(world)["woken"] == 1
+    world.settle()
+    assert [row.contact_id for row in world.rows(schema.watches)] == [u1]
+    world.take(product("m2", name="Product Back In Stock"))
+    while wake(world).more:
+        pass
+    world.settle()
+    assert (u1, "lead/back", "") in started(world)
+    assert len([run for run in started(world) if run[1] == "lead/news"]) == 1, "once for each product"
+
+
+def test_watchers_of_a_later_change_go_before_a_long_audience(database: Database) -> None:
+    world = world_with_audience(database, 6)
+    world.take(product("m1", name="Product Back In Stock"))
+    assert (wake(world, limit=2)["woken"], wake(world, limit=2)["woken"]) == (1, 2)
+    world.settle()
+    world.take(an_event("w8", "u9", name="Waitlist Joined", properties={"product_id": "p8"}))
+    world.take(an_event("m2", name="Product Back In Stock", properties={"product_id": "p8"}))
+    assert wake(world, limit=2)["woken"] == 1
+    world.settle()
+    assert (world.who("u9"), "lead/back", "") in started(world)

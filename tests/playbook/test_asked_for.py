@@ -16,6 +16,13 @@ _PRODUCT = "product: {key: product_id, of: [Product Updated, Product Back In Sto
         ("{event: [Quote Requested, Back In Stock Requested]}", []),
         ("{object: product, event: [Product Back In Stock]}", []),
         (
+            "{object: product, event: [Product Back In Stock], watchers: audience}",
+            [
+                f"{_NO_REQUEST}: name one of requests: Back In Stock Requested, Quote Requested; "
+                "an audience has asked for nothing"
+            ],
+        ),
+        (
             "{stage: aware}",
             [f"{_NO_REQUEST}: name one of requests: Back In Stock Requested, Quote Requested"],
         ),

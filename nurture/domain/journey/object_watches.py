@@ -1,6 +1,7 @@
 """The objects that a contact watches: which events start a watch, which end it, and what is open after a history."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from nurture.domain.contact import WatchChange
 from nurture.domain.event import Event
@@ -9,6 +10,10 @@ from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import ObjectRequest
 from nurture.domain.playbook import Playbook
 from nurture.domain.values import key_text
+
+#: The key in the context of an object's event that names the people to whom it is handed.
+TO: Final = "to"
+AUDIENCE: Final = "audience"
 
 
 def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
@@ -19,7 +24,7 @@ def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
         for key in object_keys(event, kind.key):
             is_start = event.name in kind.watched_from
             changes.append(WatchChange(kind.kind, key, event.occurred_at, is_start))
-    if event.kind == "object":
+    if event.kind == "object" and not is_for_audience(event):
         for kind in playbook.objects.values():
             if event.name in kind.wakes:
                 # By its arrival: it ends the watches that are there when it wakes.
@@ -28,6 +33,11 @@ def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
                     for key in object_keys(event, kind.key)
                 ]
     return changes
+
+
+def is_for_audience(event: Event) -> bool:
+    """Tell whether an object's event is handed to somebody as one of an audience, and not as a watcher."""
+    return event.context.get(TO) == AUDIENCE
 
 
 def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str, str], Instant]:

@@ -12,7 +12,7 @@ from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import Instant
-from nurture.domain.journey.object_watches import object_keys
+from nurture.domain.journey.object_watches import is_for_audience, object_keys
 from nurture.domain.measure import Measure, OnEvent, OnObject
 from nurture.domain.memory import NO_STAMP, Memory, ObjectRequest
 from nurture.domain.playbook import ObjectKind, Playbook
@@ -37,7 +37,7 @@ def end_answered_requests(contact: Contact, event: Event, playbook: Playbook) ->
 
     By its arrival, as with watches: whatever was asked before then is answered.
     """
-    if event.kind == "object":
+    if event.kind == "object" and not is_for_audience(event):
         for kind in playbook.objects.values():
             if event.name in kind.wakes:
                 _note(contact.memory, kind, event, ObjectRequest(ended_at=event.received_at))
@@ -55,7 +55,7 @@ def request_behind(
     match measure.trigger:
         case OnEvent() if is_request(event, playbook):
             return PersonRequest(event.name, event.occurred_at, is_proven=not event.hint)
-        case OnObject(kind=kind):
+        case OnObject(kind=kind, to_audience=False):
             return _request_for_object(contact, kind, event, playbook)
         case _:
             return None

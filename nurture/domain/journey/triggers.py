@@ -12,6 +12,7 @@ from nurture.domain.journey.entity_dates import name_occasion, take_past_dates
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
 from nurture.domain.journey.moments import next_moment
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
+from nurture.domain.journey.object_watches import is_for_audience
 from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
@@ -75,7 +76,8 @@ def start_by_event(work: Work, event: Event, at: Instant) -> None:
         return
     if event.kind == "object":
         for measure, trigger in work.index.objects.get(event.name, ()):
-            if trigger.kind == event.properties.get("object_kind", trigger.kind):
+            is_meant = trigger.to_audience == is_for_audience(event)
+            if is_meant and trigger.kind == event.properties.get("object_kind", trigger.kind):
                 enter_measure(work, measure, firing_of(work, measure, event, at))
         return
     for measure, on in work.index.triggers.get(event.name, ()):

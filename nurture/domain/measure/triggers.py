@@ -80,10 +80,12 @@ class OnSchedule:
 
 @dataclass(frozen=True, slots=True)
 class OnObject:
-    """An object's event (a product back in stock), for the contacts that watch the object."""
+    """An object's event (a product back in stock), for the contacts that watch the object, or for the audience."""
 
     kind: str
     names: tuple[str, ...]
+    # True: for everybody in the measure's audience, whether they watch the object or not.
+    to_audience: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def build_measure(
         trigger=trigger,
         steps=build_steps(model, step_files, document, vocabulary, conditions, playbook=playbook),
         metric=Metric(model.metric.event, model.metric.within, model.metric.expect) if model.metric else None,
-        once=_once(model, trigger),
+        once=_once(model, trigger, playbook),
         exits=_exits(model, document, vocabulary, conditions),
         holdout=model.holdout or 0,
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
@@ -172,8 +172,8 @@ def _trigger(
             return OnMilestone(milestone)
         case triggers.StageTrigger(stage=stage):
             return OnStage(stage)
-        case triggers.ObjectTrigger(kind=kind, event=names):
-            return OnObject(kind, names_of(names))
+        case triggers.ObjectTrigger(kind=kind, event=names, watchers=watchers):
+            return OnObject(kind, names_of(names), to_audience=watchers == "audience")
         case timed:
             return _timed_trigger(timed, types)
 
@@ -200,8 +200,16 @@ def _date_trigger(on: triggers.DateTrigger, types: Mapping[str, str]) -> OnDate 
     return OnDate(on.date, on.offset or 0, bool(on.yearly), on.local_time)
 
 
-def _once(model: schema.MeasureFile, trigger: Trigger) -> Once:
+def _once(model: schema.MeasureFile, trigger: Trigger, playbook: Playbook) -> Once:
     once = model.once
+    if (
+        once is None
+        and isinstance(trigger, OnObject)
+        and trigger.to_audience
+        and trigger.kind in playbook.objects
+    ):
+        # Nobody asked for it: each object is told once.
+        return Once(per=playbook.objects[trigger.kind].key)
     if once is None:
         # Silence concerns one cart, a date one contract on one day, a moment one day: each of them has its own run.
         per_trigger = {OnQuiet: "entity", OnEntityDate: "occasion", OnMoment: "occasion"}

@@ -33,6 +33,8 @@ def _unrequested(check: MeasureCheck, requests: set[str]) -> Iterator[str]:
     match trigger:
         case OnEvent(names=names):
             yield from (f"; `{name}` is none" for name in names if name not in requests)
+        case OnObject(to_audience=True):
+            yield "; an audience has asked for nothing"
         case OnObject(kind=name):
             kind = check.playbook.objects.get(name)
             if kind is not None and requests.isdisjoint(kind.watched_from):

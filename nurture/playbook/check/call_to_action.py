@@ -129,7 +129,7 @@ def _check_resumed(check: MeasureCheck, kind: str, began: Sequence[str]) -> None
     """Check that a measure whose action goes on with something begun starts on that thing, or on the person's watch."""
     measure, trigger = check.measure, check.measure.trigger
     match trigger:
-        case OnObject():
+        case OnObject(to_audience=False):
             what = WATCH
         case OnQuiet(entity=entity) | OnEntityDate(entity=entity):
             what = entity
@@ -151,6 +151,8 @@ def _words_of(check: MeasureCheck) -> str:
     match check.measure.trigger:
         case OnEvent():
             return f"an event about the {entity}" if entity else "an event about no entity"
+        case OnObject(to_audience=True):
+            return "an object's event for an audience"
         case OnQuiet(entity=name):
             return f"the silence of the {name}"
         case OnEntityDate(entity=name):

@@ -102,10 +102,11 @@ class ScheduleTrigger(Strict):
 
 
 class ObjectTrigger(Strict):
-    """An object's event, for every contact who watches the object."""
+    """An object's event, for every contact who watches the object, or for the audience."""
 
     kind: Name = Field(alias="object")
     event: EventNames
+    watchers: Literal["audience"] | None = None
 
 
 _TRIGGERS = (
