@@ -2,6 +2,7 @@
 
 import smtplib
 import socket
+from multiprocessing import get_context, parent_process
 
 import psycopg
 import pytest
@@ -82,6 +83,33 @@ def test_a_session_that_a_test_changed_is_as_new_for_the_next(postgresql_pool: P
                     connection.execute(sa.select(shards.c.id).where(shards.c.id > repeats))
             database.close()
     assert len(set(seen)) == 1
+
+
+def test_a_fork_opens_sessions_of_its_own(postgresql_pool: PostgresPool) -> None:
+    with postgresql_pool.lend() as url:
+        open_and_close(url)
+        child = get_context("fork").Process(target=open_and_close, args=(url,))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        # The session is still as it was, although the fork has ended.
+        open_and_close(url)
+
+
+def open_and_close(url: str) -> None:
+    """Ask for something through a database that is opened for it."""
+    database = open_database(url)
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT application_name FROM pg_stat_activity").all()
+        if parent_process():
+            assert (
+                connection.exec_driver_sql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                    " AND application_name = 'nurture' AND datname = current_database()"
+                ).scalar()
+                == 1
+            )
+    database.close()
 
 
 def test_a_session_that_the_server_ended_is_not_kept(postgresql_pool: PostgresPool) -> None:

@@ -13,11 +13,12 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Dialect
 
+#: How a session was opened, and by which process: a fork has only a copy, which it must not use.
 _Key = tuple[tuple[str, str], ...]
 #: Name of a database -> its sessions that nobody uses, and how each was opened.
 _idle: dict[str, list[tuple[_Key, "psycopg.Connection[Any]"]]] = {}
-#: Sessions that are kept when they are closed, and the process that opened each: another has only a copy.
-_opened: dict[int, tuple[str, _Key, int]] = {}
+#: Sessions that are kept when they are closed.
+_opened: dict[int, tuple[str, _Key]] = {}
 
 
 def keep_sessions_on(name: str) -> None:
@@ -50,12 +51,12 @@ def keeping_methods(kind: type[Dialect]) -> dict[str, Callable[..., Any]]:
             _idle[name].remove(kept)
         connection = kept[1] if kept is not None else kind.connect(dialect, *given, **named)
         if name in _idle and not given:
-            _opened[id(connection)] = (name, key, os.getpid())
+            _opened[id(connection)] = (name, key)
         return connection
 
     def do_close(_dialect: Dialect, connection: Any) -> None:
-        name, key, process = _opened.pop(id(connection), ("", (), 0))
-        if name in _idle and process == os.getpid() and _reset(connection):
+        name, key = _opened.pop(id(connection), ("", ()))
+        if name in _idle and ("process", str(os.getpid())) in key and _reset(connection):
             _idle[name].append((key, connection))
         else:
             connection.close()
@@ -70,7 +71,8 @@ def keeping_methods(kind: type[Dialect]) -> dict[str, Callable[..., Any]]:
 
 def _key(dialect: Any, named: Mapping[str, Any]) -> _Key:
     # Each dialect has a map of adapters of its own; they differ in how JSON is read and written.
-    given = {**named, "context": (dialect._json_serializer, dialect._json_deserializer)}
+    adapters = dialect._json_serializer, dialect._json_deserializer
+    given = {**named, "context": adapters, "process": os.getpid()}
     return tuple(sorted((name, str(value)) for name, value in given.items()))
 
 
