@@ -24,14 +24,15 @@ _TAKEN_MAX: Final = 400
 TOTALS: Final = ""
 
 
-def drop_oldest(memory: Memory, kind: EntityKind, playbook: Playbook) -> None:
-    """Drop entities beyond `keep`: those that are done first, then the oldest."""
+def drop_oldest(memory: Memory, kind: EntityKind, playbook: Playbook) -> bool:
+    """Drop entities beyond `keep`: those that are done first, then the oldest; tell whether there were any."""
     known = memory.entities[kind.name]
     if len(known) <= kind.keep:
-        return
+        return False
     order = sorted(known, key=lambda key: (not _is_done(known[key]), seen_at(known[key]), key))
     for key in order[: len(known) - kind.keep]:
         _bury(memory, kind, key, known.pop(key), playbook)
+    return True
 
 
 def _is_done(entity: Entity) -> bool:

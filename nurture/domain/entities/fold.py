@@ -44,17 +44,16 @@ def fold_entities(
     effects = index.effects.get(event.name)
     if effects is None:
         return False
-    changed = {
-        effect.kind.name
-        for effect in effects
-        if (only is None or effect.kind.name in only) and _apply(contact, event, effect, playbook)
-    }
-    if changed:
-        settle_kinds(contact, changed, playbook, index)
-    return bool(changed)
+    wanted = [effect for effect in effects if only is None or effect.kind.name in only]
+    updated = {effect.kind.name for effect in wanted if _apply(contact, event, effect, playbook)}
+    closed = {effect.kind.name for effect in wanted if event.name in effect.kind.closed_by}
+    if updated or closed:
+        settle_kinds(contact, updated, playbook, index, closed=closed)
+    return bool(updated or closed)
 
 
 def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -> bool:
+    """Fold the event into the entities of one kind; tell whether it did more than to close some."""
     kind, key, has_changed = effect.kind, entity_key(event, effect.kind), False
     if any(holds_for(match, event, playbook) for match in effect.of):
         counts = not kind.counts_from or any(holds_for(match, event, playbook) for match in effect.counts)
@@ -70,10 +69,10 @@ def _apply(contact: Contact, event: Event, effect: Effect, playbook: Playbook) -
     if key is not None and any(holds_for(match, event, playbook) for match in effect.restores):
         _restore(_find_or_open(contact.memory, kind, key), event)
         has_changed = True
-    if event.name in kind.closed_by:
+    is_closed = event.name in kind.closed_by
+    if is_closed:
         _close(contact.memory, event, kind)
-        has_changed = True
-    if has_changed and effect.in_calendar and key is not None:
+    if (has_changed or is_closed) and effect.in_calendar and key is not None:
         _note_change(contact.memory, kind, key, event.occurred_at)
     return has_changed
 

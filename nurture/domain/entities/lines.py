@@ -111,8 +111,12 @@ def _put_listed(entity: Entity, key: str, event: Event, fields: dict[str, Any], 
 
 def settle_lines(
     entity: Entity, rule: LineRule, closings: Closings, bought: Mapping[str, Instant] = _NOTHING
-) -> None:
-    """Work out which lines are in the list: not removed, not bought since, and of the newest whole list."""
+) -> bool:
+    """Work out which lines are in the list: not removed, not bought since, and of the newest whole list.
+
+    Returns whether it is another list than before.
+    """
+    before = [line.present for line in entity.lines.values()]
     closed_until = closings.all_at if rule.may_shrink else NEVER
     for key, line in entity.lines.items():
         at = line.stamp[0]
@@ -124,6 +128,7 @@ def settle_lines(
         )
     if rule.source and len({line.stamp for line in entity.lines.values()}) > 1:
         _hide_repeated(entity.lines)
+    return before != [line.present for line in entity.lines.values()]
 
 
 def _bought_at(key: str, line: EntityLine, bought: Mapping[str, Instant]) -> Instant:

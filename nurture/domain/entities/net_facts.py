@@ -1,7 +1,8 @@
 """Facts over entities and their lines: each key once, net of its reversal, amounts per currency."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact
@@ -9,7 +10,7 @@ from nurture.domain.entities.reading import currency_in, net_lines, price_of
 from nurture.domain.entities.refunds import net_amount
 from nurture.domain.event_index import DATED, Index
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.memory import Entity, Share
+from nurture.domain.memory import Entity, EntityLine, Share
 from nurture.domain.playbook import EntityKind, EntityMatch, FoldFact, Playbook
 from nurture.domain.values import coerce, coerced
 
@@ -17,31 +18,49 @@ from nurture.domain.values import coerce, coerced
 def settle_net_facts(contact: Contact, kinds: Collection[str], playbook: Playbook, index: Index) -> None:
     """Work out the facts over entities of these kinds anew."""
     groups = dict.fromkeys(group for kind in kinds for group in index.fold_groups.get(kind, ()))
-    standing: dict[str, list[tuple[str, Entity]]] = {}
+    read: dict[str, tuple[list[_Source], list[Entity]]] = {}
     for group in groups:
-        # A dropped entity has kept what it adds to each fold by itself.
         shares: list[Share] = []
         dropped: list[tuple[EntityKind, Entity]] = []
         for name in group.kinds:
-            if name not in standing:
-                standing[name] = list(_standing(contact, name))
-            kind = playbook.entities[name]
-            for key, entity in standing[name]:
-                if entity.shares is not None:
-                    dropped.append((kind, entity))
-                else:
-                    shares += _shares_of(key, entity, group.folds[0], kind, playbook)
+            if name not in read:
+                read[name] = _sources(contact, name)
+            kind, (whole, rests) = playbook.entities[name], read[name]
+            for source in whole:
+                shares += _shares_of(source, group.folds[0], kind, playbook)
+            dropped += [(kind, entity) for entity in rests]
         for fold in group.folds:
+            # A dropped entity has kept what it adds to each fold by itself.
             kept = [share for kind, entity in dropped for share in _kept_shares(entity, fold, kind, playbook)]
             _store(contact, fold, shares + kept if kept else shares, playbook)
 
 
-def _standing(contact: Contact, kind: str) -> Iterator[tuple[str, Entity]]:
-    """Yield the entities of a kind, dropped ones included, that count and are not reversed."""
-    for entities in (contact.memory.entities.get(kind), contact.memory.buried.get(kind)):
-        for key, entity in (entities or {}).items():
-            if is_standing(entity):
-                yield key, entity
+@dataclass(slots=True)
+class _Source:
+    """An entity that adds to facts, with its lines once a fold has read them."""
+
+    key: str
+    entity: Entity
+    _lines: list[tuple[str, EntityLine, int]] | None = None
+
+    @property
+    def lines(self) -> list[tuple[str, EntityLine, int]]:
+        """The entity's net lines."""
+        if self._lines is None:
+            self._lines = list(net_lines(self.entity))
+        return self._lines
+
+
+def _sources(contact: Contact, kind: str) -> tuple[list[_Source], list[Entity]]:
+    """Return the entities of a kind that count and are not reversed: whole ones, and dropped ones."""
+    known, buried = contact.memory.entities.get(kind, {}), contact.memory.buried.get(kind, {})
+    standing = [(key, entity) for key, entity in known.items() if is_standing(entity)]
+    if buried:
+        standing += [(key, entity) for key, entity in buried.items() if is_standing(entity)]
+    return (
+        [_Source(key, entity) for key, entity in standing if entity.shares is None],
+        [entity for _, entity in standing if entity.shares is not None],
+    )
 
 
 # ---- what one entity adds --------------------------------------------------------------------------------
@@ -60,20 +79,19 @@ def shares_of(
         return ()
     if entity.shares is not None:
         return _kept_shares(entity, fold, kind, playbook)
-    return _shares_of(key, entity, fold, kind, playbook)
+    return _shares_of(_Source(key, entity), fold, kind, playbook)
 
 
-def _shares_of(
-    key: str, entity: Entity, fold: FoldFact, kind: EntityKind, playbook: Playbook
-) -> Sequence[Share]:
+def _shares_of(source: _Source, fold: FoldFact, kind: EntityKind, playbook: Playbook) -> Sequence[Share]:
+    entity = source.entity
     shares: list[Share] = []
     for match in fold.over:
         if match.kind != kind.name:
             continue
         if match.lines:
-            shares += _line_shares(key, entity, fold, match, playbook)
+            shares += _line_shares(source, fold, match, playbook)
         elif _is_true(match.where, entity.fields, entity.counted_at or NEVER, playbook):
-            shares += _entity_shares(key, entity, fold, kind, playbook)
+            shares += _entity_shares(source.key, entity, fold, kind, playbook)
         if shares and not match.lines:
             # Two matchers of one fact count an entity once, as they would count an event.
             break
@@ -110,11 +128,10 @@ def _entity_shares(
     return [(at, item, key) for item in _values(value, fold)]
 
 
-def _line_shares(
-    key: str, entity: Entity, fold: FoldFact, match: EntityMatch, playbook: Playbook
-) -> Iterator[Share]:
+def _line_shares(source: _Source, fold: FoldFact, match: EntityMatch, playbook: Playbook) -> Iterator[Share]:
+    key, entity = source.key, source.entity
     counted, rule = entity.counted_at or NEVER, playbook.entities[match.kind].lines
-    for line_key, line, quantity in net_lines(entity):
+    for line_key, line, quantity in source.lines:
         # A line that came by itself has its own date.
         at = counted if rule is None or rule.source else line.stamp[0]
         if not _is_true(match.where, line.fields, at, playbook):
@@ -177,26 +194,30 @@ def _store_fact(contact: Contact, name: str, value: Any) -> None:
 
 def _combined(fold: FoldFact, shares: Sequence[Share]) -> Any:
     """Return the fold's value; None for one that is unknown without any entity."""
-    match fold.fold:
-        case "count" | "sum":
-            return sum(value for _, value, _ in shares)
-        case "min":
-            return min((value for _, value, _ in shares), default=None)
-        case "max":
-            return max((value for _, value, _ in shares), default=None)
-        case "first":
-            return min((at for at, _, _ in shares), default=None)
-        case "last":
-            return max((at for at, _, _ in shares), default=None)
-        case "latest":
-            newest = max(shares, key=lambda share: (share[0], share[2], str(share[1])), default=None)
-            return None if newest is None else newest[1]
-        case "set":
-            return [value for value, _ in _newest_values(shares, fold.keep)]
-        case "window":
-            return _window(fold, shares)
-        case "ever":
-            return _ever(fold, shares) or None
+    return _COMBINE[fold.fold](fold, shares)
+
+
+def _total(fold: FoldFact, shares: Sequence[Share]) -> int:  # noqa: ARG001 - all of these have one signature
+    return sum([value for _, value, _ in shares])
+
+
+def _extreme_value(fold: FoldFact, shares: Sequence[Share]) -> Any:
+    choose = min if fold.fold == "min" else max
+    return choose([value for _, value, _ in shares], default=None)
+
+
+def _extreme_instant(fold: FoldFact, shares: Sequence[Share]) -> Instant | None:
+    choose = min if fold.fold == "first" else max
+    return choose([at for at, _, _ in shares], default=None)
+
+
+def _newest_value(fold: FoldFact, shares: Sequence[Share]) -> Any:  # noqa: ARG001 - all of these have one signature
+    newest = max(shares, key=lambda share: (share[0], share[2], str(share[1])), default=None)
+    return None if newest is None else newest[1]
+
+
+def _set(fold: FoldFact, shares: Sequence[Share]) -> list[str]:
+    return [value for value, _ in _newest_values(shares, fold.keep)]
 
 
 def _newest_values(shares: Sequence[Share], keep: int) -> list[tuple[str, Instant]]:
@@ -215,6 +236,20 @@ def _ever(fold: FoldFact, shares: Sequence[Share]) -> bool:
     instants = sorted(at for at, _, _ in shares)
     spans = zip(instants, instants[fold.at_least - 1 :], strict=False)
     return any(late - early <= (fold.within or late - early) for early, late in spans)
+
+
+_COMBINE: Final[Mapping[str, Callable[[FoldFact, Sequence[Share]], Any]]] = {
+    "count": _total,
+    "sum": _total,
+    "min": _extreme_value,
+    "max": _extreme_value,
+    "first": _extreme_instant,
+    "last": _extreme_instant,
+    "latest": _newest_value,
+    "set": _set,
+    "window": _window,
+    "ever": lambda fold, shares: _ever(fold, shares) or None,
+}
 
 
 def compacted(fold: FoldFact, shares: Sequence[Share]) -> list[Share]:

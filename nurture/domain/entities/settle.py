@@ -24,24 +24,44 @@ from nurture.domain.playbook import EntityKind, Playbook
 _NO_CLOSINGS: Final = Closings()
 
 
-def settle_kinds(contact: Contact, changed: Collection[str], playbook: Playbook, index: Index) -> None:
-    """Settle the entities of these kinds and of all that depend on them, then the facts over them."""
-    wanted, known = set(changed), contact.memory.entities
+def settle_kinds(
+    contact: Contact,
+    updated: Collection[str],
+    playbook: Playbook,
+    index: Index,
+    *,
+    closed: Collection[str] = (),
+) -> None:
+    """Settle the entities of these kinds and of all that depend on them, then the facts over those that changed.
+
+    updated: kinds whose entities were opened, updated or reversed. closed: kinds of which an event closed some.
+    """
+    wanted, known, facts = {*updated, *closed}, contact.memory.entities, contact.facts
+    changed = set(updated)
     for kind in index.kinds:
         if kind.name in wanted:
             dependents = index.dependents.get(kind.name, ())
             wanted |= {name for name in dependents if name in known or playbook.entities[name].lines_of}
-            settle_entities(contact, kind, playbook)
-    settle_net_facts(contact, wanted, playbook, index)
-    note_doubts(contact, wanted, playbook, index)
+            # Without this fact no fact over the kind was ever worked out.
+            if settle_entities(contact, kind, playbook) or f"{kind.name}.ever" not in facts:
+                changed.add(kind.name)
+    if not changed:
+        return
+    settle_net_facts(contact, changed, playbook, index)
+    note_doubts(contact, changed, playbook, index)
     if index.rhythms:
-        settle_rhythms(contact, wanted, index)
+        settle_rhythms(contact, changed, index)
 
 
-def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> None:
-    """Work out what is closed, reversed and in the lists, drop the oldest beyond `keep`, and publish the scalars."""
+def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> bool:
+    """Work out what is closed, reversed and in the lists, drop the oldest beyond `keep`, and publish the scalars.
+
+    Returns whether a fact over the kind's entities may have changed by it: their lines or their reversals did.
+    """
+    has_changed = False
     if kind.lines_of:
         settle_supplies(contact, kind)
+        has_changed = True
     known = contact.memory.entities.get(kind.name, {})
     closings = contact.memory.closings.get(kind.name, _NO_CLOSINGS)
     rule = kind.lines
@@ -49,16 +69,18 @@ def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> N
     for key, entity in known.items():
         entity.closed_at = _closed_at(key, entity, closings)
         if rule is not None and entity.lines:
-            settle_lines(entity, rule, closings, bought)
+            has_changed |= settle_lines(entity, rule, closings, bought)
         if entity.refunds or entity.cancelled_at is not None or kind.within:
-            entity.reversed_at = _reversed_at(contact, entity, kind, playbook)
+            reversed_at = _reversed_at(contact, entity, kind, playbook)
+            has_changed |= reversed_at != entity.reversed_at
+            entity.reversed_at = reversed_at
     if kind.within:
-        _mark_replaced(known)
+        has_changed |= _mark_replaced(known)
     newest = max((entity.touched_at for entity in known.values()), default=NEVER)
     if len(known) > 1 and not kind.lines_of:
         for entity in known.values():
             entity.resting = newest - seen_at(entity) > kind.remember
-        drop_oldest(contact.memory, kind, playbook)
+        has_changed |= drop_oldest(contact.memory, kind, playbook)
     contact.facts[f"{kind.name}.open"] = sum([is_open(entity, kind) for entity in known.values()])
     name = f"{kind.name}.last_at"
     if newest > NEVER:
@@ -66,6 +88,7 @@ def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> N
         contact.facts[name] = newest if kind.lines_of else max(contact.facts.get(name, newest), newest)
     elif kind.lines_of:
         contact.facts.pop(name, None)
+    return has_changed
 
 
 def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
@@ -95,8 +118,12 @@ def _cancelled_at(entity: Entity) -> Instant | None:
     return entity.cancelled_again_at if entity.cancelled_again_at >= entity.restored_at else None
 
 
-def _mark_replaced(known: dict[str, Entity]) -> None:
-    """Mark the parts that have only their parent's key where another part has a key of its own."""
+def _mark_replaced(known: dict[str, Entity]) -> bool:
+    """Mark the parts that have only their parent's key where another part has one of its own; tell of any change."""
+    has_changed = False
     parents = {entity.parent for key, entity in known.items() if entity.parent and key != entity.parent}
     for key, entity in known.items():
-        entity.replaced = key == entity.parent and key in parents
+        is_replaced = key == entity.parent and key in parents
+        has_changed |= is_replaced != entity.replaced
+        entity.replaced = is_replaced
+    return has_changed
