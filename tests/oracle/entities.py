@@ -37,6 +37,7 @@ class Thing:
     told_lines: frozenset[str] = frozenset()
     times: list[int] = dataclasses.field(default_factory=list)
     may_be_empty: bool = False
+    resting: bool = False
     typed: dict[str, Any] | None = None
 
     @property
@@ -49,8 +50,9 @@ class Thing:
         self.reversed_at = moment if self.reversed_at is None else min(self.reversed_at, moment)
 
     def is_open(self) -> bool:
-        """Neither closed nor reversed, and its list, where it has one, not empty."""
-        return not self.closed and not self.reversed and not (self.may_be_empty and not self.lines)
+        """Neither closed, reversed nor at rest, and its list, where it has one, not empty."""
+        empty = self.may_be_empty and not self.lines
+        return not (self.closed or self.reversed or self.resting or empty)
 
     def counts(self) -> bool:
         """Whether it counts in facts."""
@@ -68,8 +70,17 @@ def fold_entities(book: Playbook, history: History) -> Things:
         ready = [kind for kind in waiting if needs(kind) <= set(things)]
         for kind in ready or waiting:
             things[kind.name] = Folder(book, kind, history, things).fold()
+            if not kind.of_lines:
+                rest(kind, things[kind.name])
         waiting = [kind for kind in waiting if kind.name not in things]
     return things
+
+
+def rest(kind: Kind, things: dict[str, Thing]) -> None:
+    """One whose newest event is too long before the newest of its kind is at rest."""
+    newest = max((thing.updated for thing in things.values()), default=0)
+    for thing in things.values():
+        thing.resting = newest - thing.updated > kind.remember
 
 
 def needs(kind: Kind) -> set[str]:

@@ -238,6 +238,7 @@ def entities(draw: Draw) -> Spec:
                 "removed_by": ["Product Removed", *(["order.lines"] if draw.share(60) else [])],
             },
             "closed_by": {"Cart Emptied": "key", **({"Order Completed": "key"} if draw.share(50) else {})},
+            "remember": "2d",
         },
         "appointment": {
             "key": "appointment_id",

@@ -92,7 +92,7 @@ class Kind:
     within: str = ""
     due: tuple[int, int] | None = None
     keep: int = 200
-    remember: int | None = None
+    remember: int = 0
     keyless: bool = False
 
 
@@ -312,7 +312,7 @@ class Playbook:
         if "due" in spec:
             kind.due = (seconds(spec["due"]["usual"]), spec["due"].get("weight", 3))
         kind.keep = spec.get("keep", 200)
-        kind.remember = seconds(spec["remember"]) if "remember" in spec else None
+        kind.remember = seconds(spec.get("remember", "30d"))
         kind.keyless = "counts_from" in spec or name in as_list(self.spec["conversion"]["by"])
         return kind
 
