@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tests.rig import sessions
 from tests.rig.process import Home, NotAvailable, Server, free_port, make_home
 
 _OPTIONS = {
@@ -56,6 +57,7 @@ class Postgres:
 
     def end_sessions(self, name: str) -> None:
         """End every session on a database, so that it can be the template of another."""
+        sessions.close_idle_sessions(name)
         ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
         self._do(sql.SQL(ended).format(sql.Literal(name)))
 
@@ -189,6 +191,11 @@ def _programs(home: Home) -> Path:
         "system's PostgreSQL, or set NURTURE_TEST_POSTGRES to the URL of a server; tried: "
     )
     raise NotAvailable(message + ("; ".join(refused) or "nothing found"))
+
+
+def client_programs() -> Path:
+    """Return the directory of `pg_dump`, `pg_restore` and `psql` that belong to the server of the tests."""
+    return next(folder for folder in _candidates() if (folder / "pg_dump").exists())
 
 
 def _candidates() -> Iterator[Path]:

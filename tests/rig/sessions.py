@@ -28,8 +28,14 @@ def keep_sessions_on(name: str) -> None:
 
 def end_sessions_on(name: str) -> None:
     """Close what is kept, and keep nothing from now on."""
-    for _, connection in _idle.pop(name, ()):
-        connection.close()
+    close_idle_sessions(name)
+    _idle.pop(name, None)
+
+
+def close_idle_sessions(name: str) -> None:
+    """Close what is kept, because the database is about to be copied."""
+    while idle := _idle.get(name):
+        idle.pop()[1].close()
 
 
 def idle_sessions(name: str, alive: set[int]) -> set[int]:
