@@ -4,8 +4,9 @@ An occasion is one entity on one local day of its date. It starts a run once; a 
 another occasion and ends the runs of the one before.
 """
 
+from collections.abc import Callable
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from nurture.domain.entities import entity_of, is_open, is_reversed
@@ -41,15 +42,18 @@ def pending_dates(work: Work, measure: Measure, trigger: OnEntityDate) -> list[D
     if not known or kind is None:
         return []
     acted_on = memory.entity_dates.get(measure.root, {})
+    zone, read = work.zone, _reader(trigger, work.zone)
     pending: list[DueDate] = []
     for key, entity in known.items():
-        due = _due_date(key, entity, trigger, work.zone)
-        if (
-            due is not None
-            and not (key in acted_on and _is_same_day(acted_on[key], due.date, trigger, work.zone))
-            and _takes_part(measure, entity, kind)
-        ):
-            pending.append(due)
+        # The cheap questions first: this is asked for every entity after every event about one.
+        instants = read(entity.fields.get(trigger.field))
+        if instants is None:
+            continue
+        noted = acted_on.get(key)
+        if noted is not None and _is_same_day(noted, instants[0], trigger, zone):
+            continue
+        if _takes_part(measure, entity, kind):
+            pending.append(DueDate(key, *instants))
     return pending
 
 
@@ -165,14 +169,24 @@ def _day_of(noted: Instant, trigger: OnEntityDate, zone: str) -> date:
 
 
 def _due_date(key: str, entity: Entity, trigger: OnEntityDate, zone: str) -> DueDate | None:
-    value = entity.fields.get(trigger.field)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    instants = _instants(value, trigger, zone)
+    instants = _reader(trigger, zone)(entity.fields.get(trigger.field))
     return None if instants is None else DueDate(key, *instants)
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1_024)
+def _reader(trigger: OnEntityDate, zone: str) -> Callable[[Any], tuple[Instant, Instant] | None]:
+    """Return a function that reads the values of the trigger's field, and remembers the newest of them."""
+    read_text = lru_cache(maxsize=512)(partial(_instants, trigger=trigger, zone=zone))
+
+    def read(value: Any) -> tuple[Instant, Instant] | None:
+        if isinstance(value, str):
+            return read_text(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return _instants(value, trigger, zone) if is_number else None
+
+    return read
+
+
 def _instants(value: str | float, trigger: OnEntityDate, zone: str) -> tuple[Instant, Instant] | None:
     """Return the date that a field holds, and when a measure starts for it; None where it holds none."""
     if not trigger.is_day:

@@ -9,7 +9,9 @@ from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import Instant, parse_iso
 from nurture.domain.journey.advance import advance
+from nurture.domain.journey.entity_dates import describe_dates
 from nurture.domain.journey.refold import merge_states
+from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, MailStep, Measure, Once, OnEntityDate, WaitUntilDate
 from nurture.domain.playbook import DueRule, EntityKind, LineRule, Playbook
 from tests.domain.build import DAY, ENTITIES, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, on
@@ -248,3 +250,20 @@ def test_a_merge_keeps_the_date_that_the_entity_has() -> None:
         after = live(playbook, contact=merged.advance.contact, until=NOON + 60 * DAY)
         assert (notices(after), refusals(after)) == ([], [])
         assert after.contact.memory.entity_dates == {"any/notice": {"c1": parse_iso("2026-03-16T12:00:00Z")}}
+
+
+def test_why_says_of_each_entity_when_it_comes() -> None:
+    measure = notice()
+    playbook = playbook_of(measure)
+    events = [
+        signed(),
+        signed(NOON + 1, "c2", "2026-05-16T12:00:00Z"),
+        signed(NOON + 2, "c3", "soon"),
+    ]
+    contact = live(playbook, *events, until=NOON + 8 * DAY).contact
+    assert isinstance(measure.trigger, OnEntityDate)
+    assert describe_dates(Work(contact, playbook, Advance(contact)), measure, measure.trigger) == [
+        "c1: 2026-03-16T12:00:00Z, has come",
+        "c2: 2026-05-16T12:00:00Z, starts at 2026-05-09T09:00:00Z",
+        "c3: is not open, or has no renews_at",
+    ]
