@@ -19,9 +19,9 @@ from nurture.domain.instant import Instant
 from nurture.feedback import hook_queries
 from nurture.runtime.clock import Clock
 from nurture.transports.http import PostAnswer, Poster
-from nurture.transports.standard_webhooks import name_target, pause_after, sign, write_document
+from nurture.transports.standard_webhooks import name_target, number_post, pause_after, sign, write_document
 
-#: Posts of one batch. Each takes ten seconds at most.
+#: Posts of one batch. Each takes fifteen seconds at most, and all of them less than the lease.
 _POSTS: Final = 8
 #: Receivers say so when an address exists no more.
 _GONE: Final = 410
@@ -114,7 +114,8 @@ def _post(
     body = write_document(
         decode(row.body), name=row.name, occurred_at=row.occurred_at, person=person, names=names
     )
-    return poster.post(url, body, sign(f"msg_{row.id}", now, body, settings.secrets))
+    number = number_post(row.source, row.message_id, row.target)
+    return poster.post(url, body, sign(number, now, body, settings.secrets))
 
 
 def _record(database: Database, row: Any, answer: PostAnswer, *, now: Instant) -> tuple[str, Instant | None]:
@@ -123,7 +124,9 @@ def _record(database: Database, row: Any, answer: PostAnswer, *, now: Instant) -
     if answer.is_taken:
         _settle(database, row.id, state=hook_queries.SENT, settled_at=now, reply=reply)
         return "sent", None
-    pause = None if answer.status == _GONE else pause_after(row.attempts, asked=answer.retry_after)
+    pause = (
+        None if answer.status == _GONE else pause_after(row.attempts, key=row.id, asked=answer.retry_after)
+    )
     if pause is None:
         _settle(database, row.id, state=hook_queries.FAILED, settled_at=now, reply=reply)
         return "failed", None

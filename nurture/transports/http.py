@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Timer
 from typing import Final
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 from nurture.runtime.clock import monotonic
 
 SECONDS_MAX: Final = 5.0
+#: A receiver of posts has so long to answer (Standard Webhooks: 15 to 30 seconds).
+POST_SECONDS_MAX: Final = 15.0
 #: How much of an answer is read.
 ANSWER_MAX: Final = 2_000
 
@@ -118,7 +121,7 @@ class Poster:
         self._context = context or ssl.create_default_context()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
-        """Post the body, and return the answer within twice SECONDS_MAX."""
+        """Post the body, and return the answer within POST_SECONDS_MAX."""
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
         is_allowed = host in self._hosts
@@ -139,14 +142,14 @@ class Poster:
 
     def _open(self, scheme: str, host: str, address: tuple[str, int]) -> HTTPConnection:
         if scheme == "https":
-            return PinnedHttps(host, address, context=self._context)
-        return PinnedHttp(host, address)
+            return PinnedHttps(host, address, context=self._context, seconds=POST_SECONDS_MAX)
+        return PinnedHttp(host, address, seconds=POST_SECONDS_MAX)
 
 
 def _send(connection: HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
-    until = monotonic() + SECONDS_MAX
+    until = monotonic() + POST_SECONDS_MAX
     # The limit of a socket is for each read; this one is for all of them.
-    cut = Timer(2 * SECONDS_MAX, _cut, [connection])
+    cut = Timer(POST_SECONDS_MAX, _cut, [connection])
     cut.daemon = True
     cut.start()
     try:
@@ -158,12 +161,23 @@ def _send(connection: HTTPConnection, path: str, body: bytes, headers: Mapping[s
             if not part:
                 break
             parts.append(part)
-        wait = answer.headers.get("Retry-After", "")
         text = b"".join(parts)[:ANSWER_MAX].decode("utf-8", "replace").replace("\x00", "")
-        return PostAnswer(answer.status, text, int(wait) if wait.isascii() and wait.isdigit() else 0)
+        return PostAnswer(answer.status, text, seconds_to_wait(answer.headers))
     finally:
         cut.cancel()
         connection.close()
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> int:
+    """Return the seconds of `Retry-After`; a date is compared with the receiver's own clock."""
+    wait = headers.get("Retry-After", "").strip()
+    if wait.isascii() and wait.isdigit():
+        return int(wait[:9])
+    try:
+        until, now = (parsedate_to_datetime(text) for text in (wait, headers.get("Date", "")))
+        return max(0, int((until - now).total_seconds()))
+    except (ValueError, TypeError):
+        return 0
 
 
 def _cut(connection: HTTPConnection) -> None:

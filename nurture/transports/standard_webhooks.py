@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from nurture.domain.event import Identity
 from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, to_iso
+from nurture.domain.sampling import SHARES, hash_share
 
 #: Pause after each failed attempt; about three days in all.
 PAUSES: Final[tuple[Duration, ...]] = (
@@ -39,6 +40,12 @@ def name_target(url: str) -> str:
     """Return the name of an address that may be shown: its host and a digest, because its path may hold a secret."""
     host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
     return f"{host}#{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+
+
+def number_post(source: str, message_id: str, target: str) -> str:
+    """Return the id of a post: that of its event and address, also in a database that was restored or made anew."""
+    text = f"{source}\x1f{message_id}\x1f{target}"
+    return f"msg_{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def write_document(
@@ -82,8 +89,12 @@ def _signature(secret: str, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(key or secret.encode(), signed, "sha256")).decode()
 
 
-def pause_after(attempts: int, *, asked: int = 0) -> Duration | None:
-    """Return how long to wait after so many attempts; None: give up. asked: seconds that the receiver asked for."""
+def pause_after(attempts: int, *, key: object = "", asked: int = 0) -> Duration | None:
+    """Return how long to wait after so many attempts; None: give up. asked: seconds that the receiver asked for.
+
+    The pause is up to a tenth longer, differently for each key, so that posts that failed together come apart.
+    """
     if attempts > len(PAUSES):
         return None
-    return max(PAUSES[attempts - 1], min(asked * SECOND, PAUSE_MAX))
+    pause = max(PAUSES[attempts - 1], min(asked * SECOND, PAUSE_MAX))
+    return pause + pause * hash_share("pause", key, attempts) // (10 * SHARES)

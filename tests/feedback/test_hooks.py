@@ -23,8 +23,8 @@ from nurture.domain.event import Identity
 from nurture.domain.instant import DAY, SECOND
 from nurture.journey.drain import drain
 from nurture.runtime.clock import ManualClock
-from nurture.transports.http import Poster, is_public
-from nurture.transports.standard_webhooks import PAUSES, name_target, pause_after, sign
+from nurture.transports.http import Poster, is_public, seconds_to_wait
+from nurture.transports.standard_webhooks import PAUSES, name_target, number_post, pause_after, sign
 from tests.web.live import NOW, a_service
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, long").decode()
@@ -246,11 +246,39 @@ def test_a_host_is_resolved_once(receiver: Receiver) -> None:
 def test_every_secret_signs_and_the_pauses_end() -> None:
     headers = sign("msg_1", NOW, b"{}", [SECRET, "plain"])
     assert len(headers["webhook-signature"].split(" ")) == 2
-    assert pause_after(1) == 5 * SECOND
-    assert pause_after(1, asked=60) == 60 * SECOND
-    assert pause_after(1, asked=10**9) == DAY
-    assert pause_after(len(PAUSES)) == DAY
+    for attempts, asked, least in (
+        (1, 0, 5 * SECOND),
+        (1, 60, 60 * SECOND),
+        (1, 10**9, DAY),
+        (len(PAUSES), 0, DAY),
+    ):
+        pauses = [pause_after(attempts, key=key, asked=asked) or 0 for key in range(20)]
+        assert least <= min(pauses) < max(pauses) <= least + least // 10, "they come apart"
     assert pause_after(len(PAUSES) + 1) is None
+
+
+def test_the_id_of_a_post_is_that_of_its_event_and_address() -> None:
+    ids = {number_post(*names) for names in (("shop", "m1", "a"), ("shop", "m2", "a"), ("shop", "m1", "b"))}
+    assert len(ids) == 3
+    assert number_post("shop", "m1", "a") in ids
+    assert all("." not in number for number in ids), "the signed text is parted at points"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "120"}, 120),
+        ({"Retry-After": "Mon, 04 May 2026 12:10:00 GMT", "Date": "Mon, 04 May 2026 12:00:00 GMT"}, 600),
+        ({"Retry-After": "Mon, 04 May 2026 12:00:00 GMT", "Date": "Mon, 04 May 2026 12:10:00 GMT"}, 0),
+        ({"Retry-After": "Mon, 04 May 2026 12:10:00 GMT"}, 0),
+        ({"Retry-After": "soon"}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_receiver_may_ask_for_a_pause_in_seconds_or_until_a_date(
+    headers: dict[str, str], seconds: int
+) -> None:
+    assert seconds_to_wait(headers) == seconds
 
 
 def test_without_a_hook_no_statement_runs(sqlite_database: Database, receiver: Receiver) -> None:

@@ -1,6 +1,6 @@
 """Exports of contacts, events, messages and suppressions as CSV or JSON lines, streamed page by page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TextIO
 
 import sqlalchemy as sa
@@ -13,8 +13,10 @@ from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.engine import decode
 from nurture.domain.cells.measure_names import MeasureNames
+from nurture.domain.cells.shown_facts import show_local
 from nurture.domain.errors import InputError
-from nurture.domain.instant import to_iso
+from nurture.domain.instant import Instant, to_iso
+from nurture.domain.timing import load_zone
 from nurture.reports.contact_rows import ContactList, choose_facts
 
 Noun = Literal["contacts", "events", "messages", "suppressions"]
@@ -33,6 +35,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "messages": ("message", "contact", "measure", "key", "step", "status", "reason", "due_at", "sent_at"),
 }
 _PAGE = 1_000
+#: Writes an instant.
+Show = Callable[[Instant], str]
 
 
 def export(
@@ -70,8 +74,15 @@ def export(
             rows = (row for page in pages for row in contacts.rows(connection, page))
             return write_rows(stream, rows, contacts.columns, kind)
         names = MeasureNames(playbook.measures)
-        rows = (row for page in pages for row in _ROWS[noun](connection, page, names))
+        show = _shown_times(playbook.default_zone) if kind == "csv" else to_iso
+        rows = (row for page in pages for row in _ROWS[noun](connection, page, names, show))
         return write_rows(stream, rows, _COLUMNS[noun], kind)
+
+
+def _shown_times(zone: str) -> Show:
+    """Return how CSV writes instants: local times with their distance from UTC, in seconds, as contacts have them."""
+    local = load_zone(zone)
+    return lambda at: show_local(at, local)
 
 
 def _select_family_rows(connection: sa.Connection, table: sa.Table, ids: list[int]) -> Iterator[Any]:
@@ -84,7 +95,9 @@ def _select_family_rows(connection: sa.Connection, table: sa.Table, ids: list[in
     ).yield_per(_PAGE)
 
 
-def _events(connection: sa.Connection, ids: list[int], _: MeasureNames) -> Iterator[dict[str, Any]]:
+def _events(
+    connection: sa.Connection, ids: list[int], _: MeasureNames, show: Show
+) -> Iterator[dict[str, Any]]:
     for row in _select_family_rows(connection, t.events, ids):
         yield {
             "event": row.id,
@@ -92,13 +105,15 @@ def _events(connection: sa.Connection, ids: list[int], _: MeasureNames) -> Itera
             "source": row.source,
             "message_id": row.message_id,
             "name": row.name,
-            "occurred_at": to_iso(row.occurred_at),
-            "received_at": to_iso(row.received_at),
+            "occurred_at": show(row.occurred_at),
+            "received_at": show(row.received_at),
             "properties": decode(row.body).get("properties", {}),
         }
 
 
-def _messages(connection: sa.Connection, ids: list[int], names: MeasureNames) -> Iterator[dict[str, Any]]:
+def _messages(
+    connection: sa.Connection, ids: list[int], names: MeasureNames, show: Show
+) -> Iterator[dict[str, Any]]:
     for row in _select_family_rows(connection, t.messages, ids):
         yield {
             "message": row.id,
@@ -108,8 +123,8 @@ def _messages(connection: sa.Connection, ids: list[int], names: MeasureNames) ->
             "step": row.step,
             "status": row.status,
             "reason": row.reason,
-            "due_at": to_iso(row.due_at),
-            "sent_at": to_iso(row.sent_at) if row.sent_at else None,
+            "due_at": show(row.due_at),
+            "sent_at": show(row.sent_at) if row.sent_at else None,
         }
 
 

@@ -306,6 +306,6 @@ def _export_rows(connection: sa.Connection, addresses: dict[str, str]) -> Iterat
             "contact": row.contact_id or None,
             "scope": row.scope,
             "reason": row.reason,
-            "since": to_iso(row.at),
+            "since": to_iso(row.at - row.at % SECOND),
             "source": row.source,
         }

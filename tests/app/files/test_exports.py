@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from nurture.database.engine import Database
 from nurture.domain.cells.texts import without_apostrophe
 from nurture.domain.errors import InputError
 from nurture.domain.event import Identity
-from nurture.domain.instant import DAY
+from nurture.domain.instant import DAY, to_iso
 from nurture.journey.drain import drain
 from nurture.playbook import FixedPlaybook, rebuild
 from nurture.runtime.clock import ManualClock
@@ -100,6 +101,26 @@ def test_the_consent_of_a_merged_contact_counts(services: Services) -> None:
         connection.execute(sa.insert(t.merges).values(survivor=1, merged=2, at=NOW, evidence="{}"))
     (ada,) = rows(services)
     assert ada["consent_news"] == "withdrawn"
+
+
+def test_times_are_written_for_people_in_csv_and_for_programs_in_json_lines(services: Services) -> None:
+    at = NOW - DAY + 123_456
+    event = NewEvent(
+        source="shop",
+        message_id="m1",
+        kind="track",
+        name="Said",
+        occurred_at=at,
+        received_at=at,
+        identities=(Identity("email", "ada@example.com"),),
+    )
+    services.database.run(lambda connection: accept(connection, [event]))
+    drain(services.database, shard=None, clock=services.clock, playbooks=services.playbooks)
+    (row,) = rows(services, "events")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", row["occurred_at"]), row
+    stream = io.StringIO()
+    export(services, "events", stream, expression=None, kind="jsonl", actor="ann")
+    assert json.loads(stream.getvalue())["occurred_at"] == to_iso(at)
 
 
 def test_an_unknown_fact_is_named_with_its_neighbours(services: Services) -> None:
