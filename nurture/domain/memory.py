@@ -83,6 +83,8 @@ class Refund(_Part, omit_defaults=True):
     of: str = ""
     # True: the amount is the sum of all refunds so far.
     cumulative: bool = False
+    # Line key -> the sku of its row, where that is another name of the goods.
+    skus: dict[str, str] = field(default_factory=dict)
 
 
 #: (instant, value, currency or key) of what an entity, or one of its lines, adds to a fact.

@@ -2,10 +2,12 @@
 
 from bisect import insort
 from collections.abc import Collection
+from typing import Any
 
 from nurture.domain.contact import Contact
 from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
 from nurture.domain.entities.reading import (
+    SKU,
     currency_in,
     entity_key,
     first_key,
@@ -176,22 +178,23 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
         entity.cancelled_again_at = max(entity.cancelled_again_at, at)
         return
     amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
-    of, (lines, value) = reversal.amount, _sent_back(event, kind)
+    of, (rows, value) = reversal.amount, _sent_back(event, kind)
     if amount is not None and value is not None and abs(amount) < value:
         # Less than the goods are worth: a part of the price is given back, and the goods stay.
-        lines = {}
+        rows = {}
     if amount is None:
         # The price of goods is a part of the amount.
-        of, amount = "", 0 if full is False and not lines else value
+        of, amount = "", 0 if full is False and not rows else value
     key = first_key(event.properties, (reversal.key,)) if reversal.key is not None else None
     stamp = (at, event.message_id)
     refund = Refund(
         stamp,
         None if amount is None else abs(amount),
         currency_in(event.properties),
-        lines,
+        {line: quantity_of(row) for line, row in rows.items()},
         of,
         cumulative=event.properties.get("cumulative") is True,
+        skus={line: sku for line, row in rows.items() if (sku := first_key(row, SKU)) not in (None, line)},
     )
     _put_refund(entity, key or event.message_id, refund)
 
@@ -201,8 +204,8 @@ def _restore(entity: Entity, event: Event) -> None:
     entity.restored_at = max(entity.restored_at, event.occurred_at)
 
 
-def _sent_back(event: Event, kind: EntityKind) -> tuple[dict[str, int], int | None]:
-    """Return line key -> quantity of a refund's own list, and what these goods cost; None when a price is missing."""
+def _sent_back(event: Event, kind: EntityKind) -> tuple[dict[str, dict[str, Any]], int | None]:
+    """Return the rows of a refund's own list by their keys, and what they cost; None when a price is missing."""
     rule = kind.lines
     if rule is None or not rule.source:
         return {}, None
@@ -214,7 +217,7 @@ def _sent_back(event: Event, kind: EntityKind) -> tuple[dict[str, int], int | No
         if price is not None
     ]
     is_known = bool(rows) and len(values) == len(rows)
-    return {key: quantity_of(row) for key, row in rows.items()}, sum(values) if is_known else None
+    return rows, sum(values) if is_known else None
 
 
 def _put_refund(entity: Entity, key: str, refund: Refund) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from nurture.domain.entities.reading import first_key, line_key, quantity_of
+from nurture.domain.entities.reading import SKU, first_key, line_key, quantity_of, skus_of
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Closings, Entity, EntityLine, Memory
@@ -16,8 +16,7 @@ _TEXT_MAX: Final = 1_000
 #: A line has so many skus beside the first.
 _SKUS_MAX: Final = 10
 _NOTHING: Final[Mapping[str, Instant]] = {}
-#: Properties that name a line to sources that do not know the product's key.
-_SKU: Final = ("sku",)
+#: The property that names a line to sources that know neither the product's key nor its sku.
 _NAME: Final = ("name",)
 #: Among bought lines: all of them. No line has this key.
 EVERYTHING: Final = ""
@@ -83,7 +82,7 @@ def _further_skus(values: Any, rule: LineRule) -> dict[str, list[str]]:
     for row in values if isinstance(values, list) else ():
         key = line_key(row, rule) if isinstance(row, dict) else None
         if key is not None:
-            skus.setdefault(key, []).append(first_key(row, _SKU) or "")
+            skus.setdefault(key, []).append(first_key(row, SKU) or "")
     return {
         key: sorted(set(named) - {named[0], ""})[:_SKUS_MAX] for key, named in skus.items() if len(named) > 1
     }
@@ -132,12 +131,7 @@ def settle_lines(
 
 
 def _bought_at(key: str, line: EntityLine, bought: Mapping[str, Instant]) -> Instant:
-    return max(bought.get(name, NEVER) for name in (key, *_skus(line), EVERYTHING))
-
-
-def _skus(line: EntityLine) -> list[str]:
-    sku = first_key(line.fields, _SKU)
-    return line.skus if sku is None else [sku, *line.skus]
+    return max(bought.get(name, NEVER) for name in (key, *skus_of(line), EVERYTHING))
 
 
 def _hide_repeated(lines: Mapping[str, EntityLine]) -> None:
@@ -146,11 +140,11 @@ def _hide_repeated(lines: Mapping[str, EntityLine]) -> None:
     named = {
         name: line.stamp
         for key, line in present
-        for name in (*_skus(line), first_key(line.fields, _NAME))
+        for name in (*skus_of(line), first_key(line.fields, _NAME))
         if name is not None and name != key
     }
     for key, line in present:
-        own = (_skus(line) or [first_key(line.fields, _NAME) or key])[0]
+        own = (skus_of(line) or [first_key(line.fields, _NAME) or key])[0]
         if own == key and named.get(key, line.stamp) != line.stamp:
             line.present = False
 
@@ -175,4 +169,4 @@ def note_bought(bought: dict[str, Instant], entity: Entity, at: Instant) -> None
 
 
 def _bought_names(lines: Mapping[str, EntityLine]) -> Iterable[str]:
-    return (name for key, line in lines.items() if line.present for name in (key, *_skus(line)))
+    return (name for key, line in lines.items() if line.present for name in (key, *skus_of(line)))

@@ -7,11 +7,13 @@ from typing import Any, Final
 from nurture.domain.contact import Contact
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.memory import Entity, EntityLine
+from nurture.domain.memory import Entity, EntityLine, Refund
 from nurture.domain.playbook import EntityKind, LineRule
 from nurture.domain.values import coerce, key_text
 
 _CURRENCY_MAX: Final = 8
+#: The property that names goods to sources that do not know the product's key.
+SKU: Final = ("sku",)
 
 # ---- keys ------------------------------------------------------------------------------------------------
 
@@ -145,16 +147,34 @@ def price_of(row: Any) -> int | None:
     return price
 
 
+def skus_of(line: EntityLine) -> list[str]:
+    """Return the skus of a line's goods."""
+    sku = first_key(line.fields, SKU)
+    return line.skus if sku is None else [sku, *line.skus]
+
+
+def returned_line(entity: Entity, refund: Refund, key: str) -> str:
+    """Return the key of the line that a refund's line is about; either may know the goods by their sku alone."""
+    line = entity.lines.get(key)
+    if line is not None and line.present:
+        return key
+    names = {key, refund.skus.get(key, key)}
+    present = ((known, line) for known, line in entity.lines.items() if line.present)
+    return next((known for known, line in present if names & {known, *skus_of(line)}), key)
+
+
 def net_quantity(entity: Entity, key: str, line: EntityLine) -> int:
     """Return how many pieces of a line were not sent back."""
     quantity = quantity_of(line.fields)
     if entity.refunds:
         single = cumulative = 0
         for refund in entity.refunds.values():
+            of_line = [named for named in refund.lines if returned_line(entity, refund, named) == key]
+            returned = sum(refund.lines[named] for named in of_line)
             if refund.cumulative:
-                cumulative = max(cumulative, refund.lines.get(key, 0))
+                cumulative = max(cumulative, returned)
             else:
-                single += refund.lines.get(key, 0)
+                single += returned
         quantity -= max(single, cumulative)
     return max(quantity, 0)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from nurture.domain.entities.reading import currency_in, price_of, quantity_of
+from nurture.domain.entities.reading import currency_in, price_of, quantity_of, returned_line
 from nurture.domain.instant import Instant
 from nurture.domain.memory import Entity, FieldStamp, Refund
 from nurture.domain.playbook import EntityKind, Playbook
@@ -124,6 +124,6 @@ def _value(entity: Entity, refund: Refund) -> int:
         return refund.amount
     total = 0
     for key, quantity in refund.lines.items():
-        line = entity.lines.get(key)
+        line = entity.lines.get(returned_line(entity, refund, key))
         total += ((price_of(line.fields) if line is not None else None) or 0) * quantity
     return total

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -201,6 +202,31 @@ def test_goods_sent_back_leave_the_lines() -> None:
     assert (contact.facts["beans"], contact.facts["beans_spent"], contact.facts["spent"]) == (1, 2000, 8000)
     more = happened("Order Refunded", 2 * DAY, order_id="A", total=20, products=[product("yirga", 1, 20)])
     assert after(order("A", products=[BEANS, KETTLE]), refund, more).facts["bought"] == ["kettle"]
+
+
+@pytest.mark.parametrize(
+    ("bought", "sent_back"),
+    [
+        ({"sku": "Y-1"}, {"product_id": "yirga", "sku": "Y-1"}),
+        ({"product_id": "yirga", "sku": "Y-1"}, {"sku": "Y-1"}),
+        ({"product_id": "Y-1"}, {"product_id": "yirga", "sku": "Y-1"}),
+    ],
+    ids=["order by sku", "refund by sku", "sku as key"],
+)
+def test_a_refund_finds_the_line_by_the_sku(bought: dict[str, str], sent_back: dict[str, str]) -> None:
+    goods = {"price": 20, "category": "beans"}
+    events = [
+        order("A", products=[{**goods, **bought, "quantity": 2}, KETTLE]),
+        happened(
+            "Order Refunded", DAY, order_id="A", refund_id=1, total=20, products=[{**goods, **sent_back}]
+        ),
+        happened("Order Refunded", DAY + 1, order_id="A", refund_id=2, products=[sent_back]),
+    ]
+    for number, left in ((2, 1), (3, 0)):
+        for arrival in permutations(events[:number]):
+            contact = after(*arrival)
+            assert contact.facts.get("beans", 0) == left
+            assert contact.facts["spent"] == 10000 - 2000 * (number - 1)
 
 
 def test_a_price_given_back_leaves_the_goods() -> None:
