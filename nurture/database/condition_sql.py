@@ -35,6 +35,7 @@ from nurture.domain.conditions.nodes import (
     Local,
     Node,
     Not,
+    Now,
     OneOf,
     Operator,
     Same,
@@ -155,7 +156,7 @@ class _Audience:
         match value:
             case Stored():
                 return fact_sql.is_known(self.document, value)
-            case Fixed():
+            case Fixed() | Now():
                 return sa.true()
             case Extreme():
                 return sa.and_(*(self.known(part) for part in value.of))
@@ -183,6 +184,8 @@ class _Audience:
                 return fact_sql.matches(self.document, value, alternatives)
             case Fixed():
                 return boolean_literal(any(TESTS[op](value.value, bound) for op, bound in alternatives))
+            case Now():
+                return boolean_literal(any(TESTS[op](self.now, bound) for op, bound in alternatives))
             case Extreme():
                 return sa.or_(*(self.extreme(value, op, int(bound)) for op, bound in alternatives))
             case Days():
@@ -304,6 +307,8 @@ class _Audience:
                 return fact_sql.number(self.document, value)
             case Fixed():
                 return exact_number(int(value.value))
+            case Now():
+                return exact_number(self.now)
             case Extreme():
                 return extreme_of([self.number(part) for part in value.of], latest=value.latest)
             case Days():

@@ -17,6 +17,7 @@ from nurture.domain.conditions.nodes import (
     Known,
     Node,
     Not,
+    Stored,
     Value,
     type_of,
 )
@@ -74,7 +75,7 @@ def _constant(tree: ast.Constant, scope: BuildScope) -> BuiltPart:
 
 def _name(tree: ast.Name | ast.Attribute, scope: BuildScope) -> BuiltPart:
     fact = values.build_stored(tree, scope)
-    return Flag(fact.text, fact) if fact.type in {"bool", "verdict"} else fact
+    return Flag(fact.text, fact) if isinstance(fact, Stored) and fact.type in {"bool", "verdict"} else fact
 
 
 def _bool_op(tree: ast.BoolOp, scope: BuildScope) -> BuiltPart:

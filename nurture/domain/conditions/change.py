@@ -25,6 +25,7 @@ from nurture.domain.conditions.nodes import (
     Local,
     Node,
     Not,
+    Now,
     OneOf,
     Stored,
     Value,
@@ -198,6 +199,8 @@ def _compile_flip(value: Value) -> FlipFunction:
             return _window(value)
         case Local():
             return _local(value)
+        case Now():
+            return _find_later_threshold
         case Default():
             return _default(value)
         case _:
@@ -276,6 +279,14 @@ def _local(value: Local) -> FlipFunction:
         return now + HORIZON
 
     return find_flip
+
+
+def _find_later_threshold(
+    facts: Facts, now: Instant, zone: str, test: Test, thresholds: Iterable[int]
+) -> Instant | None:
+    """Find when the test of the present instant flips: at the first later threshold with another result."""
+    answer = test(now)
+    return min((later for later in thresholds if later > now and test(later) is not answer), default=None)
 
 
 def _default(value: Default) -> FlipFunction:

@@ -47,6 +47,7 @@ _OPERATORS: Mapping[type[ast.cmpop], Operator] = MappingProxyType(
     {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 )
 _NUMBERS = {"integer", "decimal"}
+_TWO_MOVE = "two terms here move with time; compare a moving one with a fixed one"
 
 
 def build_comparison(
@@ -71,7 +72,7 @@ def build_comparison(
     if isinstance(first, Fixed):
         first, second, op, at = second, first, FLIPPED[op], (at[1], at[0])
     if kinds[0] == "instant":
-        return _instants(first, op, second, text=text)
+        return _instants(first, op, second, text=text, at=at, scope=scope)
     return _texts(first, op, second, text=text, at=at, scope=scope)
 
 
@@ -102,7 +103,7 @@ def _numbers(left: Sum, op: Operator, right: Sum, *, text: str, at: Places, scop
 def check_one_moves(numbers: Sum, *, at: ast.expr, scope: BuildScope) -> None:
     """Raise ConditionError for two moving terms in one comparison: their next change cannot be computed."""
     if numbers.count_moving() > 1:
-        raise scope.fault(at, "two terms here move with time; compare a moving one with a fixed one")
+        raise scope.fault(at, _TWO_MOVE)
 
 
 def _whole(number: Fraction, scale: int, *, name: str, at: ast.expr, scope: BuildScope) -> int:
@@ -150,7 +151,11 @@ def _date(written: Value | Sum, *, at: ast.expr, scope: BuildScope) -> Value:
         raise scope.fault(at, f'{written.text} is no date; write for example "2026-11-01"') from error
 
 
-def _instants(first: Value, op: Operator, second: Value, *, text: str) -> Node:
+def _instants(
+    first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: BuildScope
+) -> Node:
+    if is_moving(first) and is_moving(second):
+        raise scope.fault(at[1], _TWO_MOVE)
     if isinstance(second, Fixed) and isinstance(second.value, int):
         return Compare(text, first, op, second.value)
     return Balance(text, ((1, first), (-1, second)), 0, op)
@@ -162,7 +167,7 @@ def _texts(first: Value, op: Operator, second: Value, *, text: str, at: Places, 
     if op not in {"==", "!="}:
         raise scope.fault(at[1], f"{text}: texts have no order; compare them with == or !=")
     if is_moving(first) and is_moving(second):
-        raise scope.fault(at[1], "two terms here move with time; compare a moving one with a fixed one")
+        raise scope.fault(at[1], _TWO_MOVE)
     if isinstance(second, Fixed):
         return Compare(text, first, op, second.value)
     same = Same(text, first, second)

@@ -29,6 +29,7 @@ from nurture.domain.conditions.nodes import (
     Local,
     Node,
     Not,
+    Now,
     OneOf,
     Same,
     Stored,
@@ -71,6 +72,8 @@ def compile_value(value: Value) -> ValueFunction:
             return _days(value)
         case Local():
             return _local(value)
+        case Now():
+            return lambda facts, now, zone: now
         case Default():
             first, second = compile_value(value.value), compile_value(value.otherwise)
             return _default(first, second)

@@ -95,6 +95,13 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Now:
+    """The instant at which the condition is asked."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Default:
     """A value, or another value where the first is unknown."""
 
@@ -103,7 +110,7 @@ class Default:
     otherwise: "Value"
 
 
-Value = Stored | Fixed | Extreme | Days | Local | Default
+Value = Stored | Fixed | Extreme | Days | Local | Now | Default
 
 
 # ---- nodes -----------------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ def type_of(value: Value) -> TermType:
             return "integer" if value.type == "window" else value.type
         case Fixed():
             return value.type
-        case Extreme():
+        case Extreme() | Now():
             return "instant"
         case Days():
             return "integer"
@@ -249,7 +256,7 @@ def scale_of(value: Value) -> int:
 def is_moving(value: Value) -> bool:
     """Tell whether the value changes with time alone."""
     match value:
-        case Days() | Local():
+        case Days() | Local() | Now():
             return True
         case Stored():
             return value.type == "window"

@@ -12,10 +12,12 @@ from nurture.domain.conditions.nodes import (
     Extreme,
     Fixed,
     Local,
+    Now,
     PlainValue,
     Stored,
     Unit,
     Value,
+    is_moving,
     type_of,
 )
 from nurture.domain.conditions.scope import BuildScope, Sum, describe
@@ -99,10 +101,12 @@ def _exact(tree: ast.Constant, scope: BuildScope) -> Fraction:
     return Fraction(written)
 
 
-def build_stored(tree: ast.Name | ast.Attribute, scope: BuildScope) -> Stored:
-    """Return the value of a fact's name, with dots or without. Raises ConditionError for an unknown name."""
+def build_stored(tree: ast.Name | ast.Attribute, scope: BuildScope) -> Stored | Now:
+    """Return the value of a fact's name, with dots or without, or `now`. Raises ConditionError for an unknown name."""
     name = _dotted(tree, scope)
     term = scope.vocabulary.term(name)
+    if term is None and name == "now":
+        return Now(name)
     if term is None:
         if (amount := _first_amount(name, scope)) is not None:
             raise scope.fault(tree, f"{name} is kept per currency; write {amount}")
@@ -185,6 +189,8 @@ def _instant(tree: ast.expr, build: Build, scope: BuildScope) -> Value:
     built = build(tree, scope)
     if isinstance(built, (*NODES, Sum)) or type_of(built) != "instant":
         raise scope.fault(tree, f"{scope.source.piece(tree)} is {describe(built)}; an instant is needed")
+    if is_moving(built):
+        raise scope.fault(tree, f"{scope.source.piece(tree)} moves with time; compare it: first_order_at < now")
     value: Value = built
     return value
 

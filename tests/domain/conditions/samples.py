@@ -196,6 +196,9 @@ _leaves = st.one_of(
     _made("{} not in {}", _texts, st.sampled_from(["interests", "tags", "(tags or interests)"])),
     _made("{} {} {}", _instants, _signs, _instants),
     _made("{} {} {}", _instants, _signs, _dates),
+    _made("{} {} now", _instants, _signs),
+    _made("now {} {}", _signs, st.one_of(_instants, _dates)),
+    _made("({} or now) {} {}", _instants, _signs, _dates),
     _made(
         "known({})", st.one_of(_still_numbers, _moving, _texts, _instants, st.sampled_from(["tags", "vip"]))
     ),
@@ -220,6 +223,8 @@ _moving_leaves = st.one_of(
     _made("{} {} {}", _moving, _signs, _small),
     _made("{} {} {}", _moving, _signs, _still_integers),
     _made("{} in [{}, {}]", _moving, _small, _small),
+    _made("{} {} now", _instants, _signs),
+    _made("(renewal_at or now) {} {}", _signs, _dates),
     _made("local_weekday() in [{}, {}]", *[st.sampled_from(['"mon"', '"sat"', '"sun"'])] * 2),
 )
 

@@ -69,6 +69,11 @@ from tests.rig.examples import examples
         ("'a' == 'a'", "both sides are fixed", 0),
         # moving against moving
         ("days_since(renewal_at) > days_until(renewal_at)", "two terms here move with time", 25),
+        ("now == now", "two terms here move with time", 7),
+        ("days_since(now) > 1", "now moves with time; compare it", 11),
+        ("max(now, renewal_at) > first_order_at", "now moves with time", 4),
+        ("now", "now is an instant, not a condition", 0),
+        ("now > 3", "now is an instant, 3 is a number", 6),
         ("views_7d > local_hour()", "two terms here move with time", 11),
         ("views_7d + clicks_1d > 1", "two terms here move with time", 0),
         # syntax
