@@ -10,6 +10,7 @@ from nurture.database import schema as t
 from nurture.database.condition_sql import three_valued
 from nurture.domain.conditions import Condition, parse
 from nurture.domain.conditions.nodes import reads_local_time
+from nurture.domain.errors import ConditionError
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook
 
@@ -43,7 +44,11 @@ def condition_sql(
     named = (
         contact_zones(connection, playbook) if reads_local_time(condition.root) else [playbook.default_zone]
     )
-    return three_valued(condition, now=now, zones=named)
+    found = {path: playbook.measures.get(path) for path in condition.measures}
+    if unknown := sorted(path for path, measure in found.items() if measure is None):
+        raise ConditionError(f"no measure `{unknown[0]}`; name one by its path")
+    roots = {path: measure.root for path, measure in found.items() if measure is not None}
+    return three_valued(condition, now=now, zones=named, measures=roots)
 
 
 def count(services: Services, expression: str) -> dict[str, Any]:

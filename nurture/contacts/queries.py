@@ -18,9 +18,10 @@ from nurture.database.engine import decode
 from nurture.database.schema import contact_state, contacts, identities, messages, runs
 from nurture.domain.contact import Contact, Run
 from nurture.domain.errors import NotFoundError
+from nurture.domain.event_index import index_of
 from nurture.domain.facts import empty
 from nurture.domain.identity import canonical_email, canonical_user_id
-from nurture.domain.instant import FOREVER, SECOND, Instant
+from nurture.domain.instant import FOREVER, NEVER, SECOND, Instant
 from nurture.domain.memory import Memory
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
@@ -216,6 +217,8 @@ def set_email(connection: sa.Connection, contact: int, email: str | None) -> Non
 def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playbook) -> dict[int, Contact]:
     """Load these contacts with their active runs, in three statements; ids that do not exist are left out.
 
+    A fourth statement reads when mails of the measures that conditions ask for left last.
+
     A contact that no event has been applied to yet is empty under this playbook.
     """
     of_contacts, of_runs = _load(connection.dialect.name)
@@ -226,7 +229,22 @@ def load_contacts(connection: sa.Connection, ids: Sequence[int], playbook: Playb
     if members:
         for row in connection.execute(of_runs, {"ids": list_text(members)}).all():
             states[members[row.contact_id]].runs[row.measure, row.key] = run_of(row)
+        if roots := index_of(playbook).sent_roots:
+            for row in connection.execute(_last_sent(members, roots, connection)):
+                sent = states[members[row.contact_id]].sent
+                sent[row.measure] = max(row.sent_at, sent.get(row.measure, NEVER))
     return states
+
+
+def _last_sent(members: Collection[int], roots: Collection[str], connection: sa.Connection) -> sa.Select[Any]:
+    """Return the statement that reads when a mail of each of these measures left last, for each contact."""
+    left_at = sa.func.max(messages.c.sent_at).label("sent_at")
+    return (
+        sa.select(messages.c.contact_id, messages.c.measure, left_at)
+        .where(any_of(messages.c.contact_id, list(members), connection))
+        .where(messages.c.measure.in_(sorted(roots)), messages.c.status == "sent")
+        .group_by(messages.c.contact_id, messages.c.measure)
+    )
 
 
 @lru_cache
@@ -308,6 +326,7 @@ def run_of(row: sa.Row[Any]) -> Run:
         passed=data.passed,
         path=data.path,
         outcomes=data.outcomes,
+        contact_id=row.contact_id,
         unknown=data.unknown,
         rules_hash=row.rules_hash,
         id=row.id,

@@ -5,13 +5,15 @@ NULL. Values that are fixed while the statement runs (now, the local time of eac
 are computed before and bound.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from nurture.database import fact_sql, schema
+from nurture.database.asked_sql import asked_values
 from nurture.database.dialects import bracketed, exact, exact_number, extreme_of
 from nurture.database.fact_sql import Alternatives, Boolean, boolean_literal
 from nurture.domain.conditions import Condition, Truth
@@ -74,9 +76,14 @@ def three_valued(
     now: Instant,
     zones: Sequence[str],
     contacts: sa.FromClause = schema.contacts,
+    measures: Mapping[str, str] = MappingProxyType({}),
 ) -> Boolean:
-    """Return one expression that is true, false, or NULL for unknown; GROUP BY evaluates it once a row."""
-    return _Audience(contacts, now, tuple(zones)).answer(condition.root)
+    """Return one expression that is true, false, or NULL for unknown; GROUP BY evaluates it once a row.
+
+    measures: path -> identity, of those whose identity is another name.
+    """
+    asked = asked_values(condition, contacts, measures)
+    return _Audience(contacts, now, tuple(zones), asked).answer(condition.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +93,17 @@ class _Audience:
     contacts: sa.FromClause
     now: Instant
     zones: tuple[str, ...]
+    # Key -> what is asked of the runs and mails of a contact.
+    asked: Mapping[str, sa.ColumnElement[Any]] = field(default_factory=dict)
 
     @property
     def document(self) -> sa.ColumnElement[Any]:
         return self.contacts.c.facts
 
     def column(self, value: Value) -> sa.ColumnElement[Any] | None:
-        if isinstance(value, Stored) and value.key in _COLUMNS:
-            return self.contacts.c[value.key]
-        return None
+        if not isinstance(value, Stored):
+            return None
+        return self.contacts.c[value.key] if value.key in _COLUMNS else self.asked.get(value.key)
 
     # ---- answers -----------------------------------------------------------------------------------------
 
@@ -117,6 +126,8 @@ class _Audience:
         match node:
             case Known():
                 return self.known(node.value)
+            case Flag() if node.fact.key in self.asked:
+                return self.asked[node.fact.key]
             case Flag():
                 truth_of = fact_sql.verdict if node.fact.type == "verdict" else fact_sql.flag
                 return truth_of(self.document, node.fact)

@@ -7,6 +7,7 @@ Instants are microseconds.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from nurture.domain.instant import FOREVER, Instant
@@ -96,12 +97,22 @@ class Run:
     began_as: str = ""
     # Ids of the mail steps that it decided before a hand-over; they are not decided again.
     passed: tuple[str, ...] = ()
+    # The contact with whom it began, also after a merge; 0 until stored.
+    contact_id: int = 0
     # Stored values that this version does not know.
     unknown: dict[str, Any] = field(default_factory=dict)
     # The rules hash under which it last moved.
     rules_hash: str = ""
     # Database id; 0 until stored.
     id: int = 0
+
+    def public_id(self, contact_id: int) -> str:
+        """Return an id of the run that says nothing about the person, the same in a hand-over and after a merge.
+
+        contact_id: the contact that has the run now.
+        """
+        text = "\x1f".join((str(self.contact_id or contact_id), self.began_as or self.measure, self.key))
+        return blake2b(text.encode(), digest_size=10).hexdigest()
 
     @property
     def once_value(self) -> str:
@@ -141,6 +152,8 @@ class Contact:
     version: int = 0
     # rules_hash of the playbook whose baseline the contact has taken.
     adopted: str = ""
+    # Identity of a measure -> when a mail of it left last, of the measures that conditions ask for; not stored here.
+    sent: dict[str, Instant] = field(default_factory=dict)
     # (id, JSON text of the memory) as stored, so that an unchanged memory is not written again; None: no row.
     stored: tuple[int, str] | None = field(default=None, compare=False, repr=False)
 

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from nurture.domain.conditions import Reading
+from nurture.domain.conditions import Reading, in_measure_key, last_sent_key
 from nurture.domain.contact import Contact, Run
 from nurture.domain.entities import entity_of, fold_entities, sequence_of
 from nurture.domain.event import OWN_PAGES, Event
@@ -20,7 +20,7 @@ from nurture.domain.labels import fold_labels
 from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact, field_terms
-from nurture.domain.segments import segment_values
+from nurture.domain.segments import segment_values, texts_at_hand
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
 
@@ -44,29 +44,40 @@ def reading(
     contact: Contact, playbook: Playbook, *, now: Instant, extra: Mapping[str, Any] | None = None
 ) -> Reading:
     """Return the values that conditions may read at `now`, with the `extra` names added."""
-    facts = readable(contact)
+    facts = readable(contact, playbook)
     if extra:
         facts.update(extra)
     return Reading(facts=facts, now=now, zone=contact.zone or playbook.default_zone)
 
 
-def readable(contact: Contact) -> dict[str, Any]:
-    """Return the contact's facts with its track, stage, locale and zone among them, as a new mapping."""
+def readable(contact: Contact, playbook: Playbook) -> dict[str, Any]:
+    """Return the contact's facts with its track, stage, locale and zone among them, as a new mapping.
+
+    Also the runs and mails of the measures that conditions ask for.
+    """
     place = {"track": contact.track, "stage": contact.stage, "locale": contact.locale, "zone": contact.zone}
-    return contact.facts | place
+    facts = contact.facts | place
+    asked = index_of(playbook).asked_measures
+    if asked:
+        active = {run.measure for run in contact.runs.values()}
+        for path, root in asked.items():
+            facts[in_measure_key(path)] = root in active
+            facts[last_sent_key(path)] = contact.sent.get(root)
+    return facts
 
 
 def run_names(contact: Contact, run: Run, playbook: Playbook) -> dict[str, Any]:
     """Return the names that a run adds to a reading: let values, those of `entity`, `event` and `steps`."""
-    names: dict[str, Any] = dict(run.let)
+    names: dict[str, Any] = {"run_id": run.public_id(contact.id), **run.let}
     for step, outcome in run.outcomes.items():
         names[f"steps.{step}.outcome"], names[f"steps.{step}.reason"] = outcome
     terms = playbook.properties.terms
     names.update({f"event.{k}": v for k, v in coerced(run.origin.properties, terms).items()})
+    entity = entity_fields(contact, run, playbook)
     fields = field_terms(playbook.entities.get(run.entity), terms)
-    names.update(
-        {f"entity.{k}": v for k, v in coerced(entity_fields(contact, run, playbook), fields).items()}
-    )
+    names.update({f"entity.{k}": v for k, v in coerced(entity, fields).items()})
+    if playbook.tables:
+        names.update(texts_at_hand(playbook, entity, run.origin.properties))
     return names
 
 
@@ -103,6 +114,7 @@ def view(contact: Contact, playbook: Playbook, run: Run | None = None, *, now: I
         names["entity"] = entity_fields(contact, run, playbook)
         names["entity_key"] = run.entity_key if run.entity else run.once_value
         names["generation"] = run.origin.generation
+        names["run_id"] = run.public_id(contact.id)
         names["sequence"] = _calendar_sequence(contact, run, playbook)
         names.update(run.let)
     return names

@@ -24,8 +24,21 @@ def fold_labels(contact: Contact, event: Event, playbook: Playbook, index: Index
             if isinstance(text, str) and text in fact.texts:
                 _note(contact, event, fact, text, OWN_WORD)
     for fact in index.labels:
-        if fact.otherwise is not None and fact.name not in contact.facts:
+        if isinstance(fact.otherwise, str) and fact.name not in contact.facts:
             contact.facts[fact.name] = fact.otherwise
+
+
+def settle_label_defaults(contact: Contact, index: Index) -> None:
+    """Set each label without evidence to the text that a table gives for the contact's track, stage or fact."""
+    for fact, table in index.labels_by_table:
+        if fact.name in contact.memory.labels:
+            continue
+        place = {"track": contact.track, "stage": contact.stage}
+        text = table.value_for(place.get(table.by, contact.facts.get(table.by)))
+        if isinstance(text, str):
+            contact.facts[fact.name] = text
+        else:
+            contact.facts.pop(fact.name, None)
 
 
 def _note(contact: Contact, event: Event, fact: LabelFact, text: str, strength: int) -> None:

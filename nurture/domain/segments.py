@@ -1,10 +1,13 @@
-"""The values of segments for one contact: templates and people read them as if they were facts."""
+"""The values of segments and tables for one contact, or for the entity that a run is about."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from nurture.domain.conditions import Reading, Truth
+from nurture.domain.conditions import AT_HAND, Reading, Table, TableValue, Truth
+from nurture.domain.entities.reading import price_of
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook, Segment
+from nurture.domain.values import coerce
 
 
 def segment_values(reading: Reading, playbook: Playbook) -> dict[str, bool | str]:
@@ -27,10 +30,52 @@ def show_segments(reading: Reading, playbook: Playbook) -> dict[str, str]:
     }
 
 
+def ladder_text(ladder: Segment, reading: Reading) -> str | None:
+    """Return the name of the first rung that is yes, else the text of `else`."""
+    texts = (name for name, when in ladder.rungs if when.truth(reading) is Truth.YES)
+    return next(texts, ladder.otherwise)
+
+
 def _value(segment: Segment, reading: Reading) -> bool | str | None:
     if segment.is_ladder:
-        texts = (name for name, when in segment.rungs if when.truth(reading) is Truth.YES)
-        return next(texts, segment.otherwise)
+        return ladder_text(segment, reading)
     ((_, when),) = segment.rungs
     truth = when.truth(reading)
     return None if truth is Truth.UNKNOWN else truth is Truth.YES
+
+
+def look_up(table: Table, reading: Reading, playbook: Playbook) -> TableValue | None:
+    """Return the value of a table for a contact or a run; None for a table without a row for it and without `else`.
+
+    reading: the contact's, with the names that the run adds where the table looks up by a property of its entity.
+    """
+    segment = playbook.segments.get(table.by)
+    text = reading.facts.get(table.by) if segment is None else ladder_text(segment, reading)
+    return table.value_for(text)
+
+
+def texts_at_hand(playbook: Playbook, entity: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, str]:
+    """Return `at_hand.PROPERTY` for each property by which a table looks up.
+
+    It is the entity's own field, else that of its largest line, else the property of the event that started the run.
+    """
+    names = {table.property_name for table in playbook.tables.values()} - {""}
+    found = {name: text_at_hand(name, entity, event) for name in sorted(names)}
+    return {f"{AT_HAND}.{name}": text for name, text in found.items() if text is not None}
+
+
+def text_at_hand(name: str, entity: Mapping[str, Any], event: Mapping[str, Any]) -> str | None:
+    """Return the text of one property; None when none has it."""
+    lines = entity.get("lines")
+    ordered = sorted(lines, key=_size, reverse=True) if isinstance(lines, list) else []
+    for fields in (entity, *ordered, event):
+        text = coerce(fields.get(name), "text")
+        if isinstance(text, str):
+            return text
+    return None
+
+
+def _size(line: Mapping[str, Any]) -> int:
+    """Return what a line costs: price x quantity."""
+    quantity = coerce(line.get("quantity"), "integer")
+    return (price_of(line) or 0) * (quantity if isinstance(quantity, int) else 1)

@@ -175,7 +175,7 @@ def _changed_rules(before: Measure, after: Measure, old: Playbook, new: Playbook
 
 def _changed_programme(old: Playbook, new: Playbook) -> Iterable[str]:
     for field in fields(Playbook):
-        if field.name in hashes.WORDING_FIELDS[Playbook] and field.name != "segments":
+        if field.name in hashes.WORDING_FIELDS[Playbook] and field.name not in ("segments", "tables"):
             continue
         was, now = getattr(old, field.name), getattr(new, field.name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):

@@ -49,8 +49,9 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
             "senders",
             "owners",
             "measures",
-            # Conditions that read a segment are hashed with the segment's conditions in place.
+            # Conditions, steps and facts that read them are hashed with the conditions and rows in place.
             "segments",
+            "tables",
             "vocabulary",
             "backlog",
             "rules_hash",
@@ -65,7 +66,7 @@ ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
     OnObject: frozenset({"to_audience"}),
     Playbook: frozenset({"accounts", "moments"}),
-    Vocabulary: frozenset({"segments"}),
+    Vocabulary: frozenset({"segments", "tables"}),
 }
 
 

@@ -14,6 +14,7 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.measure import Draft, build_measure
 from nurture.playbook.builders.programme import ProgrammeBuilder
 from nurture.playbook.check.asked_for import check_asked_for
+from nurture.playbook.check.asked_measures import check_asked_measures
 from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
 from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.mails import check_mails, check_subjects
@@ -26,6 +27,7 @@ from nurture.playbook.check.segments import check_segments
 from nurture.playbook.check.stages import check_answers, check_place, check_reader
 from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
+from nurture.playbook.check.tables import check_tables
 from nurture.playbook.check.templates import check_rendering
 from nurture.playbook.check.wording import check_layout_wording, check_wording
 from nurture.playbook.document import Document, read_document
@@ -187,10 +189,12 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_recipient(check)
         check_owners(check)
         check_asked_for(check)
+        check_asked_measures(check)
         check_answers(check)
         check_reader(check)
         check_steps(check)
         check_outcomes(check)
+        check_tables(check)
         check_starved(check)
         check_run(check)
         markup_files |= check_mails(check, source.folder.layout)

@@ -29,6 +29,7 @@ def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
     return {
         "entity_key": "sample",
         "generation": 0,
+        "run_id": "sample",
         "sequence": 0,
         **names,
         "contact": contact,

@@ -9,18 +9,25 @@ which the answer differs (`change`), an explanation (`explain`), and SQL over al
 from nurture.domain.conditions.condition import ALWAYS, Condition, parse
 from nurture.domain.conditions.explain import Explanation
 from nurture.domain.conditions.nodes import stored_keys
+from nurture.domain.conditions.tables import AT_HAND, Table, TableValue
 from nurture.domain.conditions.terms import BUILT_INS, Reading, SegmentText, Term, Truth, Vocabulary
+from nurture.domain.conditions.values import in_measure_key, last_sent_key
 
 __all__ = [
     "ALWAYS",
+    "AT_HAND",
     "BUILT_INS",
     "Condition",
     "Explanation",
     "Reading",
     "SegmentText",
+    "Table",
+    "TableValue",
     "Term",
     "Truth",
     "Vocabulary",
+    "in_measure_key",
+    "last_sent_key",
     "parse",
     "stored_keys",
 ]

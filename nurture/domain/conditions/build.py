@@ -205,7 +205,8 @@ def _switch(
 def _call(tree: ast.Call, scope: BuildScope) -> BuiltPart:
     if isinstance(tree.func, ast.Name) and tree.func.id == "known":
         return _known(tree, scope)
-    return values.build_call(tree, build, scope)
+    value = values.build_call(tree, build, scope)
+    return Flag(value.text, value) if isinstance(value, Stored) and value.type == "bool" else value
 
 
 def _known(tree: ast.Call, scope: BuildScope) -> Node:

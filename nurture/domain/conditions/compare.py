@@ -151,9 +151,7 @@ def _date(written: Value | Sum, *, at: ast.expr, scope: BuildScope) -> Value:
         raise scope.fault(at, f'{written.text} is no date; write for example "2026-11-01"') from error
 
 
-def _instants(
-    first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: BuildScope
-) -> Node:
+def _instants(first: Value, op: Operator, second: Value, *, text: str, at: Places, scope: BuildScope) -> Node:
     if is_moving(first) and is_moving(second):
         raise scope.fault(at[1], _TWO_MOVE)
     if isinstance(second, Fixed) and isinstance(second.value, int):

@@ -25,6 +25,8 @@ class Condition:
     # Names of the facts, and of the events whose count, first or last instant the condition reads.
     terms: frozenset[str]
     events: frozenset[str]
+    # Paths of the measures whose runs or mails it asks for.
+    measures: frozenset[str]
     # Whether the answer can change with time alone.
     moving: bool
     # Whether a yes stays yes as facts grow; the evidence of a stage must be such a condition.
@@ -77,6 +79,7 @@ def _condition(text: str, expanded: str, root: Node, scope: BuildScope | None = 
         expanded=expanded,
         terms=frozenset(scope.terms if scope else ()),
         events=frozenset(scope.events if scope else ()),
+        measures=frozenset(scope.measures if scope else ()),
         moving=answer_moves(root),
         grows=answer_only_grows(root),
         root=root,

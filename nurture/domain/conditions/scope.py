@@ -29,6 +29,8 @@ class BuildScope:
     # Names of the terms and of the events that the condition uses.
     terms: set[str] = field(default_factory=set)
     events: set[str] = field(default_factory=set)
+    # Paths of the measures whose runs or mails it asks for.
+    measures: set[str] = field(default_factory=set)
 
     def fault(self, tree: ast.expr, message: str) -> ConditionError:
         """Return an error that points at a piece of the text; the caller raises it."""

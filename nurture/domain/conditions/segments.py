@@ -9,6 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nurture.domain.conditions.syntax import Source, check_depth, parse_expression, suggest_nearest
+from nurture.domain.conditions.tables import (
+    Table,
+    fixed_answer,
+    is_table_call,
+    rows_of,
+    table_call,
+    with_value,
+)
 from nurture.domain.conditions.terms import SegmentText, Vocabulary
 
 #: A condition may have this many parts with all of its segments in place.
@@ -22,7 +30,7 @@ def expand(source: Source, tree: ast.expr, vocabulary: Vocabulary) -> ast.expr:
     Raises ConditionError for a ladder that is not compared with its rungs, for segments that read each other in a
     circle, and for a tree that gets too large.
     """
-    if not vocabulary.segments or names_in(tree).isdisjoint(vocabulary.segments):
+    if names_in(tree).isdisjoint({*vocabulary.segments, "table"}):
         return tree
     expanded: ast.expr = _Expansion(source, vocabulary).visit(tree)
     for count, _ in enumerate(ast.walk(expanded)):
@@ -90,7 +98,13 @@ class _Expansion(ast.NodeTransformer):
         return self._note(ast.BoolOp(ast.And(), [self._condition(segment, 0, node)]), node, node.id)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Replace `known(ladder)`; a ladder with `else` is always known."""
+        """Replace `known(ladder)`; a ladder with `else` is always known, and so is a table."""
+        if is_table_call(node):
+            text = self.source.piece(node)
+            raise self.source.fault(node, f"{text} is a value; compare it, for example orders >= {text}")
+        if isinstance(node.func, ast.Name) and node.func.id == "known" and table_call(node) is not None:
+            self._table_of(node, table_call(node))
+            return self._note(ast.Constant(True), node, self.source.piece(node))
         ladder = self._ladder_of(node.args[0]) if len(node.args) == 1 else None
         if ladder is None or not isinstance(node.func, ast.Name) or node.func.id != "known":
             return self._visit_parts(node)
@@ -101,7 +115,9 @@ class _Expansion(ast.NodeTransformer):
         return self._note(ast.BoolOp(ast.Or(), rungs), node, text)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Replace a comparison of a ladder with one rung, or with a list of them."""
+        """Replace a comparison with a table, or of a ladder with one rung or a list of them."""
+        if (call := table_call(node)) is not None:
+            return self._compare_rows(node, call)
         sides = [node.left, *node.comparators]
         ladder = next((found for side in sides if (found := self._ladder_of(side))), None)
         if ladder is None:
@@ -127,6 +143,43 @@ class _Expansion(ast.NodeTransformer):
         if isinstance(node.ops[0], ast.NotEq | ast.NotIn):
             return self._note(ast.UnaryOp(ast.Not(), is_there), node, text)
         return self._note(is_there, node, text)
+
+    def _compare_rows(self, node: ast.Compare, call: ast.Call) -> ast.expr:
+        """Return the comparison for each row of a table, of which the one counts whose row it is."""
+        table, text = self._table_of(node, call), self.source.piece(node)
+        parts: list[ast.expr] = []
+        try:
+            for words, is_row, value in rows_of(table):
+                literal = self._note(ast.Constant(value), node, repr(value))
+                compared = with_value(node, call, literal, self.source.pieces)
+                answer = fixed_answer(compared)
+                holds = compared if answer is None else self._note(ast.Constant(answer), node, text)
+                for made in _expressions(is_row):
+                    self._note(made, node, words)
+                parts.append(self._note(ast.BoolOp(ast.And(), [is_row, holds]), node, f"{words}: {value}"))
+        except ValueError:
+            raise self.source.fault(
+                node, f"table {table.name} holds durations that are no whole days; compare whole days only"
+            ) from None
+        visited: ast.expr = self.visit(self._note(ast.BoolOp(ast.Or(), parts), node, text))
+        return visited
+
+    def _table_of(self, node: ast.expr, call: ast.Call | None) -> Table:
+        """Return the table that a call names. Raises ConditionError for one that is not there, or not known here."""
+        argument = call.args[0] if call is not None and len(call.args) == 1 and not call.keywords else None
+        if not isinstance(argument, ast.Name):
+            text = "table()" if call is None else self.source.piece(call)
+            raise self.source.fault(node, f"{text} is not supported; write for example table(reward)")
+        tables = self.vocabulary.tables
+        table = tables.get(argument.id)
+        if table is None:
+            known = ", ".join(sorted(tables)) or "(none yet)"
+            near = suggest_nearest(argument.id, tables) or f"; known: {known}"
+            raise self.source.fault(node, f"there is no table {argument.id}{near}")
+        if table.property_name and self.vocabulary.term(table.by) is None:
+            what = f"table {table.name} looks up by `{table.property_name}` of a run's entity"
+            raise self.source.fault(node, f"{what}; ask in a step, or look up by a fact")
+        return table
 
     def _visit_parts(self, node: ast.expr) -> ast.expr:
         visited: ast.expr = self.generic_visit(node)  # type: ignore[assignment]

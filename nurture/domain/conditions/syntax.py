@@ -39,6 +39,8 @@ class Source:
         """Return the part of the text that a syntax node was parsed from, on one line."""
         if node in self.pieces:
             return self.pieces[node]
+        if not hasattr(node, "col_offset"):
+            return ast.unparse(node)
         return " ".join(self.encoded[node.col_offset : node.end_col_offset].decode().split())
 
     def fault(self, node: ast.expr, message: str) -> ConditionError:

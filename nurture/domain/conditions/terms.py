@@ -6,6 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal
 
+from nurture.domain.conditions.tables import Table
 from nurture.domain.instant import Duration, Instant
 
 TermType = Literal["bool", "integer", "decimal", "instant", "text", "set", "verdict", "window"]
@@ -117,6 +118,7 @@ class Vocabulary:
     built_ins: bool = True
     # Names that stand for conditions over these terms.
     segments: Mapping[str, SegmentText] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
     def term(self, name: str) -> Term | None:
         """Return the term of that name, or None."""

@@ -54,8 +54,10 @@ _EXAMPLES = {
     "days_since": "days_since(first_order_at)",
     "days_until": "days_until(renewal_at)",
     "first": 'first("Order Completed")',
+    "in_measure": 'in_measure("customer/any/winback")',
     "known": "known(orders)",
     "last": 'last("Order Completed")',
+    "last_sent": 'last_sent("customer/any/winback")',
     "local_day": "local_day()",
     "local_hour": "local_hour()",
     "local_month": "local_month()",
@@ -173,6 +175,9 @@ def build_call(tree: ast.Call, build: Build, scope: BuildScope) -> Value:
         return _event_value(name, argument, scope)
     if name == "silent_days":
         return _silent_days(tree, text, scope)
+    if name in {"in_measure", "last_sent"}:
+        (argument,) = read_arguments(tree, 1, _EXAMPLES[name], scope)
+        return _measure_value(name, argument, scope)
     raise scope.fault(tree, f"there is no function {name}(){suggest_nearest(name, _EXAMPLES)}")
 
 
@@ -190,7 +195,9 @@ def _instant(tree: ast.expr, build: Build, scope: BuildScope) -> Value:
     if isinstance(built, (*NODES, Sum)) or type_of(built) != "instant":
         raise scope.fault(tree, f"{scope.source.piece(tree)} is {describe(built)}; an instant is needed")
     if is_moving(built):
-        raise scope.fault(tree, f"{scope.source.piece(tree)} moves with time; compare it: first_order_at < now")
+        raise scope.fault(
+            tree, f"{scope.source.piece(tree)} moves with time; compare it: first_order_at < now"
+        )
     value: Value = built
     return value
 
@@ -218,6 +225,33 @@ def _event_name(tree: ast.expr, scope: BuildScope) -> str:
         )
     scope.events.add(name)
     return name
+
+
+def _measure_value(name: str, tree: ast.expr, scope: BuildScope) -> Stored:
+    """Build whether a run of a measure is active, or when a mail of it left last."""
+    if not scope.vocabulary.built_ins:
+        raise scope.fault(tree, "runs and mails are not known here; this condition reads one event only")
+    path = tree.value if isinstance(tree, ast.Constant) else None
+    if not isinstance(path, str) or not path.strip() or '"' in path or not path.isprintable():
+        raise scope.fault(
+            tree,
+            f"{scope.source.piece(tree)}: write the path of a measure in quotes, for example {_EXAMPLES[name]}",
+        )
+    scope.measures.add(path)
+    text = f'{name}("{path}")'
+    if name == "in_measure":
+        return Stored(text, in_measure_key(path), "bool", absent=False)
+    return Stored(text, last_sent_key(path), "instant", NEVER)
+
+
+def in_measure_key(path: str) -> str:
+    """Return the key under which a reading says that a run of the measure is active."""
+    return f"in:{path}"
+
+
+def last_sent_key(path: str) -> str:
+    """Return the key under which a reading says when a mail of the measure left last."""
+    return f"sent:{path}"
 
 
 def _silent_days(tree: ast.Call, text: str, scope: BuildScope) -> Days:

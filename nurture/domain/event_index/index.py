@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Table, last_sent_key, stored_keys
 from nurture.domain.event_index.affected_parts import NO_PARTS, AffectedParts, parts_by_event
 from nurture.domain.event_index.entity_rules import (
     Effect,
@@ -93,6 +93,7 @@ class Index:
     kinds_with_amount: tuple[str, ...] = ()
     verdicts: tuple[VerdictFact, ...] = ()
     labels: tuple[LabelFact, ...] = ()
+    labels_by_table: tuple[tuple[LabelFact, Table], ...] = ()
     label_evidence: dict[str, list[tuple[LabelFact, LabelEvidence]]] = field(default_factory=dict)
     rhythms: tuple[RhythmFact, ...] = ()
     # Names of which count, first and last are kept because some condition asks.
@@ -128,6 +129,12 @@ class Index:
     measures: tuple[Measure, ...] = ()
     # Event -> the parts that it can touch.
     affected: dict[str, AffectedParts] = field(default_factory=dict)
+    # Path -> identity of the measures whose runs or mails some condition asks for.
+    asked_measures: dict[str, str] = field(default_factory=dict)
+    # Identities of those among them of which a condition asks when a mail left last.
+    sent_roots: frozenset[str] = frozenset()
+    # Measures with a condition trigger that asks for runs.
+    asking: tuple[Measure, ...] = ()
     # (track, stage) -> the rules that judge contacts there, as far as somebody was there.
     _places: dict[tuple[str, str], PlaceRules] = field(default_factory=dict)
 
@@ -150,7 +157,7 @@ def index_of(playbook: Playbook) -> Index:
     index = Index(measures=tuple(playbook.measures.values()))
     for add in (
         *(_add_facts, _add_verdicts, _add_entities, _add_place, _add_objects),
-        *(_add_triggers, _add_alarms, _add_steps, _add_measures_about_entities),
+        *(_add_triggers, _add_alarms, _add_steps, _add_measures_about_entities, _add_asked_measures),
     ):
         add(index, playbook)
     index.remembered = frozenset(name for condition in conditions_of(playbook) for name in condition.events)
@@ -166,6 +173,20 @@ def index_of(playbook: Playbook) -> Index:
         }
     )
     return index
+
+
+def _add_asked_measures(index: Index, playbook: Playbook) -> None:
+    """Add the measures whose runs and mails conditions ask for; a name given up finds its measure."""
+    measures, conditions = playbook.measures, conditions_of(playbook)
+    index.asked_measures = {
+        path: measures[path].root if measures.get(path) else path
+        for path in sorted({path for condition in conditions for path in condition.measures})
+    }
+    keys = {key for condition in conditions for key in stored_keys(condition.root)}
+    index.sent_roots = frozenset(
+        root for path, root in index.asked_measures.items() if last_sent_key(path) in keys
+    )
+    index.asking = tuple(measure for measure in index.conditions if measure.audience.measures)
 
 
 def conditions_of(playbook: Playbook) -> list[Condition]:
@@ -198,6 +219,9 @@ def _add_facts(index: Index, playbook: Playbook) -> None:
     folds = [fact for fact in facts if isinstance(fact, FoldFact)]
     index.traits = tuple(fact for fact in facts if isinstance(fact, TraitFact))
     index.labels = tuple(fact for fact in facts if isinstance(fact, LabelFact))
+    index.labels_by_table = tuple(
+        (fact, fact.otherwise) for fact in index.labels if isinstance(fact.otherwise, Table)
+    )
     index.label_evidence = _by_name(
         (evidence.match, (fact, evidence)) for fact in index.labels for evidence in fact.evidence
     )

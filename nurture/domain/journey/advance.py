@@ -14,7 +14,7 @@ from nurture.domain.contact import Advance, Contact, MilestoneReached, Transitio
 from nurture.domain.errors import Poison
 from nurture.domain.event import Event
 from nurture.domain.facts import fold
-from nurture.domain.instant import Instant
+from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
 from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, start_by_entity_dates
@@ -41,6 +41,7 @@ from nurture.domain.journey.run_ends import (
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
 from nurture.domain.journey.working_state import Work
+from nurture.domain.labels import settle_label_defaults
 from nurture.domain.measure import (
     Measure,
     OnCondition,
@@ -140,8 +141,7 @@ def _ring(work: Work, at: Instant) -> None:
     start_by_entity_dates(work, at)
     triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at, work.rules.moving if work.is_judged else work.index.conditions)
-    end_runs_by_condition(work, at)
-    _begin_queued_series(work, at)
+    _settle_runs(work, at)
 
 
 def _adopt(work: Work, at: Instant) -> None:
@@ -170,6 +170,8 @@ def _adopt(work: Work, at: Instant) -> None:
     if not is_new and playbook.backlog == "enter":
         triggers.start_by_conditions(work, at, work.index.conditions)
     contact.adopted = playbook.rules_hash
+    if work.runs_changed:
+        _settle_runs(work, at)
 
 
 # ---- happenings ------------------------------------------------------------------------------------------
@@ -177,6 +179,10 @@ def _adopt(work: Work, at: Instant) -> None:
 
 def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     """Continue the run that waited for this message."""
+    if settled.status == "sent" and settled.measure in work.index.sent_roots:
+        sent = work.contact.sent
+        sent[settled.measure] = max(settled.at, sent.get(settled.measure, NEVER))
+        work.facts_changed()
     run = work.contact.runs.get((settled.measure, settled.run_key))
     measure = work.playbook.measures.get(settled.measure)
     if run is None or measure is None or not run.mailing or run.step != settled.step:
@@ -191,7 +197,7 @@ def _apply_ended_message(work: Work, settled: Settled, at: Instant) -> None:
     if isinstance(measure.trigger, OnCondition) and (run.measure, run.key) not in work.contact.runs:
         # The end of the run may be what re-entry has waited for.
         triggers.start_by_conditions(work, at, (measure,) if work.is_judged else work.index.conditions)
-    _begin_queued_series(work, at)
+    _settle_runs(work, at)
 
 
 def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
@@ -227,10 +233,9 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         _take_historic(work, event, folded, at)
     else:
         _start_runs(work, event, folded, at)
-    end_runs_by_condition(work, at)
     if not is_from_colleague(event):
         end_answered_requests(contact, event, playbook)
-    _begin_queued_series(work, at)
+    _settle_runs(work, at, is_historic=event.historic)
 
 
 @dataclass(slots=True)
@@ -266,12 +271,14 @@ def _fold(work: Work, event: Event, at: Instant) -> _Folded:
     moved: list[Transition] = []
     if affected.track:
         moved += move_track(contact, at=event.occurred_at, noticed_at=at, evidence=event.name)
+    settle_label_defaults(contact, work.index)
     work.facts_changed()
     changed = None if before is None else before.changed(contact)
     if changed is None or not changed.isdisjoint(work.rules.stage_facts):
         reading = work.reading(at)
         moved += move_stage(contact, reading, at=event.occurred_at, evidence=event.name, playbook=playbook)
     if moved:
+        settle_label_defaults(contact, work.index)
         work.facts_changed()
         changed = None
     is_about_entities = before is None or affected.entities
@@ -341,6 +348,26 @@ def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
         step = measure.step(run.step) if measure is not None else None
         if measure is not None and isinstance(step, moving) and not run.queued:
             run_rule(work, measure, at, steps.move_wait, work, measure, run, step, at)
+
+
+def _settle_runs(work: Work, at: Instant, *, is_historic: bool = False) -> None:
+    """End and begin what follows from the runs themselves, until nothing more follows.
+
+    Exits that are conditions and queued series first; then condition triggers that ask for runs. is_historic: these
+    start nothing, their answer is taken as it is.
+    """
+    for _ in range(len(work.index.asking) + 1):
+        end_runs_by_condition(work, at)
+        _begin_queued_series(work, at)
+        if not work.runs_changed:
+            return
+        work.runs_changed = False
+        if is_historic:
+            if work.is_judged:
+                triggers.take_baseline_after_import(work, at, work.index.asking)
+        else:
+            asking = work.index.asking if work.is_judged else work.index.conditions
+            triggers.start_by_conditions(work, at, asking)
 
 
 def _begin_queued_series(work: Work, at: Instant) -> None:

@@ -15,11 +15,12 @@ from nurture.domain.accounts import combine_accounts
 from nurture.domain.consent.events import combine_consents, combine_unknown_topics
 from nurture.domain.contact import Contact
 from nurture.domain.entities.combine import combine_entities
+from nurture.domain.event_index import index_of
 from nurture.domain.facts import LOCALE_SLOTS, ZONE_SLOTS, judge_verdict, reading
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.person_requests import combine_requests
 from nurture.domain.journey.position import derive_track, move_stage
-from nurture.domain.labels import combine_labels
+from nurture.domain.labels import combine_labels, settle_label_defaults
 from nurture.domain.memory import (
     Closings,
     ConversionRecord,
@@ -65,6 +66,7 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
             judge_verdict(contact, fact)
     contact.clock = clock
     _set_track_and_stage(contact, places, playbook)
+    settle_label_defaults(contact, index_of(playbook))
     return contact
 
 

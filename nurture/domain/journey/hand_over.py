@@ -48,6 +48,7 @@ def _continue_as(work: Work, measure: Measure, earlier: Run, queued: str, at: In
         variant=earlier.variant,
         let=dict(earlier.let),
         outcomes=dict(earlier.outcomes),
+        contact_id=earlier.contact_id,
         passed=tuple(dict.fromkeys((*earlier.passed, *ended))),
         rules_hash=measure.rules_hash,
         origin=replace(earlier.origin),

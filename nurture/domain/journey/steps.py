@@ -22,6 +22,7 @@ from nurture.domain.measure import (
     Wait,
     WaitBusinessTime,
     WaitFor,
+    WaitFromTable,
     WaitUntilDate,
     WaitUntilEvent,
     WaitUntilMoment,
@@ -29,6 +30,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.message import PlannedMessage
 from nurture.domain.owners import find_owner
+from nurture.domain.segments import look_up
 from nurture.domain.timing import at_time_of_local_day, next_slot
 from nurture.domain.values import coerce
 
@@ -160,6 +162,9 @@ def wait_end(work: Work, run: Run, step: Wait) -> Instant | None:
     match step:
         case WaitFor(duration=duration):
             return run.step_since + duration
+        case WaitFromTable(table=table):
+            span = look_up(table, work.reading_of(run, run.step_since), work.playbook)
+            return run.step_since + span if isinstance(span, int) else None
         case WaitUntilEvent(at_most=at_most):
             return run.step_since + at_most
         case WaitUntilSlot(slot=slot, at_least=at_least):

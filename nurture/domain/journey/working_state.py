@@ -46,6 +46,8 @@ class Work:
     alarm_facts: set[str] = field(default_factory=set)
     # Name of the event that is being applied; "" for an alarm.
     event: str = ""
+    # True: a run of a measure that conditions ask for began or ended, and the triggers that ask are not judged yet.
+    runs_changed: bool = False
     # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
     _readable: dict[str, Any] | None = None
@@ -84,7 +86,7 @@ class Work:
         """Return the facts at `at` as conditions read them."""
         if self._reading is None or self._reading.now != at:
             if self._readable is None:
-                self._readable = readable(self.contact)
+                self._readable = readable(self.contact, self.playbook)
             self._reading = Reading(self._readable, at, self.zone)
         return self._reading
 
@@ -120,6 +122,10 @@ class Work:
         """Mark the run as changed, so that it is saved."""
         self.alarm = None
         self.result.runs[run.measure, run.key] = run
+        if run.measure in self.index.asked_measures.values():
+            self.runs_changed = True
+            self.facts_changed()
+            self.place_changed()
 
     def end(self, run: Run, status: RunStatus, reason: str, at: Instant) -> None:
         """End an active run; `cancel` ends its queued mail."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Table
 from nurture.domain.instant import Duration
 from nurture.domain.measure.words import LocalSlot
 
@@ -44,6 +44,15 @@ class WaitFor:
 
     id: str
     duration: Duration
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFromTable:
+    """A wait of a duration that a table gives, looked up when the run comes to the step."""
+
+    id: str
+    table: Table
     when: Condition | None = None
 
 
@@ -124,7 +133,15 @@ class Branch:
     when: Condition | None = None
 
 
-Wait = WaitFor | WaitBusinessTime | WaitUntilSlot | WaitUntilEvent | WaitUntilDate | WaitUntilMoment
+Wait = (
+    WaitFor
+    | WaitFromTable
+    | WaitBusinessTime
+    | WaitUntilSlot
+    | WaitUntilEvent
+    | WaitUntilDate
+    | WaitUntilMoment
+)
 Step = MailStep | Wait | Branch
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Table
 from nurture.domain.instant import Duration
 
 #: `date` is kept as text, `MM-DD` or `YYYY-MM-DD`, and reads as text.
@@ -93,13 +93,21 @@ class LabelFact:
 
     name: str
     evidence: tuple[LabelEvidence, ...]
-    # The text of people without any evidence; None: unknown.
-    otherwise: str | None = None
+    # The text of people without any evidence, or the table that gives it; None: unknown.
+    otherwise: str | Table | None = None
 
     @property
     def texts(self) -> frozenset[str]:
         """Return every text that the label can have."""
         return frozenset(evidence.text for evidence in self.evidence)
+
+    @property
+    def default_texts(self) -> frozenset[str]:
+        """Return every text that people without evidence can have."""
+        if isinstance(self.otherwise, Table):
+            values = (*self.otherwise.rows.values(), self.otherwise.otherwise)
+            return frozenset(value for value in values if isinstance(value, str))
+        return frozenset() if self.otherwise is None else frozenset({self.otherwise})
 
 
 @dataclass(frozen=True, slots=True)

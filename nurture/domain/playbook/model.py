@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nurture.domain.conditions import Vocabulary
+from nurture.domain.conditions import Table, Vocabulary
 from nurture.domain.instant import HOUR, Duration
 from nurture.domain.measure import LocalSlot, Measure
 from nurture.domain.moments import MomentRule
@@ -52,6 +52,7 @@ class Playbook:
     vocabulary: Vocabulary
     entities: Mapping[str, EntityKind] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
     # The currencies of the brand; amounts in any other one are never added. (): no currency is asked for.
     currencies: tuple[str, ...] = ()
     # Types of event properties, for `where` and for `event.NAME` in a step's `when`.

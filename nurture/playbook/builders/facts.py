@@ -34,7 +34,8 @@ RESERVED = frozenset(
         *BUILT_INS, *keyword.kwlist, "yes", "no", "unknown", "known", "days_since", "days_until", "silent_days",
         "last", "first", "count", "min", "max", "local_weekday", "local_month", "local_day", "local_hour",
         "persona", "event", "entity", "entity_key", "generation", "contact", "brand", "links", "strings", "locale",
-        "subject", "preheader", "now", OTHER_CURRENCIES, EQUAL_REFUNDS, UNKNOWN_TOPICS,
+        "subject", "preheader", "now", "in_measure", "last_sent", "run_id", OTHER_CURRENCIES, EQUAL_REFUNDS,
+        UNKNOWN_TOPICS,
     }
 )  # fmt: skip
 Counted = schema.CountFact | schema.EverFact | schema.FirstFact | schema.LastFact | schema.SetFact

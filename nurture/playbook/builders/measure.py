@@ -116,8 +116,10 @@ def step_vocabulary(model: schema.MeasureFile, playbook: Playbook, entity: str |
         name: Term(name, "text" if isinstance(value, schema.CouponLet) else "instant")
         for name, value in model.let.items()
     }
+    names = [table.by for table in playbook.tables.values() if table.property_name]
+    at_hand = {name: Term(name, "text") for name in ("run_id", *names)}
     return playbook.vocabulary.with_terms(
-        {**prefixed(properties, "event"), **prefixed(fields, "entity"), **lets}
+        {**at_hand, **prefixed(properties, "event"), **prefixed(fields, "entity"), **lets}
     )
 
 

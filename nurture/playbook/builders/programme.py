@@ -1,8 +1,9 @@
 """Build a Playbook from `playbook.yaml`, without its measures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from nurture.domain.conditions import Vocabulary
+from nurture.domain.conditions import Table, Vocabulary
 from nurture.domain.event_index import events_of
 from nurture.domain.measure import PURPOSES, LocalSlot, Track
 from nurture.domain.playbook import (
@@ -10,6 +11,7 @@ from nurture.domain.playbook import (
     Conversion,
     EntityKind,
     EventMatch,
+    Fact,
     Hold,
     Milestone,
     ObjectKind,
@@ -29,6 +31,7 @@ from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabul
 from nurture.playbook.builders.moments import build_moments
 from nurture.playbook.builders.owners import build_owners
 from nurture.playbook.builders.segments import build_segments, with_segments
+from nurture.playbook.builders.tables import TableBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
@@ -73,6 +76,8 @@ class ProgrammeBuilder:
             document=self._document,
             faults=self._faults,
         )
+        tables, facts = self._tables(vocabulary, facts)
+        vocabulary = replace(vocabulary, tables=tables)
         self._check_names()
         self._check_actions(entities)
         optional = {
@@ -90,6 +95,7 @@ class ProgrammeBuilder:
             facts=facts,
             entities=entities,
             segments=build_segments(vocabulary, self._document, self._conditions),
+            tables=tables,
             currencies=model.currencies,
             stages=(
                 *self._stages("lead", model.stages.lead, vocabulary),
@@ -115,6 +121,22 @@ class ProgrammeBuilder:
         )
         check_shares(playbook, self._document, self._faults)
         return playbook
+
+    def _tables(
+        self, vocabulary: Vocabulary, facts: Mapping[str, Fact]
+    ) -> tuple[dict[str, Table], dict[str, Fact]]:
+        """Return the tables, and the facts with the tables that labels name in `else`."""
+        stages = {*self._model.stages.lead, *self._model.stages.customer}
+        builder = TableBuilder(
+            self._document,
+            self._faults,
+            vocabulary=vocabulary,
+            properties=self._properties,
+            facts=facts,
+            stages=stages,
+        )
+        tables = builder.build(self._model.tables)
+        return tables, builder.label_defaults(tables)
 
     def _entities(self) -> dict[str, EntityKind]:
         model = self._model
@@ -155,7 +177,10 @@ class ProgrammeBuilder:
         for place, (name, stage) in enumerate(stages.items()):
             loc = ("stages", track, name)
             when = self._conditions.parse(stage.when, vocabulary, self._document, (*loc, "when"))
-            if not when.grows:
+            if when.measures:
+                what = "evidence that asks for our own runs or mails: nobody moves on because we wrote"
+                self._fault((*loc, "when"), what, "ask for what the person did")
+            elif not when.grows:
                 change = "use only what grows: counts, `ever`, `first`, max, compared with >= or >, joined by and, or"
                 self._fault((*loc, "when"), "this evidence may be lost again", change)
             if place == 0 and stage.when != "True":

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nurture.domain.conditions import Condition, Term, Vocabulary
+from nurture.domain.conditions import Condition, Table, Term, Vocabulary
 from nurture.domain.measure import (
     Branch,
     Calendar,
@@ -14,6 +14,7 @@ from nurture.domain.measure import (
     Step,
     WaitBusinessTime,
     WaitFor,
+    WaitFromTable,
     WaitUntilDate,
     WaitUntilEvent,
     WaitUntilMoment,
@@ -98,7 +99,7 @@ def build_steps(
             asked = _case_conditions(step, file.loc, document, vocabulary, conditions)
             steps.append(Branch(file.id, tuple(map(Case, asked, lengths)), when))
         else:
-            steps.append(_wait(step.wait, file.id, when))
+            steps.append(_wait(step.wait, file.id, when, playbook))
     return tuple(steps)
 
 
@@ -151,8 +152,13 @@ def _send_at(model: schema.MailStepFile) -> LocalSlot | None:
     return build_slot(model.send_at) if isinstance(model.send_at, Slot) else None
 
 
-def _wait(model: schema.AnyWait, id_: str, when: Condition | None) -> Step:
+def _wait(model: schema.AnyWait, id_: str, when: Condition | None, playbook: Playbook) -> Step:
     match model:
+        case str():
+            name = model.removeprefix("table(").removesuffix(")")
+            # The check reports a table that is not there.
+            table = playbook.tables.get(name) or Table(name, "", {}, "duration", 0)
+            return WaitFromTable(id_, table, when)
         case schema.ForWait():
             return WaitUntilEvent(id_, names_of(model.names), model.at_most, model.key, when)
         case schema.UntilWait():

@@ -24,7 +24,7 @@ def report_unknown_texts(
 def _texts_of(name: str, playbook: Playbook, faults: Faults) -> frozenset[str] | None:
     fact = playbook.facts.get(name)
     if isinstance(fact, LabelFact):
-        return fact.texts | ({fact.otherwise} if fact.otherwise is not None else set())
+        return fact.texts | fact.default_texts
     match name:
         case "stage":
             return faults.known(PROGRAMME, "stages", (stage.name for stage in playbook.stages), depth=3)

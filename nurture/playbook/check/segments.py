@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from nurture.domain.conditions import Condition
 from nurture.domain.playbook import Playbook, Segment
+from nurture.playbook.check.asked_measures import report_unknown_measures
 from nurture.playbook.check.compared_texts import report_unknown_texts
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults
@@ -14,6 +15,7 @@ def check_segments(playbook: Playbook, document: Document, faults: Faults) -> No
     for segment in playbook.segments.values():
         for loc, condition in _conditions_at(segment):
             report_unknown_texts(condition, playbook, document, loc, faults)
+            report_unknown_measures(condition, playbook, document, loc, faults)
         if segment.is_ladder:
             _check_reached(segment, document, faults)
 

@@ -17,6 +17,7 @@ from nurture.domain.measure import (
     OnOps,
     Step,
     WaitFor,
+    WaitFromTable,
     WaitUntilEvent,
     WaitUntilSlot,
 )
@@ -158,6 +159,10 @@ def _longest_stay(measure: Measure, step: Step) -> Duration | None:
             return None if period is None else period + _valid_for(measure, step)
         case WaitFor(duration=duration) | WaitUntilEvent(at_most=duration):
             return duration
+        case WaitFromTable(table=table):
+            return max(
+                value for value in (*table.rows.values(), table.otherwise or 0) if isinstance(value, int)
+            )
         case WaitUntilSlot(slot=slot, at_least=at_least):
             period = _period(slot)
             return None if period is None else period + at_least

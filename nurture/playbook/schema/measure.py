@@ -216,9 +216,15 @@ class BusinessWait(Strict):
     of: OwnerText | None = None
 
 
+TableWait = Annotated[
+    str,
+    Field(pattern=r"^table\([a-z][a-z0-9_]{0,59}\)$", description="A table of durations: table(use_after)."),
+]
+
+
 def _wait(value: Any) -> str | None:
     if isinstance(value, str):
-        return "duration"
+        return "table" if value.startswith("table") else "duration"
     if isinstance(value, dict):
         return next((key for key in ("for", "until", "date", "moment", "business") if key in value), None)
     return None
@@ -226,6 +232,7 @@ def _wait(value: Any) -> str | None:
 
 AnyWait = Annotated[
     Annotated[DurationText, Tag("duration")]
+    | Annotated[TableWait, Tag("table")]
     | Annotated[ForWait, Tag("for")]
     | Annotated[UntilWait, Tag("until")]
     | Annotated[DateWait, Tag("date")]

@@ -19,7 +19,7 @@ from nurture.rendering.templates import Templates
 COMMON_NAMES: Final = frozenset(
     {
         "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "owner", "preheader",
-        "range", "strings", "subject",
+        "range", "run_id", "strings", "subject",
     }
 )  # fmt: skip
 
