@@ -5,6 +5,8 @@ import pytest
 from nurture.domain.errors import PlaybookError
 from tests.scenarios.language.shop import a_shop
 from tests.scenarios.language.test_dates import CONTRACT, PARTS, RENEWAL, REPLENISHMENT, SUPPLY
+from tests.scenarios.language.test_moments import FOLLOW_UP
+from tests.scenarios.language.test_moments import PARTS as MOMENTS
 
 RENEWALS = {"customer/any/renewal": (RENEWAL, CONTRACT)}
 SUPPLIES = {"customer/ascend/replenishment": (REPLENISHMENT, SUPPLY)}
@@ -35,3 +37,26 @@ def test_a_number_of_a_supply_is_no_date() -> None:
     assert faults_of(PARTS, {"customer/ascend/replenishment": (measure, SUPPLY)}) == [
         "`times` of supply is no date: name `due_at` or `last_at`"
     ]
+
+
+# ---- hashes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('mid_autumn: {lunar: "08-15"}', 'mid_autumn: {fixed: "08-15"}', True),
+        ("easter_monday: {easter: 1}", "easter_monday: {easter: 50}", True),
+        ('to: "17:00"', 'to: "16:00"', True),
+        ("name: Nora", "name: Nora B.", False),
+    ],
+)
+def test_the_rules_hash_covers_the_days_and_hours_that_a_measure_reads(
+    old: str, new: str, changed: bool
+) -> None:
+    measures = {"customer/any/follow_up": (FOLLOW_UP, {})}
+    hashes = [
+        a_shop(parts, measures).playbook.measures["customer/any/follow_up"].rules_hash
+        for parts in (MOMENTS, MOMENTS.replace(old, new))
+    ]
+    assert (hashes[0] != hashes[1]) is changed
