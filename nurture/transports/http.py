@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
 from threading import Timer
 from typing import Final
 from urllib.parse import urlsplit
@@ -168,7 +168,7 @@ def _send(connection: HTTPConnection, path: str, body: bytes, headers: Mapping[s
         connection.close()
 
 
-def seconds_to_wait(headers: Mapping[str, str]) -> int:
+def seconds_to_wait(headers: Mapping[str, str] | HTTPMessage) -> int:
     """Return the seconds of `Retry-After`; a date is compared with the receiver's own clock."""
     wait = headers.get("Retry-After", "").strip()
     if wait.isascii() and wait.isdigit():

@@ -316,7 +316,7 @@ class Person(Running):
 
     def milestones(self, event: Event) -> dict[str, str]:
         """The milestones that this event reaches, with their keys."""
-        names = {}
+        names: dict[str, str] = {}
         for result in self.book.milestones:
             if result.entity:
                 names |= self.entities_reached(result)

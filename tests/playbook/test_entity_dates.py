@@ -1,5 +1,8 @@
 """The check of dates of entities reads the kind: its memory, and what is worked out for things that are due again."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from nurture.domain.errors import PlaybookError
@@ -12,7 +15,7 @@ RENEWALS = {"customer/any/renewal": (RENEWAL, CONTRACT)}
 SUPPLIES = {"customer/ascend/replenishment": (REPLENISHMENT, SUPPLY)}
 
 
-def faults_of(parts: str, measures: dict[str, tuple[str, dict[str, object]]]) -> list[str]:
+def faults_of(parts: str, measures: Mapping[str, tuple[str, Any]]) -> list[str]:
     with pytest.raises(PlaybookError) as error:
         a_shop(parts, measures)
     return [fault.partition(": ")[2] for fault in error.value.faults]

@@ -43,9 +43,10 @@ def _lunar_days(month: int, day: int) -> tuple[date, ...]:
 
 def _lunar_day(year: int, month: int, day: int) -> date:
     try:
-        return LunarDate(year, month, day).to_solar_date()
+        found: date = LunarDate(year, month, day).to_solar_date()
     except ValueError:
         if day < _LAST_DAY:
             raise
         # The month has 29 days.
-        return LunarDate(year, month, day - 1).to_solar_date()
+        found = LunarDate(year, month, day - 1).to_solar_date()
+    return found

@@ -9,14 +9,14 @@ from nurture.playbook.schema.values import Strict, WeekdayName, refuse
 
 
 def _day_of_year(value: Any) -> str:
-    day = coerce(value, "date") if isinstance(value, str) else None
+    day: str | None = coerce(value, "date") if isinstance(value, str) else None
     if day is None or day != value or len(day) != len("12-25"):
         raise refuse(f"{value!r} is not a day of every year", 'write "12-25": month and day, in quotes')
     return day
 
 
 def _day(value: Any) -> str:
-    day = coerce(value, "date") if isinstance(value, str) else None
+    day: str | None = coerce(value, "date") if isinstance(value, str) else None
     if day is None or day != value or len(day) != len("2027-12-25"):
         raise refuse(f"{value!r} is not a day", 'write "2027-12-25", in quotes')
     return day

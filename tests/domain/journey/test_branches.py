@@ -1,6 +1,7 @@
 """A branch takes the first case that is yes; conditions ask how a wait or a mail ended; edits move nobody elsewhere."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ class Life:
         self.mails += [message.step for message in result.messages]
         self.runs |= result.runs
 
-    def tell(self, name: str, **properties: object) -> None:
+    def tell(self, name: str, **properties: Any) -> None:
         event = an_event(name, self.at, **properties)
         self.keep(advance(self.contact, [event], now=self.at, playbook=self.playbook))
 
@@ -194,7 +195,7 @@ def test_an_exit_asks_how_a_step_ended() -> None:
 
 # ---- edits while people are inside -----------------------------------------------------------------------
 
-IN_ELSE = [mail("changed"), WaitFor("rest", 14 * DAY), mail("offer")]
+IN_ELSE: list[Step] = [mail("changed"), WaitFor("rest", 14 * DAY), mail("offer")]
 SIGNED = 'steps.sign.outcome == "event"'
 
 

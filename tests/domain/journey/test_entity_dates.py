@@ -34,7 +34,7 @@ SUPPLY = EntityKind("supply", ("product_id",), lines_of="order", due=DueRule(30 
 KINDS = {kind.name: kind for kind in (*ENTITIES, CONTRACT, ORDER, SUPPLY)}
 #: 2026-03-02, noon, is a Monday.
 MARCH_9 = parse_iso("2026-03-09T09:00:00Z")
-BERLIN = {"traits": {"timezone": "Europe/Berlin"}}
+BERLIN: dict[str, Any] = {"traits": {"timezone": "Europe/Berlin"}}
 
 
 def notice(path: str = "any/notice", **given: Any) -> Measure:
@@ -195,7 +195,7 @@ def test_after_a_publish_past_dates_are_the_past_and_later_ones_fire() -> None:
     before = playbook_of()
     contact = live(before, signed(), signed(key="c2", renews="2026-05-16T12:00:00Z")).contact
     for backlog, keys in (("none", ["c2@2026-05-16"]), ("enter", ["c1@2026-03-16", "c2@2026-05-16"])):
-        after = replace(playbook_of(notice(), rules_hash="r2"), backlog=backlog)
+        after = replace(playbook_of(notice(), rules_hash="r2"), backlog=backlog)  # type: ignore[arg-type]
         contact.wake_at = NOON + 8 * DAY
         result = live(after, an_event("Signed In", NOON + 8 * DAY), contact=contact, until=NOON + 99 * DAY)
         assert [key for key, _ in notices(result)] == keys
