@@ -1,7 +1,7 @@
-"""Check a trigger on a date of an entity: `{date: contract.renews_at, offset: -30d}`."""
+"""Check triggers on a date of an entity, `{date: contract.renews_at, offset: -30d}`, and on a moment."""
 
 from nurture.domain.instant import format_duration
-from nurture.domain.measure import OnEntityDate
+from nurture.domain.measure import OnEntityDate, OnMoment
 from nurture.domain.playbook import EntityKind, field_terms
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -35,6 +35,16 @@ def check_entity_date(check: MeasureCheck, trigger: OnEntityDate) -> None:
         what = f"once per contact, so only the first {trigger.entity} is ever told"
         change = "remove `once` (once per occasion: the entity and the day), or write `once: per entity`"
         check.fault(("once",), what, change)
+
+
+def check_moment(check: MeasureCheck, trigger: OnMoment) -> None:
+    """Check that the moment is declared, and that more than its first day starts a run."""
+    known = check.known("moments", check.playbook.moments)
+    check.require_known(("trigger", "moment"), "moment", trigger.moment, known)
+    once = check.measure.once
+    if once.per == "contact" and once.again_after is None:
+        what = "a moment, but once per contact, so only its first day starts a run"
+        check.fault(("once",), what, "remove `once` (once per occasion: each day), or write `once: per year`")
 
 
 def _check_memory(check: MeasureCheck, kind: EntityKind) -> None:

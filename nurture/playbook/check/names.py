@@ -23,7 +23,7 @@ from nurture.domain.measure import (
 from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact, field_terms
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.compared_texts import report_unknown_texts
-from nurture.playbook.check.entity_dates import check_entity_date
+from nurture.playbook.check.entity_dates import check_entity_date, check_moment
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
@@ -110,10 +110,8 @@ def _check_trigger(check: MeasureCheck) -> None:
             _check_object_trigger(check, kind, names)
         case OnDate() as on:
             _check_date_fact(check, on)
-        case OnMoment(moment=name):
-            check.require_known(
-                ("trigger", "moment"), "moment", name, check.known("moments", playbook.moments)
-            )
+        case OnMoment() as on_moment:
+            check_moment(check, on_moment)
         case OnEntityDate() as on_entity:
             check_entity_date(check, on_entity)
         case _:
