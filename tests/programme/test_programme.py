@@ -13,10 +13,16 @@ from nurture.domain.measure import (
     LetEndOfMonth,
     LetIn,
     MailStep,
+    OnEntityDate,
+    OnMoment,
     OnStage,
     Trigger,
     Wait,
+    WaitBusinessTime,
+    WaitFromTable,
+    WaitUntilMoment,
 )
+from nurture.domain.playbook import LabelFact
 from tests.programme.samples import loaded, mails, parts
 
 PAGE = Path(__file__).parents[2] / "docs" / "programme.md"
@@ -73,9 +79,13 @@ def test_every_mail_is_there_in_every_language_with_both_parts() -> None:
 
 def test_every_kind_of_trigger_wait_purpose_and_let_has_an_example() -> None:
     measures = loaded().playbook.measures.values()
-    # No mail waits for a stage: each of them follows an act, a thing or a date.
-    assert {type(measure.trigger) for measure in measures} == set(Trigger.__args__) - {OnStage}
-    assert {type(step) for measure in measures for step in measure.steps} == {MailStep, *Wait.__args__}
+    # No mail waits for a stage: each of them follows an act, a thing or a date. Their first mails are still to come.
+    assert {type(measure.trigger) for measure in measures} == set(Trigger.__args__) - {
+        *(OnStage, OnMoment, OnEntityDate)
+    }
+    without_example = {WaitFromTable, WaitBusinessTime, WaitUntilMoment}
+    steps = {type(step) for measure in measures for step in measure.steps}
+    assert steps == {MailStep, *Wait.__args__} - without_example
     assert {measure.purpose for measure in measures} == set(PURPOSES)
     lets = {type(let) for measure in measures for let in measure.let.values()}
     assert lets == {LetBusiness, LetCoupon, LetEndOfMonth, LetIn}
@@ -166,9 +176,11 @@ def test_every_mail_of_marketing_has_a_topic_with_words() -> None:
 
 def test_every_answer_of_a_survey_has_words_for_its_page() -> None:
     playbook, files = loaded().playbook, loaded().files
+    persona = playbook.facts["persona"]
+    assert isinstance(persona, LabelFact)
     for locale in playbook.locales:
         asked = set(re.findall(r"\?answer=(\w+)", files[f"lead/any/welcome_series/welcome.{locale}.mjml"]))
-        assert asked == {persona.name for persona in playbook.personas}
+        assert asked == persona.texts
         for answer in asked:
             assert f"\npersona_{answer}: " in files[f"_layout/strings.{locale}.yaml"]
 

@@ -12,6 +12,9 @@ from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults
 from nurture.playbook.schema.segments import SegmentFile, rungs_of
 
+#: A built-in name that conditions of earlier playbooks may read, and that nothing fills: a ladder may take it.
+_FREE = frozenset({"lifecycle"})
+
 
 def with_segments(
     vocabulary: Vocabulary,
@@ -28,7 +31,7 @@ def with_segments(
         if name in vocabulary.terms or name in entities:
             kind = "an entity" if name in entities else "a fact"
             faults.at(document, loc, f"`{name}` is {kind} already", "give the segment another name")
-        elif name in RESERVED:
+        elif name in RESERVED and name not in _FREE:
             faults.at(document, loc, f"`{name}` has a meaning already", "rename it")
         else:
             continue
