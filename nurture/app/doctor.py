@@ -19,9 +19,12 @@ from nurture.app.services import Services
 from nurture.app.watch import read_signs
 from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
+from nurture.database.engine import Database
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.health.judge import judge
+from nurture.domain.instant import Instant
 from nurture.journey.replay import verify_replay
+from nurture.playbook import PlaybookSource
 from nurture.reports.doubtful_values import AMOUNTS, TOPICS, find_doubtful_values
 from nurture.reports.set_aside import find_set_aside
 
@@ -33,42 +36,29 @@ TRANSACTION_SECONDS_MAX = 15 * 60
 _SHOWN = 5
 
 
-def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, Any]]:
+#: A check, whether it passed, and its details.
+Finding = dict[str, Any]
+
+
+def examine(services: Services, *, replayed: int = _REPLAYED) -> list[Finding]:
     """Run every check and return one row for each: its name, whether it passed, and what it found.
 
     replayed: how many contacts to compare with a replay.
     """
-    findings = []
+    findings = examine_rows(
+        services.database,
+        services.playbooks,
+        now=services.clock.now(),
+        suppression_key=services.settings.suppression_secret,
+        replayed=replayed,
+    )
     with services.database.read() as connection:
-        loaded = services.playbooks.active(connection)
-        context = CheckContext(
-            loaded.playbook, loaded.id, services.clock.now(), services.settings.suppression_secret
-        )
-        names = MeasureNames(loaded.playbook.measures)
-        for name, check in CHECKS.items():
-            findings.append(_finding(name, list(check(connection, context))))
+        names = MeasureNames(services.playbooks.active(connection).playbook.measures)
         findings.append(_finding("old transactions", list(_old_transactions(connection))))
         findings.append(_notice("amounts", list(find_doubtful_values(connection, AMOUNTS))))
         findings.append(_notice("topics", list(find_doubtful_values(connection, TOPICS))))
-        findings.append(
-            _finding("complaints", list(complaints.find_excess(connection, names, now=context.now)))
-        )
-        ids = [
-            int(row.id)
-            for row in connection.execute(
-                sa.select(t.contacts.c.id)
-                .where(t.contacts.c.survivor.is_(None), t.contacts.c.erased_at.is_(None))
-                .order_by(t.contacts.c.id.desc())
-                .limit(replayed)
-            )
-        ]
-    differing = [
-        f"contact:{contact_id}: {difference}"
-        for contact_id in ids
-        for difference in verify_replay(services.database, contact_id, loaded.playbook)
-    ]
-    findings.append(_finding("replay", differing))
-    with services.database.read() as connection:
+        excess = complaints.find_excess(connection, names, now=services.clock.now())
+        findings.append(_finding("complaints", list(excess)))
         findings.append(_finding("measures set aside", list(find_set_aside(connection, names))))
     findings.append(_finding("retention", list(find_overdue_data(services))))
     findings.append(_finding("erasures", list(find_unfinished_erasures(services))))
@@ -82,11 +72,31 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[dict[str, 
     return findings
 
 
+def examine_rows(
+    database: Database, playbooks: PlaybookSource, *, now: Instant, suppression_key: bytes, replayed: int
+) -> list[Finding]:
+    """Return one row for each invariant of the stored rows, in use or restored from a backup."""
+    with database.read() as connection:
+        loaded = playbooks.active(connection)
+        context = CheckContext(loaded.playbook, loaded.id, now, suppression_key)
+        findings = [_finding(name, list(check(connection, context))) for name, check in CHECKS.items()]
+        newest = sa.select(t.contacts.c.id).where(
+            t.contacts.c.survivor.is_(None), t.contacts.c.erased_at.is_(None)
+        )
+        ids = connection.scalars(newest.order_by(t.contacts.c.id.desc()).limit(replayed)).all()
+    differing = [
+        f"contact:{contact_id}: {difference}"
+        for contact_id in ids
+        for difference in verify_replay(database, contact_id, loaded.playbook)
+    ]
+    return [*findings, _finding("replay", differing)]
+
+
 #: Findings that say what does not run; nothing has to run while the doctor looks at a database.
 _NOT_RUNNING = {"up", "worker", "scheduler", "api"}
 
 
-def examine_running(services: Services) -> list[dict[str, Any]]:
+def examine_running(services: Services) -> list[Finding]:
     """Return one row for each part of the running installation that `nurture status` finds trouble in.
 
     Where no process has a row, as after an orderly stop, what does not run is no failed check.
@@ -124,13 +134,18 @@ def _open_conflicts(services: Services) -> list[str]:
     ]
 
 
-def _finding(name: str, violations: list[str]) -> dict[str, Any]:
-    return {"check": name, "ok": not violations, "detail": _listed(violations)}
+def list_findings(name: str, lines: list[str], *, ok: bool) -> Finding:
+    """Return one row of a check; its details are the first of these lines."""
+    return {"check": name, "ok": ok, "detail": _listed(lines)}
 
 
-def _notice(name: str, lines: list[str]) -> dict[str, Any]:
+def _finding(name: str, violations: list[str]) -> Finding:
+    return list_findings(name, violations, ok=not violations)
+
+
+def _notice(name: str, lines: list[str]) -> Finding:
     """Return a passed check whose lines still need attention."""
-    return {"check": name, "ok": True, "detail": _listed(lines)}
+    return list_findings(name, lines, ok=True)
 
 
 def _listed(lines: list[str]) -> str:

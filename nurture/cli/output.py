@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,6 +101,17 @@ def format_cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(part) for part in value)
     return _FRACTION.sub(r"\1Z", str(value))
+
+
+def megabytes_printer(words: str) -> Callable[[int], None]:
+    """Return a function that prints a number of bytes as megabytes on a terminal, over its last line."""
+
+    def print_progress(read: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{read / 1e6:.0f} MB {words}")
+            sys.stderr.flush()
+
+    return print_progress
 
 
 def write_private_file(path: Path, value: Any) -> None:

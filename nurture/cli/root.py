@@ -28,7 +28,7 @@ from nurture.cli import (
     track,
 )
 from nurture.cli.decisions import cases, conflicts, quarantine
-from nurture.cli.exchange import export, hooks
+from nurture.cli.exchange import backup, export, hooks
 from nurture.cli.processes import api, inbound, migrate, scheduler, up, worker
 from nurture.cli.virtual_time import demo, simulate
 from nurture.domain.errors import CheckFailed, Transient, UserError
@@ -79,6 +79,7 @@ app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(cases.app, name="cases")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(backup.app, name="backup")
 app.add_typer(messages.app, name="messages")
 app.add_typer(report.app, name="report")
 app.command("status")(status.status)

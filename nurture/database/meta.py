@@ -26,6 +26,11 @@ def put(connection: sa.Connection, key: str, value: str) -> None:
     bulk.insert(connection, meta, [{"key": key, "value": value}], conflict=["key"], update=["value"])
 
 
+def suppression_fingerprint(connection: sa.Connection) -> str | None:
+    """Return the fingerprint of the key that the suppressions were made with; None before the first migration."""
+    return get(connection, _SUPPRESSION)
+
+
 def require_suppression_key(connection: sa.Connection, fingerprint: str) -> None:
     """Store the fingerprint of the suppression key that this database's hashes are made with; the first one stays.
 

@@ -86,6 +86,7 @@ ACTS: dict[str, str] = {
     "cases show": LOOKS,
     "cases assign": "case.assign",
     "cases close": "case.close",
+    "backup verify": LOOKS,
     "hooks list": LOOKS,
     "hooks show": LOOKS,
     "hooks retry": "hooks.retry",
