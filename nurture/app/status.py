@@ -121,6 +121,7 @@ def _broker(signs: Signs) -> dict[str, Any]:
     asked = [sign for sign in alive if sign.broker_at is not None or sign.broker_error]
     failing = [sign for sign in asked if sign.broker_error]
     state = "failing" if failing else "ok" if asked else "in this process" if alive else "unknown"
+    words = "no process runs that could ask it" if state == "unknown" else ""
     return {
         "state": state,
         "asked_by": len(asked),
@@ -128,7 +129,7 @@ def _broker(signs: Signs) -> dict[str, Any]:
         "last_success": _iso(
             max((sign.broker_at for sign in asked if sign.broker_at is not None), default=None)
         ),
-        "words": failing[0].broker_error if failing else "",
+        "words": failing[0].broker_error if failing else words,
     }
 
 

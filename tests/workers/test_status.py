@@ -92,7 +92,12 @@ def test_two_hosts_say_the_same(
             with services.database.read() as connection:
                 return any(connection.scalars(sa.select(lane_states.c.words)))
 
-        assert ask(0)["findings"][0]["words"].startswith("no worker runs")
+        stopped = ask(0)
+        assert stopped["findings"][0]["words"].startswith("no worker runs")
+        assert (
+            stopped["broker"] | {"words": "no process runs that could ask it", "state": "unknown"}
+            == (stopped["broker"])
+        )
         with (
             process(hosts[0], "api", "nurture.cli", "api", env=first),
             process(hosts[0], "scheduler", "nurture.cli", "scheduler", env=first),
