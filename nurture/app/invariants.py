@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.consent.record import address_hash
+from nurture.contacts.action_queries import count_actions
 from nurture.database import schema as t
 from nurture.database.audit import find_tampering
 from nurture.delivery.claim_queries import conservation
@@ -46,11 +47,15 @@ Check = Callable[[sa.Connection, CheckContext], Iterator[str]]
 
 
 def _conservation(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
-    """Every planned mail is in the ledger, one to one."""
+    """Every planned mail is in the ledger, one to one, and every action that runs decided is stored."""
     for row in conservation(connection):
         settled = sum(row[name] for name in ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt"))
         if row["planned"] != settled + row["waiting"]:
             yield f"{row['measure']}: planned {row['planned']}, in the ledger {settled + row['waiting']}"
+    for measure, counts in sorted(count_actions(connection).items()):
+        planned, stored = counts["planned"], sum(counts.values()) - counts["planned"]
+        if planned != stored:
+            yield f"{measure}: {planned} actions decided, {stored} stored"
 
 
 def _track_law(connection: sa.Connection, _: CheckContext) -> Iterator[str]:

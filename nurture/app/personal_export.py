@@ -46,6 +46,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "messages": "every mail decided for you: whether it was sent, when, and what it was made from",
     "coupons": "codes made for you",
     "runs": "the series of mails you are or were in",
+    "actions": "what we did in a series of mails beside sending: events noted about you, topics ended",
     "attempts": "every attempt to deliver a mail to you, and what your mail server said",
     "feedback": "what was reported about our mail to you: delivered, bounced, opened, clicked",
     "consents": "what you agreed to or withdrew, when, and how we know",

@@ -327,6 +327,7 @@ def run_of(row: sa.Row[Any]) -> Run:
         path=data.path,
         outcomes=data.outcomes,
         contact_id=row.contact_id,
+        acted=data.acted,
         unknown=data.unknown,
         rules_hash=row.rules_hash,
         id=row.id,

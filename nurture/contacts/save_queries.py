@@ -47,7 +47,7 @@ _CONTACT = (
 _RUN_STAYS = ("measure", "key", "track", "started_at", "holdout", "variant", "began_as")
 _RUN_MOVES = (
     *("status", "reason", "ended_at", "step", "step_since", "due_at", "mailing", "rules_hash"),
-    *("entity", "entity_key"),
+    *("entity", "entity_key", "actions"),
 )
 _RUN_TEXTS = ("decided", "let", "data")
 _TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")

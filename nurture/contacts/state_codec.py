@@ -114,6 +114,7 @@ class RunData(NamedTuple):
     passed: tuple[str, ...]
     path: StepPath | None
     outcomes: dict[str, StepOutcome]
+    acted: list[str]
     # Keys of a later version.
     unknown: _Document
 
@@ -133,6 +134,8 @@ class _RunDocument(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     path: StepPath | None = None
     # Step id -> (outcome, reason).
     outcomes: dict[str, StepOutcome] = msgspec.field(default_factory=dict)
+    acted: list[str] = msgspec.field(default_factory=list)
+    depth: int = 0
 
 
 _RUN: Final = msgspec.json.Decoder(_RunDocument)
@@ -162,6 +165,10 @@ def encode_run_data(run: Run) -> str:
         document["path"] = run.path
     if run.outcomes:
         document["outcomes"] = run.outcomes
+    if run.acted:
+        document["acted"] = run.acted
+    if origin.depth:
+        document["depth"] = origin.depth
     document.update(run.unknown)
     return encode(document)
 
@@ -183,7 +190,15 @@ def decode_run_data(text: str) -> RunData:
         stored.request,
         stored.send_at,
         stored.asked,
+        stored.depth,
     )
     return RunData(
-        origin, stored.position, stored.queued, stored.passed, stored.path, stored.outcomes, unknown
+        origin,
+        stored.position,
+        stored.queued,
+        stored.passed,
+        stored.path,
+        stored.outcomes,
+        stored.acted,
+        unknown,
     )

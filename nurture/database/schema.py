@@ -312,12 +312,40 @@ runs = sa.Table(
     sa.Column("entity", sa.Text, nullable=False, server_default=""),
     # The measure in which it began, before any hand-over; "" in rows of earlier versions.
     sa.Column("began_as", sa.Text, nullable=False, server_default=""),
+    # How many actions it decided; each has a row in `actions`.
+    sa.Column("actions", sa.SmallInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("contact_id", "measure", "key"),
     sa.CheckConstraint("status IN ('active', 'done', 'stopped', 'cancelled')", name="status"),
 )
 _active = runs.c.status == "active"
 sa.Index("ix_runs_active", runs.c.contact_id, postgresql_where=_active, sqlite_where=_active)
 sa.Index("ix_runs_measure", runs.c.measure)
+
+#: Steps of runs that send no mail: events that a measure hands in, consents that it ends.
+actions = sa.Table(
+    "actions",
+    metadata,
+    _id(),
+    # The contact with which the run began, as in `messages`.
+    sa.Column("contact_id", sa.BigInteger, nullable=False),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    # emit | end_topic
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # One of `domain.measure.planned_actions.ACTION_REASONS`; "" for none.
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("decided_at", Instant, nullable=False),
+    sa.Column("settled_at", Instant),
+    # JSON text: the event and its properties, or the topic.
+    sa.Column("data", sa.Text, nullable=False),
+    sa.UniqueConstraint("contact_id", "measure", "run_key", "step"),
+    sa.CheckConstraint("status IN ('waiting', 'done', 'skipped', 'failed', 'cancelled')", name="status"),
+)
+_waiting_action = actions.c.status == "waiting"
+sa.Index("ix_actions_waiting", actions.c.id, postgresql_where=_waiting_action, sqlite_where=_waiting_action)
+sa.Index("ix_actions_measure", actions.c.measure)
 
 #: The newest reason, per contact and measure, why a trigger that fired started no run.
 non_entries = sa.Table(

@@ -282,6 +282,11 @@ def _decided_count(connection: sa.Connection) -> sa.ColumnElement[int]:
     return sa.func.json_array_length(runs.c.decided)
 
 
+def no_mails(measure: str) -> dict[str, Any]:
+    """Return the counts of a measure that decided no mail yet."""
+    return {"measure": measure, "planned": 0, **dict.fromkeys(_COLUMNS, 0), "balanced": True}
+
+
 def conservation(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return for each measure how many mails were planned and how many have each status, sorted by measure.
 
@@ -292,7 +297,7 @@ def conservation(connection: sa.Connection) -> list[dict[str, Any]]:
     report: dict[str, dict[str, Any]] = {}
 
     def row_of(measure: str) -> dict[str, Any]:
-        return report.setdefault(measure, {"measure": measure, "planned": 0, **dict.fromkeys(_COLUMNS, 0)})
+        return report.setdefault(measure, no_mails(measure))
 
     for measure, count in connection.execute(planned):
         if count:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.measure import StepOutcome, StepPath, Track
+from nurture.domain.measure.planned_actions import PlannedAction
 from nurture.domain.memory import Memory
 from nurture.domain.message import PlannedMessage
 
@@ -48,6 +49,8 @@ class RunOrigin:
     send_at: Instant | None = None
     # The person's request that started the run; None: none did.
     asked: PersonRequest | None = None
+    # How many events of measures led to it, one after the other.
+    depth: int = 0
 
 
 @dataclass(slots=True)
@@ -89,6 +92,8 @@ class Run:
     path: StepPath | None = None
     # Id of each wait and mail that ended -> how.
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
+    # Ids of the actions decided so far, in order.
+    acted: list[str] = field(default_factory=list)
     # True while another series runs and this one waits for its turn.
     queued: bool = False
     # The kind of the entity; "" for none.
@@ -113,6 +118,11 @@ class Run:
         """
         text = "\x1f".join((str(self.contact_id or contact_id), self.began_as or self.measure, self.key))
         return blake2b(text.encode(), digest_size=10).hexdigest()
+
+    @property
+    def actions(self) -> int:
+        """Return how many actions it has decided."""
+        return len(self.acted)
 
     @property
     def once_value(self) -> str:
@@ -257,6 +267,7 @@ class Advance:
     # Runs created, moved or ended, by (measure, key), in their last state.
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     messages: list[PlannedMessage] = field(default_factory=list)
+    actions: list[PlannedAction] = field(default_factory=list)
     cancellations: list[Cancellation] = field(default_factory=list)
     watches: list[WatchChange] = field(default_factory=list)
     non_entries: list[NonEntry] = field(default_factory=list)

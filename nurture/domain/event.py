@@ -25,6 +25,11 @@ BY_COMMAND: Final = "ops"
 #: The sources of events that come from the signed webhooks of shops.
 SHOPS: Final = frozenset({"shopify", "woocommerce", "stripe"})
 
+#: The source of events that measures hand in (`emit`, `end_topic`).
+BY_MEASURE: Final = "measure"
+#: The key of an event's context under which it says how many events of measures led to it, with itself.
+_DEPTH: Final = "emitted"
+
 #: The event name that a call without a name of its own stands for.
 KIND_NAMES: Mapping[str, str] = {
     "identify": "Identified",
@@ -69,3 +74,14 @@ class Event:
     historic: bool = False
     # True when a browser key tells it: anybody can, so it proves nothing.
     hint: bool = False
+
+
+def depth_of(event: Event) -> int:
+    """Return how many events of measures led to this one, with itself; 0 for an event of anybody else."""
+    depth = event.context.get(_DEPTH) if event.source == BY_MEASURE else 0
+    return depth if isinstance(depth, int) else 0
+
+
+def depth_context(depth: int) -> dict[str, Any]:
+    """Return the context of an event that a measure hands in."""
+    return {_DEPTH: depth}

@@ -20,7 +20,7 @@ from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.conflict_queries import add_conflicts, contact_conflict
 from nurture.contacts.event_queries import drop_events, load_events
 from nurture.contacts.locking import LockedBatch
-from nurture.contacts.save_queries import mark_outcomes_applied, save
+from nurture.contacts.save_queries import mark_outcomes_applied
 from nurture.database.bulk import Row
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.counts import Counts
@@ -34,6 +34,7 @@ from nurture.domain.playbook import Playbook
 from nurture.feedback.answers import open_answer_cases
 from nurture.feedback.hooks import queue_posts
 from nurture.journey.accounts import update_accounts
+from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
 from nurture.journey.objects import fold_objects
 from nurture.journey.replay import begin, definitions, replay_events
@@ -231,7 +232,11 @@ def _record_consents(
 def _save_contacts(connection: sa.Connection, step: _Step, playbook: Playbook) -> Counts:
     """Save the advances, insert new contacts that were not advanced, and mark the outcomes as applied."""
     taken = step.taken
-    counts = save(connection, step.advances, new=taken.emails_of_new()) if step.advances else Counts()
+    counts = (
+        save_and_carry_out(connection, step.advances, new=taken.emails_of_new())
+        if step.advances
+        else Counts()
+    )
     advanced = {advance.contact.id for advance in step.advances}
     remaining = {contact: newcomer for contact, newcomer in taken.new.items() if contact not in advanced}
     people.create_reserved(connection, remaining, playbook)

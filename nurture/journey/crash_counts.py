@@ -24,11 +24,11 @@ from nurture.contacts.locking import (
     lock_free_shards,
     run_without_lost_race,
 )
-from nurture.contacts.save_queries import save
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import HOUR, MINUTE, Duration, Instant
 from nurture.journey.apply_batch import BatchResult, Failure, Rule, apply
+from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.crash_count_queries import Ends, begin_trials, end_passed, end_trials, load_trials
 from nurture.journey.deduplicate import rejected
 from nurture.playbook import PlaybookSource
@@ -240,7 +240,7 @@ def pause_alarm(
                 return Counts()
             quarantine(connection, [item])
             return Counts(quarantined=1)
-        return save(connection, [advance])
+        return save_and_carry_out(connection, [advance])
 
     return database.run(work)
 

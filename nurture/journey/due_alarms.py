@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nurture.contacts import queries as people
 from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
-from nurture.contacts.save_queries import mark_outcomes_applied, save
+from nurture.contacts.save_queries import mark_outcomes_applied
 from nurture.delivery.claim_queries import load_pending_since
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.errors import Poison
@@ -20,6 +20,7 @@ from nurture.domain.journey.advance import advance
 from nurture.domain.journey.refold import followed_by, refit
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
+from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.replay import definitions, replay_events
 
 
@@ -41,7 +42,7 @@ def ring_due_alarms(
         if advanced is not None:
             advances.append(advanced)
             outcomes += [message.message_id for message in ended]
-    save(connection, advances)
+    save_and_carry_out(connection, advances)
     mark_outcomes_applied(connection, outcomes)
 
 

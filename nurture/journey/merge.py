@@ -24,7 +24,7 @@ from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.conflict_queries import settle_pair
 from nurture.contacts.event_queries import load_events
 from nurture.contacts.locking import LostRace, run_without_lost_race
-from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs, save
+from nurture.contacts.save_queries import cancel_duplicate_messages, cancel_runs
 from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
 from nurture.domain.errors import NotFoundError
@@ -35,6 +35,7 @@ from nurture.domain.journey.object_watches import open_watches
 from nurture.domain.journey.refold import Merged, merge_states, refit
 from nurture.domain.playbook import Playbook
 from nurture.journey.accounts import update_accounts
+from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.due_alarms import ring_due_alarms
 from nurture.journey.object_queries import hand_watches, return_watches
 from nurture.journey.replay import replay_events
@@ -166,7 +167,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
         state.wake_at = now
     give_back_addresses(connection, contact, survivor)
     _give_back_watches(connection, contact, survivor, histories, playbook)
-    save(connection, advances)
+    save_and_carry_out(connection, advances)
     update_accounts(connection, [advance.contact for advance in advances], (), playbook, now=now)
     return Parted(contact, survivor, names)
 
@@ -229,7 +230,7 @@ def _merge(
     keep_one_address(connection, survivor, other)
     settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
-    save(connection, [merged.advance])
+    save_and_carry_out(connection, [merged.advance])
     update_accounts(connection, [merged.advance.contact], (), playbook, now=now, gone=[other])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
 

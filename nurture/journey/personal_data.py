@@ -50,6 +50,14 @@ def _nameless_key(name: str) -> Callable[[sa.Table], sa.ColumnElement[Any]]:
     return of
 
 
+def _cancelled_status(table: sa.Table) -> sa.ColumnElement[Any]:
+    return sa.case((table.c.status == "waiting", "cancelled"), else_=table.c.status)
+
+
+def _cancelled_reason(table: sa.Table) -> sa.ColumnElement[Any]:
+    return sa.case((table.c.status == "waiting", "erased"), else_=table.c.reason)
+
+
 def _key_of_run(table: sa.Table) -> sa.ColumnElement[Any]:
     """Return the new key of the run, so that ledger and runs still match."""
     run = sa.select(sa.literal("erased:").concat(sa.cast(t.runs.c.id, sa.Text))).where(
@@ -115,6 +123,12 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "contact_id",
         "kept, active ones cancelled as `erased`; key, values and the event that began it removed",
         {"let": "{}", "data": "{}", "key": _nameless_key("key"), "entity_key": _nameless_key("entity_key")},
+    ),
+    "actions": Personal(
+        "contact",
+        "contact_id",
+        "kept as counts: waiting ones cancelled; what they say and the run's key removed",
+        {"data": "{}", "run_key": _key_of_run, "status": _cancelled_status, "reason": _cancelled_reason},
     ),
     "attempts": Personal("message", "message_id", "kept without the server's words", {"reply": ""}),
     "feedback": Personal(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Faults
-from nurture.playbook.schema.measure import FrontMatter
+from nurture.playbook.schema.front_matter import FrontMatter
 from nurture.playbook.schema.validate import read_model
 
 _STANDINS = {"subject": "?", "preheader": "?"}

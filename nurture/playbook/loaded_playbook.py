@@ -13,6 +13,7 @@ from nurture.playbook import hashes
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.measure import Draft, build_measure
 from nurture.playbook.builders.programme import ProgrammeBuilder
+from nurture.playbook.check.actions import check_actions
 from nurture.playbook.check.asked_for import check_asked_for
 from nurture.playbook.check.asked_measures import check_asked_measures
 from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
@@ -195,6 +196,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_steps(check)
         check_outcomes(check)
         check_tables(check)
+        check_actions(check)
         check_starved(check)
         check_run(check)
         markup_files |= check_mails(check, source.folder.layout)

@@ -27,6 +27,7 @@ from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.playbook import Playbook
 from nurture.domain.segments import reading_of_row, show_segments
+from nurture.reports.actions import load_actions
 from nurture.reports.person import load_family_ids
 
 _UNSENT = ("skipped", "cancelled", "expired", "failed", "in_doubt")
@@ -148,7 +149,7 @@ class TimelineEntry:
     """One line of a contact's timeline."""
 
     at: Instant
-    # event | track | stage | milestone | mail | consent | merge
+    # event | track | stage | milestone | mail | action | consent | merge
     kind: str
     title: str
     tag: str = ""
@@ -242,6 +243,12 @@ def _entries(
     entries += [
         TimelineEntry(row.at, "topic", row.topic, tag=row.state, detail=row.source)
         for row in newest(consents, consents.c.at)
+    ]
+    entries += [
+        TimelineEntry(
+            line.at, "action", f"{line.measure} · {line.what}", tag=line.status, detail=line.because
+        )
+        for line in load_actions(connection, ids, names, limit=limit)
     ]
     entries += [TimelineEntry(row.at, "merge", f"contact {row.merged} joined") for row in joined]
     return entries

@@ -4,8 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.contacts.action_queries import count_actions
 from nurture.database import schema as t
-from nurture.delivery.claim_queries import conservation
+from nurture.delivery.claim_queries import conservation, no_mails
 from nurture.domain.instant import to_iso
 
 
@@ -66,6 +67,8 @@ def load_attempts(connection: sa.Connection, number: int) -> list[dict[str, Any]
 def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return planned and settled mails per measure; `balanced`: planned matches the ledger.
 
+    `actions`: of a measure that decided any, `planned` and their number by status.
+
     `skips` and `expiries` count the skipped and the expired mails by reason; `asked_for` those that people asked for.
     """
     m = t.messages.c
@@ -81,14 +84,19 @@ def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for path, status, reason, count in reasons:
         counts.setdefault((path, status), {})[reason] = count
+    acted = count_actions(connection)
+    rows = conservation(connection)
+    known = {row["measure"] for row in rows}
+    rows += [no_mails(measure) for measure in acted if measure not in known]
     return [
         {
             **row,
+            **({"actions": acted[row["measure"]]} if row["measure"] in acted else {}),
             "skips": counts.get((row["measure"], "skipped"), {}),
             "expiries": counts.get((row["measure"], "expired"), {}),
             "asked_for": asked.get(row["measure"], 0),
         }
-        for row in conservation(connection)
+        for row in sorted(rows, key=lambda row: row["measure"])
     ]
 
 

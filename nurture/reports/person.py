@@ -20,6 +20,7 @@ from nurture.domain.journey.position import active_holds
 from nurture.domain.playbook import Playbook
 from nurture.domain.segments import show_segments
 from nurture.feedback.reply_queries import load_reply_holds
+from nurture.reports.actions import load_actions
 from nurture.reports.conflicts import describe_open_conflicts
 
 #: Rows of each kind that a timeline reads at most, newest first.
@@ -183,6 +184,7 @@ def load_timeline(
         *_milestones(connection, ids),
         *_runs(connection, ids, names),
         *_mails(connection, ids, names),
+        *_actions(connection, ids, names),
         *_consent_moments(connection, ids),
         *_preference_moments(connection, ids),
         *_merges(connection, contact_id),
@@ -237,6 +239,13 @@ def _mails(connection: sa.Connection, ids: Sequence[int], names: MeasureNames) -
         mail = f"{names.shown(row.measure)}/{row.step} {row.status}"
         moments.append(Moment(at, "mail", mail, row.reason))
     return moments
+
+
+def _actions(connection: sa.Connection, ids: Sequence[int], names: MeasureNames) -> list[Moment]:
+    return [
+        Moment(line.at, "action", f"{line.measure}/{line.step} {line.status}: {line.what}", line.because)
+        for line in load_actions(connection, ids, names, limit=_ROWS_MAX)
+    ]
 
 
 def _consent_moments(connection: sa.Connection, ids: Sequence[int]) -> list[Moment]:

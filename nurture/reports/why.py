@@ -26,6 +26,7 @@ from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import (
     MARKETING,
     MARKETING_SWITCH,
+    MailStep,
     Measure,
     OnCondition,
     OnConsent,
@@ -42,6 +43,7 @@ from nurture.domain.measure import (
     Timed,
 )
 from nurture.domain.playbook import Playbook
+from nurture.reports.actions import describe_actions
 from nurture.reports.person import load_family_ids
 from nurture.reports.run_steps import describe_steps
 from nurture.reports.set_aside import load_set_aside
@@ -81,6 +83,9 @@ def explain_measure(
     """Return the explanation of a measure for a contact; `contact` is its state at `now`, current or replayed."""
     ids = load_family_ids(connection, contact.id)
     answer = _explain(connection, ids, contact, measure, playbook=playbook, now=now)
+    answer.findings.extend(
+        Finding(*finding) for finding in describe_actions(connection, ids, measure, now=now)
+    )
     failed = load_set_aside(connection, ids, measure.root, now=now)
     if failed is not None:
         cause = f"its rules failed at {to_iso(failed.at)} ({failed.event or 'alarm'}): {failed.reason}"
@@ -249,7 +254,13 @@ def _from_run(contact: Contact, measure: Measure, run: sa.Row[Any]) -> Why:
     if run.status == "active":
         answer = f"Entered at {started}; stands at step {run.step}, next look at {to_iso(run.due_at)}."
         return Why(contact.id, measure.path, "running", answer)
-    answer = f"Entered at {started}; {run.status} at {to_iso(run.ended_at)} before any mail: {run.reason}."
+    ended = f"{run.status} at {to_iso(run.ended_at)}"
+    if not any(isinstance(step, MailStep) for step in measure.steps):
+        because = f": {run.reason}" if run.reason else ""
+        return Why(
+            contact.id, measure.path, "ended", f"Entered at {started}; {ended}{because}. It sends no mail."
+        )
+    answer = f"Entered at {started}; {ended} before any mail: {run.reason}."
     return Why(contact.id, measure.path, "ended", answer)
 
 

@@ -219,6 +219,7 @@ MERGE: dict[str, Cell] = {
     **kept_in("events", "quarantine", "transitions", "milestones", "non_entries", check=kept_and_shown),
     "account_events": cell(kept_and_shown, "account_events"),
     **kept_in(
+        "actions",
         "coupons",
         "attempts",
         "feedback",
@@ -397,6 +398,7 @@ UNMERGE: dict[str, Cell] = {
     **kept_in("quarantine", "transitions", "milestones", "non_entries", check=kept_apart),
     "account_events": cell(kept_apart, "account_events"),
     **kept_in(
+        "actions",
         "coupons",
         "attempts",
         "feedback",
@@ -555,7 +557,7 @@ ERASURE: dict[str, Cell] = {
         "send_recipients",
         check=gone,
     ),
-    **kept_in("transitions", "milestones", "coupons", "attempts", "feedback", check=nameless),
+    **kept_in("transitions", "milestones", "actions", "coupons", "attempts", "feedback", check=nameless),
     **kept_in("consents", "wishes", check=nameless),
     **kept_in("approvals", "sends", "switches", check=text_gone),
 }

@@ -18,7 +18,7 @@ from nurture.consent.from_pages import PageContact
 from nurture.consent.load_permissions import load_permissions
 from nurture.consent.subjects import find_subject
 from nurture.database import schema as t
-from nurture.database.engine import Database
+from nurture.database.engine import Database, encode
 from nurture.delivery.verdicts import decode_verdict
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.event import Identity
@@ -233,6 +233,8 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
                       "code": "250", "reply": address, "worker": "w"}),
         (t.coupons, {"code": f"C{contact}", "offer": "o", "contact_id": contact, "measure": OFFER,
                      "run_key": "last", "minted_at": NOW}),
+        (t.actions, {"contact_id": contact, "measure": OFFER, "run_key": "last", "step": "tell", "kind": "emit",
+                     "status": "waiting", "decided_at": NOW, "data": encode({"event": address})}),
         (t.feedback, {**report, "event_id": f"f{contact}", "message_id": message, "address": address}),
         (t.touches, {"message_id": message, "kind": "look", "link": "", "at": NOW, "agent": "browser"}),
         (t.requests, {"contact_id": contact, "act": "address", "address": f"new{address}", **asked}),

@@ -287,6 +287,8 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
     report = {"provider": "ses", "kind": "bounce", "at": now, "received_at": now}
     return [
         (t.send_recipients, {"request": "sentinel", "contact_id": number}),
+        (t.actions, {"contact_id": number, "measure": "lead/any/tell", "run_key": "sentinel", "step": "tell",
+                     "kind": "emit", "status": "waiting", "decided_at": now, "data": '{"event": "sentinel"}'}),
         (t.hook_posts, {"event_id": 1, "contact_id": number, "name": "sentinel", "target": "crm", "created_at": now,
                         "due_at": now}),
         (t.notices, {"kind": "reply", "contact_id": number, "sender": "a", "recipient": "b", "due_at": now,

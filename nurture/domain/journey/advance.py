@@ -12,7 +12,7 @@ from nurture.domain.accounts import fold_account, fold_from_colleague, is_from_c
 from nurture.domain.consent.events import ConsentStart, fold_consent
 from nurture.domain.contact import Advance, Contact, MilestoneReached, Transition
 from nurture.domain.errors import Poison
-from nurture.domain.event import Event
+from nurture.domain.event import Event, depth_of
 from nurture.domain.facts import fold
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey import steps, triggers
@@ -89,7 +89,7 @@ def advance(
             _apply_ended_message(work, happening, at)
         else:
             _apply_event(work, happening, at, mail=mail)
-            work.event = ""
+            work.event, work.depth, work.is_historic = "", 0, False
         state.clock = at
     if mail and state.clock:
         _adopt(work, max(now, state.clock))
@@ -204,6 +204,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     work.event, zone_before, affected = event.name, work.zone, work.index.affected_by(event.name)
+    work.depth, work.is_historic = depth_of(event), event.historic
     before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
     folded = _fold(work, event, at)
     work.result.transitions.extend(folded.moved)

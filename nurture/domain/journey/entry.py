@@ -149,6 +149,7 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
             request=firing.request,
             send_at=firing.send_at,
             asked=firing.asked,
+            depth=work.depth,
         ),
     )
     work.note_started(run)

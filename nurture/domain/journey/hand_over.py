@@ -33,7 +33,7 @@ def _continue_as(work: Work, measure: Measure, earlier: Run, queued: str, at: In
     earlier one is cancelled. Where that one is being sent just now, the guard holds the heir's back and skips it once
     the other has left.
     """
-    ended = [step for step in earlier.decided if step != queued]
+    ended = [step for step in (*earlier.decided, *earlier.acted) if step != queued]
     run = Run(
         measure=measure.root,
         key=earlier.key,

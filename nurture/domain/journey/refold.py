@@ -165,6 +165,7 @@ def followed_by(first: Advance, then: Advance) -> Advance:
         milestones=[*first.milestones, *then.milestones],
         runs=runs,
         messages=[*messages, *then.messages],
+        actions=[*first.actions, *then.actions],
         cancellations=[*first.cancellations, *then.cancellations],
         watches=[*first.watches, *then.watches],
         non_entries=[*first.non_entries, *then.non_entries],

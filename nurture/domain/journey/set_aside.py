@@ -109,6 +109,7 @@ class _Savepoint:
             memory.answers.get(measure),
             (
                 (result.messages, len(result.messages)),
+                (result.actions, len(result.actions)),
                 (result.cancellations, len(result.cancellations)),
                 (result.non_entries, len(result.non_entries)),
             ),
@@ -127,12 +128,15 @@ class _Savepoint:
         _put(memory.answers, self.measure, self.answer)
         for decisions, length in self.lists:
             del decisions[length:]
-        result.messages, result.cancellations, result.non_entries = (decisions for decisions, _ in self.lists)
+        (result.messages, result.actions, result.cancellations, result.non_entries) = (
+            decisions for decisions, _ in self.lists
+        )
 
 
 def _copy(run: Run) -> Run:
     kept = copy(run)
-    kept.decided, kept.let, kept.outcomes = list(run.decided), dict(run.let), dict(run.outcomes)
+    kept.decided, kept.acted = list(run.decided), list(run.acted)
+    kept.let, kept.outcomes = dict(run.let), dict(run.outcomes)
     return kept
 
 

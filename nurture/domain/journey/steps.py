@@ -9,11 +9,13 @@ from nurture.domain.conditions import Truth
 from nurture.domain.contact import Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.journey.actions import plan_action
 from nurture.domain.journey.business_time import add_business_time
 from nurture.domain.journey.moments import moment_wait_end
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import (
     WHEN,
+    ActionStep,
     Branch,
     MailStep,
     Measure,
@@ -60,6 +62,9 @@ def continue_run(work: Work, measure: Measure, run: Run, at: Instant) -> None:
         elif isinstance(step, Branch):
             case, run.outcomes[step.id] = _choose_case(work, run, step, at)
             place = following if case is None else outline.enter_case(place, case)
+        elif isinstance(step, ActionStep):
+            plan_action(work, measure, run, step, at)
+            place = following
         elif isinstance(step, MailStep):
             _plan_message(work, measure, run, step, at)
             # A run that may be handed over goes on until its last mail has ended, so that this is handed over too.

@@ -48,6 +48,10 @@ class Work:
     event: str = ""
     # True: a run of a measure that conditions ask for began or ended, and the triggers that ask are not judged yet.
     runs_changed: bool = False
+    # How many events of measures led to that event, one after the other; 0 for an alarm.
+    depth: int = 0
+    # True while that event is one of an import of history.
+    is_historic: bool = False
     # The reading at one instant, and what it reads, until a fact changes.
     _reading: Reading | None = None
     _readable: dict[str, Any] | None = None

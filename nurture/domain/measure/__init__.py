@@ -4,6 +4,7 @@ These are the frozen values that `nurture.playbook` builds from `measure.yaml`; 
 Durations are microseconds (`domain.instant`), local times are minutes after local midnight.
 """
 
+from nurture.domain.measure.actions import ActionStep, EmitStep, EmitValue, EndTopicStep, Reference
 from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
 from nurture.domain.measure.model import Action, Measure, Metric, ObjectBinding, Recipient, Variant
 from nurture.domain.measure.outcomes import MAIL_OUTCOMES, WAIT_OUTCOMES, WHEN, StepOutcome, outcomes_of
@@ -63,9 +64,13 @@ __all__ = [
     "WEEKDAYS",
     "WHEN",
     "Action",
+    "ActionStep",
     "Branch",
     "Calendar",
     "Case",
+    "EmitStep",
+    "EmitValue",
+    "EndTopicStep",
     "Exit",
     "Kind",
     "Let",
@@ -96,6 +101,7 @@ __all__ = [
     "Outline",
     "Purpose",
     "Recipient",
+    "Reference",
     "Step",
     "StepOutcome",
     "StepPath",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
+from nurture.domain.conditions import Condition
 from nurture.domain.measure.steps import Branch, Case, Step
 
 #: The mark of the case `else`.
@@ -79,6 +80,15 @@ class Outline:
         here = _key(self.paths[place].outer)
         keys = ((other, _key(self.paths[other].outer)) for other in range(place))
         return [other for other, key in keys if key == here[: len(key)]]
+
+    def conditions_around(self, place: int) -> list[Condition]:
+        """Return the conditions of the cases around a step."""
+        found = []
+        for outer in self.paths[place].outer:
+            branch = self.steps[self.places[outer.branch]]
+            if isinstance(branch, Branch):
+                found += [case.when for case in branch.cases if mark_of(case) == outer.case]
+        return [condition for condition in found if condition is not None]
 
     def place_after_removal(self, path: StepPath) -> int:
         """Return the place of the step that follows one that stood at `path` and is gone; the number of steps for none.

@@ -1,10 +1,11 @@
-"""The steps of a measure: mails, waits and branches."""
+"""The steps of a measure: mails, waits, branches and actions."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from nurture.domain.conditions import Condition, Table
 from nurture.domain.instant import Duration
+from nurture.domain.measure.actions import ActionStep
 from nurture.domain.measure.words import LocalSlot
 
 
@@ -142,7 +143,7 @@ Wait = (
     | WaitUntilDate
     | WaitUntilMoment
 )
-Step = MailStep | Wait | Branch
+Step = MailStep | Wait | Branch | ActionStep
 
 
 def conditions_of_step(step: Step) -> list[Condition | None]:

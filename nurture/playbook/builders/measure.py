@@ -1,6 +1,6 @@
 """Build a Measure from `measure.yaml`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ from nurture.playbook.folder import MeasureFolder
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema import triggers
 from nurture.playbook.schema.events import names_of
+from nurture.playbook.schema.validate import MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def build_measure(
     matchers = MatcherBuilder(document, playbook.properties, conditions, faults)
     trigger = _trigger(model, matchers, conditions, playbook.properties, types)
     step_files = read_steps(model)
+    form, action = _form_and_action(model, step_files, document, faults)
     # A silence, or a date of an entity, is about that one.
     own_entity = trigger.entity if isinstance(trigger, OnQuiet | OnEntityDate) else None
     entity = model.entity or own_entity
@@ -84,8 +86,8 @@ def build_measure(
         goal=model.goal,
         audience=conditions.parse(model.audience, playbook.vocabulary, document, ("audience",)),
         audience_source=model.audience_source or "",
-        form=model.form,
-        action=Action(model.call_to_action.kind, model.call_to_action.link),
+        form=form,
+        action=action,
         kind=model.kind,
         purpose=model.purpose,
         topic=model.topic,
@@ -105,6 +107,19 @@ def build_measure(
         **_optional_fields(model),
     )
     return Draft(measure, model, document, folder, step_files)
+
+
+def _form_and_action(
+    model: schema.MeasureFile, steps: Sequence[StepFile], document: Document, faults: Faults
+) -> tuple[str, Action]:
+    """Return the form and the call to action: "" for a measure without a mail, which needs neither."""
+    sends_mail = any(isinstance(step.model, schema.MailStepFile) for step in steps)
+    for key in ("form", "call_to_action") if sends_mail else ():
+        if getattr(model, key) is None:
+            faults.at(document, (key,), f"`{key}` is missing", MISSING[key])
+            faults.mark_broken(document.path, (key,))
+    call = model.call_to_action
+    return model.form or "", Action(call.kind, call.link) if call is not None else Action("", "")
 
 
 def step_vocabulary(model: schema.MeasureFile, playbook: Playbook, entity: str | None) -> Vocabulary:

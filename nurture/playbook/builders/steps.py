@@ -1,5 +1,6 @@
 """Build the steps of a measure: mails, waits and branches. A step's id never changes, because runs refer to it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,12 @@ from nurture.domain.measure import (
     Branch,
     Calendar,
     Case,
+    EmitStep,
+    EmitValue,
+    EndTopicStep,
     LocalSlot,
     MailStep,
+    Reference,
     Step,
     WaitBusinessTime,
     WaitFor,
@@ -25,12 +30,17 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.document import Document, Loc
+from nurture.playbook.schema import actions
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.triggers import Slot
 
 #: The UID of a calendar file without `uid`: the entity's key, so that a change updates the same entry.
 DEFAULT_UID = "{{ entity_key }}@nurture"
+
+
+#: A text of `emit` that names a value.
+_REFERENCE = re.compile(r"(entity|event|contact)\.[A-Za-z_][A-Za-z0-9_]*|run_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +108,21 @@ def build_steps(
             ]
             asked = _case_conditions(step, file.loc, document, vocabulary, conditions)
             steps.append(Branch(file.id, tuple(map(Case, asked, lengths)), when))
+        elif isinstance(step, actions.EmitStepFile):
+            values = ((name, _emit_value(value, model)) for name, value in step.emit.properties.items())
+            steps.append(EmitStep(file.id, step.emit.event, tuple(values), when))
+        elif isinstance(step, actions.EndTopicStepFile):
+            steps.append(EndTopicStep(file.id, step.end_topic, when))
         else:
             steps.append(_wait(step.wait, file.id, when, playbook))
     return tuple(steps)
+
+
+def _emit_value(value: EmitValue, model: schema.MeasureFile) -> EmitValue:
+    """Return the value; a text that names one stands for it."""
+    if isinstance(value, str) and (value in model.let or _REFERENCE.fullmatch(value)):
+        return Reference(value)
+    return value
 
 
 def _case_conditions(

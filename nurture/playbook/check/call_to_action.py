@@ -36,6 +36,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def check_call_to_action(check: MeasureCheck) -> None:
     """Check kind and link of the measure's call to action against the stages it reaches."""
     kind, known = check.measure.action.kind, check.known("actions", check.programme.actions)
+    if not kind:
+        # A measure of actions only has none; a missing one is reported already.
+        return
     loc = ("call_to_action", "kind")
     check.require_known(loc, "kind of action", kind, known)
     if kind not in check.programme.actions:

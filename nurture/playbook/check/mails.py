@@ -131,6 +131,8 @@ def _check_sample(check: MeasureCheck) -> None:
     folder = check.draft.folder
     path = folder.file(SAMPLE)
     text = folder.files.get(SAMPLE)
+    if text is None and not check.sends_mail:
+        return
     if text is None:
         check.faults.add(path, 1, "no sample.json", 'add {"contact": {...}, "event": {...}, "entity": {...}}')
         check.faults.mark_broken(path, ())

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nurture.domain.measure import MARKETING, Measure
+from nurture.domain.measure import MARKETING, MailStep, Measure
 from nurture.domain.playbook import Playbook
 from nurture.playbook.builders.measure import Draft
 from nurture.playbook.document import Loc
@@ -41,6 +41,11 @@ class MeasureCheck:
     def is_broken(self, *loc: str | int) -> bool:
         """Tell whether a place in its measure.yaml is broken and has a stand-in."""
         return self.faults.is_broken(self.draft.document.path, loc)
+
+    @property
+    def sends_mail(self) -> bool:
+        """Tell whether one of its steps is a mail; without one it needs no form and no call to action."""
+        return any(isinstance(step, MailStep) for step in self.measure.steps)
 
     def step_loc(self, place: int, *rest: str | int) -> Loc:
         """Return the place in its measure.yaml of the step at `place` of the measure, or of a key of it."""

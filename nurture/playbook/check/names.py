@@ -37,7 +37,7 @@ _CALENDAR = {"contact", "event", "entity", "occasion", "year", "month", "day"}
 def check_names(check: MeasureCheck) -> None:
     """Check the names, purposes and places of one measure."""
     measure, playbook = check.measure, check.playbook
-    check.require_known(("form",), "form", measure.form, check.known("forms", check.programme.forms))
+    check.require_known(("form",), "form", check.model.form, check.known("forms", check.programme.forms))
     check.require_known(("topic",), "topic", measure.topic, check.known("topics", playbook.topics))
     check.require_known(("entity",), "entity", check.model.entity, check.entities())
     _check_purpose(check)

@@ -9,6 +9,8 @@ from nurture.domain.guard.checks import SLOT_WINDOW
 from nurture.domain.instant import DAY, HOUR, MINUTE, Duration, format_duration
 from nurture.domain.measure import (
     Branch,
+    EmitStep,
+    EndTopicStep,
     LetEndOfMonth,
     LocalSlot,
     MailStep,
@@ -166,7 +168,7 @@ def _longest_stay(measure: Measure, step: Step) -> Duration | None:
         case WaitUntilSlot(slot=slot, at_least=at_least):
             period = _period(slot)
             return None if period is None else period + at_least
-        case Branch():
+        case Branch() | EmitStep() | EndTopicStep():
             return 0
         case _:
             return None

@@ -4,7 +4,16 @@ import ast
 from collections.abc import Iterator
 
 from nurture.domain.conditions import Condition, Reading, Truth
-from nurture.domain.measure import Branch, MailStep, OnEvent, OnMilestone, OnObject, Wait, WaitUntilDate
+from nurture.domain.measure import (
+    ActionStep,
+    Branch,
+    MailStep,
+    OnEvent,
+    OnMilestone,
+    OnObject,
+    Wait,
+    WaitUntilDate,
+)
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.hashes import canonical_condition
@@ -35,7 +44,7 @@ def _check_ends(check: MeasureCheck) -> None:
     measure = check.measure
     if not check.has_all_steps:
         return
-    if not any(isinstance(step, MailStep) for step in measure.steps):
+    if not any(isinstance(step, MailStep | ActionStep) for step in measure.steps):
         check.fault(("steps",), "no mail in these steps", "add `- mail: NAME`")
         return
     for place, step in enumerate(measure.steps):

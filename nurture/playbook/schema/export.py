@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nurture.playbook.schema.measure import FrontMatter, MeasureFile
+from nurture.playbook.schema.front_matter import FrontMatter
+from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from nurture.domain.measure import Kind, Purpose, Recipient
+from nurture.playbook.schema.actions import EmitStepFile, EndTopicStepFile, StepId, StepWas
+from nurture.playbook.schema.calendar_file import CalendarFile
 from nurture.playbook.schema.events import EventNames
 from nurture.playbook.schema.triggers import AnyTrigger, Slot
 from nurture.playbook.schema.values import (
@@ -21,15 +23,6 @@ from nurture.playbook.schema.values import (
     Words,
 )
 
-StepId = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9_]{0,59}$", description="The step's id; runs refer to it, so never change it."
-    ),
-]
-StepWas = Annotated[
-    StepId | None, Field(description="The id it had before; people in flight are known by the oldest one.")
-]
 Dated = Annotated[str, Field(pattern=r"^((entity|event)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -144,18 +137,6 @@ class BindingFile(Strict):
 
 
 # ---- steps -----------------------------------------------------------------------------------------------
-
-
-class CalendarFile(Strict):
-    """A calendar attachment; each text is a template."""
-
-    method: Literal["REQUEST", "CANCEL"]
-    uid: Words | None = None
-    start: Words
-    end: Words
-    summary: Words
-    location: str | None = None
-    zone: str | None = None
 
 
 AnySendAt = Annotated[
@@ -289,7 +270,13 @@ class BranchStepFile(Strict):
 
 
 #: The key of a step that says what it does -> how to write it.
-_STEP_FORMS = {"mail": "`mail: NAME`", "wait": "`wait: 2d`", "branch": "`branch: [...]`"}
+_STEP_FORMS = {
+    "mail": "`mail: NAME`",
+    "wait": "`wait: 2d`",
+    "branch": "`branch: [...]`",
+    "emit": "`emit: {event: NAME}`",
+    "end_topic": "`end_topic: TOPIC`",
+}
 
 
 def _step(value: Any) -> str | None:
@@ -299,14 +286,16 @@ def _step(value: Any) -> str | None:
 
 
 def kind_of(step: BaseModel) -> str:
-    """Return the key of a step that says what it does: `mail`, `wait`, `branch`."""
+    """Return the key of a step that says what it does: `mail`, `wait`, `branch` ..."""
     return _step(step) or ""
 
 
 AnyStep = Annotated[
     Annotated[MailStepFile, Tag("mail")]
     | Annotated[WaitStepFile, Tag("wait")]
-    | Annotated[BranchStepFile, Tag("branch")],
+    | Annotated[BranchStepFile, Tag("branch")]
+    | Annotated[EmitStepFile, Tag("emit")]
+    | Annotated[EndTopicStepFile, Tag("end_topic")],
     Discriminator(
         _step, custom_error_type="form", custom_error_message=f"write {' or '.join(_STEP_FORMS.values())}"
     ),
@@ -341,8 +330,19 @@ class MeasureFile(Strict):
     audience_source: (
         Annotated[Words, Field(description="How these people came to the audience, in words.")] | None
     ) = None
-    form: Annotated[Name, Field(description="One of the playbook's `forms`.")]
-    call_to_action: CallToAction
+    form: (
+        Annotated[
+            Name, Field(description="One of the playbook's `forms`; a measure without a mail has none.")
+        ]
+        | None
+    ) = None
+    call_to_action: (
+        Annotated[
+            CallToAction,
+            Field(description="The action that its mails ask for; a measure without a mail has none."),
+        ]
+        | None
+    ) = None
     kind: Kind
     purpose: Purpose
     topic: Name | None = None
@@ -391,10 +391,3 @@ class MeasureFile(Strict):
     ) = None
     sender: Annotated[OwnerText, Field(description="An owner, or contact.FACT that names one.")] | None = None
     steps: Annotated[list[AnyStep], Field(min_length=1)]
-
-
-class FrontMatter(Strict):
-    """The lines between `---` at the top of a mail: its subject and preheader, both templates."""
-
-    subject: Words
-    preheader: Words

@@ -45,7 +45,7 @@ PROGRAMME_STANDINS: Mapping[str, Any] = {
     "forms": ["standin"],
 }
 #: Required key -> what to change when it is missing.
-_MISSING: Mapping[str, str] = {
+MISSING: Mapping[str, str] = {
     "goal": "say what the measure is for",
     "audience": "say whom it may reach (True: everybody on the track)",
     "form": "name one of the playbook's forms",
@@ -103,7 +103,7 @@ def _fault_text(detail: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple
     kind, context = detail["type"], detail.get("ctx") or {}
     name = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
     if kind == "missing":
-        return f"`{name}` is missing", _MISSING.get(name, f"add `{name}:`")
+        return f"`{name}` is missing", MISSING.get(name, f"add `{name}:`")
     if kind == "extra_forbidden":
         return f"`{name}` is not known here", _nearest(name, model, loc)
     if kind == "fault":

@@ -71,6 +71,8 @@ class _Play:
     next_id: int = _FIRST_ID
     # The reason for which the newest mail of the send ended unsent, or the measure did not take the person.
     reason: str = ""
+    # True: an action of the send was decided, which is all that a measure without a mail does.
+    has_acted: bool = False
 
     @property
     def contact(self) -> Contact:
@@ -93,6 +95,8 @@ def play_person(person: Person, event: Event, scope: ChunkScope) -> PersonForeca
     _advance(play, [*person.settled, event], at=scope.now)
     for _ in range(_STEPS_MAX):
         if not _may_still_leave(play):
+            if play.has_acted:
+                return PersonForecast(play.contact.id, "now", at=scope.now)
             kind: Literal["never", "sent_before"] = "sent_before" if play.reason == "once" else "never"
             return PersonForecast(play.contact.id, kind, play.reason)
         due_at = min((row.due_at for row in play.waiting.values()), default=FOREVER)
@@ -132,6 +136,7 @@ def _advance(play: _Play, happenings: Sequence[Happening], *, at: Instant) -> No
             _end(play, row, ending.reason)
     for planned in result.messages:
         _add(play, planned)
+    _note_actions(play, result)
     _note_refusal(play, result)
 
 
@@ -142,6 +147,14 @@ def _is_covered(play: _Play, ending: Cancellation, row: Any) -> bool:
         run = play.runs.get((row.contact_id, row.measure, row.run_key))
         return run is not None and (run.entity, run.entity_key) == (ending.entity, ending.entity_key)
     return ending.run_key in (None, row.run_key)
+
+
+def _note_actions(play: _Play, result: Advance) -> None:
+    for action in result.actions:
+        run = result.runs.get((action.measure, action.run_key))
+        if run is not None and run.origin.request == play.request:
+            play.has_acted = play.has_acted or action.status == "waiting"
+            play.reason = action.reason or play.reason
 
 
 def _note_refusal(play: _Play, result: Advance) -> None:

@@ -13,6 +13,8 @@ from nurture.domain.journey.advance import Happening, advance
 from nurture.domain.measure import (
     Branch,
     Case,
+    EmitStep,
+    EndTopicStep,
     Exit,
     LocalSlot,
     MailStep,
@@ -26,6 +28,7 @@ from nurture.domain.measure import (
     OnMoment,
     OnQuiet,
     OnSchedule,
+    Reference,
     WaitFor,
     WaitUntilDate,
     WaitUntilEvent,
@@ -93,6 +96,8 @@ def everything() -> Playbook:
                   steps=(WaitUntilEvent("w", ("Signed In",), 2 * DAY),
                          Branch("b", (Case(asks('steps.w.outcome == "event"'), 1), Case(asks("plan == 'gold'"), 3),
                                       Case(None, 1))),
+                         EmitStep("note", "Signed In", (("run", Reference("run_id")), ("n", 1))),
+                         EndTopicStep("end", "news"),
                          MailStep("one", "one"),
                          WaitFor("x", DAY), Branch("c", (Case(asks("views >= 1"), 1),)), MailStep("two", "two"),
                          WaitFor("y", 3 * DAY),
@@ -158,9 +163,10 @@ def picture(contact: Contact) -> tuple[object, ...]:
 
 
 def decided(*results: Advance) -> list[tuple[object, ...]]:
-    return [
+    mails = [
         (m.measure, m.run_key, m.step, m.due_at, m.valid_until) for result in results for m in result.messages
     ]
+    return [*mails, *(action for result in results for action in result.actions)]
 
 
 @given(histories(), st.data())

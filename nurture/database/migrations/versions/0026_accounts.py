@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("hint", sa.Boolean(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account_events")),
-        sa.UniqueConstraint("account", "event_id", name=op.f("uq_account_events_account")),
+        sa.UniqueConstraint("account", "event_id", name=op.f("uq_account_events_account_event_id")),
     )
     op.create_index("ix_account_events_account", "account_events", ["account", "id"])
     op.add_column("messages", sa.Column("account_version", sa.BigInteger(), nullable=True))

@@ -1,0 +1,110 @@
+"""Saving advances with the actions that they decided, and carrying these out in the same transaction.
+
+An event that a measure hands in enters the inbox here, under the action's key as message id: it is applied once,
+however often the transaction is tried. A topic that a measure ends is withdrawn here and told as an event, so that the
+guard knows at once and the person's history too.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.consent.queries import add_consents
+from nurture.contacts.accept import NewEvent, accept, quarantine, reject_event
+from nurture.contacts.action_queries import StoredAction, add_actions, settle_actions
+from nurture.contacts.save_queries import save
+from nurture.database.bulk import Row
+from nurture.database.engine import encode
+from nurture.domain.contact import Advance
+from nurture.domain.counts import Counts
+from nurture.domain.event import BY_MEASURE, Identity, depth_context
+from nurture.domain.feedback import SOURCE
+from nurture.feedback.queries import load_names
+
+_WITHDRAWN: Final = "Consent Withdrawn"
+_MESSAGE_ID_MAX: Final = 200
+
+
+def save_and_carry_out(
+    connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
+) -> Counts:
+    """Write the advances as `save` does, carry out their actions, and return the counts with `actions`."""
+    counts = save(connection, advances, new=new)
+    stored = add_actions(connection, advances)
+    counts["actions"] = len(stored)
+    if stored:
+        _carry_out(connection, stored)
+    return counts
+
+
+def _carry_out(connection: sa.Connection, stored: Sequence[StoredAction]) -> None:
+    waiting = [item for item in stored if item.action.status == "waiting"]
+    names = load_names(connection, sorted({item.contact for item in stored}))
+    accept(connection, [_event(item, names[item.contact]) for item in waiting if item.contact in names])
+    ends = [item for item in waiting if item.action.kind == "end_topic"]
+    if ends:
+        add_consents(connection, [_withdrawal(item) for item in ends])
+    settle_actions(
+        connection,
+        [
+            (item.id, "done", "", item.action.decided_at)
+            if item.contact in names or item.action.kind == "end_topic"
+            else (item.id, "failed", "no_identity", item.action.decided_at)
+            for item in waiting
+        ],
+    )
+    quarantine(
+        connection,
+        [
+            reject_event(_event(item, names[item.contact]), "rule", _TOO_DEEP)
+            for item in stored
+            if item.action.reason == "too_deep" and item.contact in names
+        ],
+    )
+
+
+_TOO_DEEP: Final = "events that measures handed in led to each other eight times: their rules form a circle"
+
+
+def _event(item: StoredAction, identity: Identity) -> NewEvent:
+    action = item.action
+    is_end = action.kind == "end_topic"
+    properties: dict[str, Any] = (
+        {"topic": action.data["topic"], "reason": f"sunset by {action.measure}"}
+        if is_end
+        else action.data["properties"]
+    )
+    return NewEvent(
+        # The consent is written already, as by our own feedback.
+        source=SOURCE if is_end else BY_MEASURE,
+        message_id=_message_id(item),
+        kind="track",
+        name=_WITHDRAWN if is_end else action.data["event"],
+        occurred_at=action.decided_at,
+        received_at=action.decided_at,
+        identities=(identity,),
+        properties=properties,
+        context={} if is_end else depth_context(action.depth),
+    )
+
+
+def _message_id(item: StoredAction) -> str:
+    action = item.action
+    text = f"{item.contact}:{action.measure}:{action.run_key}:{action.step}"
+    if len(text) <= _MESSAGE_ID_MAX:
+        return text
+    return f"{item.contact}:{blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
+def _withdrawal(item: StoredAction) -> Row:
+    action = item.action
+    return {
+        "contact_id": item.contact,
+        "topic": action.data["topic"],
+        "state": "withdrawn",
+        "at": action.decided_at,
+        "source": BY_MEASURE,
+        "evidence": encode({"because": f"sunset by {action.measure}", "step": action.step}),
+    }
