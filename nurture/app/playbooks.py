@@ -8,7 +8,7 @@ from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import MailStep, Measure
-from nurture.playbook import build, find_faults, load_files
+from nurture.playbook import build, inspect, load_files
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
 from nurture.playbook.diff import Difference, compare, with_people
@@ -36,9 +36,10 @@ def init(folder: Path) -> dict[str, Any]:
     }
 
 
-def check(folder: Path | None) -> list[str]:
-    """Return every fault of a programme as `file:line: what: what to change`."""
-    return [str(fault) for fault in find_faults(load_files(_folder_or_default(folder)))]
+def check(folder: Path | None) -> tuple[list[str], list[str]]:
+    """Return every fault, and every warning, of a programme as `file:line: what: what to change`."""
+    found = inspect(load_files(_folder_or_default(folder)))
+    return [str(fault) for fault in found.sorted()], [str(warning) for warning in found.warnings]
 
 
 def show(folder: Path | None) -> list[dict[str, Any]]:

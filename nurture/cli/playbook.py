@@ -18,21 +18,21 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder = None, *, as_json: Json = False) -> None:
-    """Check a programme and list every fault with its file and line. Exit code 1 when there is one.
+    """Check a programme and list every fault and warning with its file and line. Exit code 1 when there is a fault.
 
     Example: nurture playbook check programme
     """
     from nurture.app import playbooks
     from nurture.domain.errors import CheckFailed
 
-    faults = playbooks.check(folder)
+    faults, warnings = playbooks.check(folder)
     if as_json:
-        output.print_json({"faults": faults})
+        output.print_json({"faults": faults, "warnings": warnings})
         if faults:
             raise typer.Exit(1)
         return
-    for fault in faults:
-        sys.stdout.write(f"{fault}\n")
+    for line in (*warnings, *faults):
+        sys.stdout.write(f"{line}\n")
     if faults:
         message = f"{len(faults)} faults"
         raise CheckFailed(message)
@@ -78,6 +78,33 @@ def diff(
 
     rows = playbooks.diff(old, new)
     output.print_rows(rows, ["measure", "change"], as_json=as_json, empty="no differences")
+
+
+@app.command()
+def coverage(folder: Folder = None, *, as_json: Json = False) -> None:
+    """Show which measures serve each stage, touchpoint, topic and trigger, and where none does.
+
+    Example: nurture playbook coverage programme
+    """
+    from nurture.app.coverage import coverage as coverage_of
+
+    found = coverage_of(folder)
+    if as_json:
+        output.print_json(found)
+        return
+    for name, (title, columns) in _COVERAGE.items():
+        output.print_table(found[name], columns, title=title)
+
+
+#: Part of the coverage -> its title and columns.
+_COVERAGE: dict[str, tuple[str, list[str]]] = {
+    "stages": ("stages", ["track", "stage", "measure", "personas", "kind", "action", "early"]),
+    "touchpoints": ("touchpoints", ["touchpoint", "channel", "stage", "is_wanted", "measure", "reason"]),
+    "topics": ("topics", ["topic", "track", "measures"]),
+    "one_track_only": ("triggers with a measure on one track", ["measure", "reason"]),
+    "starved": ("mails that can never leave", ["measure", "line", "reason", "change"]),
+    "events_without_touchpoint": ("events in no touchpoint", ["event", "used_by"]),
+}
 
 
 @app.command()

@@ -129,6 +129,7 @@ def build_guard_input(item: GuardItem, scope: ChunkScope) -> GuardInput:
         customers_beside=family.colleagues.customers if family.colleagues is not None else 0,
         other_messages=[entry for number, entry in family.ledger.items() if number != item.due.id],
         reading=_build_reading(item, scope),
+        objects=item.objects,
         only_to=scope.only_to,
         send=scope.sends.get(item.due.request) if item.due.request else None,
         domain_rest=rests_now(scope.domain_rests, item.address, scope.now),

@@ -8,7 +8,7 @@ Nothing here sends a mail or reads a clock.
 from nurture.playbook.diff import Change, Difference, InFlight, compare, with_people
 from nurture.playbook.fault import Fault
 from nurture.playbook.load import load_files
-from nurture.playbook.loaded_playbook import LoadedPlaybook, build, find_faults, rebuild
+from nurture.playbook.loaded_playbook import LoadedPlaybook, build, find_faults, inspect, rebuild
 from nurture.playbook.publishing import (
     FixedPlaybook,
     PlaybookSource,
@@ -30,6 +30,7 @@ __all__ = [
     "build",
     "compare",
     "find_faults",
+    "inspect",
     "json_schemas",
     "load_files",
     "publish",

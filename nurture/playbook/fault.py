@@ -21,10 +21,13 @@ class Fault:
     line: int
     what: str
     change: str
+    # True: worth a look; the playbook may be published all the same.
+    is_warning: bool = False
 
     def __str__(self) -> str:
         """Return the fault in the form that editors and terminals recognise."""
-        return f"{self.path}:{self.line}: {self.what}: {self.change}"
+        kind = "warning: " if self.is_warning else ""
+        return f"{self.path}:{self.line}: {kind}{self.what}: {self.change}"
 
 
 class Faults:
@@ -32,6 +35,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._warnings: list[Fault] = []
         self._broken: dict[str, set[tuple[str | int, ...]]] = {}
 
     def __bool__(self) -> bool:
@@ -51,6 +55,12 @@ class Faults:
         """
         if not self.is_broken(document.path, loc):
             self.add(document.path, document.line(loc, column=column), what, change)
+
+    def warn(self, document: "Document", loc: "Loc", what: str, change: str) -> None:
+        """Add a warning at a place inside a document, unless that place is marked as broken."""
+        warning = Fault(document.path, document.line(loc), what, change, is_warning=True)
+        if not self.is_broken(document.path, loc) and warning not in self._warnings:
+            self._warnings.append(warning)
 
     def mark_broken(self, path: str, loc: "Loc") -> None:
         """Mark a place as broken: later faults at or below it are not added."""
@@ -83,7 +93,16 @@ class Faults:
 
     def sorted(self) -> list[Fault]:
         """Return all faults by file (`playbook.yaml` first) and line."""
-        return sorted(self._faults, key=lambda f: (f.path != "playbook.yaml", f.path, f.line, f.what))
+        return sorted(self._faults, key=_order)
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """All warnings by file and line."""
+        return sorted(self._warnings, key=_order)
+
+
+def _order(fault: Fault) -> tuple[bool, str, int, str]:
+    return fault.path != "playbook.yaml", fault.path, fault.line, fault.what
 
 
 class AnyName(frozenset[str]):

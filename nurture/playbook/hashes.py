@@ -29,7 +29,7 @@ from nurture.domain.measure import (
     WaitUntilMoment,
     conditions_of_step,
 )
-from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, VerdictFact
+from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, Touchpoint, VerdictFact
 
 #: A change of this number changes every hash, so that every contact is judged again once.
 _VERSION = "1"
@@ -37,11 +37,22 @@ _VERSION = "1"
 WORDING_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset(
         {
-            *("goal", "audience_source", "form", "action", "kind", "metric", "sender", "was"),
-            *("rules_hash", "root", "outline"),
+            *(
+                "goal",
+                "audience_source",
+                "early",
+                "other_track",
+                "form",
+                "action",
+                "kind",
+                "metric",
+                "sender",
+            ),
+            *("was", "rules_hash", "root", "outline"),
         }
     ),
     MailStep: frozenset({"calendar"}),
+    Touchpoint: frozenset({"service", "metric", "by_stage", "wanted_in"}),
     Playbook: frozenset(
         {
             "name",
@@ -65,7 +76,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
     OnObject: frozenset({"to_audience"}),
-    Playbook: frozenset({"accounts", "moments"}),
+    Playbook: frozenset({"accounts", "moments", "price_bounds"}),
     Vocabulary: frozenset({"segments", "tables"}),
 }
 

@@ -17,10 +17,13 @@ from nurture.playbook.check.actions import check_actions
 from nurture.playbook.check.asked_for import check_asked_for
 from nurture.playbook.check.asked_measures import check_asked_measures
 from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
+from nurture.playbook.check.essentials import check_essentials
 from nurture.playbook.check.layout import check_images, check_strings
+from nurture.playbook.check.links import check_links
 from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.names import check_names
+from nurture.playbook.check.other_track import check_other_track
 from nurture.playbook.check.outcomes import check_outcomes
 from nurture.playbook.check.owners import check_owners
 from nurture.playbook.check.runs import check_run
@@ -30,6 +33,7 @@ from nurture.playbook.check.starved import check_starved
 from nurture.playbook.check.steps import check_steps
 from nurture.playbook.check.tables import check_tables
 from nurture.playbook.check.templates import check_rendering
+from nurture.playbook.check.touchpoints import check_touchpoints
 from nurture.playbook.check.wording import check_layout_wording, check_wording
 from nurture.playbook.document import Document, read_document
 from nurture.playbook.fault import Fault, Faults
@@ -86,11 +90,24 @@ def find_faults(files: Mapping[str, str], *, render: bool = True) -> list[Fault]
 
     render: False leaves out the faults that only rendering shows, for quick feedback in an editor.
     """
+    return inspect(files, render=render).sorted()
+
+
+def inspect(files: Mapping[str, str], *, render: bool = True) -> Faults:
+    """Return the faults and the warnings of a playbook."""
     faults = Faults()
     source = _read_source(files, faults)
     if source is not None:
         _check(source, files, faults, render=render)
-    return faults.sorted()
+    return faults
+
+
+def find_starved(files: Mapping[str, str]) -> list[Fault]:
+    """Return the mail steps that can never leave."""
+    source, starved = _read_source(files, Faults()), Faults()
+    for draft in source.drafts if source is not None else ():
+        check_starved(MeasureCheck(draft, source.playbook, source.programme, starved))
+    return starved.sorted()
 
 
 def rebuild(
@@ -177,6 +194,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 
 
 def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
+    check_touchpoints(source.playbook, source.programme, source.document, faults)
     check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)
     check_images(source.folder.layout, faults)
@@ -186,7 +204,9 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
     for check in checks:
         check_place(check)
         check_names(check)
+        check_essentials(check)
         check_call_to_action(check)
+        check_other_track(check)
         check_recipient(check)
         check_owners(check)
         check_asked_for(check)
@@ -200,6 +220,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_starved(check)
         check_run(check)
         markup_files |= check_mails(check, source.folder.layout)
+        check_links(check, source.folder.layout)
         check_wording(check, markup_files)
     subjects = check_rendering(checks, files) if render else {}
     for check in checks:

@@ -43,7 +43,7 @@ topics: {news: {}, offers: {}}
 caps: {sales: {purposes: [sales], at_most: 1, within: 14d}}
 objects:
   product: {key: product_id, of: [Product Updated, Product Back In Stock], wakes: [Product Back In Stock]}
-touchpoints: {shop: {channel: web, events: [Product Added]}}
+# Touchpoints would stand here.
 personas: {office: {event: Survey Answered, where: score >= 0}}
 offers: {again_25: {percent: 25, prefix: AGAIN}}
 actions:
@@ -68,6 +68,8 @@ trigger: {event: Topic Requested}
 once: per event
 steps:
   - mail: confirm
+audience_source: people who ticked a box
+metric: {event: Topic Confirmed, within: 2d, expect: "70%"}
 """
 
 GUIDE = """\
@@ -78,7 +80,7 @@ call_to_action: {kind: read, link: "{{ brand.shop_url }}/guide"}
 kind: accelerator
 purpose: nurture
 topic: news
-metric: {event: Topic Requested, within: 14d, expect: "+2%"}
+metric: {event: Topic Requested, within: 14d, expect: "20%"}
 trigger: {stage: aware}
 exit: [Order Completed]
 steps:
@@ -86,6 +88,8 @@ steps:
   - wait: 2d
   - mail: more
     when: silent_days("Page Viewed") >= 1
+audience_source: visitors
+other_track: "none: customers know it"
 """
 
 CART = """\
@@ -103,6 +107,9 @@ variants: {a: 50, b: 50}
 steps:
   - mail: left
     send_if: product.stock >= 1
+audience_source: people with a cart
+metric: {event: Order Completed, within: 7d, expect: "5%"}
+other_track: "none: a shop of first orders"
 """
 
 COUPON = """\
@@ -123,6 +130,10 @@ steps:
   - wait: {for: Signed In, at_most: 5d}
   - mail: reminder
     when: days_until(deadline) >= 2
+audience_source: people who bought once
+metric: {event: Order Completed, within: 30d, expect: "20%"}
+other_track: "none: leads have bought nothing"
+early: once, after a month of silence
 """
 
 APPOINTMENT = """\
@@ -140,6 +151,9 @@ handover: customer/any/visit
 steps:
   - wait: {date: entity.starts_at, offset: -1d, local_time: "10:00"}
   - mail: reminder
+audience_source: people with an appointment
+metric: {event: Visit Made, within: 60d, expect: "80%"}
+other_track: "none: each track has its own words"
 """
 
 BASE = """\
@@ -215,6 +229,19 @@ def _add(
         for locale in TEXTS:
             files[f"{path}/{mail}.{locale}.mjml"] = a_mail(locale)
             files[f"{path}/{mail}.{locale}.txt"] = a_text(locale)
+
+
+def with_essentials(path: str, measure: str) -> str:
+    """Return the text of a measure with the essentials that it leaves out, for tests of something else."""
+    lines = {
+        "audience_source": "people in a test",
+        "metric": '{event: Answered, within: 14d, expect: "25%"}',
+        "other_track": '"none: this test has one track"',
+    }
+    for key, value in lines.items():
+        if f"\n{key}:" not in f"\n{measure}" and not (key == "other_track" and path.startswith("any/")):
+            measure = f"{measure.rstrip()}\n{key}: {value}\n"
+    return measure
 
 
 def changed(path: str, old: str, new: str, files: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -23,7 +23,7 @@ def built(files: dict[str, str]) -> LoadedPlaybook:
         (GUIDE, "goal: readers who find what they need", "goal: readers who come back"),
         (GUIDE, "goal:", "# why it exists\ngoal:"),
         (GUIDE, "views >= 1", "(views  >= 1)"),
-        (GUIDE, 'expect: "+2%"', 'expect: "+3%"'),
+        (GUIDE, 'expect: "20%"', 'expect: "30%"'),
         ("lead/aware/guide/guide.en.txt", "Something useful.", "Something helpful."),
         ("_layout/base.mjml", "{{ brand.address }}", "{{ brand.name }}, {{ brand.address }}"),
         ("playbook.yaml", "name: Little Shop, address: hello", "name: The Little Shop, address: hello"),

@@ -40,7 +40,7 @@ def _once(work: Callable[..., Any], *, key: Callable[..., object]) -> Callable[.
             return kept[place]
         result = work(*given, **named)
         (faults,) = (part for part in given if isinstance(part, Faults))
-        if not faults and len(kept) < _KEPT_MAX:
+        if not (faults or faults.warnings) and len(kept) < _KEPT_MAX:
             kept[place] = result
         return result
 

@@ -13,6 +13,7 @@ from typing import Any
 from nurture.domain.guard import checks, slot_checks
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
+from nurture.domain.guard.price_bound import check_price_bound
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
 from nurture.domain.journey.business_time import promised_instant
@@ -73,6 +74,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("arbitration", slot_checks.check_arbitration),
     ("when", checks.check_when),
     ("send_if", checks.check_send_if),
+    ("price_bound", check_price_bound),
     ("send_rate", checks.check_send_rate),
     ("holdout", checks.check_holdout),
 )
@@ -120,6 +122,7 @@ REASONS: Mapping[str, str] = {
     "when_unknown": "skipped: the step's condition cannot be answered, and unknown is no",
     "send_if": "skipped: what the mail promises is no longer true",
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
+    "price_bound": "skipped: an object of the mail costs more than `price_at_most` allows, or tells no price",
     "send_rate": "deferred: its send has a rate, and this mail's place in the row is still ahead",
     # between the gates and on the wire
     "warm_up": "deferred: the day's ceiling of a lane that warms up, or a provider's daily limit, is reached",

@@ -7,7 +7,7 @@ objects that the mail names.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.conditions import Reading
@@ -110,6 +110,8 @@ class GuardInput:
     other_messages: Sequence[LedgerEntry] = ()
     # The values that conditions read; None: all of them are unknown.
     reading: Reading | None = None
+    # Name -> the object, or the list of objects, that the mail names, as read in this transaction.
+    objects: Mapping[str, Any] = field(default_factory=dict)
     # Addresses and domains that may be mailed at all; empty: no such limit.
     only_to: frozenset[str] = frozenset()
     # The send by which an operator asked for it; None: no send.

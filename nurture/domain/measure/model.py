@@ -109,6 +109,10 @@ class Measure:
     sender: str = ""
     # Where these people come from, as text for readers.
     audience_source: str = ""
+    # Why it may sell in every stage of its track, as text for readers.
+    early: str = ""
+    # The measure of the other track with the same trigger, or `none: why`.
+    other_track: str = ""
     # The stages after `stage` that a place `ascend+` serves too.
     later_stages: frozenset[str] = frozenset()
     # Hash of the rules, not of the words; after a change contacts are judged again.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from nurture.domain.conditions import Table, Vocabulary
@@ -67,6 +68,8 @@ class Playbook:
     touchpoints: tuple[Touchpoint, ...] = ()
     personas: tuple[Persona, ...] = ()
     offers: Mapping[str, Offer] = field(default_factory=dict)
+    # Kind of call to action -> currency -> the highest price of what its mails may sell.
+    price_bounds: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     # People of the house, by the name that holds, cases and senders use.
     owners: Mapping[str, Owner] = field(default_factory=dict)
     # Named days of the calendar.

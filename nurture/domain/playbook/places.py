@@ -1,9 +1,10 @@
 """Stages, conversion, milestones, personas and touchpoints: where a contact stands in the programme."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nurture.domain.conditions import Condition
-from nurture.domain.measure import Track
+from nurture.domain.measure import Metric, Track
 from nurture.domain.playbook.facts import EntityMatch, EventMatch
 
 
@@ -49,11 +50,17 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True)
 class Touchpoint:
-    """A named kind of event, with its channel."""
+    """A named kind of event, with its channel, what people may expect there, and the measures that act on it."""
 
     name: str
     channel: str
     events: tuple[str, ...]
+    service: str = ""
+    metric: Metric | None = None
+    # Stage, or track for its other stages -> path of the measure that acts on it, or `none: why`.
+    by_stage: Mapping[str, str] = field(default_factory=dict)
+    # The stages that want it most.
+    wanted_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from nurture.domain.measure import (
     LetEndOfMonth,
     LetIn,
     Measure,
-    Metric,
     ObjectBinding,
     Once,
     OnCondition,
@@ -36,6 +35,7 @@ from nurture.domain.playbook import Playbook, field_terms
 from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import prefixed
+from nurture.playbook.builders.metric import build_metric
 from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.builders.steps import StepFile, build_steps, outcome_terms, read_steps
 from nurture.playbook.document import Document
@@ -86,6 +86,8 @@ def build_measure(
         goal=model.goal,
         audience=conditions.parse(model.audience, playbook.vocabulary, document, ("audience",)),
         audience_source=model.audience_source or "",
+        early=model.early or "",
+        other_track=(model.other_track or "").strip(),
         form=form,
         action=action,
         kind=model.kind,
@@ -93,7 +95,7 @@ def build_measure(
         topic=model.topic,
         trigger=trigger,
         steps=build_steps(model, step_files, document, vocabulary, conditions, playbook=playbook),
-        metric=Metric(model.metric.event, model.metric.within, model.metric.expect) if model.metric else None,
+        metric=build_metric(model.metric),
         once=_once(model, trigger, playbook),
         exits=_exits(model, document, vocabulary, conditions),
         holdout=model.holdout or 0,

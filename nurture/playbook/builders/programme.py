@@ -28,6 +28,7 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.entities import EntityBuilder
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
+from nurture.playbook.builders.metric import build_metric
 from nurture.playbook.builders.moments import build_moments
 from nurture.playbook.builders.owners import build_owners
 from nurture.playbook.builders.segments import build_segments, with_segments
@@ -35,7 +36,7 @@ from nurture.playbook.builders.tables import TableBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.events import names_of
-from nurture.playbook.schema.programme import ProgrammeFile, StageFile
+from nurture.playbook.schema.programme import ActionFile, ProgrammeFile, StageFile
 
 #: The purposes of a cap that names none: transactional mail gets through all limits.
 _CAPPED = frozenset(PURPOSES) - {"transactional"}
@@ -117,6 +118,11 @@ class ProgrammeBuilder:
             accounts=build_accounts(model, self._document, self._matchers, self._faults, entities=entities),
             owners=build_owners(model, self._document, self._faults),
             offers={name: Offer(name, offer.percent, offer.prefix) for name, offer in model.offers.items()},
+            price_bounds={
+                name: action.price_at_most
+                for name, action in model.actions.items()
+                if action.price_at_most is not None
+            },
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )
         check_shares(playbook, self._document, self._faults)
@@ -261,7 +267,15 @@ class ProgrammeBuilder:
 
     def _touchpoints(self) -> Iterable[Touchpoint]:
         for name, point in self._model.touchpoints.items():
-            yield Touchpoint(name, point.channel, tuple(point.events))
+            yield Touchpoint(
+                name,
+                point.channel,
+                tuple(point.events),
+                point.service or "",
+                build_metric(point.metric),
+                {stage: act.strip() for stage, act in point.by_stage.items()},
+                tuple(point.wanted_in),
+            )
 
     def _personas(self) -> Iterable[Persona]:
         if self._model.personas and "persona" in self._model.facts:
@@ -300,6 +314,20 @@ class ProgrammeBuilder:
         known = self._known("entities", entities) | {"watch"}
         for name, action in self._model.actions.items():
             self._names(("actions", name, "of"), "entity", action.of or (), known)
+            self._check_price_bound(name, action)
+
+    def _check_price_bound(self, name: str, action: ActionFile) -> None:
+        loc, bounds = ("actions", name, "price_at_most"), action.price_at_most
+        if bounds is None:
+            return
+        if not action.sells:
+            self._fault(loc, f"a bound for the price of `{name}`, which does not sell", "write `sells: true`")
+        for currency in self._model.currencies:
+            if currency not in bounds:
+                what = (
+                    f"`{name}` has no bound in {currency}, so mail about a price in {currency} never leaves"
+                )
+                self._fault(loc, what, f"add `{currency}:`")
 
     def _check_wakes(self) -> None:
         for kind, item in self._model.objects.items():

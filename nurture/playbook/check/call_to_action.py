@@ -7,6 +7,7 @@ from typing import Final
 from nurture.domain.consent.requests import ADDRESS_CHANGED_EVENT, ADDRESS_REQUESTED_EVENT, REQUEST_EVENT
 from nurture.domain.measure import (
     LetCoupon,
+    Measure,
     OnCondition,
     OnDate,
     OnEntityDate,
@@ -21,7 +22,7 @@ from nurture.domain.measure import (
 )
 from nurture.domain.playbook import Stage
 from nurture.playbook.check.measure_check import MeasureCheck
-from nurture.playbook.check.template_text import literal, outputs
+from nurture.playbook.check.template_text import literal, pieces
 from nurture.playbook.folder import PROGRAMME
 
 #: Words of a link that sells, of any kind.
@@ -44,7 +45,7 @@ def check_call_to_action(check: MeasureCheck) -> None:
     if kind not in check.programme.actions:
         return
     sells = check.programme.actions[kind].sells
-    reason = selling_reason(check)
+    reason = selling_reason(check, check.measure.action.link)
     if reason and not sells:
         selling = sorted(name for name, action in check.programme.actions.items() if action.sells)
         what = f"the link sells ({reason}), `{kind}` does not say so"
@@ -53,6 +54,12 @@ def check_call_to_action(check: MeasureCheck) -> None:
     if sells and not check.is_marketing:
         change = "selling is marketing and needs consent; use purpose sales, or ask for something else"
         check.fault(("purpose",), f"a {check.measure.purpose} mail that sells", change)
+    if kind in check.playbook.price_bounds and not check.measure.objects and not check.is_broken("objects"):
+        what = f"`{kind}` without an object: its price cannot be read"
+        check.fault(
+            loc, what, "bind what the mail sells under `objects`, so that `price` is read as it is sent"
+        )
+    _check_early(check, sells=sells, began=check.programme.actions[kind].of is not None)
     _check_stage(check, kind, sells=sells)
 
 
@@ -77,10 +84,9 @@ def check_recipient(check: MeasureCheck) -> None:
         check.fault(("to",), f"`{measure.to}` for a mail that no such request began", change)
 
 
-def selling_reason(check: MeasureCheck) -> str:
-    """Return the part of the link that sells; "" when none does."""
-    link = check.measure.action.link
-    code = " ".join(outputs(link))
+def selling_reason(check: MeasureCheck, link: str) -> str:
+    """Return the part of a link, with its code, that sells; "" when none does."""
+    code = " ".join(piece.text for piece in pieces(link) if piece.kind in ("output", "statement"))
     brand = [str(check.playbook.brand.get(name, "")) for name in _BRAND.findall(code)]
     # A key such as `entity.cart_id` only names a thing; a URL from data (`event.checkout_url`) may sell.
     word = _SELLING.search(" ".join([literal(link), _KEY.sub("", code), *brand]))
@@ -112,10 +118,33 @@ def _check_stage(check: MeasureCheck, kind: str, *, sells: bool) -> None:
     asking = [stage.name for stage in stages if kind in stage.may_ask]
     if not asking and stages:
         check.fault(loc, f"no stage of this track may ask `{kind}`", "see `may_ask` in playbook.yaml")
-    elif sells and measure.track == "lead":
-        # It would reach every lead from the first minute on.
-        what = f"`{kind}` sells to leads of every stage"
-        check.fault(loc, what, f"move the folder under lead/{asking[0]}/")
+    elif sells and not measure.early:
+        # It would reach everybody on the track from the first minute on.
+        what = f"`{kind}` sells to {measure.track}s of every stage"
+        change = f'move the folder under {measure.track}/{asking[0]}+/, or say why: early: "..."'
+        check.fault(loc, what, change)
+
+
+def is_early(measure: Measure, *, sells: bool, began: bool) -> bool:
+    """Tell whether the measure sells to people of every stage of a track. began: it goes on with what they began."""
+    return sells and not began and measure.track != "any" and measure.stage == "any"
+
+
+def _check_early(check: MeasureCheck, *, sells: bool, began: bool) -> None:
+    if check.measure.early and not is_early(check.measure, sells=sells, began=began):
+        what = "`early` explains a measure that sells in every stage of a track, and this one does not"
+        check.warn(("early",), what, "remove it")
+
+
+def allowed_kinds(check: MeasureCheck) -> frozenset[str] | None:
+    """Return the kinds of action that the measure's place may ask for; None where the stages are unclear."""
+    measure = check.measure
+    if check.faults.has_broken(PROGRAMME, "stages"):
+        return None
+    stages = [stage for stage in check.playbook.stages if measure.track in ("any", stage.track)]
+    if measure.stage != "any":
+        return _asked_up_to(stages, measure.stage)
+    return frozenset().union(*(stage.may_ask for stage in stages))
 
 
 def _asked_up_to(stages: Sequence[Stage], name: str) -> frozenset[str] | None:

@@ -60,6 +60,10 @@ class MeasureCheck:
         """Add a fault at a place in its measure.yaml."""
         self.faults.at(self.draft.document, loc, what, change)
 
+    def warn(self, loc: Loc, what: str, change: str) -> None:
+        """Add a warning at a place in its measure.yaml."""
+        self.faults.warn(self.draft.document, loc, what, change)
+
     def known(self, section: str, names: Iterable[str]) -> frozenset[str]:
         """Return the names of a section of playbook.yaml, broken entries included."""
         return self.faults.known(PROGRAMME, section, names, depth=3 if section == "stages" else 2)

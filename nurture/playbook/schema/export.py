@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nurture.playbook.schema.essentials import REQUIRED
 from nurture.playbook.schema.front_matter import FrontMatter
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
@@ -23,10 +24,13 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     `mail.mjml` is the front matter of a mail. Point an editor at one with a first line such as
     `# yaml-language-server: $schema=measure.schema.json`.
     """
-    return {
+    schemas = {
         name: {"$schema": _DIALECT, "title": name, **_without_null(model.model_json_schema())}
         for name, model in _FILES.items()
     }
+    # The model leaves them open for what is published; a new file has them.
+    schemas["measure.yaml"]["required"] += list(REQUIRED)
+    return schemas
 
 
 def _without_null(value: Any) -> Any:

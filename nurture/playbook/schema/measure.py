@@ -7,6 +7,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 from nurture.domain.measure import Kind, Purpose, Recipient
 from nurture.playbook.schema.actions import EmitStepFile, EndTopicStepFile, StepId, StepWas
 from nurture.playbook.schema.calendar_file import CalendarFile
+from nurture.playbook.schema.essentials import CallToAction, EarlyWords, MetricFile, OtherTrack
 from nurture.playbook.schema.events import EventNames
 from nurture.playbook.schema.triggers import AnyTrigger, Slot
 from nurture.playbook.schema.values import (
@@ -302,21 +303,6 @@ AnyStep = Annotated[
 ]
 
 
-class CallToAction(Strict):
-    """The action that the mail asks for, and its link (a template)."""
-
-    kind: Name
-    link: Words
-
-
-class MetricFile(Strict):
-    """The event by which the measure's effect is measured."""
-
-    event: EventName
-    within: DurationText
-    expect: Words
-
-
 MeasurePath = Annotated[str, Field(pattern=r"^(any|(lead|customer)/[a-z0-9_]+\+?)/[a-z0-9_]+$")]
 
 
@@ -347,7 +333,9 @@ class MeasureFile(Strict):
     purpose: Purpose
     topic: Name | None = None
     metric: MetricFile | None = None
+    early: EarlyWords | None = None
     trigger: AnyTrigger
+    other_track: OtherTrack | None = None
     was: (
         Annotated[
             MeasurePath | Annotated[list[MeasurePath], Field(min_length=1)],

@@ -7,12 +7,14 @@ from pydantic import ConfigDict, Field, model_validator
 from nurture.domain.measure import Purpose
 from nurture.playbook.schema.accounts import AccountsFile
 from nurture.playbook.schema.entities import EntityFile
+from nurture.playbook.schema.essentials import MetricFile
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
 from nurture.playbook.schema.moments import AnyMoment
 from nurture.playbook.schema.segments import SegmentFile
 from nurture.playbook.schema.tables import TableFile
 from nurture.playbook.schema.values import (
+    AmountNumber,
     ClockText,
     ClosedDay,
     ConditionText,
@@ -180,6 +182,14 @@ class TouchpointFile(Strict):
 
     channel: Name
     events: Annotated[list[EventName], Field(min_length=1)]
+    service: Annotated[Words, Field(description="The service to expect there, in words.")] | None = None
+    metric: MetricFile | None = None
+    by_stage: dict[Name, Words] = Field(
+        alias="acts",
+        default_factory=dict,
+        description='Stage, or track for its other stages: the measure that answers there, or "none: why".',
+    )
+    wanted_in: list[Name] = Field(default_factory=list, description="The stages that want it most.")
 
 
 class OfferFile(Strict):
@@ -194,6 +204,13 @@ class ActionFile(Strict):
 
     sells: bool
     of: Annotated[list[Name], Field(min_length=1)] | None = None
+    price_at_most: (
+        Annotated[
+            dict[CurrencyText, AmountNumber],
+            Field(min_length=1, description="The highest price of what it sells, by currency."),
+        ]
+        | None
+    ) = None
 
 
 class ProgrammeFile(Strict):

@@ -5,6 +5,7 @@ Each type converts the file's text to the engine's value and has its own JSON Sc
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 from pydantic_core import PydanticCustomError
 
 from nurture.domain.instant import DAY, parse_duration
-from nurture.domain.values import coerce
+from nurture.domain.values import coerce, read_decimal
 
 
 class Strict(BaseModel):
@@ -84,6 +85,13 @@ def _percent(text: str) -> int:
     if not 0 <= value <= 10_000:
         raise refuse(f"{text!r} is not a percentage", "write for example 10% or 2.5%")
     return value
+
+
+def _amount(value: Any) -> Decimal:
+    amount = None if isinstance(value, bool | str) else read_decimal(value)
+    if amount is None or amount <= 0:
+        raise refuse(f"{value!r} is no amount", "write for example 25 or 25.50")
+    return amount.quantize(Decimal("0.01"))
 
 
 def _condition(value: Any) -> str:
@@ -164,6 +172,12 @@ PercentText = Annotated[
     int,
     BeforeValidator(_text(_percent, "a percentage such as 10%")),
     _schema(r"^\d{1,3}(\.\d{1,2})?\s*%$", "A percentage: 10% or 2.5%."),
+]
+#: Money of a currency, written 25 or 25.50.
+AmountNumber = Annotated[
+    Decimal,
+    BeforeValidator(_amount),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "description": "An amount: 25, 25.50."}),
 ]
 #: An expression over facts, still as text; `build` parses it.
 ConditionText = Annotated[

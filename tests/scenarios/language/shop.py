@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nurture.playbook import LoadedPlaybook, build
-from tests.playbook.builder import BASE, BASE_TEXT, a_mail, a_text
+from tests.playbook.builder import BASE, BASE_TEXT, a_mail, a_text, with_essentials
 
 #: The parts of playbook.yaml that every such shop has; a test adds its own.
 PROGRAMME = """\
@@ -44,7 +44,7 @@ def a_shop(
         "_layout/strings.en.yaml": STRINGS,
     }
     for path, (text, sample) in measures.items():
-        files[f"{path}/measure.yaml"] = text
+        files[f"{path}/measure.yaml"] = with_essentials(path, text)
         files[f"{path}/sample.json"] = json.dumps(sample)
         for line in text.splitlines():
             if "mail:" in line:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.playbook.builder import TEXTS, a_mail, a_playbook, a_text, changed
+from tests.playbook.builder import TEXTS, a_mail, a_playbook, a_text, changed, with_essentials
 
 
 def small_playbook(
@@ -23,7 +23,7 @@ def small_playbook(
     files = dict(files or a_playbook())
     for old, new in programme:
         files = changed("playbook.yaml", old, new, files)
-    files[f"{path}/measure.yaml"] = measure
+    files[f"{path}/measure.yaml"] = with_essentials(path, measure)
     if mails:
         files[f"{path}/sample.json"] = json.dumps(sample or {})
     for mail in mails:
