@@ -189,6 +189,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "shards": "numbers",
     "trials": "numbers",
     "objects": "products, pieces, pools; events that name nobody",
+    "accounts": "keys of companies and numbers of their members",
     "object_wakes": "events of objects, which name nobody",
     "lanes": "rates",
     "domain_rests": "receiving domains and instants",

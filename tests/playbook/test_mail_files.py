@@ -62,14 +62,19 @@ def test_a_variant_has_both_parts_in_every_locale() -> None:
         ),
         (
             "lead/note.txt",
-            "1: this place means nothing: move it to lead/any/<measure>/ or lead/<stage>/<measure>/",
+            "1: this place means nothing: move it to lead/any/<measure>/, "
+            "lead/<stage>/<measure>/ or lead/<stage>+/<measure>/",
         ),
         (
             "sales/x/measure.yaml",
             "1: this place means nothing: "
             "move it to any/<measure>/, lead/<stage>/<measure>/, customer/<stage>/<measure>/ or _layout/",
         ),
-        ("lead/aware/My Guide/x.en.txt", "1: a folder's name is wrong: use small letters, digits and _"),
+        (
+            "lead/aware/My Guide/x.en.txt",
+            "1: a folder's name is wrong: use small letters, digits and _; "
+            "`ascend+` is the stage ascend and all later ones",
+        ),
         ("_layout/strings.fr.yaml", "1: nothing reads this file: name it strings.<locale>.yaml"),
     ],
 )
