@@ -85,7 +85,7 @@ def personas_of(playbook: Playbook) -> tuple[str, ...]:
     """Return the personas that the playbook tells apart."""
     fact = playbook.facts.get("persona")
     if isinstance(fact, LabelFact):
-        return tuple(sorted(fact.texts | ({fact.otherwise} if fact.otherwise else set())))
+        return tuple(sorted({*fact.texts, *fact.default_texts}))
     return tuple(persona.name for persona in playbook.personas)
 
 

@@ -105,8 +105,9 @@ def inspect(files: Mapping[str, str], *, render: bool = True) -> Faults:
 def find_starved(files: Mapping[str, str]) -> list[Fault]:
     """Return the mail steps that can never leave."""
     source, starved = _read_source(files, Faults()), Faults()
-    for draft in source.drafts if source is not None else ():
-        check_starved(MeasureCheck(draft, source.playbook, source.programme, starved))
+    if source is not None:
+        for draft in source.drafts:
+            check_starved(MeasureCheck(draft, source.playbook, source.programme, starved))
     return starved.sorted()
 
 

@@ -57,7 +57,7 @@ def test_a_number_of_a_supply_is_no_date() -> None:
 def test_the_rules_hash_covers_the_days_and_hours_that_a_measure_reads(
     old: str, new: str, changed: bool
 ) -> None:
-    measures = {"customer/any/follow_up": (FOLLOW_UP, {})}
+    measures: dict[str, tuple[str, Any]] = {"customer/any/follow_up": (FOLLOW_UP, {})}
     hashes = [
         a_shop(parts, measures).playbook.measures["customer/any/follow_up"].rules_hash
         for parts in (MOMENTS, MOMENTS.replace(old, new))

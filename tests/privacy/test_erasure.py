@@ -311,7 +311,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
         (t.set_aside_measures, {"contact_id": number, "measure": "customer/any/x", "at": now, "reason": "sentinel",
                                 "event": "", "rules_hash": ""}),
         (t.watches, {"kind": "product", "key": "sentinel", "contact_id": number, "since": now}),
-        (t.account_members, {"contact_id": number, "account": "acme", "is_customer": True, "holds": "{}"}),
+        (t.account_members, {"contact_id": number, "account": "sentinel", "is_customer": True, "holds": "{}"}),
         (t.account_events, {"account": "acme", "contact_id": number, "event_id": number, "name": "Contract Signed",
                             "occurred_at": now, "historic": False, "hint": False, "body": '{"by": "sentinel"}'}),
         (t.conflicts, {"contact_id": number, "kind": "event", "subject": "event:x:sentinel", "at": now,

@@ -166,7 +166,7 @@ def decided(*results: Advance) -> list[tuple[object, ...]]:
     mails = [
         (m.measure, m.run_key, m.step, m.due_at, m.valid_until) for result in results for m in result.messages
     ]
-    return [*mails, *(action for result in results for action in result.actions)]
+    return [*mails, *((action,) for result in results for action in result.actions)]
 
 
 @given(histories(), st.data())
