@@ -140,6 +140,15 @@ def save_accounts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     )
 
 
+def delete_empty_accounts(connection: sa.Connection, keys: Sequence[str]) -> None:
+    """Delete those of these locked accounts that have no member, with everything that they shared."""
+    mine = any_of(accounts.c.key, keys, connection)
+    member = sa.exists().where(account_members.c.account == accounts.c.key)
+    empty = list(connection.execute(sa.select(accounts.c.key).where(mine, ~member)).scalars())
+    for table, column in ((account_events, account_events.c.account), (accounts, accounts.c.key)):
+        connection.execute(sa.delete(table).where(any_of(column, empty, connection)))
+
+
 # ---- shared events ---------------------------------------------------------------------------------------
 
 

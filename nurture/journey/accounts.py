@@ -69,13 +69,14 @@ def update_accounts(
 
 
 def leave_accounts(connection: sa.Connection, ids: Sequence[int], *, now: Instant) -> None:
-    """Take these contacts, whose locks the caller holds, out of their accounts."""
+    """Take these contacts, whose locks the caller holds, out of their accounts; one without members is deleted."""
     before = store.load_members(connection, ids)
     if before:
         touched = {member.account for member in before.values()}
         locked = store.lock_accounts(connection, list(touched))
         store.delete_members(connection, sorted(before))
         _save_accounts(connection, locked, touched, [], now=now)
+        store.delete_empty_accounts(connection, sorted(touched))
 
 
 def hand_out_shared_events(database: Database, *, clock: Clock, limit: int = 200) -> Counts:
