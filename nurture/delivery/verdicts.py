@@ -27,6 +27,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "entity": "about none",
     "holdout": "not in the holdout",
     "events_pending": "everything accepted is applied",
+    "account": "asks nothing about colleagues",
+    "price_bound": "no bound",
     "own_pause": "none",
     "holds": "none",
     "only_to": "no such limit",

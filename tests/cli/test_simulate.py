@@ -1,6 +1,7 @@
 """`nurture simulate` and `nurture demo`: lives are played through, programmes compared, and how far it is is told."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def programme(tmp_path: Path) -> Path:
     for path in list(folder.rglob("measure.yaml")):
         if path.parent.name not in ("order_confirmation", "order_shipped"):
             shutil.rmtree(path.parent)
+    # Its touchpoints name the measures that are gone.
+    programme_file = folder / "playbook.yaml"
+    text = programme_file.read_text("utf-8")
+    programme_file.write_text(
+        re.sub(r"^touchpoints:\n(?:[ #\n].*\n?|\n)*", "", text, flags=re.MULTILINE), "utf-8"
+    )
     return folder
 
 

@@ -197,6 +197,7 @@ def on_event_where(draw: Draw) -> dict[str, Spec]:
 def on_any_event(draw: Draw) -> dict[str, Spec]:
     """For both tracks."""
     spec = base(draw, {"event": "Goal Reached"}, draw.pick(["transactional", "service"]))
+    del spec["other_track"]
     spec["once"] = "per event"
     spec["steps"] = steps(draw)
     return {"any/any_event": spec}

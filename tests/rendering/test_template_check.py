@@ -47,7 +47,7 @@ def test_every_problem_of_every_mail_is_reported_at_once() -> None:
     }
     assert [str(problem) for problem in check(files, (MAIL, CHINESE)).problems] == [
         f"{MEASURE}/mail.en.mjml:6: no `deadlin` here: known: brand, code, contact, deadline, entity, entity_key, "
-        "event, generation, links, locale, owner, preheader, strings, subject",
+        "event, generation, links, locale, owner, preheader, run_id, strings, subject",
         f"{MEASURE}/mail.en.mjml:7: no words `no` in en: add it to _layout/strings.en.yaml",
         f"{MEASURE}/mail.en.mjml:6: no component <mj-txt>: it would vanish; see MJML's list",
         "_layout/base.mjml:3: <mj-section> with unknown attribute `colour`: it would vanish; see MJML's list",

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from nurture.app.backups.formats import Backup, Spoiled
+from nurture.database.server import run_on_server
 from nurture.domain.errors import UserError
 
 #: The last words of a program that are shown.
@@ -34,10 +35,8 @@ def private_database(server: str) -> Iterator[str]:
     """
     url = sa.make_url(server).set(drivername="postgresql+psycopg")
     name = f"nurture_verify_{os.getpid()}"
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        run_on_server(url, f'CREATE DATABASE "{name}" TEMPLATE template0')
     except DBAPIError as error:
         shown = url.render_as_string()
         raise UserError(
@@ -47,9 +46,8 @@ def private_database(server: str) -> Iterator[str]:
     try:
         yield url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     finally:
-        with suppress(DBAPIError), engine.connect() as connection:
-            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        engine.dispose()
+        with suppress(DBAPIError):
+            run_on_server(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def restore(backup: Backup, url: str, folder: Path, progress: Callable[[int], None] | None = None) -> None:

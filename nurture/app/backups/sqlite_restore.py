@@ -68,6 +68,8 @@ def _run_statements(backup: Backup, target: Path, progress: Callable[[int], None
             last = statement
     except sqlite3.Error as error:
         raise Spoiled(f"{backup.path.name}: SQLite refuses a statement: {error}") from error
+    except UnicodeError as error:
+        raise Spoiled(f"{backup.path.name}: a statement is no UTF-8, or is cut in a letter") from error
     finally:
         connection.close()
     if not last.strip().upper().startswith("COMMIT"):
