@@ -44,7 +44,7 @@ VOCABULARY = Vocabulary(
                 (
                     ("gold", "regular and days_since(first_order_at) >= 2"),
                     ("warm", "nps >= 4"),
-                    ("vip", "vip"),
+                    ("close", "vip"),
                 ),
                 "standard",
                 is_ladder=True,
@@ -172,7 +172,7 @@ _leaves = st.one_of(
                 'tier != "standard"',
                 "known(depth)",
             ),
-            *('tier in ["warm", "vip"]', 'depth not in ["deep"]', '"looks" == depth', "known(tier)"),
+            *('tier in ["warm", "close"]', 'depth not in ["deep"]', '"looks" == depth', "known(tier)"),
         ]
     ),
     st.sampled_from(["satisfied is not no", "satisfied is yes", "vip is unknown", "vip is not unknown"]),

@@ -114,8 +114,27 @@ def test_the_parts_of_an_explanation_tell_the_truth(
     explanation = a_condition(text).explain(reading)
     assert explanation.truth is a_condition(text).truth(reading)
     for part in _every(explanation):
-        assert part.truth is a_condition(part.text).truth(reading), part.text
+        assert part.truth is _answer(part, reading), part.text
     assert len(explanation.lines()) == sum(1 for _ in _every(explanation))
+
+
+#: The rungs of the ladders, which explanations name, with their conditions; a rung that is unknown is not yes.
+_RUNGS = {
+    "gold": "regular and days_since(first_order_at) >= 2",
+    "warm": "nps >= 4",
+    "close": "vip",
+    "deep": "spent > 5",
+    "looks": "views_7d >= 2",
+}
+
+
+def _answer(part: Explanation, reading: Reading) -> Truth:
+    """Return the answer of a part: of a rung by its condition, else of its text."""
+    rung = _RUNGS.get(part.text.removeprefix("not "))
+    if rung is None:
+        return a_condition(part.text).truth(reading)
+    is_yes = a_condition(rung).truth(reading) is Truth.YES
+    return Truth.YES if is_yes is (part.text in _RUNGS) else Truth.NO
 
 
 def _every(explanation: Explanation) -> list[Explanation]:

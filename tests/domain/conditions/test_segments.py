@@ -40,7 +40,7 @@ def test_a_condition_answers_as_its_expanded_text(data: st.DataObject, text: str
     ("values", "text"),
     [
         ({"nps": 9, "vip": True}, "warm"),
-        ({"vip": True}, "vip"),
+        ({"vip": True}, "close"),
         ({"nps": 1, "vip": False}, "standard"),
         # An unknown rung is not yes.
         ({}, "standard"),
@@ -50,7 +50,7 @@ def test_a_ladder_is_the_first_rung_that_is_yes(values: dict[str, Any], text: st
     reading = a_reading(**values)
     stands = [
         rung
-        for rung in ("gold", "warm", "vip", "standard")
+        for rung in ("gold", "warm", "close", "standard")
         if a_condition(f'tier == "{rung}"').truth(reading)
     ]
     assert stands == [text]
@@ -73,7 +73,7 @@ def test_evidence_of_a_stage_may_be_a_segment() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('tier == "silver"', 'tier has no rung "silver"; known: gold, warm, vip, standard'),
+        ('tier == "silver"', 'tier has no rung "silver"; known: gold, warm, close, standard'),
         ('tier == "golden"', 'tier has no rung "golden"; did you mean gold?'),
         ("tier", 'tier is a ladder; compare it with a rung, for example tier == "gold"'),
         (
