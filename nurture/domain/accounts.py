@@ -49,9 +49,12 @@ def account_named(event: Event, rules: AccountRules) -> str | None:
 
 
 def fold_account(contact: Contact, event: Event, playbook: Playbook) -> None:
-    """Fold what the event says of the contact's membership: joined, left, role."""
+    """Fold what the event says of the contact's membership: joined, left, role.
+
+    A hint says nothing of it: anybody could join a company and read what its people share.
+    """
     rules = playbook.accounts
-    if rules is None:
+    if rules is None or event.hint:
         return
     key, stamp = account_named(event, rules), _stamp(event)
     if key is not None and _matches(rules.joined_by, event, playbook):

@@ -56,11 +56,11 @@ def update_accounts(
     shared = [
         (event, contact, after[contact].account)
         for event, contact in events
-        if contact in after and event.name in names and event.source != BY_COLLEAGUE
+        if contact in after and event.name in names and event.source != BY_COLLEAGUE and not event.hint
     ]
     if not (moves.changed or moves.left or shared):
         return 0
-    shared += _told_before(connection, moves.joined, after, names)
+    shared += _shared_earlier(connection, moves.joined, after, names)
     # Accounts before members, as where events are handed out.
     locked = store.lock_accounts(connection, [*moves.accounts, *(account for _, _, account in shared)])
     store.save_members(connection, moves.changed, joined=moves.joined)
@@ -206,7 +206,7 @@ def _shared_names(playbook: Playbook, rules: AccountRules) -> frozenset[str]:
     return frozenset(entities | milestones | counted)
 
 
-def _told_before(
+def _shared_earlier(
     connection: sa.Connection, joined: Sequence[int], after: Mapping[int, Member], names: frozenset[str]
 ) -> list[tuple[Event, int, str]]:
     """Return the shared events of contacts from before they joined: colleagues learn of them now."""
@@ -216,7 +216,7 @@ def _told_before(
         (event, contact, after[contact].account)
         for contact, events in load_events(connection, list(joined)).items()
         for event in events
-        if event.name in names and event.source != BY_COLLEAGUE
+        if event.name in names and event.source != BY_COLLEAGUE and not event.hint
     ]
 
 

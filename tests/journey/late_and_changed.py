@@ -19,11 +19,11 @@ from tests.journey.two_people import (
     begin,
     cell,
     close_cases,
-    company_of,
     complain,
     consents,
     email,
     erase,
+    firm_of,
     join,
     joined,
     kept_in,
@@ -167,7 +167,7 @@ def late_watches(history: History) -> None:
 
 def late_account_members(history: History) -> None:
     untouched(history, "account_members")
-    assert company_of(history, history.ada) == "ada's", "a company that was joined earlier changes nothing"
+    assert firm_of(history, history.ada) == "ada's", "a company that was joined earlier changes nothing"
 
 
 def late_feedback(history: History) -> None:

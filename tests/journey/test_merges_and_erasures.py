@@ -29,10 +29,10 @@ from tests.journey.two_people import (
     begin,
     cell,
     close_cases,
-    company_of,
     consents,
     email,
     erase,
+    firm_of,
     join,
     kept,
     kept_and_shown,
@@ -128,8 +128,8 @@ def merge_watches(history: History) -> None:
 
 def merge_account_members(history: History) -> None:
     assert all(rows["account_members"] for rows in history.before.values())
-    assert company_of(history, history.ada) == "ada's", "the account that was joined last"
-    assert company_of(history, history.old) is None
+    assert firm_of(history, history.ada) == "ada's", "the account that was joined last"
+    assert firm_of(history, history.old) is None
 
 
 def merge_messages(history: History) -> None:
@@ -308,8 +308,8 @@ def unmerge_watches(history: History) -> None:
 
 
 def unmerge_account_members(history: History) -> None:
-    assert company_of(history, history.ada) == "ada's"
-    assert company_of(history, history.old) == "old's"
+    assert firm_of(history, history.ada) == "ada's"
+    assert firm_of(history, history.old) == "old's"
 
 
 def unmerge_messages(history: History) -> None:

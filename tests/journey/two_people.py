@@ -339,7 +339,7 @@ def watched(history: History, contact: int) -> dict[str, int]:
     return {row.key: row.since for row in history.world.rows(t.watches, contact_id=contact)}
 
 
-def company_of(history: History, contact: int) -> str | None:
+def firm_of(history: History, contact: int) -> str | None:
     rows = history.world.rows(t.account_members, contact_id=contact)
     return str(rows[0].account) if rows else None
 

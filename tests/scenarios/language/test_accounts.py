@@ -1,6 +1,7 @@
 """Colleagues of one company: what they share, what stays each one's own, and which mail a customer's colleague gets."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -242,6 +243,18 @@ def test_a_case_opened_between_guard_and_gate_sends_the_mail_back(world: World) 
     assert list(SendGate(world.database, world.delivery, chunk).mails()) == []
     world.live(HOUR)
     assert world.ledger(BOB)[-1][2:] == ("waiting", "hold")
+
+
+def test_a_browser_key_joins_nobody_and_shares_nothing(world: World) -> None:
+    world.hand_in(
+        replace(world.event("eve@evil.example", "Grouped", group_id="acme", role="owner"), hint=True)
+    )
+    world.hand_in(replace(world.event(ADA, "Contract Signed", contract_id="c9"), hint=True))
+    world.tell(ADA, "Contract Signed", contract_id="c1")
+    world.live(HOUR)
+    assert "contract.open" not in world.facts("eve@evil.example")
+    assert "account_role" not in world.facts("eve@evil.example")
+    assert world.facts(BOB)["contract.open"] == 1
 
 
 def test_leaving_ends_it(world: World) -> None:
