@@ -500,7 +500,11 @@ def coupon(draw: Draw) -> dict[str, Spec]:
     spec["call_to_action"] = {"kind": "buy", "link": "{{ brand.shop_url }}?code={{ code }}"}
     spec["let"] = {"code": {"coupon": "again"}}
     spec["once"] = draw.pick(["per event", {"per": "contact", "again_after": "1d"}])
-    return {f"customer/{draw.pick(['any', 'excite'])}/coupon": finish(draw, spec, mails=draw.between(1, 2))}
+    stage = draw.pick(["any", "excite"])
+    if stage == "any":
+        # It sells to customers of every stage.
+        spec["early"] = "thanks for what they did"
+    return {f"customer/{stage}/coupon": finish(draw, spec, mails=draw.between(1, 2))}
 
 
 MODERN: list[Callable[[Draw], dict[str, Spec]]] = [
