@@ -51,6 +51,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "feedback": "what was reported about our mail to you: delivered, bounced, opened, clicked",
     "consents": "what you agreed to or withdrew, when, and how we know",
     "requests": "what you asked for on our pages: another address, your data, to be forgotten",
+    "shown_objects": "pieces and products that lists in our mails have shown you",
     "touches": "links and pictures of our mails that were followed or loaded in the last day",
     "wishes": "how often you want mail, pauses, and whether we may count your clicks",
     "conflicts": "records that may also be you, and events we did not believe without asking",

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 
 from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
+from nurture.contacts.family_queries import members_of
 from nurture.contacts.queries import load_contacts, resolve_contact, run_of
 from nurture.database import schema as t
 from nurture.database.audit import record
+from nurture.delivery.load_objects import MailObjects, load_mail_objects
 from nurture.domain.contact import Run
 from nurture.domain.errors import InputError
 from nurture.domain.facts import view
@@ -41,6 +43,8 @@ class PreviewMail:
     measure: Measure
     step: MailStep
     frozen: MailContext
+    # Names whose values are the sample's although a person's were asked for, and why.
+    notes: tuple[str, ...] = ()
 
 
 def preview(services: Services, target: str, *, who: str | None, locale: str | None) -> dict[str, Any]:
@@ -62,6 +66,7 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
         "preheader": parts.preheader,
         "text": parts.text,
         "html": parts.html,
+        "notes": list(mail.notes),
     }
 
 
@@ -105,8 +110,10 @@ def compose_preview(services: Services, target: str, *, who: str | None, locale:
         loaded = services.playbooks.active(connection)
         measure, step = _find_step(loaded, target)
         sample = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
+        notes: tuple[str, ...] = ()
         if who is not None:
-            sample = _sample_from_person(connection, loaded, measure, who, sample, now=services.clock.now())
+            person = _Person(connection, loaded, measure, who, now=services.clock.now())
+            sample, notes = person.fill(sample)
     wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
     frozen = sample_context(
         loaded.templates,
@@ -119,7 +126,7 @@ def compose_preview(services: Services, target: str, *, who: str | None, locale:
         topic=measure.topic,
         sample=sample,
     )
-    return PreviewMail(loaded, measure, step, frozen)
+    return PreviewMail(loaded, measure, step, frozen, notes)
 
 
 def warm_templates(services: Services) -> dict[str, tuple[str, ...]]:
@@ -162,28 +169,48 @@ def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
     raise InputError(message)
 
 
-def _sample_from_person(
-    connection: sa.Connection,
-    loaded: LoadedPlaybook,
-    measure: Measure,
-    who: str,
-    sample: Mapping[str, Any],
-    *,
-    now: Instant,
-) -> dict[str, Any]:
-    """Return the sample with the person's own values in place of the sample's."""
-    contact_id = resolve_contact(connection, who)
-    contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
-    run = _newest_run(connection, contact_id, measure)
-    names = view(contact, loaded.playbook, run, now=now)
-    rendered = {**sample, "contact": names["contact"]}
-    if run is not None:
-        rendered |= {
-            "event": names["event"] or sample.get("event", {}),
-            "entity": names["entity"] or sample.get("entity", {}),
-        }
-        rendered["let"] = {**sample.get("let", {}), **run.let}
-    return rendered
+class _Person:
+    """Somebody's own values for a measure's mail."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        loaded: LoadedPlaybook,
+        measure: Measure,
+        who: str,
+        *,
+        now: Instant,
+    ) -> None:
+        contact_id = resolve_contact(connection, who)
+        contact = load_contacts(connection, [contact_id], loaded.playbook)[contact_id]
+        self._run = _newest_run(connection, contact_id, measure)
+        self._names = view(contact, loaded.playbook, self._run, now=now)
+        self._measure = measure
+        family = tuple(members_of(connection, [contact_id]))
+        mail = MailObjects(measure, contact, self._run, family)
+        load_mail_objects(connection, [mail], loaded.playbook, now=now)
+        self._objects = mail.values
+
+    def fill(self, sample: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the sample with the person's own values in place of the sample's, and what stays the sample's."""
+        names, run, notes = self._names, self._run, list[str]()
+        filled = {**sample, "contact": names["contact"]}
+        if run is not None:
+            filled |= {
+                "event": names["event"] or sample.get("event", {}),
+                "entity": names["entity"] or sample.get("entity", {}),
+            }
+            filled["let"] = {**sample.get("let", {}), **run.let}
+        own = dict(self._objects)
+        for name, rule in self._measure.lists.items():
+            count = len(own.get(name, ()))
+            if count < rule.at_least:
+                del own[name]
+                notes.append(
+                    f"{name}: {count} of at least {rule.at_least}, so no mail; the sample's are shown"
+                )
+        filled["objects"] = {**sample.get("objects", {}), **own}
+        return filled, tuple(notes)
 
 
 def _newest_run(connection: sa.Connection, contact_id: int, measure: Measure) -> Run | None:

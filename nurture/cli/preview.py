@@ -37,5 +37,7 @@ def preview(
         output.print_json(mail)
         return
     sys.stdout.write(f"Subject: {mail['subject']}\nPreheader: {mail['preheader']}\n\n{mail['text']}\n")
+    for note in mail["notes"]:
+        output.print_notice(note)
     if html is not None:
         output.print_notice(f"HTML part written to {html}")

@@ -386,7 +386,10 @@ objects = sa.Table(
     sa.Column("facts", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("changed_at", Instant, nullable=False),
+    # When the first event about it occurred; FOREVER of one that only the release before has stored.
+    sa.Column("first_at", Instant, nullable=False, server_default=str(2**62)),
 )
+sa.Index("ix_objects_first_at", objects.c.kind, objects.c.first_at, objects.c.key)
 
 watches = sa.Table(
     "watches",
@@ -585,6 +588,15 @@ coupons = sa.Table(
     sa.Column("run_key", sa.Text, nullable=False),
     sa.Column("minted_at", Instant, nullable=False),
     sa.UniqueConstraint("contact_id", "measure", "run_key", "offer"),
+)
+
+#: The objects that the fresh lists of a mail show, so that no later mail of its measure shows them again.
+shown_objects = sa.Table(
+    "shown_objects",
+    metadata,
+    sa.Column("message_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
 )
 
 #: Stop switches: `all`, a measure's path or a lane's name.

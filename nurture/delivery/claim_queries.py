@@ -18,7 +18,6 @@ from nurture.database.bulk import (
     any_of_parameter,
     insert,
     list_text,
-    relation,
     relation_of_parameter,
     update,
 )
@@ -30,7 +29,6 @@ from nurture.database.schema import (
     identities,
     inbox,
     messages,
-    objects,
     runs,
 )
 from nurture.domain.event import IDENTITY_KINDS, OWN_PAGES
@@ -226,18 +224,6 @@ def _pending_since(dialect: str) -> sa.Select[Any]:
     waiting = sa.union_all(*by_kind).subquery()
     statement = sa.select(waiting.c.contact_id, sa.func.min(waiting.c.at))
     return statement.where(waiting.c.at.is_not(None)).group_by(waiting.c.contact_id)
-
-
-def load_objects(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return (kind, key) -> the object's facts as JSON text, for those that exist."""
-    rows: list[Row] = [{"kind": kind, "key": key} for kind, key in keys]
-    if not rows:
-        return {}
-    given = relation(connection, [objects.c.kind, objects.c.key], rows)
-    statement = sa.select(objects.c.kind, objects.c.key, objects.c.facts).join(
-        given, sa.and_(given.c.kind == objects.c.kind, given.c.key == objects.c.key)
-    )
-    return {(row.kind, row.key): row.facts for row in connection.execute(statement)}
 
 
 def write_verdicts(connection: sa.Connection, rows: Sequence[Row]) -> None:

@@ -5,16 +5,18 @@ can be made at any time. `compose_mail` then makes the `OutgoingMail` for a tran
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
+from nurture.database.bulk import Row
 from nurture.database.engine import decode
 from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.coupons import fix_lets
 from nurture.delivery.kept_bytes import read_kept_bytes
 from nurture.delivery.load_guard_input import GuardItem
+from nurture.delivery.object_queries import save_shown
 from nurture.delivery.types import Composer, Delivery, ReadyMessage
 from nurture.domain.consent.events import topic_in
 from nurture.domain.facts import view
@@ -111,6 +113,7 @@ def freeze_contexts(
     fix_lets(connection, items, keys=delivery.keys, playbook=loaded.playbook, now=scope.now)
     composer = get_composer(delivery)
     contexts: dict[int, dict[str, Any] | TemplateFault] = {}
+    frozen: list[GuardItem] = []
     for item in items:
         kept = _context_with_bytes(item)
         try:
@@ -119,9 +122,23 @@ def freeze_contexts(
             contexts[item.due.id] = kept or composer.freeze(
                 item, delivery=delivery, loaded=loaded, scope=scope
             )
+            if kept is None:
+                frozen.append(item)
         except TemplateFault as fault:
             contexts[item.due.id] = fault
+    _save_shown(connection, frozen)
     return contexts
+
+
+def _save_shown(connection: sa.Connection, items: Iterable[GuardItem]) -> None:
+    """Store what the fresh lists of these mails show."""
+    fresh = [item for item in items if item.measure and any(r.fresh for r in item.measure.lists.values())]
+    rows: list[Row] = [
+        {"message_id": item.due.id, "kind": kind, "key": key}
+        for item in fresh
+        for kind, key in dict.fromkeys(item.shown)
+    ]
+    save_shown(connection, [item.due.id for item in fresh], rows)
 
 
 def compose_mail(delivery: Delivery, ready: ReadyMessage) -> OutgoingMail:

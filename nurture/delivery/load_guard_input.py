@@ -18,24 +18,23 @@ from nurture.consent.request_queries import load_requests
 from nurture.consent.suppression_queries import load_rows
 from nurture.contacts.account_queries import Colleagues, load_colleagues
 from nurture.contacts.queries import load_contacts, run_of
-from nurture.database.engine import decode
 from nurture.delivery import claim_queries
 from nurture.delivery.chunk_scope import ChunkScope
+from nurture.delivery.load_objects import MailObjects, load_mail_objects
 from nurture.delivery.send_limit_queries import load_send_limits
 from nurture.domain.conditions import Reading
 from nurture.domain.consent.permissions import ConsentState
 from nurture.domain.consent.preferences import Preferences
 from nurture.domain.contact import Contact, Run
-from nurture.domain.facts import entity_fields, reading, run_names, view
+from nurture.domain.facts import reading, run_names, view
 from nurture.domain.guard.caps import SINCE_HAND_OVER, LedgerEntry
 from nurture.domain.guard.decide import compute_let_instants, zone_or_default
 from nurture.domain.guard.input import DueMessage, GuardInput
 from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold, active_holds, shared_holds
-from nurture.domain.measure import MailStep, Measure, ObjectBinding
+from nurture.domain.measure import MailStep, Measure
 from nurture.domain.pace.domain_rests import rests_now
-from nurture.domain.playbook import Playbook
-from nurture.domain.values import coerced, key_text
+from nurture.domain.values import coerced
 from nurture.feedback.reply_queries import load_reply_holds
 
 
@@ -79,6 +78,8 @@ class GuardItem:
     suppressions: Mapping[str, str] = field(default_factory=dict)
     # The values of the mail's object names: one object's values, or a list of them.
     objects: dict[str, Any] = field(default_factory=dict)
+    # (kind, key) of the objects that its fresh lists show.
+    shown: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def has_waiting_run(self) -> bool:
@@ -333,48 +334,18 @@ def _requested_address(item: GuardItem, request: Any, now: Instant) -> str | Non
 
 
 def load_objects(connection: sa.Connection, items: Iterable[GuardItem], scope: ChunkScope) -> None:
-    """Load, for all items in one statement, the objects that their mails name."""
-    bindings: list[tuple[GuardItem, str, str, list[str], bool]] = []
+    """Load, for all items at once, the objects that their mails name."""
+    mails: list[tuple[GuardItem, MailObjects]] = []
     for item in items:
-        if item.measure is None or item.run is None:
-            continue
-        for name, binding in item.measure.objects.items():
-            keys, is_list = object_keys(binding, item.family.contact, item.run, scope.playbook)
-            bindings.append((item, name, binding.kind, keys, is_list))
-    pairs = sorted({(kind, key) for _, _, kind, keys, _ in bindings for key in keys})
-    objects = {
-        pair: decode(text)["values"] for pair, text in claim_queries.load_objects(connection, pairs).items()
-    }
-    for item, name, kind, keys, is_list in bindings:
-        values = [objects[kind, key] for key in keys if (kind, key) in objects]
-        if is_list:
-            item.objects[name] = values
-        elif values:
-            item.objects[name] = values[0]
-
-
-def object_keys(
-    binding: ObjectBinding, contact: Contact, run: Run, playbook: Playbook
-) -> tuple[list[str], bool]:
-    """Return the keys of the objects a name is bound to, and whether it is bound to a list of them."""
-    kind = playbook.objects.get(binding.kind)
-    root, _, entity_field = binding.key.partition(".")
-    if root == "entity":
-        value = entity_fields(contact, run, playbook).get(entity_field)
-    elif root == "contact":
-        value = contact.facts.get(entity_field)
-    else:
-        value = run.origin.properties.get(binding.key)
-    if not isinstance(value, list):
-        return _keys([value]), False
-    # A list of lines names each object by the kind's own key.
-    key = kind.key if kind else ""
-    return _keys([line.get(key) if isinstance(line, dict) else line for line in value]), True
-
-
-def _keys(values: Iterable[Any]) -> list[str]:
-    """Return the keys among the values, each once."""
-    return [key for key in dict.fromkeys(map(key_text, values)) if key is not None]
+        if item.measure is not None and item.run is not None and item.measure.objects:
+            family = item.family
+            mail = MailObjects(
+                item.measure, family.contact, item.run, family.member_ids, began_as=item.due.began_as
+            )
+            mails.append((item, mail))
+    load_mail_objects(connection, [mail for _, mail in mails], scope.playbook, now=scope.now)
+    for item, mail in mails:
+        item.objects, item.shown = mail.values, mail.shown
 
 
 def _build_reading(item: GuardItem, scope: ChunkScope) -> Reading | None:
@@ -389,4 +360,6 @@ def _build_reading(item: GuardItem, scope: ChunkScope) -> Reading | None:
         if isinstance(values, Mapping):
             typed = coerced(values, playbook.properties.terms)
             extra.update({f"{name}.{key}": value for key, value in typed.items()})
+        else:
+            extra[f"{name}.count"] = len(values)
     return reading(contact, playbook, now=scope.now, extra=extra)

@@ -28,6 +28,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "holdout": "not in the holdout",
     "events_pending": "everything accepted is applied",
     "account": "asks nothing about colleagues",
+    "object_lists": "no list",
     "price_bound": "no bound",
     "own_pause": "none",
     "holds": "none",

@@ -33,6 +33,7 @@ def lock_objects(connection: sa.Connection, things: Sequence[Thing]) -> dict[Thi
             "facts": encode({"values": {}, "at": {}}),
             "version": 0,
             "changed_at": NEVER,
+            "first_at": FOREVER,
         }
         for kind, key in ordered
     ]
@@ -47,21 +48,27 @@ def lock_objects(connection: sa.Connection, things: Sequence[Thing]) -> dict[Thi
     return {(row.kind, row.key): decode(row.facts) for row in connection.execute(statement)}
 
 
-def save_objects(connection: sa.Connection, changed: dict[Thing, tuple[dict[str, Any], Instant]]) -> None:
-    """Write the facts of locked objects, with the instant of their newest event, and raise their versions."""
+def save_objects(
+    connection: sa.Connection, changed: dict[Thing, tuple[dict[str, Any], Instant, Instant]]
+) -> None:
+    """Write the facts of locked objects, with the instants of their newest and first event; raise their versions."""
     rows: list[Row] = [
-        {"kind": kind, "key": key, "facts": encode(facts), "changed_at": at}
-        for (kind, key), (facts, at) in sorted(changed.items())
+        {"kind": kind, "key": key, "facts": encode(facts), "changed_at": newest, "first_at": first}
+        for (kind, key), (facts, newest, first) in sorted(changed.items())
     ]
-    names = ("kind", "key", "facts", "changed_at")
+    names = ("kind", "key", "facts", "changed_at", "first_at")
     given = relation(connection, [objects.c[name] for name in names], rows)
-    newer = sa.case(
-        (given.c.changed_at > objects.c.changed_at, given.c.changed_at), else_=objects.c.changed_at
-    )
+    newer = given.c.changed_at > objects.c.changed_at
+    earlier = given.c.first_at < objects.c.first_at
     connection.execute(
         sa.update(objects)
         .where(objects.c.kind == given.c.kind, objects.c.key == given.c.key)
-        .values(facts=given.c.facts, version=objects.c.version + 1, changed_at=newer)
+        .values(
+            facts=given.c.facts,
+            version=objects.c.version + 1,
+            changed_at=sa.case((newer, given.c.changed_at), else_=objects.c.changed_at),
+            first_at=sa.case((earlier, given.c.first_at), else_=objects.c.first_at),
+        )
     )
 
 

@@ -46,19 +46,23 @@ def fold_objects(connection: sa.Connection, events: Sequence[Event], playbook: P
                 wakes.append(_wake(event, kind.kind, key, fields))
     if news:
         known = store.lock_objects(connection, list(news))
-        changed: dict[store.Thing, tuple[dict[str, Any], Instant]] = {}
+        changed: dict[store.Thing, tuple[dict[str, Any], Instant, Instant]] = {}
         for thing, sources in news.items():
             for event, fields in sources:
                 _fold(known[thing], event, fields)
-            changed[thing] = (known[thing], max(event.occurred_at for event, _ in sources))
+            instants = [event.occurred_at for event, _ in sources]
+            changed[thing] = (known[thing], max(instants), min(instants))
         store.save_objects(connection, changed)
     store.add_wakes(connection, wakes)
     return len(news)
 
 
 def _named(event: Event, playbook: Playbook) -> Iterator[tuple[ObjectKind, str, dict[str, Any]]]:
-    """Yield each object the event names, itself or in its `products`, with what it says about it."""
-    if event.source == SOURCE:
+    """Yield each object the event names, itself or in its `products`, with what it says about it.
+
+    None for a hint: everybody can read a browser key, and what is known of an object stands in the mail of others.
+    """
+    if event.source == SOURCE or event.hint:
         return
     for kind in playbook.objects.values():
         if event.name not in kind.of and event.name not in kind.wakes:

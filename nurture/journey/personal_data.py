@@ -149,6 +149,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "kept without both addresses",
         {"address": None, "old_address": None},
     ),
+    "shown_objects": Personal("message", "message_id", "deleted: which pieces and products mails have shown", None),
     "touches": Personal("message", "message_id", "deleted: who followed links, of the last day", None),
     "wishes": Personal(
         "contact", "contact_id", "kept without evidence and source", {"evidence": "{}", "source": _known_source}

@@ -56,9 +56,18 @@ def retain(
         hook_posts=delete_settled(connection, before=before["reports"], limit=limit),
         account_events=delete_old_events(connection, before=before["events"], limit=limit),
         shop_things=_shop_things(connection, before["events"], limit=limit),
+        shown_objects=_shown_objects(connection, before["events"], limit=limit),
     )
     counts.add(_people(connection, before, limit=limit))
-    bounded = ("events", "contents", "reports", "quarantine", "shop_things", "account_events")
+    bounded = (
+        "events",
+        "contents",
+        "reports",
+        "quarantine",
+        "shop_things",
+        "account_events",
+        "shown_objects",
+    )
     counts.more = any(counts[name] >= limit for name in bounded)
     return counts
 
@@ -186,6 +195,18 @@ def _shop_things(connection: sa.Connection, before: Instant, *, limit: int) -> i
     old = oldest.order_by(things.c.changed_at).limit(limit)
     key = sa.tuple_(things.c.source, things.c.thing)
     return connection.execute(sa.delete(things).where(key.in_(old))).rowcount
+
+
+def _shown_objects(connection: sa.Connection, before: Instant, *, limit: int) -> int:
+    """Delete what mails showed that were decided as long ago as events are kept."""
+    shown = t.shown_objects
+    both = shown.outerjoin(t.messages, t.messages.c.id == shown.c.message_id)
+    first = sa.select(shown.c.message_id, t.messages.c.decided_at).select_from(both)
+    rows = connection.execute(first.order_by(shown.c.message_id).limit(limit)).all()
+    old = [row.message_id for row in takewhile(lambda row: (row.decided_at or 0) < before, rows)]
+    return connection.execute(
+        sa.delete(shown).where(any_of(shown.c.message_id, sorted(set(old)), connection))
+    ).rowcount
 
 
 def _imports(connection: sa.Connection, before: Instant) -> int:

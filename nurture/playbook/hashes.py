@@ -18,6 +18,7 @@ from nurture.domain.conditions import Condition, Vocabulary
 from nurture.domain.measure import (
     MailStep,
     Measure,
+    ObjectList,
     OnDate,
     OnEntityDate,
     OnMilestone,
@@ -29,7 +30,7 @@ from nurture.domain.measure import (
     WaitUntilMoment,
     conditions_of_step,
 )
-from nurture.domain.playbook import Fact, FoldFact, Playbook, RhythmFact, Touchpoint, VerdictFact
+from nurture.domain.playbook import Fact, FoldFact, ObjectKind, Playbook, RhythmFact, Touchpoint, VerdictFact
 
 #: A change of this number changes every hash, so that every contact is judged again once.
 _VERSION = "1"
@@ -75,6 +76,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
+    ObjectKind: frozenset({"read_by"}),
     OnObject: frozenset({"to_audience"}),
     Playbook: frozenset({"accounts", "moments", "price_bounds"}),
     Vocabulary: frozenset({"segments", "tables"}),
@@ -164,12 +166,19 @@ def conditions_of(measure: Measure) -> list[Condition]:
 
 
 def _names_read(measure: Measure) -> set[str]:
-    """Return the names of facts and properties that the measure's conditions, entity and dates read."""
+    """Return the names of facts and properties that the measure's conditions, entity, dates and lists read."""
     names = {term for condition in conditions_of(measure) for term in condition.terms}
+    names |= {term for rule in measure.lists.values() for term in _names_of_list(rule)}
     names |= {measure.entity or "", measure.trigger.fact if isinstance(measure.trigger, OnDate) else ""}
     if isinstance(measure.trigger, OnEntityDate):
         names.add(f"entity.{measure.trigger.field}")
     return names | {step.date for step in measure.steps if isinstance(step, WaitUntilDate)}
+
+
+def _names_of_list(rule: ObjectList) -> set[str]:
+    """Return the names that a list reads: facts without `contact.`, fields and properties as they are."""
+    terms = rule.where.terms if rule.where is not None else frozenset()
+    return {term.removeprefix("contact.") for term in (*terms, rule.keys)}
 
 
 def _kinds_of(fact: Fact) -> list[str]:

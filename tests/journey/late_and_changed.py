@@ -240,6 +240,7 @@ LATE: dict[str, Cell] = {
         "attempts",
         "requests",
         "touches",
+        "shown_objects",
         "wishes",
         "merges",
         "notices",
@@ -361,7 +362,9 @@ CHANGE: dict[str, Cell] = {
     **kept_in("contact_state", "baselines", "quarantine", "transitions", "milestones", check=untouched),
     **kept_in("non_entries", "set_aside_measures", "watches", "actions", "coupons", "runs", check=untouched),
     **kept_in("account_members", "account_events", check=untouched),
-    **kept_in("attempts", "feedback", "consents", "touches", "wishes", "conflicts", check=untouched),
+    **kept_in(
+        "attempts", "feedback", "consents", "touches", "shown_objects", "wishes", "conflicts", check=untouched
+    ),
     **kept_in("notices", "hook_posts", "send_recipients", check=untouched),
     **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
 }

@@ -236,6 +236,7 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
         (t.actions, {"contact_id": contact, "measure": OFFER, "run_key": "last", "step": "tell", "kind": "emit",
                      "status": "waiting", "decided_at": NOW, "data": encode({"event": address})}),
         (t.feedback, {**report, "event_id": f"f{contact}", "message_id": message, "address": address}),
+        (t.shown_objects, {"message_id": message, "kind": "piece", "key": "first"}),
         (t.touches, {"message_id": message, "kind": "look", "link": "", "at": NOW, "agent": "browser"}),
         (t.requests, {"contact_id": contact, "act": "address", "address": f"new{address}", **asked}),
         (t.dialogues, {"contact_id": contact, "message_id": message, "owner": "support", "opened_at": NOW,

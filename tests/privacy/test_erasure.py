@@ -330,6 +330,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
                     "evidence": '{"words": "quetzal"}'}),
         (t.requests, {"contact_id": number, "act": "address", "address": "quetzal@new.example", "asked_at": now,
                       "old_address": ADDRESS, "valid_until": now}),
+        (t.shown_objects, {"message_id": message, "kind": "piece", "key": "sentinel"}),
         (t.touches, {"message_id": message, "kind": "look", "link": "survey?answer=quetzal", "at": now,
                      "agent": "browser"}),
         (t.transitions, {"contact_id": number, "kind": "stage", "before": "excite", "after": "excite", "at": now,

@@ -13,6 +13,7 @@ from typing import Any
 from nurture.domain.guard import checks, slot_checks
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
+from nurture.domain.guard.object_lists import check_object_lists
 from nurture.domain.guard.price_bound import check_price_bound
 from nurture.domain.guard.sends import RATE_REASON
 from nurture.domain.instant import Instant
@@ -74,6 +75,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("arbitration", slot_checks.check_arbitration),
     ("when", checks.check_when),
     ("send_if", checks.check_send_if),
+    ("object_lists", check_object_lists),
     ("price_bound", check_price_bound),
     ("send_rate", checks.check_send_rate),
     ("holdout", checks.check_holdout),
@@ -122,6 +124,7 @@ REASONS: Mapping[str, str] = {
     "when_unknown": "skipped: the step's condition cannot be answered, and unknown is no",
     "send_if": "skipped: what the mail promises is no longer true",
     "send_if_unknown": "skipped: what the mail promises cannot be checked, and unknown is no",
+    "too_few": "skipped: fewer objects than a list of the mail needs (`at_least`)",
     "price_bound": "skipped: an object of the mail costs more than `price_at_most` allows, or tells no price",
     "send_rate": "deferred: its send has a rate, and this mail's place in the row is still ahead",
     # between the gates and on the wire

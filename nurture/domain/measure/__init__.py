@@ -6,7 +6,8 @@ Durations are microseconds (`domain.instant`), local times are minutes after loc
 
 from nurture.domain.measure.actions import ActionStep, EmitStep, EmitValue, EndTopicStep, Reference
 from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
-from nurture.domain.measure.model import Action, Measure, Metric, ObjectBinding, Recipient, Variant
+from nurture.domain.measure.model import Action, Measure, Metric, Recipient, Variant
+from nurture.domain.measure.object_lists import ObjectBinding, ObjectList
 from nurture.domain.measure.outcomes import MAIL_OUTCOMES, WAIT_OUTCOMES, WHEN, StepOutcome, outcomes_of
 from nurture.domain.measure.outline import OuterCase, Outline, StepPath
 from nurture.domain.measure.steps import (
@@ -84,6 +85,7 @@ __all__ = [
     "MessageTrack",
     "Metric",
     "ObjectBinding",
+    "ObjectList",
     "OnCondition",
     "OnConsent",
     "OnDate",

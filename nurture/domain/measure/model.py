@@ -7,19 +7,11 @@ from typing import Literal
 from nurture.domain.conditions import Condition
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.measure.fixed_values import Let, LetCoupon
+from nurture.domain.measure.object_lists import ObjectBinding, ObjectList
 from nurture.domain.measure.outline import Outline
 from nurture.domain.measure.steps import Step
 from nurture.domain.measure.triggers import Exit, Once, Trigger
 from nurture.domain.measure.words import Kind, MessageTrack, Purpose
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectBinding:
-    """Binds a name in the template and in `send_if` to an object, read in the sending transaction."""
-
-    kind: str
-    # Property of the trigger event, or `entity.field`, that holds the object's key (or a list of keys).
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,7 @@ class Measure:
     holdout: int = 0
     variants: tuple[Variant, ...] = ()
     let: Mapping[str, Let] = field(default_factory=dict)
-    objects: Mapping[str, ObjectBinding] = field(default_factory=dict)
+    objects: Mapping[str, ObjectBinding | ObjectList] = field(default_factory=dict)
     # The kind of entity that a run is about; None: none.
     entity: str | None = None
     # True: a run ends when its entity is closed or empty, and not only when it is reversed.
@@ -140,6 +132,11 @@ class Measure:
     def has_code(self) -> bool:
         """True when its mails carry a coupon code."""
         return any(isinstance(rule, LetCoupon) for rule in self.let.values())
+
+    @property
+    def lists(self) -> Mapping[str, ObjectList]:
+        """Return the lists among its objects, by name."""
+        return {name: rule for name, rule in self.objects.items() if isinstance(rule, ObjectList)}
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, or None when the measure has none."""

@@ -21,3 +21,5 @@ class ObjectKind:
     wakes: tuple[str, ...] = ()
     # The longest time that a contact waits.
     watch_for: Duration = 180 * DAY
+    # Contact events by which somebody reads it.
+    read_by: tuple[str, ...] = ()

@@ -51,7 +51,7 @@ def _split_message(message: str, vocabulary: Vocabulary) -> tuple[str, str]:
     if change:
         return what, change
     if message.startswith("there is no fact"):
-        own = [name for name in vocabulary.names() if not name.startswith(("event.", "entity."))]
+        own = [name for name in vocabulary.names() if not name.startswith(("event.", "entity.", "contact."))]
         return message, f"known: {format_names(own, most=20)}"
     what, _, change = message.rpartition(": ")
     if what and not message.startswith("cannot be read"):

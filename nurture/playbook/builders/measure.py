@@ -14,7 +14,6 @@ from nurture.domain.measure import (
     LetEndOfMonth,
     LetIn,
     Measure,
-    ObjectBinding,
     Once,
     OnCondition,
     OnConsent,
@@ -36,6 +35,7 @@ from nurture.playbook.builders.conditions import ConditionParser
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.metric import build_metric
+from nurture.playbook.builders.object_lists import build_objects
 from nurture.playbook.builders.slots import build_slot
 from nurture.playbook.builders.steps import StepFile, build_steps, outcome_terms, read_steps
 from nurture.playbook.document import Document
@@ -101,7 +101,7 @@ def build_measure(
         holdout=model.holdout or 0,
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
         let={name: _let(value) for name, value in model.let.items()},
-        objects={name: ObjectBinding(item.kind, item.key) for name, item in model.objects.items()},
+        objects=build_objects(model.objects, playbook, entity, document, conditions),
         entity=entity,
         while_open=model.while_ == "open" if model.while_ is not None else own_entity is not None,
         was=_was(model),

@@ -246,6 +246,7 @@ class ProgrammeBuilder:
                 watched_from=tuple(item.watched_from),
                 watched_until=tuple(item.watched_until),
                 wakes=tuple(item.wakes),
+                read_by=tuple(item.read_by),
                 **kept,
             )
 

@@ -33,6 +33,7 @@ from nurture.playbook.document import Document, Loc
 from nurture.playbook.schema import actions
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema.events import names_of
+from nurture.playbook.schema.object_lists import ListFile
 from nurture.playbook.schema.triggers import Slot
 
 #: The UID of a calendar file without `uid`: the entity's key, so that a change updates the same entry.
@@ -92,8 +93,11 @@ def build_steps(
 ) -> tuple[Step, ...]:
     """Return the steps in the order of the file."""
     bound = vocabulary
-    for name in model.objects:
-        bound = bound.with_terms(prefixed(playbook.properties, name))
+    for name, item in model.objects.items():
+        fields = prefixed(playbook.properties, name)
+        if isinstance(item, ListFile):
+            fields = {f"{name}.count": Term(f"{name}.count", "integer", "zero")}
+        bound = bound.with_terms(fields)
     steps: list[Step] = []
     for file in files:
         step = file.model

@@ -6,10 +6,8 @@ from nurture.domain.conditions import Condition, Term
 from nurture.domain.measure import (
     Branch,
     MailStep,
-    OnConsent,
     OnDate,
     OnEntityDate,
-    OnEvent,
     OnMilestone,
     OnMoment,
     OnObject,
@@ -25,11 +23,10 @@ from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.compared_texts import report_unknown_texts
 from nurture.playbook.check.entity_dates import check_entity_date, check_moment
 from nurture.playbook.check.measure_check import MeasureCheck
+from nurture.playbook.check.objects.lists import EventLike, check_objects
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import PROGRAMME
 
-#: Triggers by an event, which a run can quote.
-EventLike = OnEvent | OnMilestone | OnObject | OnStage | OnConsent
 _NO_TERM = Term("", "text")
 _CALENDAR = {"contact", "event", "entity", "occasion", "year", "month", "day"}
 
@@ -44,7 +41,7 @@ def check_names(check: MeasureCheck) -> None:
     _check_trigger(check)
     _check_handover(check)
     _check_lets(check)
-    _check_objects(check)
+    check_objects(check)
     _check_once(check)
     for loc, condition in conditions_at(check):
         _check_condition(check, loc, condition)
@@ -214,22 +211,6 @@ def _check_lets(check: MeasureCheck) -> None:
     for name in check.model.objects:
         if name in RESERVED or name in check.model.let:
             check.fault(("objects", name), f"`{name}` has a meaning already", "give the object another name")
-
-
-def _check_objects(check: MeasureCheck) -> None:
-    for name, binding in check.measure.objects.items():
-        loc = ("objects", name)
-        check.require_known(
-            (*loc, "kind"), "object", binding.kind, check.known("objects", check.playbook.objects)
-        )
-        root, _, field = binding.key.partition(".")
-        if root == "entity" and field and check.measure.entity is None:
-            check.fault((*loc, "key"), f"`{binding.key}`, but the run has no entity", "add `entity:`")
-        if root == "contact" and field:
-            check.require_known((*loc, "key"), "fact", field, check.known("facts", check.playbook.facts))
-        if not field and not isinstance(check.measure.trigger, EventLike):
-            what = f"`{binding.key}` is read from the trigger's event, and this trigger has none"
-            check.fault((*loc, "key"), what, "write entity.FIELD or contact.FACT")
 
 
 def _check_once(check: MeasureCheck) -> None:

@@ -9,6 +9,7 @@ from nurture.playbook.schema.actions import EmitStepFile, EndTopicStepFile, Step
 from nurture.playbook.schema.calendar_file import CalendarFile
 from nurture.playbook.schema.essentials import CallToAction, EarlyWords, MetricFile, OtherTrack
 from nurture.playbook.schema.events import EventNames
+from nurture.playbook.schema.object_lists import AnyObjects
 from nurture.playbook.schema.triggers import AnyTrigger, Slot
 from nurture.playbook.schema.values import (
     BusinessText,
@@ -128,13 +129,6 @@ AnyLet = Annotated[
         custom_error_message="write {coupon: OFFER}, {end_of_month: local}, {in: 5d} or {in: {business: 1d}}",
     ),
 ]
-
-
-class BindingFile(Strict):
-    """A name for an object whose values are read when the mail is sent."""
-
-    kind: Name
-    key: Annotated[str, Field(pattern=r"^((entity|event|contact)\.)?[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 # ---- steps -----------------------------------------------------------------------------------------------
@@ -354,7 +348,7 @@ class MeasureFile(Strict):
     holdout: PercentText | None = None
     variants: Annotated[dict[Name, Annotated[int, Field(ge=1, le=100)]], Field(min_length=2)] | None = None
     let: dict[Name, AnyLet] = Field(default_factory=dict)
-    objects: dict[Name, BindingFile] = Field(default_factory=dict)
+    objects: dict[Name, AnyObjects] = Field(default_factory=dict)
     priority: Annotated[int, Field(ge=0, le=100)] | None = None
     valid_for: DurationText | None = None
     horizon: DurationText | None = None

@@ -175,6 +175,9 @@ class ObjectFile(Strict):
     watched_until: list[EventName] = Field(default_factory=list)
     wakes: list[EventName] = Field(default_factory=list)
     watch_for: DurationText | None = None
+    read_by: Annotated[
+        list[EventName], Field(description="Events by which somebody reads it; a fresh list leaves it out.")
+    ] = Field(default_factory=list)
 
 
 class TouchpointFile(Strict):
