@@ -1,6 +1,9 @@
 """Programmes as files: create, check, list, compare, publish and roll back."""
 
+import codecs
 import shutil
+from collections.abc import Mapping
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,12 +11,13 @@ from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import MailStep, Measure
-from nurture.playbook import build, inspect, load_files
+from nurture.playbook import Fault, build, find_faults, inspect, load_files
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
 from nurture.playbook.diff import Difference, compare, with_people
 from nurture.playbook.queries import in_flight
 from nurture.playbook.schema.export import json_schemas
+from nurture.playbook.upgrade import upgrade as rewrite
 from nurture.reports.why import describe_trigger
 from nurture.runtime.settings import load_settings
 
@@ -40,6 +44,58 @@ def check(folder: Path | None) -> tuple[list[str], list[str]]:
     """Return every fault, and every warning, of a programme as `file:line: what: what to change`."""
     found = inspect(load_files(_folder_or_default(folder)))
     return [str(fault) for fault in found.sorted()], [str(warning) for warning in found.warnings]
+
+
+def upgrade(folder: Path | None, *, write: bool) -> dict[str, Any]:
+    """Return the programme's files with today's forms as a diff, the forms rewritten, and those left to people.
+
+    write: change the files too. Raises PlaybookError for a file that cannot be read, InputError where a new form
+    would be refused.
+    """
+    root = _folder_or_default(folder)
+    before = load_files(root)
+    done = rewrite(before)
+    changed = {path: text for path, text in done.files.items() if text != before.get(path)}
+    refused = _new_faults(before, done.files) if changed else []
+    if refused:
+        message = f"nothing was changed, the new forms would be refused: {refused[0]}"
+        raise InputError(message)
+    for path, text in changed.items() if write else ():
+        _write_text(root / path, text)
+    return {
+        "folder": str(root),
+        "rewritten": [_form(fault) for fault in done.rewritten],
+        "left": [_form(fault) for fault in done.left],
+        "diff": "".join(_diff(path, before[path], text) for path, text in changed.items()),
+        "is_written": write and bool(changed),
+    }
+
+
+def _form(fault: Fault) -> dict[str, Any]:
+    return {"path": fault.path, "line": fault.line, "what": fault.what, "change": fault.change}
+
+
+def _new_faults(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the faults that only the new files have, wherever they stand."""
+    known = {(fault.path, fault.what) for fault in find_faults(before, render=False)}
+    return [str(fault) for fault in find_faults(after, render=False) if (fault.path, fault.what) not in known]
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    lines = unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a file in one step, with the line ends and the byte order mark that it had."""
+    raw = path.read_bytes()
+    if b"\r\n" in raw:
+        text = text.replace("\n", "\r\n")
+    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(mark + text.encode())
+    part.chmod(path.stat().st_mode)
+    part.replace(path)
 
 
 def show(folder: Path | None) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -94,6 +94,47 @@ def coverage(folder: Folder = None, *, as_json: Json = False) -> None:
         return
     for name, (title, columns) in _COVERAGE.items():
         output.print_table(found[name], columns, title=title)
+
+
+@app.command()
+def upgrade(
+    folder: Folder = None,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the files; without it they are only compared.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a programme's old forms as they are written today, as a diff. Comments and layout stay.
+
+    Exit code 1 when a form is left that a person has to write anew.
+
+    Example: nurture playbook upgrade programme --write
+    """
+    from nurture.app import playbooks
+    from nurture.domain.errors import CheckFailed
+
+    done = playbooks.upgrade(folder, write=write)
+    if as_json:
+        output.print_json(done)
+    else:
+        sys.stdout.write(done["diff"])
+        for form in done["left"]:
+            sys.stdout.write("{path}:{line}: {what}: {change}\n".format_map(form))
+        sys.stdout.write(f"{_upgrade_summary(done)}\n")
+    if done["left"]:
+        if as_json:
+            raise typer.Exit(1)
+        message = f"{len(done['left'])} old forms to write by hand"
+        raise CheckFailed(message)
+
+
+def _upgrade_summary(done: dict[str, Any]) -> str:
+    count = len(done["rewritten"])
+    if not count:
+        return "no old forms to rewrite"
+    forms = "1 old form" if count == 1 else f"{count} old forms"
+    return f"{forms} rewritten" if done["is_written"] else f"{forms} to rewrite; --write changes the files"
 
 
 #: Part of the coverage -> its title and columns.

@@ -92,7 +92,8 @@ def _find(root: Node | None, loc: Loc) -> tuple[Node | None, Node | None]:
 # Composing is most of the work of a build. The cache saves it when a playbook is checked and then published; it holds
 # the documents of several playbooks, because one of them read in order would push out each of its own before its turn.
 @lru_cache(maxsize=1_000)
-def _compose(text: str) -> Node | None:
+def compose(text: str) -> Node | None:
+    """Return the root of a YAML text with the places of its values. Raises YAMLError."""
     root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     return root
 
@@ -109,7 +110,7 @@ def read_document(path: str, text: str, faults: Faults, *, lines_above: int = 0)
             )
             return None
     try:
-        root = _compose(text)
+        root = compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line_number = (mark.line if mark else 0) + 1 + lines_above

@@ -42,6 +42,7 @@ from nurture.playbook.front_matter import MarkupFile
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 from nurture.playbook.schema.validate import MEASURE_STANDINS, PROGRAMME_STANDINS, read_model
+from nurture.playbook.upgrade import warn_of_old_forms
 from nurture.rendering.templates import Templates
 
 
@@ -195,6 +196,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 
 
 def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
+    warn_of_old_forms(source.document, faults)
     check_touchpoints(source.playbook, source.programme, source.document, faults)
     check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)

@@ -138,7 +138,8 @@ def test_a_reason_for_selling_early_where_nothing_is_early_is_a_warning() -> Non
     files = changed("lead/convert/cart/measure.yaml", "topic: offers", "topic: offers\nearly: they asked")
     found = inspect(files, render=False)
     assert not found
-    assert [str(warning) for warning in found.warnings] == [
+    warnings = [str(warning) for warning in found.warnings if warning.path != "playbook.yaml"]
+    assert warnings == [
         "lead/convert/cart/measure.yaml:8: warning: `early` explains a measure that sells in every stage of a track, "
         "and this one does not: remove it"
     ]

@@ -65,6 +65,7 @@ ACTS: dict[str, str] = {
     "playbook schema": LOOKS,
     "playbook diff": LOOKS,
     "playbook coverage": LOOKS,
+    "playbook upgrade": LOOKS,
     "playbook publish": "playbook.publish",
     "playbook rollback": "playbook.rollback",
     "contact show": LOOKS,

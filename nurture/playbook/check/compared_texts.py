@@ -48,3 +48,21 @@ def compared_texts(text: str) -> Iterator[tuple[str, str]]:
                 for leaf in ast.walk(comparator):
                     if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
                         yield node.left.id, leaf.value
+
+
+def required_texts(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) of each `name == "text"` without which the condition cannot be yes."""
+    try:
+        root: ast.expr = ast.parse(f"({text}\n)", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    parts = root.values if isinstance(root, ast.BoolOp) and isinstance(root.op, ast.And) else [root]
+    for part in parts:
+        if isinstance(part, ast.Compare) and len(part.ops) == 1 and isinstance(part.ops[0], ast.Eq):
+            bound = part.comparators[0]
+            if (
+                isinstance(part.left, ast.Name)
+                and isinstance(bound, ast.Constant)
+                and isinstance(bound.value, str)
+            ):
+                yield part.left.id, bound.value

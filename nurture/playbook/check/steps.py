@@ -1,6 +1,5 @@
 """Check a measure's steps: unique ids, a mail at the end, no unreachable step, no exit that contradicts the trigger."""
 
-import ast
 from collections.abc import Iterator
 
 from nurture.domain.conditions import Condition, Reading, Truth
@@ -14,6 +13,7 @@ from nurture.domain.measure import (
     Wait,
     WaitUntilDate,
 )
+from nurture.playbook.check.compared_texts import required_texts
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
 from nurture.playbook.hashes import canonical_condition
@@ -149,30 +149,12 @@ def _check_contradiction(check: MeasureCheck, loc: Loc, condition: Condition) ->
     if measure.stage != "any" and measure.on_stage_change == "stop":
         stages = {measure.stage, *measure.later_stages}
     tracks = {"lead", "customer"} if measure.track == "any" else {measure.track}
-    for name, text in _required_texts(condition.expanded):
+    for name, text in required_texts(condition.expanded):
         possible = {"track": tracks, "stage": stages}.get(name)
         everything = {stage.name for stage in check.playbook.stages} | {"lead", "customer"}
         if possible is not None and text not in possible and text in everything:
             what = f"`{name} == {text!r}` never holds under {measure.path.rpartition('/')[0]}/"
             check.fault(loc, what, "remove it, or move the folder")
-
-
-def _required_texts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) of each `name == "text"` without which the condition cannot be yes."""
-    try:
-        root: ast.expr = ast.parse(f"({text}\n)", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    parts = root.values if isinstance(root, ast.BoolOp) and isinstance(root.op, ast.And) else [root]
-    for part in parts:
-        if isinstance(part, ast.Compare) and len(part.ops) == 1 and isinstance(part.ops[0], ast.Eq):
-            bound = part.comparators[0]
-            if (
-                isinstance(part.left, ast.Name)
-                and isinstance(bound, ast.Constant)
-                and isinstance(bound.value, str)
-            ):
-                yield part.left.id, bound.value
 
 
 def _check_exits(check: MeasureCheck) -> None:
