@@ -26,6 +26,12 @@ from nurture.playbook.check.names import check_names
 from nurture.playbook.check.other_track import check_other_track
 from nurture.playbook.check.outcomes import check_outcomes
 from nurture.playbook.check.owners import check_owners
+from nurture.playbook.check.run_values import (
+    check_choices,
+    check_kinds,
+    check_names_at_hand,
+    check_part,
+)
 from nurture.playbook.check.runs import check_run
 from nurture.playbook.check.segments import check_segments
 from nurture.playbook.check.stages import check_answers, check_place, check_reader
@@ -198,6 +204,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
     warn_of_old_forms(source.document, faults)
     check_touchpoints(source.playbook, source.programme, source.document, faults)
+    check_kinds(source.playbook, source.document, faults)
     check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)
     check_images(source.folder.layout, faults)
@@ -218,11 +225,14 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
         check_reader(check)
         check_steps(check)
         check_outcomes(check)
+        check_choices(check)
+        check_part(check)
         check_tables(check)
         check_actions(check)
         check_starved(check)
         check_run(check)
         markup_files |= check_mails(check, source.folder.layout)
+        check_names_at_hand(check)
         check_links(check, source.folder.layout)
         check_wording(check, markup_files)
     subjects = check_rendering(checks, files) if render else {}

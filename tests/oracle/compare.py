@@ -136,7 +136,8 @@ def run_engine(args: argparse.Namespace, folder: Path, file: Path) -> list[dict[
     command = [*args.engine.split(), str(folder.resolve()), str(file.resolve())]
     done = subprocess.run(command, cwd=args.engine_folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{folder.parent.name}: the engine's side failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        output = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        raise SystemExit(f"{folder.parent.name}: the engine's side failed:\n{output}")
     answer.write_text(f"{asked}\n{done.stdout}", "utf-8")
     return mails_in(done.stdout)
 
