@@ -143,7 +143,7 @@ def _describe(row: Any, names: MeasureNames, *, now: Instant) -> dict[str, Any]:
 def _times(row: Any, *, now: Instant) -> dict[str, Any]:
     return {
         "case": case_name(row.id),
-        "kind": row.kind,
+        "kind": row.kind if row.action_id is None else "measure",
         "state": _state(row, now=now),
         "owner": row.owner,
         "opened": to_iso(row.opened_at),

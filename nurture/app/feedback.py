@@ -8,12 +8,14 @@ from nurture.app.inbound import build_reply_settings
 from nurture.app.services import Services
 from nurture.app.webhooks.outgoing import send_hooks
 from nurture.app.webhooks.shops import expire_waiting
+from nurture.contacts.action_queries import count_untold
 from nurture.domain.counts import Counts
 from nurture.domain.errors import UserError
 from nurture.domain.instant import HOUR, Duration, Instant
 from nurture.feedback.answers import tell_staff
 from nurture.feedback.legal_cases import escalate_legal_cases
 from nurture.feedback.notices import send_notices
+from nurture.feedback.owner_mails import tell_owners
 from nurture.feedback.record import match_late
 from nurture.feedback.replies import check_cases
 from nurture.feedback.reply_queries import unsent_since
@@ -51,6 +53,7 @@ def _check_reply_times(services: Services, now: Instant) -> Callable[[sa.Connect
         settings = build_reply_settings(services, loaded)
         counts = check_cases(connection, settings, now=now)
         counts["answers"] = tell_staff(connection, settings, now=now)
+        counts.add(tell_owners(connection, settings, loaded.templates, now=now))
         counts.add(escalate_legal_cases(connection, settings, now=now))
         return counts
 
@@ -63,8 +66,11 @@ def _expire_shop_events(_services: Services, now: Instant) -> Callable[[sa.Conne
 
 def find_unsent_notices(services: Services) -> Iterator[str]:
     """Yield a line for each notice to our own staff that is unsent for an hour, with the server's last reply."""
+    before = services.clock.now() - _STUCK
     with services.database.read() as connection:
-        for row in unsent_since(connection, before=services.clock.now() - _STUCK):
+        if untold := count_untold(connection, before=before):
+            yield f"{untold} mails of measures to people of the house are not made after an hour: no worker runs"
+        for row in unsent_since(connection, before=before):
             case = f" of case R-{row.case}" if row.case else ""
             reply = row.reply or "no worker has tried it"
             yield f"notice {row.id}{case} has not left after {row.attempts} attempts: {reply}"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
-from nurture.domain.measure import MailStep, Measure
+from nurture.domain.measure import MailStep, Measure, NotifyStep
 from nurture.playbook import Fault, build, find_faults, inspect, load_files
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
@@ -116,6 +116,9 @@ def _row(measure: Measure) -> dict[str, Any]:
         "topic": measure.topic,
         "wakes": wakes.removeprefix("wakes "),
         "mails": [step.mail for step in measure.steps if isinstance(step, MailStep)],
+        "tells": list(
+            dict.fromkeys(name for step in measure.steps if isinstance(step, NotifyStep) for name in step.to)
+        ),
         "holdout_percent": measure.holdout / 100,
     }
 

@@ -25,10 +25,11 @@ from nurture.domain.errors import InputError
 from nurture.domain.facts import view
 from nurture.domain.identity import canonical_email
 from nurture.domain.instant import SECOND, Instant
-from nurture.domain.measure import MailStep, Measure
+from nurture.domain.measure import MailStep, Measure, NotifyStep
 from nurture.playbook import LoadedPlaybook
 from nurture.rendering.context import MailContext
 from nurture.rendering.errors import TemplateFault
+from nurture.rendering.owner_mail import owner_sample_view, render_owner_mail
 from nurture.rendering.render import render, render_parts
 from nurture.rendering.sample import sample_context
 from nurture.transports.registry import open_lanes, open_transport
@@ -52,6 +53,9 @@ def preview(services: Services, target: str, *, who: str | None, locale: str | N
 
     target: MEASURE or MEASURE/STEP; without a step the first mail. Raises NotFoundError or InputError.
     """
+    owner_mail = _preview_owner_mail(services, target, who=who)
+    if owner_mail is not None:
+        return owner_mail
     mail = compose_preview(services, target, who=who, locale=locale)
     try:
         parts = render_parts(mail.loaded.templates, mail.frozen)
@@ -104,16 +108,48 @@ def send_test(services: Services, target: str, *, to: str, who: str | None, acto
     return {"measure": mail.measure.path, "step": mail.step.id, "to": address, "reply": outcome.reply}
 
 
+def _preview_owner_mail(services: Services, target: str, *, who: str | None) -> dict[str, Any] | None:
+    """Return a mail to owners as `preview` does, without HTML; None where the target is a mail to people."""
+    with services.database.read() as connection:
+        loaded = services.playbooks.active(connection)
+        measure, step = _find_step(loaded, target)
+        if not isinstance(step, NotifyStep):
+            return None
+        sample, _ = _sample(connection, services, loaded, measure, who)
+    templates, playbook = loaded.templates, loaded.playbook
+    try:
+        mail = render_owner_mail(
+            templates,
+            measure=measure.path,
+            mail=step.mail,
+            view=owner_sample_view(templates, sample),
+            zone=playbook.default_zone,
+        )
+    except TemplateFault as fault:
+        message = f"{target}: {fault}"
+        raise InputError(message) from fault
+    return {
+        "measure": measure.path,
+        "step": step.id,
+        "locale": playbook.default_locale,
+        "to": ", ".join(step.to),
+        "subject": mail.subject,
+        "preheader": "",
+        "text": mail.text,
+        "html": "",
+        "notes": [],
+    }
+
+
 def compose_preview(services: Services, target: str, *, who: str | None, locale: str | None) -> PreviewMail:
     """Return a measure's mail, frozen from its sample or a person's values. Raises NotFoundError or InputError."""
     with services.database.read() as connection:
         loaded = services.playbooks.active(connection)
         measure, step = _find_step(loaded, target)
-        sample = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
-        notes: tuple[str, ...] = ()
-        if who is not None:
-            person = _Person(connection, loaded, measure, who, now=services.clock.now())
-            sample, notes = person.fill(sample)
+        if not isinstance(step, MailStep):
+            message = f"{target} mails owners and no person; show it with: nurture preview {target}"
+            raise InputError(message)
+        sample, notes = _sample(connection, services, loaded, measure, who)
     wanted = locale or str(sample.get("contact", {}).get("locale") or loaded.playbook.default_locale)
     frozen = sample_context(
         loaded.templates,
@@ -154,14 +190,28 @@ def _can_render(services: Services, path: str, locale: str) -> bool:
     return True
 
 
-def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep]:
-    """Return the measure and mail step that MEASURE[/STEP] names. Raises NotFoundError or InputError."""
+def _sample(
+    connection: sa.Connection, services: Services, loaded: LoadedPlaybook, measure: Measure, who: str | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the values of the measure's sample; with a person theirs in its place, and what stays the sample's."""
+    sample: dict[str, Any] = json.loads(loaded.files.get(f"{measure.path}/sample.json", "{}"))
+    if who is None:
+        return sample, ()
+    return _Person(connection, loaded, measure, who, now=services.clock.now()).fill(sample)
+
+
+def _find_step(loaded: LoadedPlaybook, target: str) -> tuple[Measure, MailStep | NotifyStep]:
+    """Return the measure and the step of a mail that MEASURE[/STEP] names, mails to people before those to owners.
+
+    Raises NotFoundError or InputError.
+    """
     measures = loaded.playbook.measures
     path, _, step_id = target.rpartition("/")
     if target in measures or path not in measures:
         path, step_id = target, ""
     measure = find_measure(loaded.playbook, path)
-    mails = [step for step in measure.steps if isinstance(step, MailStep)]
+    mails: list[MailStep | NotifyStep] = [step for step in measure.steps if isinstance(step, MailStep)]
+    mails += [step for step in measure.steps if isinstance(step, NotifyStep)]
     for step in mails:
         if step_id in ("", step.id):
             return measure, step

@@ -36,6 +36,8 @@ def preview(
     if as_json:
         output.print_json(mail)
         return
+    if mail.get("to"):
+        output.print_notice(f"A mail to people of the house: {mail['to']}")
     sys.stdout.write(f"Subject: {mail['subject']}\nPreheader: {mail['preheader']}\n\n{mail['text']}\n")
     for note in mail["notes"]:
         output.print_notice(note)

@@ -6,10 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.contacts.queries import run_of
 from nurture.database.bulk import any_of, insert, update
 from nurture.database.engine import encode
 from nurture.database.schema import actions, runs
-from nurture.domain.contact import Advance
+from nurture.domain.contact import Advance, Run
+from nurture.domain.instant import Instant
 from nurture.domain.measure.planned_actions import PlannedAction
 
 _KEY = ("contact_id", "measure", "run_key", "step")
@@ -55,6 +57,44 @@ def add_actions(connection: sa.Connection, advances: Sequence[Advance]) -> list[
 def settle_actions(connection: sa.Connection, rows: Sequence[tuple[int, str, str, int]]) -> None:
     """Set (id, status, reason, settled_at) of these actions."""
     update(connection, actions, rows, key=["id"], columns=["status", "reason", "settled_at"])
+
+
+def set_action_data(connection: sa.Connection, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Set what these actions (id, data) say."""
+    values = [(number, encode(data)) for number, data in rows]
+    update(connection, actions, values, key=["id"], columns=["data"])
+
+
+def lock_notifications(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any]]:
+    """Lock and return the oldest actions that are to tell owners something and did not yet."""
+    statement = (
+        sa.select(actions)
+        .where(actions.c.status == "waiting", actions.c.kind == "notify")
+        .order_by(actions.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(statement))
+
+
+def count_untold(connection: sa.Connection, *, before: Instant) -> int:
+    """Return how many owners' mails that were decided before an instant are not made yet."""
+    statement = sa.select(sa.func.count()).where(
+        actions.c.status == "waiting", actions.c.kind == "notify", actions.c.decided_at < before
+    )
+    return int(connection.scalar(statement) or 0)
+
+
+def load_runs_of_actions(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[int, Run]:
+    """Return action -> its run, as it is now."""
+    places = {(row.contact_id, row.measure, row.run_key): row.id for row in rows}
+    statement = sa.select(runs).where(any_of(runs.c.contact_id, [place[0] for place in places], connection))
+    found = connection.execute(statement)
+    return {
+        places[place]: run_of(row)
+        for row in found
+        if (place := (row.contact_id, row.measure, row.key)) in places
+    }
 
 
 def _owners(connection: sa.Connection, run_ids: Sequence[int]) -> dict[int, int]:

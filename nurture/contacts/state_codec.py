@@ -136,6 +136,7 @@ class _RunDocument(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     outcomes: dict[str, StepOutcome] = msgspec.field(default_factory=dict)
     acted: list[str] = msgspec.field(default_factory=list)
     depth: int = 0
+    number: int = 0
 
 
 _RUN: Final = msgspec.json.Decoder(_RunDocument)
@@ -169,6 +170,8 @@ def encode_run_data(run: Run) -> str:
         document["acted"] = run.acted
     if origin.depth:
         document["depth"] = origin.depth
+    if origin.number:
+        document["number"] = origin.number
     document.update(run.unknown)
     return encode(document)
 
@@ -191,6 +194,7 @@ def decode_run_data(text: str) -> RunData:
         stored.send_at,
         stored.asked,
         stored.depth,
+        stored.number,
     )
     return RunData(
         origin,

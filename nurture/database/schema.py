@@ -331,14 +331,14 @@ actions = sa.Table(
     sa.Column("measure", sa.Text, nullable=False),
     sa.Column("run_key", sa.Text, nullable=False),
     sa.Column("step", sa.Text, nullable=False),
-    # emit | end_topic
+    # emit | end_topic | notify
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     # One of `domain.measure.planned_actions.ACTION_REASONS`; "" for none.
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("decided_at", Instant, nullable=False),
     sa.Column("settled_at", Instant),
-    # JSON text: the event and its properties, or the topic.
+    # JSON text: the event and its properties; the topic; or the owners, their mail, and the case.
     sa.Column("data", sa.Text, nullable=False),
     sa.UniqueConstraint("contact_id", "measure", "run_key", "step"),
     sa.CheckConstraint("status IN ('waiting', 'done', 'skipped', 'failed', 'cancelled')", name="status"),
@@ -841,10 +841,12 @@ dialogues = sa.Table(
     sa.Column("closed_at", Instant),
     # reply | answer | data_request | redact | shop_redact
     sa.Column("kind", sa.Text, nullable=False, server_default="reply"),
-    # The answer (an event) that opened it; the same opens no second.
+    # The answer (an event) that opened it, or that led a measure to it; the same opens no second.
     sa.Column("event_id", sa.BigInteger),
-    # When our staff were mailed that an answer is there.
+    # When our staff were mailed that an answer is there; set at once where a measure mails them.
     sa.Column("told_at", Instant),
+    # The action of a measure that opened it, or gave an answer its owner and time.
+    sa.Column("action_id", sa.BigInteger),
 )
 sa.Index("ix_dialogues_event_id", dialogues.c.event_id, unique=True)
 sa.Index("ix_dialogues_contact_id", dialogues.c.contact_id)
@@ -858,7 +860,7 @@ notices = sa.Table(
     "notices",
     metadata,
     _id(),
-    # reply | overdue | pause
+    # reply | overdue | pause | notify
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("dialogue_id", sa.BigInteger),
     sa.Column("contact_id", sa.BigInteger),

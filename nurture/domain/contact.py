@@ -51,6 +51,8 @@ class RunOrigin:
     asked: PersonRequest | None = None
     # How many events of measures led to it, one after the other.
     depth: int = 0
+    # The number of that event (`Event.seq`); 0 for an alarm.
+    number: int = 0
 
 
 @dataclass(slots=True)

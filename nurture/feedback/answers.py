@@ -4,7 +4,7 @@
 case holds no mail and no event announces it: the programme says what an answer means for the person's mail.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -99,6 +99,16 @@ def describe_answer(connection: sa.Connection, event_id: int | None) -> dict[str
     return {"event": row.name, **shown}
 
 
+def describe_words(connection: sa.Connection, event_id: int | None) -> list[str]:
+    """Return the words of an answer as lines below a mail to our staff; of another event, and of none, nothing."""
+    words = describe_answer(connection, event_id)
+    return ["", "-" * 60, "", *_lines_of(words)] if words is not None and len(words) > 1 else []
+
+
+def _lines_of(words: Mapping[str, str]) -> list[str]:
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in words.items()]
+
+
 def _notice(
     connection: sa.Connection,
     settings: ReplySettings,
@@ -111,7 +121,7 @@ def _notice(
     reply_to = [person.email] if person.email else []
     if person.email and settings.bounce_address:
         reply_to.append(build_case_address(settings.keys, settings.bounce_address, case.number))
-    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in words.items()]
+    lines = _lines_of(words)
     about = (words.get("survey") or words.get("product_id") or "")[:_SUBJECT_MAX]
     return Notice(
         sender=settings.sender,

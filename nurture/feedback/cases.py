@@ -38,6 +38,8 @@ class Case:
     message: int | None
     due_at: Instant
     is_new: bool = False
+    # "": the owner of the hold `open_case`.
+    owner: str = ""
 
 
 def open_case(
@@ -113,19 +115,24 @@ def case_event(
     )
 
 
+def is_announced(row: Any) -> bool:
+    """Tell whether events tell of a case (a row of `dialogues`): of one that a reply or a measure opened."""
+    return row.kind == reply_queries.REPLY or row.action_id is not None
+
+
 def close_case(connection: sa.Connection, row: Any, *, answered_by: str, key: str, now: Instant) -> None:
-    """Close a case (a locked row of `dialogues`) as answered now. An event with this key announces that of a reply."""
+    """Close a case (a locked row of `dialogues`) as answered now. An event with this key announces it."""
     reply_queries.update_case(connection, row.id, answered_at=row.answered_at or now, closed_at=now)
-    if row.kind != reply_queries.REPLY:
+    if not is_announced(row):
         return
     answer = {"answered_by": answered_by, "minutes": (now - row.opened_at) // MINUTE}
     _announce(connection, row, CLOSED, answer, key=key, now=now)
 
 
 def assign_case(connection: sa.Connection, row: Any, owner: str, *, key: str, now: Instant) -> None:
-    """Give a case (a locked row of `dialogues`) to another owner. An event with this key announces that of a reply."""
+    """Give a case (a locked row of `dialogues`) to another owner. An event with this key announces it."""
     reply_queries.update_case(connection, row.id, owner=owner)
-    if row.kind != reply_queries.REPLY:
+    if not is_announced(row):
         return
     given = {"owner": owner, "reply_by": to_iso(row.due_at)}
     _announce(connection, row, UPDATED, given, key=key, now=now)

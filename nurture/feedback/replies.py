@@ -204,16 +204,26 @@ def describe_person(connection: sa.Connection, settings: ReplySettings, case: Ca
 
     An answer may quote it to the person, so it has nothing that they may not read.
     """
-    row = reply_queries.load_contact(connection, case.contact)
-    mail = reply_queries.load_answered_mail(connection, case.message)
-    zone = load_zone(settings.playbook.default_zone)
+    owner = case.owner or owner_of_cases(settings.playbook)
+    due = _in_zone(settings.playbook, case.due_at)
+    lines = [f"Case {case_name(case.number)}, {owner}: answer by {due}."]
+    lines += describe_contact(connection, settings, case.contact, message=case.message)
+    if settings.bounce_address:
+        lines.append("Answer to all: the copy to our own address closes the case.")
+    return "\n".join(lines)
+
+
+def describe_contact(
+    connection: sa.Connection, settings: ReplySettings, contact: int, *, message: int | None = None
+) -> list[str]:
+    """Return lines about a person: the mail that was answered, facts, the newest events and the page about them."""
+    row = reply_queries.load_contact(connection, contact)
+    mail = reply_queries.load_answered_mail(connection, message)
+    lines: list[str] = []
 
     def local(at: Instant) -> str:
-        return f"{to_datetime(at).astimezone(zone):%d %b %Y %H:%M}"
+        return _in_zone(settings.playbook, at)
 
-    lines = [
-        f"Case {case_name(case.number)}, {owner_of_cases(settings.playbook)}: answer by {local(case.due_at)}."
-    ]
     if mail is not None:
         sent = f" of {local(mail.sent_at)}" if mail.sent_at else ""
         lines.append(f"Answers our mail {mail.measure}/{mail.mail}{sent}.")
@@ -224,12 +234,13 @@ def describe_person(connection: sa.Connection, settings: ReplySettings, case: Ca
         lines.append(f"Language {row.locale or 'unknown'}, time zone {row.zone or 'unknown'}.")
     lines += [
         f"  {local(event.occurred_at)}  {event.name}"
-        for event in reply_queries.load_latest_events(connection, case.contact)
+        for event in reply_queries.load_latest_events(connection, contact)
     ]
-    lines.append(f"More: {settings.base_url}/contacts/{case.contact}")
-    if settings.bounce_address:
-        lines.append("Answer to all: the copy to our own address closes the case.")
-    return "\n".join(lines)
+    return [*lines, f"More: {settings.base_url}/contacts/{contact}"]
+
+
+def _in_zone(playbook: Playbook, at: Instant) -> str:
+    return f"{to_datetime(at).astimezone(load_zone(playbook.default_zone)):%d %b %Y %H:%M}"
 
 
 def _known_facts(row: Any, playbook: Playbook) -> str:
@@ -263,6 +274,13 @@ def queue_notice(
     note(connection, FEEDBACK, "")
 
 
+def may_mail(settings: ReplySettings, address: str) -> bool:
+    """Tell whether NURTURE_ONLY_TO permits mail to this address."""
+    lowered = address.lower()
+    allowed = {entry.lower().lstrip("@") for entry in settings.only_to}
+    return not allowed or bool({lowered, lowered.rpartition("@")[2]} & allowed)
+
+
 # ---- overdue and closed cases ----------------------------------------------------------------------------
 
 
@@ -272,30 +290,45 @@ def check_cases(
     """Close cases whose `Support Case Closed` came from elsewhere, and escalate overdue ones by mail, once each."""
     counts = Counts(closed=_close_cases(connection, limit=limit))
     events: list[NewEvent] = []
-    if not settings.escalate_to:
+    if not (settings.escalate_to or settings.playbook.owners):
         return counts
     for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit):
         reply_queries.update_case(connection, row.id, escalated_at=now)
         contact = reply_queries.lock_living(connection, row.contact_id)
-        case = Case(contact, row.id, row.message_id, row.due_at)
+        case = Case(contact, row.id, row.message_id, row.due_at, owner=row.owner)
         hours = (now - row.opened_at) // (60 * MINUTE)
+        recipient = _escalation_address(settings, row)
         notice = Notice(
             sender=settings.sender,
             name="nurture",
-            recipient=settings.escalate_to,
+            recipient=recipient,
             reply_to=(),
             subject=f"[{case_name(row.id)}] overdue: nobody has answered for {hours} hours",
             text=describe_person(connection, settings, case) + "\n",
             at=now,
             key=f"overdue:{row.id}",
         )
-        queue_notice(connection, "overdue", notice, case=case.number, contact=case.contact, now=now)
+        if recipient:
+            queue_notice(connection, "overdue", notice, case=case.number, contact=case.contact, now=now)
         owner = {"owner": row.owner}
         event = case_event(connection, case, OVERDUE, now=now, key="overdue", properties=owner)
         events += [event] if event else []
         counts["overdue"] += 1
     accept(connection, events)
     return counts
+
+
+def _escalation_address(settings: ReplySettings, row: Any) -> str:
+    """Return the address that is mailed about an overdue case (a row of `dialogues`).
+
+    Of one that a measure gave to an owner that is their `escalate`; else, and of other cases, that of the settings.
+    """
+    owners = settings.playbook.owners
+    owner = owners.get(row.owner) if row.action_id is not None else None
+    superior = owners.get(owner.escalate) if owner is not None and owner.escalate else None
+    if superior is not None and may_mail(settings, superior.address):
+        return superior.address
+    return settings.escalate_to
 
 
 def _closed_at(case: int, closings: Iterable[tuple[Instant, str]]) -> Instant | None:

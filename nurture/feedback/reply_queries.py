@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import members_of
-from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text
+from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text, update
 from nurture.database.schema import contacts, dialogues, events, feedback, messages, notices
 from nurture.domain.instant import DAY, MINUTE, Duration, Instant
 from nurture.domain.journey.position import ActiveHold
@@ -103,6 +103,31 @@ def add_case(connection: sa.Connection, row: Row) -> int:
 def add_answer_cases(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Insert cases that answers open, in one statement; an answer (`event_id`) that opened one is passed over."""
     insert(connection, dialogues, rows, conflict=["event_id"])
+
+
+def lock_cases_about(connection: sa.Connection, events: Sequence[int]) -> dict[int, sa.Row[Any]]:
+    """Lock the cases about these events, and return event -> case."""
+    if not events:
+        return {}
+    statement = sa.select(dialogues).where(any_of(dialogues.c.event_id, events, connection))
+    return {row.event_id: row for row in connection.execute(statement.with_for_update())}
+
+
+def give_cases(connection: sa.Connection, rows: Sequence[tuple[int, str, Instant, int, Instant]]) -> None:
+    """Set (number, owner, due_at, action_id, told_at) of these cases."""
+    update(
+        connection,
+        dialogues,
+        rows,
+        key=["id"],
+        columns=["owner", "due_at", "action_id", "told_at"],
+    )
+
+
+def add_measure_cases(connection: sa.Connection, rows: Sequence[Row]) -> dict[int, int]:
+    """Insert cases that measures open, in one statement, and return action -> number."""
+    inserted = insert(connection, dialogues, rows, returning=["id", "action_id"])
+    return {row.action_id: row.id for row in inserted}
 
 
 def lock_untold_answers(connection: sa.Connection, *, limit: int) -> list[sa.Row[Any]]:
@@ -224,7 +249,10 @@ def load_case_times(connection: sa.Connection, *, since: Instant) -> list[sa.Row
         dialogues.c.answered_at,
         dialogues.c.escalated_at,
         dialogues.c.closed_at,
-    ).where(dialogues.c.opened_at > since, dialogues.c.kind == REPLY)
+    ).where(
+        dialogues.c.opened_at > since,
+        sa.or_(dialogues.c.kind == REPLY, dialogues.c.action_id.is_not(None)),
+    )
     return list(connection.execute(statement))
 
 

@@ -11,7 +11,7 @@ from nurture.domain.inbound.unsubscribe_words import unsubscribe_confirmation
 from nurture.domain.instant import Instant
 from nurture.feedback import reply_queries
 from nurture.feedback.record import record
-from nurture.feedback.replies import ReplySettings, queue_notice
+from nurture.feedback.replies import ReplySettings, may_mail, queue_notice
 from nurture.transports.notice import Notice
 
 
@@ -33,7 +33,7 @@ def _confirm_unsubscribe(
     """Queue the confirmation to the contact's own address, unless no mail at all may go there."""
     contact = reply_queries.lock_living(connection, contact_id)
     subject = find_subject(connection, f"contact:{contact}", suppression_key=settings.suppression_key)
-    if subject.address is None or not _may_mail(settings, subject.address):
+    if subject.address is None or not may_mail(settings, subject.address):
         return
     holding = subject.load_holding(connection)
     if any(row.scope == "all" for row in holding):
@@ -55,8 +55,3 @@ def _confirm_unsubscribe(
         is_automatic=True,
     )
     queue_notice(connection, "unsubscribed", notice, case=None, contact=contact, now=now)
-
-
-def _may_mail(settings: ReplySettings, address: str) -> bool:
-    """Tell whether NURTURE_ONLY_TO permits mail to this address."""
-    return not settings.only_to or bool({address, address.rpartition("@")[2]} & settings.only_to)

@@ -2,7 +2,8 @@
 
 An event that a measure hands in enters the inbox here, under the action's key as message id: it is applied once,
 however often the transaction is tried. A topic that a measure ends is withdrawn here and told as an event, so that the
-guard knows at once and the person's history too.
+guard knows at once and the person's history too. A case that a measure opens is opened
+and announced here; `feedback.owner_mails` makes the mail to its owner, from the newest state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,16 @@ import sqlalchemy as sa
 
 from nurture.consent.queries import add_consents
 from nurture.contacts.accept import NewEvent, accept, quarantine, reject_event
-from nurture.contacts.action_queries import StoredAction, add_actions, settle_actions
+from nurture.contacts.action_queries import StoredAction, add_actions, set_action_data, settle_actions
 from nurture.contacts.save_queries import save
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
+from nurture.database.notifications import FEEDBACK, note
 from nurture.domain.contact import Advance
 from nurture.domain.counts import Counts
 from nurture.domain.event import BY_MEASURE, Identity, depth_context
 from nurture.domain.feedback import SOURCE
+from nurture.feedback.measure_cases import MeasureCase, announcement, open_cases
 from nurture.feedback.queries import load_names
 
 _WITHDRAWN: Final = "Consent Withdrawn"
@@ -40,8 +43,9 @@ def save_and_carry_out(
 
 
 def _carry_out(connection: sa.Connection, stored: Sequence[StoredAction]) -> None:
-    waiting = [item for item in stored if item.action.status == "waiting"]
+    waiting = [item for item in stored if item.action.status == "waiting" and item.action.kind != "notify"]
     names = load_names(connection, sorted({item.contact for item in stored}))
+    _open_cases(connection, stored, names)
     accept(connection, [_event(item, names[item.contact]) for item in waiting if item.contact in names])
     ends = [item for item in waiting if item.action.kind == "end_topic"]
     if ends:
@@ -60,8 +64,47 @@ def _carry_out(connection: sa.Connection, stored: Sequence[StoredAction]) -> Non
         [
             reject_event(_event(item, names[item.contact]), "rule", _TOO_DEEP)
             for item in stored
-            if item.action.reason == "too_deep" and item.contact in names
+            if item.action.reason == "too_deep" and item.action.kind != "notify" and item.contact in names
         ],
+    )
+
+
+def _open_cases(
+    connection: sa.Connection, stored: Sequence[StoredAction], names: Mapping[int, Identity]
+) -> None:
+    """Open and announce the cases of owners who are to be told, and notify the worker that tells them."""
+    told = [item for item in stored if item.action.status == "waiting" and item.action.kind == "notify"]
+    if told:
+        note(connection, FEEDBACK, "")
+    wanted = {item.id: _case(item) for item in told if "due_at" in item.action.data}
+    if not wanted:
+        return
+    numbers = open_cases(connection, list(wanted.values()))
+    of_cases = [item for item in told if item.id in wanted]
+    set_action_data(
+        connection, [(item.id, {**item.action.data, "case": numbers[item.id]}) for item in of_cases]
+    )
+    accept(
+        connection,
+        [
+            announcement(wanted[item.id], numbers[item.id], names[item.contact], key=_message_id(item))
+            for item in of_cases
+            if item.contact in names
+        ],
+    )
+
+
+def _case(item: StoredAction) -> MeasureCase:
+    action = item.action
+    return MeasureCase(
+        item.id,
+        item.contact,
+        action.measure,
+        next(iter(action.data["to"]), ""),
+        action.decided_at,
+        action.data["due_at"],
+        action.data.get("event_id", 0),
+        action.depth,
     )
 
 

@@ -157,6 +157,34 @@ def plain_values(value: Any, depth: int = 0) -> Any:
     return clean_body(str(value))
 
 
+def read_values(view: Mapping[str, Any], reads: ReadNames, scales: Mapping[str, int]) -> dict[str, Any]:
+    """Return the values of the view that are read, made plain; unknown values (None) are left out."""
+    kept: dict[str, Any] = {}
+    for name, value in view.items():
+        if name not in reads:
+            continue
+        keys = reads[name]
+        if keys is None or not isinstance(value, Mapping):
+            plain = plain_values(value, 1)
+        else:
+            items = {key: plain_values(value[key], 2) for key in keys if key in value}
+            plain = {key: item for key, item in items.items() if item is not None}
+        if plain is not None:
+            kept[name] = plain
+    return _with_scaled_facts(kept, scales)
+
+
+def _with_scaled_facts(kept: dict[str, Any], scales: Mapping[str, int]) -> dict[str, Any]:
+    """Return the values with decimal facts as decimals: 1350 stored at scale 2 becomes 13.5."""
+    contact = kept.get("contact")
+    if isinstance(contact, dict):
+        for name, value in contact.items():
+            if name in scales and isinstance(value, int):
+                amount, rest = divmod(value, 10 ** scales[name])
+                contact[name] = amount if rest == 0 else value / 10 ** scales[name]
+    return kept
+
+
 class _AvailableValues:
     """The values and links that a mail may use; only those that are read are copied and made plain."""
 
@@ -167,29 +195,7 @@ class _AvailableValues:
 
     def read(self, reads: ReadNames) -> dict[str, Any]:
         """Return the values that are read, made plain; unknown values (None) are left out."""
-        kept: dict[str, Any] = {}
-        for name, value in self._view.items():
-            if name not in reads:
-                continue
-            keys = reads[name]
-            if keys is None or not isinstance(value, Mapping):
-                plain = plain_values(value, 1)
-            else:
-                items = {key: plain_values(value[key], 2) for key in keys if key in value}
-                plain = {key: item for key, item in items.items() if item is not None}
-            if plain is not None:
-                kept[name] = plain
-        return self._with_scaled_facts(kept)
-
-    def _with_scaled_facts(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return the values with decimal facts as decimals: 1350 stored at scale 2 becomes 13.5."""
-        contact = kept.get("contact")
-        if isinstance(contact, dict):
-            for name, value in contact.items():
-                if name in self._scales and isinstance(value, int):
-                    amount, rest = divmod(value, 10 ** self._scales[name])
-                    contact[name] = amount if rest == 0 else value / 10 ** self._scales[name]
-        return kept
+        return read_values(self._view, reads, self._scales)
 
     def read_links(self, reads: ReadNames) -> dict[str, str]:
         """Return the links that are read."""

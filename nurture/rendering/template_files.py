@@ -1,7 +1,7 @@
 """Template files: their paths, and the front matter at their top."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Final
@@ -34,12 +34,25 @@ def path_of(measure: str, mail: str, variant: str, locale: str, part: str) -> st
 
 def read_source(path: str, text: str) -> Source:
     """Split an MJML file. Raises TemplateFault when its front matter is missing or not two texts."""
+    values, body = _split(path, text, _FRONT_KEYS)
+    return Source(path=path, subject=values["subject"], preheader=values["preheader"], body=body)
+
+
+def read_owner_source(path: str, text: str) -> Source:
+    """Split the file of a mail to owners, which has a subject only. Raises TemplateFault as `read_source` does."""
+    values, body = _split(path, text, _FRONT_KEYS[:1])
+    return Source(path=path, subject=values["subject"], preheader="", body=body)
+
+
+def _split(path: str, text: str, keys: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return the texts of the front matter and the body, each with blank lines up to its own line in the file."""
     front = _FRONT.match(text)
     if front is None:
-        raise _fault(path, 1, "no front matter", "begin with `---`, `subject:`, `preheader:`, `---`")
+        lines = ", ".join(f"`{key}:`" for key in keys)
+        raise _fault(path, 1, "no front matter", f"begin with `---`, {lines}, `---`")
     document = read_yaml(path, front[1], above=1)
     values: dict[str, str] = {}
-    for key in _FRONT_KEYS:
+    for key in keys:
         value = document.get(key)
         if not isinstance(value, str) or (key == "subject" and not value.strip()):
             raise _fault(
@@ -47,15 +60,13 @@ def read_source(path: str, text: str) -> Source:
             )
         values[key] = value
     for key in document:
-        if key not in _FRONT_KEYS:
-            raise _fault(path, 1, f"`{key}` in the front matter", "only subject and preheader stand there")
-    lines = front[1].split("\n")
-    return Source(
-        path=path,
-        subject="\n" * (_line(lines, "subject") - 1) + values["subject"],
-        preheader="\n" * (_line(lines, "preheader") - 1) + values["preheader"],
-        body="\n" * front[0].count("\n") + text[front.end() :],
-    )
+        if key not in keys:
+            raise _fault(
+                path, 1, f"`{key}` in the front matter", f"write {' and '.join(keys)} there, and nothing else"
+            )
+    above = front[1].split("\n")
+    placed = {key: "\n" * (_line(above, key) - 1) + value for key, value in values.items()}
+    return placed, "\n" * front[0].count("\n") + text[front.end() :]
 
 
 def read_yaml(path: str, text: str, *, above: int = 0) -> dict[str, Any]:

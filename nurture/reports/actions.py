@@ -1,4 +1,4 @@
-"""The actions of people's runs, in words: events that measures handed in, consents that they ended."""
+"""The actions of people's runs, in words: events that measures handed in, consents that they ended, owners told."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -11,6 +11,7 @@ from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import Instant
 from nurture.domain.measure import ActionStep, Measure
 from nurture.domain.measure.planned_actions import ACTION_REASONS
+from nurture.feedback.cases import case_name
 
 #: Of so many newest actions of the person, those of a measure are described.
 _ACTIONS_MAX: Final = 100
@@ -23,7 +24,7 @@ class ActionLine(NamedTuple):
     measure: str
     step: str
     status: str
-    # `emit of Points Granted`.
+    # `emit of Points Granted`, `mail `brief` to support, case R-1`.
     what: str
     # Why it was not carried out; "" where it was.
     because: str
@@ -62,4 +63,11 @@ def _describe(row: sa.Row[Any]) -> str:
     data = decode(row.data)
     if row.kind == "emit":
         return f"emit of {data.get('event', 'an event')}"
+    if row.kind == "notify":
+        case = f", case {case_name(data['case'])}" if "case" in data else ""
+        return (
+            f"mail `{data.get('mail', '')}` to {', '.join(data.get('to', ()))}{case}"
+            if data
+            else "mail to owners"
+        )
     return f"end of the topic {data.get('topic', '')}".strip()

@@ -1,4 +1,4 @@
-"""Deciding the actions of a run: what an event of our own says, and which consent ends."""
+"""Deciding the actions of a run: what an event of our own says, which consent ends, which owners are told."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,22 +6,34 @@ from typing import Any
 from nurture.domain.contact import Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.instant import Instant, to_iso
+from nurture.domain.journey.business_time import due_in_hours_of
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import ActionStep, EmitStep, EmitValue, Measure, Reference
-from nurture.domain.measure.planned_actions import DEPTH_MAX, PlannedAction
+from nurture.domain.measure import (
+    ActionStep,
+    EmitStep,
+    EmitValue,
+    EndTopicStep,
+    Measure,
+    NotifyStep,
+    Reference,
+)
+from nurture.domain.measure.planned_actions import DEPTH_MAX, ActionKind, PlannedAction
+from nurture.domain.owners import find_owner
+from nurture.domain.playbook import Playbook
 
 
 def plan_action(work: Work, measure: Measure, run: Run, step: ActionStep, at: Instant) -> None:
     """Decide the step's action; the run does not wait for it."""
     run.acted.append(step.id)
     depth = max(work.depth, run.origin.depth) + 1
+    kind, data = _decided(work, run, step, at)
     action = PlannedAction(
         measure=measure.root,
         run_key=run.key,
         step=step.id,
-        kind="emit" if isinstance(step, EmitStep) else "end_topic",
+        kind=kind,
         decided_at=at,
-        data=_emitted(work, run, step) if isinstance(step, EmitStep) else {"topic": step.topic},
+        data=data,
         depth=depth,
     )
     if run.holdout:
@@ -31,6 +43,40 @@ def plan_action(work: Work, measure: Measure, run: Run, step: ActionStep, at: In
     elif depth > DEPTH_MAX:
         action.status, action.reason = "failed", "too_deep"
     work.result.actions.append(action)
+
+
+def _decided(work: Work, run: Run, step: ActionStep, at: Instant) -> tuple[ActionKind, dict[str, Any]]:
+    """Return the kind of the action, and what carrying it out needs to know."""
+    match step:
+        case EmitStep():
+            return "emit", _emitted(work, run, step)
+        case EndTopicStep():
+            return "end_topic", {"topic": step.topic}
+        case NotifyStep():
+            return "notify", _notified(work, run, step, at)
+
+
+def _notified(work: Work, run: Run, step: NotifyStep, at: Instant) -> dict[str, Any]:
+    """Return the owners to tell; with a due time also until when, and the event that the case is about.
+
+    That is the event by which the run came to the step, else the one that began it.
+    """
+    owners, names = work.playbook.owners, {"contact": work.contact.facts}
+    found = [find_owner(owners, name, names) for name in step.to]
+    to = list(dict.fromkeys(_usual_owner(work.playbook) if owner is None else owner.key for owner in found))
+    data: dict[str, Any] = {"mail": step.mail, "to": to}
+    if step.due is not None:
+        data["due_at"] = due_in_hours_of(owners.get(to[0]), step.due, now=at)
+        data["event_id"] = work.event_number or run.origin.number
+    return data
+
+
+def _usual_owner(playbook: Playbook) -> str:
+    """Return the owner for whom a fact names nobody: that of the hold `open_case`, else the first one."""
+    hold = playbook.holds.get("open_case")
+    return (
+        hold.owner if hold is not None and hold.owner in playbook.owners else next(iter(playbook.owners), "")
+    )
 
 
 def _emitted(work: Work, run: Run, step: EmitStep) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def advance(
             _apply_ended_message(work, happening, at)
         else:
             _apply_event(work, happening, at, mail=mail)
-            work.event, work.depth, work.is_historic = "", 0, False
+            work.event, work.event_number, work.depth, work.is_historic = "", 0, 0, False
         state.clock = at
     if mail and state.clock:
         _adopt(work, max(now, state.clock))
@@ -204,7 +204,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     """Apply one event: fold facts, move track and stage, end runs, start runs."""
     contact, playbook = work.contact, work.playbook
     work.event, zone_before, affected = event.name, work.zone, work.index.affected_by(event.name)
-    work.depth, work.is_historic = depth_of(event), event.historic
+    work.event_number, work.depth, work.is_historic = event.seq, depth_of(event), event.historic
     before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
     folded = _fold(work, event, at)
     work.result.transitions.extend(folded.moved)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from nurture.domain.instant import Duration, Instant
+from nurture.domain.instant import DAY, Duration, Instant
 from nurture.domain.measure import LetBusiness, Measure
 from nurture.domain.owners import BusinessCalendar, Owner, find_owner
 from nurture.domain.timing import at_local_time, to_local
@@ -62,3 +62,15 @@ def promised_instant(
     if owner is None or owner.calendar is None:
         return None
     return add_business_time(now, rule.days, rule.rest, owner.calendar)
+
+
+def due_in_hours_of(owner: Owner | None, due: Duration | tuple[int, Duration], *, now: Instant) -> Instant:
+    """Return until when an owner is to have done something: after a plain duration, or in their business hours.
+
+    due: a duration, or (days, time besides) of the owner's hours. An owner without a calendar works at any hour.
+    """
+    if not isinstance(due, tuple):
+        return now + due
+    if owner is None or owner.calendar is None:
+        return now + due[0] * DAY + due[1]
+    return add_business_time(now, *due, owner.calendar)

@@ -150,6 +150,7 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
             send_at=firing.send_at,
             asked=firing.asked,
             depth=work.depth,
+            number=work.event_number,
         ),
     )
     work.note_started(run)

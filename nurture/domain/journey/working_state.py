@@ -48,6 +48,8 @@ class Work:
     event: str = ""
     # True: a run of a measure that conditions ask for began or ended, and the triggers that ask are not judged yet.
     runs_changed: bool = False
+    # Its number (`Event.seq`); 0 for an alarm.
+    event_number: int = 0
     # How many events of measures led to that event, one after the other; 0 for an alarm.
     depth: int = 0
     # True while that event is one of an import of history.

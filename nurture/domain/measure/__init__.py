@@ -4,7 +4,14 @@ These are the frozen values that `nurture.playbook` builds from `measure.yaml`; 
 Durations are microseconds (`domain.instant`), local times are minutes after local midnight.
 """
 
-from nurture.domain.measure.actions import ActionStep, EmitStep, EmitValue, EndTopicStep, Reference
+from nurture.domain.measure.actions import (
+    ActionStep,
+    EmitStep,
+    EmitValue,
+    EndTopicStep,
+    NotifyStep,
+    Reference,
+)
 from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
 from nurture.domain.measure.model import Action, Measure, Metric, Recipient, Variant
 from nurture.domain.measure.object_lists import ObjectBinding, ObjectList
@@ -84,6 +91,7 @@ __all__ = [
     "Measure",
     "MessageTrack",
     "Metric",
+    "NotifyStep",
     "ObjectBinding",
     "ObjectList",
     "OnCondition",

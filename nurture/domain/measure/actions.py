@@ -1,8 +1,9 @@
-"""The steps of a measure that send no mail: an event of our own, the end of a consent."""
+"""The steps of a measure that send the person no mail: an event of our own, the end of a consent, owners told."""
 
 from dataclasses import dataclass
 
 from nurture.domain.conditions import Condition
+from nurture.domain.instant import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,18 @@ class EndTopicStep:
     when: Condition | None = None
 
 
-ActionStep = EmitStep | EndTopicStep
+@dataclass(frozen=True, slots=True)
+class NotifyStep:
+    """A step that mails people of the house, and with a due time opens a case."""
+
+    id: str
+    # Owners, or `contact.FACT` that names one; the first one has the case in hand.
+    to: tuple[str, ...]
+    # Its text is the file `<mail>.<default locale>.txt`.
+    mail: str
+    # The time within which the case is to be dealt with: as it is, or (days, time besides) of the owner's hours.
+    due: Duration | tuple[int, Duration] | None = None
+    when: Condition | None = None
+
+
+ActionStep = EmitStep | EndTopicStep | NotifyStep

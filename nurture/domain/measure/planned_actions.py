@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from nurture.domain.instant import Instant
 
-ActionKind = Literal["emit", "end_topic"]
+ActionKind = Literal["emit", "end_topic", "notify"]
 ActionStatus = Literal["waiting", "done", "skipped", "failed", "cancelled"]
 
 #: status -> what it means.
@@ -24,6 +24,9 @@ ACTION_REASONS: Final[Mapping[str, str]] = {
     "erased": "the person was erased before it was carried out",
     "no_identity": "the person has no name any more under which an event can be handed in",
     "too_deep": "events that measures handed in have led to each other eight times",
+    "no_owner": "the playbook has none of these owners any more",
+    "only_to": "the owners are not on the list of addresses that may be mailed at all",
+    "not_rendered": "a value of its text was missing; the owner was mailed what is known without the text",
 }
 #: Events that measures hand in may lead to each other so often; deeper, the rules form a circle.
 DEPTH_MAX: Final = 8
@@ -38,7 +41,7 @@ class PlannedAction:
     step: str
     kind: ActionKind
     decided_at: Instant
-    # The work: `event` and `properties`, or `topic`.
+    # The work: `event` and `properties`, `topic`, or `mail`, `to`, `due_at` and `event_id`.
     data: dict[str, Any] = field(default_factory=dict)
     status: ActionStatus = "waiting"
     reason: str = ""

@@ -43,6 +43,7 @@ from nurture.playbook.fault import Faults
 from nurture.playbook.folder import MeasureFolder
 from nurture.playbook.schema import measure as schema
 from nurture.playbook.schema import triggers
+from nurture.playbook.schema.actions import BusinessTime
 from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.validate import MISSING
 
@@ -265,6 +266,6 @@ def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:
         case schema.EndOfMonthLet(at_least=at_least):
             return LetEndOfMonth(at_least or 0)
         case schema.InLet(duration=duration):
-            if isinstance(duration, schema.BusinessTime):
+            if isinstance(duration, BusinessTime):
                 return LetBusiness(*duration.business, model.of or "", model.given or "")
             return LetIn(duration)

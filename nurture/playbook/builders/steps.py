@@ -15,6 +15,7 @@ from nurture.domain.measure import (
     EndTopicStep,
     LocalSlot,
     MailStep,
+    NotifyStep,
     Reference,
     Step,
     WaitBusinessTime,
@@ -117,9 +118,17 @@ def build_steps(
             steps.append(EmitStep(file.id, step.emit.event, tuple(values), when))
         elif isinstance(step, actions.EndTopicStepFile):
             steps.append(EndTopicStep(file.id, step.end_topic, when))
+        elif isinstance(step, actions.NotifyStepFile):
+            steps.append(_notify(step.notify, file.id, when))
         else:
             steps.append(_wait(step.wait, file.id, when, playbook))
     return tuple(steps)
+
+
+def _notify(model: actions.NotifyFile, id_: str, when: Condition | None) -> NotifyStep:
+    to = (model.to,) if isinstance(model.to, str) else tuple(model.to)
+    due = model.due.business if isinstance(model.due, actions.BusinessTime) else model.due
+    return NotifyStep(id_, to, model.mail, due, when)
 
 
 def _emit_value(value: EmitValue, model: schema.MeasureFile) -> EmitValue:

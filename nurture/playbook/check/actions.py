@@ -1,5 +1,6 @@
 """Check the steps that send no mail: what a measure may hand in about a person, and which consent it may end."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -18,11 +19,13 @@ from nurture.domain.measure import (
     EndTopicStep,
     MailStep,
     Measure,
+    NotifyStep,
     OnCondition,
     OnEvent,
     OnMilestone,
     OnStage,
     Reference,
+    Step,
     WaitUntilEvent,
 )
 from nurture.domain.playbook import EventMatch, FoldFact, LabelFact, Playbook, TraitFact
@@ -30,7 +33,10 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.stages import first_evidence, source_events
 from nurture.playbook.document import Loc
 from nurture.playbook.fault import format_names
+from nurture.playbook.folder import PROGRAMME
 
+#: The event that announces a case.
+OPENED: Final = "Support Case Opened"
 #: Event -> why no measure may hand it in, where every playbook has it.
 _OURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -43,8 +49,8 @@ _OURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(KIND_NAMES.values(), "it stands for a call of your tracking"),
     **dict.fromkeys(EVENTS.values(), "it tells what became of a mail"),
     **dict.fromkeys(
-        ("Support Case Opened", "Support Case Updated", "Support Case Closed", "Reply Overdue"),
-        "only a person's answer opens a case",
+        (OPENED, "Support Case Updated", "Support Case Closed", "Reply Overdue"),
+        "a person's answer opens a case, or `notify` with `due`",
     ),
 }
 #: Types of facts that an event can carry as they are.
@@ -60,6 +66,8 @@ def check_actions(check: MeasureCheck) -> None:
                 _check_values(check, place, step)
             case EndTopicStep():
                 _check_topic(check, place, step)
+            case NotifyStep():
+                _check_notification(check, place, step)
             case _:
                 pass
     _check_circle(check)
@@ -142,13 +150,22 @@ def _plain_facts(playbook: Playbook) -> list[str]:
 def _check_circle(check: MeasureCheck) -> None:
     """Check that no event of the measure leads, by the rules of others, back to it."""
     for place, step in enumerate(check.measure.steps):
-        if not isinstance(step, EmitStep) or step.event in _refused(check.playbook):
+        event = _handed_in(step)
+        if event is None or (isinstance(step, EmitStep) and event in _refused(check.playbook)):
             continue
-        way = _way_back(check.playbook, check.measure, step.event)
+        way = _way_back(check.playbook, check.measure, event)
         if way is not None:
             circle = " -> ".join((check.measure.path, *way))
             change = "let one of them start, or go on, by another event"
-            check.fault(check.step_loc(place, "emit", "event"), f"emit circle: {circle}", change)
+            key = ("emit", "event") if isinstance(step, EmitStep) else ("notify", "due")
+            check.fault(check.step_loc(place, *key), f"emit circle: {circle}", change)
+
+
+def _handed_in(step: Step) -> str | None:
+    """Return the event that the step hands in; a case is announced by one."""
+    if isinstance(step, EmitStep):
+        return step.event
+    return OPENED if isinstance(step, NotifyStep) and step.due is not None else None
 
 
 def _way_back(playbook: Playbook, measure: Measure, event: str) -> tuple[str, ...] | None:
@@ -163,9 +180,10 @@ def _way_back(playbook: Playbook, measure: Measure, event: str) -> tuple[str, ..
             if other.path == measure.path:
                 return (*way, other.path)
             for step in other.steps:
-                if isinstance(step, EmitStep) and step.event not in seen:
-                    seen.add(step.event)
-                    waiting.append((step.event, (*way, other.path)))
+                handed_in = _handed_in(step)
+                if handed_in is not None and handed_in not in seen:
+                    seen.add(handed_in)
+                    waiting.append((handed_in, (*way, other.path)))
     return None
 
 
@@ -226,3 +244,30 @@ def _asks_an_outcome(measure: Measure, place: int) -> bool:
     return any(
         term.startswith("steps.") for condition in asked if condition is not None for term in condition.terms
     )
+
+
+# ---- notify ----------------------------------------------------------------------------------------------
+
+#: What stands in no mail to the house unless the playbook declares it as a fact.
+_ADDRESSES: Final = re.compile(r"\bcontact\.(email|phone)\b")
+
+
+def _check_notification(check: MeasureCheck, place: int, step: NotifyStep) -> None:
+    loc, folder = check.step_loc(place, "notify", "mail"), check.draft.folder
+    name = f"{step.mail}.{check.playbook.default_locale}.txt"
+    if any(isinstance(other, MailStep) and other.mail == step.mail for other in check.measure.steps):
+        check.fault(
+            loc, f"`{step.mail}` is a mail to the person too", "give the owners a mail of its own name"
+        )
+    elif name not in folder.files and not check.faults.has_broken(PROGRAMME, "locales"):
+        what = f"mail `{step.mail}` to owners has no text"
+        check.fault(loc, what, f"add {folder.file(name)}, with its `subject:` between --- lines")
+    for address in dict.fromkeys(_ADDRESSES.findall(folder.files.get(name, ""))):
+        if address not in check.playbook.facts:
+            what = f"`contact.{address}` in a mail to owners, which shows declared facts alone"
+            check.faults.add(
+                folder.file(name), 1, what, "leave it out: the mail leads to the page of the person"
+            )
+    if step.due is not None and check.measure.holdout and not check.is_broken("holdout"):
+        what = f"holdout on a measure that opens a case (`{step.id}`)"
+        check.fault(("holdout",), what, "leave it out: people who need help are not held back")

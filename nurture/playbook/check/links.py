@@ -32,7 +32,7 @@ def check_links(check: MeasureCheck, layout: Mapping[str, str]) -> None:
     kind, actions = check.measure.action.kind, check.programme.actions
     if kind not in actions or check.is_broken("call_to_action"):
         return
-    for mail in check.draft.folder.mails:
+    for mail in check.people_mails:
         text = check.draft.folder.files[mail.path.rpartition("/")[2]]
         sources = [(mail.path, text), *_layouts_around(text, layout, mail.part)]
         for path, source in sources:

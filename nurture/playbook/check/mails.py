@@ -50,13 +50,14 @@ def check_mails(check: MeasureCheck, layout: Mapping[str, str]) -> dict[str, Mar
     _check_files(check)
     _check_sample(check)
     markup_files: dict[str, MarkupFile] = {}
+    to_people = check.people_mails
     for mail in check.draft.folder.mails:
         text = check.draft.folder.files[mail.path.rpartition("/")[2]]
         if mail.part == "mjml":
             markup_file = read_markup_file(mail.path, text, check.faults)
             if markup_file is not None:
                 markup_files[mail.path] = markup_file
-        if check.is_marketing and not has_unsubscribe(text, layout, part=mail.part):
+        if mail in to_people and check.is_marketing and not has_unsubscribe(text, layout, part=mail.part):
             change = "write {{ links.unsubscribe }} into it or into the layout it extends"
             what = f"{check.measure.purpose} mail without an unsubscribe link"
             check.faults.add(mail.path, 1, what, change)
@@ -86,7 +87,12 @@ def _check_files(check: MeasureCheck) -> None:
 
 
 def _check_file(check: MeasureCheck, mail: MailFile, used: Iterable[str], variants: Iterable[str]) -> None:
-    if mail.mail not in used:
+    if mail.mail in check.owner_mails:
+        name = f"{mail.mail}.{check.playbook.default_locale}.txt"
+        if mail.path != check.draft.folder.file(name):
+            what = "nothing reads this file: owners are mailed plain text in the default locale"
+            check.faults.add(mail.path, 1, what, f"keep {name} alone")
+    elif mail.mail not in used:
         if check.has_all_steps:
             check.faults.add(mail.path, 1, f"no step sends `{mail.mail}`", "add a step, or remove the file")
     elif mail.variant and mail.variant not in variants:
@@ -97,19 +103,6 @@ def _check_file(check: MeasureCheck, mail: MailFile, used: Iterable[str], varian
         known = ", ".join(check.playbook.locales)
         change = f"known: {known}; see `locales` in playbook.yaml"
         check.faults.add(mail.path, 1, f"no locale `{mail.locale}`", change)
-
-
-def _check_all_parts(
-    check: MeasureCheck, variants: list[str], there: Mapping[tuple[str, str], set[tuple[str, str]]]
-) -> None:
-    for place, step in enumerate(check.measure.steps):
-        if isinstance(step, MailStep):
-            own = [variant for variant in variants if (step.mail, variant) in there]
-            # A variant without files sends the plain mail.
-            plain = [] if variants and len(own) == len(variants) else [""]
-            for variant in (*plain, *own):
-                stem = f"{step.mail}@{variant}" if variant else step.mail
-                _check_parts(check, place, stem, there.get((step.mail, variant), set()))
 
 
 def _check_parts(check: MeasureCheck, place: int, stem: str, there: set[tuple[str, str]]) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nurture.domain.measure import MARKETING, MailStep, Measure
+from nurture.domain.measure import MARKETING, MailStep, Measure, NotifyStep
 from nurture.domain.playbook import Playbook
 from nurture.playbook.builders.measure import Draft
 from nurture.playbook.document import Loc
 from nurture.playbook.fault import Faults, format_names
-from nurture.playbook.folder import PROGRAMME
+from nurture.playbook.folder import PROGRAMME, MailFile
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
 
@@ -46,6 +46,20 @@ class MeasureCheck:
     def sends_mail(self) -> bool:
         """Tell whether one of its steps is a mail; without one it needs no form and no call to action."""
         return any(isinstance(step, MailStep) for step in self.measure.steps)
+
+    @property
+    def owner_mails(self) -> frozenset[str]:
+        """Return the mails that go to owners alone."""
+        steps = self.measure.steps
+        to_people = {step.mail for step in steps if isinstance(step, MailStep)}
+        return frozenset(step.mail for step in steps if isinstance(step, NotifyStep)) - to_people
+
+    @property
+    def people_mails(self) -> list[MailFile]:
+        """Return the files of mails to people: all but those to owners alone, and those of steps that are broken."""
+        known = {step.mail for step in self.measure.steps if isinstance(step, MailStep)}
+        mails = [mail for mail in self.draft.folder.mails if mail.mail not in self.owner_mails]
+        return mails if self.has_all_steps else [mail for mail in mails if mail.mail in known]
 
     def step_loc(self, place: int, *rest: str | int) -> Loc:
         """Return the place in its measure.yaml of the step at `place` of the measure, or of a key of it."""

@@ -1,6 +1,6 @@
 """Check who signs a measure's mail and whose hours its promises count."""
 
-from nurture.domain.measure import LetBusiness, WaitBusinessTime
+from nurture.domain.measure import LetBusiness, NotifyStep, WaitBusinessTime
 from nurture.domain.playbook import FoldFact, TraitFact
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.document import Loc
@@ -10,7 +10,7 @@ _FACT = "contact."
 
 
 def check_owners(check: MeasureCheck) -> None:
-    """Check the measure's `sender`, and the owner of each promise and wait in business time."""
+    """Check the measure's `sender`, and the owners of its promises, waits in business time and mails to the house."""
     measure = check.measure
     if measure.sender:
         _require_owner(check, ("sender",), measure.sender)
@@ -25,6 +25,20 @@ def check_owners(check: MeasureCheck) -> None:
     for place, step in enumerate(measure.steps):
         if isinstance(step, WaitBusinessTime):
             _check_promise(check, check.step_loc(place, "wait"), step)
+        elif isinstance(step, NotifyStep):
+            _check_told(check, place, step)
+
+
+def _check_told(check: MeasureCheck, place: int, step: NotifyStep) -> None:
+    """Check the owners of a `notify`, and that the first one has the hours that its due time counts."""
+    loc = check.step_loc(place, "notify", "to")
+    for number, name in enumerate(step.to):
+        here = (*loc, number) if len(step.to) > 1 else loc
+        _require_owner(check, here, name)
+        if name in step.to[:number]:
+            check.fault(here, f"owner `{name}` is told twice", "name each one once")
+    if isinstance(step.due, tuple):
+        _require_calendar(check, check.step_loc(place, "notify", "due"), step.to[0])
 
 
 def _check_promise(check: MeasureCheck, loc: Loc, rule: LetBusiness | WaitBusinessTime) -> None:
@@ -35,6 +49,10 @@ def _check_promise(check: MeasureCheck, loc: Loc, rule: LetBusiness | WaitBusine
         return
     if rule.owner:
         _require_owner(check, (*loc, "of"), rule.owner)
+    _require_calendar(check, (*loc, "of") if rule.owner else loc, name)
+
+
+def _require_calendar(check: MeasureCheck, loc: Loc, name: str) -> None:
     owner = check.playbook.owners.get(name)
     if (
         owner is not None
@@ -42,7 +60,7 @@ def _check_promise(check: MeasureCheck, loc: Loc, rule: LetBusiness | WaitBusine
         and not check.faults.has_broken("playbook.yaml", "calendars")
     ):
         what = f"owner `{name}` has no calendar"
-        check.fault((*loc, "of") if rule.owner else loc, what, "add `calendar:` to it in playbook.yaml")
+        check.fault(loc, what, "add `calendar:` to it in playbook.yaml")
 
 
 def _require_owner(check: MeasureCheck, loc: Loc, name: str) -> None:

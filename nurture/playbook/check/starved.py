@@ -15,6 +15,7 @@ from nurture.domain.measure import (
     LocalSlot,
     MailStep,
     Measure,
+    NotifyStep,
     OnCondition,
     OnOps,
     Step,
@@ -168,7 +169,7 @@ def _longest_stay(measure: Measure, step: Step) -> Duration | None:
         case WaitUntilSlot(slot=slot, at_least=at_least):
             period = _period(slot)
             return None if period is None else period + at_least
-        case Branch() | EmitStep() | EndTopicStep():
+        case Branch() | EmitStep() | EndTopicStep() | NotifyStep():
             return 0
         case _:
             return None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from threading import Lock
 
-from nurture.domain.measure import MailStep
+from nurture.domain.measure import MailStep, NotifyStep
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
 from nurture.rendering.checking.template_check import MailToCheck, check_templates
@@ -67,6 +67,19 @@ def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToChec
     ):
         return
     for step in measure.steps:
+        if isinstance(step, NotifyStep):
+            mail = MailToCheck(
+                measure.path,
+                step.id,
+                step.mail,
+                "",
+                check.playbook.default_locale,
+                measure.purpose,
+                measure.topic,
+                to_owner=True,
+            )
+            if mail.path in files:
+                yield mail
         if isinstance(step, MailStep):
             for variant in ("", *(variant.name for variant in measure.variants)):
                 for locale in check.playbook.locales:
@@ -113,7 +126,7 @@ def _render(
 
 
 def _concerns(problem: TemplateProblem, mail: MailToCheck) -> bool:
-    stem = mail.path.removesuffix(".mjml")
+    stem = mail.path.rpartition(".")[0]
     return problem.path.startswith((f"{LAYOUT}/", f"{stem}.")) or problem.path == f"{mail.measure}/{MEASURE}"
 
 

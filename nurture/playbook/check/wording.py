@@ -68,7 +68,7 @@ def pressing_words(text: str, locale: str) -> Iterator[Finding]:
 
 def check_wording(check: MeasureCheck, markup_files: Mapping[str, MarkupFile]) -> None:
     """Check the wording of subjects, preheaders and both parts of the measure's mails."""
-    for mail in check.draft.folder.mails:
+    for mail in check.people_mails:
         source = check.draft.folder.files[mail.path.rpartition("/")[2]]
         bound = _bound(check, mail, source)
         markup_file = markup_files.get(mail.path)

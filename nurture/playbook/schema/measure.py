@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from nurture.domain.measure import Kind, Purpose, Recipient
-from nurture.playbook.schema.actions import EmitStepFile, EndTopicStepFile, StepId, StepWas
+from nurture.playbook.schema.actions import (
+    AnyIn,
+    EmitStepFile,
+    EndTopicStepFile,
+    NotifyStepFile,
+    OwnerText,
+    StepId,
+    StepWas,
+)
 from nurture.playbook.schema.calendar_file import CalendarFile
 from nurture.playbook.schema.essentials import CallToAction, EarlyWords, MetricFile, OtherTrack
 from nurture.playbook.schema.events import EventNames
@@ -89,20 +97,6 @@ class EndOfMonthLet(Strict):
 
     end_of_month: Literal["local"]
     at_least: DurationText | None = None
-
-
-class BusinessTime(Strict):
-    """Open time of an owner's calendar."""
-
-    business: BusinessText
-
-
-AnyIn = Annotated[
-    Annotated[DurationText, Tag("duration")] | Annotated[BusinessTime, Tag("business")],
-    Discriminator(lambda value: "business" if isinstance(value, (dict, BusinessTime)) else "duration"),
-]
-#: An owner's name, or a fact of the contact that holds one.
-OwnerText = Annotated[str, Field(pattern=r"^(contact\.)?[a-z][a-z0-9_]{0,59}$")]
 
 
 class InLet(Strict):
@@ -271,6 +265,7 @@ _STEP_FORMS = {
     "branch": "`branch: [...]`",
     "emit": "`emit: {event: NAME}`",
     "end_topic": "`end_topic: TOPIC`",
+    "notify": "`notify: {to: OWNER, mail: NAME}`",
 }
 
 
@@ -290,7 +285,8 @@ AnyStep = Annotated[
     | Annotated[WaitStepFile, Tag("wait")]
     | Annotated[BranchStepFile, Tag("branch")]
     | Annotated[EmitStepFile, Tag("emit")]
-    | Annotated[EndTopicStepFile, Tag("end_topic")],
+    | Annotated[EndTopicStepFile, Tag("end_topic")]
+    | Annotated[NotifyStepFile, Tag("notify")],
     Discriminator(
         _step, custom_error_type="form", custom_error_message=f"write {' or '.join(_STEP_FORMS.values())}"
     ),

@@ -8,11 +8,12 @@ import jinja2
 from nurture.rendering.checking.mjml_lint import find_dropped_markup
 from nurture.rendering.errors import TemplateFault, TemplateProblem
 from nurture.rendering.mail_parts import MailParts
+from nurture.rendering.owner_mail import OWNER_MAIL_NAMES, owner_mail_path, render_owner_sample
 from nurture.rendering.render import render_parts, to_bytes
 from nurture.rendering.sample import sample_context
 from nurture.rendering.sandbox import Sandbox
 from nurture.rendering.template_analysis import free_names, line_of
-from nurture.rendering.template_files import path_of, read_source
+from nurture.rendering.template_files import path_of, read_owner_source, read_source
 from nurture.rendering.templates import Templates
 
 #: Names that every template may read, besides its measure's `let` and `objects`.
@@ -41,12 +42,15 @@ class MailChecker:
         locale: str,
         purpose: str,
         topic: str | None,
+        to_owner: bool = False,
     ) -> tuple[MailParts | None, list[TemplateProblem]]:
         """Return the mail rendered from its sample (None when that fails) and all of its problems.
 
         Neither time nor memory is limited here; `nurture.rendering.checking.template_check` limits the process.
         """
         problems: list[TemplateProblem] = []
+        if to_owner:
+            return self._check_owner_mail(measure, mail)
         try:
             for problem in self._problems(measure, mail, variant, locale):
                 problems.append(problem)  # noqa: PERF402 - a fault must not lose the problems before it
@@ -65,6 +69,31 @@ class MailChecker:
         except TemplateFault as fault:
             return None, [*problems, fault.problem]
         return parts, problems
+
+    def _check_owner_mail(self, measure: str, mail: str) -> tuple[MailParts | None, list[TemplateProblem]]:
+        """Return a mail to owners, rendered from the sample, and all of its problems."""
+        templates, problems = self._templates, list[TemplateProblem]()
+        path = owner_mail_path(templates, measure, mail)
+        try:
+            source = read_owner_source(path, templates.files[path])
+            known = OWNER_MAIL_NAMES | set(templates.shared.names.get(measure, ()))
+            for text in (source.subject, source.body):
+                analysis = templates.analyze(templates.plain, path, text)
+                problems += self._names(
+                    templates.plain, path, text, known=known, locale=templates.shared.default_locale
+                )
+                problems += [
+                    TemplateProblem(
+                        path, 1, f"it uses the layout `{name}`", "write plain text: it goes to owners"
+                    )
+                    for name in sorted(analysis.references)
+                ]
+            if problems:
+                return None, problems
+            rendered = render_owner_sample(templates, measure=measure, mail=mail)
+        except TemplateFault as fault:
+            return None, [*problems, fault.problem]
+        return MailParts(rendered.subject, "", "", rendered.text), problems
 
     def _problems(self, measure: str, mail: str, variant: str, locale: str) -> Iterator[TemplateProblem]:
         templates = self._templates

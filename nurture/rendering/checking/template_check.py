@@ -34,11 +34,13 @@ class MailToCheck(NamedTuple):
     locale: str
     purpose: str
     topic: str | None
+    # A mail to owners, which has a text part alone.
+    to_owner: bool = False
 
     @property
     def path(self) -> str:
-        """Return the path of its MJML file."""
-        return path_of(self.measure, self.mail, self.variant, self.locale, "mjml")
+        """Return the path of its MJML file; of a mail to owners that of its text file."""
+        return path_of(self.measure, self.mail, self.variant, self.locale, "txt" if self.to_owner else "mjml")
 
 
 @dataclass(slots=True)

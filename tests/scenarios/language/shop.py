@@ -47,8 +47,13 @@ def a_shop(
         files[f"{path}/measure.yaml"] = with_essentials(path, text)
         files[f"{path}/sample.json"] = json.dumps(sample)
         for line in text.splitlines():
-            if "mail:" in line:
-                mail = line.partition("mail:")[2].strip(" ,}").split(",")[0]
+            if "mail:" not in line:
+                continue
+            mail = line.partition("mail:")[2].strip(" ,}").split(",")[0]
+            if "notify:" in line:
+                # A mail to owners is a text with a subject.
+                files[f"{path}/{mail}.en.txt"] = bodies.get(mail, "---\nsubject: A word\n---\nHello.\n")
+            else:
                 files[f"{path}/{mail}.en.mjml"] = a_mail("en", body=bodies.get(mail, ""))
                 files[f"{path}/{mail}.en.txt"] = a_text("en", body=bodies.get(mail, ""))
     return build(files)
