@@ -27,6 +27,7 @@ from nurture.feedback.clicks import judge_clicks
 from nurture.journey.accounts import hand_out_shared_events
 from nurture.journey.drain import adopt, drain, drain_shards, ring
 from nurture.journey.objects import wake_watchers
+from nurture.journey.published_values import announce_values
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import is_off, monotonic
 from nurture.runtime.log import get_logger
@@ -67,6 +68,7 @@ def wake(context: Context) -> Counts:
     done = _repeat(context, ADVANCE, lambda: continue_sends(services))
     done.add(_repeat(context, ADVANCE, lambda: wake_watchers(database, clock=clock, playbooks=playbooks)))
     done.add(_repeat(context, ADVANCE, lambda: hand_out_shared_events(database, clock=clock)))
+    done.add(_repeat(context, ADVANCE, lambda: announce_values(database, clock=clock)))
     full_batches = 0
 
     def batch() -> Counts:

@@ -16,6 +16,7 @@ from nurture.app.feedback import find_unsent_notices
 from nurture.app.invariants import CHECKS, CheckContext
 from nurture.app.privacy import find_overdue_data, find_unfinished_erasures
 from nurture.app.services import Services
+from nurture.app.values.show import find_late
 from nurture.app.watch import read_signs
 from nurture.app.webhooks import outgoing
 from nurture.database import schema as t
@@ -68,6 +69,7 @@ def examine(services: Services, *, replayed: int = _REPLAYED) -> list[Finding]:
     findings.append(_finding("keys", key_faults) if key_faults else _notice("keys", assumed))
     findings.append(_notice("sign-in", SignInLimits(services).find_locked()))
     findings.append(_notice("conflicts", _open_conflicts(services)))
+    findings.append(_notice("published values", list(find_late(services))))
     findings.append(_finding("delivery journals", list(journals.find_faults(services))))
     return findings
 

@@ -43,6 +43,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "watches": "what you are waiting for, such as a product that is sold out",
     "account_members": "the company to which we think you belong",
     "account_events": "what you told that your colleagues may know too",
+    "contact_values": "numbers computed about you elsewhere, such as how likely you are to leave",
     "messages": "every mail decided for you: whether it was sent, when, and what it was made from",
     "coupons": "codes made for you",
     "runs": "the series of mails you are or were in",

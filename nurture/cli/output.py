@@ -114,6 +114,18 @@ def megabytes_printer(words: str) -> Callable[[int], None]:
     return print_progress
 
 
+def people_printer(*, as_json: bool) -> Callable[[int, int], None]:
+    """Return a function that prints how many people of how many are done on a terminal, over its last line."""
+
+    def print_progress(done: int, total: int) -> None:
+        if not as_json and sys.stderr.isatty():
+            end = "\n" if done >= total else ""
+            sys.stderr.write(f"\r{done:,} of {total:,} people{end}")
+            sys.stderr.flush()
+
+    return print_progress
+
+
 def write_private_file(path: Path, value: Any) -> None:
     """Write one JSON document to a new file that only its owner can read.
 

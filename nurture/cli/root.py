@@ -26,6 +26,7 @@ from nurture.cli import (
     status,
     suppression,
     track,
+    values,
 )
 from nurture.cli.decisions import cases, conflicts, quarantine
 from nurture.cli.exchange import backup, export, hooks
@@ -68,6 +69,7 @@ app.command("export")(export.export)
 app.command("track")(track.track)
 app.add_typer(contact.app, name="contact")
 app.command("audience")(audience.audience)
+app.add_typer(values.app, name="values")
 app.command("send")(send.send)
 app.add_typer(sends.app, name="sends")
 app.command("preview")(preview.preview)

@@ -474,6 +474,56 @@ account_events = sa.Table(
 )
 sa.Index("ix_account_events_account", account_events.c.account, account_events.c.id)
 
+#: Publications of values that are computed elsewhere (`values` in the playbook): one row for each name and version.
+value_versions = sa.Table(
+    "value_versions",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("published_at", Instant, nullable=False),
+    # From when folds read it.
+    sa.Column("in_force_at", Instant, nullable=False),
+    # Rows of the file, and those that are news: numbers that differ, people who are told theirs.
+    sa.Column("numbers", sa.Integer, nullable=False),
+    sa.Column("news", sa.Integer, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.UniqueConstraint("name", "version"),
+)
+
+#: The numbers of values by key, in millionths: a row where a version differs from the one before.
+value_numbers = sa.Table(
+    "value_numbers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("in_force_at", Instant, nullable=False),
+    # NULL: taken back.
+    sa.Column("number", sa.BigInteger),
+)
+
+#: The newest number of each contact of a published value, and the one that was announced to it.
+contact_values = sa.Table(
+    "contact_values",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("number", sa.BigInteger),
+    # 0: nothing was announced yet.
+    sa.Column("announced_version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("announced", sa.BigInteger),
+    # True: the event that tells it is still to be handed in.
+    sa.Column("is_waiting", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+sa.Index(
+    "ix_contact_values_waiting",
+    contact_values.c.contact_id,
+    postgresql_where=contact_values.c.is_waiting,
+    sqlite_where=contact_values.c.is_waiting,
+)
+
 messages = sa.Table(
     "messages",
     metadata,

@@ -25,7 +25,21 @@ KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 BROWSER_SCOPES: frozenset[KeyScope] = frozenset({"ingest"})
 #: Sources of events that this system writes itself; no API key may have one of these names.
 OUR_SOURCES = (
-    frozenset({"account", "celery", "cli", "feedback", "import", "measure", "object", "ops", "timer", "web"})
+    frozenset(
+        {
+            "account",
+            "celery",
+            "cli",
+            "feedback",
+            "import",
+            "measure",
+            "model",
+            "object",
+            "ops",
+            "timer",
+            "web",
+        }
+    )
     | SHOPS
 )
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")

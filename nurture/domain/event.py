@@ -27,6 +27,9 @@ SHOPS: Final = frozenset({"shopify", "woocommerce", "stripe"})
 
 #: The source of events that measures hand in (`emit`, `end_topic`).
 BY_MEASURE: Final = "measure"
+#: The source and the name of the event that tells a person a number computed elsewhere (`nurture values publish`).
+BY_MODEL: Final = "model"
+VALUE_PUBLISHED: Final = "Value Published"
 #: The key of an event's context under which it says how many events of measures led to it, with itself.
 _DEPTH: Final = "emitted"
 

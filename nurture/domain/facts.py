@@ -19,7 +19,8 @@ from nurture.domain.instant import NEVER, Instant
 from nurture.domain.labels import fold_labels
 from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
-from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact, field_terms
+from nurture.domain.playbook import BandFact, FoldFact, Playbook, TraitFact, VerdictFact, field_terms
+from nurture.domain.published_values import fold_band
 from nurture.domain.segments import segment_values, texts_at_hand
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
@@ -274,6 +275,11 @@ def _latest(contact: Contact, event: Event, fact: FoldFact) -> None:
         _store(contact, fact.name, _property(event, fact))
 
 
+def _band(contact: Contact, event: Event, fact: FoldFact) -> None:
+    if isinstance(fact, BandFact):
+        fold_band(contact, event, fact)
+
+
 def _set(contact: Contact, event: Event, fact: FoldFact) -> None:
     given = event.properties.get(fact.property or "")
     sets = contact.memory.sets
@@ -319,6 +325,7 @@ _FOLDS = {
     "first": _first,
     "last": _last,
     "latest": _latest,
+    "band": _band,
     "set": _set,
     "window": _window,
     "ever": _ever,

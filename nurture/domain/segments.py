@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nurture.domain.conditions import AT_HAND, Reading, Table, TableValue, Truth
-from nurture.domain.entities.reading import price_of
+from nurture.domain.entities.reading import text_at_hand
 from nurture.domain.instant import Instant
 from nurture.domain.playbook import Playbook, Segment
-from nurture.domain.values import coerce
 
 
 def segment_values(reading: Reading, playbook: Playbook) -> dict[str, bool | str]:
@@ -62,20 +61,3 @@ def texts_at_hand(playbook: Playbook, entity: Mapping[str, Any], event: Mapping[
     names = {table.property_name for table in playbook.tables.values()} - {""}
     found = {name: text_at_hand(name, entity, event) for name in sorted(names)}
     return {f"{AT_HAND}.{name}": text for name, text in found.items() if text is not None}
-
-
-def text_at_hand(name: str, entity: Mapping[str, Any], event: Mapping[str, Any]) -> str | None:
-    """Return the text of one property; None when none has it."""
-    lines = entity.get("lines")
-    ordered = sorted(lines, key=_size, reverse=True) if isinstance(lines, list) else []
-    for fields in (entity, *ordered, event):
-        text = coerce(fields.get(name), "text")
-        if isinstance(text, str):
-            return text
-    return None
-
-
-def _size(line: Mapping[str, Any]) -> int:
-    """Return what a line costs: price x quantity."""
-    quantity = coerce(line.get("quantity"), "integer")
-    return (price_of(line) or 0) * (quantity if isinstance(quantity, int) else 1)

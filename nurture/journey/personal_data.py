@@ -107,6 +107,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "set_aside_measures": Personal("contact", "contact_id", "deleted", None),
     "account_members": Personal("contact", "contact_id", "deleted: the company that the person belonged to", None),
     "account_events": Personal("contact", "contact_id", "deleted: what the person told for its company", None),
+    "contact_values": Personal("contact", "contact_id", "deleted: numbers computed about the person", None),
     "watches": Personal("contact", "contact_id", "deleted", None),
     "messages": Personal(
         "contact",
@@ -190,6 +191,8 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "shards": "numbers",
     "trials": "numbers",
     "objects": "products, pieces, pools; events that name nobody",
+    "value_versions": "numbers, instants and the operator who published",
+    "value_numbers": "numbers of categories, products and pieces",
     "accounts": "keys of companies and numbers of their members",
     "object_wakes": "events of objects, which name nobody",
     "lanes": "rates",

@@ -5,15 +5,18 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from nurture.domain.conditions import Condition
+from nurture.domain.event import VALUE_PUBLISHED
 from nurture.domain.measure import Exit, Metric, Once, OnEvent, WaitUntilEvent
 from nurture.domain.playbook import EntityKind, EventMatch, LineRule, ObjectKind, Playbook
 
 
 def events_used(playbook: Playbook) -> dict[str, str]:
-    """Return event -> the first part of the playbook that names it. Events of objects alone are left out."""
+    """Return event -> the first part of the playbook that names it. Events of objects alone, and ours, are left out."""
     used: dict[str, str] = {}
     for part, value in _parts(playbook):
         for name in _events_of(value):
+            if name == VALUE_PUBLISHED:
+                continue
             used.setdefault(name, part)
     return used
 

@@ -64,6 +64,9 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
             # Conditions, steps and facts that read them are hashed with the conditions and rows in place.
             "segments",
             "tables",
+            # Their bands and intervals stand in the facts and entities that read them.
+            "values",
+            "published",
             "vocabulary",
             "backlog",
             "rules_hash",

@@ -18,6 +18,7 @@ from nurture.database.notifications import ADVANCE, note
 from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.domain.instant import Instant
 from nurture.playbook import queries as playbook_queries
+from nurture.playbook import value_queries
 from nurture.playbook.loaded_playbook import LoadedPlaybook, build, rebuild
 from nurture.playbook.queries import Publication
 
@@ -43,6 +44,31 @@ class PlaybookSource(Protocol):
         ...
 
 
+class _PublishedNumbers:
+    """The active playbook of each database with the published numbers that its folds read. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Database -> the newest publication that it has, and the playbook.
+        self._known: dict[str, tuple[int, LoadedPlaybook]] = {}
+
+    def added_to(self, connection: sa.Connection, loaded: LoadedPlaybook) -> LoadedPlaybook:
+        """Return the playbook with the numbers published by now; itself where its folds read none."""
+        names = loaded.playbook.intervals_read
+        if not names:
+            return loaded
+        newest, url = value_queries.newest_publication(connection, names), str(connection.engine.url)
+        with self._lock:
+            known, numbered = self._known.get(url, (-1, loaded))
+            if known == newest and numbered.templates is loaded.templates:
+                return numbered
+        published = value_queries.load_published(connection, names)
+        numbered = replace(loaded, playbook=replace(loaded.playbook, published=published))
+        with self._lock:
+            self._known[url] = newest, numbered
+        return numbered
+
+
 class PublishedPlaybooks:
     """The playbooks of a database, each loaded once per process. Thread-safe."""
 
@@ -51,6 +77,7 @@ class PublishedPlaybooks:
         self._has_template_cache = has_template_cache
         self._lock = threading.Lock()
         self._loaded: OrderedDict[tuple[str, int], LoadedPlaybook] = OrderedDict()
+        self._numbers = _PublishedNumbers()
 
     def active_id(self, connection: sa.Connection) -> int | None:
         """Return the active playbook's id: one row, read in the caller's transaction."""
@@ -61,7 +88,7 @@ class PublishedPlaybooks:
         active = playbook_queries.active_id(connection)
         if active is None:
             raise NotFoundError("no playbook is published; run `nurture playbook publish DIR`")
-        return self.of(connection, active)
+        return self._numbers.added_to(connection, self.of(connection, active))
 
     def of(self, connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:
         """Return a playbook by its id. Raises NotFoundError when there is none."""
@@ -83,14 +110,15 @@ class FixedPlaybook:
 
     def __init__(self, loaded: LoadedPlaybook) -> None:
         self._loaded = loaded
+        self._numbers = _PublishedNumbers()
 
     def active_id(self, connection: sa.Connection) -> int | None:  # noqa: ARG002 - a source's shape
         """Return the playbook's id."""
         return self._loaded.id
 
-    def active(self, connection: sa.Connection) -> LoadedPlaybook:  # noqa: ARG002 - a source's shape
+    def active(self, connection: sa.Connection) -> LoadedPlaybook:
         """Return the playbook."""
-        return self._loaded
+        return self._numbers.added_to(connection, self._loaded)
 
     def of(self, connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:  # noqa: ARG002 - a source's shape
         """Return the playbook, for any id."""

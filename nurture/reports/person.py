@@ -22,6 +22,7 @@ from nurture.domain.segments import show_segments
 from nurture.feedback.reply_queries import load_reply_holds
 from nurture.reports.actions import load_actions
 from nurture.reports.conflicts import describe_open_conflicts
+from nurture.reports.published_values import describe_values
 
 #: Rows of each kind that a timeline reads at most, newest first.
 _ROWS_MAX = 500
@@ -84,6 +85,7 @@ def describe_person(
         "next_look_at": None if row.wake_at >= FOREVER else to_iso(row.wake_at),
         "facts": dict(sorted(contact.facts.items())),
         "shown_facts": show_facts(contact.facts, playbook, zone=contact.zone, now=now),
+        "values": describe_values(contact, playbook),
         "segments": show_segments(reading(contact, playbook, now=now), playbook),
         "holds": [
             {"hold": hold.hold.name, "until": to_iso(hold.until), "owner": hold.hold.owner}

@@ -45,6 +45,7 @@ from nurture.domain.measure import (
 from nurture.domain.playbook import Playbook
 from nurture.reports.actions import describe_actions
 from nurture.reports.person import load_family_ids
+from nurture.reports.published_values import describe_values_read
 from nurture.reports.run_steps import describe_steps
 from nurture.reports.set_aside import load_set_aside
 
@@ -86,6 +87,7 @@ def explain_measure(
     answer.findings.extend(
         Finding(*finding) for finding in describe_actions(connection, ids, measure, now=now)
     )
+    answer.findings.extend(Finding(*finding) for finding in describe_values_read(contact, measure, playbook))
     failed = load_set_aside(connection, ids, measure.root, now=now)
     if failed is not None:
         cause = f"its rules failed at {to_iso(failed.at)} ({failed.event or 'alarm'}): {failed.reason}"

@@ -23,6 +23,7 @@ from nurture.journey.accounts import hand_out_shared_events
 from nurture.journey.adoption_queries import IS_ADOPTING
 from nurture.journey.drain import adopt, drain, ring
 from nurture.journey.objects import wake_watchers
+from nurture.journey.published_values import announce_values
 from nurture.transports.registry import Transport
 
 #: After so many rounds an endless loop is assumed.
@@ -62,6 +63,8 @@ def _round(
         done.add(wake_watchers(database, clock=clock, playbooks=playbooks))
     if "shares" in waits:
         done.add(hand_out_shared_events(database, clock=clock))
+    if "values" in waits:
+        done.add(announce_values(database, clock=clock))
     if "adoption" in waits:
         done.add(adopt(database, clock=clock, playbooks=playbooks))
     if "alarms" in waits:
@@ -86,7 +89,7 @@ _NOW = sa.bindparam("at_now", type_=sa.BigInteger)
 # Literals, not parameters: only then does PostgreSQL use the partial indexes.
 _LEASED = _M.status.in_([sa.literal_column("'ready'"), sa.literal_column("'on_wire'")])
 _DOUBTED = _M.status == sa.literal_column("'in_doubt'")
-_PARTS: Final = ("inbox", "wakes", "shares", "adoption", "alarms", "messages", "leases", "doubts")
+_PARTS: Final = ("inbox", "wakes", "shares", "values", "adoption", "alarms", "messages", "leases", "doubts")
 
 
 @lru_cache
@@ -100,6 +103,7 @@ def _statements(dialect: str) -> tuple[sa.Executable, sa.Executable]:
         sa.select(t.inbox.c.id),
         sa.select(t.object_wakes.c.id),
         sa.select(t.accounts.c.key).where(t.accounts.c.is_unread),
+        sa.select(t.contact_values.c.contact_id).where(t.contact_values.c.is_waiting),
         sa.select(t.active_playbook.c.id).where(IS_ADOPTING),
         sa.select(t.contacts.c.id).where(ALARMED, t.contacts.c.wake_at <= _NOW),
         sa.select(_M.id).where(WAITING, _M.lane.in_(sa.select(lanes.c.lane)), _M.due_at <= _NOW),

@@ -225,6 +225,7 @@ LATE: dict[str, Cell] = {
     "watches": late_watches,
     "account_members": late_account_members,
     "account_events": cell(untouched, "account_events"),
+    "contact_values": cell(untouched, "contact_values"),
     "feedback": late_feedback,
     "runs": late_runs,
     "consents": late_consents,
@@ -361,7 +362,7 @@ CHANGE: dict[str, Cell] = {
     "erasures": change_erasures,
     **kept_in("contact_state", "baselines", "quarantine", "transitions", "milestones", check=untouched),
     **kept_in("non_entries", "set_aside_measures", "watches", "actions", "coupons", "runs", check=untouched),
-    **kept_in("account_members", "account_events", check=untouched),
+    **kept_in("account_members", "account_events", "contact_values", check=untouched),
     **kept_in(
         "attempts", "feedback", "consents", "touches", "shown_objects", "wishes", "conflicts", check=untouched
     ),

@@ -38,6 +38,7 @@ from tests.journey.two_people import (
     kept_and_shown,
     kept_apart,
     kept_in,
+    merge_values,
     min_gap,
     names_of,
     opened,
@@ -49,6 +50,7 @@ from tests.journey.two_people import (
     same_mail,
     suppressed,
     text_kept,
+    unmerge_values,
     untouched_of,
     watched,
 )
@@ -218,6 +220,7 @@ MERGE: dict[str, Cell] = {
     "erasures": merge_erasures,
     **kept_in("events", "quarantine", "transitions", "milestones", "non_entries", check=kept_and_shown),
     "account_events": cell(kept_and_shown, "account_events"),
+    "contact_values": merge_values,
     **kept_in(
         "actions",
         "coupons",
@@ -398,6 +401,7 @@ UNMERGE: dict[str, Cell] = {
     "erasures": unmerge_erasures,
     **kept_in("quarantine", "transitions", "milestones", "non_entries", check=kept_apart),
     "account_events": cell(kept_apart, "account_events"),
+    "contact_values": unmerge_values,
     **kept_in(
         "actions",
         "coupons",
@@ -552,6 +556,7 @@ ERASURE: dict[str, Cell] = {
         "watches",
         "account_members",
         "account_events",
+        "contact_values",
         "touches",
         "shown_objects",
         "conflicts",

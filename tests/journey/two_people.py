@@ -17,15 +17,16 @@ from nurture.consent import from_requests, record
 from nurture.consent.from_pages import PageContact
 from nurture.consent.load_permissions import load_permissions
 from nurture.consent.subjects import find_subject
+from nurture.contacts.value_queries import ContactValue, load_contact_values, save_contact_values
 from nurture.database import schema as t
 from nurture.database.engine import Database, encode
 from nurture.delivery.verdicts import decode_verdict
 from nurture.domain.consent.permissions import ConsentState
-from nurture.domain.event import Identity
+from nurture.domain.event import BY_MODEL, VALUE_PUBLISHED, Identity
 from nurture.domain.feedback import Report
 from nurture.domain.instant import DAY, HOUR
 from nurture.domain.measure import LocalSlot, MailStep, OnEvent, WaitFor, WaitUntilSlot
-from nurture.domain.playbook import AccountRules, EventMatch, Milestone, Topic
+from nurture.domain.playbook import AccountRules, BandFact, EventMatch, Milestone, PublishedValue, Topic
 from nurture.domain.retention import KINDS
 from nurture.feedback.cases import CLOSED, case_name
 from nurture.feedback.record import record as record_reports
@@ -48,6 +49,8 @@ BROKEN: Final = "any/any/broken"
 NEWS: Final = "any/any/news"
 #: The rule that looks for this slot fails.
 NEVER_COMES: Final = LocalSlot(9 * 60, weekdays=frozenset())
+BANDS: Final = (("low", 0), ("high", 500_000))
+TOLD: Final = EventMatch((VALUE_PUBLISHED,))
 PLAYBOOK: Final = a_playbook(
     a_measure(OFFER, purpose="sales", topic="offers", lane="offers", steps=(MailStep("offer", "offer"),)),
     a_measure(
@@ -62,6 +65,8 @@ PLAYBOOK: Final = a_playbook(
         *a_playbook().milestones,
         Milestone("met", EventMatch(("Team Met",)), "contact", None, ()),
     ),
+    facts={**a_playbook().facts, "risk": BandFact("risk", "band", "text", (TOLD,), bands=BANDS)},
+    values={"risk": PublishedValue("risk", "contact", BANDS)},
     accounts=AccountRules("company", joined_by=(EventMatch(("Grouped",)),), milestones=frozenset({"met"})),
 )
 #: Everything received before is removed: what it made stands in a baseline.
@@ -144,6 +149,7 @@ def begin(database: Database) -> History:
             an_event(f"{suffix}-3", name, name="Care Asked", occurred_at=NOW - HOUR),
             joined(suffix, name, occurred_at=at + 3 * HOUR),
             of_firm(f"{suffix}-6", name, "Grouped", f"{suffix}'s", occurred_at=at + HOUR),
+            risk(name, *((1, "0.1") if suffix == "ada" else (2, "0.7"))),
             of_firm(f"{suffix}-7", name, "Team Met", f"{suffix}'s", occurred_at=at + 2 * HOUR),
         )
     history = History(world, mails, world.who("u1"), world.who("e2"))
@@ -169,6 +175,19 @@ def of_firm(number: str, who: str, name: str, firm: str, **given: Any) -> Any:
     return an_event(number, who, name=name, properties={"company": firm}, **given)
 
 
+def risk(who: str, version: int, number: str) -> Any:
+    """Return the event that tells a person their published number."""
+    properties = {"name": "risk", "value": number, "version": version}
+    return an_event(
+        f"risk:{version}:{who}",
+        who,
+        name=VALUE_PUBLISHED,
+        source=BY_MODEL,
+        occurred_at=NOW - (3 - version) * HOUR,
+        properties=properties,
+    )
+
+
 def plant(history: History, contact: int) -> None:
     """Store what pages, operators and servers leave of a contact."""
     address = "e1@example.com" if contact == history.ada else "e2@example.com"
@@ -181,6 +200,8 @@ def plant(history: History, contact: int) -> None:
     with history.database.write() as connection:
         for table, row in _planted(contact, message, address):
             connection.execute(sa.insert(table).values(row))
+        version, number = (1, 100_000) if contact == history.ada else (2, 700_000)
+        save_contact_values(connection, {(contact, "risk"): ContactValue(version, number, version, number)})
         for topic, state in (("offers", "granted"), ("news", "granted")):
             add_consent(connection, contact, topic, state)
     if contact == history.old:
@@ -338,6 +359,24 @@ def suppressed(history: History, who: str) -> set[str]:
 
 def watched(history: History, contact: int) -> dict[str, int]:
     return {row.key: row.since for row in history.world.rows(t.watches, contact_id=contact)}
+
+
+def value_of(history: History, contact: int) -> tuple[int, int | None]:
+    with history.database.read() as connection:
+        known = load_contact_values(connection, [contact], ["risk"])[contact, "risk"]
+    return known.version, known.number
+
+
+def merge_values(history: History) -> None:
+    kept_and_shown(history, "contact_values")
+    assert value_of(history, history.ada) == (2, 700_000), "the newer number of the two"
+    assert history.world.contact("u1").facts["risk"] == "high"
+
+
+def unmerge_values(history: History) -> None:
+    kept_apart(history, "contact_values")
+    assert (value_of(history, history.ada), value_of(history, history.old)) == ((1, 100_000), (2, 700_000))
+    assert [history.world.contact(who).facts["risk"] for who in ("u1", "e2")] == ["low", "high"]
 
 
 def firm_of(history: History, contact: int) -> str | None:

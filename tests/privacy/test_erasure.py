@@ -314,6 +314,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
         (t.account_members, {"contact_id": number, "account": "sentinel", "is_customer": True, "holds": "{}"}),
         (t.account_events, {"account": "acme", "contact_id": number, "event_id": number, "name": "Contract Signed",
                             "occurred_at": now, "historic": False, "hint": False, "body": '{"by": "sentinel"}'}),
+        (t.contact_values, {"contact_id": number, "name": "sentinel", "version": 1, "number": 1}),
         (t.conflicts, {"contact_id": number, "kind": "event", "subject": "event:x:sentinel", "at": now,
                        "evidence": '{"body": "sentinel"}'}),
         (t.merges, {"survivor": number, "merged": 0, "at": now, "evidence": '{"message_id": "sentinel"}',

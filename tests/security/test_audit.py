@@ -48,6 +48,8 @@ ACTS: dict[str, str] = {
     "import": "import",
     "export": "export",
     "track": "track",
+    "values show": LOOKS,
+    "values publish": "values.publish",
     "send": "send",
     "sends list": LOOKS,
     "sends show": LOOKS,

@@ -8,7 +8,8 @@ from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact
 from nurture.domain.entities.reading import currency_in, net_lines, price_of
 from nurture.domain.entities.refunds import net_amount
-from nurture.domain.event_index import DATED, Index
+from nurture.domain.entities.usual_interval import text_of_entity
+from nurture.domain.event_index import DATED, USUAL, Index
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import Entity, EntityLine, Share
 from nurture.domain.playbook import EntityKind, EntityMatch, FoldFact, Playbook
@@ -124,6 +125,9 @@ def _entity_shares(
         amount = net_amount(entity, kind, playbook)
         currency = currency_of(entity, playbook)
         return [] if amount is None or currency is None else [(at, amount, currency)]
+    if fold.name.startswith(USUAL):
+        text = text_of_entity(fold.property or "", entity)
+        return [] if text is None else [(at, text, key)]
     value = entity.fields.get(fold.property or "")
     return [(at, item, key) for item in _values(value, fold)]
 
@@ -274,5 +278,5 @@ def compacted(fold: FoldFact, shares: Sequence[Share]) -> list[Share]:
             return [max(shares, key=lambda share: (share[0], share[2]))]
         case "set":
             return [(at, value, "") for value, at in _newest_values(shares, fold.keep)]
-        case "window" | "ever":
+        case "window" | "ever" | "band":
             return sorted(shares)[-fold.keep :]

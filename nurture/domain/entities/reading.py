@@ -1,6 +1,6 @@
 """Reading entities: their keys, marks and lines."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -186,3 +186,26 @@ def net_lines(entity: Entity) -> Iterator[tuple[str, EntityLine, int]]:
             quantity = net_quantity(entity, key, line)
             if quantity:
                 yield key, line, quantity
+
+
+def text_at_hand(
+    name: str,
+    fields: Mapping[str, Any],
+    event: Mapping[str, Any],
+    *,
+    read: Callable[[Any], str | None] = lambda value: coerce(value, "text"),
+) -> str | None:
+    """Return the text of a property: the entity's own, else that of its largest line, else that of the event.
+
+    fields: of the entity, with its `lines`. read: turns a value into a text.
+    """
+    lines = fields.get("lines")
+    ordered = sorted(lines, key=_cost_of, reverse=True) if isinstance(lines, list) else []
+    texts = (read(part.get(name)) for part in (fields, *ordered, event))
+    return next((text for text in texts if isinstance(text, str)), None)
+
+
+def _cost_of(line: Mapping[str, Any]) -> int:
+    """Return what a line costs: price x quantity."""
+    quantity = coerce(line.get("quantity"), "integer")
+    return (price_of(line) or 0) * (quantity if isinstance(quantity, int) else 1)

@@ -50,7 +50,7 @@ def settle_kinds(
     settle_net_facts(contact, changed, playbook, index)
     note_doubts(contact, changed, playbook, index)
     if index.rhythms:
-        settle_rhythms(contact, changed, index)
+        settle_rhythms(contact, changed, index, playbook)
 
 
 def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> bool:
@@ -60,7 +60,7 @@ def settle_entities(contact: Contact, kind: EntityKind, playbook: Playbook) -> b
     """
     has_changed = False
     if kind.lines_of:
-        settle_supplies(contact, kind)
+        settle_supplies(contact, kind, playbook)
         has_changed = True
     known = contact.memory.entities.get(kind.name, {})
     closings = contact.memory.closings.get(kind.name, _NO_CLOSINGS)

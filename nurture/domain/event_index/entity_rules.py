@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from nurture.domain.measure import MailStep, Measure
 from nurture.domain.playbook import (
@@ -18,6 +19,14 @@ from nurture.domain.playbook import (
 
 #: Folds that need no value of the entity, only its date.
 DATED: frozenset[str] = frozenset({"count", "first", "last", "window", "ever"})
+
+#: A fold of which a dropped entity keeps its text, and of which nothing is stored: `@usual:FACT:PROPERTY`.
+USUAL: Final = "@usual:"
+
+
+def usual_fold(fact: RhythmFact, name: str) -> str:
+    """Return the name of the fold that keeps a property's text for a rhythm."""
+    return f"{USUAL}{fact.name}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,8 @@ def net_folds(playbook: Playbook) -> Iterable[FoldFact]:
             yield _count(f"@count:{fact.name}", fact.over)
             yield FoldFact(f"@first:{fact.name}", "first", "instant", (), over=fact.over)
             yield FoldFact(f"@last:{fact.name}", "last", "instant", (), over=fact.over)
+            for name in () if isinstance(fact.usual, int) else fact.usual.properties:
+                yield FoldFact(usual_fold(fact, name), "latest", "text", (), property=name, over=fact.over)
         elif isinstance(fact, VerdictFact):
             for sign, over in (("yes", fact.yes_over), ("no", fact.no_over)):
                 if over:
@@ -123,7 +134,7 @@ class FoldGroup:
 def fold_groups(folds: Iterable[FoldFact]) -> tuple[FoldGroup, ...]:
     """Return the folds in groups; each fold is in one group."""
     groups: dict[tuple[object, ...], list[FoldFact]] = {}
-    for fold in folds:
+    for fold in (fold for fold in folds if not fold.name.startswith(USUAL)):
         groups.setdefault((fold.over, *_value_read(fold)), []).append(fold)
     return tuple(
         FoldGroup(tuple(dict.fromkeys(match.kind for match in group[0].over)), tuple(group))

@@ -6,6 +6,7 @@
 from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import DueRule, EntityKind, LineRule, Reversal, field_terms
 from nurture.domain.playbook.facts import (
+    BandFact,
     EntityMatch,
     EventMatch,
     Fact,
@@ -21,10 +22,12 @@ from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
 from nurture.domain.playbook.model import Measures, Playbook
 from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
+from nurture.domain.playbook.published_values import PublishedValue, PublishedVersions, UsualInterval
 from nurture.domain.playbook.segments import Segment
 
 __all__ = [
     "AccountRules",
+    "BandFact",
     "Cap",
     "Conversion",
     "DueRule",
@@ -44,6 +47,8 @@ __all__ = [
     "Offer",
     "Persona",
     "Playbook",
+    "PublishedValue",
+    "PublishedVersions",
     "QuietHours",
     "Reversal",
     "RhythmFact",
@@ -52,6 +57,7 @@ __all__ = [
     "Topic",
     "Touchpoint",
     "TraitFact",
+    "UsualInterval",
     "VerdictFact",
     "field_terms",
 ]

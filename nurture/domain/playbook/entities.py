@@ -7,6 +7,7 @@ from typing import Final, Literal
 from nurture.domain.conditions import Term
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.playbook.facts import EventMatch
+from nurture.domain.playbook.published_values import UsualInterval
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Reversal:
 class DueRule:
     """When a line is needed again: after the person's own interval, drawn toward the usual one."""
 
-    usual: Duration
+    usual: Duration | UsualInterval
     # How many intervals of the person's own the usual one weighs.
     weight: int
 

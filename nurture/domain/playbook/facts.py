@@ -5,6 +5,7 @@ from typing import Literal
 
 from nurture.domain.conditions import Condition, Table
 from nurture.domain.instant import Duration
+from nurture.domain.playbook.published_values import Bands, UsualInterval
 
 #: `date` is kept as text, `MM-DD` or `YYYY-MM-DD`, and reads as text.
 FactType = Literal["bool", "integer", "decimal", "instant", "text", "date", "set", "verdict", "window"]
@@ -34,12 +35,13 @@ class FoldFact:
     count        integer, 0 at first            sum, min, max   of `property`; sum 0, others unknown at first
     first, last  instant of the event; never    latest          value of `property` of the newest event
     set          the distinct values of `property`, newest `keep`
+    band         the band of the number published last (`BandFact`)
     window       instants of events within `within`, newest `keep`; reads as their count at `now`
     ever         true once `at_least` events fell within one span of `within`
     """
 
     name: str
-    fold: Literal["count", "sum", "min", "max", "first", "last", "latest", "set", "window", "ever"]
+    fold: Literal["count", "sum", "min", "max", "first", "last", "latest", "set", "window", "ever", "band"]
     type: FactType
     of: tuple[EventMatch, ...]
     property: str | None = None
@@ -53,6 +55,18 @@ class FoldFact:
     money: bool = False
     # Of a sum of decimals over events: an amount whose event names another currency is not added. "": all are.
     currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BandFact(FoldFact):
+    """The band of a published value of contacts; unknown before its first publication."""
+
+    bands: Bands = ()
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """Return the names of the bands."""
+        return frozenset(name for name, _ in self.bands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +131,7 @@ class RhythmFact:
     name: str
     over: tuple[EntityMatch, ...]
     times: int
-    usual: Duration
+    usual: Duration | UsualInterval
     weight: int
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 from nurture.domain.conditions import Table, Vocabulary
@@ -12,10 +13,11 @@ from nurture.domain.moments import MomentRule
 from nurture.domain.owners import Owner
 from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import EntityKind
-from nurture.domain.playbook.facts import EventMatch, Fact
+from nurture.domain.playbook.facts import EventMatch, Fact, RhythmFact
 from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
 from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
+from nurture.domain.playbook.published_values import PublishedValue, PublishedVersions
 from nurture.domain.playbook.segments import Segment
 
 
@@ -54,6 +56,10 @@ class Playbook:
     entities: Mapping[str, EntityKind] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    # Values that are computed elsewhere; those of contacts are facts too.
+    values: Mapping[str, PublishedValue] = field(default_factory=dict)
+    # The numbers published so far that folds read; they come from the database and not from the files.
+    published: PublishedVersions = field(default_factory=PublishedVersions)
     # The currencies of the brand; amounts in any other one are never added. (): no currency is asked for.
     currencies: tuple[str, ...] = ()
     # Types of event properties, for `where` and for `event.NAME` in a step's `when`.
@@ -91,6 +97,13 @@ class Playbook:
         """Let former paths find their measures."""
         if any(measure.was for measure in self.measures.values()):
             object.__setattr__(self, "measures", Measures(self.measures))
+
+    @cached_property
+    def intervals_read(self) -> frozenset[str]:
+        """Return the published values that rhythms and supplies read."""
+        intervals = [fact.usual for fact in self.facts.values() if isinstance(fact, RhythmFact)]
+        intervals += [kind.due.usual for kind in self.entities.values() if kind.due is not None]
+        return frozenset(usual.value for usual in intervals if not isinstance(usual, int) and usual.value)
 
     def stages_of(self, track: str) -> tuple[Stage, ...]:
         """Return the track's stages in order."""

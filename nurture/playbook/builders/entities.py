@@ -6,6 +6,7 @@ from typing import Final
 from nurture.domain.instant import DAY
 from nurture.domain.playbook import DueRule, EntityKind, EventMatch, LineRule, Reversal
 from nurture.playbook.builders.events import MatcherBuilder
+from nurture.playbook.builders.facts import fixed_interval
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema import entities as schema
@@ -80,7 +81,9 @@ class EntityBuilder:
             parent_keys=self._parent_keys(model.within),
             lines=None if lines is None else self._line_rule(lines, (*loc, "lines")),
             lines_of=lines_of,
-            due=None if model.due is None else DueRule(model.due.usual, model.due.weight or _WEIGHT),
+            due=None
+            if model.due is None
+            else DueRule(fixed_interval(model.due.usual), model.due.weight or _WEIGHT),
             keep=model.keep or _KEEP,
             remember=model.remember or _REMEMBER,
         )

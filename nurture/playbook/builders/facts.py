@@ -8,6 +8,7 @@ from typing import Final, Literal
 from nurture.domain.conditions import BUILT_INS, Term, Vocabulary
 from nurture.domain.consent.events import UNKNOWN_TOPICS
 from nurture.domain.entities.doubts import EQUAL_REFUNDS, OTHER_CURRENCIES
+from nurture.domain.instant import DAY, Duration
 from nurture.domain.playbook import (
     EntityKind,
     EntityMatch,
@@ -179,7 +180,7 @@ class FactBuilder:
             known = format_names(self._entities)
             self._fault((*loc, "rhythm"), f"no entity `{model.rhythm}`", f"known: {known}")
         weight = _WEIGHT if model.weight is None else model.weight
-        return RhythmFact(name, over, model.times, model.usual, weight)
+        return RhythmFact(name, over, model.times, fixed_interval(model.usual), weight)
 
     def _counted(self, name: str, model: Counted, loc: Loc) -> FoldFact:
         """Build a fact that counts or dates events or entities, or collects the values of a property."""
@@ -254,6 +255,11 @@ class FactBuilder:
         elif model.source not in self._faults.broken_names(self._document.path, "properties"):
             change = "add `type:`, or declare the property under `properties`"
             self._fault(loc, f"no type for `{model.source}`", change)
+
+
+def fixed_interval(usual: int | str) -> Duration:
+    """Return the usual interval of the file, a stand-in for one that `builders.published_values` looks up."""
+    return usual if isinstance(usual, int) else DAY
 
 
 def _scale(model: int | None) -> int:

@@ -31,6 +31,7 @@ from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabul
 from nurture.playbook.builders.metric import build_metric
 from nurture.playbook.builders.moments import build_moments
 from nurture.playbook.builders.owners import build_owners
+from nurture.playbook.builders.published_values import ValueBuilder, band_facts
 from nurture.playbook.builders.segments import build_segments, with_segments
 from nurture.playbook.builders.tables import TableBuilder
 from nurture.playbook.document import Document, Loc
@@ -68,6 +69,9 @@ class ProgrammeBuilder:
             entities=entities,
             currencies=model.currencies,
         ).build(model.facts)
+        value_builder = ValueBuilder(model, self._document, self._faults, entities=entities)
+        values = value_builder.build(facts)
+        facts |= band_facts(values)
         vocabulary = with_segments(
             vocabulary_of(
                 facts.values(), entities, currencies=model.currencies, personas=bool(model.personas)
@@ -79,6 +83,8 @@ class ProgrammeBuilder:
         )
         tables, facts = self._tables(vocabulary, facts)
         vocabulary = replace(vocabulary, tables=tables)
+        values = value_builder.with_intervals(values, tables)
+        facts, entities = value_builder.facts(facts, values, tables), value_builder.entities(values, tables)
         self._check_names()
         self._check_actions(entities)
         optional = {
@@ -97,6 +103,7 @@ class ProgrammeBuilder:
             entities=entities,
             segments=build_segments(vocabulary, self._document, self._conditions),
             tables=tables,
+            values=values,
             currencies=model.currencies,
             stages=(
                 *self._stages("lead", model.stages.lead, vocabulary),

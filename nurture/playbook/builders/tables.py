@@ -6,7 +6,7 @@ from typing import Literal
 
 from nurture.domain.conditions import AT_HAND, Table, TableValue, Vocabulary
 from nurture.domain.instant import parse_duration
-from nurture.domain.playbook import Fact, LabelFact
+from nurture.domain.playbook import BandFact, Fact, LabelFact
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.tables import TableFile
@@ -96,19 +96,25 @@ class TableBuilder:
     def _check_rows(self, table: Table) -> None:
         """Check that every row stands for a text, and that every text has a value."""
         texts, name = self._texts(table.by), table.by.rpartition(".")[2]
+        bands = self._facts.get(table.by)
+        if isinstance(bands, BandFact):
+            self._check_row_names(table, bands.texts)
         if texts is None:
             if table.otherwise is None:
                 what = f"table {table.name} has no else, and `{name}` may be any text or unknown"
                 self._fault(("tables", table.name), what, "add `else:`")
             return
-        for row in table.rows:
-            if row not in texts:
-                what = f'`{name}` is never "{row}"'
-                self._fault(("tables", table.name, "rows", row), what, f"known: {format_names(texts)}")
+        self._check_row_names(table, texts)
         missing = sorted(set(texts) - set(table.rows))
         if missing and table.otherwise is None:
             what = f'table {table.name} has no row for "{missing[0]}" and no else'
             self._fault(("tables", table.name), what, "add the row, or `else:`")
+
+    def _check_row_names(self, table: Table, texts: Collection[str]) -> None:
+        for row in table.rows:
+            if row not in texts:
+                what = f'`{table.by.rpartition(".")[2]}` is never "{row}"'
+                self._fault(("tables", table.name, "rows", row), what, f"known: {format_names(texts)}")
 
     def _texts(self, by: str) -> Collection[str] | None:
         """Return the texts that a name may have; None when it may be any text, or unknown."""

@@ -11,7 +11,7 @@ from nurture.domain.consent.requests import (
     ADDRESS_REQUESTED_EVENT,
     REQUEST_EVENT,
 )
-from nurture.domain.event import KIND_NAMES
+from nurture.domain.event import KIND_NAMES, VALUE_PUBLISHED
 from nurture.domain.feedback import EVENTS
 from nurture.domain.measure import (
     ActionStep,
@@ -47,6 +47,7 @@ _OURS: Final[Mapping[str, str]] = {
         "only our own pages tell what people confirm there",
     ),
     **dict.fromkeys(KIND_NAMES.values(), "it stands for a call of your tracking"),
+    VALUE_PUBLISHED: "it tells what `nurture values publish` handed in",
     **dict.fromkeys(EVENTS.values(), "it tells what became of a mail"),
     **dict.fromkeys(
         (OPENED, "Support Case Updated", "Support Case Closed", "Reply Overdue"),

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from nurture.domain.conditions import Condition
-from nurture.domain.playbook import LabelFact, Playbook
+from nurture.domain.playbook import BandFact, LabelFact, Playbook
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import PROGRAMME
@@ -16,7 +16,11 @@ def report_unknown_texts(
     """Add a fault for each text that the name beside it never has."""
     for name, text in compared_texts(condition.text):
         known = _texts_of(name, playbook, faults)
-        if known is not None and text not in known:
+        fact = playbook.facts.get(name)
+        if isinstance(fact, BandFact) and text not in fact.texts:
+            bands = ", ".join(band for band, _ in fact.bands)
+            faults.at(document, loc, f'{name} has bands {bands}: "{text}" is none', "name one of them")
+        elif known is not None and text not in known:
             what, change = f"no {name} `{text}`", f"known: {', '.join(sorted(known)) or '(none yet)'}"
             faults.at(document, loc, what, change)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from nurture.playbook.schema.events import EventMatcher, EventNames
+from nurture.playbook.schema.published_values import IntervalText
 from nurture.playbook.schema.values import ConditionText, DurationText, EventName, Name, PropertyName, Strict
 
 #: One property or several; the first that an event has is used.
@@ -61,7 +62,7 @@ AnyReversal = Annotated[
 class DueFile(Strict):
     """When a line is needed again: the usual interval, and how many of the person's own it weighs."""
 
-    usual: DurationText
+    usual: IntervalText
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
 
 

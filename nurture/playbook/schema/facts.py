@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
+from nurture.playbook.schema.published_values import IntervalText
 from nurture.playbook.schema.values import (
     ConditionText,
     DurationText,
@@ -180,7 +181,7 @@ class RhythmFact(Strict):
 
     rhythm: Name
     times: Annotated[int, Field(ge=1, le=20)]
-    usual: DurationText
+    usual: IntervalText
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
 
 

@@ -11,6 +11,7 @@ from nurture.playbook.schema.essentials import MetricFile
 from nurture.playbook.schema.events import EventMatcher, EventNames, Matcher
 from nurture.playbook.schema.facts import AnyFact
 from nurture.playbook.schema.moments import AnyMoment
+from nurture.playbook.schema.published_values import ValueFile
 from nurture.playbook.schema.segments import SegmentFile
 from nurture.playbook.schema.tables import TableFile
 from nurture.playbook.schema.values import (
@@ -233,6 +234,7 @@ class ProgrammeFile(Strict):
     facts: dict[Name, AnyFact]
     segments: dict[Name, SegmentFile] = Field(default_factory=dict)
     tables: dict[Name, TableFile] = Field(default_factory=dict)
+    values: dict[Name, ValueFile] = Field(default_factory=dict)
     stages: Stages
     milestones: dict[Name, MilestoneFile] = Field(default_factory=dict)
     holds: dict[Name, HoldFile] = Field(default_factory=dict)

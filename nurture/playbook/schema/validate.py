@@ -68,7 +68,7 @@ _TYPES: Mapping[str, str] = {
 _DEPTHS: Mapping[str, int] = {
     "steps": 2, "let": 2, "objects": 2, "entities": 2, "facts": 2, "segments": 2, "tables": 2, "properties": 2,
     "milestones": 2, "holds": 2, "topics": 2, "caps": 2, "touchpoints": 2, "personas": 2, "offers": 2, "actions": 2,
-    "senders": 2, "owners": 2, "calendars": 2, "moments": 2, "stages": 3,
+    "senders": 2, "owners": 2, "calendars": 2, "moments": 2, "values": 2, "stages": 3,
 }  # fmt: skip
 _STEP = {"wait": "1d"}
 _ATTEMPTS_MAX = 5

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture.domain.conditions import Reading, Table, parse
+from nurture.domain.entities.reading import text_at_hand
 from nurture.domain.errors import ConditionError
 from nurture.domain.instant import DAY, HOUR
-from nurture.domain.segments import text_at_hand
 from tests.domain.conditions.samples import NOW, VOCABULARY, a_reading, facts, unshrunk
 
 REWARD = Table("reward", "tier", {"gold": 5, "warm": 2}, "number", 1)

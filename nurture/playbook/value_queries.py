@@ -1,0 +1,118 @@
+"""Queries of published values: their versions, and the numbers of values by key."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.bulk import any_of, insert
+from nurture.database.schema import value_numbers, value_versions
+from nurture.domain.instant import Instant
+from nurture.domain.playbook import PublishedVersions
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One publication of one value."""
+
+    name: str
+    version: int
+    published_at: Instant
+    in_force_at: Instant
+    numbers: int
+    news: int
+    actor: str
+
+
+def lock_versions(connection: sa.Connection) -> None:
+    """Let nobody else publish until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE value_versions IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def newest_versions(connection: sa.Connection) -> dict[str, Version]:
+    """Return name -> its newest publication."""
+    newest = sa.select(sa.func.max(value_versions.c.id)).group_by(value_versions.c.name)
+    rows = connection.execute(sa.select(value_versions).where(value_versions.c.id.in_(newest)))
+    return {row.name: _version(row) for row in rows}
+
+
+def list_versions(connection: sa.Connection, name: str, *, limit: int) -> list[Version]:
+    """Return the newest publications of a value, the newest first."""
+    statement = (
+        sa.select(value_versions)
+        .where(value_versions.c.name == name)
+        .order_by(value_versions.c.version.desc())
+        .limit(limit)
+    )
+    return [_version(row) for row in connection.execute(statement)]
+
+
+def _version(row: Any) -> Version:
+    return Version(row.name, row.version, row.published_at, row.in_force_at, row.numbers, row.news, row.actor)
+
+
+def add_version(connection: sa.Connection, version: Version) -> None:
+    """Store a publication."""
+    row = {name: getattr(version, name) for name in _COLUMNS}
+    connection.execute(sa.insert(value_versions).values(**row))
+
+
+_COLUMNS = ("name", "version", "published_at", "in_force_at", "numbers", "news", "actor")
+
+
+def set_news(connection: sa.Connection, name: str, version: int, news: int) -> None:
+    """Set how much of a publication is news."""
+    mine = sa.and_(value_versions.c.name == name, value_versions.c.version == version)
+    connection.execute(sa.update(value_versions).where(mine).values(news=news))
+
+
+# ---- values by key ---------------------------------------------------------------------------------------
+
+
+def newest_publication(connection: sa.Connection, names: Collection[str]) -> int:
+    """Return the id of the newest publication of one of these values, 0 before the first."""
+    mine = any_of(value_versions.c.name, sorted(names), connection)
+    return connection.scalar(sa.select(sa.func.max(value_versions.c.id)).where(mine)) or 0
+
+
+def load_published(connection: sa.Connection, names: Collection[str]) -> PublishedVersions:
+    """Return every number of these values."""
+    n = value_numbers.c
+    statement = (
+        sa.select(n.name, n.key, n.in_force_at, n.number)
+        .where(any_of(n.name, sorted(names), connection))
+        .order_by(n.name, n.key, n.version)
+    )
+    numbers: dict[tuple[str, str], list[tuple[Instant, int | None]]] = {}
+    for name, key, at, number in connection.execute(statement):
+        numbers.setdefault((name, key), []).append((at, number))
+    return PublishedVersions(numbers)
+
+
+def newest_numbers(connection: sa.Connection, name: str) -> dict[str, tuple[int | None, int]]:
+    """Return key -> (its newest number, the version that gave it)."""
+    n = value_numbers.c
+    statement = sa.select(n.key, n.number, n.version).where(n.name == name).order_by(n.key, n.version)
+    return {row.key: (row.number, row.version) for row in connection.execute(statement)}
+
+
+def numbers_of_key(connection: sa.Connection, name: str, key: str) -> Sequence[Any]:
+    """Return the rows of one key, the newest first."""
+    n = value_numbers.c
+    statement = sa.select(value_numbers).where(n.name == name, n.key == key).order_by(n.version.desc())
+    return connection.execute(statement).all()
+
+
+def add_numbers(connection: sa.Connection, version: Version, numbers: Mapping[str, int | None]) -> None:
+    """Store the numbers of a publication that differ from the ones before."""
+    rows = [
+        (version.name, key, version.version, version.in_force_at, numbers[key]) for key in sorted(numbers)
+    ]
+    insert(
+        connection,
+        value_numbers,
+        rows,
+        columns=("name", "key", "version", "in_force_at", "number"),
+    )
