@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family, members_of
 from nurture.contacts.state_codec import encode_memory, encode_run_data
-from nurture.contacts.watch_queries import end_watches, renew_watches
+from nurture.contacts.watch_queries import end_watches, renew_watches, set_watches
 from nurture.database.bulk import (
     Row,
     any_of,
@@ -335,6 +335,14 @@ def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> Non
         (begun if change.is_start else ended).append(row)
     renew_watches(connection, begun)
     end_watches(connection, ended)
+    set_watches(
+        connection,
+        {
+            (lines.kind, advance.contact.id): lines.since
+            for advance in advances
+            for lines in advance.watched_lines
+        },
+    )
 
 
 def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:

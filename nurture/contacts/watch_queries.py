@@ -1,11 +1,12 @@
 """Watches: who waits for an object, and since when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from nurture.database.bulk import Row, any_of, insert, relation
 from nurture.database.schema import watches
+from nurture.domain.instant import Instant
 
 _KEY = ("kind", "key", "contact_id")
 
@@ -38,6 +39,24 @@ def end_watches(connection: sa.Connection, rows: Sequence[Row]) -> None:
     connection.execute(
         sa.delete(watches).where(any_of(watches.c.contact_id, _contacts(rows), connection), is_ended)
     )
+
+
+def set_watches(connection: sa.Connection, since: Mapping[tuple[str, int], Mapping[str, Instant]]) -> None:
+    """Let contacts watch exactly these objects on these lists. since: (list, contact) -> key -> since."""
+    if not since:
+        return
+    names: list[Row] = [{"kind": kind, "contact_id": contact} for kind, contact in sorted(since)]
+    given = relation(connection, [watches.c.kind, watches.c.contact_id], names)
+    is_listed = sa.exists().where(given.c.kind == watches.c.kind, given.c.contact_id == watches.c.contact_id)
+    connection.execute(
+        sa.delete(watches).where(any_of(watches.c.contact_id, _contacts(names), connection), is_listed)
+    )
+    rows: list[Row] = [
+        {"kind": kind, "key": key, "contact_id": contact, "since": at}
+        for (kind, contact), objects in sorted(since.items())
+        for key, at in objects.items()
+    ]
+    insert(connection, watches, rows, conflict=_KEY)
 
 
 def _contacts(rows: Sequence[Row]) -> list[int]:

@@ -394,6 +394,8 @@ sa.Index("ix_objects_first_at", objects.c.kind, objects.c.first_at, objects.c.ke
 watches = sa.Table(
     "watches",
     metadata,
+    # The list on which somebody watches: the kind of object, or `KIND/LIST` of a list with a name of its own, which the
+    # release before never asks for.
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),

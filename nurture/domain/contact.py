@@ -203,10 +203,20 @@ class MilestoneReached:
 class WatchChange:
     """The contact starts or stops watching an object, or starts anew."""
 
+    # The id of the list: the kind, or `KIND/LIST`.
     kind: str
     key: str
     at: Instant
     is_start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLines:
+    """All that the contact watches on a list over lines of entities: key of the object -> since."""
+
+    # The list's id.
+    kind: str
+    since: Mapping[str, Instant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +282,8 @@ class Advance:
     actions: list[PlannedAction] = field(default_factory=list)
     cancellations: list[Cancellation] = field(default_factory=list)
     watches: list[WatchChange] = field(default_factory=list)
+    # Lists over lines that changed, as they are now; of one list the last counts.
+    watched_lines: list[WatchedLines] = field(default_factory=list)
     non_entries: list[NonEntry] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     # Measures that were set aside before and are tried again.

@@ -102,18 +102,45 @@ def is_early(connection: sa.Connection, wake: sa.Row[Any], *, own: str) -> bool:
     return bool(connection.scalar(sa.select(oldest <= change)))
 
 
-def watchers(connection: sa.Connection, wake: sa.Row[Any], *, limit: int) -> Sequence[Any]:
-    """Return (since, contact_id) of the next watchers of the change's object, in order of waiting."""
-    cursor = sa.tuple_(watches.c.since, watches.c.contact_id) > sa.tuple_(
-        sa.literal(wake.cursor_since), sa.literal(wake.cursor_contact)
+def watchers(
+    connection: sa.Connection, wake: sa.Row[Any], lists: Sequence[str], *, limit: int
+) -> Sequence[Any]:
+    """Return (since, contact_id) of the next watchers of the change's object on these lists, in order of waiting.
+
+    Somebody on several of them waits since the first.
+    """
+    after = sa.tuple_(sa.literal(wake.cursor_since), sa.literal(wake.cursor_contact))
+    here = sa.and_(watches.c.kind.in_(sorted(lists)), watches.c.key == wake.key)
+    if len(lists) == 1:
+        statement = sa.select(watches.c.since, watches.c.contact_id).where(
+            here, sa.tuple_(watches.c.since, watches.c.contact_id) > after
+        )
+        order: tuple[Any, ...] = (watches.c.since, watches.c.contact_id)
+    else:
+        first = sa.func.min(watches.c.since)
+        statement = (
+            sa.select(first.label("since"), watches.c.contact_id)
+            .where(here)
+            .group_by(watches.c.contact_id)
+            .having(sa.tuple_(first, watches.c.contact_id) > after)
+        )
+        order = (first, watches.c.contact_id)
+    return connection.execute(statement.order_by(*order).limit(limit)).all()
+
+
+def lists_of_watchers(
+    connection: sa.Connection, key: str, lists: Sequence[str], contact_ids: Sequence[int]
+) -> dict[int, dict[str, Instant]]:
+    """Return contact -> list -> since, of those of these lists on which each watches an object."""
+    statement = sa.select(watches.c.contact_id, watches.c.kind, watches.c.since).where(
+        watches.c.kind.in_(sorted(lists)),
+        watches.c.key == key,
+        any_of(watches.c.contact_id, contact_ids, connection),
     )
-    statement = (
-        sa.select(watches.c.since, watches.c.contact_id)
-        .where(watches.c.kind == wake.kind, watches.c.key == wake.key, cursor)
-        .order_by(watches.c.since, watches.c.contact_id)
-        .limit(limit)
-    )
-    return connection.execute(statement).all()
+    found: dict[int, dict[str, Instant]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.contact_id, {})[row.kind] = row.since
+    return found
 
 
 def audience_after(

@@ -5,7 +5,8 @@ events that wake, one internal event per watcher, in order of waiting and a boun
 takes the way of every event: inbox, identity, advance.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,9 +18,9 @@ from nurture.domain.counts import Counts
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import Instant
-from nurture.domain.journey.object_watches import AUDIENCE, TO
+from nurture.domain.journey.object_watches import AUDIENCE, LISTS, TO
 from nurture.domain.measure import Measure
-from nurture.domain.playbook import ObjectKind, Playbook
+from nurture.domain.playbook import ObjectKind, Playbook, WatchList
 from nurture.domain.values import key_text
 from nurture.journey import object_queries as store
 from nurture.playbook import PlaybookSource
@@ -28,6 +29,8 @@ from nurture.runtime.clock import Clock
 #: The source of internal events to watchers; they fold no object and wake nobody again.
 SOURCE: Final = "object"
 _FIELDS_MAX: Final = 60
+#: The list without a name alone.
+_UNNAMED: Final = frozenset({""})
 
 
 def fold_objects(connection: sa.Connection, events: Sequence[Event], playbook: Playbook) -> int:
@@ -125,15 +128,22 @@ def wake_watchers(
 def _wake_next(
     connection: sa.Connection, wake: sa.Row[Any], playbook: Playbook | None, *, now: Instant, limit: int
 ) -> Counts:
-    kind = playbook.objects.get(wake.kind) if playbook is not None else None
-    since = now - kind.watch_for if kind is not None else None
-    waiting = store.watchers(connection, wake, limit=limit)
-    late = [watcher.contact_id for watcher in waiting if since is not None and watcher.since < since]
-    people = [watcher.contact_id for watcher in waiting if watcher.contact_id not in late]
-    _hand_to(connection, wake, people, now=now)
-    if late:
-        store.forget_watches(connection, (wake.kind, wake.key), late)
-    counts = Counts(woken=len(people), given_up=len(late))
+    lists = _lists_woken(wake, playbook)
+    waiting = store.watchers(connection, wake, list(lists), limit=limit)
+    contacts = [watcher.contact_id for watcher in waiting]
+    watched = store.lists_of_watchers(connection, wake.key, list(lists), contacts) if contacts else {}
+    late: dict[str, list[int]] = {}
+    people: dict[int, frozenset[str]] = {}
+    for contact in contacts:
+        over = {name for name, since in watched[contact].items() if _is_over(lists[name], since, now)}
+        for name in over:
+            late.setdefault(name, []).append(contact)
+        if names := watched[contact].keys() - over:
+            people[contact] = frozenset(name.partition("/")[2] for name in names)
+    _hand_to(connection, wake, list(people), now=now, lists=people)
+    for name, given_up in late.items():
+        store.forget_watches(connection, (name, wake.key), given_up)
+    counts = Counts(woken=len(people), given_up=len(contacts) - len(people))
     if len(waiting) < limit:
         if _measures_of_audience(wake, playbook):
             store.move_cursor(connection, wake.id, since=store.TO_AUDIENCE, contact=0)
@@ -144,6 +154,24 @@ def _wake_next(
         store.move_cursor(connection, wake.id, since=waiting[-1].since, contact=waiting[-1].contact_id)
         counts.more = True
     return counts
+
+
+def _is_over(watch: WatchList | None, since: Instant, now: Instant) -> bool:
+    """Tell whether somebody has watched for longer than the list allows."""
+    return watch is not None and since < now - watch.lasts
+
+
+def _lists_woken(wake: sa.Row[Any], playbook: Playbook | None) -> dict[str, WatchList | None]:
+    """Return id -> list of those whose watchers the change wakes: the one without a name, and those of triggers.
+
+    None in place of a list whose kind the playbook does not know.
+    """
+    kind = playbook.objects.get(wake.kind) if playbook is not None else None
+    if playbook is None or kind is None:
+        return {wake.kind: None}
+    triggers = [on for _, on in index_of(playbook).objects.get(wake.name, ()) if on.kind == wake.kind]
+    names = {"", *(name for on in triggers for name in on.lists)}
+    return {watch.id: watch for watch in kind.all_lists if watch.name in names}
 
 
 def _wake_audience(
@@ -172,9 +200,18 @@ def _measures_of_audience(wake: sa.Row[Any], playbook: Playbook | None) -> list[
 
 
 def _hand_to(
-    connection: sa.Connection, wake: sa.Row[Any], people: Sequence[int], *, now: Instant, to: str = ""
+    connection: sa.Connection,
+    wake: sa.Row[Any],
+    people: Sequence[int],
+    *,
+    now: Instant,
+    to: str = "",
+    lists: Mapping[int, frozenset[str]] = MappingProxyType({}),
 ) -> None:
-    """Hand each of these people the change as an event. to: `audience`, or "" for people who watch the object."""
+    """Hand each of these people the change as an event.
+
+    to: `audience`, or "" for people who watch the object. lists: contact -> the names of the lists on which it does.
+    """
     names = load_newest_identities(connection, people)
     accept(
         connection,
@@ -188,10 +225,14 @@ def _hand_to(
                 received_at=max(now, wake.occurred_at),
                 identities=names[contact],
                 properties=decode(wake.body),
-                context={TO: to} if to else {},
+                context={TO: to} if to else _context(lists.get(contact, _UNNAMED)),
             )
             for contact in people
             if contact in names
         ],
         bulk=True,
     )
+
+
+def _context(names: frozenset[str]) -> dict[str, Any]:
+    return {} if names == _UNNAMED else {LISTS: sorted(names)}

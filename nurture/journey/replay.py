@@ -120,7 +120,7 @@ def definitions(playbook: Playbook) -> str:
         playbook.conversion,
         playbook.milestones,
         playbook.holds,
-        *((playbook.requests, playbook.objects) if playbook.requests else ()),
+        *((playbook.requests, playbook.objects) if playbook.requests else _lists(playbook)),
         playbook.topics,
         *((playbook.accounts,) if playbook.accounts is not None else ()),
         # Events whose count, first and last are kept because some condition asks.
@@ -130,12 +130,25 @@ def definitions(playbook: Playbook) -> str:
     return blake2b(repr(_plain(parts)).encode(), digest_size=8).hexdigest()
 
 
+#: Fields that a later release added: left out while they hold nothing, so that an upgrade refolds nobody.
+_ADDED: Final = frozenset({"lists", "read_by"})
+
+
+def _lists(playbook: Playbook) -> tuple[Any, ...]:
+    """Return the lists of watchers, from which what is remembered of requests follows."""
+    lists = [kind.lists for kind in playbook.objects.values() if kind.lists]
+    return (lists,) if lists else ()
+
+
 def _plain(value: Any) -> Any:
     """Return the value as nested lists that are written the same way in every process."""
     if isinstance(value, Condition):
         return value.expanded
     if is_dataclass(value):
-        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+        kept = [
+            field.name for field in fields(value) if field.name not in _ADDED or getattr(value, field.name)
+        ]
+        return [type(value).__name__, *(_plain(getattr(value, name)) for name in kept)]
     if isinstance(value, Mapping):
         return sorted([str(key), _plain(inner)] for key, inner in value.items())
     if isinstance(value, frozenset | set):

@@ -7,7 +7,7 @@ from typing import Any
 from nurture.domain.conditions import Condition
 from nurture.domain.event import VALUE_PUBLISHED
 from nurture.domain.measure import Exit, Metric, Once, OnEvent, WaitUntilEvent
-from nurture.domain.playbook import EntityKind, EventMatch, LineRule, ObjectKind, Playbook
+from nurture.domain.playbook import EntityKind, EventMatch, LineRule, ObjectKind, Playbook, WatchList
 
 
 def events_used(playbook: Playbook) -> dict[str, str]:
@@ -72,7 +72,9 @@ def _own_events(value: Any) -> Iterable[str]:
             return closing
         case LineRule(added_by=added, removed_by=removed):
             return (name for name in (*added, *removed) if not name.endswith(".lines"))
-        case ObjectKind(watched_from=begun, watched_until=ended):
+        case ObjectKind(watched_from=begun, watched_until=ended, read_by=read):
+            return (*begun, *ended, *read)
+        case WatchList(begun_by=begun, ended_by=ended):
             return (*begun, *ended)
         case _:
             return ()

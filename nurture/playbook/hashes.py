@@ -79,8 +79,8 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages"}),
-    ObjectKind: frozenset({"read_by"}),
-    OnObject: frozenset({"to_audience"}),
+    ObjectKind: frozenset({"lists", "read_by"}),
+    OnObject: frozenset({"lists", "to_audience"}),
     Playbook: frozenset({"accounts", "moments", "price_bounds"}),
     Vocabulary: frozenset({"segments", "tables"}),
 }
@@ -233,6 +233,9 @@ def definitions_read(measure: Measure, playbook: Playbook) -> Iterable[tuple[str
     yield from _calendars_read(measure, playbook)
     if isinstance(measure.trigger, OnMilestone):
         yield "milestones", playbook.milestones
-    for binding in measure.objects.values():
-        if binding.kind in playbook.objects:
-            yield f"object {binding.kind}", playbook.objects[binding.kind]
+    kinds = {binding.kind for binding in measure.objects.values()}
+    kinds |= (
+        {measure.trigger.kind} if isinstance(measure.trigger, OnObject) and measure.trigger.lists else set()
+    )
+    for kind in sorted(kinds & playbook.objects.keys()):
+        yield f"object {kind}", playbook.objects[kind]

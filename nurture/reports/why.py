@@ -361,6 +361,9 @@ def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
             return names, f"wakes on {', '.join(names)}"
         case OnObject(kind=kind, names=names, to_audience=True):
             return names, f"wakes everybody in the audience when {', '.join(names)} happens to a {kind}"
+        case OnObject(kind=kind, names=names, lists=lists) if lists:
+            shown = " or ".join(lists)
+            return names, f"wakes those on the list {shown} of a {kind} on {', '.join(names)}"
         case OnObject(kind=kind, names=names):
             return names, f"wakes those who wait for a {kind} on {', '.join(names)}"
         case OnMilestone(milestone=milestone):

@@ -45,13 +45,13 @@ from nurture.domain.playbook import (
     LabelEvidence,
     LabelFact,
     Milestone,
-    ObjectKind,
     Persona,
     Playbook,
     RhythmFact,
     Stage,
     TraitFact,
     VerdictFact,
+    WatchList,
 )
 
 T = TypeVar("T")
@@ -75,8 +75,10 @@ class Index:
     entity_milestones: dict[str, tuple[Milestone, ...]] = field(default_factory=dict)
     hold_starts: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
     hold_ends: dict[str, list[tuple[Hold, EventMatch]]] = field(default_factory=dict)
-    watch_from: dict[str, list[ObjectKind]] = field(default_factory=dict)
-    watch_until: dict[str, list[ObjectKind]] = field(default_factory=dict)
+    watch_from: dict[str, list[WatchList]] = field(default_factory=dict)
+    watch_until: dict[str, list[WatchList]] = field(default_factory=dict)
+    # Lists of watchers over the lines of entities.
+    line_lists: tuple[WatchList, ...] = ()
     triggers: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
     objects: dict[str, list[tuple[Measure, OnObject]]] = field(default_factory=dict)
     exits: dict[str, list[tuple[Measure, Exit]]] = field(default_factory=dict)
@@ -289,9 +291,10 @@ def _add_place(index: Index, playbook: Playbook) -> None:
 
 
 def _add_objects(index: Index, playbook: Playbook) -> None:
-    kinds = playbook.objects.values()
-    index.watch_from = _by_name((_of(kind.watched_from), kind) for kind in kinds)
-    index.watch_until = _by_name((_of(kind.watched_until), kind) for kind in kinds)
+    lists = [watch for kind in playbook.objects.values() for watch in kind.all_lists]
+    index.watch_from = _by_name((_of(watch.begun_by), watch) for watch in lists)
+    index.watch_until = _by_name((_of(watch.ended_by), watch) for watch in lists)
+    index.line_lists = tuple(watch for watch in lists if watch.lines_of)
 
 
 def _add_triggers(index: Index, playbook: Playbook) -> None:

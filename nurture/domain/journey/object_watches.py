@@ -1,6 +1,10 @@
-"""The objects that a contact watches: which events start a watch, which end it, and what is open after a history."""
+"""The objects that a contact watches by its events: which start a watch, which end it, and what a history leaves open.
 
-from collections.abc import Iterable, Mapping
+Each watch stands on a list of its kind: the one without a name, or one of `watchers`. Lists over the lines of entities
+follow from these (`line_watches`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from nurture.domain.contact import WatchChange
@@ -8,30 +12,31 @@ from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.memory import ObjectRequest
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import Playbook, WatchList
 from nurture.domain.values import key_text
 
-#: The key in the context of an object's event that names the people to whom it is handed.
+#: The keys in the context of an object's event: the people to whom it is handed, and the lists on which they stand.
 TO: Final = "to"
 AUDIENCE: Final = "audience"
+LISTS: Final = "lists"
 
 
 def watch_changes(event: Event, playbook: Playbook) -> list[WatchChange]:
-    """Return the watches that the event starts or ends; an object's own event ends the watch."""
+    """Return the watches that the event starts or ends; an object's own event ends those that it answers."""
     changes: list[WatchChange] = []
     index = index_of(playbook)
-    for kind in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
-        for key in object_keys(event, kind.key):
-            is_start = event.name in kind.watched_from
-            changes.append(WatchChange(kind.kind, key, event.occurred_at, is_start))
-    if event.kind == "object" and not is_for_audience(event):
-        for kind in playbook.objects.values():
-            if event.name in kind.wakes:
-                # By its arrival: it ends the watches that are there when it wakes.
-                changes += [
-                    WatchChange(kind.kind, key, event.received_at, is_start=False)
-                    for key in object_keys(event, kind.key)
-                ]
+    for watch in (*index.watch_from.get(event.name, ()), *index.watch_until.get(event.name, ())):
+        if watch.lines_of:
+            continue
+        for key in object_keys(event, watch.key):
+            is_start = event.name in watch.begun_by
+            changes.append(WatchChange(watch.id, key, event.occurred_at, is_start))
+    changes += [
+        # By its arrival: it ends the watches that are there when it wakes.
+        WatchChange(watch.id, key, event.received_at, is_start=False)
+        for watch in answered_lists(event, playbook)
+        for key in object_keys(event, watch.key)
+    ]
     return changes
 
 
@@ -40,8 +45,34 @@ def is_for_audience(event: Event) -> bool:
     return event.context.get(TO) == AUDIENCE
 
 
+def lists_of(event: Event) -> frozenset[str]:
+    """Return the names of the lists as whose watcher somebody is handed an object's event; "" has no name."""
+    if is_for_audience(event):
+        return frozenset()
+    names = event.context.get(LISTS)
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset({""})
+
+
+def answered_lists(event: Event, playbook: Playbook) -> Iterator[WatchList]:
+    """Yield the lists whose requests an object's event answers: the one without a name, and those asked for."""
+    if event.kind != "object":
+        return
+    names = lists_of(event)
+    for kind in playbook.objects.values() if names else ():
+        if event.name in kind.wakes:
+            yield from (
+                watch
+                for watch in kind.all_lists
+                if watch.name in names
+                and (
+                    not watch.name
+                    or (watch.asked_for and event.properties.get("object_kind", kind.kind) == kind.kind)
+                )
+            )
+
+
 def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str, str], Instant]:
-    """Return (kind, key) -> since, of every watch that these events, in the order of application, leave open."""
+    """Return (list, key) -> since, of every watch that these events, in the order of application, leave open."""
     watches: dict[tuple[str, str], Instant] = {}
     ended: dict[tuple[str, str], Instant] = {}
     for event in events:

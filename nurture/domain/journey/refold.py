@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nurture.domain.contact import Advance, Contact, Run, Transition
 from nurture.domain.instant import Instant
 from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, join_dates
+from nurture.domain.journey.line_watches import watched_lines
 from nurture.domain.journey.object_watches import ends_known
 from nurture.domain.journey.run_ends import end_runs_of_entities, leave_place
 from nurture.domain.journey.working_state import Work, cancelled_by
@@ -90,6 +91,7 @@ def _settle(
         if place == moved_from:
             work.result.transitions.extend(move for move in moved if move not in work.result.transitions)
         leave_place(work, moved, at)
+    work.result.watched_lines.extend(watched_lines(contact, playbook))
     contact.version += 1
     return work.result
 
@@ -168,6 +170,7 @@ def followed_by(first: Advance, then: Advance) -> Advance:
         actions=[*first.actions, *then.actions],
         cancellations=[*first.cancellations, *then.cancellations],
         watches=[*first.watches, *then.watches],
+        watched_lines=[*first.watched_lines, *then.watched_lines],
         non_entries=[*first.non_entries, *then.non_entries],
         set_aside=[*first.set_aside, *then.set_aside],
         retried=[*first.retried, *then.retried],

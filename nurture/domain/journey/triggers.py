@@ -12,7 +12,7 @@ from nurture.domain.journey.entity_dates import name_occasion, take_past_dates
 from nurture.domain.journey.entry import Firing, enter_measure, firing_of
 from nurture.domain.journey.moments import next_moment
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
-from nurture.domain.journey.object_watches import is_for_audience
+from nurture.domain.journey.object_watches import is_for_audience, lists_of
 from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
@@ -75,8 +75,10 @@ def start_by_event(work: Work, event: Event, at: Instant) -> None:
         _start_by_ops(work, event, at)
         return
     if event.kind == "object":
+        lists, to_audience = lists_of(event), is_for_audience(event)
         for measure, trigger in work.index.objects.get(event.name, ()):
-            is_meant = trigger.to_audience == is_for_audience(event)
+            is_watcher = not (trigger.to_audience or lists.isdisjoint(trigger.lists or ("",)))
+            is_meant = to_audience if trigger.to_audience else is_watcher
             if is_meant and trigger.kind == event.properties.get("object_kind", trigger.kind):
                 enter_measure(work, measure, firing_of(work, measure, event, at))
         return

@@ -86,6 +86,8 @@ class OnObject:
     names: tuple[str, ...]
     # True: for everybody in the measure's audience, whether they watch the object or not.
     to_audience: bool = False
+    # The named lists of watchers; (): the list without a name.
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from nurture.domain.playbook.facts import (
 )
 from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
 from nurture.domain.playbook.model import Measures, Playbook
-from nurture.domain.playbook.objects import ObjectKind
+from nurture.domain.playbook.objects import ObjectKind, WatchList
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
 from nurture.domain.playbook.published_values import PublishedValue, PublishedVersions, UsualInterval
 from nurture.domain.playbook.segments import Segment
@@ -59,5 +59,6 @@ __all__ = [
     "TraitFact",
     "UsualInterval",
     "VerdictFact",
+    "WatchList",
     "field_terms",
 ]

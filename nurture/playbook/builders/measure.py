@@ -193,7 +193,8 @@ def _trigger(
         case triggers.StageTrigger(stage=stage):
             return OnStage(stage)
         case triggers.ObjectTrigger(kind=kind, event=names, watchers=watchers):
-            return OnObject(kind, names_of(names), to_audience=watchers == "audience")
+            lists = tuple(watchers) if isinstance(watchers, list) else ()
+            return OnObject(kind, names_of(names), to_audience=watchers == "audience", lists=lists)
         case timed:
             return _timed_trigger(timed, types)
 
@@ -225,10 +226,10 @@ def _once(model: schema.MeasureFile, trigger: Trigger, playbook: Playbook) -> On
     if (
         once is None
         and isinstance(trigger, OnObject)
-        and trigger.to_audience
+        and (trigger.to_audience or trigger.lists)
         and trigger.kind in playbook.objects
     ):
-        # Nobody asked for it: each object is told once.
+        # Each object is told once.
         return Once(per=playbook.objects[trigger.kind].key)
     if once is None:
         # Silence concerns one cart, a date one contract on one day, a moment one day: each of them has its own run.

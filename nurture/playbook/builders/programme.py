@@ -14,7 +14,6 @@ from nurture.domain.playbook import (
     Fact,
     Hold,
     Milestone,
-    ObjectKind,
     Offer,
     Persona,
     Playbook,
@@ -30,13 +29,13 @@ from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.builders.facts import FactBuilder, property_terms, vocabulary_of
 from nurture.playbook.builders.metric import build_metric
 from nurture.playbook.builders.moments import build_moments
+from nurture.playbook.builders.objects import ObjectBuilder
 from nurture.playbook.builders.owners import build_owners
 from nurture.playbook.builders.published_values import ValueBuilder, band_facts
 from nurture.playbook.builders.segments import build_segments, with_segments
 from nurture.playbook.builders.tables import TableBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
-from nurture.playbook.schema.events import names_of
 from nurture.playbook.schema.programme import ActionFile, ProgrammeFile, StageFile
 
 #: The purposes of a cap that names none: transactional mail gets through all limits.
@@ -118,7 +117,7 @@ class ProgrammeBuilder:
             topics={topic.name: topic for topic in self._topics()},
             caps=tuple(self._caps()),
             requests=self._matchers.all(model.requests, ("requests",)),
-            objects={kind.kind: kind for kind in self._objects()},
+            objects=ObjectBuilder(self._document, self._faults, entities=entities).build(model.objects),
             touchpoints=tuple(self._touchpoints()),
             personas=tuple(self._personas()),
             moments=build_moments(model.moments),
@@ -243,20 +242,6 @@ class ProgrammeBuilder:
                 key=hold.key,
             )
 
-    def _objects(self) -> Iterable[ObjectKind]:
-        for kind, item in self._model.objects.items():
-            kept = {} if item.watch_for is None else {"watch_for": item.watch_for}
-            yield ObjectKind(
-                kind,
-                item.key,
-                names_of(item.of),
-                watched_from=tuple(item.watched_from),
-                watched_until=tuple(item.watched_until),
-                wakes=tuple(item.wakes),
-                read_by=tuple(item.read_by),
-                **kept,
-            )
-
     def _topics(self) -> Iterable[Topic]:
         for name, topic in self._model.topics.items():
             yield Topic(name, double_opt_in=topic.double_opt_in is not False)
@@ -315,7 +300,6 @@ class ProgrammeBuilder:
             if "transactional" in (cap.purposes or ()):
                 change = "leave `transactional` out: it gets through all limits"
                 self._fault(("caps", name, "purposes"), "a cap cannot hold transactional mail", change)
-        self._check_wakes()
 
     def _check_actions(self, entities: Iterable[str]) -> None:
         """Check that what an action goes on with is a kind of entity, or a watch."""
@@ -336,13 +320,6 @@ class ProgrammeBuilder:
                     f"`{name}` has no bound in {currency}, so mail about a price in {currency} never leaves"
                 )
                 self._fault(loc, what, f"add `{currency}:`")
-
-    def _check_wakes(self) -> None:
-        for kind, item in self._model.objects.items():
-            for event in item.wakes:
-                if event not in names_of(item.of):
-                    what = f"`{event}` wakes watchers and does not change the {kind}"
-                    self._fault(("objects", kind, "wakes"), what, "add it to `of`")
 
     def _known(self, section: str, names: Iterable[str]) -> frozenset[str]:
         return self._faults.known(self._document.path, section, names)

@@ -17,6 +17,9 @@ def check_asked_for(check: MeasureCheck) -> None:
     if isinstance(measure.trigger, OnOps):
         check.fault(loc, "asked_for on ops", "remove it: an operator decides this mail, not the person")
         return
+    if isinstance(measure.trigger, OnObject) and measure.trigger.lists:
+        _check_lists(check, measure.trigger)
+        return
     requests = {name for match in check.playbook.requests for name in match.names}
     if not requests:
         check.fault(loc, "asked_for, but playbook.yaml names no requests", "add `requests: [EVENT]` there")
@@ -25,6 +28,16 @@ def check_asked_for(check: MeasureCheck) -> None:
     if wrong is not None:
         change = f"name one of requests: {format_names(frozenset(requests), most=40)}{wrong}"
         check.fault(loc, "asked_for, but this trigger is no request of the person's", change)
+
+
+def _check_lists(check: MeasureCheck, on: OnObject) -> None:
+    """Check that people ask for the mail by one of the lists that the trigger names."""
+    kind = check.playbook.objects.get(on.kind)
+    watches = [watch for watch in (kind.lists if kind is not None else ()) if watch.name in on.lists]
+    if watches and not any(watch.asked_for for watch in watches):
+        names = " and ".join(f"`{watch.name}`" for watch in watches)
+        change = f"say `asked_for: true` on one of them under `watchers` of `{on.kind}` in playbook.yaml"
+        check.fault(("asked_for",), f"asked_for, but nobody asks by {names}", change)
 
 
 def _unrequested(check: MeasureCheck, requests: set[str]) -> Iterator[str]:

@@ -161,7 +161,7 @@ def _check_resumed(check: MeasureCheck, kind: str, began: Sequence[str]) -> None
     """Check that a measure whose action goes on with something begun starts on that thing, or on the person's watch."""
     measure, trigger = check.measure, check.measure.trigger
     match trigger:
-        case OnObject(to_audience=False):
+        case OnObject(to_audience=False) if _is_own_watch(check):
             what = WATCH
         case OnQuiet(entity=entity) | OnEntityDate(entity=entity):
             what = entity
@@ -175,6 +175,14 @@ def _check_resumed(check: MeasureCheck, kind: str, began: Sequence[str]) -> None
     words = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
     change = f"start it on {words} of the person's own, or ask for another kind of action"
     check.fault(("trigger",), f"`{kind}` needs a trigger on {words}: this one is {_words_of(check)}", change)
+
+
+def _is_own_watch(check: MeasureCheck) -> bool:
+    """Tell whether people stand on the lists of the measure's trigger by an act of their own."""
+    on = check.measure.trigger
+    kind = check.playbook.objects.get(on.kind) if isinstance(on, OnObject) else None
+    lists = on.lists if isinstance(on, OnObject) else ()
+    return kind is None or all(watch.asked_for for watch in kind.lists if watch.name in lists)
 
 
 def _words_of(check: MeasureCheck) -> str:

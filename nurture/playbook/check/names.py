@@ -25,6 +25,7 @@ from nurture.playbook.check.entity_dates import check_entity_date, check_moment
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.objects.lists import EventLike, check_objects
 from nurture.playbook.document import Loc
+from nurture.playbook.fault import format_names
 from nurture.playbook.folder import PROGRAMME
 
 _NO_TERM = Term("", "text")
@@ -118,6 +119,15 @@ def _check_trigger(check: MeasureCheck) -> None:
 def _check_object_trigger(check: MeasureCheck, kind: str, names: Iterable[str]) -> None:
     objects = check.playbook.objects
     check.require_known(("trigger", "object"), "object", kind, check.known("objects", objects))
+    on = check.measure.trigger
+    lists = on.lists if isinstance(on, OnObject) and kind in objects else ()
+    known = frozenset(watch.name for watch in objects[kind].lists) if lists else frozenset()
+    for name in lists:
+        if name not in known:
+            change = (
+                f"known: {format_names(known, most=40)}" if known else f"add it under `watchers` of `{kind}`"
+            )
+            check.fault(("trigger", "watchers"), f"{kind} has no list `{name}`", change)
     for name in names if kind in objects else ():
         if name not in objects[kind].wakes:
             what = f"`{name}` does not wake the people who watch a {kind}"

@@ -167,6 +167,17 @@ class CapFile(Strict):
         return self
 
 
+class WatchListFile(Strict):
+    """People who watch objects of a kind: put on the list by events, or by the lines of an entity."""
+
+    starts: Annotated[EventNames, Field(alias="from", description="Events, or ENTITY.lines.")]
+    ends: EventNames | None = Field(alias="until", default=None)
+    lasts: DurationText = Field(alias="for")
+    asked_for: (
+        Annotated[bool, Field(description="An event of `from` asks for one mail about the object.")] | None
+    ) = None
+
+
 class ObjectFile(Strict):
     """Things without a person: products, pieces, webinars."""
 
@@ -179,6 +190,9 @@ class ObjectFile(Strict):
     read_by: Annotated[
         list[EventName], Field(description="Events by which somebody reads it; a fresh list leaves it out.")
     ] = Field(default_factory=list)
+    watchers: dict[Name, WatchListFile] = Field(
+        default_factory=dict, description="Lists of watchers, which triggers name."
+    )
 
 
 class TouchpointFile(Strict):

@@ -101,12 +101,19 @@ class ScheduleTrigger(Strict):
     schedule: ScheduleSlot
 
 
+AnyWatchers = Annotated[
+    Annotated[Literal["audience"], Tag("audience")]
+    | Annotated[list[Name], Field(min_length=1), Tag("lists")],
+    Discriminator(lambda value: "lists" if isinstance(value, list) else "audience"),
+]
+
+
 class ObjectTrigger(Strict):
-    """An object's event, for every contact who watches the object, or for the audience."""
+    """An object's event, for everybody who watches the object (on one of these lists), or for the audience."""
 
     kind: Name = Field(alias="object")
     event: EventNames
-    watchers: Literal["audience"] | None = None
+    watchers: AnyWatchers | None = None
 
 
 _TRIGGERS = (
