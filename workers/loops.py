@@ -10,13 +10,14 @@ from typing import Any
 
 from nurture.app import ingest
 from nurture.app.event_body import split_body
+from nurture.app.experiments import judge_daily
 from nurture.app.feedback import process_feedback as work_feedback
 from nurture.app.sends.hand_in import continue_sends
 from nurture.app.services import Services
 from nurture.contacts.accept import accept, quarantine
 from nurture.contacts.inbox_queries import LIVE, has_rows
 from nurture.database.engine import encode
-from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX, Queue
+from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX, MEASUREMENT, Queue
 from nurture.delivery.claim_queries import has_due
 from nurture.delivery.deliver import deliver, recover_by_journal
 from nurture.delivery.deliver import recover as take_back
@@ -208,6 +209,14 @@ def feedback(context: Context) -> Counts:
         done = _repeat(context, FEEDBACK, lambda: work_feedback(context.services, context.notices.transport))
     if done.more:
         _notify(context, FEEDBACK, "")
+    return done
+
+
+def measure(context: Context) -> Counts:
+    """Judge all measures, unless a process did so today."""
+    with timed(MEASUREMENT):
+        done = judge_daily(context.services)
+    count(MEASUREMENT, done)
     return done
 
 

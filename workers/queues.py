@@ -2,9 +2,7 @@
 
 from kombu import Exchange, Queue
 
-from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX
-
-MEASUREMENT = "measurement"
+from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, MEASUREMENT
 
 NAMES = (INBOX, ADVANCE, DELIVER, FEEDBACK, MEASUREMENT)
 # Each has an exchange of its own: with the default's they would all get each other's messages.

@@ -21,7 +21,7 @@ from nurture.app.services import Services
 from nurture.contacts.accept import inbox_key
 from nurture.database import bulk
 from nurture.database.engine import limit_lock_wait
-from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, note
+from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, MEASUREMENT, note
 from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
@@ -95,6 +95,11 @@ def rest(connection: sa.Connection, services: Services, now: Instant) -> None:
     sunset(connection, now=now, suppression_key=services.settings.suppression_secret)
 
 
+def judge(connection: sa.Connection, _services: Services, _now: Instant) -> None:
+    """Note the measurement queue: a new day may have begun."""
+    note(connection, MEASUREMENT, "")
+
+
 JOBS = (
     Job("look", 5, look),
     Job("answers", 60, answers),
@@ -102,6 +107,7 @@ JOBS = (
     Job("tidy", 3600, tidy),
     Job("forget", 60, forget),
     Job("retain", 60, retain),
+    Job("measure", 3600, judge),
 )
 
 

@@ -6,7 +6,7 @@ what it carries is only in the broker and may be lost with it; HTTP is the durab
 
 from typing import Any
 
-from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX
+from nurture.database.notifications import ADVANCE, ALL, DELIVER, FEEDBACK, INBOX, MEASUREMENT
 
 from . import loops
 from .application import DELIVERY_SECONDS_MAX, app
@@ -49,6 +49,13 @@ def judge_clicks() -> None:
     here().notifier.clear(FEEDBACK, "")
     loops.judge(here())
     loops.feedback(here())
+
+
+@app.task(name="nurture.measurement.judge")
+def judge_measures() -> None:
+    """Judge all measures, once a day."""
+    here().notifier.clear(MEASUREMENT, "")
+    loops.measure(here())
 
 
 @app.task(name="nurture.hand_in")

@@ -9,8 +9,9 @@ from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
 from nurture.consent import record as consents
 from nurture.database.audit import record
-from nurture.domain.errors import NotFoundError
+from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.measure import MARKETING_SWITCH
+from nurture.measurement.restart import close_entries, restart
 from nurture.transports.registry import open_lanes
 
 
@@ -46,6 +47,8 @@ def set_switch(
     def work(connection: sa.Connection) -> dict[str, Any]:
         switch = find_switch(services, connection, name)
         now = services.clock.now()
+        if not paused and "/" in switch and not after_restore:
+            restart(connection, services.playbooks, switch, modes=("all", "entries"), now=now)
         if after_restore:
             journals.accept_restored_database(connection, services, actor=actor)
             revived = 0
@@ -58,6 +61,30 @@ def set_switch(
         return {"name": name, "paused": paused, "revived": revived} | (
             {"journals": folded} if after_restore else {}
         )
+
+    return services.database.run(work)
+
+
+def set_entries(services: Services, path: str, *, closed: bool, actor: str, reason: str) -> dict[str, Any]:
+    """Close a measure to new people, or open it again; whoever is in it finishes.
+
+    Opening one that a verdict closed begins a new trial. Raises NotFoundError for an unknown measure, and InputError
+    for a lane or `all`, which nobody enters.
+    """
+    if "/" not in path:
+        raise InputError(
+            f"--entries {path}: only a measure has entries; name one, such as customer/any/birthday"
+        )
+
+    def work(connection: sa.Connection) -> dict[str, Any]:
+        root, now = find_switch(services, connection, path), services.clock.now()
+        if closed:
+            close_entries(connection, services.playbooks, root, reason=reason, actor=actor, now=now)
+        else:
+            restart(connection, services.playbooks, root, modes=("entries",), now=now)
+        detail = {"name": path, "entries": True, "paused": closed, "reason": reason}
+        record(connection, at=now, actor=actor, action="pause" if closed else "resume", detail=detail)
+        return {"name": path, "entries": True, "paused": closed}
 
     return services.database.run(work)
 

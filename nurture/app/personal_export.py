@@ -48,6 +48,9 @@ ABOUT: Final[Mapping[str, str]] = {
     "coupons": "codes made for you",
     "runs": "the series of mails you are or were in",
     "actions": "what we did in a series of mails beside sending: events noted about you, topics ended",
+    "enrolments": "comparisons of our mails that you were in: since when, and whether you got the mail",
+    "exposures": "when a mail that we compare reached you, or would have",
+    "outcomes": "what you did that tells us whether our mails are of use",
     "attempts": "every attempt to deliver a mail to you, and what your mail server said",
     "feedback": "what was reported about our mail to you: delivered, bounced, opened, clicked",
     "consents": "what you agreed to or withdrew, when, and how we know",
@@ -65,6 +68,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "suppression_reasons": "every reason for which we may not mail you or an address of yours",
     "sends": "mails that somebody here sent to you by hand",
     "send_recipients": "lists by which somebody here sent you mail by hand",
+    "pauses": "notes of our operators, at a stop of mail, that name you",
     "switches": "notes of our operators that name you",
     "erasures": "whether you asked to be forgotten",
 }

@@ -7,8 +7,10 @@ from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
+from nurture.measurement.trials import measure_trials
 from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import ledger
+from nurture.reports.experiments import experiment_row
 from nurture.reports.person import load_family_ids
 
 
@@ -25,11 +27,15 @@ def messages(
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
-    """Return the number of mails in each state, per measure."""
+    """Return one row for each measure: its mails by state, and what its newest trial shows."""
     with services.database.read() as connection:
         names = load_measure_names(services.playbooks, connection)
-        rows = ledger.count_by_measure(connection)
-        return [{**row, "measure": names.shown(row["measure"])} for row in rows]
+        rows = {row["measure"]: row for row in ledger.count_by_measure(connection)}
+        trials = measure_trials(connection, now=services.clock.now())
+    return [
+        {**(rows.get(root) or ledger.nothing_planned(root)), "measure": names.shown(root), **experiment_row(trials.get(root))}
+        for root in sorted(rows.keys() | trials.keys(), key=names.shown)
+    ]
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:

@@ -16,7 +16,10 @@ _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_d
 
 @app.command()
 def measures(*, as_json: Json = False) -> None:
-    """Count the mails of each measure by state. The columns after `planned` add up to it.
+    """Show of each measure its mails by state, and whether it works.
+
+    The columns after `planned` add up to it. `people` are those whose time for an outcome is over, with and without the
+    measure; `at any time` holds however often one looks.
 
     Example: nurture report measures
     """
@@ -24,7 +27,44 @@ def measures(*, as_json: Json = False) -> None:
 
     with open_installation() as services:
         rows = reports.measures(services)
-    output.print_rows(rows, ["measure", *_COUNTS, "skips", "expiries", "asked_for"], as_json=as_json)
+    if as_json:
+        output.print_json(rows)
+        return
+    output.print_table(rows, ["measure", *_COUNTS, "skips", "expiries", "asked_for"], title="mails")
+    output.print_table([_shown(row) for row in rows], _SHOWN, title="effect")
+
+
+@app.command()
+def measure(
+    path: Annotated[str, typer.Argument(metavar="MEASURE", help="track/stage/name of a measure.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show what one measure does: its arms, its effect, its guards, and every decision about it.
+
+    Example: nurture report measure customer/any/second_order_coupon
+    """
+    from nurture.app import experiments
+
+    with open_installation() as services:
+        found = experiments.one_measure(services, path)
+    if as_json:
+        output.print_json(found)
+        return
+    words = {name: value for name, value in _shown(found).items() if name != "measure"}
+    output.print_fields(
+        {"goal": found.get("goal"), "metric": found["metric"], **words}, title=found["measure"]
+    )
+    arms = [{**row, "rate": _rate(row["rate"])} for row in found["arms"]]
+    output.print_table(
+        arms, ["epoch", "since", "arm", "share_percent", "entered", "mature", "events", "rate"]
+    )
+    output.print_table(
+        found["decisions"],
+        ["day", "verdict", "action", "n", "n_held_back"],
+        title="decisions",
+        empty="none yet",
+    )
 
 
 @app.command()
@@ -104,6 +144,37 @@ def lift(
         output.print_rows(
             tests, ["arm", "metric", "q", "df", "p"], as_json=False, title=f"does {name} matter?"
         )
+
+
+_SHOWN = ["measure", "expect", "people", "with", "without", "effect", "at any time", "verdict", "to go"]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a measure's figures in people's units: percentages and points, or money."""
+    is_rate = row["metric"] is None or row["is_rate"]
+    show = _rate if is_rate else _short
+    low, high = (_points(row[name], is_rate=is_rate) for name in ("low", "high"))
+    return {
+        "measure": row["measure"],
+        "expect": row["expect"] or "",
+        "people": f"{row['n'] or 0:,} and {row['n_held_back'] or 0:,}",
+        "with": show(row["value"]),
+        "without": show(row["value_held_back"]),
+        "effect": _points(row["lift"], is_rate=is_rate),
+        "at any time": "open" if row["low"] is None and row["high"] is None else f"{low} to {high}",
+        "verdict": row["verdict"],
+        "to go": "" if row["weeks_to_go"] is None else f"about {row['weeks_to_go']} weeks",
+    }
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f} %"
+
+
+def _points(value: float | None, *, is_rate: bool) -> str:
+    if value is None:
+        return "open"
+    return f"{100 * value:+.2f} points" if is_rate else f"{value:+.2f}"
 
 
 _LIFT_COLUMNS = ["arm", "metric", "people", "value", "control", "lift", "at any time", "verdict"]

@@ -18,10 +18,15 @@ def resume(
             help="Read this machine's delivery journals, then end the stop after a restored backup.",
         ),
     ] = False,
+    entries: Annotated[
+        bool, typer.Option("--entries", help="Let people enter the measure again; another pause of it stays.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Resume a measure, a lane or all mail. Messages past their valid_for expire.
+
+    A measure that a verdict stopped or sent back begins a new trial.
 
     Example: nurture resume all
     """
@@ -29,10 +34,14 @@ def resume(
 
     if after_restore:
         _confirm_unread_journals(yes=yes)
+    actor = current_actor()
     with open_installation() as services:
-        done = pauses.set_switch(
-            services, switch, paused=False, actor=current_actor(), reason="", after_restore=after_restore
-        )
+        if entries:
+            done = pauses.set_entries(services, switch, closed=False, actor=actor, reason="")
+        else:
+            done = pauses.set_switch(
+                services, switch, paused=False, actor=actor, reason="", after_restore=after_restore
+            )
     output.print_result(done, as_json=as_json)
 
 

@@ -223,7 +223,9 @@ def set_switch(
     row = {"name": name, "paused": paused, "reason": without_addresses(reason), "actor": actor, "at": now}
     switch_queries.save_switch(connection, row)
     if paused:
+        switch_queries.open_pause(connection, name, mode="all", reason=row["reason"], actor=actor, now=now)
         return 0
+    switch_queries.end_pauses(connection, name, modes=("all",), now=now)
     note(connection, DELIVER, ALL)
     measure = name if "/" in name else None
     return switch_queries.release_paused_messages(connection, measure, now=now, limit=_RELEASED_MAX)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nurture.consent.queries import raise_versions
 from nurture.contacts.family_queries import family
 from nurture.database.bulk import any_of, insert
-from nurture.database.schema import contacts, messages, runs, switches
+from nurture.database.schema import contacts, messages, pauses, runs, switches
 from nurture.domain.instant import Instant
 
 
@@ -33,6 +33,23 @@ def save_switch(connection: sa.Connection, row: Mapping[str, Any]) -> None:
     """Insert or update one switch."""
     columns = ("paused", "reason", "actor", "at")
     insert(connection, switches, [dict(row)], conflict=("name",), update=columns)
+
+
+def open_pause(
+    connection: sa.Connection, name: str, *, mode: str, reason: str, actor: str, now: Instant
+) -> None:
+    """Note that a pause begins, unless one of the same mode is open: `all` of a name, or only `entries`."""
+    open_one = pauses.c.name == name, pauses.c.mode == mode, pauses.c.until.is_(None)
+    if connection.execute(sa.select(pauses.c.id).where(*open_one)).first() is None:
+        row = {"name": name, "mode": mode, "since": now, "reason": reason, "actor": actor}
+        connection.execute(sa.insert(pauses).values(row))
+
+
+def end_pauses(connection: sa.Connection, name: str, *, modes: Sequence[str], now: Instant) -> list[str]:
+    """End the open pauses of a name; return their actors."""
+    open_ones = pauses.c.name == name, pauses.c.mode.in_(modes), pauses.c.until.is_(None)
+    ended = sa.update(pauses).where(*open_ones).values(until=now).returning(pauses.c.actor)
+    return list(connection.execute(ended).scalars())
 
 
 def release_paused_messages(

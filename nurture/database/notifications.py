@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 
 import sqlalchemy as sa
 
-Queue = Literal["inbox", "advance", "deliver", "feedback"]
+Queue = Literal["inbox", "advance", "deliver", "feedback", "measurement"]
 #: A queue and a key within it: a shard of `inbox`, a lane of `deliver`, "" in the others.
 Notification = tuple[Queue, str]
 
@@ -18,6 +18,7 @@ INBOX: Final = "inbox"
 ADVANCE: Final = "advance"
 DELIVER: Final = "deliver"
 FEEDBACK: Final = "feedback"
+MEASUREMENT: Final = "measurement"
 #: The key for every shard, or every lane.
 ALL: Final = "all"
 

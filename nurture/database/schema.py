@@ -662,6 +662,29 @@ switches = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 
+#: Every stretch in which a measure, a lane or all mail was stopped.
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    # all | entries
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("until", Instant),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+)
+_open_pause = pauses.c.until.is_(None)
+sa.Index(
+    "ix_pauses_open",
+    pauses.c.name,
+    pauses.c.mode,
+    unique=True,
+    postgresql_where=_open_pause,
+    sqlite_where=_open_pause,
+)
+
 lanes = sa.Table(
     "lanes",
     metadata,
@@ -957,6 +980,111 @@ _unsettled = hook_posts.c.state == "waiting"
 sa.Index("ix_hook_posts_due", hook_posts.c.due_at, postgresql_where=_unsettled, sqlite_where=_unsettled)
 sa.Index("ix_hook_posts_contact_id", hook_posts.c.contact_id)
 
+# ---- measurement -----------------------------------------------------------------------------------------
+
+#: Epochs of experiments: a stretch in which the rules, words, arms and shares of a measure stay the same.
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    _id(),
+    # The measure's identity (`Measure.root`), and its path at the time.
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    # Counted from 1; evidence of one trial says nothing about the next.
+    sa.Column("trial", sa.Integer, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    # JSON text: [[name of the arm, its share]], the held-back arm first.
+    sa.Column("arms", sa.Text, nullable=False),
+    # The name of the outcomes that it counts, and how long after entering.
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("is_amount", sa.Boolean, nullable=False),
+    sa.Column("expect", sa.Text, nullable=False),
+    sa.Column("within", Instant, nullable=False),
+    # Amounts above it are cut, in hundredths; NULL: none is.
+    sa.Column("cap", sa.BigInteger),
+    # JSON text: the shares held back that its file declares, at first and later.
+    sa.Column("declared", sa.Text, nullable=False),
+    # Hash of everything whose change begins the next epoch.
+    sa.Column("signature", sa.Text, nullable=False),
+    # published | changed | shrunk | resumed
+    sa.Column("reason", sa.Text, nullable=False),
+)
+sa.Index("ix_experiments_measure", experiments.c.measure, experiments.c.id)
+
+#: A person enters an epoch with their first run in it. Rows never change.
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    sa.Column("experiment", sa.BigInteger, primary_key=True, autoincrement=False),
+    # The contact at the time; read through `contacts.survivor`.
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # Place of the arm in `experiments.arms`; 0: held back.
+    sa.Column("arm", sa.SmallInteger, nullable=False),
+    sa.Column("entered_at", Instant, nullable=False),
+    # When the window is over and late events are in.
+    sa.Column("matures_at", Instant, nullable=False),
+    # The stage and the language at entry.
+    sa.Column("segment", sa.Text, nullable=False, server_default=""),
+    sa.Column("stratum", sa.Text, nullable=False, server_default=""),
+    # Spent in the 91 days before entering, in hundredths.
+    sa.Column("spent_before", sa.BigInteger, nullable=False, server_default="0"),
+)
+sa.Index("ix_enrolments_contact", enrolments.c.contact_id)
+
+#: The guard's last check was reached for a mail of this person in this epoch, in either arm.
+exposures = sa.Table(
+    "exposures",
+    metadata,
+    sa.Column("experiment", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+)
+sa.Index("ix_exposures_contact", exposures.c.contact_id)
+
+#: What people did that measures are judged by: entities that count, what was taken back of them, and single events.
+#: Rows never change; the rows of one key add up to what stands.
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("contact_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # The name of an entity or of an event.
+    sa.Column("name", sa.Text, primary_key=True),
+    # The entity's key; of an event without one, its source and message id.
+    sa.Column("entity_key", sa.Text, primary_key=True),
+    # counted | reversed | adjusted
+    sa.Column("kind", sa.Text, primary_key=True),
+    # `counted`: when it occurred, which decides whether it is in a window; else when it was noticed.
+    sa.Column("at", Instant, primary_key=True, autoincrement=False),
+    # 1, -1 or 0, and the amount in hundredths that the row adds.
+    sa.Column("number", sa.SmallInteger, nullable=False),
+    sa.Column("value_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("kind IN ('counted', 'reversed', 'adjusted')", name="kind"),
+)
+sa.Index("ix_outcomes_name", outcomes.c.name, outcomes.c.at)
+
+#: What the daily task found, and what followed from it. Rows never change.
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("experiment", sa.BigInteger, primary_key=True, autoincrement=False),
+    # The first instant of the day, in UTC.
+    sa.Column("day", Instant, primary_key=True, autoincrement=False),
+    # harms | works | misses | reaches | undecided | split
+    sa.Column("verdict", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    # Natural logarithm of the e-value; the confidence sequence of the difference, NULL where it is open.
+    sa.Column("log_e", sa.Float, nullable=False),
+    sa.Column("low", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("treated", sa.BigInteger, nullable=False),
+    sa.Column("held_back", sa.BigInteger, nullable=False),
+    # stopped | sent_back | shrunk | "" for none
+    sa.Column("action", sa.Text, nullable=False, server_default=""),
+    # JSON text: every further figure.
+    sa.Column("figures", sa.Text, nullable=False),
+)
+
 # ---- operating -------------------------------------------------------------------------------------------
 
 playbooks = sa.Table(
@@ -982,6 +1110,8 @@ active_playbook = sa.Table(
     sa.Column("playbook_id", sa.BigInteger, nullable=False),
     # Contacts up to this id have been woken for it.
     sa.Column("woken", sa.BigInteger, nullable=False),
+    # JSON text: identity of a measure -> what differs from its file now (`playbook.in_force`).
+    sa.Column("in_force", sa.Text, nullable=False, server_default="{}"),
 )
 
 sends = sa.Table(

@@ -19,6 +19,7 @@ from nurture.database.engine import Database, encode
 from nurture.delivery import claim_queries, lanes
 from nurture.delivery.chunk_scope import ChunkScope
 from nurture.delivery.compose import freeze_contexts
+from nurture.delivery.exposure_queries import record_exposures
 from nurture.delivery.load_guard_input import GuardItem, build_guard_input, load
 from nurture.delivery.send_limit_queries import save_taken_places
 from nurture.delivery.types import CLAIM_LEASE, Chunk, Delivery, ReadyMessage
@@ -148,6 +149,7 @@ def _guard_and_write(
                 ended.append(item)
     chunk.counts["ready"] += len(chunk.ready)
     claim_queries.write_verdicts(connection, rows)
+    record_exposures(connection, verdicts, scope.playbook, now=scope.now)
     save_taken_places(connection, scope.sends)
     if ended:
         wake_contacts(connection, sorted({item.family.contact.id for item in ended}), at=scope.now)

@@ -15,6 +15,7 @@ SECOND: Duration = 1_000_000
 MINUTE: Duration = 60 * SECOND
 HOUR: Duration = 60 * MINUTE
 DAY: Duration = 24 * HOUR
+WEEK: Duration = 7 * DAY
 
 #: An instant before everything: the `last` of what never happened.
 NEVER: Instant = -(2**62)

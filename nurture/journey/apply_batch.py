@@ -36,7 +36,9 @@ from nurture.feedback.hooks import queue_posts
 from nurture.journey.accounts import update_accounts
 from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
+from nurture.journey.enrolment_queries import enrol
 from nurture.journey.objects import fold_objects
+from nurture.journey.outcome_queries import record_outcomes
 from nurture.journey.replay import begin, definitions, replay_events
 from nurture.journey.sending_address import set_sending_addresses
 from nurture.journey.set_aside_events import set_aside_conflicts
@@ -106,6 +108,10 @@ def apply(
     counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
     events_of_contacts = [(event, contact_of_row.get(row)) for row, event in deduplicated.events.items()]
     states = [advance.contact for advance in step.advances]
+    counts["enrolled"] = enrol(connection, step.advances, playbook)
+    counts["outcomes"] = record_outcomes(
+        connection, states, events_of_contacts, playbook, now=now, refolded=step.refolded
+    )
     counts["shared"] = update_accounts(connection, states, events_of_contacts, playbook, now=now)
     counts["hooks"] = queue_posts(connection, events_of_contacts, now=now)
     counts["cases"] = open_answer_cases(connection, events_of_contacts, playbook, now=now)
@@ -146,6 +152,8 @@ class _Step:
     # Ids of the ended messages that the runs now know of.
     outcomes: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    # Contacts whose facts and entities were folded anew by other definitions.
+    refolded: list[int] = field(default_factory=list)
     too_old: list[Rejected] = field(default_factory=list)
 
     def advance_contacts(self, *, always: bool) -> None:
@@ -163,6 +171,7 @@ class _Step:
             self.connection, [contact for contact in ids if states[contact].clock]
         )
         refits = _refit(self.connection, states, self.deduplicated, now=self.now, playbook=self.playbook)
+        self.refolded.extend(refits)
         for contact in ids:
             self._advance_contact(
                 states[contact], events_by_contact[contact], settled.get(contact, ()), refits.get(contact)

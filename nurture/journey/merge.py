@@ -38,6 +38,7 @@ from nurture.journey.accounts import update_accounts
 from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.due_alarms import ring_due_alarms
 from nurture.journey.object_queries import hand_watches, return_watches
+from nurture.journey.outcome_queries import record_outcomes
 from nurture.journey.replay import replay_events
 from nurture.journey.sending_address import give_back_addresses, keep_one_address
 from nurture.playbook import PlaybookSource
@@ -168,7 +169,9 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     give_back_addresses(connection, contact, survivor)
     _give_back_watches(connection, contact, survivor, histories, playbook)
     save_and_carry_out(connection, advances)
-    update_accounts(connection, [advance.contact for advance in advances], (), playbook, now=now)
+    parted = [advance.contact for advance in advances]
+    record_outcomes(connection, parted, (), playbook, now=now, refolded=[contact, survivor])
+    update_accounts(connection, parted, (), playbook, now=now)
     return Parted(contact, survivor, names)
 
 
@@ -231,6 +234,7 @@ def _merge(
     settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
     save_and_carry_out(connection, [merged.advance])
+    record_outcomes(connection, [merged.advance.contact], (), playbook, now=now, refolded=[survivor])
     update_accounts(connection, [merged.advance.contact], (), playbook, now=now, gone=[other])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))
 

@@ -69,6 +69,22 @@ def _key_of_run(table: sa.Table) -> sa.ColumnElement[Any]:
     return sa.case((table.c.run_key == "", ""), else_=named)
 
 
+def _number_of_key(table: sa.Table) -> sa.ColumnElement[Any]:
+    """Return a key that names nothing: equal for equal keys of the person's outcomes, another one for others."""
+    other = t.outcomes.alias("other")
+    place = (
+        sa.select(sa.func.count(sa.distinct(other.c.entity_key)))
+        .where(
+            other.c.contact_id == table.c.contact_id,
+            other.c.name == table.c.name,
+            other.c.entity_key < table.c.entity_key,
+        )
+        .scalar_subquery()
+    )
+    numbered = sa.literal("erased:").concat(sa.cast(place, sa.Text))
+    return sa.case((table.c.entity_key.startswith("erased:"), table.c.entity_key), else_=numbered)
+
+
 def _known_source(table: sa.Table) -> sa.ColumnElement[Any]:
     """Return the source as it is where it is one of our own words; a file may bring any text along."""
     return sa.case((table.c.source.in_(_SOURCES), table.c.source), else_=_nameless(table))
@@ -131,6 +147,19 @@ PERSONAL: Final[Mapping[str, Personal]] = {
         "kept as counts: waiting ones cancelled; what they say and the run's key removed",
         {"data": "{}", "run_key": _key_of_run, "status": _cancelled_status, "reason": _cancelled_reason},
     ),
+    "enrolments": Personal(
+        "contact",
+        "contact_id",
+        "kept, without the language: which measure was compared for the person, with or without its mail",
+        {"stratum": ""},
+    ),
+    "exposures": Personal("contact", "contact_id", "kept: when a mail of a comparison reached the person"),
+    "outcomes": Personal(
+        "contact",
+        "contact_id",
+        "kept as instants and amounts, without the keys of orders and other things",
+        {"entity_key": _number_of_key},
+    ),
     "attempts": Personal("message", "message_id", "kept without the server's words", {"reply": ""}),
     "feedback": Personal(
         "message",
@@ -175,6 +204,7 @@ PERSONAL: Final[Mapping[str, Personal]] = {
     "sends": Personal("names", "audience", "a condition that names the person is blanked"),
     "send_recipients": Personal("contact", "contact_id", "deleted: nobody hands the send to them any more", None),
     "switches": Personal("names", "reason", "a reason that names the person is blanked"),
+    "pauses": Personal("names", "reason", "a reason that names the person is blanked"),
     "erasures": Personal("contact", "contact_id", "kept: the contact's number and when"),
 }  # fmt: skip
 
@@ -183,6 +213,7 @@ WORDS: Final = (
     (t.approvals, t.approvals.c.audience),
     (t.sends, t.sends.c.audience),
     (t.switches, t.switches.c.reason),
+    (t.pauses, t.pauses.c.reason),
 )
 
 #: Tables without personal data, and why that is so.
@@ -204,6 +235,8 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "backlog_samples": "numbers",
     "troubles": "what the health rules found, without addresses",
     "sender_checks": "results of checks of our own DNS records and certificates",
+    "experiments": "measures, shares and instants",
+    "decisions": "figures about measures",
     "playbooks": "files of the programme; its samples are made up",
     "active_playbook": "a number",
     "imports": "a file's name and hash; its rejected rows lie beside the file, and are yours to delete",

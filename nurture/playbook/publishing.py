@@ -19,6 +19,8 @@ from nurture.domain.errors import NotFoundError, PlaybookError
 from nurture.domain.instant import Instant
 from nurture.playbook import queries as playbook_queries
 from nurture.playbook import value_queries
+from nurture.playbook.epoch_queries import begin_epochs
+from nurture.playbook.in_force import NOTHING_CHANGED, with_changes
 from nurture.playbook.loaded_playbook import LoadedPlaybook, build, rebuild
 from nurture.playbook.queries import Publication
 
@@ -78,6 +80,7 @@ class PublishedPlaybooks:
         self._lock = threading.Lock()
         self._loaded: OrderedDict[tuple[str, int], LoadedPlaybook] = OrderedDict()
         self._numbers = _PublishedNumbers()
+        self._in_force: dict[tuple[str, int, str], LoadedPlaybook] = {}
 
     def active_id(self, connection: sa.Connection) -> int | None:
         """Return the active playbook's id: one row, read in the caller's transaction."""
@@ -85,10 +88,20 @@ class PublishedPlaybooks:
 
     def active(self, connection: sa.Connection) -> LoadedPlaybook:
         """Return the active playbook. Raises NotFoundError before the first is published."""
-        active = playbook_queries.active_id(connection)
-        if active is None:
+        state = playbook_queries.active_state(connection)
+        if state is None:
             raise NotFoundError("no playbook is published; run `nurture playbook publish DIR`")
-        return self._numbers.added_to(connection, self.of(connection, active))
+        active, in_force = state
+        loaded = self.of(connection, active)
+        if in_force == NOTHING_CHANGED:
+            return self._numbers.added_to(connection, loaded)
+        key = (str(connection.engine.url), active, in_force)
+        with self._lock:
+            found = self._in_force.get(key)
+            if found is None:
+                found = with_changes(loaded, in_force)
+                self._in_force = {key: found}
+        return self._numbers.added_to(connection, found)
 
     def of(self, connection: sa.Connection, playbook_id: int) -> LoadedPlaybook:
         """Return a playbook by its id. Raises NotFoundError when there is none."""
@@ -225,6 +238,7 @@ def _activate(
     # A measure that failed under these very rules is tried again, too: the fault may have been ours.
     wake = wake or playbook_queries.has_set_aside(connection)
     playbook_queries.activate(connection, row.id, wake=wake)
+    begin_epochs(connection, loaded, now=now)
     note(connection, ADVANCE, "")
     detail = {"playbook": row.id, "before": active.id if active else None, "rules_hash": row.rules_hash,
               "content_hash": row.content_hash, "backlog": backlog}  # fmt: skip

@@ -15,6 +15,9 @@ from nurture.domain.instant import Instant
 
 #: `active_playbook` has this one row.
 _ONLY = 1
+_ACTIVE_STATE = sa.select(active_playbook.c.playbook_id, active_playbook.c.in_force).where(
+    active_playbook.c.id == _ONLY
+)
 _ACTIVE = sa.select(active_playbook.c.playbook_id).where(active_playbook.c.id == _ONLY)
 
 
@@ -56,6 +59,17 @@ def insert(connection: sa.Connection, publication: Publication, files: Mapping[s
 def active_id(connection: sa.Connection) -> int | None:
     """Return the id of the active playbook, None before the first is published."""
     return connection.scalar(_ACTIVE)
+
+
+def active_state(connection: sa.Connection) -> tuple[int, str] | None:
+    """Return the id of the active playbook and what is in force in it (JSON text); None before the first."""
+    row = connection.execute(_ACTIVE_STATE).one_or_none()
+    return None if row is None else (row.playbook_id, row.in_force)
+
+
+def save_in_force(connection: sa.Connection, text: str) -> None:
+    """Set what is in force. The caller holds the lock of the active playbook."""
+    connection.execute(sa.update(active_playbook).where(active_playbook.c.id == _ONLY).values(in_force=text))
 
 
 def lock_active(connection: sa.Connection) -> Publication | None:

@@ -100,6 +100,11 @@ def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
     ]
 
 
+def nothing_planned(measure: str) -> dict[str, Any]:
+    """Return the row of a measure that has planned no mail."""
+    return {**no_mails(measure), "skips": {}, "expiries": {}, "asked_for": 0}
+
+
 def count_people(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return how many contacts stand at each stage of each track."""
     c = t.contacts.c

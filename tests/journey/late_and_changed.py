@@ -245,10 +245,11 @@ LATE: dict[str, Cell] = {
         "wishes",
         "merges",
         "notices",
+        *("enrolments", "exposures", "outcomes"),
         check=untouched,
     ),
     **kept_in("hook_posts", "send_recipients", check=untouched),
-    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "pauses", "shop_things", check=text_kept),
 }
 
 
@@ -363,9 +364,10 @@ CHANGE: dict[str, Cell] = {
     **kept_in("contact_state", "baselines", "quarantine", "transitions", "milestones", check=untouched),
     **kept_in("non_entries", "set_aside_measures", "watches", "actions", "coupons", "runs", check=untouched),
     **kept_in("account_members", "account_events", "contact_values", check=untouched),
+    **kept_in("enrolments", "exposures", "outcomes", check=untouched),
     **kept_in(
         "attempts", "feedback", "consents", "touches", "shown_objects", "wishes", "conflicts", check=untouched
     ),
     **kept_in("notices", "hook_posts", "send_recipients", check=untouched),
-    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "pauses", "shop_things", check=text_kept),
 }

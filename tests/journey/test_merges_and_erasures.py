@@ -198,6 +198,9 @@ def merge_erasures(history: History) -> None:
         join(history, history.ada, history.given["eve"])
 
 
+#: Comparisons of measures.
+MEASURED = ("enrolments", "exposures", "outcomes")
+
 MERGE: dict[str, Cell] = {
     "identities": merge_identities,
     "contacts": merge_contacts,
@@ -231,9 +234,10 @@ MERGE: dict[str, Cell] = {
         "notices",
         "hook_posts",
         "send_recipients",
+        *MEASURED,
         check=kept_and_shown,
     ),
-    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "pauses", "shop_things", check=text_kept),
 }
 
 
@@ -412,9 +416,10 @@ UNMERGE: dict[str, Cell] = {
         "notices",
         "hook_posts",
         "send_recipients",
+        *MEASURED,
         check=kept_apart,
     ),
-    **kept_in("approvals", "sends", "switches", "shop_things", check=text_kept),
+    **kept_in("approvals", "sends", "switches", "pauses", "shop_things", check=text_kept),
 }
 
 
@@ -566,8 +571,8 @@ ERASURE: dict[str, Cell] = {
         check=gone,
     ),
     **kept_in("transitions", "milestones", "actions", "coupons", "attempts", "feedback", check=nameless),
-    **kept_in("consents", "wishes", check=nameless),
-    **kept_in("approvals", "sends", "switches", check=text_gone),
+    **kept_in("consents", "wishes", *MEASURED, check=nameless),
+    **kept_in("approvals", "sends", "switches", "pauses", check=text_gone),
 }
 
 

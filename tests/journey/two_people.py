@@ -72,7 +72,7 @@ PLAYBOOK: Final = a_playbook(
 #: Everything received before is removed: what it made stands in a baseline.
 KEPT_FROM: Final = NOW - 300 * DAY
 #: Tables that are not found by a contact: texts of operators, and keyed hashes of addresses.
-BY_TEXT: Final = ("inbox", "shop_things", "suppressions", "approvals", "sends", "switches")
+BY_TEXT: Final = ("inbox", "shop_things", "suppressions", "approvals", "sends", "switches", "pauses")
 
 
 @dataclass
@@ -256,6 +256,11 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
                      "run_key": "last", "minted_at": NOW}),
         (t.actions, {"contact_id": contact, "measure": OFFER, "run_key": "last", "step": "tell", "kind": "emit",
                      "status": "waiting", "decided_at": NOW, "data": encode({"event": address})}),
+        (t.enrolments, {"experiment": 1, "contact_id": contact, "arm": 1, "entered_at": NOW, "matures_at": NOW + DAY,
+                        "segment": "excite", "stratum": "ann"}),
+        (t.exposures, {"experiment": 1, "contact_id": contact, "at": NOW}),
+        (t.outcomes, {"contact_id": contact, "name": "visit", "entity_key": address, "kind": "counted", "at": NOW,
+                      "number": 1, "value_minor": 0}),
         (t.feedback, {**report, "event_id": f"f{contact}", "message_id": message, "address": address}),
         (t.shown_objects, {"message_id": message, "kind": "piece", "key": "first"}),
         (t.touches, {"message_id": message, "kind": "look", "link": "", "at": NOW, "agent": "browser"}),
@@ -271,6 +276,7 @@ def _planted(contact: int, message: int, address: str) -> list[tuple[sa.Table, d
         (t.send_recipients, {"request": f"r{contact}", "contact_id": contact}),
         (t.approvals, {"request": f"r{contact}", "measure": OFFER, "audience": f"email == '{address}'",
                        "people": 1, "actor": "ops", "at": NOW, "until": NOW, "state": "waiting"}),
+        (t.pauses, {"name": f"lane{contact}", "mode": "all", "since": NOW, "reason": f"550 {address}", "actor": "ops"}),
         (t.switches, {"name": f"lane{contact}", "paused": False, "reason": f"550 {address}", "actor": "ops",
                       "at": NOW}),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from tests.privacy.people import ADDRESS, KEY, OTHER, USER, Living, lived
 #: Tests that do not depend on the database run on one.
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 #: Tables of which a person's rows are numbers and instants only.
-NUMBERS = {"erasures", "dialogues", "suppression_reasons"}
+NUMBERS = {"exposures", "erasures", "dialogues", "suppression_reasons"}
 
 
 @pytest.fixture
@@ -289,6 +289,13 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
         (t.send_recipients, {"request": "sentinel", "contact_id": number}),
         (t.actions, {"contact_id": number, "measure": "lead/any/tell", "run_key": "sentinel", "step": "tell",
                      "kind": "emit", "status": "waiting", "decided_at": now, "data": '{"event": "sentinel"}'}),
+        (t.enrolments, {"experiment": 1, "contact_id": number, "arm": 1, "entered_at": now, "matures_at": now,
+                        "stratum": "sentinel"}),
+        (t.exposures, {"experiment": 1, "contact_id": number, "at": now}),
+        (t.outcomes, {"contact_id": number, "name": "order", "entity_key": "sentinel-1", "kind": "counted", "at": now,
+                      "number": 1, "value_minor": 100}),
+        (t.outcomes, {"contact_id": number, "name": "order", "entity_key": "sentinel-2", "kind": "counted", "at": now,
+                      "number": 1, "value_minor": 200}),
         (t.hook_posts, {"event_id": 1, "contact_id": number, "name": "sentinel", "target": "crm", "created_at": now,
                         "due_at": now}),
         (t.notices, {"kind": "reply", "contact_id": number, "sender": "a", "recipient": "b", "due_at": now,
@@ -323,6 +330,7 @@ def _planted(number: int, message: int, now: int) -> list[tuple[sa.Table, dict[s
                    "people": 1, "cursor": 0, "done": True}),
         (t.approvals, {"request": "r2", "measure": "customer/any/x", "audience": f"email == '{ADDRESS}'",
                        "people": 1, "actor": "ops", "at": now, "until": now, "state": "waiting"}),
+        (t.pauses, {"name": "bulk", "mode": "all", "since": now, "reason": f"rcpt: 550 {ADDRESS}", "actor": "ops"}),
         (t.switches, {"name": "bulk", "paused": True, "reason": f"rcpt: 550 {ADDRESS}", "actor": "deliver",
                       "at": now}),
         (t.consents, {"contact_id": number, "topic": "offers", "state": "granted", "at": now,

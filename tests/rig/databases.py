@@ -23,7 +23,7 @@ from tests.rig.postgres import Postgres
 
 _TESTS = Path(__file__).parents[1]
 #: Rooms whose tests run on both kinds of database every time.
-_BOTH = {"consent", "contacts", "database", "delivery", "health", "journey", "ledger"}
+_BOTH = {"consent", "contacts", "database", "delivery", "health", "journey", "ledger", "measurement"}
 
 
 def is_left_to_make_databases(item: pytest.Item) -> bool:
@@ -31,7 +31,8 @@ def is_left_to_make_databases(item: pytest.Item) -> bool:
     call = getattr(item, "callspec", None)
     kind = call.params.get("database_url") if call is not None else None
     room = item.path.relative_to(_TESTS).parent.as_posix()
-    if kind is None or room in _BOTH:
+    is_pair = all(mark.args[0] != "database_url" for mark in item.iter_markers("parametrize"))
+    if kind is None or room in _BOTH or not is_pair:
         return False
     name = item.nodeid.replace(kind, "")
     return bool(kind != ("sqlite", "postgresql")[zlib.crc32(name.encode()) % 2])

@@ -194,6 +194,8 @@ def refusal_sql(
     answer: of the measure's audience. once_key: the key of the run that the send would start; None: not asked.
     """
     refusals: list[tuple[sa.ColumnElement[bool], str]] = []
+    if measure.is_closed:
+        refusals.append((sa.true(), "sent_back"))
     if measure.track != "any":
         refusals.append((contacts.c.track != measure.track, "other_track"))
     if measure.stage != "any":

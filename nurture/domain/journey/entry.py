@@ -138,8 +138,8 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=measure.holdout > 0 and hash_share("holdout", measure.root, contact.id) < measure.holdout,
-        variant=pick_variant(measure.variants, measure.root, contact.id),
+        holdout=measure.holdout > 0 and hash_share("holdout", measure.draw, contact.id) < measure.holdout,
+        variant=pick_variant(measure.variants, measure.draw, contact.id),
         rules_hash=measure.rules_hash,
         origin=RunOrigin(
             event=firing.event,
@@ -171,6 +171,8 @@ def waits_for_series(work: Work, measure: Measure, run: Run) -> bool:
 def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | None:
     """Return the reason and its detail why the contact may not enter now, or None."""
     contact, at = work.contact, firing.at
+    if measure.is_closed:
+        return "sent_back", "nobody enters it until it is resumed"
     if not measure.fits_stage(contact.stage):
         return "other_stage", f"stage is {contact.stage}, the measure is for {measure.place}"
     age = at - firing.occurred_at

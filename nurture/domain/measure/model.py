@@ -64,8 +64,14 @@ class Measure:
     metric: Metric | None = None
     once: Once = Once()
     exits: tuple[Exit, ...] = ()
-    # Share of contacts without mails, in hundredths of a percent, for comparison.
+    # Share of contacts without mails, in hundredths of a percent, for comparison: the one in force now.
     holdout: int = 0
+    # The share once the measure is shown to work; None: it stays.
+    holdout_then: int | None = None
+    # The trial of its experiment; another trial draws the arms anew.
+    trial: int = 1
+    # True: it is sent back, so nobody enters; people in flight finish.
+    is_closed: bool = False
     variants: tuple[Variant, ...] = ()
     let: Mapping[str, Let] = field(default_factory=dict)
     objects: Mapping[str, ObjectBinding | ObjectList] = field(default_factory=dict)
@@ -118,6 +124,11 @@ class Measure:
         """Work out the identity and the order of the steps once: they are read many times for each event."""
         object.__setattr__(self, "root", self.was[0] if self.was else self.path)
         object.__setattr__(self, "outline", Outline.of(self.steps))
+
+    @property
+    def draw(self) -> str:
+        """Return the key by which arms are drawn: the identity, with the number of a trial after the first."""
+        return self.root if self.trial == 1 else f"{self.root}#{self.trial}"
 
     def fits_stage(self, stage: str) -> bool:
         """Tell whether the measure is for contacts in this stage of its track."""

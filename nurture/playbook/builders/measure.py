@@ -99,7 +99,8 @@ def build_measure(
         metric=build_metric(model.metric),
         once=_once(model, trigger, playbook),
         exits=_exits(model, document, vocabulary, conditions),
-        holdout=model.holdout or 0,
+        holdout=_holdout(model)[0],
+        holdout_then=_holdout(model)[1],
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
         let={name: _let(value) for name, value in model.let.items()},
         objects=build_objects(model.objects, playbook, entity, document, conditions),
@@ -123,6 +124,13 @@ def _form_and_action(
             faults.mark_broken(document.path, (key,))
     call = model.call_to_action
     return model.form or "", Action(call.kind, call.link) if call is not None else Action("", "")
+
+
+def _holdout(model: schema.MeasureFile) -> tuple[int, int | None]:
+    """Return the share held back at first, and the one after the measure is shown to work."""
+    if isinstance(model.holdout, schema.HoldoutFile):
+        return model.holdout.start, model.holdout.then
+    return model.holdout or 0, None
 
 
 def step_vocabulary(model: schema.MeasureFile, playbook: Playbook, entity: str | None) -> Vocabulary:

@@ -48,6 +48,17 @@ class OnceFile(Strict):
     again_on: list[EventName] = Field(default_factory=list)
 
 
+class HoldoutFile(Strict):
+    """A share kept without mail at first, and a smaller one once the measure is shown to work."""
+
+    start: PercentText
+    then: PercentText
+
+
+AnyHoldout = Annotated[
+    Annotated[PercentText, Tag("percent")] | Annotated[HoldoutFile, Tag("mapping")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict | HoldoutFile) else "percent"),
+]
 OnceText = Annotated[str, Field(pattern=r"^per [A-Za-z_][A-Za-z0-9_]*$")]
 AnyOnce = Annotated[
     Annotated[OnceText, Tag("text")] | Annotated[OnceFile, Tag("mapping")],
@@ -341,7 +352,7 @@ class MeasureFile(Strict):
     )
     once: AnyOnce | None = None
     exit: list[AnyExit] = Field(default_factory=list)
-    holdout: PercentText | None = None
+    holdout: AnyHoldout | None = None
     variants: Annotated[dict[Name, Annotated[int, Field(ge=1, le=100)]], Field(min_length=2)] | None = None
     let: dict[Name, AnyLet] = Field(default_factory=dict)
     objects: dict[Name, AnyObjects] = Field(default_factory=dict)

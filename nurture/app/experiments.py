@@ -1,0 +1,69 @@
+"""Experiments: judge measures daily, and report what each one's trial shows."""
+
+from typing import Any
+
+from nurture.app.sends.hand_in import find_measure
+from nurture.app.services import Services
+from nurture.domain.counts import Counts
+from nurture.domain.instant import DAY
+from nurture.measurement.daily import DailyTask, judge_measures
+from nurture.measurement.decision_queries import has_slot, load_decisions, take_slot
+from nurture.measurement.trials import measure_trials
+from nurture.playbook.epoch_queries import begin_epochs
+from nurture.playbook.queries import lock_active
+from nurture.reports.experiments import arm_rows, decision_row, experiment_row
+
+_JOB = "judge"
+
+
+def judge_daily(services: Services) -> Counts:
+    """Judge all measures unless that was done today (UTC); any number of processes may call it, at any rate.
+
+    Also begins the epochs of a playbook that an earlier release published.
+    """
+    now = services.clock.now()
+    day = now - now % DAY
+    with services.database.read() as connection:
+        if has_slot(connection, _JOB, day) or services.playbooks.active_id(connection) is None:
+            return Counts()
+    services.database.run(lambda connection: _begin_epochs(services, connection))
+    settings = services.settings
+    recipient = settings.escalate_to or settings.replies_to or ""
+    counts = judge_measures(DailyTask(services.database, services.clock, services.playbooks, recipient))
+    services.database.run(lambda connection: take_slot(connection, _JOB, day, now=now))
+    return counts
+
+
+def _begin_epochs(services: Services, connection: Any) -> None:
+    active = lock_active(connection)
+    if active is not None:
+        loaded = services.playbooks.of(connection, active.id)
+        begin_epochs(connection, loaded, now=services.clock.now())
+
+
+def by_measure(services: Services) -> dict[str, dict[str, Any]]:
+    """Return identity of a measure -> what its newest trial shows."""
+    with services.database.read() as connection:
+        trials = measure_trials(connection, now=services.clock.now())
+    return {measure: experiment_row(measured) for measure, measured in trials.items()}
+
+
+def one_measure(services: Services, path: str) -> dict[str, Any]:
+    """Return one measure's figures with its `arms` (of every epoch of the trial), `looks` and `decisions`.
+
+    Raises NotFoundError with the nearest paths.
+    """
+    with services.database.read() as connection:
+        measure = find_measure(services.playbooks.active(connection).playbook, path)
+        measured = measure_trials(connection, now=services.clock.now(), only=measure.root).get(measure.root)
+        if measured is None:
+            return {"measure": measure.path, **experiment_row(None), "arms": [], "looks": [], "decisions": []}
+        decided = load_decisions(connection, [epoch.id for epoch in measured.epochs])
+    return {
+        "measure": measure.path,
+        "goal": measure.goal,
+        **experiment_row(measured),
+        "arms": arm_rows(measured),
+        "looks": [list(look) for look in measured.judgement.looks],
+        "decisions": [decision_row(row) for row in decided],
+    }

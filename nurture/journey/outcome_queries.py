@@ -1,0 +1,208 @@
+"""Record outcomes: what people did that measures are judged by, from entities as they stand and from single events.
+
+Rows are only added. The rows of one key add up to what stands: whether it counts, and its net amount. So what is told
+twice adds nothing, and a refund, a merge or a change of definitions adds the difference.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.contacts.family_queries import members_of
+from nurture.database.bulk import any_of, insert
+from nurture.database.schema import outcomes
+from nurture.domain.accounts import is_from_colleague
+from nurture.domain.contact import Contact
+from nurture.domain.entities import counted_at, entity_key, mark_of, net_amount
+from nurture.domain.entities.net_facts import currency_of, is_standing
+from nurture.domain.event import Event
+from nurture.domain.experiment.epochs import Outcome, outcomes_of
+from nurture.domain.instant import Instant
+from nurture.domain.playbook import Playbook
+
+_COLUMNS: Final = tuple(column.name for column in outcomes.c)
+_KEY: Final = tuple(column.name for column in outcomes.primary_key)
+
+_Row = tuple[Any, ...]
+#: (contact, name of the entity, its key).
+_Place = tuple[int, str, str]
+
+
+def record_outcomes(
+    connection: sa.Connection,
+    states: Sequence[Contact],
+    events: Iterable[tuple[Event, int | None]],
+    playbook: Playbook,
+    *,
+    now: Instant,
+    refolded: Collection[int] = (),
+) -> int:
+    """Add the outcomes of these contacts, whose states are those after the events; return how many rows.
+
+    refolded: contacts whose entities may have changed without an event of theirs, as by a merge. At most three
+    statements run, none when nothing concerns an outcome.
+    """
+    wanted = _wanted(playbook)
+    by_id = {state.id: state for state in states}
+    changed, single = set(refolded) & by_id.keys(), []
+    for event, contact in events:
+        if contact is None or contact not in by_id or event.kind == "object" or is_from_colleague(event):
+            continue
+        if event.name in wanted.entity_events:
+            changed.add(contact)
+        if (outcome := wanted.by_event.get(event.name)) is not None:
+            single.append(_row_of_event(event, contact, outcome))
+    rows = [
+        *single,
+        *_differences(connection, [by_id[contact] for contact in sorted(changed)], playbook, now),
+    ]
+    insert(connection, outcomes, rows, columns=_COLUMNS, conflict=_KEY)
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The outcomes of a playbook, by what concerns them."""
+
+    kinds: tuple[Outcome, ...]
+    by_event: Mapping[str, Outcome]
+    # Names of events after which an entity may count, stand or be worth something else.
+    entity_events: frozenset[str]
+
+
+@lru_cache(maxsize=8)
+def _wanted(playbook: Playbook) -> _Wanted:
+    found = outcomes_of(playbook).values()
+    kinds = tuple(outcome for outcome in found if outcome.is_entity)
+    names: set[str] = set()
+    for outcome in kinds:
+        kind = outcome.kind
+        while kind is not None:
+            names.update(kind.closed_by)
+            for match in (*kind.of, *kind.counts_from, *kind.restored_by):
+                names.update(match.names)
+            for reversal in kind.reversed_by:
+                names.update(reversal.match.names)
+            kind = playbook.entities.get(kind.within)
+    return _Wanted(
+        kinds, {outcome.name: outcome for outcome in found if not outcome.is_entity}, frozenset(names)
+    )
+
+
+def _row_of_event(event: Event, contact: int, outcome: Outcome) -> _Row:
+    key = None if outcome.kind is None else entity_key(event, outcome.kind)
+    return (
+        contact,
+        outcome.name,
+        key if key is not None else f"{event.source}:{event.message_id}",
+        *("counted", event.occurred_at, 1, 0, ""),
+    )
+
+
+# ---- entities --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Stored:
+    """The rows of one key so far."""
+
+    number: int = 0
+    value: int = 0
+    counted: set[Instant] = field(default_factory=set)
+    newest: Instant = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An entity that counts now."""
+
+    at: Instant
+    value: int
+    currency: str
+
+
+def _differences(
+    connection: sa.Connection, states: Sequence[Contact], playbook: Playbook, now: Instant
+) -> list[_Row]:
+    """Return the rows after which those of each entity add up to what stands."""
+    if not states:
+        return []
+    stored = _load(connection, [state.id for state in states], _wanted(playbook).kinds)
+    rows: list[_Row] = []
+    for state in states:
+        for outcome in _wanted(playbook).kinds:
+            standing = _standing(state, outcome, playbook)
+            mine = stored.get((state.id, outcome.name), {})
+            for key in sorted(mine.keys() | standing.keys()):
+                stands = standing.get(key) or _buried(state, outcome, key, playbook)
+                rows += _rows((state.id, outcome.name, key), mine.get(key, _Stored()), stands, now)
+    return rows
+
+
+def _load(
+    connection: sa.Connection, contacts: Sequence[int], kinds: Sequence[Outcome]
+) -> dict[tuple[int, str], dict[str, _Stored]]:
+    members = members_of(connection, contacts)
+    statement = sa.select(outcomes).where(
+        any_of(outcomes.c.contact_id, list(members), connection),
+        outcomes.c.name.in_([outcome.name for outcome in kinds]),
+    )
+    found: dict[tuple[int, str], dict[str, _Stored]] = {}
+    for row in connection.execute(statement):
+        of_name = found.setdefault((members[row.contact_id], row.name), {})
+        stored = of_name.setdefault(row.entity_key, _Stored())
+        stored.number += row.number
+        stored.value += row.value_minor
+        stored.newest = max(stored.newest, row.at)
+        if row.kind == "counted":
+            stored.counted.add(row.at)
+    return found
+
+
+def _standing(state: Contact, outcome: Outcome, playbook: Playbook) -> dict[str, _Standing]:
+    found = {}
+    for key, entity in state.memory.entities.get(outcome.name, {}).items():
+        stands = _read(entity, outcome, playbook)
+        if stands is not None:
+            found[key] = stands
+    return found
+
+
+def _buried(state: Contact, outcome: Outcome, key: str, playbook: Playbook) -> _Standing | None:
+    """Return what stands of an entity that was dropped beyond `keep`; only a mark of its key is known."""
+    entity = state.memory.buried.get(outcome.name, {}).get(mark_of(key))
+    return None if entity is None else _read(entity, outcome, playbook)
+
+
+def _read(entity: Any, outcome: Outcome, playbook: Playbook) -> _Standing | None:
+    at = counted_at(entity)
+    if at is None or not is_standing(entity) or outcome.kind is None:
+        return None
+    value = net_amount(entity, outcome.kind, playbook) or 0
+    return _Standing(at, value, currency_of(entity, playbook) or "")
+
+
+def _rows(place: _Place, stored: _Stored, stands: _Standing | None, now: Instant) -> Iterator[_Row]:
+    """Yield what is missing: at most one row that counts and one that takes back or adjusts."""
+    later = max(now, stored.newest + 1)
+    if stands is None:
+        if stored.number or stored.value:
+            yield (*place, "reversed", later, -stored.number, -stored.value, "")
+        return
+    number, value = 1 - stored.number, stands.value - stored.value
+    is_earliest = not stored.counted or stands.at < min(stored.counted)
+    if is_earliest:
+        # It is dated by its earliest event, which may come later than others.
+        is_first = not stored.counted
+        yield (
+            *(*place, "counted", stands.at),
+            *((number, value) if is_first else (0, 0)),
+            stands.currency,
+        )
+        if is_first:
+            return
+    if number or value:
+        yield (*place, "adjusted", later, number, value, stands.currency)

@@ -1,0 +1,1 @@
+"""Measurement: from enrolments and outcomes to verdicts, and what follows from them."""

@@ -1,0 +1,181 @@
+"""The daily task: judge every measure, and act on what is certain.
+
+A measure that harms is stopped, one that misses its promise is sent back, one that works keeps fewer people without
+mail. Each happens once in a trial. Mail that people need is never stopped by a figure: transactional and service
+measures are only told. While the arms are not split as meant nothing is done.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from nurture.consent.record import set_switch
+from nurture.database.audit import record
+from nurture.database.engine import Database, encode
+from nurture.domain.counts import Counts
+from nurture.domain.instant import DAY, Instant
+from nurture.domain.measure import Measure
+from nurture.feedback.replies import queue_notice
+from nurture.measurement.decision_queries import add_decisions, load_actions, take_slot
+from nurture.measurement.notices import describe, verdict_notice
+from nurture.measurement.restart import ACTOR, close_entries, shrink_holdout
+from nurture.measurement.trials import MeasuredTrial, measure_trials
+from nurture.playbook import LoadedPlaybook, PlaybookSource
+from nurture.playbook.queries import lock_active
+from nurture.runtime.clock import Clock
+
+#: Purposes whose mail people need.
+_NEEDED: Final = frozenset({"transactional", "service"})
+
+
+@dataclass(frozen=True, slots=True)
+class DailyTask:
+    """What the task works with."""
+
+    database: Database
+    clock: Clock
+    playbooks: PlaybookSource
+    # The address that is told; "": nobody is.
+    recipient: str = ""
+
+
+def judge_measures(task: DailyTask) -> Counts:
+    """Judge each measure once a day (UTC), whoever asks first; counts `judged` and each action.
+
+    Numbers are read once for all; each measure is decided in a transaction of its own, with its slot, its decisions
+    and what follows from them.
+    """
+    now = task.clock.now()
+    with task.database.read() as connection:
+        trials = measure_trials(connection, now=now)
+    counts = Counts()
+    for root in sorted(trials):
+        counts.add(
+            task.database.run(
+                lambda connection, root=root: _decide(connection, task, root, trials[root], now)
+            )
+        )
+    return counts
+
+
+def _decide(
+    connection: sa.Connection, task: DailyTask, root: str, measured: MeasuredTrial, now: Instant
+) -> Counts:
+    day = now - now % DAY
+    if lock_active(connection) is None or not take_slot(connection, f"judge:{root}", day, now=now):
+        return Counts()
+    loaded = task.playbooks.active(connection)
+    measure = next((each for each in loaded.playbook.measures.values() if each.root == root), None)
+    if measure is None:
+        return Counts()
+    action = _action(connection, measure, measured)
+    add_decisions(connection, list(_rows(measured, day, now, action)))
+    counts = Counts(judged=1)
+    if action is not None:
+        counts[action.name] = 1
+        case = _Case(connection, task, loaded, measure, now)
+        case.act(action, describe(measured, action.verdict))
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """What follows from a verdict: stopped | sent_back | shrunk | told."""
+
+    name: str
+    verdict: str
+
+
+def _action(connection: sa.Connection, measure: Measure, measured: MeasuredTrial) -> _Action | None:
+    """Return what follows now, and nothing that has followed in this trial."""
+    found, done = measured.judgement.verdicts, load_actions(connection, measured.epochs)
+    if measured.judgement.is_split_wrong:
+        return None if "told:split" in done else _Action("told:split", "split")
+    is_needed = measure.purpose in _NEEDED
+    wanted: list[_Action] = []
+    if "harms" in found:
+        wanted.append(_Action("told:harms" if is_needed else "stopped", "harms"))
+    elif "misses" in found:
+        wanted.append(_Action("told:misses" if is_needed else "sent_back", "misses"))
+    if "works" in found and measure.holdout_then is not None and measure.holdout > measure.holdout_then:
+        wanted.append(_Action("shrunk", "works"))
+    return next((action for action in wanted if action.name not in done), None)
+
+
+def _rows(
+    measured: MeasuredTrial, day: Instant, now: Instant, action: _Action | None
+) -> Iterable[dict[str, Any]]:
+    judgement = measured.judgement
+    found = ("split",) if judgement.is_split_wrong else judgement.verdicts
+    figures = {
+        "difference": judgement.difference,
+        "log_e_ever": judgement.log_e_ever,
+        "log_e_harm": judgement.log_e_harm,
+        "log_e_split": finite(judgement.log_e_split),
+        "guards": dict(judgement.guards),
+        "mails": measured.trial.mails,
+        "guarded": dict(measured.trial.guarded),
+    }
+    for verdict in found:
+        yield {
+            "experiment": measured.newest.id,
+            "day": day,
+            "verdict": verdict,
+            "at": now,
+            "log_e": judgement.log_e,
+            "low": finite(judgement.low),
+            "high": finite(judgement.high),
+            "treated": judgement.treated.n,
+            "held_back": judgement.held_back.n,
+            "action": action.name if action is not None and action.verdict == verdict else "",
+            "figures": encode(figures),
+        }
+
+
+def finite(value: float) -> float | None:
+    """Return the value, None where it is open: JSON has no infinity."""
+    return value if isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One measure whose verdict has a consequence, in its transaction."""
+
+    connection: sa.Connection
+    task: DailyTask
+    loaded: LoadedPlaybook
+    measure: Measure
+    now: Instant
+
+    def act(self, action: _Action, reason: str) -> None:
+        """Do what follows from the verdict, and say so in the audit log and by mail."""
+        measure, now = self.measure, self.now
+        if action.name == "stopped":
+            set_switch(self.connection, measure.root, paused=True, reason=reason, actor=ACTOR, now=now)
+        if action.name == "sent_back":
+            close_entries(
+                self.connection, self.task.playbooks, measure.root, reason=reason, actor=ACTOR, now=now
+            )
+        if action.name == "shrunk" and measure.holdout_then is not None:
+            shrink_holdout(self.connection, self.task.playbooks, measure.root, measure.holdout_then, now=now)
+        detail = {
+            "measure": measure.path,
+            "verdict": action.verdict,
+            "action": action.name,
+            "reason": reason,
+        }
+        record(self.connection, at=now, actor=ACTOR, action="measure.verdict", detail=detail)
+        self._tell(action, reason)
+
+    def _tell(self, action: _Action, reason: str) -> None:
+        recipient = self.task.recipient
+        sender = self.loaded.playbook.senders.get("default", {}).get("address", "")
+        if not (recipient and sender):
+            return
+        notice = verdict_notice(
+            self.measure, action.name, reason, sender=sender, recipient=recipient, at=self.now
+        )
+        queue_notice(self.connection, "verdict", notice, case=None, contact=None, now=self.now)

@@ -1,0 +1,229 @@
+"""Read experiments: sums of mature people by epoch, arm and entry day, in one statement for all measures.
+
+Read through the family: a person is one however many contacts they were, their earliest enrolment decides the arm, and
+a later one within its window is no second person. Nothing is added up beforehand, so late events, merges and refunds
+are in the next reading.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nurture.database.schema import (
+    contacts,
+    enrolments,
+    experiments,
+    exposures,
+    feedback,
+    messages,
+    outcomes,
+    pauses,
+)
+from nurture.domain.experiment.averages import ArmSums, CovariateSums
+from nurture.domain.experiment.judgement import DaySums
+from nurture.domain.instant import DAY, Instant
+from nurture.playbook.epoch_queries import Epoch
+
+_PERSON = sa.func.coalesce(contacts.c.survivor, contacts.c.id)
+
+
+def load_day_sums(
+    connection: sa.Connection, epochs: Sequence[Epoch], *, now: Instant
+) -> dict[int, list[DaySums]]:
+    """Return epoch -> sums of its people whose window is over and whose late events are in, by arm and entry day."""
+    if not epochs:
+        return {}
+    rows = connection.execute(_day_sums([epoch.id for epoch in epochs]), {"now": now})
+    found: dict[int, list[DaySums]] = {epoch.id: [] for epoch in epochs}
+    for row in rows:
+        found[row.experiment].append(_sums(row))
+    return found
+
+
+def load_enrolled(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int, list[int]]:
+    """Return epoch -> people of each of its arms, mature or not."""
+    people = _people([epoch.id for epoch in epochs])
+    statement = sa.select(people.c.experiment, people.c.arm, sa.func.count().label("number")).group_by(
+        people.c.experiment, people.c.arm
+    )
+    found = {epoch.id: [0] * len(epoch.arms) for epoch in epochs}
+    for row in connection.execute(statement):
+        if row.arm < len(found[row.experiment]):
+            found[row.experiment][row.arm] = row.number
+    return found
+
+
+def load_exposed(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int, int]:
+    """Return epoch -> contacts whom a mail reached, or would have."""
+    statement = (
+        sa.select(exposures.c.experiment, sa.func.count().label("number"))
+        .where(exposures.c.experiment.in_([epoch.id for epoch in epochs]))
+        .group_by(exposures.c.experiment)
+    )
+    return {row.experiment: row.number for row in connection.execute(statement)}
+
+
+def load_guarded(
+    connection: sa.Connection, since: Mapping[str, Instant]
+) -> dict[str, tuple[int, dict[str, int]]]:
+    """Return identity of a measure -> (mails sent, name of a guard -> how many of them had it), since its trial began.
+
+    since: identity of a measure -> when its trial began.
+    """
+    if not since:
+        return {}
+    begun = sa.case(since, value=messages.c.measure)
+    wanted = messages.c.measure.in_(list(since)), messages.c.sent_at >= begun
+    sent = sa.select(messages.c.measure, sa.func.count().label("number")).where(
+        messages.c.status == "sent", *wanted
+    )
+    found: dict[str, tuple[int, dict[str, int]]] = {
+        row.measure: (row.number, {"unsubscribed": 0, "complained": 0})
+        for row in connection.execute(sent.group_by(messages.c.measure))
+    }
+    reported = (
+        sa.select(
+            messages.c.measure,
+            feedback.c.kind,
+            sa.func.count(sa.distinct(messages.c.id)).label("number"),
+        )
+        .join(feedback, feedback.c.message_id == messages.c.id)
+        .where(feedback.c.kind.in_(("unsubscribe", "complaint")), feedback.c.machine == sa.false(), *wanted)
+        .group_by(messages.c.measure, feedback.c.kind)
+    )
+    names = {"unsubscribe": "unsubscribed", "complaint": "complained"}
+    for row in connection.execute(reported):
+        if row.measure in found:
+            found[row.measure][1][names[row.kind]] = row.number
+    return found
+
+
+def load_entries(connection: sa.Connection, *, since: Instant) -> dict[str, int]:
+    """Return identity of a measure -> people who entered it since then."""
+    statement = (
+        sa.select(experiments.c.measure, sa.func.count().label("number"))
+        .join(enrolments, enrolments.c.experiment == experiments.c.id)
+        .where(enrolments.c.entered_at >= since)
+        .group_by(experiments.c.measure)
+    )
+    return {row.measure: row.number for row in connection.execute(statement)}
+
+
+# ---- people and their outcomes ---------------------------------------------------------------------------
+
+
+def _people(epochs: Sequence[int]) -> sa.Subquery:
+    """Return one row for each person and epoch: the earliest enrolment of all contacts that they were."""
+    person = _PERSON.label("person")
+    order = (enrolments.c.entered_at, enrolments.c.contact_id)
+    within = experiments.c.within
+    rows = (
+        sa.select(
+            *(
+                enrolments.c[name]
+                for name in ("experiment", "arm", "entered_at", "matures_at", "spent_before")
+            ),
+            person,
+            within.label("within"),
+            experiments.c.outcome,
+            experiments.c.cap,
+            sa.func.row_number()
+            .over(partition_by=(enrolments.c.experiment, _PERSON), order_by=order)
+            .label("place"),
+            # The end of the windows before it, of the same person in the same measure and trial.
+            sa.func.max(enrolments.c.entered_at + within)
+            .over(
+                partition_by=(experiments.c.measure, experiments.c.trial, _PERSON),
+                order_by=order,
+                rows=(None, -1),
+            )
+            .label("closed_until"),
+        )
+        .join(experiments, experiments.c.id == enrolments.c.experiment)
+        .join(contacts, contacts.c.id == enrolments.c.contact_id)
+        .where(enrolments.c.experiment.in_(epochs), ~_was_stopped())
+        .subquery("entries")
+    )
+    is_free = sa.or_(rows.c.closed_until.is_(None), rows.c.closed_until <= rows.c.entered_at)
+    return sa.select(rows).where(rows.c.place == 1, is_free).subquery("people")
+
+
+def _was_stopped() -> sa.Exists:
+    """Return the SQL for whether nothing could leave when the person entered: such people are in no arm."""
+    return sa.exists().where(
+        pauses.c.mode == "all",
+        sa.or_(pauses.c.name == experiments.c.measure, pauses.c.name == "all"),
+        pauses.c.since <= enrolments.c.entered_at,
+        sa.or_(pauses.c.until.is_(None), pauses.c.until > enrolments.c.entered_at),
+    )
+
+
+def _standing() -> sa.Subquery:
+    """Return one row for each outcome that stands: the person, when it counts from, and its net amount."""
+    counted = sa.case((outcomes.c.kind == "counted", outcomes.c.at))
+    return (
+        sa.select(
+            _PERSON.label("person"),
+            outcomes.c.name,
+            sa.func.min(counted).label("at"),
+            sa.func.sum(outcomes.c.value_minor).label("amount"),
+        )
+        .join(contacts, contacts.c.id == outcomes.c.contact_id)
+        .group_by(_PERSON, outcomes.c.name, outcomes.c.entity_key)
+        .having(sa.func.sum(outcomes.c.number) > 0)
+        .subquery("standing")
+    )
+
+
+def _day_sums(epochs: Sequence[int]) -> sa.Select[Any]:
+    people, standing = _people(epochs), _standing()
+    joined = sa.and_(
+        standing.c.person == people.c.person,
+        standing.c.name == people.c.outcome,
+        standing.c.at > people.c.entered_at,
+        standing.c.at <= people.c.entered_at + people.c.within,
+    )
+    each = (
+        sa.select(
+            *(people.c[name] for name in ("experiment", "arm", "entered_at", "spent_before", "cap")),
+            sa.func.count(standing.c.at).label("number"),
+            sa.func.coalesce(sa.func.sum(standing.c.amount), 0).label("amount"),
+        )
+        .select_from(people.outerjoin(standing, joined))
+        .where(people.c.matures_at <= sa.bindparam("now", type_=sa.BigInteger))
+        .group_by(
+            people.c.person,
+            *(people.c[name] for name in ("experiment", "arm", "entered_at", "spent_before", "cap")),
+        )
+        .subquery("each")
+    )
+    amount = sa.cast(sa.case((each.c.amount > each.c.cap, each.c.cap), else_=each.c.amount), sa.Float)
+    before = sa.cast(each.c.spent_before, sa.Float)
+    # Floor division of microseconds; the day is in UTC on both databases.
+    day = each.c.entered_at // sa.literal(DAY, sa.BigInteger)
+    return sa.select(
+        each.c.experiment,
+        each.c.arm,
+        day.label("day"),
+        sa.func.count().label("people"),
+        sa.func.sum(sa.case((each.c.number > 0, 1), else_=0)).label("converted"),
+        sa.func.sum(amount).label("amount"),
+        sa.func.sum(amount * amount).label("amount_squares"),
+        sa.func.sum(before).label("before"),
+        sa.func.sum(before * before).label("before_squares"),
+        sa.func.sum(amount * before).label("product"),
+    ).group_by(each.c.experiment, each.c.arm, day)
+
+
+def _sums(row: Any) -> DaySums:
+    amounts = ArmSums(row.people, float(row.amount), float(row.amount_squares), int(row.converted))
+    before = ArmSums(row.people, float(row.before), float(row.before_squares))
+    return DaySums(
+        row.experiment,
+        row.arm,
+        int(row.day),
+        row.people,
+        int(row.converted),
+        CovariateSums(amounts, before, float(row.product)),
+    )

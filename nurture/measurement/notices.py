@@ -1,0 +1,76 @@
+"""The words in which a verdict is told: to the person who owns the programme, in the audit log and at a pause."""
+
+from typing import Final
+
+from nurture.domain.experiment.judgement import Judgement
+from nurture.domain.instant import Instant
+from nurture.domain.measure import Measure
+from nurture.measurement.trials import MeasuredTrial
+from nurture.transports.notice import Notice
+
+#: Action of a verdict -> what was done, for the subject and the first sentence.
+_DONE: Final = {
+    "stopped": "is stopped",
+    "sent_back": "is sent back: nobody enters it any more, people in it finish",
+    "shrunk": "works, so fewer people are kept without it from now on",
+    "told:harms": "does harm; it goes on, because people need its mail",
+    "told:misses": "does not keep its promise; it goes on, because people need its mail",
+    "told:split": "has arms that are not split as meant, so no figure of it can be trusted",
+}
+
+
+def describe(measured: MeasuredTrial, verdict: str) -> str:
+    """Return what the figures say, in one sentence without a person in it."""
+    judgement = measured.judgement
+    people = f"{judgement.treated.n:,} people with and {judgement.held_back.n:,} without it"
+    if verdict == "split":
+        return f"the arms are not split as meant among {sum(map(sum, measured.trial.enrolled.values())):,} people"
+    if guard := _broken_guard(measured):
+        return guard
+    value = f"{_share(judgement, 'treated')} against {_share(judgement, 'held back')}"
+    if judgement.held_back.n:
+        return f"{verdict}: {value} ({people})"
+    reached = f"{_share(judgement, 'treated')} of {judgement.treated.n:,} people"
+    return f"{verdict}: {reached}, {measured.newest.expect} promised"
+
+
+def verdict_notice(
+    measure: Measure, action: str, reason: str, *, sender: str, recipient: str, at: Instant
+) -> Notice:
+    """Return the mail to the owner of the programme about one verdict."""
+    done = _DONE[action]
+    text = (
+        f"{measure.path} {done}.\n\n{reason}.\n\n"
+        f"Its goal: {measure.goal}.\n\n"
+        f"All figures: nurture report measure {measure.path}\n"
+    )
+    if action in ("stopped", "sent_back"):
+        text += f"After a change of the measure: nurture resume {measure.path} (a new trial begins)\n"
+    return Notice(
+        sender=sender,
+        name="nurture",
+        recipient=recipient,
+        reply_to=(),
+        subject=f"{measure.path} {done.partition(':')[0].partition(',')[0]}",
+        text=text,
+        at=at,
+        key=f"verdict:{measure.root}:{action}:{at}",
+    )
+
+
+def _broken_guard(measured: MeasuredTrial) -> str:
+    """Return the words of the guard that tripped; "" when none did and the difference is what harms."""
+    judgement = measured.judgement
+    if not judgement.guards or judgement.log_e_harm >= max(judgement.guards.values()):
+        return ""
+    name = max(judgement.guards, key=lambda each: judgement.guards[each])
+    count = measured.trial.guarded[name]
+    return f"{count:,} of {measured.trial.mails:,} mails were {_GUARDS[name]}" if count else ""
+
+
+_GUARDS: Final = {"unsubscribed": "unsubscribed from", "complained": "reported as spam"}
+
+
+def _share(judgement: Judgement, arm: str) -> str:
+    sums = judgement.treated if arm == "treated" else judgement.held_back
+    return f"{100 * sums.mean:.2f} %"

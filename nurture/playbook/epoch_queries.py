@@ -1,0 +1,184 @@
+"""Begin epochs: each measure with a metric has one that is open, and a change of what it compares begins the next.
+
+Rows of `experiments` never change: an epoch ends where the next one of its measure begins. The rows are written in the
+transaction that makes a playbook active, and by the scheduler for what an earlier release published.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from nurture.database import bulk
+from nurture.database.engine import decode, encode
+from nurture.database.schema import experiments
+from nurture.domain.experiment.epochs import Arm, Design, design_of
+from nurture.domain.instant import Instant
+from nurture.domain.measure import Measure
+from nurture.playbook.in_force import InForce, changed_measure, read_in_force, write_in_force
+from nurture.playbook.loaded_playbook import LoadedPlaybook
+from nurture.playbook.queries import active_state, save_in_force
+
+Reason = Literal["published", "changed", "shrunk", "resumed"]
+
+_COLUMNS = (
+    "id",
+    "measure",
+    "path",
+    "trial",
+    "since",
+    "arms",
+    "outcome",
+    "is_amount",
+    "expect",
+    "within",
+    "cap",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One row of `experiments`."""
+
+    id: int
+    # The measure's identity, and its path at the time.
+    measure: str
+    path: str
+    trial: int
+    since: Instant
+    arms: tuple[Arm, ...]
+    outcome: str
+    is_amount: bool
+    expect: str
+    within: int
+    # Amounts above it are cut, in hundredths.
+    cap: int | None
+    # The shares held back that its file declared.
+    declared: str
+    signature: str
+
+
+def begin_epochs(connection: sa.Connection, loaded: LoadedPlaybook, *, now: Instant) -> int:
+    """Begin an epoch for each measure that compares something else than its open epoch; return how many.
+
+    loaded: the playbook as its files say; its shares and trials are those in force. A holdout that is declared anew
+    begins a new trial at its first share. The caller holds the lock of the active playbook, so that two processes
+    cannot begin the same epoch.
+    """
+    open_ones, in_force = load_open_epochs(connection), load_in_force(connection)
+    rows: list[dict[str, Any]] = []
+    words = _words_by_folder(loaded.files)
+    for measure in loaded.playbook.measures.values():
+        before, change = open_ones.get(measure.root), in_force.get(measure.root, InForce())
+        declared = _declared(measure)
+        if before is not None and before.declared != declared and measure.metric is not None:
+            change = InForce(trial=before.trial + 1, is_closed=change.is_closed)
+            in_force[measure.root] = change
+        row = _epoch(changed_measure(measure, change), loaded, declared, words)
+        if row is not None and (before is None or before.signature != row["signature"]):
+            reason: Reason = "published" if before is None else "changed"
+            rows.append({**row, "since": now, "reason": reason})
+    bulk.insert(connection, experiments, rows)
+    save_in_force(connection, write_in_force(in_force))
+    return len(rows)
+
+
+def change_in_force(
+    connection: sa.Connection,
+    loaded: LoadedPlaybook,
+    root: str,
+    change: InForce,
+    *,
+    now: Instant,
+    reason: Reason,
+) -> None:
+    """Set how a measure differs from its file, and begin an epoch when its shares or its trial change by it.
+
+    loaded: as for `begin_epochs`. The caller holds the lock of the active playbook.
+    """
+    in_force = load_in_force(connection)
+    before = in_force.get(root, InForce())
+    in_force[root] = change
+    save_in_force(connection, write_in_force(in_force))
+    if (before.holdout, before.trial) == (change.holdout, change.trial):
+        return
+    measure = next((each for each in loaded.playbook.measures.values() if each.root == root), None)
+    if measure is None:
+        return
+    words = _words_by_folder(loaded.files)
+    row = _epoch(changed_measure(measure, change), loaded, _declared(measure), words)
+    if row is not None:
+        bulk.insert(connection, experiments, [{**row, "since": now, "reason": reason}])
+
+
+def load_in_force(connection: sa.Connection) -> dict[str, InForce]:
+    """Return identity of a measure -> how it differs from its file now."""
+    state = active_state(connection)
+    return {} if state is None else read_in_force(state[1])
+
+
+def load_open_epochs(connection: sa.Connection) -> dict[str, Epoch]:
+    """Return identity of a measure -> its open epoch, also of measures that the active playbook lacks."""
+    newest = sa.select(sa.func.max(experiments.c.id)).group_by(experiments.c.measure)
+    rows = connection.execute(sa.select(experiments).where(experiments.c.id.in_(newest)))
+    return {row.measure: epoch_of(row) for row in rows}
+
+
+def load_epochs(connection: sa.Connection, measure: str | None = None) -> list[Epoch]:
+    """Return every epoch, of one measure (its identity) or of all, the oldest first."""
+    statement = sa.select(experiments).order_by(experiments.c.id)
+    if measure is not None:
+        statement = statement.where(experiments.c.measure == measure)
+    return [epoch_of(row) for row in connection.execute(statement)]
+
+
+def epoch_of(row: Any) -> Epoch:
+    """Return the epoch of a row of `experiments`."""
+    values = {name: getattr(row, name) for name in (*_COLUMNS, "declared", "signature")}
+    arms = tuple(Arm(name, share) for name, share in decode(row.arms))
+    return Epoch(**{**values, "arms": arms})
+
+
+def _declared(measure: Measure) -> str:
+    return encode([measure.holdout, measure.holdout_then])
+
+
+def _epoch(
+    measure: Measure, loaded: LoadedPlaybook, declared: str, words: Mapping[str, Iterable[tuple[str, str]]]
+) -> dict[str, Any] | None:
+    """Return the row of an epoch of the measure as it is in force; None for one without a metric."""
+    design = design_of(measure, loaded.playbook)
+    if design is None:
+        return None
+    return {
+        "measure": measure.root,
+        "path": measure.path,
+        "trial": measure.trial,
+        "arms": encode([[arm.name, arm.share] for arm in design.arms]),
+        "outcome": design.outcome.name,
+        "is_amount": design.is_amount,
+        "expect": design.expect,
+        "within": design.within,
+        "cap": None,
+        "declared": declared,
+        "signature": _signature(measure, design, words.get(measure.path, ())),
+    }
+
+
+def _words_by_folder(files: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """Return path of a measure -> the names and texts of its mails, without its rules and its samples."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path, text in sorted(files.items()):
+        folder, _, name = path.rpartition("/")
+        if folder and name != "measure.yaml" and not name.endswith(".json"):
+            found.setdefault(folder, []).append((name, text))
+    return found
+
+
+def _signature(measure: Measure, design: Design, words: Iterable[tuple[str, str]]) -> str:
+    arms = [[arm.name, arm.share] for arm in design.arms]
+    counted = [design.outcome.name, design.outcome.is_entity, design.is_amount, design.expect, design.within]
+    text = encode([arms, counted, measure.trial, measure.rules_hash, list(words)])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

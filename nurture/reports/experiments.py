@@ -1,0 +1,179 @@
+"""Reports on measures: what each one's newest trial shows, in plain values for tables and JSON."""
+
+from math import inf, isfinite
+from typing import Any, Final
+
+from nurture.domain.experiment.epochs import HELD_BACK
+from nurture.domain.experiment.expect import Expectation
+from nurture.domain.experiment.judgement import Judgement
+from nurture.domain.experiment.sample_size import MOST, people_for_rates, weeks
+from nurture.domain.instant import DAY, Instant, to_iso
+from nurture.measurement.trials import MeasuredTrial
+
+#: Verdicts in words for people; the first is the most pressing.
+VERDICT_WORDS: Final = {
+    "harms": "does harm",
+    "works": "works",
+    "misses": "misses its promise",
+    "reaches": "keeps its promise",
+    "undecided": "undecided",
+}
+#: Two-sided confidence needs so many people of each arm before a rate is assumed for the plan.
+_PLAN_MIN: Final = 50
+
+
+def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
+    """Return the columns of one measure; None: no trial of it has begun."""
+    if measured is None:
+        return dict.fromkeys(_COLUMNS) | {"verdict": "not measured", "verdicts": []}
+    judgement, newest = measured.judgement, measured.newest
+    people = judgement.treated.plus(judgement.held_back).n
+    needed = people_needed(measured)
+    missing = None if needed is None else max(needed - people, 0)
+    return {
+        "metric": newest.outcome,
+        "is_rate": not newest.is_amount,
+        "within_days": newest.within / DAY,
+        "expect": newest.expect,
+        "trial": newest.trial,
+        "epoch": newest.id,
+        "since": to_iso(newest.since),
+        "held_back_percent": round(100 * newest.arms[0].share, 2),
+        "enrolled": sum(map(sum, measured.trial.enrolled.values())),
+        "exposed": measured.exposed,
+        "n": judgement.treated.n,
+        "n_held_back": judgement.held_back.n,
+        "events": judgement.treated.events,
+        "events_held_back": judgement.held_back.events,
+        "value": _value(judgement.treated.mean, measured) if judgement.treated.n else None,
+        "value_held_back": _value(judgement.held_back.mean, measured) if judgement.held_back.n else None,
+        "lift": _value(judgement.difference, measured) if judgement.held_back.n else None,
+        "low": _open(judgement.low, measured),
+        "high": _open(judgement.high, measured),
+        "log_e": judgement.log_e,
+        "log_e_ever": judgement.log_e_ever,
+        "split_log_e": judgement.log_e_split if isfinite(judgement.log_e_split) else None,
+        "split_wrong": judgement.is_split_wrong,
+        "guards": {
+            name: {"mails": measured.trial.mails, "count": measured.trial.guarded[name], "log_e": log_e}
+            for name, log_e in judgement.guards.items()
+        },
+        "entries_a_week": round(measured.entries_a_week, 1),
+        "needed": needed,
+        "weeks_to_go": _weeks(missing, measured),
+        "verdict": verdict_word(judgement),
+        "verdicts": list(judgement.verdicts),
+    }
+
+
+_COLUMNS: Final = (
+    *(
+        "metric",
+        "is_rate",
+        "within_days",
+        "expect",
+        "trial",
+        "epoch",
+        "since",
+        "held_back_percent",
+        "enrolled",
+        "exposed",
+    ),
+    *("n", "n_held_back", "events", "events_held_back", "value", "value_held_back", "lift", "low", "high"),
+    *(
+        "log_e",
+        "log_e_ever",
+        "split_log_e",
+        "split_wrong",
+        "guards",
+        "entries_a_week",
+        "needed",
+        "weeks_to_go",
+    ),
+)
+
+
+def verdict_word(judgement: Judgement) -> str:
+    """Return the verdicts in words for people."""
+    if judgement.is_split_wrong:
+        return "arms not split as meant"
+    return ", ".join(VERDICT_WORDS[word] for word in judgement.verdicts)
+
+
+def people_needed(measured: MeasuredTrial) -> int | None:
+    """Return how many mature people a verdict takes in 80 % of such trials; None where that cannot be said yet.
+
+    It is worked out for a promised difference of a rate, from the rate of the people held back so far.
+    """
+    promised, held_back = measured.trial.expectation, measured.newest.arms[0].share
+    if promised is None or not promised.needs_holdout or measured.trial.is_amount or not 0 < held_back < 1:
+        return None
+    base = measured.judgement.held_back
+    if base.n < _PLAN_MIN or not 0 < base.mean < 1:
+        return None
+    difference = _difference(promised, base.mean)
+    if not 0 < base.mean + difference < 1:
+        return None
+    return round(MOST * people_for_rates(base.mean, difference, held_back))
+
+
+def _difference(promised: Expectation, base: float) -> float:
+    return promised.size * base if promised.kind == "relative" else promised.size
+
+
+def _weeks(missing: int | None, measured: MeasuredTrial) -> int | None:
+    if missing is None:
+        return None
+    pace = weeks(missing / MOST, measured.entries_a_week)
+    return None if pace is None else round(pace)
+
+
+def _value(value: float, measured: MeasuredTrial) -> float:
+    """Return a rate as a fraction, an amount in units of money."""
+    return value / 100 if measured.trial.is_amount else value
+
+
+def _open(value: float, measured: MeasuredTrial) -> float | None:
+    if not -inf < value < inf:
+        return None
+    promised = measured.trial.expectation
+    is_relative = promised is not None and promised.kind == "relative"
+    return value if is_relative else _value(value, measured)
+
+
+def arm_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
+    """Return one row for each epoch and arm: people entered, mature people, how many have the outcome, the rate."""
+    rows = []
+    for epoch in measured.epochs:
+        for place, arm in enumerate(epoch.arms):
+            mine = [sums for sums in measured.trial.days if (sums.epoch, sums.arm) == (epoch.id, place)]
+            mature, converted = sum(sums.people for sums in mine), sum(sums.converted for sums in mine)
+            rows.append(
+                {
+                    "epoch": epoch.id,
+                    "since": to_iso(epoch.since),
+                    "arm": arm.name,
+                    "is_held_back": arm.name == HELD_BACK,
+                    "share_percent": round(100 * arm.share, 2),
+                    "entered": measured.trial.enrolled[epoch.id][place],
+                    "mature": mature,
+                    "events": converted,
+                    "rate": converted / mature if mature else None,
+                }
+            )
+    return rows
+
+
+def decision_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return one decision for people: the day, the verdict, what followed, and its figures."""
+    day: Instant = row["day"]
+    return {
+        "day": to_iso(day)[:10],
+        "verdict": row["verdict"],
+        "action": row["action"],
+        "n": row["treated"],
+        "n_held_back": row["held_back"],
+        "log_e": row["log_e"],
+        "low": row["low"],
+        "high": row["high"],
+    }
