@@ -33,7 +33,11 @@ def measures(services: Services) -> list[dict[str, Any]]:
         rows = {row["measure"]: row for row in ledger.count_by_measure(connection)}
         trials = measure_trials(connection, now=services.clock.now())
     return [
-        {**(rows.get(root) or ledger.nothing_planned(root)), "measure": names.shown(root), **experiment_row(trials.get(root))}
+        {
+            **(rows.get(root) or ledger.nothing_planned(root)),
+            "measure": names.shown(root),
+            **experiment_row(trials.get(root)),
+        }
         for root in sorted(rows.keys() | trials.keys(), key=names.shown)
     ]
 

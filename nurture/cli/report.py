@@ -61,7 +61,7 @@ def measure(
     )
     output.print_table(
         found["decisions"],
-        ["day", "verdict", "action", "n", "n_held_back"],
+        ["day", "verdict", "action", "n", "n_control"],
         title="decisions",
         empty="none yet",
     )
@@ -159,7 +159,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "expect": row["expect"] or "",
         "people": f"{row['n'] or 0:,} and {row['n_held_back'] or 0:,}",
         "with": show(row["value"]),
-        "without": show(row["value_held_back"]),
+        "without": show(row["value_control"]),
         "effect": _points(row["lift"], is_rate=is_rate),
         "at any time": "open" if row["low"] is None and row["high"] is None else f"{low} to {high}",
         "verdict": row["verdict"],

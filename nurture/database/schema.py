@@ -1041,7 +1041,7 @@ exposures = sa.Table(
 )
 sa.Index("ix_exposures_contact", exposures.c.contact_id)
 
-#: What people did that measures are judged by: entities that count, what was taken back of them, and single events.
+#: The outcomes that measures are judged by: entities that count, what was taken back of them, and single events.
 #: Rows never change; the rows of one key add up to what stands.
 outcomes = sa.Table(
     "outcomes",
@@ -1063,7 +1063,7 @@ outcomes = sa.Table(
 )
 sa.Index("ix_outcomes_name", outcomes.c.name, outcomes.c.at)
 
-#: What the daily task found, and what followed from it. Rows never change.
+#: The verdicts of the daily task, and what followed from each. Rows never change.
 decisions = sa.Table(
     "decisions",
     metadata,
@@ -1078,7 +1078,7 @@ decisions = sa.Table(
     sa.Column("low", sa.Float),
     sa.Column("high", sa.Float),
     sa.Column("treated", sa.BigInteger, nullable=False),
-    sa.Column("held_back", sa.BigInteger, nullable=False),
+    sa.Column("control", sa.BigInteger, nullable=False),
     # stopped | sent_back | shrunk | "" for none
     sa.Column("action", sa.Text, nullable=False, server_default=""),
     # JSON text: every further figure.

@@ -52,7 +52,7 @@ def _entries(advance: Advance, playbook: Playbook) -> Iterable[tuple[Any, ...]]:
         measure = playbook.measures.get(run.measure)
         if measure is None or measure.metric is None:
             continue
-        arm = arm_index(arms_of(measure), is_held_back=run.holdout, variant=run.variant)
+        arm = arm_index(arms_of(measure), in_holdout=run.holdout, variant=run.variant)
         design = design_of(measure, playbook)
         if arm is None or design is None:
             continue

@@ -33,7 +33,7 @@ _NEEDED: Final = frozenset({"transactional", "service"})
 
 @dataclass(frozen=True, slots=True)
 class DailyTask:
-    """What the task works with."""
+    """The parts that the task works with."""
 
     database: Database
     clock: Clock
@@ -68,7 +68,7 @@ def _decide(
     if lock_active(connection) is None or not take_slot(connection, f"judge:{root}", day, now=now):
         return Counts()
     loaded = task.playbooks.active(connection)
-    measure = next((each for each in loaded.playbook.measures.values() if each.root == root), None)
+    measure = next((measure for measure in loaded.playbook.measures.values() if measure.root == root), None)
     if measure is None:
         return Counts()
     action = _action(connection, measure, measured)
@@ -83,7 +83,7 @@ def _decide(
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """What follows from a verdict: stopped | sent_back | shrunk | told."""
+    """The consequence of a verdict: stopped | sent_back | shrunk | told:VERDICT."""
 
     name: str
     verdict: str
@@ -129,7 +129,7 @@ def _rows(
             "low": finite(judgement.low),
             "high": finite(judgement.high),
             "treated": judgement.treated.n,
-            "held_back": judgement.held_back.n,
+            "control": judgement.control.n,
             "action": action.name if action is not None and action.verdict == verdict else "",
             "figures": encode(figures),
         }

@@ -22,13 +22,13 @@ _DONE: Final = {
 def describe(measured: MeasuredTrial, verdict: str) -> str:
     """Return what the figures say, in one sentence without a person in it."""
     judgement = measured.judgement
-    people = f"{judgement.treated.n:,} people with and {judgement.held_back.n:,} without it"
+    people = f"{judgement.treated.n:,} people with and {judgement.control.n:,} without it"
     if verdict == "split":
         return f"the arms are not split as meant among {sum(map(sum, measured.trial.enrolled.values())):,} people"
     if guard := _broken_guard(measured):
         return guard
     value = f"{_share(judgement, 'treated')} against {_share(judgement, 'held back')}"
-    if judgement.held_back.n:
+    if judgement.control.n:
         return f"{verdict}: {value} ({people})"
     reached = f"{_share(judgement, 'treated')} of {judgement.treated.n:,} people"
     return f"{verdict}: {reached}, {measured.newest.expect} promised"
@@ -72,5 +72,5 @@ _GUARDS: Final = {"unsubscribed": "unsubscribed from", "complained": "reported a
 
 
 def _share(judgement: Judgement, arm: str) -> str:
-    sums = judgement.treated if arm == "treated" else judgement.held_back
+    sums = judgement.treated if arm == "treated" else judgement.control
     return f"{100 * sums.mean:.2f} %"

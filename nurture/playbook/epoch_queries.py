@@ -104,7 +104,7 @@ def change_in_force(
     save_in_force(connection, write_in_force(in_force))
     if (before.holdout, before.trial) == (change.holdout, change.trial):
         return
-    measure = next((each for each in loaded.playbook.measures.values() if each.root == root), None)
+    measure = next((known for known in loaded.playbook.measures.values() if known.root == root), None)
     if measure is None:
         return
     words = _words_by_folder(loaded.files)

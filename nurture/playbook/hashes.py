@@ -49,7 +49,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
                 "metric",
                 "sender",
             ),
-            # What is in force now; the files say what is meant.
+            # In force now, while the files say what is meant.
             *("trial", "is_closed"),
             *("was", "rules_hash", "root", "outline"),
         }

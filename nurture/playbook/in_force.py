@@ -1,4 +1,4 @@
-"""What is in force: how a measure differs now from its file, because measurement or an operator decided so.
+"""Changes in force: how a measure differs now from its file, because measurement or an operator decided so.
 
 The files say what is meant; the row of the active playbook says what holds: a smaller share held back once a measure is
 shown to work, another trial, or no further entries. It is read with the active playbook, in each batch's transaction.

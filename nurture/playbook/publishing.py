@@ -51,8 +51,8 @@ class _PublishedNumbers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Database -> the newest publication that it has, and the playbook.
-        self._known: dict[str, tuple[int, LoadedPlaybook]] = {}
+        # Database -> the newest publication that it has, the playbook without numbers, and with them.
+        self._known: dict[str, tuple[int, LoadedPlaybook, LoadedPlaybook]] = {}
 
     def added_to(self, connection: sa.Connection, loaded: LoadedPlaybook) -> LoadedPlaybook:
         """Return the playbook with the numbers published by now; itself where its folds read none."""
@@ -61,13 +61,13 @@ class _PublishedNumbers:
             return loaded
         newest, url = value_queries.newest_publication(connection, names), str(connection.engine.url)
         with self._lock:
-            known, numbered = self._known.get(url, (-1, loaded))
-            if known == newest and numbered.templates is loaded.templates:
+            known, plain, numbered = self._known.get(url, (-1, loaded, loaded))
+            if known == newest and plain is loaded:
                 return numbered
         published = value_queries.load_published(connection, names)
         numbered = replace(loaded, playbook=replace(loaded.playbook, published=published))
         with self._lock:
-            self._known[url] = newest, numbered
+            self._known[url] = newest, loaded, numbered
         return numbered
 
 

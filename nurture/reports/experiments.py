@@ -27,7 +27,7 @@ def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
     if measured is None:
         return dict.fromkeys(_COLUMNS) | {"verdict": "not measured", "verdicts": []}
     judgement, newest = measured.judgement, measured.newest
-    people = judgement.treated.plus(judgement.held_back).n
+    people = judgement.treated.plus(judgement.control).n
     needed = people_needed(measured)
     missing = None if needed is None else max(needed - people, 0)
     return {
@@ -38,16 +38,16 @@ def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
         "trial": newest.trial,
         "epoch": newest.id,
         "since": to_iso(newest.since),
-        "held_back_percent": round(100 * newest.arms[0].share, 2),
+        "holdout_percent": round(100 * newest.arms[0].share, 2),
         "enrolled": sum(map(sum, measured.trial.enrolled.values())),
         "exposed": measured.exposed,
         "n": judgement.treated.n,
-        "n_held_back": judgement.held_back.n,
+        "n_control": judgement.control.n,
         "events": judgement.treated.events,
-        "events_held_back": judgement.held_back.events,
+        "events_control": judgement.control.events,
         "value": _value(judgement.treated.mean, measured) if judgement.treated.n else None,
-        "value_held_back": _value(judgement.held_back.mean, measured) if judgement.held_back.n else None,
-        "lift": _value(judgement.difference, measured) if judgement.held_back.n else None,
+        "value_control": _value(judgement.control.mean, measured) if judgement.control.n else None,
+        "lift": _value(judgement.difference, measured) if judgement.control.n else None,
         "low": _open(judgement.low, measured),
         "high": _open(judgement.high, measured),
         "log_e": judgement.log_e,
@@ -75,11 +75,11 @@ _COLUMNS: Final = (
         "trial",
         "epoch",
         "since",
-        "held_back_percent",
+        "holdout_percent",
         "enrolled",
         "exposed",
     ),
-    *("n", "n_held_back", "events", "events_held_back", "value", "value_held_back", "lift", "low", "high"),
+    *("n", "n_control", "events", "events_control", "value", "value_control", "lift", "low", "high"),
     *(
         "log_e",
         "log_e_ever",
@@ -105,16 +105,16 @@ def people_needed(measured: MeasuredTrial) -> int | None:
 
     It is worked out for a promised difference of a rate, from the rate of the people held back so far.
     """
-    promised, held_back = measured.trial.expectation, measured.newest.arms[0].share
-    if promised is None or not promised.needs_holdout or measured.trial.is_amount or not 0 < held_back < 1:
+    promised, holdout = measured.trial.expectation, measured.newest.arms[0].share
+    if promised is None or not promised.needs_holdout or measured.trial.is_amount or not 0 < holdout < 1:
         return None
-    base = measured.judgement.held_back
+    base = measured.judgement.control
     if base.n < _PLAN_MIN or not 0 < base.mean < 1:
         return None
     difference = _difference(promised, base.mean)
     if not 0 < base.mean + difference < 1:
         return None
-    return round(MOST * people_for_rates(base.mean, difference, held_back))
+    return round(MOST * people_for_rates(base.mean, difference, holdout))
 
 
 def _difference(promised: Expectation, base: float) -> float:
@@ -153,7 +153,7 @@ def arm_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
                     "epoch": epoch.id,
                     "since": to_iso(epoch.since),
                     "arm": arm.name,
-                    "is_held_back": arm.name == HELD_BACK,
+                    "in_holdout": arm.name == HELD_BACK,
                     "share_percent": round(100 * arm.share, 2),
                     "entered": measured.trial.enrolled[epoch.id][place],
                     "mature": mature,
@@ -172,7 +172,7 @@ def decision_row(row: dict[str, Any]) -> dict[str, Any]:
         "verdict": row["verdict"],
         "action": row["action"],
         "n": row["treated"],
-        "n_held_back": row["held_back"],
+        "n_control": row["control"],
         "log_e": row["log_e"],
         "low": row["low"],
         "high": row["high"],

@@ -104,7 +104,7 @@ class Shop(World):
         with self.database.read() as connection:
             return list(connection.execute(statement))
 
-    def visit(self, *people: str) -> None:
+    def come(self, *people: str) -> None:
         """Let people visit and agree to news; the measure begins for each."""
         for who in people:
             self.tell(who, "Page Viewed")
@@ -135,13 +135,13 @@ class Shop(World):
         """Return the report on all measures, by path."""
         return {row["measure"]: row for row in reports.measures(self.services)}
 
-    def enter(self, held_back: int, treated: int, *, bought: tuple[int, int], days: int = 30) -> None:
+    def enter(self, control: int, treated: int, *, bought: tuple[int, int], days: int = 30) -> None:
         """Store people who entered the open epoch over some days that are over, the first `bought` with an order."""
         epoch = self.rows(t.experiments, measure=OFFER)[-1]
         start = self.now - (days + 11) * DAY
         enrolled, orders = [], []
         contact = self.rows(t.contacts)[-1].id if self.rows(t.contacts) else 0
-        for arm, number, buyers in ((0, held_back, bought[0]), (1, treated, bought[1])):
+        for arm, number, buyers in ((0, control, bought[0]), (1, treated, bought[1])):
             for place in range(number):
                 contact += 1
                 entered = start + place * days * DAY // number
@@ -162,9 +162,9 @@ class Shop(World):
                 connection.execute(sa.insert(t.outcomes), orders)
 
     def _contact(self, number: int) -> dict[str, Any]:
-        start = self.now - 100 * DAY
+        start, rules = self.now - 100 * DAY, self.loaded.playbook.rules_hash
         return {"id": number, "track": "lead", "stage": "aware", "track_since": start, "stage_since": start,
-                "first_seen_at": start, "facts": {}, "clock": start, "adopted": self.loaded.playbook.rules_hash}  # fmt: skip
+                "first_seen_at": start, "facts": {}, "clock": start, "adopted": rules}  # fmt: skip
 
 
 def a_shop(database: Database, **changes: str) -> Shop:

@@ -23,7 +23,7 @@ def actions(shop: Shop) -> list[tuple[str, str]]:
     return [(row.verdict, row.action) for row in shop.rows(t.decisions)]
 
 
-def acts(shop: Shop) -> list[dict[str, str]]:
+def recorded(shop: Shop) -> list[dict[str, str]]:
     return [json.loads(row.detail) for row in shop.rows(t.audit, action="measure.verdict")]
 
 
@@ -33,7 +33,7 @@ def test_a_measure_that_harms_is_stopped_once_and_its_owner_is_told(database: Da
     assert shop.judge() == {"judged": 1, "stopped": 1}
     assert switches(shop) == {OFFER: True}
     assert actions(shop) == [("harms", "stopped"), ("misses", "")]
-    (act,) = acts(shop)
+    (act,) = recorded(shop)
     assert act["reason"] == "harms: 5.00 % against 20.00 % (400 people with and 400 without it)"
     (notice,) = shop.rows(t.notices)
     assert (notice.kind, notice.recipient) == ("verdict", "desk@shop.example")
@@ -42,7 +42,7 @@ def test_a_measure_that_harms_is_stopped_once_and_its_owner_is_told(database: Da
     assert shop.judge() == {"judged": 1}, "and stopped once in a trial"
 
 
-def test_whoever_resumes_it_begins_a_new_trial_and_draws_anew(database: Database) -> None:
+def test_a_resumed_measure_begins_a_new_trial_and_draws_anew(database: Database) -> None:
     shop = a_shop(database)
     shop.enter(400, 400, bought=(80, 20))
     shop.judge()
@@ -52,7 +52,7 @@ def test_whoever_resumes_it_begins_a_new_trial_and_draws_anew(database: Database
     assert (shop.figures()["trial"], shop.figures()["n"], shop.figures()["verdicts"]) == (2, 0, ["undecided"])
     assert shop.rows(t.experiments)[-1].reason == "resumed"
     again = arms_of_runs(shop, people)
-    assert 8 < sum(one != two for one, two in zip(drawn, again, strict=True)) < 32, (
+    assert 8 < sum(before != after for before, after in zip(drawn, again, strict=True)) < 32, (
         "half of them change sides"
     )
     shop.clock.advance_to(shop.now + DAY)
@@ -61,7 +61,7 @@ def test_whoever_resumes_it_begins_a_new_trial_and_draws_anew(database: Database
 
 def arms_of_runs(shop: Shop, people: list[str]) -> list[bool]:
     """Let people come once more; return who of them is held back."""
-    shop.visit(*people)
+    shop.come(*people)
     newest = sa.select(sa.func.max(t.runs.c.id)).group_by(t.runs.c.contact_id)
     with shop.database.read() as connection:
         rows = connection.execute(
@@ -72,15 +72,15 @@ def arms_of_runs(shop: Shop, people: list[str]) -> list[bool]:
 
 def test_a_measure_that_misses_its_promise_is_closed_to_new_people(database: Database) -> None:
     shop = a_shop(database, metric='{event: Order Completed, within: 7d, expect: "+20%"}')
-    shop.visit("early@shop.example")
+    shop.come("early@shop.example")
     shop.enter(400, 400, bought=(20, 20))
     assert shop.judge() == {"judged": 1, "sent_back": 1}
     assert switches(shop) == {}
-    shop.visit("late@shop.example")
+    shop.come("late@shop.example")
     assert len(shop.rows(t.runs)) == 1
     assert [row.reason for row in shop.rows(t.non_entries)] == ["sent_back"]
     pauses.set_entries(shop.services, OFFER, closed=False, actor="ann", reason="")
-    shop.visit("later@shop.example")
+    shop.come("later@shop.example")
     assert len(shop.rows(t.runs)) == 2
     assert [(row.trial, row.reason) for row in shop.rows(t.experiments)] == [(1, "published"), (2, "resumed")]
 
@@ -95,7 +95,7 @@ def test_mail_that_people_need_is_never_stopped_by_a_figure(database: Database) 
     shop.enter(0, 400, bought=(0, 20))
     assert shop.judge() == {"judged": 1, "told:misses": 1}
     assert switches(shop) == {}
-    shop.visit("late@shop.example")
+    shop.come("late@shop.example")
     assert len(shop.rows(t.runs)) == 1
     assert len(shop.rows(t.notices)) == 1
 
@@ -107,7 +107,7 @@ def test_a_measure_that_works_keeps_fewer_people_without_it(database: Database) 
     first, second = shop.rows(t.experiments)
     assert (second.trial, second.reason) == (first.trial, "shrunk")
     assert [json.loads(row.arms)[0] for row in (first, second)] == [["held back", 0.5], ["held back", 0.1]]
-    shop.visit(*(f"p{number}@shop.example" for number in range(60)))
+    shop.come(*(f"p{number}@shop.example" for number in range(60)))
     assert 0 < sum(row.holdout for row in shop.rows(t.runs)) < 15
     shop.enter(10, 90, bought=(1, 20))
     assert shop.figures()["verdicts"][0] == "works", "epochs of one trial multiply"
@@ -152,7 +152,7 @@ def test_too_many_complaints_stop_a_measure_without_any_outcome(database: Databa
         connection.execute(sa.insert(t.messages), mails)
         connection.execute(sa.insert(t.feedback), reports)
     assert shop.judge() == {"judged": 1, "stopped": 1}
-    (act,) = acts(shop)
+    (act,) = recorded(shop)
     assert act["reason"] == "20 of 1,000 mails were reported as spam"
 
 
@@ -160,7 +160,7 @@ def test_a_report_without_data_says_so(database: Database) -> None:
     shop = a_shop(database)
     row = shop.report()[OFFER]
     assert (row["n"], row["low"], row["verdict"], row["planned"]) == (0, None, "undecided", 0)
-    shop.visit("ann@shop.example")
+    shop.come("ann@shop.example")
     assert (shop.report()[OFFER]["enrolled"], shop.report()[OFFER]["planned"]) == (1, 1)
 
 

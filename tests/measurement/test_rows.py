@@ -21,11 +21,11 @@ def arms(shop: Shop) -> dict[int, int]:
 
 def test_both_arms_enter_alike_and_are_reached_alike(database: Database) -> None:
     shop = a_shop(database)
-    shop.visit(*PEOPLE)
+    shop.come(*PEOPLE)
     assert len(arms(shop)) == len(PEOPLE)
     assert set(arms(shop).values()) == {0, 1}
-    held_back = {row.contact_id for row in shop.rows(t.messages) if row.reason == "holdout"}
-    assert held_back == {contact for contact, arm in arms(shop).items() if arm == 0}
+    control = {row.contact_id for row in shop.rows(t.messages) if row.reason == "holdout"}
+    assert control == {contact for contact, arm in arms(shop).items() if arm == 0}
     assert {row.contact_id for row in shop.rows(t.exposures)} == arms(shop).keys()
     (entered,) = {
         (row.entered_at, row.matures_at - row.entered_at, row.segment) for row in shop.rows(t.enrolments)
@@ -34,7 +34,7 @@ def test_both_arms_enter_alike_and_are_reached_alike(database: Database) -> None
 
 
 @ONE_KIND
-def test_whoever_is_not_reached_has_entered_all_the_same(database: Database) -> None:
+def test_a_person_who_is_not_reached_has_entered_all_the_same(database: Database) -> None:
     shop = a_shop(database)
     for who in PEOPLE:
         shop.tell(who, "Store Visited")
@@ -46,9 +46,9 @@ def test_whoever_is_not_reached_has_entered_all_the_same(database: Database) -> 
 @ONE_KIND
 def test_nobody_enters_twice_nor_a_new_epoch_with_an_open_window(database: Database) -> None:
     shop = a_shop(database)
-    shop.visit("ann@shop.example")
+    shop.come("ann@shop.example")
     shop.live(DAY)
-    shop.visit("ann@shop.example")
+    shop.come("ann@shop.example")
     shop.publish(
         a_folder({OFFER: a_measure(trigger="{event: Store Visited, where: city == 'Bonn'}")}) | _properties()
     )
@@ -94,27 +94,27 @@ def test_a_run_that_is_handed_over_keeps_its_arm_and_enrols_nobody(database: Dat
         }
     )
     shop = Shop(database, loaded=built(files), files=files)
-    shop.visit(*PEOPLE)
+    shop.come(*PEOPLE)
     before = arms(shop)
     for who in PEOPLE:
         shop.buy(who, who)
     shop.live(3 * DAY)
     assert {row.measure for row in shop.rows(t.runs) if row.status == "done"} == {AFTER}
     assert arms(shop) == before
-    held_back = {row.contact_id for row in shop.rows(t.runs, measure=AFTER) if row.holdout}
-    assert held_back == {contact for contact, arm in before.items() if arm == 0}
+    control = {row.contact_id for row in shop.rows(t.runs, measure=AFTER) if row.holdout}
+    assert control == {contact for contact, arm in before.items() if arm == 0}
 
 
 @ONE_KIND
-def test_whoever_comes_while_the_measure_is_paused_is_in_no_arm(database: Database) -> None:
+def test_a_person_who_comes_while_the_measure_is_paused_is_in_no_arm(database: Database) -> None:
     shop = a_shop(database)
-    shop.visit("early@shop.example")
+    shop.come("early@shop.example")
     pauses.set_switch(shop.services, OFFER, paused=True, actor="ann", reason="a wrong price")
     shop.live(HOUR)
-    shop.visit("meanwhile@shop.example")
+    shop.come("meanwhile@shop.example")
     pauses.set_switch(shop.services, OFFER, paused=False, actor="ann", reason="")
     shop.live(HOUR)
-    shop.visit("later@shop.example")
+    shop.come("later@shop.example")
     shop.live(12 * DAY)
     (pause,) = shop.rows(t.pauses)
     assert (pause.name, pause.mode, pause.reason, pause.until - pause.since) == (
@@ -158,7 +158,7 @@ def test_an_order_is_dated_by_its_earliest_event_and_a_reversal_may_come_first(d
     assert min(row.at for row in rows) == shop.now - DAY
 
 
-def test_what_both_told_of_one_order_counts_once_and_an_unmerge_gives_it_back(database: Database) -> None:
+def test_an_order_that_both_told_counts_once_and_an_unmerge_gives_it_back(database: Database) -> None:
     shop = a_shop(database)
     shop.buy("ann@shop.example", "1")
     shop.buy("ben@shop.example", "1")
@@ -186,7 +186,7 @@ def sums(shop: Shop) -> dict[str, tuple[int, int]]:
 @ONE_KIND
 def test_an_event_that_is_about_nothing_counts_by_its_message(database: Database) -> None:
     shop = a_shop(database, metric='{event: Article Read, within: 7d, expect: "+2%"}')
-    shop.visit(*PEOPLE[:2])
+    shop.come(*PEOPLE[:2])
     shop.live(HOUR)
     shop.tell(PEOPLE[0], "Article Read", id="m1")
     shop.tell(PEOPLE[0], "Article Read", id="m2")
@@ -201,7 +201,7 @@ def test_an_event_that_is_about_nothing_counts_by_its_message(database: Database
 
 def test_only_what_happens_in_the_window_counts_and_only_when_it_is_over(database: Database) -> None:
     shop = a_shop(database)
-    shop.visit("in@shop.example", "out@shop.example", "before@shop.example")
+    shop.come("in@shop.example", "out@shop.example", "before@shop.example")
     shop.buy("before@shop.example", "b", at=shop.now - HOUR)
     shop.live(7 * DAY)
     shop.buy("in@shop.example", "i")
@@ -216,21 +216,21 @@ def test_only_what_happens_in_the_window_counts_and_only_when_it_is_over(databas
 
 def test_a_person_of_two_contacts_is_one_in_the_arm_that_came_first(database: Database) -> None:
     shop = a_shop(database)
-    shop.visit(*PEOPLE)
+    shop.come(*PEOPLE)
     shop.live(HOUR)
     mine = arms(shop)
-    held_back = min(contact for contact, arm in mine.items() if arm == 0)
+    control = min(contact for contact, arm in mine.items() if arm == 0)
     with database.write() as connection:
         connection.execute(
             sa.update(t.enrolments)
-            .where(t.enrolments.c.contact_id == held_back)
+            .where(t.enrolments.c.contact_id == control)
             .values(entered_at=shop.now - DAY)
         )
     other = min(contact for contact, arm in mine.items() if arm == 1)
     with database.write() as connection:
         merge.merge(
             connection,
-            held_back,
+            control,
             other,
             now=shop.now,
             playbook=shop.loaded.playbook,

@@ -35,7 +35,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is counted: entities of a kind once they count and while they stand, or events of a name."""
+    """The counted outcome: entities of a kind once they count and while they stand, or events of a name."""
 
     # The name of an entity or of an event; an entity's name never is an event's.
     name: str
@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What a measure compares now."""
+    """The comparison that a measure makes now."""
 
     arms: tuple[Arm, ...]
     outcome: Outcome
@@ -82,9 +82,9 @@ def arms_of(measure: Measure) -> tuple[Arm, ...]:
     return Arm(HELD_BACK, held), *rest
 
 
-def arm_index(arms: Sequence[Arm], *, is_held_back: bool, variant: str) -> int | None:
+def arm_index(arms: Sequence[Arm], *, in_holdout: bool, variant: str) -> int | None:
     """Return the place of a run's arm; None for a variant that the epoch does not have."""
-    if is_held_back:
+    if in_holdout:
         return 0
     name = variant or MAILED
     return next((place for place, arm in enumerate(arms) if place and arm.name == name), None)

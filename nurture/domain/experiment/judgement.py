@@ -39,13 +39,13 @@ class DaySums:
 
 @dataclass(frozen=True, slots=True)
 class EpochShape:
-    """What an epoch compares: its arms, the held-back one first."""
+    """The arms of an epoch, the one without mail first."""
 
     id: int
     arms: tuple[Arm, ...]
 
     @property
-    def held_back(self) -> float:
+    def holdout(self) -> float:
         """Return the share that gets no mail."""
         return self.arms[0].share
 
@@ -70,7 +70,7 @@ class Judgement:
     """The numbers of a trial; differences are treated minus held back, rates as fractions."""
 
     treated: ArmSums
-    held_back: ArmSums
+    control: ArmSums
     difference: float
     low: float
     high: float
@@ -103,12 +103,12 @@ def judge(trial: Trial, *, alpha: float = ALPHA) -> Judgement:
     }
     pairs = look.comparisons
     treated = _sum(pair.treated for pair in pairs)
-    held_back = _sum(pair.control for pair in pairs)
+    control = _sum(pair.control for pair in pairs)
     found: tuple[VerdictWord, ...] = ("undecided",)
     if split < SPLIT_ALARM:
         found = look.verdicts(guards)
     return Judgement(
-        *(treated, held_back, look.difference, look.low, look.high),
+        *(treated, control, look.difference, look.low, look.high),
         *(look.log_e, look.log_e_ever, look.log_e_harm, tuple(look.looks)),
         *(guards, split, found),
     )
@@ -124,8 +124,8 @@ def _split_of(epoch: EpochShape, trial: Trial) -> float:
 
 def _sum(sums: Iterable[ArmSums]) -> ArmSums:
     total = ArmSums()
-    for each in sums:
-        total = total.plus(each)
+    for arm in sums:
+        total = total.plus(arm)
     return total
 
 
@@ -137,7 +137,7 @@ class _Look:
         self._by_day: dict[int, list[DaySums]] = {}
         for sums in trial.days:
             self._by_day.setdefault(sums.day, []).append(sums)
-        self._compared = [epoch for epoch in trial.epochs if 0 < epoch.held_back < 1]
+        self._compared = [epoch for epoch in trial.epochs if 0 < epoch.holdout < 1]
         self._totals: dict[tuple[int, bool], CovariateSums] = {}
         self._converted: dict[tuple[int, bool], int] = {}
         self.low, self.high = -inf, inf
@@ -251,8 +251,8 @@ class _Look:
         found = []
         for epoch in self._compared:
             treated = self._converted.get((epoch.id, False), 0)
-            held_back = self._converted.get((epoch.id, True), 0)
-            found.append(labels.LabelCounts(treated, treated + held_back, 1 - epoch.held_back))
+            control = self._converted.get((epoch.id, True), 0)
+            found.append(labels.LabelCounts(treated, treated + control, 1 - epoch.holdout))
         return found
 
     def _pairs(self) -> list[Comparison]:

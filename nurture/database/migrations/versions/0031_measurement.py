@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("low", sa.Float(), nullable=True),
         sa.Column("high", sa.Float(), nullable=True),
         sa.Column("treated", sa.BigInteger(), nullable=False),
-        sa.Column("held_back", sa.BigInteger(), nullable=False),
+        sa.Column("control", sa.BigInteger(), nullable=False),
         sa.Column("action", sa.Text(), server_default="", nullable=False),
         sa.Column("figures", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("experiment", "day", "verdict", name=op.f("pk_decisions")),
