@@ -1,0 +1,32 @@
+"""The generated playbook of many measures is one that can be published, with every kind of trigger."""
+
+from pathlib import Path
+
+from bench.programme import with_measures
+from nurture.domain.measure import (
+    OnCondition,
+    OnConsent,
+    OnDate,
+    OnEvent,
+    OnMilestone,
+    OnObject,
+    OnOps,
+    OnQuiet,
+    OnSchedule,
+    OnStage,
+)
+from nurture.playbook.load import load_files
+from nurture.playbook.loaded_playbook import find_faults, rebuild
+
+#: An entity's date and a declared moment are further ones: no shipped measure has them.
+_KINDS = {
+    *(OnCondition, OnConsent, OnDate, OnEvent, OnMilestone, OnObject, OnOps, OnQuiet, OnSchedule, OnStage),
+}
+
+
+def test_the_playbook_of_100_measures_has_no_fault_and_every_kind_of_trigger(tmp_path: Path) -> None:
+    files = load_files(with_measures(100, tmp_path / "programme"))
+    assert find_faults(files, render=False) == []
+    measures = rebuild(files, id_=1).playbook.measures
+    assert len(measures) == 100
+    assert {type(measure.trigger) for measure in measures.values()} == _KINDS
