@@ -1,13 +1,21 @@
 """A parsed condition: its truth, its next change and its explanation for one contact."""
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
 
 from nurture.domain.conditions.build import build_node
 from nurture.domain.conditions.change import ForecastFunction, compile_forecast, find_next_change
 from nurture.domain.conditions.evaluate import AnswerFunction, compile_answer
-from nurture.domain.conditions.explain import TRUTHS, Explanation, explain
-from nurture.domain.conditions.nodes import Constant, Node, answer_moves, answer_only_grows
+from nurture.domain.conditions.explain import (
+    TRUTHS,
+    Explanation,
+    compile_explanation,
+    reads_moving_values,
+)
+from nurture.domain.conditions.nodes import Constant, Node, answer_moves, answer_only_grows, stored_keys
 from nurture.domain.conditions.scope import BuildScope
 from nurture.domain.conditions.segments import expand
 from nurture.domain.conditions.syntax import parse_expression
@@ -60,7 +68,44 @@ class Condition:
 
     def explain(self, reading: Reading) -> Explanation:
         """Return the reasons of the answer, part by part."""
-        return explain(self.root, reading)
+        return _explainer(self)(reading)
+
+    def explain_in_one_line(self, reading: Reading) -> str:
+        """Return the lines of the explanation, joined."""
+        return _line_writer(self)(reading)
+
+
+#: Conditions whose explanation is kept compiled, and lines that are kept for the values that they tell of.
+_COMPILED_MAX: Final = 1_024
+_LINES_MAX: Final = 256
+
+
+@lru_cache(maxsize=_COMPILED_MAX)
+def _explainer(condition: Condition) -> Callable[[Reading], Explanation]:
+    return compile_explanation(condition.root)
+
+
+@lru_cache(maxsize=_COMPILED_MAX)
+def _line_writer(condition: Condition) -> Callable[[Reading], str]:
+    """Return a function that explains in one line; for people of whom the same is known, it is written once."""
+    explain, keys = _explainer(condition), tuple(sorted(stored_keys(condition.root)))
+
+    def write(reading: Reading) -> str:
+        return "; ".join([line.strip() for line in explain(reading).lines()])
+
+    if reads_moving_values(condition.root):
+        return write
+
+    @lru_cache(maxsize=_LINES_MAX, typed=True)
+    def write_known(*values: Any) -> str:
+        return write(Reading(dict(zip(keys, values, strict=True)), 0))
+
+    def write_once(reading: Reading) -> str:
+        values = [reading.facts.get(key) for key in keys]
+        # A list cannot be looked up.
+        return write(reading) if list in map(type, values) else write_known(*values)
+
+    return write_once
 
 
 def parse(text: str, vocabulary: Vocabulary) -> Condition:

@@ -1,12 +1,15 @@
-"""Explanation of an answer: each part with its answer, its values, and the value that a failing part needs."""
+"""Explanation of an answer: each part with its answer, its values, and the value that a failing part needs.
 
-from collections.abc import Iterator
+As with the other readings, a condition is compiled once into closures.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
-from nurture.domain.conditions.change import HORIZON, compile_forecast, find_next_change
-from nurture.domain.conditions.evaluate import compile_answer, compile_value
+from nurture.domain.conditions.change import HORIZON, ForecastFunction, compile_forecast, find_next_change
+from nurture.domain.conditions.evaluate import AnswerFunction, compile_answer, compile_value
 from nurture.domain.conditions.nodes import (
     OPPOSITE,
     All,
@@ -25,6 +28,8 @@ from nurture.domain.conditions.nodes import (
     Same,
     Value,
     answer_moves,
+    is_moving,
+    leaves,
     scale_of,
     type_of,
     values_of,
@@ -54,6 +59,9 @@ class Explanation:
         return list(_lines(self, 0))
 
 
+ExplainFunction = Callable[[Reading], Explanation]
+
+
 def _lines(explanation: Explanation, depth: int) -> Iterator[str]:
     detail = f": {explanation.detail}" if explanation.detail else ""
     yield f"{'  ' * depth}{explanation.truth.value:<7} {explanation.text}{detail}"
@@ -61,22 +69,25 @@ def _lines(explanation: Explanation, depth: int) -> Iterator[str]:
         yield from _lines(part, depth + 1)
 
 
-def explain(node: Node, reading: Reading, *, wanted: bool = True) -> Explanation:
-    """Return the explanation of a node; `wanted` is the answer to reach (False below a `not`)."""
-    truth = _truth(node, reading)
+def compile_explanation(node: Node, *, wanted: bool = True) -> ExplainFunction:
+    """Return a function reading -> explanation of a node; `wanted` is the answer to reach (False below a `not`)."""
     match node:
         case Constant():
-            return Explanation(node.text, truth)
+            answer = compile_answer(node)
+            return lambda reading: Explanation(node.text, _truth(answer, reading))
         case All() | AnyOf():
-            return Explanation(
-                node.text, truth, "", tuple(explain(part, reading, wanted=wanted) for part in node.parts)
-            )
+            return _compile_joined(node, wanted=wanted)
         case Not():
-            return _explain_not(node, reading, wanted=wanted)
+            return _compile_not(node, wanted=wanted)
         case Is():
-            return _explain_is(node, reading, wanted=wanted)
+            return _compile_is(node, wanted=wanted)
         case _:
-            return Explanation(node.text, truth, _describe_leaf(node, reading, wanted=wanted))
+            return _compile_leaf(node, wanted=wanted)
+
+
+def reads_moving_values(node: Node) -> bool:
+    """Tell whether the explanation of a node depends on the instant or the zone, and not on the facts alone."""
+    return any(is_moving(value) for leaf in leaves(node) for value in values_of(leaf))
 
 
 def format_value(value: Value, stored: Any) -> str:
@@ -114,49 +125,86 @@ def _format_decimal(number: int, scale: int) -> str:
     return f"{'-' if number < 0 else ''}{digits[:point]}" + (f".{digits[point:]}" if scale else "")
 
 
-def _truth(node: Node, reading: Reading) -> Truth:
-    return TRUTHS[compile_answer(node)(reading.facts, reading.now, reading.zone)]
+def _truth(answer: AnswerFunction, reading: Reading) -> Truth:
+    return TRUTHS[answer(reading.facts, reading.now, reading.zone)]
 
 
-def _explain_not(node: Not, reading: Reading, *, wanted: bool) -> Explanation:
-    """Explain `not`: one line before a single comparison, otherwise a line with a part below it."""
-    part = explain(node.part, reading, wanted=not wanted)
-    if part.parts:
-        return Explanation(node.text, ~part.truth, "", (part,))
-    return Explanation(node.text, ~part.truth, part.detail)
+def _compile_joined(node: All | AnyOf, *, wanted: bool) -> ExplainFunction:
+    answer = compile_answer(node)
+    parts = tuple(compile_explanation(part, wanted=wanted) for part in node.parts)
+
+    def explain(reading: Reading) -> Explanation:
+        explained = tuple([part(reading) for part in parts])
+        return Explanation(node.text, _truth(answer, reading), "", explained)
+
+    return explain
 
 
-def _explain_is(node: Is, reading: Reading, *, wanted: bool) -> Explanation:
-    """Explain `satisfied is not no`: the answer of the part, and the answers that would do."""
-    truth = _truth(node, reading)
+def _compile_not(node: Not, *, wanted: bool) -> ExplainFunction:
+    """Compile `not`: one line before a single comparison, otherwise a line with a part below it."""
+    explain_part = compile_explanation(node.part, wanted=not wanted)
+
+    def explain(reading: Reading) -> Explanation:
+        part = explain_part(reading)
+        if part.parts:
+            return Explanation(node.text, ~part.truth, "", (part,))
+        return Explanation(node.text, ~part.truth, part.detail)
+
+    return explain
+
+
+def _compile_is(node: Is, *, wanted: bool) -> ExplainFunction:
+    """Compile `satisfied is not no`: the answer of the part, and the answers that would do."""
     accepted = node.among if wanted else frozenset(Truth) - node.among
-    part = explain(node.part, reading, wanted=Truth.YES in accepted)
-    if part.parts or part.text not in node.text:
-        return Explanation(node.text, truth, "", (part,))
-    present = f"{part.text} is {part.truth.value}"
-    if part.truth in accepted:
-        return Explanation(node.text, truth, present)
-    words = [answer.value for answer in Truth if answer in accepted]
-    return Explanation(node.text, truth, f"{present}, needs {' or '.join(words)}")
+    needed = " or ".join(answer.value for answer in Truth if answer in accepted)
+    answer, explain_part = compile_answer(node), compile_explanation(node.part, wanted=Truth.YES in accepted)
+
+    def explain(reading: Reading) -> Explanation:
+        truth, part = _truth(answer, reading), explain_part(reading)
+        if part.parts or part.text not in node.text:
+            return Explanation(node.text, truth, "", (part,))
+        present = f"{part.text} is {part.truth.value}"
+        if part.truth in accepted:
+            return Explanation(node.text, truth, present)
+        return Explanation(node.text, truth, f"{present}, needs {needed}")
+
+    return explain
 
 
-def _describe_leaf(node: Node, reading: Reading, *, wanted: bool) -> str:
-    truth = _truth(node, reading)
-    values = _describe_values(node, reading)
-    as_wanted = truth is (Truth.YES if wanted else Truth.NO)
-    detail = values if as_wanted else f"{values}, needs {_describe_need(node, wanted=wanted)}"
-    return detail + _describe_change(node, reading, as_wanted=as_wanted)
+def _compile_leaf(node: Node, *, wanted: bool) -> ExplainFunction:
+    answer, goal = compile_answer(node), Truth.YES if wanted else Truth.NO
+    need, describe_values = f", needs {_describe_need(node, wanted=wanted)}", _compile_values(node)
+    forecast = compile_forecast(node) if answer_moves(node) else None
+
+    def explain(reading: Reading) -> Explanation:
+        truth = _truth(answer, reading)
+        as_wanted = truth is goal
+        detail = describe_values(reading) if as_wanted else describe_values(reading) + need
+        if forecast is not None:
+            detail += _describe_change(forecast, reading, as_wanted=as_wanted)
+        return Explanation(node.text, truth, detail)
+
+    return explain
 
 
-def _describe_values(node: Node, reading: Reading) -> str:
+def _compile_values(node: Node) -> Callable[[Reading], str]:
+    """Return a function that writes the values that a leaf reads, each once."""
     if isinstance(node, Flag):
-        return f"{node.text} is {_truth(node, reading).value}"
-    seen = {
-        _label(value): format_value(value, compile_value(value)(reading.facts, reading.now, reading.zone))
+        answer = compile_answer(node)
+        return lambda reading: f"{node.text} is {_truth(answer, reading).value}"
+    read = {
+        _label(value): (value, compile_value(value))
         for value in values_of(node)
         if not isinstance(value, Fixed)
     }
-    return ", ".join(f"{label} is {shown}" for label, shown in seen.items())
+
+    def describe(reading: Reading) -> str:
+        facts, now, zone = reading.facts, reading.now, reading.zone
+        return ", ".join(
+            [f"{label} is {format_value(value, find(facts, now, zone))}" for label, (value, find) in read.items()]
+        )
+
+    return describe
 
 
 def _label(value: Value) -> str:
@@ -187,11 +235,9 @@ def _describe_need(node: Node, *, wanted: bool) -> str:
             return node.text
 
 
-def _describe_change(node: Node, reading: Reading, *, as_wanted: bool) -> str:
+def _describe_change(forecast: ForecastFunction, reading: Reading, *, as_wanted: bool) -> str:
     """Return when time alone will change the answer, "" when it will not."""
-    if not answer_moves(node):
-        return ""
-    at = find_next_change(compile_forecast(node), reading.facts, reading.now, reading.zone)
+    at = find_next_change(forecast, reading.facts, reading.now, reading.zone)
     if at is None or at >= reading.now + HORIZON:
         return ""
     return f", until {to_iso(at)}" if as_wanted else f": becomes true at {to_iso(at)}"

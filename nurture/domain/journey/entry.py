@@ -185,8 +185,7 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
     if reason is not None:
         return reason, f"{measure.entity} {firing.entity_key}"
     if not work.is_true(measure.audience, at):
-        lines = measure.audience.explain(work.reading(at)).lines()
-        return "audience", "; ".join(line.strip() for line in lines)[:1000]
+        return "audience", measure.audience.explain_in_one_line(work.reading(at))[:1000]
     if measure.once.gap:
         last = max(contact.memory.run_starts.get(measure.root, {}).values(), default=NEVER)
         if at - last < measure.once.gap:
