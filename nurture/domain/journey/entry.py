@@ -1,16 +1,16 @@
 """Entering a measure: from a trigger that fired to a run, or to the reason why not."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from nurture.domain.contact import PersonRequest, Run, RunOrigin
+from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.entities import entity_of, is_reversed
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.person_requests import request_behind
 from nurture.domain.journey.run_entity import entity_key_of, entity_refusal, is_older_event
-from nurture.domain.journey.set_aside import is_set_aside, run_rule
+from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside, run_rule
 from nurture.domain.journey.steps import begin_run
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure
@@ -40,7 +40,9 @@ class Firing:
     milestone_key: str = ""
     # Name and properties that the run's mails may quote.
     event: str = ""
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    # The event itself, where one fired the trigger.
+    cause: Event | None = None
     # The message id by which `once: per event` recognises a repeated event.
     event_id: str = ""
     # Request id of an ops send.
@@ -53,23 +55,47 @@ class Firing:
     occasion: str = ""
     # True: ops repeat what `once` forbids.
     again: bool = False
-    # The person's request that it is, or that it answers.
-    asked: PersonRequest | None = None
+
+
+class _NewRun(NamedTuple):
+    """What a run that may start is the only one of: the value of `once`, its key, and its generation."""
+
+    value: str
+    key: str
+    generation: int
 
 
 def firing_of(work: Work, measure: Measure, event: Event, at: Instant, *, milestone_key: str = "") -> Firing:
     """Return the firing of a measure's trigger by an event."""
+    entity_key, is_older = _entity_in_event(work, measure, event)
     return Firing(
         at=at,
         occurred_at=event.occurred_at,
-        entity_key=entity_key_of(work.playbook, measure, event),
-        is_older=is_older_event(work.contact, work.playbook, measure, event),
+        entity_key=entity_key,
+        is_older=is_older,
         milestone_key=milestone_key,
         event=event.name,
-        properties=dict(event.properties),
+        properties=event.properties,
+        cause=event,
         event_id=event.message_id,
-        asked=request_behind(work.contact, measure, event, work.playbook),
     )
+
+
+def _entity_in_event(work: Work, measure: Measure, event: Event) -> tuple[str, bool]:
+    """Return the key of the measure's entity in the event, and whether a newer event about it is known.
+
+    Once for all measures about the same kind.
+    """
+    if measure.entity is None:
+        return "", False
+    known = work.in_event.get(measure.entity)
+    if known is None:
+        key = entity_key_of(work.playbook, measure, event)
+        known = work.in_event[measure.entity] = (
+            key,
+            is_older_event(work.contact, work.playbook, measure, event),
+        )
+    return known
 
 
 def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
@@ -78,7 +104,9 @@ def enter_measure(work: Work, measure: Measure, firing: Firing) -> None:
     A measure of another track is recorded for a send alone: `why` reads it from the contact.
     """
     if measure.track in ("any", work.contact.track):
-        run_rule(work, measure, firing.at, _start_or_refuse, work, measure, firing)
+        new = evaluate_rule(work, measure, firing.at, None, _find_new_run, work, measure, firing)
+        if new is not None:
+            run_rule(work, measure, firing.at, _start_new_run, work, measure, firing, new)
     elif firing.request is not None:
         detail = f"track is {work.contact.track}, the measure is for {measure.track}"
         work.no_entry(measure.root, firing.at, "other_track", detail, firing.request)
@@ -90,26 +118,31 @@ def end_replaced_run(work: Work, measure: Measure, firing: Firing) -> None:
         run_rule(work, measure, firing.at, _end_if_replaced, work, measure, firing)
 
 
-def _start_or_refuse(work: Work, measure: Measure, firing: Firing) -> None:
+def _find_new_run(work: Work, measure: Measure, firing: Firing) -> _NewRun | None:
+    """Return the run that the firing may start, None after recording the reason why it starts none."""
     refusal = _refusal(work, measure, firing)
     if refusal is not None:
         work.no_entry(measure.root, firing.at, *refusal, firing.request)
-        return
+        return None
     value = _once_value(work, measure, firing)
     if value is None:
         detail = f"no {measure.once.per} in {firing.event or 'the trigger'}"
         work.no_entry(measure.root, firing.at, "no_key", detail, firing.request)
-        return
+        return None
     key, generation = _run_key(work, measure, firing, value)
     if key is None:
         detail = f"already entered for key {value!r}"
         work.no_entry(measure.root, firing.at, "once", detail, firing.request)
-        return
-    _end_active_run(work, measure, value, firing.at)
-    start_run(work, measure, firing, key=key, generation=generation)
+        return None
+    return _NewRun(value, key, generation)
+
+
+def _start_new_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> None:
+    _end_active_run(work, measure, new.value, firing.at)
+    _start_run(work, measure, firing, new)
     if firing.again:
         starts = work.contact.memory.run_starts[measure.root]
-        starts.setdefault(repeat_key(value, firing.request), firing.at)
+        starts.setdefault(repeat_key(new.value, firing.request), firing.at)
 
 
 def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
@@ -125,12 +158,12 @@ def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
                 work.cancel(measure.root, replaced, "superseded", firing.at)
 
 
-def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generation: int = 0) -> None:
-    """Start the run without asking for a reason against it, and take it to its first mail or wait."""
-    contact = work.contact
+def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> None:
+    """Start the run and take it to its first mail or wait."""
+    contact, cause = work.contact, firing.cause
     run = Run(
         measure=measure.root,
-        key=key,
+        key=new.key,
         entity=(measure.entity or "") if firing.entity_key else "",
         entity_key=firing.entity_key,
         began_as=measure.root,
@@ -144,11 +177,11 @@ def start_run(work: Work, measure: Measure, firing: Firing, *, key: str, generat
         origin=RunOrigin(
             event=firing.event,
             occurred_at=firing.occurred_at,
-            properties=firing.properties,
-            generation=generation,
+            properties=dict(firing.properties),
+            generation=new.generation,
             request=firing.request,
             send_at=firing.send_at,
-            asked=firing.asked,
+            asked=None if cause is None else request_behind(contact, measure, cause, work.playbook),
             depth=work.depth,
             number=work.event_number,
         ),

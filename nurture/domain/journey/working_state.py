@@ -50,6 +50,8 @@ class Work:
     runs_changed: bool = False
     # Its number (`Event.seq`); 0 for an alarm.
     event_number: int = 0
+    # Kind of entity -> its key in that event, and whether a newer event about it is known; filled as measures ask.
+    in_event: dict[str, tuple[str, bool]] = field(default_factory=dict)
     # How many events of measures led to that event, one after the other; 0 for an alarm.
     depth: int = 0
     # True while that event is one of an import of history.
