@@ -9,7 +9,6 @@ from datetime import date
 
 from nurture.domain.conditions import Truth
 from nurture.domain.contact import Run
-from nurture.domain.entities import is_open
 from nurture.domain.instant import FOREVER, Instant
 from nurture.domain.journey.entity_dates import pending_dates
 from nurture.domain.journey.moments import next_moment_alarm
@@ -105,15 +104,11 @@ def fits_contact(work: Work, measure: Measure) -> bool:
 def pending_silences(work: Work, measure: Measure, trigger: OnQuiet) -> list[tuple[str, Instant, Instant]]:
     """Return (key, touched_at, fire_at) of each open entity whose silence has started no run yet."""
     memory = work.contact.memory
-    known, kind = memory.entities.get(trigger.entity), work.playbook.entities.get(trigger.entity)
-    if not known or kind is None:
-        return []
     acted_on = memory.silences.get(measure.root, {})
     return [
-        (key, entity.touched_at, entity.touched_at + trigger.quiet)
-        for key, entity in known.items()
-        # The cheap questions first: this is asked for every entity after every event.
-        if entity.closed_at is None and acted_on.get(key) != entity.touched_at and is_open(entity, kind)
+        (key, touched_at, touched_at + trigger.quiet)
+        for key, touched_at in work.open_entities(trigger.entity)
+        if acted_on.get(key) != touched_at
     ]
 
 

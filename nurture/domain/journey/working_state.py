@@ -9,6 +9,7 @@ from typing import Any
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Advance, Cancellation, Contact, NonEntry, Run, RunStatus
+from nurture.domain.entities import is_open
 from nurture.domain.event_index import Index, PlaceRules, index_of
 from nurture.domain.facts import readable, reading, run_names
 from nurture.domain.instant import FOREVER, NEVER, Instant
@@ -60,6 +61,8 @@ class Work:
     _reading: Reading | None = None
     _readable: dict[str, Any] | None = None
     _rules: PlaceRules | None = None
+    # Kind of entity -> (key, last touched) of those that are open, until a fact changes.
+    _open: dict[str, list[tuple[str, Instant]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look up the playbook's index."""
@@ -80,6 +83,7 @@ class Work:
     def facts_changed(self) -> None:
         """Discard what is cached of facts, track and stage because they changed."""
         self._reading = self._readable = self._rules = None
+        self._open.clear()
 
     def alarm_may_change(self, facts: Collection[str]) -> None:
         """Discard the alarm because time passed, or runs, entities or these facts changed."""
@@ -89,6 +93,17 @@ class Work:
     def place_changed(self) -> None:
         """Discard the alarm, and what is known of the instants of all rules."""
         self.alarm, self.alarm_bound = None, NEVER
+
+    def open_entities(self, kind: str) -> Sequence[tuple[str, Instant]]:
+        """Return (key, last touched) of the open entities of a kind: several measures ask after each event."""
+        if kind not in self._open:
+            known, declared = self.contact.memory.entities.get(kind), self.playbook.entities.get(kind)
+            self._open[kind] = (
+                [(key, entity.touched_at) for key, entity in known.items() if is_open(entity, declared)]
+                if known and declared is not None
+                else []
+            )
+        return self._open[kind]
 
     def reading(self, at: Instant) -> Reading:
         """Return the facts at `at` as conditions read them."""
