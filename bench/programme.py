@@ -28,7 +28,9 @@ def with_measures(count: int, folder: Path) -> Path:
     """Write the shipped programme with copies of its measures until there are `count`; return its folder."""
     shutil.copytree(ROOT / "email_templates", folder, dirs_exist_ok=True)
     # The two measures of one name, one for each track, are copied together: the check asks for both.
-    originals = sorted((path.parent for path in folder.rglob("measure.yaml")), key=lambda path: (path.name, path))
+    originals = sorted(
+        (path.parent for path in folder.rglob("measure.yaml")), key=lambda path: (path.name, path)
+    )
     for number, original in enumerate(islice(cycle(originals), count - len(originals))):
         turn = number // len(originals)
         copy = original.with_name(f"{original.name}_{turn + 2}")

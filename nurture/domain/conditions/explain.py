@@ -201,7 +201,10 @@ def _compile_values(node: Node) -> Callable[[Reading], str]:
     def describe(reading: Reading) -> str:
         facts, now, zone = reading.facts, reading.now, reading.zone
         return ", ".join(
-            [f"{label} is {format_value(value, find(facts, now, zone))}" for label, (value, find) in read.items()]
+            [
+                f"{label} is {format_value(value, find(facts, now, zone))}"
+                for label, (value, find) in read.items()
+            ]
         )
 
     return describe

@@ -79,7 +79,7 @@ class Index:
     watch_until: dict[str, list[WatchList]] = field(default_factory=dict)
     # Lists of watchers over the lines of entities.
     line_lists: tuple[WatchList, ...] = ()
-    triggers: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
+    triggers: dict[str, list[tuple[Measure, EventMatch]]] = field(default_factory=dict)
     objects: dict[str, list[tuple[Measure, OnObject]]] = field(default_factory=dict)
     exits: dict[str, list[tuple[Measure, Exit]]] = field(default_factory=dict)
     waits: dict[str, list[tuple[Measure, WaitUntilEvent]]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Index:
     # Identities of the measures that are a series.
     series: frozenset[str] = frozenset()
     # Event -> measures in which it starts a run in place of an earlier one.
-    replacing: dict[str, list[tuple[Measure, OnEvent]]] = field(default_factory=dict)
+    replacing: dict[str, list[tuple[Measure, EventMatch]]] = field(default_factory=dict)
     # Kind of entity -> the measures whose runs are about one.
     about: dict[str, list[Measure]] = field(default_factory=dict)
     # The same, their identities.
@@ -300,13 +300,13 @@ def _add_objects(index: Index, playbook: Playbook) -> None:
 def _add_triggers(index: Index, playbook: Playbook) -> None:
     """Add the measures that an event starts."""
     pairs = [(measure, measure.trigger) for measure in playbook.measures.values()]
-    index.triggers = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnEvent))
+    by_event = [(m, EventMatch(on.names, on.where)) for m, on in pairs if isinstance(on, OnEvent)]
+    index.triggers = _by_name((match, (measure, match)) for measure, match in by_event)
     index.objects = _by_name((_of(on.names), (m, on)) for m, on in pairs if isinstance(on, OnObject))
     index.by_milestone = _by_name((_of([on.milestone]), m) for m, on in pairs if isinstance(on, OnMilestone))
     index.replacing = _by_name(
-        (_of(name for name in measure.once.again_on if name in on.names), (measure, on))
-        for measure, on in pairs
-        if isinstance(on, OnEvent)
+        (_of(name for name in measure.once.again_on if name in match.names), (measure, match))
+        for measure, match in by_event
     )
     index.by_consent = _by_name((_of([on.topic]), m) for m, on in pairs if isinstance(on, OnConsent))
     index.by_stage = _by_name((_of([on.stage]), m) for m, on in pairs if isinstance(on, OnStage))

@@ -33,7 +33,7 @@ class PlaceRules:
     """The rules for contacts on one track and stage."""
 
     # Every fact that one of the rules reads.
-    facts: tuple[str, ...]
+    facts: frozenset[str]
     # The facts that the evidence of the track's stages reads.
     stage_facts: frozenset[str]
     # Measures that a change of their audience's answer starts, and those of them whose answer changes with time.
@@ -56,7 +56,7 @@ def rules_of_place(
     stage_facts = frozenset(key for rule in stages for key in stored_keys(rule.when.root))
     facts = {*stage_facts, *(key for measure in (*conditions, *timed) for key in _facts_read(measure))}
     return PlaceRules(
-        facts=tuple(sorted(facts)),
+        facts=frozenset(facts),
         stage_facts=stage_facts,
         conditions=_by_fact(conditions),
         moving=tuple(measure for measure in conditions if _is_timed(measure)),

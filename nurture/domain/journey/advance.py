@@ -206,7 +206,6 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     contact, playbook = work.contact, work.playbook
     work.event, zone_before, affected = event.name, work.zone, work.index.affected_by(event.name)
     work.event_number, work.depth, work.is_historic = event.seq, depth_of(event), event.historic
-    work.depth, work.is_historic = depth_of(event), event.historic
     work.in_event.clear()
     before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
     folded = _fold_with_lines(work, event, at) if mail else _fold(work, event, at)

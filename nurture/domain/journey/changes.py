@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import compress
-from operator import ne
 from typing import Any, Final
 
 from nurture.domain.contact import Contact
@@ -16,30 +14,36 @@ from nurture.domain.measure import Measure
 Changed = AbstractSet[str] | None
 
 _NOTHING: Final[AbstractSet[str]] = frozenset()
+#: No fact has this value.
+_ABSENT: Final = object()
 
 
 @dataclass(slots=True)
 class FactsBefore:
-    """The facts that the rules of the contact's place read, as they were before an event."""
+    """The contact's facts as they were before an event, and the rules of its place then."""
 
     rules: PlaceRules
     place: tuple[str | None, ...]
-    values: list[Any]
+    values: dict[str, Any]
 
     @classmethod
     def of(cls, work: Work) -> "FactsBefore":
         """Return the present facts."""
         contact, rules = work.contact, work.rules
-        return cls(rules, _place(contact), _values(contact, rules))
+        return cls(rules, _place(contact), contact.facts.copy())
 
     def changed(self, contact: Contact) -> Changed:
         """Return which facts are different now; None when the contact's place, zone or locale is."""
         if _place(contact) != self.place:
             return None
-        values = _values(contact, self.rules)
-        if values == self.values:
+        before, now = self.values, contact.facts
+        if now == before:
             return _NOTHING
-        return frozenset(compress(self.rules.facts, map(ne, self.values, values)))
+        find = before.get
+        # Most values are the very objects that they were.
+        touched = [name for name, value in now.items() if find(name, _ABSENT) is not value]
+        other = [name for name in touched if find(name, _ABSENT) != now[name]]
+        return self.rules.facts.intersection([*other, *(before.keys() - now.keys())])
 
 
 def note_changes(work: Work, changed: Changed, *, is_about_entities: bool) -> None:
@@ -61,7 +65,3 @@ def conditions_reading(work: Work, changed: Changed) -> Sequence[Measure]:
 
 def _place(contact: Contact) -> tuple[str | None, ...]:
     return contact.track, contact.stage, contact.zone, contact.locale
-
-
-def _values(contact: Contact, rules: PlaceRules) -> list[Any]:
-    return list(map(contact.facts.get, rules.facts))

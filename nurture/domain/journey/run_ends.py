@@ -23,7 +23,6 @@ from nurture.domain.journey.run_entity import (
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, Measure
-from nurture.domain.playbook import EventMatch
 
 #: Kind -> key -> why runs about the entity end, None while it is open.
 Standing = dict[str, dict[str, EntityReason | None]]
@@ -50,9 +49,9 @@ class Before:
 
 def end_replaced_runs(work: Work, event: Event, at: Instant) -> None:
     """End the runs in whose place this event starts others (`again_on`), before it is judged for anything else."""
-    for measure, on in work.index.replacing.get(event.name, ()):
+    for measure, match in work.index.replacing.get(event.name, ()):
         if measure.root in work.contact.memory.run_starts and evaluate_rule(
-            work, measure, at, False, holds_for, EventMatch(on.names, on.where), event, work.playbook
+            work, measure, at, False, holds_for, match, event, work.playbook
         ):
             end_replaced_run(work, measure, firing_of(work, measure, event, at))
 

@@ -17,7 +17,6 @@ from nurture.domain.journey.run_entity import entity_key_of
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Measure, OnEntityDate, OnSchedule
-from nurture.domain.playbook import EventMatch
 from nurture.domain.timing import next_slot
 from nurture.domain.values import key_text
 
@@ -79,12 +78,14 @@ def start_by_event(work: Work, event: Event, at: Instant) -> None:
         for measure, trigger in work.index.objects.get(event.name, ()):
             is_watcher = not (trigger.to_audience or lists.isdisjoint(trigger.lists or ("",)))
             is_meant = to_audience if trigger.to_audience else is_watcher
-            if is_meant and trigger.kind == event.properties.get("object_kind", trigger.kind):
+            is_of_kind = trigger.kind == event.properties.get("object_kind", trigger.kind)
+            if is_meant and is_of_kind and _is_for_track(work, measure):
                 enter_measure(work, measure, firing_of(work, measure, event, at))
         return
-    for measure, on in work.index.triggers.get(event.name, ()):
-        match = EventMatch(on.names, on.where)
-        if evaluate_rule(work, measure, at, False, holds_for, match, event, work.playbook):
+    for measure, match in work.index.triggers.get(event.name, ()):
+        if _is_for_track(work, measure) and evaluate_rule(
+            work, measure, at, False, holds_for, match, event, work.playbook
+        ):
             enter_measure(work, measure, firing_of(work, measure, event, at))
 
 
@@ -92,8 +93,9 @@ def start_by_milestones(work: Work, reached: list[MilestoneReached], event: Even
     """Start the measures whose trigger is one of these milestones."""
     for milestone in reached:
         for measure in work.index.by_milestone.get(milestone.name, ()):
-            firing = firing_of(work, measure, event, at, milestone_key=milestone.key)
-            enter_measure(work, measure, firing)
+            if _is_for_track(work, measure):
+                firing = firing_of(work, measure, event, at, milestone_key=milestone.key)
+                enter_measure(work, measure, firing)
 
 
 def start_by_stages(work: Work, transitions: list[Transition], event: Event, at: Instant) -> None:
@@ -101,7 +103,8 @@ def start_by_stages(work: Work, transitions: list[Transition], event: Event, at:
     for transition in transitions:
         if transition.kind == "stage" and transition.is_forward:
             for measure in work.index.by_stage.get(transition.after, ()):
-                enter_measure(work, measure, firing_of(work, measure, event, at))
+                if _is_for_track(work, measure):
+                    enter_measure(work, measure, firing_of(work, measure, event, at))
 
 
 def start_by_consent(work: Work, consent: ConsentStart | None, event: Event, at: Instant) -> None:
@@ -109,8 +112,14 @@ def start_by_consent(work: Work, consent: ConsentStart | None, event: Event, at:
     if consent is None or event.source == IMPORTED:
         return
     for measure in work.index.by_consent.get(consent.topic, ()):
-        if consent.is_first or measure.once.again_after is not None:
+        may_start = consent.is_first or measure.once.again_after is not None
+        if may_start and _is_for_track(work, measure):
             enter_measure(work, measure, firing_of(work, measure, event, at))
+
+
+def _is_for_track(work: Work, measure: Measure) -> bool:
+    """Tell whether the measure is for the contact's track: nothing is recorded of an event's start in another one."""
+    return measure.track in ("any", work.contact.track)
 
 
 def start_by_calendar(work: Work, at: Instant) -> None:
