@@ -14,7 +14,7 @@ import yaml
 
 from bench.stage import ROOT
 
-#: What the audience of a copy asks beside that of its original: nobody has done anything so often.
+#: The audience of a copy asks one of these beside that of its original: nobody has done anything so often.
 _FURTHER: Final = ("orders >= 1000", "reads >= 1000", "views_7d >= 40", "renewals >= 1000")
 _AUDIENCE: Final = re.compile(r"^audience: .*$", re.MULTILINE)
 #: No shipped measure starts on a stage: one copy does, so that every kind of trigger is there.

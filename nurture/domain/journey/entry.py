@@ -58,7 +58,7 @@ class Firing:
 
 
 class _NewRun(NamedTuple):
-    """What a run that may start is the only one of: the value of `once`, its key, and its generation."""
+    """A run that may start: the value that it is the only one of by `once`, its key, and its generation."""
 
     value: str
     key: str
