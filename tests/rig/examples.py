@@ -8,6 +8,8 @@ from typing import Final
 
 #: Set by `make laws`.
 _ALL: Final = os.environ.get("NURTURE_TEST_EXAMPLES") == "all"
+#: Set by `make experiments`: a thousand drawn histories of each kind in place of a few.
+ALL_HISTORIES: Final = os.environ.get("NURTURE_TEST_HISTORIES") == "all"
 _SHARE: Final = 3
 _EXAMPLES_MIN: Final = 10
 
