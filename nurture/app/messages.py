@@ -71,6 +71,7 @@ def show(services: Services, number: str) -> dict[str, Any]:
         "sent": to_iso(row.sent_at) if row.sent_at else None,
         "attempts": attempts,
         "checks": read_checks(row.verdict),
+        "rankings": context.get("rankings", {}) if context else {},
         "proof": sent.proof,
         "note": sent.note,
         **_parts(sent.mail, context or {}),

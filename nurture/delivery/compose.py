@@ -73,6 +73,8 @@ class TemplateComposer:
             date=scope.now,
         )
         context = cast("dict[str, Any]", frozen)
+        if item.rankings:
+            context["rankings"] = item.rankings
         if delivery.bounce_address:
             context["return_path"] = build_return_path(delivery.keys, delivery.bounce_address, due.id)
         return context

@@ -80,6 +80,8 @@ class GuardItem:
     objects: dict[str, Any] = field(default_factory=dict)
     # (kind, key) of the objects that its fresh lists show.
     shown: list[tuple[str, str]] = field(default_factory=list)
+    # Published value -> the version by which it ordered one of the lists.
+    rankings: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_waiting_run(self) -> bool:
@@ -345,7 +347,7 @@ def load_objects(connection: sa.Connection, items: Iterable[GuardItem], scope: C
             mails.append((item, mail))
     load_mail_objects(connection, [mail for _, mail in mails], scope.playbook, now=scope.now)
     for item, mail in mails:
-        item.objects, item.shown = mail.values, mail.shown
+        item.objects, item.shown, item.rankings = mail.values, mail.shown, mail.rankings
 
 
 def _build_reading(item: GuardItem, scope: ChunkScope) -> Reading | None:

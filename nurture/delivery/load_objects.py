@@ -19,6 +19,7 @@ from nurture.domain.measure import Measure, ObjectBinding, ObjectList
 from nurture.domain.measure.object_lists import OLDEST
 from nurture.domain.playbook import ObjectKind, Playbook
 from nurture.domain.values import key_text
+from nurture.playbook.value_queries import load_published, versions_in_force
 
 #: A list of all objects of a kind looks at so many of them, the first ones in its order.
 OBJECTS_MAX: Final = 1_000
@@ -41,6 +42,8 @@ class MailObjects:
     # One object's values, or a list of them, by name.
     values: dict[str, Any] = field(default_factory=dict)
     shown: list[store.Thing] = field(default_factory=list)
+    # Published value -> the version by which it ordered a list.
+    rankings: dict[str, int] = field(default_factory=dict)
 
 
 def load_mail_objects(
@@ -50,7 +53,8 @@ def load_mail_objects(
     mails = [mail for mail in mails if mail.measure.objects]
     if not mails:
         return
-    found = _Objects(connection, mails, playbook)
+    rankings = _load_rankings(connection, mails, now)
+    found = _Objects(connection, mails, playbook, rankings)
     hidden = _load_hidden(connection, mails, playbook)
     for mail in mails:
         zone = mail.contact.zone or playbook.default_zone
@@ -66,7 +70,10 @@ def load_mail_objects(
                 now=now,
                 zone=zone,
                 left_out=hidden(mail, rule),
+                numbers=rankings[rule.ranking].numbers if rule.ranking else {},
             )
+            if rule.ranking:
+                mail.rankings[rule.ranking] = rankings[rule.ranking].version
             mail.values[name] = [candidate.values for candidate in chosen]
             if rule.fresh:
                 mail.shown += [(rule.kind, candidate.key) for candidate in chosen]
@@ -87,16 +94,23 @@ def _bind(
 class _Objects:
     """The objects that the mails of a chunk may name, each read once."""
 
-    def __init__(self, connection: sa.Connection, mails: Iterable[MailObjects], playbook: Playbook) -> None:
-        self._playbook = playbook
+    def __init__(
+        self,
+        connection: sa.Connection,
+        mails: Iterable[MailObjects],
+        playbook: Playbook,
+        rankings: Mapping[str, "_Ranking"],
+    ) -> None:
+        self._playbook, self._rankings = playbook, rankings
         named: set[store.Thing] = set()
         first: set[tuple[str, bool]] = set()
         related: list[tuple[str, list[str]]] = []
         for mail in mails:
             for rule in mail.measure.objects.values():
                 path = rule.key if isinstance(rule, ObjectBinding) else rule.keys
-                if not path:
-                    first.add((rule.kind, isinstance(rule, ObjectList) and rule.order == OLDEST))
+                if isinstance(rule, ObjectList) and not path:
+                    first.add((rule.kind, rule.order == OLDEST))
+                    named |= {(rule.kind, key) for key in self._best(rule)}
                     continue
                 keys, _ = _keys_of(mail, rule.kind, path, playbook)
                 named |= {(rule.kind, key) for key in keys}
@@ -120,9 +134,17 @@ class _Objects:
     def candidates(self, mail: MailObjects, rule: ObjectList) -> list[Candidate]:
         """Return the objects that may stand in a list."""
         if not rule.keys:
-            return self._first[rule.kind, rule.order == OLDEST]
+            best = self.named(rule.kind, self._best(rule))
+            known = {candidate.key for candidate in best}
+            newest = self._first[rule.kind, rule.order == OLDEST]
+            return best + [candidate for candidate in newest if candidate.key not in known]
         keys, _ = _keys_of(mail, rule.kind, rule.keys, self._playbook)
         return self.named(rule.kind, self._beside(rule.kind, keys) if rule.goes_with else keys)
+
+    def _best(self, rule: ObjectList) -> list[str]:
+        """Return the keys that the ranking of a list puts first."""
+        numbers = self._rankings[rule.ranking].numbers if rule.ranking else {}
+        return sorted(numbers, key=lambda key: (-numbers[key], key))[:OBJECTS_MAX]
 
     def _beside(self, kind: str, keys: Sequence[str]) -> list[str]:
         """Return the keys that the objects of these keys name under `goes_with`, without these themselves."""
@@ -137,6 +159,34 @@ def _candidates(rows: Mapping[store.Thing, Any]) -> dict[store.Thing, Candidate]
     return {
         thing: Candidate(row.key, decode(row.facts)["values"], row.first_at) for thing, row in rows.items()
     }
+
+
+# ---- rankings --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """The numbers of a published value that are in force, and the version of the newest publication among them."""
+
+    version: int
+    numbers: Mapping[str, int]
+
+
+def _load_rankings(
+    connection: sa.Connection, mails: Iterable[MailObjects], now: Instant
+) -> dict[str, _Ranking]:
+    """Return published value -> its numbers, of those by which these mails order their lists."""
+    names = {rule.ranking for mail in mails for rule in mail.measure.lists.values()} - {""}
+    if not names:
+        return {}
+    published = load_published(connection, names)
+    numbers: dict[str, dict[str, int]] = {name: {} for name in names}
+    for name, key in published.numbers:
+        number = published.in_force(name, key, now)
+        if number is not None:
+            numbers[name][key] = number
+    versions = versions_in_force(connection, names, now)
+    return {name: _Ranking(versions.get(name, 0), numbers[name]) for name in names}
 
 
 # ---- keys ------------------------------------------------------------------------------------------------

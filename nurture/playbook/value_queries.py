@@ -91,6 +91,17 @@ def load_published(connection: sa.Connection, names: Collection[str]) -> Publish
     return PublishedVersions(numbers)
 
 
+def versions_in_force(connection: sa.Connection, names: Collection[str], at: Instant) -> dict[str, int]:
+    """Return name -> the newest version of it that is in force at an instant."""
+    v = value_versions.c
+    statement = (
+        sa.select(v.name, sa.func.max(v.version).label("version"))
+        .where(any_of(v.name, sorted(names), connection), v.in_force_at <= at)
+        .group_by(v.name)
+    )
+    return {row.name: row.version for row in connection.execute(statement)}
+
+
 def newest_numbers(connection: sa.Connection, name: str) -> dict[str, tuple[int | None, int]]:
     """Return key -> (its newest number, the version that gave it)."""
     n = value_numbers.c

@@ -65,6 +65,8 @@ class MailContext(TypedDict):
     calendar: dict[str, Any] | None
     # The earliest time that the mail promises ("we answer by"); from then on its words are no longer true.
     true_until: NotRequired[Instant]
+    # Published value -> the version by which it ordered a list of the mail.
+    rankings: NotRequired[dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from nurture.domain.conditions import Condition, Reading, Truth
 from nurture.domain.contact import Contact, Run
@@ -10,12 +11,14 @@ from nurture.domain.facts import readable, reading, run_names
 from nurture.domain.guard.input import CheckContext, Refusal
 from nurture.domain.instant import Instant
 from nurture.domain.measure import ObjectList
-from nurture.domain.measure.object_lists import NEWEST, OLDEST
+from nurture.domain.measure.object_lists import AS_NAMED, OLDEST
 from nurture.domain.playbook import Playbook
 from nurture.domain.segments import segment_values
 from nurture.domain.values import coerced
 
 REASON = "too_few"
+#: Below every number that can be published.
+_LOWEST: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +39,17 @@ def choose_objects(
     now: Instant,
     zone: str,
     left_out: Collection[str] = (),
+    numbers: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Candidate]:
     """Return the objects of a list, in its order. The same state gives the same list.
 
     candidates: in the order in which they are named. names: what `where` reads beside the object (`names_of`).
-    left_out: keys that are not fresh.
+    left_out: keys that are not fresh. numbers: key -> the number by which a ranking orders it.
     """
     where, chosen = rule.where, list[Candidate]()
     terms = playbook.properties.terms
     asked = {name: terms[name] for name in where.terms if name in terms} if where is not None else {}
-    for candidate in _in_order(rule, candidates):
+    for candidate in _in_order(rule, candidates, numbers):
         if candidate.key in left_out:
             continue
         if where is not None:
@@ -58,11 +62,17 @@ def choose_objects(
     return chosen
 
 
-def _in_order(rule: ObjectList, candidates: Iterable[Candidate]) -> list[Candidate]:
-    if rule.order not in (NEWEST, OLDEST):
+def _in_order(
+    rule: ObjectList, candidates: Iterable[Candidate], numbers: Mapping[str, int]
+) -> list[Candidate]:
+    if rule.order == AS_NAMED:
         return list(candidates)
     by_key = sorted(candidates, key=lambda candidate: candidate.key)
-    return sorted(by_key, key=lambda candidate: candidate.first_at, reverse=rule.order == NEWEST)
+    by_age = sorted(by_key, key=lambda candidate: candidate.first_at, reverse=rule.order != OLDEST)
+    if not rule.ranking:
+        return by_age
+    # Those without a number come last, the newest of them first.
+    return sorted(by_age, key=lambda candidate: -numbers.get(candidate.key, _LOWEST))
 
 
 def names_of(

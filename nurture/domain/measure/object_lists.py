@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from nurture.domain.conditions import Condition
 
-#: Orders of a list: by the event that told of the object first; or, "", as they are named.
+#: Orders of a list: by the event that told of the object first; or, "", as they are named. Any other is the name of a
+#: published value, the highest first.
 NEWEST, OLDEST, AS_NAMED = "newest", "oldest", ""
+_PLAIN_ORDERS = frozenset({NEWEST, OLDEST, AS_NAMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,8 @@ class ObjectList:
     top: int | None = None
     # With fewer the mail is skipped.
     at_least: int = 0
+
+    @property
+    def ranking(self) -> str:
+        """Return the published value by which it is ordered; "" for none."""
+        return "" if self.order in _PLAIN_ORDERS else self.order

@@ -36,7 +36,9 @@ class ListFile(Strict):
         | None
     ) = None
     where: Annotated[ConditionText, Field(description="Over the fields of each object.")] | None = None
-    order: Annotated[Name, Field(description="newest or oldest.")] | None = None
+    order: Annotated[Name, Field(description="newest, oldest or the name of a published value.")] | None = (
+        None
+    )
     fresh: (
         Annotated[bool, Field(description="Without what the person has read, or was shown by this measure.")]
         | None

@@ -1,6 +1,6 @@
 """Lists of objects in a mail: which stand in one, and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -19,13 +19,17 @@ PLAYBOOK = a_playbook(properties=PROPERTIES)
 #: key -> (days since it was first told of, stock), in the order in which they are named.
 GOODS: dict[str, tuple[int, Any]] = {"tin": (3, 9), "bowl": (1, 2), "whisk": (3, None), "kyusu": (2, "many")}
 
+RANKS = {"tin": -2, "whisk": 7}
+
 
 def asked(text: str) -> Condition:
     names = {"contact.locale": Term("contact.locale", "text")}
     return parse(text, PROPERTIES.with_terms(names))
 
 
-def listed(rule: ObjectList, *, left_out: Sequence[str] = (), **names: str) -> list[str]:
+def listed(
+    rule: ObjectList, *, left_out: Sequence[str] = (), numbers: Mapping[str, int] = RANKS, **names: str
+) -> list[str]:
     candidates = [
         Candidate(key, {"stock": stock, "locale": "en"}, NOW - days * DAY)
         for key, (days, stock) in GOODS.items()
@@ -40,6 +44,7 @@ def listed(rule: ObjectList, *, left_out: Sequence[str] = (), **names: str) -> l
             now=NOW,
             zone="UTC",
             left_out=left_out,
+            numbers=numbers,
         )
         for order in orders
     ]
@@ -54,6 +59,8 @@ def listed(rule: ObjectList, *, left_out: Sequence[str] = (), **names: str) -> l
         ("newest", ["bowl", "kyusu", "tin", "whisk"]),
         ("oldest", ["tin", "whisk", "kyusu", "bowl"]),
         ("", ["tin", "bowl", "whisk", "kyusu"]),
+        # Two have a number; of the others the newest comes first.
+        ("best", ["whisk", "tin", "bowl", "kyusu"]),
     ],
 )
 def test_the_order_is_the_same_for_the_same_objects(order: str, keys: list[str]) -> None:

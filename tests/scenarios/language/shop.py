@@ -30,15 +30,23 @@ STRINGS = "leave: Unsubscribe\ntopic_news: News\ntopic_reminders: Reminders\ntop
 
 
 def a_shop(
-    parts: str, measures: Mapping[str, tuple[str, Mapping[str, Any]]], **bodies: str
+    parts: str,
+    measures: Mapping[str, tuple[str, Mapping[str, Any]]],
+    *,
+    actions: str = "",
+    **bodies: str,
 ) -> LoadedPlaybook:
     """Return a checked playbook.
 
-    parts: more of playbook.yaml. measures: path -> (measure.yaml, sample). bodies: mail -> its text in both parts.
+    parts: more of playbook.yaml. actions: one more kind of action, as `NAME: {...}`. measures: path -> (measure.yaml,
+    sample). bodies: mail -> its text in both parts.
     Raises PlaybookError with every fault.
     """
     files = {
-        "playbook.yaml": PROGRAMME + parts,
+        "playbook.yaml": PROGRAMME.replace(
+            "read: {sells: false}", f"{actions}, read: {{sells: false}}".lstrip(", ")
+        )
+        + parts,
         "_layout/base.mjml": BASE,
         "_layout/base.txt": BASE_TEXT,
         "_layout/strings.en.yaml": STRINGS,

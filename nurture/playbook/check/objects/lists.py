@@ -15,7 +15,6 @@ from nurture.domain.measure import (
     OnStage,
     conditions_of_step,
 )
-from nurture.domain.measure.object_lists import AS_NAMED, NEWEST, OLDEST
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import pieces
 from nurture.playbook.document import Loc
@@ -71,9 +70,14 @@ def _check_list(check: MeasureCheck, loc: Loc, rule: ObjectList, model: ListFile
     elif rule.top is not None and rule.at_least > rule.top:
         what = f"at least {rule.at_least} of at most {rule.top}: the mail never leaves"
         check.fault((*loc, "at_least"), what, "raise `top`, or lower `at_least`")
-    if rule.order not in (NEWEST, OLDEST, AS_NAMED):
-        check.fault((*loc, "order"), f"{rule.kind} has no value `{rule.order}`", "write newest or oldest")
+    values = check.known("values", check.playbook.values)
+    value = check.playbook.values.get(rule.ranking)
     kind = check.playbook.objects.get(rule.kind)
+    # A value of a kind of object is kept by the property that names an object.
+    is_of_kind = value is None or kind is None or value.of == kind.key
+    if rule.ranking and not (rule.ranking in values and is_of_kind):
+        change = f"write newest, oldest or the name of a value `of: {rule.kind}`"
+        check.fault((*loc, "order"), f"{rule.kind} has no value `{rule.order}`", change)
     if rule.fresh and kind is not None and not kind.read_by:
         change = f"add `read_by: [EVENT]` to `{rule.kind}` in playbook.yaml, or leave `fresh` out"
         check.fault((*loc, "fresh"), f"fresh, but {rule.kind} has no `read_by`", change)
