@@ -21,6 +21,7 @@ from nurture.rendering import formats
 from nurture.rendering.marks import CLOSE, OPEN
 from nurture.rendering.render_state import RENDER_STATE, LimitExceeded
 
+_TREES_MAX: Final = 8
 _RANGE_MAX: Final = 1000
 _NUMBER_MAX: Final = 10**18
 _STRING_METHODS: Final = frozenset({"startswith", "endswith"})
@@ -126,6 +127,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.filters[filter_.__name__] = _at_render_time(filter_)
         self.globals.clear()
         self.globals["range"] = _range
+        self._trees: dict[tuple[str, str | None], nodes.Template] = {}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the value under a key. A mapping has no methods here, so `entity.items` is a key."""
@@ -167,9 +169,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return result
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        """Parse a source and insert the loop budget into every loop."""
+        """Parse a source and insert the loop budget into every loop.
+
+        The last few trees are kept, because a source is analysed, compiled and checked one after the other; none of
+        these changes its tree.
+        """
+        known = self._trees.get((source, name))
+        if known is not None:
+            return known
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
             charged = nodes.Filter(loop.iter, "charged", [], [], None, None, lineno=loop.lineno)
             loop.iter = charged.set_environment(self)
+        if len(self._trees) >= _TREES_MAX:
+            self._trees.clear()
+        self._trees[source, name] = tree
         return tree

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from io import StringIO
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ def path_of(measure: str, mail: str, variant: str, locale: str, part: str) -> st
     return f"{measure}/{mail}{'@' + variant if variant else ''}.{locale}.{part}"
 
 
+# A mail's file is read when it is compiled and again when it is checked.
+@lru_cache(maxsize=8)
 def read_source(path: str, text: str) -> Source:
     """Split an MJML file. Raises TemplateFault when its front matter is missing or not two texts."""
     values, body = _split(path, text, _FRONT_KEYS)

@@ -2,10 +2,14 @@
 
 import json
 
+import jinja2
 import pytest
 
+from nurture.rendering.checking import template_check
 from nurture.rendering.checking.mjml_lint import find_dropped_markup
 from nurture.rendering.checking.template_check import CheckResult, MailToCheck, check_templates
+from nurture.rendering.sandbox import Sandbox
+from nurture.rendering.template_analysis import free_names, reads_only
 from tests.rendering.mails import FILES, FRONT, LINES, MEASURE, some_shared_values
 
 MAIL = MailToCheck(MEASURE, "mail", "mail", "", "en", "sales", "offers")
@@ -118,3 +122,53 @@ def test_markup_that_mrml_would_drop_is_reported(source: str, found: list[tuple[
     assert [(problem.line, problem.what) for problem in find_dropped_markup("x.mjml", source)][
         : len(found) or None
     ] == found
+
+
+def test_several_children_give_the_same_problems_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        f"{MEASURE}/mail.en.mjml": FRONT + HEAD + "{{ deadlin | default('') }}{% endblock %}",
+        f"{MEASURE}/mail.zh-CN.txt": "\n{{ contact.plan }}",
+        "_layout/base.mjml": FILES["_layout/base.mjml"].replace(
+            "<mj-section>", '<mj-section colour="red">', 1
+        ),
+    }
+    mails = (MAIL, CHINESE, MAIL._replace(step="second"))
+    alone = check(files, mails)
+    monkeypatch.setattr(template_check, "_SHARE_MIN", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    shared = check(files, mails)
+    assert len(template_check._shares(mails)) == 2
+    assert sorted(map(str, shared.problems)) == sorted(map(str, alone.problems))
+    assert (shared.subjects, shared.texts) == (alone.subjects, alone.texts)
+
+
+KNOWN = frozenset({"contact", "event", "links"})
+
+
+@pytest.mark.parametrize(
+    ("source", "is_settled", "unknown"),
+    [
+        ("{{ contact.name }} {{ links.x | default('') }}", True, set()),
+        ("{{ contac.name }}", False, {"contac"}),
+        ("{% for item in event.items %}{{ item }}{% endfor %}", False, set()),
+        ("{% for item in event.items %}{% endfor %}{{ item }}", False, {"item"}),
+        ("{% set total = 1 %}{{ total }}{{ event.x if totl else '' }}", False, {"totl"}),
+        ("{% macro line(price) %}{{ price }}{% endmacro %}{{ line(event.price) }}", False, set()),
+    ],
+)
+def test_names_that_are_known_at_once_need_no_search(
+    source: str, *, is_settled: bool, unknown: set[str]
+) -> None:
+    env = Sandbox(jinja2.DictLoader({}), markup=False)
+    tree = env.parse(source)
+    free = {name for name, _ in free_names(tree)} - KNOWN
+    assert (reads_only(tree, KNOWN, env), free) == (is_settled, unknown)
+    # Compiling from the kept tree, twice, gives the same code as from a new one.
+    codes = [str(env.compile(source, raw=True)) for _ in range(2)]
+    assert codes == [str(Sandbox(jinja2.DictLoader({}), markup=False).compile(source, raw=True))] * 2
+
+
+def test_an_unknown_filter_is_not_settled_at_once() -> None:
+    env = Sandbox(jinja2.DictLoader({}), markup=False)
+    assert not reads_only(env.parse("{{ contact | nofilter }}"), KNOWN, env)
+    assert not reads_only(env.parse("{{ contact is notest }}"), KNOWN, env)

@@ -98,23 +98,29 @@ def _shut_out_by_rivals(check: MeasureCheck, cap: Cap, place: int) -> Iterator[_
 def _goes_first(other: Measure, measure: Measure) -> bool:
     """Tell whether the other measure starts whenever this one does, and its first mail always takes a slot first."""
     first = other.steps[0]
-    starts_always = (
-        not isinstance(measure.trigger, OnOps)
-        and canonical_value(other.trigger) == canonical_value(measure.trigger)
-        and (other.audience.expanded == measure.audience.expanded or _takes_everybody(other))
-        and other.track in ("any", measure.track)
-        and all(other.fits_stage(stage) for stage in (measure.stage, *measure.later_stages))
-        and (other.once, other.entity) == (measure.once, measure.entity)
-        and other.horizon >= measure.horizon
-    )
+    # The cheap questions first: every measure is compared with every other one.
+    if other.priority <= measure.priority or not (_is_unconditional(first) and isinstance(first, MailStep)):
+        return False
     passes_alike = (
         (other.purpose, other.topic, other.lane) == (measure.purpose, measure.topic, measure.lane)
         and other.to == "person"
         and not (other.holdout or other.asked_for or other.series)
         and not any(isinstance(rule, LetEndOfMonth) for rule in other.let.values())
     )
-    is_at_once = _is_unconditional(first) and isinstance(first, MailStep) and first.send_at is None
-    return other.priority > measure.priority and starts_always and passes_alike and is_at_once
+    return passes_alike and first.send_at is None and _starts_always(other, measure)
+
+
+def _starts_always(other: Measure, measure: Measure) -> bool:
+    """Tell whether the other measure starts whenever this one does."""
+    return (
+        not isinstance(measure.trigger, OnOps)
+        and (other.audience.expanded == measure.audience.expanded or _takes_everybody(other))
+        and other.track in ("any", measure.track)
+        and all(other.fits_stage(stage) for stage in (measure.stage, *measure.later_stages))
+        and (other.once, other.entity) == (measure.once, measure.entity)
+        and other.horizon >= measure.horizon
+        and canonical_value(other.trigger) == canonical_value(measure.trigger)
+    )
 
 
 def _takes_everybody(measure: Measure) -> bool:

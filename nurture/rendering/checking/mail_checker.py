@@ -12,7 +12,7 @@ from nurture.rendering.owner_mail import OWNER_MAIL_NAMES, owner_mail_path, rend
 from nurture.rendering.render import render_parts, to_bytes
 from nurture.rendering.sample import sample_context
 from nurture.rendering.sandbox import Sandbox
-from nurture.rendering.template_analysis import free_names, line_of
+from nurture.rendering.template_analysis import free_names, line_of, reads_only
 from nurture.rendering.template_files import path_of, read_owner_source, read_source
 from nurture.rendering.templates import Templates
 
@@ -31,6 +31,8 @@ class MailChecker:
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._checked: set[tuple[str, str, str, frozenset[str]]] = set()
+        # Path and text of a source -> the names that it reads without defining them.
+        self._free: dict[tuple[str, str], list[tuple[str, int]]] = {}
 
     def check(
         self,
@@ -121,9 +123,8 @@ class MailChecker:
     def _names(
         self, env: Sandbox, path: str, text: str, *, known: frozenset[str], locale: str
     ) -> Iterator[TemplateProblem]:
-        tree = env.parse(text, name=path, filename=path)
         try:
-            free = list(free_names(tree))
+            free = self._free_names(env, path, text, known)
         except jinja2.TemplateSyntaxError as error:
             # Jinja reports unknown filters and tests only when it compiles.
             change = "see docs/delivery.md, Templates"
@@ -137,4 +138,15 @@ class MailChecker:
         for need in sorted(self._templates.analyze(env, path, text).needs):
             if need[0] == "strings" and len(need) > 1 and need[1] not in words:
                 change = f"add it to _layout/strings.{locale}.yaml"
+                tree = env.parse(text, name=path, filename=path)
                 yield TemplateProblem(path, line_of(tree, need), f"no words `{need[1]}` in {locale}", change)
+
+    def _free_names(self, env: Sandbox, path: str, text: str, known: frozenset[str]) -> list[tuple[str, int]]:
+        """Return names that a source reads without defining them, each with its line; [] where all are known."""
+        free = self._free.get((path, text))
+        if free is None:
+            tree = env.parse(text, name=path, filename=path)
+            if reads_only(tree, known, env):
+                return []
+            free = self._free[path, text] = list(free_names(tree))
+        return free

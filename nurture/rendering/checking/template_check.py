@@ -6,10 +6,13 @@ unpublished templates, under a timeout. The template that exceeds a limit is nam
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from queue import Empty, Queue
 from threading import Thread
 from typing import Any, Final, NamedTuple
@@ -22,6 +25,9 @@ from nurture.rendering.template_files import path_of
 CPU_SECONDS: Final = 3
 CLOCK_SECONDS: Final = 30.0
 MEMORY_BYTES: Final = 1_000_000_000
+#: The most children at a time, and the fewest mails for each: a child takes half a second to start.
+_CHILDREN_MAX: Final = 4
+_SHARE_MIN: Final = 20
 
 
 class MailToCheck(NamedTuple):
@@ -65,25 +71,45 @@ def check_templates(
 ) -> CheckResult:
     """Compile and render each mail with its sample; return every problem.
 
-    A mail's fault is a problem in the result, never an exception; a mail that exceeds a limit is one too.
+    Many mails are shared among children, one for each core. A mail's fault is a problem in the result, never an
+    exception; a mail that exceeds a limit is one too.
     """
+    job = {
+        "files": dict(files),
+        "shared": asdict(shared),
+        "limits": {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes},
+    }
+    shares = _shares(mails)
+    result = CheckResult()
+    with ThreadPoolExecutor(max(1, len(shares))) as pool:
+        for done in pool.map(lambda share: _check_share(job, share, clock_seconds), shares):
+            known = set(result.problems)
+            result.problems += [problem for problem in done.problems if problem not in known]
+            result.subjects |= done.subjects
+            result.texts |= done.texts
+    return result
+
+
+def _shares(mails: Sequence[MailToCheck]) -> list[list[MailToCheck]]:
+    """Return the mails in one share, or in one for each core when each has enough to do."""
+    count = max(1, min(_CHILDREN_MAX, os.cpu_count() or 1, len(mails) // _SHARE_MIN))
+    size = max(1, ceil(len(mails) / count))
+    return [list(mails[start : start + size]) for start in range(0, len(mails), size)]
+
+
+def _check_share(job: Mapping[str, Any], mails: Sequence[MailToCheck], clock_seconds: float) -> CheckResult:
+    """Check mails in one child, and in a next one behind each mail that ended it."""
     result = CheckResult()
     left = list(mails)
-    limits = {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
+    limits = job["limits"]
     while left:
-        job = {
-            "files": dict(files),
-            "shared": asdict(shared),
-            "mails": left,
-            "limits": limits,
-        }
         done = 0
-        for answer in _answers(json.dumps(job), clock_seconds):
+        for answer in _answers(json.dumps({**job, "mails": left}), clock_seconds):
             done += 1
             _add_answer(result, answer)
         if done < len(left):
             # The child ended while it rendered this one.
-            what = f"it takes more than {cpu_seconds} s or {memory_bytes // 1_000_000} MB"
+            what = f"it takes more than {limits['cpu_seconds']} s or {limits['memory_bytes'] // 1_000_000} MB"
             result.problems.append(TemplateProblem(left[done].path, 1, what, "make it simpler"))
             done += 1
         left = left[done:]
