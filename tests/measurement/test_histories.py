@@ -71,13 +71,13 @@ def test_both_epochs_thrown_together_would_show_one() -> None:
 
 def as_one_epoch(trial: Trial) -> Trial:
     """Return the trial as somebody reads it who adds everything up."""
-    held_back, mailed = (sum(counts[arm] for counts in trial.enrolled.values()) for arm in (0, 1))
-    share = held_back / (held_back + mailed)
+    control, mailed = (sum(counts[arm] for counts in trial.enrolled.values()) for arm in (0, 1))
+    share = control / (control + mailed)
     return replace(
         trial,
         epochs=[EpochShape(1, (Arm("held back", share), Arm("mailed", 1 - share)))],
         days=[replace(sums, epoch=1) for sums in trial.days],
-        enrolled={1: [held_back, mailed]},
+        enrolled={1: [control, mailed]},
     )
 
 
@@ -99,7 +99,7 @@ def test_epochs_of_one_trial_multiply_their_evidence() -> None:
     assert both.log_e == pytest.approx(first.log_e + second.log_e)
 
 
-def test_what_was_spent_before_makes_the_interval_narrower() -> None:
+def test_spending_before_entry_makes_the_interval_narrower() -> None:
     random = Random(9)
     trial = draw(random, [Stretch(40, 200, 0.5, 0.3, 0.3, sigma=1.0)], "+1.00 EUR")
     plain = judge(trial)
