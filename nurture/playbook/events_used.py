@@ -67,7 +67,7 @@ def _own_events(value: Any) -> Iterable[str]:
         case Once(again_on=names):
             return names
         case Exit(event=name) | Metric(event=name):
-            return () if name is None else (name,)
+            return (name,) if name else ()
         case EntityKind(closed_by=closing):
             return closing
         case LineRule(added_by=added, removed_by=removed):

@@ -12,7 +12,7 @@ from typing import Final
 from nurture.domain.errors import InputError
 from nurture.domain.experiment.expect import Expectation, parse_expect
 from nurture.domain.instant import DAY, Duration
-from nurture.domain.measure import Measure
+from nurture.domain.measure import Measure, Metric
 from nurture.domain.playbook import EntityKind, Playbook
 
 #: Name of the arm that gets no mail; it is the first of every epoch.
@@ -70,7 +70,8 @@ def design_of(measure: Measure, playbook: Playbook) -> Design | None:
     metric = measure.metric
     if metric is None:
         return None
-    return Design(arms_of(measure), outcome_of(metric.event, playbook), metric.expect, metric.within)
+    outcome = outcome_of_metric(metric, playbook)
+    return Design(arms_of(measure), outcome, metric.expect, metric.within, is_amount=metric.is_sum)
 
 
 def arms_of(measure: Measure) -> tuple[Arm, ...]:
@@ -88,6 +89,13 @@ def arm_index(arms: Sequence[Arm], *, in_holdout: bool, variant: str) -> int | N
         return 0
     name = variant or MAILED
     return next((place for place, arm in enumerate(arms) if place and arm.name == name), None)
+
+
+def outcome_of_metric(metric: Metric, playbook: Playbook) -> Outcome:
+    """Return what a metric counts: the entities that it names, or what its event stands for."""
+    if metric.entity:
+        return Outcome(metric.entity, playbook.entities.get(metric.entity), is_entity=True)
+    return outcome_of(metric.event, playbook)
 
 
 def outcome_of(event: str, playbook: Playbook) -> Outcome:
@@ -108,7 +116,9 @@ def outcome_of(event: str, playbook: Playbook) -> Outcome:
 def outcomes_of(playbook: Playbook) -> Mapping[str, Outcome]:
     """Return every outcome that is kept: of the metrics of measures, and the entities that make a customer."""
     metrics = [measure.metric for measure in playbook.measures.values() if measure.metric is not None]
-    found = {outcome.name: outcome for metric in metrics for outcome in (outcome_of(metric.event, playbook),)}
+    found = {
+        outcome.name: outcome for metric in metrics for outcome in (outcome_of_metric(metric, playbook),)
+    }
     for kind in playbook.entities.values():
         if kind.amount is not None and not kind.lines_of:
             found.setdefault(kind.name, Outcome(kind.name, kind, is_entity=True))

@@ -24,11 +24,17 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """The event that shows whether the measure works."""
+    """The event, or the entities, that show whether the measure works."""
 
+    # "": entities show it.
     event: str
     within: Duration
     expect: str
+    # The kind of entities that count and stand: how many people have one, or with `is_sum` their money per person.
+    entity: str = ""
+    is_sum: bool = False
+    # True: less the value of the coupons that were used.
+    is_net_of_incentive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ def check_answers(check: MeasureCheck) -> None:
         if exit_.reason == "converted" and exit_.event is not None:
             answers[exit_.event] = ("exit", place)
     if measure.metric is not None:
-        answers[measure.metric.event] = ("metric", "event")
+        kind = playbook.entities.get(measure.metric.entity)
+        form = "event" if measure.metric.event else "of" if measure.metric.is_sum else "count"
+        names = _counting_events(kind) if kind is not None else (measure.metric.event,)
+        answers |= dict.fromkeys(names, ("metric", form))
     evidence = set(first_evidence(stage, playbook))
     for event, loc in answers.items():
         if event in evidence:

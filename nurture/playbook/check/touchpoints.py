@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from nurture.domain.measure import Track
 from nurture.domain.playbook import Playbook, Touchpoint
-from nurture.playbook.check.essentials import expect_fault
+from nurture.playbook.check.essentials import metric_faults
 from nurture.playbook.document import Document
 from nurture.playbook.events_used import events_used
 from nurture.playbook.fault import Faults, format_names
@@ -20,7 +20,7 @@ def check_touchpoints(
 ) -> None:
     """Check every touchpoint; a playbook without any declares none and is not checked for it."""
     for point in playbook.touchpoints:
-        _check_essentials(point, programme, document, faults)
+        _check_essentials(point, playbook, programme, document, faults)
         if not faults.has_broken(document.path, "stages"):
             _check_acts(point, playbook, document, faults)
     if playbook.touchpoints and not faults.has_broken(document.path):
@@ -36,7 +36,7 @@ def measure_by_stage(point: Touchpoint, playbook: Playbook) -> Mapping[str, str]
 
 
 def _check_essentials(
-    point: Touchpoint, programme: ProgrammeFile, document: Document, faults: Faults
+    point: Touchpoint, playbook: Playbook, programme: ProgrammeFile, document: Document, faults: Faults
 ) -> None:
     loc, model = ("touchpoints", point.name), programme.touchpoints[point.name]
     if model.service is None:
@@ -46,9 +46,8 @@ def _check_essentials(
         advice = 'write metric: {event: ..., within: 7d, expect: "25%"}'
         faults.at(document, loc, f"{point.name} has no metric", advice)
         return
-    fault = expect_fault(model.metric.expect, is_compared=False)
-    if fault is not None:
-        faults.at(document, (*loc, "metric", "expect"), *fault)
+    for key, *fault in metric_faults(model.metric, playbook, is_compared=False):
+        faults.at(document, (*loc, "metric", key), *fault)
 
 
 def _check_acts(point: Touchpoint, playbook: Playbook, document: Document, faults: Faults) -> None:

@@ -1,11 +1,11 @@
 """The models of a measure's essentials: call to action, metric, the other track, and why it sells early."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from nurture.playbook.schema.values import DurationText, EventName, Name, Strict, Words
+from nurture.playbook.schema.values import DurationText, EventName, Name, PropertyName, Strict, Words, refuse
 
 #: Keys that a new file must have and that what is published may lack, with the advice of their faults.
 REQUIRED: Mapping[str, str] = {
@@ -27,8 +27,32 @@ class CallToAction(Strict):
 
 
 class MetricFile(Strict):
-    """The event by which the measure's effect is measured."""
+    """The effect of a measure: people with an event, people with an entity, or money per person."""
 
-    event: EventName
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["event"]}, {"required": ["count"]}, {"required": ["sum", "of"]}]
+        }
+    )
+
+    event: EventName | None = None
+    count: Annotated[Name, Field(description="A kind of entities: people with one that stands.")] | None = (
+        None
+    )
+    sum: Annotated[PropertyName, Field(description="amount: money per person.")] | None = None
+    of: Annotated[Name, Field(description="The kind of entities whose amounts are added.")] | None = None
+    net_of: Literal["incentive"] | None = None
     within: DurationText
     expect: Words
+
+    @model_validator(mode="after")
+    def _require_one_form(self) -> Self:
+        forms = [name for name in ("event", "count", "sum") if getattr(self, name) is not None]
+        if len(forms) != 1:
+            what = f"{' and '.join(forms)} in one metric" if forms else "a metric without what it measures"
+            raise refuse(what, "write one of event: NAME, count: ENTITY, or sum: amount with of: ENTITY")
+        if (self.sum is None) is not (self.of is None):
+            raise refuse("`sum` and `of` belong together", "write sum: amount, of: ENTITY")
+        if self.net_of is not None and self.sum is None:
+            raise refuse("`net_of` of what is no money", "remove it, or write sum: amount, of: ENTITY")
+        return self
