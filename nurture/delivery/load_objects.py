@@ -15,6 +15,7 @@ from nurture.domain.contact import Contact, Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.guard.object_lists import Candidate, choose_objects, names_of
 from nurture.domain.instant import Instant
+from nurture.domain.journey.object_watches import keys_in
 from nurture.domain.measure import Measure, ObjectBinding, ObjectList
 from nurture.domain.measure.object_lists import OLDEST
 from nurture.domain.playbook import ObjectKind, Playbook
@@ -263,9 +264,8 @@ def _add_read(
     names = {name for kind in kinds for name in kind.read_by}
     for contact, event, properties in store.load_read_events(connection, members, names) if names else ():
         for kind in kinds:
-            key = key_text(properties.get(kind.key)) if event in kind.read_by else None
-            if key is not None:
-                known.setdefault((contact, ""), set()).add((kind.kind, key))
+            keys = keys_in(properties, kind.key) if event in kind.read_by else ()
+            known.setdefault((contact, ""), set()).update((kind.kind, key) for key in keys)
 
 
 def _roots(mail: MailObjects) -> tuple[str, ...]:

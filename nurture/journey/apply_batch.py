@@ -28,7 +28,7 @@ from nurture.domain.event import Event
 from nurture.domain.facts import empty
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import Happening
-from nurture.domain.journey.refold import followed_by, refit
+from nurture.domain.journey.refold import followed_by
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.feedback.answers import open_answer_cases
@@ -39,7 +39,7 @@ from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
 from nurture.journey.enrolment_queries import enrol
 from nurture.journey.objects import fold_objects
 from nurture.journey.outcome_queries import record_outcomes
-from nurture.journey.replay import begin, definitions, replay_events
+from nurture.journey.replay import begin, definitions, refold
 from nurture.journey.sending_address import set_sending_addresses
 from nurture.journey.set_aside_events import set_aside_conflicts
 
@@ -294,13 +294,11 @@ def _refit(
     mine = {event.seq for event in deduplicated.events.values()}
     kept = load_baselines(connection, stale)
     return {
-        contact: refit(
+        contact: refold(
             states[contact],
-            replay_events(
-                contact, [event for event in events if event.seq not in mine], playbook, kept[contact]
-            ),
+            [event for event in events if event.seq not in mine],
+            kept[contact],
             at=max(now, states[contact].clock),
-            evidence="playbook",
             playbook=playbook,
         )
         for contact, events in load_events(connection, stale).items()

@@ -17,11 +17,11 @@ from nurture.domain.contact import Advance, Contact
 from nurture.domain.errors import Poison
 from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import advance
-from nurture.domain.journey.refold import followed_by, refit
+from nurture.domain.journey.refold import followed_by
 from nurture.domain.message import Settled
 from nurture.domain.playbook import Playbook
 from nurture.journey.carry_out import save_and_carry_out
-from nurture.journey.replay import definitions, replay_events
+from nurture.journey.replay import definitions, refold
 
 
 def ring_due_alarms(
@@ -58,8 +58,7 @@ def _ring(
     refolded: Advance | None = None
     if state.memory.definitions != definitions(playbook):
         events, kept = load_events(connection, [state.id]), load_baselines(connection, [state.id])
-        replayed = replay_events(state.id, events[state.id], playbook, kept[state.id])
-        refolded = refit(state, replayed, at=state.clock, evidence="playbook", playbook=playbook)
+        refolded = refold(state, events[state.id], kept[state.id], at=state.clock, playbook=playbook)
     try:
         advanced = advance(state, ended, now=until, playbook=playbook, in_place=True)
     except Poison:

@@ -15,13 +15,16 @@ from nurture.contacts.event_queries import load_events
 from nurture.contacts.queries import load_contacts
 from nurture.database.engine import Database
 from nurture.domain.conditions import Condition
-from nurture.domain.contact import Contact
+from nurture.domain.contact import Advance, Contact
 from nurture.domain.entities.carried import carry_over
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
 from nurture.domain.facts import empty
+from nurture.domain.instant import Instant
 from nurture.domain.journey.advance import advance
 from nurture.domain.journey.combine_histories import combine_histories
+from nurture.domain.journey.object_watches import watches_of_history
+from nurture.domain.journey.refold import refit
 from nurture.domain.playbook import Playbook
 
 #: Raise it when a release folds the same definitions in another way: each contact is then refolded when it advances.
@@ -67,6 +70,21 @@ def begin(contact_id: int, first: Event, playbook: Playbook) -> Contact:
     contact = empty(contact_id, first_seen_at=first.occurred_at, playbook=playbook)
     contact.memory.definitions = definitions(playbook)
     return contact
+
+
+def refold(
+    contact: Contact,
+    events: Sequence[Event],
+    baselines: Sequence[Contact],
+    *,
+    at: Instant,
+    playbook: Playbook,
+) -> Advance:
+    """Give the contact, in place, what these definitions make of its events; return what follows from that."""
+    replayed = replay_events(contact.id, events, playbook, baselines)
+    result = refit(contact, replayed, at=at, evidence="playbook", playbook=playbook)
+    result.watches += watches_of_history(events, playbook)
+    return result
 
 
 def replay(database: Database, contact_id: int, playbook: Playbook) -> Contact:

@@ -70,7 +70,7 @@ def test_watchers_on_two_lists_are_woken_once_a_bounded_number_at_a_time(databas
     }
 
 
-def test_a_list_that_a_publication_adds_holds_what_orders_say(database: Database) -> None:
+def test_a_list_that_a_publication_adds_holds_what_events_and_orders_say(database: Database) -> None:
     world = World(database, a_shop())
     kettle = {"product_id": "kettle"}
     world.take(an_event("b", "u1", name="Order Paid", properties={"order_id": "o", "products": [kettle]}))
@@ -79,7 +79,8 @@ def test_a_list_that_a_publication_adds_holds_what_orders_say(database: Database
     world.use(a_shop(*LISTS, rules_hash="r2"))
     world.clock.advance_to(NOW + HOUR)
     world.take(an_event("p", "u1", name="Page Viewed", received_at=NOW + HOUR))
-    assert watched(world) == {("product/owns", world.who("u1"))}
+    who = world.who("u1")
+    assert watched(world) == {("product/owns", who), ("product/looked", who)}
     world.check()
 
 

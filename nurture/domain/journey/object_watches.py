@@ -5,7 +5,7 @@ follow from these (`line_watches`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from nurture.domain.contact import WatchChange
 from nurture.domain.event import Event
@@ -85,6 +85,19 @@ def open_watches(events: Iterable[Event], playbook: Playbook) -> dict[tuple[str,
     return {thing: since for thing, since in watches.items() if since > ended.get(thing, NEVER)}
 
 
+def watches_of_history(events: Iterable[Event], playbook: Playbook) -> list[WatchChange]:
+    """Return the watches that a history leaves open on lists with a name, as starts: a publication may add a list."""
+    lists = [watch for kind in playbook.objects.values() for watch in kind.lists if not watch.lines_of]
+    if not lists:
+        return []
+    names = {watch.id for watch in lists}
+    return [
+        WatchChange(kind, key, since, is_start=True)
+        for (kind, key), since in sorted(open_watches(events, playbook).items())
+        if kind in names
+    ]
+
+
 def without_ended(
     changes: Iterable[WatchChange], requests: Mapping[str, Mapping[str, ObjectRequest]]
 ) -> list[WatchChange]:
@@ -109,8 +122,13 @@ def ends_known(requests: Mapping[str, Mapping[str, ObjectRequest]]) -> list[Watc
 
 def object_keys(event: Event, name: str) -> list[str]:
     """Return the object keys the event names: its own property, and those of its `products`."""
-    rows = event.properties.get("products")
-    values = [event.properties.get(name)]
+    return keys_in(event.properties, name)
+
+
+def keys_in(properties: Mapping[str, Any], name: str) -> list[str]:
+    """Return the object keys that properties name: their own, and those of their `products`."""
+    rows = properties.get("products")
+    values = [properties.get(name)]
     if isinstance(rows, list):
         values.extend(row.get(name) for row in rows if isinstance(row, dict))
     keys = (key_text(value) for value in values)
