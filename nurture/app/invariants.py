@@ -320,7 +320,56 @@ def _was_same_person(earlier: Any, later: Any, merged_at: Sequence[Instant]) -> 
     return earlier.contact_id == later.contact_id or all(at < later.sent_at for at in merged_at)
 
 
+def _enrolled(connection: sa.Connection, _: CheckContext) -> Iterator[str]:
+    """People who began a measure since it is an experiment have entered it, and those who entered began it."""
+    person = sa.func.coalesce(t.contacts.c.survivor, t.contacts.c.id)
+    since = (
+        sa.select(t.experiments.c.measure, sa.func.min(t.experiments.c.since).label("since"))
+        .group_by(t.experiments.c.measure)
+        .subquery()
+    )
+    begun = (
+        sa.select(t.runs.c.measure, person.label("person"))
+        .join(t.contacts, t.contacts.c.id == t.runs.c.contact_id)
+        .join(since, sa.and_(since.c.measure == t.runs.c.measure, t.runs.c.started_at >= since.c.since))
+        .where(t.runs.c.began_as == t.runs.c.measure)
+    )
+    entered = (
+        sa.select(t.experiments.c.measure, person.label("person"))
+        .join(t.enrolments, t.enrolments.c.experiment == t.experiments.c.id)
+        .join(t.contacts, t.contacts.c.id == t.enrolments.c.contact_id)
+    )
+    both = (
+        ("began and have not entered", begun, entered),
+        ("entered and never began", entered, begun),
+    )
+    for words, these, others in both:
+        missing = these.except_(others).subquery()
+        statement = sa.select(missing.c.measure, sa.func.count()).group_by(missing.c.measure)
+        for measure, count in connection.execute(statement):
+            yield f"{measure}: {count} people {words}"
+
+
+def _outcomes(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
+    """Each entity of a person counts once or not at all, and what is taken back is never more than it was worth."""
+    person = sa.func.coalesce(t.contacts.c.survivor, t.contacts.c.id)
+    number, amount = sa.func.sum(t.outcomes.c.number), sa.func.sum(t.outcomes.c.value_minor)
+    statement = (
+        sa.select(t.outcomes.c.name, t.outcomes.c.entity_key, person.label("person"), number.label("number"))
+        .join(t.contacts, t.contacts.c.id == t.outcomes.c.contact_id)
+        .where(t.outcomes.c.name.in_(list(context.playbook.entities)))
+        .group_by(t.outcomes.c.name, t.outcomes.c.entity_key, person)
+        .having(sa.or_(number.not_in((0, 1)), amount < 0, sa.and_(number == 0, amount != 0)))
+        .limit(20)
+    )
+    for row in connection.execute(statement):
+        counted = f"{row.name} {row.entity_key} counts {row.number} times"
+        yield f"contact:{row.person}: {counted}, or its amounts do not add up"
+
+
 CHECKS: dict[str, Check] = {
+    "enrolments": _enrolled,
+    "outcomes": _outcomes,
     "conservation": _conservation,
     "track law": _track_law,
     "runs of one track": _tracks,

@@ -200,7 +200,43 @@ def _change_a_fact(connection: sa.Connection, _: Installation) -> str:
     return "orders: stored"
 
 
+def _forget_an_entry(connection: sa.Connection, _: Installation) -> str:
+    e = t.enrolments.c
+    entry = connection.execute(sa.select(e.experiment, e.contact_id).limit(1)).one()
+    mine = e.contact_id == entry.contact_id, e.experiment == entry.experiment
+    connection.execute(sa.delete(t.enrolments).where(*mine))
+    return "1 people began and have not entered"
+
+
+def _enter_nobody(connection: sa.Connection, _: Installation) -> str:
+    row = connection.execute(sa.select(t.enrolments).limit(1)).one()
+    unused = sa.select(t.experiments.c.id).where(t.experiments.c.measure == "customer/any/birthday")
+    number = connection.execute(unused).scalar_one()
+    values = {**row._mapping, "experiment": number}
+    connection.execute(sa.insert(t.enrolments).values(**values))
+    return "customer/any/birthday: 1 people entered and never began"
+
+
+def _count_twice(connection: sa.Connection, _: Installation) -> str:
+    o = t.outcomes.c
+    row = connection.execute(sa.select(t.outcomes).where(o.name == "order").limit(1)).one()
+    connection.execute(sa.insert(t.outcomes).values(**{**row._mapping, "at": row.at + 1}))
+    return f"order {row.entity_key} counts 2 times"
+
+
+def _take_back_too_much(connection: sa.Connection, _: Installation) -> str:
+    o = t.outcomes.c
+    row = connection.execute(sa.select(t.outcomes).where(o.name == "order").limit(1)).one()
+    values = {"kind": "adjusted", "number": 0, "value_minor": -row.value_minor - 1}
+    connection.execute(sa.insert(t.outcomes).values(**{**row._mapping, **values}))
+    return "or its amounts do not add up"
+
+
 BROKEN: list[tuple[str, Break]] = [
+    ("enrolments", _forget_an_entry),
+    ("enrolments", _enter_nobody),
+    ("outcomes", _count_twice),
+    ("outcomes", _take_back_too_much),
     ("conservation", _lose_a_mail),
     ("track law", _cross_tracks),
     ("runs of one track", _keep_a_run),
