@@ -37,7 +37,7 @@ def order(world: World, number: str, *products: str, **more: Any) -> None:
     world.tell(ANN, "Order Completed", order_id=number, revenue=9, currency="EUR", products=lines, **more)
 
 
-def told(world: World) -> list[tuple[str, str]]:
+def sent_steps(world: World) -> list[tuple[str, str]]:
     """Return (day and hour, step) of each mail that was sent."""
     return [(at[:13], name.rpartition("/")[2]) for at, name in world.mails(ANN)]
 
@@ -57,7 +57,7 @@ def test_one_order_and_a_quiet_month_bring_a_coupon_and_a_reminder(sqlite_databa
     world.consent(ANN, "offers")
     world.live(45 * DAY)
     # 31 days are over on a Thursday at eleven, so the next Tuesday at ten; five days later the month is long enough.
-    assert told(world) == [("2026-04-07T08", "offer"), ("2026-04-12T08", "reminder")]
+    assert sent_steps(world) == [("2026-04-07T08", "offer"), ("2026-04-12T08", "reminder")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_coupon_ends_with_an_order_a_return_or_a_case(
     world.live(37 * DAY)
     world.tell(ANN, event, **properties)
     world.live(15 * DAY)
-    assert [step for _, step in told(world)] == ["offer"]
+    assert [step for _, step in sent_steps(world)] == ["offer"]
 
 
 def test_goods_that_are_bought_again_and_again_are_offered_before_they_run_out(
@@ -92,10 +92,10 @@ def test_goods_that_are_bought_again_and_again_are_offered_before_they_run_out(
     world.tell(ANN, "Goal Reached", goal="latte")
     world.live(40 * DAY)
     # Three intervals of 30 days, as beans usually last, and one of 30 of their own: 30 days, less three.
-    assert told(world) == [("2026-04-28T09", "soon")]
+    assert sent_steps(world) == [("2026-04-28T09", "soon")]
     order(world, "3")
     world.live(20 * DAY)
-    assert len(told(world)) == 1
+    assert len(sent_steps(world)) == 1
 
 
 def test_goods_bought_once_or_sold_out_are_not_offered(sqlite_database: Database) -> None:
@@ -107,7 +107,7 @@ def test_goods_bought_once_or_sold_out_are_not_offered(sqlite_database: Database
     world.live(30 * DAY)
     order(world, "2")
     world.live(60 * DAY)
-    assert told(world) == []
+    assert sent_steps(world) == []
     assert {(step, status) for step, status, _ in withheld(world)} == {("soon", "skipped")}
 
 
@@ -115,7 +115,7 @@ def test_goods_bought_once_or_sold_out_are_not_offered(sqlite_database: Database
     ("sign", "mails"),
     [(False, ["value", "changed", "offer"]), (True, ["value", "welcome_back"])],
 )
-def test_who_is_silent_for_three_intervals_is_written_to_by_what_they_do(
+def test_three_silent_intervals_are_answered_by_what_people_do(
     sqlite_database: Database, *, sign: bool, mails: list[str]
 ) -> None:
     world = a_world(sqlite_database, "customer/any/winback")
@@ -124,11 +124,11 @@ def test_who_is_silent_for_three_intervals_is_written_to_by_what_they_do(
     world.live(30 * DAY)
     order(world, "2")
     world.live(92 * DAY)
-    assert [step for _, step in told(world)] == ["value"]
+    assert [step for _, step in sent_steps(world)] == ["value"]
     if sign:
         world.tell(ANN, "Signed In")
     world.live(60 * DAY)
-    assert [step for _, step in told(world)] == mails
+    assert [step for _, step in sent_steps(world)] == mails
 
 
 def test_a_number_is_asked_a_month_after_the_parcel_and_not_twice_in_half_a_year(
@@ -140,10 +140,10 @@ def test_a_number_is_asked_a_month_after_the_parcel_and_not_twice_in_half_a_year
     world.tell(ANN, "Order Shipped", order_id="1", shipment_id="s1")
     world.tell(ANN, "Order Delivered", order_id="1", shipment_id="s1")
     world.live(32 * DAY)
-    assert told(world) == [("2026-04-02T08", "ask")]
+    assert sent_steps(world) == [("2026-04-02T08", "ask")]
     world.tell(ANN, "Order Delivered", order_id="2", shipment_id="s2")
     world.live(40 * DAY)
-    assert len(told(world)) == 1
+    assert len(sent_steps(world)) == 1
 
 
 def test_each_parcel_of_an_order_is_told_and_none_that_was_cancelled(sqlite_database: Database) -> None:
@@ -154,15 +154,15 @@ def test_each_parcel_of_an_order_is_told_and_none_that_was_cancelled(sqlite_data
     world.tell(ANN, "Order Shipped", order_id="1", shipment_id="s2")
     world.tell(ANN, "Order Shipped", order_id="1", shipment_id="s2")
     world.live(HOUR)
-    assert [step for _, step in told(world)] == ["shipped", "shipped"]
+    assert [step for _, step in sent_steps(world)] == ["shipped", "shipped"]
     order(world, "2")
     world.tell(ANN, "Order Cancelled", order_id="2")
     world.tell(ANN, "Order Shipped", order_id="2", shipment_id="s3")
     world.live(DAY)
-    assert [step for _, step in told(world)] == ["shipped", "shipped", "cancelled"]
+    assert [step for _, step in sent_steps(world)] == ["shipped", "shipped", "cancelled"]
 
 
-def test_wishes_come_on_the_lunar_day_to_readers_of_chinese(sqlite_database: Database) -> None:
+def test_greetings_come_on_the_lunar_day_to_readers_of_chinese(sqlite_database: Database) -> None:
     world = a_world(sqlite_database, "customer/any/mid_autumn_wishes", at="2026-09-20T09:00:00Z")
     for who, locale in ((ANN, "zh-CN"), ("bob@example.com", "en")):
         context = {"locale": locale, "timezone": "Asia/Shanghai"}
@@ -170,7 +170,7 @@ def test_wishes_come_on_the_lunar_day_to_readers_of_chinese(sqlite_database: Dat
         world.consent(who, "members")
     world.live(10 * DAY)
     # Nine o'clock in Shanghai.
-    assert told(world) == [("2026-09-25T01", "wishes")]
+    assert sent_steps(world) == [("2026-09-25T01", "wishes")]
     assert world.mails("bob@example.com") == []
 
 
@@ -179,12 +179,12 @@ def test_a_renewal_is_told_three_times_and_follows_its_date(sqlite_database: Dat
     renews = "2026-05-04T09:00:00Z"
     world.tell(ANN, "Contract Signed", contract_id="c", renews_at=renews)
     world.live(35 * DAY)
-    assert told(world) == [("2026-04-04T07", "in_30_days")]
+    assert sent_steps(world) == [("2026-04-04T07", "in_30_days")]
     world.live(22 * DAY)
-    assert [step for _, step in told(world)] == ["in_30_days", "in_7_days"]
+    assert [step for _, step in sent_steps(world)] == ["in_30_days", "in_7_days"]
     world.tell(ANN, "Contract Renewed", contract_id="c", renews_at="2027-05-04T09:00:00Z")
     world.live(20 * DAY)
-    assert [step for _, step in told(world)] == ["in_30_days", "in_7_days"]
+    assert [step for _, step in sent_steps(world)] == ["in_30_days", "in_7_days"]
 
 
 def test_advocates_are_asked_to_bring_a_friend(sqlite_database: Database) -> None:
@@ -193,8 +193,8 @@ def test_advocates_are_asked_to_bring_a_friend(sqlite_database: Database) -> Non
     world.consent(ANN, "members")
     order(world, "2")
     world.live(DAY)
-    assert told(world) == []
+    assert sent_steps(world) == []
     world.tell(ANN, "Product Reviewed", review_id="r", rating=5)
     world.tell(ANN, "Survey Answered", survey="nps_survey", score=9)
     world.live(2 * DAY)
-    assert [step for _, step in told(world)] == ["invitation"]
+    assert [step for _, step in sent_steps(world)] == ["invitation"]
