@@ -8,8 +8,8 @@ from nurture.database.engine import Database, decode, encode
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.guard.decide import CHECKS
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, SECOND, parse_iso
-from nurture.domain.measure import LetCoupon, LetEndOfMonth, MailStep, ObjectBinding
-from nurture.domain.playbook import Cap, Offer
+from nurture.domain.measure import LetCoupon, LetEndOfMonth, MailStep, ObjectBinding, ObjectList
+from nurture.domain.playbook import Cap, ObjectKind, Offer
 from tests.delivery.builders import NOON, PATH, a_measure, a_playbook
 from tests.delivery.world import World
 from tests.journey.builders import statements
@@ -303,7 +303,6 @@ def test_objects_are_read_in_the_sending_transaction(
     database: Database, stock: int | None, status: tuple[str, str]
 ) -> None:
     from nurture.domain.conditions import Term, Vocabulary, parse
-    from nurture.domain.playbook import ObjectKind
     from tests.delivery.builders import WORDS
 
     step = MailStep("offer", "offer", send_if=parse("product.stock >= 1", WORDS))
@@ -344,6 +343,28 @@ def test_the_number_of_statements_does_not_grow_with_the_chunk(database: Databas
         counted.append(len(seen))
     assert counted[0] == counted[1]
     assert counted[0] < 25
+
+
+def test_the_number_of_statements_does_not_grow_with_the_lists_of_a_chunk(database: Database) -> None:
+    counted: list[int] = []
+    fresh = ObjectList("product", fresh=True, top=3, at_least=0)
+    beside = ObjectList("product", "event.product_id", goes_with=True, order="")
+    measure = a_measure(objects={"fresh": fresh, "beside": beside})
+    product = ObjectKind("product", "product_id", ("Product Updated",), read_by=("Product Viewed",))
+    playbook = a_playbook(measure, objects={"product": product})
+    facts = encode({"values": {"product_id": "k1", "goes_with": ["k2"]}, "at": {}})
+    with database.write() as connection:
+        row = {"kind": "product", "facts": facts, "version": 1, "changed_at": 1}
+        connection.execute(sa.insert(t.objects), [row | {"key": "k1"}, row | {"key": "k2"}])
+    for size in (1, 40):
+        world = World(database, playbook)
+        for number in range(size):
+            person = world.person(f"p{size}x{number}")
+            world.mail(person, data={"properties": {"product_id": "k1"}})
+        with statements(database) as seen:
+            assert len(world.claim().ready) == size
+        counted.append(len(seen))
+    assert counted[0] == counted[1]
 
 
 def test_a_shared_address_gets_no_marketing_before_its_second_person_confirms(world: World) -> None:

@@ -18,7 +18,7 @@ from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey import steps, triggers
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
 from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, start_by_entity_dates
-from nurture.domain.journey.line_watches import changed_lines, watched_lines
+from nurture.domain.journey.line_watches import lines_before, note_changed_lines
 from nurture.domain.journey.next_alarm import next_alarm
 from nurture.domain.journey.object_watches import watch_changes, without_ended
 from nurture.domain.journey.person_requests import end_answered_requests, fold_requests
@@ -208,7 +208,9 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.event_number, work.depth, work.is_historic = event.seq, depth_of(event), event.historic
     work.in_event.clear()
     before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
-    folded = _fold_with_lines(work, event, at) if mail else _fold(work, event, at)
+    lines = lines_before(work, affected, mail=mail)
+    folded = _fold(work, event, at)
+    note_changed_lines(work, lines)
     work.result.transitions.extend(folded.moved)
     work.result.milestones.extend(folded.reached)
     if not mail:
@@ -252,17 +254,6 @@ class _Folded:
     conditions: Sequence[Measure]
     # True: entities may have changed.
     is_about_entities: bool
-
-
-def _fold_with_lines(work: Work, event: Event, at: Instant) -> _Folded:
-    """Fold the event, and note the lists of watchers over lines that it changes."""
-    affected = work.index.affected_by(event.name)
-    if not work.index.line_lists or not (affected.entities or affected.watches):
-        return _fold(work, event, at)
-    before = watched_lines(work.contact, work.playbook)
-    folded = _fold(work, event, at)
-    work.result.watched_lines += changed_lines(before, watched_lines(work.contact, work.playbook))
-    return folded
 
 
 def _fold(work: Work, event: Event, at: Instant) -> _Folded:

@@ -9,8 +9,10 @@ from nurture.domain.contact import Contact, WatchedLines
 from nurture.domain.entities.reading import first_key, net_lines
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
+from nurture.domain.event_index.affected_parts import AffectedParts
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.object_watches import object_keys
+from nurture.domain.journey.working_state import Work
 from nurture.domain.memory import ObjectRequest
 from nurture.domain.playbook import Playbook, WatchList
 from nurture.domain.values import key_text
@@ -26,9 +28,18 @@ def watched_lines(contact: Contact, playbook: Playbook) -> list[WatchedLines]:
     return [WatchedLines(watch.id, _watched(contact, watch)) for watch in index_of(playbook).line_lists]
 
 
-def changed_lines(before: list[WatchedLines], after: list[WatchedLines]) -> list[WatchedLines]:
-    """Return the lists that differ."""
-    return [new for old, new in zip(before, after, strict=True) if old != new]
+def lines_before(work: Work, affected: AffectedParts, *, mail: bool) -> list[WatchedLines] | None:
+    """Return the lists as they are before an event is folded; None when it cannot change any, and in a replay."""
+    if not (mail and work.index.line_lists and (affected.entities or affected.watches)):
+        return None
+    return watched_lines(work.contact, work.playbook)
+
+
+def note_changed_lines(work: Work, before: list[WatchedLines] | None) -> None:
+    """Add the lists that differ from those before to the result."""
+    if before is not None:
+        after = watched_lines(work.contact, work.playbook)
+        work.result.watched_lines += [new for old, new in zip(before, after, strict=True) if old != new]
 
 
 def _watched(contact: Contact, watch: WatchList) -> dict[str, Instant]:

@@ -27,6 +27,7 @@ from nurture.domain.measure import (
     OnEvent,
     OnMilestone,
     OnMoment,
+    OnObject,
     OnQuiet,
     OnSchedule,
     Reference,
@@ -37,7 +38,7 @@ from nurture.domain.measure import (
     WaitUntilSlot,
 )
 from nurture.domain.moments import EasterDay, WeekdayOfMonth
-from nurture.domain.playbook import Playbook, Topic
+from nurture.domain.playbook import ObjectKind, Playbook, Topic, WatchList
 from tests.domain.build import DAY, HOUR, NOON, VOCABULARY, a_contact, a_measure, a_playbook, an_event, when
 from tests.rig.examples import examples
 
@@ -49,6 +50,14 @@ STEPS = VOCABULARY.with_terms(
 def asks(text: str) -> Condition:
     """Return a condition of a step, which may ask how a step before ended."""
     return parse(text, STEPS)
+
+
+WATCHERS = (
+    WatchList(
+        "product", "product_id", "asked", ("Waitlist Joined",), ended_by=("Waitlist Left",), asked_for=True
+    ),
+    WatchList("product", "product_id", "carts", lines_of="cart", ended_by=("Product Removed",)),
+)
 
 
 def everything() -> Playbook:
@@ -107,7 +116,12 @@ def everything() -> Playbook:
         a_measure("customer/any/branching", trigger=OnEvent(("Nothing",)),
                   steps=(MailStep("one", "one", asks('steps.w.outcome == "event"')), WaitFor("x", 9 * HOUR),
                          MailStep("four", "four", asks('steps.one.outcome != "sent"')))),
+        a_measure("lead/any/watching", once=Once("event"), asked_for=True,
+                  trigger=OnObject("product", ("Product Back In Stock",), lists=("asked", "carts")), steps=(WaitFor("w", HOUR), MailStep("one", "one"))),
+        a_measure("any/waiting", trigger=OnObject("product", ("Product Back In Stock",)), once=Once("event")),
         topics={"news": Topic("news")},
+        objects={"product": ObjectKind("product", "product_id", ("Product Back In Stock",), ("Waitlist Joined",),
+                                       ("Waitlist Left",), ("Product Back In Stock",), lists=WATCHERS)},
         moments={"fair": WeekdayOfMonth(3, 2, 3), "easter": EasterDay(-2)},
     )  # fmt: skip
 
@@ -124,6 +138,13 @@ KINDS: Sequence[tuple[str, dict[str, object]]] = (
     ("Article Read", {"category": "tea"}),
     ("Article Read", {"category": "coffee"}),
     ("Product Viewed", {}),
+    ("Waitlist Joined", {"product_id": "p1"}),
+    ("Waitlist Left", {"product_id": "p1"}),
+    ("Product Back In Stock", {"product_id": "p1", "object_kind": "product", "kind": "object"}),
+    (
+        "Product Back In Stock",
+        {"product_id": "p1", "kind": "object", "context": {"lists": ["asked", "carts"]}},
+    ),
     ("Product Added", {"cart_id": "c1", "product_id": "p1"}),
     ("Product Added", {"cart_id": "c2", "product_id": "p2"}),
     ("Product Removed", {"cart_id": "c1", "product_id": "p1"}),
@@ -168,7 +189,8 @@ def decided(*results: Advance) -> list[tuple[object, ...]]:
     mails = [
         (m.measure, m.run_key, m.step, m.due_at, m.valid_until) for result in results for m in result.messages
     ]
-    return [*mails, *((action,) for result in results for action in result.actions)]
+    watches = [change for result in results for change in (*result.watches, *result.watched_lines)]
+    return [*mails, *((action,) for result in results for action in result.actions), tuple(watches)]
 
 
 @given(histories(), st.data())
