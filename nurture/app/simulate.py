@@ -17,6 +17,7 @@ from nurture.delivery.deliver import CHUNK_MAILS
 from nurture.delivery.types import Delivery
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
+from nurture.domain.event import BY_MODEL, VALUE_PUBLISHED
 from nurture.domain.instant import DAY, Instant, to_datetime
 from nurture.playbook import build, load_files
 from nurture.runtime import gc_tuning
@@ -117,7 +118,9 @@ def _read_history(path: Path) -> Iterator[tuple[Instant, bytes]]:
     """Yield (occurred_at, packed event) of a file, with received_at set to occurred_at. Raises InputError."""
     playbook = build(load_files(programme_folder(load_settings()))).playbook
     for event in read_events(path, playbook, this_year=to_datetime(SystemClock().now()).year):
-        yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at))
+        # Here a recorded publication is one again.
+        source = BY_MODEL if event.name == VALUE_PUBLISHED else event.source
+        yield event.occurred_at, _PACK.encode(replace(event, received_at=event.occurred_at, source=source))
 
 
 def compare(options: SimulationOptions, against: Path, *, progress: Progress | None = None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from nurture.domain.instant import Duration, Instant
 from nurture.domain.playbook import Playbook
 from nurture.feedback.hook_queries import delete_settled
 from nurture.journey.replay import replay_events
+from nurture.playbook.value_queries import delete_superseded
 
 #: Rows of each kind looked at in one call.
 BATCH: Final = 2_000
@@ -57,6 +58,9 @@ def retain(
         account_events=delete_old_events(connection, before=before["events"], limit=limit),
         shop_things=_shop_things(connection, before["events"], limit=limit),
         shown_objects=_shown_objects(connection, before["events"], limit=limit),
+        value_numbers=delete_superseded(
+            connection, before=before["events"], kept=playbook.intervals_read, limit=limit
+        ),
     )
     counts.add(_people(connection, before, limit=limit))
     bounded = (
@@ -67,6 +71,7 @@ def retain(
         "shop_things",
         "account_events",
         "shown_objects",
+        "value_numbers",
     )
     counts.more = any(counts[name] >= limit for name in bounded)
     return counts
@@ -238,6 +243,7 @@ _GONE: Final = (
     *(t.contact_state, t.identities, t.events, t.baselines, t.transitions, t.milestones, t.non_entries),
     t.set_aside_measures,
     t.watches,
+    t.contact_values,
 )
 
 

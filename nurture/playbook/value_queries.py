@@ -127,3 +127,25 @@ def add_numbers(connection: sa.Connection, version: Version, numbers: Mapping[st
         rows,
         columns=("name", "key", "version", "in_force_at", "number"),
     )
+
+
+def delete_superseded(
+    connection: sa.Connection, *, before: Instant, kept: Collection[str], limit: int
+) -> int:
+    """Delete at most `limit` numbers in whose place another one was in force before an instant; return how many.
+
+    kept: values that folds read; a purchase of any age may be folded anew, so all of their numbers stay.
+    """
+    n, newer = value_numbers.c, value_numbers.alias("newer")
+    follows = sa.exists().where(
+        newer.c.name == n.name,
+        newer.c.key == n.key,
+        newer.c.version > n.version,
+        newer.c.in_force_at < before,
+    )
+    old = sa.select(n.name, n.key, n.version).where(follows, n.name.not_in(sorted(kept))).limit(limit)
+    keys = [tuple(row) for row in connection.execute(old)]
+    if not keys:
+        return 0
+    is_old = sa.tuple_(n.name, n.key, n.version).in_(keys)
+    return connection.execute(sa.delete(value_numbers).where(is_old)).rowcount

@@ -73,6 +73,34 @@ def test_a_history_is_lived_through_from_its_first_day(
     }
 
 
+def test_recorded_publications_are_played_as_such(nurture: Shell, programme: Path, history: Path) -> None:
+    """The receipt, for this once, goes to people whose risk was published as high."""
+    file = programme / "playbook.yaml"
+    values = "values: {risk: {of: contact, bands: {low: 0%, high: 50%}}}\n"
+    file.write_text(file.read_text("utf-8") + values, "utf-8")
+    measure = programme / RECEIPT / "measure.yaml"
+    measure.write_text(measure.read_text("utf-8").replace('"True"', 'risk == "high"'), "utf-8")
+    published = [
+        {
+            "user_id": f"u{day}",
+            "email": f"u{day}@example.com",
+            "event": "Value Published",
+            "timestamp": f"2026-03-{day:02d}T11:00:00Z",
+            "name": "risk",
+            "value": value,
+        }
+        for day, value in ((3, "0.9"), (4, "0.1"))
+    ]
+    with history.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in published)
+    output = nurture("simulate", "--events", str(history), "--playbook", str(programme), "--json")
+    assert (output.code, output.err) == (0, "")
+    assert {row["measure"]: row["sent"] for row in output.document["measures"]} == {
+        RECEIPT: 1,
+        "customer/any/order_shipped": 1,
+    }
+
+
 def test_two_programmes_differ_by_what_one_of_them_does_not_send(
     nurture: Shell, programme: Path, history: Path, tmp_path: Path
 ) -> None:

@@ -1,11 +1,14 @@
 """Wording changes the content hash only; rules, and definitions of facts that they read, change the rules hash."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nurture.domain.playbook import PublishedVersions
 from nurture.playbook import LoadedPlaybook, rebuild
+from nurture.playbook.hashes import rules_hash
 from tests.playbook.builder import a_playbook, changed
 
 GUIDE = "lead/aware/guide/measure.yaml"
@@ -87,3 +90,33 @@ def test_a_published_playbook_keeps_its_hashes_after_an_upgrade() -> None:
     hashes = {path: measure.rules_hash for path, measure in playbook.measures.items()}
     assert hashes == published["measures"]
     assert playbook.rules_hash == published["rules_hash"]
+
+
+VALUES = "values: {risk: {of: contact, bands: {low: 0%, high: 50%}, margin: 5%, refresh: 7d}}\nstages:"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes_rules"),
+    [
+        ("margin: 5%", "margin: 9%", False),
+        ("refresh: 7d", "refresh: 9d", False),
+        ("high: 50%", "high: 60%", True),
+        ("low: 0%, high", "little: 0%, high", True),
+    ],
+)
+def test_bands_are_rules_of_the_measures_that_read_them(old: str, new: str, *, changes_rules: bool) -> None:
+    files = changed("playbook.yaml", "stages:", VALUES, a_playbook())
+    files = changed(GUIDE, "views >= 1", 'views >= 1 and risk == "high"', files)
+    before, after = built(files).playbook, built(changed("playbook.yaml", old, new, files)).playbook
+    assert (before.rules_hash != after.rules_hash) is changes_rules
+    others = {path for path in before.measures if not GUIDE.startswith(path)}
+    hashes = [{path: playbook.measures[path].rules_hash for path in others} for playbook in (before, after)]
+    assert hashes[0] == hashes[1], "a measure that does not read the value"
+    guide = GUIDE.removesuffix("/measure.yaml")
+    assert (before.measures[guide].rules_hash != after.measures[guide].rules_hash) is changes_rules
+
+
+def test_a_publication_of_numbers_changes_no_rule() -> None:
+    playbook = built(a_playbook()).playbook
+    numbered = replace(playbook, published=PublishedVersions({("mean_days", "beans"): [(0, 1)]}))
+    assert rules_hash(numbered) == playbook.rules_hash

@@ -12,7 +12,7 @@ from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, HOUR
-from nurture.domain.playbook import FoldFact
+from nurture.domain.playbook import FoldFact, RhythmFact, UsualInterval
 from nurture.domain.retention import KINDS, compute_retention
 from nurture.journey import merge
 from nurture.journey.replay import verify_replay
@@ -215,6 +215,23 @@ def test_reports_refusals_items_and_fingerprints_go_in_their_time(database: Data
     raws = {row.event_id: (row.raw, row.detail) for row in world.rows(t.feedback)}
     assert raws == {"e0": ("", "{}"), "e2000": ("words", '{"url": "x"}')}
     assert [len(world.rows(table)) for table in (t.quarantine, t.non_entries, t.imports)] == [1, 1, 1]
+
+
+def test_numbers_go_once_others_have_long_been_in_force(database: Database) -> None:
+    """Those that a usual interval reads stay: a purchase of any age may be folded anew."""
+    lapsed = RhythmFact("lapsed_at", (), 2, UsualInterval("category", "mean_days", 30 * DAY), 3)
+    playbook = a_playbook(facts={**a_playbook().facts, "lapsed_at": lapsed})
+    world = World(database, playbook)
+    columns = ("name", "key", "version", "in_force_at", "number")
+    with database.write() as connection:
+        for name in ("mean_days", "best"):
+            for version, day in enumerate((0, 10, 900), start=1):
+                row = zip(columns, (name, "beans", version, NOW + day * DAY, version), strict=True)
+                connection.execute(sa.insert(t.value_numbers).values(**dict(row)))
+    world.clock.advance_to(NOW + 900 * DAY)
+    assert let_go(world, limit=1)["value_numbers"] == 1
+    left = sorted((row.name, row.version) for row in world.rows(t.value_numbers))
+    assert left == [("best", 2), ("best", 3), ("mean_days", 1), ("mean_days", 2), ("mean_days", 3)]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -97,8 +97,10 @@ def announced_version(contact: Contact, name: str) -> tuple[int, Instant] | None
     stamp = contact.memory.latest.get(name)
     if stamp is None or stamp[1] != BY_MODEL:
         return None
-    version = stamp[2].split(":")[1]
-    return int(version), stamp[0]
+    _, _, rest = stamp[2].partition(":")
+    version = rest.partition(":")[0]
+    # A simulation plays recorded publications, under ids of their own.
+    return (int(version) if version.isdecimal() else 0), stamp[0]
 
 
 def fold_band(contact: Contact, event: Event, fact: BandFact) -> None:
