@@ -34,6 +34,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.journey.position import ActiveHold, active_holds, shared_holds
 from nurture.domain.measure import MailStep, Measure
 from nurture.domain.pace.domain_rests import rests_now
+from nurture.domain.segments import table_values
 from nurture.domain.values import coerced
 from nurture.feedback.reply_queries import load_reply_holds
 
@@ -71,8 +72,8 @@ class GuardItem:
     family: ContactFamily
     measure: Measure | None
     run: Run | None
-    # The instants among the run's `let` values that this mail fixes if it passes now.
-    new_lets: dict[str, Instant] = field(default_factory=dict)
+    # The run's `let` values, but for coupons, that this mail fixes if it passes now.
+    new_lets: dict[str, Any] = field(default_factory=dict)
     # The recipient and what is suppressed there: the contact's own address, or the one that a request names.
     address: str | None = None
     suppressions: Mapping[str, str] = field(default_factory=dict)
@@ -242,7 +243,7 @@ def build_item(
     """Return the guard's item for a waiting message of the family, as of the scope's instant."""
     measure = scope.playbook.measures.get(row.measure)
     run = runs.get((row.contact_id, row.measure, row.run_key))
-    new_lets: dict[str, Instant] = {}
+    new_lets: dict[str, Any] = {}
     if run is not None and measure is not None and measure.let:
         zone = zone_or_default(family.contact.zone, scope.playbook)
         new_lets = compute_let_instants(
@@ -253,6 +254,8 @@ def build_item(
             owners=scope.playbook.owners,
             names=partial(view, family.contact, scope.playbook, run, now=scope.now),
         )
+        facts = partial(_reading_of_run, family.contact, run, scope)
+        new_lets |= table_values(measure, run.let, facts, scope.playbook)
     return GuardItem(
         row=row,
         due=build_due_message(row),
@@ -263,6 +266,11 @@ def build_item(
         address=family.address,
         suppressions=family.suppressions.at(family.address, scope.suppression_key),
     )
+
+
+def _reading_of_run(contact: Contact, run: Run, scope: ChunkScope) -> Reading:
+    names = run_names(contact, run, scope.playbook)
+    return reading(contact, scope.playbook, now=scope.now, extra=names)
 
 
 def build_due_message(row: Any) -> DueMessage:

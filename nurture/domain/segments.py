@@ -1,11 +1,12 @@
 """The values of segments and tables for one contact, or for the entity that a run is about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nurture.domain.conditions import AT_HAND, Reading, Table, TableValue, Truth
 from nurture.domain.entities.reading import text_at_hand
 from nurture.domain.instant import Instant
+from nurture.domain.measure import LetTable, Measure
 from nurture.domain.playbook import Playbook, Segment
 
 
@@ -51,6 +52,22 @@ def look_up(table: Table, reading: Reading, playbook: Playbook) -> TableValue | 
     segment = playbook.segments.get(table.by)
     text = reading.facts.get(table.by) if segment is None else ladder_text(segment, reading)
     return table.value_for(text)
+
+
+def table_values(
+    measure: Measure, fixed: Collection[str], reading: Callable[[], Reading], playbook: Playbook
+) -> dict[str, TableValue]:
+    """Return name -> value of the tables in `let` that a run has not fixed yet; without a value left out.
+
+    reading: gives the contact's, with the names that the run adds.
+    """
+    rules = {name: rule.table for name, rule in measure.let.items() if isinstance(rule, LetTable)}
+    names = [name for name in rules if name not in fixed]
+    if not names:
+        return {}
+    facts = reading()
+    found = {name: rules[name].in_days(look_up(rules[name], facts, playbook)) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def texts_at_hand(playbook: Playbook, entity: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, str]:

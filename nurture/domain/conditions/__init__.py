@@ -10,7 +10,7 @@ from nurture.domain.conditions.condition import ALWAYS, Condition, parse
 from nurture.domain.conditions.explain import Explanation
 from nurture.domain.conditions.nodes import stored_keys
 from nurture.domain.conditions.tables import AT_HAND, Table, TableValue
-from nurture.domain.conditions.terms import BUILT_INS, Reading, SegmentText, Term, Truth, Vocabulary
+from nurture.domain.conditions.terms import BUILT_INS, Reading, SegmentText, Term, TermType, Truth, Vocabulary
 from nurture.domain.conditions.values import in_measure_key, last_sent_key
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Table",
     "TableValue",
     "Term",
+    "TermType",
     "Truth",
     "Vocabulary",
     "in_measure_key",

@@ -38,6 +38,15 @@ class Table:
         """Return the value of the row of a text, the value of `else` where it has none."""
         return self.rows.get(text, self.otherwise) if isinstance(text, str) else self.otherwise
 
+    def in_days(self, value: TableValue | None) -> TableValue | None:
+        """Return a value as conditions, events and mails read it: a duration as its number of whole days."""
+        return value // DAY if self.type == "duration" and isinstance(value, int) else value
+
+    @property
+    def values(self) -> tuple[TableValue, ...]:
+        """Return the values of its rows and of `else`."""
+        return (*self.rows.values(), *(() if self.otherwise is None else (self.otherwise,)))
+
 
 def table_call(tree: ast.AST) -> ast.Call | None:
     """Return the first call of `table(...)` in a tree."""

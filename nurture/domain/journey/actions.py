@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nurture.domain.conditions import Table
 from nurture.domain.contact import Run
 from nurture.domain.facts import entity_fields
 from nurture.domain.instant import Instant, to_iso
@@ -13,6 +14,7 @@ from nurture.domain.measure import (
     EmitStep,
     EmitValue,
     EndTopicStep,
+    LetTable,
     Measure,
     NotifyStep,
     Reference,
@@ -20,6 +22,7 @@ from nurture.domain.measure import (
 from nurture.domain.measure.planned_actions import DEPTH_MAX, ActionKind, PlannedAction
 from nurture.domain.owners import find_owner
 from nurture.domain.playbook import Playbook
+from nurture.domain.segments import look_up
 
 
 def plan_action(work: Work, measure: Measure, run: Run, step: ActionStep, at: Instant) -> None:
@@ -49,7 +52,7 @@ def _decided(work: Work, run: Run, step: ActionStep, at: Instant) -> tuple[Actio
     """Return the kind of the action, and what carrying it out needs to know."""
     match step:
         case EmitStep():
-            return "emit", _emitted(work, run, step)
+            return "emit", _emitted(work, run, step, at)
         case EndTopicStep():
             return "end_topic", {"topic": step.topic}
         case NotifyStep():
@@ -79,16 +82,18 @@ def _usual_owner(playbook: Playbook) -> str:
     )
 
 
-def _emitted(work: Work, run: Run, step: EmitStep) -> dict[str, Any]:
-    values = {name: _value(work, run, value) for name, value in step.properties}
+def _emitted(work: Work, run: Run, step: EmitStep, at: Instant) -> dict[str, Any]:
+    values = {name: _value(work, run, value, at) for name, value in step.properties}
     return {
         "event": step.event,
         "properties": {name: value for name, value in values.items() if value is not None},
     }
 
 
-def _value(work: Work, run: Run, value: EmitValue) -> Any:
+def _value(work: Work, run: Run, value: EmitValue, at: Instant) -> Any:
     """Return the value that a property gets; None for one that is unknown, which the event then does not have."""
+    if isinstance(value, Table):
+        return value.in_days(look_up(value, work.reading_of(run, at), work.playbook))
     if not isinstance(value, Reference):
         return value
     root, _, field = value.name.partition(".")
@@ -102,4 +107,6 @@ def _value(work: Work, run: Run, value: EmitValue) -> Any:
         )
         return fields.get(field)
     fixed = run.let.get(value.name)
-    return to_iso(fixed) if isinstance(fixed, int) else fixed
+    measure = work.playbook.measures.get(run.measure)
+    is_plain = measure is not None and isinstance(measure.let.get(value.name), LetTable)
+    return to_iso(fixed) if isinstance(fixed, int) and not is_plain else fixed

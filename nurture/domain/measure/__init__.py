@@ -12,7 +12,7 @@ from nurture.domain.measure.actions import (
     NotifyStep,
     Reference,
 )
-from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn
+from nurture.domain.measure.fixed_values import Let, LetBusiness, LetCoupon, LetEndOfMonth, LetIn, LetTable
 from nurture.domain.measure.model import Action, Measure, Metric, Recipient, Variant
 from nurture.domain.measure.object_lists import ObjectBinding, ObjectList
 from nurture.domain.measure.outcomes import MAIL_OUTCOMES, WAIT_OUTCOMES, WHEN, StepOutcome, outcomes_of
@@ -86,6 +86,7 @@ __all__ = [
     "LetCoupon",
     "LetEndOfMonth",
     "LetIn",
+    "LetTable",
     "LocalSlot",
     "MailStep",
     "Measure",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nurture.domain.conditions import Condition
+from nurture.domain.conditions import Condition, Table
 from nurture.domain.instant import Duration
 
 
@@ -16,7 +16,7 @@ class Reference:
     name: str
 
 
-EmitValue = bool | int | float | str | Reference
+EmitValue = bool | int | float | str | Reference | Table
 
 
 @dataclass(frozen=True, slots=True)

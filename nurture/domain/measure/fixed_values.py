@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nurture.domain.conditions import Table
 from nurture.domain.instant import Duration
 
 
@@ -42,4 +43,11 @@ class LetBusiness:
     given: str = ""
 
 
-Let = LetCoupon | LetEndOfMonth | LetIn | LetBusiness
+@dataclass(frozen=True, slots=True)
+class LetTable:
+    """The value of a table; a duration is its number of days."""
+
+    table: Table
+
+
+Let = LetCoupon | LetEndOfMonth | LetIn | LetBusiness | LetTable

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nurture.domain.conditions import Term, Vocabulary
+from nurture.domain.conditions import Term, TermType, Vocabulary
 from nurture.domain.measure import (
     Action,
     Exit,
@@ -13,6 +13,7 @@ from nurture.domain.measure import (
     LetCoupon,
     LetEndOfMonth,
     LetIn,
+    LetTable,
     Measure,
     Once,
     OnCondition,
@@ -37,7 +38,7 @@ from nurture.playbook.builders.facts import prefixed
 from nurture.playbook.builders.metric import build_metric
 from nurture.playbook.builders.object_lists import build_objects
 from nurture.playbook.builders.slots import build_slot
-from nurture.playbook.builders.steps import StepFile, build_steps, outcome_terms, read_steps
+from nurture.playbook.builders.steps import StepFile, build_steps, find_table, outcome_terms, read_steps
 from nurture.playbook.document import Document
 from nurture.playbook.fault import Faults
 from nurture.playbook.folder import MeasureFolder
@@ -102,7 +103,7 @@ def build_measure(
         holdout=_holdout(model)[0],
         holdout_then=_holdout(model)[1],
         variants=tuple(Variant(name, weight) for name, weight in (model.variants or {}).items()),
-        let={name: _let(value) for name, value in model.let.items()},
+        let={name: _let(value, playbook) for name, value in model.let.items()},
         objects=build_objects(model.objects, playbook, entity, document, conditions),
         entity=entity,
         while_open=model.while_ == "open" if model.while_ is not None else own_entity is not None,
@@ -138,15 +139,18 @@ def step_vocabulary(model: schema.MeasureFile, playbook: Playbook, entity: str |
     properties = playbook.properties
     kind = playbook.entities.get(entity or "")
     fields = Vocabulary(field_terms(kind, properties.terms), built_ins=False)
-    lets = {
-        name: Term(name, "text" if isinstance(value, schema.CouponLet) else "instant")
-        for name, value in model.let.items()
-    }
+    lets = {name: Term(name, _let_type(value, playbook)) for name, value in model.let.items()}
     names = [table.by for table in playbook.tables.values() if table.property_name]
     at_hand = {name: Term(name, "text") for name in ("run_id", *names)}
     return playbook.vocabulary.with_terms(
         {**at_hand, **prefixed(properties, "event"), **prefixed(fields, "entity"), **lets}
     )
+
+
+def _let_type(value: object, playbook: Playbook) -> TermType:
+    if isinstance(value, str):
+        return "text" if find_table(value, playbook).type == "text" else "integer"
+    return "text" if isinstance(value, schema.CouponLet) else "instant"
 
 
 def _later_stages(folder: MeasureFolder, playbook: Playbook) -> frozenset[str]:
@@ -268,8 +272,10 @@ def _was(model: schema.MeasureFile) -> tuple[str, ...]:
     return (model.was,) if isinstance(model.was, str) else tuple(model.was)
 
 
-def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet) -> Let:
+def _let(model: schema.CouponLet | schema.EndOfMonthLet | schema.InLet | str, playbook: Playbook) -> Let:
     match model:
+        case str():
+            return LetTable(find_table(model, playbook))
         case schema.CouponLet(coupon=offer):
             return LetCoupon(offer)
         case schema.EndOfMonthLet(at_least=at_least):

@@ -45,6 +45,10 @@ DEFAULT_UID = "{{ entity_key }}@nurture"
 _REFERENCE = re.compile(r"(entity|event|contact)\.[A-Za-z_][A-Za-z0-9_]*|run_id")
 
 
+#: A text that names a table.
+TABLE = re.compile(r"table\([a-z][a-z0-9_]{0,59}\)")
+
+
 @dataclass(frozen=True, slots=True)
 class StepFile:
     """A step as the file gives it, with its place there and its id."""
@@ -114,7 +118,9 @@ def build_steps(
             asked = _case_conditions(step, file.loc, document, vocabulary, conditions)
             steps.append(Branch(file.id, tuple(map(Case, asked, lengths)), when))
         elif isinstance(step, actions.EmitStepFile):
-            values = ((name, _emit_value(value, model)) for name, value in step.emit.properties.items())
+            values = (
+                (name, _emit_value(value, model, playbook)) for name, value in step.emit.properties.items()
+            )
             steps.append(EmitStep(file.id, step.emit.event, tuple(values), when))
         elif isinstance(step, actions.EndTopicStepFile):
             steps.append(EndTopicStep(file.id, step.end_topic, when))
@@ -131,8 +137,10 @@ def _notify(model: actions.NotifyFile, id_: str, when: Condition | None) -> Noti
     return NotifyStep(id_, to, model.mail, due, when)
 
 
-def _emit_value(value: EmitValue, model: schema.MeasureFile) -> EmitValue:
-    """Return the value; a text that names one stands for it."""
+def _emit_value(value: EmitValue, model: schema.MeasureFile, playbook: Playbook) -> EmitValue:
+    """Return the value; a text that names one, or a table, stands for it."""
+    if isinstance(value, str) and TABLE.fullmatch(value):
+        return find_table(value, playbook)
     if isinstance(value, str) and (value in model.let or _REFERENCE.fullmatch(value)):
         return Reference(value)
     return value
@@ -183,6 +191,12 @@ def _mail(
     )
 
 
+def find_table(text: str, playbook: Playbook) -> Table:
+    """Return the table that `table(NAME)` names; for one that is not there, which the check reports, an empty one."""
+    name = text.removeprefix("table(").removesuffix(")")
+    return playbook.tables.get(name) or Table(name, "", {}, "duration", 0)
+
+
 def _send_at(model: schema.MailStepFile) -> LocalSlot | None:
     return build_slot(model.send_at) if isinstance(model.send_at, Slot) else None
 
@@ -190,10 +204,7 @@ def _send_at(model: schema.MailStepFile) -> LocalSlot | None:
 def _wait(model: schema.AnyWait, id_: str, when: Condition | None, playbook: Playbook) -> Step:
     match model:
         case str():
-            name = model.removeprefix("table(").removesuffix(")")
-            # The check reports a table that is not there.
-            table = playbook.tables.get(name) or Table(name, "", {}, "duration", 0)
-            return WaitFromTable(id_, table, when)
+            return WaitFromTable(id_, find_table(model, playbook), when)
         case schema.ForWait():
             return WaitUntilEvent(id_, names_of(model.names), model.at_most, model.key, when)
         case schema.UntilWait():

@@ -122,9 +122,6 @@ def _names(matches: tuple[EventMatch, ...]) -> set[str]:
 def _check_values(check: MeasureCheck, place: int, step: EmitStep) -> None:
     for name, value in step.properties:
         loc = check.step_loc(place, "emit", "properties", name)
-        if isinstance(value, str) and value.startswith("table("):
-            change = "write the value, in a case of a branch for each row"
-            check.fault(loc, f"`{value}`: an event carries no value of a table", change)
         if not isinstance(value, Reference):
             continue
         root, _, fact = value.name.partition(".")

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from nurture.domain.conditions import Condition, Term
 from nurture.domain.measure import (
     Branch,
+    LetCoupon,
+    LetTable,
     MailStep,
     OnDate,
     OnEntityDate,
@@ -182,7 +184,8 @@ def _check_date(check: MeasureCheck, loc: Loc, name: str) -> None:
         elif term is not None and check.programme.properties.get(field) not in ("instant", "date"):
             check.fault(loc, f"`{name}` is {check.programme.properties.get(field)}", "name an instant")
         return
-    lets = {let for let, value in check.model.let.items() if not hasattr(value, "coupon")}
+    no_dates = LetCoupon | LetTable
+    lets = {let for let in check.model.let if not isinstance(check.measure.let.get(let), no_dates)}
     facts = {fact.name for fact in check.playbook.facts.values() if _is_date(fact, both=False)}
     if name in check.playbook.facts and name not in facts:
         check.fault(loc, f"`{name}` is no instant", "name a fact of type instant, or entity.FIELD")

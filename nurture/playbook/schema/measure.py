@@ -121,17 +121,22 @@ class InLet(Strict):
 def _let(value: Any) -> str | None:
     if isinstance(value, dict):
         return next((key for key in ("coupon", "end_of_month", "in") if key in value), None)
-    return None
+    return "table" if isinstance(value, str) and value.startswith("table") else None
 
 
+TableText = Annotated[
+    str, Field(pattern=r"^table\([a-z][a-z0-9_]{0,59}\)$", description="The value of a table: table(reward).")
+]
 AnyLet = Annotated[
-    Annotated[CouponLet, Tag("coupon")]
+    Annotated[TableText, Tag("table")]
+    | Annotated[CouponLet, Tag("coupon")]
     | Annotated[EndOfMonthLet, Tag("end_of_month")]
     | Annotated[InLet, Tag("in")],
     Discriminator(
         _let,
         custom_error_type="form",
-        custom_error_message="write {coupon: OFFER}, {end_of_month: local}, {in: 5d} or {in: {business: 1d}}",
+        custom_error_message="write {coupon: OFFER}, {end_of_month: local}, {in: 5d}, {in: {business: 1d}} or "
+        "table(NAME)",
     ),
 ]
 

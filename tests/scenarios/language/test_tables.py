@@ -2,11 +2,17 @@
 
 from functools import lru_cache
 
+import pytest
+import sqlalchemy as sa
+
 from nurture.app import audience
-from nurture.database.engine import Database
-from nurture.domain.instant import DAY
+from nurture.database import schema as t
+from nurture.database.engine import Database, decode
+from nurture.domain.errors import PlaybookError
+from nurture.domain.instant import DAY, HOUR
 from nurture.playbook import LoadedPlaybook, build
 from tests.playbook.builder import a_playbook, changed
+from tests.scenarios.language.shop import a_shop
 from tests.scenarios.world import World
 
 COUPON = "customer/any/coupon"
@@ -66,3 +72,64 @@ def test_a_label_without_evidence_follows_the_stage(sqlite_database: Database) -
     assert world.facts(ann)["journey"] == "decision"
     assert world.facts(bea)["journey"] == "consideration"
     assert audience.count(world.services, 'journey == "decision" and orders >= table(needed)')["yes"] == 1
+
+
+POINTS = """\
+goal: thanks that are worth something
+audience: "True"
+form: notice
+call_to_action: {kind: read, link: "{{ brand.shop_url }}"}
+kind: service
+purpose: service
+trigger: {event: Order Completed}
+once: per event
+entity: order
+other_track: "none: leads have no orders"
+let: {points: table(reward), days: table(use_after)}
+steps:
+  - mail: thanks
+  - wait: 1d
+  - emit: {event: Points Granted, properties: {points: table(reward), days: table(use_after), told: points}}
+"""
+SHOP = """\
+properties: {order_id: text, category: text}
+entities: {order: {key: order_id, of: [Order Completed]}}
+facts: {orders: {count: order}}
+segments: {tier: [{loyal: orders >= 2}, {else: standard}]}
+tables:
+  reward: {by: tier, rows: {loyal: 300}, else: 100}
+  use_after: {by: category, rows: {beans: 3d}, else: 9d}
+"""
+
+
+def test_events_and_mails_get_the_value_of_their_row(sqlite_database: Database) -> None:
+    measure = {"customer/any/points": (POINTS, {"let": {"points": 1, "days": 2}})}
+    world = World(sqlite_database, a_shop(SHOP, measure, thanks="{{ points }} points for {{ days }} days"))
+    world.tell("ann@example.com", "Order Completed", order_id="A-1", category="beans")
+    world.live(DAY - HOUR)
+    (mail,) = world.outlet.kept
+    assert b"100 points for 3 days" in mail.data
+    # The mail has fixed its value; the event takes the one of its own instant.
+    world.tell("ann@example.com", "Order Completed", order_id="A-2")
+    world.live(DAY + HOUR)
+    e = t.events.c
+    with world.database.read() as connection:
+        rows = connection.execute(sa.select(e.body).where(e.name == "Points Granted").order_by(e.id)).all()
+    assert [decode(row.body)["properties"] for row in rows] == [
+        {"points": 300, "days": 3, "told": 100},
+        {"points": 300, "days": 9, "told": 300},
+    ]
+
+
+def test_values_that_events_and_mails_cannot_have_are_named() -> None:
+    shop = SHOP.replace("beans: 3d", "beans: 12h").replace("else: 100", "else: 1.5")
+    with pytest.raises(PlaybookError) as refused:
+        a_shop(shop, {"customer/any/points": (POINTS, {})})
+    assert [str(fault).removeprefix("customer/any/points/") for fault in refused.value.faults] == [
+        "measure.yaml:11: table reward holds fractions: a `let` value is a text or a whole number: write rows such as "
+        "300",
+        "measure.yaml:11: table use_after holds durations that are no whole days: here a duration is its number of "
+        "days: write rows such as 30d",
+        "measure.yaml:15: table use_after holds durations that are no whole days: here a duration is its number of "
+        "days: write rows such as 30d",
+    ]
