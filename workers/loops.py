@@ -12,6 +12,7 @@ from nurture.app import ingest
 from nurture.app.event_body import split_body
 from nurture.app.experiments import judge_daily
 from nurture.app.feedback import process_feedback as work_feedback
+from nurture.app.referral_codes import name_referrers
 from nurture.app.sends.hand_in import continue_sends
 from nurture.app.services import Services
 from nurture.contacts.accept import accept, quarantine
@@ -236,7 +237,7 @@ def hand_in(context: Context, items: Any, source: str) -> Counts:
         intake = ingest.Intake(rejected=[ingest.reject(raw, str(error), source=source, received_at=now)])
 
     def work(connection: Any) -> int:
-        accepted = accept(connection, intake.events)
+        accepted = accept(connection, name_referrers(services.keys, intake.events))
         quarantine(connection, intake.rejected)
         return accepted
 

@@ -17,10 +17,12 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from nurture.app.ingest import Intake
+from nurture.app.referral_codes import name_referrers
 from nurture.contacts.accept import NewEvent, Rejected, accept, quarantine, reject_event
 from nurture.database.engine import Database
 from nurture.domain.errors import Transient
 from nurture.domain.instant import SECOND
+from nurture.domain.signing import SigningKeys
 from nurture.reports.metrics import count, timed
 from nurture.runtime.clock import Clock, is_off, steady
 from nurture.runtime.failpoints import failpoint
@@ -78,9 +80,20 @@ class _PendingRequest:
 class GroupCommit:
     """The inbox writers of this process. Call start() before use, and stop() to store the queued rest."""
 
-    def __init__(self, *, database: Database, clock: Clock, writers: int | None = None) -> None:
-        """Create the writers. Default: two on PostgreSQL, so that one works while the other flushes; one on SQLite."""
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        writers: int | None = None,
+        keys: SigningKeys | None = None,
+    ) -> None:
+        """Create the writers. Default: two on PostgreSQL, so that one works while the other flushes; one on SQLite.
+
+        keys: those of the codes of referral links; None: no event says by whose link a person came.
+        """
         self._database = database
+        self._keys = keys
         self._clock_check = _ClockCheck(clock)
         self._ready = threading.Condition()
         self._queue: deque[_PendingRequest] = deque()
@@ -107,6 +120,8 @@ class GroupCommit:
 
     async def put(self, intake: Intake) -> None:
         """Return once these events and rejected items are committed. Raises Unavailable when none was stored."""
+        if self._keys is not None:
+            intake.events = name_referrers(self._keys, intake.events)
         if not intake.events and not intake.rejected:
             return
         waiting = _PendingRequest(intake)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from nurture.app.event_body import Body
 from nurture.app.ingest import CALL, ITEM_BYTES_MAX, read_items
+from nurture.app.referral_codes import name_referrers
 from nurture.app.services import Services
 from nurture.contacts import quarantine_queries
 from nurture.contacts.accept import NewEvent, accept, find_refusal
@@ -16,6 +17,7 @@ from nurture.database.audit import record
 from nurture.database.engine import decode
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import to_iso
+from nurture.domain.signing import SigningKeys
 
 #: Items of one transaction.
 _PAGE: Final = 500
@@ -66,7 +68,9 @@ def hand_in_again(
 
         def work(connection: sa.Connection, page: Sequence[int] = page) -> list[dict[str, Any]]:
             rows = _lock(connection, page)
-            results = [_hand_in(connection, row, corrected, historic=historic) for row in rows]
+            results = [
+                _hand_in(connection, row, corrected, historic=historic, keys=services.keys) for row in rows
+            ]
             done = [result["item"] for result in results if result["result"] == "handed in"]
             quarantine_queries.delete_items(connection, done)
             if done:
@@ -116,7 +120,7 @@ def _lock(connection: sa.Connection, numbers: Sequence[int]) -> list[sa.Row[Any]
 
 
 def _hand_in(
-    connection: sa.Connection, row: sa.Row[Any], corrected: bytes | None, *, historic: bool
+    connection: sa.Connection, row: sa.Row[Any], corrected: bytes | None, *, historic: bool, keys: SigningKeys
 ) -> dict[str, Any]:
     event = _read(row, corrected)
     if isinstance(event, str):
@@ -125,7 +129,7 @@ def _hand_in(
     refusal = find_refusal(event)
     if refusal is not None:
         return {"item": row.id, "result": "still refused", "reason": refusal}
-    accept(connection, [event])
+    accept(connection, name_referrers(keys, [event]))
     return {"item": row.id, "result": "handed in", "reason": ""}
 
 

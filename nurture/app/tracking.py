@@ -4,6 +4,7 @@ import json
 from hashlib import blake2b
 from typing import Any
 
+from nurture.app.referral_codes import name_referrers
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept
 from nurture.contacts.identity_queries import load_newest_identities
@@ -67,7 +68,7 @@ def track(
             properties=properties,
             context={"actor": actor},
         )
-        accept(connection, [new_event])
+        accept(connection, name_referrers(services.keys, [new_event]))
         record(connection, at=now, actor=actor, action="track", detail={"message_id": message_id})
 
     services.database.run(work)

@@ -21,6 +21,7 @@ from nurture.domain.memory import Signs
 from nurture.domain.placeholders import NAME_TRAITS, is_placeholder_name
 from nurture.domain.playbook import BandFact, FoldFact, Playbook, TraitFact, VerdictFact, field_terms
 from nurture.domain.published_values import fold_band
+from nurture.domain.referral import REFERRER, fold_referral, is_referral
 from nurture.domain.segments import segment_values, texts_at_hand
 from nurture.domain.timing import is_zone
 from nurture.domain.values import coerce, coerced
@@ -102,6 +103,9 @@ def entity_fields(contact: Contact, run: Run, playbook: Playbook) -> dict[str, A
 def view(contact: Contact, playbook: Playbook, run: Run | None = None, *, now: Instant) -> dict[str, Any]:
     """Return the values that templates may read: `contact`, `event`, `entity` and the let values, as plain values."""
     known = {name: value for name, value in contact.facts.items() if ":" not in name and "." not in name}
+    if REFERRER not in playbook.facts:
+        # The number of another person's contact is for conditions alone.
+        known.pop(REFERRER, None)
     for fact in index_of(playbook).money if len(playbook.currencies) > 1 else ():
         # Amounts of several currencies: `contact.spent.EUR`.
         amounts = {currency: contact.facts.get(f"{fact}.{currency}") for currency in playbook.currencies}
@@ -136,6 +140,7 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
     _remember(contact, event, index)
     if event.traits or event.context:
         _fold_zone_and_locale(contact, event)
+        _fold_referral(contact, event, playbook)
     if event.traits:
         for fact in index.traits:
             if fact.trait in event.traits:
@@ -154,6 +159,11 @@ def fold(contact: Contact, event: Event, playbook: Playbook) -> None:
         # It follows from signs and from entities.
         if is_news or verdict.name not in contact.facts:
             judge_verdict(contact, verdict)
+
+
+def _fold_referral(contact: Contact, event: Event, playbook: Playbook) -> None:
+    if is_referral(event.context):
+        fold_referral(contact, event, is_taken=REFERRER in playbook.facts)
 
 
 # ---- single folds ----------------------------------------------------------------------------------------

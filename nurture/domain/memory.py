@@ -206,6 +206,18 @@ class ObjectRequest(NamedTuple):
     ended_at: Instant = NEVER
 
 
+class Referral(NamedTuple):
+    """By whose link a person came, and the stamp of the event that says so; the smallest of several stands."""
+
+    # True: a browser key told it.
+    hint: bool
+    occurred_at: Instant
+    source: str
+    message_id: str
+    # The contact whose code it was, which may have been merged into another one since.
+    contact: int
+
+
 class Memory(_Part, omit_defaults=True):
     """Everything the folds and the triggers remember about one contact. Each comment says what the keys are."""
 
@@ -246,6 +258,9 @@ class Memory(_Part, omit_defaults=True):
 
     # Key of an account ("" for all of them) -> the contact's standing in it.
     accounts: dict[str, AccountStanding] = field(default_factory=dict)
+
+    # By whose personal link the person came.
+    referral: Referral | None = None
 
     # ---- what the triggers have done: a replay keeps it ----
     # Measure -> run key -> when the run started.

@@ -50,10 +50,10 @@ def tell_owners(
     if not rows:
         return Counts()
     runs = load_runs_of_actions(connection, rows)
-    living = {row.id: reply_queries.living_of(connection, row.contact_id) for row in rows}
+    living = reply_queries.living_of_many(connection, sorted({row.contact_id for row in rows}))
     people = load_contacts(connection, sorted(set(living.values())), settings.playbook)
     maker = _MailMaker(connection, settings, templates, now)
-    settled = [maker.make(row, people[living[row.id]], runs.get(row.id)) for row in rows]
+    settled = [maker.make(row, people[living[row.contact_id]], runs.get(row.id)) for row in rows]
     settle_actions(connection, [(row.id, *end, now) for row, end in zip(rows, settled, strict=True)])
     counts = Counts(notified=len(rows))
     counts.more = len(rows) == limit

@@ -25,6 +25,7 @@ from nurture.domain.feedback import Report
 from nurture.domain.inbound.verp import build_case_address
 from nurture.domain.instant import MINUTE, Duration, Instant, to_datetime, to_iso
 from nurture.domain.playbook import Playbook
+from nurture.domain.referral import REFERRER
 from nurture.domain.signing import SigningKeys
 from nurture.domain.timing import load_zone
 from nurture.feedback import reply_queries
@@ -246,6 +247,8 @@ def _in_zone(playbook: Playbook, at: Instant) -> str:
 def _known_facts(row: Any, playbook: Playbook) -> str:
     """Return at most eight facts in people's units: figures above nothing, and short texts."""
     shown = show_facts(row.facts, playbook, zone=row.zone, now=row.clock)
+    # By whose link they came is another person's matter.
+    shown.pop(REFERRER, None)
     plain = [
         f"{name} {value}" for name, value in shown.items() if value not in (None, 0, "", "no", "unknown")
     ]

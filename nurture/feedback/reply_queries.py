@@ -51,6 +51,15 @@ def living_of(connection: sa.Connection, contact_id: int) -> int:
     return int(survivor or contact_id)
 
 
+def living_of_many(connection: sa.Connection, contact_ids: Sequence[int]) -> dict[int, int]:
+    """Return contact -> the living contact that it was merged into, or itself."""
+    if not contact_ids:
+        return {}
+    mine = any_of(contacts.c.id, contact_ids, connection)
+    rows = connection.execute(sa.select(contacts.c.id, contacts.c.survivor).where(mine))
+    return {row.id: row.survivor or row.id for row in rows}
+
+
 def load_open_case(connection: sa.Connection, contact_id: int, *, now: Instant) -> sa.Row[Any] | None:
     """Return the newest open case, of a living contact and all merged into it, that a reply may still join."""
     members = list(members_of(connection, [contact_id]))

@@ -2,8 +2,8 @@
 
 An event that a measure hands in enters the inbox here, under the action's key as message id: it is applied once,
 however often the transaction is tried. A topic that a measure ends is withdrawn here and told as an event, so that the
-guard knows at once and the person's history too. A case that a measure opens is opened
-and announced here; `feedback.owner_mails` makes the mail to its owner, from the newest state.
+guard knows at once and the person's history too. A case that a measure opens is opened and announced here;
+`feedback.owner_mails` makes the mail to its owner, from the newest state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,10 @@ from nurture.domain.contact import Advance
 from nurture.domain.counts import Counts
 from nurture.domain.event import BY_MEASURE, Identity, depth_context
 from nurture.domain.feedback import SOURCE
+from nurture.domain.measure.planned_actions import ActionStatus
 from nurture.feedback.measure_cases import MeasureCase, announcement, open_cases
 from nurture.feedback.queries import load_names
+from nurture.feedback.reply_queries import living_of_many
 
 _WITHDRAWN: Final = "Consent Withdrawn"
 _MESSAGE_ID_MAX: Final = 200
@@ -44,43 +46,69 @@ def save_and_carry_out(
 
 def _carry_out(connection: sa.Connection, stored: Sequence[StoredAction]) -> None:
     waiting = [item for item in stored if item.action.status == "waiting" and item.action.kind != "notify"]
-    names = load_names(connection, sorted({item.contact for item in stored}))
+    receivers = _referrers(connection, stored)
+    names = load_names(connection, sorted({item.contact for item in stored} | set(receivers.values())))
     _open_cases(connection, stored, names)
-    accept(connection, [_event(item, names[item.contact]) for item in waiting if item.contact in names])
+    refused = {item.id: reason for item in waiting if (reason := _refusal(item, receivers, names))}
+    accept(
+        connection,
+        [
+            _event(item, names[receivers.get(item.id, item.contact)])
+            for item in waiting
+            if receivers.get(item.id, item.contact) in names and item.id not in refused
+        ],
+    )
     ends = [item for item in waiting if item.action.kind == "end_topic"]
     if ends:
         add_consents(connection, [_withdrawal(item) for item in ends])
     settle_actions(
         connection,
-        [
-            (item.id, "done", "", item.action.decided_at)
-            if item.contact in names or item.action.kind == "end_topic"
-            else (item.id, "failed", "no_identity", item.action.decided_at)
-            for item in waiting
-        ],
+        [(item.id, *(refused.get(item.id) or ("done", "")), item.action.decided_at) for item in waiting],
     )
     quarantine(
         connection,
         [
-            reject_event(_event(item, names[item.contact]), "rule", _TOO_DEEP)
+            reject_event(_event(item, names[receivers.get(item.id, item.contact)]), "rule", _TOO_DEEP)
             for item in stored
-            if item.action.reason == "too_deep" and item.action.kind != "notify" and item.contact in names
+            if item.action.reason == "too_deep"
+            and item.action.kind != "notify"
+            and receivers.get(item.id, item.contact) in names
         ],
     )
+
+
+def _referrers(connection: sa.Connection, stored: Sequence[StoredAction]) -> dict[int, int]:
+    """Return action -> the living contact of the referrer, for events about that one."""
+    wanted = {
+        item.id: contact for item in stored if (contact := item.action.data.get("referrer")) is not None
+    }
+    living = living_of_many(connection, sorted(set(wanted.values())))
+    return {action: living.get(contact, contact) for action, contact in wanted.items()}
+
+
+def _refusal(
+    item: StoredAction, receivers: Mapping[int, int], names: Mapping[int, Identity]
+) -> tuple[ActionStatus, str] | None:
+    """Return status and reason of an action that cannot be carried out; None for one that can."""
+    if item.id in receivers:
+        if receivers[item.id] == item.contact:
+            return "skipped", "self_referral"
+        return None if receivers[item.id] in names else ("skipped", "no_referrer")
+    return None if item.contact in names or item.action.kind == "end_topic" else ("failed", "no_identity")
 
 
 def _open_cases(
     connection: sa.Connection, stored: Sequence[StoredAction], names: Mapping[int, Identity]
 ) -> None:
     """Open and announce the cases of owners who are to be told, and notify the worker that tells them."""
-    told = [item for item in stored if item.action.status == "waiting" and item.action.kind == "notify"]
-    if told:
+    notified = [item for item in stored if item.action.status == "waiting" and item.action.kind == "notify"]
+    if notified:
         note(connection, FEEDBACK, "")
-    wanted = {item.id: _case(item) for item in told if "due_at" in item.action.data}
+    wanted = {item.id: _case(item) for item in notified if "due_at" in item.action.data}
     if not wanted:
         return
     numbers = open_cases(connection, list(wanted.values()))
-    of_cases = [item for item in told if item.id in wanted]
+    of_cases = [item for item in notified if item.id in wanted]
     set_action_data(
         connection, [(item.id, {**item.action.data, "case": numbers[item.id]}) for item in of_cases]
     )

@@ -22,7 +22,7 @@ from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.links import check_links
 from nurture.playbook.check.mails import check_mails, check_subjects
 from nurture.playbook.check.measure_check import MeasureCheck
-from nurture.playbook.check.names import check_names
+from nurture.playbook.check.names import check_fact_names, check_names
 from nurture.playbook.check.other_track import check_other_track
 from nurture.playbook.check.outcomes import check_outcomes
 from nurture.playbook.check.owners import check_owners
@@ -205,6 +205,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
     warn_of_old_forms(source.document, faults)
     check_touchpoints(source.playbook, source.programme, source.document, faults)
     check_kinds(source.playbook, source.document, faults)
+    check_fact_names(source.playbook, source.document, faults)
     check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)
     check_images(source.folder.layout, faults)

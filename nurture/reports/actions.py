@@ -62,7 +62,7 @@ def describe_actions(
 def _describe(row: sa.Row[Any]) -> str:
     data = decode(row.data)
     if row.kind == "emit":
-        return f"emit of {data.get('event', 'an event')}"
+        return f"emit of {data.get('event', 'an event')}{' to the referrer' if 'referrer' in data else ''}"
     if row.kind == "notify":
         case = f", case {case_name(data['case'])}" if "case" in data else ""
         return (

@@ -32,7 +32,7 @@ _ABOUT = "Receives events, tracks each person's stage, and sends the mail that f
 
 def create_app(services: Services) -> FastAPI:
     """Return the application for these services. The caller closes the services."""
-    commit = GroupCommit(database=services.database, clock=services.clock)
+    commit = GroupCommit(database=services.database, clock=services.clock, keys=services.keys)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:

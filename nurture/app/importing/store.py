@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from nurture.app.importing import queries
 from nurture.app.importing.row import Row
+from nurture.app.referral_codes import name_referrers
 from nurture.app.services import Services
 from nurture.consent.from_files import import_consents
 from nurture.consent.load_permissions import load_permissions
@@ -57,6 +58,7 @@ class Store:
     def _write(self, connection: sa.Connection, rows: Sequence[Row]) -> dict[str, str]:
         events = self._new_events(connection, [event for row in rows for event in row.events])
         # The workers are notified when the whole file is in.
+        events = name_referrers(self.services.keys, events)
         accept(connection, events, notify=False, bulk=True)
         consents = [consent for row in rows for consent in row.consents]
         if consents:

@@ -43,6 +43,8 @@ def plan_action(work: Work, measure: Measure, run: Run, step: ActionStep, at: In
         action.status, action.reason = "skipped", "holdout"
     elif work.is_historic:
         action.status, action.reason = "skipped", "historic"
+    elif data.get("referrer", 0) is None:
+        action.status, action.reason = "skipped", "no_referrer"
     elif depth > DEPTH_MAX:
         action.status, action.reason = "failed", "too_deep"
     work.result.actions.append(action)
@@ -84,10 +86,14 @@ def _usual_owner(playbook: Playbook) -> str:
 
 def _emitted(work: Work, run: Run, step: EmitStep, at: Instant) -> dict[str, Any]:
     values = {name: _value(work, run, value, at) for name, value in step.properties}
-    return {
+    data: dict[str, Any] = {
         "event": step.event,
         "properties": {name: value for name, value in values.items() if value is not None},
     }
+    if step.to_referrer:
+        referral = work.contact.memory.referral
+        data["referrer"] = None if referral is None else referral.contact
+    return data
 
 
 def _value(work: Work, run: Run, value: EmitValue, at: Instant) -> Any:

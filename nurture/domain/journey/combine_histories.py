@@ -31,6 +31,7 @@ from nurture.domain.memory import (
     ValueStamp,
 )
 from nurture.domain.playbook import FoldFact, Playbook, TraitFact, VerdictFact
+from nurture.domain.referral import REFERRER, combine_referrals
 
 _Combine = Callable[[Any, Any], Any]
 #: Fold -> the function that combines two of its values.
@@ -60,6 +61,7 @@ def combine_histories(contact: Contact, added: Contact, playbook: Playbook) -> C
     combine_entities(contact, added, playbook)
     combine_labels(contact, added, playbook)
     combine_accounts(contact, added)
+    combine_referrals(contact, added, is_taken=REFERRER in playbook.facts)
     combine_unknown_topics(contact, added)
     for fact in playbook.facts.values():
         if isinstance(fact, VerdictFact):

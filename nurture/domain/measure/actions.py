@@ -27,6 +27,8 @@ class EmitStep:
     event: str
     properties: tuple[tuple[str, EmitValue], ...] = ()
     when: Condition | None = None
+    # True: it is about the person by whose link the contact came.
+    to_referrer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ ACTION_REASONS: Final[Mapping[str, str]] = {
     "erased": "the person was erased before it was carried out",
     "no_identity": "the person has no name any more under which an event can be handed in",
     "too_deep": "events that measures handed in have led to each other eight times",
+    "no_referrer": "the person came by nobody's link, or by that of somebody who was erased",
+    "self_referral": "the person came by a link of their own",
     "no_owner": "the playbook has none of these owners any more",
     "only_to": "the owners are not on the list of addresses that may be mailed at all",
     "not_rendered": "a value of its text was missing; the owner was mailed what is known without the text",
@@ -41,7 +43,7 @@ class PlannedAction:
     step: str
     kind: ActionKind
     decided_at: Instant
-    # The work: `event` and `properties`, `topic`, or `mail`, `to`, `due_at` and `event_id`.
+    # The work: `event`, `properties` and maybe `referrer`; `topic`; or `mail`, `to`, `due_at` and `event_id`.
     data: dict[str, Any] = field(default_factory=dict)
     status: ActionStatus = "waiting"
     reason: str = ""

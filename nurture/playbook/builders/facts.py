@@ -22,6 +22,7 @@ from nurture.domain.playbook import (
     TraitFact,
     VerdictFact,
 )
+from nurture.domain.referral import REFERRER
 from nurture.playbook.builders.events import MatcherBuilder
 from nurture.playbook.document import Document, Loc
 from nurture.playbook.fault import Faults, format_names
@@ -277,6 +278,7 @@ def vocabulary_of(
         terms[f"{name}.open"] = Term(f"{name}.open", "integer", "zero")
         terms[f"{name}.ever"] = Term(f"{name}.ever", "integer", "zero", grows=True)
         terms[f"{name}.last_at"] = Term(f"{name}.last_at", "instant", "never", grows=True)
+    terms.setdefault(REFERRER, Term(REFERRER, "integer"))
     if personas:
         terms["persona"] = Term("persona", "text")
     return Vocabulary(terms)

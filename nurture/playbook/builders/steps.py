@@ -121,7 +121,8 @@ def build_steps(
             values = (
                 (name, _emit_value(value, model, playbook)) for name, value in step.emit.properties.items()
             )
-            steps.append(EmitStep(file.id, step.emit.event, tuple(values), when))
+            to_referrer = step.emit.to == "referrer"
+            steps.append(EmitStep(file.id, step.emit.event, tuple(values), when, to_referrer))
         elif isinstance(step, actions.EndTopicStepFile):
             steps.append(EndTopicStep(file.id, step.end_topic, when))
         elif isinstance(step, actions.NotifyStepFile):

@@ -29,6 +29,7 @@ from nurture.domain.measure import (
     WaitUntilEvent,
 )
 from nurture.domain.playbook import EventMatch, FoldFact, LabelFact, Playbook, TraitFact
+from nurture.domain.referral import REFERRER
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.stages import first_evidence, source_events
 from nurture.playbook.document import Loc
@@ -65,6 +66,8 @@ def check_actions(check: MeasureCheck) -> None:
             case EmitStep():
                 _check_event(check, place, step)
                 _check_values(check, place, step)
+                if step.to_referrer:
+                    _check_told_to_others(check, place, step)
             case EndTopicStep():
                 _check_topic(check, place, step)
             case NotifyStep():
@@ -130,7 +133,9 @@ def _check_values(check: MeasureCheck, place: int, step: EmitStep) -> None:
                 loc, f"`{value.name}`, but the run has no entity", "add `entity:`, or name another value"
             )
         elif root == "contact":
-            term = check.playbook.vocabulary.term(fact)
+            # The number of another person's contact is for conditions alone.
+            is_hidden = fact == REFERRER and fact not in check.playbook.facts
+            term = None if is_hidden else check.playbook.vocabulary.term(fact)
             known = _plain_facts(check.playbook)
             if term is None:
                 check.fault(loc, f"there is no fact `{fact}`", f"known: {format_names(known, most=20)}")
@@ -139,10 +144,41 @@ def _check_values(check: MeasureCheck, place: int, step: EmitStep) -> None:
                 check.fault(loc, what, f"name one of {format_names(known, most=20)}")
 
 
+#: Properties that say who a person is.
+_PERSONAL: Final = frozenset(
+    {
+        "email",
+        "phone",
+        "name",
+        "first_name",
+        "last_name",
+        "firstName",
+        "lastName",
+        "address",
+        "birthday",
+        "user_id",
+    }
+)
+
+
+def _check_told_to_others(check: MeasureCheck, place: int, step: EmitStep) -> None:
+    """Check that an event about the referrer carries nothing that says who the friend is."""
+    for name, value in step.properties:
+        if not isinstance(value, Reference):
+            continue
+        root, _, field = value.name.partition(".")
+        is_trait = root == "contact" and isinstance(check.playbook.facts.get(field), TraitFact)
+        if is_trait or field in _PERSONAL:
+            what = f"`{field}` is personal: an event to another person may not carry it"
+            loc = check.step_loc(place, "emit", "properties", name)
+            check.fault(loc, what, "leave it out; `run_id` names the run and nobody")
+
+
 def _plain_facts(playbook: Playbook) -> list[str]:
     """Return the facts that an event can carry as they are."""
     terms = playbook.vocabulary.terms.items()
-    return [name for name, term in terms if term.type in _PLAIN and "." not in name]
+    plain = [name for name, term in terms if term.type in _PLAIN and "." not in name]
+    return [name for name in plain if name != REFERRER or name in playbook.facts]
 
 
 def _check_circle(check: MeasureCheck) -> None:

@@ -20,14 +20,15 @@ from nurture.domain.measure import (
     WaitUntilDate,
     WaitUntilMoment,
 )
-from nurture.domain.playbook import FoldFact, RhythmFact, TraitFact, field_terms
+from nurture.domain.playbook import FoldFact, Playbook, RhythmFact, TraitFact, field_terms
+from nurture.domain.referral import REFERRER
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.check.compared_texts import report_unknown_texts
 from nurture.playbook.check.entity_dates import check_entity_date, check_moment
 from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.objects.lists import EventLike, check_objects
-from nurture.playbook.document import Loc
-from nurture.playbook.fault import format_names
+from nurture.playbook.document import Document, Loc
+from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.folder import PROGRAMME
 
 _NO_TERM = Term("", "text")
@@ -191,6 +192,13 @@ def _check_date(check: MeasureCheck, loc: Loc, name: str) -> None:
         check.fault(loc, f"`{name}` is no instant", "name a fact of type instant, or entity.FIELD")
     else:
         check.require_known(loc, "instant", name, check.known("facts", facts | lets))
+
+
+def check_fact_names(playbook: Playbook, document: Document, faults: Faults) -> None:
+    """Check that no fact takes a name that later versions gave a meaning; what is published keeps its own."""
+    if REFERRER in playbook.facts:
+        what = f"`{REFERRER}` has a meaning already: by whose link a person came"
+        faults.at(document, ("facts", REFERRER), what, "rename it")
 
 
 def _check_handover(check: MeasureCheck) -> None:

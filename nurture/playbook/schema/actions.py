@@ -1,6 +1,6 @@
 """The model of steps that send the person no mail: `emit`, `end_topic` and `notify`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -29,6 +29,10 @@ class EmitFile(Strict):
     """The event: its name, and properties that are values or names of values."""
 
     event: EventName
+    to: Annotated[
+        Literal["contact", "referrer"] | None,
+        Field(description="referrer: the person by whose personal link this one came."),
+    ] = None
     properties: dict[PropertyName, bool | int | float | str] = Field(default_factory=dict)
 
 

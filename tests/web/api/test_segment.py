@@ -14,6 +14,7 @@ import pytest
 from nurture.app.services import Services
 from nurture.contacts.accept import shard_of
 from nurture.database.engine import Database, open_database
+from nurture.domain.signing import sign_token
 from nurture.web.api.segment import ENDPOINTS
 from tests.rig.notifier import recorded_by
 from tests.web.live import a_batch, a_service, a_track, accepted, asking, recorded, set_aside
@@ -308,3 +309,17 @@ def test_the_strongest_identity_decides_the_shard(client: httpx.Client, services
     from nurture.domain.event import Identity
 
     assert row["shard"] == shard_of(Identity("user_id", "user-1"))
+
+
+def test_the_code_of_a_referral_link_says_whose_it_is(services: Services, client: httpx.Client) -> None:
+    code = sign_token(services.keys, "referral", {"c": 7})
+    forged = {"referred_by": 7, "referrer": {"id": 7}}
+    calls = [
+        a_track(1, properties={"referral_code": code}),
+        a_track(2, type="identify", traits={"referral_code": code}),
+        a_track(3, properties={"referral_code": code[:-2]}, context=forged),
+        a_track(4, properties={"referral_code": sign_token(services.keys, "click", {"c": 7})}),
+    ]
+    assert post(client, a_batch(calls)).status_code == 200
+    named = [row.get("context", {}).get("referred_by") for row in accepted(services.database)]
+    assert named == [7, 7, None, None]
