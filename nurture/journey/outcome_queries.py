@@ -113,6 +113,7 @@ class _Stored:
     value: int = 0
     counted: set[Instant] = field(default_factory=set)
     newest: Instant = 0
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def _load(
         stored.number += row.number
         stored.value += row.value_minor
         stored.newest = max(stored.newest, row.at)
+        stored.currency = stored.currency or row.currency
         if row.kind == "counted":
             stored.counted.add(row.at)
     return found
@@ -181,8 +183,10 @@ def _read(entity: Any, outcome: Outcome, playbook: Playbook) -> _Standing | None
     at = counted_at(entity)
     if at is None or not is_standing(entity) or outcome.kind is None:
         return None
-    value = net_amount(entity, outcome.kind, playbook) or 0
-    return _Standing(at, value, currency_of(entity, playbook) or "")
+    currency = currency_of(entity, playbook)
+    # An amount in a currency that the brand does not name is never added.
+    value = 0 if currency is None else net_amount(entity, outcome.kind, playbook) or 0
+    return _Standing(at, value, currency or "")
 
 
 def _rows(place: _Place, stored: _Stored, stands: _Standing | None, now: Instant) -> Iterator[_Row]:
@@ -190,7 +194,7 @@ def _rows(place: _Place, stored: _Stored, stands: _Standing | None, now: Instant
     later = max(now, stored.newest + 1)
     if stands is None:
         if stored.number or stored.value:
-            yield (*place, "reversed", later, -stored.number, -stored.value, "")
+            yield (*place, "reversed", later, -stored.number, -stored.value, stored.currency)
         return
     number, value = 1 - stored.number, stands.value - stored.value
     is_earliest = not stored.counted or stands.at < min(stored.counted)

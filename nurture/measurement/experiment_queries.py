@@ -128,6 +128,7 @@ def _people(epochs: Sequence[int]) -> sa.Subquery:
             within.label("within"),
             experiments.c.outcome,
             experiments.c.cap,
+            experiments.c.currency,
             sa.func.row_number()
             .over(partition_by=(enrolments.c.experiment, _PERSON), order_by=order)
             .label("place"),
@@ -168,6 +169,7 @@ def _standing() -> sa.Subquery:
             outcomes.c.name,
             sa.func.min(counted).label("at"),
             sa.func.sum(outcomes.c.value_minor).label("amount"),
+            sa.func.max(outcomes.c.currency).label("currency"),
         )
         .join(contacts, contacts.c.id == outcomes.c.contact_id)
         .group_by(_PERSON, outcomes.c.name, outcomes.c.entity_key)
@@ -184,11 +186,14 @@ def _day_sums(epochs: Sequence[int]) -> sa.Select[Any]:
         standing.c.at > people.c.entered_at,
         standing.c.at <= people.c.entered_at + people.c.within,
     )
+    # An amount in another currency is none; one without a currency is in the only one.
+    is_added = sa.or_(people.c.currency == "", standing.c.currency.in_(("", people.c.currency)))
+    added = sa.case((is_added, standing.c.amount), else_=0)
     each = (
         sa.select(
             *(people.c[name] for name in ("experiment", "arm", "entered_at", "spent_before", "cap")),
             sa.func.count(standing.c.at).label("number"),
-            sa.func.coalesce(sa.func.sum(standing.c.amount), 0).label("amount"),
+            sa.func.coalesce(sa.func.sum(added), 0).label("amount"),
         )
         .select_from(people.outerjoin(standing, joined))
         .where(people.c.matures_at <= sa.bindparam("now", type_=sa.BigInteger))

@@ -6,14 +6,15 @@ transaction that makes a playbook active, and by the scheduler for what an earli
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from nurture.database import bulk
 from nurture.database.engine import decode, encode
-from nurture.database.schema import experiments
+from nurture.database.schema import experiments, outcomes
+from nurture.domain.experiment.averages import winsor_cap
 from nurture.domain.experiment.epochs import Arm, Design, design_of
 from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
@@ -23,19 +24,8 @@ from nurture.playbook.queries import active_state, save_in_force
 
 Reason = Literal["published", "changed", "shrunk", "resumed"]
 
-_COLUMNS = (
-    "id",
-    "measure",
-    "path",
-    "trial",
-    "since",
-    "arms",
-    "outcome",
-    "is_amount",
-    "expect",
-    "within",
-    "cap",
-)
+#: Amounts are cut above the 99th percentile of the orders so far, where there are so many; else nothing is cut.
+_CAPPED_FROM: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,8 @@ class Epoch:
     is_amount: bool
     expect: str
     within: int
+    # The currency of the amounts that it adds; "": any.
+    currency: str
     # Amounts above it are cut, in hundredths.
     cap: int | None
     # The shares held back that its file declared.
@@ -79,7 +71,7 @@ def begin_epochs(connection: sa.Connection, loaded: LoadedPlaybook, *, now: Inst
         row = _epoch(changed_measure(measure, change), loaded, declared, words)
         if row is not None and (before is None or before.signature != row["signature"]):
             reason: Reason = "published" if before is None else "changed"
-            rows.append({**row, "since": now, "reason": reason})
+            rows.append(_with_cap(connection, {**row, "since": now, "reason": reason}))
     bulk.insert(connection, experiments, rows)
     save_in_force(connection, write_in_force(in_force))
     return len(rows)
@@ -110,7 +102,7 @@ def change_in_force(
     words = _words_by_folder(loaded.files)
     row = _epoch(changed_measure(measure, change), loaded, _declared(measure), words)
     if row is not None:
-        bulk.insert(connection, experiments, [{**row, "since": now, "reason": reason}])
+        bulk.insert(connection, experiments, [_with_cap(connection, {**row, "since": now, "reason": reason})])
 
 
 def load_in_force(connection: sa.Connection) -> dict[str, InForce]:
@@ -136,9 +128,27 @@ def load_epochs(connection: sa.Connection, measure: str | None = None) -> list[E
 
 def epoch_of(row: Any) -> Epoch:
     """Return the epoch of a row of `experiments`."""
-    values = {name: getattr(row, name) for name in (*_COLUMNS, "declared", "signature")}
+    values = {name: getattr(row, name) for name in _FIELDS}
     arms = tuple(Arm(name, share) for name, share in decode(row.arms))
     return Epoch(**{**values, "arms": arms})
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Epoch))
+
+
+def _with_cap(connection: sa.Connection, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of an epoch with the amount above which amounts are cut: fixed before its people are judged."""
+    if not row["is_amount"]:
+        return row
+    amount = sa.func.sum(outcomes.c.value_minor)
+    statement = (
+        sa.select(amount)
+        .where(outcomes.c.name == row["outcome"], outcomes.c.currency.in_(("", row["currency"])))
+        .group_by(outcomes.c.contact_id, outcomes.c.entity_key)
+        .having(amount > 0)
+    )
+    found = list(connection.execute(statement).scalars())
+    return row if len(found) < _CAPPED_FROM else {**row, "cap": int(winsor_cap(map(float, found)))}
 
 
 def _declared(measure: Measure) -> str:
@@ -161,6 +171,7 @@ def _epoch(
         "is_amount": design.is_amount,
         "expect": design.expect,
         "within": design.within,
+        "currency": design.currency,
         "cap": None,
         "declared": declared,
         "signature": _signature(measure, design, words.get(measure.path, ())),

@@ -53,7 +53,7 @@ def a_measure(**changes: str) -> str:
 def a_folder(measures: Mapping[str, str]) -> dict[str, str]:
     """Return the files of a playbook with these measures."""
     files = {
-        "playbook.yaml": PROGRAMME + ENTITIES,
+        "playbook.yaml": PROGRAMME.replace("brand: {", "brand: {currencies: [EUR, USD], ") + ENTITIES,
         "_layout/base.mjml": BASE,
         "_layout/base.txt": BASE_TEXT,
         "_layout/strings.en.yaml": STRINGS,

@@ -8,6 +8,8 @@ from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
 from nurture.journey import merge
+from nurture.measurement.experiment_queries import load_day_sums
+from nurture.playbook.epoch_queries import load_epochs
 from tests.measurement.shop import AFTER, OFFER, Shop, a_folder, a_measure, a_shop, built
 
 ONE_KIND = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -242,3 +244,33 @@ def test_a_person_of_two_contacts_is_one_in_the_arm_that_came_first(database: Da
         "held back": sum(arm == 0 for arm in mine.values()),
         "mailed": sum(arm == 1 for arm in mine.values()) - 1,
     }
+
+
+def test_money_is_net_in_the_promised_currency_and_cut(database: Database) -> None:
+    metric = '{sum: amount, of: order, within: 7d, expect: "+1.50 EUR"}'
+    files = a_folder({AFTER: a_measure(metric=metric, holdout="0.01%")})
+    shop = Shop(database, loaded=built(files), files=files)
+    people = [f"{name}@shop.example" for name in ("ann", "ben", "cy", "di")]
+    for number in range(100):
+        order = {"order_id": f"x{number}", "revenue": "20.00", "currency": "EUR"}
+        shop.tell(f"old{number}@shop.example", "Order Completed", **order)
+    for who in people:
+        shop.buy(who, f"before {who}", "5.00")
+    words = f"{AFTER}/offer.en.txt"
+    shop.publish(files | {words: files[words] + "More words.\n"})
+    assert [row.cap for row in shop.rows(t.experiments)] == [None, 2000]
+    shop.live(HOUR)
+    shop.come(*people)
+    shop.live(HOUR)
+    ann, ben, cy, _ = people
+    shop.buy(ann, "a1", "12.00")
+    shop.tell(ann, "Order Refunded", order_id="a1", refund_id="r", total="2.00")
+    shop.buy(ben, "b1", "15.00")
+    shop.buy(ben, "b2", "15.00")
+    shop.tell(cy, "Order Completed", order_id="c1", revenue="99.00", currency="USD")
+    shop.live(12 * DAY)
+    with database.read() as connection:
+        (sums,) = load_day_sums(connection, load_epochs(connection, AFTER), now=shop.now)[2]
+    money, before = sums.amounts.sums, sums.amounts.covariate
+    assert (sums.people, money.total, money.squares) == (4, 1000 + 2000, 1000**2 + 2000**2)
+    assert (before.total, sums.amounts.product) == (4 * 500, 500 * (1000 + 2000))

@@ -57,6 +57,12 @@ class Design:
     is_amount: bool = False
 
     @property
+    def currency(self) -> str:
+        """Return the currency of the amounts that are added; "" where the promise names none."""
+        promised = self.expectation
+        return (promised.currency or "") if promised is not None and self.is_amount else ""
+
+    @property
     def expectation(self) -> Expectation | None:
         """Return what the measure promises; None where a published playbook says it in free words."""
         try:

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("is_amount", sa.Boolean(), nullable=False),
         sa.Column("expect", sa.Text(), nullable=False),
         sa.Column("within", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), server_default="", nullable=False),
         sa.Column("cap", sa.BigInteger(), nullable=True),
         sa.Column("declared", sa.Text(), nullable=False),
         sa.Column("signature", sa.Text(), nullable=False),
