@@ -76,10 +76,11 @@ def free_names(tree: nodes.Template) -> Iterator[tuple[str, int]]:
 def reads_only(tree: nodes.Template, known: frozenset[str], env: Environment) -> bool:
     """Tell at once that a source reads known names alone, and uses known filters and tests; False: `free_names` tells.
 
-    Most sources define no name of their own, and the whole search takes as long as compiling them.
+    Most sources define no name of their own but by imports, and the whole search takes as long as compiling them.
     """
+    names = known | set(_bound(tree))
     return (
-        all(node.name in known for node in tree.find_all(nodes.Name) if node.ctx == "load")
+        all(node.name in names for node in tree.find_all(nodes.Name) if node.ctx == "load")
         and all(node.name in env.filters for node in tree.find_all(nodes.Filter))
         and all(node.name in env.tests for node in tree.find_all(nodes.Test))
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from nurture.playbook.check.call_to_action import allowed_kinds, selling_reason
@@ -56,8 +57,16 @@ def _check_link(check: MeasureCheck, path: str, link: Link, *, sells: bool) -> N
             check.faults.add(path, link.line, what, "remove the link, or move the folder to a later stage")
 
 
-def links_of(source: str) -> Iterator[Link]:
-    """Yield every address in a template of either part: words with an address, and code that names or builds one."""
+@lru_cache(maxsize=2_000)
+def links_of(source: str) -> tuple[Link, ...]:
+    """Return every address in a template of either part: words with an address, and code that names or builds one.
+
+    A layout is asked again by each mail in it.
+    """
+    return tuple(_links(source))
+
+
+def _links(source: str) -> Iterator[Link]:
     word, line, start = "", 1, 1
     for piece in pieces(source):
         if piece.kind in ("output", "statement"):

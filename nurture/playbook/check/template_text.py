@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Kind = Literal["text", "output", "statement", "comment"]
@@ -44,9 +45,10 @@ def pieces(source: str) -> Iterator[Piece]:
         yield Piece("text", source[at:])
 
 
-def outputs(source: str) -> list[str]:
+@lru_cache(maxsize=2_000)
+def outputs(source: str) -> tuple[str, ...]:
     """Return the code of every `{{ ... }}`."""
-    return [piece.text for piece in pieces(source) if piece.kind == "output"]
+    return tuple(piece.text for piece in pieces(source) if piece.kind == "output")
 
 
 def references(source: str) -> list[str]:
