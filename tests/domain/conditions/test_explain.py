@@ -7,6 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.domain.conditions import Explanation, Reading, Truth
+from nurture.domain.conditions import condition as condition_module
+from nurture.domain.conditions.explain import ExplainFunction
+from nurture.domain.conditions.nodes import Node
 from nurture.domain.instant import DAY, HOUR, Instant
 from tests.domain.conditions.samples import (
     EVES,
@@ -157,3 +160,53 @@ def test_a_part_that_time_will_satisfy_says_when() -> None:
         "local_hour() is 5, until 2026-11-22T18:00:00Z",
     ]
     assert explanation.truth is Truth.NO
+
+
+def joined(explanation: Explanation) -> str:
+    return "; ".join(line.strip() for line in explanation.lines())
+
+
+def test_one_line_says_the_same_for_every_state_of_the_facts() -> None:
+    condition = a_condition('orders >= 2 and satisfied is not no and not ("bike" in interests)')
+    states: list[dict[str, Any]] = [
+        {"orders": 1},
+        # Of another type, so unknown.
+        {"orders": True},
+        {"orders": 1, "satisfied": "no"},
+        {"orders": 1, "interests": ["bike"]},
+        {"orders": 1, "interests": ["boat"]},
+        {"orders": 1},
+    ]
+    for found in states:
+        reading = a_reading(**found)
+        assert condition.explain_in_one_line(reading) == joined(condition.explain(reading))
+    assert len({condition.explain_in_one_line(a_reading(**found)) for found in states}) == len(states) - 1
+
+
+def test_one_line_follows_the_time_and_the_zone() -> None:
+    for text in ('silent_days("Signed In") > 30', "local_hour() >= 9", "known(days_since(first_seen_at))"):
+        condition = a_condition(text)
+        readings = [a_reading(now=NOW + day * DAY, zone=zone) for day in (0, 40) for zone in ZONES[:2]]
+        for reading in readings:
+            assert condition.explain_in_one_line(reading) == joined(condition.explain(reading))
+
+
+def test_an_explanation_is_compiled_once_and_one_line_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[bool] = []
+    compile_explanation = condition_module.compile_explanation
+
+    def compile_counted(node: Node, *, wanted: bool = True) -> ExplainFunction:
+        explain = compile_explanation(node, wanted=wanted)
+
+        def explain_counted(reading: Reading) -> Explanation:
+            explained.append(reading)
+            return explain(reading)
+
+        compiled.append(wanted)
+        return explain_counted
+
+    explained: list[Reading] = []
+    monkeypatch.setattr(condition_module, "compile_explanation", compile_counted)
+    condition = a_condition("orders >= 31 and trials >= 31")
+    lines = [condition.explain_in_one_line(a_reading(orders=1, views=place)) for place in range(5)]
+    assert (len(compiled), len(explained), len(set(lines))) == (1, 1, 1)

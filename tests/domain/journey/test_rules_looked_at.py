@@ -9,11 +9,14 @@ import pytest
 
 from nurture.domain.conditions import Condition
 from nurture.domain.contact import Contact
+from nurture.domain.entities import is_open
 from nurture.domain.event import Event
 from nurture.domain.event_index import AffectedParts, index_of
+from nurture.domain.journey import working_state
 from nurture.domain.journey.advance import advance
-from nurture.domain.measure import Exit, LocalSlot, Measure, Once, OnCondition, OnDate, OnSchedule
-from nurture.domain.playbook import Playbook
+from nurture.domain.measure import Exit, LocalSlot, Measure, Once, OnCondition, OnDate, OnQuiet, OnSchedule
+from nurture.domain.memory import Entity
+from nurture.domain.playbook import EntityKind, Playbook
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
 
 #: Condition -> how often it was looked at.
@@ -124,3 +127,26 @@ def test_an_event_is_asked_of_the_parts_that_name_it(event: str, parts: set[str]
     index = index_of(a_playbook(a_measure("lead/any/a_mail", entity="cart", exits=exits)))
     affected = index.affected_by(event)
     assert {part for part in AffectedParts.__slots__ if getattr(affected, part)} == parts
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_open_entities_are_looked_for_once_for_all_measures(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Looks = Counter()
+
+    def look(entity: Entity, kind: EntityKind) -> bool:
+        looks[kind.name] += 1
+        return is_open(entity, kind)
+
+    quiet = [
+        a_measure(f"lead/any/quiet_{place}", trigger=OnQuiet("cart", (place + 2) * HOUR), entity="cart")
+        for place in range(count)
+    ]
+    playbook = a_playbook(*quiet)
+    contact = a_known_contact(playbook)
+    monkeypatch.setattr(working_state, "is_open", look)
+    event = an_event("Product Added", NOON + HOUR, cart_id="c1", product_id="p1")
+    result = advance(contact, [event], now=NOON + HOUR, playbook=playbook, in_place=True)
+    assert result.contact.wake_at == NOON + 3 * HOUR
+    assert looks == {"cart": 1}
