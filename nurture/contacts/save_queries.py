@@ -50,6 +50,7 @@ _RUN_MOVES = (
     *("entity", "entity_key", "actions"),
 )
 _RUN_TEXTS = ("decided", "let", "data")
+_NON_ENTRY = ("measure", "at", "reason", "detail", "request")
 _TRANSITION = ("kind", "before", "after", "at", "noticed_at", "evidence")
 # Fields that a planned message and its row share.
 _PLANNED = (
@@ -61,6 +62,7 @@ _contact_values = attrgetter(*_CONTACT)
 _clock_values = attrgetter(*_CLOCK)
 _run_stays = attrgetter(*_RUN_STAYS)
 _run_moves = attrgetter(*_RUN_MOVES)
+_non_entry_values = attrgetter(*_NON_ENTRY)
 _transition_values = attrgetter(*_TRANSITION)
 _set_aside_values = attrgetter("measure", "at", "reason", "event")
 _planned_values = attrgetter(*_PLANNED)
@@ -346,20 +348,14 @@ def _save_watches(connection: sa.Connection, advances: Sequence[Advance]) -> Non
 
 
 def _save_non_entries(connection: sa.Connection, advances: Sequence[Advance]) -> None:
-    newest: dict[tuple[int, str], Row] = {}
-    for advance in advances:
-        for refusal in advance.non_entries:
-            newest[advance.contact.id, refusal.measure] = {
-                "contact_id": advance.contact.id,
-                "measure": refusal.measure,
-                "at": refusal.at,
-                "reason": refusal.reason,
-                "detail": refusal.detail,
-                "request": refusal.request,
-            }
-    key = ["contact_id", "measure"]
-    values = ["at", "reason", "detail", "request"]
-    insert(connection, non_entries, list(newest.values()), conflict=key, update=values)
+    newest = {
+        (advance.contact.id, refusal.measure): refusal
+        for advance in advances
+        for refusal in advance.non_entries
+    }
+    rows = [(contact, *_non_entry_values(refusal)) for (contact, _), refusal in newest.items()]
+    columns = ("contact_id", *_NON_ENTRY)
+    insert(connection, non_entries, rows, columns=columns, conflict=columns[:2], update=columns[2:])
 
 
 def _save_set_aside(connection: sa.Connection, advances: Sequence[Advance]) -> None:
