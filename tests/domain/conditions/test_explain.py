@@ -177,10 +177,10 @@ def test_one_line_says_the_same_for_every_state_of_the_facts() -> None:
         {"orders": 1, "interests": ["boat"]},
         {"orders": 1},
     ]
-    for found in states:
-        reading = a_reading(**found)
+    for state in states:
+        reading = a_reading(**state)
         assert condition.explain_in_one_line(reading) == joined(condition.explain(reading))
-    assert len({condition.explain_in_one_line(a_reading(**found)) for found in states}) == len(states) - 1
+    assert len({condition.explain_in_one_line(a_reading(**state)) for state in states}) == len(states) - 1
 
 
 def test_one_line_follows_the_time_and_the_zone() -> None:
