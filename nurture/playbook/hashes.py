@@ -16,6 +16,7 @@ import msgspec
 from nurture.domain.accounts import CUSTOMERS, ROLE
 from nurture.domain.conditions import Condition, Vocabulary
 from nurture.domain.measure import (
+    EmitStep,
     MailStep,
     Measure,
     ObjectList,
@@ -80,6 +81,7 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
 #: Fields that a later release added: while one has its default it is left out, so that the hashes of what is published
 #: stay, and nobody is judged again because of an upgrade.
 ADDED_FIELDS: Mapping[type, frozenset[str]] = {
+    EmitStep: frozenset({"to_referrer"}),
     Measure: frozenset({"later_stages", "holdout_then"}),
     ObjectKind: frozenset({"lists", "read_by"}),
     OnObject: frozenset({"lists", "to_audience"}),

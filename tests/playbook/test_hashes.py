@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nurture.domain.measure import EmitStep
 from nurture.domain.playbook import PublishedVersions
 from nurture.playbook import LoadedPlaybook, rebuild
-from nurture.playbook.hashes import rules_hash
+from nurture.playbook.hashes import canonical_value, rules_hash
 from tests.playbook.builder import a_playbook, changed
 
 GUIDE = "lead/aware/guide/measure.yaml"
@@ -120,3 +121,8 @@ def test_a_publication_of_numbers_changes_no_rule() -> None:
     playbook = built(a_playbook()).playbook
     numbered = replace(playbook, published=PublishedVersions({("mean_days", "beans"): [(0, 1)]}))
     assert rules_hash(numbered) == playbook.rules_hash
+
+
+def test_an_event_about_the_person_keeps_the_hash_that_it_had() -> None:
+    assert "to_referrer" not in canonical_value(EmitStep("tell", "Points Granted"))
+    assert canonical_value(EmitStep("tell", "Points Granted", to_referrer=True))["to_referrer"] is True
