@@ -1,7 +1,9 @@
 """Experiments: judge measures daily, and report what each one's trial shows."""
 
+from functools import partial
 from typing import Any
 
+from nurture.app.inbound import build_reply_settings
 from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
@@ -27,9 +29,8 @@ def judge_daily(services: Services) -> Counts:
         if has_slot(connection, _JOB, day) or services.playbooks.active_id(connection) is None:
             return Counts()
     services.database.run(lambda connection: _begin_epochs(services, connection))
-    settings = services.settings
-    recipient = settings.escalate_to or settings.replies_to or ""
-    counts = judge_measures(DailyTask(services.database, services.clock, services.playbooks, recipient))
+    staff = partial(build_reply_settings, services)
+    counts = judge_measures(DailyTask(services.database, services.clock, services.playbooks, staff))
     services.database.run(lambda connection: take_slot(connection, _JOB, day, now=now))
     return counts
 

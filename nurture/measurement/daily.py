@@ -5,7 +5,7 @@ mail. Each happens once in a trial. Mail that people need is never stopped by a 
 measures are only told. While the arms are not split as meant nothing is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final
@@ -18,12 +18,13 @@ from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
 from nurture.domain.instant import DAY, Instant
 from nurture.domain.measure import Measure
-from nurture.feedback.replies import queue_notice
+from nurture.feedback.replies import ReplySettings, may_mail, queue_notice
 from nurture.measurement.decision_queries import add_decisions, load_actions, take_slot
 from nurture.measurement.notices import describe, verdict_notice
 from nurture.measurement.restart import ACTOR, close_entries, shrink_holdout
 from nurture.measurement.trials import MeasuredTrial, measure_trials
 from nurture.playbook import LoadedPlaybook, PlaybookSource
+from nurture.playbook.epoch_queries import load_open_epochs
 from nurture.playbook.queries import lock_active
 from nurture.runtime.clock import Clock
 
@@ -38,8 +39,8 @@ class DailyTask:
     database: Database
     clock: Clock
     playbooks: PlaybookSource
-    # The address that is told; "": nobody is.
-    recipient: str = ""
+    # The addresses of our own staff, by the active playbook.
+    staff: Callable[[LoadedPlaybook], ReplySettings]
 
 
 def judge_measures(task: DailyTask) -> Counts:
@@ -65,7 +66,13 @@ def _decide(
     connection: sa.Connection, task: DailyTask, root: str, measured: MeasuredTrial, now: Instant
 ) -> Counts:
     day = now - now % DAY
-    if lock_active(connection) is None or not take_slot(connection, f"judge:{root}", day, now=now):
+    if lock_active(connection) is None:
+        return Counts()
+    open_now = load_open_epochs(connection).get(root)
+    if open_now is None or open_now.id != measured.newest.id:
+        # It began anew since the figures were read.
+        return Counts()
+    if not take_slot(connection, f"judge:{root}", day, now=now):
         return Counts()
     loaded = task.playbooks.active(connection)
     measure = next((measure for measure in loaded.playbook.measures.values() if measure.root == root), None)
@@ -171,11 +178,13 @@ class _Case:
         self._tell(action, reason)
 
     def _tell(self, action: _Action, reason: str) -> None:
-        recipient = self.task.recipient
-        sender = self.loaded.playbook.senders.get("default", {}).get("address", "")
-        if not (recipient and sender):
+        """Mail the owner whom the measure names as its sender, else the address for what is overdue."""
+        staff = self.task.staff(self.loaded)
+        owner = self.loaded.playbook.owners.get(self.measure.sender)
+        recipient = owner.address if owner is not None else staff.escalate_to
+        if not (recipient and may_mail(staff, recipient)):
             return
         notice = verdict_notice(
-            self.measure, action.name, reason, sender=sender, recipient=recipient, at=self.now
+            self.measure, action.name, reason, sender=staff.sender, recipient=recipient, at=self.now
         )
         queue_notice(self.connection, "verdict", notice, case=None, contact=None, now=self.now)
