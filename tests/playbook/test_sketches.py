@@ -30,7 +30,8 @@ MEASURES = {
         cancellation_question winback goodbye decision_confirmed your_goal welcome_guide first_success rescue_unused
         how_is_it_going cross_sell replenishment upsell_limit renewal_offer volume_price member_invitation
         presale_notice member_discount community_invitation case_story recognition referral_invitation
-        referral_progress points_statement reward_unlocked insider_preview ambassador
+        referral_progress referral_told referral_reward
+        points_statement reward_unlocked insider_preview ambassador
     """,
 }
 

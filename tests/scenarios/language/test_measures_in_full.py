@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from nurture.app.referral_codes import name_referrers
+from nurture.contacts.queries import resolve_contact
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR, parse_iso
+from nurture.domain.signing import sign_token
 from nurture.playbook import LoadedPlaybook, rebuild
 from nurture.runtime.clock import ManualClock
 from tests.playbook.sketches import sketched
@@ -198,3 +201,35 @@ def test_advocates_are_asked_to_bring_a_friend(sqlite_database: Database) -> Non
     world.tell(ANN, "Survey Answered", survey="nps_survey", score=9)
     world.live(2 * DAY)
     assert [step for _, step in sent_steps(world)] == ["invitation"]
+
+
+def test_a_loyal_customer_is_rewarded_when_the_friend_kept_the_first_order(sqlite_database: Database) -> None:
+    friend = "friend@example.com"
+    world = a_world(sqlite_database, "customer/any/referral_told", "customer/promote/referral_reward")
+    for number in range(3):
+        order(world, str(number), at=MONDAY - 400 * DAY)
+    world.consent(ANN, "members")
+    with world.database.read() as connection:
+        code = sign_token(world.services.keys, "referral", {"c": resolve_contact(connection, ANN)})
+    world.hand_in(
+        *name_referrers(world.services.keys, [world.event(friend, "Page Viewed", referral_code=code)])
+    )
+    world.work()
+    world.tell(friend, "Order Completed", order_id="f", revenue=9)
+    world.live(29 * DAY)
+    assert (world.facts(ANN)["referrals"], world.facts(ANN).get("points", 0)) == (1, 0)
+    world.live(3 * DAY)
+    assert (world.facts(ANN)["points"], world.facts(friend)["points"]) == (300, 100)
+    assert [step for _, step in sent_steps(world)] == ["reward"]
+
+
+def test_a_low_score_opens_a_case_and_the_person_hears_who_has_it(sqlite_database: Database) -> None:
+    world = a_world(sqlite_database, "customer/any/detractor_care", "customer/any/case_acknowledged")
+    order(world, "1")
+    world.tell(ANN, "Survey Answered", survey="nps_survey", score=3)
+    world.live(DAY)
+    assert [step for _, step in sent_steps(world)] == ["received"]
+    assert world.facts(ANN)["case.open"] == 1
+    world.tell(ANN, "Survey Answered", survey="nps_survey", score=9)
+    world.live(DAY)
+    assert len(sent_steps(world)) == 1
