@@ -1,13 +1,14 @@
 """Laws of `advance` over random histories: a left fold, no matter the order of arrival, no alarm slept through."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.domain.conditions import Condition, Term, parse
 from nurture.domain.contact import Advance, Contact
-from nurture.domain.event import Event
+from nurture.domain.event import BY_MODEL, VALUE_PUBLISHED, Event
 from nurture.domain.instant import MINUTE
 from nurture.domain.journey.advance import Happening, advance
 from nurture.domain.measure import (
@@ -38,8 +39,29 @@ from nurture.domain.measure import (
     WaitUntilSlot,
 )
 from nurture.domain.moments import EasterDay, WeekdayOfMonth
-from nurture.domain.playbook import ObjectKind, Playbook, Topic, WatchList
-from tests.domain.build import DAY, HOUR, NOON, VOCABULARY, a_contact, a_measure, a_playbook, an_event, when
+from nurture.domain.playbook import (
+    BandFact,
+    EntityMatch,
+    ObjectKind,
+    Playbook,
+    PublishedVersions,
+    RhythmFact,
+    Topic,
+    UsualInterval,
+    WatchList,
+)
+from tests.domain.build import (
+    DAY,
+    HOUR,
+    NOON,
+    VOCABULARY,
+    a_contact,
+    a_measure,
+    a_playbook,
+    an_event,
+    on,
+    when,
+)
 from tests.rig.examples import examples
 
 STEPS = VOCABULARY.with_terms(
@@ -50,6 +72,16 @@ STEPS = VOCABULARY.with_terms(
 def asks(text: str) -> Condition:
     """Return a condition of a step, which may ask how a step before ended."""
     return parse(text, STEPS)
+
+
+RISK = BandFact("risk", "band", "text", (on(VALUE_PUBLISHED),), bands=(("low", 0), ("high", 500_000)))
+#: An order by its cart, whose interval is published on two days.
+LAPSED = RhythmFact("lapsed_at", (EntityMatch("cart"),), 2, UsualInterval("cart_id", "days", 2 * DAY), 3)
+
+
+def risky(text: str) -> Condition:
+    """Return a condition that may ask for the published risk."""
+    return parse(text, VOCABULARY.with_terms({"risk": Term("risk", "text")}))
 
 
 WATCHERS = (
@@ -119,7 +151,13 @@ def everything() -> Playbook:
         a_measure("lead/any/watching", once=Once("event"), asked_for=True,
                   trigger=OnObject("product", ("Product Back In Stock",), lists=("asked", "carts")),
                   steps=(WaitFor("w", HOUR), MailStep("one", "one"))),
+        a_measure("any/at_risk", trigger=OnCondition(), audience=risky('risk == "high"'),
+                  once=Once(again_after=3 * DAY), exits=(Exit(None, reason="calm", when=risky('risk == "low"')),),
+                  steps=(MailStep("one", "one"), WaitFor("w", 2 * DAY), MailStep("two", "two"))),
+        a_measure("any/lapsed", trigger=OnDate("lapsed_at"), once=Once("day")),
         a_measure("any/waiting", trigger=OnObject("product", ("Product Back In Stock",)), once=Once("event")),
+        facts={**a_playbook().facts, "risk": RISK, "lapsed_at": LAPSED},
+        published=PublishedVersions({("days", "c1"): [(NOON + DAY, 3_000_000), (NOON + 9 * DAY, 9_000_000)]}),
         topics={"news": Topic("news")},
         objects={"product": ObjectKind("product", "product_id", ("Product Back In Stock",), ("Waitlist Joined",),
                                        ("Waitlist Left",), ("Product Back In Stock",), lists=WATCHERS)},
@@ -162,6 +200,10 @@ KINDS: Sequence[tuple[str, dict[str, object]]] = (
     ("Appointment Booked", {"appointment_id": "a1", "starts_at": "2026-03-12T09:00:00Z"}),
     ("Appointment Changed", {"appointment_id": "a1", "starts_at": "2026-03-25T09:00:00Z"}),
     ("Appointment Cancelled", {"appointment_id": "a1"}),
+    (VALUE_PUBLISHED, {"source": BY_MODEL, "value": "0.9"}),
+    (VALUE_PUBLISHED, {"source": BY_MODEL, "value": "0.1"}),
+    (VALUE_PUBLISHED, {"source": BY_MODEL, "value": ""}),
+    (VALUE_PUBLISHED, {"value": "0.9"}),
 )
 
 
@@ -174,7 +216,10 @@ def histories(draw: st.DrawFn) -> list[Event]:
         name, properties = draw(st.sampled_from(KINDS))
         arrived += draw(st.sampled_from((0, 1, 30 * MINUTE, 5 * HOUR, DAY, 9 * DAY, 40 * DAY)))
         late = draw(st.sampled_from((0, 0, 0, HOUR, 2 * DAY)))
-        events.append(an_event(name, arrived - late, received=arrived, id=f"e{place}", **properties))
+        event = an_event(name, arrived - late, received=arrived, id=f"e{place}", **properties)
+        if name == VALUE_PUBLISHED:
+            event = replace(event, properties={**event.properties, "name": "risk"})
+        events.append(event)
     return events
 
 
